@@ -1,0 +1,125 @@
+"""Log lines: JSON for Cloud Logging on stdout, or text for people.
+
+Everything that goes through the standard `logging` module, and through structlog where tasks use
+it, comes out in the same form, with the trace and the execution id of the running execution.
+
+Sources: Google's pages "Structured logging" and "Formatting error messages" (Error Reporting).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from ucam_faas._tracebacks import render
+from ucam_faas.config import Settings
+from ucam_faas.context import LOG_CONTEXT, LogContext
+
+ERROR_EVENT = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent"
+_LABELS = "logging.googleapis.com/labels"
+
+
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send all logging to `stream` (default: stdout) in the format that the settings ask for."""
+    stream = sys.stdout if stream is None else stream
+    terminal = stream.isatty()
+    texts = settings.log_exception_text
+    texts = (terminal or settings.debug) if texts is None else texts
+    formatter: logging.Formatter
+    if is_console(settings, stream):
+        from ucam_faas._console import ConsoleFormatter
+
+        formatter = ConsoleFormatter(texts=texts, colours=terminal)
+    else:
+        formatter = JsonFormatter(settings, texts=texts)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.DEBUG if settings.debug else settings.log_level)
+    logging.captureWarnings(True)
+
+
+def is_console(settings: Settings, stream: TextIO | None = None) -> bool:
+    """Tell whether lines are for people."""
+    if settings.log_format != "auto":
+        return settings.log_format == "console"
+    return settings.debug or (sys.stdout if stream is None else stream).isatty()
+
+
+def adopt_structlog() -> None:
+    """Let structlog log through here, if something imported it and nobody configured it."""
+    structlog = sys.modules.get("structlog")
+    if structlog is None or structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            _to_record,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _to_record(logger: Any, method: str, event: dict[str, Any]) -> tuple[tuple[Any], Any]:
+    """Turn a structlog event into the arguments of a standard logging call."""
+    options = {key: event.pop(key) for key in ("exc_info", "stack_info") if key in event}
+    message = event.pop("event", "")
+    return (str(message),), {"extra": {"fields": event}, **options}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, in Cloud Logging's form.
+
+    Args:
+        texts: log what exceptions say, not only their types and where they came from.
+    """
+
+    def __init__(self, settings: Settings, *, texts: bool) -> None:
+        super().__init__()
+        self.texts = texts
+        self.service: dict[str, str] = {"service": settings.service}
+        if settings.revision:
+            self.service["version"] = settings.revision
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
+        line: dict[str, Any] = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "time": time[:-6] + "Z",
+        }
+        context: LogContext | None = getattr(record, "context", None) or LOG_CONTEXT.get()
+        if context is not None:
+            if context.trace is not None:
+                line["logging.googleapis.com/trace"] = context.trace
+                if context.span_id is not None:
+                    line["logging.googleapis.com/spanId"] = context.span_id
+                if context.sampled is not None:
+                    line["logging.googleapis.com/trace_sampled"] = context.sampled
+            line[_LABELS] = {"execution_id": context.execution_id, "task": context.task}
+        if record.name != "ucam_faas":
+            line["logger"] = record.name
+        if record.exc_info and record.exc_info[1] is not None:
+            line["@type"] = ERROR_EVENT
+            line["serviceContext"] = self.service
+            line["stack_trace"] = render(record.exc_info[1], texts=self.texts)
+        for key, value in getattr(record, "fields", {}).items():
+            line[key if key not in line else f"field.{key}"] = value
+        return json.dumps(line, default=_readable)
+
+
+def _readable(value: object) -> str:
+    """Stand in for a value that is no JSON; a value that cannot even say what it is, too."""
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__qualname__}>"

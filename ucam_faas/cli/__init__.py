@@ -1,0 +1,83 @@
+"""The command line: `ucam-faas` serves, or runs a task once; each other verb is a file."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ucam_faas.exceptions import UCAMFAASException
+
+EXIT_USAGE = 2
+_VERBS = {"tasks": "list the tasks that a source holds"}
+
+
+class _Group(click.Group):
+    """Verbs are imported when they are called, and errors are one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs."""
+        return sorted(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        if cmd_name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"ucam_faas.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, and turn our errors into one line and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except UCAMFAASException as error:
+            fail(str(error), EXIT_USAGE)
+
+
+def fail(message: str, code: int) -> None:
+    """Print one red line and exit."""
+    click.secho(f"ucam-faas: {' '.join(message.split())}", fg="red", err=True)
+    sys.exit(code)
+
+
+@click.group(
+    cls=_Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--target", help="Tasks to serve, comma-separated. [FUNCTION_TARGET; default: all]")
+@click.option(
+    "--source",
+    help="File, package directory, folder of task packages, or dotted module. "
+    "[FUNCTION_SOURCE; default: ./main.py]",
+)
+@click.option("--host", help="Address to listen on. [HOST; default: 0.0.0.0]")
+@click.option("--port", type=int, help="Port to listen on; 0: any free. [PORT; default: 8080]")
+@click.option("--debug", is_flag=True, default=None, help="Log more, for people. [DEBUG]")
+@click.option(
+    "--long-running",
+    is_flag=True,
+    default=None,
+    help="Run the target once and exit, as a Cloud Run job. [LONG_RUNNING]",
+)
+@click.option("--input-bucket", help="Bucket of the input file. [INPUT_BUCKET]")
+@click.option("--input-file", help="Input of --long-running; alone, a local path. [INPUT_FILE]")
+@click.version_option(package_name="ucam-faas", prog_name="ucam-faas")
+@click.pass_context
+def main(ctx: click.Context, **given: Any) -> None:
+    """Serve decorated Python functions as tasks on Google Cloud.
+
+    Without a command: serve the tasks of a source over HTTP, or with --long-running run one once.
+    """
+    ctx.obj = given
+    if ctx.invoked_subcommand is None:
+        from ucam_faas.cli.serve import serve
+
+        sys.exit(serve(given))

@@ -1,0 +1,79 @@
+"""Serving the tasks of a source, or running one of them once."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from ucam_faas import _logging, registry, runtime
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.task import Kind, Task
+
+logger = logging.getLogger("ucam_faas")
+
+
+def serve(given: dict[str, Any]) -> int:
+    """Serve, or run once, as options and environment say; return the exit code."""
+    settings = Settings.from_environ(**given)
+    _logging.configure(settings)
+    if settings.long_running and settings.target is None:
+        raise ConfigurationError("--long-running needs the task to run: name it with --target.")
+    tasks = registry.load(settings.source, settings.target)
+    _logging.adopt_structlog()
+    built = runtime.build(settings, tasks)
+    if settings.long_running:
+        return _run_once(tasks, built)
+    from ucam_faas.serving import server
+    from ucam_faas.serving.app import App
+
+    app = App(tasks, built)
+    listener = server.listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    server.run(app, listener, on_ready=lambda: _announce(tasks, settings, port))
+    return 0
+
+
+def _run_once(tasks: Sequence[Task], built: runtime.Runtime) -> int:
+    from ucam_faas import one_shot
+    from ucam_faas.cli import fail
+
+    if len(tasks) != 1:
+        raise ConfigurationError("--long-running runs one task: name just one with --target.")
+    try:
+        return one_shot.run(tasks[0], built)
+    except one_shot.InputNotLoadedError as error:
+        fail(str(error), one_shot.INPUT_NOT_LOADED)
+        raise
+
+
+def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
+    """Say what is served, and with which line to send a message."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    fields = {"url": url, "tasks": [task.name for task in tasks]}
+    if _logging.is_console(settings):
+        print(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
+        width = max(len(task.name) for task in tasks)
+        for task in tasks:
+            path = task.path if task.kind is Kind.HTTP else f"/{task.name}"
+            print(f"  {task.name:<{width}}  {task.kind:<16}  {path}")
+        print(f"\nSend a message:\n\n  {example(tasks, url)}\n", flush=True)
+    else:
+        logger.info("ucam_faas_serving", extra={"fields": fields})
+
+
+def example(tasks: Sequence[Task], url: str) -> str:
+    """Return a shell line that sends something to the first task that takes messages."""
+    first = next((task for task in tasks if task.kind is Kind.MESSAGE), tasks[0])
+    if first.kind is Kind.HTTP:
+        path = (first.path or "/").replace("<", "{").replace(">", "}")
+        return f"curl -X {first.methods[0]} {shlex.quote(url + path)}"
+    if first.kind is Kind.RAW:
+        return f"curl {url}/{first.name} -d 'hello'"
+    from ucam_faas.samples import sample_push
+
+    body = sample_push(first)
+    return f"curl {url}/{first.name} -H 'Content-Type: application/json' -d {shlex.quote(body)}"

@@ -1,0 +1,59 @@
+"""`ucam-faas tasks`: what a source holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from ucam_faas import registry
+from ucam_faas.config import Settings
+from ucam_faas.task import Kind, Task
+
+
+@click.command("tasks")
+@click.argument("source", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(ctx: click.Context, source: str | None, as_json: bool) -> None:
+    """List the tasks that SOURCE holds; default: --source, or FUNCTION_SOURCE."""
+    given: dict[str, Any] = ctx.obj or {}
+    settings = Settings.from_environ(source=source or given.get("source"))
+    tasks = registry.load(settings.source)
+    if as_json:
+        click.echo(json.dumps([row(task) for task in tasks], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
+    for heading in ("TASK", "TAKES", "PATH", "TIMEOUT", "SUMMARY"):
+        table.add_column(heading, overflow="fold")
+    for task in tasks:
+        values = row(task)
+        table.add_row(
+            values["name"],
+            values["takes"],
+            values["path"],
+            f"{values['timeout_seconds']:g} s",
+            values["summary"],
+        )
+    Console(width=None if click.get_text_stream("stdout").isatty() else 160).print(table)
+
+
+def row(task: Task) -> dict[str, Any]:
+    """Return a task as JSON."""
+    name = getattr(task.message_type, "__name__", None)
+    return {
+        "name": task.name,
+        "module": task.module,
+        "kind": task.kind.value,
+        "takes": name or ("bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value),
+        "path": task.path if task.kind is Kind.HTTP else f"/{task.name}",
+        "methods": list(task.methods) if task.kind is Kind.HTTP else ["POST"],
+        "async": task.is_async,
+        "timeout_seconds": task.policy.served_timeout_seconds,
+        "concurrency": task.policy.concurrency,
+        "summary": task.summary,
+    }

@@ -1,0 +1,177 @@
+"""Every environment variable, in one table.
+
+`Settings.from_environ` reads them; a command line option wins over its variable. The table in
+`docs/configuration.md` is generated from the fields below.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.pubsub import MAX_MESSAGE_BYTES
+
+
+def _variable(name: str, default: Any, doc: str, choices: tuple[str, ...] = ()) -> Any:
+    metadata = {"variable": name, "doc": doc, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says."""
+
+    target: str | None = _variable(
+        "FUNCTION_TARGET", None, "names of the tasks to serve, comma-separated; none: all"
+    )
+    source: str = _variable(
+        "FUNCTION_SOURCE", "./main.py", "file, package directory, folder of packages or module"
+    )
+    host: str = _variable("HOST", "0.0.0.0", "address to listen on")
+    port: int = _variable("PORT", 8080, "port to listen on; 0: any free one")
+    debug: bool = _variable(
+        "DEBUG", False, "log at level DEBUG, for people, with the text of exceptions"
+    )
+    long_running: bool = _variable(
+        "LONG_RUNNING", False, "run the target once, to its end, and exit (a Cloud Run job)"
+    )
+    input_bucket: str | None = _variable(
+        "INPUT_BUCKET", None, "Cloud Storage bucket of the input file of a long-running task"
+    )
+    input_file: str | None = _variable(
+        "INPUT_FILE", None, "input of a long-running task: object in the bucket, or local path"
+    )
+    workers: int = _variable("WORKERS", 1, "processes")
+    threads: int = _variable(
+        "THREADS", 4 * (os.cpu_count() or 1), "threads for sync tasks, in each process"
+    )
+    queue: int | None = _variable(
+        "UCAM_FAAS_QUEUE",
+        None,
+        "deliveries that may wait, in each process and for each limit, before the answer is 429; "
+        "default: as many as can run",
+    )
+    grace_seconds: float = _variable(
+        "UCAM_FAAS_GRACE_SECONDS", 8.0, "time for running work after SIGTERM"
+    )
+    max_abandoned_threads: int = _variable(
+        "UCAM_FAAS_MAX_ABANDONED_THREADS",
+        4,
+        "threads stuck past their deadline that a process may have; one more, and it is replaced",
+    )
+    max_body_bytes: int = _variable(
+        "UCAM_FAAS_MAX_BODY_BYTES",
+        MAX_MESSAGE_BYTES * 4 // 3 + 1024 * 1024,
+        "request bodies over this are answered 413; default: a message of 10 MB in base64, "
+        "and 1 MB for what is around it",
+    )
+    dead_letter_topic: str | None = _variable(
+        "UCAM_FAAS_DEAD_LETTER_TOPIC",
+        None,
+        "where the DeadLetter outcome and undecodable messages go: projects/P/topics/T, or T "
+        "in the project of GOOGLE_CLOUD_PROJECT",
+    )
+    push_audience: str | None = _variable(
+        "UCAM_FAAS_PUSH_AUDIENCE",
+        None,
+        "verify the token of every delivery, and that it is for this audience",
+    )
+    push_email: str | None = _variable(
+        "UCAM_FAAS_PUSH_EMAIL", None, "the service account that a verified token must belong to"
+    )
+    push_certs_url: str = _variable(
+        "UCAM_FAAS_PUSH_CERTS_URL",
+        "https://www.googleapis.com/oauth2/v1/certs",
+        "where the certificates that sign push tokens are",
+    )
+    log_format: str = _variable(
+        "UCAM_FAAS_LOG_FORMAT",
+        "auto",
+        "json (Cloud Logging), console (for people), or auto: console on a terminal",
+        ("auto", "json", "console"),
+    )
+    log_level: str = _variable(
+        "UCAM_FAAS_LOG_LEVEL",
+        "INFO",
+        "lowest severity that is logged",
+        ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    )
+    log_payloads: bool = _variable(
+        "UCAM_FAAS_LOG_PAYLOADS", False, "log message data, attributes and results"
+    )
+    log_exception_text: bool | None = _variable(
+        "UCAM_FAAS_LOG_EXCEPTION_TEXT",
+        None,
+        "log what exceptions say, not only their types and tracebacks; default: on a terminal",
+    )
+    project: str | None = _variable(
+        "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
+    )
+    service: str = _variable("K_SERVICE", "ucam-faas", "name in Error Reporting; set by Cloud Run")
+    revision: str = _variable("K_REVISION", "", "version in Error Reporting; set by Cloud Run")
+    pubsub_emulator: str | None = _variable(
+        "PUBSUB_EMULATOR_HOST", None, "host:port of an emulator to publish to instead of Google"
+    )
+
+    def __post_init__(self) -> None:
+        for name, lowest in _LOWEST.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise ConfigurationError(
+                    f"{_names()[name]} is {value}; expected at least {lowest}."
+                )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+        """Read the environment.
+
+        Args:
+            environ: the variables; default: this process's.
+            given: settings that win over their variables, unless they are None.
+
+        Raises:
+            ConfigurationError: a variable has a value that cannot be used.
+        """
+        environ = os.environ if environ is None else environ
+        values = {name: value for name, value in given.items() if value is not None}
+        for spec in fields(cls):
+            text = environ.get(spec.metadata["variable"], "")
+            if spec.name not in values and text != "":
+                values[spec.name] = _parse(spec.metadata, str(spec.type), text)
+        return cls(**values)
+
+
+_LOWEST = {
+    "port": 0,
+    "workers": 1,
+    "threads": 1,
+    "queue": 0,
+    "grace_seconds": 0,
+    "max_abandoned_threads": 0,
+    "max_body_bytes": 1,
+}
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+def _names() -> dict[str, str]:
+    return {spec.name: spec.metadata["variable"] for spec in fields(Settings)}
+
+
+def _parse(metadata: Mapping[str, Any], kind: str, text: str) -> Any:
+    name, choices = metadata["variable"], metadata["choices"]
+    if kind.startswith("bool"):
+        if text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        raise ConfigurationError(f"{name} is {text!r}; expected true or false.")
+    if kind.startswith(("int", "float")):
+        try:
+            return int(text) if kind.startswith("int") else float(text)
+        except ValueError as error:
+            raise ConfigurationError(f"{name} is {text!r}; expected a number.") from error
+    if choices and text not in choices:
+        raise ConfigurationError(f"{name} is {text!r}; expected one of {', '.join(choices)}.")
+    return text

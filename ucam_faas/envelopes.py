@@ -1,0 +1,375 @@
+"""Bytes and headers of one delivery in, an `Envelope` out.
+
+Reads CloudEvents 1.0 (binary and structured), wrapped and unwrapped Pub/Sub pushes and Cloud
+Scheduler's HTTP requests. It knows nothing of tasks: whether the event fits is for the parsers.
+
+Sources: the CloudEvents HTTP protocol binding 1.0; Google's pages "Push subscriptions",
+"Payload unwrapping" and "HTTP target" (Cloud Scheduler).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
+
+from ucam_faas import tracing
+from ucam_faas.context import CloudEventAttributes
+from ucam_faas.exceptions import EnvelopeError, NotAnEventError, UnsupportedMediaError
+from ucam_faas.pubsub import (
+    PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
+    SUBSCRIPTION_PATH,
+    TOPIC_PATH,
+    MessagePublishedData,
+    PubsubMessage,
+)
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
+
+SCHEDULER_EVENT_TYPE = "google.cloud.scheduler.job.v1.executed"
+"""The type that a Cloud Scheduler HTTP request gets as a CloudEvent; Google defines none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One delivery as it came in, decoded. `attributes` is None for what is no event."""
+
+    headers: Mapping[str, str]
+    """Lower-case names."""
+    body: bytes
+    execution_id: str
+    trace: tracing.Trace | None = None
+    attributes: CloudEventAttributes | None = None
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """The CloudEvent's other attributes: content type, schema, extensions."""
+    data: Any = None
+    """The CloudEvent's data: bytes, or None when `body` is its JSON."""
+    message: PubsubMessage | None = None
+    subscription: str = ""
+    delivery_attempt: int | None = None
+
+    def event_data(self) -> Any:
+        """Return the CloudEvent's data: parsed when it is JSON, bytes otherwise.
+
+        Raises:
+            EnvelopeError: the data says it is JSON, and is not.
+        """
+        if self.data is not None and not isinstance(self.data, bytes):
+            return self.data
+        content = self.body if self.data is None else self.data
+        if not content:
+            return None
+        if not _is_json(self.extensions.get("datacontenttype", "application/json")):
+            return content
+        return _parse_json(content, "data")
+
+    def cloud_event(self) -> CloudEvent:
+        """Return the delivery as the cloudevents package's type.
+
+        Raises:
+            EnvelopeError: the delivery is no event, or its data cannot be read.
+        """
+        from cloudevents.http import CloudEvent
+
+        if self.attributes is None:
+            raise NotAnEventError("a CloudEvent or a Pub/Sub push was expected")
+        attributes = {
+            **self.extensions,
+            "specversion": self.attributes.event_spec_version,
+            "id": self.attributes.event_id,
+            "source": self.attributes.event_source,
+            "type": self.attributes.event_type,
+            "subject": self.attributes.event_subject,
+            "time": self.attributes.event_time,
+        }
+        return CloudEvent(
+            {name: value for name, value in attributes.items() if value is not None},
+            self.event_data(),
+        )
+
+    def published(self) -> MessagePublishedData:
+        """Return the Pub/Sub message of the delivery, and where it comes from.
+
+        Raises:
+            EnvelopeError: it holds no message, or one with a wrong part.
+        """
+        if self.message is not None:
+            return MessagePublishedData.model_construct(
+                message=self.message,
+                subscription=self.subscription,
+                delivery_attempt=self.delivery_attempt,
+            )
+        content = self.body if self.data is None else self.data
+        if not isinstance(content, bytes):
+            try:
+                content = json.dumps(content).encode()
+            except (TypeError, ValueError) as error:
+                raise EnvelopeError("data: not JSON") from error
+        return _validate_push(content)
+
+
+def raw(body: bytes, headers: Mapping[str, str]) -> Envelope:
+    """Wrap a delivery without reading it."""
+    return Envelope(
+        headers=headers,
+        body=body,
+        execution_id=headers.get("function-execution-id") or uuid.uuid4().hex[:16],
+        trace=tracing.from_headers(headers),
+    )
+
+
+def decode(body: bytes, headers: Mapping[str, str], path: str = "") -> Envelope:
+    """Read a delivery.
+
+    Args:
+        body: the request's body.
+        headers: the request's headers, with lower-case names.
+        path: the request's path; one that ends in `projects/P/topics/T` names the topic.
+
+    Raises:
+        NotAnEventError: it is neither a CloudEvent nor a Pub/Sub push.
+        UnsupportedMediaError: the same, and its media type is not JSON.
+        EnvelopeError: its form is known, but a part is missing or wrong.
+
+    >>> decode(b'{"message": {"data": "aGk="}}', {"content-type": "application/json"}).message.data
+    b'hi'
+    """
+    envelope = raw(body, headers)
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith("application/cloudevents"):
+        if media_type != "application/cloudevents+json":
+            raise UnsupportedMediaError("content-type: only application/cloudevents+json is read")
+        return _structured(envelope)
+    if "ce-specversion" in headers or "ce-type" in headers:
+        return _binary(envelope)
+    if "x-goog-pubsub-message-id" in headers or "x-goog-pubsub-subscription-name" in headers:
+        return _unwrapped(envelope, path)
+    if "x-cloudscheduler-jobname" in headers:
+        return _scheduled(envelope)
+    return _plain(envelope, media_type, path)
+
+
+def of_cloud_event(event: Any) -> Envelope:
+    """Wrap an event of the cloudevents package."""
+    attributes = CloudEventAttributes.from_cloud_event(event)
+    extensions = {
+        name: value for name, value in event.get_attributes().items() if name not in _CORE
+    }
+    data = event.get_data()
+    return replace(
+        raw(b"", {}),
+        attributes=attributes,
+        extensions=extensions,
+        data=b"" if data is None else data,
+    )
+
+
+def _plain(envelope: Envelope, media_type: str, path: str) -> Envelope:
+    """Read what no header announces: a wrapped push, or one unwrapped without metadata."""
+    try:
+        return _with_message(envelope, _validate_push(envelope.body), path)
+    except EnvelopeError as error:
+        malformed = error
+    try:
+        found = json.loads(envelope.body)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and "message" in found:
+        raise malformed
+    if isinstance(found, dict) and "specversion" in found:
+        return _structured(envelope)
+    agent = envelope.headers.get("user-agent", "")
+    if agent.startswith(("APIs-Google", "CloudPubSub-Google")):
+        return _unwrapped(envelope, path)
+    if media_type and not _is_json(media_type):
+        raise UnsupportedMediaError("content-type: expected JSON or a CloudEvent")
+    raise NotAnEventError("body: expected a JSON object with a message, or CloudEvent headers")
+
+
+def _unwrapped(envelope: Envelope, path: str) -> Envelope:
+    headers = envelope.headers
+    attributes = {
+        name: value
+        for name, value in headers.items()
+        if not name.startswith("x-goog-pubsub-") and name not in _TRANSPORT_HEADERS
+    }
+    message: dict[str, Any] = {
+        "data": envelope.body,
+        "attributes": attributes if "x-goog-pubsub-message-id" in headers else {},
+        "message_id": headers.get("x-goog-pubsub-message-id", ""),
+        "publish_time": headers.get("x-goog-pubsub-publish-time"),
+        "ordering_key": headers.get("x-goog-pubsub-ordering-key", ""),
+    }
+    attempt = headers.get("x-goog-pubsub-delivery-attempt")
+    try:
+        published = MessagePublishedData.model_validate(
+            {
+                "message": message,
+                "subscription": headers.get("x-goog-pubsub-subscription-name", ""),
+                "delivery_attempt": attempt,
+            }
+        )
+    except ValidationError as error:
+        raise EnvelopeError(describe(error)) from error
+    event = replace(envelope, data=published.model_dump(mode="json"))
+    return _with_message(event, published, path)
+
+
+def _scheduled(envelope: Envelope) -> Envelope:
+    headers = envelope.headers
+    job, time = headers["x-cloudscheduler-jobname"], headers.get("x-cloudscheduler-scheduletime")
+    attributes = CloudEventAttributes(
+        event_id=f"{job}/{time or envelope.execution_id}",
+        event_source=f"//cloudscheduler.googleapis.com/{job}",
+        event_type=SCHEDULER_EVENT_TYPE,
+        event_time=time,
+    )
+    content_type = headers.get("content-type", "application/octet-stream")
+    return _with_data(envelope, attributes, content_type)
+
+
+def of_data(content: bytes, attributes: CloudEventAttributes) -> Envelope:
+    """Make an envelope of data that came without one."""
+    media_type = "application/json"
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        media_type = "application/octet-stream"
+    return _with_data(raw(content, {}), attributes, media_type)
+
+
+def _with_data(envelope: Envelope, attributes: CloudEventAttributes, media_type: str) -> Envelope:
+    """Let the body stand for an event's data and for a message's."""
+    return replace(
+        envelope,
+        attributes=attributes,
+        data=envelope.body,
+        extensions={"datacontenttype": media_type},
+        message=PubsubMessage(data=envelope.body, message_id=attributes.event_id),
+    )
+
+
+def _with_message(envelope: Envelope, published: MessagePublishedData, path: str) -> Envelope:
+    """Give a push the attributes that Eventarc gives a CloudEvent for the same message."""
+    message = published.message
+    topic = TOPIC_PATH.search(path)
+    name = topic.group(0) if topic else _subscription(published.subscription) or "projects/-"
+    attributes = CloudEventAttributes.model_construct(
+        event_id=message.message_id or envelope.execution_id,
+        event_source=f"//pubsub.googleapis.com/{name}",
+        event_spec_version="1.0",
+        event_type=PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
+        event_subject=None,
+        event_time=message.publish_time.isoformat() if message.publish_time else None,
+    )
+    return replace(
+        envelope,
+        attributes=attributes,
+        message=message,
+        subscription=published.subscription,
+        delivery_attempt=published.delivery_attempt,
+        trace=envelope.trace or tracing.from_attributes(message.attributes),
+    )
+
+
+def _subscription(name: str) -> str | None:
+    found = SUBSCRIPTION_PATH.fullmatch(name)
+    return found.group(0) if found else None
+
+
+def _binary(envelope: Envelope) -> Envelope:
+    found = {
+        name[3:]: unquote(value)
+        for name, value in envelope.headers.items()
+        if name.startswith("ce-")
+    }
+    if "content-type" in envelope.headers:
+        found["datacontenttype"] = envelope.headers["content-type"]
+    return _event(envelope, found, data=None)
+
+
+class _Structured(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    data: Any = None
+    data_base64: Base64Bytes | None = None
+
+
+def _structured(envelope: Envelope) -> Envelope:
+    try:
+        event = _Structured.model_validate_json(envelope.body)
+    except ValidationError as error:
+        raise EnvelopeError(describe(error)) from error
+    data = event.data if event.data_base64 is None else event.data_base64
+    attributes = dict(event.model_extra or {})
+    if isinstance(data, str) and _is_json(attributes.get("datacontenttype", "application/json")):
+        data = json.dumps(data).encode()
+    elif isinstance(data, str):
+        data = data.encode()
+    return _event(envelope, attributes, data=b"" if data is None else data)
+
+
+def _event(envelope: Envelope, found: dict[str, Any], data: Any) -> Envelope:
+    for name in ("id", "source", "type", "specversion"):
+        if not isinstance(found.get(name), str) or not found[name]:
+            raise EnvelopeError(f"{name}: required by CloudEvents 1.0, and a string")
+    if found["specversion"] != "1.0":
+        raise EnvelopeError("specversion: only 1.0 is read")
+    for name in ("subject", "time", "datacontenttype"):
+        if found.get(name) is not None and not isinstance(found[name], str):
+            raise EnvelopeError(f"{name}: expected a string")
+    attributes = CloudEventAttributes(
+        event_id=found.pop("id"),
+        event_source=found.pop("source"),
+        event_spec_version=found.pop("specversion"),
+        event_type=found.pop("type"),
+        event_subject=found.pop("subject", None),
+        event_time=found.pop("time", None),
+    )
+    return replace(envelope, attributes=attributes, extensions=found, data=data)
+
+
+def describe(error: ValidationError) -> str:
+    """Say what a model found wrong: the paths and kinds of errors, no values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{'.'.join(map(str, item['loc'])) or '(whole)'}: {item['type']}" for item in found]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return "; ".join(part[:200] for part in parts[:5]) + more
+
+
+def describe_error(error: Exception) -> str:
+    """Say what any parser found wrong, without its words: these may quote the payload."""
+    return describe(error) if isinstance(error, ValidationError) else type(error).__qualname__
+
+
+def _validate_push(content: bytes) -> MessagePublishedData:
+    try:
+        return MessagePublishedData.model_validate_json(content)
+    except ValidationError as error:
+        raise EnvelopeError(describe(error)) from error
+
+
+def _parse_json(content: bytes, where: str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise EnvelopeError(f"{where}: not JSON") from error
+
+
+def _is_json(media_type: str) -> bool:
+    media_type = media_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith(("+json", "/json"))
+
+
+_CORE = frozenset({"id", "source", "specversion", "type", "subject", "time"})
+_TRANSPORT_HEADERS = frozenset(
+    "accept accept-encoding authorization connection content-encoding content-length content-type "
+    "forwarded from function-execution-id host traceparent tracestate transfer-encoding user-agent "
+    "via x-cloud-trace-context x-forwarded-for x-forwarded-proto x-serverless-authorization".split()
+)

@@ -1,0 +1,112 @@
+"""Every error of this package, in one tree.
+
+    UCAMFAASException                 raise it in a task for an expected failure
+    ├── UCAMFAASCouldNotProcess       this event could not be processed
+    ├── ExecutionAbortedException     the run was aborted; carries its ExecutionInfo
+    ├── UCAMFAASCouldNotLoadTarget    no such source, no such task, clashing names
+    ├── TaskDefinitionError           a decorator was used wrongly
+    ├── ConfigurationError            an environment variable or option has a bad value
+    │   └── MissingExtraError         an optional dependency is not installed
+    ├── EnvelopeError                 a delivery is not an event that we can read
+    │   ├── NotAnEventError           neither a CloudEvent nor a Pub/Sub push
+    │   └── UnsupportedMediaError     a media type that carries no events
+    ├── WrongEventTypeError           a CloudEvent of another type than the task takes
+    ├── UnauthenticatedPushError      a push without a valid token
+    └── PublishError                  Pub/Sub did not take a message
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ucam_faas.execution_info import ExecutionInfo
+
+
+class UCAMFAASException(Exception):
+    """An expected failure: raised in a task, it is reported without a traceback and retried."""
+
+
+class UCAMFAASCouldNotProcess(UCAMFAASException):
+    """The event was understood but could not be processed."""
+
+
+class ExecutionAbortedException(UCAMFAASException):
+    """A run was aborted.
+
+    Raised by ``task.execute()``; a task may raise it to abort with an ExecutionInfo of its own.
+
+    Args:
+        message: for people.
+        execution_info: the report of the aborted run.
+    """
+
+    def __init__(
+        self, message: str = "The execution was aborted", *, execution_info: ExecutionInfo
+    ) -> None:
+        super().__init__(message)
+        self.execution_info = execution_info
+
+
+class UCAMFAASCouldNotLoadTarget(UCAMFAASException):
+    """The source or the target cannot be loaded; the message says what was found and what to do."""
+
+
+class TaskDefinitionError(UCAMFAASException):
+    """A decorator was used in a way that can never work."""
+
+
+class ConfigurationError(UCAMFAASException):
+    """An environment variable or option has a value that cannot be used."""
+
+
+class MissingExtraError(ConfigurationError):
+    """An optional dependency is needed and not installed."""
+
+
+class EnvelopeError(UCAMFAASException):
+    """A delivery cannot be read as an event: its form is known, but a part is missing or wrong.
+
+    Args:
+        detail: what is wrong and where (a field path, never a value).
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotAnEventError(EnvelopeError):
+    """A delivery is neither a CloudEvent nor a Pub/Sub push."""
+
+
+class UnsupportedMediaError(EnvelopeError):
+    """A delivery has a media type that carries no events."""
+
+
+class WrongEventTypeError(UCAMFAASException):
+    """A CloudEvent has another type than the task takes.
+
+    Args:
+        expected: the event type that the task takes.
+    """
+
+    def __init__(self, message: str, *, expected: str) -> None:
+        super().__init__(message)
+        self.detail = f"type: expected {expected!r}"
+
+
+class UnauthenticatedPushError(UCAMFAASException):
+    """A push carries no token, or one that is not valid for this service.
+
+    Args:
+        detail: the rule that the token breaks, never the token.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class PublishError(UCAMFAASException):
+    """Pub/Sub did not take a message."""

@@ -1,0 +1,117 @@
+"""The report of one execution, as users read it, extend it and find it in the log.
+
+Subclass `CloudEventHandlerExecutionInfo` or `MessageHandlerExecutionInfo` to report more: what
+describes the event is filled in from the context of the running execution.
+"""
+
+from __future__ import annotations
+
+import traceback
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from ucam_faas.context import (
+    CLOUD_EVENT_CONTEXT,
+    MESSAGE_CONTEXT,
+    CloudEventAttributes,
+    CloudEventHandlerAttributes,
+    MessageHandlerAttributes,
+)
+from ucam_faas.pubsub import PubsubMessage
+
+
+class ExecutionStatus(StrEnum):
+    """How an execution ended."""
+
+    COMPLETED = "COMPLETED"
+    ABORTED = "ABORTED"
+
+
+class AbortedExecutionReason(StrEnum):
+    """Why an execution was aborted, where this package decided; tasks may use strings of theirs."""
+
+    FUNCTION_ABORTED = "ucam_faas.function-aborted"
+    CLOUD_EVENT_TYPE_INCORRECT = "ucam_faas.cloud-event-type-incorrect"
+    SERVICE_DATA_INVALID = "ucam_faas.service-data-invalid"
+    USER_DATA_INVALID = "ucam_faas.user-data-invalid"
+
+
+class CompletedExecutionResult(BaseModel):
+    """The execution ran to its end."""
+
+    status: Literal[ExecutionStatus.COMPLETED] = ExecutionStatus.COMPLETED
+    duration_seconds: float | None = None
+
+
+class AbortedExecutionResult(BaseModel):
+    """The execution was aborted, by the task or before it began."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    status: Literal[ExecutionStatus.ABORTED] = ExecutionStatus.ABORTED
+    reason: AbortedExecutionReason | str = AbortedExecutionReason.FUNCTION_ABORTED
+    exception: BaseException | None = None
+    duration_seconds: float | None = None
+
+    @field_serializer("exception")
+    def _traceback(self, exception: BaseException | None) -> str | None:
+        return None if exception is None else "".join(traceback.format_exception(exception))
+
+
+ExecutionResult = CompletedExecutionResult | AbortedExecutionResult
+
+
+class ExecutionInfo(BaseModel):
+    """The report of one execution; extra fields are kept.
+
+    >>> ExecutionInfo(deleted=3).model_dump(mode="json")
+    {'execution': {'status': 'COMPLETED', 'duration_seconds': None}, 'deleted': 3}
+    """
+
+    model_config = ConfigDict(extra="allow", ser_json_bytes="base64")
+
+    execution: ExecutionResult = Field(
+        default_factory=CompletedExecutionResult, discriminator="status"
+    )
+
+    def with_duration(self, seconds: float) -> ExecutionInfo:
+        """Return a copy that says how long the execution took."""
+        execution = self.execution.model_copy(update={"duration_seconds": seconds})
+        return self.model_copy(update={"execution": execution})
+
+    def with_result(self, result: Any) -> ExecutionInfo:
+        """Return a copy that holds the task's return value as `result`."""
+        return self.model_copy(update={"result": result})
+
+
+class CloudEventHandlerExecutionInfo(ExecutionInfo):
+    """The report of a task that handled a CloudEvent."""
+
+    execution_id: str | None = Field(default_factory=lambda: _from_cloud_event("execution_id"))
+    cloudevents: CloudEventAttributes | None = Field(
+        default_factory=lambda: _from_cloud_event("attributes")
+    )
+    cloud_event_handler: CloudEventHandlerAttributes = Field(
+        default_factory=lambda: _from_cloud_event("handler") or CloudEventHandlerAttributes()
+    )
+
+
+class MessageHandlerExecutionInfo(CloudEventHandlerExecutionInfo):
+    """The report of a task that handled a Pub/Sub message."""
+
+    pubsub_message: PubsubMessage | None = Field(
+        default_factory=lambda: _from_message("pubsub_message")
+    )
+    message_handler: MessageHandlerAttributes = Field(
+        default_factory=lambda: _from_message("handler") or MessageHandlerAttributes()
+    )
+
+
+def _from_cloud_event(name: str) -> Any:
+    return getattr(CLOUD_EVENT_CONTEXT.get(None), name, None)
+
+
+def _from_message(name: str) -> Any:
+    return getattr(MESSAGE_CONTEXT.get(None), name, None)

@@ -1,0 +1,109 @@
+"""Running a task once, to its end, as a Cloud Run job does.
+
+The input is a file's bytes, or nothing: the body of a raw task, the data of a message or of a
+CloudEvent. The exit code says how it went: see `outcomes`; 3 is an input that cannot be loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ucam_faas import envelopes
+from ucam_faas._optional import require
+from ucam_faas.config import Settings
+from ucam_faas.context import CloudEventAttributes
+from ucam_faas.envelopes import Envelope
+from ucam_faas.exceptions import EnvelopeError, MissingExtraError, UCAMFAASCouldNotLoadTarget
+from ucam_faas.execution import Execution
+from ucam_faas.outcomes import answer
+from ucam_faas.runtime import Runtime
+from ucam_faas.serving.runner import Runner
+from ucam_faas.task import Kind, Task
+
+INPUT_NOT_LOADED = 3
+EVENT_TYPE = "ucam_faas.task.run"
+
+
+class InputNotLoadedError(Exception):
+    """The input file cannot be read."""
+
+
+def run(task: Task, runtime: Runtime) -> int:
+    """Run a task once, and return the process's exit code.
+
+    Raises:
+        InputNotLoadedError: the input cannot be read; the exit code for it is 3.
+        UCAMFAASCouldNotLoadTarget: an HTTP task, which needs a request.
+    """
+    if task.kind is Kind.HTTP:
+        raise UCAMFAASCouldNotLoadTarget(
+            f"{task.name!r} is an HTTP task and needs a request: it cannot be run once. "
+            "Give the job a task that takes an event."
+        )
+    envelope = envelope_of(task, read_input(runtime.settings), os.environ)
+    return asyncio.run(_run(task, envelope, runtime))
+
+
+async def _run(task: Task, envelope: Envelope, runtime: Runtime) -> int:
+    runner = Runner([task], runtime, limit_by_default=False)
+    found = await runner.run(Execution(task, envelope, runtime))
+    return answer(found.outcome).exit_code
+
+
+def read_input(settings: Settings) -> bytes:
+    """Read the input: from a bucket, from a local file, or none.
+
+    Raises:
+        InputNotLoadedError: it is not there, or cannot be read.
+    """
+    name, bucket = settings.input_file, settings.input_bucket
+    if name is None:
+        if bucket is not None:
+            raise InputNotLoadedError(
+                f"INPUT_BUCKET is {bucket!r} and INPUT_FILE is not set: name the object with "
+                "--input-file."
+            )
+        return b""
+    if bucket is None:
+        try:
+            return Path(name).read_bytes()
+        except OSError as error:
+            raise InputNotLoadedError(f"Cannot read {name}: {error.strerror}.") from error
+    storage = require(
+        "google.cloud.storage", extra="storage", purpose="read the input from a bucket"
+    )
+    try:
+        content: bytes = storage.Client().bucket(bucket).blob(name).download_as_bytes()
+    except MissingExtraError:
+        raise
+    except Exception as error:  # authentication, transport and storage errors share no base
+        raise InputNotLoadedError(
+            f"Cannot read gs://{bucket}/{name}: {type(error).__name__}. Check the names, and that "
+            "the service account may read the bucket (roles/storage.objectViewer)."
+        ) from error
+    return content
+
+
+def envelope_of(task: Task, content: bytes, environ: Mapping[str, str]) -> Envelope:
+    """Make the delivery that stands for one run.
+
+    A file that is a structured CloudEvent is one; any other is the data.
+    """
+    if task.kind is Kind.RAW:
+        return envelopes.raw(content, {})
+    if content.lstrip()[:1] == b"{" and b'"specversion"' in content:
+        headers = {"content-type": "application/cloudevents+json"}
+        try:
+            return envelopes.decode(content, headers)
+        except EnvelopeError:
+            pass  # data that only looks like an event
+    name = environ.get("CLOUD_RUN_EXECUTION", "local")
+    index = environ.get("CLOUD_RUN_TASK_INDEX", "0")
+    attempt = environ.get("CLOUD_RUN_TASK_ATTEMPT", "0")
+    attributes = CloudEventAttributes(
+        event_id=f"{name}/{index}/{attempt}", event_source=f"/jobs/{name}", event_type=EVENT_TYPE
+    )
+    return envelopes.of_data(content, attributes)

@@ -1,0 +1,76 @@
+"""From what a decorator was given to a function that makes payloads.
+
+Parsers raise what they like: the pipeline takes WrongEventTypeError and EnvelopeError for what
+they say, and any other exception as a rejected payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ucam_faas.envelopes import describe
+from ucam_faas.exceptions import EnvelopeError, TaskDefinitionError, WrongEventTypeError
+
+EventDataT = TypeVar("EventDataT")
+
+MessageParserFn = Callable[[bytes], EventDataT]
+
+
+class CloudEventType(Generic[EventDataT]):
+    """A parser of CloudEvents of one type, with data of one shape.
+
+    Args:
+        event_type: the only `type` that is accepted.
+        event_data_model: a pydantic model, or any type that pydantic can validate.
+    """
+
+    def __init__(self, *, event_type: str, event_data_model: type[EventDataT]) -> None:
+        self.event_type = event_type
+        self.event_data_model = event_data_model
+        self._adapter: TypeAdapter[EventDataT] = TypeAdapter(event_data_model)
+
+    def __call__(self, cloud_event: Any) -> EventDataT:
+        """Return the event's data, validated.
+
+        Raises:
+            WrongEventTypeError: the event has another type.
+            EnvelopeError: the data does not fit the model.
+        """
+        found = cloud_event.get_attributes()["type"]
+        if found != self.event_type:
+            raise WrongEventTypeError(
+                f"Received CloudEvent with incorrect type: {found!r}, expected {self.event_type!r}",
+                expected=self.event_type,
+            )
+        try:
+            return self._adapter.validate_python(cloud_event.get_data())
+        except ValidationError as error:
+            raise EnvelopeError(describe(error)) from error
+
+
+def message_parser(message_type: Any) -> Callable[[bytes], Any]:
+    """Make a parser of message data.
+
+    Args:
+        message_type: a pydantic model (JSON), a protobuf message class (binary), any callable
+            `(bytes) -> T`, or None for the bytes themselves.
+
+    Raises:
+        TaskDefinitionError: it is none of these.
+    """
+    if message_type is None:
+        return bytes
+    if isinstance(message_type, type) and issubclass(message_type, BaseModel):
+        return message_type.model_validate_json
+    if hasattr(message_type, "FromString") and hasattr(message_type, "DESCRIPTOR"):
+        from_string: Callable[[bytes], Any] = message_type.FromString
+        return from_string
+    if callable(message_type):
+        return cast(Callable[[bytes], Any], message_type)  # a signature cannot be checked here
+    raise TaskDefinitionError(
+        f"message_type={message_type!r}: expected a pydantic model, a protobuf message class, "
+        "a function (bytes) -> T, or None for bytes."
+    )

@@ -1,0 +1,43 @@
+"""A publisher that keeps what it is given: for tests."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ucam_faas.exceptions import PublishError
+from ucam_faas.pubsub import MAX_ATTRIBUTES, PubsubMessage
+
+
+@dataclass(slots=True)
+class MemoryPublisher:
+    """Publishes to a dictionary of topics, which must exist."""
+
+    topics: dict[str, list[PubsubMessage]] = field(default_factory=dict)
+    _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def publish(
+        self,
+        topic: str,
+        data: bytes,
+        attributes: Mapping[str, str],
+        *,
+        ordering_key: str = "",
+        timeout_seconds: float = 10.0,
+    ) -> str:
+        """Publish one message, and return its id."""
+        if topic not in self.topics:
+            raise PublishError(f"Topic not found: {topic}")
+        if len(attributes) > MAX_ATTRIBUTES or not (data or attributes):
+            raise PublishError("The message needs data or attributes, and at most 100 of these.")
+        message_id = str(next(self._ids))
+        self.topics[topic].append(
+            PubsubMessage(
+                data=data,
+                attributes=dict(attributes),
+                message_id=message_id,
+                ordering_key=ordering_key,
+            )
+        )
+        return message_id

@@ -1,0 +1,182 @@
+"""An ended execution in, one log line out.
+
+The line is made for Cloud Logging: see `_logging` for the form and `docs/logging.md` for the
+fields. Payloads are left out unless asked for: they are personal data.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ucam_faas.config import Settings
+from ucam_faas.context import LogContext
+from ucam_faas.envelopes import Envelope
+from ucam_faas.execution_info import ExecutionInfo
+from ucam_faas.outcomes import ANSWERS, Crashed, Outcome, name
+from ucam_faas.task import Kind, Task
+
+if TYPE_CHECKING:
+    from ucam_faas.execution import Execution
+
+logger = logging.getLogger("ucam_faas")
+
+COMPLETED = "ucam_faas_function_completed"
+ABORTED = "ucam_faas_function_aborted"
+FAILED_GRACEFULLY = "function_failed_gracefully"
+FAILED_UNCAUGHT = "function_failed_uncaught_exception"
+
+
+
+class JsonRepresentation(StrEnum):
+    """The shape of an ExecutionInfo in the log."""
+
+    NARROW_DEEP = "deep"
+    """As it is: objects in objects."""
+    WIDE_FLAT = "wide"
+    """One level, with dotted names."""
+
+
+class StructlogJsonExecutionResultLogger:
+    """Logs an ExecutionInfo as one line; for `HandlerExecutionOptions(log_execution_result=…)`.
+
+    Args:
+        representation: the shape of the info in the line.
+    """
+
+    def __init__(
+        self, representation: JsonRepresentation = JsonRepresentation.NARROW_DEEP
+    ) -> None:
+        self.representation = representation
+
+    def __call__(self, info: ExecutionInfo) -> None:
+        """Log at INFO what completed, and at ERROR what was aborted."""
+        done = info.execution.status == "COMPLETED"
+        fields = info_fields(info, payloads=False, representation=self.representation)
+        level = logging.INFO if done else logging.ERROR
+        logger.log(level, COMPLETED if done else ABORTED, extra={"fields": fields})
+
+
+DEFAULT_EXECUTION_RESULT_LOGGER = StructlogJsonExecutionResultLogger()
+
+
+def log_context(task: Task, envelope: Envelope, settings: Settings) -> LogContext:
+    """Return what every line of an execution carries."""
+    trace = envelope.trace
+    if trace is None:
+        return LogContext(task.name, envelope.execution_id)
+    name = f"projects/{settings.project}/traces/{trace.trace_id}"
+    return LogContext(
+        task.name,
+        envelope.execution_id,
+        name if settings.project else trace.trace_id,
+        trace.span_id,
+        trace.sampled,
+    )
+
+
+def log(
+    execution: Execution, outcome: Outcome, info: ExecutionInfo, error: BaseException | None
+) -> None:
+    """Log how an execution ended; nothing that goes wrong here reaches the caller."""
+    task = execution.task
+    custom = task.options.log_execution_result
+    try:
+        if custom is not None:
+            custom(info)
+            return
+        settings = execution.runtime.settings
+        fields = _delivery_fields(execution, outcome)
+        fields["duration_seconds"] = round(info.execution.duration_seconds or 0.0, 6)
+        fields |= info_fields(info, payloads=settings.log_payloads)
+    except Exception as problem:
+        log_problem("ucam_faas_report_failed", task=task.name, error=problem)
+        if custom is not None:
+            return
+        fields = _delivery_fields(execution, outcome)
+    severity = getattr(logging, ANSWERS[type(outcome)].severity)
+    context = log_context(task, execution.envelope, execution.runtime.settings)
+    logger.log(
+        severity,
+        _message(task, outcome, error),
+        exc_info=error if isinstance(outcome, Crashed) else None,
+        extra={"fields": fields, "context": context},
+    )
+
+
+def info_fields(
+    info: ExecutionInfo,
+    *,
+    payloads: bool,
+    representation: JsonRepresentation = JsonRepresentation.NARROW_DEEP,
+) -> dict[str, Any]:
+    """Return an ExecutionInfo as log fields, in one field of their own: no name can clash."""
+    exclude: Any = {"execution": {"exception"}} if payloads else _WITHOUT_PAYLOAD
+    found = info.model_dump(mode="json", exclude=exclude)
+    if representation is JsonRepresentation.WIDE_FLAT:
+        found = dict(_flatten(found))
+    return {"execution_info": found}
+
+
+_WITHOUT_PAYLOAD = {
+    "execution": {"exception"},
+    "result": True,
+    "pubsub_message": {"data", "attributes", "ordering_key"},
+}
+
+
+def log_late(execution: Execution, outcome: Outcome) -> None:
+    """Log that a function ended after its delivery had been answered."""
+    logger.warning(
+        "ucam_faas_function_ended_late",
+        extra={
+            "fields": _delivery_fields(execution, outcome),
+            "context": log_context(
+                execution.task, execution.envelope, execution.runtime.settings
+            ),
+        },
+    )
+
+
+def log_problem(message: str, *, error: BaseException | None = None, **fields: Any) -> None:
+    """Log something that went wrong around an execution and changed nothing of its outcome."""
+    logger.error(message, exc_info=error, extra={"fields": fields})
+
+
+def log_rejected(outcome: Outcome, path: str, detail: str) -> None:
+    """Log a request that came to no execution."""
+    severity = getattr(logging, ANSWERS[type(outcome)].severity)
+    fields = {"outcome": name(outcome), "detail": detail, "path": path[:200]}
+    logger.log(severity, "ucam_faas_request_rejected", extra={"fields": fields})
+
+
+def _delivery_fields(execution: Execution, outcome: Outcome) -> dict[str, Any]:
+    envelope = execution.envelope
+    fields: dict[str, Any] = {"task": execution.task.name, "outcome": name(outcome)}
+    fields["execution_id"] = envelope.execution_id
+    if envelope.message is not None:
+        fields["message_id"] = envelope.message.message_id
+        fields["subscription"] = envelope.subscription
+        fields["delivery_attempt"] = envelope.delivery_attempt
+    if outcome.reason:
+        fields["reason"] = outcome.reason
+    return fields
+
+
+def _message(task: Task, outcome: Outcome, error: BaseException | None) -> str:
+    if ANSWERS[type(outcome)].exit_code == 0:
+        return COMPLETED
+    if task.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP) and error is not None:
+        return FAILED_UNCAUGHT if isinstance(outcome, Crashed) else FAILED_GRACEFULLY
+    return ABORTED
+
+
+def _flatten(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            flat += _flatten(item, f"{prefix}{key}.")
+        else:
+            flat.append((f"{prefix}{key}", item))
+    return flat

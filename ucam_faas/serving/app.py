@@ -1,0 +1,186 @@
+"""The ASGI application: finds the task for a path, reads the body, answers.
+
+`/<task name>` is a task's path, `/` that of the first one; either may end in a topic's name
+(`/projects/P/topics/T`). HTTP tasks have the paths that they ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.runtime import Runtime
+from ucam_faas.serving.responses import Response
+from ucam_faas.serving.service import Service
+from ucam_faas.task import Kind, Task
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+HEALTH_PATHS = ("/healthy", "/status")
+_OK = Response(200, b"ok")
+_NOT_FOUND = Response(404, b"No task has this path")
+
+
+class _DisconnectedError(Exception):
+    """Nobody waits for the answer."""
+
+
+class App:
+    """The tasks of one process as an ASGI application.
+
+    Args:
+        on_exhausted: called when the process should be replaced.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        runtime: Runtime,
+        *,
+        on_exhausted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.tasks = list(tasks)
+        self.runtime = runtime
+        self.on_exhausted = on_exhausted
+        self._paths = event_paths(self.tasks)
+        self._flask: Any = None
+        if any(task.kind is Kind.HTTP for task in self.tasks):
+            from ucam_faas.serving.flask_tasks import FlaskRoutes
+
+            self._flask = FlaskRoutes(task for task in self.tasks if task.kind is Kind.HTTP)
+        self.service = Service(self.tasks, runtime, on_exhausted=lambda: self.on_exhausted())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection scope."""
+        if scope["type"] == "http":
+            try:
+                response = await self.respond(scope, receive)
+            except _DisconnectedError:
+                return
+            headers = [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in response.headers
+                if name != "content-length"
+            ]
+            headers.append((b"content-length", b"%d" % len(response.body)))
+            await send(
+                {"type": "http.response.start", "status": response.status, "headers": headers}
+            )
+            body = b"" if scope["method"] == "HEAD" else response.body
+            await send({"type": "http.response.body", "body": body})
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def respond(self, scope: Scope, receive: Receive) -> Response:
+        """Return the response to one request."""
+        path, method = scope["path"], scope["method"]
+        if path in HEALTH_PATHS:
+            return _OK
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request: Any = None
+        task = self._paths.get(path) or self._paths.get(_without_topic(path))
+        if self._flask is not None:
+            request = _request(scope, headers)
+            found = self._flask.find(request)
+            if isinstance(found, Response):
+                return found
+            task = found or task
+        if task is None:
+            return _NOT_FOUND
+        refusal = await self.service.refuse(task, method, path, headers)
+        if refusal is not None:
+            return refusal
+        body = await _read(receive, self.service.max_body_bytes)
+        if body is None:
+            return self.service.too_large(path)
+        call = self._flask.caller(task, request, body) if task.kind is Kind.HTTP else None
+        return await self.service.answer(task, path, headers, body, call)
+
+
+def event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
+    """Return the paths of the tasks that take events, and refuse clashes.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
+    """
+    asked: dict[tuple[str, str], Task] = {}
+    paths: dict[str, Task] = {}
+    for task in tasks:
+        if task.kind is Kind.HTTP:
+            for method in task.methods:
+                _claim(asked, (method, task.path or "/"), task)
+        else:
+            paths[f"/{task.name}"] = task
+    for path, task in paths.items():
+        for (_, asked_path), other in asked.items():
+            if path == asked_path:
+                _claim({("", path): other}, ("", path), task)
+    if tasks and tasks[0].kind is not Kind.HTTP:
+        paths["/"] = tasks[0]
+    return paths
+
+
+def _claim(asked: dict[tuple[str, str], Task], key: tuple[str, str], task: Task) -> None:
+    other = asked.setdefault(key, task)
+    if other is not task:
+        raise UCAMFAASCouldNotLoadTarget(
+            f"The tasks {other.name!r} and {task.name!r} ask for the same path {key[1]!r}. "
+            "Give one of them another."
+        )
+
+
+def _without_topic(path: str) -> str:
+    before, found, _ = path.partition("/projects/")
+    return (before or "/") if found and "/topics/" in path else ""
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """Read a body; None as soon as it is over the limit.
+
+    Raises:
+        _DisconnectedError: the client went away before the end: a part is not the body.
+    """
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise _DisconnectedError
+        parts.append(event.get("body", b""))
+        size += len(parts[-1])
+        more = event.get("more_body", False)
+        if size > limit:
+            return None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _request(scope: Scope, headers: dict[str, str]) -> Any:
+    from ucam_faas.serving.flask_tasks import HttpRequest
+
+    return HttpRequest(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope.get("query_string", b""),
+        headers=headers,
+        scheme=scope.get("scheme", "http"),
+        server=tuple(scope.get("server") or ("localhost", 80)),
+        client=(scope.get("client") or ("",))[0],
+    )
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return
+
+

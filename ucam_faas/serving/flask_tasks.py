@@ -1,0 +1,112 @@
+"""HTTP tasks: routes and requests are Flask's, running and limits are ours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.serving.responses import Response, of_flask
+from ucam_faas.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    scheme: str = "http"
+    server: tuple[str, int | None] = ("localhost", 80)
+    client: str = ""
+
+
+class FlaskRoutes:
+    """The routes of HTTP tasks."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._app = Flask("ucam_faas", static_folder=None)
+        self._tasks = {task.name: task for task in tasks}
+        for task in self._tasks.values():
+            try:
+                self._app.add_url_rule(
+                    task.path or "/",
+                    endpoint=task.name,
+                    view_func=task.function,
+                    methods=task.methods,
+                )
+            except ValueError as error:
+                raise UCAMFAASCouldNotLoadTarget(
+                    f"The path {task.path!r} of task {task.name!r} is no Flask route: {error}"
+                ) from error
+
+    def find(self, request: HttpRequest) -> Task | Response | None:
+        """Return the task for a request, a redirect or refusal of its path, or None."""
+        adapter = self._app.url_map.bind_to_environ(environ_of(request))
+        try:
+            name, _ = adapter.match()
+        except RequestRedirect as redirect:
+            return of_flask(redirect.get_response())
+        except HTTPException as refusal:
+            return None if refusal.code == 404 else of_flask(refusal.get_response())
+        return self._tasks[name]
+
+    def caller(
+        self, task: Task, request: HttpRequest, body: bytes
+    ) -> Callable[[Callable[..., Any]], Any]:
+        """Return what calls the task's function with a Flask request, within its contexts."""
+        environ = environ_of(request, body)
+
+        def call(function: Callable[..., Any]) -> Response:
+            with self._app.request_context(environ) as context:
+                try:
+                    value = function(context.request)
+                except HTTPException as refusal:  # flask.abort()
+                    return of_flask(refusal.get_response(environ))
+                return of_flask(self._app.make_response(value))
+
+        async def call_async(function: Callable[..., Any]) -> Response:
+            with self._app.request_context(environ) as context:
+                try:
+                    value = await function(context.request)
+                except HTTPException as refusal:
+                    return of_flask(refusal.get_response(environ))
+                return of_flask(self._app.make_response(value))
+
+        return call_async if task.is_async else call
+
+
+def environ_of(request: HttpRequest, body: bytes = b"") -> dict[str, Any]:
+    """Return the WSGI environment of a request (PEP 3333)."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": request.path.encode().decode("latin-1"),
+        "QUERY_STRING": request.query.decode("latin-1"),
+        "SERVER_NAME": request.server[0],
+        "SERVER_PORT": str(request.server[1] or 80),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": request.client,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers.items():
+        if name == "content-type":
+            environ["CONTENT_TYPE"] = value
+        elif name != "content-length":
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    return environ

@@ -1,0 +1,50 @@
+"""functions-framework's way in: a Flask request for a task, a Flask response out.
+
+The same application answers as under our own server, on an event loop in the background that is
+started in each process when its first request comes.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+
+from flask import Request
+from flask import Response as FlaskResponse
+
+from ucam_faas import runtime
+from ucam_faas.config import Settings
+from ucam_faas.serving.app import App
+from ucam_faas.serving.background import BackgroundLoop, call
+from ucam_faas.task import Kind, Task
+
+_lock = threading.Lock()
+
+
+def respond(task: Task, request: Request) -> FlaskResponse:
+    """Run a task on a Flask request."""
+    with _lock:
+        loop, app = _app(task)
+    path = request.path
+    if task.kind is not Kind.HTTP and "/topics/" not in path:
+        path = "/"  # functions-framework serves its one target on every path
+    found = call(
+        loop,
+        app,
+        request.method,
+        path,
+        headers=dict(request.headers),
+        body=request.get_data(),
+        query=request.query_string,
+    )
+    return FlaskResponse(found.body, found.status, list(found.headers))
+
+
+@cache
+def _app(task: Task) -> tuple[BackgroundLoop, App]:
+    loop = BackgroundLoop()
+
+    async def make() -> App:
+        return App([task], runtime.build(Settings.from_environ(), [task]))
+
+    return loop, loop.run(make)

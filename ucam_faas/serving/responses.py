@@ -1,0 +1,113 @@
+"""A conclusion in, an HTTP response out; Flask only for values that only Flask understands."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ucam_faas import reports
+from ucam_faas.execution import Conclusion
+from ucam_faas.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
+from ucam_faas.outcomes import (
+    Crashed,
+    DeadLetter,
+    Done,
+    Failed,
+    InvalidPayload,
+    MalformedEvent,
+    Outcome,
+    Retry,
+    WrongEventType,
+    answer,
+)
+from ucam_faas.task import Kind, Task
+
+TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP response."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = (("content-type", TEXT),)
+
+
+def of_outcome(outcome: Outcome) -> Response:
+    """Return the table's response."""
+    found = answer(outcome)
+    headers = [("content-type", TEXT)]
+    if isinstance(outcome, Retry) and outcome.after is not None:
+        headers.append(("retry-after", str(math.ceil(outcome.after.total_seconds()))))
+    return Response(found.http_status, found.text.encode(), tuple(headers))
+
+
+def of_conclusion(task: Task, found: Conclusion) -> Response:
+    """Return the response to a delivery. What fails in here turns no success into a failure."""
+    outcome, custom = found.outcome, task.options.make_http_response
+    if isinstance(outcome, Done) and task.returns_response:
+        return _of_function(task, found.value)
+    if custom is not None and type(outcome) in _CUSTOMISABLE:
+        try:
+            return of_value(custom(found.info))
+        except Exception as error:
+            reports.log_problem("ucam_faas_make_http_response_failed", error=error)
+    if isinstance(outcome, Failed) and task.returns_response and found.error is not None:
+        text = f"The function raised {type(found.error).__name__}."
+        return Response(answer(outcome).http_status, text.encode())
+    if isinstance(outcome, Failed) and not task.returns_response:
+        text, status = DEFAULT_HTTP_RESPONSE_CREATOR(found.info)
+        return Response(status, text.encode())
+    return of_outcome(outcome)
+
+
+_CUSTOMISABLE = {Done, Failed, Crashed, DeadLetter, InvalidPayload, MalformedEvent, WrongEventType}
+
+
+def _of_function(task: Task, value: Any) -> Response:
+    if value is None:
+        return Response(200, b"" if task.kind is Kind.RAW else b"OK")
+    try:
+        return of_value(value)
+    except Exception as error:
+        reports.log_problem(
+            "ucam_faas_result_is_no_response", task=task.name, type=type(value).__qualname__
+        )
+        del error
+        return Response(200)
+
+
+def of_value(value: Any) -> Response:
+    """Return the response for any Flask response value.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if isinstance(value, Response):
+        return value
+    if isinstance(value, str | bytes):
+        body = value.encode() if isinstance(value, str) else value
+        return Response(200, body, (("content-type", HTML),))
+    if isinstance(value, dict | list):
+        return Response(200, json.dumps(value).encode(), (("content-type", JSON),))
+    return of_flask(_flask().make_response(value))
+
+
+def of_flask(response: Any) -> Response:
+    """Return a Flask or Werkzeug response, read to its end, as ours."""
+    body = response.get_data()
+    headers = tuple((name.lower(), text) for name, text in response.headers.items())
+    return Response(response.status_code, body, headers)
+
+
+@cache
+def _flask() -> Any:
+    from flask import Flask
+
+    return Flask("ucam_faas")

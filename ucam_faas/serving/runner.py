@@ -1,0 +1,207 @@
+"""Runs executions on an event loop: within limits, until their deadlines, and to the last SIGTERM.
+
+Sync tasks run in a pool's threads, async tasks on the loop. Each delivery is concluded exactly
+once: by its function, or by what stops it first (deadline, shutdown, a full queue).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from ucam_faas import reports
+from ucam_faas.execution import Conclusion, Execution
+from ucam_faas.outcomes import Outcome, Overloaded, ShuttingDown, TimedOut
+from ucam_faas.runtime import Runtime
+from ucam_faas.serving.admission import FullError, Gate
+from ucam_faas.serving.threads import ThreadPool, Ticket
+from ucam_faas.task import Task
+
+ASYNC_CONCURRENCY = 80
+"""Executions of one async task at a time: Cloud Run's default of requests for an instance."""
+
+
+class Runner:
+    """One process's executions. It belongs to one event loop.
+
+    Args:
+        on_exhausted: called when too many threads are abandoned: the process should be replaced.
+        limit_by_default: a task that states no timeout gets the default one.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        runtime: Runtime,
+        *,
+        on_exhausted: Callable[[], None] = lambda: None,
+        limit_by_default: bool = True,
+    ) -> None:
+        settings = runtime.settings
+        self.runtime = runtime
+        self.draining = False
+        self._on_exhausted = on_exhausted
+        self._limit_by_default = limit_by_default
+        self._flights: set[_Flight] = set()
+        self._pool = ThreadPool(settings.threads)
+        threads = Gate(settings.threads, settings.queue)
+        self._gates: dict[str, list[Gate]] = {}
+        for task in tasks:
+            limit = task.policy.concurrency or (ASYNC_CONCURRENCY if task.is_async else None)
+            own = [Gate(limit, settings.queue)] if limit else []
+            self._gates[task.name] = own if task.is_async else [*own, threads]
+
+    async def run(self, execution: Execution) -> Conclusion:
+        """Run an execution to its conclusion."""
+        if self.draining:
+            return _stopped(execution, ShuttingDown())
+        flight = _Flight(execution)
+        self._flights.add(flight)
+        timeout = self._timeout_seconds(execution)
+        timer = (
+            self.runtime.clock.call_later(timeout, lambda: self._expire(flight))
+            if timeout is not None
+            else None
+        )
+        entered: list[Gate] = []
+        try:
+            if await self._enter(flight, entered):
+                if execution.task.is_async:
+                    flight.start_async()
+                else:
+                    flight.start(self._pool)
+            return await flight.done
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for gate in entered:
+                gate.leave()
+            self._flights.discard(flight)
+
+    def drain(self) -> None:
+        """Begin nothing more: what waits is stopped now, what runs when the grace ends."""
+        if self.draining:
+            return
+        self.draining = True
+        for flight in list(self._flights):
+            if not flight.running:
+                flight.stop(ShuttingDown())
+        self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self._end_grace)
+
+    def _end_grace(self) -> None:
+        for flight in list(self._flights):
+            flight.stop(ShuttingDown())
+
+    def _timeout_seconds(self, execution: Execution) -> float | None:
+        policy = execution.task.policy
+        if policy.timeout is None and not self._limit_by_default:
+            return None
+        elapsed = self.runtime.clock.monotonic() - execution.started_at
+        return max(0.0, policy.served_timeout_seconds - elapsed)
+
+    async def _enter(self, flight: _Flight, entered: list[Gate]) -> bool:
+        """Pass the task's gates, and say whether to go on: it may be stopped while it waits."""
+        for gate in self._gates[flight.execution.task.name]:
+            if not gate.try_enter():
+                try:
+                    turn = gate.join_queue()
+                except FullError:
+                    flight.stop(Overloaded())
+                    return False
+                try:
+                    await asyncio.wait((turn, flight.done), return_when=asyncio.FIRST_COMPLETED)
+                except asyncio.CancelledError:
+                    gate.leave_queue(turn)
+                    raise
+                if flight.done.done():
+                    gate.leave_queue(turn)
+                    return False
+            entered.append(gate)
+        return True
+
+    def _expire(self, flight: _Flight) -> None:
+        stuck = flight.stop(TimedOut())
+        if stuck is None:
+            return
+        abandoned = self._pool.abandoned
+        reports.log_problem(
+            "ucam_faas_thread_abandoned",
+            task=flight.execution.task.name,
+            abandoned_threads=abandoned,
+            stack=stuck,
+        )
+        if abandoned > self.runtime.settings.max_abandoned_threads:
+            self._on_exhausted()
+
+
+class _Flight:
+    """A delivery on its way: waiting, then running, then done."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Conclusion] = self.loop.create_future()
+        self._ticket: Ticket | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """The function was started."""
+        return self._ticket is not None or self._task is not None
+
+    def start(self, pool: ThreadPool) -> None:
+        """Run in a thread."""
+
+        def run() -> None:
+            try:
+                found = self.execution.run()
+            except BaseException as error:
+                found = self._broken(error)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits for the answer
+                self.loop.call_soon_threadsafe(self._finish, found)
+
+        self._ticket = pool.submit(run)
+
+    def start_async(self) -> None:
+        """Run on the loop."""
+
+        async def run() -> None:
+            try:
+                found = await self.execution.run_async()
+            except asyncio.CancelledError:
+                return
+            except Exception as error:
+                found = self._broken(error)
+            self._finish(found)
+
+        self._task = self.loop.create_task(run(), context=self.execution.context)
+
+    def stop(self, outcome: Outcome) -> str | None:
+        """Conclude now, unless the function just does.
+
+        Returns:
+            where the abandoned thread is, if one was.
+        """
+        found = None if self.done.done() else self.execution.stop(outcome)
+        if found is None:
+            return None
+        self.done.set_result(found)
+        if self._task is not None:
+            self._task.cancel()
+        return self._ticket.abandon() if self._ticket is not None else None
+
+    def _finish(self, found: Conclusion | None) -> None:
+        if found is not None and not self.done.done():
+            self.done.set_result(found)
+
+    def _broken(self, error: BaseException) -> Conclusion:
+        """Conclude when the pipeline itself failed: a delivery always gets an answer."""
+        reports.log_problem("ucam_faas_pipeline_failed", error=error)
+        return self.execution.broken(error)
+
+
+def _stopped(execution: Execution, outcome: Outcome) -> Conclusion:
+    found = execution.stop(outcome)
+    assert found is not None, "it was never started"
+    return found

@@ -1,0 +1,134 @@
+"""gunicorn as the process manager: one socket, workers with an event loop each, an orderly end.
+
+The tasks are imported before the workers are forked, so that a bad source is an error at
+start-up and a replaced worker starts at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from uvicorn.config import Config
+from uvicorn.server import Server
+from uvicorn_worker import UvicornWorker
+
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.serving.app import App
+
+KEEP_ALIVE_SECONDS = 620
+"""Longer than the 600 s of Google's front ends, so that they close idle connections, not we."""
+STUCK_LOOP_SECONDS = 60
+"""Beyond the longest timeout: a worker whose event loop is silent for this long is killed."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        ConfigurationError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"Cannot listen on {host}:{port}: {why}. Choose another with --host and --port, or "
+            "HOST and PORT."
+        ) from error
+    listener.listen(2048)
+    return listener
+
+
+def run(app: App, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until a signal says to stop; ends the process.
+
+    Args:
+        on_ready: called when the port is open and the workers are about to start.
+    """
+    _Gunicorn(app, listener, on_ready).run()
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    def __init__(self, app: App, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+        self._asgi = app
+        self._listener = listener
+        self._on_ready = on_ready
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._asgi.runtime.settings
+        longest = max(task.policy.served_timeout_seconds for task in self._asgi.tasks)
+        options = {
+            "bind": f"fd://{self._listener.fileno()}",
+            "workers": settings.workers,
+            "worker_class": f"{__name__}.Worker",
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "timeout": int(longest) + STUCK_LOOP_SECONDS,
+            "graceful_timeout": int(settings.grace_seconds) + 1,
+            "preload_app": True,
+            "logger_class": f"{__name__}._Logger",
+            "loglevel": "debug" if settings.debug else "warning",
+            "when_ready": lambda _: self._on_ready(),
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:  # older versions have no control socket to disable
+                self.cfg.set(name, value)
+
+    def load(self) -> App:
+        return self._asgi
+
+
+class _Logger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's messages, through our log."""
+
+    def setup(self, cfg: Any) -> None:
+        self.loglevel = logging.DEBUG if cfg.loglevel == "debug" else logging.WARNING
+        self.error_log.setLevel(self.loglevel)
+        self.error_log.propagate = True
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives from gunicorn
+    """One process: an event loop, our application, and a drain at its end."""
+
+    CONFIG_KWARGS = {  # noqa: RUF012  # the base class's own spelling
+        "loop": "auto",
+        "http": "auto",
+        "access_log": False,
+        "server_header": False,
+        "ws": "none",
+        "lifespan": "off",
+    }
+
+    async def _serve(self) -> None:
+        app: App = self.wsgi
+        self.config.app = app
+        server = _Server(self.config, app)
+        app.on_exhausted = server.leave
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+
+
+class _Server(Server):
+    def __init__(self, config: Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def leave(self) -> None:
+        """End this process in order; gunicorn starts another."""
+        logging.getLogger("ucam_faas").error("ucam_faas_process_replaced")
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.service.runner.drain()
+        await super().shutdown(sockets)
+

@@ -1,0 +1,114 @@
+"""From a request for a task to its response, whichever server took it in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ucam_faas import envelopes, reports
+from ucam_faas.exceptions import (
+    EnvelopeError,
+    NotAnEventError,
+    UnauthenticatedPushError,
+    UnsupportedMediaError,
+)
+from ucam_faas.execution import Execution
+from ucam_faas.outcomes import (
+    MalformedEvent,
+    NotAnEvent,
+    Outcome,
+    ShuttingDown,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMedia,
+)
+from ucam_faas.runtime import Runtime
+from ucam_faas.serving.responses import Response, of_conclusion, of_outcome
+from ucam_faas.serving.runner import Runner
+from ucam_faas.task import Kind, Task
+
+_CLOSE = (("connection", "close"),)
+
+
+class Service:
+    """The tasks of one process, ready to be called. It belongs to one event loop.
+
+    Args:
+        on_exhausted: called when the process should be replaced.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        runtime: Runtime,
+        *,
+        on_exhausted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.runtime = runtime
+        self.runner = Runner(tasks, runtime, on_exhausted=on_exhausted)
+        self.max_body_bytes = runtime.settings.max_body_bytes
+        self._verifier = _verifier(runtime)
+
+    async def refuse(
+        self, task: Task, method: str, path: str, headers: Mapping[str, str]
+    ) -> Response | None:
+        """Return the answer to a request whose body need not be read, or None."""
+        if self.runner.draining:
+            return self._reject(ShuttingDown(), path, "SIGTERM was received")
+        if method != "POST" and task.kind not in (Kind.RAW, Kind.HTTP):
+            headers_out = (("allow", "POST"), ("content-type", "text/plain; charset=utf-8"))
+            return Response(405, b"Events are delivered with POST", headers_out)
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self.max_body_bytes:
+            return self.too_large(path)
+        if self._verifier is not None and task.kind is not Kind.HTTP:
+            try:
+                await asyncio.to_thread(self._verifier.verify, headers)
+            except UnauthenticatedPushError as error:
+                return self._reject(Unauthenticated(), path, error.detail)
+        return None
+
+    def too_large(self, path: str) -> Response:
+        """Return the answer to a body over the limit; the connection cannot be used again."""
+        detail = f"body: over {self.max_body_bytes} bytes"
+        found = self._reject(TooLarge(), path, detail)
+        return Response(found.status, found.body, found.headers + _CLOSE)
+
+    async def answer(
+        self,
+        task: Task,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        call: Callable[[Callable[..., Any]], Any] | None = None,
+    ) -> Response:
+        """Run the task on a request, and return the response."""
+        try:
+            if task.kind in (Kind.RAW, Kind.HTTP):
+                envelope = envelopes.raw(body, headers)
+            else:
+                envelope = envelopes.decode(body, headers, path)
+        except EnvelopeError as error:
+            return self._reject(_refusal(error), path, error.detail)
+        execution = Execution(task, envelope, self.runtime, call=call)
+        return of_conclusion(task, await self.runner.run(execution))
+
+    def _reject(self, outcome: Outcome, path: str, detail: str) -> Response:
+        reports.log_rejected(outcome, path, detail)
+        return of_outcome(outcome)
+
+
+def _refusal(error: EnvelopeError) -> Outcome:
+    if isinstance(error, UnsupportedMediaError):
+        return UnsupportedMedia()
+    return NotAnEvent() if isinstance(error, NotAnEventError) else MalformedEvent()
+
+
+def _verifier(runtime: Runtime) -> Any:
+    settings = runtime.settings
+    if not settings.push_audience and not settings.push_email:
+        return None
+    from ucam_faas.serving.push_auth import PushVerifier
+
+    return PushVerifier(settings, runtime.clock)

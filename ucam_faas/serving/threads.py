@@ -1,0 +1,92 @@
+"""Threads for sync tasks that can be given up.
+
+Python cannot stop a thread. One that outlives its deadline is abandoned: another takes its place,
+it ends when its work does, and being a daemon it does not keep the process alive.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from queue import SimpleQueue
+
+
+class Ticket:
+    """One piece of work handed to the pool."""
+
+    def __init__(self, pool: ThreadPool, work: Callable[[], None]) -> None:
+        self._pool = pool
+        self._work = work
+        self._thread: threading.Thread | None = None
+        self._ended = False
+        self._abandoned = False
+
+    def abandon(self) -> str | None:
+        """Give the work up.
+
+        Returns:
+            where its thread is, as a stack; None if it has ended or will not begin.
+        """
+        with self._pool.lock:
+            if self._ended or self._abandoned:
+                return None
+            self._abandoned = True
+            if self._thread is None:
+                return None
+            self._pool.size += 1
+            self._pool.abandoned += 1
+            frame = sys._current_frames().get(self._thread.ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame else ""
+
+    def run(self) -> bool:
+        """Do the work in this thread, and say whether the thread is still the pool's."""
+        with self._pool.lock:
+            if self._abandoned:
+                return True
+            self._thread = threading.current_thread()
+        try:
+            self._work()
+        finally:
+            with self._pool.lock:
+                self._ended = True
+                if self._abandoned:
+                    self._pool.size -= 1
+                    self._pool.abandoned -= 1
+        return not self._abandoned
+
+
+class ThreadPool:
+    """At most `limit` threads that work, started when needed, and any number of abandoned ones."""
+
+    def __init__(self, limit: int) -> None:
+        self.lock = threading.Lock()
+        self.size = limit
+        """Threads that may exist: each abandoned one makes room for another."""
+        self.abandoned = 0
+        self._threads = 0
+        self._free = 0
+        """Threads that wait or are about to, less the work that is queued for them."""
+        self._queue: SimpleQueue[Ticket] = SimpleQueue()
+
+    def submit(self, work: Callable[[], None]) -> Ticket:
+        """Run `work`, which must not raise, in a thread of the pool."""
+        ticket = Ticket(self, work)
+        with self.lock:
+            self._free -= 1
+            starts = self._free < 0 and self._threads < self.size
+            if starts:
+                self._threads += 1
+                self._free += 1
+        self._queue.put(ticket)
+        if starts:
+            threading.Thread(target=self._serve, name="ucam-faas-task", daemon=True).start()
+        return ticket
+
+    def _serve(self) -> None:
+        while self._queue.get().run():
+            with self.lock:
+                self._free += 1
+        with self.lock:
+            self._threads -= 1

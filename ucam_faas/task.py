@@ -1,0 +1,73 @@
+"""A task: a decorated function, how its payload is made, and its policy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ucam_faas.execution_info import ExecutionInfo
+from ucam_faas.policies import Policy
+
+ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
+CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
+"""Returns any Flask response value."""
+
+
+class Kind(StrEnum):
+    """What a task's function takes."""
+
+    RAW = "raw event"
+    CLOUD_EVENT = "CloudEvent"
+    EVENT_DATA = "CloudEvent data"
+    MESSAGE = "message"
+    HTTP = "HTTP request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerExecutionOptions:
+    """Replacements for what happens after an execution.
+
+    Args:
+        log_execution_result: gets the ExecutionInfo instead of the log line of this package.
+        make_http_response: makes the HTTP response of a completed or aborted execution.
+    """
+
+    log_execution_result: ExecutionResultLoggerFn | None = None
+    make_http_response: CreateExecutionResultHttpResponseFn | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A decorated function and what is known of it."""
+
+    name: str
+    module: str
+    kind: Kind
+    function: Callable[..., Any]
+    parse: Callable[[Any], Any] | None = None
+    """From message data (MESSAGE) or a CloudEvent (EVENT_DATA) to the payload."""
+    message_type: Any = None
+    policy: Policy = field(default_factory=Policy)
+    create_default_info: Callable[..., ExecutionInfo] | None = None
+    options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)
+    path: str | None = None
+    """Of an HTTP task: the route, in Flask's syntax."""
+    methods: tuple[str, ...] = ("POST",)
+
+    @property
+    def is_async(self) -> bool:
+        """The function is a coroutine function."""
+        return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def returns_response(self) -> bool:
+        """What the function returns is the HTTP response."""
+        return self.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]

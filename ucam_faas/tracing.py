@@ -1,0 +1,49 @@
+"""Trace context of a delivery: from headers or message attributes to what Cloud Logging wants.
+
+Sources: W3C Trace Context; Google's page "Trace context" (X-Cloud-Trace-Context).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_CLOUD = re.compile(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]+))?.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where a delivery stands in a distributed trace; ids in lower-case hexadecimal."""
+
+    trace_id: str
+    span_id: str | None = None
+    sampled: bool | None = None
+
+
+def from_headers(headers: Mapping[str, str]) -> Trace | None:
+    """Read `traceparent`, or else `X-Cloud-Trace-Context`; what is malformed is no trace."""
+    if "traceparent" in headers:
+        return _from_traceparent(headers["traceparent"])
+    found = _CLOUD.fullmatch(headers.get("x-cloud-trace-context", ""))
+    if not found:
+        return None
+    trace_id, span, sampled = found.groups()
+    return Trace(
+        trace_id.lower(),
+        format(int(span) % 2**64, "016x") if span else None,
+        None if sampled is None else sampled == "1",
+    )
+
+
+def from_attributes(attributes: Mapping[str, str]) -> Trace | None:
+    """Read what Google's publisher clients put into a message."""
+    return _from_traceparent(attributes.get("googclient_traceparent", ""))
+
+
+def _from_traceparent(text: str) -> Trace | None:
+    found = _TRACEPARENT.fullmatch(text)
+    if not found:
+        return None
+    return Trace(found.group(1), found.group(2), bool(int(found.group(3), 16) & 1))
