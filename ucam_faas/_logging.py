@@ -8,11 +8,12 @@ Sources: Google's pages "Structured logging" and "Formatting error messages" (Er
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from pydantic_core import to_json
 
 from ucam_faas._tracebacks import render
 from ucam_faas.config import Settings
@@ -114,7 +115,7 @@ class JsonFormatter(logging.Formatter):
             line["stack_trace"] = render(record.exc_info[1], texts=self.texts)
         for key, value in getattr(record, "fields", {}).items():
             line[key if key not in line else f"field.{key}"] = value
-        return json.dumps(line, default=_readable)
+        return to_json(line, fallback=_readable, inf_nan_mode="null").decode()
 
 
 def _readable(value: object) -> str:

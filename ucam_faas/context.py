@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from ucam_faas.pubsub import PubsubMessage
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class CloudEventHandlerAttributes(BaseModel):
     """How far a CloudEvent came."""
 
+    model_config = ConfigDict(frozen=True)
+
     input_event_accepted: bool = False
     """The event had the right type and its parser accepted it."""
 
@@ -30,12 +32,16 @@ class CloudEventHandlerAttributes(BaseModel):
 class MessageHandlerAttributes(BaseModel):
     """How far a message came."""
 
+    model_config = ConfigDict(frozen=True)
+
     input_message_accepted: bool = False
     """The payload was accepted by the task's message type."""
 
 
 class CloudEventAttributes(BaseModel):
     """The context attributes of a CloudEvent, under the names of OpenTelemetry's conventions."""
+
+    model_config = ConfigDict(frozen=True)
 
     event_id: str
     event_source: str
@@ -58,14 +64,20 @@ class CloudEventAttributes(BaseModel):
         )
 
 
-@dataclass(frozen=True)
+EVENT_ACCEPTED = CloudEventHandlerAttributes(input_event_accepted=True)
+EVENT_NOT_ACCEPTED = CloudEventHandlerAttributes(input_event_accepted=False)
+MESSAGE_ACCEPTED = MessageHandlerAttributes(input_message_accepted=True)
+MESSAGE_NOT_ACCEPTED = MessageHandlerAttributes(input_message_accepted=False)
+
+
+@dataclass
 class CloudEventHandlerContext:
     """The CloudEvent of the running execution."""
 
     attributes: CloudEventAttributes
     make_cloud_event: Callable[[], CloudEvent]
     execution_id: str | None = None
-    handler: CloudEventHandlerAttributes = field(default_factory=CloudEventHandlerAttributes)
+    handler: CloudEventHandlerAttributes = EVENT_NOT_ACCEPTED
 
     @cached_property
     def cloud_event(self) -> CloudEvent:
@@ -73,14 +85,14 @@ class CloudEventHandlerContext:
         return self.make_cloud_event()
 
 
-@dataclass(frozen=True)
+@dataclass
 class MessageHandlerContext:
     """The Pub/Sub message of the running execution."""
 
     pubsub_message: PubsubMessage
     subscription: str = ""
     delivery_attempt: int | None = None
-    handler: MessageHandlerAttributes = field(default_factory=MessageHandlerAttributes)
+    handler: MessageHandlerAttributes = MESSAGE_NOT_ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)

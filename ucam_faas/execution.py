@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
+from logging import LogRecord
 from types import TracebackType
 from typing import Any
 
@@ -23,9 +24,11 @@ from ucam_faas.context import (
     CLOUD_EVENT_CONTEXT,
     LOG_CONTEXT,
     MESSAGE_CONTEXT,
-    CloudEventHandlerAttributes,
+    EVENT_ACCEPTED,
+    EVENT_NOT_ACCEPTED,
+    MESSAGE_ACCEPTED,
+    MESSAGE_NOT_ACCEPTED,
     CloudEventHandlerContext,
-    MessageHandlerAttributes,
     MessageHandlerContext,
 )
 from ucam_faas.envelopes import Envelope, describe_error
@@ -65,12 +68,23 @@ _DONE = Done()
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What an execution came to."""
+    """What an execution came to. Whoever gets it writes its `line` to the log."""
 
     outcome: Outcome
     info: ExecutionInfo
     value: Any = None
     """What the function returned."""
+    error: BaseException | None = None
+    line: LogRecord | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the pipeline has found out so far."""
+
+    outcome: Outcome
+    info: ExecutionInfo | None = None
+    value: Any = None
     error: BaseException | None = None
 
 
@@ -94,7 +108,7 @@ class Execution:
         self.envelope = envelope
         self.runtime = runtime
         self.payload: Any = None
-        self._call = call or (lambda function: function(self.payload))
+        self._call = call
         self.started_at = runtime.clock.monotonic()
         self.context: Context = copy_context()
         self._event: CloudEventHandlerContext | None = None
@@ -110,7 +124,7 @@ class Execution:
         found = self._prepare()
         if found is None:
             try:
-                found = self._decide(await self._call(self.task.function))
+                found = self._decide(await self._start())
             except asyncio.CancelledError as error:
                 if self._claim.locked():  # stopped from outside, and concluded there
                     raise
@@ -125,7 +139,7 @@ class Execution:
         """Conclude without waiting for the function; None if it is concluding by itself."""
         if not self._claim.acquire(blocking=False):
             return None
-        return self._report(Conclusion(outcome, self._info(outcome)))
+        return self._report(_Found(outcome))
 
     def broken(self, error: BaseException) -> Conclusion:
         """Conclude after a fault of the pipeline itself."""
@@ -135,51 +149,66 @@ class Execution:
         found = self._prepare()
         if found is None:
             try:
-                found = self._decide(self._call(self.task.function))
+                found = self._decide(self._start())
             except (Exception, SystemExit) as error:
                 found = self._decide_error(error)
         return self._conclude(found)
 
-    def _prepare(self) -> Conclusion | None:
-        """Set the contexts and make the payload; a Conclusion if there can be none."""
+    def _start(self) -> Any:
+        """Call the function."""
+        function = self.task.function
+        return function(self.payload) if self._call is None else self._call(function)
+
+    def _prepare(self) -> _Found | None:
+        """Set the contexts and make the payload; what was found if there can be none."""
         envelope = self.envelope
         LOG_CONTEXT.set(reports.log_context(self.task, envelope, self.runtime.settings))
+        if envelope.attributes is not None:
+            self._event = CloudEventHandlerContext(
+                envelope.attributes, envelope.cloud_event, envelope.execution_id
+            )
+            CLOUD_EVENT_CONTEXT.set(self._event)
         try:
-            if envelope.attributes is not None:
-                self._see_event(accepted=False)
             if self.task.kind is Kind.MESSAGE:
                 self._read_message()
             elif self.task.kind is not Kind.HTTP:
                 self._read_event()
-            if envelope.attributes is not None:
-                self._see_event(accepted=True)
         except WrongEventTypeError as error:
-            return self._invalid(WrongEventType(error.detail), error)
+            return _Found(WrongEventType(error.detail), error=error)
         except EnvelopeError as error:
-            return self._invalid(MalformedEvent(error.detail), error)
+            return _Found(MalformedEvent(error.detail), error=error)
         except RaisedOutcome as outcome:
             return self._decide_error(outcome)
         except Exception as error:
-            return self._invalid(InvalidPayload(describe_error(error)), error)
+            return _Found(InvalidPayload(describe_error(error)), error=error)
+        if self._event is not None:
+            self._event.handler = EVENT_ACCEPTED
         return None
 
     def _read_message(self) -> None:
         envelope = self.envelope
-        event_type = envelope.attributes.event_type if envelope.attributes else None
-        if envelope.message is None and event_type != PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE:
+        if envelope.message is None:
+            event_type = envelope.attributes.event_type if envelope.attributes else None
             expected = PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
-            raise WrongEventTypeError(f"expected a CloudEvent of type {expected}", expected=expected)
-        published = envelope.published()
-        self.envelope = replace(
-            envelope,
-            message=published.message,
-            subscription=published.subscription,
-            delivery_attempt=published.delivery_attempt,
+            if event_type != expected:
+                raise WrongEventTypeError(
+                    f"expected a CloudEvent of type {expected}", expected=expected
+                )
+            published = envelope.published()
+            self.envelope = envelope = replace(
+                envelope,
+                message=published.message,
+                subscription=published.subscription,
+                delivery_attempt=published.delivery_attempt,
+            )
+        message = envelope.message
+        assert message is not None, "it was just read"
+        self._message = MessageHandlerContext(
+            message, envelope.subscription, envelope.delivery_attempt
         )
-        self._see_message(accepted=False)
-        data = published.message.data
-        self.payload = data if self.task.parse is None else self.task.parse(data)
-        self._see_message(accepted=True)
+        MESSAGE_CONTEXT.set(self._message)
+        self.payload = message.data if self.task.parse is None else self.task.parse(message.data)
+        self._message.handler = MESSAGE_ACCEPTED
 
     def _read_event(self) -> None:
         if self.task.kind is Kind.RAW:
@@ -188,99 +217,92 @@ class Execution:
             event = self.envelope.cloud_event()
             self.payload = event if self.task.parse is None else self.task.parse(event)
 
-    def _see_event(self, *, accepted: bool) -> None:
-        attributes = self.envelope.attributes
-        assert attributes is not None, "only events are seen"
-        self._event = CloudEventHandlerContext(
-            attributes,
-            self.envelope.cloud_event,
-            self.envelope.execution_id,
-            CloudEventHandlerAttributes.model_construct(input_event_accepted=accepted),
-        )
-        CLOUD_EVENT_CONTEXT.set(self._event)
-
-    def _see_message(self, *, accepted: bool) -> None:
-        envelope = self.envelope
-        assert envelope.message is not None, "only messages are seen"
-        self._message = MessageHandlerContext(
-            envelope.message,
-            envelope.subscription,
-            envelope.delivery_attempt,
-            MessageHandlerAttributes.model_construct(input_message_accepted=accepted),
-        )
-        MESSAGE_CONTEXT.set(self._message)
-
-    def _decide(self, value: Any) -> Conclusion:
-        """Turn what the function returned into a conclusion."""
+    def _decide(self, value: Any) -> _Found:
+        """Turn what the function returned into an outcome."""
         if isinstance(value, Outcome):
-            return Conclusion(value, self._info(value))
+            return _Found(value)
         if isinstance(value, ExecutionInfo):
             result = value.execution
             if result.status is ExecutionStatus.COMPLETED:
-                return Conclusion(_DONE, value)
-            return Conclusion(Failed(str(result.reason)), value, error=result.exception)
-        info = self._info(_DONE)
-        if value is None or self.task.returns_response:
-            return Conclusion(_DONE, info, value)
-        if not _is_json(value):
+                return _Found(_DONE, info=value)
+            return _Found(Failed(str(result.reason)), info=value, error=result.exception)
+        if value is not None and not self.task.returns_response and not _is_json(value):
             reports.log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
-            return Conclusion(_DONE, info)
-        return Conclusion(_DONE, info.with_result(value), value)
+            value = None
+        return _Found(_DONE, value=value)
 
-    def _decide_error(self, error: BaseException) -> Conclusion:
-        """Turn what the function raised into a conclusion."""
+    def _decide_error(self, error: BaseException) -> _Found:
+        """Turn what the function raised into an outcome."""
         if isinstance(error, RaisedOutcome):
-            return Conclusion(error, self._info(error))
+            return _Found(error)
         error = error.with_traceback(_users_part(error.__traceback__))
         if isinstance(error, ExecutionAbortedException):
-            return Conclusion(Failed(), error.execution_info, error=error)
+            return _Found(Failed(), info=error.execution_info, error=error)
         outcome = Failed() if isinstance(error, UCAMFAASException) else Crashed()
-        return Conclusion(outcome, self._info(outcome, error), error=error)
+        return _Found(outcome, error=error)
 
-    def _invalid(self, outcome: Outcome, error: Exception) -> Conclusion:
-        return Conclusion(outcome, self._info(outcome, error), error=error)
-
-    def _conclude(self, found: Conclusion) -> Conclusion | None:
+    def _conclude(self, found: _Found) -> Conclusion | None:
         """Settle and report, unless it was stopped: then only say that it ended late."""
         if not self._claim.acquire(blocking=False):
             reports.log_late(self, found.outcome)
             return None
-        outcome = dead_letters.settle(self.task, found.outcome, self.envelope, self.runtime)
-        return self._report(found if outcome is found.outcome else replace(found, outcome=outcome))
+        found.outcome = dead_letters.settle(self.task, found.outcome, self.envelope, self.runtime)
+        return self._report(found)
 
-    def _report(self, found: Conclusion) -> Conclusion:
+    def _report(self, found: _Found) -> Conclusion:
         seconds = self.runtime.clock.monotonic() - self.started_at
-        found = replace(found, info=found.info.with_duration(seconds))
-        reports.log(self, found.outcome, found.info, found.error)
-        return found
+        info = self._info(found, seconds)
+        line = reports.record(self, found.outcome, info, found.error)
+        return Conclusion(found.outcome, info, found.value, found.error, line)
 
-    def _info(self, outcome: Outcome, error: BaseException | None = None) -> ExecutionInfo:
-        """Make the report of an execution whose function gave none."""
-        result: ExecutionResult = CompletedExecutionResult()
-        if not isinstance(outcome, Done | Ignore):
-            result = AbortedExecutionResult.model_construct(
-                status=ExecutionStatus.ABORTED,
-                reason=_REASONS.get(type(outcome), AbortedExecutionReason.FUNCTION_ABORTED),
-                exception=error,
-                duration_seconds=None,
+    def _info(self, found: _Found, seconds: float) -> ExecutionInfo:
+        """Return the function's own report, or make one."""
+        if found.info is not None:
+            return found.info.with_duration(seconds)
+        result: ExecutionResult
+        if isinstance(found.outcome, Done | Ignore):
+            result = CompletedExecutionResult(duration_seconds=seconds)
+        else:
+            reason = _REASONS.get(type(found.outcome), AbortedExecutionReason.FUNCTION_ABORTED)
+            result = AbortedExecutionResult(
+                reason=reason, exception=found.error, duration_seconds=seconds
             )
-        return copy_context().run(self._make_info, result)
+        info = self._default_info(result)
+        if found.value is not None and not self.task.returns_response:
+            return info.with_result(found.value)
+        return info
 
-    def _make_info(self, result: ExecutionResult) -> ExecutionInfo:
+    def _default_info(self, result: ExecutionResult) -> ExecutionInfo:
+        event, message = self._event, self._message
+        if self.task.create_default_info is not None:
+            try:
+                return copy_context().run(self._create_default_info, result)
+            except Exception as error:  # a report that cannot be made changes no outcome
+                reports.log_problem("ucam_faas_default_info_failed", error=error)
+        if self.task.kind not in (Kind.MESSAGE, Kind.EVENT_DATA):
+            return ExecutionInfo(execution=result)
+        fields = {
+            "execution": result,
+            "execution_id": self.envelope.execution_id,
+            "cloudevents": self.envelope.attributes,
+            "cloud_event_handler": event.handler if event else EVENT_NOT_ACCEPTED,
+        }
+        if self.task.kind is Kind.EVENT_DATA:
+            return CloudEventHandlerExecutionInfo(**fields)
+        return MessageHandlerExecutionInfo(
+            **fields,
+            pubsub_message=self.envelope.message,
+            message_handler=message.handler if message else MESSAGE_NOT_ACCEPTED,
+        )
+
+    def _create_default_info(self, result: ExecutionResult) -> ExecutionInfo:
+        """Let the task make it, where the contexts are those of the execution."""
         if self._event is not None:
             CLOUD_EVENT_CONTEXT.set(self._event)
         if self._message is not None:
             MESSAGE_CONTEXT.set(self._message)
-        if self.task.create_default_info is not None:
-            try:
-                return self.task.create_default_info(execution=result)
-            except Exception as error:  # a report that cannot be made changes no outcome
-                reports.log_problem("ucam_faas_default_info_failed", error=error)
-        if self.task.kind is Kind.MESSAGE:
-            return MessageHandlerExecutionInfo(execution=result)
-        if self.task.kind is Kind.EVENT_DATA:
-            return CloudEventHandlerExecutionInfo(execution=result)
-        return ExecutionInfo(execution=result)
+        assert self.task.create_default_info is not None, "asked for by the caller"
+        return self.task.create_default_info(execution=result)
 
 
 _REASONS: dict[type[Outcome], AbortedExecutionReason] = {
@@ -312,6 +334,7 @@ def execute(execution: Execution) -> Conclusion:
     else:
         found = _in_own_loop(execution.run_async)
     assert found is not None, "nobody else could stop it"
+    reports.write(found.line)
     return found
 
 

@@ -26,7 +26,8 @@ def from_headers(headers: Mapping[str, str]) -> Trace | None:
     """Read `traceparent`, or else `X-Cloud-Trace-Context`; what is malformed is no trace."""
     if "traceparent" in headers:
         return _from_traceparent(headers["traceparent"])
-    found = _CLOUD.fullmatch(headers.get("x-cloud-trace-context", ""))
+    text = headers.get("x-cloud-trace-context")
+    found = _CLOUD.fullmatch(text) if text else None
     if not found:
         return None
     trace_id, span, sampled = found.groups()
@@ -39,7 +40,8 @@ def from_headers(headers: Mapping[str, str]) -> Trace | None:
 
 def from_attributes(attributes: Mapping[str, str]) -> Trace | None:
     """Read what Google's publisher clients put into a message."""
-    return _from_traceparent(attributes.get("googclient_traceparent", ""))
+    text = attributes.get("googclient_traceparent")
+    return _from_traceparent(text) if text else None
 
 
 def _from_traceparent(text: str) -> Trace | None:

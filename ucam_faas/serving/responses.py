@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -42,10 +42,11 @@ class Response:
 def of_outcome(outcome: Outcome) -> Response:
     """Return the table's response."""
     found = answer(outcome)
-    headers = [("content-type", TEXT)]
+    response = Response(found.http_status, found.text.encode())
     if isinstance(outcome, Retry) and outcome.after is not None:
-        headers.append(("retry-after", str(math.ceil(outcome.after.total_seconds()))))
-    return Response(found.http_status, found.text.encode(), tuple(headers))
+        seconds = str(math.ceil(outcome.after.total_seconds()))
+        return replace(response, headers=(*response.headers, ("retry-after", seconds)))
+    return response
 
 
 def of_conclusion(task: Task, found: Conclusion) -> Response:

@@ -7,6 +7,7 @@ once: by its function, or by what stops it first (deadline, shutdown, a full que
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
@@ -45,6 +46,7 @@ class Runner:
         self._limit_by_default = limit_by_default
         self._flights: set[_Flight] = set()
         self._pool = ThreadPool(settings.threads)
+        self._mailbox = _Mailbox()
         threads = Gate(settings.threads, settings.queue)
         self._gates: dict[str, list[Gate]] = {}
         for task in tasks:
@@ -70,7 +72,7 @@ class Runner:
                 if execution.task.is_async:
                     flight.start_async()
                 else:
-                    flight.start(self._pool)
+                    flight.start(self._pool, self._mailbox)
             return await flight.done
         finally:
             if timer is not None:
@@ -135,6 +137,28 @@ class Runner:
             self._on_exhausted()
 
 
+class _Mailbox:
+    """What threads have concluded, on its way to the event loop: one wake-up for many."""
+
+    def __init__(self) -> None:
+        self._found: deque[tuple[_Flight, Conclusion | None]] = deque()
+        self._woken = False
+
+    def put(self, flight: _Flight, found: Conclusion | None) -> None:
+        """Hand over, from any thread."""
+        self._found.append((flight, found))
+        if not self._woken:
+            self._woken = True
+            with suppress(RuntimeError):  # the loop is closed: nobody waits for the answer
+                flight.loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._woken = False  # before the first look: what comes later wakes the loop again
+        while self._found:
+            flight, found = self._found.popleft()
+            flight.finish(found)
+
+
 class _Flight:
     """A delivery on its way: waiting, then running, then done."""
 
@@ -150,7 +174,7 @@ class _Flight:
         """The function was started."""
         return self._ticket is not None or self._task is not None
 
-    def start(self, pool: ThreadPool) -> None:
+    def start(self, pool: ThreadPool, mailbox: _Mailbox) -> None:
         """Run in a thread."""
 
         def run() -> None:
@@ -158,8 +182,7 @@ class _Flight:
                 found = self.execution.run()
             except BaseException as error:
                 found = self._broken(error)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits for the answer
-                self.loop.call_soon_threadsafe(self._finish, found)
+            mailbox.put(self, found)
 
         self._ticket = pool.submit(run)
 
@@ -173,7 +196,7 @@ class _Flight:
                 return
             except Exception as error:
                 found = self._broken(error)
-            self._finish(found)
+            self.finish(found)
 
         self._task = self.loop.create_task(run(), context=self.execution.context)
 
@@ -186,13 +209,15 @@ class _Flight:
         found = None if self.done.done() else self.execution.stop(outcome)
         if found is None:
             return None
-        self.done.set_result(found)
+        self.finish(found)
         if self._task is not None:
             self._task.cancel()
         return self._ticket.abandon() if self._ticket is not None else None
 
-    def _finish(self, found: Conclusion | None) -> None:
+    def finish(self, found: Conclusion | None) -> None:
+        """Take the conclusion, unless the execution was stopped before."""
         if found is not None and not self.done.done():
+            reports.write(found.line)
             self.done.set_result(found)
 
     def _broken(self, error: BaseException) -> Conclusion:
@@ -204,4 +229,5 @@ class _Flight:
 def _stopped(execution: Execution, outcome: Outcome) -> Conclusion:
     found = execution.stop(outcome)
     assert found is not None, "it was never started"
+    reports.write(found.line)
     return found

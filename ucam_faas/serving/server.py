@@ -6,6 +6,7 @@ start-up and a replaced worker starts at once.
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -85,6 +86,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
                 self.cfg.set(name, value)
 
     def load(self) -> App:
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: workers need neither scan nor copy it
         return self._asgi
 
 

@@ -49,6 +49,7 @@ class Ticket:
         try:
             self._work()
         finally:
+            del self._work  # it refers to this ticket's owner: no cycle is left behind
             with self._pool.lock:
                 self._ended = True
                 if self._abandoned:
