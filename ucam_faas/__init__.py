@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ucam_faas.context import (
         CLOUD_EVENT_CONTEXT as CLOUD_EVENT_CONTEXT,
+        MESSAGE_CONTEXT as MESSAGE_CONTEXT,
         CloudEventAttributes as CloudEventAttributes,
         CloudEventHandlerAttributes as CloudEventHandlerAttributes,
         CloudEventHandlerContext as CloudEventHandlerContext,
-        MESSAGE_CONTEXT as MESSAGE_CONTEXT,
         MessageHandlerAttributes as MessageHandlerAttributes,
         MessageHandlerContext as MessageHandlerContext,
     )
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
         MessageParserFn as MessageParserFn,
     )
     from ucam_faas.pubsub import (
-        MessagePublishedData as MessagePublishedData,
         PUBSUB_MESSAGE_TYPE as PUBSUB_MESSAGE_TYPE,
         PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE as PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
+        MessagePublishedData as MessagePublishedData,
         PubsubMessage as PubsubMessage,
     )
     from ucam_faas.reports import (
@@ -117,7 +117,7 @@ _HOMES = {
     "raw_event": "decorators",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605  # the table above is the list
+__all__ = sorted(_HOMES)  # the table above is the list
 
 
 def __getattr__(name: str) -> Any:

@@ -42,5 +42,6 @@ def check(module: str, *, extra: str, purpose: str) -> None:
 
 def _missing(module: str, extra: str, purpose: str) -> MissingExtraError:
     return MissingExtraError(
-        f'{module} is needed to {purpose}, and is not installed. Run: pip install "ucam-faas[{extra}]"'
+        f"{module} is needed to {purpose}, and is not installed. "
+        f'Run: pip install "ucam-faas[{extra}]"'
     )

@@ -60,9 +60,7 @@ class Decorator(Protocol[PayloadT]):
 
 
 @overload
-def raw_event(
-    function: Callable[[bytes], ResultT], /
-) -> TaskFunction[bytes, ResultT]: ...
+def raw_event(function: Callable[[bytes], ResultT], /) -> TaskFunction[bytes, ResultT]: ...
 @overload
 def raw_event(
     *,
@@ -136,7 +134,7 @@ def cloud_event_handler(
         "create_default_info": create_default_info,
         "options": options or HandlerExecutionOptions(),
     }
-    return cast(Decorator[PayloadT], _decorate(None, Kind.EVENT_DATA, policy, **fields))
+    return cast("Decorator[PayloadT]", _decorate(None, Kind.EVENT_DATA, policy, **fields))
 
 
 ModelT = TypeVar("ModelT")

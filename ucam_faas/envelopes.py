@@ -364,7 +364,27 @@ def _is_json(media_type: str) -> bool:
 
 _CORE = frozenset({"id", "source", "specversion", "type", "subject", "time"})
 _TRANSPORT_HEADERS = frozenset(
-    "accept accept-encoding authorization connection content-encoding content-length content-type "
-    "forwarded from function-execution-id host traceparent tracestate transfer-encoding user-agent "
-    "via x-cloud-trace-context x-forwarded-for x-forwarded-proto x-serverless-authorization".split()
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "forwarded",
+        "from",
+        "function-execution-id",
+        "host",
+        "traceparent",
+        "tracestate",
+        "transfer-encoding",
+        "user-agent",
+        "via",
+        "x-cloud-trace-context",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-serverless-authorization",
+    }
 )
+"""Headers of an unwrapped push that are no attributes of its message."""

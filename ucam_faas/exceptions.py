@@ -1,18 +1,18 @@
 """Every error of this package, in one tree.
 
-    UCAMFAASException                 raise it in a task for an expected failure
-    ├── UCAMFAASCouldNotProcess       this event could not be processed
-    ├── ExecutionAbortedException     the run was aborted; carries its ExecutionInfo
-    ├── UCAMFAASCouldNotLoadTarget    no such source, no such task, clashing names
-    ├── TaskDefinitionError           a decorator was used wrongly
-    ├── ConfigurationError            an environment variable or option has a bad value
-    │   └── MissingExtraError         an optional dependency is not installed
-    ├── EnvelopeError                 a delivery is not an event that we can read
-    │   ├── NotAnEventError           neither a CloudEvent nor a Pub/Sub push
-    │   └── UnsupportedMediaError     a media type that carries no events
-    ├── WrongEventTypeError           a CloudEvent of another type than the task takes
-    ├── UnauthenticatedPushError      a push without a valid token
-    └── PublishError                  Pub/Sub did not take a message
+UCAMFAASException                 raise it in a task for an expected failure
+├── UCAMFAASCouldNotProcess       this event could not be processed
+├── ExecutionAbortedException     the run was aborted; carries its ExecutionInfo
+├── UCAMFAASCouldNotLoadTarget    no such source, no such task, clashing names
+├── TaskDefinitionError           a decorator was used wrongly
+├── ConfigurationError            an environment variable or option has a bad value
+│   └── MissingExtraError         an optional dependency is not installed
+├── EnvelopeError                 a delivery is not an event that we can read
+│   ├── NotAnEventError           neither a CloudEvent nor a Pub/Sub push
+│   └── UnsupportedMediaError     a media type that carries no events
+├── WrongEventTypeError           a CloudEvent of another type than the task takes
+├── UnauthenticatedPushError      a push without a valid token
+└── PublishError                  Pub/Sub did not take a message
 """
 
 from __future__ import annotations

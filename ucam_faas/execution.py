@@ -22,11 +22,11 @@ from typing import Any
 from ucam_faas import dead_letters, reports
 from ucam_faas.context import (
     CLOUD_EVENT_CONTEXT,
-    LOG_CONTEXT,
-    MESSAGE_CONTEXT,
     EVENT_ACCEPTED,
     EVENT_NOT_ACCEPTED,
+    LOG_CONTEXT,
     MESSAGE_ACCEPTED,
+    MESSAGE_CONTEXT,
     MESSAGE_NOT_ACCEPTED,
     CloudEventHandlerContext,
     MessageHandlerContext,
@@ -281,7 +281,7 @@ class Execution:
                 reports.log_problem("ucam_faas_default_info_failed", error=error)
         if self.task.kind not in (Kind.MESSAGE, Kind.EVENT_DATA):
             return ExecutionInfo(execution=result)
-        fields = {
+        fields: dict[str, Any] = {
             "execution": result,
             "execution_id": self.envelope.execution_id,
             "cloudevents": self.envelope.attributes,

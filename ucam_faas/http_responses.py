@@ -1,4 +1,4 @@
-"""From a report to the HTTP response of a handler: the default, and the base to build one's own on."""
+"""A handler's report in, its HTTP response out: the default, and a base for one's own."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
         from_string: Callable[[bytes], Any] = message_type.FromString
         return from_string
     if callable(message_type):
-        return cast(Callable[[bytes], Any], message_type)  # a signature cannot be checked here
+        return cast("Callable[[bytes], Any]", message_type)  # a signature cannot be checked here
     raise TaskDefinitionError(
         f"message_type={message_type!r}: expected a pydantic model, a protobuf message class, "
         "a function (bytes) -> T, or None for bytes."

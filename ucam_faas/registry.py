@@ -129,7 +129,8 @@ def _import_directory(directory: Path) -> list[ModuleType]:
             modules.append(_import(f"{child.name}.main", home=child))
     if not modules:
         raise UCAMFAASCouldNotLoadTarget(
-            f"{directory} holds no tasks: expected a main.py, an __init__.py, or folders with these."
+            f"{directory} holds no tasks: expected a main.py, an __init__.py, or folders with "
+            "one of these."
         )
     return modules
 
@@ -162,7 +163,9 @@ def _execute_file(path: Path) -> ModuleType:
         name, path, submodule_search_locations=[str(path.parent)]
     )
     if spec is None or spec.loader is None:
-        raise UCAMFAASCouldNotLoadTarget(f"{path} is not a Python file: expected one ending in .py.")
+        raise UCAMFAASCouldNotLoadTarget(
+            f"{path} is not a Python file: expected one ending in .py."
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

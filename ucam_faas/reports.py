@@ -28,7 +28,6 @@ FAILED_GRACEFULLY = "function_failed_gracefully"
 FAILED_UNCAUGHT = "function_failed_uncaught_exception"
 
 
-
 class JsonRepresentation(StrEnum):
     """The shape of an ExecutionInfo in the log."""
 
@@ -45,9 +44,7 @@ class StructlogJsonExecutionResultLogger:
         representation: the shape of the info in the line.
     """
 
-    def __init__(
-        self, representation: JsonRepresentation = JsonRepresentation.NARROW_DEEP
-    ) -> None:
+    def __init__(self, representation: JsonRepresentation = JsonRepresentation.NARROW_DEEP) -> None:
         self.representation = representation
 
     def __call__(self, info: ExecutionInfo) -> None:
@@ -149,9 +146,7 @@ def log_late(execution: Execution, outcome: Outcome) -> None:
         "ucam_faas_function_ended_late",
         extra={
             "fields": _delivery_fields(execution, outcome),
-            "context": log_context(
-                execution.task, execution.envelope, execution.runtime.settings
-            ),
+            "context": log_context(execution.task, execution.envelope, execution.runtime.settings),
         },
     )
 

@@ -47,7 +47,8 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
     if settings.dead_letter_topic:
         check_topic(settings.dead_letter_topic)
     bare = Runtime(settings, SystemClock())
-    if not any([bare.dead_letter_topic(task) for task in tasks]):
+    topics = [bare.dead_letter_topic(task) for task in tasks]  # all of them: each is checked
+    if not any(topics):
         return bare
     from ucam_faas.publishing.google import GooglePublisher
 

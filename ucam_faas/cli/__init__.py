@@ -71,7 +71,7 @@ def fail(message: str, code: int) -> None:
 @click.option("--input-file", help="Input of --long-running; alone, a local path. [INPUT_FILE]")
 @click.version_option(package_name="ucam-faas", prog_name="ucam-faas")
 @click.pass_context
-def main(ctx: click.Context, **given: Any) -> None:
+def main(ctx: click.Context, /, **given: Any) -> None:
     """Serve decorated Python functions as tasks on Google Cloud.
 
     Without a command: serve the tasks of a source over HTTP, or with --long-running run one once.

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+import click
+
 from ucam_faas import _logging, registry, runtime
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
@@ -55,12 +57,12 @@ def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     fields = {"url": url, "tasks": [task.name for task in tasks]}
     if _logging.is_console(settings):
-        print(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
+        click.echo(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
         width = max(len(task.name) for task in tasks)
         for task in tasks:
             path = task.path if task.kind is Kind.HTTP else f"/{task.name}"
-            print(f"  {task.name:<{width}}  {task.kind:<16}  {path}")
-        print(f"\nSend a message:\n\n  {example(tasks, url)}\n", flush=True)
+            click.echo(f"  {task.name:<{width}}  {task.kind:<16}  {path}")
+        click.echo(f"\nSend a message:\n\n  {example(tasks, url)}\n")
     else:
         logger.info("ucam_faas_serving", extra={"fields": fields})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -39,7 +40,7 @@ def command(ctx: click.Context, source: str | None, as_json: bool) -> None:
             f"{values['timeout_seconds']:g} s",
             values["summary"],
         )
-    Console(width=None if click.get_text_stream("stdout").isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def row(task: Task) -> dict[str, Any]:

@@ -84,7 +84,9 @@ class App:
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
             return _OK
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         request: Any = None
         task = self._paths.get(path) or self._paths.get(_without_topic(path))
         if self._flask is not None:
@@ -182,5 +184,3 @@ async def _live(receive: Receive, send: Send) -> None:
         await send({"type": f"{event['type']}.complete"})
         if event["type"] == "lifespan.shutdown":
             return
-
-

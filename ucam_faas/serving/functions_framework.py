@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from functools import cache
 
-from flask import Request
-from flask import Response as FlaskResponse
+from flask import Request, Response as FlaskResponse
 
 from ucam_faas import runtime
 from ucam_faas.config import Settings

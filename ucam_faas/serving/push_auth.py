@@ -66,9 +66,7 @@ class PushVerifier:
                 clock_skew_in_seconds=10,
             )
         except Exception as error:  # a broken token, a wrong one, or no certificates: all refused
-            raise UnauthenticatedPushError(
-                f"token refused: {type(error).__name__}"
-            ) from error
+            raise UnauthenticatedPushError(f"token refused: {type(error).__name__}") from error
         if claims.get("iss") not in ISSUERS:
             raise UnauthenticatedPushError("iss: not Google")
         if claims.get("email_verified") is not True:

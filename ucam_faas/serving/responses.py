@@ -10,7 +10,7 @@ from typing import Any
 
 from ucam_faas import reports
 from ucam_faas.execution import Conclusion
-from ucam_faas.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
+from ucam_faas.http_responses import DEFAULT_HTTP_RESPONSE_CREATOR
 from ucam_faas.outcomes import (
     Crashed,
     DeadLetter,

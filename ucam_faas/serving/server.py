@@ -134,4 +134,3 @@ class _Server(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.service.runner.drain()
         await super().shutdown(sockets)
-

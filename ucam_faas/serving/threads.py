@@ -42,20 +42,28 @@ class Ticket:
 
     def run(self) -> bool:
         """Do the work in this thread, and say whether the thread is still the pool's."""
-        with self._pool.lock:
-            if self._abandoned:
-                return True
-            self._thread = threading.current_thread()
+        if not self._begin():
+            return True
         try:
             self._work()
         finally:
             del self._work  # it refers to this ticket's owner: no cycle is left behind
-            with self._pool.lock:
-                self._ended = True
-                if self._abandoned:
-                    self._pool.size -= 1
-                    self._pool.abandoned -= 1
-        return not self._abandoned
+            stays = self._end()
+        return stays
+
+    def _begin(self) -> bool:
+        with self._pool.lock:
+            if not self._abandoned:
+                self._thread = threading.current_thread()
+            return not self._abandoned
+
+    def _end(self) -> bool:
+        with self._pool.lock:
+            self._ended = True
+            if self._abandoned:
+                self._pool.size -= 1
+                self._pool.abandoned -= 1
+            return not self._abandoned
 
 
 class ThreadPool:
