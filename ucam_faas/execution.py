@@ -162,7 +162,7 @@ class Execution:
     def _prepare(self) -> _Found | None:
         """Set the contexts and make the payload; what was found if there can be none."""
         envelope = self.envelope
-        LOG_CONTEXT.set(reports.log_context(self.task, envelope, self.runtime.settings))
+        LOG_CONTEXT.set(reports.log_context(self._subject()))
         if envelope.attributes is not None:
             self._event = CloudEventHandlerContext(
                 envelope.attributes, envelope.cloud_event, envelope.execution_id
@@ -244,7 +244,7 @@ class Execution:
     def _conclude(self, found: _Found) -> Conclusion | None:
         """Settle and report, unless it was stopped: then only say that it ended late."""
         if not self._claim.acquire(blocking=False):
-            reports.log_late(self, found.outcome)
+            reports.log_late(self._subject(), found.outcome)
             return None
         found.outcome = dead_letters.settle(self.task, found.outcome, self.envelope, self.runtime)
         return self._report(found)
@@ -252,8 +252,11 @@ class Execution:
     def _report(self, found: _Found) -> Conclusion:
         seconds = self.runtime.clock.monotonic() - self.started_at
         info = self._info(found, seconds)
-        line = reports.record(self, found.outcome, info, found.error)
+        line = reports.record(self._subject(), found.outcome, info, found.error)
         return Conclusion(found.outcome, info, found.value, found.error, line)
+
+    def _subject(self) -> reports.Subject:
+        return reports.Subject(self.task, self.envelope, self.runtime.settings)
 
     def _info(self, found: _Found, seconds: float) -> ExecutionInfo:
         """Return the function's own report, or make one."""

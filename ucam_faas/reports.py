@@ -7,8 +7,9 @@ fields. Payloads are left out unless asked for: they are personal data.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ucam_faas.config import Settings
 from ucam_faas.context import LogContext
@@ -16,9 +17,6 @@ from ucam_faas.envelopes import Envelope
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.outcomes import ANSWERS, Crashed, Outcome, name
 from ucam_faas.task import Kind, Task
-
-if TYPE_CHECKING:
-    from ucam_faas.execution import Execution
 
 logger = logging.getLogger("ucam_faas")
 
@@ -58,43 +56,45 @@ class StructlogJsonExecutionResultLogger:
 DEFAULT_EXECUTION_RESULT_LOGGER = StructlogJsonExecutionResultLogger()
 
 
-def log_context(task: Task, envelope: Envelope, settings: Settings) -> LogContext:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a line is about."""
+
+    task: Task
+    envelope: Envelope
+    settings: Settings
+
+
+def log_context(subject: Subject) -> LogContext:
     """Return what every line of an execution carries."""
-    trace = envelope.trace
+    name, envelope = subject.task.name, subject.envelope
+    trace, project = envelope.trace, subject.settings.project
     if trace is None:
-        return LogContext(task.name, envelope.execution_id)
-    name = f"projects/{settings.project}/traces/{trace.trace_id}"
-    return LogContext(
-        task.name,
-        envelope.execution_id,
-        name if settings.project else trace.trace_id,
-        trace.span_id,
-        trace.sampled,
-    )
+        return LogContext(name, envelope.execution_id)
+    path = f"projects/{project}/traces/{trace.trace_id}" if project else trace.trace_id
+    return LogContext(name, envelope.execution_id, path, trace.span_id, trace.sampled)
 
 
 def record(
-    execution: Execution, outcome: Outcome, info: ExecutionInfo, error: BaseException | None
+    subject: Subject, outcome: Outcome, info: ExecutionInfo, error: BaseException | None
 ) -> logging.LogRecord | None:
     """Return the line about an ended execution, for the front door to `write`.
 
     None if the task logs by itself; nothing that goes wrong here reaches the caller.
     """
-    task = execution.task
+    task = subject.task
     custom = task.options.log_execution_result
+    fields = _delivery_fields(subject, outcome)
+    fields["duration_seconds"] = round(info.execution.duration_seconds or 0.0, 6)
     try:
         if custom is not None:
             custom(info)
             return None
-        settings = execution.runtime.settings
-        fields = _delivery_fields(execution, outcome)
-        fields["duration_seconds"] = round(info.execution.duration_seconds or 0.0, 6)
-        fields |= info_fields(info, payloads=settings.log_payloads)
+        fields |= info_fields(info, payloads=subject.settings.log_payloads)
     except Exception as problem:
         log_problem("ucam_faas_report_failed", task=task.name, error=problem)
         if custom is not None:
             return None
-        fields = _delivery_fields(execution, outcome)
     level = getattr(logging, ANSWERS[type(outcome)].severity)
     if not logger.isEnabledFor(level):
         return None
@@ -105,7 +105,7 @@ def record(
         logger.name, level, __file__, 0, _message(task, outcome, error), None, trace
     )
     line.fields = fields
-    line.context = log_context(task, execution.envelope, execution.runtime.settings)
+    line.context = log_context(subject)
     return line
 
 
@@ -140,15 +140,10 @@ _WITHOUT_PAYLOAD = {
 }
 
 
-def log_late(execution: Execution, outcome: Outcome) -> None:
+def log_late(subject: Subject, outcome: Outcome) -> None:
     """Log that a function ended after its delivery had been answered."""
-    logger.warning(
-        "ucam_faas_function_ended_late",
-        extra={
-            "fields": _delivery_fields(execution, outcome),
-            "context": log_context(execution.task, execution.envelope, execution.runtime.settings),
-        },
-    )
+    extra = {"fields": _delivery_fields(subject, outcome), "context": log_context(subject)}
+    logger.warning("ucam_faas_function_ended_late", extra=extra)
 
 
 def log_problem(message: str, *, error: BaseException | None = None, **fields: Any) -> None:
@@ -163,9 +158,9 @@ def log_rejected(outcome: Outcome, path: str, detail: str) -> None:
     logger.log(severity, "ucam_faas_request_rejected", extra={"fields": fields})
 
 
-def _delivery_fields(execution: Execution, outcome: Outcome) -> dict[str, Any]:
-    envelope = execution.envelope
-    fields: dict[str, Any] = {"task": execution.task.name, "outcome": name(outcome)}
+def _delivery_fields(subject: Subject, outcome: Outcome) -> dict[str, Any]:
+    envelope = subject.envelope
+    fields: dict[str, Any] = {"task": subject.task.name, "outcome": name(outcome)}
     fields["execution_id"] = envelope.execution_id
     if envelope.message is not None:
         fields["message_id"] = envelope.message.message_id
