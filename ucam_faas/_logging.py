@@ -8,6 +8,8 @@ Sources: Google's pages "Structured logging" and "Formatting error messages" (Er
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -36,6 +38,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         formatter = ConsoleFormatter(texts=texts, colours=terminal)
     else:
         formatter = JsonFormatter(settings, texts=texts)
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a log line is never lost to an encoding
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
@@ -115,7 +119,16 @@ class JsonFormatter(logging.Formatter):
             line["stack_trace"] = render(record.exc_info[1], texts=self.texts)
         for key, value in getattr(record, "fields", {}).items():
             line[key if key not in line else f"field.{key}"] = value
+        return _encode(line)
+
+
+def _encode(line: dict[str, Any]) -> str:
+    """Return the line as JSON; what cannot be written in full is still written."""
+    try:
         return to_json(line, fallback=_readable, inf_nan_mode="null").decode()
+    except Exception:  # lone surrogates, circles, keys that are no strings
+        kept = {key: _readable(value) for key, value in line.items() if isinstance(value, str)}
+        return json.dumps({**kept, "incomplete": True})
 
 
 def _readable(value: object) -> str:

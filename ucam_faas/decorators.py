@@ -227,6 +227,8 @@ def http(
         raise TaskDefinitionError(
             f"path={path!r}: expected a path that starts with /, such as /users/<id>."
         )
+    if path.strip("/") in RESERVED_NAMES:
+        raise TaskDefinitionError(f"path={path!r} answers health checks: choose another.")
     if isinstance(methods, str) or not methods:
         raise TaskDefinitionError(
             f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
@@ -248,7 +250,7 @@ def _make(function: Any, kind: Kind, policy: Policy, fields: dict[str, Any]) -> 
     name = _checked_name(function)
     task = Task(
         name=name,
-        module=function.__module__,
+        module=function.__module__ or "__main__",
         kind=kind,
         function=function,
         policy=policy,

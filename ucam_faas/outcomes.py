@@ -27,7 +27,7 @@ class RaisedOutcome(Outcome, Exception):
 
 
 class Ignore(RaisedOutcome):
-    """Nothing is to be done with this message: acknowledge it.
+    """There is nothing to do for this message.
 
     Args:
         reason: for the log.
@@ -59,7 +59,7 @@ class Retry(RaisedOutcome):
 
 
 class DeadLetter(RaisedOutcome):
-    """This message can never be handled: put it on the dead-letter topic, and acknowledge it.
+    """This message can never be handled, and belongs on the dead-letter topic.
 
     Without a configured topic, or when publishing fails, the delivery fails and is retried, so
     that nothing is lost.

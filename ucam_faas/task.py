@@ -39,9 +39,9 @@ class HandlerExecutionOptions:
     make_http_response: CreateExecutionResultHttpResponseFn | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
-    """A decorated function and what is known of it."""
+    """A decorated function and what is known of it. Two are never equal."""
 
     name: str
     module: str

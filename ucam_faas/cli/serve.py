@@ -21,8 +21,6 @@ def serve(given: dict[str, Any]) -> int:
     """Serve, or run once, as options and environment say; return the exit code."""
     settings = Settings.from_environ(**given)
     _logging.configure(settings)
-    if settings.long_running and settings.target is None:
-        raise ConfigurationError("--long-running needs the task to run: name it with --target.")
     tasks = registry.load(settings.source, settings.target)
     _logging.adopt_structlog()
     built = runtime.build(settings, tasks)

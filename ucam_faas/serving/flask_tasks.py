@@ -50,9 +50,8 @@ class FlaskRoutes:
 
     def find(self, request: HttpRequest) -> Task | Response | None:
         """Return the task for a request, a redirect or refusal of its path, or None."""
-        adapter = self._app.url_map.bind_to_environ(environ_of(request))
         try:
-            name, _ = adapter.match()
+            name, _ = self._app.url_map.bind_to_environ(environ_of(request)).match()
         except RequestRedirect as redirect:
             return of_flask(redirect.get_response())
         except HTTPException as refusal:

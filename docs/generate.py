@@ -1,0 +1,86 @@
+"""Write the generated parts of the documents, or check that they are up to date.
+
+python docs/generate.py            # write
+python docs/generate.py --check    # exit 1 if a document is out of date
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import click
+
+from ucam_faas.cli import main as cli
+from ucam_faas.config import Settings
+from ucam_faas.outcomes import ANSWERS, Outcome
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs/configuration.md"]
+_PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def outcomes() -> str:
+    rows = ["| outcome | when | HTTP | Pub/Sub | log | exit |", "|---|---|---|---|---|---|"]
+    for kind, found in ANSWERS.items():
+        does = "acknowledges" if found.acknowledges else "retries"
+        rows.append(
+            f"| {kind.__name__} | {_when(kind)}{' *permanent*' if found.permanent else ''} "
+            f"| {found.http_status} | {does} | {found.severity} | {found.exit_code} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _when(kind: type[Outcome]) -> str:
+    return " ".join((kind.__doc__ or "").partition("\n\n")[0].split()).rstrip(".") + "."
+
+
+def variables() -> str:
+    rows = ["| variable | default | what |", "|---|---|---|"]
+    for spec in fields(Settings):
+        name, what = spec.metadata["variable"], spec.metadata["doc"]
+        default = spec.default
+        shown = {"THREADS": "4 for each core"}.get(name, "" if default is None else f"`{default}`")
+        rows.append(f"| `{name}` | {shown} | {what} |")
+    return "\n".join(rows) + "\n"
+
+
+def help_of(*verbs: str) -> str:
+    context = cli.make_context("ucam-faas", [], resilient_parsing=True, terminal_width=100)
+    command: click.Command | None = cli
+    for verb in verbs:
+        command = cli.get_command(context, verb)
+        assert command is not None, verb
+        context = click.Context(command, info_name=verb, parent=context, terminal_width=100)
+    assert command is not None
+    return f"```text\n{command.get_help(context)}\n```\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "outcomes": outcomes,
+    "variables": variables,
+    "help": help_of,
+    "help tasks": lambda: help_of("tasks"),
+}
+
+
+def render(text: str) -> str:
+    return _PART.sub(lambda found: found[1] + "\n" + PARTS[found[2]]() + "\n" + found[3], text)
+
+
+def main() -> int:
+    stale = [path for path in DOCUMENTS if path.read_text() != render(path.read_text())]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is out of date: run python docs/generate.py")
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(render(path.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

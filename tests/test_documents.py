@@ -1,0 +1,138 @@
+"""The documents say what is so: their code runs, their links lead somewhere, their tables are new."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import ucam_faas
+from ucam_faas import registry
+from ucam_faas.config import Settings
+from ucam_faas.testing import Client, serve
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"])
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def tour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The README's main.py, in a directory of its own."""
+    (tmp_path / "main.py").write_text(blocks("README.md", "python")[0])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "main", raising=False)
+    yield tmp_path / "main.py"
+    sys.modules.pop("main", None)
+
+
+def test_the_readmes_tour_answers_the_readmes_curl_line(tour: Path) -> None:
+    command = next(block for block in blocks("README.md", "sh") if block.startswith("curl"))
+    arguments = shlex.split(command.replace("\\\n", ""))
+    name, _, value = arguments[arguments.index("-H") + 1].partition(": ")
+    body = arguments[arguments.index("-d") + 1]
+
+    with serve(str(tour)) as client:
+        response = client.post(urlsplit(arguments[1]).path, body=body, headers={name: value})
+
+    assert (response.status, response.text) == (200, "OK")
+
+
+def test_the_readmes_unit_test_passes(tour: Path) -> None:
+    exec(compile(blocks("README.md", "python")[1], "README.md", "exec"), {})
+
+
+def test_the_readmes_commands_are_targets_of_the_makefile() -> None:
+    commands = re.findall(r"^make ([a-z-]+)", "\n".join(blocks("README.md", "sh")), re.MULTILINE)
+
+    makefile = (ROOT / "Makefile").read_text()
+
+    assert commands == ["run", "test"]
+    assert all(f"\n{command}: " in makefile for command in commands)
+
+
+def test_the_code_of_the_guide_runs(ucam_faas_client: Callable[..., Client]) -> None:
+    names: dict[str, object] = {"ucam_faas": ucam_faas}
+
+    for block in blocks("docs/tasks.md", "python"):
+        exec(compile(block, "docs/tasks.md", "exec"), names)
+
+    client = ucam_faas_client(names["clean_up"])
+    assert client.push("clean_up").status == 200
+
+
+def test_the_code_of_the_testing_guide_runs(
+    tour: Path, ucam_faas_client: Callable[..., Client]
+) -> None:
+    registry.load(str(tour))
+    names = dict(vars(sys.modules["main"]))
+
+    for block in blocks("docs/testing.md", "python"):
+        exec(compile(block, "docs/testing.md", "exec"), names)
+
+    names["test_a_user_is_welcomed"](ucam_faas_client)
+
+
+@pytest.mark.slow
+def test_the_generated_parts_are_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs/generate.py"), "--check"]
+
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert result.stdout + result.stderr == ""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", document.read_text())
+
+    missing = [link for link in links if not (document.parent / link).exists()]
+
+    assert missing == []
+
+
+def test_every_environment_variable_that_the_documents_name_exists() -> None:
+    from dataclasses import fields
+
+    known = {spec.metadata["variable"] for spec in fields(Settings)}
+
+    named = {
+        name
+        for document in DOCUMENTS
+        for name in re.findall(r"\bUCAM_FAAS_[A-Z_]+\b", document.read_text())
+    }
+
+    assert named <= known
+
+
+def test_every_log_message_of_the_code_is_documented() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "ucam_faas").rglob("*.py"))
+    messages = set(re.findall(r'"((?:ucam_faas|function)_[a-z_]{6,})"', code))
+    documented = (ROOT / "docs/logging.md").read_text()
+
+    missing = {
+        name
+        for name in messages - {"ucam_faas_client", "ucam_faas_reason", "ucam_faas_task"}
+        if name not in documented
+    }
+
+    assert missing == set()
+
+
+def test_no_document_names_a_machine() -> None:
+    home = os.path.expanduser("~")
+
+    named = [
+        path for path in DOCUMENTS if home in path.read_text() or str(ROOT) in path.read_text()
+    ]
+
+    assert named == []
