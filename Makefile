@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 run: $(STAMP)  ## serve the example tasks on port 8080
-	$(BIN)/ucam-faas --source example_tasks
+	UCAM_FAAS_LOG_FORMAT=console $(BIN)/ucam-faas --source example_tasks
 
 test: $(STAMP)  ## run every test
 	$(BIN)/python -m pytest

@@ -1,4 +1,4 @@
-"""The documents say what is so: their code runs, their links lead somewhere, their tables are new."""
+"""The documents say what is so: code runs, links lead somewhere, tables are up to date."""
 
 import os
 import re

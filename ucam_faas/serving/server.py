@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -74,7 +75,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_class": f"{__name__}.Worker",
             "keepalive": KEEP_ALIVE_SECONDS,
             "timeout": int(longest) + STUCK_LOOP_SECONDS,
-            "graceful_timeout": int(settings.grace_seconds) + 1,
+            "graceful_timeout": math.ceil(settings.grace_seconds) + 2,
             "preload_app": True,
             "logger_class": f"{__name__}._Logger",
             "loglevel": "debug" if settings.debug else "warning",
@@ -115,6 +116,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
     async def _serve(self) -> None:
         app: App = self.wsgi
         self.config.app = app
+        # Beyond the grace there are only clients that have not sent their whole request.
+        grace = app.runtime.settings.grace_seconds
+        self.config.timeout_graceful_shutdown = math.ceil(grace) + 1
         server = _Server(self.config, app)
         app.on_exhausted = server.leave
         self._install_sigquit_handler()
