@@ -118,7 +118,7 @@ def raw(body: bytes, headers: Mapping[str, str]) -> Envelope:
     return Envelope(
         headers=headers,
         body=body,
-        execution_id=headers.get("function-execution-id") or os.urandom(8).hex(),
+        execution_id=headers.get("function-execution-id", "")[:64] or os.urandom(8).hex(),
         trace=tracing.from_headers(headers),
     )
 

@@ -125,11 +125,11 @@ class Execution:
         if found is None:
             try:
                 found = self._decide(await self._start())
-            except asyncio.CancelledError as error:
-                if self._claim.locked():  # stopped from outside, and concluded there
-                    raise
-                found = self._decide_error(error)
-            except (Exception, SystemExit) as error:
+            except GeneratorExit:  # the loop is being closed
+                raise
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and self._claim.locked():
+                    raise  # stopped from outside, and concluded there
                 found = self._decide_error(error)
         if dead_letters.topic_for(self.task, found.outcome, self.runtime) is None:
             return self._conclude(found)
@@ -150,7 +150,7 @@ class Execution:
         if found is None:
             try:
                 found = self._decide(self._start())
-            except (Exception, SystemExit) as error:
+            except BaseException as error:  # sys.exit() in a task must not go unanswered
                 found = self._decide_error(error)
         return self._conclude(found)
 

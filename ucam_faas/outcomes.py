@@ -170,8 +170,8 @@ ANSWERS: dict[type[Outcome], Answer] = {
 
 
 def answer(outcome: Outcome) -> Answer:
-    """Look an outcome up in the table."""
-    return ANSWERS[type(outcome)]
+    """Look an outcome up in the table; a subclass is what it derives from."""
+    return ANSWERS[_kind(outcome)]
 
 
 def name(outcome: Outcome) -> str:
@@ -180,7 +180,12 @@ def name(outcome: Outcome) -> str:
     >>> name(DeadLettered())
     'dead_lettered'
     """
-    return _NAMES[type(outcome)]
+    return _NAMES[_kind(outcome)]
+
+
+def _kind(outcome: Outcome) -> type[Outcome]:
+    kind = type(outcome)
+    return kind if kind in ANSWERS else next(base for base in kind.__mro__ if base in ANSWERS)
 
 
 _NAMES = {

@@ -15,7 +15,7 @@ from ucam_faas.config import Settings
 from ucam_faas.context import LogContext
 from ucam_faas.envelopes import Envelope
 from ucam_faas.execution_info import ExecutionInfo
-from ucam_faas.outcomes import ANSWERS, Crashed, Outcome, name
+from ucam_faas.outcomes import Crashed, Outcome, answer, name
 from ucam_faas.task import Kind, Task
 
 logger = logging.getLogger("ucam_faas")
@@ -95,7 +95,7 @@ def record(
         log_problem("ucam_faas_report_failed", task=task.name, error=problem)
         if custom is not None:
             return None
-    level = getattr(logging, ANSWERS[type(outcome)].severity)
+    level = getattr(logging, answer(outcome).severity)
     if not logger.isEnabledFor(level):
         return None
     # A record made by hand: logger.log() would look for its caller, which is always here.
@@ -153,7 +153,7 @@ def log_problem(message: str, *, error: BaseException | None = None, **fields: A
 
 def log_rejected(outcome: Outcome, path: str, detail: str) -> None:
     """Log a request that came to no execution."""
-    severity = getattr(logging, ANSWERS[type(outcome)].severity)
+    severity = getattr(logging, answer(outcome).severity)
     fields = {"outcome": name(outcome), "detail": detail, "path": path[:200]}
     logger.log(severity, "ucam_faas_request_rejected", extra={"fields": fields})
 
@@ -172,7 +172,7 @@ def _delivery_fields(subject: Subject, outcome: Outcome) -> dict[str, Any]:
 
 
 def _message(task: Task, outcome: Outcome, error: BaseException | None) -> str:
-    if ANSWERS[type(outcome)].exit_code == 0:
+    if answer(outcome).exit_code == 0:
         return COMPLETED
     if task.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP) and error is not None:
         return FAILED_UNCAUGHT if isinstance(outcome, Crashed) else FAILED_GRACEFULLY

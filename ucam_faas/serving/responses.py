@@ -54,7 +54,7 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
     outcome, custom = found.outcome, task.options.make_http_response
     if isinstance(outcome, Done) and task.returns_response:
         return _of_function(task, found.value)
-    if custom is not None and type(outcome) in _CUSTOMISABLE:
+    if custom is not None and isinstance(outcome, _CUSTOMISABLE):
         try:
             return of_value(custom(found.info))
         except Exception as error:
@@ -68,7 +68,7 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
     return of_outcome(outcome)
 
 
-_CUSTOMISABLE = {Done, Failed, Crashed, DeadLetter, InvalidPayload, MalformedEvent, WrongEventType}
+_CUSTOMISABLE = (Done, Failed, Crashed, DeadLetter, InvalidPayload, MalformedEvent, WrongEventType)
 
 
 def _of_function(task: Task, value: Any) -> Response:

@@ -194,7 +194,7 @@ class _Flight:
                 found = await self.execution.run_async()
             except asyncio.CancelledError:
                 return
-            except Exception as error:
+            except BaseException as error:
                 found = self._broken(error)
             self.finish(found)
 

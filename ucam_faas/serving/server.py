@@ -6,11 +6,14 @@ start-up and a replaced worker starts at once.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import math
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -113,6 +116,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         "lifespan": "off",
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("uvicorn.error", "uvicorn.access"):  # through our log, like all else
+            logging.getLogger(name).handlers = []
+            logging.getLogger(name).propagate = True
+
     async def _serve(self) -> None:
         app: App = self.wsgi
         self.config.app = app
@@ -121,7 +130,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         self.config.timeout_graceful_shutdown = math.ceil(grace) + 1
         server = _Server(self.config, app)
         app.on_exhausted = server.leave
-        self._install_sigquit_handler()
+        # gunicorn's own signal for a quick stop, which it sends on Control-C.
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         await server.serve(sockets=self.sockets)
 
 
@@ -133,6 +144,10 @@ class _Server(Server):
     def leave(self) -> None:
         """End this process in order; gunicorn starts another."""
         logging.getLogger("ucam_faas").error("ucam_faas_process_replaced")
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain. A worker that drained ends with 0: no signal is raised again after it."""
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
