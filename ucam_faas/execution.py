@@ -94,6 +94,8 @@ class Execution:
     Args:
         call: calls the task's function where the payload is not parsed from the envelope: for
             HTTP tasks, with the Flask request.
+        convert: makes something else of what the function returned, as a part of its run: a
+            response, whose body a generator may still have to make.
     """
 
     def __init__(
@@ -103,12 +105,14 @@ class Execution:
         runtime: Runtime,
         *,
         call: Callable[[Callable[..., Any]], Any] | None = None,
+        convert: Callable[[Any], Any] | None = None,
     ) -> None:
         self.task = task
         self.envelope = envelope
         self.runtime = runtime
         self.payload: Any = None
         self._call = call
+        self._convert = convert
         self.started_at = runtime.clock.monotonic()
         self.context: Context = copy_context()
         self._event: CloudEventHandlerContext | None = None
@@ -121,16 +125,7 @@ class Execution:
 
     async def run_async(self) -> Conclusion | None:
         """Run an async task on this loop, in `context`; None if it was stopped meanwhile."""
-        found = self._prepare()
-        if found is None:
-            try:
-                found = self._decide(await self._start())
-            except GeneratorExit:  # the loop is being closed
-                raise
-            except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and self._claim.locked():
-                    raise  # stopped from outside, and concluded there
-                found = self._decide_error(error)
+        found = self._prepare() or await self._find_async()
         if dead_letters.topic_for(self.task, found.outcome, self.runtime) is None:
             return self._conclude(found)
         return await asyncio.to_thread(self._conclude, found)
@@ -146,13 +141,25 @@ class Execution:
         return Conclusion(Crashed(), ExecutionInfo(execution=AbortedExecutionResult()), error=error)
 
     def _run(self) -> Conclusion | None:
-        found = self._prepare()
-        if found is None:
-            try:
-                found = self._decide(self._start())
-            except BaseException as error:  # sys.exit() in a task must not go unanswered
-                found = self._decide_error(error)
-        return self._conclude(found)
+        # No variable here holds what was found: this frame is in its traceback, and the two
+        # would wait for the garbage collector together.
+        return self._conclude(self._prepare() or self._find())
+
+    def _find(self) -> _Found:
+        try:
+            return self._decide(self._start())
+        except BaseException as error:  # sys.exit() in a task must not go unanswered
+            return self._decide_error(error)
+
+    async def _find_async(self) -> _Found:
+        try:
+            return self._decide(await self._start())
+        except GeneratorExit:  # the loop is being closed
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and self._claim.locked():
+                raise  # stopped from outside, and concluded there
+            return self._decide_error(error)
 
     def _start(self) -> Any:
         """Call the function."""
@@ -226,6 +233,8 @@ class Execution:
             if result.status is ExecutionStatus.COMPLETED:
                 return _Found(_DONE, info=value)
             return _Found(Failed(str(result.reason)), info=value, error=result.exception)
+        if self._convert is not None:
+            return _Found(_DONE, value=self._convert(value))
         if value is not None and not self.task.returns_response and not _is_json(value):
             reports.log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
             value = None
@@ -234,7 +243,7 @@ class Execution:
     def _decide_error(self, error: BaseException) -> _Found:
         """Turn what the function raised into an outcome."""
         if isinstance(error, RaisedOutcome):
-            return _Found(error)
+            return _Found(error.with_traceback(None))  # its frames would hold on to this run
         error = error.with_traceback(_users_part(error.__traceback__))
         if isinstance(error, ExecutionAbortedException):
             return _Found(Failed(), info=error.execution_info, error=error)

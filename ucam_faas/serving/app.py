@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
@@ -49,6 +50,7 @@ class App:
         self.runtime = runtime
         self.on_exhausted = on_exhausted
         self._paths = event_paths(self.tasks)
+        self._root = next(iter(self._paths.values()), None)
         self._flask: Any = None
         if any(task.kind is Kind.HTTP for task in self.tasks):
             from ucam_faas.serving.flask_tasks import FlaskRoutes
@@ -63,38 +65,33 @@ class App:
                 response = await self.respond(scope, receive)
             except _DisconnectedError:
                 return
-            headers = [
-                (name.encode("latin-1"), value.encode("latin-1"))
-                for name, value in response.headers
-                if name != "content-length"
-            ]
-            headers.append((b"content-length", b"%d" % len(response.body)))
-            await send(
-                {"type": "http.response.start", "status": response.status, "headers": headers}
-            )
-            body = b"" if scope["method"] == "HEAD" else response.body
-            await send({"type": "http.response.body", "body": body})
+            await _send(response, scope["method"], send)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:
-        """Return the response to one request."""
+        """Return the response to one request.
+
+        An event task's own path comes first, then the routes of HTTP tasks, then the root.
+        """
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
             return _OK
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = _headers(scope["headers"])
+        place = path if path == "/" or path in self._paths else _without_topic(path)
+        task = self._paths.get(place)
         request: Any = None
-        task = self._paths.get(path) or self._paths.get(_without_topic(path))
-        if self._flask is not None:
+        if task is None and self._flask is not None:
             request = _request(scope, headers)
             found = self._flask.find(request)
-            if isinstance(found, Response):
+            if isinstance(found, Task):
+                task = found
+            elif isinstance(found, Response) and (place != "/" or self._root is None):
                 return found
-            task = found or task
+        if task is None and place == "/":
+            task = self._root
         if task is None:
             return _NOT_FOUND
         refusal = await self.service.refuse(task, method, path, headers)
@@ -103,7 +100,9 @@ class App:
         body = await _read(receive, self.service.max_body_bytes)
         if body is None:
             return self.service.too_large(path)
-        call = self._flask.caller(task, request, body) if task.kind is Kind.HTTP else None
+        call = (
+            self._flask.caller(task, request, body) if request and task.kind is Kind.HTTP else None
+        )
         return await self.service.answer(task, path, headers, body, call)
 
 
@@ -113,35 +112,57 @@ def event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
     Raises:
         UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
     """
+    events = {f"/{task.name}": task for task in tasks if task.kind is not Kind.HTTP}
     asked: dict[tuple[str, str], Task] = {}
-    paths: dict[str, Task] = {}
     for task in tasks:
         if task.kind is Kind.HTTP:
-            for method in task.methods:
-                _claim(asked, (method, task.path or "/"), task)
-        else:
-            paths[f"/{task.name}"] = task
-    for path, task in paths.items():
-        for (_, asked_path), other in asked.items():
-            if path == asked_path:
-                _claim({("", path): other}, ("", path), task)
-    if tasks and tasks[0].kind is not Kind.HTTP:
-        paths["/"] = tasks[0]
-    return paths
-
-
-def _claim(asked: dict[tuple[str, str], Task], key: tuple[str, str], task: Task) -> None:
-    other = asked.setdefault(key, task)
-    if other is not task:
-        raise UCAMFAASCouldNotLoadTarget(
-            f"The tasks {other.name!r} and {task.name!r} ask for the same path {key[1]!r}. "
-            "Give one of them another."
-        )
+            path = re.sub(r"<([^<>:]*:)?[^<>:]*>", r"<\1>", task.path or "/")  # names are no matter
+            others = [asked.setdefault((method, path), task) for method in task.methods]
+            for other in [*others, events.get(path, task)]:
+                if other is not task:
+                    raise UCAMFAASCouldNotLoadTarget(
+                        f"The tasks {other.name!r} and {task.name!r} ask for the same path "
+                        f"{task.path!r}. Give one of them another."
+                    )
+    return events
 
 
 def _without_topic(path: str) -> str:
     before, found, _ = path.partition("/projects/")
     return (before or "/") if found and "/topics/" in path else ""
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by name; one that was sent twice has both values, as RFC 9110 joins them."""
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        headers = {}
+        for name, value in pairs:
+            separator = "; " if name == "cookie" else ", "
+            headers[name] = f"{headers[name]}{separator}{value}" if name in headers else value
+    return headers
+
+
+async def _send(response: Response, method: str, send: Send) -> None:
+    bodiless = response.status < 200 or response.status in (204, 304)
+    headers = [
+        (_encode(name), _encode(value))
+        for name, value in response.headers
+        if name != "content-length"
+    ]
+    if not bodiless:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    body = b"" if bodiless or method == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:

@@ -12,6 +12,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.execution_info import ExecutionInfo
+from ucam_faas.outcomes import Outcome
 from ucam_faas.serving.responses import Response, of_flask
 from ucam_faas.task import Task
 
@@ -43,7 +45,7 @@ class FlaskRoutes:
                     view_func=task.function,
                     methods=task.methods,
                 )
-            except ValueError as error:
+            except (ValueError, LookupError) as error:
                 raise UCAMFAASCouldNotLoadTarget(
                     f"The path {task.path!r} of task {task.name!r} is no Flask route: {error}"
                 ) from error
@@ -51,12 +53,16 @@ class FlaskRoutes:
     def find(self, request: HttpRequest) -> Task | Response | None:
         """Return the task for a request, a redirect or refusal of its path, or None."""
         try:
-            name, _ = self._app.url_map.bind_to_environ(environ_of(request)).match()
+            adapter = self._app.url_map.bind_to_environ(environ_of(request))
+            name, _ = adapter.match()
         except RequestRedirect as redirect:
             return of_flask(redirect.get_response())
         except HTTPException as refusal:
             return None if refusal.code == 404 else of_flask(refusal.get_response())
-        return self._tasks[name]
+        task = self._tasks[name]
+        if request.method == "OPTIONS" and "OPTIONS" not in task.methods:
+            return Response(200, headers=(("allow", ", ".join(sorted(adapter.allowed_methods()))),))
+        return task
 
     def caller(
         self, task: Task, request: HttpRequest, body: bytes
@@ -64,21 +70,26 @@ class FlaskRoutes:
         """Return what calls the task's function with a Flask request, within its contexts."""
         environ = environ_of(request, body)
 
-        def call(function: Callable[..., Any]) -> Response:
-            with self._app.request_context(environ) as context:
-                try:
-                    value = function(context.request)
-                except HTTPException as refusal:  # flask.abort()
-                    return of_flask(refusal.get_response(environ))
-                return of_flask(self._app.make_response(value))
+        def respond(value: Any, error: HTTPException | None = None) -> Any:
+            if error is not None:  # flask.abort()
+                return of_flask(error.get_response(environ))
+            if isinstance(value, Outcome | ExecutionInfo):
+                return value
+            return of_flask(self._app.make_response(value))
 
-        async def call_async(function: Callable[..., Any]) -> Response:
+        def call(function: Callable[..., Any]) -> Any:
             with self._app.request_context(environ) as context:
                 try:
-                    value = await function(context.request)
-                except HTTPException as refusal:
-                    return of_flask(refusal.get_response(environ))
-                return of_flask(self._app.make_response(value))
+                    return respond(function(context.request))
+                except HTTPException as error:
+                    return respond(None, error)
+
+        async def call_async(function: Callable[..., Any]) -> Any:
+            with self._app.request_context(environ) as context:
+                try:
+                    return respond(await function(context.request))
+                except HTTPException as error:
+                    return respond(None, error)
 
         return call_async if task.is_async else call
 
@@ -106,6 +117,6 @@ def environ_of(request: HttpRequest, body: bytes = b"") -> dict[str, Any]:
     for name, value in request.headers.items():
         if name == "content-type":
             environ["CONTENT_TYPE"] = value
-        elif name != "content-length":
+        elif name != "content-length" and "_" not in name:  # x_user is not x-user
             environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
     return environ

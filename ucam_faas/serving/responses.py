@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -52,8 +54,8 @@ def of_outcome(outcome: Outcome) -> Response:
 def of_conclusion(task: Task, found: Conclusion) -> Response:
     """Return the response to a delivery. What fails in here turns no success into a failure."""
     outcome, custom = found.outcome, task.options.make_http_response
-    if isinstance(outcome, Done) and task.returns_response:
-        return _of_function(task, found.value)
+    if isinstance(outcome, Done) and isinstance(found.value, Response):
+        return found.value
     if custom is not None and isinstance(outcome, _CUSTOMISABLE):
         try:
             return of_value(custom(found.info))
@@ -71,17 +73,23 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
 _CUSTOMISABLE = (Done, Failed, Crashed, DeadLetter, InvalidPayload, MalformedEvent, WrongEventType)
 
 
-def _of_function(task: Task, value: Any) -> Response:
-    if value is None:
-        return Response(200, b"" if task.kind is Kind.RAW else b"OK")
-    try:
-        return of_value(value)
-    except Exception as error:
-        reports.log_problem(
-            "ucam_faas_result_is_no_response", task=task.name, type=type(value).__qualname__
-        )
-        del error
-        return Response(200)
+def converter(task: Task) -> Callable[[Any], Response] | None:
+    """Return what makes a response of the values that a task returns, if they are its response."""
+    if not task.returns_response:
+        return None
+
+    def convert(value: Any) -> Response:
+        if value is None:
+            return Response(200, b"" if task.kind is Kind.RAW else b"OK")
+        try:
+            made = _made(value)
+        except TypeError:  # the work is done: that its result is no response does not undo it
+            kind = type(value).__qualname__
+            reports.log_problem("ucam_faas_result_is_no_response", task=task.name, type=kind)
+            return Response(200)
+        return made if isinstance(made, Response) else of_flask(made)
+
+    return convert
 
 
 def of_value(value: Any) -> Response:
@@ -90,19 +98,30 @@ def of_value(value: Any) -> Response:
     Raises:
         TypeError: it is none.
     """
+    made = _made(value)
+    return made if isinstance(made, Response) else of_flask(made)
+
+
+def _made(value: Any) -> Any:
+    """Return our response for what is plain, and Flask's for the rest."""
     if isinstance(value, Response):
         return value
     if isinstance(value, str | bytes):
         body = value.encode() if isinstance(value, str) else value
         return Response(200, body, (("content-type", HTML),))
     if isinstance(value, dict | list):
-        return Response(200, json.dumps(value).encode(), (("content-type", JSON),))
-    return of_flask(_flask().make_response(value))
+        with suppress(TypeError, ValueError):  # Flask knows more types
+            return Response(200, json.dumps(value).encode(), (("content-type", JSON),))
+    return _flask().make_response(value)
 
 
 def of_flask(response: Any) -> Response:
     """Return a Flask or Werkzeug response, read to its end, as ours."""
-    body = response.get_data()
+    try:
+        response.direct_passthrough = False  # of files: they are read like all else
+        body = response.get_data()
+    finally:
+        response.close()
     headers = tuple((name.lower(), text) for name, text in response.headers.items())
     return Response(response.status_code, body, headers)
 

@@ -178,13 +178,18 @@ class _Flight:
         """Run in a thread."""
 
         def run() -> None:
-            try:
-                found = self.execution.run()
-            except BaseException as error:
-                found = self._broken(error)
-            mailbox.put(self, found)
+            mailbox.put(self, self._concluded())
 
-        self._ticket = pool.submit(run)
+        try:
+            self._ticket = pool.submit(run)
+        except RuntimeError as error:
+            self.finish(self._broken(error))
+
+    def _concluded(self) -> Conclusion | None:
+        try:
+            return self.execution.run()
+        except BaseException as error:
+            return self._broken(error)
 
     def start_async(self) -> None:
         """Run on the loop."""

@@ -118,9 +118,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("uvicorn.error", "uvicorn.access"):  # through our log, like all else
-            logging.getLogger(name).handlers = []
-            logging.getLogger(name).propagate = True
+        errors = logging.getLogger("uvicorn.error")  # through our log, like all else
+        errors.handlers, errors.propagate = [], True
 
     async def _serve(self) -> None:
         app: App = self.wsgi

@@ -24,7 +24,7 @@ from ucam_faas.outcomes import (
     UnsupportedMedia,
 )
 from ucam_faas.runtime import Runtime
-from ucam_faas.serving.responses import Response, of_conclusion, of_outcome
+from ucam_faas.serving.responses import Response, converter, of_conclusion, of_outcome
 from ucam_faas.serving.runner import Runner
 from ucam_faas.task import Kind, Task
 
@@ -60,7 +60,7 @@ class Service:
             headers_out = (("allow", "POST"), ("content-type", "text/plain; charset=utf-8"))
             return Response(405, b"Events are delivered with POST", headers_out)
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.max_body_bytes:
+        if length.isdecimal() and (len(length) > 18 or int(length) > self.max_body_bytes):
             return self.too_large(path)
         if self._verifier is not None and task.kind is not Kind.HTTP:
             try:
@@ -91,7 +91,7 @@ class Service:
                 envelope = envelopes.decode(body, headers, path)
         except EnvelopeError as error:
             return self._reject(_refusal(error), path, error.detail)
-        execution = Execution(task, envelope, self.runtime, call=call)
+        execution = Execution(task, envelope, self.runtime, call=call, convert=converter(task))
         return of_conclusion(task, await self.runner.run(execution))
 
     def _reject(self, outcome: Outcome, path: str, detail: str) -> Response:

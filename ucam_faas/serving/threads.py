@@ -80,7 +80,11 @@ class ThreadPool:
         self._queue: SimpleQueue[Ticket] = SimpleQueue()
 
     def submit(self, work: Callable[[], None]) -> Ticket:
-        """Run `work`, which must not raise, in a thread of the pool."""
+        """Run `work`, which must not raise, in a thread of the pool.
+
+        Raises:
+            RuntimeError: the system gives the process no thread.
+        """
         ticket = Ticket(self, work)
         with self.lock:
             self._free -= 1
@@ -88,9 +92,14 @@ class ThreadPool:
             if starts:
                 self._threads += 1
                 self._free += 1
-        self._queue.put(ticket)
         if starts:
-            threading.Thread(target=self._serve, name="ucam-faas-task", daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, name="ucam-faas-task", daemon=True).start()
+            except RuntimeError:
+                with self.lock:
+                    self._threads -= 1
+                raise
+        self._queue.put(ticket)
         return ticket
 
     def _serve(self) -> None:
