@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -119,10 +120,12 @@ class Settings:
     def __post_init__(self) -> None:
         for name, lowest in _LOWEST.items():
             value = getattr(self, name)
-            if value is not None and value < lowest:
+            if value is not None and not value >= lowest:
                 raise ConfigurationError(
                     f"{_names()[name]} is {value}; expected at least {lowest}."
                 )
+        if self.port > 65535:
+            raise ConfigurationError(f"PORT is {self.port}; expected at most 65535.")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -169,7 +172,10 @@ def _parse(metadata: Mapping[str, Any], kind: str, text: str) -> Any:
         raise ConfigurationError(f"{name} is {text!r}; expected true or false.")
     if kind.startswith(("int", "float")):
         try:
-            return int(text) if kind.startswith("int") else float(text)
+            number = int(text) if kind.startswith("int") else float(text)
+            if not math.isfinite(number):
+                raise ValueError(text)
+            return number
         except ValueError as error:
             raise ConfigurationError(f"{name} is {text!r}; expected a number.") from error
     if choices and text not in choices:

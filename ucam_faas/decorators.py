@@ -68,7 +68,14 @@ def raw_event(
     concurrency: int | None = None,
     dead_letter_topic: str | None = None,
 ) -> Decorator[bytes]: ...
-def raw_event(function: Any = None, /, **policy: Any) -> Any:
+def raw_event(
+    function: Any = None,
+    /,
+    *,
+    timeout: timedelta | None = None,
+    concurrency: int | None = None,
+    dead_letter_topic: str | None = None,
+) -> Any:
     """Make a task that gets the request's body as bytes, and whose return value is the response.
 
     >>> @raw_event
@@ -77,6 +84,7 @@ def raw_event(function: Any = None, /, **policy: Any) -> Any:
     >>> shout(b"hello")
     'HELLO'
     """
+    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
     return _decorate(function, Kind.RAW, policy)
 
 
@@ -91,8 +99,16 @@ def cloud_event(
     concurrency: int | None = None,
     dead_letter_topic: str | None = None,
 ) -> Decorator[CloudEvent]: ...
-def cloud_event(function: Any = None, /, **policy: Any) -> Any:
+def cloud_event(
+    function: Any = None,
+    /,
+    *,
+    timeout: timedelta | None = None,
+    concurrency: int | None = None,
+    dead_letter_topic: str | None = None,
+) -> Any:
     """Make a task that gets the CloudEvent as it is, of any type."""
+    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
     return _decorate(function, Kind.CLOUD_EVENT, policy)
 
 
@@ -124,11 +140,7 @@ def cloud_event_handler(
             f"event_data_parser={event_data_parser!r}: expected CloudEventType(event_type=…, "
             "event_data_model=…) or a function (CloudEvent) -> T."
         )
-    policy = {
-        "timeout": timeout,
-        "concurrency": concurrency,
-        "dead_letter_topic": dead_letter_topic,
-    }
+    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
     fields = {
         "parse": event_data_parser,
         "create_default_info": create_default_info,
@@ -191,11 +203,7 @@ def message_handler(
     >>> double(21)
     42
     """
-    policy = {
-        "timeout": timeout,
-        "concurrency": concurrency,
-        "dead_letter_topic": dead_letter_topic,
-    }
+    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
     fields = {
         "parse": message_parser(message_type),
         "message_type": message_type,
@@ -233,17 +241,16 @@ def http(
         raise TaskDefinitionError(
             f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
         )
-    policy = {"timeout": timeout, "concurrency": concurrency}
+    policy = Policy(timeout=timeout, concurrency=concurrency)
     fields = {"path": path, "methods": tuple(method.upper() for method in methods)}
     return cast("Decorator[Request]", _decorate(None, Kind.HTTP, policy, **fields))
 
 
-def _decorate(function: Any, kind: Kind, policy: dict[str, Any], **fields: Any) -> Any:
+def _decorate(function: Any, kind: Kind, policy: Policy, **fields: Any) -> Any:
     """Return the task function, or the decorator that makes it when there is no function yet."""
-    checked = Policy(**policy)
     if function is not None:
-        return _make(function, kind, checked, fields)
-    return lambda function: _make(function, kind, checked, fields)
+        return _make(function, kind, policy, fields)
+    return lambda function: _make(function, kind, policy, fields)
 
 
 def _make(function: Any, kind: Kind, policy: Policy, fields: dict[str, Any]) -> Any:

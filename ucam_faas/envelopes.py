@@ -9,14 +9,16 @@ Sources: the CloudEvents HTTP protocol binding 1.0; Google's pages "Push subscri
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ucam_faas import tracing
 from ucam_faas.context import CloudEventAttributes
@@ -48,7 +50,9 @@ class Envelope:
     extensions: Mapping[str, str] = field(default_factory=dict)
     """The CloudEvent's other attributes: content type, schema, extensions."""
     data: Any = None
-    """The CloudEvent's data: bytes, or None when `body` is its JSON."""
+    """The CloudEvent's data; None: the body."""
+    encoded: bool = True
+    """The data are bytes that are yet to be read as their content type says."""
     message: PubsubMessage | None = None
     subscription: str = ""
     delivery_attempt: int | None = None
@@ -59,7 +63,7 @@ class Envelope:
         Raises:
             EnvelopeError: the data says it is JSON, and is not.
         """
-        if self.data is not None and not isinstance(self.data, bytes):
+        if not self.encoded:
             return self.data
         content = self.body if self.data is None else self.data
         if not content:
@@ -104,7 +108,7 @@ class Envelope:
                 subscription=self.subscription,
                 delivery_attempt=self.delivery_attempt,
             )
-        content = self.body if self.data is None else self.data
+        content = self.body if self.data is None and self.encoded else self.data
         if not isinstance(content, bytes):
             try:
                 content = json.dumps(content).encode()
@@ -141,14 +145,14 @@ def decode(body: bytes, headers: Mapping[str, str], path: str = "") -> Envelope:
     """
     envelope = raw(body, headers)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "x-goog-pubsub-message-id" in headers or "x-goog-pubsub-subscription-name" in headers:
+        return _unwrapped(envelope, path)  # first: a message may be a CloudEvent itself
     if media_type.startswith("application/cloudevents"):
         if media_type != "application/cloudevents+json":
             raise UnsupportedMediaError("content-type: only application/cloudevents+json is read")
         return _structured(envelope)
     if "ce-specversion" in headers or "ce-type" in headers:
         return _binary(envelope)
-    if "x-goog-pubsub-message-id" in headers or "x-goog-pubsub-subscription-name" in headers:
-        return _unwrapped(envelope, path)
     if "x-cloudscheduler-jobname" in headers:
         return _scheduled(envelope)
     return _plain(envelope, media_type, path)
@@ -160,12 +164,12 @@ def of_cloud_event(event: Any) -> Envelope:
     extensions = {
         name: value for name, value in event.get_attributes().items() if name not in _CORE
     }
-    data = event.get_data()
     return replace(
         raw(b"", {}),
         attributes=attributes,
         extensions=extensions,
-        data=b"" if data is None else data,
+        data=event.get_data(),
+        encoded=False,
     )
 
 
@@ -175,6 +179,9 @@ def _plain(envelope: Envelope, media_type: str, path: str) -> Envelope:
         return _with_message(envelope, _validate_push(envelope.body), path)
     except EnvelopeError as error:
         malformed = error
+    agent = envelope.headers.get("user-agent", "")
+    if agent.startswith(("APIs-Google", "CloudPubSub-Google")):
+        return _unwrapped(envelope, path)  # Google sends no malformed pushes
     try:
         found = json.loads(envelope.body)
     except (ValueError, RecursionError):
@@ -183,9 +190,6 @@ def _plain(envelope: Envelope, media_type: str, path: str) -> Envelope:
         raise malformed
     if isinstance(found, dict) and "specversion" in found:
         return _structured(envelope)
-    agent = envelope.headers.get("user-agent", "")
-    if agent.startswith(("APIs-Google", "CloudPubSub-Google")):
-        return _unwrapped(envelope, path)
     if media_type and not _is_json(media_type):
         raise UnsupportedMediaError("content-type: expected JSON or a CloudEvent")
     raise NotAnEventError("body: expected a JSON object with a message, or CloudEvent headers")
@@ -216,7 +220,7 @@ def _unwrapped(envelope: Envelope, path: str) -> Envelope:
         )
     except ValidationError as error:
         raise EnvelopeError(describe(error)) from error
-    event = replace(envelope, data=published.model_dump(mode="json"))
+    event = replace(envelope, data=published.model_dump(mode="json"), encoded=False)
     return _with_message(event, published, path)
 
 
@@ -272,6 +276,7 @@ def _with_message(envelope: Envelope, published: MessagePublishedData, path: str
         trace=envelope.trace or tracing.from_attributes(message.attributes),
         attributes=attributes,
         data=envelope.data,
+        encoded=envelope.encoded,
         message=message,
         subscription=published.subscription,
         delivery_attempt=published.delivery_attempt,
@@ -286,14 +291,14 @@ def _binary(envelope: Envelope) -> Envelope:
     }
     if "content-type" in envelope.headers:
         found["datacontenttype"] = envelope.headers["content-type"]
-    return _event(envelope, found, data=None)
+    return _event(envelope, found, data=None, encoded=True)
 
 
 class _Structured(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     data: Any = None
-    data_base64: Base64Bytes | None = None
+    data_base64: str | None = None
 
 
 def _structured(envelope: Envelope) -> Envelope:
@@ -301,16 +306,19 @@ def _structured(envelope: Envelope) -> Envelope:
         event = _Structured.model_validate_json(envelope.body)
     except ValidationError as error:
         raise EnvelopeError(describe(error)) from error
-    data = event.data if event.data_base64 is None else event.data_base64
     attributes = dict(event.model_extra or {})
-    if isinstance(data, str) and _is_json(attributes.get("datacontenttype", "application/json")):
-        data = json.dumps(data).encode()
-    elif isinstance(data, str):
-        data = data.encode()
-    return _event(envelope, attributes, data=b"" if data is None else data)
+    if event.data_base64 is not None:
+        try:
+            content = base64.b64decode(event.data_base64, validate=True)
+        except ValueError as error:
+            raise EnvelopeError("data_base64: not base64") from error
+        return _event(envelope, attributes, content, encoded=True)
+    is_json = _is_json(str(attributes.get("datacontenttype", "application/json")))
+    data = event.data.encode() if isinstance(event.data, str) and not is_json else event.data
+    return _event(envelope, attributes, data, encoded=False)
 
 
-def _event(envelope: Envelope, found: dict[str, Any], data: Any) -> Envelope:
+def _event(envelope: Envelope, found: dict[str, Any], data: Any, *, encoded: bool) -> Envelope:
     for name in ("id", "source", "type", "specversion"):
         if not isinstance(found.get(name), str) or not found[name]:
             raise EnvelopeError(f"{name}: required by CloudEvents 1.0, and a string")
@@ -327,15 +335,23 @@ def _event(envelope: Envelope, found: dict[str, Any], data: Any) -> Envelope:
         event_subject=found.pop("subject", None),
         event_time=found.pop("time", None),
     )
-    return replace(envelope, attributes=attributes, extensions=found, data=data)
+    return replace(envelope, attributes=attributes, extensions=found, data=data, encoded=encoded)
 
 
 def describe(error: ValidationError) -> str:
     """Say what a model found wrong: the paths and kinds of errors, no values."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [f"{'.'.join(map(str, item['loc'])) or '(whole)'}: {item['type']}" for item in found]
+    parts = [f"{_path(item['loc']) or '(whole)'}: {item['type']}" for item in found]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return "; ".join(part[:200] for part in parts[:5]) + more
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Join a path; a part that is no name is a key that the sender made up, and may be personal."""
+    return ".".join(str(part) if _NAME.fullmatch(str(part)) else "*" for part in location)
+
+
+_NAME = re.compile(r"\w{1,60}")
 
 
 def describe_error(error: Exception) -> str:

@@ -314,7 +314,10 @@ class Execution:
         if self._message is not None:
             MESSAGE_CONTEXT.set(self._message)
         assert self.task.create_default_info is not None, "asked for by the caller"
-        return self.task.create_default_info(execution=result)
+        info = self.task.create_default_info(execution=result)
+        if not isinstance(info, ExecutionInfo):
+            raise TypeError(f"create_default_info returned {type(info).__qualname__}")
+        return info
 
 
 _REASONS: dict[type[Outcome], AbortedExecutionReason] = {

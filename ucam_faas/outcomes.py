@@ -35,7 +35,7 @@ class Ignore(RaisedOutcome):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = str(reason)
 
 
 class Retry(RaisedOutcome):
@@ -55,7 +55,7 @@ class Retry(RaisedOutcome):
             )
         super().__init__(reason)
         self.after = after
-        self.reason = reason
+        self.reason = None if reason is None else str(reason)
 
 
 class DeadLetter(RaisedOutcome):
@@ -70,7 +70,7 @@ class DeadLetter(RaisedOutcome):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = str(reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Policy:
                 "such as timeout=timedelta(seconds=30)."
             )
         if self.concurrency is not None and (
-            not isinstance(self.concurrency, int) or self.concurrency < 1
+            type(self.concurrency) is not int or self.concurrency < 1
         ):
             raise TaskDefinitionError(
                 f"concurrency={self.concurrency!r}: expected a whole number of at least 1."
@@ -55,7 +55,8 @@ def check_topic(topic: str) -> None:
     Raises:
         TaskDefinitionError: with both forms in the message.
     """
-    if not topic or ("/" in topic and not TOPIC_PATH.fullmatch(topic)):
+    named = isinstance(topic, str) and topic
+    if not named or ("/" in topic and not TOPIC_PATH.fullmatch(topic)):
         raise TaskDefinitionError(
             f"{topic!r} is not a topic: expected projects/PROJECT/topics/TOPIC or TOPIC."
         )

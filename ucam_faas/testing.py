@@ -289,10 +289,11 @@ def serve(
     else:
         found = [_task(task) for task in tasks]
     runtime = Runtime(settings or Settings(), clock or SystemClock(), publisher)
-    loop = BackgroundLoop()
+    app, loop = App(found, runtime), BackgroundLoop()
     try:
-        yield Client(App(found, runtime), loop)
+        yield Client(app, loop)
     finally:
+        app.service.runner.close()
         loop.close()
 
 

@@ -31,6 +31,8 @@ def from_headers(headers: Mapping[str, str]) -> Trace | None:
     if not found:
         return None
     trace_id, span, sampled = found.groups()
+    if not int(trace_id, 16):
+        return None
     return Trace(
         trace_id.lower(),
         format(int(span) % 2**64, "016x") if span else None,
@@ -46,6 +48,9 @@ def from_attributes(attributes: Mapping[str, str]) -> Trace | None:
 
 def _from_traceparent(text: str) -> Trace | None:
     found = _TRACEPARENT.fullmatch(text)
-    if not found:
+    if not found or text.startswith("ff"):
         return None
-    return Trace(found.group(1), found.group(2), bool(int(found.group(3), 16) & 1))
+    trace_id, span_id, flags = found.groups()
+    if not int(trace_id, 16) or not int(span_id, 16):
+        return None
+    return Trace(trace_id, span_id, bool(int(flags, 16) & 1))

@@ -20,6 +20,8 @@ from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 CERTIFICATES_LIFE_SECONDS = 3600.0
+FETCH_TIMEOUT_SECONDS = 5.0
+"""Less than the shortest ack deadline of a subscription, 10 s."""
 _NEEDED = {"extra": "auth", "purpose": "verify push tokens"}
 
 
@@ -80,6 +82,7 @@ class PushVerifier:
         with self._lock:
             now = self._clock.monotonic()
             if self._certificates is None or now - self._fetched_at > CERTIFICATES_LIFE_SECONDS:
+                options.setdefault("timeout", FETCH_TIMEOUT_SECONDS)
                 response = self._transport_made()(url, method=method, **options)
                 if response.status != 200:
                     return response

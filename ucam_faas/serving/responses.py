@@ -83,7 +83,7 @@ def converter(task: Task) -> Callable[[Any], Response] | None:
             return Response(200, b"" if task.kind is Kind.RAW else b"OK")
         try:
             made = _made(value)
-        except TypeError:  # the work is done: that its result is no response does not undo it
+        except Exception:  # the work is done: that its result is no response does not undo it
             kind = type(value).__qualname__
             reports.log_problem("ucam_faas_result_is_no_response", task=task.name, type=kind)
             return Response(200)
@@ -112,7 +112,10 @@ def _made(value: Any) -> Any:
     if isinstance(value, dict | list):
         with suppress(TypeError, ValueError):  # Flask knows more types
             return Response(200, json.dumps(value).encode(), (("content-type", JSON),))
-    return _flask().make_response(value)
+    response = _flask().make_response(value)
+    if not 200 <= response.status_code <= 599:
+        raise TypeError(f"{response.status_code} is no status of a response")
+    return response
 
 
 def of_flask(response: Any) -> Response:

@@ -91,6 +91,10 @@ class Runner:
                 flight.stop(ShuttingDown())
         self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self._end_grace)
 
+    def close(self) -> None:
+        """Let the threads go, when nothing will be run any more."""
+        self._pool.close()
+
     def _end_grace(self) -> None:
         for flight in list(self._flights):
             flight.stop(ShuttingDown())

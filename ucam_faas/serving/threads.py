@@ -37,6 +37,7 @@ class Ticket:
                 return None
             self._pool.size += 1
             self._pool.abandoned += 1
+            self._pool.start_if_needed()
             frame = sys._current_frames().get(self._thread.ident or 0)
         return "".join(traceback.format_stack(frame)) if frame else ""
 
@@ -77,7 +78,7 @@ class ThreadPool:
         self._threads = 0
         self._free = 0
         """Threads that wait or are about to, less the work that is queued for them."""
-        self._queue: SimpleQueue[Ticket] = SimpleQueue()
+        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
 
     def submit(self, work: Callable[[], None]) -> Ticket:
         """Run `work`, which must not raise, in a thread of the pool.
@@ -88,22 +89,31 @@ class ThreadPool:
         ticket = Ticket(self, work)
         with self.lock:
             self._free -= 1
-            starts = self._free < 0 and self._threads < self.size
-            if starts:
-                self._threads += 1
-                self._free += 1
-        if starts:
             try:
-                threading.Thread(target=self._serve, name="ucam-faas-task", daemon=True).start()
+                self.start_if_needed()
             except RuntimeError:
-                with self.lock:
-                    self._threads -= 1
+                self._free += 1
                 raise
         self._queue.put(ticket)
         return ticket
 
+    def start_if_needed(self) -> None:
+        """Start a thread if work waits for one and there may be one more; the lock is held."""
+        if self._free < 0 and self._threads < self.size:
+            threading.Thread(target=self._serve, name="ucam-faas-task", daemon=True).start()
+            self._threads += 1
+            self._free += 1
+
+    def close(self) -> None:
+        """Let the threads end when they have nothing to do."""
+        with self.lock:
+            threads = self._threads
+        for _ in range(threads):
+            self._queue.put(None)
+
     def _serve(self) -> None:
-        while self._queue.get().run():
+        while (ticket := self._queue.get()) is not None and ticket.run():
+            del ticket  # an idle thread holds on to nothing
             with self.lock:
                 self._free += 1
         with self.lock:

@@ -1,0 +1,174 @@
+"""Importing what holds the tasks: a file, a package directory, a folder that holds several task
+packages, or a dotted module. Relative imports inside a package work in each.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
+
+_LONE_FILE = "__ucam_faas_source__"
+"""Marks modules that were imported from a lone file: another of that name may replace them."""
+
+
+def load(source: str, on_import: Callable[[str], None]) -> list[ModuleType]:
+    """Import a source.
+
+    Args:
+        source: file, package directory, folder of packages, or dotted module name.
+        on_import: called with a module's name before a lone file is imported under it.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: there is no such source, or importing it fails.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [_import_file(path.resolve(), on_import)]
+    if path.is_dir():
+        return _import_directory(path.resolve(), on_import)
+    if source.endswith(".py") or os.sep in source:
+        raise UCAMFAASCouldNotLoadTarget(
+            f"There is no {source} in {Path.cwd()}. Name the file, directory or module with "
+            "--source or FUNCTION_SOURCE."
+        )
+    _add_path(Path.cwd())
+    return _import_package(source)
+
+
+def _import_directory(directory: Path, on_import: Callable[[str], None]) -> list[ModuleType]:
+    if (directory / "__init__.py").is_file():
+        root = _package_root(directory)
+        _add_path(root.parent)
+        return _import_package(".".join(directory.relative_to(root.parent).parts), root)
+    if (directory / "main.py").is_file():
+        return [_import_file(directory / "main.py", on_import)]
+    _add_path(directory)
+    modules: list[ModuleType] = []
+    for child in sorted(directory.iterdir()):
+        if (child / "__init__.py").is_file():
+            modules += _import_package(child.name, child)
+        elif (child / "main.py").is_file():
+            modules.append(_import(f"{child.name}.main", child))
+    if not modules:
+        raise UCAMFAASCouldNotLoadTarget(
+            f"{directory} holds no tasks: expected a main.py, an __init__.py, or folders with "
+            "one of these."
+        )
+    return modules
+
+
+def _import_package(name: str, home: Path | None = None) -> list[ModuleType]:
+    """Import a module, and the module `main` in it if it is a package that has one."""
+    module = _import(name, home)
+    if not hasattr(module, "__path__") or importlib.util.find_spec(f"{name}.main") is None:
+        return [module]
+    return [module, _import(f"{name}.main", home)]
+
+
+def _import_file(path: Path, on_import: Callable[[str], None]) -> ModuleType:
+    if (path.parent / "__init__.py").is_file():
+        root = _package_root(path.parent)
+        _add_path(root.parent)
+        parts = path.relative_to(root.parent).with_suffix("").parts
+        return _import(".".join(part for part in parts if part != "__init__"), root)
+    _add_path(path.parent)
+    return _execute_file(path, on_import)
+
+
+def _execute_file(path: Path, on_import: Callable[[str], None]) -> ModuleType:
+    """Import a lone file as a module that `from .x import y` works in, as functions-framework."""
+    name = path.stem
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if loaded is not None and _LONE_FILE not in vars(loaded):
+        raise UCAMFAASCouldNotLoadTarget(
+            f"The file {path} cannot be imported: there is another module named {name!r}, "
+            f"{getattr(loaded, '__file__', None) or 'a built-in one'}. Rename the file."
+        )
+    spec = importlib.util.spec_from_file_location(
+        name, path, submodule_search_locations=[str(path.parent)]
+    )
+    if spec is None or spec.loader is None:
+        raise UCAMFAASCouldNotLoadTarget(f"{path} is no Python file: expected one ending in .py.")
+    on_import(name)
+    for other in [other for other in sys.modules if other.startswith(f"{name}.")]:
+        del sys.modules[other]  # of the file that had this name before
+    module = importlib.util.module_from_spec(spec)
+    setattr(module, _LONE_FILE, str(path))
+    sys.modules[name] = module
+    try:
+        _guard(str(path), lambda: spec.loader.exec_module(module) if spec.loader else None)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _import(name: str, home: Path | None = None) -> ModuleType:
+    """Import a module; `home` is the folder that its top package must be."""
+    if home is not None:
+        _check_home(name.partition(".")[0], home)
+    module: ModuleType = _guard(name, lambda: importlib.import_module(name))
+    return module
+
+
+def _check_home(name: str, home: Path) -> None:
+    """Refuse a folder whose name is that of another module, which would be imported instead."""
+    spec = importlib.util.find_spec(name)
+    places = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or []]
+    if home not in places:
+        other = (spec.origin if spec else None) or "a built-in one"
+        raise UCAMFAASCouldNotLoadTarget(
+            f"The folder {home} cannot be imported: there is another module named {name!r}, "
+            f"{other}. Rename the folder."
+        )
+
+
+def _guard(what: str, run: Callable[[], Any]) -> Any:
+    """Turn what importing user code raises into one error that says where."""
+    try:
+        return run()
+    except UCAMFAASException:
+        raise
+    except ModuleNotFoundError as error:
+        raise UCAMFAASCouldNotLoadTarget(
+            f"Importing {what} failed: no module named {error.name!r}. Install it, or check "
+            "--source and the spelling."
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise UCAMFAASCouldNotLoadTarget(
+            f"Importing {what} failed: {type(error).__name__}: {error}{_line_of(error)}"
+        ) from error
+
+
+def _line_of(error: BaseException) -> str:
+    """Say where in user code an import failed."""
+    if isinstance(error, SyntaxError):
+        return ""
+    traceback, place = error.__traceback__, ""
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if not filename.startswith("<frozen") and filename != __file__:
+            place = f" (at {filename}:{traceback.tb_lineno})"
+        traceback = traceback.tb_next
+    return place
+
+
+def _package_root(directory: Path) -> Path:
+    while (directory.parent / "__init__.py").is_file():
+        directory = directory.parent
+    return directory
+
+
+def _add_path(directory: Path) -> None:
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
