@@ -75,4 +75,4 @@ def _attributes(task: Task, reason: str, envelope: Envelope) -> dict[str, str]:
 
 
 def _cut(text: str) -> str:
-    return text.encode()[:MAX_ATTRIBUTE_VALUE_BYTES].decode(errors="ignore")
+    return text.encode(errors="replace")[:MAX_ATTRIBUTE_VALUE_BYTES].decode(errors="ignore")

@@ -354,7 +354,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 _NAME = re.compile(r"\w{1,60}")
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Say what any parser found wrong, without its words: these may quote the payload."""
     return describe(error) if isinstance(error, ValidationError) else type(error).__qualname__
 

@@ -10,6 +10,7 @@ of the two concludes it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import threading
 from collections.abc import Callable
@@ -148,13 +149,16 @@ class Execution:
     def _find(self) -> _Found:
         try:
             return self._decide(self._start())
+        except KeyboardInterrupt:  # of the process, not of the task
+            raise
         except BaseException as error:  # sys.exit() in a task must not go unanswered
             return self._decide_error(error)
 
     async def _find_async(self) -> _Found:
         try:
-            return self._decide(await self._start())
-        except GeneratorExit:  # the loop is being closed
+            value = self._start()
+            return self._decide(await value if inspect.isawaitable(value) else value)
+        except (GeneratorExit, KeyboardInterrupt):  # of the loop and of the process
             raise
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and self._claim.locked():
@@ -186,7 +190,7 @@ class Execution:
             return _Found(MalformedEvent(error.detail), error=error)
         except RaisedOutcome as outcome:
             return self._decide_error(outcome)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return _Found(InvalidPayload(describe_error(error)), error=error)
         if self._event is not None:
             self._event.handler = EVENT_ACCEPTED
@@ -226,8 +230,13 @@ class Execution:
 
     def _decide(self, value: Any) -> _Found:
         """Turn what the function returned into an outcome."""
-        if isinstance(value, Outcome):
+        if isinstance(value, type) and issubclass(value, RaisedOutcome):
+            value = value()  # `return Retry`, as `raise Retry` would
+        if isinstance(value, RaisedOutcome):
             return _Found(value)
+        if inspect.iscoroutine(value):
+            value.close()
+            raise TypeError("the function returned a coroutine: decorate the `async def` itself")
         if isinstance(value, ExecutionInfo):
             result = value.execution
             if result.status is ExecutionStatus.COMPLETED:
@@ -269,7 +278,10 @@ class Execution:
 
     def _info(self, found: _Found, seconds: float) -> ExecutionInfo:
         """Return the function's own report, or make one."""
-        if found.info is not None:
+        if found.info is not None and (
+            found.info.execution.status is ExecutionStatus.ABORTED
+            or isinstance(found.outcome, Done)
+        ):
             return found.info.with_duration(seconds)
         result: ExecutionResult
         if isinstance(found.outcome, Done | Ignore):
@@ -279,6 +291,8 @@ class Execution:
             result = AbortedExecutionResult(
                 reason=reason, exception=found.error, duration_seconds=seconds
             )
+        if found.info is not None:  # it came with an exception that says otherwise
+            return found.info.model_copy(update={"execution": result})
         info = self._default_info(result)
         if found.value is not None and not self.task.returns_response:
             return info.with_result(found.value)
@@ -337,7 +351,7 @@ def _users_part(found: TracebackType | None) -> TracebackType | None:
 def _is_json(value: Any) -> bool:
     try:
         json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # whatever a value of the user's does when it is looked at
         return False
     return True
 
@@ -355,9 +369,7 @@ def execute(execution: Execution) -> Conclusion:
 
 def _in_own_loop(run: Callable[[], Any]) -> Any:
     """Run a coroutine function to its end, also where a loop is already running."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if asyncio._get_running_loop() is None:
         return asyncio.run(run())
     box: list[Any] = []
     context = copy_context()

@@ -59,8 +59,8 @@ class Task:
 
     @property
     def is_async(self) -> bool:
-        """The function is a coroutine function."""
-        return inspect.iscoroutinefunction(self.function)
+        """The function is a coroutine function, or wraps one."""
+        return inspect.iscoroutinefunction(inspect.unwrap(self.function))
 
     @property
     def returns_response(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ class FlaskRoutes:
         async def call_async(function: Callable[..., Any]) -> Any:
             with self._app.request_context(environ) as context:
                 try:
-                    return respond(await function(context.request))
+                    value = function(context.request)
+                    return respond(await value if inspect.isawaitable(value) else value)
                 except HTTPException as error:
                     return respond(None, error)
 

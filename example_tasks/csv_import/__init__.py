@@ -1,0 +1,1 @@
+"""An example: a message that a function of your own parses."""

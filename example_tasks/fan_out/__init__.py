@@ -1,0 +1,1 @@
+"""An example: an async task that does several things at once."""

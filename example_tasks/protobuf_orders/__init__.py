@@ -1,0 +1,1 @@
+"""An example: a message in protobuf's binary form."""

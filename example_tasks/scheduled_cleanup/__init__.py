@@ -1,0 +1,1 @@
+"""An example: a scheduled task that removes old files."""

@@ -1,0 +1,48 @@
+"""Removes old files: what Cloud Scheduler calls every night.
+
+`CLEANUP_DIRECTORY` names the folder, `CLEANUP_DAYS` the age in days (30).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ucam_faas
+
+DEFAULT_DIRECTORY = Path(tempfile.gettempdir(), "ucam_faas_exports")
+
+
+@ucam_faas.raw_event(timeout=timedelta(minutes=10))
+def remove_old_exports(body: bytes) -> dict[str, Any] | tuple[str, int]:
+    """Remove exported files that are older than 30 days.
+
+    With the body `dry run` it only counts them.
+    """
+    if body not in (b"", b"dry run"):
+        return "Expected an empty body, or: dry run", 400
+    directory = Path(os.environ.get("CLEANUP_DIRECTORY", DEFAULT_DIRECTORY))
+    age = timedelta(days=int(os.environ.get("CLEANUP_DAYS", "30")))
+    removed = remove_older(directory, datetime.now(UTC) - age, dry_run=bool(body))
+    return {"removed": removed, "dry_run": bool(body)}
+
+
+def remove_older(directory: Path, limit: datetime, *, dry_run: bool = False) -> int:
+    """Remove the files last changed before `limit`, and return how many those were.
+
+    A folder that is not there holds no files. Two runs at a time do not disturb each other.
+    """
+    removed = 0
+    for path in directory.glob("*"):
+        with suppress(FileNotFoundError):  # another run was faster
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_mtime < limit.timestamp():
+                if not dry_run:
+                    path.unlink()
+                removed += 1
+    return removed

@@ -1,0 +1,1 @@
+"""An example: a report with fields of your own, and failures that are expected."""

@@ -1,0 +1,1 @@
+"""An example: HTTP tasks, with routes as in Flask."""

@@ -1,0 +1,1 @@
+"""An example: a message as a pydantic model, and the three outcomes that a task chooses."""

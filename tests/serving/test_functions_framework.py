@@ -1,0 +1,257 @@
+"""The same module under plain functions-framework: the same answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+
+import ucam_faas
+from ucam_faas.serving import functions_framework as door
+from ucam_faas.testing import make_push
+
+SOURCE = """
+import asyncio, datetime
+import pydantic
+import ucam_faas
+
+class User(pydantic.BaseModel):
+    name: str
+
+@ucam_faas.message_handler(message_type=User)
+def message(user: User) -> dict[str, str]:
+    behave(user.name)
+    return {"name": user.name}
+
+@ucam_faas.message_handler(message_type=User)
+async def async_message(user: User) -> None:
+    await asyncio.sleep(0)
+    behave(user.name)
+
+@ucam_faas.raw_event
+def raw(body: bytes):
+    return body.decode().upper(), 202, {"x-made": "by raw"}
+
+@ucam_faas.raw_event
+async def async_raw(body: bytes) -> bytes:
+    return body
+
+@ucam_faas.cloud_event
+def event(event) -> None:
+    behave(event["id"])
+
+@ucam_faas.cloud_event_handler(event_data_parser=lambda event: event.get_data()["name"])
+def data(name: str) -> None:
+    behave(name)
+
+@ucam_faas.http(path="/users/<int:number>", methods=["GET", "POST"])
+def page(request):
+    return {"number": request.view_args["number"], "body": request.get_data().decode()}
+
+@ucam_faas.http(path="/users/<name>")
+async def async_page(request):
+    return request.view_args["name"] + request.args.get("q", "")
+
+def behave(name: str) -> None:
+    if name == "fail":
+        raise ucam_faas.UCAMFAASCouldNotProcess("secret")
+    if name == "crash":
+        raise ValueError("secret")
+    if name == "exit":
+        raise SystemExit(3)
+    if name == "retry":
+        raise ucam_faas.Retry(datetime.timedelta(seconds=7))
+    if name == "ignore":
+        raise ucam_faas.Ignore("secret")
+"""
+EVENT = {"specversion": "1.0", "id": "1", "source": "//example.com", "type": "t"}
+Make = Callable[[str], Any]
+
+
+@pytest.fixture(params=["", "http", "cloudevent", "event"])
+def make_client(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Make]:
+    """Serve a target with functions-framework, whatever signature the environment asks for."""
+    source = tmp_path / "main.py"
+    source.write_text(SOURCE)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("FUNCTION_TARGET", "")  # so that what it sets is undone
+    monkeypatch.setenv("FUNCTION_SIGNATURE_TYPE", request.param)
+    if not request.param:
+        monkeypatch.delenv("FUNCTION_SIGNATURE_TYPE")
+    before = dict(os.environ)
+    loops: list[Any] = []
+    modules = set(sys.modules)
+
+    def make(target: str) -> Any:
+        monkeypatch.setenv("FUNCTION_TARGET", target)
+        app = functions_framework.create_app(target, str(source))
+        task = getattr(sys.modules["main"], target).task
+        loops.append(task)
+        return app.test_client()
+
+    yield make
+
+    for task in loops:
+        door._app(task)[0].close()
+    door._app.cache_clear()
+    for name in set(sys.modules) - modules:
+        if name == "main":
+            del sys.modules[name]
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+
+
+def push(client: Any, name: str, path: str = "/") -> Any:
+    made = make_push({"name": name})
+    return client.post(path, data=made.body, headers=made.headers)
+
+
+@pytest.mark.parametrize("target", ["message", "async_message"])
+def test_a_push_is_answered_as_by_our_own_server(target: str, make_client: Make) -> None:
+    client = make_client(target)
+
+    found = {
+        name: push(client, name) for name in ("Ada", "fail", "crash", "exit", "retry", "ignore")
+    }
+
+    statuses = {name: response.status_code for name, response in found.items()}
+    assert statuses == {
+        "Ada": 200, "fail": 500, "crash": 500, "exit": 500, "retry": 503, "ignore": 200,
+    }  # fmt: skip
+    assert found["Ada"].text == "OK"
+    assert found["retry"].headers["Retry-After"] == "7"
+    assert not any("secret" in response.text for response in found.values())
+
+
+@pytest.mark.parametrize("target", ["message", "async_message"])
+def test_what_cannot_be_taken_is_refused_as_by_our_own_server(
+    target: str, make_client: Make
+) -> None:
+    client = make_client(target)
+
+    rejected = client.post("/", data=make_push(b"{}").body, content_type="application/json")
+    malformed = client.post("/", json={"message": 7})
+    nothing = client.post("/", json={})
+    text = client.post("/", data=b"hello", content_type="text/plain")
+    get = client.get("/")
+
+    answers = [rejected, malformed, nothing, text, get]
+    assert [answer.status_code for answer in answers] == [400, 400, 400, 415, 405]
+    assert rejected.text == "The payload is invalid"
+
+
+@pytest.mark.parametrize("path", ["/", "/message", "/any/path", "/projects/p/topics/t"])
+def test_an_event_is_taken_on_every_path(path: str, make_client: Make) -> None:
+    client = make_client("message")
+
+    response = push(client, "Ada", path)
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("target", ["event", "data", "message"])
+def test_cloud_events_are_taken(target: str, make_client: Make) -> None:
+    client = make_client(target)
+    type_ = ucam_faas.PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
+    content: Any = {"name": "Ada"}
+    if target == "message":
+        content = json.loads(make_push(content).body)
+    event = {**EVENT, "type": type_}
+    headers = {f"ce-{name}": value for name, value in event.items()}
+
+    binary = client.post("/", json=content, headers=headers)
+    structured = client.post(
+        "/",
+        data=json.dumps({**event, "data": content}),
+        content_type="application/cloudevents+json",
+    )
+
+    assert [binary.status_code, structured.status_code] == [200, 200]
+
+
+def test_a_failed_cloud_event_task_is_500_without_its_words(make_client: Make) -> None:
+    client = make_client("event")
+    headers = {f"ce-{name}": value for name, value in {**EVENT, "id": "fail"}.items()}
+
+    response = client.post("/", json={}, headers=headers)
+
+    assert response.status_code == 500
+    assert response.text == "The function raised UCAMFAASCouldNotProcess."
+
+
+def test_a_raw_task_gives_the_response(make_client: Make) -> None:
+    client = make_client("raw")
+
+    response = client.put("/some/path", data=b"hello")
+
+    assert (response.status_code, response.text) == (202, "HELLO")
+    assert response.headers["x-made"] == "by raw"
+
+
+def test_an_async_raw_task_gives_the_response(make_client: Make) -> None:
+    client = make_client("async_raw")
+
+    response = client.post("/", data=b"\xff\x00")
+
+    assert (response.status_code, response.data) == (200, b"\xff\x00")
+
+
+def test_an_http_task_has_its_route(make_client: Make) -> None:
+    client = make_client("page")
+
+    found = client.post("/users/7", data=b"hello")
+    elsewhere = client.get("/users/x")
+    put = client.put("/users/7")
+
+    assert found.json == {"number": 7, "body": "hello"}
+    assert elsewhere.status_code == 404
+    assert put.status_code == 405
+
+
+def test_an_async_http_task_has_its_route(make_client: Make) -> None:
+    client = make_client("async_page")
+
+    found = client.get("/users/ü?q=%C3%A4")
+
+    assert (found.status_code, found.text) == (200, "üä")
+
+
+def test_head_has_no_body(make_client: Make) -> None:
+    client = make_client("page")
+
+    found = client.head("/users/7")
+
+    assert (found.status_code, found.data) == (200, b"")
+
+
+def test_health_is_left_to_functions_framework_and_does_not_run_the_task(make_client: Make) -> None:
+    client = make_client("message")
+
+    found = client.get("/status")
+
+    assert found.status_code in (200, 405)
+
+
+def test_a_task_that_is_imported_answers_a_function_call_as_a_function(make_client: Make) -> None:
+    make_client("message")
+
+    module = sys.modules["main"]
+
+    assert module.message(module.User(name="Ada")) == {"name": "Ada"}
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"{", b"[" * 10_000, b'{"message": {"data": "!"}}'])
+def test_broken_bodies_are_refused_without_their_words(body: bytes, make_client: Make) -> None:
+    client = make_client("message")
+
+    found = client.post("/", data=body, content_type="application/json")
+
+    assert found.status_code == 400

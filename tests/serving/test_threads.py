@@ -1,0 +1,235 @@
+"""The pool: all work is done, at most so much at once, and abandoned threads are replaced."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ucam_faas.serving.threads import ThreadPool, Ticket
+
+from .harness import WAIT_SECONDS, Held
+
+
+class Latch:
+    """Waits until so many have come."""
+
+    def __init__(self, count: int) -> None:
+        self._lock = threading.Lock()
+        self._left = count
+        self._done = threading.Event()
+
+    def count_down(self) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._done.set()
+
+    def wait(self) -> bool:
+        return self._done.wait(WAIT_SECONDS)
+
+
+def pool_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "ucam-faas-task"}
+
+
+@pytest.fixture
+def new_threads() -> Callable[[], set[threading.Thread]]:
+    before = pool_threads()
+    return lambda: pool_threads() - before
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Spin, bounded: for what another thread does just after it has told us."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not condition() and time.monotonic() < end:
+        time.sleep(0)
+    return condition()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_all_work_is_done_once_with_at_most_the_limit_at_a_time(limit: int) -> None:
+    pool, latch, lock = ThreadPool(limit), Latch(500), threading.Lock()
+    done: list[int] = []
+    inside = most = 0
+
+    def work(number: int) -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+            done.append(number)
+        time.sleep(0)
+        with lock:
+            inside -= 1
+        latch.count_down()
+
+    for number in range(500):
+        pool.submit(lambda number=number: work(number))  # type: ignore[misc]
+
+    assert latch.wait()
+    assert sorted(done) == list(range(500))
+    assert most <= limit
+
+
+def test_work_that_many_threads_submit_is_all_done() -> None:
+    pool, latch = ThreadPool(3), Latch(800)
+
+    def submit() -> None:
+        for _ in range(100):
+            pool.submit(latch.count_down)
+
+    submitters = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in submitters:
+        thread.start()
+    for thread in submitters:
+        thread.join()
+
+    assert latch.wait()
+    assert pool.size == 3
+
+
+def test_threads_start_when_they_are_needed_and_no_more_than_the_limit(
+    new_threads: Callable[[], set[threading.Thread]],
+) -> None:
+    pool, holds = ThreadPool(2), [Held() for _ in range(4)]
+
+    counts = [len(new_threads())]
+    for held in holds[:2]:
+        pool.submit(held)
+        assert held.begun.wait(WAIT_SECONDS)
+        counts.append(len(new_threads()))
+    for held in holds[2:]:
+        pool.submit(held)
+        counts.append(len(new_threads()))
+    for held in holds:
+        held.release.set()
+
+    assert counts == [0, 1, 2, 2, 2]
+    assert all(held.ended.wait(WAIT_SECONDS) for held in holds)
+
+
+def test_an_idle_thread_is_used_again(new_threads: Callable[[], set[threading.Thread]]) -> None:
+    pool = ThreadPool(5)
+
+    for _ in range(20):
+        latch = Latch(1)
+        pool.submit(latch.count_down)
+        assert latch.wait()
+        assert eventually(lambda: pool._free == 1)
+
+    assert len(new_threads()) == 1
+
+
+def test_an_abandoned_thread_is_replaced_and_ends_with_its_work(
+    new_threads: Callable[[], set[threading.Thread]],
+) -> None:
+    pool, stuck, after = ThreadPool(1), Held(), Held()
+    ticket = pool.submit(stuck)
+    assert stuck.begun.wait(WAIT_SECONDS)
+    (first,) = new_threads()
+
+    stack = ticket.abandon()
+    pool.submit(after)
+    replaced = after.begun.wait(WAIT_SECONDS)
+    sizes = (pool.size, pool.abandoned)
+    stuck.release.set()
+    first.join(WAIT_SECONDS)
+    after.release.set()
+
+    assert stack is not None
+    assert "harness" in stack
+    assert replaced
+    assert sizes == (2, 1)
+    assert not first.is_alive()
+    assert (pool.size, pool.abandoned) == (1, 0)
+
+
+def test_work_that_waited_behind_an_abandoned_thread_is_done() -> None:
+    pool, stuck, after = ThreadPool(1), Held(), Held()
+    ticket = pool.submit(stuck)
+    assert stuck.begun.wait(WAIT_SECONDS)
+    pool.submit(after)
+
+    ticket.abandon()
+    begun = after.begun.wait(0.5)
+    stuck.release.set()
+    after.release.set()
+
+    assert begun
+
+
+def test_work_that_is_abandoned_before_it_begins_is_never_begun() -> None:
+    pool, stuck, never, after = ThreadPool(1), Held(), Held(), Held()
+    pool.submit(stuck)
+    assert stuck.begun.wait(WAIT_SECONDS)
+    ticket = pool.submit(never)
+    pool.submit(after)
+
+    where = ticket.abandon()
+    stuck.release.set()
+    after.release.set()
+
+    assert where is None
+    assert after.ended.wait(WAIT_SECONDS)
+    assert never.seen == []
+    assert (pool.size, pool.abandoned) == (1, 0)
+
+
+def test_work_that_has_ended_cannot_be_abandoned() -> None:
+    pool, latch = ThreadPool(1), Latch(1)
+    ticket = pool.submit(latch.count_down)
+    assert latch.wait()
+    assert eventually(lambda: pool._free == 1)
+
+    where = ticket.abandon()
+
+    assert where is None
+    assert (pool.size, pool.abandoned) == (1, 0)
+
+
+def test_work_is_abandoned_once() -> None:
+    pool, stuck = ThreadPool(1), Held()
+    ticket = pool.submit(stuck)
+    assert stuck.begun.wait(WAIT_SECONDS)
+
+    stacks = [ticket.abandon(), ticket.abandon()]
+
+    assert stacks[0] is not None
+    assert stacks[1] is None
+    assert pool.abandoned == 1
+    stuck.release.set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_sizes_return_to_normal_after_any_mix_of_work_and_abandonment(seed: int) -> None:
+    chance, pool = random.Random(seed), ThreadPool(3)
+    begun: list[int] = []
+    running: list[tuple[Ticket, Held]] = []
+    for _ in range(300):
+        if running and chance.random() < 0.6:
+            ticket, held = running.pop(chance.randrange(len(running)))
+            if chance.random() < 0.5:
+                ticket.abandon()
+            held.release.set()
+            begun.append(len(held.seen))
+        elif len(running) < 3:
+            held = Held()
+            running.append((pool.submit(held), held))
+
+    for _, held in running:
+        held.release.set()
+    holds = [Held() for _ in range(3)]
+    for held in holds:
+        pool.submit(held)
+    together = all(held.begun.wait(WAIT_SECONDS) for held in holds)
+    for held in holds:
+        held.release.set()
+
+    assert together
+    assert eventually(lambda: (pool.size, pool.abandoned) == (3, 0))
+    assert eventually(lambda: pool._free == pool._threads <= 3)

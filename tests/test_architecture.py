@@ -1,0 +1,343 @@
+"""The level table of the package, enforced: imports point down it, or sideways without a circle.
+
+Imports are read from the syntax trees, wherever they stand: at the top of a module, inside a
+function, under TYPE_CHECKING, or by name (`import_module`, `require`).
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "ucam_faas"
+ROOT = Path(__file__).parent.parent / PACKAGE
+
+LEVELS = {
+    0: {
+        *("exceptions", "clock", "_optional", "pubsub", "context", "execution_info", "config"),
+        *("tracing", "_logging", "_tracebacks", "_console"),
+    },
+    1: {"envelopes", "parsers"},
+    2: {"outcomes", "policies"},
+    3: {"publishing"},
+    4: {
+        *("task", "reports", "runtime", "dead_letters", "execution", "registry", "decorators"),
+        "http_responses",
+    },
+    5: {"serving", "one_shot"},
+    6: {"cli", "samples", "testing", "_pytest_plugin", "__main__"},
+}
+"""Modules, or folders with all that is in them. `__init__` stands just above level 4."""
+
+UPWARD = {
+    ("decorators", "serving.functions_framework"): (
+        "by name, as an entry point: a decorated function answers when functions-framework calls it"
+    ),
+}
+"""Imports that point up the table, each with its reason."""
+
+ANNOTATIONS_ONLY: dict[tuple[str, str], str] = {}
+"""Imports under TYPE_CHECKING that would break a rule, each with its reason: so far none."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who may import a library."""
+
+    anywhere: frozenset[str] = frozenset()
+    in_functions: frozenset[str] = frozenset()
+    for_types: frozenset[str] = frozenset()
+    """Under TYPE_CHECKING."""
+
+
+def owner(*anywhere: str, in_functions: str = "", for_types: str = "") -> Owner:
+    return Owner(frozenset(anywhere), frozenset(in_functions.split()), frozenset(for_types.split()))
+
+
+_FLASK = ("serving.flask_tasks", "serving.responses", "serving.functions_framework")
+HEAVY = {
+    "flask": owner(*_FLASK, for_types="decorators"),
+    "werkzeug": owner(*_FLASK, for_types="decorators"),
+    "google.pubsub_v1": owner(in_functions="publishing.google"),
+    "grpc": owner(in_functions="publishing.google"),
+    "google.cloud.storage": owner(in_functions="one_shot"),
+    "google.auth": owner(in_functions="serving.push_auth"),
+    "google.oauth2": owner(in_functions="serving.push_auth"),
+    "requests": owner(in_functions="serving.push_auth"),
+    "cloudevents": owner(
+        in_functions="envelopes testing", for_types="context decorators envelopes testing"
+    ),
+    "functions_framework": owner(in_functions="decorators"),
+    "gunicorn": owner("serving.server"),
+    "uvicorn": owner("serving.server"),
+    "uvicorn_worker": owner("serving.server"),
+    "click": owner("cli", "cli.serve", "cli.tasks"),
+    "rich": owner(in_functions="cli.tasks"),
+    "pytest": owner("_pytest_plugin"),
+}
+"""Libraries that cost time or memory to import, and the modules that own them."""
+
+ALLOWED = {"pydantic", "pydantic_core"}
+"""Third-party libraries that any module may import."""
+
+UNUSED = {"structlog", "google.protobuf", "google.cloud.pubsub", "google.cloud.pubsub_v1"}
+"""Libraries that tasks bring along: no module imports them."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of one name."""
+
+    importer: str
+    imported: str
+    """A module of this package without the package's name, or another's full name."""
+    line: int
+    in_function: bool
+    for_types: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.imported}"
+
+
+def module_names() -> dict[str, Path]:
+    names: dict[str, Path] = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        names[name] = path
+    return names
+
+
+MODULES = module_names()
+
+
+def imports_of(importer: str, source: str) -> Iterator[tuple[str, Import]]:
+    """Yield `("own" | "other", import)` for each import of a module."""
+    tree = ast.parse(source)
+    yield from _walk(importer, tree, in_function=False, for_types=False)
+
+
+def _walk(
+    importer: str, node: ast.AST, *, in_function: bool, for_types: bool
+) -> Iterator[tuple[str, Import]]:
+    for name in _imported(importer, node):
+        own = name == PACKAGE or name.startswith(f"{PACKAGE}.")
+        short = _module_of(name) if own else name
+        found = Import(importer, short, getattr(node, "lineno", 0), in_function, for_types)
+        yield ("own" if own else "other"), found
+    if isinstance(node, ast.If) and _is_type_checking(node.test):
+        for child in node.body:
+            yield from _walk(importer, child, in_function=in_function, for_types=True)
+        for child in node.orelse:
+            yield from _walk(importer, child, in_function=in_function, for_types=for_types)
+        return
+    inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(importer, child, in_function=in_function or inside, for_types=for_types)
+
+
+def _imported(importer: str, node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert not node.level, f"{importer}:{node.lineno}: relative imports are not used here"
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    if isinstance(node, ast.Call) and node.args:
+        called = getattr(node.func, "attr", getattr(node.func, "id", None))
+        if called in ("import_module", "require", "check", "find_spec"):
+            return _names_in(node.args[0])
+    return []
+
+
+def _names_in(argument: ast.expr) -> list[str]:
+    """Return the module that an argument names; of an f-string, its fixed beginning."""
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        return [argument.value]
+    if isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
+        fixed = str(argument.values[0].value).rstrip(".")
+        return [fixed] if fixed else []
+    return []
+
+
+def _module_of(name: str) -> str:
+    """Return the longest part of a name that is a module; `__init__` for the package itself."""
+    parts = name.split(".")[1:]
+    while parts and ".".join(parts) not in MODULES:
+        parts.pop()
+    return ".".join(parts) or "__init__"
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
+
+
+def all_imports(kind: str) -> list[Import]:
+    return [
+        found
+        for module, path in MODULES.items()
+        for which, found in imports_of(module, path.read_text())
+        if which == kind
+    ]
+
+
+def level(module: str) -> float:
+    if module == "__init__":
+        return 4.5
+    return next(n for n, listed in LEVELS.items() if module.partition(".")[0] in listed)
+
+
+def listed_names() -> set[str]:
+    return {name for names in LEVELS.values() for name in names}
+
+
+def test_every_module_has_a_level() -> None:
+    unlisted = {name for name in MODULES if name.partition(".")[0] not in listed_names()}
+
+    assert unlisted - {"__init__"} == set(), "Say in LEVELS where these modules stand"
+
+
+def test_every_listed_module_is_there() -> None:
+    there = {name.partition(".")[0] for name in MODULES}
+
+    assert listed_names() - there == set()
+    assert {name for owner in HEAVY.values() for name in owner.anywhere} <= set(MODULES)
+    assert {name for owner in HEAVY.values() for name in owner.in_functions} <= set(MODULES)
+
+
+def test_no_module_is_listed_twice() -> None:
+    assert len(listed_names()) == sum(len(names) for names in LEVELS.values())
+
+
+def test_imports_point_down_the_table_or_sideways() -> None:
+    upward = [
+        f"{found} (level {level(found.importer)} to {level(found.imported)})"
+        for found in all_imports("own")
+        if level(found.imported) > level(found.importer)
+        and (found.importer, found.imported) not in UPWARD
+        and not (found.for_types and (found.importer, found.imported) in ANNOTATIONS_ONLY)
+    ]
+
+    assert upward == []
+
+
+def test_every_exception_is_needed() -> None:
+    pairs = {(found.importer, found.imported) for found in all_imports("own")}
+
+    assert (UPWARD.keys() | ANNOTATIONS_ONLY.keys()) <= pairs
+
+
+def test_imports_make_no_circle() -> None:
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for found in all_imports("own"):
+        pair = (found.importer, found.imported)
+        if found.importer != found.imported and pair not in UPWARD.keys() | ANNOTATIONS_ONLY.keys():
+            graph[found.importer].add(found.imported)
+
+    assert circle_in(graph) is None
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str] | None:
+    """Return the modules of an import circle."""
+    done: set[str] = set()
+
+    def search(module: str, path: list[str]) -> list[str] | None:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return None
+        for other in sorted(graph[module]):
+            found = search(other, [*path, module])
+            if found:
+                return found
+        done.add(module)
+        return None
+
+    return next((found for module in sorted(graph) if (found := search(module, []))), None)
+
+
+def test_what_the_package_exports_comes_from_level_4_or_below() -> None:
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    homes = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_HOMES"
+    )
+
+    assert {home for home in homes.values() if level(home) > 4} == set()
+
+
+@pytest.mark.parametrize("library", HEAVY)
+def test_a_heavy_library_is_imported_by_its_owner_only(library: str) -> None:
+    allowed = HEAVY[library]
+
+    strangers = [
+        str(found)
+        for found in all_imports("other")
+        if _is_in(found.imported, library)
+        and found.importer not in allowed.anywhere
+        and not (found.in_function and found.importer in allowed.in_functions)
+        and not (found.for_types and found.importer in allowed.for_types)
+    ]
+
+    assert strangers == []
+
+
+@pytest.mark.parametrize("library", UNUSED)
+def test_a_library_that_tasks_bring_along_is_imported_by_nobody(library: str) -> None:
+    assert [str(found) for found in all_imports("other") if _is_in(found.imported, library)] == []
+
+
+def test_every_third_party_library_is_known() -> None:
+    unknown = [
+        str(found)
+        for found in all_imports("other")
+        if found.imported.partition(".")[0] not in sys.stdlib_module_names | ALLOWED
+        and not any(_is_in(found.imported, library) for library in HEAVY)
+    ]
+
+    assert unknown == [], "Say in HEAVY who owns these libraries"
+
+
+def _is_in(name: str, library: str) -> bool:
+    return f"{name}.".startswith(f"{library}.")
+
+
+SOURCE = """
+import os
+from typing import TYPE_CHECKING
+from ucam_faas import policies
+from ucam_faas.task import Task
+if TYPE_CHECKING:
+    from flask import Request
+def load():
+    import grpc
+    import_module(f"ucam_faas.cli.{name}")
+    require("google.auth", extra="auth")
+"""
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    """The reader of imports itself: a rule that sees nothing is always kept."""
+    found = [item for _, item in imports_of("sample", SOURCE)]
+
+    seen = {item.imported: (item.in_function, item.for_types) for item in found}
+    assert seen == {
+        "os": (False, False),
+        "typing.TYPE_CHECKING": (False, False),
+        "policies": (False, False),
+        "task": (False, False),
+        "flask.Request": (False, True),
+        "grpc": (True, False),
+        "cli": (True, False),
+        "google.auth": (True, False),
+    }
+
+
+def test_a_circle_is_found() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None

@@ -1,0 +1,220 @@
+"""What users write, with the types that they get: `test_typing.py` has mypy check it."""
+
+from datetime import timedelta
+from typing import assert_type
+
+from cloudevents.http import CloudEvent
+from flask import Request
+from google.protobuf.wrappers_pb2 import StringValue
+from pydantic import BaseModel
+
+import ucam_faas
+from ucam_faas import (
+    CLOUD_EVENT_CONTEXT,
+    MESSAGE_CONTEXT,
+    AbortedExecutionReason,
+    AbortedExecutionResult,
+    CloudEventType,
+    DeadLetter,
+    ExecutionAbortedException,
+    ExecutionInfo,
+    ExecutionResult,
+    HandlerExecutionOptions,
+    HttpResponseCreator,
+    Ignore,
+    JsonRepresentation,
+    MessageHandlerExecutionInfo,
+    MessageParserFn,
+    PubsubMessage,
+    Retry,
+    StructlogJsonExecutionResultLogger,
+)
+from ucam_faas.testing import Client, ClientResponse, make_message_event, run, serve
+
+
+class Order(BaseModel):
+    number: int
+
+
+class Report(MessageHandlerExecutionInfo):
+    stored: int = 0
+
+
+# Messages
+
+
+@ucam_faas.message_handler(message_type=Order)
+def store(order: Order) -> None:
+    assert_type(MESSAGE_CONTEXT.get().pubsub_message, PubsubMessage)
+    assert_type(MESSAGE_CONTEXT.get().delivery_attempt, int | None)
+    if order.number < 0:
+        raise DeadLetter("a negative number")
+    if order.number == 0:
+        raise Retry(after=timedelta(minutes=1))
+    if order.number == 1:
+        raise Ignore("known already")
+
+
+@ucam_faas.message_handler(
+    message_type=Order,
+    create_default_info=Report,
+    options=HandlerExecutionOptions(make_http_response=HttpResponseCreator()),
+    timeout=timedelta(seconds=30),
+    concurrency=2,
+    dead_letter_topic="orders-dead",
+)
+def store_and_report(order: Order) -> Report:
+    return Report(stored=order.number)
+
+
+@ucam_faas.message_handler(message_type=None)
+def measure(data: bytes) -> int:
+    return len(data)
+
+
+@ucam_faas.message_handler(message_type=StringValue)
+def greet(name: StringValue) -> str:
+    return f"Hello, {name.value}"
+
+
+def parse_number(data: bytes) -> int:
+    return int(data)
+
+
+parse: MessageParserFn[int] = parse_number
+
+
+@ucam_faas.message_handler(message_type=parse_number)
+def double(number: int) -> int:
+    return number * 2
+
+
+@ucam_faas.message_handler(message_type=parse)
+def halve(number: int) -> float:
+    return number / 2
+
+
+@ucam_faas.message_handler(message_type=lambda data: data.decode())
+def shout(text: str) -> str:
+    return text.upper()
+
+
+@ucam_faas.message_handler(message_type=Order)
+async def store_later(order: Order) -> int:
+    return order.number
+
+
+# Events
+
+
+@ucam_faas.cloud_event_handler(
+    event_data_parser=CloudEventType(event_type="com.example.order", event_data_model=Order)
+)
+def handle(order: Order) -> ExecutionInfo | None:
+    assert_type(CLOUD_EVENT_CONTEXT.get().attributes.event_id, str)
+    if order.number:
+        return ExecutionInfo(
+            execution=AbortedExecutionResult(reason=AbortedExecutionReason.USER_DATA_INVALID)
+        )
+    return None
+
+
+def subject_of(event: CloudEvent) -> str:
+    return str(event["subject"])
+
+
+@ucam_faas.cloud_event_handler(event_data_parser=subject_of)
+async def handle_subject(subject: str) -> None: ...
+
+
+@ucam_faas.cloud_event
+def take(event: CloudEvent) -> None: ...
+
+
+@ucam_faas.cloud_event(timeout=timedelta(seconds=5))
+def take_soon(event: CloudEvent) -> str:
+    return str(event["id"])
+
+
+# Requests
+
+
+@ucam_faas.raw_event
+def reverse(body: bytes) -> bytes:
+    return body[::-1]
+
+
+@ucam_faas.raw_event(timeout=timedelta(seconds=5), concurrency=1)
+def count(body: bytes) -> dict[str, int]:
+    return {"bytes": len(body)}
+
+
+@ucam_faas.raw_event
+async def wait(body: bytes) -> str:
+    return body.decode()
+
+
+@ucam_faas.http(path="/orders/<int:number>", methods=["GET", "POST"])
+def show(request: Request) -> tuple[str, int]:
+    return request.path, 200
+
+
+# A task called as the function that it is, and run as the task that it is
+
+
+async def call_them(event: CloudEvent, request: Request) -> None:
+    assert_type(store_and_report(Order(number=1)), Report)
+    assert_type(measure(b""), int)
+    assert_type(greet(StringValue(value="Ada")), str)
+    assert_type(double(1), int)
+    assert_type(halve(1), float)
+    assert_type(shout("a"), str)
+    assert_type(await store_later(Order(number=1)), int)
+    assert_type(handle(Order(number=1)), ExecutionInfo | None)
+    assert_type(take_soon(event), str)
+    assert_type(reverse(b""), bytes)
+    assert_type(count(b""), dict[str, int])
+    assert_type(await wait(b""), str)
+    assert_type(show(request), tuple[str, int])
+    assert_type(store.execute(event), ExecutionInfo)
+    assert_type(store_later.execute(event), ExecutionInfo)
+    assert_type(handle.execute_for_result(event), ExecutionInfo)
+    assert_type(reverse.execute(event), ExecutionInfo)
+    assert_type(store.__name__, str)
+
+
+def inspect_them(event: CloudEvent) -> float | None:
+    try:
+        info = store.execute(event)
+    except ExecutionAbortedException as error:
+        assert_type(error.execution_info, ExecutionInfo)
+        return None
+    assert_type(info.execution, ExecutionResult)
+    return info.execution.duration_seconds
+
+
+# Reports and options
+
+LOGGER = StructlogJsonExecutionResultLogger(JsonRepresentation.WIDE_FLAT)
+
+
+def respond(info: ExecutionInfo) -> tuple[str, int]:
+    return "kept", 202 if info.execution.status == "COMPLETED" else 500
+
+
+@ucam_faas.message_handler(
+    message_type=None,
+    options=HandlerExecutionOptions(log_execution_result=LOGGER, make_http_response=respond),
+)
+def keep(data: bytes) -> None: ...
+
+
+# Tests of tasks
+
+
+def try_them() -> None:
+    assert_type(run(store, Order(number=7)), ExecutionInfo)
+    assert_type(store.execute(make_message_event({"number": 7})), ExecutionInfo)
+    with serve(store, measure) as client:
+        assert_type(client, Client)
+        assert_type(client.push("store", {"number": 7}), ClientResponse)

@@ -1,0 +1,156 @@
+"""Every environment variable is read, checked, and overridden by what is given."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError
+
+READ: dict[str, tuple[str, str, Any]] = {
+    "FUNCTION_TARGET": ("target", "a,b", "a,b"),
+    "FUNCTION_SOURCE": ("source", "tasks", "tasks"),
+    "HOST": ("host", "127.0.0.1", "127.0.0.1"),
+    "PORT": ("port", "9090", 9090),
+    "DEBUG": ("debug", "true", True),
+    "LONG_RUNNING": ("long_running", "1", True),
+    "INPUT_BUCKET": ("input_bucket", "b", "b"),
+    "INPUT_FILE": ("input_file", "f", "f"),
+    "WORKERS": ("workers", "3", 3),
+    "THREADS": ("threads", "5", 5),
+    "UCAM_FAAS_QUEUE": ("queue", "0", 0),
+    "UCAM_FAAS_GRACE_SECONDS": ("grace_seconds", "2.5", 2.5),
+    "UCAM_FAAS_MAX_ABANDONED_THREADS": ("max_abandoned_threads", "0", 0),
+    "UCAM_FAAS_MAX_BODY_BYTES": ("max_body_bytes", "100", 100),
+    "UCAM_FAAS_DEAD_LETTER_TOPIC": ("dead_letter_topic", "t", "t"),
+    "UCAM_FAAS_PUSH_AUDIENCE": ("push_audience", "https://x", "https://x"),
+    "UCAM_FAAS_PUSH_EMAIL": ("push_email", "a@b", "a@b"),
+    "UCAM_FAAS_PUSH_CERTS_URL": ("push_certs_url", "https://c", "https://c"),
+    "UCAM_FAAS_LOG_FORMAT": ("log_format", "console", "console"),
+    "UCAM_FAAS_LOG_LEVEL": ("log_level", "WARNING", "WARNING"),
+    "UCAM_FAAS_LOG_PAYLOADS": ("log_payloads", "yes", True),
+    "UCAM_FAAS_LOG_EXCEPTION_TEXT": ("log_exception_text", "false", False),
+    "GOOGLE_CLOUD_PROJECT": ("project", "p", "p"),
+    "K_SERVICE": ("service", "s", "s"),
+    "K_REVISION": ("revision", "s-1", "s-1"),
+    "PUBSUB_EMULATOR_HOST": ("pubsub_emulator", "localhost:1", "localhost:1"),
+}
+
+
+def test_the_list_of_variables_here_is_complete() -> None:
+    assert set(READ) == {spec.metadata["variable"] for spec in fields(Settings)}
+
+
+@pytest.mark.parametrize("variable", READ)
+def test_a_variable_is_read(variable: str) -> None:
+    name, text, value = READ[variable]
+
+    found = getattr(Settings.from_environ({variable: text}), name)
+
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("variable", READ)
+def test_an_empty_variable_is_as_good_as_none(variable: str) -> None:
+    assert Settings.from_environ({variable: ""}) == Settings()
+
+
+@pytest.mark.parametrize("variable", READ)
+def test_what_is_given_wins_over_the_variable(variable: str) -> None:
+    name, text, _ = READ[variable]
+    given = getattr(Settings(), name)
+    if given is None:
+        given = "given" if name not in ("queue", "log_exception_text") else 1
+
+    settings = Settings.from_environ({variable: text}, **{name: given})
+
+    assert getattr(settings, name) == given
+
+
+@pytest.mark.parametrize("variable", READ)
+def test_none_given_leaves_the_variable(variable: str) -> None:
+    name, text, value = READ[variable]
+
+    settings = Settings.from_environ({variable: text}, **{name: None})
+
+    assert getattr(settings, name) == value
+
+
+def test_a_bad_variable_does_no_harm_where_something_is_given() -> None:
+    assert Settings.from_environ({"PORT": "junk"}, port=1).port == 1
+
+
+def test_this_processs_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNCTION_TARGET", "from_environment")
+
+    assert Settings.from_environ().target == "from_environment"
+
+
+def test_without_variables_there_are_defaults() -> None:
+    settings = Settings.from_environ({})
+
+    assert settings == Settings()
+    assert (settings.source, settings.host, settings.port) == ("./main.py", "0.0.0.0", 8080)
+    assert (settings.workers, settings.threads) == (1, 4 * (os.cpu_count() or 1))
+    assert settings.max_body_bytes > 10 * 2**20 * 4 / 3, "a message of 10 MB in base64"
+    assert not settings.log_payloads
+
+
+@pytest.mark.parametrize("text", ["1", "true", "TRUE", "True", "yes", "on"])
+def test_words_for_true(text: str) -> None:
+    assert Settings.from_environ({"DEBUG": text}).debug is True
+
+
+@pytest.mark.parametrize("text", ["0", "false", "FALSE", "False", "no", "off"])
+def test_words_for_false(text: str) -> None:
+    assert Settings.from_environ({"DEBUG": text}).debug is False
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("PORT", "http", "a number"),
+        ("PORT", "80.5", "a number"),
+        ("PORT", "-1", "at least 0"),
+        ("PORT", "65536", "65535"),
+        ("DEBUG", "maybe", "true or false"),
+        ("LONG_RUNNING", "2", "true or false"),
+        ("WORKERS", "0", "at least 1"),
+        ("WORKERS", "two", "a number"),
+        ("THREADS", "0", "at least 1"),
+        ("UCAM_FAAS_QUEUE", "-1", "at least 0"),
+        ("UCAM_FAAS_GRACE_SECONDS", "soon", "a number"),
+        ("UCAM_FAAS_GRACE_SECONDS", "-1", "at least 0"),
+        ("UCAM_FAAS_GRACE_SECONDS", "nan", "a number"),
+        ("UCAM_FAAS_MAX_ABANDONED_THREADS", "-1", "at least 0"),
+        ("UCAM_FAAS_MAX_BODY_BYTES", "0", "at least 1"),
+        ("UCAM_FAAS_MAX_BODY_BYTES", "1e6", "a number"),
+        ("UCAM_FAAS_LOG_FORMAT", "xml", "auto, json, console"),
+        ("UCAM_FAAS_LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("UCAM_FAAS_LOG_PAYLOADS", "some", "true or false"),
+        ("UCAM_FAAS_LOG_EXCEPTION_TEXT", "some", "true or false"),
+    ],
+)
+def test_a_bad_value_is_an_error_that_names_variable_found_and_expected(
+    variable: str, text: str, expected: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environ({variable: text})
+
+    assert variable in str(caught.value)
+    assert text in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_bad_values_that_are_given_are_refused_too() -> None:
+    with pytest.raises(ConfigurationError, match="WORKERS is 0"):
+        Settings(workers=0)
+
+
+def test_every_variable_is_described() -> None:
+    assert all(spec.metadata["doc"] for spec in fields(Settings))

@@ -1,0 +1,373 @@
+"""What can never be handled is on its topic before it is acknowledged, or is not acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from pydantic import BaseModel
+
+from ucam_faas import DeadLetter, Ignore, Retry, UCAMFAASException, message_handler, outcomes
+from ucam_faas.config import Settings
+from ucam_faas.envelopes import decode
+from ucam_faas.exceptions import ConfigurationError, PublishError
+from ucam_faas.execution import Conclusion, Execution, execute
+from ucam_faas.outcomes import DeadLettered
+from ucam_faas.publishing import Publisher
+from ucam_faas.pubsub import PubsubMessage
+from ucam_faas.runtime import Runtime, build, of_environment
+from ucam_faas.testing import (
+    ManualClock,
+    MemoryPublisher,
+    conclude,
+    make_cloud_event,
+    make_message,
+    make_push,
+)
+
+from .conftest import Log
+
+TOPIC = "projects/p/topics/dead"
+OWN_TOPIC = "projects/p/topics/own"
+SUBSCRIPTION = "projects/q/subscriptions/s"
+
+
+class User(BaseModel):
+    name: str
+
+
+class Letters:
+    """A runtime with a dead-letter topic, and what is on it."""
+
+    def __init__(self) -> None:
+        self.publisher = MemoryPublisher({TOPIC: [], OWN_TOPIC: []})
+        self.runtime = runtime(self.publisher)
+
+    def __call__(self, topic: str = TOPIC) -> list[PubsubMessage]:
+        return self.publisher.topics[topic]
+
+    def handle(self, task: Any, message: PubsubMessage, **options: Any) -> Conclusion:
+        push = make_push(message, subscription=SUBSCRIPTION, **options)
+        envelope = decode(push.body, {name.lower(): text for name, text in push.headers.items()})
+        return execute(Execution(task.task, envelope, self.runtime))
+
+
+def runtime(publisher: Publisher | None, topic: str | None = TOPIC) -> Runtime:
+    return Runtime(Settings(dead_letter_topic=topic), ManualClock(), publisher)
+
+
+@pytest.fixture
+def letters() -> Letters:
+    return Letters()
+
+
+class FailingPublisher:
+    """A publisher that raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def publish(
+        self,
+        topic: str,
+        data: bytes,
+        attributes: Mapping[str, str],
+        *,
+        ordering_key: str = "",
+        timeout_seconds: float = 10.0,
+    ) -> str:
+        raise self.error
+
+
+@message_handler(message_type=None)
+def give_up(data: bytes) -> None:
+    raise DeadLetter("too old")
+
+
+@message_handler(message_type=None)
+async def give_up_async(data: bytes) -> None:
+    await asyncio.sleep(0)
+    raise DeadLetter("too old")
+
+
+@message_handler(message_type=User)
+def greet(user: User) -> None:
+    pass
+
+
+@pytest.mark.parametrize("task", [give_up, give_up_async])
+def test_a_dead_letter_is_the_message_with_its_reason(task: Any, letters: Letters) -> None:
+    message = make_message(b"\x00hi", attributes={"k": "v"}, ordering_key="o")
+
+    found = letters.handle(task, message)
+
+    assert isinstance(found.outcome, DeadLettered)
+    assert found.outcome.reason == "too old"
+    (letter,) = letters()
+    assert (letter.data, letter.ordering_key) == (b"\x00hi", "o")
+    assert letter.attributes["k"] == "v"
+    assert letter.attributes["ucam_faas_reason"] == "too old"
+    assert letter.attributes["ucam_faas_task"] == task.__name__
+
+
+def test_a_dead_letter_says_where_it_comes_from_in_googles_names(letters: Letters) -> None:
+    time = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+    letters.handle(give_up, make_message(publish_time=time), delivery_attempt=5)
+
+    (letter,) = letters()
+    source = {name: text for name, text in letter.attributes.items() if name.startswith("Cloud")}
+    published = source.pop("CloudPubSubDeadLetterSourceTopicPublishTime")
+    assert datetime.fromisoformat(published) == time
+    assert source == {
+        "CloudPubSubDeadLetterSourceSubscription": "s",
+        "CloudPubSubDeadLetterSourceSubscriptionProject": "q",
+        "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+    }
+
+
+def test_what_is_not_known_of_the_source_is_left_out(letters: Letters) -> None:
+    envelope = decode(b'{"message": {"data": "aGk="}, "subscription": "odd"}', {})
+
+    execute(Execution(give_up.task, envelope, letters.runtime))
+
+    (letter,) = letters()
+    assert set(letter.attributes) == {"ucam_faas_reason", "ucam_faas_task"}
+
+
+def test_an_earlier_dead_letters_source_is_replaced(letters: Letters) -> None:
+    attributes = {"CloudPubSubDeadLetterSourceSubscription": "old", "ucam_faas_reason": "old"}
+
+    letters.handle(give_up, make_message(attributes=attributes))
+
+    (letter,) = letters()
+    assert letter.attributes["CloudPubSubDeadLetterSourceSubscription"] == "s"
+    assert letter.attributes["ucam_faas_reason"] == "too old"
+
+
+def test_attributes_of_googles_clients_are_dropped(letters: Letters) -> None:
+    attributes = {"googclient_traceparent": "x", "googclient_schemaencoding": "x", "good": "kept"}
+
+    letters.handle(give_up, make_message(attributes=attributes))
+
+    (letter,) = letters()
+    assert not [name for name in letter.attributes if name.startswith("goog")]
+    assert letter.attributes["good"] == "kept"
+
+
+@pytest.mark.parametrize("count", [95, 99, 100])
+def test_a_dead_letter_has_a_hundred_attributes_at_most(count: int, letters: Letters) -> None:
+    attributes = {f"key-{number}": "v" for number in range(count)}
+
+    found = letters.handle(give_up, make_message(attributes=attributes), delivery_attempt=5)
+
+    assert isinstance(found.outcome, DeadLettered)
+    (letter,) = letters()
+    assert len(letter.attributes) == 100
+    assert attributes.items() <= letter.attributes.items()
+
+
+def test_where_one_attribute_is_left_it_is_the_reason(letters: Letters) -> None:
+    attributes = {f"key-{number}": "v" for number in range(99)}
+
+    letters.handle(give_up, make_message(attributes=attributes))
+
+    assert letters()[0].attributes["ucam_faas_reason"] == "too old"
+
+
+def test_dropped_attributes_make_room(letters: Letters) -> None:
+    attributes = {f"key-{number}": "v" for number in range(99)} | {"googclient_x": "v"}
+
+    letters.handle(give_up, make_message(attributes=attributes))
+
+    assert letters()[0].attributes["ucam_faas_reason"] == "too old"
+
+
+REASONS = st.text(max_size=600) | st.text("é€😀", min_size=200, max_size=600)
+
+
+@settings(max_examples=50, deadline=None)
+@given(reason=REASONS)
+def test_any_reason_fits_into_an_attribute(reason: str) -> None:
+    letters = Letters()
+
+    @message_handler(message_type=None)
+    def task(data: bytes) -> None:
+        raise DeadLetter(reason)
+
+    found = letters.handle(task, make_message())
+
+    assert isinstance(found.outcome, DeadLettered)
+    (letter,) = letters()
+    assert len(letter.attributes["ucam_faas_reason"].encode()) <= 1024
+
+
+@pytest.mark.parametrize("reason", [ValueError("because"), 5, "bad \udce9"], ids=ascii)
+def test_an_odd_reason_is_no_hindrance(reason: Any, letters: Letters) -> None:
+    @message_handler(message_type=None)
+    def task(data: bytes) -> None:
+        raise DeadLetter(reason)
+
+    found = letters.handle(task, make_message())
+
+    assert isinstance(found.outcome, DeadLettered)
+    assert len(letters()) == 1
+
+
+def test_a_payload_that_is_rejected_goes_to_the_topic_at_once(letters: Letters) -> None:
+    found = letters.handle(greet, make_message(b'{"name": ["secret"]}'))
+
+    assert isinstance(found.outcome, DeadLettered)
+    (letter,) = letters()
+    assert letter.data == b'{"name": ["secret"]}'
+    assert letter.attributes["ucam_faas_reason"] == "name: string_type"
+
+
+def test_an_empty_message_that_is_rejected_goes_to_the_topic(letters: Letters) -> None:
+    found = letters.handle(greet, make_message(b""))
+
+    assert isinstance(found.outcome, DeadLettered)
+    assert letters()[0].data == b""
+
+
+def test_an_outcome_of_a_parser_goes_to_the_topic(letters: Letters) -> None:
+    def parse(data: bytes) -> bytes:
+        raise DeadLetter("not for us")
+
+    @message_handler(message_type=parse)
+    def task(data: bytes) -> None: ...
+
+    found = letters.handle(task, make_message())
+
+    assert isinstance(found.outcome, DeadLettered)
+
+
+def test_an_event_without_a_message_cannot_be_kept_and_is_not_acknowledged(
+    letters: Letters,
+) -> None:
+    found = conclude(greet, make_cloud_event({}, type="other"), runtime=letters.runtime)
+
+    assert not outcomes.answer(found.outcome).acknowledges
+    assert letters() == []
+
+
+@pytest.mark.parametrize(
+    "outcome", [Retry(), Ignore("x"), UCAMFAASException("x"), ValueError("x")], ids=repr
+)
+def test_nothing_else_goes_to_the_topic(outcome: Exception, letters: Letters) -> None:
+    @message_handler(message_type=None)
+    def task(data: bytes) -> None:
+        raise outcome
+
+    letters.handle(task, make_message())
+
+    assert letters() == []
+
+
+def test_without_a_topic_a_dead_letter_is_not_acknowledged() -> None:
+    found = conclude(give_up, runtime=runtime(MemoryPublisher(), topic=None))
+
+    assert isinstance(found.outcome, DeadLetter)
+    assert not outcomes.answer(found.outcome).acknowledges
+
+
+def test_without_a_publisher_a_dead_letter_is_not_acknowledged() -> None:
+    found = conclude(give_up, runtime=runtime(None))
+
+    assert isinstance(found.outcome, DeadLetter)
+
+
+def test_without_a_topic_a_rejected_payload_stays_rejected() -> None:
+    found = conclude(greet, b"junk")
+
+    assert isinstance(found.outcome, outcomes.InvalidPayload)
+
+
+@pytest.mark.parametrize("task", [give_up, give_up_async, greet])
+@pytest.mark.parametrize(
+    "error", [PublishError("down"), RuntimeError("broken"), TimeoutError()], ids=repr
+)
+def test_when_publishing_fails_the_outcome_stays_as_it_was(
+    task: Any, error: Exception, log: Log
+) -> None:
+    found = conclude(task, b"junk", runtime=runtime(FailingPublisher(error)))
+
+    assert type(found.outcome) in (DeadLetter, outcomes.InvalidPayload)
+    assert not outcomes.answer(found.outcome).acknowledges
+    assert "ucam_faas_dead_letter_failed" in [line["message"] for line in log.lines]
+
+
+def test_a_topic_that_does_not_exist_is_a_failure_to_publish(log: Log) -> None:
+    found = conclude(give_up, runtime=runtime(MemoryPublisher()))
+
+    assert isinstance(found.outcome, DeadLetter)
+
+
+def test_a_tasks_own_topic_comes_first(letters: Letters) -> None:
+    @message_handler(message_type=None, dead_letter_topic=OWN_TOPIC)
+    def task(data: bytes) -> None:
+        raise DeadLetter("x")
+
+    letters.handle(task, make_message())
+
+    assert (len(letters(OWN_TOPIC)), len(letters(TOPIC))) == (1, 0)
+
+
+def test_a_dead_letter_is_published_once(letters: Letters) -> None:
+    letters.handle(give_up, make_message())
+    letters.handle(give_up, make_message())
+
+    assert len(letters()) == 2
+
+
+def test_a_function_that_was_stopped_publishes_nothing(letters: Letters) -> None:
+    @message_handler(message_type=None)
+    def task(data: bytes) -> None:
+        execution.stop(outcomes.TimedOut())
+        raise DeadLetter("late")
+
+    execution = Execution(task.task, decode(make_push(b"hi").body, {}), letters.runtime)
+
+    assert execution.run() is None
+    assert letters() == []
+
+
+# --- the topic's name
+
+
+def test_a_short_name_is_a_topic_of_the_project() -> None:
+    made = Runtime(Settings(dead_letter_topic="dead", project="p"), ManualClock())
+
+    assert made.dead_letter_topic(give_up.task) == TOPIC
+
+
+def test_a_full_name_is_kept() -> None:
+    made = Runtime(Settings(dead_letter_topic=TOPIC, project="other"), ManualClock())
+
+    assert made.dead_letter_topic(give_up.task) == TOPIC
+
+
+def test_a_short_name_without_a_project_is_refused_at_start_up() -> None:
+    with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
+        build(Settings(dead_letter_topic="dead"), [give_up.task])
+
+
+def test_a_bad_name_in_the_environment_is_refused_at_start_up() -> None:
+    with pytest.raises(Exception, match="projects/PROJECT/topics/TOPIC"):
+        build(Settings(dead_letter_topic="topics/dead"), [give_up.task])
+
+
+def test_without_a_topic_no_publisher_is_made() -> None:
+    assert build(Settings(), [give_up.task, greet.task]).publisher is None
+
+
+def test_outside_a_front_door_nothing_is_published() -> None:
+    of_environment.cache_clear()
+
+    assert of_environment().publisher is None
+
+    of_environment.cache_clear()

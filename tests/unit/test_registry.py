@@ -1,0 +1,402 @@
+"""Every kind of source is loaded; what cannot be is one error that says what to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ucam_faas import registry
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+
+from .conftest import Sources
+
+
+def names(source: str, target: str | None = None) -> list[str]:
+    return [task.name for task in registry.load(source, target)]
+
+
+def error(source: str, target: str | None = None) -> str:
+    with pytest.raises(UCAMFAASCouldNotLoadTarget) as caught:
+        registry.load(source, target)
+    return str(caught.value)
+
+
+# --- kinds of sources
+
+
+def test_a_file_is_loaded(sources: Sources) -> None:
+    source = sources.write("main.py", "second", "first")
+
+    assert names(source) == ["second", "first"]
+
+
+def test_a_file_may_have_any_name(sources: Sources) -> None:
+    source = sources.write("my tasks-2.py", "one")
+
+    assert names(source) == ["one"]
+
+
+def test_a_relative_path_is_loaded(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources.write("main.py", "one")
+    monkeypatch.chdir(sources.root)
+
+    assert names("./main.py") == ["one"]
+    assert names("main.py") == ["one"]
+
+
+def test_a_file_without_a_package_may_import_its_neighbours(sources: Sources) -> None:
+    sources.write("neighbour_one.py", "other")
+    sources.write("neighbour_two.py", before="VALUE = 1")
+    before = "from .neighbour_one import other\nimport neighbour_two"
+    source = sources.write("main.py", "one", before=before)
+
+    assert sorted(names(source)) == ["one", "other"]
+
+
+def test_a_file_in_a_package_may_import_from_it(sources: Sources) -> None:
+    sources.write("outer_pkg/__init__.py")
+    sources.write("outer_pkg/shared.py", before="VALUE = 1")
+    sources.write("outer_pkg/inner/__init__.py")
+    before = "from ..shared import VALUE\nfrom . import __name__ as package"
+    source = sources.write("outer_pkg/inner/main.py", "one", before=before)
+
+    (task,) = registry.load(source)
+
+    assert (task.name, task.module) == ("one", "outer_pkg.inner.main")
+
+
+def test_a_package_directory_is_loaded_with_its_main(sources: Sources) -> None:
+    sources.write("some_pkg/__init__.py", "in_init")
+    sources.write("some_pkg/other.py", "in_other")
+    sources.write("some_pkg/unused.py", "in_unused")
+    sources.write("some_pkg/main.py", "in_main", before="from .other import in_other as _renamed")
+
+    assert sorted(names(sources.path("some_pkg"))) == ["in_init", "in_main", "in_other"]
+
+
+def test_a_package_without_a_main_is_loaded(sources: Sources) -> None:
+    sources.write("some_pkg/__init__.py", before="from .other import in_other")
+    sources.write("some_pkg/other.py", "in_other")
+
+    assert names(sources.path("some_pkg")) == ["in_other"]
+
+
+def test_a_directory_with_a_main_is_loaded(sources: Sources) -> None:
+    sources.write("folder/events.py", before="VALUE = 1")
+    sources.write("folder/main.py", "one", before="from .events import VALUE")
+
+    assert names(sources.path("folder")) == ["one"]
+    assert names(sources.path("folder") + "/") == ["one"]
+
+
+def test_a_folder_of_packages_is_loaded(sources: Sources) -> None:
+    sources.write("tasks/with_init/__init__.py")
+    sources.write("tasks/with_init/main.py", "one", before="from .events import VALUE")
+    sources.write("tasks/with_init/events.py", before="VALUE = 1")
+    sources.write("tasks/without-init/main.py", "two", before="from .events import VALUE")
+    sources.write("tasks/without-init/events.py", before="VALUE = 2")
+    sources.write("tasks/no_tasks/data.txt")
+    sources.write("tasks/readme.py", before="raise AssertionError('not imported')")
+
+    assert sorted(names(sources.path("tasks"))) == ["one", "two"]
+
+
+def test_a_dotted_module_is_loaded(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources.write("dotted_pkg/__init__.py")
+    sources.write("dotted_pkg/jobs.py", "one")
+    sources.write("dotted_pkg/main.py", "two")
+    monkeypatch.chdir(sources.root)
+
+    assert names("dotted_pkg.jobs") == ["one"]
+    assert "two" in names("dotted_pkg")
+
+
+def test_an_installed_module_is_loaded(sources: Sources) -> None:
+    sources.write("installed/installed_jobs.py", "one")
+    sys.path.append(sources.path("installed"))
+
+    assert names("installed_jobs") == ["one"]
+
+
+def test_tasks_that_a_module_imports_are_its_tasks(sources: Sources) -> None:
+    sources.write("library_tasks.py", "theirs", "not_imported")
+    source = sources.write("main.py", "own", before="from library_tasks import theirs as renamed")
+
+    assert sorted(names(source)) == ["own", "theirs"]
+
+
+def test_a_source_is_imported_once(sources: Sources) -> None:
+    source = sources.write("main.py", "one")
+
+    first, second = registry.load(source), registry.load(source)
+
+    assert first == second
+
+
+def test_two_sources_of_one_name_do_not_mix(sources: Sources) -> None:
+    one = sources.write("one/main.py", "first")
+    two = sources.write("two/main.py", "second")
+
+    found = names(one), names(two)
+
+    assert found == (["first"], ["second"])
+
+
+def test_two_sources_with_a_task_of_one_name_do_not_mix(sources: Sources) -> None:
+    one = sources.write("one/main.py", "same")
+    two = sources.write("two/main.py", "same")
+
+    (first,), (second,) = registry.load(one), registry.load(two)
+
+    assert first is not second
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from flask import request, g, current_app, session",
+        "import structlog; log = structlog.get_logger()",
+        "from unittest.mock import MagicMock; thing = MagicMock()",
+        "class Lazy:\n    def __getattr__(self, name): raise RuntimeError(name)\nlazy = Lazy()",
+    ],
+    ids=["flask", "structlog", "mock", "lazy"],
+)
+def test_whatever_else_a_module_holds_does_no_harm(sources: Sources, line: str) -> None:
+    source = sources.write("main.py", "one", before=line)
+
+    assert names(source) == ["one"]
+
+
+# --- targets
+
+
+def test_a_target_is_one_task(sources: Sources) -> None:
+    source = sources.write("main.py", "one", "two")
+
+    assert names(source, "two") == ["two"]
+
+
+def test_targets_are_in_the_order_that_was_asked_for(sources: Sources) -> None:
+    source = sources.write("main.py", "one", "two", "three")
+
+    assert names(source, "three, one,three,") == ["three", "one"]
+
+
+def test_a_missing_target_is_an_error_that_says_what_there_is(sources: Sources) -> None:
+    source = sources.write("main.py", "one", "two")
+
+    assert error(source, "tow") == f"No task named 'tow' in {source}. Found: 'one', 'two'."
+
+
+def test_a_missing_target_of_a_source_without_tasks_is_an_error(sources: Sources) -> None:
+    source = sources.write("main.py")
+
+    assert error(source, "one") == f"No task named 'one' in {source}. Found: none."
+
+
+def test_a_target_that_is_no_task_is_an_error_that_says_so(sources: Sources) -> None:
+    source = sources.write("main.py", "one", before="def plain(data): ...")
+
+    found = error(source, "plain")
+
+    assert "'plain'" in found
+    assert "is not a task" in found
+    assert "@ucam_faas." in found
+
+
+@pytest.mark.parametrize("target", ["", ",", " , "])
+def test_a_target_that_names_nothing_is_an_error(sources: Sources, target: str) -> None:
+    source = sources.write("main.py", "one")
+
+    assert error(source, target)
+
+
+# --- what cannot be loaded
+
+
+def test_two_tasks_of_one_name_are_an_error_that_names_both_modules(sources: Sources) -> None:
+    for package in ("clash_a", "clash_b"):
+        sources.write(f"tasks/{package}/__init__.py")
+        sources.write(f"tasks/{package}/main.py", "same")
+
+    found = error(sources.path("tasks"))
+
+    assert "'same'" in found
+    assert "clash_a.main" in found
+    assert "clash_b.main" in found
+
+
+def test_two_tasks_of_one_name_in_one_file_are_an_error(sources: Sources) -> None:
+    source = sources.write("main.py", "same", "same")
+
+    assert "'same'" in error(source)
+
+
+def test_a_source_without_tasks_is_an_error_that_says_how_to_make_one(sources: Sources) -> None:
+    source = sources.write("main.py", before="def plain(data): ...")
+
+    found = error(source)
+
+    assert source in found
+    assert "@ucam_faas." in found
+
+
+@pytest.mark.parametrize("source", ["missing.py", "./missing/main.py", "/no/such/folder"])
+def test_a_source_that_is_not_there_is_an_error_that_says_where_it_looked(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(sources.root)
+
+    found = error(source)
+
+    assert source in found
+    assert str(Path.cwd()) in found
+    assert "--source" in found
+
+
+@pytest.mark.parametrize("source", ["no_such_module_here", "no_such.module", "json.no_such"])
+def test_a_module_that_is_not_there_is_an_error_that_names_it(
+    sources: Sources, source: str
+) -> None:
+    found = error(source)
+
+    assert "no module named" in found.lower()
+    assert source.partition(".")[0] in found
+
+
+def test_an_empty_folder_is_an_error_that_says_what_is_expected(sources: Sources) -> None:
+    (sources.root / "empty").mkdir()
+
+    assert "main.py" in error(sources.path("empty"))
+
+
+def test_a_file_that_is_not_python_is_an_error(sources: Sources) -> None:
+    (sources.root / "tasks.txt").write_text("hello")
+
+    assert ".py" in error(sources.path("tasks.txt"))
+
+
+def test_a_syntax_error_is_an_error_with_file_and_line(sources: Sources) -> None:
+    source = sources.write("main.py", before="\n\ndef broken(:")
+
+    found = error(source)
+
+    assert "SyntaxError" in found
+    assert "main.py, line 4" in found
+
+
+def test_a_missing_import_is_an_error_that_names_the_module(sources: Sources) -> None:
+    source = sources.write("main.py", before="import no_such_module_here")
+
+    found = error(source)
+
+    assert "'no_such_module_here'" in found
+    assert source in found
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("raise ValueError('of their own')", "ValueError: of their own"),
+        ("from json import no_such_name", "ImportError"),
+        ("raise SystemExit('no')", "SystemExit: no"),
+        ("undefined_name", "NameError"),
+    ],
+)
+def test_what_an_import_raises_is_an_error_with_file_and_line(
+    sources: Sources, line: str, expected: str
+) -> None:
+    source = sources.write("main.py", before=line)
+
+    found = error(source)
+
+    assert expected in found
+    assert f"{source}:2" in found
+
+
+def test_what_an_import_in_an_import_raises_is_located_there(sources: Sources) -> None:
+    deep = sources.write("deep_module.py", before="\n\n1 / 0")
+    source = sources.write("main.py", before="import deep_module")
+
+    assert f"{deep}:4" in error(source)
+
+
+def test_a_wrong_decorator_is_an_error_of_its_own_words(sources: Sources) -> None:
+    from ucam_faas.exceptions import TaskDefinitionError
+
+    source = sources.write("main.py", before="@ucam_faas.raw_event\ndef bad(): ...")
+
+    with pytest.raises(TaskDefinitionError, match="bad"):
+        registry.load(source)
+
+
+def test_a_failed_import_can_be_tried_again(sources: Sources) -> None:
+    source = sources.write("main.py", before="1 / 0")
+    error(source)
+    sources.write("main.py", "fixed")
+
+    assert names(source) == ["fixed"]
+
+
+def test_a_failed_import_leaves_a_module_of_that_name_alone(sources: Sources) -> None:
+    import json
+
+    source = sources.write("json.py", before="1 / 0")
+
+    error(source)
+
+    assert sys.modules["json"] is json
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("tasks/json/__init__.py", "tasks"),
+        ("tasks/json/main.py", "tasks"),
+        ("tasks/calendar/main.py", "tasks"),
+        ("json/__init__.py", "json"),
+        ("email/__init__.py", "email"),
+    ],
+)
+def test_a_folder_named_like_a_module_of_the_standard_library_is_an_error_that_says_rename(
+    sources: Sources, file: str, source: str
+) -> None:
+    sources.write(file, "one")
+
+    found = error(sources.path(source))
+
+    assert "Rename the folder" in found
+    assert str((sources.root / file).parent) in found
+
+
+def test_a_folder_with_a_dot_in_its_name_is_loaded_or_named(sources: Sources) -> None:
+    sources.write("tasks/v1.0/main.py", "one")
+
+    try:
+        found: Any = names(sources.path("tasks"))
+    except UCAMFAASCouldNotLoadTarget as caught:
+        assert "v1.0" in str(caught)
+    else:
+        assert found == ["one"]
+
+
+def test_loading_a_file_leaves_the_modules_it_uses_alone(sources: Sources) -> None:
+    import queue
+
+    source = sources.write("queue.py", "one")
+
+    try:
+        found = names(source)
+    except UCAMFAASCouldNotLoadTarget as caught:
+        assert "queue" in str(caught)
+    else:
+        assert found == ["one"]
+    assert sys.modules["queue"] is queue, "the standard library's module was replaced"
+
+
+def test_a_function_without_a_task_has_none() -> None:
+    assert registry.task_of(len) is None
+    assert registry.task_of(None) is None
