@@ -20,13 +20,14 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 LEVELS = {
     0: {
         *("exceptions", "clock", "_optional", "pubsub", "context", "execution_info", "config"),
-        *("tracing", "_logging", "_tracebacks", "_console"),
+        *("tracing", "_logging", "_tracebacks", "_records", "_console"),
     },
     1: {"envelopes", "parsers"},
     2: {"outcomes", "policies"},
     3: {"publishing"},
     4: {
-        *("task", "reports", "runtime", "dead_letters", "execution", "registry", "decorators"),
+        *("task", "reports", "runtime", "dead_letters", "execution", "registry"),
+        *("sources", "decorators"),
         "http_responses",
     },
     5: {"serving", "one_shot"},

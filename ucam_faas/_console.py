@@ -1,16 +1,25 @@
-"""Log lines for people: time, severity, message and the fields that matter."""
+"""Log lines for people: time, severity, task, what happened, and the fields that matter."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ucam_faas._tracebacks import render
-from ucam_faas.context import LOG_CONTEXT, LogContext
+from ucam_faas._records import context_of, fields_of, message_of, readable
+from ucam_faas._tracebacks import name_of, render
 
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _LEFT_OUT = ("execution_info", "execution_id", "duration_seconds", "task", "outcome")
+_STANDARD = (
+    "execution",
+    "execution_id",
+    "cloudevents",
+    "cloud_event_handler",
+    "pubsub_message",
+    "message_handler",
+)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -28,28 +37,38 @@ class ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        fields: dict[str, Any] = getattr(record, "fields", {})
-        context: LogContext | None = getattr(record, "context", None) or LOG_CONTEXT.get()
+        fields, context = fields_of(record), context_of(record)
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
-        task = fields.get("task") or (context.task if context else "")
         parts = [
             self._paint(time, "2"),
             self._paint(f"{record.levelname:<8}", _COLOURS.get(record.levelname, "0")),
         ]
-        if task:
-            parts.append(self._paint(str(task), "36"))
-        if "outcome" in fields and "duration_seconds" in fields:
-            parts.append(f"{fields['outcome']} in {fields['duration_seconds'] * 1000:.1f} ms")
-        else:
-            parts.append(record.getMessage())
-        shown = [(key, value) for key, value in fields.items() if key not in _LEFT_OUT]
-        parts += [
-            f"{self._paint(key, '2')}={value}" for key, value in shown if value not in (None, "")
-        ]
+        if context is not None or "task" in fields:
+            parts.append(self._paint(context.task if context else readable(fields["task"]), "36"))
+        seconds = fields.get("duration_seconds")
+        ours = "outcome" in fields and isinstance(seconds, float)
+        parts.append(
+            f"{fields['outcome']} in {seconds * 1000:.1f} ms" if ours else message_of(record)
+        )
+        expected = getattr(record, "expected", None)
+        if isinstance(expected, BaseException):
+            parts.append(name_of(expected, texts=self.texts))
+        left_out = _LEFT_OUT if ours else ("task",)
+        parts += self._pairs(fields, left_out)
+        if ours:
+            parts += self._pairs(fields.get("execution_info") or {}, _STANDARD)
         line = "  ".join(parts)
         if record.exc_info and record.exc_info[1] is not None:
             line += "\n" + render(record.exc_info[1], texts=self.texts)
         return line
+
+    def _pairs(self, fields: Mapping[str, Any], left_out: tuple[str, ...]) -> list[str]:
+        shown = {
+            readable(key): readable(value)
+            for key, value in fields.items()
+            if key not in left_out and value is not None
+        }
+        return [f"{self._paint(key, '2')}={value}" for key, value in shown.items() if value]
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self.colours else text

@@ -17,9 +17,9 @@ from typing import Any, TextIO
 
 from pydantic_core import to_json
 
-from ucam_faas._tracebacks import render
+from ucam_faas._records import context_of, fields_of, message_of, readable
+from ucam_faas._tracebacks import name_of, render
 from ucam_faas.config import Settings
-from ucam_faas.context import LOG_CONTEXT, LogContext
 
 ERROR_EVENT = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent"
 _LABELS = "logging.googleapis.com/labels"
@@ -99,10 +99,10 @@ class JsonFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
         line: dict[str, Any] = {
             "severity": record.levelname,
-            "message": record.getMessage(),
+            "message": message_of(record),
             "time": time[:-6] + "Z",
         }
-        context: LogContext | None = getattr(record, "context", None) or LOG_CONTEXT.get()
+        context = context_of(record)
         if context is not None:
             if context.trace is not None:
                 line["logging.googleapis.com/trace"] = context.trace
@@ -114,26 +114,29 @@ class JsonFormatter(logging.Formatter):
         if record.name != "ucam_faas":
             line["logger"] = record.name
         if record.exc_info and record.exc_info[1] is not None:
-            line["@type"] = ERROR_EVENT
-            line["serviceContext"] = self.service
+            if record.levelno >= logging.ERROR:
+                line["@type"] = ERROR_EVENT
+                line["serviceContext"] = self.service
             line["stack_trace"] = render(record.exc_info[1], texts=self.texts)
-        for key, value in getattr(record, "fields", {}).items():
+        expected = getattr(record, "expected", None)
+        if isinstance(expected, BaseException):
+            line["error"] = name_of(expected, texts=self.texts)
+        for key, value in fields_of(record).items():
             line[key if key not in line else f"field.{key}"] = value
         return _encode(line)
 
 
 def _encode(line: dict[str, Any]) -> str:
-    """Return the line as JSON; what cannot be written in full is still written."""
+    """Return the line as JSON; a value that cannot be written in full is written as text."""
     try:
-        return to_json(line, fallback=_readable, inf_nan_mode="null").decode()
+        return to_json(line, fallback=readable, inf_nan_mode="null").decode()
     except Exception:  # lone surrogates, circles, keys that are no strings
-        kept = {key: _readable(value) for key, value in line.items() if isinstance(value, str)}
-        return json.dumps({**kept, "incomplete": True})
+        return json.dumps({readable(key): _plain(value) for key, value in line.items()})
 
 
-def _readable(value: object) -> str:
-    """Stand in for a value that is no JSON; a value that cannot even say what it is, too."""
+def _plain(value: Any) -> Any:
     try:
-        return str(value)
+        json.dumps(value)
     except Exception:
-        return f"<{type(value).__qualname__}>"
+        return readable(value)
+    return value

@@ -25,7 +25,8 @@ from ucam_faas.policies import Policy
 from ucam_faas.task import HandlerExecutionOptions, Kind, Task
 
 if TYPE_CHECKING:
-    from cloudevents.abstract import CloudEvent
+    from cloudevents.abstract import CloudEvent as AnyCloudEvent
+    from cloudevents.http import CloudEvent
     from flask import Request
 
 PayloadT = TypeVar("PayloadT")
@@ -43,10 +44,10 @@ class TaskFunction(Protocol[PayloadT_contra, ResultT_co]):
     def __call__(self, payload: PayloadT_contra, /) -> ResultT_co:
         """Run the function itself."""
 
-    def execute(self, cloud_event: CloudEvent) -> ExecutionInfo:
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
         """Run the pipeline on an event; what aborts it is raised as ExecutionAbortedException."""
 
-    def execute_for_result(self, cloud_event: CloudEvent) -> ExecutionInfo:
+    def execute_for_result(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
         """Run the pipeline on an event, and report what happened; never raises for that."""
 
 
@@ -275,11 +276,11 @@ def _make(function: Any, kind: Kind, policy: Policy, fields: dict[str, Any]) -> 
                 return _execute(args[0])
         return function(*args, **kwargs)
 
-    def _conclude(event: CloudEvent) -> Conclusion:
+    def _conclude(event: AnyCloudEvent) -> Conclusion:
         envelope = envelopes.of_cloud_event(event)
         return execute(Execution(task, envelope, runtime.of_environment()))
 
-    def _execute(event: CloudEvent) -> ExecutionInfo:
+    def _execute(event: AnyCloudEvent) -> ExecutionInfo:
         found = _conclude(event)
         if found.info.execution.status is ExecutionStatus.COMPLETED:
             return found.info

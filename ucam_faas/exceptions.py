@@ -11,6 +11,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 │   ├── NotAnEventError           neither a CloudEvent nor a Pub/Sub push
 │   └── UnsupportedMediaError     a media type that carries no events
 ├── WrongEventTypeError           a CloudEvent of another type than the task takes
+├── InputNotLoadedError           the input of a long-running task cannot be read
 ├── UnauthenticatedPushError      a push without a valid token
 └── PublishError                  Pub/Sub did not take a message
 """
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 class UCAMFAASException(Exception):
     """An expected failure: raised in a task, it is reported without a traceback and retried."""
+
+    exit_code = 2
+    """Of the command line, when this ends it."""
 
 
 class UCAMFAASCouldNotProcess(UCAMFAASException):
@@ -94,6 +98,12 @@ class WrongEventTypeError(UCAMFAASException):
     def __init__(self, message: str, *, expected: str) -> None:
         super().__init__(message)
         self.detail = f"type: expected {expected!r}"
+
+
+class InputNotLoadedError(UCAMFAASException):
+    """The input of a long-running task cannot be read."""
+
+    exit_code = 3
 
 
 class UnauthenticatedPushError(UCAMFAASException):

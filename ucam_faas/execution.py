@@ -251,11 +251,13 @@ class Execution:
 
     def _decide_error(self, error: BaseException) -> _Found:
         """Turn what the function raised into an outcome."""
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # as asyncio.TaskGroup raises what one of its tasks did
         if isinstance(error, RaisedOutcome):
             return _Found(error.with_traceback(None))  # its frames would hold on to this run
         error = error.with_traceback(_users_part(error.__traceback__))
         if isinstance(error, ExecutionAbortedException):
-            return _Found(Failed(), info=error.execution_info, error=error)
+            return _Found(Failed(_reason(error)), info=error.execution_info, error=error)
         outcome = Failed() if isinstance(error, UCAMFAASException) else Crashed()
         return _Found(outcome, error=error)
 
@@ -270,7 +272,8 @@ class Execution:
     def _report(self, found: _Found) -> Conclusion:
         seconds = self.runtime.clock.monotonic() - self.started_at
         info = self._info(found, seconds)
-        line = reports.record(self._subject(), found.outcome, info, found.error)
+        status = getattr(found.value, "status", None) if self._convert is not None else None
+        line = reports.record(self._subject(), found.outcome, info, found.error, status)
         return Conclusion(found.outcome, info, found.value, found.error, line)
 
     def _subject(self) -> reports.Subject:
@@ -339,6 +342,11 @@ _REASONS: dict[type[Outcome], AbortedExecutionReason] = {
     MalformedEvent: AbortedExecutionReason.SERVICE_DATA_INVALID,
     InvalidPayload: AbortedExecutionReason.USER_DATA_INVALID,
 }
+
+
+def _reason(error: ExecutionAbortedException) -> str | None:
+    result = error.execution_info.execution
+    return str(result.reason) if result.status is ExecutionStatus.ABORTED else None
 
 
 def _users_part(found: TracebackType | None) -> TracebackType | None:

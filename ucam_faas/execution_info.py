@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
@@ -75,6 +75,12 @@ class ExecutionInfo(BaseModel):
     execution: ExecutionResult = Field(
         default_factory=CompletedExecutionResult, discriminator="status"
     )
+
+    if TYPE_CHECKING:
+
+        @property
+        def result(self) -> Any:
+            """What the task returned, if it was a JSON value; otherwise there is no such field."""
 
     def with_duration(self, seconds: float) -> ExecutionInfo:
         """Return a copy that says how long the execution took."""

@@ -16,19 +16,19 @@ from ucam_faas._optional import require
 from ucam_faas.config import Settings
 from ucam_faas.context import CloudEventAttributes
 from ucam_faas.envelopes import Envelope
-from ucam_faas.exceptions import EnvelopeError, MissingExtraError, UCAMFAASCouldNotLoadTarget
+from ucam_faas.exceptions import (
+    EnvelopeError,
+    InputNotLoadedError,
+    MissingExtraError,
+    UCAMFAASCouldNotLoadTarget,
+)
 from ucam_faas.execution import Execution
 from ucam_faas.outcomes import answer
 from ucam_faas.runtime import Runtime
 from ucam_faas.serving.runner import Runner
 from ucam_faas.task import Kind, Task
 
-INPUT_NOT_LOADED = 3
 EVENT_TYPE = "ucam_faas.task.run"
-
-
-class InputNotLoadedError(Exception):
-    """The input file cannot be read."""
 
 
 def run(task: Task, runtime: Runtime) -> int:

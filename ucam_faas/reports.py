@@ -7,6 +7,7 @@ fields. Payloads are left out unless asked for: they are personal data.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -76,7 +77,11 @@ def log_context(subject: Subject) -> LogContext:
 
 
 def record(
-    subject: Subject, outcome: Outcome, info: ExecutionInfo, error: BaseException | None
+    subject: Subject,
+    outcome: Outcome,
+    info: ExecutionInfo,
+    error: BaseException | None,
+    http_status: int | None = None,
 ) -> logging.LogRecord | None:
     """Return the line about an ended execution, for the front door to `write`.
 
@@ -86,6 +91,8 @@ def record(
     custom = task.options.log_execution_result
     fields = _delivery_fields(subject, outcome)
     fields["duration_seconds"] = round(info.execution.duration_seconds or 0.0, 6)
+    if http_status is not None:
+        fields["http_status"] = http_status
     try:
         if custom is not None:
             custom(info)
@@ -106,6 +113,7 @@ def record(
     )
     line.fields = fields
     line.context = log_context(subject)
+    line.expected = None if isinstance(outcome, Crashed) else error
     return line
 
 
@@ -129,7 +137,10 @@ def info_fields(
     exclude: Any = {"execution": {"exception"}} if payloads else _WITHOUT_PAYLOAD
     found = info.model_dump(mode="json", exclude=exclude)
     if representation is JsonRepresentation.WIDE_FLAT:
-        found = dict(_flatten(found))
+        flat: dict[str, Any] = {}
+        for key, item in _flatten(found):
+            flat[key if key not in flat else f"{key} (2)"] = item
+        found = flat
     return {"execution_info": found}
 
 
@@ -179,11 +190,9 @@ def _message(task: Task, outcome: Outcome, error: BaseException | None) -> str:
     return ABORTED
 
 
-def _flatten(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
+def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, item in value.items():
         if isinstance(item, dict) and item:
-            flat += _flatten(item, f"{prefix}{key}.")
+            yield from _flatten(item, f"{prefix}{key}.")
         else:
-            flat.append((f"{prefix}{key}", item))
-    return flat
+            yield f"{prefix}{key}", item

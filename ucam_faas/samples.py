@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel
 
 from ucam_faas.task import Task
 
-_BY_TYPE: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": True}
 _BY_FORMAT = {
     "date-time": "2026-01-31T09:00:00Z",
     "date": "2026-01-31",
     "time": "09:00:00",
+    "duration": "PT1H",
     "uuid": "12345678-1234-4234-8234-123456789abc",
     "email": "someone@example.com",
     "uri": "https://example.com/",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
 }
+_DEEPEST = 8
 
 
 def sample_push(task: Task) -> str:
@@ -32,8 +37,9 @@ def sample_data(task: Task) -> bytes:
     """Return message data that the task accepts, where its message type says what that is."""
     kind = task.message_type
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        schema = kind.model_json_schema()
-        return json.dumps(_sample(schema, schema.get("$defs", {}))).encode()
+        with suppress(Exception):  # a model need not have a schema
+            schema = kind.model_json_schema()
+            return json.dumps(_sample(schema, schema.get("$defs", {}))).encode()
     if hasattr(kind, "SerializeToString"):
         return bytes(kind().SerializeToString())
     return b"hello"
@@ -41,6 +47,8 @@ def sample_data(task: Task) -> bytes:
 
 def _sample(schema: dict[str, Any], defs: dict[str, Any], depth: int = 0) -> Any:
     """Make a value for a JSON schema; only what is required."""
+    if depth > _DEEPEST:
+        return None
     if "$ref" in schema:
         schema = defs.get(schema["$ref"].rpartition("/")[2], {})
     for key in ("default", "const"):
@@ -49,15 +57,40 @@ def _sample(schema: dict[str, Any], defs: dict[str, Any], depth: int = 0) -> Any
     for key in ("examples", "enum"):
         if schema.get(key):
             return schema[key][0]
-    if schema.get("anyOf") and depth < 8:
-        return _sample(schema["anyOf"][0], defs, depth + 1)
+    for key in ("anyOf", "oneOf"):
+        if schema.get(key):
+            return _sample(schema[key][0], defs, depth + 1)
     kind = schema.get("type")
     if kind == "object":
-        required, properties = schema.get("required", []), schema.get("properties", {})
-        if depth >= 8:
-            return {}
-        return {name: _sample(properties[name], defs, depth + 1) for name in required}
+        properties = schema.get("properties", {})
+        return {
+            name: _sample(properties[name], defs, depth + 1) for name in schema.get("required", [])
+        }
     if kind == "array":
-        count = schema.get("minItems", 0)
-        return [_sample(schema.get("items", {}), defs, depth + 1) for _ in range(count)]
-    return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(str(kind)))
+        items = list(schema.get("prefixItems", []))
+        items += [schema.get("items", {})] * (schema.get("minItems", 0) - len(items))
+        return [_sample(item, defs, depth + 1) for item in items]
+    if kind in ("integer", "number"):
+        return _number(schema)
+    if kind == "boolean":
+        return True
+    return _text(schema) if kind == "string" else None
+
+
+def _number(schema: dict[str, Any]) -> float:
+    whole = schema["type"] == "integer"
+    step = schema.get("multipleOf", 1 if whole else 0.5)
+    lowest = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf))
+    highest = schema.get("maximum", schema.get("exclusiveMaximum", math.inf))
+    found = min(max(step, lowest), highest)
+    found = step * (math.floor(found / step) if highest <= step else math.ceil(found / step))
+    if found <= schema.get("exclusiveMinimum", -math.inf):
+        found += step
+    if found >= schema.get("exclusiveMaximum", math.inf):
+        found -= step
+    return int(found) if whole else float(found)
+
+
+def _text(schema: dict[str, Any]) -> str:
+    text: str = _BY_FORMAT.get(schema.get("format", ""), "text")
+    return text.ljust(schema.get("minLength", 0), "t")[: schema.get("maxLength")]

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -152,6 +153,8 @@ def make_push(
     }
     if made.publish_time is not None:
         headers["x-goog-pubsub-publish-time"] = made.publish_time.isoformat()
+    if delivery_attempt is not None:
+        headers["x-goog-pubsub-delivery-attempt"] = str(delivery_attempt)
     if made.ordering_key:
         headers["x-goog-pubsub-ordering-key"] = made.ordering_key
     return Push(made.data, headers)
@@ -185,6 +188,10 @@ def run(task: Any, event: Any = b"") -> ExecutionInfo:
 def conclude(task: Any, event: Any = b"", *, runtime: Runtime | None = None) -> Conclusion:
     """Run a task on an event, to its conclusion: `outcome`, `info`, `value` and `error`."""
     found = _task(task)
+    if found.kind is Kind.HTTP:
+        raise UCAMFAASCouldNotLoadTarget(
+            f"{found.name!r} is an HTTP task and needs a request: use serve(), or call it."
+        )
     if found.kind is Kind.RAW:
         envelope = envelopes.raw(to_bytes(event), {})
     elif hasattr(event, "get_attributes"):
@@ -196,6 +203,8 @@ def conclude(task: Any, event: Any = b"", *, runtime: Runtime | None = None) -> 
 
 
 def _task(function: Any) -> Task:
+    if isinstance(function, Task):
+        return function
     found = registry.task_of(function)
     if found is None:
         raise UCAMFAASCouldNotLoadTarget(f"{function!r} is not a task: decorate it.")
@@ -279,13 +288,13 @@ def serve(
     """Serve tasks in this process, without a socket.
 
     Args:
-        tasks: decorated functions, or one source (a path or a module name).
+        tasks: decorated functions, their tasks, or one source (a path or a module name).
         settings: default: the defaults, whatever the environment says.
         clock: default: the system's.
         publisher: takes dead letters; default: none.
     """
-    if len(tasks) == 1 and isinstance(tasks[0], str):
-        found = registry.load(tasks[0])
+    if len(tasks) == 1 and isinstance(tasks[0], str | Path):
+        found = registry.load(str(tasks[0]))
     else:
         found = [_task(task) for task in tasks]
     runtime = Runtime(settings or Settings(), clock or SystemClock(), publisher)
@@ -339,4 +348,4 @@ class ManualClock:
             self._elapsed = max(self._elapsed, timer.at)
             if not timer.cancelled:
                 timer.callback()
-        self._elapsed = until
+        self._elapsed = max(self._elapsed, until)

@@ -1,14 +1,14 @@
 """What every `Publisher` does: subclass it, and override the three fixtures.
 
-    class TestGooglePublisher(PublisherContract):
-        @pytest.fixture
-        def publisher(self) -> Publisher: ...
+class TestGooglePublisher(PublisherContract):
+    @pytest.fixture
+    def publisher(self) -> Publisher: ...
 
-        @pytest.fixture
-        def topic(self) -> str: ...
+    @pytest.fixture
+    def topic(self) -> str: ...
 
-        @pytest.fixture
-        def read_back(self) -> Callable[[str], list[PubsubMessage]]: ...
+    @pytest.fixture
+    def read_back(self) -> Callable[[str], list[PubsubMessage]]: ...
 """
 
 from __future__ import annotations

@@ -32,11 +32,11 @@ def framework(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Framework]:
         yield serve
 
 
-def start(folder: Path, target: str) -> Server:
+def start(folder: Path, target: str, **environ: str) -> Server:
     port = free_port()
     options = ["--target", target, "--source", str(SOURCE), "--port", str(port)]
     command = [str(SCRIPTS / "functions-framework"), *options, "--host", "127.0.0.1"]
-    server = Server(command, folder, environment(folder))
+    server = Server(command, folder, environment(folder, **environ))
     server.port = port
 
     def listens() -> bool:
@@ -116,6 +116,20 @@ def test_a_failing_raw_task_answers_500_without_its_words(framework: Framework) 
 
     assert answer.status == 500
     assert b"unexpected" not in answer.body
+
+
+@pytest.mark.parametrize("signature", ["cloudevent", "event"])
+def test_the_signature_type_has_no_effect_on_tasks(tmp_path: Path, signature: str) -> None:
+    server = start(tmp_path, "store", FUNCTION_SIGNATURE_TYPE=signature)
+    try:
+        push = make_push({"number": 10})
+
+        answer = server.post("/", push.body, headers=push.headers)
+
+        assert (answer.status, answer.body) == (200, b"OK")
+        assert [line["number"] for line in server.effects("store")] == [10]
+    finally:
+        server.kill()
 
 
 def test_functions_framework_ends_in_order(tmp_path: Path) -> None:

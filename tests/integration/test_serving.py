@@ -113,6 +113,18 @@ def test_a_huge_body_is_refused_without_being_read_whole(server: Server, announc
     assert server.effects("echo") == before
 
 
+def test_a_body_that_announces_itself_too_large_is_refused_before_it_is_sent(
+    server: Server,
+) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000001\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(head)
+        received = client.recv(65_536)
+
+    assert received.startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_body_up_to_the_limit_is_taken(serve: Serve) -> None:
     server = serve(FUNCTION_TARGET="echo", UCAM_FAAS_MAX_BODY_BYTES="1000")
 
@@ -233,6 +245,23 @@ def test_a_dead_letter_that_cannot_be_published_fails_its_delivery_soon(serve: S
 
     assert answer.status == 500
     assert len(server.log("ucam_faas_dead_letter_failed")) == 1
+
+
+def test_a_delivery_is_answered_in_time_while_publishing_its_dead_letter_hangs(
+    serve: Serve,
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        server = serve(
+            UCAM_FAAS_DEAD_LETTER_TOPIC="projects/p/topics/dead",
+            PUBSUB_EMULATOR_HOST=f"127.0.0.1:{silent.getsockname()[1]}",
+        )
+        push = make_push({"number": 1})
+
+        answer = server.post("/give_up_in_time", push.body, headers=push.headers, seconds=4)
+
+    assert answer.status in (500, 504)
 
 
 def test_an_http_task_is_served(serve: Serve, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from ucam_faas.testing import make_push
 
 from .processes import Server, wait_until
 
@@ -21,9 +24,13 @@ NO_ANSWER = 0
 
 def post_work(server: Server, id: str, seconds: float, task: str = "work") -> int:
     """Ask for work, and return the answer's status."""
-    body = json.dumps({"id": id, "seconds": seconds}).encode()
+    return status_of(server, f"/{task}", json.dumps({"id": id, "seconds": seconds}).encode())
+
+
+def status_of(server: Server, path: str, body: bytes) -> int:
+    """Post a body, and return the answer's status."""
     try:
-        return server.post(f"/{task}", body).status
+        return server.post(path, body, headers={"Content-Type": "application/json"}).status
     except (OSError, http.client.HTTPException):
         return NO_ANSWER
 
@@ -99,6 +106,25 @@ def test_work_beyond_the_grace_is_answered_503_and_does_not_keep_the_process(
     (line,) = server.log("ucam_faas_function_aborted")
     assert line["outcome"] == "shutting_down"
     assert server.stderr == ""
+
+
+def test_a_dead_letter_whose_publishing_hangs_does_not_keep_the_process(serve: Serve) -> None:
+    with socket.socket() as silent, ThreadPoolExecutor(1) as clients:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        server = serve(
+            UCAM_FAAS_GRACE_SECONDS="1",
+            UCAM_FAAS_DEAD_LETTER_TOPIC="projects/p/topics/dead",
+            PUBSUB_EMULATOR_HOST=f"127.0.0.1:{silent.getsockname()[1]}",
+        )
+        push = make_push({"number": 1})
+        running = clients.submit(status_of, server, "/give_up", push.body)
+        wait_until(lambda: server.effects("give_up"), "the task has given up")
+
+        server.signal(signal.SIGTERM)
+
+        assert server.wait(5) == 0
+        assert running.result() in (500, 503, NO_ANSWER)
 
 
 def test_waiting_work_is_answered_503_at_once(serve: Serve) -> None:

@@ -270,7 +270,9 @@ async def test_two_http_tasks_whose_paths_differ_in_a_variables_name_do_not_star
 async def test_an_http_task_on_an_event_tasks_path_does_not_start() -> None:
     page = http_task("page", "/orders", "GET")
 
-    with pytest.raises(UCAMFAASCouldNotLoadTarget, match=r"'(page|orders)' and '(page|orders)'.*'/orders'"):
+    with pytest.raises(
+        UCAMFAASCouldNotLoadTarget, match=r"'(page|orders)' and '(page|orders)'.*'/orders'"
+    ):
         make_app(orders, page)
 
 

@@ -14,12 +14,12 @@ from pydantic import BaseModel
 from ucam_faas import DeadLetter, Ignore, Retry, UCAMFAASException, message_handler, outcomes
 from ucam_faas.config import Settings
 from ucam_faas.envelopes import decode
-from ucam_faas.exceptions import ConfigurationError, PublishError
+from ucam_faas.exceptions import PublishError
 from ucam_faas.execution import Conclusion, Execution, execute
 from ucam_faas.outcomes import DeadLettered
 from ucam_faas.publishing import Publisher
 from ucam_faas.pubsub import PubsubMessage
-from ucam_faas.runtime import Runtime, build, of_environment
+from ucam_faas.runtime import Runtime
 from ucam_faas.testing import (
     ManualClock,
     MemoryPublisher,
@@ -334,40 +334,3 @@ def test_a_function_that_was_stopped_publishes_nothing(letters: Letters) -> None
 
     assert execution.run() is None
     assert letters() == []
-
-
-# --- the topic's name
-
-
-def test_a_short_name_is_a_topic_of_the_project() -> None:
-    made = Runtime(Settings(dead_letter_topic="dead", project="p"), ManualClock())
-
-    assert made.dead_letter_topic(give_up.task) == TOPIC
-
-
-def test_a_full_name_is_kept() -> None:
-    made = Runtime(Settings(dead_letter_topic=TOPIC, project="other"), ManualClock())
-
-    assert made.dead_letter_topic(give_up.task) == TOPIC
-
-
-def test_a_short_name_without_a_project_is_refused_at_start_up() -> None:
-    with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
-        build(Settings(dead_letter_topic="dead"), [give_up.task])
-
-
-def test_a_bad_name_in_the_environment_is_refused_at_start_up() -> None:
-    with pytest.raises(Exception, match="projects/PROJECT/topics/TOPIC"):
-        build(Settings(dead_letter_topic="topics/dead"), [give_up.task])
-
-
-def test_without_a_topic_no_publisher_is_made() -> None:
-    assert build(Settings(), [give_up.task, greet.task]).publisher is None
-
-
-def test_outside_a_front_door_nothing_is_published() -> None:
-    of_environment.cache_clear()
-
-    assert of_environment().publisher is None
-
-    of_environment.cache_clear()

@@ -31,18 +31,45 @@ from ucam_faas.registry import task_of
 from ucam_faas.task import Kind
 from ucam_faas.testing import make_cloud_event, make_message, make_message_event
 
-NAMES = """
-raw_event cloud_event message_handler cloud_event_handler CloudEventType ExecutionInfo
-CloudEventHandlerExecutionInfo MessageHandlerExecutionInfo ExecutionStatus ExecutionResult
-CompletedExecutionResult AbortedExecutionResult AbortedExecutionReason ExecutionAbortedException
-UCAMFAASException UCAMFAASCouldNotProcess UCAMFAASCouldNotLoadTarget PubsubMessage
-MessagePublishedData PUBSUB_MESSAGE_TYPE PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE MESSAGE_CONTEXT
-MessageHandlerContext CLOUD_EVENT_CONTEXT CloudEventHandlerContext CloudEventAttributes
-CloudEventHandlerAttributes MessageHandlerAttributes MessageParserFn HandlerExecutionOptions
-HttpResponseCreator DEFAULT_HTTP_RESPONSE_CREATOR CreateExecutionResultHttpResponseFn
-ExecutionResultLoggerFn JsonRepresentation StructlogJsonExecutionResultLogger
-DEFAULT_EXECUTION_RESULT_LOGGER
-""".split()
+NAMES = [
+    "raw_event",
+    "cloud_event",
+    "message_handler",
+    "cloud_event_handler",
+    "CloudEventType",
+    "ExecutionInfo",
+    "CloudEventHandlerExecutionInfo",
+    "MessageHandlerExecutionInfo",
+    "ExecutionStatus",
+    "ExecutionResult",
+    "CompletedExecutionResult",
+    "AbortedExecutionResult",
+    "AbortedExecutionReason",
+    "ExecutionAbortedException",
+    "UCAMFAASException",
+    "UCAMFAASCouldNotProcess",
+    "UCAMFAASCouldNotLoadTarget",
+    "PubsubMessage",
+    "MessagePublishedData",
+    "PUBSUB_MESSAGE_TYPE",
+    "PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE",
+    "MESSAGE_CONTEXT",
+    "MessageHandlerContext",
+    "CLOUD_EVENT_CONTEXT",
+    "CloudEventHandlerContext",
+    "CloudEventAttributes",
+    "CloudEventHandlerAttributes",
+    "MessageHandlerAttributes",
+    "MessageParserFn",
+    "HandlerExecutionOptions",
+    "HttpResponseCreator",
+    "DEFAULT_HTTP_RESPONSE_CREATOR",
+    "CreateExecutionResultHttpResponseFn",
+    "ExecutionResultLoggerFn",
+    "JsonRepresentation",
+    "StructlogJsonExecutionResultLogger",
+    "DEFAULT_EXECUTION_RESULT_LOGGER",
+]
 
 
 class User(BaseModel):
@@ -135,7 +162,7 @@ def test_a_direct_call_of_an_async_task_is_awaited(decorate: Any) -> None:
 
 @all_decorators
 def test_a_task_keeps_name_doc_module_and_signature(decorate: Any) -> None:
-    def original(payload: "dict[str, int]") -> str:
+    def original(payload: dict[str, int]) -> str:
         """Say something."""
         return ""
 
@@ -231,7 +258,7 @@ def test_tasks_made_in_functions_are_not_registered() -> None:
     @raw_event
     def local(body: bytes) -> None: ...
 
-    assert registry._TASKS == before
+    assert before == registry._TASKS
 
 
 def test_two_tasks_are_never_equal() -> None:

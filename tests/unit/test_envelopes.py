@@ -1,4 +1,4 @@
-"""Every form of a delivery arrives as the same envelope; what is wrong is refused without values."""
+"""Every form of a delivery arrives as the same envelope; what is wrong is refused, not quoted."""
 
 from __future__ import annotations
 
@@ -152,7 +152,9 @@ def test_a_wrapped_push_is_known_by_its_body_not_its_media_type(headers: dict[st
 
 
 def test_a_push_is_an_event_as_eventarc_makes_it() -> None:
-    body = push({"messageId": "7", "publishTime": "2026-01-31T09:00:00Z"}, subscription=SUBSCRIPTION)
+    body = push(
+        {"messageId": "7", "publishTime": "2026-01-31T09:00:00Z"}, subscription=SUBSCRIPTION
+    )
 
     envelope = decode(body, JSON)
 
@@ -731,9 +733,7 @@ def test_a_description_names_paths_and_kinds() -> None:
     with pytest.raises(ValidationError) as caught:
         User.model_validate({"age": "secret", "addresses": [{"street": 5}]})
 
-    assert envelopes.describe(caught.value) == (
-        "age: int_parsing; addresses.0.street: string_type"
-    )
+    assert envelopes.describe(caught.value) == ("age: int_parsing; addresses.0.street: string_type")
 
 
 def test_a_description_does_not_hold_the_keys_of_a_payloads_dictionary() -> None:

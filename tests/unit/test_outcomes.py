@@ -1,4 +1,4 @@
-"""The table of outcomes is complete, and outcomes that tasks make are checked when they are made."""
+"""The table of outcomes is complete, and what tasks make of outcomes is checked at once."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ def test_a_reason_is_needed(kind: Any) -> None:
         kind()
 
 
-@pytest.mark.parametrize("made", [Retry(reason="because"), Ignore("because"), DeadLetter("because")])
+@pytest.mark.parametrize(
+    "made", [Retry(reason="because"), Ignore("because"), DeadLetter("because")]
+)
 def test_a_raised_outcome_is_an_exception_that_says_why(made: Any) -> None:
     with pytest.raises(type(made)) as caught:
         raise made

@@ -102,9 +102,7 @@ def test_no_header_is_an_error(text: str) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    trace=st.integers(1, 2**128 - 1), span=st.integers(1, 2**64 - 1), flags=st.integers(0, 255)
-)
+@given(trace=st.integers(1, 2**128 - 1), span=st.integers(1, 2**64 - 1), flags=st.integers(0, 255))
 def test_any_traceparent_arrives_intact(trace: int, span: int, flags: int) -> None:
     found = from_headers({"traceparent": f"00-{trace:032x}-{span:016x}-{flags:02x}"})
 

@@ -10,7 +10,6 @@ import click
 
 from ucam_faas.exceptions import UCAMFAASException
 
-EXIT_USAGE = 2
 _VERBS = {"tasks": "list the tasks that a source holds"}
 
 
@@ -38,13 +37,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except UCAMFAASException as error:
-            fail(str(error), EXIT_USAGE)
-
-
-def fail(message: str, code: int) -> None:
-    """Print one red line and exit."""
-    click.secho(f"ucam-faas: {' '.join(message.split())}", fg="red", err=True)
-    sys.exit(code)
+            click.secho(f"ucam-faas: {' '.join(str(error).split())}", fg="red", err=True)
+            sys.exit(error.exit_code)
 
 
 @click.group(

@@ -38,15 +38,10 @@ def serve(given: dict[str, Any]) -> int:
 
 def _run_once(tasks: Sequence[Task], built: runtime.Runtime) -> int:
     from ucam_faas import one_shot
-    from ucam_faas.cli import fail
 
     if len(tasks) != 1:
         raise ConfigurationError("--long-running runs one task: name just one with --target.")
-    try:
-        return one_shot.run(tasks[0], built)
-    except one_shot.InputNotLoadedError as error:
-        fail(str(error), one_shot.INPUT_NOT_LOADED)
-        raise
+    return one_shot.run(tasks[0], built)
 
 
 def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
@@ -65,9 +60,17 @@ def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
         logger.info("ucam_faas_serving", extra={"fields": fields})
 
 
+def _easy_to_sample(task: Task) -> int:
+    """Prefer tasks for which an accepted message can be made up."""
+    if task.kind is not Kind.MESSAGE:
+        return int(task.kind is Kind.RAW)
+    has_schema = hasattr(task.message_type, "model_json_schema")
+    return 4 if has_schema else 3 if task.message_type is None else 2
+
+
 def example(tasks: Sequence[Task], url: str) -> str:
     """Return a shell line that sends something to the first task that takes messages."""
-    first = next((task for task in tasks if task.kind is Kind.MESSAGE), tasks[0])
+    first = max(tasks, key=_easy_to_sample)
     if first.kind is Kind.HTTP:
         path = (first.path or "/").replace("<", "{").replace(">", "}")
         return f"curl -X {first.methods[0]} {shlex.quote(url + path)}"

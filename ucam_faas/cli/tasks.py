@@ -27,19 +27,16 @@ def command(ctx: click.Context, source: str | None, as_json: bool) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=None, box=None, pad_edge=False, header_style="bold")
     for heading in ("TASK", "TAKES", "PATH", "TIMEOUT", "SUMMARY"):
         table.add_column(heading, overflow="fold")
     for task in tasks:
         values = row(task)
-        table.add_row(
-            values["name"],
-            values["takes"],
-            values["path"],
-            f"{values['timeout_seconds']:g} s",
-            values["summary"],
-        )
+        shown = [values["name"], values["takes"], values["path"]]
+        shown += [f"{values['timeout_seconds']:g} s", values["summary"]]
+        table.add_row(*(Text(text) for text in shown))  # as it is: docstrings may hold brackets
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 

@@ -43,7 +43,10 @@ class GooglePublisher:
         )
         try:
             response = self._client().publish(
-                topic=topic, messages=[message], timeout=timeout_seconds
+                topic=topic,
+                messages=[message],
+                retry=None,  # the delivery's own redelivery is the retry
+                timeout=timeout_seconds,
             )
         except Exception as error:  # gRPC, authentication and transport errors share no base
             raise PublishError(f"Publishing to {topic} failed: {type(error).__name__}") from error

@@ -6,12 +6,13 @@ started in each process when its first request comes.
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import cache
 
 from flask import Request, Response as FlaskResponse
 
-from ucam_faas import runtime
+from ucam_faas import _logging, runtime
 from ucam_faas.config import Settings
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
@@ -43,7 +44,11 @@ def respond(task: Task, request: Request) -> FlaskResponse:
 def _app(task: Task) -> tuple[BackgroundLoop, App]:
     loop = BackgroundLoop()
 
+    settings = Settings.from_environ()
+    if not logging.getLogger().handlers:
+        _logging.configure(settings)
+
     async def make() -> App:
-        return App([task], runtime.build(Settings.from_environ(), [task]))
+        return App([task], runtime.build(settings, [task]))
 
     return loop, loop.run(make)

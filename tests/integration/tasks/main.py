@@ -90,6 +90,12 @@ def give_up(order: Order) -> None:
     raise ucam_faas.DeadLetter("no such order")
 
 
+@ucam_faas.message_handler(message_type=Order, timeout=timedelta(seconds=1))
+def give_up_in_time(order: Order) -> None:
+    """Send the message to the dead-letter topic, under a deadline."""
+    raise ucam_faas.DeadLetter("no such order")
+
+
 @ucam_faas.raw_event
 def work(body: bytes) -> str:
     """Take the seconds that the request asks for, and record it then."""
