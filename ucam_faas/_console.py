@@ -47,9 +47,8 @@ class ConsoleFormatter(logging.Formatter):
             parts.append(self._paint(context.task if context else readable(fields["task"]), "36"))
         seconds = fields.get("duration_seconds")
         ours = "outcome" in fields and isinstance(seconds, float)
-        parts.append(
-            f"{fields['outcome']} in {seconds * 1000:.1f} ms" if ours else message_of(record)
-        )
+        took = f"{seconds * 1000:.1f} ms" if isinstance(seconds, float) else ""
+        parts.append(f"{fields['outcome']} in {took}" if ours else message_of(record))
         expected = getattr(record, "expected", None)
         if isinstance(expected, BaseException):
             parts.append(name_of(expected, texts=self.texts))
