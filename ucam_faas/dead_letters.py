@@ -26,8 +26,12 @@ def topic_for(task: Task, outcome: Outcome, runtime: Runtime) -> str | None:
     return runtime.dead_letter_topic(task)
 
 
-def settle(task: Task, outcome: Outcome, envelope: Envelope, runtime: Runtime) -> Outcome:
+def settle(
+    task: Task, outcome: Outcome, envelope: Envelope, runtime: Runtime, *, elapsed_seconds: float
+) -> Outcome:
     """Publish the dead letter that an outcome asks for.
+
+    Publishing has what is left of the task's timeout, but at least 1 and at most 10 seconds.
 
     Returns:
         DeadLettered when the message is on the topic; otherwise the outcome as it was, which is
@@ -42,9 +46,14 @@ def settle(task: Task, outcome: Outcome, envelope: Envelope, runtime: Runtime) -
         return outcome  # there is no message that could be kept
     message, reason = published.message, outcome.reason or name(outcome)
     attributes = _attributes(task, reason, envelope)
+    left = task.policy.served_timeout_seconds - elapsed_seconds
     try:
         runtime.publisher.publish(
-            topic, message.data, attributes, ordering_key=message.ordering_key
+            topic,
+            message.data,
+            attributes,
+            ordering_key=message.ordering_key,
+            timeout_seconds=min(max(left, 1.0), 10.0),
         )
     except Exception as error:  # whatever a publisher raises: not published
         reports.log_problem("ucam_faas_dead_letter_failed", task=task.name, error=error)

@@ -266,15 +266,20 @@ class Execution:
         if not self._claim.acquire(blocking=False):
             reports.log_late(self._subject(), found.outcome)
             return None
-        found.outcome = dead_letters.settle(self.task, found.outcome, self.envelope, self.runtime)
+        found.outcome = dead_letters.settle(
+            self.task, found.outcome, self.envelope, self.runtime, elapsed_seconds=self._elapsed()
+        )
         return self._report(found)
 
     def _report(self, found: _Found) -> Conclusion:
-        seconds = self.runtime.clock.monotonic() - self.started_at
+        seconds = self._elapsed()
         info = self._info(found, seconds)
         status = getattr(found.value, "status", None) if self._convert is not None else None
         line = reports.record(self._subject(), found.outcome, info, found.error, status)
         return Conclusion(found.outcome, info, found.value, found.error, line)
+
+    def _elapsed(self) -> float:
+        return self.runtime.clock.monotonic() - self.started_at
 
     def _subject(self) -> reports.Subject:
         return reports.Subject(self.task, self.envelope, self.runtime.settings)

@@ -72,7 +72,7 @@ def request(
 
 
 class Process:
-    """A running process in a session of its own."""
+    """A running process in a session of its own; it ends when the tests do, however they end."""
 
     def __init__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +88,15 @@ class Process:
                 stderr=stderr,
                 start_new_session=True,
             )
+        # A test run that is killed ends no fixtures, but closes this pipe.
+        watch = f"cat; kill -KILL -{self.popen.pid}"
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", watch],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     @property
     def stdout(self) -> str:
@@ -127,6 +136,8 @@ class Process:
 
     def kill(self) -> None:
         """End it and its children, whatever they do."""
+        self._watchdog.kill()
+        self._watchdog.communicate()
         with suppress(ProcessLookupError):
             self.signal_group(signal.SIGKILL)
         self.popen.wait(15)

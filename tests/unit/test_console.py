@@ -87,6 +87,8 @@ def test_a_line_of_the_user_has_message_and_fields(console: Log) -> None:
     [
         {"outcome": "paid", "duration_seconds": "3 s"},
         {"outcome": "paid", "duration_seconds": None},
+        {"outcome": "paid", "duration_seconds": 1.5},
+        {"outcome": "paid", "duration_seconds": 1.5, "execution_info": "own"},
         {"task": None},
         {"task": 5},
     ],

@@ -736,11 +736,12 @@ def test_a_description_names_paths_and_kinds() -> None:
     assert envelopes.describe(caught.value) == ("age: int_parsing; addresses.0.street: string_type")
 
 
-def test_a_description_does_not_hold_the_keys_of_a_payloads_dictionary() -> None:
+@pytest.mark.parametrize("key", ["someone@example.com", "07700 900123", "07700900123", "Ada L."])
+def test_a_description_does_not_hold_the_keys_of_a_payloads_dictionary(key: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        TypeAdapter(dict[str, int]).validate_python({"someone@example.com": "x"})
+        TypeAdapter(dict[str, int]).validate_python({key: "x"})
 
-    assert "someone@example.com" not in envelopes.describe(caught.value)
+    assert key not in envelopes.describe(caught.value)
 
 
 def test_a_description_is_short_however_many_errors_there_are() -> None:

@@ -291,6 +291,38 @@ def test_a_coroutine_function_behind_a_sync_wrapper_is_run_or_refused() -> None:
     assert acknowledged == (ran == [b"hi"]), "acknowledged, and never run"
 
 
+def test_a_generator_function_behind_a_wrapper_is_run_or_refused() -> None:
+    ran: list[bytes] = []
+
+    def work(data: bytes) -> Iterator[None]:
+        ran.append(data)
+        yield
+
+    @message_handler(message_type=None)
+    @functools.wraps(work)
+    def wrapper(data: bytes) -> Any:
+        return work(data)
+
+    found = conclude(wrapper, b"hi")
+
+    acknowledged = outcomes.answer(found.outcome).acknowledges
+    assert acknowledged == (ran == [b"hi"]), "acknowledged, and never run"
+
+
+def test_an_outcome_in_a_group_of_its_own_is_the_outcome() -> None:
+    # An asyncio.TaskGroup raises what one of its tasks did in a group.
+    @message_handler(message_type=None)
+    async def task(data: bytes) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+            group.create_task(fail())
+
+    async def fail() -> None:
+        raise Ignore("old")
+
+    assert isinstance(conclude(task).outcome, Ignore)
+
+
 # --- what the function raises
 
 

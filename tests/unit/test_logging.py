@@ -176,6 +176,16 @@ def test_no_value_of_a_field_loses_the_line(fmt: str, value: Any, log: Log) -> N
         assert log.line["severity"] == "WARNING"
 
 
+@pytest.mark.parametrize("odd", ["\udce9", b"\xff"], ids=ascii)
+@pytest.mark.parametrize("number", [float("nan"), [float("inf")]], ids=repr)
+def test_numbers_and_texts_that_json_has_not_are_one_valid_line(
+    odd: Any, number: Any, log: Log
+) -> None:
+    theirs.warning("hello", extra={"fields": {"odd": odd, "number": number}})
+
+    assert log.line["message"] == "hello"
+
+
 def test_a_circle_loses_no_line(log: Log) -> None:
     circle: list[Any] = []
     circle.append(circle)

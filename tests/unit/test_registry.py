@@ -103,6 +103,41 @@ def test_a_folder_of_packages_is_loaded(sources: Sources) -> None:
     assert sorted(names(sources.path("tasks"))) == ["one", "two"]
 
 
+@pytest.mark.parametrize("file", ["linked_one/__init__.py", "linked_two/main.py"])
+def test_folders_may_be_symbolic_links(file: str, sources: Sources) -> None:
+    sources.write(f"elsewhere/{file}", "one")
+    name = file.partition("/")[0]
+    (sources.root / "tasks").mkdir()
+    (sources.root / "tasks" / name).symlink_to(sources.root / "elsewhere" / name)
+
+    assert names(sources.path("tasks")) == ["one"]
+    assert names(sources.path(f"tasks/{name}")) == ["one"]
+
+
+def test_a_source_that_was_imported_through_a_link_is_the_same(sources: Sources) -> None:
+    import importlib
+
+    source = sources.write("real/linked_main.py", "one")
+    (sources.root / "link").symlink_to(sources.root / "real")
+    sys.path.insert(0, sources.path("link"))
+    importlib.import_module("linked_main")
+
+    assert names(source) == ["one"]
+
+
+def test_a_module_that_is_reloaded_has_its_new_tasks(sources: Sources) -> None:
+    import importlib
+
+    source = sources.write("reloaded_main.py", "one")
+    (first,) = registry.load(source)
+    sources.write("reloaded_main.py", "one", before="\n\nVALUE = 1  # the task has moved")
+
+    importlib.reload(sys.modules["reloaded_main"])
+
+    (second,) = registry.load(source)
+    assert second is not first
+
+
 def test_a_dotted_module_is_loaded(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
     sources.write("dotted_pkg/__init__.py")
     sources.write("dotted_pkg/jobs.py", "one")
@@ -380,19 +415,22 @@ def test_a_folder_that_cannot_be_a_module_is_an_error_that_says_rename(sources: 
     assert "Rename the folder" in found
 
 
+@pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "not loaded"])
 def test_a_file_named_like_a_module_of_the_standard_library_is_an_error_that_says_rename(
-    sources: Sources,
+    loaded: bool, sources: Sources
 ) -> None:
     # In its place it would break what imports that module later.
     import queue
 
     source = sources.write("queue.py", "one")
+    if not loaded:
+        del sys.modules["queue"]
 
     found = error(source)
 
     assert source in found
     assert "Rename the file" in found
-    assert sys.modules["queue"] is queue
+    assert sys.modules.get("queue") is (queue if loaded else None)
 
 
 def test_a_function_without_a_task_has_none() -> None:
