@@ -46,7 +46,7 @@ class ConsoleFormatter(logging.Formatter):
         if context is not None or "task" in fields:
             parts.append(self._paint(context.task if context else readable(fields["task"]), "36"))
         seconds = fields.get("duration_seconds")
-        ours = "outcome" in fields and isinstance(seconds, float)
+        ours = record.name == "ucam_faas" and "outcome" in fields and isinstance(seconds, float)
         took = f"{seconds * 1000:.1f} ms" if isinstance(seconds, float) else ""
         parts.append(f"{fields['outcome']} in {took}" if ours else message_of(record))
         expected = getattr(record, "expected", None)

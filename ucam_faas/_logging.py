@@ -131,12 +131,13 @@ def _encode(line: dict[str, Any]) -> str:
     try:
         return to_json(line, fallback=readable, inf_nan_mode="null").decode()
     except Exception:  # lone surrogates, circles, keys that are no strings
-        return json.dumps({readable(key): _plain(value) for key, value in line.items()})
+        plain = {readable(key): _plain(value) for key, value in line.items()}
+        return json.dumps(plain, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
     try:
-        json.dumps(value)
+        json.dumps(value, allow_nan=False)
     except Exception:
         return readable(value)
     return value

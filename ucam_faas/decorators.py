@@ -259,6 +259,7 @@ def _make(function: Any, kind: Kind, policy: Policy, fields: dict[str, Any]) -> 
     task = Task(
         name=name,
         module=function.__module__ or "__main__",
+        module_spec=function.__globals__.get("__spec__"),
         kind=kind,
         function=function,
         policy=policy,
@@ -310,7 +311,8 @@ def _checked_name(function: Any) -> str:
         )
     if function.__name__ == "<lambda>":
         raise TaskDefinitionError("A lambda cannot be a task: it has no name. Use def.")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    inner = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise TaskDefinitionError(
             f"{function.__name__!r} cannot be a task: it yields, so calling it would run nothing."
         )

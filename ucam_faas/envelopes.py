@@ -348,10 +348,12 @@ def describe(error: ValidationError) -> str:
 
 def _path(location: tuple[int | str, ...]) -> str:
     """Join a path; a part that is no name is a key that the sender made up, and may be personal."""
-    return ".".join(str(part) if _NAME.fullmatch(str(part)) else "*" for part in location)
+    return ".".join(
+        str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*" for part in location
+    )
 
 
-_NAME = re.compile(r"\w{1,60}")
+_NAME = re.compile(r"[^\W\d]\w{0,59}")
 
 
 def describe_error(error: BaseException) -> str:

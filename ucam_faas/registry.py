@@ -19,11 +19,9 @@ def register(task: Task, qualname: str) -> None:
     if "<locals>" in qualname:
         return
     others = _TASKS.get((task.module, task.name), [])
-    same_file = [other for other in others if _place(other)[0] == _place(task)[0]]
-    _TASKS[task.module, task.name] = [
-        *(other for other in same_file if _place(other) != _place(task)),
-        task,
-    ]
+    same_run = [other for other in others if other.module_spec is task.module_spec]
+    kept = [other for other in same_run if _place(other) != _place(task)]
+    _TASKS[task.module, task.name] = [*kept, task]
 
 
 def load(source: str, target: str | None = None) -> list[Task]:

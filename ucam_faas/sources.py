@@ -87,12 +87,14 @@ def _execute_file(path: Path, on_import: Callable[[str], None]) -> ModuleType:
     """Import a lone file as a module that `from .x import y` works in, as functions-framework."""
     name = path.stem
     loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+    file = getattr(loaded, "__file__", None)
+    if loaded is not None and file is not None and Path(file).resolve() == path:
         return loaded
-    if loaded is not None and _LONE_FILE not in vars(loaded):
+    standard = name in sys.stdlib_module_names
+    if standard or (loaded is not None and _LONE_FILE not in vars(loaded)):
         raise UCAMFAASCouldNotLoadTarget(
             f"The file {path} cannot be imported: there is another module named {name!r}, "
-            f"{getattr(loaded, '__file__', None) or 'a built-in one'}. Rename the file."
+            f"{file or 'of the standard library'}. Rename the file."
         )
     spec = importlib.util.spec_from_file_location(
         name, path, submodule_search_locations=[str(path.parent)]
@@ -125,7 +127,7 @@ def _check_home(name: str, home: Path) -> None:
     """Refuse a folder whose name is that of another module, which would be imported instead."""
     spec = importlib.util.find_spec(name)
     places = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or []]
-    if home not in places:
+    if home.resolve() not in places:
         other = (spec.origin if spec else None) or "a built-in one"
         raise UCAMFAASCouldNotLoadTarget(
             f"The folder {home} cannot be imported: there is another module named {name!r}, "

@@ -50,6 +50,8 @@ class Task:
     parse: Callable[[Any], Any] | None = None
     """From message data (MESSAGE) or a CloudEvent (EVENT_DATA) to the payload."""
     message_type: Any = None
+    module_spec: Any = None
+    """Another object each time that the module is executed: told apart, reloads are no clashes."""
     policy: Policy = field(default_factory=Policy)
     create_default_info: Callable[..., ExecutionInfo] | None = None
     options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)
