@@ -22,7 +22,7 @@ from ucam_faas.execution import Conclusion, Execution, execute
 from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.parsers import message_parser
 from ucam_faas.policies import Policy
-from ucam_faas.task import HandlerExecutionOptions, Kind, Task
+from ucam_faas.task import HandlerExecutionOptions, Kind, Task, check_function
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
@@ -145,7 +145,7 @@ def cloud_event_handler(
     fields = {
         "parse": event_data_parser,
         "create_default_info": create_default_info,
-        "options": options or HandlerExecutionOptions(),
+        "options": _checked_options(create_default_info, options),
     }
     return cast("Decorator[PayloadT]", _decorate(None, Kind.EVENT_DATA, policy, **fields))
 
@@ -209,7 +209,7 @@ def message_handler(
         "parse": message_parser(message_type),
         "message_type": message_type,
         "create_default_info": create_default_info,
-        "options": options or HandlerExecutionOptions(),
+        "options": _checked_options(create_default_info, options),
     }
     return _decorate(None, Kind.MESSAGE, policy, **fields)
 
@@ -245,6 +245,14 @@ def http(
     policy = Policy(timeout=timeout, concurrency=concurrency)
     fields = {"path": path, "methods": tuple(method.upper() for method in methods)}
     return cast("Decorator[Request]", _decorate(None, Kind.HTTP, policy, **fields))
+
+
+def _checked_options(create_default_info: Any, options: Any) -> HandlerExecutionOptions:
+    signature = "(*, execution: ExecutionResult) -> ExecutionInfo"
+    check_function("create_default_info", create_default_info, signature)
+    if options is not None and not isinstance(options, HandlerExecutionOptions):
+        raise TaskDefinitionError(f"options={options!r}: expected HandlerExecutionOptions(…).")
+    return options or HandlerExecutionOptions()
 
 
 def _decorate(function: Any, kind: Kind, policy: Policy, **fields: Any) -> Any:

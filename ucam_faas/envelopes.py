@@ -68,9 +68,15 @@ class Envelope:
         content = self.body if self.data is None else self.data
         if not content:
             return None
-        if not _is_json(self.extensions.get("datacontenttype", "application/json")):
+        media_type = self.extensions.get("datacontenttype")
+        if media_type is not None and not _is_json(media_type):
             return content
-        return _parse_json(content, "data")
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            if media_type is None:
+                return content  # it was never said that it is JSON
+            raise EnvelopeError("data: not JSON") from error
 
     def cloud_event(self) -> CloudEvent:
         """Return the delivery as the cloudevents package's type.
@@ -366,13 +372,6 @@ def _validate_push(content: bytes) -> MessagePublishedData:
         return MessagePublishedData.model_validate_json(content)
     except ValidationError as error:
         raise EnvelopeError(describe(error)) from error
-
-
-def _parse_json(content: bytes, where: str) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise EnvelopeError(f"{where}: not JSON") from error
 
 
 def _is_json(media_type: str) -> bool:

@@ -93,8 +93,8 @@ class Execution:
     """One run of a task on an envelope.
 
     Args:
-        call: calls the task's function where the payload is not parsed from the envelope: for
-            HTTP tasks, with the Flask request.
+        call: calls the task's function with the payload, in surroundings of its own; for HTTP
+            tasks, with the Flask request instead.
         convert: makes something else of what the function returned, as a part of its run: a
             response, whose body a generator may still have to make.
     """
@@ -105,7 +105,7 @@ class Execution:
         envelope: Envelope,
         runtime: Runtime,
         *,
-        call: Callable[[Callable[..., Any]], Any] | None = None,
+        call: Callable[[Callable[..., Any], Any], Any] | None = None,
         convert: Callable[[Any], Any] | None = None,
     ) -> None:
         self.task = task
@@ -168,7 +168,7 @@ class Execution:
     def _start(self) -> Any:
         """Call the function."""
         function = self.task.function
-        return function(self.payload) if self._call is None else self._call(function)
+        return function(self.payload) if self._call is None else self._call(function, self.payload)
 
     def _prepare(self) -> _Found | None:
         """Set the contexts and make the payload; what was found if there can be none."""
@@ -257,7 +257,8 @@ class Execution:
             return _Found(error.with_traceback(None))  # its frames would hold on to this run
         error = error.with_traceback(_users_part(error.__traceback__))
         if isinstance(error, ExecutionAbortedException):
-            return _Found(Failed(_reason(error)), info=error.execution_info, error=error)
+            info = error.execution_info if isinstance(error.execution_info, ExecutionInfo) else None
+            return _Found(Failed(_reason(info)), info=info, error=error)
         outcome = Failed() if isinstance(error, UCAMFAASException) else Crashed()
         return _Found(outcome, error=error)
 
@@ -349,9 +350,10 @@ _REASONS: dict[type[Outcome], AbortedExecutionReason] = {
 }
 
 
-def _reason(error: ExecutionAbortedException) -> str | None:
-    result = error.execution_info.execution
-    return str(result.reason) if result.status is ExecutionStatus.ABORTED else None
+def _reason(info: ExecutionInfo | None) -> str | None:
+    if info is None or info.execution.status is not ExecutionStatus.ABORTED:
+        return None
+    return str(info.execution.reason)
 
 
 def _users_part(found: TracebackType | None) -> TracebackType | None:

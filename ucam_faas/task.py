@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.policies import Policy
 
@@ -37,6 +38,20 @@ class HandlerExecutionOptions:
 
     log_execution_result: ExecutionResultLoggerFn | None = None
     make_http_response: CreateExecutionResultHttpResponseFn | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("log_execution_result", "make_http_response"):
+            check_function(name, getattr(self, name), "(ExecutionInfo) -> …")
+
+
+def check_function(name: str, value: Any, signature: str) -> None:
+    """Refuse what is neither a function nor None.
+
+    Raises:
+        TaskDefinitionError: with what was found.
+    """
+    if value is not None and not callable(value):
+        raise TaskDefinitionError(f"{name}={value!r}: expected a function {signature}, or None.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -28,26 +29,36 @@ GENERATED = 3_000 if IN_CI else 300
 EVENT_TASKS = ("message", "threaded", "event", "data")
 
 
-def ask_all(requests: list[Request]) -> list[int]:
-    async def run() -> list[int]:
-        with Target() as target:
-            return [await target.ask(made) for made in requests]
+@pytest.fixture(scope="module", autouse=True)
+def _served() -> Iterator[None]:
+    """Serve for the whole module: an application for each example would take most of the time."""
+    with asyncio.Runner() as runner, Target() as target:
+        _running.append((runner, target))
+        yield
+        _running.clear()
+        target.app.service.runner.close()
 
-    return asyncio.run(run())
+
+_running: list[tuple[asyncio.Runner, Target]] = []
+
+
+def ask_all(requests: list[Request]) -> list[int]:
+    ((runner, target),) = _running
+
+    async def run() -> list[int]:
+        return [await target.ask(made) for made in requests]
+
+    return runner.run(run())
 
 
 def breakages(requests: list[Request]) -> list[str]:
-    async def run() -> list[str]:
-        found: list[str] = []
-        with Target() as target:
-            for made in requests:
-                try:
-                    await target.ask(made)
-                except BrokenError as error:
-                    found.append(str(error)[:1000])
-        return found
-
-    return asyncio.run(run())
+    found: list[str] = []
+    for made in requests:
+        try:
+            ask_all([made])
+        except BrokenError as error:
+            found.append(str(error)[:1000])
+    return found
 
 
 @pytest.mark.parametrize("name", ["raw", "event", "data"])
@@ -74,17 +85,7 @@ def test_the_mutator_breaks_some_deliveries_and_leaves_some_valid() -> None:
     mutator = Mutator(1)
     requests = [mutator.make() for _ in range(500)]
 
-    async def statuses() -> list[int]:
-        found: list[int] = []
-        with Target() as target:
-            for made in requests:
-                try:
-                    found.append(await target.ask(made))
-                except BrokenError:
-                    found.append(0)
-        return found
-
-    found = asyncio.run(statuses())
+    found = ask_all(requests)
 
     assert found.count(200) > 100
     assert found.count(400) > 100

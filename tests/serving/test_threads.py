@@ -233,3 +233,43 @@ def test_sizes_return_to_normal_after_any_mix_of_work_and_abandonment(seed: int)
     assert together
     assert eventually(lambda: (pool.size, pool.abandoned) == (3, 0))
     assert eventually(lambda: pool._free == pool._threads <= 3)
+
+
+class Turnstile:
+    """A lock that holds one thread up before it takes it for the n-th time."""
+
+    def __init__(self, lock: threading.Lock, at: int) -> None:
+        self._lock, self._at = lock, at
+        self._times: dict[threading.Thread, int] = {}
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    def __enter__(self) -> None:
+        thread = threading.current_thread()
+        self._times[thread] = self._times.get(thread, 0) + 1
+        if thread.name == "ucam-faas-task" and self._times[thread] == self._at:
+            self.reached.set()
+            self.go_on.wait(WAIT_SECONDS)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_work_that_comes_just_when_an_abandoned_thread_ends_is_done(at: int) -> None:
+    pool, stuck, after = ThreadPool(1), Held(), Held()
+    turnstile = Turnstile(pool.lock, at)
+    pool.lock = turnstile  # type: ignore[assignment]
+    ticket = pool.submit(stuck)
+    assert stuck.begun.wait(WAIT_SECONDS)
+    ticket.abandon()
+    stuck.release.set()
+    turnstile.reached.wait(0.1)  # a pool that takes the lock less often is no worse
+
+    pool.submit(after)
+    turnstile.go_on.set()
+    begun = after.begun.wait(1)
+    after.release.set()
+
+    assert begun

@@ -411,6 +411,20 @@ def test_a_task_cannot_be_decorated_again(decorate: Any) -> None:
         (lambda: message_handler(message_type=5), "message_type=5"),
         (lambda: cloud_event_handler(event_data_parser=None), "event_data_parser=None"),
         (lambda: cloud_event_handler(event_data_parser="User"), "event_data_parser='User'"),
+        (lambda: message_handler(message_type=None, options="x"), "options='x'"),
+        (
+            lambda: message_handler(message_type=None, create_default_info="x"),
+            "create_default_info='x'",
+        ),
+        (
+            lambda: cloud_event_handler(**BY_EVENT, create_default_info=5),
+            "create_default_info=5",
+        ),
+        (
+            lambda: HandlerExecutionOptions(log_execution_result=5),
+            "log_execution_result=5",
+        ),
+        (lambda: HandlerExecutionOptions(make_http_response="x"), "make_http_response='x'"),
         (lambda: http(path="users"), "path='users'"),
         (lambda: http(path=""), "path=''"),
         (lambda: http(path="/healthy"), "path='/healthy'"),

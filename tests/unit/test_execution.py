@@ -389,6 +389,17 @@ def test_an_aborted_exception_is_aborted_whatever_its_info_says(how: str) -> Non
     assert found.info.model_dump()["deleted"] == 3
 
 
+@both
+@pytest.mark.parametrize("own", [None, "because", {"deleted": 3}], ids=repr)
+def test_an_aborted_exception_without_an_info_is_a_failure_too(how: str, own: Any) -> None:
+    error = ExecutionAbortedException("no", execution_info=own)
+
+    found = conclude(handler(throw(error), how))
+
+    assert isinstance(found.outcome, Failed)
+    assert status_of(found) == "ABORTED"
+
+
 def test_execute_raises_for_an_aborted_exception_whatever_its_info_says() -> None:
     task = handler(throw(ExecutionAbortedException(execution_info=ExecutionInfo())))
 

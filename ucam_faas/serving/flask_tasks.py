@@ -67,7 +67,7 @@ class FlaskRoutes:
 
     def caller(
         self, task: Task, request: HttpRequest, body: bytes
-    ) -> Callable[[Callable[..., Any]], Any]:
+    ) -> Callable[[Callable[..., Any], Any], Any]:
         """Return what calls the task's function with a Flask request, within its contexts."""
         environ = environ_of(request, body)
 
@@ -78,14 +78,14 @@ class FlaskRoutes:
                 return value
             return of_flask(self._app.make_response(value))
 
-        def call(function: Callable[..., Any]) -> Any:
+        def call(function: Callable[..., Any], _: Any) -> Any:
             with self._app.request_context(environ) as context:
                 try:
                     return respond(function(context.request))
                 except HTTPException as error:
                     return respond(None, error)
 
-        async def call_async(function: Callable[..., Any]) -> Any:
+        async def call_async(function: Callable[..., Any], _: Any) -> Any:
             with self._app.request_context(environ) as context:
                 try:
                     value = function(context.request)

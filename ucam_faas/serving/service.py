@@ -24,7 +24,13 @@ from ucam_faas.outcomes import (
     UnsupportedMedia,
 )
 from ucam_faas.runtime import Runtime
-from ucam_faas.serving.responses import Response, converter, of_conclusion, of_outcome
+from ucam_faas.serving.responses import (
+    Response,
+    caller_in_flask,
+    converter,
+    of_conclusion,
+    of_outcome,
+)
 from ucam_faas.serving.runner import Runner
 from ucam_faas.task import Kind, Task
 
@@ -81,7 +87,7 @@ class Service:
         path: str,
         headers: Mapping[str, str],
         body: bytes,
-        call: Callable[[Callable[..., Any]], Any] | None = None,
+        call: Callable[[Callable[..., Any], Any], Any] | None = None,
     ) -> Response:
         """Run the task on a request, and return the response."""
         try:
@@ -91,6 +97,7 @@ class Service:
                 envelope = envelopes.decode(body, headers, path)
         except EnvelopeError as error:
             return self._reject(_refusal(error), path, error.detail)
+        call = call or caller_in_flask(task)
         execution = Execution(task, envelope, self.runtime, call=call, convert=converter(task))
         return of_conclusion(task, await self.runner.run(execution))
 

@@ -62,8 +62,7 @@ class Ticket:
         with self._pool.lock:
             self._ended = True
             if self._abandoned:
-                self._pool.size -= 1
-                self._pool.abandoned -= 1
+                self._pool.forget_thread()
             return not self._abandoned
 
 
@@ -107,14 +106,18 @@ class ThreadPool:
     def close(self) -> None:
         """Let the threads end when they have nothing to do."""
         with self.lock:
-            threads = self._threads
+            threads, self._threads = self._threads, 0
         for _ in range(threads):
             self._queue.put(None)
+
+    def forget_thread(self) -> None:
+        """Count an abandoned thread out, all at once; the lock is held."""
+        self.size -= 1
+        self.abandoned -= 1
+        self._threads -= 1
 
     def _serve(self) -> None:
         while (ticket := self._queue.get()) is not None and ticket.run():
             del ticket  # an idle thread holds on to nothing
             with self.lock:
                 self._free += 1
-        with self.lock:
-            self._threads -= 1
