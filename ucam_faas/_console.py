@@ -63,7 +63,7 @@ class ConsoleFormatter(logging.Formatter):
 
     def _pairs(self, fields: Mapping[str, Any], left_out: tuple[str, ...]) -> list[str]:
         shown = {
-            readable(key): readable(value)
+            readable(key): _printable(readable(value))
             for key, value in fields.items()
             if key not in left_out and value is not None
         }
@@ -71,3 +71,8 @@ class ConsoleFormatter(logging.Formatter):
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self.colours else text
+
+
+def _printable(text: str) -> str:
+    """Escape what would end a line or steer a terminal: fields may come from a request."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

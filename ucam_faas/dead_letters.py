@@ -10,7 +10,12 @@ from ucam_faas import reports
 from ucam_faas.envelopes import Envelope
 from ucam_faas.exceptions import EnvelopeError
 from ucam_faas.outcomes import DeadLetter, DeadLettered, Outcome, answer, name
-from ucam_faas.pubsub import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, SUBSCRIPTION_PATH
+from ucam_faas.pubsub import (
+    MAX_ATTRIBUTE_VALUE_BYTES,
+    MAX_ATTRIBUTES,
+    SUBSCRIPTION_PATH,
+    MessagePublishedData,
+)
 from ucam_faas.runtime import Runtime
 from ucam_faas.task import Task
 
@@ -31,7 +36,7 @@ def settle(
 ) -> Outcome:
     """Publish the dead letter that an outcome asks for.
 
-    Publishing has what is left of the task's timeout, but at least 1 and at most 10 seconds.
+    Publishing has what is left of the task's own timeout, but at least 1 and at most 10 seconds.
 
     Returns:
         DeadLettered when the message is on the topic; otherwise the outcome as it was, which is
@@ -45,8 +50,9 @@ def settle(
     except EnvelopeError:
         return outcome  # there is no message that could be kept
     message, reason = published.message, outcome.reason or name(outcome)
-    attributes = _attributes(task, reason, envelope)
-    left = task.policy.served_timeout_seconds - elapsed_seconds
+    attributes = _attributes(task, reason, published)
+    timeout = task.policy.timeout
+    left = timeout.total_seconds() - elapsed_seconds if timeout is not None else 10.0
     try:
         runtime.publisher.publish(
             topic,
@@ -61,12 +67,11 @@ def settle(
     return DeadLettered(reason)
 
 
-def _attributes(task: Task, reason: str, envelope: Envelope) -> dict[str, str]:
+def _attributes(task: Task, reason: str, published: MessagePublishedData) -> dict[str, str]:
     """Return the message's own attributes, and as many of ours as the limit leaves room for."""
-    published = envelope.published()
     message = published.message
     # Pub/Sub refuses keys that start with goog from publishers; its clients added these.
-    kept = {k: v for k, v in message.attributes.items() if not k.lower().startswith("goog")}
+    kept = {k: _cut(v) for k, v in message.attributes.items() if not k.lower().startswith("goog")}
     added = {REASON_ATTRIBUTE: _cut(reason), TASK_ATTRIBUTE: task.name}
     subscription = SUBSCRIPTION_PATH.fullmatch(published.subscription)
     if subscription:

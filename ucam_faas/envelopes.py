@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from ucam_faas import tracing
 from ucam_faas.context import CloudEventAttributes
@@ -114,6 +115,9 @@ class Envelope:
                 subscription=self.subscription,
                 delivery_attempt=self.delivery_attempt,
             )
+        kind = self.attributes.event_type if self.attributes else None
+        if kind is not None and kind != PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE:
+            raise EnvelopeError("type: events of this type hold no message")
         content = self.body if self.data is None and self.encoded else self.data
         if not isinstance(content, bytes):
             try:
@@ -181,13 +185,16 @@ def of_cloud_event(event: Any) -> Envelope:
 
 def _plain(envelope: Envelope, media_type: str, path: str) -> Envelope:
     """Read what no header announces: a wrapped push, or one unwrapped without metadata."""
+    agent = envelope.headers.get("user-agent", "")
+    of_google = agent.startswith(("APIs-Google", "CloudPubSub-Google"))
     try:
-        return _with_message(envelope, _validate_push(envelope.body), path)
+        published = _validate_push(envelope.body)
+        if published.subscription or not of_google:
+            return _with_message(envelope, published, path)
     except EnvelopeError as error:
         malformed = error
-    agent = envelope.headers.get("user-agent", "")
-    if agent.startswith(("APIs-Google", "CloudPubSub-Google")):
-        return _unwrapped(envelope, path)  # Google sends no malformed pushes
+    if of_google:  # whose wrapped pushes are whole, and name their subscription
+        return _unwrapped(envelope, path)
     try:
         found = json.loads(envelope.body)
     except (ValueError, RecursionError):
@@ -206,7 +213,7 @@ def _unwrapped(envelope: Envelope, path: str) -> Envelope:
     attributes = {
         name: value
         for name, value in headers.items()
-        if not name.startswith("x-goog-pubsub-") and name not in _TRANSPORT_HEADERS
+        if not name.startswith(_TRANSPORT_PREFIXES) and name not in _TRANSPORT_HEADERS
     }
     message: dict[str, Any] = {
         "data": envelope.body,
@@ -347,16 +354,20 @@ def _event(envelope: Envelope, found: dict[str, Any], data: Any, *, encoded: boo
 def describe(error: ValidationError) -> str:
     """Say what a model found wrong: the paths and kinds of errors, no values."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [f"{_path(item['loc']) or '(whole)'}: {item['type']}" for item in found]
+    parts = [f"{_path(item) or '(whole)'}: {item['type']}" for item in found]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return "; ".join(part[:200] for part in parts[:5]) + more
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    """Join a path; a part that is no name is a key that the sender made up, and may be personal."""
-    return ".".join(
-        str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*" for part in location
-    )
+def _path(error: ErrorDetails) -> str:
+    """Join an error's path; parts that the sender made up may be personal, and are left out."""
+    names = [
+        str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*"
+        for part in error["loc"]
+    ]
+    if error["type"] == "extra_forbidden":
+        names[-1] = "*"
+    return ".".join(names)
 
 
 _NAME = re.compile(r"[^\W\d]\w{0,59}")
@@ -369,9 +380,12 @@ def describe_error(error: BaseException) -> str:
 
 def _validate_push(content: bytes) -> MessagePublishedData:
     try:
-        return MessagePublishedData.model_validate_json(content)
+        published = MessagePublishedData.model_validate_json(content)
     except ValidationError as error:
         raise EnvelopeError(describe(error)) from error
+    if not published.message.model_fields_set and json.loads(content)["message"]:
+        raise EnvelopeError("message: has none of the fields of a Pub/Sub message")
+    return published
 
 
 def _is_json(media_type: str) -> bool:
@@ -379,6 +393,7 @@ def _is_json(media_type: str) -> bool:
     return media_type == "application/json" or media_type.endswith(("+json", "/json"))
 
 
+_TRANSPORT_PREFIXES = ("x-goog-", "x-forwarded-", "x-appengine-", "x-envoy-", "sec-")
 _CORE = frozenset({"id", "source", "specversion", "type", "subject", "time"})
 _TRANSPORT_HEADERS = frozenset(
     {
@@ -386,6 +401,7 @@ _TRANSPORT_HEADERS = frozenset(
         "accept-encoding",
         "authorization",
         "connection",
+        "cookie",
         "content-encoding",
         "content-length",
         "content-type",

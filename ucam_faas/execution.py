@@ -14,6 +14,7 @@ import inspect
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from logging import LogRecord
@@ -129,7 +130,28 @@ class Execution:
         found = self._prepare() or await self._find_async()
         if dead_letters.topic_for(self.task, found.outcome, self.runtime) is None:
             return self._conclude(found)
-        return await asyncio.to_thread(self._conclude, found)
+        return await self._conclude_in_thread(found)
+
+    async def _conclude_in_thread(self, found: _Found) -> Conclusion | None:
+        """Publish a dead letter without blocking the loop.
+
+        In a thread of its own: tasks may fill asyncio's threads, and these would then hold up
+        answers.
+        """
+        loop = asyncio.get_running_loop()
+        concluded: asyncio.Future[Conclusion | None] = loop.create_future()
+        context = copy_context()
+
+        def work() -> None:
+            try:
+                result = context.run(self._conclude, found)
+            except BaseException as error:
+                loop.call_soon_threadsafe(concluded.set_exception, error)
+            else:
+                loop.call_soon_threadsafe(concluded.set_result, result)
+
+        threading.Thread(target=work, name="ucam-faas-dead-letter", daemon=True).start()
+        return await concluded
 
     def stop(self, outcome: Outcome) -> Conclusion | None:
         """Conclude without waiting for the function; None if it is concluding by itself."""
@@ -139,7 +161,7 @@ class Execution:
 
     def broken(self, error: BaseException) -> Conclusion:
         """Conclude after a fault of the pipeline itself."""
-        return Conclusion(Crashed(), ExecutionInfo(execution=AbortedExecutionResult()), error=error)
+        return Conclusion(Crashed(), ExecutionInfo(execution=AbortedExecutionResult()), None, error)
 
     def _run(self) -> Conclusion | None:
         # No variable here holds what was found: this frame is in its traceback, and the two
@@ -188,8 +210,8 @@ class Execution:
             return _Found(WrongEventType(error.detail), error=error)
         except EnvelopeError as error:
             return _Found(MalformedEvent(error.detail), error=error)
-        except RaisedOutcome as outcome:
-            return self._decide_error(outcome)
+        except (RaisedOutcome, MemoryError, OSError) as error:  # what may pass is not permanent
+            return self._decide_error(error)
         except (Exception, SystemExit) as error:
             return _Found(InvalidPayload(describe_error(error)), error=error)
         if self._event is not None:
@@ -234,9 +256,8 @@ class Execution:
             value = value()  # `return Retry`, as `raise Retry` would
         if isinstance(value, RaisedOutcome):
             return _Found(value)
-        if inspect.iscoroutine(value):
-            value.close()
-            raise TypeError("the function returned a coroutine: decorate the `async def` itself")
+        if inspect.iscoroutine(value):  # a sync wrapper of an async function: this is its thread
+            return self._decide(asyncio.run(value))
         if isinstance(value, ExecutionInfo):
             result = value.execution
             if result.status is ExecutionStatus.COMPLETED:
@@ -340,7 +361,7 @@ class Execution:
         info = self.task.create_default_info(execution=result)
         if not isinstance(info, ExecutionInfo):
             raise TypeError(f"create_default_info returned {type(info).__qualname__}")
-        return info
+        return info.model_copy(update={"execution": result})  # whatever it says of the outcome
 
 
 _REASONS: dict[type[Outcome], AbortedExecutionReason] = {
@@ -386,9 +407,15 @@ def _in_own_loop(run: Callable[[], Any]) -> Any:
     """Run a coroutine function to its end, also where a loop is already running."""
     if asyncio._get_running_loop() is None:
         return asyncio.run(run())
-    box: list[Any] = []
-    context = copy_context()
-    thread = threading.Thread(target=lambda: context.run(lambda: box.append(asyncio.run(run()))))
+    found: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(asyncio.run(run()))
+        except BaseException as error:
+            found.set_exception(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(work,))
     thread.start()
     thread.join()
-    return box[0]
+    return found.result()

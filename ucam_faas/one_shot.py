@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ucam_faas.exceptions import (
     MissingExtraError,
     UCAMFAASCouldNotLoadTarget,
 )
-from ucam_faas.execution import Execution
+from ucam_faas.execution import Conclusion, Execution, execute
 from ucam_faas.outcomes import answer
 from ucam_faas.runtime import Runtime
 from ucam_faas.serving.runner import Runner
@@ -44,13 +45,19 @@ def run(task: Task, runtime: Runtime) -> int:
             "Give the job a task that takes an event."
         )
     envelope = envelope_of(task, read_input(runtime.settings), os.environ)
-    return asyncio.run(_run(task, envelope, runtime))
-
-
-async def _run(task: Task, envelope: Envelope, runtime: Runtime) -> int:
-    runner = Runner([task], runtime, limit_by_default=False)
-    found = await runner.run(Execution(task, envelope, runtime))
+    execution = Execution(task, envelope, runtime)
+    if task.is_async or task.policy.timeout is not None:
+        found = asyncio.run(_run(execution))
+    else:
+        found = execute(execution)  # in the main thread, where it may handle signals
     return answer(found.outcome).exit_code
+
+
+async def _run(execution: Execution) -> Conclusion:
+    """Run until the deadline, or until the grace after SIGTERM ends."""
+    runner = Runner([execution.task], execution.runtime, limit_by_default=False)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.drain)
+    return await runner.run(execution)
 
 
 def read_input(settings: Settings) -> bytes:

@@ -7,7 +7,8 @@ they say, and any other exception as a rejected payload.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from dataclasses import is_dataclass
+from typing import Any, Generic, TypeVar, cast, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -55,7 +56,7 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
     """Make a parser of message data.
 
     Args:
-        message_type: a pydantic model (JSON), a protobuf message class (binary), any callable
+        message_type: a pydantic model, a dataclass or a type such as list[int] (JSON), a protobuf message class (binary), any callable
             `(bytes) -> T`, or None for the bytes themselves.
 
     Raises:
@@ -65,6 +66,8 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
         return bytes
     if isinstance(message_type, type) and issubclass(message_type, BaseModel):
         return message_type.model_validate_json
+    if get_origin(message_type) is not None or is_dataclass(message_type):
+        return TypeAdapter(message_type).validate_json
     if hasattr(message_type, "FromString") and hasattr(message_type, "DESCRIPTOR"):
         from_string: Callable[[bytes], Any] = message_type.FromString
         return from_string

@@ -7,7 +7,8 @@ fields. Payloads are left out unless asked for: they are personal data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -124,7 +125,7 @@ def write(line: logging.LogRecord | None) -> None:
     other at every line, which costs a third of the throughput.
     """
     if line is not None:
-        logger.handle(line)
+        _safely(lambda: logger.handle(line))
 
 
 def info_fields(
@@ -154,19 +155,34 @@ _WITHOUT_PAYLOAD = {
 def log_late(subject: Subject, outcome: Outcome) -> None:
     """Log that a function ended after its delivery had been answered."""
     extra = {"fields": _delivery_fields(subject, outcome), "context": log_context(subject)}
-    logger.warning("ucam_faas_function_ended_late", extra=extra)
+    _safely(lambda: logger.warning("ucam_faas_function_ended_late", extra=extra))
 
 
 def log_problem(message: str, *, error: BaseException | None = None, **fields: Any) -> None:
     """Log something that went wrong around an execution and changed nothing of its outcome."""
-    logger.error(message, exc_info=error, extra={"fields": fields})
+    _safely(lambda: logger.error(message, exc_info=error, extra={"fields": fields}))
+
+
+def log_loop_problem(loop: object, context: dict[str, Any]) -> None:
+    """Log what an event loop reports, without the words of exceptions that asyncio would log."""
+    error = context.get("exception")
+    log_problem("ucam_faas_background_task_failed", error=error, what=type(loop).__qualname__)
+
+
+def _safely(log: Callable[[], None]) -> None:
+    """Log; a user's handler or filter that raises must not keep a delivery from its answer."""
+    try:
+        log()
+    except Exception as error:
+        sys.stderr.write(f"ucam_faas: a log handler raised {type(error).__qualname__}\n")
 
 
 def log_rejected(outcome: Outcome, path: str, detail: str) -> None:
     """Log a request that came to no execution."""
     severity = getattr(logging, answer(outcome).severity)
     fields = {"outcome": name(outcome), "detail": detail, "path": path[:200]}
-    logger.log(severity, "ucam_faas_request_rejected", extra={"fields": fields})
+    extra = {"fields": fields}
+    _safely(lambda: logger.log(severity, "ucam_faas_request_rejected", extra=extra))
 
 
 def _delivery_fields(subject: Subject, outcome: Outcome) -> dict[str, Any]:

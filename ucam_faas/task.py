@@ -74,10 +74,11 @@ class Task:
     """Of an HTTP task: the route, in Flask's syntax."""
     methods: tuple[str, ...] = ("POST",)
 
-    @property
-    def is_async(self) -> bool:
-        """The function is a coroutine function, or wraps one."""
-        return inspect.iscoroutinefunction(inspect.unwrap(self.function))
+    is_async: bool = field(init=False)
+    """The function is a coroutine function."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
 
     @property
     def returns_response(self) -> bool:

@@ -24,8 +24,10 @@ class Trace:
 
 def from_headers(headers: Mapping[str, str]) -> Trace | None:
     """Read `traceparent`, or else `X-Cloud-Trace-Context`; what is malformed is no trace."""
-    if "traceparent" in headers:
-        return _from_traceparent(headers["traceparent"])
+    traceparent = headers.get("traceparent")
+    found_there = _from_traceparent(traceparent) if traceparent else None
+    if found_there is not None:
+        return found_there
     text = headers.get("x-cloud-trace-context")
     found = _CLOUD.fullmatch(text) if text else None
     if not found:

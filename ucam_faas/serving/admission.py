@@ -27,6 +27,11 @@ class Gate:
         """How many wait."""
         return len(self._waiting)
 
+    @property
+    def is_full(self) -> bool:
+        """Nobody may enter, and nobody may wait."""
+        return self.inside >= self.limit and len(self._waiting) >= self.queue
+
     def try_enter(self) -> bool:
         """Enter if there is room and nobody waits."""
         if self.inside < self.limit and not self._waiting:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
@@ -97,13 +98,42 @@ class App:
         refusal = await self.service.refuse(task, method, path, headers)
         if refusal is not None:
             return refusal
-        body = await _read(receive, self.service.max_body_bytes)
+        try:
+            body = await self._read(receive, task)
+        except TimeoutError:
+            return self.service.too_slow(path)
         if body is None:
             return self.service.too_large(path)
         call = (
             self._flask.caller(task, request, body) if request and task.kind is Kind.HTTP else None
         )
         return await self.service.answer(task, path, headers, body, call)
+
+    async def _read(self, receive: Receive, task: Task) -> bytes | None:
+        """Read a body within the task's timeout; None as soon as it is over the limit.
+
+        Raises:
+            TimeoutError: it is not whole by then.
+        """
+        reader, expired = asyncio.current_task(), False
+        assert reader is not None, "an ASGI server runs applications in tasks"
+
+        def expire() -> None:
+            nonlocal expired
+            expired = True
+            reader.cancel()
+
+        timeout = task.policy.served_timeout_seconds
+        timer = self.runtime.clock.call_later(timeout, expire)
+        try:
+            return await _read(receive, self.service.max_body_bytes)
+        except asyncio.CancelledError:
+            if not expired:
+                raise
+            reader.uncancel()
+            raise TimeoutError from None
+        finally:
+            timer.cancel()
 
 
 def event_paths(tasks: Sequence[Task]) -> dict[str, Task]:

@@ -15,7 +15,7 @@ from werkzeug.routing import RequestRedirect
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.outcomes import Outcome
-from ucam_faas.serving.responses import Response, of_flask
+from ucam_faas.serving.responses import Response, check_status, of_flask
 from ucam_faas.task import Task
 
 
@@ -76,7 +76,7 @@ class FlaskRoutes:
                 return of_flask(error.get_response(environ))
             if isinstance(value, Outcome | ExecutionInfo):
                 return value
-            return of_flask(self._app.make_response(value))
+            return of_flask(check_status(self._app.make_response(value)))
 
         def call(function: Callable[..., Any], _: Any) -> Any:
             with self._app.request_context(environ) as context:

@@ -42,13 +42,8 @@ def respond(task: Task, request: Request) -> FlaskResponse:
 
 @cache
 def _app(task: Task) -> tuple[BackgroundLoop, App]:
-    loop = BackgroundLoop()
-
     settings = Settings.from_environ()
     if not logging.getLogger().handlers:
         _logging.configure(settings)
-
-    async def make() -> App:
-        return App([task], runtime.build(settings, [task]))
-
-    return loop, loop.run(make)
+    app = App([task], runtime.build(settings, [task]))
+    return BackgroundLoop(), app

@@ -8,6 +8,7 @@ Source: Google's page "Authentication for push subscriptions".
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -17,9 +18,12 @@ from ucam_faas._optional import check, require
 from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
+from ucam_faas.serving.threads import ThreadPool, call_in
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 CERTIFICATES_LIFE_SECONDS = 3600.0
+RETRY_SECONDS = 5.0
+"""After a failed fetch, deliveries are refused for this long without another."""
 FETCH_TIMEOUT_SECONDS = 5.0
 """Less than the shortest ack deadline of a subscription, 10 s."""
 _NEEDED = {"extra": "auth", "purpose": "verify push tokens"}
@@ -34,10 +38,11 @@ class PushVerifier:
     """
 
     def __init__(self, settings: Settings, clock: Clock, transport: Any = None) -> None:
-        if not settings.push_audience:
+        if not settings.push_audience or not settings.push_email:
             raise ConfigurationError(
-                "UCAM_FAAS_PUSH_EMAIL is set and UCAM_FAAS_PUSH_AUDIENCE is not: set it to the "
-                "audience of the subscription's OIDC token."
+                "Set both UCAM_FAAS_PUSH_AUDIENCE, the audience of the subscription's OIDC token, "
+                "and UCAM_FAAS_PUSH_EMAIL, its service account: Google signs tokens for any "
+                "audience that any service account asks for."
             )
         check("google.oauth2.id_token", **_NEEDED)
         if transport is None:
@@ -48,6 +53,17 @@ class PushVerifier:
         self._lock = threading.Lock()
         self._certificates: Any = None
         self._fetched_at = 0.0
+        self._failed_at: float | None = None
+        # Its own threads: a task that fills asyncio's must not keep deliveries waiting here.
+        self._threads = ThreadPool(4)
+
+    async def verify_async(self, headers: Mapping[str, str]) -> None:
+        """Check the Authorization header in a thread.
+
+        Raises:
+            UnauthenticatedPushError: with the rule that is broken.
+        """
+        await call_in(self._threads, lambda: self.verify(headers))
 
     def verify(self, headers: Mapping[str, str]) -> None:
         """Check the Authorization header.
@@ -73,19 +89,22 @@ class PushVerifier:
             raise UnauthenticatedPushError("iss: not Google")
         if claims.get("email_verified") is not True:
             raise UnauthenticatedPushError("email_verified: not true")
-        expected = self._settings.push_email
-        if expected is not None and claims.get("email") != expected:
+        if claims.get("email") != self._settings.push_email:
             raise UnauthenticatedPushError("email: not the push service account")
 
     def _fetch(self, url: str, method: str = "GET", **options: Any) -> Any:
         """Answer google-auth's request for the certificates, from memory for an hour."""
         with self._lock:
             now = self._clock.monotonic()
+            if self._failed_at is not None and now - self._failed_at < RETRY_SECONDS:
+                raise UnauthenticatedPushError("the certificates could not be fetched just now")
             if self._certificates is None or now - self._fetched_at > CERTIFICATES_LIFE_SECONDS:
+                self._failed_at = now  # until it is known better
                 options.setdefault("timeout", FETCH_TIMEOUT_SECONDS)
                 response = self._transport_made()(url, method=method, **options)
-                if response.status != 200:
+                if response.status != 200 or not isinstance(json.loads(response.data), dict):
                     return response
+                self._failed_at = None
                 self._certificates = SimpleNamespace(
                     status=200, data=response.data, headers=dict(response.headers)
                 )

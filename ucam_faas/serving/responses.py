@@ -59,7 +59,11 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
         return found.value
     if custom is not None and isinstance(outcome, _CUSTOMISABLE):
         try:
-            return of_value(custom(found.info))
+            value = custom(found.info)
+            response = of_value(value)
+            if isinstance(value, str | bytes | dict | list):  # it names no status: the table's
+                return replace(response, status=answer(outcome).http_status)
+            return response
         except Exception as error:
             reports.log_problem("ucam_faas_make_http_response_failed", error=error)
     if isinstance(outcome, Failed) and task.returns_response and found.error is not None:
@@ -129,7 +133,15 @@ def _made(value: Any) -> Any:
     if isinstance(value, dict | list):
         with suppress(TypeError, ValueError):  # Flask knows more types
             return Response(200, json.dumps(value).encode(), (("content-type", JSON),))
-    response = _flask().make_response(value)
+    return check_status(_flask().make_response(value))
+
+
+def check_status(response: Any) -> Any:
+    """Return a Flask response whose status can be that of an answer.
+
+    Raises:
+        TypeError: it cannot.
+    """
     if not 200 <= response.status_code <= 599:
         raise TypeError(f"{response.status_code} is no status of a response")
     return response

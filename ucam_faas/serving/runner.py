@@ -45,6 +45,7 @@ class Runner:
         self._on_exhausted = on_exhausted
         self._limit_by_default = limit_by_default
         self._flights: set[_Flight] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._pool = ThreadPool(settings.threads)
         self._mailbox = _Mailbox()
         threads = Gate(settings.threads, settings.queue)
@@ -80,6 +81,10 @@ class Runner:
             for gate in entered:
                 gate.leave()
             self._flights.discard(flight)
+
+    def is_full(self, task: Task) -> bool:
+        """Tell whether a delivery would be refused now."""
+        return any(gate.is_full for gate in self._gates[task.name])
 
     def drain(self) -> None:
         """Begin nothing more: what waits is stopped now, what runs when the grace ends."""
@@ -128,15 +133,17 @@ class Runner:
 
     def _expire(self, flight: _Flight) -> None:
         stuck = flight.stop(TimedOut())
-        if stuck is None:
-            return
-        abandoned = self._pool.abandoned
-        reports.log_problem(
-            "ucam_faas_thread_abandoned",
-            task=flight.execution.task.name,
-            abandoned_threads=abandoned,
-            stack=stuck,
-        )
+        if flight.task is not None and not flight.task.done():
+            self._cancelled.add(flight.task)  # it may not mind; the loop itself holds no reference
+            flight.task.add_done_callback(self._cancelled.discard)
+        if stuck is not None:
+            reports.log_problem(
+                "ucam_faas_thread_abandoned",
+                task=flight.execution.task.name,
+                abandoned_threads=self._pool.abandoned,
+                stack=stuck,
+            )
+        abandoned = self._pool.abandoned + len(self._cancelled)
         if abandoned > self.runtime.settings.max_abandoned_threads:
             self._on_exhausted()
 
@@ -171,12 +178,12 @@ class _Flight:
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Conclusion] = self.loop.create_future()
         self._ticket: Ticket | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> bool:
         """The function was started."""
-        return self._ticket is not None or self._task is not None
+        return self._ticket is not None or self.task is not None
 
     def start(self, pool: ThreadPool, mailbox: _Mailbox) -> None:
         """Run in a thread."""
@@ -207,7 +214,7 @@ class _Flight:
                 found = self._broken(error)
             self.finish(found)
 
-        self._task = self.loop.create_task(run(), context=self.execution.context)
+        self.task = self.loop.create_task(run(), context=self.execution.context)
 
     def stop(self, outcome: Outcome) -> str | None:
         """Conclude now, unless the function just does.
@@ -215,12 +222,15 @@ class _Flight:
         Returns:
             where the abandoned thread is, if one was.
         """
-        found = None if self.done.done() else self.execution.stop(outcome)
+        try:
+            found = None if self.done.done() else self.execution.stop(outcome)
+        except Exception as error:
+            found = self._broken(error)
         if found is None:
             return None
         self.finish(found)
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
         return self._ticket.abandon() if self._ticket is not None else None
 
     def finish(self, found: Conclusion | None) -> None:

@@ -10,18 +10,23 @@ import asyncio
 import gc
 import logging
 import math
+import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
+from ucam_faas import reports
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.serving.app import App
 
@@ -131,8 +136,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         app.on_exhausted = server.leave
         # gunicorn's own signal for a quick stop, which it sends on Control-C.
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(reports.log_loop_problem)
         loop.add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
 class _Server(Server):
@@ -141,7 +149,14 @@ class _Server(Server):
         self._app = app
 
     def leave(self) -> None:
-        """End this process in order; gunicorn starts another."""
+        """End this process in order, but end it; gunicorn starts another."""
+        if self.should_exit:
+            return
+        # Python waits for threads that tasks have started, and these may be what is stuck.
+        seconds = self._app.runtime.settings.grace_seconds + 2
+        watchdog = threading.Timer(seconds, os._exit, [0])
+        watchdog.daemon = True
+        watchdog.start()
         logging.getLogger("ucam_faas").error("ucam_faas_process_replaced")
         self.should_exit = True
 

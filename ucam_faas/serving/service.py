@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,9 @@ from ucam_faas.outcomes import (
     MalformedEvent,
     NotAnEvent,
     Outcome,
+    Overloaded,
     ShuttingDown,
+    TimedOut,
     TooLarge,
     Unauthenticated,
     UnsupportedMedia,
@@ -68,12 +69,19 @@ class Service:
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > self.max_body_bytes):
             return self.too_large(path)
+        if self.runner.is_full(task):
+            return self._reject(Overloaded(), path, "as many run and wait as may")
         if self._verifier is not None and task.kind is not Kind.HTTP:
             try:
-                await asyncio.to_thread(self._verifier.verify, headers)
+                await self._verifier.verify_async(headers)
             except UnauthenticatedPushError as error:
                 return self._reject(Unauthenticated(), path, error.detail)
         return None
+
+    def too_slow(self, path: str) -> Response:
+        """Return the answer to a body that did not come within the task's timeout."""
+        found = self._reject(TimedOut(), path, "body: not whole within the task's timeout")
+        return Response(found.status, found.body, found.headers + _CLOSE)
 
     def too_large(self, path: str) -> Response:
         """Return the answer to a body over the limit; the connection cannot be used again."""
@@ -99,7 +107,10 @@ class Service:
             return self._reject(_refusal(error), path, error.detail)
         call = call or caller_in_flask(task)
         execution = Execution(task, envelope, self.runtime, call=call, convert=converter(task))
-        return of_conclusion(task, await self.runner.run(execution))
+        found = await self.runner.run(execution)
+        if task.options.make_http_response is None:
+            return of_conclusion(task, found)
+        return execution.context.copy().run(of_conclusion, task, found)  # the task's contexts
 
     def _reject(self, outcome: Outcome, path: str, detail: str) -> Response:
         reports.log_rejected(outcome, path, detail)

@@ -6,10 +6,12 @@ it ends when its work does, and being a daemon it does not keep the process aliv
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 
 
@@ -37,7 +39,8 @@ class Ticket:
                 return None
             self._pool.size += 1
             self._pool.abandoned += 1
-            self._pool.start_if_needed()
+            with suppress(RuntimeError):  # no thread to be had: the next submit tries again
+                self._pool.start_if_needed()
             frame = sys._current_frames().get(self._thread.ident or 0)
         return "".join(traceback.format_stack(frame)) if frame else ""
 
@@ -121,3 +124,28 @@ class ThreadPool:
             del ticket  # an idle thread holds on to nothing
             with self.lock:
                 self._free += 1
+
+
+async def call_in(pool: ThreadPool, function: Callable[[], None]) -> None:
+    """Call a function in a thread of the pool, and raise here what it raises."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        try:
+            function()
+        except BaseException as error:
+            loop.call_soon_threadsafe(finish, error)
+        else:
+            loop.call_soon_threadsafe(finish, None)
+
+    pool.submit(work)
+    await done
