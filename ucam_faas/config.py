@@ -72,13 +72,14 @@ class Settings:
     dead_letter_topic: str | None = _variable(
         "UCAM_FAAS_DEAD_LETTER_TOPIC",
         None,
-        "where messages go that end as DeadLetter or can never be handled: projects/P/topics/T, or T "
-        "in the project of GOOGLE_CLOUD_PROJECT",
+        "where messages that end as DeadLetter or can never be handled go: projects/P/topics/T, "
+        "or T in the project of GOOGLE_CLOUD_PROJECT",
     )
     push_audience: str | None = _variable(
         "UCAM_FAAS_PUSH_AUDIENCE",
         None,
-        "verify the token of every delivery: that it is for this audience, and of UCAM_FAAS_PUSH_EMAIL",
+        "verify the token of every delivery: that it is for this audience, and of the account "
+        "that UCAM_FAAS_PUSH_EMAIL names",
     )
     push_email: str | None = _variable(
         "UCAM_FAAS_PUSH_EMAIL", None, "the service account that a verified token must belong to"

@@ -56,8 +56,8 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
     """Make a parser of message data.
 
     Args:
-        message_type: a pydantic model, a dataclass or a type such as list[int] (JSON), a protobuf message class (binary), any callable
-            `(bytes) -> T`, or None for the bytes themselves.
+        message_type: a pydantic model, a dataclass or a type such as list[int] (JSON), a protobuf
+            message class (binary), any callable `(bytes) -> T`, or None for the bytes themselves.
 
     Raises:
         TaskDefinitionError: it is none of these.

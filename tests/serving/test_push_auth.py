@@ -23,7 +23,7 @@ from google.auth import crypt, jwt
 import ucam_faas
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
-from ucam_faas.serving.push_auth import CERTIFICATES_LIFE_SECONDS, PushVerifier
+from ucam_faas.serving.push_auth import CERTIFICATES_LIFE_SECONDS, RETRY_SECONDS, PushVerifier
 from ucam_faas.testing import Client, ManualClock, make_push, serve
 
 AUDIENCE = "https://service.example.com/task"
@@ -155,8 +155,10 @@ def test_a_token_that_is_valid_in_another_way_passes(
     verifier(certificates)(f"Bearer {token(**claims)}")
 
 
-def test_any_verified_email_passes_when_none_is_asked_for(certificates: Certificates) -> None:
-    verifier(certificates, email=None)(f"Bearer {token(email='other@example.com')}")
+def test_an_audience_without_an_email_does_not_start(certificates: Certificates) -> None:
+    """Google signs tokens for any audience that any service account asks for."""
+    with pytest.raises(ConfigurationError, match="UCAM_FAAS_PUSH_EMAIL"):
+        verifier(certificates, email=None)
 
 
 WRONG_CLAIMS: dict[str, dict[str, Any]] = {
@@ -296,13 +298,17 @@ def test_without_certificates_everything_is_refused(how: str, certificates: Cert
         verify(f"Bearer {token()}")
 
 
-def test_certificates_are_fetched_again_after_a_failure(certificates: Certificates) -> None:
-    verify = verifier(certificates)
+def test_certificates_are_fetched_again_some_time_after_a_failure(
+    certificates: Certificates, clock: ManualClock
+) -> None:
+    verify = verifier(certificates, clock)
     certificates.status = 503
-    with pytest.raises(UnauthenticatedPushError):
-        verify(f"Bearer {token()}")
+    for _ in range(5):
+        with pytest.raises(UnauthenticatedPushError):
+            verify(f"Bearer {token()}")
 
     certificates.status = 200
+    clock.advance(timedelta(seconds=RETRY_SECONDS))
     verify(f"Bearer {token()}")
 
     assert len(certificates.calls) == 2
@@ -433,7 +439,7 @@ def test_event_tasks_run_with_a_valid_token_only(path: str, endpoint: str) -> No
 def test_a_refusal_has_a_fixed_text_and_its_reason_is_logged(
     endpoint: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = Settings(push_audience=AUDIENCE, push_certs_url=endpoint)
+    settings = Settings(push_audience=AUDIENCE, push_email=EMAIL, push_certs_url=endpoint)
     made = token(aud="https://secret.example.com")
 
     with serve(message, settings=settings) as client:
@@ -447,7 +453,7 @@ def test_a_refusal_has_a_fixed_text_and_its_reason_is_logged(
 
 
 def test_http_tasks_and_health_need_no_token(endpoint: str) -> None:
-    settings = Settings(push_audience=AUDIENCE, push_certs_url=endpoint)
+    settings = Settings(push_audience=AUDIENCE, push_email=EMAIL, push_certs_url=endpoint)
 
     with serve(message, page, settings=settings) as client:
         statuses = [post(client, "/page", None), client.get("/healthy").status]
@@ -456,7 +462,9 @@ def test_http_tasks_and_health_need_no_token(endpoint: str) -> None:
 
 
 def test_an_endpoint_that_is_down_refuses_everything() -> None:
-    settings = Settings(push_audience=AUDIENCE, push_certs_url="http://127.0.0.1:1/certs")
+    settings = Settings(
+        push_audience=AUDIENCE, push_email=EMAIL, push_certs_url="http://127.0.0.1:1/certs"
+    )
 
     with serve(message, settings=settings) as client:
         status = post(client, "/message", f"Bearer {token()}")

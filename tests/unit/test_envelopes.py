@@ -141,7 +141,6 @@ def test_a_message_with_empty_data_and_no_attributes_is_a_message() -> None:
         {"content-type": "application/json; charset=utf-8"},
         {"content-type": "APPLICATION/JSON"},
         {"content-type": "text/plain"},
-        {"content-type": "application/octet-stream", "user-agent": "APIs-Google; (+https://x)"},
     ],
     ids=str,
 )
@@ -149,6 +148,27 @@ def test_a_wrapped_push_is_known_by_its_body_not_its_media_type(headers: dict[st
     envelope = decode(push({"data": "aGk="}), headers)
 
     assert message_of(envelope).data == b"hi"
+
+
+def test_a_wrapped_push_of_google_names_its_subscription() -> None:
+    google = {"user-agent": "APIs-Google; (+https://x)", "content-type": "application/json"}
+    wrapped = push({"data": "aGk="}, subscription="projects/p/subscriptions/s")
+
+    assert message_of(decode(wrapped, google)).data == b"hi"
+    assert message_of(decode(push({"data": "aGk="}), google)).data == push({"data": "aGk="})
+
+
+@pytest.mark.parametrize("message", [{"text": "hi"}, {"Data": "aGk="}])
+def test_a_message_without_a_field_of_pubsub_is_none(message: dict[str, str]) -> None:
+    with pytest.raises(EnvelopeError):
+        decode(push(message), JSON)
+
+
+def test_an_event_of_another_type_holds_no_message() -> None:
+    envelope = decode(push({"text": "precious"}), {**BINARY, "ce-type": "com.example.b"})
+
+    with pytest.raises(EnvelopeError):
+        envelope.published()
 
 
 def test_a_push_is_an_event_as_eventarc_makes_it() -> None:

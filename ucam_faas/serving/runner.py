@@ -23,6 +23,10 @@ ASYNC_CONCURRENCY = 80
 """Executions of one async task at a time: Cloud Run's default of requests for an instance."""
 
 
+SECONDS_TO_MIND = 1.0
+"""What a cancelled task may take to end, before it counts as abandoned."""
+
+
 class Runner:
     """One process's executions. It belongs to one event loop.
 
@@ -136,6 +140,7 @@ class Runner:
         if flight.task is not None and not flight.task.done():
             self._cancelled.add(flight.task)  # it may not mind; the loop itself holds no reference
             flight.task.add_done_callback(self._cancelled.discard)
+            self.runtime.clock.call_later(SECONDS_TO_MIND, self._check_exhausted)
         if stuck is not None:
             reports.log_problem(
                 "ucam_faas_thread_abandoned",
@@ -143,6 +148,9 @@ class Runner:
                 abandoned_threads=self._pool.abandoned,
                 stack=stuck,
             )
+            self._check_exhausted()
+
+    def _check_exhausted(self) -> None:
         abandoned = self._pool.abandoned + len(self._cancelled)
         if abandoned > self.runtime.settings.max_abandoned_threads:
             self._on_exhausted()
