@@ -14,7 +14,7 @@ import pytest
 import ucam_faas
 from ucam_faas import registry
 from ucam_faas.config import Settings
-from ucam_faas.testing import Client, serve
+from ucam_faas.testing import Client, MemoryPublisher, serve
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"])
@@ -35,8 +35,10 @@ def tour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("main", None)
 
 
-def test_the_readmes_tour_answers_the_readmes_curl_line(tour: Path) -> None:
-    command = next(block for block in blocks("README.md", "sh") if block.startswith("curl"))
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_readmes_tour_answers_the_readmes_curl_lines(tour: Path, number: int) -> None:
+    commands = [block for block in blocks("README.md", "sh") if block.startswith("curl")]
+    command = commands[number]
     arguments = shlex.split(command.replace("\\\n", ""))
     name, _, value = arguments[arguments.index("-H") + 1].partition(": ")
     body = arguments[arguments.index("-d") + 1]
@@ -80,6 +82,8 @@ def test_the_code_of_the_testing_guide_runs(
         exec(compile(block, "docs/testing.md", "exec"), names)
 
     names["test_a_user_is_welcomed"](ucam_faas_client)
+    dead_letter_test = names["test_an_undeliverable_address_is_dead_lettered"]
+    dead_letter_test(ucam_faas_client, MemoryPublisher())
 
 
 @pytest.mark.slow

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
     from flask import Request
 
+_NOT_GIVEN: Any = object()
+
 PayloadT = TypeVar("PayloadT")
 PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
 ResultT = TypeVar("ResultT")
@@ -174,8 +176,10 @@ def message_handler(
     dead_letter_topic: str | None = None,
 ) -> Decorator[ModelT]: ...
 def message_handler(
+    function: None = None,
+    /,
     *,
-    message_type: Any,
+    message_type: Any = _NOT_GIVEN,
     create_default_info: Callable[..., ExecutionInfo] | None = None,
     options: HandlerExecutionOptions | None = None,
     timeout: timedelta | None = None,
@@ -204,6 +208,12 @@ def message_handler(
     >>> double(21)
     42
     """
+    if function is not None or message_type is _NOT_GIVEN:
+        raise TaskDefinitionError(
+            "@ucam_faas.message_handler needs to know the type of its messages: write "
+            "@ucam_faas.message_handler(message_type=…), with a pydantic model, a protobuf message "
+            "class, a function (bytes) -> T, or None for bytes."
+        )
     policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
     fields = {
         "parse": message_parser(message_type),

@@ -201,11 +201,12 @@ def _plain(envelope: Envelope, media_type: str, path: str) -> Envelope:
         found = None
     if isinstance(found, dict) and "message" in found:
         raise malformed
+    missing = "body: not JSON" if found is None else "body: JSON without a message"
     if isinstance(found, dict) and "specversion" in found:
         return _structured(envelope)
     if media_type and not _is_json(media_type):
         raise UnsupportedMediaError("content-type: expected JSON or a CloudEvent")
-    raise NotAnEventError("body: expected a JSON object with a message, or CloudEvent headers")
+    raise NotAnEventError(f"{missing}, and no headers of a CloudEvent or an unwrapped push")
 
 
 def _unwrapped(envelope: Envelope, path: str) -> Envelope:

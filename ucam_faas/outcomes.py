@@ -110,6 +110,14 @@ class UnsupportedMedia(_Decided):
     """A media type that carries no events."""
 
 
+class NoSuchTask(_Decided):
+    """No task has this path."""
+
+
+class WrongMethod(_Decided):
+    """Events are delivered with POST."""
+
+
 class TooLarge(_Decided):
     """A body over the limit; it was not read whole."""
 
@@ -164,6 +172,8 @@ ANSWERS: dict[type[Outcome], Answer] = {
     InvalidPayload: Answer(400, "The payload is invalid", "WARNING", 1, permanent=True),
     NotAnEvent: Answer(400, "Neither a CloudEvent nor a Pub/Sub push", "WARNING", 1),
     UnsupportedMedia: Answer(415, "This media type carries no events", "WARNING", 1),
+    NoSuchTask: Answer(404, "No task has this path", "WARNING", 1),
+    WrongMethod: Answer(405, "Events are delivered with POST", "WARNING", 1),
     TooLarge: Answer(413, "The body is too large", "WARNING", 1),
     Unauthenticated: Answer(401, "A valid token is required", "WARNING", 1),
 }

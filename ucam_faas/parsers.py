@@ -64,6 +64,12 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
     """
     if message_type is None:
         return bytes
+    if message_type in (dict, list, tuple, set, frozenset, str, bool):
+        raise TaskDefinitionError(
+            f"message_type={message_type.__name__} would be called with bytes, and make no sense of "
+            "them. For any JSON use json.loads, for text bytes.decode, for checked JSON a pydantic "
+            "model or a type such as list[int]."
+        )
     if isinstance(message_type, type) and issubclass(message_type, BaseModel):
         return message_type.model_validate_json
     if get_origin(message_type) is not None or is_dataclass(message_type):

@@ -17,7 +17,7 @@ from ucam_faas.config import Settings
 from ucam_faas.context import LogContext
 from ucam_faas.envelopes import Envelope
 from ucam_faas.execution_info import ExecutionInfo
-from ucam_faas.outcomes import Crashed, Outcome, answer, name
+from ucam_faas.outcomes import Crashed, Failed, Outcome, answer, name
 from ucam_faas.task import Kind, Task
 
 logger = logging.getLogger("ucam_faas")
@@ -114,7 +114,7 @@ def record(
     )
     line.fields = fields
     line.context = log_context(subject)
-    line.expected = None if isinstance(outcome, Crashed) else error
+    line.expected = error if isinstance(outcome, Failed) else None
     return line
 
 

@@ -13,8 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
+from ucam_faas.exceptions import (
+    TaskDefinitionError,
+    UCAMFAASCouldNotLoadTarget,
+    UCAMFAASException,
+)
 
+_PACKAGE = str(Path(__file__).parent)
 _LONE_FILE = "__ucam_faas_source__"
 """Marks modules that were imported from a lone file: another of that name may replace them."""
 
@@ -139,6 +144,8 @@ def _guard(what: str, run: Callable[[], Any]) -> Any:
     """Turn what importing user code raises into one error that says where."""
     try:
         return run()
+    except TaskDefinitionError as error:
+        raise TaskDefinitionError(f"{error}{_line_of(error)}") from error
     except UCAMFAASException:
         raise
     except ModuleNotFoundError as error:
@@ -159,7 +166,7 @@ def _line_of(error: BaseException) -> str:
     traceback, place = error.__traceback__, ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if not filename.startswith("<frozen") and filename != __file__:
+        if not filename.startswith(("<frozen", _PACKAGE)):
             place = f" (at {filename}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
     return place

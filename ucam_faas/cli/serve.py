@@ -21,6 +21,8 @@ def serve(given: dict[str, Any]) -> int:
     """Serve, or run once, as options and environment say; return the exit code."""
     settings = Settings.from_environ(**given)
     _logging.configure(settings)
+    if not settings.long_running and (settings.input_file or settings.input_bucket):
+        raise ConfigurationError("An input file or bucket is for --long-running: add it.")
     tasks = registry.load(settings.source, settings.target)
     _logging.adopt_structlog()
     built = runtime.build(settings, tasks)

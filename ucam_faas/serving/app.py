@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from typing import Any
 
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.outcomes import NoSuchTask
 from ucam_faas.runtime import Runtime
 from ucam_faas.serving.responses import Response
 from ucam_faas.serving.service import Service
@@ -23,7 +24,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 HEALTH_PATHS = ("/healthy", "/status")
 _OK = Response(200, b"ok")
-_NOT_FOUND = Response(404, b"No task has this path")
 
 
 class _DisconnectedError(Exception):
@@ -94,7 +94,8 @@ class App:
         if task is None and place == "/":
             task = self._root
         if task is None:
-            return _NOT_FOUND
+            known = ", ".join([*self._paths, *(task.path for task in self.tasks if task.path)])
+            return self.service.reject(NoSuchTask(), path, f"paths: {known[:500]}")
         refusal = await self.service.refuse(task, method, path, headers)
         if refusal is not None:
             return refusal

@@ -109,7 +109,8 @@ def environ_of(request: HttpRequest, body: bytes = b"") -> dict[str, Any]:
         "REMOTE_ADDR": request.client,
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": request.scheme,
+        # Google's front ends end TLS, and set this header themselves.
+        "wsgi.url_scheme": request.headers.get("x-forwarded-proto", request.scheme),
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,

@@ -119,6 +119,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         "server_header": False,
         "ws": "none",
         "lifespan": "off",
+        "proxy_headers": False,  # it trusts loopback only; HTTP tasks read the scheme themselves
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -23,6 +23,7 @@ from ucam_faas.outcomes import (
     TooLarge,
     Unauthenticated,
     UnsupportedMedia,
+    WrongMethod,
 )
 from ucam_faas.runtime import Runtime
 from ucam_faas.serving.responses import (
@@ -62,31 +63,31 @@ class Service:
     ) -> Response | None:
         """Return the answer to a request whose body need not be read, or None."""
         if self.runner.draining:
-            return self._reject(ShuttingDown(), path, "SIGTERM was received")
+            return self.reject(ShuttingDown(), path, "SIGTERM was received")
         if method != "POST" and task.kind not in (Kind.RAW, Kind.HTTP):
-            headers_out = (("allow", "POST"), ("content-type", "text/plain; charset=utf-8"))
-            return Response(405, b"Events are delivered with POST", headers_out)
+            found = self.reject(WrongMethod(), path, f"method: {method[:20]}")
+            return Response(found.status, found.body, (*found.headers, ("allow", "POST")))
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > self.max_body_bytes):
             return self.too_large(path)
         if self.runner.is_full(task):
-            return self._reject(Overloaded(), path, "as many run and wait as may")
+            return self.reject(Overloaded(), path, "as many run and wait as may")
         if self._verifier is not None and task.kind is not Kind.HTTP:
             try:
                 await self._verifier.verify_async(headers)
             except UnauthenticatedPushError as error:
-                return self._reject(Unauthenticated(), path, error.detail)
+                return self.reject(Unauthenticated(), path, error.detail)
         return None
 
     def too_slow(self, path: str) -> Response:
         """Return the answer to a body that did not come within the task's timeout."""
-        found = self._reject(TimedOut(), path, "body: not whole within the task's timeout")
+        found = self.reject(TimedOut(), path, "body: not whole within the task's timeout")
         return Response(found.status, found.body, found.headers + _CLOSE)
 
     def too_large(self, path: str) -> Response:
         """Return the answer to a body over the limit; the connection cannot be used again."""
         detail = f"body: over {self.max_body_bytes} bytes"
-        found = self._reject(TooLarge(), path, detail)
+        found = self.reject(TooLarge(), path, detail)
         return Response(found.status, found.body, found.headers + _CLOSE)
 
     async def answer(
@@ -104,7 +105,7 @@ class Service:
             else:
                 envelope = envelopes.decode(body, headers, path)
         except EnvelopeError as error:
-            return self._reject(_refusal(error), path, error.detail)
+            return self.reject(_refusal(error), path, error.detail)
         call = call or caller_in_flask(task)
         execution = Execution(task, envelope, self.runtime, call=call, convert=converter(task))
         found = await self.runner.run(execution)
@@ -112,7 +113,8 @@ class Service:
             return of_conclusion(task, found)
         return execution.context.copy().run(of_conclusion, task, found)  # the task's contexts
 
-    def _reject(self, outcome: Outcome, path: str, detail: str) -> Response:
+    def reject(self, outcome: Outcome, path: str, detail: str) -> Response:
+        """Log why a request comes to no execution, and return the answer."""
         reports.log_rejected(outcome, path, detail)
         return of_outcome(outcome)
 
