@@ -66,9 +66,9 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
         return bytes
     if message_type in (dict, list, tuple, set, frozenset, str, bool):
         raise TaskDefinitionError(
-            f"message_type={message_type.__name__} would be called with bytes, and make no sense of "
-            "them. For any JSON use json.loads, for text bytes.decode, for checked JSON a pydantic "
-            "model or a type such as list[int]."
+            f"message_type={message_type.__name__} would be called with bytes, and make no sense "
+            "of them. For any JSON use json.loads, for text bytes.decode, for checked JSON a "
+            "pydantic model or a type such as list[int]."
         )
     if isinstance(message_type, type) and issubclass(message_type, BaseModel):
         return message_type.model_validate_json

@@ -157,7 +157,6 @@ def test_a_request_makes_one_json_line_and_nothing_else_is_printed(serve: Serve)
     server.post("/store", push.body, headers=push.headers)
     server.post("/store_async", push.body, headers=push.headers)
     request(server.port, "GET", "/healthy")
-    request(server.port, "GET", "/nowhere")
 
     server.signal(signal.SIGTERM)
     server.wait()

@@ -483,10 +483,6 @@ def succeed(payload: Payload) -> None:
     """Do nothing."""
 
 
-def crash(payload: Payload) -> None:
-    raise ValueError
-
-
 def ask_again(payload: Payload) -> None:
     raise ucam_faas.Retry
 
