@@ -107,8 +107,10 @@ def record(level: int = logging.WARNING) -> logging.LogRecord:
 
 
 def test_colours_are_for_terminals() -> None:
-    plain = ConsoleFormatter(texts=True, colours=False).format(record())
-    coloured = ConsoleFormatter(texts=True, colours=True).format(record())
+    line = record()
+
+    plain = ConsoleFormatter(texts=True, colours=False).format(line)
+    coloured = ConsoleFormatter(texts=True, colours=True).format(line)
 
     assert "\033" not in plain
     assert "\033[33mWARNING" in coloured
