@@ -88,6 +88,8 @@ class _Found:
     info: ExecutionInfo | None = None
     value: Any = None
     error: BaseException | None = None
+    settled: Outcome | None = None
+    """What the outcome became: DeadLettered, say. The report still gives the reason for it."""
 
 
 class Execution:
@@ -288,7 +290,7 @@ class Execution:
         if not self._claim.acquire(blocking=False):
             reports.log_late(self._subject(), found.outcome)
             return None
-        found.outcome = dead_letters.settle(
+        found.settled = dead_letters.settle(
             self.task, found.outcome, self.envelope, self.runtime, elapsed_seconds=self._elapsed()
         )
         return self._report(found)
@@ -297,8 +299,9 @@ class Execution:
         seconds = self._elapsed()
         info = self._info(found, seconds)
         status = getattr(found.value, "status", None) if self._convert is not None else None
-        line = reports.record(self._subject(), found.outcome, info, found.error, status)
-        return Conclusion(found.outcome, info, found.value, found.error, line)
+        outcome = found.settled or found.outcome
+        line = reports.record(self._subject(), outcome, info, found.error, status)
+        return Conclusion(outcome, info, found.value, found.error, line)
 
     def _elapsed(self) -> float:
         return self.runtime.clock.monotonic() - self.started_at

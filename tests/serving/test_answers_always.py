@@ -15,7 +15,10 @@ import pytest
 
 import ucam_faas
 from ucam_faas import testing
+from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
+from ucam_faas.outcomes import DeadLettered
+from ucam_faas.runtime import Runtime
 from ucam_faas.testing import Client, ManualClock, MemoryPublisher
 
 MakeClient = Callable[..., Client]
@@ -251,3 +254,19 @@ def test_async_tasks_that_do_not_mind_being_cancelled_ask_for_another_process() 
         assert client.loop.run(exchange) == 504
 
     assert asked == [True]
+
+
+def test_the_report_of_a_dead_letter_says_why_it_is_one(
+    ucam_faas_publisher: MemoryPublisher,
+) -> None:
+    @ucam_faas.message_handler(message_type=int)
+    def task(number: int) -> None: ...
+
+    ucam_faas_publisher.topics[DEAD] = []
+    runtime = Runtime(Settings(dead_letter_topic=DEAD), SystemClock(), ucam_faas_publisher)
+
+    found = testing.conclude(task, b"no number", runtime=runtime)
+
+    assert isinstance(found.outcome, DeadLettered)
+    assert found.info.execution.status == "ABORTED"
+    assert found.info.execution.reason == "ucam_faas.user-data-invalid"
