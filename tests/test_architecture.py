@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 LEVELS = {
     0: {
         *("exceptions", "clock", "_optional", "pubsub", "context", "execution_info", "config"),
-        *("tracing", "_logging", "_tracebacks", "_records", "_console"),
+        *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
     1: {"envelopes", "parsers"},
     2: {"outcomes", "policies"},

@@ -12,14 +12,12 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from ucam_faas import tracing
 from ucam_faas.context import CloudEventAttributes
@@ -30,6 +28,7 @@ from ucam_faas.pubsub import (
     MessagePublishedData,
     PubsubMessage,
 )
+from ucam_faas.validation import describe
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -350,33 +349,6 @@ def _event(envelope: Envelope, found: dict[str, Any], data: Any, *, encoded: boo
         event_time=found.pop("time", None),
     )
     return replace(envelope, attributes=attributes, extensions=found, data=data, encoded=encoded)
-
-
-def describe(error: ValidationError) -> str:
-    """Say what a model found wrong: the paths and kinds of errors, no values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [f"{_path(item) or '(whole)'}: {item['type']}" for item in found]
-    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
-    return "; ".join(part[:200] for part in parts[:5]) + more
-
-
-def _path(error: ErrorDetails) -> str:
-    """Join an error's path; parts that the sender made up may be personal, and are left out."""
-    names = [
-        str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*"
-        for part in error["loc"]
-    ]
-    if error["type"] == "extra_forbidden":
-        names[-1] = "*"
-    return ".".join(names)
-
-
-_NAME = re.compile(r"[^\W\d]\w{0,59}")
-
-
-def describe_error(error: BaseException) -> str:
-    """Say what any parser found wrong, without its words: these may quote the payload."""
-    return describe(error) if isinstance(error, ValidationError) else type(error).__qualname__
 
 
 def _validate_push(content: bytes) -> MessagePublishedData:

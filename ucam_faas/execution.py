@@ -33,7 +33,7 @@ from ucam_faas.context import (
     CloudEventHandlerContext,
     MessageHandlerContext,
 )
-from ucam_faas.envelopes import Envelope, describe_error
+from ucam_faas.envelopes import Envelope
 from ucam_faas.exceptions import (
     EnvelopeError,
     ExecutionAbortedException,
@@ -64,6 +64,7 @@ from ucam_faas.outcomes import (
 from ucam_faas.pubsub import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
 from ucam_faas.runtime import Runtime
 from ucam_faas.task import Kind, Task
+from ucam_faas.validation import describe_error
 
 _DONE = Done()
 

@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar, cast, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ucam_faas.envelopes import describe
 from ucam_faas.exceptions import EnvelopeError, TaskDefinitionError, WrongEventTypeError
+from ucam_faas.validation import describe
 
 EventDataT = TypeVar("EventDataT")
 

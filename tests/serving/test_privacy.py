@@ -14,7 +14,8 @@ import ucam_faas
 from ucam_faas.config import Settings
 from ucam_faas.testing import Client, ClientResponse, make_message, make_push, serve
 
-MARKERS = st.text(string.ascii_letters + string.digits, min_size=12, max_size=20)
+# With a beginning that no word of ours has: hypothesis also tries the words of the code.
+MARKERS = st.text(string.ascii_letters + string.digits, min_size=9, max_size=17).map("zq7".__add__)
 RESPONDS = ("raw", "raw_async", "event", "event_async")
 HANDLES = ("message", "message_async", "data", "model")
 

@@ -14,7 +14,7 @@ from cloudevents.pydantic import CloudEvent as PydanticCloudEvent
 from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ucam_faas import envelopes, outcomes
+from ucam_faas import envelopes, outcomes, validation
 from ucam_faas.context import CloudEventAttributes
 from ucam_faas.envelopes import SCHEDULER_EVENT_TYPE, Envelope, decode, of_cloud_event, of_data, raw
 from ucam_faas.exceptions import EnvelopeError, NotAnEventError, UnsupportedMediaError
@@ -753,7 +753,9 @@ def test_a_description_names_paths_and_kinds() -> None:
     with pytest.raises(ValidationError) as caught:
         User.model_validate({"age": "secret", "addresses": [{"street": 5}]})
 
-    assert envelopes.describe(caught.value) == ("age: int_parsing; addresses.0.street: string_type")
+    assert validation.describe(caught.value) == (
+        "age: int_parsing; addresses.0.street: string_type"
+    )
 
 
 @pytest.mark.parametrize("key", ["someone@example.com", "07700 900123", "07700900123", "Ada L."])
@@ -761,18 +763,18 @@ def test_a_description_does_not_hold_the_keys_of_a_payloads_dictionary(key: str)
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(dict[str, int]).validate_python({key: "x"})
 
-    assert key not in envelopes.describe(caught.value)
+    assert key not in validation.describe(caught.value)
 
 
 def test_a_description_is_short_however_many_errors_there_are() -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(list[int]).validate_python(["x"] * 1000)
 
-    assert envelopes.describe(caught.value).endswith(" and 995 more")
+    assert validation.describe(caught.value).endswith(" and 995 more")
 
 
 def test_another_error_is_described_by_its_type_only() -> None:
-    assert envelopes.describe_error(ValueError("secret")) == "ValueError"
+    assert validation.describe_error(ValueError("secret")) == "ValueError"
 
 
 @pytest.mark.parametrize(
@@ -796,7 +798,8 @@ MESSAGES = st.builds(
 HEADER_TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
 ATTRIBUTE_NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,15}", fullmatch=True).filter(
     lambda name: (
-        not name.startswith(("x-goog-pubsub-", "ce-")) and name not in envelopes._TRANSPORT_HEADERS
+        not name.startswith((*envelopes._TRANSPORT_PREFIXES, "ce-"))
+        and name not in envelopes._TRANSPORT_HEADERS
     )
 )
 UNWRAPPABLE = st.builds(

@@ -1,0 +1,35 @@
+"""What a parser found wrong, as text that quotes nothing of what it parsed."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+
+def describe(error: ValidationError) -> str:
+    """Say what a model found wrong: the paths and kinds of errors, no values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{_path(item) or '(whole)'}: {item['type']}" for item in found]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return "; ".join(part[:200] for part in parts[:5]) + more
+
+
+def _path(error: ErrorDetails) -> str:
+    """Join an error's path; parts that the sender made up may be personal, and are left out."""
+    names = [
+        str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*"
+        for part in error["loc"]
+    ]
+    if error["type"] == "extra_forbidden":
+        names[-1] = "*"
+    return ".".join(names)
+
+
+_NAME = re.compile(r"[^\W\d]\w{0,59}")
+
+
+def describe_error(error: BaseException) -> str:
+    """Say what any parser found wrong, without its words: these may quote the payload."""
+    return describe(error) if isinstance(error, ValidationError) else type(error).__qualname__
