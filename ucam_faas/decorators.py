@@ -189,8 +189,8 @@ def message_handler(
     """Make a task that gets the parsed data of a Pub/Sub message.
 
     Args:
-        message_type: a pydantic model (JSON data), a protobuf message class (binary data), any
-            function `(bytes) -> T`, or None for the bytes.
+        message_type: a pydantic model, a dataclass or a type such as list[int] (JSON data), a
+            protobuf message class (binary data), any function `(bytes) -> T`, or None for bytes.
         create_default_info: makes the report when the function returns none; called with
             `execution=` an ExecutionResult.
         options: replacements for the log line and the HTTP response.

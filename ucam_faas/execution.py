@@ -101,6 +101,7 @@ class Execution:
             tasks, with the Flask request instead.
         convert: makes something else of what the function returned, as a part of its run: a
             response, whose body a generator may still have to make.
+        started_at: by the monotonic clock; default: now.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Execution:
         *,
         call: Callable[[Callable[..., Any], Any], Any] | None = None,
         convert: Callable[[Any], Any] | None = None,
+        started_at: float | None = None,
     ) -> None:
         self.task = task
         self.envelope = envelope
@@ -118,7 +120,7 @@ class Execution:
         self.payload: Any = None
         self._call = call
         self._convert = convert
-        self.started_at = runtime.clock.monotonic()
+        self.started_at = runtime.clock.monotonic() if started_at is None else started_at
         self.context: Context = copy_context()
         self._event: CloudEventHandlerContext | None = None
         self._message: MessageHandlerContext | None = None

@@ -270,3 +270,38 @@ def test_the_report_of_a_dead_letter_says_why_it_is_one(
     assert isinstance(found.outcome, DeadLettered)
     assert found.info.execution.status == "ABORTED"
     assert found.info.execution.reason == "ucam_faas.user-data-invalid"
+
+
+def test_the_time_that_a_body_takes_counts_towards_the_deadline() -> None:
+    ended = asyncio.Event()
+
+    @ucam_faas.message_handler(message_type=None)
+    async def task(data: bytes) -> None:
+        await ended.wait()
+
+    clock = ManualClock()
+    with testing.serve(task, clock=clock) as client:
+
+        async def exchange() -> int:
+            push, sent = testing.make_push(b"hi"), asyncio.Event()
+
+            async def receive() -> dict[str, Any]:
+                await sent.wait()
+                return {"type": "http.request", "body": push.body}
+
+            headers = [(b"content-type", b"application/json")]
+            scope = {"type": "http", "method": "POST", "path": "/task", "headers": headers}
+            response = asyncio.ensure_future(client.app.respond(scope, receive))
+            await asyncio.sleep(0)
+            clock.advance(timedelta(minutes=4))
+            sent.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            clock.advance(timedelta(minutes=1))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            answered = response.done()
+            ended.set()
+            return (await response).status if answered else 0
+
+        assert client.loop.run(exchange) == 504

@@ -80,6 +80,7 @@ class App:
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
             return _OK
+        arrived_at = self.runtime.clock.monotonic()
         headers = _headers(scope["headers"])
         place = path if path == "/" or path in self._paths else _without_topic(path)
         task = self._paths.get(place)
@@ -105,10 +106,10 @@ class App:
             return self.service.too_slow(path)
         if body is None:
             return self.service.too_large(path)
-        call = (
-            self._flask.caller(task, request, body) if request and task.kind is Kind.HTTP else None
+        call = self._flask.caller(task, request, body) if task.kind is Kind.HTTP else None
+        return await self.service.answer(
+            task, path, headers, body, arrived_at=arrived_at, call=call
         )
-        return await self.service.answer(task, path, headers, body, call)
 
     async def _read(self, receive: Receive, task: Task) -> bytes | None:
         """Read a body within the task's timeout; None as soon as it is over the limit.
@@ -176,7 +177,7 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 async def _send(response: Response, method: str, send: Send) -> None:
-    bodiless = response.status < 200 or response.status in (204, 304)
+    bodiless = response.status in (204, 304)
     headers = [
         (_encode(name), _encode(value))
         for name, value in response.headers

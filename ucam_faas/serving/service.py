@@ -96,6 +96,8 @@ class Service:
         path: str,
         headers: Mapping[str, str],
         body: bytes,
+        *,
+        arrived_at: float,
         call: Callable[[Callable[..., Any], Any], Any] | None = None,
     ) -> Response:
         """Run the task on a request, and return the response."""
@@ -107,7 +109,14 @@ class Service:
         except EnvelopeError as error:
             return self.reject(_refusal(error), path, error.detail)
         call = call or caller_in_flask(task)
-        execution = Execution(task, envelope, self.runtime, call=call, convert=converter(task))
+        execution = Execution(
+            task,
+            envelope,
+            self.runtime,
+            call=call,
+            convert=converter(task),
+            started_at=arrived_at,
+        )
         found = await self.runner.run(execution)
         if task.options.make_http_response is None:
             return of_conclusion(task, found)
