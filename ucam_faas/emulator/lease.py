@@ -1,0 +1,134 @@
+"""What a queue knows of one message that is not acknowledged yet, and of who holds it."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+from ucam_faas.emulator.storage import Message
+
+DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How a subscription delivers. Durations are in seconds; the defaults are Pub/Sub's."""
+
+    ack_deadline: float = 10.0
+    retention: float = 7 * DAY
+    retain_acked: bool = False
+    ordered: bool = False
+    exactly_once: bool = False
+    pushes: bool = False
+    accepts: Callable[[Mapping[str, str]], bool] | None = None
+    """The filter."""
+    min_backoff: float = 0.0
+    max_backoff: float = 0.0
+    """0: a failed message is delivered again at once."""
+    dead_letter_topic: str = ""
+    max_attempts: int = 0
+    expires_after: float | None = 31 * DAY
+
+    def backoff(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures of a message."""
+        # 2 ** 60 s is longer than any limit, and a float still.
+        return min(self.min_backoff * 2.0 ** min(failures - 1, 60), self.max_backoff)
+
+
+@dataclass(slots=True, eq=False)
+class Holder:
+    """Who messages are leased to, and how much it holds.
+
+    Args:
+        ack_deadline: of its leases, in seconds; None: the subscription's.
+        max_messages: that it wants to hold at a time.
+        max_bytes: that it wants to hold at a time.
+    """
+
+    ack_deadline: float | None = None
+    max_messages: float = float("inf")
+    max_bytes: float = float("inf")
+    messages: int = 0
+    bytes: int = 0
+
+    def takes(self, size: int) -> bool:
+        """Tell whether one more message fits. One alone always does."""
+        if self.messages == 0:
+            return True
+        return self.messages < self.max_messages and self.bytes + size <= self.max_bytes
+
+
+class State(Enum):
+    """Where a message is."""
+
+    WAITING = auto()
+    LEASED = auto()
+    DELAYED = auto()
+    """It failed, and waits for its backoff to end."""
+    ACKED = auto()
+    """Acknowledged, but one before it with the same ordering key is not."""
+
+
+class Entry:
+    """A message of a queue that is not acknowledged."""
+
+    __slots__ = ("due", "failures", "holder", "key", "number", "size", "state", "token")
+
+    def __init__(self, message: Message, failures: int) -> None:
+        self.number = message.number
+        self.key = message.key
+        self.size = message.size
+        self.failures = failures
+        """Nacks and expiries so far."""
+        self.state = State.WAITING
+        self.token = 0
+        """Changes with every lease: tells a late answer from the current one."""
+        self.due = 0.0
+        """When the lease or the backoff ends."""
+        self.holder: Holder | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """The messages of one ordering key that are not acknowledged, in publish order."""
+
+    entries: deque[Entry]
+    leased: int = 0
+    batch: int = 0
+    """The take in which its leased messages were taken: they go out together or not at all."""
+
+
+class Delivery(NamedTuple):
+    """A message on its way to a subscriber."""
+
+    message: Message
+    ack_id: str
+    attempt: int
+    """1 for the first delivery."""
+
+
+class AckId(NamedTuple):
+    """What an ack id says."""
+
+    queue: int
+    number: int
+    token: int
+
+
+_ACK_ID = re.compile(r"(\d{1,12})-(\d{1,18})-(\d{1,18})", re.ASCII)
+
+
+def parse_ack_id(ack_id: str) -> AckId:
+    """Read an ack id.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    found = _ACK_ID.fullmatch(ack_id)
+    if found is None:
+        raise ValueError(ack_id)
+    return AckId(int(found[1]), int(found[2]), int(found[3]))

@@ -1,0 +1,379 @@
+"""One subscription's messages: which wait, are leased, are delayed, are acknowledged.
+
+Pure: it reads messages through the storage port, is told the time, and knows no wire. What is
+not acknowledged is in `entries`, or at `cursor` or after it in the topic's log; so a backlog that
+nobody has asked for yet takes no memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count, takewhile
+
+from ucam_faas.emulator.lease import AckId, Delivery, Entry, Holder, Line, Rules, State
+from ucam_faas.emulator.storage import Message, Progress, Storage
+
+SCANNED_AT_ONCE = 5_000
+"""Messages looked at in one take: a filter that takes none must not hold up everybody else."""
+BYTES_AT_ONCE = 10_000_000
+"""Taken in one take, but for one message of any size: a response must fit into memory."""
+
+
+@dataclass(slots=True, eq=False)
+class Log:
+    """A topic's messages.
+
+    Args:
+        number: of the log itself; a topic that is deleted and made again gets another one.
+        last: the number of its last message.
+        retention: of acknowledged messages, in seconds.
+    """
+
+    number: int
+    last: int
+    retention: float = 0.0
+    queues: dict[int, Queue] = field(default_factory=dict)
+    pins: dict[str, int] = field(default_factory=dict)
+    """Messages from these numbers on are kept for snapshots, by name."""
+    dropped: int = 0
+    """Messages before this number are gone."""
+
+
+class Queue:
+    """A subscription's way through its topic's log.
+
+    Args:
+        number: of the queue, in ack ids and in the storage.
+        log: the topic's.
+        rules: how it delivers; may be replaced at any time.
+        dead_letter: publishes a message to the dead-letter topic; False: it cannot.
+        now: for the first token, and for when it was last used.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        log: Log,
+        rules: Rules,
+        storage: Storage,
+        *,
+        dead_letter: Callable[[Queue, Message, int, float], bool],
+        now: float,
+    ) -> None:
+        self.number = number
+        self.log = log
+        self.rules = rules
+        self.last_used = now
+        self._storage = storage
+        self._dead_letter = dead_letter
+        # Tokens of before a restart must not look current after it.
+        self._tokens = count(int(now * 1e6))
+        self._batches = count(1)
+        progress = storage.progress(number)
+        self.cursor = max(progress.floor, 1)
+        self._acked_before = progress.acked
+        self._failures_before = progress.failures
+        self.entries: dict[int, Entry] = {}
+        """By number, ascending."""
+        self._lines: dict[str, Line] = {}
+        self._ready: list[int] = []
+        self._timers: list[tuple[float, int, int]] = []
+        self._acked: list[int] = []
+        self._failed: dict[int, int] = {}
+
+    @property
+    def floor(self) -> int:
+        """All messages before this number are acknowledged."""
+        return next(iter(self.entries), self.cursor)
+
+    @property
+    def has_more(self) -> bool:
+        """There may be something to take."""
+        return bool(self._ready) or self.cursor <= self.log.last
+
+    def next_due(self) -> float | None:
+        """Return when the next lease or backoff ends, in epoch seconds."""
+        return self._timers[0][0] if self._timers else None
+
+    # -- delivering ---------------------------------------------------------------------------
+
+    def take(self, now: float, holder: Holder, limit: int) -> list[Delivery]:
+        """Lease up to `limit` messages that fit: those to be delivered again come first."""
+        self.last_used = now
+        batch = next(self._batches)
+        found: list[Delivery] = []
+        size = 0
+        for message, entry in self._candidates(now, holder, batch):
+            found.append(self._lease(message, entry, now, holder, batch))
+            size += entry.size
+            if len(found) >= limit or size >= BYTES_AT_ONCE:
+                break
+        return found
+
+    def _candidates(
+        self, now: float, holder: Holder, batch: int
+    ) -> Iterator[tuple[Message, Entry]]:
+        oldest = now - self.rules.retention
+        while self._ready:
+            entry = self.entries.get(self._ready[0])
+            if entry is None or not self._is_next(entry):
+                heapq.heappop(self._ready)
+                continue
+            if not holder.takes(entry.size):
+                return
+            heapq.heappop(self._ready)
+            for candidate in self._run(entry):
+                message = self._read(candidate.number)
+                if message is None or message.time < oldest:
+                    self._finish(candidate)
+                elif holder.takes(candidate.size):
+                    yield message, candidate
+                else:
+                    break
+            self._settle(entry.key)
+        yield from self._new_candidates(oldest, holder, batch)
+
+    def _new_candidates(
+        self, oldest: float, holder: Holder, batch: int
+    ) -> Iterator[tuple[Message, Entry]]:
+        if self.cursor > self.log.last:
+            return
+        accepts, acked_before = self.rules.accepts, self._acked_before
+        until = self.cursor + SCANNED_AT_ONCE
+        for message in self._storage.read(self.log.number, self.cursor):
+            number = message.number
+            if (
+                number in acked_before
+                or message.time < oldest
+                or (accepts is not None and not accepts(message.attributes))
+            ):
+                acked_before.discard(number)
+                self.cursor = number + 1
+                if number >= until:
+                    return
+                continue
+            if not holder.takes(message.size):
+                return
+            self.cursor = number + 1
+            entry = Entry(message, self._failures_before.pop(number, 0))
+            self.entries[number] = entry
+            if self._joins(entry, batch):
+                yield message, entry
+        self.cursor = self.log.last + 1
+
+    def _joins(self, entry: Entry, batch: int) -> bool:
+        """Put a new message in its key's line, if it has one; tell whether it can go now."""
+        if not (self.rules.ordered and entry.key):
+            entry.key = ""
+            return True
+        line = self._lines.get(entry.key)
+        if line is None:
+            self._lines[entry.key] = Line(deque([entry]))
+            return True
+        line.entries.append(entry)
+        return line.leased > 0 and line.batch == batch and not self.rules.pushes
+
+    def _is_next(self, entry: Entry) -> bool:
+        """Tell whether a message from the ready ones is ready still."""
+        if entry.state is not State.WAITING:
+            return False
+        line = self._lines.get(entry.key)
+        return line is None or (line.leased == 0 and line.entries[0] is entry)
+
+    def _run(self, entry: Entry) -> list[Entry]:
+        """Return the messages that can go along with this one: all that wait in its line."""
+        line = self._lines.get(entry.key)
+        if line is None or self.rules.pushes:
+            return [entry]
+        return list(takewhile(lambda other: other.state is State.WAITING, line.entries))
+
+    def _lease(
+        self, message: Message, entry: Entry, now: float, holder: Holder, batch: int
+    ) -> Delivery:
+        deadline = holder.ack_deadline or self.rules.ack_deadline
+        token = next(self._tokens)
+        entry.state, entry.token, entry.due, entry.holder = (
+            State.LEASED,
+            token,
+            now + deadline,
+            holder,
+        )
+        heapq.heappush(self._timers, (entry.due, entry.number, token))
+        holder.messages += 1
+        holder.bytes += entry.size
+        line = self._lines.get(entry.key)
+        if line is not None:
+            line.leased += 1
+            line.batch = batch
+        return Delivery(message, f"{self.number}-{entry.number}-{token}", entry.failures + 1)
+
+    # -- what subscribers answer --------------------------------------------------------------
+
+    def ack(self, ids: Iterable[AckId], now: float) -> list[AckId]:
+        """Acknowledge, and return the ids that do not count (with exactly-once delivery)."""
+        stale = []
+        for ack_id in ids:
+            entry = self._current(ack_id) if self.rules.exactly_once else self._any(ack_id)
+            if entry is not None:
+                self._acknowledge(entry)
+            elif self.rules.exactly_once:
+                stale.append(ack_id)
+        self.last_used = now
+        return stale
+
+    def modify(self, ids: Iterable[AckId], seconds: float, now: float) -> list[AckId]:
+        """Let leases end in `seconds`; 0: now, as a failure. Return the ids that do not count."""
+        stale = []
+        for ack_id in ids:
+            entry = self._current(ack_id)
+            if entry is None:
+                stale.append(ack_id)
+            elif seconds <= 0:
+                self._fail(entry, now)
+            else:
+                entry.due = now + seconds
+                heapq.heappush(self._timers, (entry.due, entry.number, entry.token))
+        return stale
+
+    def release(self, holder: Holder) -> None:
+        """Take back what somebody holds who is gone; that is no failure."""
+        for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
+            if entry.holder is holder:  # taking one back takes back those behind it
+                self._take_back(entry)
+                self._settle(entry.key, entry)
+
+    def tick(self, now: float) -> int:
+        """End the leases and backoffs that are due, and return how many."""
+        ended = 0
+        while self._timers and self._timers[0][0] <= now:
+            due, number, token = heapq.heappop(self._timers)
+            entry = self.entries.get(number)
+            if entry is None or entry.token != token or entry.due != due:
+                continue
+            ended += 1
+            if entry.state is State.LEASED:
+                self._fail(entry, now)
+            elif entry.state is State.DELAYED:
+                entry.state = State.WAITING
+                self._settle(entry.key, entry)
+        return ended
+
+    def _current(self, ack_id: AckId) -> Entry | None:
+        entry = self.entries.get(ack_id.number)
+        if ack_id.queue != self.number or entry is None or entry.state is not State.LEASED:
+            return None
+        return entry if entry.token == ack_id.token else None
+
+    def _any(self, ack_id: AckId) -> Entry | None:
+        """Find a message by an ack id that may have expired: late, but done all the same."""
+        entry = self.entries.get(ack_id.number)
+        if ack_id.queue != self.number or entry is None or entry.state is State.ACKED:
+            return None
+        return entry
+
+    def _acknowledge(self, entry: Entry) -> None:
+        self._end_lease(entry)
+        self._acked.append(entry.number)
+        if entry.key in self._lines:
+            entry.state = State.ACKED
+            self._settle(entry.key)
+        else:
+            del self.entries[entry.number]
+
+    def _finish(self, entry: Entry) -> None:
+        """Have done with a message, whatever is before it in its line."""
+        self._end_lease(entry)
+        self._acked.append(entry.number)
+        line = self._lines.get(entry.key)
+        if line is not None:
+            line.entries.remove(entry)
+        del self.entries[entry.number]
+
+    def _fail(self, entry: Entry, now: float) -> None:
+        entry.failures += 1
+        self._failed[entry.number] = entry.failures
+        self._take_back(entry)
+        if 0 < self.rules.max_attempts <= entry.failures:
+            message = self._read(entry.number)
+            if message is None or self._dead_letter(self, message, entry.failures, now):
+                self._finish(entry)
+                self._settle(entry.key)
+                return
+        delay = self.rules.backoff(entry.failures)
+        if delay > 0:
+            entry.state, entry.token, entry.due = State.DELAYED, next(self._tokens), now + delay
+            heapq.heappush(self._timers, (entry.due, entry.number, entry.token))
+        self._settle(entry.key, entry)
+
+    def _take_back(self, entry: Entry) -> None:
+        """Let a message wait again, and with it all of its key that come after it."""
+        line = self._lines.get(entry.key)
+        for one in [entry] if line is None else line.entries:
+            if one.number >= entry.number:
+                self._end_lease(one)
+                one.state = State.WAITING
+
+    def _end_lease(self, entry: Entry) -> None:
+        holder, entry.holder = entry.holder, None
+        if holder is not None:
+            holder.messages -= 1
+            holder.bytes -= entry.size
+            line = self._lines.get(entry.key)
+            if line is not None:
+                line.leased -= 1
+
+    def _settle(self, key: str, entry: Entry | None = None) -> None:
+        """Make ready what can go now: the head of a key's line, or a message without a key."""
+        line = self._lines.get(key)
+        if line is not None:
+            while line.entries and line.entries[0].state is State.ACKED:
+                del self.entries[line.entries.popleft().number]
+            if not line.entries:
+                del self._lines[key]
+                return
+            entry = line.entries[0] if line.leased == 0 else None
+        if entry is not None and entry.state is State.WAITING:
+            heapq.heappush(self._ready, entry.number)
+
+    def _read(self, number: int) -> Message | None:
+        message = next(self._storage.read(self.log.number, number), None)
+        return message if message is not None and message.number == number else None
+
+    # -- moving -------------------------------------------------------------------------------
+
+    def unacknowledged(self) -> list[int]:
+        """Return the numbers before `cursor` that are not acknowledged."""
+        return [n for n, entry in self.entries.items() if entry.state is not State.ACKED]
+
+    def forget_before(self, number: int) -> None:
+        """Acknowledge all messages before `number`."""
+        for old in list(takewhile(lambda n: n < number, self.entries)):
+            entry = self.entries[old]
+            self._finish(entry)
+            self._settle(entry.key)
+        self.cursor = max(self.cursor, number)
+
+    def restart(self, cursor: int, unacknowledged: Sequence[int] = ()) -> None:
+        """Deliver these, and all from `cursor` on; every lease ends."""
+        for entry in self.entries.values():
+            self._end_lease(entry)
+        for table in (self.entries, self._lines, self._ready, self._timers, self._failed):
+            table.clear()
+        self._acked.clear()
+        self._failures_before.clear()
+        self.cursor = min(unacknowledged, default=cursor)
+        behind = takewhile(
+            lambda message: message.number < cursor,
+            self._storage.read(self.log.number, self.cursor),
+        )
+        self._acked_before = {message.number for message in behind}.difference(unacknowledged)
+        self._storage.restart(self.number, Progress(self.cursor, self._acked_before))
+
+    def save(self) -> None:
+        """Hand what changed since the last call to the storage."""
+        acked, failed = self._acked, self._failed
+        self._acked, self._failed = [], {}
+        self._storage.advance(self.number, self.floor, acked, failed)
