@@ -10,7 +10,10 @@ import click
 
 from ucam_faas.exceptions import UCAMFAASException
 
-_VERBS = {"tasks": "list the tasks that a source holds"}
+_VERBS = {
+    "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
+    "tasks": "list the tasks that a source holds",
+}
 
 
 class _Group(click.Group):

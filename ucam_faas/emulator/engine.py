@@ -6,7 +6,7 @@ queues in `awake`, and calls `save` before it answers for what was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -107,8 +107,9 @@ class Engine:
 
     def take(self, queue: Queue, now: float, holder: Holder, limit: int) -> list[Delivery]:
         """Lease messages; the queue stays awake as long as there may be more."""
+        cursor = queue.cursor
         found = queue.take(now, holder, limit)
-        if queue.has_more:
+        if queue.has_more and (found or queue.cursor != cursor):
             self.awake[queue] = None
         return found
 
@@ -126,6 +127,33 @@ class Engine:
         """Take back what somebody holds who is gone."""
         queue.release(holder)
         self.awake[queue] = None
+
+    def seek(self, queue: Queue, cursor: int, unacknowledged: Sequence[int]) -> None:
+        """Go back, or on, to what a snapshot remembers."""
+        queue.restart(cursor, unacknowledged)
+        self.awake[queue] = None
+
+    def seek_time(self, queue: Queue, time: float, now: float) -> None:
+        """Acknowledge all that is older, and deliver again what is not and is still kept."""
+        first = self.storage.first_since(queue.log.number, time)
+        number = self._last + 1 if first is None else first
+        if queue.rules.retain_acked or queue.log.retention:
+            queue.restart(number)
+        else:
+            queue.forget_before(number)
+        self._touch(queue, now)
+
+    def time_of(self, log: Log, number: int) -> float | None:
+        """Return when the first message from a number on was published, if there is one."""
+        message = next(self.storage.read(log.number, number), None)
+        return None if message is None else message.time
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.storage.clear()
+        for table in (self.logs, self.topics, self.names, self.awake, self._changed):
+            table.clear()
+        self._sweep_at = None
 
     def _touch(self, queue: Queue, now: float) -> None:
         self._changed[queue] = None

@@ -118,6 +118,9 @@ class AckId(NamedTuple):
     number: int
     token: int
 
+    def __str__(self) -> str:
+        return f"{self.queue}-{self.number}-{self.token}"
+
 
 _ACK_ID = re.compile(r"(\d{1,12})-(\d{1,18})-(\d{1,18})", re.ASCII)
 

@@ -1,0 +1,82 @@
+"""`ucam-faas emulator`: the embedded Pub/Sub and scheduler alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from ucam_faas.exceptions import ConfigurationError
+
+DEFAULT_STATE = Path(".ucam-faas")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8085,
+    show_default=True,
+    help="Port for gRPC and REST; 0: any free one.",
+)
+@click.option("--rest-port", type=click.IntRange(0, 65535), help="A second port, for REST alone.")
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Folder to keep everything in. [default: {DEFAULT_STATE}]",
+)
+@click.option("--memory", is_flag=True, help="Keep nothing.")
+@click.option("--reset", is_flag=True, help="Start empty.")
+@click.option(
+    "--seed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file with topics and subscriptions to start with.",
+)
+@click.option("--allow-remote-push", is_flag=True, help="Push to other machines, too.")
+def command(
+    *,
+    host: str,
+    port: int,
+    rest_port: int | None,
+    state: Path | None,
+    memory: bool,
+    reset: bool,
+    seed: Path | None,
+    allow_remote_push: bool,
+) -> None:
+    """Run Pub/Sub and Cloud Scheduler on this machine, for Google's own clients.
+
+    A drop-in for Google's Pub/Sub emulator: set PUBSUB_EMULATOR_HOST to the address that the
+    ready line names.
+    """
+    from ucam_faas.emulator import server
+
+    if memory and state is not None:
+        raise ConfigurationError("--memory keeps nothing, and --state keeps it: choose one.")
+    folder = None if memory else state or DEFAULT_STATE
+    if reset and folder is not None:
+        server.reset(folder)
+    options = server.Options(
+        host=host,
+        port=port,
+        rest_port=rest_port,
+        state=folder,
+        allow_remote_push=allow_remote_push,
+    )
+    asyncio.run(_run(options, seed))
+
+
+async def _run(options: object, seed: Path | None) -> None:
+    from ucam_faas.emulator.server import Emulator
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Emulator(options) as emulator:  # type: ignore[arg-type]  # imported when run
+        address = f"{emulator.options.host}:{emulator.port}"
+        click.echo(f"ucam-faas emulator ready on {address} (Pub/Sub and Cloud Scheduler)")
+        await stop.wait()

@@ -1,0 +1,127 @@
+"""Drives an engine on an event loop: hands out messages, keeps time, and saves.
+
+Work of one turn of the loop is saved together, in one transaction, before anybody is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from ucam_faas.clock import Clock, Timer
+from ucam_faas.emulator.engine import Engine
+from ucam_faas.emulator.queues import Queue
+
+
+class Consumer(Protocol):
+    """Somebody who takes a queue's messages."""
+
+    def offer(self) -> None:
+        """Take what is wanted of what there is; little enough that others get some, too."""
+
+
+class Hub:
+    """Runs turns: serve, save, answer.
+
+    Args:
+        engine: what is driven.
+        clock: the time, and timers.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self.engine = engine
+        self.sweepers: list[Callable[[], None]] = []
+        """Called every now and then, to drop what has expired."""
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._consumers: dict[Queue, dict[Consumer, None]] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._scheduled = False
+        self._timer: Timer | None = None
+        self._timer_due = 0.0
+        self._closed = False
+
+    def now(self) -> float:
+        """Return the wall-clock time, in epoch seconds."""
+        return self._clock.now().timestamp()
+
+    def changed(self) -> None:
+        """Run a turn soon."""
+        if not self._scheduled and not self._closed:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    async def saved(self) -> None:
+        """Return when everything that was done until now will outlive the process."""
+        self.changed()
+        future = self._loop.create_future()
+        self._waiting.append(future)
+        await future
+
+    def join(self, queue: Queue, consumer: Consumer) -> None:
+        """Offer a queue's messages to a consumer from now on."""
+        self._consumers.setdefault(queue, {})[consumer] = None
+        self.wake(queue)
+
+    def leave(self, queue: Queue, consumer: Consumer) -> None:
+        """Offer nothing to a consumer any more."""
+        consumers = self._consumers.get(queue, {})
+        consumers.pop(consumer, None)
+        if not consumers:
+            self._consumers.pop(queue, None)
+
+    def wake(self, queue: Queue) -> None:
+        """Offer a queue's messages: a consumer may want more."""
+        self.engine.awake[queue] = None
+        self.changed()
+
+    def tick(self) -> None:
+        """Do what is due by now."""
+        self.engine.tick(self.now())
+        self.changed()
+
+    def close(self) -> None:
+        """Save, and run no more."""
+        if not self._closed:
+            self._turn()
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._closed:
+            return
+        awake, self.engine.awake = self.engine.awake, {}
+        for queue in awake:
+            consumers = self._consumers.get(queue)
+            if consumers:
+                for consumer in list(consumers):
+                    consumer.offer()
+                if len(consumers) > 1:  # next time somebody else is first
+                    first = next(iter(consumers))
+                    consumers[first] = consumers.pop(first)
+        self.engine.save()
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        if any(queue in self._consumers for queue in self.engine.awake):
+            self.changed()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self.engine.next_due()
+        if due is None or (self._timer is not None and self._timer_due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._clock.call_later(max(0.0, due - self.now()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        for sweep in self.sweepers:
+            sweep()
+        self.tick()

@@ -1,0 +1,231 @@
+"""Push subscriptions: messages are sent as HTTP requests, and the response acknowledges them.
+
+Source: Google's page "Push subscriptions" (response codes, slow start, push backoff).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from ucam_faas.clock import Clock, Timer
+from ucam_faas.emulator import push_request
+from ucam_faas.emulator.engine import Observer
+from ucam_faas.emulator.hub import Hub
+from ucam_faas.emulator.lease import Delivery, Holder, parse_ack_id
+from ucam_faas.emulator.push_client import ConnectionClosed, Endpoint
+from ucam_faas.emulator.queues import Queue
+from ucam_faas.emulator.resources import Resources
+
+ACKNOWLEDGED = frozenset({102, 200, 201, 202, 204})
+FIRST_WINDOW, LAST_WINDOW = 4, 100
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 60.0
+MARGIN_SECONDS = 5.0
+"""A lease outlives its request by this much: the missing answer is the failure, once."""
+
+MakeToken = Callable[[str, str], str]
+"""From a service account's email address and an audience to an OIDC token."""
+
+
+def refuse_remote(endpoint: str) -> str | None:
+    """Say what is wrong with an endpoint that is not on this machine."""
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost" or host.endswith(".localhost") or not endpoint
+    if local:
+        return None
+    return (
+        f"The push endpoint {endpoint} is not on this machine. Start the emulator with "
+        "--allow-remote-push to push to other machines."
+    )
+
+
+class Pusher:
+    """Pushes one subscription's messages."""
+
+    def __init__(
+        self, hub: Hub, clock: Clock, queue: Queue, proto: Any, make_token: MakeToken,
+        observer: Observer | None,
+    ) -> None:  # fmt: skip
+        self.queue = queue
+        self._hub = hub
+        self._clock = clock
+        self._make_token = make_token
+        self._observer = observer
+        self._holder = Holder()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._window = FIRST_WINDOW
+        self._backoff = 0.0
+        self._resume_at = 0.0
+        self._timer: Timer | None = None
+        self._endpoint = Endpoint(proto.push_config.push_endpoint)
+        self.configure(proto)
+        hub.join(queue, self)
+
+    def configure(self, proto: Any) -> None:
+        """Push as a subscription says from now on."""
+        self._proto = proto
+        self._endpoint.close()
+        self._endpoint = Endpoint(proto.push_config.push_endpoint)
+        self._seconds = float(proto.ack_deadline_seconds)
+        self._holder.ack_deadline = self._seconds + MARGIN_SECONDS
+
+    def close(self) -> None:
+        """Stop; what was sent and not answered is delivered again."""
+        self._hub.leave(self.queue, self)
+        for task in self._tasks:
+            task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._endpoint.close()
+        self._hub.engine.release(self.queue, self._holder)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer yet."""
+        return len(self._tasks)
+
+    def offer(self) -> None:
+        """Send as much as the window allows, unless it is time to hold back."""
+        room = self._window - len(self._tasks)
+        if room <= 0 or self._timer is not None:
+            return
+        now = self._hub.now()
+        for delivery in self._hub.engine.take(self.queue, now, self._holder, room):
+            task = asyncio.ensure_future(self._push(delivery, now))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _push(self, delivery: Delivery, started: float) -> None:
+        status: int | str
+        try:
+            status = await self._send(delivery)
+        except (OSError, ConnectionClosed) as error:
+            status = str(error) or type(error).__name__
+        now, engine = self._hub.now(), self._hub.engine
+        ids = [parse_ack_id(delivery.ack_id)]
+        good = status in ACKNOWLEDGED
+        self._adapt(good, started, now)
+        if good:
+            engine.ack(self.queue, ids, now)
+        else:
+            engine.modify(self.queue, ids, 0, now)
+        self._report(delivery, status, good)
+        self._tasks.discard(asyncio.current_task())
+        self._hub.changed()
+
+    async def _send(self, delivery: Delivery) -> int | str:
+        """Return the status of the response, or what is wrong instead."""
+        headers, body = self._request(delivery)
+        task: Any = asyncio.current_task()
+        late = False
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        timer = self._clock.call_later(self._seconds, give_up)
+        try:
+            return await self._endpoint.post(headers, body)
+        except asyncio.CancelledError:
+            if not late or task.uncancel():
+                raise
+            return f"no response in {self._seconds:g} s"
+        finally:
+            timer.cancel()
+
+    def _request(self, delivery: Delivery) -> tuple[bytes, bytes]:
+        config, name = self._proto.push_config, self._proto.name
+        if config.HasField("no_wrapper"):
+            metadata = config.no_wrapper.write_metadata
+            headers, body = push_request.unwrapped(delivery, name, metadata=metadata)
+        else:
+            counted = self._proto.HasField("dead_letter_policy")
+            headers, body = push_request.wrapped(delivery, name, counted=counted)
+        if config.HasField("oidc_token"):
+            token = config.oidc_token
+            audience = token.audience or config.push_endpoint
+            signed = self._make_token(token.service_account_email, audience)
+            headers += f"Authorization: Bearer {signed}\r\n".encode()
+        return headers, body
+
+    def _adapt(self, good: bool, started: float, now: float) -> None:
+        """Open the window on success; on failure narrow it, and hold back for a while."""
+        if good:
+            self._window = min(self._window + 1, LAST_WINDOW)
+            self._backoff = 0.0
+            return
+        if started < self._resume_at:
+            return  # it was sent before the last failure: one burst counts once
+        self._window = max(self._window // 2, 1)
+        self._backoff = min(max(2 * self._backoff, MIN_BACKOFF_SECONDS), MAX_BACKOFF_SECONDS)
+        self._resume_at = now + self._backoff
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_later(self._backoff, self._resume)
+
+    def _resume(self) -> None:
+        self._timer = None
+        self._hub.wake(self.queue)
+
+    def _report(self, delivery: Delivery, status: int | str, good: bool) -> None:
+        if self._observer is not None:
+            rules = self.queue.rules
+            delay = 0.0 if good else max(rules.backoff(delivery.attempt), self._backoff)
+            fields = {
+                "subscription": self._proto.name,
+                "message": delivery.message,
+                "attempt": delivery.attempt,
+                "status": status,
+                "retry_seconds": delay,
+            }
+            self._observer("acknowledged" if good else "failed", fields)
+
+
+class PushSubscriptions:
+    """The pushers of all push subscriptions, kept in step with them."""
+
+    def __init__(
+        self, hub: Hub, clock: Clock, resources: Resources, make_token: MakeToken,
+        observer: Observer | None = None,
+    ) -> None:  # fmt: skip
+        self._hub = hub
+        self._clock = clock
+        self._resources = resources
+        self._make_token = make_token
+        self._observer = observer
+        self._pushers: dict[str, Pusher] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer yet, of all subscriptions."""
+        return sum(pusher.in_flight for pusher in self._pushers.values())
+
+    def check(self, name: str) -> None:
+        """Start, change or stop pushing, as a subscription now says."""
+        found = self._resources.subscriptions.get(name)
+        pusher = self._pushers.get(name)
+        queue = None if found is None else found.queue
+        pushes = queue is not None and queue.rules.pushes
+        if pusher is not None and (not pushes or pusher.queue is not queue):
+            self._pushers.pop(name).close()
+            pusher = None
+        if found is not None and queue is not None and pushes:
+            if pusher is not None:
+                pusher.configure(found.proto)
+            else:
+                self._pushers[name] = Pusher(
+                    self._hub, self._clock, queue, found.proto, self._make_token, self._observer
+                )
+
+    def close(self) -> None:
+        """Stop all."""
+        for pusher in self._pushers.values():
+            pusher.close()
+        self._pushers.clear()

@@ -1,0 +1,147 @@
+"""The HTTP/1.1 client that pushes: connections are kept, redirects are not followed.
+
+Our own, because general clients take several times as long for such small requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from typing import Any
+from urllib.parse import urlsplit
+
+import httptools
+
+MAX_RESPONSE_BYTES = 1_000_000
+MAX_IDLE = 128
+
+
+class ConnectionClosed(Exception):
+    """The other side closed the connection before it answered."""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self._transport: Any = None
+        self._answer: asyncio.Future[int] | None = None
+        self._parser: Any = None
+        self._received = 0
+        self.usable = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.usable = True
+
+    def send(self, request: bytes) -> asyncio.Future[int]:
+        """Send a request, and return the status of its response to come."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._received = 0
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answer
+
+    def close(self) -> None:
+        self.usable = False
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._answer is None or self._received > MAX_RESPONSE_BYTES:
+            self._fail(ConnectionClosed("the response is too long, or nobody asked for it"))
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(ConnectionClosed(f"the response is not HTTP: {error}"))
+            self.close()
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status == 100:  # what counts comes later
+            return
+        if status < 200 or not self._parser.should_keep_alive():
+            self.usable = False
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_result(status)
+
+    def eof_received(self) -> None:
+        """Close."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.usable = False
+        self._fail(ConnectionClosed("the connection was closed before the response"))
+
+    def _fail(self, error: Exception) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
+
+
+class Endpoint:
+    """Where pushes go.
+
+    Args:
+        url: http or https.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.host = parts.hostname or ""
+        self._tls = parts.scheme == "https"
+        self._port = parts.port or (443 if self._tls else 80)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._start = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n".encode()
+        self._idle: deque[_Connection] = deque()
+        self._closed = False
+
+    async def post(self, headers: bytes, body: bytes) -> int:
+        """Send a request, and return the status of the response.
+
+        Args:
+            headers: header lines, each with its line end.
+            body: the body.
+
+        Raises:
+            OSError: there is no connection.
+            ConnectionClosed: there is no response.
+        """
+        request = b"%b%bContent-Length: %d\r\n\r\n%b" % (self._start, headers, len(body), body)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                try:
+                    return await self._exchange(connection, request)
+                except ConnectionClosed:
+                    break  # closed while it was idle, most likely: a new one tells
+        return await self._exchange(await self._connect(), request)
+
+    async def _exchange(self, connection: _Connection, request: bytes) -> int:
+        try:
+            status = await connection.send(request)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.usable and not self._closed and len(self._idle) < MAX_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return status
+
+    async def _connect(self) -> _Connection:
+        context = ssl.create_default_context() if self._tls else None
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            _Connection, self.host, self._port, ssl=context
+        )
+        return connection
+
+    def close(self) -> None:
+        """Close all connections: the idle ones now, the others after their response."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()

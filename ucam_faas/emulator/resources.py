@@ -1,0 +1,217 @@
+"""Topics, subscriptions and snapshots by name, kept in the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ucam_faas.emulator import checks, protos
+from ucam_faas.emulator.engine import Engine
+from ucam_faas.emulator.errors import invalid, not_found
+from ucam_faas.emulator.queues import Log, Queue
+
+MAX_PAGE = 1000
+
+
+@dataclass(slots=True, eq=False)
+class TopicResource:
+    """A topic."""
+
+    proto: Any
+    log: Log
+
+
+@dataclass(slots=True, eq=False)
+class SubscriptionResource:
+    """A subscription. Detached, it has no queue."""
+
+    proto: Any
+    queue: Queue | None
+
+
+@dataclass(slots=True, eq=False)
+class SnapshotResource:
+    """Which messages of a topic's log a subscription had not acknowledged."""
+
+    proto: Any
+    log: Log
+    cursor: int
+    unacknowledged: tuple[int, ...]
+
+    @property
+    def floor(self) -> int:
+        """The first message that is needed to go back there."""
+        return min(self.unacknowledged, default=self.cursor)
+
+
+class Resources:
+    """What there is, by full name.
+
+    Args:
+        engine: which has the messages.
+        now: returns epoch seconds.
+    """
+
+    def __init__(self, engine: Engine, now: Callable[[], float]) -> None:
+        self.engine = engine
+        self.now = now
+        self.watchers: list[Callable[[str], None]] = []
+        """Called with a subscription that was made, changed or is gone."""
+        self.load()
+
+    def load(self) -> None:
+        """Read everything from the storage."""
+        self.topics: dict[str, TopicResource] = {}
+        self.subscriptions: dict[str, SubscriptionResource] = {}
+        self.snapshots: dict[str, SnapshotResource] = {}
+        self.policies: dict[str, Any] = {}
+        storage, engine = self.engine.storage, self.engine
+        self._last_number = 0
+        for name, value in storage.resources("topics").items():
+            (number,), proto = _unpack(value, protos.Topic)
+            log = engine.topics[name] = self._log(number)
+            log.retention = protos.seconds(proto.message_retention_duration)
+            self.topics[name] = TopicResource(proto, log)
+        for name, value in storage.resources("subscriptions").items():
+            (number, log_number), proto = _unpack(value, protos.Subscription)
+            queue = None
+            if number:
+                rules = checks.rules(proto)
+                log = self._log(log_number)
+                queue = engine.open_queue(number, name, log, rules, self.now())
+            self.subscriptions[name] = SubscriptionResource(proto, queue)
+            self._last_number = max(self._last_number, number)
+        for name, value in storage.resources("snapshots").items():
+            (log_number, cursor, *numbers), proto = _unpack(value, protos.Snapshot)
+            log = self._log(log_number)
+            found = SnapshotResource(proto, log, cursor, tuple(numbers))
+            log.pins[name] = found.floor
+            self.snapshots[name] = found
+        for name, value in storage.resources("policies").items():
+            self.policies[name] = protos.Policy.FromString(value)
+
+    def _log(self, number: int) -> Log:
+        self._last_number = max(self._last_number, number)
+        return self.engine.logs.get(number) or self.engine.open_log(number)
+
+    def new_number(self) -> int:
+        """Return a number for a log or a queue that is not in use."""
+        self._last_number += 1
+        return self._last_number
+
+    def topic(self, name: str) -> TopicResource:
+        """Find a topic.
+
+        Raises:
+            RpcError: NOT_FOUND.
+        """
+        if name not in self.topics:
+            raise not_found(name)
+        return self.topics[name]
+
+    def subscription(self, name: str) -> SubscriptionResource:
+        """Find a subscription.
+
+        Raises:
+            RpcError: NOT_FOUND.
+        """
+        if name not in self.subscriptions:
+            raise not_found(name)
+        return self.subscriptions[name]
+
+    def snapshot(self, name: str) -> SnapshotResource:
+        """Find a snapshot that has not expired.
+
+        Raises:
+            RpcError: NOT_FOUND.
+        """
+        if name not in self.snapshots:
+            raise not_found(name)
+        return self.snapshots[name]
+
+    def keep_topic(self, found: TopicResource) -> None:
+        """Put a topic into the storage."""
+        self._put("topics", found.proto, found.log.number)
+
+    def keep_subscription(self, found: SubscriptionResource) -> None:
+        """Put a subscription into the storage."""
+        queue = found.queue
+        numbers = (0, 0) if queue is None else (queue.number, queue.log.number)
+        self._put("subscriptions", found.proto, *numbers)
+        self._tell(found.proto.name)
+
+    def keep_snapshot(self, found: SnapshotResource) -> None:
+        """Put a snapshot into the storage."""
+        self._put("snapshots", found.proto, found.log.number, found.cursor, *found.unacknowledged)
+
+    def keep_policy(self, name: str, policy: Any) -> None:
+        """Put an IAM policy into the storage."""
+        self.policies[name] = policy
+        self.engine.storage.put("policies", name, policy.SerializeToString())
+
+    def forget(self, kind: str, name: str) -> None:
+        """Drop a resource, and its policy, from the storage and from here."""
+        getattr(self, kind).pop(name, None)
+        self.engine.storage.put(kind, name, None)
+        self.policies.pop(name, None)
+        self.engine.storage.put("policies", name, None)
+
+    def close_unused(self, log: Log) -> None:
+        """Drop a log that no topic, subscription or snapshot needs."""
+        if not log.queues and not log.pins and log not in self.engine.topics.values():
+            self.engine.close_log(log)
+
+    def expire(self) -> None:
+        """Drop the subscriptions and snapshots whose time is up."""
+        now = self.now()
+        for name, subscription in list(self.subscriptions.items()):
+            queue = subscription.queue
+            seconds = None if queue is None else queue.rules.expires_after
+            if queue is not None and seconds is not None and queue.last_used + seconds <= now:
+                self.drop_subscription(name)
+        for name, snapshot in list(self.snapshots.items()):
+            if protos.epoch(snapshot.proto.expire_time) <= now:
+                self.drop_snapshot(name)
+
+    def drop_subscription(self, name: str) -> None:
+        """Delete a subscription and its queue."""
+        queue = self.subscription(name).queue
+        self.forget("subscriptions", name)
+        if queue is not None:
+            self.engine.close_queue(queue)
+            self.close_unused(queue.log)
+        self._tell(name)
+
+    def _tell(self, subscription: str) -> None:
+        for watch in self.watchers:
+            watch(subscription)
+
+    def drop_snapshot(self, name: str) -> None:
+        """Delete a snapshot."""
+        log = self.snapshot(name).log
+        self.forget("snapshots", name)
+        log.pins.pop(name, None)
+        self.close_unused(log)
+
+    def _put(self, kind: str, proto: Any, *numbers: int) -> None:
+        head = " ".join(map(str, numbers)).encode()
+        self.engine.storage.put(kind, proto.name, head + b"\n" + proto.SerializeToString())
+
+
+def _unpack(value: bytes, kind: Any) -> tuple[list[int], Any]:
+    head, _, body = value.partition(b"\n")
+    return [int(number) for number in head.split()], kind.FromString(body)
+
+
+def page(names: Iterable[str], prefix: str, size: int, token: str) -> tuple[list[str], str]:
+    """Return the names with a prefix that are on a page, and the token of the next page.
+
+    Raises:
+        RpcError: INVALID_ARGUMENT: a negative size.
+    """
+    if size < 0:
+        raise invalid(f"Invalid page_size: {size}. Expected 0 (the default) or more.")
+    found = sorted(name for name in names if name.startswith(prefix) and name > token)
+    size = min(size or MAX_PAGE, MAX_PAGE)
+    return found[:size], found[size - 1] if len(found) > size else ""

@@ -1,0 +1,225 @@
+"""The REST face: an ASGI application that carries the methods of `services` as Google's JSON.
+
+Paths are those of the API reference. Errors have Google's form, and what is not supported is a
+400 with the status UNIMPLEMENTED: on a 501 gcloud tries again and again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ucam_faas.emulator import protos
+from ucam_faas.emulator.errors import RpcError, invalid
+from ucam_faas.emulator.services import IAM, PUBLISHER, SCHEDULER, SUBSCRIBER, Services
+
+logger = logging.getLogger("ucam_faas.emulator")
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+_STATUS = {
+    "ABORTED": 409,
+    "ALREADY_EXISTS": 409,
+    "FAILED_PRECONDITION": 400,
+    "INTERNAL": 500,
+    "INVALID_ARGUMENT": 400,
+    "NOT_FOUND": 404,
+    "UNIMPLEMENTED": 400,
+}
+_IGNORED = {"alt", "prettyPrint", "quotaUser", "key", "fields", "userProject"}
+_ROUTES = f"""
+PUT    /v1/{{name=projects/*/topics/*}}                             {PUBLISHER} CreateTopic *
+PATCH  /v1/{{topic.name=projects/*/topics/*}}                       {PUBLISHER} UpdateTopic *
+POST   /v1/{{topic=projects/*/topics/*}}:publish                    {PUBLISHER} Publish *
+GET    /v1/{{topic=projects/*/topics/*}}                            {PUBLISHER} GetTopic
+GET    /v1/{{project=projects/*}}/topics                            {PUBLISHER} ListTopics
+GET    /v1/{{topic=projects/*/topics/*}}/subscriptions              {PUBLISHER} ListTopicSubscriptions
+GET    /v1/{{topic=projects/*/topics/*}}/snapshots                  {PUBLISHER} ListTopicSnapshots
+DELETE /v1/{{topic=projects/*/topics/*}}                            {PUBLISHER} DeleteTopic
+POST   /v1/{{subscription=projects/*/subscriptions/*}}:detach       {PUBLISHER} DetachSubscription
+PUT    /v1/{{name=projects/*/subscriptions/*}}                      {SUBSCRIBER} CreateSubscription *
+GET    /v1/{{subscription=projects/*/subscriptions/*}}              {SUBSCRIBER} GetSubscription
+PATCH  /v1/{{subscription.name=projects/*/subscriptions/*}}         {SUBSCRIBER} UpdateSubscription *
+GET    /v1/{{project=projects/*}}/subscriptions                     {SUBSCRIBER} ListSubscriptions
+DELETE /v1/{{subscription=projects/*/subscriptions/*}}              {SUBSCRIBER} DeleteSubscription
+POST   /v1/{{subscription=projects/*/subscriptions/*}}:modifyAckDeadline {SUBSCRIBER} ModifyAckDeadline *
+POST   /v1/{{subscription=projects/*/subscriptions/*}}:acknowledge  {SUBSCRIBER} Acknowledge *
+POST   /v1/{{subscription=projects/*/subscriptions/*}}:pull         {SUBSCRIBER} Pull *
+POST   /v1/{{subscription=projects/*/subscriptions/*}}:modifyPushConfig {SUBSCRIBER} ModifyPushConfig *
+POST   /v1/{{subscription=projects/*/subscriptions/*}}:seek         {SUBSCRIBER} Seek *
+GET    /v1/{{snapshot=projects/*/snapshots/*}}                      {SUBSCRIBER} GetSnapshot
+GET    /v1/{{project=projects/*}}/snapshots                         {SUBSCRIBER} ListSnapshots
+PUT    /v1/{{name=projects/*/snapshots/*}}                          {SUBSCRIBER} CreateSnapshot *
+PATCH  /v1/{{snapshot.name=projects/*/snapshots/*}}                 {SUBSCRIBER} UpdateSnapshot *
+DELETE /v1/{{snapshot=projects/*/snapshots/*}}                      {SUBSCRIBER} DeleteSnapshot
+GET    /v1/{{resource=projects/*/topics/*}}:getIamPolicy            {IAM} GetIamPolicy
+GET    /v1/{{resource=projects/*/subscriptions/*}}:getIamPolicy     {IAM} GetIamPolicy
+GET    /v1/{{resource=projects/*/snapshots/*}}:getIamPolicy         {IAM} GetIamPolicy
+POST   /v1/{{resource=projects/*/topics/*}}:setIamPolicy            {IAM} SetIamPolicy *
+POST   /v1/{{resource=projects/*/subscriptions/*}}:setIamPolicy     {IAM} SetIamPolicy *
+POST   /v1/{{resource=projects/*/snapshots/*}}:setIamPolicy         {IAM} SetIamPolicy *
+POST   /v1/{{resource=projects/*/topics/*}}:testIamPermissions      {IAM} TestIamPermissions *
+POST   /v1/{{resource=projects/*/subscriptions/*}}:testIamPermissions {IAM} TestIamPermissions *
+POST   /v1/{{resource=projects/*/snapshots/*}}:testIamPermissions   {IAM} TestIamPermissions *
+POST   /v1/{{parent=projects/*/locations/*}}/jobs                   {SCHEDULER} CreateJob job
+GET    /v1/{{parent=projects/*/locations/*}}/jobs                   {SCHEDULER} ListJobs
+GET    /v1/{{name=projects/*/locations/*/jobs/*}}                   {SCHEDULER} GetJob
+PATCH  /v1/{{job.name=projects/*/locations/*/jobs/*}}               {SCHEDULER} UpdateJob job
+DELETE /v1/{{name=projects/*/locations/*/jobs/*}}                   {SCHEDULER} DeleteJob
+POST   /v1/{{name=projects/*/locations/*/jobs/*}}:pause             {SCHEDULER} PauseJob *
+POST   /v1/{{name=projects/*/locations/*/jobs/*}}:resume            {SCHEDULER} ResumeJob *
+POST   /v1/{{name=projects/*/locations/*/jobs/*}}:run               {SCHEDULER} RunJob *
+"""  # noqa: E501  # a table
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    http_method: str
+    path: re.Pattern[str]
+    field: str
+    """Of the request message, to be filled from the path."""
+    service: str
+    method: str
+    body: str
+    """The field that the body fills; * for the message itself, nothing for no body."""
+
+
+def _route(line: str) -> _Route:
+    http_method, template, service, method, *body = line.split()
+    field, pattern = re.findall(r"\{([\w.]+)=([^}]+)\}", template)[0]
+    named = pattern.replace("*", "[^/:]+")
+    escaped = re.escape(template.replace(f"{{{field}={pattern}}}", "\0"))
+    path = re.compile(escaped.replace(re.escape("\0"), f"({named})"))
+    return _Route(http_method, path, field, service, method, body[0] if body else "")
+
+
+_TABLE = [_route(line) for line in _ROUTES.strip().splitlines()]
+
+Page = Callable[[], Awaitable[tuple[str, bytes]]]
+"""Returns a media type and a body."""
+
+
+class RestFace:
+    """The application.
+
+    Args:
+        services: the methods.
+        pages: other things to serve, by HTTP method and path.
+    """
+
+    def __init__(self, services: Services, pages: dict[tuple[str, str], Page]) -> None:
+        self._services = services
+        self._pages = pages
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        try:
+            status, media_type, body = await self._answer(scope, receive)
+        except RpcError as error:
+            status = _STATUS.get(error.code, 500)
+            media_type, body = _JSON, _error_body(status, error)
+        except Exception:
+            logger.exception("ucam_faas_emulator_error")
+            failure = RpcError("INTERNAL", "The emulator failed; see its log.")
+            status, media_type, body = 500, _JSON, _error_body(500, failure)
+        headers = [
+            (b"content-type", media_type.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Any, receive: Any) -> tuple[int, str, bytes]:
+        method, path = scope["method"], scope["path"]
+        page = self._pages.get((method, path))
+        if page is not None:
+            return 200, *await page()
+        body = await _body(receive)
+        route, name = _find(method, path)
+        found = self._services.find(route.service, route.method)
+        if found is None:
+            raise _no_such_path(method, path)
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        request = _request(found.request, route, name, body, query)
+        response = await found.call(request)
+        return 200, _JSON, json.dumps(protos.to_dict(response)).encode()
+
+
+_JSON = "application/json; charset=UTF-8"
+
+
+async def _body(receive: Any) -> bytes:
+    parts, size = [], 0
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            break
+        parts.append(event.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY_BYTES:
+            raise invalid(f"The request body is longer than {MAX_BODY_BYTES} bytes.")
+        if not event.get("more_body"):
+            break
+    return b"".join(parts)
+
+
+def _find(method: str, path: str) -> tuple[_Route, str]:
+    for route in _TABLE:
+        found = route.path.fullmatch(path) if route.http_method == method else None
+        if found is not None:
+            return route, found[1]
+    if re.match(r"/v1/projects/[^/]+/schemas", path):
+        raise RpcError("UNIMPLEMENTED", "Schemas are not supported by the ucam-faas emulator.")
+    raise _no_such_path(method, path)
+
+
+def _no_such_path(method: str, path: str) -> RpcError:
+    return RpcError("NOT_FOUND", f"There is no {method} {path} in Pub/Sub or Cloud Scheduler.")
+
+
+def _request(make: Any, route: _Route, name: str, body: bytes, query: list[tuple[str, str]]) -> Any:
+    try:
+        content = json.loads(body) if body.strip() else {}
+    except ValueError as error:
+        raise invalid(f"Invalid JSON payload received: {error}") from error
+    if not isinstance(content, dict):
+        raise invalid(
+            f"Invalid JSON payload received: expected an object, found {type(content).__name__}."
+        )
+    request = make()
+    try:
+        if route.body == "*":
+            protos.ParseDict(content, request)
+        elif route.body:
+            protos.ParseDict(content, getattr(request, route.body))
+        for key, value in query:
+            if key not in _IGNORED and not key.startswith("$"):
+                protos.ParseDict(_nested(key, value), request)
+    except (protos.ParseError, RecursionError, ValueError, OverflowError) as error:
+        raise invalid(f"Invalid JSON payload received: {error}") from error
+    target = request
+    *parents, last = route.field.split(".")
+    for parent in parents:
+        target = getattr(target, parent)
+    setattr(target, last, name)
+    return request
+
+
+def _nested(key: str, value: str) -> dict[str, Any]:
+    """Return a query parameter such as `options.requestedPolicyVersion=1` as JSON."""
+    head, _, rest = key.partition(".")
+    return {head: _nested(rest, value) if rest else value}
+
+
+def _error_body(status: int, error: RpcError) -> bytes:
+    fields: dict[str, Any] = {"code": status, "message": error.message, "status": error.code}
+    if error.reason is not None:
+        detail = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": error.reason}
+        fields["details"] = [detail | {"metadata": error.metadata}]
+    return json.dumps({"error": fields}).encode()

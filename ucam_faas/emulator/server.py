@@ -1,0 +1,228 @@
+"""Puts the emulator together: storage, engine, methods, faces, pushes, schedules."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ucam_faas._optional import check
+from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.emulator.engine import Engine, Observer
+from ucam_faas.emulator.front import Front
+from ucam_faas.emulator.hub import Hub
+from ucam_faas.emulator.iam_api import IamApi
+from ucam_faas.emulator.publisher_api import PublisherApi
+from ucam_faas.emulator.pulling import Pulling
+from ucam_faas.emulator.push import PushSubscriptions, refuse_remote
+from ucam_faas.emulator.resources import Resources
+from ucam_faas.emulator.rest_face import RestFace
+from ucam_faas.emulator.services import Services
+from ucam_faas.emulator.storage import Storage
+from ucam_faas.emulator.storage.memory import MemoryStorage
+from ucam_faas.emulator.storage.sqlite import SqliteStorage
+from ucam_faas.emulator.subscriber_api import SubscriberApi
+from ucam_faas.emulator.tokens import Tokens
+from ucam_faas.exceptions import ConfigurationError
+
+STATE_FILE = "pubsub.sqlite3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How an emulator runs.
+
+    Args:
+        host: address to listen on.
+        port: for gRPC and REST; 0: any free one.
+        rest_port: REST alone, besides; None: no second port.
+        state: folder to keep everything in; None: memory.
+        allow_remote_push: push to other machines, too.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    rest_port: int | None = None
+    state: Path | None = None
+    allow_remote_push: bool = False
+
+
+def reset(state: Path) -> None:
+    """Forget what an emulator kept in a folder."""
+    for path in state.glob(f"{STATE_FILE}*"):
+        path.unlink()
+
+
+def open_storage(state: Path | None) -> Storage:
+    """Return the storage in a folder, or in memory.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    return MemoryStorage() if state is None else SqliteStorage(state / STATE_FILE)
+
+
+class Emulator:
+    """A running emulator, on the running event loop: `async with Emulator(Options()) as found`.
+
+    Args:
+        options: how it runs.
+        clock: the time, and timers.
+        observer: is told of every message that is published, acknowledged, fails, …
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.options = options
+        self._clock = clock or SystemClock()
+        self._observer = observer
+        self._servers: list[asyncio.Server] = []
+        self._folder = ""
+        self._grpc: Any = None
+        self.port = 0
+
+    async def __aenter__(self) -> Emulator:
+        """Start, and be ready for requests.
+
+        Raises:
+            ConfigurationError: the port is taken, or the state cannot be used.
+            MissingExtraError: a library that it needs is not installed.
+        """
+        check("grpc", extra="local", purpose="run the emulator")
+        from ucam_faas.emulator import grpc_face
+
+        options = self.options
+        listener = _listen(options.host, options.port)
+        self.port = listener.getsockname()[1]
+        self._assemble(open_storage(options.state))
+        self._folder = tempfile.mkdtemp(prefix="ucam-faas-")
+        path = f"{self._folder}/grpc"
+        self._grpc = await grpc_face.start(self.services, f"unix:{path}")
+        loop = asyncio.get_running_loop()
+        make_http = self._http_factory()
+        self._servers.append(
+            await loop.create_server(lambda: Front(path, make_http), sock=listener)
+        )
+        if options.rest_port is not None:
+            rest = _listen(options.host, options.rest_port)
+            self._servers.append(await loop.create_server(make_http, sock=rest))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Save, and stop."""
+        for server in self._servers:
+            server.close()
+        self.pushes.close()
+        if self._grpc is not None:
+            await self._grpc.stop(0.1)
+        for connection in list(self._http.connections):
+            connection.shutdown()
+        self.hub.close()
+        self.engine.storage.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _assemble(self, storage: Storage) -> None:
+        options, clock = self.options, self._clock
+        self.engine = Engine(storage, self._observer)
+        self.hub = Hub(self.engine, clock)
+        self.resources = Resources(self.engine, self.hub.now)
+        self.publisher = PublisherApi(self.resources)
+        self.subscriber = SubscriberApi(
+            self.resources,
+            refuse_endpoint=(lambda _: None) if options.allow_remote_push else refuse_remote,
+        )
+        self.tokens = Tokens(
+            self.hub.now,
+            kept=storage.resources("keys").get("push"),
+            keep=lambda pem: storage.put("keys", "push", pem),
+        )
+        self.pushes = PushSubscriptions(
+            self.hub, clock, self.resources, self.tokens.make, self._observer
+        )
+        pulling = Pulling(self.hub, self.subscriber)
+        self.services = Services(
+            self.hub,
+            self.publisher,
+            self.subscriber,
+            pulling,
+            IamApi(self.resources),
+            self._scheduler_api,
+        )
+        self.resources.watchers += [self.pushes.check, pulling.check]
+        self.hub.sweepers.append(self.resources.expire)
+        for name in self.resources.subscriptions:
+            self.pushes.check(name)
+
+    def _scheduler_api(self) -> Any:
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Forget all resources and messages."""
+        names = list(self.resources.subscriptions)
+        self.engine.clear()
+        self.resources.load()
+        for name in names:
+            for watch in self.resources.watchers:
+                watch(name)
+        self.hub.changed()
+
+    def _http_factory(self) -> Callable[[], asyncio.Protocol]:
+        from uvicorn.config import Config
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from uvicorn.server import ServerState
+
+        face = RestFace(self.services, self._pages())
+        config = Config(face, log_config=None, access_log=False, lifespan="off", ws="none")
+        config.load()
+        self._http = ServerState()
+        return lambda: HttpToolsProtocol(config=config, server_state=self._http, app_state={})
+
+    def _pages(self) -> dict[tuple[str, str], Any]:
+        async def ok() -> tuple[str, bytes]:
+            return "text/plain", b"Ok\n"
+
+        async def reset_all() -> tuple[str, bytes]:
+            self.clear()
+            await self.hub.saved()
+            return "text/plain", b"Ok\n"
+
+        async def jwks() -> tuple[str, bytes]:
+            return "application/json", json.dumps(self.tokens.jwks()).encode()
+
+        async def certificates() -> tuple[str, bytes]:
+            return "application/json", json.dumps(self.tokens.certificates()).encode()
+
+        return {
+            ("GET", "/"): ok,
+            ("POST", "/reset"): reset_all,
+            ("GET", "/oauth2/v3/certs"): jwks,
+            ("GET", "/oauth2/v1/certs"): certificates,
+        }
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with --port; "
+            "0 takes any free one."
+        ) from error
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,111 @@
+"""The services by name: what both faces can call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ucam_faas.emulator import protos
+from ucam_faas.emulator.errors import RpcError, unsupported
+from ucam_faas.emulator.hub import Hub
+from ucam_faas.emulator.iam_api import IamApi
+from ucam_faas.emulator.publisher_api import PublisherApi
+from ucam_faas.emulator.pulling import Pulling
+from ucam_faas.emulator.subscriber_api import SubscriberApi
+
+PUBLISHER = "google.pubsub.v1.Publisher"
+SUBSCRIBER = "google.pubsub.v1.Subscriber"
+SCHEMAS = "google.pubsub.v1.SchemaService"
+IAM = "google.iam.v1.IAMPolicy"
+SCHEDULER = "google.cloud.scheduler.v1.CloudScheduler"
+_READS = ("Get", "List", "Test")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One unary method: bytes of its request in, bytes of its response out, or the messages."""
+
+    request: Any
+    response: Any
+    call: Callable[[Any], Awaitable[Any]]
+    """Raises RpcError."""
+
+
+class Services:
+    """All methods.
+
+    Args:
+        hub: saves before anybody is answered.
+        publisher: topics.
+        subscriber: subscriptions.
+        pulling: Pull and StreamingPull.
+        iam: policies.
+        scheduler: returns the methods of Cloud Scheduler, which are heavy to import.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        publisher: PublisherApi,
+        subscriber: SubscriberApi,
+        pulling: Pulling,
+        iam: IamApi,
+        scheduler: Callable[[], tuple[Any, protos.Methods]],
+    ) -> None:
+        self._hub = hub
+        self._scheduler = scheduler
+        self.pulling = pulling
+        self._methods: dict[tuple[str, str], Method] = {}
+        self._add(PUBLISHER, publisher, protos.PUBLISHER)
+        self._add(SUBSCRIBER, subscriber, protos.SUBSCRIBER)
+        self._add(IAM, iam, protos.IAM)
+
+    def find(self, service: str, method: str) -> Method | None:
+        """Return a unary method, or nothing if this emulator does not know it.
+
+        Raises:
+            RpcError: UNIMPLEMENTED: it is known not to be there.
+        """
+        if service == SCHEMAS:
+            raise unsupported("Schemas")
+        if service == SCHEDULER and (SCHEDULER, "ListJobs") not in self._methods:
+            api, methods = self._scheduler()
+            self._add(SCHEDULER, api, methods)
+        return self._methods.get((service, method))
+
+    def _add(self, service: str, api: Any, methods: protos.Methods) -> None:
+        for name, (request, response) in methods.items():
+            call: Callable[[Any], Awaitable[Any]]
+            if name == "Pull":
+                call = self.pulling.pull
+            elif name.startswith(_READS):
+                call = _reading(getattr(api, _snake(name)))
+            else:
+                call = self._saving(getattr(api, _snake(name)))
+            self._methods[service, name] = Method(request, response, call)
+
+    def _saving(self, function: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+        async def call(request: Any) -> Any:
+            response = function(request)
+            await self._hub.saved()
+            return response
+
+        return call
+
+
+def _reading(function: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+    async def call(request: Any) -> Any:
+        return function(request)
+
+    return call
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def unknown(service: str, method: str) -> RpcError:
+    """Return the error for a method that nobody has heard of."""
+    return RpcError("UNIMPLEMENTED", f"There is no method {method!r} in {service!r}.")
