@@ -77,6 +77,10 @@ async def _run(options: object, seed: Path | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Emulator(options) as emulator:  # type: ignore[arg-type]  # imported when run
+        if seed is not None:
+            from ucam_faas.emulator.seed import sow
+
+            await sow(emulator, seed)
         address = f"{emulator.options.host}:{emulator.port}"
         click.echo(f"ucam-faas emulator ready on {address} (Pub/Sub and Cloud Scheduler)")
         await stop.wait()

@@ -40,7 +40,7 @@ class Hub:
         self._scheduled = False
         self._timer: Timer | None = None
         self._timer_due = 0.0
-        self._closed = False
+        self.closed = False
 
     def now(self) -> float:
         """Return the wall-clock time, in epoch seconds."""
@@ -48,7 +48,7 @@ class Hub:
 
     def changed(self) -> None:
         """Run a turn soon."""
-        if not self._scheduled and not self._closed:
+        if not self._scheduled and not self.closed:
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
@@ -83,15 +83,15 @@ class Hub:
 
     def close(self) -> None:
         """Save, and run no more."""
-        if not self._closed:
+        if not self.closed:
             self._turn()
-        self._closed = True
+        self.closed = True
         if self._timer is not None:
             self._timer.cancel()
 
     def _turn(self) -> None:
         self._scheduled = False
-        if self._closed:
+        if self.closed:
             return
         awake, self.engine.awake = self.engine.awake, {}
         for queue in awake:

@@ -102,11 +102,9 @@ class Pusher:
             task.add_done_callback(self._tasks.discard)
 
     async def _push(self, delivery: Delivery, started: float) -> None:
-        status: int | str
-        try:
-            status = await self._send(delivery)
-        except (OSError, ConnectionClosed) as error:
-            status = str(error) or type(error).__name__
+        self._tell("delivered", delivery)
+        headers, body = self._request(delivery)
+        status = await post(self._clock, self._seconds, self._endpoint, headers, body)
         now, engine = self._hub.now(), self._hub.engine
         ids = [parse_ack_id(delivery.ack_id)]
         good = status in ACKNOWLEDGED
@@ -115,30 +113,12 @@ class Pusher:
             engine.ack(self.queue, ids, now)
         else:
             engine.modify(self.queue, ids, 0, now)
-        self._report(delivery, status, good)
+        rules = self.queue.rules
+        delay = 0.0 if good else max(rules.backoff(delivery.attempt), self._backoff)
+        kind = "acknowledged" if good else "failed"
+        self._tell(kind, delivery, status=status, retry_seconds=delay)
         self._tasks.discard(asyncio.current_task())
         self._hub.changed()
-
-    async def _send(self, delivery: Delivery) -> int | str:
-        """Return the status of the response, or what is wrong instead."""
-        headers, body = self._request(delivery)
-        task: Any = asyncio.current_task()
-        late = False
-
-        def give_up() -> None:
-            nonlocal late
-            late = True
-            task.cancel()
-
-        timer = self._clock.call_later(self._seconds, give_up)
-        try:
-            return await self._endpoint.post(headers, body)
-        except asyncio.CancelledError:
-            if not late or task.uncancel():
-                raise
-            return f"no response in {self._seconds:g} s"
-        finally:
-            timer.cancel()
 
     def _request(self, delivery: Delivery) -> tuple[bytes, bytes]:
         config, name = self._proto.push_config, self._proto.name
@@ -174,18 +154,43 @@ class Pusher:
         self._timer = None
         self._hub.wake(self.queue)
 
-    def _report(self, delivery: Delivery, status: int | str, good: bool) -> None:
+    def _tell(self, event: str, delivery: Delivery, **fields: Any) -> None:
         if self._observer is not None:
-            rules = self.queue.rules
-            delay = 0.0 if good else max(rules.backoff(delivery.attempt), self._backoff)
-            fields = {
-                "subscription": self._proto.name,
-                "message": delivery.message,
-                "attempt": delivery.attempt,
-                "status": status,
-                "retry_seconds": delay,
-            }
-            self._observer("acknowledged" if good else "failed", fields)
+            known = {"message": delivery.message, "attempt": delivery.attempt}
+            self._observer(event, {"subscription": self._proto.name, **known, **fields})
+
+
+async def post(
+    clock: Clock, seconds: float, endpoint: Endpoint, headers: bytes, body: bytes
+) -> int | str:
+    """Send a request, and return the status of the response, or what is wrong instead.
+
+    Args:
+        clock: measures the time.
+        seconds: to wait for the response.
+        endpoint: where it goes.
+        headers: header lines.
+        body: the body.
+    """
+    task: Any = asyncio.current_task()
+    late = False
+
+    def give_up() -> None:
+        nonlocal late
+        late = True
+        task.cancel()
+
+    timer = clock.call_later(seconds, give_up)
+    try:
+        return await endpoint.post(headers, body)
+    except (OSError, ConnectionClosed) as error:
+        return str(error) or type(error).__name__
+    except asyncio.CancelledError:
+        if not late or task.uncancel():
+            raise
+        return f"no response in {seconds:g} s"
+    finally:
+        timer.cancel()
 
 
 class PushSubscriptions:

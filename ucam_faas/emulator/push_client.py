@@ -87,15 +87,16 @@ class Endpoint:
 
     Args:
         url: http or https.
+        method: of the requests.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, method: str = "POST") -> None:
         parts = urlsplit(url)
         self.host = parts.hostname or ""
         self._tls = parts.scheme == "https"
         self._port = parts.port or (443 if self._tls else 80)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._start = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n".encode()
+        self._start = f"{method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n".encode()
         self._idle: deque[_Connection] = deque()
         self._closed = False
 

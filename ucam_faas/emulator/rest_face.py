@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from ucam_faas.emulator import protos
 from ucam_faas.emulator.errors import RpcError, invalid
-from ucam_faas.emulator.services import IAM, PUBLISHER, SCHEDULER, SUBSCRIBER, Services
+from ucam_faas.emulator.services import IAM, LOCATIONS, PUBLISHER, SCHEDULER, SUBSCRIBER, Services
 
 logger = logging.getLogger("ucam_faas.emulator")
 
@@ -73,6 +73,8 @@ DELETE /v1/{{name=projects/*/locations/*/jobs/*}}                   {SCHEDULER} 
 POST   /v1/{{name=projects/*/locations/*/jobs/*}}:pause             {SCHEDULER} PauseJob *
 POST   /v1/{{name=projects/*/locations/*/jobs/*}}:resume            {SCHEDULER} ResumeJob *
 POST   /v1/{{name=projects/*/locations/*/jobs/*}}:run               {SCHEDULER} RunJob *
+GET    /v1/{{name=projects/*}}/locations                            {LOCATIONS} ListLocations
+GET    /v1/{{name=projects/*/locations/*}}                          {LOCATIONS} GetLocation
 """  # noqa: E501  # a table
 
 

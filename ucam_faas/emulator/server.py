@@ -23,6 +23,8 @@ from ucam_faas.emulator.pulling import Pulling
 from ucam_faas.emulator.push import PushSubscriptions, refuse_remote
 from ucam_faas.emulator.resources import Resources
 from ucam_faas.emulator.rest_face import RestFace
+from ucam_faas.emulator.scheduler_api import SchedulerApi
+from ucam_faas.emulator.schedules import Schedules
 from ucam_faas.emulator.services import Services
 from ucam_faas.emulator.storage import Storage
 from ucam_faas.emulator.storage.memory import MemoryStorage
@@ -124,6 +126,7 @@ class Emulator:
         for server in self._servers:
             server.close()
         self.pushes.close()
+        self.schedules.close()
         if self._grpc is not None:
             await self._grpc.stop(0.1)
         for connection in list(self._http.connections):
@@ -150,6 +153,14 @@ class Emulator:
         self.pushes = PushSubscriptions(
             self.hub, clock, self.resources, self.tokens.make, self._observer
         )
+        self.schedules = Schedules(
+            self.hub,
+            clock,
+            self.tokens.make,
+            allow_remote=options.allow_remote_push,
+            observer=self._observer,
+        )
+        self.scheduler = SchedulerApi(self.schedules.scheduler, self.hub.now, self.schedules.fire)
         pulling = Pulling(self.hub, self.subscriber)
         self.services = Services(
             self.hub,
@@ -157,21 +168,19 @@ class Emulator:
             self.subscriber,
             pulling,
             IamApi(self.resources),
-            self._scheduler_api,
+            self.scheduler,
         )
         self.resources.watchers += [self.pushes.check, pulling.check]
         self.hub.sweepers.append(self.resources.expire)
         for name in self.resources.subscriptions:
             self.pushes.check(name)
 
-    def _scheduler_api(self) -> Any:
-        raise NotImplementedError
-
     def clear(self) -> None:
         """Forget all resources and messages."""
         names = list(self.resources.subscriptions)
         self.engine.clear()
         self.resources.load()
+        self.schedules.clear()
         for name in names:
             for watch in self.resources.watchers:
                 watch(name)

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ucam_faas.emulator import protos
+from ucam_faas._optional import check
+from ucam_faas.emulator import protos, scheduler_api
 from ucam_faas.emulator.errors import RpcError, unsupported
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.iam_api import IamApi
 from ucam_faas.emulator.publisher_api import PublisherApi
 from ucam_faas.emulator.pulling import Pulling
+from ucam_faas.emulator.scheduler_api import SchedulerApi
 from ucam_faas.emulator.subscriber_api import SubscriberApi
 
 PUBLISHER = "google.pubsub.v1.Publisher"
@@ -20,6 +22,7 @@ SUBSCRIBER = "google.pubsub.v1.Subscriber"
 SCHEMAS = "google.pubsub.v1.SchemaService"
 IAM = "google.iam.v1.IAMPolicy"
 SCHEDULER = "google.cloud.scheduler.v1.CloudScheduler"
+LOCATIONS = "google.cloud.location.Locations"
 _READS = ("Get", "List", "Test")
 
 
@@ -42,7 +45,7 @@ class Services:
         subscriber: subscriptions.
         pulling: Pull and StreamingPull.
         iam: policies.
-        scheduler: returns the methods of Cloud Scheduler, which are heavy to import.
+        scheduler: Cloud Scheduler, whose messages are heavy to import.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Services:
         subscriber: SubscriberApi,
         pulling: Pulling,
         iam: IamApi,
-        scheduler: Callable[[], tuple[Any, protos.Methods]],
+        scheduler: SchedulerApi,
     ) -> None:
         self._hub = hub
         self._scheduler = scheduler
@@ -70,9 +73,11 @@ class Services:
         """
         if service == SCHEMAS:
             raise unsupported("Schemas")
-        if service == SCHEDULER and (SCHEDULER, "ListJobs") not in self._methods:
-            api, methods = self._scheduler()
-            self._add(SCHEDULER, api, methods)
+        if service in (SCHEDULER, LOCATIONS) and (SCHEDULER, "ListJobs") not in self._methods:
+            check("google.cloud.scheduler_v1", extra="local", purpose="schedule jobs")
+            for name, methods in scheduler_api.services().items():
+                table = {rpc: (found.request, found.response) for rpc, found in methods.items()}
+                self._add(name, self._scheduler, table)
         return self._methods.get((service, method))
 
     def _add(self, service: str, api: Any, methods: protos.Methods) -> None:
