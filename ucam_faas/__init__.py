@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         CloudEventType as CloudEventType,
         MessageParserFn as MessageParserFn,
     )
+    from ucam_faas.policies import RetryPolicy as RetryPolicy
     from ucam_faas.pubsub import (
         PUBSUB_MESSAGE_TYPE as PUBSUB_MESSAGE_TYPE,
         PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE as PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         ExecutionResultLoggerFn as ExecutionResultLoggerFn,
         HandlerExecutionOptions as HandlerExecutionOptions,
     )
+    from ucam_faas.triggers import Schedule as Schedule
 
 _HOMES = {
     "AbortedExecutionReason": "execution_info",
@@ -105,6 +107,8 @@ _HOMES = {
     "PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE": "pubsub",
     "PubsubMessage": "pubsub",
     "Retry": "outcomes",
+    "RetryPolicy": "policies",
+    "Schedule": "triggers",
     "StructlogJsonExecutionResultLogger": "reports",
     "TaskDefinitionError": "exceptions",
     "UCAMFAASCouldNotLoadTarget": "exceptions",

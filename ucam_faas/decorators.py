@@ -1,28 +1,27 @@
-"""The decorators that make tasks out of functions.
-
-A decorated function stays a function: called with its own argument, it just runs. Called with
-what functions-framework passes (a Flask request, or a CloudEvent that is not its own argument),
-it goes through the pipeline and answers as our own server would.
-"""
+"""The decorators that make tasks out of functions: their options, and the types that users see."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-import inspect
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
-from ucam_faas import envelopes, registry, runtime
-from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
-from ucam_faas.execution import Conclusion, Execution, execute
-from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.parsers import message_parser
-from ucam_faas.policies import Policy
+from ucam_faas.policies import Policy, RetryPolicy
 from ucam_faas.task import HandlerExecutionOptions, Kind, Task, check_function
+from ucam_faas.task_functions import RESERVED_NAMES, make
+from ucam_faas.triggers import Schedule, trigger_maker
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
@@ -62,24 +61,35 @@ class Decorator(Protocol[PayloadT]):
         """Decorate."""
 
 
+class TaskOptions(TypedDict, total=False):
+    """What every decorator but `http` takes; `message_handler` says what each is."""
+
+    topic: str | None
+    filter: str | None
+    schedule: Schedule | Sequence[Schedule] | None
+    ordered: bool
+    retry: RetryPolicy | None
+    dead_letter_topic: str | None
+    timeout: timedelta | None
+    concurrency: int | None
+
+
+class HandlerOptions(TaskOptions, total=False):
+    """What the decorators of handlers take besides."""
+
+    create_default_info: Callable[..., ExecutionInfo] | None
+    options: HandlerExecutionOptions | None
+
+
 @overload
 def raw_event(function: Callable[[bytes], ResultT], /) -> TaskFunction[bytes, ResultT]: ...
 @overload
-def raw_event(
-    *,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
-) -> Decorator[bytes]: ...
-def raw_event(
-    function: Any = None,
-    /,
-    *,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
-) -> Any:
+def raw_event(**given: Unpack[TaskOptions]) -> Decorator[bytes]: ...
+def raw_event(function: Any = None, /, **given: Any) -> Any:
     """Make a task that gets the request's body as bytes, and whose return value is the response.
+
+    Options are those of `message_handler`, without `message_type`, `create_default_info` and
+    `options`.
 
     >>> @raw_event
     ... def shout(body: bytes) -> str:
@@ -87,8 +97,8 @@ def raw_event(
     >>> shout(b"hello")
     'HELLO'
     """
-    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
-    return _decorate(function, Kind.RAW, policy)
+    make = _decorator(Kind.RAW, _checked("raw_event", TaskOptions, given))
+    return make if function is None else make(function)
 
 
 @overload
@@ -96,44 +106,25 @@ def cloud_event(
     function: Callable[[CloudEvent], ResultT], /
 ) -> TaskFunction[CloudEvent, ResultT]: ...
 @overload
-def cloud_event(
-    *,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
-) -> Decorator[CloudEvent]: ...
-def cloud_event(
-    function: Any = None,
-    /,
-    *,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
-) -> Any:
-    """Make a task that gets the CloudEvent as it is, of any type."""
-    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
-    return _decorate(function, Kind.CLOUD_EVENT, policy)
+def cloud_event(**given: Unpack[TaskOptions]) -> Decorator[CloudEvent]: ...
+def cloud_event(function: Any = None, /, **given: Any) -> Any:
+    """Make a task that gets the CloudEvent as it is, of any type.
+
+    Options are those of `message_handler`, without `message_type`, `create_default_info` and
+    `options`.
+    """
+    make = _decorator(Kind.CLOUD_EVENT, _checked("cloud_event", TaskOptions, given))
+    return make if function is None else make(function)
 
 
 def cloud_event_handler(
-    *,
-    event_data_parser: Callable[[Any], PayloadT],
-    create_default_info: Callable[..., ExecutionInfo] | None = None,
-    options: HandlerExecutionOptions | None = None,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
+    *, event_data_parser: Callable[[Any], PayloadT], **given: Unpack[HandlerOptions]
 ) -> Decorator[PayloadT]:
     """Make a task that gets what a parser makes of a CloudEvent.
 
     Args:
         event_data_parser: from CloudEvent to payload; a `CloudEventType`, or any function.
-        create_default_info: makes the report when the function returns none; called with
-            `execution=` an ExecutionResult.
-        options: replacements for the log line and the HTTP response.
-        timeout: from arrival to answer; default 5 minutes.
-        concurrency: executions at a time in one process.
-        dead_letter_topic: overrides UCAM_FAAS_DEAD_LETTER_TOPIC.
+        given: the options of `message_handler`, without `message_type`.
 
     Raises:
         TaskDefinitionError: an argument can never work.
@@ -143,66 +134,48 @@ def cloud_event_handler(
             f"event_data_parser={event_data_parser!r}: expected CloudEventType(event_type=…, "
             "event_data_model=…) or a function (CloudEvent) -> T."
         )
-    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
-    fields = {
-        "parse": event_data_parser,
-        "create_default_info": create_default_info,
-        "options": _checked_options(create_default_info, options),
-    }
-    return cast("Decorator[PayloadT]", _decorate(None, Kind.EVENT_DATA, policy, **fields))
+    options = _checked("cloud_event_handler", HandlerOptions, given)
+    return cast(
+        "Decorator[PayloadT]", _decorator(Kind.EVENT_DATA, options, parse=event_data_parser)
+    )
 
 
 ModelT = TypeVar("ModelT")
 
 
 @overload
-def message_handler(
-    *,
-    message_type: None,
-    create_default_info: Callable[..., ExecutionInfo] | None = None,
-    options: HandlerExecutionOptions | None = None,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
-) -> Decorator[bytes]: ...
+def message_handler(*, message_type: None, **given: Unpack[HandlerOptions]) -> Decorator[bytes]: ...
 @overload
 def message_handler(
-    *,
-    message_type: type[ModelT] | Callable[[bytes], ModelT],
-    create_default_info: Callable[..., ExecutionInfo] | None = None,
-    options: HandlerExecutionOptions | None = None,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
+    *, message_type: type[ModelT] | Callable[[bytes], ModelT], **given: Unpack[HandlerOptions]
 ) -> Decorator[ModelT]: ...
 def message_handler(
-    function: None = None,
-    /,
-    *,
-    message_type: Any = _NOT_GIVEN,
-    create_default_info: Callable[..., ExecutionInfo] | None = None,
-    options: HandlerExecutionOptions | None = None,
-    timeout: timedelta | None = None,
-    concurrency: int | None = None,
-    dead_letter_topic: str | None = None,
+    function: None = None, /, *, message_type: Any = _NOT_GIVEN, **given: Any
 ) -> Any:
     """Make a task that gets the parsed data of a Pub/Sub message.
 
     Args:
         message_type: a pydantic model, a dataclass or a type such as list[int] (JSON data), a
             protobuf message class (binary data), any function `(bytes) -> T`, or None for bytes.
-        create_default_info: makes the report when the function returns none; called with
-            `execution=` an ExecutionResult.
-        options: replacements for the log line and the HTTP response.
+        topic: whose messages the task gets: the short name of a topic of ours, or
+            `projects/P/topics/T`, one that exists; default: a topic named after the task.
+        filter: which of them, by their attributes, in Pub/Sub's filter language; default: all.
+        schedule: a `Schedule` that publishes to the topic, or a list of them.
+        ordered: messages with one ordering key are delivered one after the other.
+        retry: a `RetryPolicy`: how often and how soon a message is delivered again; default:
+            5 deliveries, 10 to 600 seconds apart, then the dead-letter topic.
+        dead_letter_topic: overrides UCAM_FAAS_DEAD_LETTER_TOPIC.
         timeout: from arrival to answer; default 5 minutes. The subscription's ack deadline
             should be at least as long.
         concurrency: executions at a time in one process.
-        dead_letter_topic: overrides UCAM_FAAS_DEAD_LETTER_TOPIC.
+        create_default_info: makes the report when the function returns none; called with
+            `execution=` an ExecutionResult.
+        options: replacements for the log line and the HTTP response.
 
     Raises:
-        TaskDefinitionError: an argument can never work.
+        TaskDefinitionError: an argument can never work, or is outside Google's limits.
 
-    >>> @message_handler(message_type=int)
+    >>> @message_handler(message_type=int, schedule=Schedule("0 3 * * *", data=b"21"))
     ... def double(number: int) -> int:
     ...     return number * 2
     >>> double(21)
@@ -214,14 +187,9 @@ def message_handler(
             "@ucam_faas.message_handler(message_type=…), with a pydantic model, a protobuf message "
             "class, a function (bytes) -> T, or None for bytes."
         )
-    policy = Policy(timeout=timeout, concurrency=concurrency, dead_letter_topic=dead_letter_topic)
-    fields = {
-        "parse": message_parser(message_type),
-        "message_type": message_type,
-        "create_default_info": create_default_info,
-        "options": _checked_options(create_default_info, options),
-    }
-    return _decorate(None, Kind.MESSAGE, policy, **fields)
+    options = _checked("message_handler", HandlerOptions, given)
+    parse = message_parser(message_type)
+    return _decorator(Kind.MESSAGE, options, parse=parse, message_type=message_type)
 
 
 def http(
@@ -252,127 +220,34 @@ def http(
         raise TaskDefinitionError(
             f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
         )
-    policy = Policy(timeout=timeout, concurrency=concurrency)
-    fields = {"path": path, "methods": tuple(method.upper() for method in methods)}
-    return cast("Decorator[Request]", _decorate(None, Kind.HTTP, policy, **fields))
+    run = {"timeout": timeout, "concurrency": concurrency}
+    captured = {"path": path, "methods": tuple(method.upper() for method in methods)}
+    return cast("Decorator[Request]", _decorator(Kind.HTTP, run, **captured))
 
 
-def _checked_options(create_default_info: Any, options: Any) -> HandlerExecutionOptions:
+def _checked(decorator: str, kind: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse options that a decorator does not have: `**given` would take any."""
+    known = sorted(kind.__optional_keys__)
+    for name in given.keys() - known:
+        import difflib
+
+        like = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {like[0]!r}?" if like else f"it has {', '.join(known)}."
+        raise TaskDefinitionError(f"{decorator} has no option {name!r}: {hint}")
     signature = "(*, execution: ExecutionResult) -> ExecutionInfo"
-    check_function("create_default_info", create_default_info, signature)
+    check_function("create_default_info", given.get("create_default_info"), signature)
+    options = given.get("options")
     if options is not None and not isinstance(options, HandlerExecutionOptions):
         raise TaskDefinitionError(f"options={options!r}: expected HandlerExecutionOptions(…).")
-    return options or HandlerExecutionOptions()
+    return given
 
 
-def _decorate(function: Any, kind: Kind, policy: Policy, **fields: Any) -> Any:
-    """Return the task function, or the decorator that makes it when there is no function yet."""
-    if function is not None:
-        return _make(function, kind, policy, fields)
-    return lambda function: _make(function, kind, policy, fields)
-
-
-def _make(function: Any, kind: Kind, policy: Policy, fields: dict[str, Any]) -> Any:
-    name = _checked_name(function)
-    task = Task(
-        name=name,
-        module=function.__module__ or "__main__",
-        module_spec=function.__globals__.get("__spec__"),
-        kind=kind,
-        function=function,
-        policy=policy,
-        **fields,
-    )
-
-    @functools.wraps(function)
-    def task_function(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and not kwargs:
-            if _is_flask_request(args[0], task):
-                # By name, as with any entry point: front doors are above this module.
-                door = importlib.import_module("ucam_faas.serving.functions_framework")
-                return door.respond(task, args[0])
-            if _is_foreign_event(args[0], task):
-                return _execute(args[0])
-        return function(*args, **kwargs)
-
-    def _conclude(event: AnyCloudEvent) -> Conclusion:
-        envelope = envelopes.of_cloud_event(event)
-        return execute(Execution(task, envelope, runtime.of_environment()))
-
-    def _execute(event: AnyCloudEvent) -> ExecutionInfo:
-        found = _conclude(event)
-        if found.info.execution.status is ExecutionStatus.COMPLETED:
-            return found.info
-        raise ExecutionAbortedException(
-            f"The execution of task {name!r} was aborted", execution_info=found.info
-        ) from found.error
-
-    attributes: Any = task_function
-    attributes.task = task
-    attributes.execute = _execute
-    attributes.execute_for_result = lambda event: _conclude(event).info
-    attributes.__ucam_wrapped__ = function
-    registry.register(task, function.__qualname__)
-    _tell_functions_framework(name)
-    return task_function
-
-
-def _checked_name(function: Any) -> str:
-    if registry.task_of(function) is not None:
-        raise TaskDefinitionError(
-            f"{function.__name__!r} is a task already: use one decorator for one function."
-        )
-    if not inspect.isfunction(function):
-        raise TaskDefinitionError(
-            f"{function!r} cannot be a task: expected a function. A decorator with options is "
-            "called with keyword arguments only, such as @message_handler(message_type=MyModel)."
-        )
-    if function.__name__ == "<lambda>":
-        raise TaskDefinitionError("A lambda cannot be a task: it has no name. Use def.")
-    inner = inspect.unwrap(function)
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        raise TaskDefinitionError(
-            f"{function.__name__!r} cannot be a task: it yields, so calling it would run nothing."
-        )
-    try:
-        inspect.signature(function).bind(None)
-    except TypeError as error:
-        raise TaskDefinitionError(
-            f"{function.__name__}{inspect.signature(function)} cannot be a task: it is called "
-            "with one argument, the payload."
-        ) from error
-    if function.__name__ in RESERVED_NAMES:
-        raise TaskDefinitionError(
-            f"A task cannot be named {function.__name__!r}: the path /{function.__name__} answers "
-            "health checks."
-        )
-    return str(function.__name__)
-
-
-RESERVED_NAMES = frozenset({"healthy", "status"})
-
-
-def _is_flask_request(value: Any, task: Task) -> bool:
-    """Tell whether functions-framework calls: with a Flask request, for this target."""
-    flask = sys.modules.get("flask")
-    if flask is None or not isinstance(value, flask.Request):
-        return False
-    return task.kind is not Kind.HTTP or (
-        # An HTTP task's own argument is a Flask request, too.
-        "functions_framework" in sys.modules and os.environ.get("FUNCTION_TARGET") == task.name
-    )
-
-
-def _is_foreign_event(value: Any, task: Task) -> bool:
-    """Tell whether the value is a CloudEvent that the function itself does not take."""
-    if task.kind in (Kind.CLOUD_EVENT, Kind.HTTP):
-        return False
-    cloudevents = sys.modules.get("cloudevents.abstract")
-    return cloudevents is not None and isinstance(value, cloudevents.CloudEvent)
-
-
-def _tell_functions_framework(name: str) -> None:
-    """Ask functions-framework, if it loads this module, for the request as it is."""
-    if "functions_framework" in sys.modules:
-        functions = importlib.import_module("functions_framework._function_registry")
-        functions.REGISTRY_MAP[name] = functions.HTTP_SIGNATURE_TYPE
+def _decorator(kind: Kind, given: Mapping[str, Any], **fields: Any) -> Any:
+    """Return what makes a task function of a function; the options are checked now."""
+    options = {name: value for name, value in given.items() if value is not None}
+    in_policy = options.keys() & Policy.__dataclass_fields__.keys()
+    fields["policy"] = Policy(**{name: options.pop(name) for name in in_policy})
+    in_task = options.keys() & Task.__dataclass_fields__.keys()
+    fields |= {name: options.pop(name) for name in in_task}
+    trigger_of = None if kind is Kind.HTTP else trigger_maker(**options)
+    return lambda function: make(function, kind, trigger_of, fields)

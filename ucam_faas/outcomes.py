@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Never
 
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.policies import RetryPolicy
 
 
 class Outcome:
@@ -41,13 +43,25 @@ class Ignore(RaisedOutcome):
 class Retry(RaisedOutcome):
     """Deliver this message again.
 
+    How often and how soon at all is the task's `RetryPolicy`.
+
     Args:
         after: how long to wait. A push subscription has no way to be told: it follows its own
             retry policy, and HTTP callers are told by a Retry-After header.
         reason: for the log.
+        other: nothing; it is there to tell what belongs to `RetryPolicy`.
     """
 
-    def __init__(self, after: timedelta | None = None, *, reason: str | None = None) -> None:
+    def __init__(
+        self, after: timedelta | None = None, *, reason: str | None = None, **other: Never
+    ) -> None:
+        for name in other:
+            if name in RetryPolicy.__dataclass_fields__:
+                raise TaskDefinitionError(
+                    f"Retry({name}=…) is the outcome that a task raises; for a decorator's retry= "
+                    f"write RetryPolicy({name}=…)."
+                )
+            raise TypeError(f"Retry() got an unexpected keyword argument {name!r}")
         if after is not None and (not isinstance(after, timedelta) or after < timedelta(0)):
             raise TaskDefinitionError(
                 f"Retry(after={after!r}): expected a timedelta that is not negative, "

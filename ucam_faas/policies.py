@@ -1,14 +1,65 @@
-"""How a task is run: one frozen object, decided when the task is decorated."""
+"""How a task is run and retried: frozen objects, decided when the task is decorated.
+
+Sources of the limits: Google's pages "Handle message failures", "Dead-letter topics" and
+"Pub/Sub resource names".
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.pubsub import TOPIC_PATH
 
 DEFAULT_TIMEOUT = timedelta(minutes=5)
+MIN_ATTEMPTS, MAX_ATTEMPTS = 5, 100
+MAX_BACKOFF = timedelta(seconds=600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how soon a task's subscription delivers a message again.
+
+    Args:
+        max_attempts: deliveries before the message goes to the dead-letter topic, 5 to 100; None:
+            no dead letters, it is delivered until it expires.
+        min_backoff: the wait before the second delivery, 0 to 600 s; it grows with each one.
+        max_backoff: the longest wait, 0 to 600 s.
+
+    Raises:
+        TaskDefinitionError: a value is outside Pub/Sub's limits.
+
+    >>> RetryPolicy(max_attempts=20, min_backoff=timedelta(seconds=1)).max_backoff
+    datetime.timedelta(seconds=600)
+    """
+
+    max_attempts: int | None = 5
+    min_backoff: timedelta = timedelta(seconds=10)
+    max_backoff: timedelta = MAX_BACKOFF
+
+    def __post_init__(self) -> None:
+        attempts = self.max_attempts
+        if attempts is not None and not (
+            type(attempts) is int and MIN_ATTEMPTS <= attempts <= MAX_ATTEMPTS
+        ):
+            raise TaskDefinitionError(
+                f"max_attempts={attempts!r}: expected a whole number from {MIN_ATTEMPTS} to "
+                f"{MAX_ATTEMPTS} (Pub/Sub's limits), or None for no dead letters."
+            )
+        for name in ("min_backoff", "max_backoff"):
+            found = getattr(self, name)
+            if not isinstance(found, timedelta) or not timedelta(0) <= found <= MAX_BACKOFF:
+                raise TaskDefinitionError(
+                    f"{name}={found!r}: expected a timedelta from 0 to 600 seconds (Pub/Sub's "
+                    f"limits), such as {name}=timedelta(seconds=30)."
+                )
+        if self.min_backoff > self.max_backoff:
+            raise TaskDefinitionError(
+                f"min_backoff={self.min_backoff!r} is longer than max_backoff="
+                f"{self.max_backoff!r}: expected at most as long."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +70,16 @@ class Policy:
         timeout: from arrival to answer; None: 5 minutes when served, no limit when run once.
         concurrency: executions at a time in one process; None: as many as there are threads
             (sync tasks) or Cloud Run's 80 requests (async tasks).
+        retry: how the task's subscription delivers again.
         dead_letter_topic: overrides UCAM_FAAS_DEAD_LETTER_TOPIC.
+
+    Raises:
+        TaskDefinitionError: a value can never work.
     """
 
     timeout: timedelta | None = None
     concurrency: int | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     dead_letter_topic: str | None = None
 
     def __post_init__(self) -> None:
@@ -40,6 +96,11 @@ class Policy:
             raise TaskDefinitionError(
                 f"concurrency={self.concurrency!r}: expected a whole number of at least 1."
             )
+        if not isinstance(self.retry, RetryPolicy):
+            raise TaskDefinitionError(
+                f"retry={self.retry!r}: expected RetryPolicy(…), such as "
+                "retry=RetryPolicy(max_attempts=10)."
+            )
         if self.dead_letter_topic is not None:
             check_topic(self.dead_letter_topic)
 
@@ -53,10 +114,28 @@ def check_topic(topic: str) -> None:
     """Refuse a name that is neither `projects/P/topics/T` nor a short `T`.
 
     Raises:
-        TaskDefinitionError: with both forms in the message.
+        TaskDefinitionError: with both forms and the rules in the message.
     """
-    named = isinstance(topic, str) and topic
-    if not named or ("/" in topic and not TOPIC_PATH.fullmatch(topic)):
+    path = TOPIC_PATH.fullmatch(topic) if isinstance(topic, str) else None
+    # A topic that exists elsewhere may be one of Google's own.
+    if not (_NAME.fullmatch(path["topic"]) if path else is_topic_name(topic)):
         raise TaskDefinitionError(
-            f"{topic!r} is not a topic: expected projects/PROJECT/topics/TOPIC or TOPIC."
+            f"{topic!r} is not a topic: expected projects/PROJECT/topics/TOPIC or TOPIC, with "
+            f"TOPIC of {TOPIC_RULES}."
         )
+
+
+def is_topic_name(name: str) -> bool:
+    """Tell whether Pub/Sub lets a topic of ours have this name.
+
+    >>> is_topic_name("orders"), is_topic_name("_orders"), is_topic_name("googly")
+    (True, False, False)
+    """
+    return isinstance(name, str) and bool(_NAME.fullmatch(name)) and not name.startswith("goog")
+
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.~+%-]{2,254}")
+TOPIC_RULES = (
+    "3 to 255 characters, the first a letter, all of them A-Z a-z 0-9 - _ . ~ + or %, and not "
+    "beginning with goog (Pub/Sub's rules)"
+)

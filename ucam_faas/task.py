@@ -11,6 +11,7 @@ from typing import Any
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.policies import Policy
+from ucam_faas.triggers import Trigger
 
 ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
 CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
@@ -67,6 +68,8 @@ class Task:
     message_type: Any = None
     module_spec: Any = None
     """Another object each time that the module is executed: told apart, reloads are no clashes."""
+    trigger: Trigger | None = None
+    """None: requests to its path only, as for HTTP tasks."""
     policy: Policy = field(default_factory=Policy)
     create_default_info: Callable[..., ExecutionInfo] | None = None
     options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)

@@ -11,7 +11,9 @@ import click
 from ucam_faas.exceptions import UCAMFAASException
 
 _VERBS = {
+    "dev": "serve tasks with a Pub/Sub and a scheduler of their own, on this machine",
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
+    "publish": "send a task a message",
     "tasks": "list the tasks that a source holds",
 }
 

@@ -30,11 +30,11 @@ def command(ctx: click.Context, source: str | None, as_json: bool) -> None:
     from rich.text import Text
 
     table = Table(title=None, box=None, pad_edge=False, header_style="bold")
-    for heading in ("TASK", "TAKES", "PATH", "TIMEOUT", "SUMMARY"):
+    for heading in ("TASK", "TAKES", "PATH", "TRIGGER", "TIMEOUT", "SUMMARY"):
         table.add_column(heading, overflow="fold")
     for task in tasks:
         values = row(task)
-        shown = [values["name"], values["takes"], values["path"]]
+        shown = [values["name"], values["takes"], values["path"], trigger(task)]
         shown += [f"{values['timeout_seconds']:g} s", values["summary"]]
         table.add_row(*(Text(text) for text in shown))  # as it is: docstrings may hold brackets
     Console(width=None if sys.stdout.isatty() else 160).print(table)
@@ -51,7 +51,45 @@ def row(task: Task) -> dict[str, Any]:
         "path": task.path if task.kind is Kind.HTTP else f"/{task.name}",
         "methods": list(task.methods) if task.kind is Kind.HTTP else ["POST"],
         "async": task.is_async,
+        **_trigger_row(task),
         "timeout_seconds": task.policy.served_timeout_seconds,
         "concurrency": task.policy.concurrency,
         "summary": task.summary,
+    }
+
+
+def trigger(task: Task) -> str:
+    """Return what makes a task run, for people: a line for its topic, and one for each schedule."""
+    if task.trigger is None:
+        return ""
+    found = task.trigger
+    notes = [*(["filtered"] if found.filter else []), *(["ordered"] if found.ordered else [])]
+    lines = [f"{found.topic} ({', '.join(notes)})" if notes else found.topic]
+    for schedule in found.schedules:
+        paused = " (paused)" * schedule.paused
+        lines.append(f"{schedule.expression}  {schedule.time_zone}{paused}")
+    return "\n".join(lines)
+
+
+def _trigger_row(task: Task) -> dict[str, Any]:
+    if task.trigger is None:
+        return {"topic": None, "filter": None, "ordered": False, "schedules": [], "retry": None}
+    retry = task.policy.retry
+    return {
+        "topic": task.trigger.topic,
+        "filter": task.trigger.filter,
+        "ordered": task.trigger.ordered,
+        "schedules": [
+            {
+                "expression": schedule.expression,
+                "time_zone": schedule.time_zone,
+                "paused": schedule.paused,
+            }
+            for schedule in task.trigger.schedules
+        ],
+        "retry": {
+            "max_attempts": retry.max_attempts,
+            "min_backoff_seconds": retry.min_backoff.total_seconds(),
+            "max_backoff_seconds": retry.max_backoff.total_seconds(),
+        },
     }

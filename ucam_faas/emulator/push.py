@@ -62,6 +62,7 @@ class Pusher:
         self._window = FIRST_WINDOW
         self._backoff = 0.0
         self._resume_at = 0.0
+        self.paused = False
         self._timer: Timer | None = None
         self._endpoint = Endpoint(proto.push_config.push_endpoint)
         self.configure(proto)
@@ -93,7 +94,7 @@ class Pusher:
     def offer(self) -> None:
         """Send as much as the window allows, unless it is time to hold back."""
         room = self._window - len(self._tasks)
-        if room <= 0 or self._timer is not None:
+        if room <= 0 or self._timer is not None or self.paused:
             return
         now = self._hub.now()
         for delivery in self._hub.engine.take(self.queue, now, self._holder, room):
@@ -105,18 +106,18 @@ class Pusher:
         self._tell("delivered", delivery)
         headers, body = self._request(delivery)
         status = await post(self._clock, self._seconds, self._endpoint, headers, body)
-        now, engine = self._hub.now(), self._hub.engine
+        now, engine, rules = self._hub.now(), self._hub.engine, self.queue.rules
         ids = [parse_ack_id(delivery.ack_id)]
         good = status in ACKNOWLEDGED
         self._adapt(good, started, now)
         if good:
             engine.ack(self.queue, ids, now)
+            self._tell("acknowledged", delivery, status=status)
         else:
+            last = 0 < rules.max_attempts <= delivery.attempt
+            delay = max(rules.backoff(delivery.attempt), self._backoff)
+            self._tell("failed", delivery, status=status, retry_seconds=None if last else delay)
             engine.modify(self.queue, ids, 0, now)
-        rules = self.queue.rules
-        delay = 0.0 if good else max(rules.backoff(delivery.attempt), self._backoff)
-        kind = "acknowledged" if good else "failed"
-        self._tell(kind, delivery, status=status, retry_seconds=delay)
         self._tasks.discard(asyncio.current_task())
         self._hub.changed()
 
@@ -228,6 +229,11 @@ class PushSubscriptions:
                 self._pushers[name] = Pusher(
                     self._hub, self._clock, queue, found.proto, self._make_token, self._observer
                 )
+
+    def pause(self) -> None:
+        """Send nothing new."""
+        for pusher in self._pushers.values():
+            pusher.paused = True
 
     def close(self) -> None:
         """Stop all."""

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ucam_faas.emulator import protos
+from ucam_faas.emulator import protos, scheduler_api
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.server import Emulator
 from ucam_faas.exceptions import ConfigurationError
@@ -52,8 +52,7 @@ def _make(emulator: Emulator, kind: str, item: dict[str, Any]) -> None:
     elif kind == "subscriptions":
         emulator.subscriber.create_subscription(protos.ParseDict(item, protos.Subscription()))
     else:
-        method = emulator.services.find("google.cloud.scheduler.v1.CloudScheduler", "CreateJob")
-        assert method is not None, "a method of the API"
+        make = scheduler_api.methods()["CreateJob"][0]
         parent = str(item["name"]).rpartition("/jobs/")[0]
-        request = protos.ParseDict({"parent": parent, "job": item}, method.request())
+        request = protos.ParseDict({"parent": parent, "job": item}, make())
         emulator.scheduler.create_job(request)

@@ -43,6 +43,7 @@ class Options:
     Args:
         host: address to listen on.
         port: for gRPC and REST; 0: any free one.
+        port_option: what to set when the port is taken.
         rest_port: REST alone, besides; None: no second port.
         state: folder to keep everything in; None: memory.
         allow_remote_push: push to other machines, too.
@@ -50,6 +51,7 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 0
+    port_option: str = "--port"
     rest_port: int | None = None
     state: Path | None = None
     allow_remote_push: bool = False
@@ -105,7 +107,7 @@ class Emulator:
         from ucam_faas.emulator import grpc_face
 
         options = self.options
-        listener = _listen(options.host, options.port)
+        listener = listen(options.host, options.port, options.port_option)
         self.port = listener.getsockname()[1]
         self._assemble(open_storage(options.state))
         self._folder = tempfile.mkdtemp(prefix="ucam-faas-")
@@ -117,7 +119,7 @@ class Emulator:
             await loop.create_server(lambda: Front(path, make_http), sock=listener)
         )
         if options.rest_port is not None:
-            rest = _listen(options.host, options.rest_port)
+            rest = listen(options.host, options.rest_port, "--rest-port")
             self._servers.append(await loop.create_server(make_http, sock=rest))
         return self
 
@@ -220,7 +222,12 @@ class Emulator:
         }
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        ConfigurationError: the address cannot be had; `option` says where to choose another.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -229,8 +236,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with --port; "
-            "0 takes any free one."
+            f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with "
+            f"{option}; 0 takes any free one."
         ) from error
     listener.listen(1024)
     listener.setblocking(False)

@@ -75,9 +75,8 @@ class Services:
             raise unsupported("Schemas")
         if service in (SCHEDULER, LOCATIONS) and (SCHEDULER, "ListJobs") not in self._methods:
             check("google.cloud.scheduler_v1", extra="local", purpose="schedule jobs")
-            for name, methods in scheduler_api.services().items():
-                table = {rpc: (found.request, found.response) for rpc, found in methods.items()}
-                self._add(name, self._scheduler, table)
+            self._add(SCHEDULER, self._scheduler, scheduler_api.methods())
+            self._add(LOCATIONS, self._scheduler, scheduler_api.location_methods())
         return self._methods.get((service, method))
 
     def _add(self, service: str, api: Any, methods: protos.Methods) -> None:

@@ -1,0 +1,71 @@
+"""`ucam-faas dev`: serve tasks with everything that they need of Google Cloud, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import FOLDER
+
+DEFAULT_PROJECT = "local"
+
+
+@click.command()
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1)
+@click.option("--target", help="Tasks to serve, comma-separated. [FUNCTION_TARGET; default: all]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    envvar="PORT",
+    default=8080,
+    show_default=True,
+    help="Port of the tasks; 0: any free one. [PORT]",
+)
+@click.option(
+    "--pubsub-port",
+    type=click.IntRange(0, 65535),
+    default=8085,
+    show_default=True,
+    help="Port of Pub/Sub and Cloud Scheduler; 0: any free one.",
+)
+@click.option("--project", help=f"Project. [GOOGLE_CLOUD_PROJECT; default: {DEFAULT_PROJECT}]")
+@click.option("--memory", is_flag=True, help=f"Keep nothing in {FOLDER}/.")
+@click.option("--reset", is_flag=True, help="Start empty.")
+def command(
+    *,
+    sources: tuple[str, ...],
+    target: str | None,
+    host: str,
+    port: int,
+    pubsub_port: int,
+    project: str | None,
+    memory: bool,
+    reset: bool,
+) -> None:
+    """Serve the tasks of SOURCE with an embedded Pub/Sub and Cloud Scheduler.
+
+    Topics, subscriptions, dead letters and schedules are made as the decorators say. A saved file
+    is served at once. SOURCE is a file, a package directory, a folder of task packages, or a
+    dotted module; default: ./main.py.
+    """
+    from ucam_faas.dev.session import DevOptions, run
+
+    if memory and reset:
+        raise ConfigurationError("--memory keeps nothing: there is nothing to --reset.")
+    options = DevOptions(
+        sources=sources or (os.environ.get("FUNCTION_SOURCE") or "./main.py",),
+        target=target or os.environ.get("FUNCTION_TARGET") or None,
+        host=host,
+        port=port,
+        pubsub_port=pubsub_port,
+        project=project or os.environ.get("GOOGLE_CLOUD_PROJECT") or DEFAULT_PROJECT,
+        state=None if memory else Path(FOLDER),
+        reset=reset,
+    )
+    sys.exit(asyncio.run(run(options)))

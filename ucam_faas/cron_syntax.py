@@ -1,0 +1,94 @@
+"""The five fields of a cron expression, checked as Cloud Scheduler documents them.
+
+Source: Google's page "Cron job format and time zone". It says whether an expression is one, not
+when it is due; App Engine's older English syntax ("every 5 minutes") is not taken.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""Days of the months, in a leap year."""
+
+
+class CronError(ValueError):
+    """A text is no cron expression; the message names the field, what was found and the range."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    lowest: int
+    highest: int
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        names = f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
+        return f"{self.lowest}-{self.highest}{names}"
+
+
+_FIELDS = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of month", 1, 31),
+    _Field("month", 1, 12, _MONTHS),
+    _Field("day of week", 0, 7, _DAYS),
+)
+_PART = re.compile(r"(?:\*|([0-9]{1,4}|[A-Za-z]+)(?:-([0-9]{1,4}|[A-Za-z]+))?)(?:/([0-9]{1,4}))?")
+
+
+def check(expression: str) -> None:
+    """Refuse what Cloud Scheduler would not take, and what could never be due.
+
+    Raises:
+        CronError: with the field and its range.
+
+    >>> check("*/15 8-18 * * MON-FRI")
+    >>> check("0 24 * * *")
+    Traceback (most recent call last):
+    ...
+    ucam_faas.cron_syntax.CronError: hour '24': expected 0-23
+    """
+    texts = expression.split()
+    if len(texts) != len(_FIELDS):
+        names = ", ".join(field.name for field in _FIELDS)
+        raise CronError(f"{len(texts)} fields: expected five, for {names}")
+    found = [_values(field, text) for field, text in zip(_FIELDS, texts, strict=True)]
+    days, months = found[2], found[3]
+    if texts[4] == "*" and min(days) > max(_LONGEST[month - 1] for month in months):
+        raise CronError(f"day of month {texts[2]!r}: no month of {texts[3]!r} has it")
+
+
+def _values(field: _Field, text: str) -> set[int]:
+    values: set[int] = set()
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise CronError(
+                f"{field.name} {text!r}: expected {field}, *, a range such as "
+                f"{field.lowest}-{field.highest}, a step such as */2, or a list of these"
+            )
+        first, last, step = match.groups()
+        low = field.lowest if first is None else _number(field, first)
+        high = field.highest if first is None else _number(field, last or first)
+        if low > high:
+            raise CronError(f"{field.name} {part!r}: expected a range that goes up within {field}")
+        if step is not None and first is not None and last is None:
+            ranged = f"{first}-{field.highest}/{step}"
+            raise CronError(f"{field.name} {part!r}: expected a step after a range: {ranged}")
+        if step is not None and not 1 <= int(step) <= field.highest:
+            raise CronError(f"{field.name} {part!r}: expected a step of 1 to {field.highest}")
+        values.update(range(low, high + 1, int(step or 1)))
+    return values
+
+
+def _number(field: _Field, text: str) -> int:
+    if text.upper() in field.names:
+        return field.lowest + field.names.index(text.upper())
+    if not text.isdigit() or not field.lowest <= int(text) <= field.highest:
+        raise CronError(f"{field.name} {text!r}: expected {field}")
+    return int(text)

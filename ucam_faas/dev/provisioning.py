@@ -1,0 +1,185 @@
+"""From what tasks need to the topics, subscriptions and jobs of the embedded Pub/Sub.
+
+Done anew after each change of the code: what is there and right stays as it is, with its
+messages; what no task asks for any more is deleted, if it was made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ucam_faas.dev.stream import job_id
+from ucam_faas.emulator import protos, scheduler_api
+from ucam_faas.emulator.errors import RpcError
+from ucam_faas.emulator.server import Emulator
+from ucam_faas.plans import TaskPlan, full_topic
+
+LOCATION = "local"
+LABEL = "made-by"
+OURS = "ucam-faas-dev"
+_IMMUTABLE = ("topic", "filter", "enable_message_ordering")
+_MUTABLE = (
+    "push_config",
+    "ack_deadline_seconds",
+    "retry_policy",
+    "dead_letter_policy",
+)
+
+
+class Provisioning:
+    """Keeps an emulator in step with the tasks.
+
+    Args:
+        emulator: where the resources are.
+        project: of the resources.
+        tell: takes a sentence about what was changed.
+    """
+
+    def __init__(self, emulator: Emulator, project: str, tell: Callable[[str], None]) -> None:
+        self._emulator = emulator
+        self._project = project
+        self._tell = tell
+
+    def apply(self, plans: Sequence[TaskPlan], url: str, push: dict[str, str]) -> None:
+        """Make what the tasks need.
+
+        Args:
+            plans: the tasks.
+            url: where they are served; none: nothing is pushed, somebody else pulls.
+            push: audience and service account of the token that pushes carry; empty: none.
+
+        Raises:
+            RpcError: the emulator refuses something.
+        """
+        wanted: set[str] = set()
+        for plan in plans:
+            if plan.topic is None:
+                continue
+            topics = {plan.topic, plan.dead_letter_topic, plan.decided_dead_letter_topic}
+            for topic in topics - {None}:
+                self._topic(full_topic(str(topic), self._project))
+            wanted.add(self._subscription(self._of_task(plan, url, push)))
+            for topic in topics - {None, plan.topic}:
+                wanted.add(self._subscription(self._of_dead_letters(str(topic))))
+        for name, found in list(self._emulator.resources.subscriptions.items()):
+            if found.proto.labels.get(LABEL) == OURS and name not in wanted:
+                self._emulator.resources.drop_subscription(name)
+                self._tell(f"no task asks for the subscription {_short(name)} any more: deleted")
+        self._jobs(plans)
+        self._emulator.hub.changed()
+
+    def next_runs(self, plans: Sequence[TaskPlan]) -> dict[str, float]:
+        """Return when each task's schedules run next, in epoch seconds."""
+        found: dict[str, float] = {}
+        for plan in plans:
+            for number in range(len(plan.schedules)):
+                time = self._jobs_by_name()[self._job_name(plan, number)].schedule_time
+                if time is not None:
+                    found[plan.name] = min(time, found.get(plan.name, time))
+        return found
+
+    def _topic(self, name: str) -> None:
+        if name not in self._emulator.resources.topics:
+            self._emulator.publisher.create_topic(protos.Topic(name=name))
+
+    def _of_task(self, plan: TaskPlan, url: str, push: dict[str, str]) -> Any:
+        proto = protos.Subscription(
+            name=f"projects/{self._project}/subscriptions/{plan.name}",
+            topic=full_topic(plan.topic or "", self._project),
+            ack_deadline_seconds=plan.ack_deadline_seconds,
+            enable_message_ordering=plan.ordered,
+            filter=plan.filter or "",
+            labels={LABEL: OURS},
+        )
+        policy = proto.retry_policy
+        policy.minimum_backoff.FromNanoseconds(int(plan.min_backoff_seconds * 1e9))
+        policy.maximum_backoff.FromNanoseconds(int(plan.max_backoff_seconds * 1e9))
+        if plan.dead_letter_topic is not None and plan.max_attempts:
+            name = full_topic(plan.dead_letter_topic, self._project)
+            proto.dead_letter_policy.dead_letter_topic = name
+            proto.dead_letter_policy.max_delivery_attempts = plan.max_attempts
+        if url:
+            proto.push_config.push_endpoint = f"{url}{plan.path}"
+            if not plan.wrapped:
+                proto.push_config.no_wrapper.write_metadata = True
+            if push:
+                proto.push_config.oidc_token.audience = push["audience"]
+                proto.push_config.oidc_token.service_account_email = push["email"]
+        return proto
+
+    def _of_dead_letters(self, topic: str) -> Any:
+        full = full_topic(topic, self._project)
+        short = full.rpartition("/")[2]
+        name = f"projects/{self._project}/subscriptions/{short}"
+        return protos.Subscription(name=name, topic=full, labels={LABEL: OURS})
+
+    def _subscription(self, wanted: Any) -> str:
+        name: str = wanted.name
+        found = self._emulator.resources.subscriptions.get(name)
+        if found is not None and any(
+            getattr(found.proto, field) != getattr(wanted, field) for field in _IMMUTABLE
+        ):
+            self._emulator.resources.drop_subscription(name)
+            self._tell(
+                f"the subscription {_short(name)} has another topic, filter or order: made anew, "
+                "without the messages that it had"
+            )
+            found = None
+        if found is None:
+            self._emulator.subscriber.create_subscription(wanted)
+        else:
+            update = protos.SUBSCRIBER["UpdateSubscription"][0](subscription=wanted)
+            update.update_mask.paths.extend(_MUTABLE)
+            self._emulator.subscriber.update_subscription(update)
+        return name
+
+    def _jobs(self, plans: Sequence[TaskPlan]) -> None:
+        wanted: set[str] = set()
+        for plan in plans:
+            for number, schedule in enumerate(plan.schedules):
+                name = self._job_name(plan, number)
+                wanted.add(name)
+                self._job(
+                    {
+                        "name": name,
+                        "description": OURS,
+                        "schedule": schedule.expression,
+                        "timeZone": schedule.time_zone,
+                        "pubsubTarget": {
+                            "topicName": full_topic(plan.topic or "", self._project),
+                            "data": schedule.data,
+                            "attributes": schedule.attributes,
+                        },
+                    },
+                    paused=schedule.paused,
+                )
+        for job in self._jobs_by_name().values():
+            if job.description == OURS and job.name not in wanted:
+                self._emulator.schedules.scheduler.delete(job.name)
+
+    def _job(self, wanted: dict[str, Any], *, paused: bool) -> None:
+        """Make a job, or bring it up to date; what a user paused or resumed stays so."""
+        api, methods = self._emulator.scheduler, scheduler_api.methods()
+        name = wanted["name"]
+        parent = name.rpartition("/jobs/")[0]
+        create, update = methods["CreateJob"][0], methods["UpdateJob"][0]
+        try:
+            api.create_job(protos.ParseDict({"parent": parent, "job": wanted}, create()))
+        except RpcError as error:
+            if error.code != "ALREADY_EXISTS":
+                raise
+            api.update_job(protos.ParseDict({"job": wanted}, update()))
+            return
+        if paused:
+            self._emulator.schedules.scheduler.pause(name, self._emulator.hub.now())
+
+    def _job_name(self, plan: TaskPlan, number: int) -> str:
+        return f"projects/{self._project}/locations/{LOCATION}/jobs/{job_id(plan, number)}"
+
+    def _jobs_by_name(self) -> dict[str, Any]:
+        return {job.name: job for job in self._emulator.schedules.scheduler.list()}
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]

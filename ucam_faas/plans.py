@@ -1,0 +1,121 @@
+"""What tasks need of the cloud: plain values, which one process can tell another."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ucam_faas.config import Settings
+from ucam_faas.pubsub import TOPIC_PATH
+from ucam_faas.samples import sample_data
+from ucam_faas.task import Kind, Task
+
+MIN_ACK_DEADLINE, MAX_ACK_DEADLINE = 10, 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulePlan:
+    """A schedule. Data are in base64."""
+
+    expression: str
+    time_zone: str
+    data: str
+    attributes: dict[str, str]
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPlan:
+    """A task, its trigger and its policy.
+
+    Args:
+        name: of the task, and of its subscription.
+        path: where it is served.
+        topic: short, or full; None: it is called over HTTP only.
+        wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
+        dead_letter_topic: where Pub/Sub puts what failed `max_attempts` times.
+        decided_dead_letter_topic: where the task itself puts what can never succeed.
+    """
+
+    name: str
+    path: str
+    takes: str
+    summary: str = ""
+    topic: str | None = None
+    filter: str | None = None
+    ordered: bool = False
+    wrapped: bool = True
+    ack_deadline_seconds: int = MIN_ACK_DEADLINE
+    min_backoff_seconds: float = 0.0
+    max_backoff_seconds: float = 0.0
+    max_attempts: int | None = None
+    dead_letter_topic: str | None = None
+    decided_dead_letter_topic: str | None = None
+    schedules: tuple[SchedulePlan, ...] = field(default_factory=tuple)
+    sample: str | None = None
+    """Data to try it with, if they are text."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON has it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> TaskPlan:
+        """Return the plan that `to_dict` was called on."""
+        schedules = tuple(SchedulePlan(**schedule) for schedule in found["schedules"])
+        return cls(**{**found, "schedules": schedules})
+
+
+def plan_of(task: Task, settings: Settings) -> TaskPlan:
+    """Return what a task needs."""
+    takes = getattr(task.message_type, "__name__", None) or (
+        "bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value
+    )
+    path = (task.path or "/") if task.kind is Kind.HTTP else f"/{task.name}"
+    trigger, retry = task.trigger, task.policy.retry
+    if trigger is None:
+        return TaskPlan(name=task.name, path=path, takes=takes, summary=task.summary)
+    seconds = math.ceil(task.policy.served_timeout_seconds)
+    decided = task.policy.dead_letter_topic or settings.dead_letter_topic
+    return TaskPlan(
+        name=task.name,
+        path=path,
+        takes=takes,
+        summary=task.summary,
+        topic=trigger.topic,
+        filter=trigger.filter,
+        ordered=trigger.ordered,
+        wrapped=task.kind is not Kind.RAW,
+        ack_deadline_seconds=min(max(seconds, MIN_ACK_DEADLINE), MAX_ACK_DEADLINE),
+        min_backoff_seconds=retry.min_backoff.total_seconds(),
+        max_backoff_seconds=retry.max_backoff.total_seconds(),
+        max_attempts=retry.max_attempts,
+        dead_letter_topic=(decided or f"{task.name}-dead-letter") if retry.max_attempts else None,
+        decided_dead_letter_topic=decided,
+        schedules=tuple(
+            SchedulePlan(
+                expression=schedule.expression,
+                time_zone=schedule.time_zone,
+                data=base64.b64encode(schedule.data).decode(),
+                attributes=dict(schedule.attributes),
+                paused=schedule.paused,
+            )
+            for schedule in trigger.schedules
+        ),
+        sample=_sample(task),
+    )
+
+
+def _sample(task: Task) -> str | None:
+    try:
+        text = sample_data(task).decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
+
+
+def full_topic(topic: str, project: str) -> str:
+    """Return a topic's full name."""
+    return topic if TOPIC_PATH.fullmatch(topic) else f"projects/{project}/topics/{topic}"

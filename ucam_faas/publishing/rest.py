@@ -1,0 +1,78 @@
+"""The publisher over HTTP and JSON, for a Pub/Sub on this machine.
+
+It imports nothing heavy: a command that publishes one message and ends starts ten times as fast as
+with google-cloud-pubsub. It knows no credentials, so it is not for Google's Pub/Sub.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import quote
+
+from ucam_faas.exceptions import PublishError
+
+_LONGEST_REASON = 300
+
+
+class RestPublisher:
+    """Publishes to an emulator.
+
+    Args:
+        host: `host:port` of the emulator.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    def publish(
+        self,
+        topic: str,
+        data: bytes,
+        attributes: Mapping[str, str],
+        *,
+        ordering_key: str = "",
+        timeout_seconds: float = 10.0,
+    ) -> str:
+        """Publish one message, and return its id when Pub/Sub has it."""
+        message = {
+            "data": base64.b64encode(data).decode(),
+            "attributes": dict(attributes),
+            "orderingKey": ordering_key,
+        }
+        body = json.dumps({"messages": [message]}).encode()
+        path = f"/v1/{topic}:publish"
+        try:
+            status, answer = self._post(path, body, timeout_seconds)
+        except (OSError, HTTPException, ValueError) as error:
+            raise _failed(topic, f"{self.host} does not answer ({type(error).__name__})") from error
+        if status != 200:
+            raise _failed(topic, _reason(status, answer))
+        try:
+            return str(json.loads(answer)["messageIds"][0])
+        except (ValueError, LookupError, TypeError) as error:
+            raise _failed(topic, f"{self.host} does not answer as Pub/Sub does") from error
+
+    def _post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        connection = HTTPConnection(self.host, timeout=timeout_seconds)
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+def _failed(topic: str, reason: str) -> PublishError:
+    return PublishError(f"Publishing to {topic} failed: {reason}")
+
+
+def _reason(status: int, answer: bytes) -> str:
+    """Return what Google's form of an error says: its name and message."""
+    try:
+        error = json.loads(answer)["error"]
+        return f"{error['status']}: {str(error['message'])[:_LONGEST_REASON].rstrip('.')}"
+    except (ValueError, LookupError, TypeError):
+        return f"HTTP status {status}"

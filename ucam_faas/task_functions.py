@@ -1,0 +1,167 @@
+"""From a function to a task function: what a decorated function is and does.
+
+It stays a function: called with its own argument, it just runs. Called with what
+functions-framework passes (a Flask request, or a CloudEvent that is not its own argument), it goes
+through the pipeline and answers as our own server would.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, get_origin
+
+from ucam_faas import envelopes, registry, runtime
+from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
+from ucam_faas.execution import Conclusion, Execution, execute
+from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
+from ucam_faas.task import Kind, Task
+from ucam_faas.triggers import Trigger
+from ucam_faas.validation import describe_error
+
+if TYPE_CHECKING:
+    from cloudevents.abstract import CloudEvent as AnyCloudEvent
+
+
+def make(
+    function: Any,
+    kind: Kind,
+    trigger_of: Callable[[str], Trigger] | None,
+    fields: Mapping[str, Any],
+) -> Any:
+    """Make a task function, and register its task.
+
+    Args:
+        function: what the user wrote.
+        kind: what it takes.
+        trigger_of: from the task's name to its trigger.
+        fields: the other fields of the task.
+
+    Raises:
+        TaskDefinitionError: it can never be a task.
+    """
+    name = _checked_name(function)
+    task = Task(
+        name=name,
+        module=function.__module__ or "__main__",
+        module_spec=function.__globals__.get("__spec__"),
+        kind=kind,
+        function=function,
+        trigger=trigger_of(name) if trigger_of else None,
+        **fields,
+    )
+    _check_scheduled_data(task)
+
+    @functools.wraps(function)
+    def task_function(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs:
+            if _is_flask_request(args[0], task):
+                # By name, as with any entry point: front doors are above this module.
+                door = importlib.import_module("ucam_faas.serving.functions_framework")
+                return door.respond(task, args[0])
+            if _is_foreign_event(args[0], task):
+                return _execute(args[0])
+        return function(*args, **kwargs)
+
+    def _conclude(event: AnyCloudEvent) -> Conclusion:
+        envelope = envelopes.of_cloud_event(event)
+        return execute(Execution(task, envelope, runtime.of_environment()))
+
+    def _execute(event: AnyCloudEvent) -> ExecutionInfo:
+        found = _conclude(event)
+        if found.info.execution.status is ExecutionStatus.COMPLETED:
+            return found.info
+        raise ExecutionAbortedException(
+            f"The execution of task {name!r} was aborted", execution_info=found.info
+        ) from found.error
+
+    attributes: Any = task_function
+    attributes.task = task
+    attributes.execute = _execute
+    attributes.execute_for_result = lambda event: _conclude(event).info
+    attributes.__ucam_wrapped__ = function
+    registry.register(task, function.__qualname__)
+    _tell_functions_framework(name)
+    return task_function
+
+
+def _check_scheduled_data(task: Task) -> None:
+    """Refuse a schedule whose messages the task would reject, each time."""
+    of_type = isinstance(task.message_type, type) or get_origin(task.message_type) is not None
+    if task.trigger is None or task.parse is None or not of_type:
+        return  # functions are not called here: they may do anything
+    for schedule in task.trigger.schedules:
+        try:
+            task.parse(schedule.data)
+        except ValueError as error:
+            raise TaskDefinitionError(
+                f"Schedule({schedule.expression!r}) sends data that the task {task.name!r} "
+                f"rejects: {describe_error(error)}."
+            ) from error
+        except Exception:
+            continue  # not every model is complete while its module is imported
+
+
+def _checked_name(function: Any) -> str:
+    if registry.task_of(function) is not None:
+        raise TaskDefinitionError(
+            f"{function.__name__!r} is a task already: use one decorator for one function."
+        )
+    if not inspect.isfunction(function):
+        raise TaskDefinitionError(
+            f"{function!r} cannot be a task: expected a function. A decorator with options is "
+            "called with keyword arguments only, such as @message_handler(message_type=MyModel)."
+        )
+    if function.__name__ == "<lambda>":
+        raise TaskDefinitionError("A lambda cannot be a task: it has no name. Use def.")
+    inner = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise TaskDefinitionError(
+            f"{function.__name__!r} cannot be a task: it yields, so calling it would run nothing."
+        )
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise TaskDefinitionError(
+            f"{function.__name__}{inspect.signature(function)} cannot be a task: it is called "
+            "with one argument, the payload."
+        ) from error
+    if function.__name__ in RESERVED_NAMES:
+        raise TaskDefinitionError(
+            f"A task cannot be named {function.__name__!r}: the path /{function.__name__} answers "
+            "health checks."
+        )
+    return str(function.__name__)
+
+
+RESERVED_NAMES = frozenset({"healthy", "status"})
+
+
+def _is_flask_request(value: Any, task: Task) -> bool:
+    """Tell whether functions-framework calls: with a Flask request, for this target."""
+    flask = sys.modules.get("flask")
+    if flask is None or not isinstance(value, flask.Request):
+        return False
+    return task.kind is not Kind.HTTP or (
+        # An HTTP task's own argument is a Flask request, too.
+        "functions_framework" in sys.modules and os.environ.get("FUNCTION_TARGET") == task.name
+    )
+
+
+def _is_foreign_event(value: Any, task: Task) -> bool:
+    """Tell whether the value is a CloudEvent that the function itself does not take."""
+    if task.kind in (Kind.CLOUD_EVENT, Kind.HTTP):
+        return False
+    cloudevents = sys.modules.get("cloudevents.abstract")
+    return cloudevents is not None and isinstance(value, cloudevents.CloudEvent)
+
+
+def _tell_functions_framework(name: str) -> None:
+    """Ask functions-framework, if it loads this module, for the request as it is."""
+    if "functions_framework" in sys.modules:
+        functions = importlib.import_module("functions_framework._function_registry")
+        functions.REGISTRY_MAP[name] = functions.HTTP_SIGNATURE_TYPE
