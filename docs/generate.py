@@ -63,6 +63,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "variables": variables,
     "help": help_of,
+    "help publish": lambda: help_of("publish"),
     "help tasks": lambda: help_of("tasks"),
 }
 

@@ -22,12 +22,12 @@ LEVELS = {
         *("exceptions", "clock", "_optional", "pubsub", "context", "execution_info", "config"),
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
-    1: {"envelopes", "parsers"},
-    2: {"outcomes", "policies"},
+    1: {"envelopes", "parsers", "filters", "cron_syntax", "local_state"},
+    2: {"outcomes", "policies", "triggers"},
     3: {"publishing"},
     4: {
         *("task", "reports", "runtime", "dead_letters", "execution", "registry"),
-        *("sources", "decorators"),
+        *("sources", "decorators", "task_functions"),
         "http_responses",
     },
     5: {"serving", "one_shot"},
@@ -36,7 +36,7 @@ LEVELS = {
 """Modules, or folders with all that is in them. `__init__` stands just above level 4."""
 
 UPWARD = {
-    ("decorators", "serving.functions_framework"): (
+    ("task_functions", "serving.functions_framework"): (
         "by name, as an entry point: a decorated function answers when functions-framework calls it"
     ),
 }
@@ -71,13 +71,14 @@ HEAVY = {
     "google.oauth2": owner(in_functions="serving.push_auth"),
     "requests": owner(in_functions="serving.push_auth"),
     "cloudevents": owner(
-        in_functions="envelopes testing", for_types="context decorators envelopes testing"
+        in_functions="envelopes testing",
+        for_types="context decorators envelopes task_functions testing",
     ),
-    "functions_framework": owner(in_functions="decorators"),
+    "functions_framework": owner(in_functions="task_functions"),
     "gunicorn": owner("serving.server"),
     "uvicorn": owner("serving.server"),
     "uvicorn_worker": owner("serving.server"),
-    "click": owner("cli", "cli.serve", "cli.tasks"),
+    "click": owner("cli", "cli.publish", "cli.serve", "cli.tasks"),
     "rich": owner(in_functions="cli.tasks"),
     "pytest": owner("_pytest_plugin"),
 }

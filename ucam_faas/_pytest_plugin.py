@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub
     from ucam_faas.testing import Client, ManualClock, MemoryPublisher
 
 
@@ -42,3 +43,52 @@ def ucam_faas_clock() -> ManualClock:
     from ucam_faas.testing import ManualClock
 
     return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def _ucam_faas_emulator() -> Iterator[EmbeddedPubsub]:
+    """Run one emulator for all tests that need one."""
+    from ucam_faas.local_testing import EmbeddedPubsub
+
+    pubsub = EmbeddedPubsub()
+    yield pubsub
+    pubsub.close()
+
+
+@pytest.fixture
+def ucam_faas_pubsub(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    _ucam_faas_emulator: EmbeddedPubsub,
+) -> EmbeddedPubsub:
+    """Run an empty Pub/Sub in this process, where Google's clients find it.
+
+    In tests that use `ucam_faas_clock`, too, it goes by that clock.
+    """
+    uses_clock = "ucam_faas_clock" in request.fixturenames
+    clock = request.getfixturevalue("ucam_faas_clock") if uses_clock else None
+    _ucam_faas_emulator.reset(clock)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", _ucam_faas_emulator.host)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", _ucam_faas_emulator.project)
+    return _ucam_faas_emulator
+
+
+@pytest.fixture
+def ucam_faas_local(
+    ucam_faas_clock: ManualClock, ucam_faas_pubsub: EmbeddedPubsub
+) -> Iterator[Callable[..., EmbeddedCloud]]:
+    """Serve tasks, and push them what is published: `local = ucam_faas_local(my_task)`.
+
+    Takes decorated functions, or a source, and the options of
+    `ucam_faas.local_testing.EmbeddedCloud`, such as `deliveries="hostile"`.
+    """
+    from ucam_faas.local_testing import EmbeddedCloud
+
+    with ExitStack() as stack:
+
+        def make(*tasks: Any, **options: Any) -> EmbeddedCloud:
+            cloud = EmbeddedCloud(ucam_faas_pubsub, ucam_faas_clock, *tasks, **options)
+            stack.callback(cloud.close)
+            return cloud
+
+        yield make

@@ -17,6 +17,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -325,6 +326,7 @@ class ManualClock:
         self._elapsed = 0.0
         self._due: list[_Due] = []
         self._numbers = itertools.count()
+        self._lock = threading.Lock()
 
     def now(self) -> datetime:
         """Return the wall-clock time."""
@@ -336,16 +338,23 @@ class ManualClock:
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> _Due:
         """Call `callback` when the clock has been advanced that far."""
-        timer = _Due(self._elapsed + delay_seconds, next(self._numbers), callback)
-        heapq.heappush(self._due, timer)
+        with self._lock:
+            timer = _Due(self._elapsed + delay_seconds, next(self._numbers), callback)
+            heapq.heappush(self._due, timer)
         return timer
 
     def advance(self, by: timedelta) -> None:
         """Let time pass, and call in order what becomes due; call it where the timers belong."""
         until = self._elapsed + by.total_seconds()
-        while self._due and self._due[0].at <= until:
-            timer = heapq.heappop(self._due)
-            self._elapsed = max(self._elapsed, timer.at)
+        while (timer := self._next_due(until)) is not None:
             if not timer.cancelled:
                 timer.callback()
         self._elapsed = max(self._elapsed, until)
+
+    def _next_due(self, until: float) -> _Due | None:
+        with self._lock:
+            if not self._due or self._due[0].at > until:
+                return None
+            timer = heapq.heappop(self._due)
+            self._elapsed = max(self._elapsed, timer.at)
+            return timer

@@ -27,6 +27,8 @@ from ucam_faas import (
     MessageParserFn,
     PubsubMessage,
     Retry,
+    RetryPolicy,
+    Schedule,
     StructlogJsonExecutionResultLogger,
 )
 from ucam_faas.testing import Client, ClientResponse, make_message_event, run, serve
@@ -65,6 +67,38 @@ def store(order: Order) -> None:
 )
 def store_and_report(order: Order) -> Report:
     return Report(stored=order.number)
+
+
+@ucam_faas.message_handler(
+    message_type=Order,
+    topic="projects/shop/topics/orders",
+    filter='attributes.kind = "order"',
+    schedule=Schedule(
+        "0 3 * * *",
+        time_zone="Europe/London",
+        data=b'{"number": 1}',
+        attributes={"kind": "order"},
+        paused=True,
+    ),
+    retry=RetryPolicy(
+        max_attempts=7, min_backoff=timedelta(seconds=1), max_backoff=timedelta(minutes=1)
+    ),
+    ordered=True,
+)
+def store_in_order(order: Order) -> int:
+    return order.number
+
+
+NIGHTLY = Schedule("0 3 * * *", data=b"{}")
+
+
+@ucam_faas.message_handler(
+    message_type=None,
+    topic=None,
+    schedule=[NIGHTLY, Schedule("0 4 * * SUN", attributes={"kind": "weekly"})],
+    retry=RetryPolicy(max_attempts=None),
+)
+def clean_up(data: bytes) -> None: ...
 
 
 @ucam_faas.message_handler(message_type=None)
@@ -131,7 +165,17 @@ async def handle_subject(subject: str) -> None: ...
 def take(event: CloudEvent) -> None: ...
 
 
-@ucam_faas.cloud_event(timeout=timedelta(seconds=5))
+@ucam_faas.cloud_event_handler(
+    event_data_parser=subject_of,
+    create_default_info=ExecutionInfo,
+    topic="subjects",
+    schedule=(NIGHTLY,),
+)
+def handle_subject_of_topic(subject: str) -> int:
+    return len(subject)
+
+
+@ucam_faas.cloud_event(timeout=timedelta(seconds=5), topic="events", schedule=NIGHTLY)
 def take_soon(event: CloudEvent) -> str:
     return str(event["id"])
 
@@ -144,7 +188,7 @@ def reverse(body: bytes) -> bytes:
     return body[::-1]
 
 
-@ucam_faas.raw_event(timeout=timedelta(seconds=5), concurrency=1)
+@ucam_faas.raw_event(timeout=timedelta(seconds=5), concurrency=1, topic="bytes", ordered=True)
 def count(body: bytes) -> dict[str, int]:
     return {"bytes": len(body)}
 
@@ -164,6 +208,8 @@ def show(request: Request) -> tuple[str, int]:
 
 async def call_them(event: CloudEvent, request: Request) -> None:
     assert_type(store_and_report(Order(number=1)), Report)
+    assert_type(store_in_order(Order(number=1)), int)
+    assert_type(handle_subject_of_topic("s"), int)
     assert_type(measure(b""), int)
     assert_type(greet(StringValue(value="Ada")), str)
     assert_type(double(1), int)
@@ -181,6 +227,10 @@ async def call_them(event: CloudEvent, request: Request) -> None:
     assert_type(handle.execute_for_result(event), ExecutionInfo)
     assert_type(reverse.execute(event), ExecutionInfo)
     assert_type(store.__name__, str)
+    assert_type(store.task.policy.retry, RetryPolicy)
+    if store.task.trigger is not None:
+        assert_type(store.task.trigger.topic, str)
+        assert_type(store.task.trigger.schedules, tuple[Schedule, ...])
 
 
 def inspect_them(event: CloudEvent) -> float | None:

@@ -3,10 +3,11 @@
 In functions, so that the module can be imported: the decorators refuse some of it by themselves.
 """
 
+from flask import Request
 from pydantic import BaseModel
 
 import ucam_faas
-from ucam_faas import CloudEventType, ExecutionInfo
+from ucam_faas import CloudEventType, ExecutionInfo, Retry, RetryPolicy, Schedule
 
 
 class Order(BaseModel):
@@ -39,6 +40,34 @@ def decorate() -> None:
     @ucam_faas.message_handler(message_type=Order, timeout=30)  # E: call-overload
     def has_no_unit(order: Order) -> None: ...
 
+    @ucam_faas.message_handler(message_type=Order, schedule="0 3 * * *")  # E: arg-type
+    def has_no_schedule(order: Order) -> None: ...
+
+    @ucam_faas.message_handler(message_type=Order, schedules=[])  # E: call-overload
+    def has_a_misspelt_option(order: Order) -> None: ...
+
+    @ucam_faas.message_handler(message_type=Order, retry=Retry())  # E: call-overload
+    def has_no_policy(order: Order) -> None: ...
+
+    @ucam_faas.message_handler(message_type=Order, topic=b"orders")  # E: call-overload
+    def has_no_topic(order: Order) -> None: ...
+
+    @ucam_faas.raw_event(create_default_info=ExecutionInfo)  # E: call-overload
+    def has_an_option_of_handlers(body: bytes) -> None: ...
+
+    @ucam_faas.cloud_event(filter=True)  # E: call-overload
+    def has_no_filter(event: object) -> None: ...
+
+    @ucam_faas.cloud_event_handler(event_data_parser=str, retry=5)  # E: arg-type
+    def has_a_number_of_retries(text: str) -> None: ...
+
+    @ucam_faas.cloud_event_handler(event_data_parser=str, schedules=[])  # E: call-arg
+    def has_another_misspelt_option(text: str) -> None: ...
+
+    @ucam_faas.http(path="/", topic="orders")  # E: call-arg
+    def has_a_topic(request: Request) -> str:
+        return ""
+
     @ucam_faas.raw_event  # E: arg-type
     def takes_text(body: str) -> None: ...
 
@@ -69,6 +98,17 @@ def call() -> None:
 
 def report() -> None:
     raise ucam_faas.Retry(30)  # E: arg-type
+
+
+def set_policies() -> None:
+    Schedule("0 3 * * *", "Europe/London")  # E: call-arg
+    Schedule("0 3 * * *", data="{}")  # E: arg-type
+    Schedule("0 3 * * *", attributes={"number": 1})  # E: dict-item
+    Schedule(expression=5)  # E: arg-type
+    RetryPolicy(5)  # E: call-arg
+    RetryPolicy(min_backoff=10)  # E: arg-type
+    RetryPolicy().max_attempts = 6  # E: misc
+    Retry(max_attempts=5)  # E: arg-type
 
 
 def abort(info: ExecutionInfo) -> None:

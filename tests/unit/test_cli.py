@@ -218,8 +218,17 @@ import pydantic
 class User(pydantic.BaseModel):
     name: str
 
+ADA = b'{"name": "Ada"}'
+KIND = {"kind": "user"}
+
 @ucam_faas.message_handler(
-    message_type=User, timeout=datetime.timedelta(seconds=90), concurrency=3
+    message_type=User, timeout=datetime.timedelta(seconds=90), concurrency=3,
+    topic="users", filter="attributes:kind", ordered=True,
+    schedule=[
+        ucam_faas.Schedule("0 3 * * *", time_zone="Europe/London", data=ADA, attributes=KIND),
+        ucam_faas.Schedule("0 4 * * SUN", data=ADA, attributes=KIND, paused=True),
+    ],
+    retry=ucam_faas.RetryPolicy(max_attempts=None),
 )
 async def greet(user: User):
     """Say hello.
@@ -241,10 +250,12 @@ def test_tasks_is_a_table(ucam_faas: Run, listed: str) -> None:
 
     assert result.exit_code == 0
     heading, *rows = [line.split() for line in result.stdout.splitlines() if line.strip()]
-    assert heading == ["TASK", "TAKES", "PATH", "TIMEOUT", "SUMMARY"]
+    assert heading == ["TASK", "TAKES", "PATH", "TRIGGER", "TIMEOUT", "SUMMARY"]
     assert rows == [
-        ["greet", "User", "/greet", "90", "s", "Say", "hello."],
-        ["shout", "bytes", "/shout", "300", "s"],
+        ["greet", "User", "/greet", "users", "(filtered,", "ordered)", "90", "s", "Say", "hello."],
+        ["0", "3", "*", "*", "*", "Europe/London"],
+        ["0", "4", "*", "*", "SUN", "Etc/UTC", "(paused)"],
+        ["shout", "bytes", "/shout", "shout", "300", "s"],
         ["users", "HTTP", "request", "/users/<id>", "300", "s"],
     ]
 
@@ -261,12 +272,22 @@ def test_tasks_as_json(ucam_faas: Run, listed: str) -> None:
         "path": "/greet",
         "methods": ["POST"],
         "async": True,
+        "topic": "users",
+        "filter": "attributes:kind",
+        "ordered": True,
+        "schedules": [
+            {"expression": "0 3 * * *", "time_zone": "Europe/London", "paused": False},
+            {"expression": "0 4 * * SUN", "time_zone": "Etc/UTC", "paused": True},
+        ],
+        "retry": {"max_attempts": None, "min_backoff_seconds": 10, "max_backoff_seconds": 600},
         "timeout_seconds": 90.0,
         "concurrency": 3,
         "summary": "Say hello.",
     }
     assert (shout["kind"], shout["takes"]) == ("raw event", "bytes")
+    assert (shout["topic"], shout["schedules"]) == ("shout", [])
     assert (users["path"], users["methods"]) == ("/users/<id>", ["GET", "PUT"])
+    assert (users["topic"], users["schedules"], users["retry"]) == (None, [], None)
 
 
 @pytest.mark.parametrize(

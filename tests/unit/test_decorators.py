@@ -215,7 +215,7 @@ def test_a_handler_that_is_given_an_event_that_fails_raises() -> None:
 
 
 def test_a_task_has_a_task_with_its_policy() -> None:
-    @raw_event(timeout=timedelta(seconds=3), concurrency=2, dead_letter_topic="t")
+    @raw_event(timeout=timedelta(seconds=3), concurrency=2, dead_letter_topic="dead")
     def run(body: bytes) -> None:
         """Do it.
 
@@ -227,7 +227,7 @@ def test_a_task_has_a_task_with_its_policy() -> None:
     assert task is not None
     assert (task.name, task.module, task.kind) == ("run", __name__, Kind.RAW)
     assert task.policy.timeout == timedelta(seconds=3)
-    assert (task.policy.concurrency, task.policy.dead_letter_topic) == (2, "t")
+    assert (task.policy.concurrency, task.policy.dead_letter_topic) == (2, "dead")
     assert task.summary == "Do it."
     assert not task.is_async
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.policies import Policy, check_topic
+from ucam_faas.policies import Policy, RetryPolicy, check_topic
 
-TOPIC = "projects/p/topics/t"
+TOPIC = "projects/p/topics/orders"
 
 
 def test_a_policy_has_defaults() -> None:
@@ -50,7 +50,7 @@ def test_a_concurrency_is_a_whole_number_of_at_least_1(concurrency: Any) -> None
     assert f"concurrency={concurrency!r}" in str(caught.value)
 
 
-@pytest.mark.parametrize("topic", [TOPIC, "t", "my-topic.dead_1"])
+@pytest.mark.parametrize("topic", [TOPIC, "own", "my-topic.dead_1"])
 def test_a_topic_is_a_full_or_a_short_name(topic: str) -> None:
     check_topic(topic)
 
@@ -66,3 +66,62 @@ def test_what_is_no_topic_is_refused_with_both_forms(topic: Any) -> None:
 
     assert repr(topic) in str(caught.value)
     assert "projects/PROJECT/topics/TOPIC or TOPIC" in str(caught.value)
+
+
+# --- retries
+
+
+def test_a_retry_policy_has_the_defaults_of_pubsub() -> None:
+    policy = RetryPolicy()
+
+    assert policy.max_attempts == 5
+    assert (policy.min_backoff, policy.max_backoff) == (
+        timedelta(seconds=10),
+        timedelta(minutes=10),
+    )
+    assert Policy().retry == policy
+
+
+@pytest.mark.parametrize("attempts", [5, 100, None])
+def test_attempts_are_5_to_100_or_without_an_end(attempts: int | None) -> None:
+    assert RetryPolicy(max_attempts=attempts).max_attempts == attempts
+
+
+@pytest.mark.parametrize("attempts", [0, 4, 101, -5, 5.0, "5", True], ids=repr)
+def test_other_numbers_of_attempts_are_refused_with_the_limits(attempts: Any) -> None:
+    with pytest.raises(TaskDefinitionError) as caught:
+        RetryPolicy(max_attempts=attempts)
+
+    assert f"max_attempts={attempts!r}: expected a whole number from 5 to 100" in str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 600])
+def test_a_backoff_is_0_to_600_seconds(seconds: float) -> None:
+    backoff = timedelta(seconds=seconds)
+
+    policy = RetryPolicy(min_backoff=backoff, max_backoff=backoff)
+
+    assert (policy.min_backoff, policy.max_backoff) == (backoff, backoff)
+
+
+@pytest.mark.parametrize("name", ["min_backoff", "max_backoff"])
+@pytest.mark.parametrize(
+    "backoff",
+    [10, None, "10s", timedelta(seconds=-1), timedelta(seconds=600, microseconds=1)],
+    ids=repr,
+)
+def test_other_backoffs_are_refused_with_the_limits(name: str, backoff: Any) -> None:
+    with pytest.raises(TaskDefinitionError) as caught:
+        RetryPolicy(**{name: backoff})
+
+    assert f"{name}={backoff!r}: expected a timedelta from 0 to 600 seconds" in str(caught.value)
+
+
+def test_a_shortest_backoff_longer_than_the_longest_is_refused() -> None:
+    with pytest.raises(TaskDefinitionError, match=r"min_backoff.*is longer than max_backoff"):
+        RetryPolicy(min_backoff=timedelta(seconds=60), max_backoff=timedelta(seconds=59))
+
+
+def test_a_retry_policy_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        RetryPolicy().max_attempts = 7  # type: ignore[misc]

@@ -14,6 +14,7 @@ _VERBS = {
     "dev": "serve tasks with a Pub/Sub and a scheduler of their own, on this machine",
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
     "publish": "send a task a message",
+    "schedules": "list, run, pause and resume the schedules of a local cloud",
     "tasks": "list the tasks that a source holds",
 }
 

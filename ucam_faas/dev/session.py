@@ -213,6 +213,7 @@ async def run(options: DevOptions) -> int:
 def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
     return {
         "UCAM_FAAS_LOG_FORMAT": "console",
+        "UCAM_FAAS_LOG_EXCEPTION_TEXT": "true",
         "UCAM_FAAS_PUSH_CERTS_URL": f"http://{pubsub}{CERTIFICATES_PATH}",
         **os.environ,
         "PUBSUB_EMULATOR_HOST": pubsub,

@@ -17,7 +17,7 @@ _COLOURS = {
     "delivered": "bright_black",
     "done": "green",
     "retry": "yellow",
-    "dead letter": "red",
+    "dead": "red",
     "schedule": "magenta",
     "reload": "cyan",
     "error": "red",
@@ -42,7 +42,7 @@ class Stream:
         time = datetime.now().strftime("%H:%M:%S.%f")[:-3]
         parts = [
             self._paint(time, "bright_black"),
-            self._paint(f"{what:<11}", _COLOURS.get(what, "white")),
+            self._paint(f"{what:<9}", _COLOURS.get(what, "white")),
             *([self._paint(about, "cyan")] if about else []),
             text,
         ]
@@ -70,7 +70,7 @@ class Stream:
         elif event == "dead_lettered":
             topic = fields["topic"].rpartition("/")[2]
             self.line(
-                "dead letter", about, f"{number} is now message {fields['as'].number} of {topic}"
+                "dead", about, f"{number} is now message {fields['as'].number} of {topic}"
             )
         elif event == "scheduled":
             forced = " by hand" if fields["forced"] else ""

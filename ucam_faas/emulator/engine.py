@@ -16,7 +16,7 @@ from ucam_faas.emulator.storage import Message, Storage
 
 SWEEP_SECONDS = 1.0
 """After this time, what everybody has acknowledged is dropped."""
-RETENTION_SWEEP_SECONDS = 600.0
+RETENTION_SWEEP_SECONDS = 6 * 3600.0
 """After this time at most, what is too old is dropped. It is never delivered, in any case."""
 
 
@@ -218,7 +218,7 @@ class Engine:
             if log.retention:
                 needed.append(self.retain(log, log.retention, now))
             for queue in log.queues.values():
-                oldest = self.retain(log, queue.rules.retention, now)
+                oldest = self.retain(log, queue.retention, now)
                 if queue.floor < oldest:
                     queue.forget_before(oldest)
                     self._changed[queue] = None
@@ -227,8 +227,8 @@ class Engine:
             if before > log.dropped:
                 self.storage.drop(log.number, before)
                 log.dropped = before
-            if before <= log.last:
-                self._sweep_by(now + RETENTION_SWEEP_SECONDS)
+        if self.logs:
+            self._sweep_by(now + RETENTION_SWEEP_SECONDS)
 
     def _queues(self) -> list[Queue]:
         return [queue for log in self.logs.values() for queue in log.queues.values()]

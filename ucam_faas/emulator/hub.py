@@ -81,6 +81,13 @@ class Hub:
         self.engine.tick(self.now())
         self.changed()
 
+    def restart(self) -> None:
+        """Set the timer anew: the engine or the clock is another one."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.changed()
+
     def close(self) -> None:
         """Save, and run no more."""
         if not self.closed:

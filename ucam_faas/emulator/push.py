@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from ucam_faas.clock import Clock, Timer
 from ucam_faas.emulator import push_request
 from ucam_faas.emulator.engine import Observer
+from ucam_faas.emulator.hostile import Hostile, Trick
 from ucam_faas.emulator.hub import Hub
-from ucam_faas.emulator.lease import Delivery, Holder, parse_ack_id
+from ucam_faas.emulator.lease import Delivery, Holder, State, parse_ack_id
 from ucam_faas.emulator.push_client import ConnectionClosed, Endpoint
 from ucam_faas.emulator.queues import Queue
 from ucam_faas.emulator.resources import Resources
@@ -63,6 +64,7 @@ class Pusher:
         self._backoff = 0.0
         self._resume_at = 0.0
         self.paused = False
+        self.hostile: Hostile | None = None
         self._timer: Timer | None = None
         self._endpoint = Endpoint(proto.push_config.push_endpoint)
         self.configure(proto)
@@ -91,6 +93,11 @@ class Pusher:
         """Requests without an answer yet."""
         return len(self._tasks)
 
+    @property
+    def resumes_at(self) -> float | None:
+        """When the push backoff ends, in epoch seconds; None: it is not held back."""
+        return None if self._timer is None else self._resume_at
+
     def offer(self) -> None:
         """Send as much as the window allows, unless it is time to hold back."""
         room = self._window - len(self._tasks)
@@ -105,7 +112,10 @@ class Pusher:
     async def _push(self, delivery: Delivery, started: float) -> None:
         self._tell("delivered", delivery)
         headers, body = self._request(delivery)
-        status = await post(self._clock, self._seconds, self._endpoint, headers, body)
+        if self.hostile is None:
+            status = await self._post(headers, body)
+        else:
+            status = await self._post_badly(self.hostile, delivery, headers, body)
         now, engine, rules = self._hub.now(), self._hub.engine, self.queue.rules
         ids = [parse_ack_id(delivery.ack_id)]
         good = status in ACKNOWLEDGED
@@ -120,6 +130,26 @@ class Pusher:
             engine.modify(self.queue, ids, 0, now)
         self._tasks.discard(asyncio.current_task())
         self._hub.changed()
+
+    async def _post(self, headers: bytes, body: bytes) -> int | str:
+        return await post(self._clock, self._seconds, self._endpoint, headers, body)
+
+    async def _post_badly(
+        self, hostile: Hostile, delivery: Delivery, headers: bytes, body: bytes
+    ) -> int | str:
+        """Send a request as `hostile` says; what it was not told of is answered last."""
+        await asyncio.sleep(hostile.delay_seconds(delivery))
+        trick = hostile.trick(delivery)
+        if trick is Trick.TWICE_AT_ONCE:
+            return max(
+                await asyncio.gather(self._post(headers, body), self._post(headers, body)), key=str
+            )
+        status = await self._post(headers, body)
+        if status in ACKNOWLEDGED and trick is Trick.TWICE:
+            return await self._post(headers, body)
+        if status in ACKNOWLEDGED and trick is Trick.LOST_ACK:
+            return "the acknowledgement got lost"
+        return status
 
     def _request(self, delivery: Delivery) -> tuple[bytes, bytes]:
         config, name = self._proto.push_config, self._proto.name
@@ -207,11 +237,24 @@ class PushSubscriptions:
         self._make_token = make_token
         self._observer = observer
         self._pushers: dict[str, Pusher] = {}
+        self.hostile: Hostile | None = None
+        """Of the pushers that are started from now on."""
 
-    @property
-    def in_flight(self) -> int:
-        """Requests without an answer yet, of all subscriptions."""
-        return sum(pusher.in_flight for pusher in self._pushers.values())
+    def busy(self) -> list[str]:
+        """Return the subscriptions that send something, or will before any time has to pass."""
+        return [
+            name
+            for name, pusher in self._pushers.items()
+            if pusher.in_flight or (pusher.queue.has_more and pusher.resumes_at is None)
+        ]
+
+    def next_due(self) -> float | None:
+        """Return when the next backoff ends, in epoch seconds; None: nothing waits for one."""
+        dues = [pusher.resumes_at for pusher in self._pushers.values()]
+        for pusher in self._pushers.values():
+            entries = pusher.queue.entries.values()
+            dues += [entry.due for entry in entries if entry.state is State.DELAYED]
+        return min((due for due in dues if due is not None), default=None)
 
     def check(self, name: str) -> None:
         """Start, change or stop pushing, as a subscription now says."""
@@ -226,9 +269,11 @@ class PushSubscriptions:
             if pusher is not None:
                 pusher.configure(found.proto)
             else:
-                self._pushers[name] = Pusher(
+                pusher = Pusher(
                     self._hub, self._clock, queue, found.proto, self._make_token, self._observer
                 )
+                pusher.hostile = self.hostile
+                self._pushers[name] = pusher
 
     def pause(self) -> None:
         """Send nothing new."""

@@ -71,6 +71,7 @@ class Queue:
         self._dead_letter = dead_letter
         # Tokens of before a restart must not look current after it.
         self._tokens = count(int(now * 1e6))
+        self._oldest_token = 0
         self._batches = count(1)
         progress = storage.progress(number)
         self.cursor = max(progress.floor, 1)
@@ -83,6 +84,11 @@ class Queue:
         self._timers: list[tuple[float, int, int]] = []
         self._acked: list[int] = []
         self._failed: dict[int, int] = {}
+
+    @property
+    def retention(self) -> float:
+        """How long messages are delivered, in seconds: a topic may offer them longer."""
+        return max(self.rules.retention, self.log.retention)
 
     @property
     def floor(self) -> int:
@@ -116,7 +122,7 @@ class Queue:
     def _candidates(
         self, now: float, holder: Holder, batch: int
     ) -> Iterator[tuple[Message, Entry]]:
-        oldest = now - self.rules.retention
+        oldest = now - self.retention
         while self._ready:
             entry = self.entries.get(self._ready[0])
             if entry is None or not self._is_next(entry):
@@ -132,6 +138,7 @@ class Queue:
                 elif holder.takes(candidate.size):
                     yield message, candidate
                 else:
+                    self._lines[candidate.key].batch = 0  # new ones do not pass it
                     break
             self._settle(entry.key)
         yield from self._new_candidates(oldest, holder, batch)
@@ -141,28 +148,32 @@ class Queue:
     ) -> Iterator[tuple[Message, Entry]]:
         if self.cursor > self.log.last:
             return
-        accepts, acked_before = self.rules.accepts, self._acked_before
         until = self.cursor + SCANNED_AT_ONCE
         for message in self._storage.read(self.log.number, self.cursor):
-            number = message.number
-            if (
-                number in acked_before
-                or message.time < oldest
-                or (accepts is not None and not accepts(message.attributes))
-            ):
-                acked_before.discard(number)
-                self.cursor = number + 1
-                if number >= until:
+            if message.time < oldest or not self._is_wanted(message):
+                self.cursor = message.number + 1
+                if message.number >= until:
                     return
                 continue
-            if not holder.takes(message.size):
+            entry = Entry(message, self._failures_before.get(message.number, 0))
+            if not holder.takes(entry.size):
                 return
-            self.cursor = number + 1
-            entry = Entry(message, self._failures_before.pop(number, 0))
-            self.entries[number] = entry
-            if self._joins(entry, batch):
+            if self._enter(entry, batch):
                 yield message, entry
         self.cursor = self.log.last + 1
+
+    def _is_wanted(self, message: Message) -> bool:
+        if message.number in self._acked_before:
+            self._acked_before.remove(message.number)
+            return False
+        accepts = self.rules.accepts
+        return accepts is None or accepts(message.attributes)
+
+    def _enter(self, entry: Entry, batch: int) -> bool:
+        """Take a new message in; tell whether it can go now."""
+        self.cursor = entry.number + 1
+        self.entries[entry.number] = entry
+        return self._joins(entry, batch)
 
     def _joins(self, entry: Entry, batch: int) -> bool:
         """Put a new message in its key's line, if it has one; tell whether it can go now."""
@@ -201,7 +212,7 @@ class Queue:
             now + deadline,
             holder,
         )
-        heapq.heappush(self._timers, (entry.due, entry.number, token))
+        self._set_timer(entry)
         holder.messages += 1
         holder.bytes += entry.size
         line = self._lines.get(entry.key)
@@ -216,10 +227,11 @@ class Queue:
         """Acknowledge, and return the ids that do not count (with exactly-once delivery)."""
         stale = []
         for ack_id in ids:
-            entry = self._current(ack_id) if self.rules.exactly_once else self._any(ack_id)
-            if entry is not None:
+            if not self.rules.exactly_once:
+                self._acknowledge_late(ack_id)
+            elif (entry := self._current(ack_id)) is not None:
                 self._acknowledge(entry)
-            elif self.rules.exactly_once:
+            else:
                 stale.append(ack_id)
         self.last_used = now
         return stale
@@ -235,7 +247,7 @@ class Queue:
                 self._fail(entry, now)
             else:
                 entry.due = now + seconds
-                heapq.heappush(self._timers, (entry.due, entry.number, entry.token))
+                self._set_timer(entry)
         return stale
 
     def release(self, holder: Holder) -> None:
@@ -249,11 +261,11 @@ class Queue:
         """End the leases and backoffs that are due, and return how many."""
         ended = 0
         while self._timers and self._timers[0][0] <= now:
-            due, number, token = heapq.heappop(self._timers)
-            entry = self.entries.get(number)
-            if entry is None or entry.token != token or entry.due != due:
+            timer = heapq.heappop(self._timers)
+            if not self._is_set(timer):
                 continue
             ended += 1
+            entry = self.entries[timer[1]]
             if entry.state is State.LEASED:
                 self._fail(entry, now)
             elif entry.state is State.DELAYED:
@@ -261,18 +273,34 @@ class Queue:
                 self._settle(entry.key, entry)
         return ended
 
+    def _set_timer(self, entry: Entry) -> None:
+        heapq.heappush(self._timers, (entry.due, entry.number, entry.token))
+        if len(self._timers) > 2 * len(self.entries) + 1000:  # most are of leases that are over
+            self._timers = [timer for timer in self._timers if self._is_set(timer)]
+            heapq.heapify(self._timers)
+
+    def _is_set(self, timer: tuple[float, int, int]) -> bool:
+        due, number, token = timer
+        entry = self.entries.get(number)
+        return entry is not None and entry.token == token and entry.due == due
+
     def _current(self, ack_id: AckId) -> Entry | None:
         entry = self.entries.get(ack_id.number)
         if ack_id.queue != self.number or entry is None or entry.state is not State.LEASED:
             return None
         return entry if entry.token == ack_id.token else None
 
-    def _any(self, ack_id: AckId) -> Entry | None:
-        """Find a message by an ack id that may have expired: late, but done all the same."""
+    def _acknowledge_late(self, ack_id: AckId) -> None:
+        """Acknowledge by an id that may have expired: late, but done all the same."""
+        if ack_id.queue != self.number or ack_id.token < self._oldest_token:
+            return
         entry = self.entries.get(ack_id.number)
-        if ack_id.queue != self.number or entry is None or entry.state is State.ACKED:
-            return None
-        return entry
+        if entry is not None:
+            if entry.state is not State.ACKED:
+                self._acknowledge(entry)
+        elif self.cursor <= ack_id.number <= self.log.last:  # of before a restart
+            self._acked_before.add(ack_id.number)
+            self._acked.append(ack_id.number)
 
     def _acknowledge(self, entry: Entry) -> None:
         self._end_lease(entry)
@@ -305,7 +333,7 @@ class Queue:
         delay = self.rules.backoff(entry.failures)
         if delay > 0:
             entry.state, entry.token, entry.due = State.DELAYED, next(self._tokens), now + delay
-            heapq.heappush(self._timers, (entry.due, entry.number, entry.token))
+            self._set_timer(entry)
         self._settle(entry.key, entry)
 
     def _take_back(self, entry: Entry) -> None:
@@ -345,8 +373,22 @@ class Queue:
     # -- moving -------------------------------------------------------------------------------
 
     def unacknowledged(self) -> list[int]:
-        """Return the numbers before `cursor` that are not acknowledged."""
+        """Return the numbers before `cursor` that are not acknowledged; all after it are not."""
+        self._read_ahead(max(self._acked_before, default=0))
         return [n for n, entry in self.entries.items() if entry.state is not State.ACKED]
+
+    def _read_ahead(self, last: int) -> None:
+        """Move the cursor behind a number, as if all until there had been taken and released."""
+        if self.cursor > last:
+            return
+        for message in self._storage.read(self.log.number, self.cursor):
+            if message.number > last:
+                break
+            if self._is_wanted(message):
+                entry = Entry(message, self._failures_before.get(message.number, 0))
+                self._enter(entry, 0)
+                self._settle(entry.key, entry)
+        self.cursor = last + 1
 
     def forget_before(self, number: int) -> None:
         """Acknowledge all messages before `number`."""
@@ -357,7 +399,8 @@ class Queue:
         self.cursor = max(self.cursor, number)
 
     def restart(self, cursor: int, unacknowledged: Sequence[int] = ()) -> None:
-        """Deliver these, and all from `cursor` on; every lease ends."""
+        """Deliver these, and all from `cursor` on; every lease ends, and its late answer too."""
+        self._oldest_token = next(self._tokens)
         for entry in self.entries.values():
             self._end_lease(entry)
         for table in (self.entries, self._lines, self._ready, self._timers, self._failed):

@@ -391,6 +391,6 @@ def _write_token(last: str) -> str:
 
 def _read_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError as error:
         raise invalid(f"Invalid page_token {token[:100]!r}.") from error

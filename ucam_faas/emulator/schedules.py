@@ -26,6 +26,8 @@ class Schedules:
         clock: for timers.
         make_token: signs the tokens of HTTP targets.
         allow_remote: send requests to other machines, too.
+        longest_timer: seconds; longer ones are set anew, since timers stand still while a laptop
+            sleeps, and schedules do not.
         observer: is told of every run.
     """
 
@@ -36,12 +38,14 @@ class Schedules:
         make_token: MakeToken,
         *,
         allow_remote: bool,
+        longest_timer: float,
         observer: Observer | None = None,
     ) -> None:
         self._hub = hub
         self._clock = clock
         self._make_token = make_token
         self._allow_remote = allow_remote
+        self._longest_timer = longest_timer
         self._observer = observer
         self._timer: Timer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,8 +144,7 @@ class Schedules:
             self._timer = None
         due = self.scheduler.next_due()
         if due is not None and not self._hub.closed:
-            # A long timer is set anew now and then: a laptop's clock may jump while it sleeps.
-            delay = min(max(0.0, due - self._hub.now()), 60.0)
+            delay = min(max(0.0, due - self._hub.now()), self._longest_timer)
             self._timer = self._clock.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:

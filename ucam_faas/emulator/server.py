@@ -47,6 +47,7 @@ class Options:
         rest_port: REST alone, besides; None: no second port.
         state: folder to keep everything in; None: memory.
         allow_remote_push: push to other machines, too.
+        longest_timer: seconds; how late schedules may run after the machine slept.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +56,7 @@ class Options:
     rest_port: int | None = None
     state: Path | None = None
     allow_remote_push: bool = False
+    longest_timer: float = 60.0
 
 
 def reset(state: Path) -> None:
@@ -160,6 +162,7 @@ class Emulator:
             clock,
             self.tokens.make,
             allow_remote=options.allow_remote_push,
+            longest_timer=options.longest_timer,
             observer=self._observer,
         )
         self.scheduler = SchedulerApi(self.schedules.scheduler, self.hub.now, self.schedules.fire)
@@ -183,10 +186,10 @@ class Emulator:
         self.engine.clear()
         self.resources.load()
         self.schedules.clear()
+        self.hub.restart()
         for name in names:
             for watch in self.resources.watchers:
                 watch(name)
-        self.hub.changed()
 
     def _http_factory(self) -> Callable[[], asyncio.Protocol]:
         from uvicorn.config import Config

@@ -43,7 +43,7 @@ class RestPublisher:
             "orderingKey": ordering_key,
         }
         body = json.dumps({"messages": [message]}).encode()
-        path = f"/v1/{topic}:publish"
+        path = f"/v1/{quote(topic)}:publish"
         try:
             status, answer = self._post(path, body, timeout_seconds)
         except (OSError, HTTPException, ValueError) as error:

@@ -12,7 +12,7 @@ from ucam_faas.exceptions import (
     UnauthenticatedPushError,
     UnsupportedMediaError,
 )
-from ucam_faas.execution import Execution
+from ucam_faas.execution import Conclusion, Execution
 from ucam_faas.outcomes import (
     MalformedEvent,
     NotAnEvent,
@@ -56,6 +56,8 @@ class Service:
         self.runtime = runtime
         self.runner = Runner(tasks, runtime, on_exhausted=on_exhausted)
         self.max_body_bytes = runtime.settings.max_body_bytes
+        self.on_conclusion: Callable[[Execution, Conclusion], None] | None = None
+        """Told of every execution that has ended."""
         self._verifier = _verifier(runtime)
 
     async def refuse(
@@ -118,6 +120,8 @@ class Service:
             started_at=arrived_at,
         )
         found = await self.runner.run(execution)
+        if self.on_conclusion is not None:
+            self.on_conclusion(execution, found)
         if task.options.make_http_response is None:
             return of_conclusion(task, found)
         return execution.context.copy().run(of_conclusion, task, found)  # the task's contexts

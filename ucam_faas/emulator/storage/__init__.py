@@ -25,7 +25,8 @@ class Message(NamedTuple):
     @property
     def size(self) -> int:
         """The bytes that flow control counts."""
-        return len(self.data) + sum(len(k) + len(v) for k, v in self.attributes.items())
+        attributes = self.attributes
+        return len(self.data) + sum(len(k.encode()) + len(attributes[k].encode()) for k in attributes)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,9 @@ from ucam_faas.emulator.storage import Message, Progress
 from ucam_faas.exceptions import ConfigurationError
 
 _VERSION = 1
-_SCHEMA = """
+# In one transaction: a file with half of it would be none of ours.
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS resources (
     kind TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
@@ -32,6 +34,8 @@ CREATE TABLE IF NOT EXISTS failures (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counter (only INTEGER PRIMARY KEY CHECK (only = 0), last INTEGER);
 INSERT OR IGNORE INTO counter VALUES (0, 0);
+PRAGMA user_version = {_VERSION};
+COMMIT;
 """
 _TABLES = ("resources", "messages", "floors", "acked", "failures")
 _NOTHING: Mapping[str, str] = {}
@@ -48,8 +52,16 @@ class SqliteStorage:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=0
+            )
+        except (OSError, sqlite3.OperationalError) as error:
+            raise ConfigurationError(
+                f"{path} cannot be used ({error}). Choose another folder with --state, or keep "
+                "nothing with --memory."
+            ) from error
         try:
             self._open()
         except sqlite3.OperationalError as error:
@@ -69,15 +81,16 @@ class SqliteStorage:
     def _open(self) -> None:
         # Exclusive: two emulators on one file would each lose what the other one does.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, _VERSION):
+            raise sqlite3.DatabaseError(f"version {version}, expected {_VERSION}")
+        if version == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise sqlite3.DatabaseError("it is the database of something else")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA wal_autocheckpoint = 4000")
         self._db.execute("PRAGMA cache_size = -16000")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
-            raise sqlite3.DatabaseError(f"version {version}, expected {_VERSION}")
         self._db.executescript(_SCHEMA)
-        self._db.execute(f"PRAGMA user_version = {_VERSION}")
         self._db.execute("BEGIN IMMEDIATE")
 
     def resources(self, kind: str) -> dict[str, bytes]:
@@ -141,7 +154,8 @@ class SqliteStorage:
             "SELECT number, failures FROM failures WHERE queue = ?", (queue,)
         )
         numbers = {number for (number,) in acked}
-        return Progress(floor[0] if floor else 0, numbers, dict(failures.fetchall()))
+        failed = {number: count for number, count in failures if number not in numbers}
+        return Progress(floor[0] if floor else 0, numbers, failed)
 
     def advance(
         self, queue: int, floor: int, acked: Iterable[int], failures: Mapping[int, int]

@@ -1,0 +1,58 @@
+"""Where a running `ucam-faas dev` is: a file that is whole or not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ucam_faas.local_state import LocalCloud, forget, read, write
+
+CLOUD = LocalCloud(pubsub="127.0.0.1:8085", project="local")
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    write(tmp_path, CLOUD)
+
+    assert read(tmp_path) == CLOUD
+
+
+def test_a_second_one_replaces_the_first_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    write(tmp_path, LocalCloud(pubsub="127.0.0.1:1", project="other"))
+    write(tmp_path, CLOUD)
+
+    assert read(tmp_path) == CLOUD
+    assert [path.name for path in (tmp_path / ".ucam-faas").iterdir()] == ["dev.json"]
+
+
+def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) -> None:
+    write(tmp_path, CLOUD)
+
+    forget(tmp_path)
+    forget(tmp_path)
+
+    assert read(tmp_path) is None
+
+
+def test_a_newer_version_may_have_written_more(tmp_path: Path) -> None:
+    write(tmp_path, CLOUD)
+    path = tmp_path / ".ucam-faas/dev.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "scheduler": "127.0.0.1:8086"}))
+
+    assert read(tmp_path) == CLOUD
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "{}", '{"pubsub": "h:1"}', '{"pubsub": 1, "project": "p"}', "\xff"],
+)
+def test_a_file_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".ucam-faas").mkdir()
+    (tmp_path / ".ucam-faas/dev.json").write_bytes(text.encode("latin-1"))
+
+    assert read(tmp_path) is None
+
+
+def test_without_a_folder_there_is_none(tmp_path: Path) -> None:
+    assert read(tmp_path / "missing") is None

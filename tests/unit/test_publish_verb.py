@@ -1,0 +1,520 @@
+"""`ucam-faas publish`: what a task would take is sent, and says where it went; the rest is not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ucam_faas.cli import main
+from ucam_faas.local_state import LocalCloud, forget, write
+from ucam_faas.publishing import google
+from ucam_faas.publishing.memory import MemoryPublisher
+
+from .conftest import Sources
+
+TASKS = """
+import json
+import pydantic
+
+class User(pydantic.BaseModel):
+    name: str = pydantic.Field(examples=["Ada"])
+    age: int
+
+@ucam_faas.message_handler(message_type=User)
+def welcome(user): ...
+
+@ucam_faas.message_handler(message_type=User, topic="projects/other/topics/users")
+def greet(user): ...
+
+@ucam_faas.message_handler(message_type=None, filter='attributes.kind = "order"')
+def keep(data): ...
+
+@ucam_faas.message_handler(message_type=json.loads)
+def any_json(found): ...
+
+@ucam_faas.raw_event
+def raw(body): ...
+
+@ucam_faas.http(path="/page")
+def page(request): ...
+"""
+ADA = '{"name": "Ada", "age": 36}'
+
+
+@dataclass
+class Sink:
+    """The far side: keeps what is published, and answers what the test says."""
+
+    host: str = ""
+    status: int = 200
+    answer: bytes = json.dumps({"messageIds": ["17"]}).encode()
+    requests: list[tuple[str, Any]] = field(default_factory=list)
+
+    @property
+    def topic(self) -> str:
+        """The topic of the one message."""
+        ((path, _),) = self.requests
+        assert path.startswith("/v1/projects/")
+        assert path.endswith(":publish")
+        return path.removeprefix("/v1/").removesuffix(":publish")
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The one message, with its data as bytes."""
+        ((_, body),) = self.requests
+        (message,) = body["messages"]
+        return {**message, "data": base64.b64decode(message["data"])}
+
+
+@contextmanager
+def listening(sink: Sink) -> Iterator[Sink]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            sink.requests.append((self.path, json.loads(body)))
+            self.send_response(sink.status)
+            self.send_header("Content-Length", str(len(sink.answer)))
+            self.end_headers()
+            self.wfile.write(sink.answer)
+
+        def log_message(self, *_: Any) -> None:
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    sink.host = f"127.0.0.1:{server.server_address[1]}"
+    try:
+        yield sink
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with listening(Sink()) as found:
+        yield found
+
+
+Publish = Callable[..., Result]
+
+
+@pytest.fixture
+def publish(sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Call the verb in a folder with tasks, with a local cloud in the environment."""
+    for name in ("FUNCTION_TARGET", "FUNCTION_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", sink.host)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+    monkeypatch.chdir(sources.root)
+    sources.write("main.py", before=TASKS)
+
+    def run(*arguments: str, input: bytes | None = None) -> Result:
+        return CliRunner().invoke(main, ["publish", *arguments], input=input)
+
+    return run
+
+
+def error_of(result: Result) -> str:
+    """Return the one line of an error."""
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("ucam-faas: ")
+    assert result.stdout == ""
+    return lines[0]
+
+
+def usage_error_of(result: Result) -> str:
+    """Return the last line of an error of usage."""
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return result.stderr.splitlines()[-1]
+
+
+# --- what is sent
+
+
+def test_a_message_goes_to_the_tasks_topic_and_its_id_is_shown(
+    publish: Publish, sink: Sink
+) -> None:
+    result = publish("welcome", ADA)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == (f"Published message 17 to projects/p/topics/welcome ({sink.host}).\n")
+    assert sink.topic == "projects/p/topics/welcome"
+    assert sink.message == {"data": ADA.encode(), "attributes": {}, "orderingKey": ""}
+
+
+def test_a_topic_with_a_project_is_taken_as_it_is(publish: Publish, sink: Sink) -> None:
+    publish("greet", ADA)
+
+    assert sink.topic == "projects/other/topics/users"
+
+
+def test_attributes_and_an_ordering_key_are_sent(publish: Publish, sink: Sink) -> None:
+    publish(
+        *("keep", "x", "--attribute", "kind=order", "--attribute", "formula=a=b"),
+        *("--attribute", "empty=", "--ordering-key", "customer-7"),
+    )
+
+    assert sink.message["attributes"] == {"kind": "order", "formula": "a=b", "empty": ""}
+    assert sink.message["orderingKey"] == "customer-7"
+
+
+def test_a_message_may_have_attributes_only(publish: Publish, sink: Sink) -> None:
+    publish("keep", "--attribute", "kind=order")
+
+    assert (sink.message["data"], sink.message["attributes"]) == (b"", {"kind": "order"})
+
+
+@pytest.mark.parametrize("data", [ADA.encode(), b'{"name": "Ad\\u00e9", "age": 1}\n'])
+def test_a_file_is_sent_as_it_is(
+    data: bytes, publish: Publish, sink: Sink, sources: Sources
+) -> None:
+    (sources.root / "user.json").write_bytes(data)
+
+    publish("welcome", "--file", "user.json")
+
+    assert sink.message["data"] == data
+
+
+def test_a_dash_is_standard_input(publish: Publish, sink: Sink) -> None:
+    data = bytes(range(256))
+
+    publish("keep", "--file", "-", input=data)
+
+    assert sink.message["data"] == data
+
+
+def test_a_sample_is_shown_and_sent(publish: Publish, sink: Sink) -> None:
+    result = publish("welcome", "--sample")
+
+    shown, published = result.stdout.splitlines()
+    assert published.startswith("Published message 17")
+    assert shown == f"Data: '{sink.message['data'].decode()}'"
+    assert json.loads(sink.message["data"]) == {"name": "Ada", "age": 1}
+
+
+def test_a_sample_may_have_attributes(publish: Publish, sink: Sink) -> None:
+    publish("keep", "--sample", "--attribute", "kind=order")
+
+    assert (sink.message["data"], sink.message["attributes"]) == (b"hello", {"kind": "order"})
+
+
+def test_data_of_a_raw_task_is_not_checked(publish: Publish, sink: Sink) -> None:
+    publish("raw", "anything")
+
+    assert sink.message["data"] == b"anything"
+
+
+def test_bytes_on_the_command_line_are_sent_as_they_are(publish: Publish, sink: Sink) -> None:
+    publish("keep", "\udcff\u00e9")  # how Python reads an argument that is no UTF-8
+
+    assert sink.message["data"] == b"\xff\xc3\xa9"
+
+
+# --- another topic
+
+
+def test_data_for_a_topic_alone_is_not_checked_and_needs_no_source(
+    publish: Publish, sink: Sink, sources: Sources
+) -> None:
+    (sources.root / "main.py").unlink()
+
+    result = publish("--topic", "orders", "no user")
+
+    assert result.exit_code == 0, result.output
+    assert (sink.topic, sink.message["data"]) == ("projects/p/topics/orders", b"no user")
+
+
+def test_a_topic_alone_takes_a_file(publish: Publish, sink: Sink) -> None:
+    publish("--topic", "projects/q/topics/orders", "--file", "-", input=b"x")
+
+    assert (sink.topic, sink.message["data"]) == ("projects/q/topics/orders", b"x")
+
+
+def test_data_for_a_task_is_checked_for_another_topic_too(publish: Publish, sink: Sink) -> None:
+    error_of(publish("welcome", "{}", "--topic", "orders"))
+    assert sink.requests == []
+
+    publish("welcome", ADA, "--topic", "orders")
+    assert sink.topic == "projects/p/topics/orders"
+
+
+def test_a_topics_name_is_part_of_a_path_whatever_it_holds(publish: Publish, sink: Sink) -> None:
+    publish("--topic", "a+b%c~d", "x")
+
+    assert sink.topic == "projects/p/topics/a%2Bb%25c~d"
+
+
+# --- what is not sent
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("welcome", "{}"), ("'welcome' takes (User)", "name: missing; age: missing")),
+        (("welcome", '{"name": "Ada", "age": "old"}'), ("age: int_parsing",)),
+        (("welcome", "name=Ada"), ("(whole): json_invalid",)),
+        (("welcome", "--attribute", "kind=order"), ("(whole): json_invalid",)),
+        (("any_json", "{"), ("'any_json'", "JSONDecodeError: Expecting property name")),
+        (("any_json", "--sample"), ("JSONDecodeError",)),
+        (("missing", "{}"), ("No task named 'missing'", "'welcome', 'greet', 'keep'")),
+        (("welcome,keep", ADA), ("goes to one task",)),
+        (("page", "{}"), ("HTTP task", "send a request to /page")),
+        (("--topic", "o", "x"), ("'o' is not a topic", "3 to 255 characters")),
+        (("--topic", "orders"), ("without data or an attribute",)),
+        (("keep", ""), ("without data or an attribute",)),
+        (("--topic", "orders", "--sample"), ("--sample makes data up for a task",)),
+        (("keep", "x", "--attribute", "googclient=x"), ("'googclient'", "begin with goog")),
+        (("keep", "x", "--attribute", "=x"), ("key of 1 to 256 bytes",)),
+        (("keep", "x", "--attribute", "k=" + "x" * 1025), ("at most 1024",)),
+        (("keep", "x", "--attribute", "k=\udcff"), ("cannot be written in UTF-8",)),
+        (("keep", "x", "--ordering-key", "x" * 1025), ("--ordering-key", "1024 bytes")),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else " ".join(value)[:40],
+)
+def test_what_cannot_be_handled_is_not_sent(
+    arguments: tuple[str, ...], parts: tuple[str, ...], publish: Publish, sink: Sink
+) -> None:
+    line = error_of(publish(*arguments))
+
+    assert all(part in line for part in parts), line
+    assert sink.requests == []
+
+
+def test_a_message_over_10_megabytes_is_not_sent(publish: Publish, sink: Sink) -> None:
+    full = b"x" * 10 * 1024 * 1024
+    publish("raw", "--file", "-", input=full)
+
+    line = error_of(publish("raw", "--file", "-", "--attribute", "k=v", input=full))
+
+    assert "10485762 bytes: Pub/Sub takes at most 10485760" in line
+    assert len(sink.requests) == 1
+
+
+def test_without_data_a_sample_is_shown_and_nothing_is_sent(publish: Publish, sink: Sink) -> None:
+    line = error_of(publish("welcome"))
+
+    assert """'{"name": "Ada", "age": 1}'""" in line
+    assert "--sample" in line
+    assert sink.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ((), "Missing argument 'TASK'"),
+        (("--sample",), "Missing argument 'TASK'"),
+        (("welcome", ADA, "--sample"), "exclude one another"),
+        (("welcome", ADA, "--file", "-"), "exclude one another"),
+        (("welcome", "--sample", "--file", "-"), "exclude one another"),
+        (("welcome", "--file", "missing.json"), "missing.json"),
+        (("welcome", ADA, "--attribute", "kind"), "'kind': expected KEY=VALUE"),
+        (("welcome", ADA, "more"), "unexpected extra argument"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else " ".join(value)[:40],
+)
+def test_wrong_usage_sends_nothing(
+    arguments: tuple[str, ...], part: str, publish: Publish, sink: Sink
+) -> None:
+    assert part in usage_error_of(publish(*arguments))
+    assert sink.requests == []
+
+
+def test_a_message_that_the_tasks_filter_stops_is_sent_with_a_note(
+    publish: Publish, sink: Sink
+) -> None:
+    stopped = publish("keep", "x")
+    passing = publish("keep", "x", "--attribute", "kind=order")
+
+    assert "filter does not let this message through" in stopped.stderr
+    assert 'attributes.kind = "order"' in stopped.stderr
+    assert passing.stderr == ""
+    assert len(sink.requests) == 2
+
+
+# --- where it goes
+
+
+@pytest.fixture
+def no_environment(monkeypatch: pytest.MonkeyPatch, publish: Publish) -> None:
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST")
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_the_local_cloud_of_this_directory_is_found(
+    publish: Publish, sink: Sink, sources: Sources
+) -> None:
+    write(sources.root, LocalCloud(pubsub=sink.host, project="local"))
+
+    result = publish("welcome", ADA)
+
+    assert result.exit_code == 0, result.output
+    assert sink.topic == "projects/local/topics/welcome"
+
+
+def test_its_project_wins_over_the_environments_and_the_option_over_both(
+    publish: Publish, sink: Sink, sources: Sources
+) -> None:
+    write(sources.root, LocalCloud(pubsub=sink.host, project="local"))
+
+    publish("welcome", ADA)
+    publish("welcome", ADA, "--project", "mine")
+
+    paths = [path for path, _ in sink.requests]
+    assert [path.split("/")[3] for path in paths] == ["local", "mine"]
+
+
+def test_the_environments_emulator_wins_over_the_local_cloud(
+    publish: Publish, sink: Sink, sources: Sources
+) -> None:
+    write(sources.root, LocalCloud(pubsub="127.0.0.1:1", project="local"))
+
+    publish("welcome", ADA)
+
+    assert sink.topic == "projects/p/topics/welcome"
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_without_any_pubsub_the_ways_to_one_are_named(publish: Publish, sources: Sources) -> None:
+    write(sources.root, LocalCloud(pubsub="127.0.0.1:1", project="local"))
+    forget(sources.root)
+
+    line = error_of(publish("welcome", ADA))
+
+    assert all(part in line for part in ("`ucam-faas dev`", "PUBSUB_EMULATOR_HOST", "--google"))
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_a_local_cloud_that_is_gone_is_an_error_that_says_so(
+    publish: Publish, sources: Sources
+) -> None:
+    with listening(Sink()) as gone:
+        pass
+    write(sources.root, LocalCloud(pubsub=gone.host, project="local"))
+
+    line = error_of(publish("welcome", ADA))
+
+    assert f"{gone.host} does not answer (ConnectionRefusedError)" in line
+    assert "Is `ucam-faas dev` still running here" in line
+
+
+def test_a_topic_that_does_not_exist_is_an_error_that_names_it(
+    publish: Publish, sink: Sink
+) -> None:
+    sink.status = 404
+    sink.answer = b'{"error": {"code": 404, "message": "Not found.", "status": "NOT_FOUND"}}'
+
+    line = error_of(publish("welcome", ADA))
+
+    assert "Publishing to projects/p/topics/welcome failed: NOT_FOUND: Not found. " in line
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (200, b""),
+        (200, b"[]"),
+        (200, b'{"messageIds": []}'),
+        (500, b"<html>"),
+        (404, b'{"error":1}'),
+    ],
+)
+def test_what_is_no_pubsub_is_an_error(
+    status: int, answer: bytes, publish: Publish, sink: Sink
+) -> None:
+    sink.status, sink.answer = status, answer
+
+    line = error_of(publish("welcome", ADA))
+
+    assert "does not answer as Pub/Sub does" in line or f"HTTP status {status}" in line
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:1", "127.0.0.1:port", "a b:1"])
+def test_a_host_that_is_none_is_an_error(
+    host: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+
+    assert f"{host} does not answer" in error_of(publish("welcome", ADA))
+
+
+def test_a_short_topic_needs_a_project(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+
+    line = error_of(publish("welcome", ADA))
+
+    assert "--project" in line
+    assert "GOOGLE_CLOUD_PROJECT" in line
+
+
+def test_googles_pubsub_is_published_to_when_asked_for_whatever_else_there_is(
+    publish: Publish, sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "projects/p/topics/welcome"
+    publisher = MemoryPublisher({topic: []})
+    monkeypatch.setattr(google, "GooglePublisher", lambda: publisher)
+    write(sources.root, LocalCloud(pubsub=sink.host, project="local"))
+
+    result = publish("welcome", ADA, "--google", "--attribute", "k=v", "--ordering-key", "o")
+
+    assert result.stdout == f"Published message 1 to {topic} (Google's Pub/Sub).\n"
+    (message,) = publisher.topics[topic]
+    assert (message.data, message.attributes) == (ADA.encode(), {"k": "v"})
+    assert message.ordering_key == "o"
+    assert sink.requests == []
+
+
+# --- sources
+
+
+def test_the_source_is_an_option_of_the_verb_and_of_the_command(
+    publish: Publish, sink: Sink, sources: Sources
+) -> None:
+    sources.write("elsewhere/jobs.py", "other")
+
+    publish("other", "x", "--source", "elsewhere/jobs.py")
+    result = CliRunner().invoke(main, ["--source", "elsewhere/jobs.py", "publish", "other", "y"])
+
+    assert result.exit_code == 0, result.output
+    assert len(sink.requests) == 2
+
+
+@pytest.mark.slow
+def test_no_heavy_library_is_imported_and_half_a_second_is_enough(
+    publish: Publish, sink: Sink
+) -> None:
+    code = (
+        "import sys\nfrom ucam_faas.cli import main\n"
+        f"main(['publish', 'welcome', '''{ADA}'''], standalone_mode=False)\n"
+        "print(*sys.modules)"
+    )
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    loaded = set(result.stdout.split())
+    assert not loaded & {"grpc", "google.pubsub_v1", "requests", "rich", "flask", "structlog"}
+    assert len(sink.requests) == 1
+    # Of the processor: the machine may have more to do.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
