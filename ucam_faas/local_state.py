@@ -15,12 +15,16 @@ class LocalCloud:
     """A local cloud that runs.
 
     Args:
-        pubsub: `host:port` of its Pub/Sub.
+        pubsub: `host:port` of its Pub/Sub; none: Google's.
         project: the project of its topics.
+        scheduler: `host:port` of its schedules.
+        sources: what holds its tasks.
     """
 
     pubsub: str
     project: str
+    scheduler: str = ""
+    sources: tuple[str, ...] = ()
 
 
 def read(folder: Path) -> LocalCloud | None:
@@ -32,10 +36,14 @@ def read(folder: Path) -> LocalCloud | None:
     """
     try:
         found = json.loads((folder / FOLDER / FILE).read_bytes())
-        known = {name: found[name] for name in LocalCloud.__dataclass_fields__}
-    except (OSError, ValueError, LookupError, TypeError):
+        sources = found.get("sources", [])
+        texts = [found["pubsub"], found["project"], found.get("scheduler", ""), *sources]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return LocalCloud(**known) if all(isinstance(text, str) for text in known.values()) else None
+    if not isinstance(sources, list) or not all(isinstance(text, str) for text in texts):
+        return None
+    pubsub, project, scheduler, *_ = texts
+    return LocalCloud(pubsub=pubsub, project=project, scheduler=scheduler, sources=tuple(sources))
 
 
 def write(folder: Path, cloud: LocalCloud) -> None:

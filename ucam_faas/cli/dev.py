@@ -35,6 +35,11 @@ DEFAULT_PROJECT = "local"
     help="Port of Pub/Sub and Cloud Scheduler; 0: any free one.",
 )
 @click.option("--project", help=f"Project. [GOOGLE_CLOUD_PROJECT; default: {DEFAULT_PROJECT}]")
+@click.option(
+    "--pubsub",
+    type=click.Choice(["embedded", "google"]),
+    help="Which Pub/Sub. [default: that of PUBSUB_EMULATOR_HOST if it is set, or the embedded one]",
+)
 @click.option("--memory", is_flag=True, help=f"Keep nothing in {FOLDER}/.")
 @click.option("--reset", is_flag=True, help="Start empty.")
 def command(
@@ -45,6 +50,7 @@ def command(
     port: int,
     pubsub_port: int,
     project: str | None,
+    pubsub: str | None,
     memory: bool,
     reset: bool,
 ) -> None:
@@ -58,6 +64,11 @@ def command(
 
     if memory and reset:
         raise ConfigurationError("--memory keeps nothing: there is nothing to --reset.")
+    if pubsub == "google" and not (project or os.environ.get("GOOGLE_CLOUD_PROJECT")):
+        raise ConfigurationError("--pubsub google needs --project, or GOOGLE_CLOUD_PROJECT.")
+    external = {"google": "", "embedded": None}.get(
+        pubsub or "", os.environ.get("PUBSUB_EMULATOR_HOST") or None
+    )
     options = DevOptions(
         sources=sources or (os.environ.get("FUNCTION_SOURCE") or "./main.py",),
         target=target or os.environ.get("FUNCTION_TARGET") or None,
@@ -65,7 +76,8 @@ def command(
         port=port,
         pubsub_port=pubsub_port,
         project=project or os.environ.get("GOOGLE_CLOUD_PROJECT") or DEFAULT_PROJECT,
-        state=None if memory else Path(FOLDER),
+        external=external,
+        state=None if memory or external is not None else Path(FOLDER),
         reset=reset,
     )
     sys.exit(asyncio.run(run(options)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,10 @@ def command(
         raise click.UsageError("Missing argument 'TASK' (or --topic).")
     source = source or (ctx.obj or {}).get("source")
     settings = Settings.from_environ(source=source, project=project)
-    found = _load(task, settings) if task else None
+    cloud = local_state.read(Path.cwd())
+    named = source or os.environ.get("FUNCTION_SOURCE") or cloud is None or not cloud.sources
+    sources = [settings.source] if named or cloud is None else list(cloud.sources)
+    found = _load(task, sources) if task else None
     payload = _payload(found, data, file, sample, attributes)
     if found is not None:
         _check(found, payload)
@@ -90,7 +94,7 @@ def command(
     if topic is None:
         topic = _topic_of(found, attributes)
     check_topic(topic)
-    far_side = _far_side(settings, project, google)
+    far_side = _far_side(settings, project, cloud, google=google)
     if "/" not in topic:
         topic = f"projects/{_needed(far_side.project)}/topics/{topic}"
     if sample:
@@ -99,8 +103,10 @@ def command(
     click.echo(f"Published message {message_id} to {topic} ({far_side.name}).")
 
 
-def _load(name: str, settings: Settings) -> Task:
-    tasks = registry.load(settings.source, name)
+def _load(name: str, sources: list[str]) -> Task:
+    """Find a task in one of the sources."""
+    holds = [s for s in sources[:-1] if name in {task.name for task in registry.load(s)}]
+    tasks = registry.load((holds or sources[-1:])[0], name)
     if len(tasks) != 1:
         raise ConfigurationError(f"A message goes to one task: {name!r} names {len(tasks)}.")
     if tasks[0].trigger is None:
@@ -204,16 +210,22 @@ class _FarSide:
             raise PublishError(f"{error}. {self.hint}") from error
 
 
-def _far_side(settings: Settings, project: str | None, google: bool) -> _FarSide:
-    if google:
+def _far_side(
+    settings: Settings,
+    project: str | None,
+    cloud: local_state.LocalCloud | None,
+    *,
+    google: bool,
+) -> _FarSide:
+    host = settings.pubsub_emulator
+    if google or (cloud is not None and not cloud.pubsub and host is None):
+        project = project or (cloud.project if cloud and not google else settings.project)
         from ucam_faas.publishing.google import GooglePublisher
 
         hint = "Does the topic exist, and may you publish to it?"
-        return _FarSide(GooglePublisher(), "Google's Pub/Sub", settings.project, hint)
+        return _FarSide(GooglePublisher(), "Google's Pub/Sub", project, hint)
     from ucam_faas.publishing.rest import RestPublisher
 
-    cloud = local_state.read(Path.cwd())
-    host = settings.pubsub_emulator
     if cloud is not None and host in (None, cloud.pubsub):
         hint = "Is `ucam-faas dev` still running here, and does it serve this task?"
         publisher = RestPublisher(cloud.pubsub)

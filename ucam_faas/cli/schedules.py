@@ -98,7 +98,7 @@ class _Jobs:
 
     def __init__(self, project: str | None, location: str) -> None:
         cloud = local_state.read(Path.cwd())
-        host = os.environ.get("PUBSUB_EMULATOR_HOST") or (cloud and cloud.pubsub)
+        host = (cloud and cloud.scheduler) or os.environ.get("PUBSUB_EMULATOR_HOST")
         if not host:
             raise ConfigurationError(
                 "There is no local cloud: run `ucam-faas dev` in this directory, or set "

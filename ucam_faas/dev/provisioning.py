@@ -46,7 +46,7 @@ class Provisioning:
 
         Args:
             plans: the tasks.
-            url: where they are served; none: nothing is pushed, somebody else pulls.
+            url: where they are served; none: only topics and jobs are made.
             push: audience and service account of the token that pushes carry; empty: none.
 
         Raises:
@@ -59,6 +59,8 @@ class Provisioning:
             topics = {plan.topic, plan.dead_letter_topic, plan.decided_dead_letter_topic}
             for topic in topics - {None}:
                 self._topic(full_topic(str(topic), self._project))
+            if not url:
+                continue
             wanted.add(self._subscription(self._of_task(plan, url, push)))
             for topic in topics - {None, plan.topic}:
                 wanted.add(self._subscription(self._of_dead_letters(str(topic))))
@@ -99,13 +101,12 @@ class Provisioning:
             name = full_topic(plan.dead_letter_topic, self._project)
             proto.dead_letter_policy.dead_letter_topic = name
             proto.dead_letter_policy.max_delivery_attempts = plan.max_attempts
-        if url:
-            proto.push_config.push_endpoint = f"{url}{plan.path}"
-            if not plan.wrapped:
-                proto.push_config.no_wrapper.write_metadata = True
-            if push:
-                proto.push_config.oidc_token.audience = push["audience"]
-                proto.push_config.oidc_token.service_account_email = push["email"]
+        proto.push_config.push_endpoint = f"{url}{plan.path}"
+        if not plan.wrapped:
+            proto.push_config.no_wrapper.write_metadata = True
+        if push:
+            proto.push_config.oidc_token.audience = push["audience"]
+            proto.push_config.oidc_token.service_account_email = push["email"]
         return proto
 
     def _of_dead_letters(self, topic: str) -> Any:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +19,7 @@ from ucam_faas import local_state
 from ucam_faas._optional import require
 from ucam_faas.config import Settings
 from ucam_faas.dev import generations
+from ucam_faas.dev.external import ExternalPubsub
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream
@@ -41,6 +43,8 @@ class DevOptions:
         port: of the tasks.
         pubsub_port: of Pub/Sub and the scheduler.
         project: of the topics.
+        external: `host:port` of the Pub/Sub to use instead of the embedded one; nothing between
+            the quotes: Google's; None: the embedded one.
         state: folder to keep messages and schedules in; None: memory.
         reset: start empty.
     """
@@ -51,6 +55,7 @@ class DevOptions:
     port: int
     pubsub_port: int
     project: str
+    external: str | None
     state: Path | None
     reset: bool
 
@@ -64,6 +69,7 @@ class Session:
         self._stopped = asyncio.Event()
         self._generation: Generation | None = None
         self._failed = False
+        self._external: ExternalPubsub | None = None
 
     async def run(self) -> int:
         """Serve until a signal says to stop; return the exit code.
@@ -85,15 +91,23 @@ class Session:
             state=options.state,
         )  # fmt: skip
         with contextlib.closing(listener):
-            async with Emulator(emulator_options, observer=self._stream.observe) as emulator:
+            async with Emulator(emulator_options, observer=self._observe) as emulator:
                 try:
                     await self._serve(listener, emulator)
                 finally:
                     emulator.pushes.pause()
                     local_state.forget(Path.cwd())
+                    if self._external is not None:
+                        await asyncio.to_thread(self._external.close)
                     if self._generation is not None:
                         await self._generation.stop()
         return int(self._failed)
+
+    def _observe(self, event: str, fields: dict[str, Any]) -> None:
+        if self._external is not None and event == "published":
+            self._external.publish(fields["topic"], fields["message"])
+        else:
+            self._stream.observe(event, fields)
 
     async def _serve(self, listener: socket.socket, emulator: Emulator) -> None:
         options = self._options
@@ -112,10 +126,17 @@ class Session:
             emulator, options.project, lambda text: self._stream.line("reload", "", text)
         )
         generation = await self._start()
-        self._take_over(generation)
-        cloud = local_state.LocalCloud(pubsub=pubsub, project=options.project)
+        if options.external is not None:
+            self._external = ExternalPubsub(
+                options.project, self._stream.observe, lambda t: self._stream.line("made", "", t)
+            )
+        await self._take_over(generation)
+        used = pubsub if options.external is None else options.external
+        cloud = local_state.LocalCloud(
+            pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources
+        )
         local_state.write(Path.cwd(), cloud)
-        self._welcome(generation.plans, pubsub, url)
+        self._welcome(generation.plans, used, url)
         await self._follow(generation)
 
     async def _start(self) -> Generation:
@@ -124,9 +145,13 @@ class Session:
             self._listener, list(options.sources), options.target, self._environ
         )
 
-    def _take_over(self, generation: Generation) -> None:
+    async def _take_over(self, generation: Generation) -> None:
         """Let a new process serve, and the last one end."""
-        self._provisioning.apply(generation.plans, self._url, self._push)
+        if self._external is None:
+            self._provisioning.apply(generation.plans, self._url, self._push)
+        else:
+            await asyncio.to_thread(self._external.apply, generation.plans, self._url)
+            self._provisioning.apply(generation.plans, "", {})
         last, self._generation = self._generation, generation
         if last is not None:
             self._ending = asyncio.ensure_future(last.stop())
@@ -176,7 +201,7 @@ class Session:
             self._stream.line("reload", "", "the last good code goes on being served")
             return last
         try:
-            self._take_over(generation)
+            await self._take_over(generation)
         except RpcError as error:
             self._stream.line("error", "", str(error))
         seconds = asyncio.get_running_loop().time() - started
@@ -191,7 +216,10 @@ class Session:
 
     def _welcome(self, plans: list[TaskPlan], pubsub: str, url: str) -> None:
         kept = "in memory" if self._options.state is None else f"in {self._options.state}/"
-        click.echo(f"\nTasks on {url}, Pub/Sub and Cloud Scheduler on {pubsub}, state {kept}\n")
+        where = f"Pub/Sub and Cloud Scheduler on {pubsub}, state {kept}"
+        if self._options.external is not None:
+            where = f"Pub/Sub of {pubsub or 'Google'}, project {self._options.project}"
+        click.echo(f"\nTasks on {url}, {where}\n")
         self._table(plans)
         click.echo("\nTry, in another terminal:\n")
         self._stream.to_paste(plans, pubsub=pubsub, project=self._options.project)
@@ -211,15 +239,19 @@ async def run(options: DevOptions) -> int:
 
 
 def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
-    return {
+    used = pubsub if options.external is None else options.external
+    found = {
         "UCAM_FAAS_LOG_FORMAT": "console",
         "UCAM_FAAS_LOG_EXCEPTION_TEXT": "true",
         "UCAM_FAAS_PUSH_CERTS_URL": f"http://{pubsub}{CERTIFICATES_PATH}",
         **os.environ,
-        "PUBSUB_EMULATOR_HOST": pubsub,
+        "PUBSUB_EMULATOR_HOST": used,
         "GOOGLE_CLOUD_PROJECT": options.project,
         "PYTHONUNBUFFERED": "1",
     }
+    if not used:
+        del found["PUBSUB_EMULATOR_HOST"]
+    return found
 
 
 def _hide(state: Path) -> None:

@@ -119,7 +119,9 @@ class Stream:
 
 
 def gcloud_environment(pubsub: str, project: str) -> str:
-    """Return the variables that make gcloud use a local Pub/Sub and scheduler."""
+    """Return the variables that make gcloud use a local Pub/Sub; none: Google's."""
+    if not pubsub:
+        return f"CLOUDSDK_CORE_PROJECT={project}"
     return (
         f"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://{pubsub}/ "
         f"CLOUDSDK_AUTH_ACCESS_TOKEN=local CLOUDSDK_CORE_PROJECT={project}"

@@ -1,0 +1,169 @@
+"""Another Pub/Sub than the embedded one: Google's, or the emulator of PUBSUB_EMULATOR_HOST.
+
+It cannot push to a laptop, so each task has a pull subscription, and what is pulled is sent to
+the task as a push would be: the same request, and the response acknowledges.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from ucam_faas._optional import require
+from ucam_faas.emulator import push_request
+from ucam_faas.emulator.engine import Observer
+from ucam_faas.emulator.lease import Delivery
+from ucam_faas.emulator.push import ACKNOWLEDGED
+from ucam_faas.emulator.storage import Message
+from ucam_faas.plans import TaskPlan, full_topic
+
+SUFFIX = "-dev"
+"""Of subscriptions: those of the deployed tasks are left alone."""
+MARGIN_SECONDS = 30.0
+
+
+class ExternalPubsub:
+    """Topics and pull subscriptions of tasks, and what is pulled from them.
+
+    Args:
+        project: of the topics and subscriptions.
+        observer: is told what happens to messages; called on other threads.
+        tell: takes a sentence about what was made.
+
+    Raises:
+        MissingExtraError: google-cloud-pubsub is not installed.
+    """
+
+    def __init__(self, project: str, observer: Observer, tell: Callable[[str], None]) -> None:
+        pubsub = require("google.cloud.pubsub_v1", extra="pubsub", purpose="use this Pub/Sub")
+        self._exceptions: Any = require(
+            "google.api_core.exceptions", extra="pubsub", purpose="use this Pub/Sub"
+        )
+        self._project = project
+        self._observer = observer
+        self._tell = tell
+        self._publisher: Any = pubsub.PublisherClient()
+        self._subscriber: Any = pubsub.SubscriberClient()
+        self._pulling: dict[str, Future[Any]] = {}
+
+    def apply(self, plans: Sequence[TaskPlan], url: str) -> None:
+        """Make what tasks need if it is not there, and send them what they get.
+
+        Args:
+            plans: the tasks.
+            url: where they are served.
+        """
+        wanted = {plan.name: plan for plan in plans if plan.topic is not None}
+        for name in self._pulling.keys() - wanted.keys():
+            self._pulling.pop(name).cancel()
+        for name, plan in wanted.items():
+            subscription = self._subscription(plan)
+            if name not in self._pulling:
+                sender = _Sender(plan, subscription, url, self._observer)
+                self._pulling[name] = self._subscriber.subscribe(subscription, sender.deliver)
+
+    def publish(self, topic: str, message: Message) -> None:
+        """Publish a message that a schedule made."""
+        self._publisher.publish(topic, message.data, **message.attributes)
+
+    def close(self) -> None:
+        """Stop pulling; what is under way is delivered again."""
+        for pulling in self._pulling.values():
+            pulling.cancel()
+        for pulling in self._pulling.values():
+            pulling.exception(timeout=10)
+        self._publisher.stop()
+        self._subscriber.close()
+
+    def _topic(self, topic: str) -> str:
+        name = full_topic(topic, self._project)
+        self._make(lambda: self._publisher.create_topic(name=name), f"topic {name}")
+        return name
+
+    def _subscription(self, plan: TaskPlan) -> str:
+        name = f"projects/{self._project}/subscriptions/{plan.name}{SUFFIX}"
+        request: dict[str, Any] = {
+            "name": name,
+            "topic": self._topic(plan.topic or ""),
+            "ack_deadline_seconds": plan.ack_deadline_seconds,
+            "enable_message_ordering": plan.ordered,
+            "filter": plan.filter or "",
+            "retry_policy": {
+                "minimum_backoff": timedelta(seconds=plan.min_backoff_seconds),
+                "maximum_backoff": timedelta(seconds=plan.max_backoff_seconds),
+            },
+        }
+        if plan.dead_letter_topic is not None:
+            request["dead_letter_policy"] = {
+                "dead_letter_topic": self._topic(plan.dead_letter_topic),
+                "max_delivery_attempts": plan.max_attempts,
+            }
+        create = self._subscriber.create_subscription
+        self._make(lambda: create(request=request), f"subscription {name}")
+        return name
+
+    def _make(self, create: Callable[[], Any], what: str) -> None:
+        try:
+            create()
+        except self._exceptions.AlreadyExists:
+            return
+        self._tell(f"made the {what}")
+
+
+class _Sender:
+    """Sends a task what its subscription gets."""
+
+    def __init__(self, plan: TaskPlan, subscription: str, url: str, observer: Observer) -> None:
+        self._plan = plan
+        self._subscription = subscription
+        parts = urlsplit(url)
+        self._host = parts.netloc
+        self._observer = observer
+        self._lock = threading.Lock()
+
+    def deliver(self, pulled: Any) -> None:
+        """Send a message, and acknowledge it if the task does."""
+        message = Message(
+            int(pulled.message_id),
+            pulled.publish_time.timestamp(),
+            pulled.ordering_key,
+            dict(pulled.attributes),
+            pulled.data,
+        )
+        delivery = Delivery(message, "", pulled.delivery_attempt or 1)
+        self._tell("delivered", delivery)
+        status = self._post(delivery, counted=pulled.delivery_attempt is not None)
+        if status in ACKNOWLEDGED:
+            pulled.ack()
+            self._tell("acknowledged", delivery, status=status)
+        else:
+            pulled.nack()
+            last = 0 < (self._plan.max_attempts or 0) <= delivery.attempt
+            delay = None if last else self._plan.min_backoff_seconds
+            self._tell("failed", delivery, status=status, retry_seconds=delay)
+
+    def _post(self, delivery: Delivery, *, counted: bool) -> int | str:
+        if self._plan.wrapped:
+            lines, body = push_request.wrapped(delivery, self._subscription, counted=counted)
+        else:
+            lines, body = push_request.unwrapped(delivery, self._subscription, metadata=True)
+        headers = dict(line.split(": ", 1) for line in lines.decode().split("\r\n") if line)
+        seconds = self._plan.ack_deadline_seconds + MARGIN_SECONDS
+        connection = HTTPConnection(self._host, timeout=seconds)
+        try:
+            connection.request("POST", self._plan.path, body, headers)
+            return connection.getresponse().status
+        except (OSError, HTTPException) as error:
+            return str(error) or type(error).__name__
+        finally:
+            connection.close()
+
+    def _tell(self, event: str, delivery: Delivery, **fields: Any) -> None:
+        known = {"message": delivery.message, "attempt": delivery.attempt}
+        with self._lock:
+            self._observer(event, {"subscription": self._subscription, **known, **fields})
