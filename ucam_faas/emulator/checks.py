@@ -17,8 +17,7 @@ from ucam_faas.filters import FilterError, parse
 
 _NAME = re.compile(r"projects/([^/]+)/(topics|subscriptions|snapshots)/([^/]+)")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
-_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+_MAX_LABEL = 63
 DELETED_TOPIC = "_deleted-topic_"
 MIN_RETENTION, MAX_RETENTION = 600.0, 31 * DAY
 MAX_BACKOFF = 600.0
@@ -64,13 +63,20 @@ def supported(resource: Any) -> None:
 def labels(found: Mapping[str, str]) -> None:
     """Refuse labels that Google Cloud refuses."""
     for key, value in found.items():
-        if not _LABEL.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+        if not key[:1].isalpha() or not _is_label(key) or not _is_label(value):
             raise invalid(
                 f"Invalid label: {key}={value}. Expected lowercase letters, numbers, - and _, at "
                 "most 63, and a letter first in the key."
             )
     if len(found) > 64:
         raise invalid(f"There are {len(found)} labels; at most 64 are allowed.")
+
+
+def _is_label(text: str) -> bool:
+    """Tell whether a text has only what labels may have; letters of any language count."""
+    return len(text) <= _MAX_LABEL and all(
+        c in "-_" or c.isdecimal() or (c.isalpha() and c == c.lower()) for c in text
+    )
 
 
 def between(value: float, low: float, high: float, what: str) -> float:
@@ -146,7 +152,7 @@ def _dead_letter_policy(policy: Any) -> None:
 
 
 def push_config(config: Any) -> None:
-    """Check where and how a subscription pushes."""
+    """Check where and how a subscription pushes, and fill in the version."""
     endpoint = config.push_endpoint
     if not endpoint:
         return
@@ -159,6 +165,7 @@ def push_config(config: Any) -> None:
     version = config.attributes.get("x-goog-version", "v1")
     if version not in ("v1", "v1beta1"):
         raise invalid(f"Invalid x-goog-version: {version}. Expected v1 or v1beta1.")
+    config.attributes["x-goog-version"] = version
 
 
 def filter_of(text: str) -> Callable[[Mapping[str, str]], bool] | None:

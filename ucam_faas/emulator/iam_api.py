@@ -36,14 +36,17 @@ class IamApi:
         return policy
 
     def test_iam_permissions(self, request: Any) -> Any:
-        """Return the permissions that the caller has: all that are asked for."""
-        self._check(request.resource)
+        """Return the permissions that the caller has: all, of a resource that is there."""
         for permission in request.permissions:
             if "*" in permission:
                 raise invalid(f"Invalid permission: {permission}. Wildcards are not allowed.")
-        return protos.IAM["TestIamPermissions"][1](permissions=request.permissions)
+        allowed = request.permissions if self._exists(request.resource) else ()
+        return protos.IAM["TestIamPermissions"][1](permissions=allowed)
 
     def _check(self, name: str) -> None:
-        found = self._resources
-        if not (name in found.topics or name in found.subscriptions or name in found.snapshots):
+        if not self._exists(name):
             raise not_found(name)
+
+    def _exists(self, name: str) -> bool:
+        found = self._resources
+        return name in found.topics or name in found.subscriptions or name in found.snapshots

@@ -46,7 +46,7 @@ class Holder:
     Args:
         ack_deadline: of its leases, in seconds; None: the subscription's.
         max_messages: that it wants to hold at a time.
-        max_bytes: that it wants to hold at a time.
+        max_bytes: that it wants to hold at a time; the last message may go beyond.
     """
 
     ack_deadline: float | None = None
@@ -55,11 +55,9 @@ class Holder:
     messages: int = 0
     bytes: int = 0
 
-    def takes(self, size: int) -> bool:
-        """Tell whether one more message fits. One alone always does."""
-        if self.messages == 0:
-            return True
-        return self.messages < self.max_messages and self.bytes + size <= self.max_bytes
+    def has_room(self) -> bool:
+        """It wants one more message, of any size."""
+        return self.messages < self.max_messages and self.bytes < self.max_bytes
 
 
 class State(Enum):
@@ -98,8 +96,8 @@ class Line:
 
     entries: deque[Entry]
     leased: int = 0
-    batch: int = 0
-    """The take in which its leased messages were taken: they go out together or not at all."""
+    holder: Holder | None = None
+    """Who has the leased ones, and may have the next ones; nobody else may."""
 
 
 class Delivery(NamedTuple):

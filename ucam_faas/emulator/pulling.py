@@ -11,7 +11,7 @@ from ucam_faas.emulator.errors import RpcError, invalid
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.lease import AckId, Delivery, Holder
 from ucam_faas.emulator.queues import Queue
-from ucam_faas.emulator.subscriber_api import SubscriberApi, deadline, parse_ids
+from ucam_faas.emulator.subscriber_api import SubscriberApi, check_size, deadline, parse_ids
 
 PULL_SECONDS = 50.0
 """How long an empty pull waits. Google's REST client gives up after 60 s."""
@@ -56,7 +56,7 @@ class Pulling:
 
     async def pull(self, request: Any) -> Any:
         """Return some messages: as soon as there are any, or none after a while."""
-        hub, queue = self._hub, self._subscriptions.queue(request.subscription)
+        hub, queue = self._hub, self._queue(request.subscription)
         if request.max_messages <= 0:
             raise invalid(f"Invalid max_messages: {request.max_messages}. Expected at least 1.")
         puller = Puller(hub, queue, min(request.max_messages, MAX_PULLED))
@@ -75,6 +75,12 @@ class Pulling:
         finally:
             hub.leave(queue, puller)
         return protos.PullResponse(received_messages=received(queue, puller.found))
+
+    def _queue(self, subscription: str) -> Queue:
+        queue = self._subscriptions.queue(subscription)
+        if queue.rules.pushes:
+            raise RpcError("FAILED_PRECONDITION", "The subscription pushes: it cannot be pulled.")
+        return queue
 
     async def stream(
         self, requests: AsyncIterator[Any], write: Callable[[Any], Awaitable[None]]
@@ -163,7 +169,7 @@ class Stream:
     def offer(self) -> None:
         """Take messages, if the last ones are on their way and the client has room for more."""
         queue = self._queue
-        if queue is None or self._busy or self._holder.messages >= self._holder.max_messages:
+        if queue is None or self._busy or not self._holder.has_room():
             return
         room = min(MAX_IN_RESPONSE, self._holder.max_messages - self._holder.messages)
         found = self._hub.engine.take(queue, self._hub.now(), self._holder, int(room))
@@ -214,8 +220,11 @@ class Stream:
 
     async def _answer(self, request: Any) -> None:
         """Do what a request says of earlier deliveries; confirm it, with exactly-once delivery."""
-        if not request.ack_ids and not request.modify_deadline_ack_ids:
+        if not (
+            request.ack_ids or request.modify_deadline_ack_ids or request.modify_deadline_seconds
+        ):
             return
+        check_size(request)
         queue = self._subscriptions.queue(self.subscription)
         if len(request.modify_deadline_seconds) != len(request.modify_deadline_ack_ids):
             raise invalid(

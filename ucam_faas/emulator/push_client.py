@@ -29,6 +29,7 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[int] | None = None
         self._parser: Any = None
         self._received = 0
+        self._status = 0
         self.usable = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,7 +39,7 @@ class _Connection(asyncio.Protocol):
     def send(self, request: bytes) -> asyncio.Future[int]:
         """Send a request, and return the status of its response to come."""
         self._parser = httptools.HttpResponseParser(self)
-        self._received = 0
+        self._received = self._status = 0
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._answer
@@ -59,18 +60,25 @@ class _Connection(asyncio.Protocol):
             self._fail(ConnectionClosed(f"the response is not HTTP: {error}"))
             self.close()
 
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+
     def on_message_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status == 100:  # what counts comes later
-            return
-        if status < 200 or not self._parser.should_keep_alive():
-            self.usable = False
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done():
-            answer.set_result(status)
+        if self._status == 100:  # what counts comes later
+            self._status = 0
+        else:
+            self._succeed(keep=self._status >= 200 and self._parser.should_keep_alive())
 
     def eof_received(self) -> None:
-        """Close."""
+        """Close; a response without a length ends like this."""
+        if self._status:
+            self._succeed(keep=False)
+
+    def _succeed(self, *, keep: bool) -> None:
+        self.usable = keep
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_result(self._status)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.usable = False

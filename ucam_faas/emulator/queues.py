@@ -18,6 +18,7 @@ from ucam_faas.emulator.storage import Message, Progress, Storage
 
 SCANNED_AT_ONCE = 5_000
 """Messages looked at in one take: a filter that takes none must not hold up everybody else."""
+NOBODY = Holder()
 BYTES_AT_ONCE = 10_000_000
 """Taken in one take, but for one message of any size: a response must fit into memory."""
 
@@ -72,7 +73,6 @@ class Queue:
         # Tokens of before a restart must not look current after it.
         self._tokens = count(int(now * 1e6))
         self._oldest_token = 0
-        self._batches = count(1)
         progress = storage.progress(number)
         self.cursor = max(progress.floor, 1)
         self._acked_before = progress.acked
@@ -109,43 +109,37 @@ class Queue:
     def take(self, now: float, holder: Holder, limit: int) -> list[Delivery]:
         """Lease up to `limit` messages that fit: those to be delivered again come first."""
         self.last_used = now
-        batch = next(self._batches)
         found: list[Delivery] = []
         size = 0
-        for message, entry in self._candidates(now, holder, batch):
-            found.append(self._lease(message, entry, now, holder, batch))
+        for message, entry in self._candidates(now, holder):
+            found.append(self._lease(message, entry, now, holder))
             size += entry.size
             if len(found) >= limit or size >= BYTES_AT_ONCE:
                 break
         return found
 
-    def _candidates(
-        self, now: float, holder: Holder, batch: int
-    ) -> Iterator[tuple[Message, Entry]]:
+    def _candidates(self, now: float, holder: Holder) -> Iterator[tuple[Message, Entry]]:
         oldest = now - self.retention
         while self._ready:
             entry = self.entries.get(self._ready[0])
             if entry is None or not self._is_next(entry):
                 heapq.heappop(self._ready)
                 continue
-            if not holder.takes(entry.size):
+            if not holder.has_room():
                 return
             heapq.heappop(self._ready)
             for candidate in self._run(entry):
                 message = self._read(candidate.number)
                 if message is None or message.time < oldest:
                     self._finish(candidate)
-                elif holder.takes(candidate.size):
+                elif holder.has_room():
                     yield message, candidate
                 else:
-                    self._lines[candidate.key].batch = 0  # new ones do not pass it
                     break
             self._settle(entry.key)
-        yield from self._new_candidates(oldest, holder, batch)
+        yield from self._new_candidates(oldest, holder)
 
-    def _new_candidates(
-        self, oldest: float, holder: Holder, batch: int
-    ) -> Iterator[tuple[Message, Entry]]:
+    def _new_candidates(self, oldest: float, holder: Holder) -> Iterator[tuple[Message, Entry]]:
         if self.cursor > self.log.last:
             return
         until = self.cursor + SCANNED_AT_ONCE
@@ -155,10 +149,10 @@ class Queue:
                 if message.number >= until:
                     return
                 continue
-            entry = Entry(message, self._failures_before.get(message.number, 0))
-            if not holder.takes(entry.size):
+            if not holder.has_room():
                 return
-            if self._enter(entry, batch):
+            entry = Entry(message, self._failures_before.get(message.number, 0))
+            if self._enter(entry, holder):
                 yield message, entry
         self.cursor = self.log.last + 1
 
@@ -169,13 +163,13 @@ class Queue:
         accepts = self.rules.accepts
         return accepts is None or accepts(message.attributes)
 
-    def _enter(self, entry: Entry, batch: int) -> bool:
+    def _enter(self, entry: Entry, holder: Holder) -> bool:
         """Take a new message in; tell whether it can go now."""
         self.cursor = entry.number + 1
         self.entries[entry.number] = entry
-        return self._joins(entry, batch)
+        return self._joins(entry, holder)
 
-    def _joins(self, entry: Entry, batch: int) -> bool:
+    def _joins(self, entry: Entry, holder: Holder) -> bool:
         """Put a new message in its key's line, if it has one; tell whether it can go now."""
         if not (self.rules.ordered and entry.key):
             entry.key = ""
@@ -184,8 +178,11 @@ class Queue:
         if line is None:
             self._lines[entry.key] = Line(deque([entry]))
             return True
+        before = line.entries[-1]
         line.entries.append(entry)
-        return line.leased > 0 and line.batch == batch and not self.rules.pushes
+        if self.rules.pushes or line.holder is not holder or line.leased == 0:
+            return False
+        return before.state in (State.LEASED, State.ACKED)  # and so are all before it
 
     def _is_next(self, entry: Entry) -> bool:
         """Tell whether a message from the ready ones is ready still."""
@@ -201,9 +198,7 @@ class Queue:
             return [entry]
         return list(takewhile(lambda other: other.state is State.WAITING, line.entries))
 
-    def _lease(
-        self, message: Message, entry: Entry, now: float, holder: Holder, batch: int
-    ) -> Delivery:
+    def _lease(self, message: Message, entry: Entry, now: float, holder: Holder) -> Delivery:
         deadline = holder.ack_deadline or self.rules.ack_deadline
         token = next(self._tokens)
         entry.state, entry.token, entry.due, entry.holder = (
@@ -218,7 +213,7 @@ class Queue:
         line = self._lines.get(entry.key)
         if line is not None:
             line.leased += 1
-            line.batch = batch
+            line.holder = holder
         return Delivery(message, f"{self.number}-{entry.number}-{token}", entry.failures + 1)
 
     # -- what subscribers answer --------------------------------------------------------------
@@ -386,7 +381,7 @@ class Queue:
                 break
             if self._is_wanted(message):
                 entry = Entry(message, self._failures_before.get(message.number, 0))
-                self._enter(entry, 0)
+                self._enter(entry, NOBODY)
                 self._settle(entry.key, entry)
         self.cursor = last + 1
 

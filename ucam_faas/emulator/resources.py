@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +102,21 @@ class Resources:
         """Return a number for a log or a queue that is not in use."""
         self._last_number += 1
         return self._last_number
+
+    def named(self, name: str, sibling: str, kind: str) -> str:
+        """Return the name of a resource to create: a random one if none is given.
+
+        Args:
+            name: as it was given.
+            sibling: a resource in the same project.
+            kind: "subscriptions" or "snapshots".
+
+        Raises:
+            RpcError: INVALID_ARGUMENT.
+        """
+        if not name:
+            name = f"{'/'.join(sibling.split('/')[:2])}/{kind}/r{uuid.uuid4().hex}"
+        return checks.name(name, kind)
 
     def topic(self, name: str) -> TopicResource:
         """Find a topic.
@@ -208,10 +226,23 @@ def page(names: Iterable[str], prefix: str, size: int, token: str) -> tuple[list
     """Return the names with a prefix that are on a page, and the token of the next page.
 
     Raises:
-        RpcError: INVALID_ARGUMENT: a negative size.
+        RpcError: INVALID_ARGUMENT: a negative size, or a token that no page had.
     """
     if size < 0:
         raise invalid(f"Invalid page_size: {size}. Expected 0 (the default) or more.")
-    found = sorted(name for name in names if name.startswith(prefix) and name > token)
+    after = _read_token(token)
+    found = sorted(name for name in names if name.startswith(prefix) and name > after)
     size = min(size or MAX_PAGE, MAX_PAGE)
-    return found[:size], found[size - 1] if len(found) > size else ""
+    more = len(found) > size
+    return found[:size], urlsafe_b64encode(found[size - 1].encode()).decode() if more else ""
+
+
+def _read_token(token: str) -> str:
+    """Return the last name of the page that a token came with."""
+    try:
+        name = urlsafe_b64decode(token.encode()).decode()
+    except (binascii.Error, UnicodeError) as error:
+        raise invalid(f"Invalid page_token: {token[:100]!r}.") from error
+    if name and not name.startswith("projects/"):
+        raise invalid(f"Invalid page_token: {token[:100]!r}.")
+    return name

@@ -371,8 +371,7 @@ class Scheduler:
                 track.plan(now)
             if not ok and track.running is None and track.retry is None:
                 at = now + job.retry.backoff(firing.attempt)
-                comes_first = track.regular is None or at < track.regular
-                if comes_first and job.retry.allows(firing.attempt, at - firing.first_attempt_time):
+                if job.retry.allows(firing.attempt, at - firing.first_attempt_time):
                     track.retry_at, track.retry = at, firing
         if code is None:
             code = OK if ok else UNKNOWN

@@ -50,11 +50,6 @@ _FORMS = {
 }
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_SETTABLE = {
-    *("description", "schedule", "time_zone", "retry_config", "attempt_deadline"),
-    *("pubsub_target", "http_target", "app_engine_http_target"),
-}
-"""What an update may change; a job's other fields are output only, and ignored as documented."""
 
 
 class SchedulerApi:
@@ -108,14 +103,14 @@ class SchedulerApi:
         merged = _to_message(self._scheduler.get(_check_name(request.job.name, _JOB, "job.name")))
         paths = [_snake(path) for path in request.update_mask.paths]
         if paths == ["*"]:
-            paths = list(_SETTABLE)
+            paths = [field.name for field in merged.DESCRIPTOR.fields]
         paths = paths or [field.name for field, _ in request.job.ListFields()]
         for path in paths:
             if not protos.FieldMask(paths=[path]).IsValidForDescriptor(merged.DESCRIPTOR):
                 raise invalid(f"Invalid update_mask: there is no field {path!r}.")
-        mask = protos.FieldMask(paths=[path for path in paths if path.split(".")[0] in _SETTABLE])
         wanted = _with_doublings(request.job) if "retry_config" in paths else request.job
-        mask.MergeMessage(wanted, merged, True, True)
+        # Output only fields are merged too, and then ignored, as documented.
+        protos.FieldMask(paths=paths).MergeMessage(wanted, merged, True, True)
         return self._written(self._scheduler.update, merged)
 
     def delete_job(self, request: Any) -> Any:
@@ -375,7 +370,7 @@ def _to_message(job: Job) -> Any:
         if seconds is not None:
             field.FromNanoseconds(round(seconds * 1_000_000_000))
     if job.status_code is not None:
-        message.status.SetInParent()  # an empty status says that the last attempt went well
+        # Even an empty status is there: it says that the last attempt went well.
         message.status.code, message.status.message = job.status_code, job.status_message
     return message
 

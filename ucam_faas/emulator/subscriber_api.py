@@ -17,6 +17,7 @@ from ucam_faas.emulator.resources import (
 )
 
 MAX_ACK_DEADLINE = 600
+MAX_REQUEST_BYTES = 512 * 1024
 SNAPSHOT_LIFETIME = 7 * DAY
 _CHANGEABLE = (
     "push_config",
@@ -54,12 +55,13 @@ class SubscriberApi:
 
     def create_subscription(self, request: Any) -> Any:
         """Create a subscription, which gets what is published from now on."""
-        name = checks.name(request.name, "subscriptions")
+        name = self._resources.named(request.name, request.topic, "subscriptions")
         if name in self._resources.subscriptions:
             raise already_exists(name)
         checks.name(request.topic, "topics")
         proto = protos.Subscription()
         proto.CopyFrom(request)
+        proto.name = name
         self._check(proto)
         log = self._resources.topic(request.topic).log
         proto.state, proto.detached = 1, False  # ACTIVE
@@ -151,6 +153,7 @@ class SubscriberApi:
     def acknowledge(self, request: Any) -> Any:
         """Acknowledge deliveries."""
         queue = self.queue(request.subscription)
+        check_size(request)
         ids = parse_ids(request.ack_ids)
         if not ids:
             raise invalid("No ack ids specified.")
@@ -160,6 +163,7 @@ class SubscriberApi:
     def modify_ack_deadline(self, request: Any) -> Any:
         """Let leases end later, or now: 0 seconds are a nack."""
         queue = self.queue(request.subscription)
+        check_size(request)
         seconds = deadline(request.ack_deadline_seconds, 0)
         ids = parse_ids(request.ack_ids)
         if not ids:
@@ -173,7 +177,7 @@ class SubscriberApi:
 
     def create_snapshot(self, request: Any) -> Any:
         """Remember what a subscription has not acknowledged."""
-        name = checks.name(request.name, "snapshots")
+        name = self._resources.named(request.name, request.subscription, "snapshots")
         if name in self._resources.snapshots:
             raise already_exists(name)
         checks.labels(request.labels)
@@ -259,6 +263,18 @@ def parse_ids(ack_ids: Iterable[str]) -> Sequence[AckId]:
         ) from error
 
 
+def check_size(request: Any) -> None:
+    """Refuse a request about deliveries that is too long.
+
+    Raises:
+        RpcError: INVALID_ARGUMENT.
+    """
+    if request.ByteSize() > MAX_REQUEST_BYTES:
+        raise invalid(
+            f"The request has {request.ByteSize()} bytes; at most {MAX_REQUEST_BYTES} are allowed."
+        )
+
+
 def deadline(seconds: int, lowest: int) -> int:
     """Check an ack deadline.
 
@@ -275,7 +291,7 @@ def deadline(seconds: int, lowest: int) -> int:
 def _refuse_stale(stale: Sequence[AckId]) -> None:
     if stale:
         raise RpcError(
-            "FAILED_PRECONDITION",
+            "INVALID_ARGUMENT",
             "Some acknowledgement ids in the request were invalid: they have expired.",
             reason="PERMANENT_FAILURE_INVALID_ACK_ID",
             metadata={str(ack_id): "PERMANENT_FAILURE_INVALID_ACK_ID" for ack_id in stale},
