@@ -18,8 +18,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-run: $(STAMP)  ## serve the example tasks on port 8080
-	UCAM_FAAS_LOG_FORMAT=console $(BIN)/ucam-faas --source example_tasks
+run: $(STAMP)  ## serve the example tasks with a Pub/Sub and a scheduler of their own
+	$(BIN)/ucam-faas dev example_tasks
 
 test: $(STAMP)  ## run every test
 	$(BIN)/python -m pytest

@@ -19,7 +19,7 @@ from ucam_faas.config import Settings
 from ucam_faas.outcomes import ANSWERS, Outcome
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs/configuration.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs/configuration.md", ROOT / "docs/local.md"]
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -63,6 +63,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "variables": variables,
     "help": help_of,
+    "help dev": lambda: help_of("dev"),
+    "help emulator": lambda: help_of("emulator"),
+    "help schedules": lambda: help_of("schedules"),
     "help publish": lambda: help_of("publish"),
     "help tasks": lambda: help_of("tasks"),
 }

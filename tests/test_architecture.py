@@ -30,8 +30,11 @@ LEVELS = {
         *("sources", "decorators", "task_functions"),
         "http_responses",
     },
-    5: {"serving", "one_shot"},
-    6: {"cli", "samples", "testing", "_pytest_plugin", "__main__"},
+    5: {"serving", "one_shot", "emulator"},
+    6: {
+        *("cli", "dev", "samples", "plans", "testing", "local_testing", "_pytest_plugin"),
+        "__main__",
+    },
 }
 """Modules, or folders with all that is in them. `__init__` stands just above level 4."""
 
@@ -64,8 +67,19 @@ _FLASK = ("serving.flask_tasks", "serving.responses", "serving.functions_framewo
 HEAVY = {
     "flask": owner(*_FLASK, for_types="decorators"),
     "werkzeug": owner(*_FLASK, for_types="decorators"),
-    "google.pubsub_v1": owner(in_functions="publishing.google"),
-    "grpc": owner(in_functions="publishing.google"),
+    "google.pubsub_v1": owner("emulator.protos", in_functions="publishing.google"),
+    "google.protobuf": owner("emulator.protos"),
+    "google.iam": owner("emulator.protos"),
+    "google.rpc": owner("emulator.protos"),
+    "google.cloud.pubsub_v1": owner(in_functions="dev.external"),
+    "google.api_core": owner(in_functions="dev.external"),
+    "google.cloud.scheduler_v1": owner(in_functions="emulator.services emulator.scheduler_api"),
+    "google.cloud.location": owner(in_functions="emulator.scheduler_api"),
+    "grpc": owner("emulator.grpc_face", in_functions="publishing.google emulator.server"),
+    "cronsim": owner("emulator.cron"),
+    "cryptography": owner(in_functions="emulator.tokens"),
+    "httptools": owner("emulator.push_client"),
+    "watchfiles": owner(in_functions="dev.session"),
     "google.cloud.storage": owner(in_functions="one_shot"),
     "google.auth": owner(in_functions="serving.push_auth"),
     "google.oauth2": owner(in_functions="serving.push_auth"),
@@ -76,9 +90,12 @@ HEAVY = {
     ),
     "functions_framework": owner(in_functions="task_functions"),
     "gunicorn": owner("serving.server"),
-    "uvicorn": owner("serving.server"),
+    "uvicorn": owner("serving.server", "local_testing", in_functions="emulator.server"),
     "uvicorn_worker": owner("serving.server"),
-    "click": owner("cli", "cli.publish", "cli.serve", "cli.tasks"),
+    "click": owner(
+        *("cli", "cli.dev", "cli.emulator", "cli.publish", "cli.schedules", "cli.serve"),
+        *("cli.tasks", "dev.session", "dev.stream"),
+    ),
     "rich": owner(in_functions="cli.tasks"),
     "pytest": owner("_pytest_plugin"),
 }
@@ -87,7 +104,7 @@ HEAVY = {
 ALLOWED = {"pydantic", "pydantic_core"}
 """Third-party libraries that any module may import."""
 
-UNUSED = {"structlog", "google.protobuf", "google.cloud.pubsub", "google.cloud.pubsub_v1"}
+UNUSED = {"structlog"}
 """Libraries that tasks bring along: no module imports them."""
 
 
@@ -225,6 +242,44 @@ def test_imports_point_down_the_table_or_sideways() -> None:
     ]
 
     assert upward == []
+
+
+def test_the_emulator_knows_nothing_of_tasks() -> None:
+    """It delivers over HTTP, as the cloud does."""
+    beyond = [
+        str(found)
+        for found in all_imports("own")
+        if found.importer.partition(".")[0] == "emulator"
+        and found.imported.partition(".")[0] != "emulator"
+        and level(found.imported) > 1
+    ]
+
+    assert beyond == []
+
+
+PURE = {"lease", "queues", "engine", "scheduler", "cron", "errors", "hostile"}
+"""The emulator's core: state, and time that is passed in."""
+INPUT_OUTPUT = {"asyncio", "socket", "sqlite3", "threading", "time", "os", "subprocess", "ssl"}
+
+
+def test_the_emulators_core_does_no_input_or_output() -> None:
+    core = {f"emulator.{name}" for name in PURE}
+
+    impure = [
+        str(found)
+        for found in all_imports("other")
+        if found.importer in core and found.imported.partition(".")[0] in INPUT_OUTPUT
+    ]
+    outside = [
+        str(found)
+        for found in all_imports("own")
+        if found.importer in core
+        and found.imported not in core | {"emulator.storage"}
+        and level(found.imported) > 1
+    ]
+
+    assert core <= set(MODULES)
+    assert impure + outside == []
 
 
 def test_every_exception_is_needed() -> None:

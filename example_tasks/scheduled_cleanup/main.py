@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import ucam_faas
+from ucam_faas import Schedule
 
 DEFAULT_DIRECTORY = Path(tempfile.gettempdir(), "ucam_faas_exports")
 
 
-@ucam_faas.raw_event(timeout=timedelta(minutes=10))
+# Pub/Sub takes no message without data or an attribute, and this task takes no data.
+NIGHTLY = Schedule("0 3 * * *", time_zone="Europe/London", attributes={"from": "schedule"})
+
+
+@ucam_faas.raw_event(timeout=timedelta(minutes=10), schedule=NIGHTLY)
 def remove_old_exports(body: bytes) -> dict[str, Any] | tuple[str, int]:
     """Remove exported files that are older than 30 days.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ucam_faas import testing
+from ucam_faas.local_testing import EmbeddedCloud
 
 from .main import remove_old_exports, remove_older
 
@@ -70,6 +71,18 @@ def test_the_scheduler_is_told_what_was_done(
 
     assert response.status == 200
     assert response.json() == {"removed": 1, "dry_run": False}
+
+
+@pytest.mark.slow
+def test_it_runs_every_night_at_three_in_london(
+    exports: Path, ucam_faas_local: Callable[..., EmbeddedCloud]
+) -> None:
+    local = ucam_faas_local(remove_old_exports)
+
+    local.advance(timedelta(days=1))
+
+    assert [execution.task for execution in local.executions] == ["remove_old_exports"]
+    assert "old.csv" not in names(exports)
 
 
 def test_a_body_that_is_not_understood_removes_nothing(
