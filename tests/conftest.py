@@ -14,7 +14,7 @@ pytest.register_assert_rewrite("tests.contract.publisher_contract")
 
 OURS = "ucam-faas-"
 """Daemon threads of ours may outlive a test: an abandoned one ends when its work does."""
-OF_GRPC = ("channel_spin", "Thread-Monitor", "grpc")
+OF_GRPC = ("channel_spin", "Thread-Monitor", "grpc", "_poll_wrapper")
 """gRPC's daemon threads end some time after their channel was closed."""
 ENDING_SECONDS = 2.0
 """How long a thread that is about to end may take."""

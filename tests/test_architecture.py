@@ -90,7 +90,7 @@ HEAVY = {
     ),
     "functions_framework": owner(in_functions="task_functions"),
     "gunicorn": owner("serving.server"),
-    "uvicorn": owner("serving.server", "local_testing", in_functions="emulator.server"),
+    "uvicorn": owner("serving.server", "local_testing", "emulator.server"),
     "uvicorn_worker": owner("serving.server"),
     "click": owner(
         *("cli", "cli.dev", "cli.emulator", "cli.publish", "cli.schedules", "cli.serve"),

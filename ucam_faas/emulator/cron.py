@@ -155,7 +155,8 @@ class Cron:
         sim = copy.copy(self._sim)
         assert sim is not None, "only expressions of five fields have matches"
         sim.dt = shown.replace(microsecond=0, fold=0)
-        return sim
+        matches: Iterator[datetime] = sim
+        return matches
 
 
 def _instants(shown: datetime, zone: tzinfo) -> tuple[datetime, ...]:

@@ -6,12 +6,20 @@ Work of one turn of the loop is saved together, in one transaction, before anybo
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from ucam_faas.clock import Clock, Timer
 from ucam_faas.emulator.engine import Engine
+from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.queues import Queue
+
+logger = logging.getLogger("ucam_faas.emulator")
+
+LONGEST_TIMER_SECONDS = 6 * 3600.0
+"""Subscriptions and snapshots that nobody uses expire, even if nothing else happens."""
 
 
 class Consumer(Protocol):
@@ -100,6 +108,21 @@ class Hub:
         self._scheduled = False
         if self.closed:
             return
+        try:
+            self._serve()
+            self.engine.save()
+        except Exception as error:  # a full disk, say: nobody may wait for ever
+            logger.exception("ucam_faas_emulator_error")
+            failure = RpcError("INTERNAL", f"The emulator cannot go on: {error}")
+            self._answer(lambda future: future.set_exception(failure))
+        else:
+            self._answer(lambda future: future.set_result(None))
+        if any(queue in self._consumers for queue in self.engine.awake):
+            self.changed()
+        self._set_timer()
+
+    def _serve(self) -> None:
+        """Offer what there is to who wants it."""
         awake, self.engine.awake = self.engine.awake, {}
         for queue in awake:
             consumers = self._consumers.get(queue)
@@ -109,18 +132,16 @@ class Hub:
                 if len(consumers) > 1:  # next time somebody else is first
                     first = next(iter(consumers))
                     consumers[first] = consumers.pop(first)
-        self.engine.save()
+
+    def _answer(self, settle: Callable[[asyncio.Future[None]], None]) -> None:
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
-                future.set_result(None)
-        if any(queue in self._consumers for queue in self.engine.awake):
-            self.changed()
-        self._set_timer()
+                settle(future)
 
     def _set_timer(self) -> None:
-        due = self.engine.next_due()
-        if due is None or (self._timer is not None and self._timer_due <= due):
+        due = min(self.engine.next_due() or inf, self.now() + LONGEST_TIMER_SECONDS)
+        if self._timer is not None and self._timer_due <= due:
             return
         if self._timer is not None:
             self._timer.cancel()

@@ -15,6 +15,8 @@ MAX_ATTRIBUTES = 100
 MAX_ATTRIBUTE_KEY_BYTES = 256
 MAX_ATTRIBUTE_VALUE_BYTES = 1024
 MAX_ORDERING_KEY_BYTES = 1024
+OF_CLIENTS = "googclient_"
+"""What Google's own client libraries put before the attributes that they add."""
 _CHANGEABLE = ("labels", "message_retention_duration", "message_storage_policy", "tags")
 _NOTHING: dict[str, str] = {}
 
@@ -151,7 +153,7 @@ def _attributes(message: Any) -> dict[str, str]:
     for key, value in found.items():
         if not key or len(key.encode()) > MAX_ATTRIBUTE_KEY_BYTES:
             raise invalid(f"An attribute key has to have 1 to {MAX_ATTRIBUTE_KEY_BYTES} bytes.")
-        if key.startswith("goog"):
+        if key.startswith("goog") and not key.startswith(OF_CLIENTS):
             raise invalid(f"Attribute keys must not start with goog (found {key!r}).")
         if len(value.encode()) > MAX_ATTRIBUTE_VALUE_BYTES:
             raise invalid(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from ucam_faas._optional import check
 from ucam_faas.clock import Clock, SystemClock
@@ -34,6 +38,8 @@ from ucam_faas.emulator.tokens import Tokens
 from ucam_faas.exceptions import ConfigurationError
 
 STATE_FILE = "pubsub.sqlite3"
+GRACE_SECONDS = 0.1
+"""For calls that run when the emulator stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +99,7 @@ class Emulator:
         self.options = options
         self._clock = clock or SystemClock()
         self._observer = observer
-        self._servers: list[asyncio.Server] = []
-        self._folder = ""
-        self._grpc: Any = None
+        self._running = AsyncExitStack()
         self.port = 0
 
     async def __aenter__(self) -> Emulator:
@@ -105,39 +109,43 @@ class Emulator:
             ConfigurationError: the port is taken, or the state cannot be used.
             MissingExtraError: a library that it needs is not installed.
         """
-        check("grpc", extra="local", purpose="run the emulator")
-        from ucam_faas.emulator import grpc_face
-
-        options = self.options
-        listener = listen(options.host, options.port, options.port_option)
-        self.port = listener.getsockname()[1]
-        self._assemble(open_storage(options.state))
-        self._folder = tempfile.mkdtemp(prefix="ucam-faas-")
-        path = f"{self._folder}/grpc"
-        self._grpc = await grpc_face.start(self.services, f"unix:{path}")
-        loop = asyncio.get_running_loop()
-        make_http = self._http_factory()
-        self._servers.append(
-            await loop.create_server(lambda: Front(path, make_http), sock=listener)
-        )
-        if options.rest_port is not None:
-            rest = listen(options.host, options.rest_port, "--rest-port")
-            self._servers.append(await loop.create_server(make_http, sock=rest))
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._running = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Save, and stop."""
-        for server in self._servers:
-            server.close()
-        self.pushes.close()
-        self.schedules.close()
-        if self._grpc is not None:
-            await self._grpc.stop(0.1)
+        await self._running.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        check("grpc", extra="local", purpose="run the emulator")
+        from ucam_faas.emulator import grpc_face
+
+        options, loop = self.options, asyncio.get_running_loop()
+        listener = stack.enter_context(listen(options.host, options.port, options.port_option))
+        self.port = listener.getsockname()[1]
+        storage = stack.enter_context(closing(open_storage(options.state)))
+        self._assemble(storage)
+        stack.callback(self.hub.close)
+        self._http = ServerState()
+        stack.callback(self._hang_up)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ucam-faas-"))
+        path = f"{folder}/grpc"
+        server = await grpc_face.start(self.services, f"unix:{path}")
+        stack.push_async_callback(server.stop, GRACE_SECONDS)
+        stack.callback(self.schedules.close)
+        stack.callback(self.pushes.close)
+        make_http = self._http_factory()
+        front = await loop.create_server(lambda: Front(path, make_http), sock=listener)
+        stack.callback(front.close)
+        if options.rest_port is not None:
+            rest = stack.enter_context(listen(options.host, options.rest_port, "--rest-port"))
+            stack.callback((await loop.create_server(make_http, sock=rest)).close)
+
+    def _hang_up(self) -> None:
         for connection in list(self._http.connections):
             connection.shutdown()
-        self.hub.close()
-        self.engine.storage.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _assemble(self, storage: Storage) -> None:
         options, clock = self.options, self._clock
@@ -192,14 +200,9 @@ class Emulator:
                 watch(name)
 
     def _http_factory(self) -> Callable[[], asyncio.Protocol]:
-        from uvicorn.config import Config
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-        from uvicorn.server import ServerState
-
         face = RestFace(self.services, self._pages())
         config = Config(face, log_config=None, access_log=False, lifespan="off", ws="none")
         config.load()
-        self._http = ServerState()
         return lambda: HttpToolsProtocol(config=config, server_state=self._http, app_state={})
 
     def _pages(self) -> dict[tuple[str, str], Any]:
