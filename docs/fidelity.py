@@ -29,7 +29,7 @@ HEAD = """\
 Each row is a behaviour that Google documents, and a test that runs over both sides: *ours*, the
 Pub/Sub of `ucam-faas dev` and `ucam-faas emulator`, and *Google's emulator*, the Java one of
 `gcloud beta emulators pubsub`. ✓ means: as documented. Anything else is what happens instead, and
-is tested too, so that this page stays true.
+is tested too, so that this page stays true. The few rows that Google does not document say so.
 
 | | behaviours | as documented | otherwise |
 |---|---|---|---|
@@ -56,8 +56,8 @@ def render() -> str:
             *_differences(tested),
             "## All behaviours\n",
             *_tables(tested),
-            "## Only Google's cloud shows it\n",
-            "No emulator decides these: test them in a project of your own.\n",
+            "## Not compared\n",
+            "Only Google's cloud shows these, or days of waiting.\n",
             *(f"- {row.group}: {_text(row.claim)} ({_page(row)})" for row in cloud),
             "",
             *_links(rows),

@@ -1,0 +1,171 @@
+"""The behaviours of Pub/Sub that this suite claims: what, where Google documents it, who differs.
+
+A case is a test function under a group's decorator; docs/fidelity.py makes a table row of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+TestT = TypeVar("TestT", bound=Callable[..., object])
+
+_GUIDE = "https://cloud.google.com/pubsub/docs/"
+_API = _GUIDE + "reference/rpc/google.pubsub.v1#google.pubsub.v1."
+
+PAGES = {
+    "Access control": _GUIDE + "access-control",
+    "Authenticate push subscriptions": _GUIDE + "authenticate-push-subscriptions",
+    "BigQuery subscriptions": _GUIDE + "bigquery",
+    "Bigtable subscriptions": _GUIDE + "bigtable",
+    "Cloud Storage subscriptions": _GUIDE + "cloudstorage",
+    "Dead-letter topics": _GUIDE + "dead-letter-topics",
+    "Detach subscriptions": _GUIDE + "detach-subscriptions",
+    "Error codes": _GUIDE + "reference/error-codes",
+    "Exactly-once delivery": _GUIDE + "exactly-once-delivery",
+    "Filter messages": _GUIDE + "subscription-message-filter",
+    "Handle message failures": _GUIDE + "handling-failures",
+    "Import topics": _GUIDE + "import-topics",
+    "Labels": _GUIDE + "labels",
+    "Not documented": "",
+    "Order messages": _GUIDE + "ordering",
+    "Payload unwrapping": _GUIDE + "payload-unwrapping",
+    "Publish messages": _GUIDE + "publisher",
+    "Push subscriptions": _GUIDE + "push",
+    "Quotas and limits": "https://cloud.google.com/pubsub/quotas",
+    "REST reference": _GUIDE + "reference/rest",
+    "Replay messages": _GUIDE + "replay-overview",
+    "Schemas": _GUIDE + "schemas",
+    "Single Message Transforms": _GUIDE + "smts/smts-overview",
+    "Topic properties": _GUIDE + "topic-properties",
+    **{
+        f"API: {name}": _API + name
+        for name in [
+            "AcknowledgeRequest",
+            "DeadLetterPolicy",
+            "ExpirationPolicy",
+            "ModifyAckDeadlineRequest",
+            "Publisher",
+            "PublishRequest",
+            "PublishResponse",
+            "PubsubMessage",
+            "PullRequest",
+            "PushConfig",
+            "ReceivedMessage",
+            "RetryPolicy",
+            "SeekRequest",
+            "Snapshot",
+            "StreamingPullRequest",
+            "StreamingPullResponse",
+            "Subscriber",
+            "Subscription",
+            "Topic",
+        ]
+    },
+    "API: IAMPolicy": _GUIDE + "reference/rpc/google.iam.v1#google.iam.v1.IAMPolicy",
+}
+"""Google's pages: the title by which cases name them, and the address, if there is one."""
+
+GROUPS = [
+    "Topics",
+    "Names and labels",
+    "Publishing",
+    "Subscriptions",
+    "Updates of subscriptions",
+    "Limits of subscriptions",
+    "Pull",
+    "Acknowledgements",
+    "StreamingPull",
+    "Ordering",
+    "Filters",
+    "Exactly-once delivery",
+    "Retries",
+    "Dead letters",
+    "Snapshots and seek",
+    "Push",
+    "Push: answers and backoff",
+    "Access control (IAM)",
+    "REST",
+    "Not supported",
+]
+"""In the order of the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """A row of the table."""
+
+    group: str
+    claim: str
+    """One sentence: what Google documents."""
+    docs: str
+    """The page that documents it."""
+    ours: str | None = None
+    """How ours differs from it, if it does."""
+    google: str | None = None
+    """How Google's emulator differs from it, if it does."""
+    observed: bool = False
+    """Whether the case itself looks at how both differ, rather than at the documented behaviour."""
+    cloud_only: bool = False
+    """Whether only Google's cloud can show it: there is no test."""
+
+    def __post_init__(self) -> None:
+        if self.group not in GROUPS:
+            raise ValueError(f"{self.group!r} is no group: add it to GROUPS")
+        if self.docs not in PAGES:
+            raise ValueError(f"{self.docs!r} is no page of Google's documentation: add it to PAGES")
+
+    def difference(self, backend: str) -> str | None:
+        """Return how a backend is known to differ from the documentation."""
+        return {"ours": self.ours, "google": self.google}[backend]
+
+
+BEHAVIOURS: dict[str, Behaviour] = {}
+"""All that were declared in the modules imported so far, by the name of their case."""
+
+
+class Group:
+    """Declares the cases of a group: `@topics("A topic …", docs="API: Topic")`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(
+        self,
+        claim: str,
+        *,
+        docs: str,
+        ours: str | None = None,
+        google: str | None = None,
+        observed: bool = False,
+    ) -> Callable[[TestT], TestT]:
+        """Declare a test function to be the case of a claim.
+
+        `ours` and `google` say how a side differs from the documentation. The case still runs
+        over that side, and must fail there; with `observed` it must pass.
+        """
+        row = Behaviour(self._name, claim, docs, ours, google, observed)
+
+        def declare(test: TestT) -> TestT:
+            _add(f"{test.__module__}.{test.__qualname__}", row)
+            return test
+
+        return declare
+
+    def only_in_the_cloud(self, claim: str, *, docs: str) -> None:
+        """Declare what no emulator can show."""
+        _add(claim, Behaviour(self._name, claim, docs, cloud_only=True))
+
+
+def behaviour_of(test: Callable[..., object]) -> Behaviour | None:
+    """Return what a test function was declared to be the case of."""
+    return BEHAVIOURS.get(f"{test.__module__}.{test.__qualname__}")
+
+
+def _add(name: str, row: Behaviour) -> None:
+    claim = (row.group, row.claim)
+    same = [other for other, found in BEHAVIOURS.items() if (found.group, found.claim) == claim]
+    if same not in ([], [name]):
+        raise ValueError(f"Two cases of one claim: {row.claim!r}")
+    BEHAVIOURS[name] = row

@@ -1,0 +1,130 @@
+"""Retry policies: how long a message that was not acknowledged stays away."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .backends import PubSub
+from .behaviours import Group
+
+retries = Group("Retries")
+
+
+def policy(low: float, high: float) -> dict[str, Any]:
+    def duration(seconds: float) -> dict[str, int]:
+        return {"seconds": int(seconds), "nanos": int(seconds % 1 * 1e9)}
+
+    return {"minimum_backoff": duration(low), "maximum_backoff": duration(high)}
+
+
+def delay(pubsub: PubSub, subscription: str, received: Any, lease: int = 0) -> float:
+    """Nack a message, or let it expire; return the seconds until it is there again."""
+    start = time.monotonic()
+    pubsub.modify(subscription, lease, received)
+    pubsub.pull(subscription)
+    return time.monotonic() - start
+
+
+@retries("Without a retry policy a nacked message comes again at once.", docs="API: Subscription")
+def test_no_policy(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic()
+    pubsub.publish(topic, b"x")
+
+    for received in pubsub.pull(subscription):
+        assert delay(pubsub, subscription, received) < 0.5
+
+
+@retries(
+    "With a retry policy a nacked message stays away for the minimum backoff.",
+    docs="API: RetryPolicy",
+    google="at once after the first nack, later 2 s and more",
+)
+def test_minimum_backoff(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic(retry_policy=policy(1, 10))
+    pubsub.publish(topic, b"x")
+
+    for received in pubsub.pull(subscription):
+        assert 0.9 < delay(pubsub, subscription, received) < 4
+
+
+@retries(
+    "An ack deadline that passes begins the backoff, too.",
+    docs="API: RetryPolicy",
+    google="at once after the first expiry",
+)
+def test_backoff_after_expiry(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic(retry_policy=policy(1, 10))
+    pubsub.publish(topic, b"x")
+
+    for received in pubsub.pull(subscription):
+        assert 1.9 < delay(pubsub, subscription, received, lease=1) < 5
+
+
+@retries(
+    "The backoff grows from one nack to the next.",
+    docs="API: RetryPolicy",
+    google="at once after the first nack, later 2 s and more",
+)
+def test_growing_backoff(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic(retry_policy=policy(0.2, 10))
+    pubsub.publish(topic, b"x")
+    delays = []
+
+    (received,) = pubsub.pull(subscription)
+    for _ in range(3):
+        start = time.monotonic()
+        pubsub.modify(subscription, 0, received)
+        (received,) = pubsub.pull(subscription)
+        delays.append(time.monotonic() - start)
+        assert delays[-1] > 0.15
+
+    assert delays[1] > 1.2 * delays[0]
+    assert delays[2] > 1.2 * delays[1]
+
+
+@retries(
+    "The backoff does not grow above the maximum.",
+    docs="API: RetryPolicy",
+    google="at once after the first nack, later 2 s and more",
+)
+def test_maximum_backoff(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic(retry_policy=policy(0.1, 0.2))
+    pubsub.publish(topic, b"x")
+    start = time.monotonic()
+
+    (received,) = pubsub.pull(subscription)
+    for _ in range(5):
+        pubsub.modify(subscription, 0, received)
+        (received,) = pubsub.pull(subscription)
+
+    assert 0.4 < time.monotonic() - start < 2.5
+
+
+@retries("A backoff of 0 is no backoff.", docs="API: RetryPolicy")
+def test_no_backoff(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic(retry_policy=policy(0, 0))
+    pubsub.publish(topic, b"x")
+
+    for received in pubsub.pull(subscription):
+        assert delay(pubsub, subscription, received) < 0.5
+
+
+@retries(
+    "The backoff of a message does not hold up others.",
+    docs="API: RetryPolicy",
+    google="both come at once",
+)
+def test_other_messages(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic(retry_policy=policy(5, 10))
+    pubsub.publish(topic, b"x")
+    pubsub.modify(subscription, 0, *pubsub.pull(subscription))
+
+    pubsub.publish(topic, b"y")
+
+    assert [one.message.data for one in pubsub.pull(subscription)] == [b"y"]
+
+
+retries.only_in_the_cloud(
+    "Delays are kept at best effort; they may be longer or shorter.", docs="API: RetryPolicy"
+)
