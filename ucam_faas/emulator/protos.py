@@ -105,5 +105,5 @@ def epoch(timestamp: Any) -> float:
 
 def timestamp(time: float) -> Any:
     """Return epoch seconds as a Timestamp, to the microsecond."""
-    whole = int(time)
-    return Timestamp(seconds=whole, nanos=round((time - whole) * 1e6) * 1000)
+    seconds, microseconds = divmod(round(time * 1e6), 1_000_000)
+    return Timestamp(seconds=seconds, nanos=microseconds * 1000)

@@ -10,13 +10,13 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from ucam_faas.emulator import protos
-from ucam_faas.emulator.errors import RpcError, invalid
-from ucam_faas.emulator.services import IAM, LOCATIONS, PUBLISHER, SCHEDULER, SUBSCRIBER, Services
+from ucam_faas.emulator.errors import RpcError, invalid, unsupported
+from ucam_faas.emulator.routes import Route, find
+from ucam_faas.emulator.services import Services
 
 logger = logging.getLogger("ucam_faas.emulator")
 
@@ -31,76 +31,6 @@ _STATUS = {
     "UNIMPLEMENTED": 400,
 }
 _IGNORED = {"alt", "prettyPrint", "quotaUser", "key", "fields", "userProject"}
-_ROUTES = f"""
-PUT    /v1/{{name=projects/*/topics/*}}                             {PUBLISHER} CreateTopic *
-PATCH  /v1/{{topic.name=projects/*/topics/*}}                       {PUBLISHER} UpdateTopic *
-POST   /v1/{{topic=projects/*/topics/*}}:publish                    {PUBLISHER} Publish *
-GET    /v1/{{topic=projects/*/topics/*}}                            {PUBLISHER} GetTopic
-GET    /v1/{{project=projects/*}}/topics                            {PUBLISHER} ListTopics
-GET    /v1/{{topic=projects/*/topics/*}}/subscriptions              {PUBLISHER} ListTopicSubscriptions
-GET    /v1/{{topic=projects/*/topics/*}}/snapshots                  {PUBLISHER} ListTopicSnapshots
-DELETE /v1/{{topic=projects/*/topics/*}}                            {PUBLISHER} DeleteTopic
-POST   /v1/{{subscription=projects/*/subscriptions/*}}:detach       {PUBLISHER} DetachSubscription
-PUT    /v1/{{name=projects/*/subscriptions/*}}                      {SUBSCRIBER} CreateSubscription *
-GET    /v1/{{subscription=projects/*/subscriptions/*}}              {SUBSCRIBER} GetSubscription
-PATCH  /v1/{{subscription.name=projects/*/subscriptions/*}}         {SUBSCRIBER} UpdateSubscription *
-GET    /v1/{{project=projects/*}}/subscriptions                     {SUBSCRIBER} ListSubscriptions
-DELETE /v1/{{subscription=projects/*/subscriptions/*}}              {SUBSCRIBER} DeleteSubscription
-POST   /v1/{{subscription=projects/*/subscriptions/*}}:modifyAckDeadline {SUBSCRIBER} ModifyAckDeadline *
-POST   /v1/{{subscription=projects/*/subscriptions/*}}:acknowledge  {SUBSCRIBER} Acknowledge *
-POST   /v1/{{subscription=projects/*/subscriptions/*}}:pull         {SUBSCRIBER} Pull *
-POST   /v1/{{subscription=projects/*/subscriptions/*}}:modifyPushConfig {SUBSCRIBER} ModifyPushConfig *
-POST   /v1/{{subscription=projects/*/subscriptions/*}}:seek         {SUBSCRIBER} Seek *
-GET    /v1/{{snapshot=projects/*/snapshots/*}}                      {SUBSCRIBER} GetSnapshot
-GET    /v1/{{project=projects/*}}/snapshots                         {SUBSCRIBER} ListSnapshots
-PUT    /v1/{{name=projects/*/snapshots/*}}                          {SUBSCRIBER} CreateSnapshot *
-PATCH  /v1/{{snapshot.name=projects/*/snapshots/*}}                 {SUBSCRIBER} UpdateSnapshot *
-DELETE /v1/{{snapshot=projects/*/snapshots/*}}                      {SUBSCRIBER} DeleteSnapshot
-GET    /v1/{{resource=projects/*/topics/*}}:getIamPolicy            {IAM} GetIamPolicy
-GET    /v1/{{resource=projects/*/subscriptions/*}}:getIamPolicy     {IAM} GetIamPolicy
-GET    /v1/{{resource=projects/*/snapshots/*}}:getIamPolicy         {IAM} GetIamPolicy
-POST   /v1/{{resource=projects/*/topics/*}}:setIamPolicy            {IAM} SetIamPolicy *
-POST   /v1/{{resource=projects/*/subscriptions/*}}:setIamPolicy     {IAM} SetIamPolicy *
-POST   /v1/{{resource=projects/*/snapshots/*}}:setIamPolicy         {IAM} SetIamPolicy *
-POST   /v1/{{resource=projects/*/topics/*}}:testIamPermissions      {IAM} TestIamPermissions *
-POST   /v1/{{resource=projects/*/subscriptions/*}}:testIamPermissions {IAM} TestIamPermissions *
-POST   /v1/{{resource=projects/*/snapshots/*}}:testIamPermissions   {IAM} TestIamPermissions *
-POST   /v1/{{parent=projects/*/locations/*}}/jobs                   {SCHEDULER} CreateJob job
-GET    /v1/{{parent=projects/*/locations/*}}/jobs                   {SCHEDULER} ListJobs
-GET    /v1/{{name=projects/*/locations/*/jobs/*}}                   {SCHEDULER} GetJob
-PATCH  /v1/{{job.name=projects/*/locations/*/jobs/*}}               {SCHEDULER} UpdateJob job
-DELETE /v1/{{name=projects/*/locations/*/jobs/*}}                   {SCHEDULER} DeleteJob
-POST   /v1/{{name=projects/*/locations/*/jobs/*}}:pause             {SCHEDULER} PauseJob *
-POST   /v1/{{name=projects/*/locations/*/jobs/*}}:resume            {SCHEDULER} ResumeJob *
-POST   /v1/{{name=projects/*/locations/*/jobs/*}}:run               {SCHEDULER} RunJob *
-GET    /v1/{{name=projects/*}}/locations                            {LOCATIONS} ListLocations
-GET    /v1/{{name=projects/*/locations/*}}                          {LOCATIONS} GetLocation
-"""  # noqa: E501  # a table
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    http_method: str
-    path: re.Pattern[str]
-    field: str
-    """Of the request message, to be filled from the path."""
-    service: str
-    method: str
-    body: str
-    """The field that the body fills; * for the message itself, nothing for no body."""
-
-
-def _route(line: str) -> _Route:
-    http_method, template, service, method, *body = line.split()
-    field, pattern = re.findall(r"\{([\w.]+)=([^}]+)\}", template)[0]
-    named = pattern.replace("*", "[^/:]+")
-    escaped = re.escape(template.replace(f"{{{field}={pattern}}}", "\0"))
-    path = re.compile(escaped.replace(re.escape("\0"), f"({named})"))
-    return _Route(http_method, path, field, service, method, body[0] if body else "")
-
-
-_TABLE = [_route(line) for line in _ROUTES.strip().splitlines()]
-
 Page = Callable[[], Awaitable[tuple[str, bytes]]]
 """Returns a media type and a body."""
 
@@ -171,13 +101,12 @@ async def _body(receive: Any) -> bytes:
     return b"".join(parts)
 
 
-def _find(method: str, path: str) -> tuple[_Route, str]:
-    for route in _TABLE:
-        found = route.path.fullmatch(path) if route.http_method == method else None
-        if found is not None:
-            return route, found[1]
+def _find(method: str, path: str) -> tuple[Route, str]:
+    found = find(method, path)
+    if found is not None:
+        return found
     if re.match(r"/v1/projects/[^/]+/schemas", path):
-        raise RpcError("UNIMPLEMENTED", "Schemas are not supported by the ucam-faas emulator.")
+        raise unsupported("Schemas")
     raise _no_such_path(method, path)
 
 
@@ -185,7 +114,7 @@ def _no_such_path(method: str, path: str) -> RpcError:
     return RpcError("NOT_FOUND", f"There is no {method} {path} in Pub/Sub or Cloud Scheduler.")
 
 
-def _request(make: Any, route: _Route, name: str, body: bytes, query: list[tuple[str, str]]) -> Any:
+def _request(make: Any, route: Route, name: str, body: bytes, query: list[tuple[str, str]]) -> Any:
     try:
         content = json.loads(body) if body.strip() else {}
     except ValueError as error:

@@ -11,7 +11,7 @@ import base64
 import re
 import uuid
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas.emulator import checks, protos
@@ -154,20 +154,6 @@ class SchedulerApi:
             raise invalid(f"Invalid job: {error}") from error
 
 
-class Route(NamedTuple):
-    """A method's REST face: verb, path, method of `SchedulerApi`, its request's class, body.
-
-    The body is the request's field that the HTTP body holds, "*" for the request itself, None for
-    no body; fields in neither path nor body are query parameters.
-    """
-
-    verb: str
-    template: str
-    method: str
-    request: Callable[[], Any]
-    body: str | None
-
-
 def methods() -> protos.Methods:
     """Return the gRPC face of `google.cloud.scheduler.v1.CloudScheduler`."""
     job, jobs = _pb("Job"), _pb("ListJobsResponse")
@@ -195,25 +181,6 @@ def _locations_pb2() -> Any:
     from google.cloud.location import locations_pb2
 
     return locations_pb2
-
-
-_PARENT = "/v1/{parent=projects/*/locations/*}/jobs"
-_NAME = "/v1/{name=projects/*/locations/*/jobs/*}"
-_JOB_NAME = "/v1/{job.name=projects/*/locations/*/jobs/*}"
-_PLACES, _PLACE = "/v1/{name=projects/*}/locations", "/v1/{name=projects/*/locations/*}"
-ROUTES = [
-    Route("POST", _PARENT, "create_job", lambda: _pb("CreateJobRequest"), "job"),
-    Route("GET", _PARENT, "list_jobs", lambda: _pb("ListJobsRequest"), None),
-    Route("GET", _NAME, "get_job", lambda: _pb("GetJobRequest"), None),
-    Route("PATCH", _JOB_NAME, "update_job", lambda: _pb("UpdateJobRequest"), "job"),
-    Route("DELETE", _NAME, "delete_job", lambda: _pb("DeleteJobRequest"), None),
-    Route("POST", f"{_NAME}:pause", "pause_job", lambda: _pb("PauseJobRequest"), "*"),
-    Route("POST", f"{_NAME}:resume", "resume_job", lambda: _pb("ResumeJobRequest"), "*"),
-    Route("POST", f"{_NAME}:run", "run_job", lambda: _pb("RunJobRequest"), "*"),
-    Route("GET", _PLACES, "list_locations", lambda: _locations_pb2().ListLocationsRequest, None),
-    Route("GET", _PLACE, "get_location", lambda: _locations_pb2().GetLocationRequest, None),
-]
-"""The REST face."""
 
 
 def _check_name(name: str, pattern: re.Pattern[str], field: str = "name") -> str:

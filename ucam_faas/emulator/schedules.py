@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 
 from ucam_faas.clock import Clock, Timer
 from ucam_faas.emulator.engine import Draft, Observer, timestamp
@@ -12,8 +13,10 @@ from ucam_faas.emulator.push import MakeToken, post, refuse_remote
 from ucam_faas.emulator.push_client import Endpoint
 from ucam_faas.emulator.scheduler import Firing, HttpTarget, Job, PubsubTarget, Scheduler
 
-NOT_FOUND, UNAVAILABLE, PERMISSION_DENIED = 5, 14, 7
+NOT_FOUND, PERMISSION_DENIED, INTERNAL, UNAVAILABLE = 5, 7, 13, 14
 """Codes of google.rpc."""
+logger = logging.getLogger("ucam_faas.emulator")
+
 _OURS = ("host", "content-length", "user-agent", "connection", "transfer-encoding")
 _DROPPED = ("x-google-", "x-appengine-", "x-cloudscheduler")
 
@@ -94,7 +97,11 @@ class Schedules:
         self._hub.changed()
 
     async def _request(self, firing: Firing, target: HttpTarget) -> None:
-        code, text = await self._send(firing, target)
+        try:
+            code, text = await self._send(firing, target)
+        except Exception as error:  # or the job would never run again
+            logger.exception("ucam_faas_emulator_error")
+            code, text = INTERNAL, f"The request could not be made: {error}"
         self.scheduler.finished(firing, code == 0, self._hub.now(), text, code)
         self._hub.changed()
 

@@ -1,0 +1,68 @@
+"""The table of routes says what Google's client libraries say for their REST transports."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from google.cloud.scheduler_v1.services.cloud_scheduler.transports.rest_base import (
+    _BaseCloudSchedulerRestTransport,
+)
+from google.pubsub_v1.services.publisher.transports.rest_base import _BasePublisherRestTransport
+from google.pubsub_v1.services.subscriber.transports.rest_base import (
+    _BaseSubscriberRestTransport,
+)
+
+from ucam_faas.emulator import protos, scheduler_api
+from ucam_faas.emulator.routes import ROUTES, Route, find
+from ucam_faas.emulator.services import IAM, LOCATIONS, PUBLISHER, SCHEDULER, SUBSCRIBER
+
+GOOGLES: dict[str, Any] = {
+    PUBLISHER: _BasePublisherRestTransport,
+    SUBSCRIBER: _BaseSubscriberRestTransport,
+    SCHEDULER: _BaseCloudSchedulerRestTransport,
+    LOCATIONS: _BaseCloudSchedulerRestTransport,
+    IAM: _BasePublisherRestTransport,
+}
+
+
+def options_of(route: Route) -> list[dict[str, str]]:
+    """Return the forms that Google's client library knows of a route's method."""
+    found: list[dict[str, str]] = getattr(
+        GOOGLES[route.service], f"_Base{route.method}"
+    )._get_http_options()
+    return found
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.verb} {route.template}")
+def test_a_route_is_googles(route: Route) -> None:
+    ours = {"method": route.verb.lower(), "uri": route.template}
+    if route.body:
+        ours["body"] = route.body
+
+    assert ours in options_of(route)
+
+
+def test_every_unary_method_has_a_route() -> None:
+    methods = {
+        PUBLISHER: protos.PUBLISHER,
+        SUBSCRIBER: protos.SUBSCRIBER,
+        IAM: protos.IAM,
+        SCHEDULER: scheduler_api.methods(),
+        LOCATIONS: scheduler_api.location_methods(),
+    }
+
+    routed = {(route.service, route.method) for route in ROUTES}
+
+    assert routed == {(service, name) for service, table in methods.items() for name in table}
+
+
+def test_no_path_belongs_to_two_methods() -> None:
+    for route in ROUTES:
+        path = re.sub(r"{[\w.]+=([^}]+)}", r"\1", route.template).replace("*", "x")
+
+        found = find(route.verb, path)
+
+        assert found is not None
+        assert found[0] is route
