@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint benchmark clean
+.PHONY: help run test test-fast lint benchmark benchmark-emulator clean
 
 help:  ## show this
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,6 +34,9 @@ lint: $(STAMP)  ## check style and types
 
 benchmark: $(STAMP)  ## compare speed and memory with functions-framework (needs wrk)
 	$(BIN)/python benchmarks/serving.py
+
+benchmark-emulator: $(STAMP)  ## compare the local Pub/Sub with Google's emulator (needs java and its SDK)
+	$(BIN)/python benchmarks/emulator.py
 
 clean:  ## remove what was installed and cached
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

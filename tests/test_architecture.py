@@ -67,7 +67,9 @@ _FLASK = ("serving.flask_tasks", "serving.responses", "serving.functions_framewo
 HEAVY = {
     "flask": owner(*_FLASK, for_types="decorators"),
     "werkzeug": owner(*_FLASK, for_types="decorators"),
-    "google.pubsub_v1": owner("emulator.protos", in_functions="publishing.google"),
+    "google.pubsub_v1": owner(
+        "emulator.protos", in_functions="publishing.google emulator.messages_only"
+    ),
     "google.protobuf": owner("emulator.protos"),
     "google.iam": owner("emulator.protos"),
     "google.rpc": owner("emulator.protos"),
@@ -79,7 +81,7 @@ HEAVY = {
     "cronsim": owner("emulator.cron"),
     "cryptography": owner(in_functions="emulator.tokens"),
     "httptools": owner("emulator.push_client"),
-    "watchfiles": owner(in_functions="dev.session"),
+    "watchfiles": owner(in_functions="dev.changes"),
     "google.cloud.storage": owner(in_functions="one_shot"),
     "google.auth": owner(in_functions="serving.push_auth"),
     "google.oauth2": owner(in_functions="serving.push_auth"),
@@ -90,7 +92,7 @@ HEAVY = {
     ),
     "functions_framework": owner(in_functions="task_functions"),
     "gunicorn": owner("serving.server"),
-    "uvicorn": owner("serving.server", "local_testing", "emulator.server"),
+    "uvicorn": owner("serving.server", "local_testing.serving", "emulator.server"),
     "uvicorn_worker": owner("serving.server"),
     "click": owner(
         *("cli", "cli.dev", "cli.emulator", "cli.publish", "cli.schedules", "cli.serve"),
@@ -257,7 +259,7 @@ def test_the_emulator_knows_nothing_of_tasks() -> None:
     assert beyond == []
 
 
-PURE = {"lease", "queues", "engine", "scheduler", "cron", "errors", "hostile"}
+PURE = {"lease", "queues", "engine", "scheduler", "cron", "errors"}
 """The emulator's core: state, and time that is passed in."""
 INPUT_OUTPUT = {"asyncio", "socket", "sqlite3", "threading", "time", "os", "subprocess", "ssl"}
 

@@ -38,7 +38,9 @@ def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) ->
 def test_a_newer_version_may_have_written_more(tmp_path: Path) -> None:
     write(tmp_path, CLOUD)
     path = tmp_path / ".ucam-faas/dev.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "from_a_newer_version": "127.0.0.1:8086"}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "from_a_newer_version": "127.0.0.1:8086"})
+    )
 
     assert read(tmp_path) == CLOUD
 

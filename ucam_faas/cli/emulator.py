@@ -52,6 +52,9 @@ def command(
     A drop-in for Google's Pub/Sub emulator: set PUBSUB_EMULATOR_HOST to the address that the
     ready line names.
     """
+    from ucam_faas.emulator import messages_only
+
+    messages_only.prepare()
     from ucam_faas.emulator import server
 
     if memory and state is not None:
@@ -81,6 +84,7 @@ async def _run(options: object, seed: Path | None) -> None:
             from ucam_faas.emulator.seed import sow
 
             await sow(emulator, seed)
-        address = f"{emulator.options.host}:{emulator.port}"
+        host = emulator.options.host
+        address = f"{f'[{host}]' if ':' in host else host}:{emulator.port}"
         click.echo(f"ucam-faas emulator ready on {address} (Pub/Sub and Cloud Scheduler)")
         await stop.wait()

@@ -18,6 +18,9 @@ from ucam_faas.filters import FilterError, parse
 _NAME = re.compile(r"projects/([^/]+)/(topics|subscriptions|snapshots)/([^/]+)")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
 _MAX_LABEL = 63
+_ENDPOINT = re.compile(
+    r"https?://(?:[^/?#\s@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#\s@:\[\]]+)(?::([0-9]{0,5}))?(?:[/?#]\S*)?"
+)
 DELETED_TOPIC = "_deleted-topic_"
 MIN_RETENTION, MAX_RETENTION = 600.0, 31 * DAY
 MAX_BACKOFF = 600.0
@@ -86,8 +89,17 @@ def between(value: float, low: float, high: float, what: str) -> float:
     return value
 
 
+def presentable(resource: Any) -> None:
+    """Refuse durations and times that are outside of protobuf's own limits."""
+    try:
+        protos.to_dict(resource)
+    except protos.JsonError as error:
+        raise invalid(str(error)) from error
+
+
 def topic(resource: Any) -> None:
     """Check a topic's settings."""
+    presentable(resource)
     supported(resource)
     labels(resource.labels)
     if resource.HasField("message_retention_duration"):
@@ -97,6 +109,7 @@ def topic(resource: Any) -> None:
 
 def subscription(resource: Any) -> None:
     """Fill in a subscription's defaults, and check it."""
+    presentable(resource)
     supported(resource)
     labels(resource.labels)
     resource.ack_deadline_seconds = resource.ack_deadline_seconds or 10
@@ -156,7 +169,8 @@ def push_config(config: Any) -> None:
     endpoint = config.push_endpoint
     if not endpoint:
         return
-    if not re.fullmatch(r"https?://[^/?#\s]+([/?#]\S*)?", endpoint):
+    found = _ENDPOINT.fullmatch(endpoint)
+    if found is None or int(found[1] or 0) > 65535:
         raise invalid(
             f"Invalid push endpoint given (endpoint={endpoint}). Expected an http(s) URL."
         )

@@ -52,7 +52,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         return self._known[path]
 
     def _make(self, path: str) -> Any:
-        service, method = path.strip("/").split("/", 1)
+        service, _, method = path.strip("/").partition("/")
         if (service, method) == (SUBSCRIBER, "StreamingPull"):
             return grpc.stream_stream_rpc_method_handler(
                 self._streaming_pull,

@@ -146,10 +146,13 @@ class Hub:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._clock.call_later(max(0.0, due - self.now()), self._on_timer)
+        # To the microsecond, as the clock: what is due in 10 s is due when 10 s have passed.
+        seconds = max(0.0, round(due - self.now(), 6))
+        self._timer = self._clock.call_later(seconds, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
         for sweep in self.sweepers:
             sweep()
-        self.tick()
+        self.engine.tick(max(self.now(), self._timer_due))
+        self.changed()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
@@ -88,6 +89,44 @@ class Entry:
         self.due = 0.0
         """When the lease or the backoff ends."""
         self.holder: Holder | None = None
+
+
+class Timers:
+    """The ends of a queue's leases and backoffs; one counts as long as its entry agrees.
+
+    Args:
+        entries: of the queue, by number.
+    """
+
+    def __init__(self, entries: Mapping[int, Entry]) -> None:
+        self._entries = entries
+        self._heap: list[tuple[float, int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def set(self, entry: Entry) -> None:
+        """Keep in mind when an entry is due."""
+        heapq.heappush(self._heap, (entry.due, entry.number, entry.token))
+        if len(self._heap) > 2 * len(self._entries) + 1000:  # most are of leases that are over
+            self._heap = [timer for timer in self._heap if self._counts(timer)]
+            heapq.heapify(self._heap)
+
+    def next_due(self) -> float | None:
+        """Return when the next entry is due, in epoch seconds."""
+        while self._heap and not self._counts(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self, now: float) -> Iterator[Entry]:
+        """Return what is due by now; also what becomes so meanwhile."""
+        while (due := self.next_due()) is not None and due <= now:
+            yield self._entries[heapq.heappop(self._heap)[1]]
+
+    def _counts(self, timer: tuple[float, int, int]) -> bool:
+        due, number, token = timer
+        entry = self._entries.get(number)
+        return entry is not None and entry.token == token and entry.due == due
 
 
 @dataclass(slots=True, eq=False)

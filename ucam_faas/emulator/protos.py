@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 Empty, FieldMask, Policy = empty_pb2.Empty, field_mask_pb2.FieldMask, policy_pb2.Policy
 Timestamp, Duration = timestamp_pb2.Timestamp, duration_pb2.Duration
 ErrorInfo, Status = error_details_pb2.ErrorInfo, status_pb2.Status
+JsonError = json_format.Error
 ParseError, ParseDict = json_format.ParseError, json_format.ParseDict
 
 

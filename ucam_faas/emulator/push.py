@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from ucam_faas.clock import Clock, Timer
 from ucam_faas.emulator import push_request
 from ucam_faas.emulator.engine import Observer
-from ucam_faas.emulator.hostile import Hostile, Trick
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.lease import Delivery, Holder, State, parse_ack_id
 from ucam_faas.emulator.push_client import ConnectionClosed, Endpoint
@@ -63,15 +62,21 @@ class Pusher:
         self._window = FIRST_WINDOW
         self._backoff = 0.0
         self._resume_at = 0.0
+        self._failures = 0
         self.paused = False
-        self.hostile: Hostile | None = None
         self._timer: Timer | None = None
+        self._proto = proto
         self._endpoint = Endpoint(proto.push_config.push_endpoint)
         self.configure(proto)
         hub.join(queue, self)
 
     def configure(self, proto: Any) -> None:
         """Push as a subscription says from now on."""
+        if proto.push_config.push_endpoint != self._proto.push_config.push_endpoint:
+            self._backoff = 0.0  # it was the other endpoint that failed
+            if self._timer is not None:
+                self._timer.cancel()
+                self._resume()
         self._proto = proto
         self._endpoint.close()
         self._endpoint = Endpoint(proto.push_config.push_endpoint)
@@ -94,6 +99,11 @@ class Pusher:
         return len(self._tasks)
 
     @property
+    def busy(self) -> bool:
+        """It sends something, or will before any time has to pass."""
+        return bool(self._tasks) or (self.queue.has_more and self._timer is None)
+
+    @property
     def resumes_at(self) -> float | None:
         """When the push backoff ends, in epoch seconds; None: it is not held back."""
         return None if self._timer is None else self._resume_at
@@ -105,22 +115,27 @@ class Pusher:
             return
         now = self._hub.now()
         for delivery in self._hub.engine.take(self.queue, now, self._holder, room):
-            task = asyncio.ensure_future(self._push(delivery, now))
+            task = asyncio.ensure_future(self._push(delivery, self._failures))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _push(self, delivery: Delivery, started: float) -> None:
+    async def _push(self, delivery: Delivery, failures: int) -> None:
+        status = await self._send(delivery)
+        self._adapt(status in ACKNOWLEDGED, failures, self._hub.now())
+        self._conclude(delivery, status)
+        self._tasks.discard(asyncio.current_task())
+        self._hub.changed()
+
+    async def _send(self, delivery: Delivery) -> int | str:
         self._tell("delivered", delivery)
         headers, body = self._request(delivery)
-        if self.hostile is None:
-            status = await self._post(headers, body)
-        else:
-            status = await self._post_badly(self.hostile, delivery, headers, body)
+        return await post(self._clock, self._seconds, self._endpoint, headers, body)
+
+    def _conclude(self, delivery: Delivery, status: int | str) -> None:
+        """Acknowledge a message, or deliver it again, as the response says."""
         now, engine, rules = self._hub.now(), self._hub.engine, self.queue.rules
         ids = [parse_ack_id(delivery.ack_id)]
-        good = status in ACKNOWLEDGED
-        self._adapt(good, started, now)
-        if good:
+        if status in ACKNOWLEDGED:
             engine.ack(self.queue, ids, now)
             self._tell("acknowledged", delivery, status=status)
         else:
@@ -128,28 +143,6 @@ class Pusher:
             delay = max(rules.backoff(delivery.attempt), self._backoff)
             self._tell("failed", delivery, status=status, retry_seconds=None if last else delay)
             engine.modify(self.queue, ids, 0, now)
-        self._tasks.discard(asyncio.current_task())
-        self._hub.changed()
-
-    async def _post(self, headers: bytes, body: bytes) -> int | str:
-        return await post(self._clock, self._seconds, self._endpoint, headers, body)
-
-    async def _post_badly(
-        self, hostile: Hostile, delivery: Delivery, headers: bytes, body: bytes
-    ) -> int | str:
-        """Send a request as `hostile` says; what it was not told of is answered last."""
-        await asyncio.sleep(hostile.delay_seconds(delivery))
-        trick = hostile.trick(delivery)
-        if trick is Trick.TWICE_AT_ONCE:
-            return max(
-                await asyncio.gather(self._post(headers, body), self._post(headers, body)), key=str
-            )
-        status = await self._post(headers, body)
-        if status in ACKNOWLEDGED and trick is Trick.TWICE:
-            return await self._post(headers, body)
-        if status in ACKNOWLEDGED and trick is Trick.LOST_ACK:
-            return "the acknowledgement got lost"
-        return status
 
     def _request(self, delivery: Delivery) -> tuple[bytes, bytes]:
         config, name = self._proto.push_config, self._proto.name
@@ -166,14 +159,15 @@ class Pusher:
             headers += f"Authorization: Bearer {signed}\r\n".encode()
         return headers, body
 
-    def _adapt(self, good: bool, started: float, now: float) -> None:
+    def _adapt(self, good: bool, failures: int, now: float) -> None:
         """Open the window on success; on failure narrow it, and hold back for a while."""
         if good:
             self._window = min(self._window + 1, LAST_WINDOW)
             self._backoff = 0.0
             return
-        if started < self._resume_at:
+        if failures != self._failures:
             return  # it was sent before the last failure: one burst counts once
+        self._failures += 1
         self._window = max(self._window // 2, 1)
         self._backoff = min(max(2 * self._backoff, MIN_BACKOFF_SECONDS), MAX_BACKOFF_SECONDS)
         self._resume_at = now + self._backoff
@@ -237,16 +231,12 @@ class PushSubscriptions:
         self._make_token = make_token
         self._observer = observer
         self._pushers: dict[str, Pusher] = {}
-        self.hostile: Hostile | None = None
-        """Of the pushers that are started from now on."""
+        self.make_pusher: Callable[..., Pusher] = Pusher
+        """Makes the pushers that are started from now on."""
 
     def busy(self) -> list[str]:
         """Return the subscriptions that send something, or will before any time has to pass."""
-        return [
-            name
-            for name, pusher in self._pushers.items()
-            if pusher.in_flight or (pusher.queue.has_more and pusher.resumes_at is None)
-        ]
+        return [name for name, pusher in self._pushers.items() if pusher.busy]
 
     def next_due(self) -> float | None:
         """Return when the next backoff ends, in epoch seconds; None: nothing waits for one."""
@@ -269,10 +259,9 @@ class PushSubscriptions:
             if pusher is not None:
                 pusher.configure(found.proto)
             else:
-                pusher = Pusher(
+                pusher = self.make_pusher(
                     self._hub, self._clock, queue, found.proto, self._make_token, self._observer
                 )
-                pusher.hostile = self.hostile
                 self._pushers[name] = pusher
 
     def pause(self) -> None:

@@ -21,6 +21,10 @@ class ConnectionClosed(Exception):
     """The other side closed the connection before it answered."""
 
 
+class _Unanswered(ConnectionClosed):
+    """… and before it sent anything."""
+
+
 class _Connection(asyncio.Protocol):
     """One connection, one request at a time."""
 
@@ -30,6 +34,8 @@ class _Connection(asyncio.Protocol):
         self._parser: Any = None
         self._received = 0
         self._status = 0
+        self._has_length = False
+        self._to_head = False
         self.usable = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -40,6 +46,8 @@ class _Connection(asyncio.Protocol):
         """Send a request, and return the status of its response to come."""
         self._parser = httptools.HttpResponseParser(self)
         self._received = self._status = 0
+        self._has_length = False
+        self._to_head = request.startswith(b"HEAD ")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._answer
@@ -60,18 +68,27 @@ class _Connection(asyncio.Protocol):
             self._fail(ConnectionClosed(f"the response is not HTTP: {error}"))
             self.close()
 
+    def on_header(self, name: bytes, _: bytes) -> None:
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            self._has_length = True
+
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
+        if self._status >= 200 and self._to_head:  # its length is of a body that does not come
+            self._succeed(keep=False)
 
     def on_message_complete(self) -> None:
         if self._status == 100:  # what counts comes later
-            self._status = 0
+            self._status, self._has_length = 0, False
         else:
-            self._succeed(keep=self._status >= 200 and self._parser.should_keep_alive())
+            # A second response is to nothing that was asked.
+            keep = self._answer is not None and self._status >= 200
+            self._succeed(keep=keep and self._parser.should_keep_alive())
 
     def eof_received(self) -> None:
         """Close; a response without a length ends like this."""
-        if self._status:
+        self.usable = False
+        if self._status and not self._has_length:
             self._succeed(keep=False)
 
     def _succeed(self, *, keep: bool) -> None:
@@ -82,7 +99,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.usable = False
-        self._fail(ConnectionClosed("the connection was closed before the response"))
+        error = ConnectionClosed if self._received else _Unanswered
+        self._fail(error("the connection was closed before the end of the response"))
 
     def _fail(self, error: Exception) -> None:
         answer, self._answer = self._answer, None
@@ -102,9 +120,10 @@ class Endpoint:
         parts = urlsplit(url)
         self.host = parts.hostname or ""
         self._tls = parts.scheme == "https"
-        self._port = parts.port or (443 if self._tls else 80)
+        self._port = parts.port if parts.port is not None else 443 if self._tls else 80
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._start = f"{method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n".encode()
+        host = parts.netloc.rpartition("@")[2]
+        self._start = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n".encode()
         self._idle: deque[_Connection] = deque()
         self._closed = False
 
@@ -125,7 +144,7 @@ class Endpoint:
             if connection.usable:
                 try:
                     return await self._exchange(connection, request)
-                except ConnectionClosed:
+                except _Unanswered:
                     break  # closed while it was idle, most likely: a new one tells
         return await self._exchange(await self._connect(), request)
 
@@ -144,9 +163,12 @@ class Endpoint:
     async def _connect(self) -> _Connection:
         context = ssl.create_default_context() if self._tls else None
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            _Connection, self.host, self._port, ssl=context
-        )
+        try:
+            _, connection = await loop.create_connection(
+                _Connection, self.host, self._port, ssl=context
+            )
+        except UnicodeError as error:
+            raise OSError(f"{self.host!r} is no host: {error}") from error
         return connection
 
     def close(self) -> None:

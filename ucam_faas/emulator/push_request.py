@@ -18,7 +18,10 @@ USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Googl
 _ALWAYS = f"User-Agent: {USER_AGENT}\r\nAccept-Encoding: identity\r\n".encode()
 _WRAPPED = _ALWAYS + b"Content-Type: application/json\r\n"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FRAMING = {"host", "content-length", "transfer-encoding", "connection", "authorization"}
+_RESERVED = {
+    "accept-encoding", "authorization", "connection", "content-length", "expect", "host", "te",
+    "trailer", "transfer-encoding", "upgrade", "user-agent",
+}  # fmt: skip
 
 
 def wrapped(delivery: Delivery, subscription: str, *, counted: bool) -> tuple[bytes, bytes]:
@@ -63,17 +66,17 @@ def unwrapped(delivery: Delivery, subscription: str, *, metadata: bool) -> tuple
     }
     if message.key:
         headers["x-goog-pubsub-ordering-key"] = message.key
-    return _ALWAYS + _lines(headers | _safe(message.attributes)), message.data
-
-
-def _safe(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what cannot be a header, or would change how the request is read."""
-    return {
-        key: value
-        for key, value in attributes.items()
-        if _TOKEN.fullmatch(key) and key.lower() not in _FRAMING and value.isprintable()
-    }
+    for key, value in message.attributes.items():
+        if key.lower() not in _RESERVED and key.lower() not in headers:
+            headers[key] = value
+    return _ALWAYS + _lines(headers), message.data
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:
-    return "".join(f"{key}: {value}\r\n" for key, value in headers.items()).encode()
+    """Return header lines; what cannot be one, or would be more than one, is left out."""
+    lines = [
+        f"{key}: {value}\r\n"
+        for key, value in headers.items()
+        if _TOKEN.fullmatch(key) and value.isprintable()
+    ]
+    return "".join(lines).encode()

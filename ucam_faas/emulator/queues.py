@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 
-from ucam_faas.emulator.lease import AckId, Delivery, Entry, Holder, Line, Rules, State
+from ucam_faas.emulator.lease import AckId, Delivery, Entry, Holder, Line, Rules, State, Timers
 from ucam_faas.emulator.storage import Message, Progress, Storage
 
 SCANNED_AT_ONCE = 5_000
@@ -81,7 +81,7 @@ class Queue:
         """By number, ascending."""
         self._lines: dict[str, Line] = {}
         self._ready: list[int] = []
-        self._timers: list[tuple[float, int, int]] = []
+        self._timers = Timers(self.entries)
         self._acked: list[int] = []
         self._failed: dict[int, int] = {}
 
@@ -102,7 +102,7 @@ class Queue:
 
     def next_due(self) -> float | None:
         """Return when the next lease or backoff ends, in epoch seconds."""
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next_due()
 
     # -- delivering ---------------------------------------------------------------------------
 
@@ -200,14 +200,9 @@ class Queue:
 
     def _lease(self, message: Message, entry: Entry, now: float, holder: Holder) -> Delivery:
         deadline = holder.ack_deadline or self.rules.ack_deadline
-        token = next(self._tokens)
-        entry.state, entry.token, entry.due, entry.holder = (
-            State.LEASED,
-            token,
-            now + deadline,
-            holder,
-        )
-        self._set_timer(entry)
+        token = entry.token = next(self._tokens)
+        entry.state, entry.due, entry.holder = State.LEASED, now + deadline, holder
+        self._timers.set(entry)
         holder.messages += 1
         holder.bytes += entry.size
         line = self._lines.get(entry.key)
@@ -242,7 +237,7 @@ class Queue:
                 self._fail(entry, now)
             else:
                 entry.due = now + seconds
-                self._set_timer(entry)
+                self._timers.set(entry)
         return stale
 
     def release(self, holder: Holder) -> None:
@@ -255,29 +250,14 @@ class Queue:
     def tick(self, now: float) -> int:
         """End the leases and backoffs that are due, and return how many."""
         ended = 0
-        while self._timers and self._timers[0][0] <= now:
-            timer = heapq.heappop(self._timers)
-            if not self._is_set(timer):
-                continue
+        for entry in self._timers.pop(now):
             ended += 1
-            entry = self.entries[timer[1]]
             if entry.state is State.LEASED:
                 self._fail(entry, now)
             elif entry.state is State.DELAYED:
                 entry.state = State.WAITING
                 self._settle(entry.key, entry)
         return ended
-
-    def _set_timer(self, entry: Entry) -> None:
-        heapq.heappush(self._timers, (entry.due, entry.number, entry.token))
-        if len(self._timers) > 2 * len(self.entries) + 1000:  # most are of leases that are over
-            self._timers = [timer for timer in self._timers if self._is_set(timer)]
-            heapq.heapify(self._timers)
-
-    def _is_set(self, timer: tuple[float, int, int]) -> bool:
-        due, number, token = timer
-        entry = self.entries.get(number)
-        return entry is not None and entry.token == token and entry.due == due
 
     def _current(self, ack_id: AckId) -> Entry | None:
         entry = self.entries.get(ack_id.number)
@@ -328,7 +308,7 @@ class Queue:
         delay = self.rules.backoff(entry.failures)
         if delay > 0:
             entry.state, entry.token, entry.due = State.DELAYED, next(self._tokens), now + delay
-            self._set_timer(entry)
+            self._timers.set(entry)
         self._settle(entry.key, entry)
 
     def _take_back(self, entry: Entry) -> None:
@@ -388,9 +368,10 @@ class Queue:
     def forget_before(self, number: int) -> None:
         """Acknowledge all messages before `number`."""
         for old in list(takewhile(lambda n: n < number, self.entries)):
-            entry = self.entries[old]
-            self._finish(entry)
-            self._settle(entry.key)
+            entry = self.entries.get(old)
+            if entry is not None:  # settling a line takes those out that were acknowledged
+                self._finish(entry)
+                self._settle(entry.key)
         self.cursor = max(self.cursor, number)
 
     def restart(self, cursor: int, unacknowledged: Sequence[int] = ()) -> None:
@@ -398,7 +379,7 @@ class Queue:
         self._oldest_token = next(self._tokens)
         for entry in self.entries.values():
             self._end_lease(entry)
-        for table in (self.entries, self._lines, self._ready, self._timers, self._failed):
+        for table in (self.entries, self._lines, self._ready, self._failed):
             table.clear()
         self._acked.clear()
         self._failures_before.clear()

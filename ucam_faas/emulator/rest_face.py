@@ -6,6 +6,7 @@ Paths are those of the API reference. Errors have Google's form, and what is not
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -24,6 +25,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 _STATUS = {
     "ABORTED": 409,
     "ALREADY_EXISTS": 409,
+    "CANCELLED": 499,
     "FAILED_PRECONDITION": 400,
     "INTERNAL": 500,
     "INVALID_ARGUMENT": 400,
@@ -79,11 +81,26 @@ class RestFace:
             raise _no_such_path(method, path)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         request = _request(found.request, route, name, body, query)
-        response = await found.call(request)
+        call = found.call(request)
+        response = await (_unless_gone(call, receive) if route.method == "Pull" else call)
         return 200, _JSON, json.dumps(protos.to_dict(response)).encode()
 
 
 _JSON = "application/json; charset=UTF-8"
+
+
+async def _unless_gone(call: Awaitable[Any], receive: Any) -> Any:
+    """Wait for a call, but not when the client does not wait any more: a pull would go on."""
+    calling = asyncio.ensure_future(call)
+    leaving = asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait([calling, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not calling.done():
+            raise RpcError("CANCELLED", "The client has gone.")
+        return calling.result()
+    finally:
+        calling.cancel()
+        leaving.cancel()
 
 
 async def _body(receive: Any) -> bytes:
@@ -91,7 +108,7 @@ async def _body(receive: Any) -> bytes:
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
-            break
+            raise RpcError("CANCELLED", "The client has gone.")
         parts.append(event.get("body", b""))
         size += len(parts[-1])
         if size > MAX_BODY_BYTES:
@@ -117,7 +134,7 @@ def _no_such_path(method: str, path: str) -> RpcError:
 def _request(make: Any, route: Route, name: str, body: bytes, query: list[tuple[str, str]]) -> Any:
     try:
         content = json.loads(body) if body.strip() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid(f"Invalid JSON payload received: {error}") from error
     if not isinstance(content, dict):
         raise invalid(
@@ -132,7 +149,8 @@ def _request(make: Any, route: Route, name: str, body: bytes, query: list[tuple[
         for key, value in query:
             if key not in _IGNORED and not key.startswith("$"):
                 protos.ParseDict(_nested(key, value), request)
-    except (protos.ParseError, RecursionError, ValueError, OverflowError) as error:
+    # A lone surrogate in the name of a field is a SystemError of protobuf's.
+    except (protos.ParseError, RecursionError, SystemError, ValueError, OverflowError) as error:
         raise invalid(f"Invalid JSON payload received: {error}") from error
     target = request
     *parents, last = route.field.split(".")

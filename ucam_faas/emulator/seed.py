@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ucam_faas.emulator import protos, scheduler_api
-from ucam_faas.emulator.errors import RpcError
+from ucam_faas.emulator.errors import RpcError, invalid
 from ucam_faas.emulator.server import Emulator
 from ucam_faas.exceptions import ConfigurationError
 
@@ -27,10 +27,10 @@ async def sow(emulator: Emulator, path: Path) -> None:
     """
     content = _read(path)
     for kind in _KINDS:
-        for number, item in enumerate(content.get(kind, ())):
+        for number, item in enumerate(content.get(kind, [])):
             try:
                 _make(emulator, kind, {"name": item} if isinstance(item, str) else item)
-            except (RpcError, protos.ParseError, TypeError, AttributeError) as error:
+            except (RpcError, protos.ParseError) as error:
                 if not (isinstance(error, RpcError) and error.code == "ALREADY_EXISTS"):
                     raise ConfigurationError(f"{path}: {kind}[{number}]: {error}") from error
     await emulator.hub.saved()
@@ -43,6 +43,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict) or not set(content) <= set(_KINDS):
         raise ConfigurationError(f"{path}: expected an object with the keys {', '.join(_KINDS)}.")
+    for kind, items in content.items():
+        if not isinstance(items, list):
+            raise ConfigurationError(f"{path}: {kind}: expected a list.")
+        for number, item in enumerate(items):
+            if not isinstance(item, dict) and not (kind == "topics" and isinstance(item, str)):
+                raise ConfigurationError(
+                    f"{path}: {kind}[{number}]: {item!r}: expected an object, as in the REST API."
+                )
     return content
 
 
@@ -53,6 +61,8 @@ def _make(emulator: Emulator, kind: str, item: dict[str, Any]) -> None:
         emulator.subscriber.create_subscription(protos.ParseDict(item, protos.Subscription()))
     else:
         make = scheduler_api.methods()["CreateJob"][0]
-        parent = str(item["name"]).rpartition("/jobs/")[0]
+        parent, is_name, _ = str(item.get("name", "")).rpartition("/jobs/")
+        if not is_name:
+            raise invalid("Invalid name: expected projects/P/locations/L/jobs/ID.")
         request = protos.ParseDict({"parent": parent, "job": item}, make())
         emulator.scheduler.create_job(request)

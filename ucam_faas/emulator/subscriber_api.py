@@ -62,6 +62,7 @@ class SubscriberApi:
         proto = protos.Subscription()
         proto.CopyFrom(request)
         proto.name = name
+        proto.ClearField("topic_message_retention_duration")  # output only
         self._check(proto)
         log = self._resources.topic(request.topic).log
         proto.state, proto.detached = 1, False  # ACTIVE
@@ -223,6 +224,7 @@ class SubscriberApi:
         found = self._resources.snapshot(request.snapshot.name)
         allowed = ("labels", "expire_time")
         proto = checks.updated(found.proto, request.snapshot, request.update_mask, allowed)
+        checks.presentable(proto)
         checks.labels(proto.labels)
         found.proto = proto
         self._resources.keep_snapshot(found)

@@ -26,7 +26,9 @@ class Message(NamedTuple):
     def size(self) -> int:
         """The bytes that flow control counts."""
         attributes = self.attributes
-        return len(self.data) + sum(len(k.encode()) + len(attributes[k].encode()) for k in attributes)
+        return len(self.data) + sum(
+            len(k.encode()) + len(attributes[k].encode()) for k in attributes
+        )
 
 
 @dataclass(slots=True)

@@ -1,0 +1,209 @@
+"""Both storages keep the contract, and SQLite's keeps what was committed, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from ucam_faas.emulator.storage import Progress, Storage
+from ucam_faas.emulator.storage.memory import MemoryStorage
+from ucam_faas.emulator.storage.sqlite import SqliteStorage
+from ucam_faas.exceptions import ConfigurationError
+
+from .storage_contract import LOG, QUEUE, Reopen, StorageContract, message, numbers
+
+
+class TestMemoryStorage(StorageContract):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return MemoryStorage()
+
+    @pytest.fixture
+    def reopen(self) -> Reopen:
+        return lambda storage: storage
+
+
+class TestSqliteStorage(StorageContract):
+    @pytest.fixture
+    def storage(self, opened: Callable[[], SqliteStorage]) -> Storage:
+        return opened()
+
+    @pytest.fixture
+    def reopen(self, opened: Callable[[], SqliteStorage]) -> Reopen:
+        def close_and_open(storage: Storage) -> Storage:
+            storage.close()
+            return opened()
+
+        return close_and_open
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "state.sqlite3"
+
+
+@pytest.fixture
+def opened(file: Path) -> Iterator[Callable[[], SqliteStorage]]:
+    """Open the file; what is open is closed in the end."""
+    made: list[SqliteStorage] = []
+
+    def make() -> SqliteStorage:
+        made.append(SqliteStorage(file))
+        return made[-1]
+
+    yield make
+    for storage in made:
+        storage._db.close()
+
+
+def crashed(file: Path, to: Path) -> SqliteStorage:
+    """Open what a killed process would leave: the files as they are now."""
+    to.mkdir()
+    for path in file.parent.iterdir():
+        shutil.copy(path, to)
+    return SqliteStorage(to / file.name)
+
+
+def test_what_was_not_committed_does_not_survive_a_crash(
+    opened: Callable[[], SqliteStorage], file: Path, tmp_path: Path
+) -> None:
+    storage = opened()
+    storage.append(LOG, [message(1)])
+    storage.put("topics", "a", b"1")
+    storage.advance(QUEUE, 1, [3], {2: 1})
+    storage.commit()
+    storage.append(LOG, [message(2)])
+    storage.put("topics", "b", b"1")
+    storage.advance(QUEUE, 2, [4], {})
+
+    with closing(crashed(file, tmp_path / "copy")) as found:
+        assert numbers(found) == [1]
+        assert found.last_number() == 1
+        assert found.resources("topics") == {"a": b"1"}
+        assert found.progress(QUEUE) == Progress(1, {3}, {2: 1})
+
+
+def test_closing_commits(opened: Callable[[], SqliteStorage]) -> None:
+    storage = opened()
+    storage.append(LOG, [message(1)])
+
+    storage.close()
+
+    assert numbers(opened()) == [1]
+
+
+def test_only_one_emulator_can_use_a_file(
+    opened: Callable[[], SqliteStorage], file: Path, tmp_path: Path
+) -> None:
+    storage = opened()
+
+    with pytest.raises(ConfigurationError, match=r"Another emulator seems to use it.*--memory"):
+        SqliteStorage(file)
+
+    storage.append(LOG, [message(1)])
+    storage.commit()
+    assert numbers(storage) == [1]
+    storage.close()
+    assert numbers(opened()) == [1]
+
+
+@pytest.mark.slow
+def test_a_file_of_a_killed_emulator_is_free(file: Path) -> None:
+    script = (
+        "import sys, pathlib, time; from ucam_faas.emulator.storage.sqlite import SqliteStorage\n"
+        "found = SqliteStorage(pathlib.Path(sys.argv[1])); found.put('topics', 'a', b'1')\n"
+        "found.commit(); print('ready', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        with pytest.raises(ConfigurationError, match="Another emulator"):
+            SqliteStorage(file)
+        process.send_signal(signal.SIGKILL)
+
+    with closing(SqliteStorage(file)) as found:
+        assert found.resources("topics") == {"a": b"1"}
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_bytes(b"my thesis " * 1000)
+
+    with pytest.raises(ConfigurationError, match=r"not the state of an emulator.*--reset"):
+        SqliteStorage(file)
+
+    assert file.read_bytes() == b"my thesis " * 1000
+
+
+def test_a_database_of_something_else_is_refused_and_left_alone(file: Path) -> None:
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE theses (title TEXT)")
+        other.commit()
+    before = file.read_bytes()
+
+    with pytest.raises(ConfigurationError, match="not the state of an emulator"):
+        SqliteStorage(file)
+
+    assert file.read_bytes() == before
+
+
+def test_a_file_of_another_version_is_refused(
+    opened: Callable[[], SqliteStorage], file: Path
+) -> None:
+    opened().close()
+    with closing(sqlite3.connect(file)) as newer:
+        newer.execute("PRAGMA user_version = 99")
+
+    with pytest.raises(ConfigurationError, match="version 99"):
+        SqliteStorage(file)
+
+
+def test_an_empty_file_is_a_new_state(file: Path) -> None:
+    file.parent.mkdir()
+    file.touch()
+
+    with closing(SqliteStorage(file)) as found:
+        assert found.last_number() == 0
+
+
+@contextmanager
+def forbidden(folder: Path) -> Iterator[None]:
+    folder.chmod(0o500)
+    try:
+        yield
+    finally:
+        folder.chmod(0o700)
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(file: Path) -> None:
+    file.mkdir(parents=True)
+
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        SqliteStorage(file)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(file: Path) -> None:
+    file.parent.touch()
+
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        SqliteStorage(file)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused(file: Path) -> None:
+    file.parent.mkdir()
+
+    with forbidden(file.parent), pytest.raises(ConfigurationError, match="cannot be used"):
+        SqliteStorage(file)

@@ -1,0 +1,120 @@
+"""An engine with hand-moved time, and short words for what tests do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ucam_faas.emulator.engine import Draft, Engine
+from ucam_faas.emulator.lease import AckId, Delivery, Holder, Rules, parse_ack_id
+from ucam_faas.emulator.queues import Queue
+from ucam_faas.emulator.storage import Message, Storage
+from ucam_faas.emulator.storage.memory import MemoryStorage
+
+TOPIC = "projects/p/topics/t"
+DEAD = "projects/p/topics/dead"
+START = 1_700_000_000.0
+
+
+def subscription(number: int) -> str:
+    return f"projects/p/subscriptions/s{number}"
+
+
+class World:
+    """One engine with topics and subscriptions, which can end and begin anew.
+
+    Args:
+        storage: default: memory.
+        topics: that are there.
+    """
+
+    def __init__(self, storage: Storage | None = None, *, topics: Iterable[str] = (TOPIC,)) -> None:
+        self.now = START
+        self.topics = dict.fromkeys(topics)
+        self.retention: dict[str, float] = {}
+        self.rules: dict[int, tuple[str, Rules]] = {}
+        self.queues: dict[int, Queue] = {}
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.holder = Holder()
+        self.begin(storage or MemoryStorage())
+
+    def begin(self, storage: Storage) -> None:
+        """Begin anew with a storage: leases and holders are gone."""
+        self.storage = storage
+        self.engine = Engine(storage, lambda name, fields: self.events.append((name, fields)))
+        self.holder = Holder()
+        for number, topic in enumerate(self.topics, 1):
+            log = self.engine.topics[topic] = self.engine.open_log(number)
+            log.retention = self.retention.get(topic, 0.0)
+        for number, (topic, rules) in self.rules.items():
+            self._open(number, topic, rules)
+
+    def subscribe(self, topic: str = TOPIC, **rules: Any) -> Queue:
+        """Make a subscription."""
+        number = 100 + len(self.rules)
+        self.rules[number] = (topic, Rules(**rules))
+        return self._open(number, topic, self.rules[number][1])
+
+    def retain(self, seconds: float, topic: str = TOPIC) -> None:
+        """Set a topic's retention."""
+        self.retention[topic] = self.engine.topics[topic].retention = seconds
+
+    def _open(self, number: int, topic: str, rules: Rules) -> Queue:
+        log = self.engine.topics[topic]
+        queue = self.engine.open_queue(number, subscription(number), log, rules, self.now)
+        self.queues[number] = queue
+        return queue
+
+    def publish(self, *data: str, key: str = "", topic: str = TOPIC, **attributes: str) -> None:
+        """Publish messages."""
+        drafts = [Draft(key, attributes, one.encode()) for one in data]
+        self.engine.publish(topic, drafts, self.now)
+
+    def take(
+        self, queue: Queue, limit: int = 1000, holder: Holder | None = None
+    ) -> dict[str, Delivery]:
+        """Take messages, by their data."""
+        found = self.engine.take(queue, self.now, holder or self.holder, limit)
+        made = {delivery.message.data.decode(): delivery for delivery in found}
+        assert len(made) == len(found), "one take has a message twice"
+        return made
+
+    def ack(self, queue: Queue, *deliveries: Delivery) -> list[AckId]:
+        """Acknowledge."""
+        return self.engine.ack(queue, ids(deliveries), self.now)
+
+    def modify(self, queue: Queue, seconds: float, *deliveries: Delivery) -> list[AckId]:
+        """Let leases end in so many seconds."""
+        return self.engine.modify(queue, ids(deliveries), seconds, self.now)
+
+    def nack(self, queue: Queue, *deliveries: Delivery) -> list[AckId]:
+        """Refuse deliveries."""
+        return self.modify(queue, 0, *deliveries)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and everything become due in order."""
+        until = self.now + seconds
+        while (due := self.engine.next_due()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.engine.tick(self.now)
+            self.engine.save()
+        self.now = until
+
+    def kept(self, topic: str = TOPIC) -> list[str]:
+        """Return the data of the messages that the storage has."""
+        log = self.engine.topics[topic]
+        return [message.data.decode() for message in self.storage.read(log.number, 0)]
+
+    def messages(self, topic: str) -> list[Message]:
+        """Return the messages that the storage has."""
+        return list(self.storage.read(self.engine.topics[topic].number, 0))
+
+
+def ids(deliveries: Iterable[Delivery]) -> list[AckId]:
+    """Return the ack ids of deliveries."""
+    return [parse_ack_id(delivery.ack_id) for delivery in deliveries]
+
+
+def attempts(found: dict[str, Delivery]) -> dict[str, int]:
+    """Return which attempt each delivery is."""
+    return {data: delivery.attempt for data, delivery in found.items()}
