@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ucam_faas.testing import Client, ManualClock, MemoryPublisher
 
 
+_CLOUDS = pytest.StashKey["list[EmbeddedCloud]"]()
+_MOST_LINES = 100
+
+
 @pytest.fixture
 def ucam_faas_client() -> Iterator[Callable[..., Client]]:
     """Serve tasks without a socket: `client = ucam_faas_client(my_task)`.
@@ -48,6 +52,10 @@ def ucam_faas_clock() -> ManualClock:
 @pytest.fixture(scope="session")
 def _ucam_faas_emulator() -> Iterator[EmbeddedPubsub]:
     """Run one emulator for all tests that need one."""
+    from ucam_faas._optional import check
+
+    for module in ("google.pubsub_v1", "google.cloud.scheduler_v1", "cronsim", "cryptography"):
+        check(module, extra="local", purpose="run a Pub/Sub in tests")
     from ucam_faas.local_testing import EmbeddedPubsub
 
     pubsub = EmbeddedPubsub()
@@ -61,9 +69,10 @@ def ucam_faas_pubsub(
     monkeypatch: pytest.MonkeyPatch,
     _ucam_faas_emulator: EmbeddedPubsub,
 ) -> EmbeddedPubsub:
-    """Run an empty Pub/Sub in this process, where Google's clients find it.
+    """Run an empty Pub/Sub and Cloud Scheduler in this process, where Google's clients find it.
 
-    In tests that use `ucam_faas_clock`, too, it goes by that clock.
+    In tests that use `ucam_faas_clock`, too, it goes by that clock: leases, backoffs, retentions
+    and schedules end when it is advanced. It is a `ucam_faas.local_testing.EmbeddedPubsub`.
     """
     uses_clock = "ucam_faas_clock" in request.fixturenames
     clock = request.getfixturevalue("ucam_faas_clock") if uses_clock else None
@@ -75,7 +84,9 @@ def ucam_faas_pubsub(
 
 @pytest.fixture
 def ucam_faas_local(
-    ucam_faas_clock: ManualClock, ucam_faas_pubsub: EmbeddedPubsub
+    request: pytest.FixtureRequest,
+    ucam_faas_clock: ManualClock,
+    ucam_faas_pubsub: EmbeddedPubsub,
 ) -> Iterator[Callable[..., EmbeddedCloud]]:
     """Serve tasks, and push them what is published: `local = ucam_faas_local(my_task)`.
 
@@ -84,11 +95,28 @@ def ucam_faas_local(
     """
     from ucam_faas.local_testing import EmbeddedCloud
 
+    clouds = request.node.stash.setdefault(_CLOUDS, [])
     with ExitStack() as stack:
 
         def make(*tasks: Any, **options: Any) -> EmbeddedCloud:
             cloud = EmbeddedCloud(ucam_faas_pubsub, ucam_faas_clock, *tasks, **options)
             stack.callback(cloud.close)
+            clouds.append(cloud)
             return cloud
 
         yield make
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Tell below a failed test what hostile deliveries did in it."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        for cloud in item.stash.get(_CLOUDS, []):
+            lines = cloud.tricks
+            if len(lines) > _MOST_LINES:
+                lines[_MOST_LINES:] = [f"… and {len(lines) - _MOST_LINES} more"]
+            if lines:
+                title = f"ucam_faas: deliveries='hostile', seed={cloud.seed}"
+                report.sections.append((title, "\n".join(lines)))

@@ -1,0 +1,9 @@
+"""The local cloud in tests: an embedded Pub/Sub in this process, and tasks that it pushes to.
+
+The fixtures `ucam_faas_pubsub` and `ucam_faas_local` give these out; `docs/testing.md` shows how.
+"""
+
+from ucam_faas.local_testing.cloud import Deliveries, EmbeddedCloud, LocalExecution, NotIdleError
+from ucam_faas.local_testing.pubsub import EmbeddedPubsub
+
+__all__ = ["Deliveries", "EmbeddedCloud", "EmbeddedPubsub", "LocalExecution", "NotIdleError"]
