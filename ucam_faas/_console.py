@@ -48,17 +48,17 @@ class ConsoleFormatter(logging.Formatter):
         seconds = fields.get("duration_seconds")
         ours = record.name == "ucam_faas" and "outcome" in fields and isinstance(seconds, float)
         took = f"{seconds * 1000:.1f} ms" if isinstance(seconds, float) else ""
-        parts.append(f"{fields['outcome']} in {took}" if ours else message_of(record))
+        parts.append(f"{fields['outcome']} in {took}" if ours else _plain(message_of(record)))
         expected = getattr(record, "expected", None)
         if isinstance(expected, BaseException):
-            parts.append(name_of(expected, texts=self.texts))
+            parts.append(_printable(name_of(expected, texts=self.texts)))
         left_out = _LEFT_OUT if ours else ("task",)
         parts += self._pairs(fields, left_out)
         if ours:
             parts += self._pairs(fields.get("execution_info") or {}, _STANDARD)
         line = "  ".join(parts)
         if record.exc_info and record.exc_info[1] is not None:
-            line += "\n" + render(record.exc_info[1], texts=self.texts)
+            line += "\n" + _plain(render(record.exc_info[1], texts=self.texts))
         return line
 
     def _pairs(self, fields: Mapping[str, Any], left_out: tuple[str, ...]) -> list[str]:
@@ -71,6 +71,11 @@ class ConsoleFormatter(logging.Formatter):
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self.colours else text
+
+
+def _plain(text: str) -> str:
+    """Escape what would steer a terminal, in a text of several lines."""
+    return "\n".join(map(_printable, text.replace("\t", "    ").split("\n")))
 
 
 def _printable(text: str) -> str:

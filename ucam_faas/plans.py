@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, get_origin
+
+from pydantic import BaseModel
 
 from ucam_faas.config import Settings
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.policies import TOPIC_RULES, is_topic_name
 from ucam_faas.pubsub import TOPIC_PATH
 from ucam_faas.samples import sample_data
 from ucam_faas.task import Kind, Task
@@ -55,7 +59,7 @@ class TaskPlan:
     decided_dead_letter_topic: str | None = None
     schedules: tuple[SchedulePlan, ...] = field(default_factory=tuple)
     sample: str | None = None
-    """Data to try it with, if they are text."""
+    """Data to try it with, if they are text and the task is known to take them."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON has it."""
@@ -69,14 +73,21 @@ class TaskPlan:
 
 
 def plan_of(task: Task, settings: Settings) -> TaskPlan:
-    """Return what a task needs."""
-    takes = getattr(task.message_type, "__name__", None) or (
-        "bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value
-    )
+    """Return what a task needs.
+
+    Raises:
+        TaskDefinitionError: a subscription cannot have the task's name.
+    """
+    takes = _takes(task)
     path = (task.path or "/") if task.kind is Kind.HTTP else f"/{task.name}"
     trigger, retry = task.trigger, task.policy.retry
     if trigger is None:
         return TaskPlan(name=task.name, path=path, takes=takes, summary=task.summary)
+    if not is_topic_name(task.name):  # with a topic of its own it was refused before
+        raise TaskDefinitionError(
+            f"The task {task.name!r} cannot have a subscription of its name: names have "
+            f"{TOPIC_RULES}. Rename the function."
+        )
     seconds = math.ceil(task.policy.served_timeout_seconds)
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic
     return TaskPlan(
@@ -108,12 +119,31 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
     )
 
 
+def _takes(task: Task) -> str:
+    """Return the name of what a task's function gets."""
+    kind = task.message_type
+    if kind is None:
+        return "bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value
+    if get_origin(kind) is not None:  # list[int] has the name of list
+        return str(kind)
+    return str(getattr(kind, "__name__", None) or type(kind).__name__)
+
+
 def _sample(task: Task) -> str | None:
+    kind = task.message_type
+    checked = get_origin(kind) is not None or (
+        isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, BaseModel))
+    )
+    if task.kind is Kind.EVENT_DATA or not (kind is None or checked):
+        return None  # only the user's own code can tell, and it is not called for that
     try:
-        text = sample_data(task).decode()
-    except UnicodeDecodeError:
+        data = sample_data(task)
+        if checked and task.parse is not None:
+            task.parse(data)
+        text = data.decode()
+    except ValueError:  # pydantic's, and of bytes that are no text
         return None
-    return text if text.isprintable() else None
+    return text if text and text.isprintable() else None
 
 
 def full_topic(topic: str, project: str) -> str:

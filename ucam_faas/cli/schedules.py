@@ -32,35 +32,36 @@ def command(ctx: click.Context, project: str | None, location: str) -> None:
 
     Or those of the emulator that PUBSUB_EMULATOR_HOST names.
     """
-    ctx.obj = _Jobs(project, location)
     if ctx.invoked_subcommand is None:
-        _list(ctx.obj.list())
+        _list(_Jobs(project, location).list())
+    else:
+        ctx.obj = (project, location)  # `--help` needs no local cloud
 
 
 @command.command()
 @click.argument("name")
 @click.pass_obj
-def run(jobs: _Jobs, name: str) -> None:
+def run(where: tuple[str | None, str], name: str) -> None:
     """Run the schedule NAME now."""
-    jobs.act(name, "run")
+    _Jobs(*where).act(name, "run")
     click.echo(f"{name} was run.")
 
 
 @command.command()
 @click.argument("name")
 @click.pass_obj
-def pause(jobs: _Jobs, name: str) -> None:
+def pause(where: tuple[str | None, str], name: str) -> None:
     """Do not run the schedule NAME until it is resumed."""
-    jobs.act(name, "pause")
+    _Jobs(*where).act(name, "pause")
     click.echo(f"{name} is paused.")
 
 
 @command.command()
 @click.argument("name")
 @click.pass_obj
-def resume(jobs: _Jobs, name: str) -> None:
+def resume(where: tuple[str | None, str], name: str) -> None:
     """Run the schedule NAME at its times again."""
-    found = jobs.act(name, "resume")
+    found = _Jobs(*where).act(name, "resume")
     click.echo(f"{name} runs next: {_local(found.get('scheduleTime'))}")
 
 
@@ -98,19 +99,25 @@ class _Jobs:
 
     def __init__(self, project: str | None, location: str) -> None:
         cloud = local_state.read(Path.cwd())
-        host = (cloud and cloud.scheduler) or os.environ.get("PUBSUB_EMULATOR_HOST")
+        host = os.environ.get("PUBSUB_EMULATOR_HOST")
+        if cloud is not None and host in (None, "", cloud.pubsub):
+            host, project = cloud.scheduler or cloud.pubsub, project or cloud.project
         if not host:
             raise ConfigurationError(
                 "There is no local cloud: run `ucam-faas dev` in this directory, or set "
                 "PUBSUB_EMULATOR_HOST to the address of an emulator."
             )
-        project = project or (cloud and cloud.project) or os.environ.get("GOOGLE_CLOUD_PROJECT")
+        project = project or os.environ.get("GOOGLE_CLOUD_PROJECT") or "local"
         self._host = host
-        self._parent = f"projects/{project or 'local'}/locations/{location}/jobs"
+        self._parent = f"projects/{project}/locations/{location}/jobs"
 
     def list(self) -> list[dict[str, Any]]:
         """Return all jobs."""
-        jobs: list[dict[str, Any]] = self._call("GET", "").get("jobs", [])
+        page = self._call("GET", "")
+        jobs: list[dict[str, Any]] = page.get("jobs", [])
+        while token := page.get("nextPageToken"):
+            page = self._call("GET", f"?pageToken={quote(token)}")
+            jobs += page.get("jobs", [])
         return jobs
 
     def act(self, name: str, verb: str) -> dict[str, Any]:
@@ -123,16 +130,17 @@ class _Jobs:
             body = b"{}" if method == "POST" else None
             connection.request(method, f"/v1/{quote(self._parent)}{path}", body)
             response = connection.getresponse()
-            answer = json.loads(response.read())
-        except (OSError, HTTPException, ValueError) as error:
+            answer = dict(json.loads(response.read()))
+            refusal = None if response.status == 200 else str(answer["error"]["message"])
+        except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
             raise ScheduleRequestError(
-                f"{self._host} does not answer ({type(error).__name__}). Does `ucam-faas dev` run?"
+                f"{self._host} does not answer as a scheduler does ({type(error).__name__}). Does "
+                "`ucam-faas dev` run?"
             ) from error
         finally:
             connection.close()
-        if response.status != 200:
-            names = [job["name"].rpartition("/")[2] for job in self.list()] if path else []
+        if refusal is not None:
+            names = [job["name"].rpartition("/")[2] for job in self.list()] if body else []
             hint = f" There are: {', '.join(names)}." if names else ""
-            raise ScheduleRequestError(f"{answer['error']['message']}{hint}")
-        found: dict[str, Any] = answer
-        return found
+            raise ScheduleRequestError(f"{refusal}{hint}")
+        return answer

@@ -1,6 +1,7 @@
 """Generations of the serving process: a new one takes over from the last one, when it is ready.
 
 All of them accept from one listening socket, which stays open: no delivery meets a closed door.
+Each ends by itself when we are gone, however that came: its socket to us is closed then.
 """
 
 from __future__ import annotations
@@ -11,45 +12,86 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.plans import TaskPlan
 
+CLOSE_SECONDS = 2.0
+"""So long we wait for a process to take no new connections: a task may block its event loop."""
 KILL_SECONDS = 20.0
+"""At least this long, a process may drain."""
+_LONGEST_LINE = 64 * 1024 * 1024
 
 
 class NotLoadedError(UCAMFAASException):
-    """The tasks cannot be served as they are now."""
+    """The tasks cannot be served as they are now.
+
+    Args:
+        folders: which hold the modules that were imported until it failed.
+    """
+
+    def __init__(self, message: str, folders: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.folders = list(folders)
 
 
 class Generation:
-    """One serving process."""
+    """One serving process, which leads a group of its own."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, plans: list[TaskPlan], folders: list[str]
+        self,
+        process: asyncio.subprocess.Process,
+        link: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        said: Mapping[str, Any],
+        kill_seconds: float,
     ) -> None:
         self.process = process
-        self.plans = plans
-        self.folders = folders
+        self.plans = [TaskPlan.from_dict(plan) for plan in said["plans"]]
+        self.folders: list[str] = said["folders"]
         """Which hold its modules."""
+        self._workers: int = said["ready"]
+        self._reader, self._link = link
+        self._kill_seconds = kill_seconds
+        self._terminated = False
+
+    def kill(self) -> None:
+        """End it and its workers now, if they still run."""
+        _kill(self.process)
+
+    async def close(self) -> None:
+        """Let it take no new connections; return when it is so."""
+        self._terminate()
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for _ in range(self._workers):
+                    if not await self._reader.readline():
+                        return
 
     async def stop(self) -> None:
         """Let it drain, and end it."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+        self._terminate()
         try:
-            await asyncio.wait_for(self.process.wait(), KILL_SECONDS)
+            await asyncio.wait_for(self.process.wait(), self._kill_seconds)
         except TimeoutError:
-            self.process.kill()
+            pass
+        finally:
+            self.kill()
             await self.process.wait()
+            self._link.close()
+
+    def _terminate(self) -> None:
+        if self.process.returncode is None and not self._terminated:
+            self._terminated = True
+            self.process.send_signal(signal.SIGTERM)
 
 
 async def start(
     listener: socket.socket, sources: list[str], target: str | None, environ: Mapping[str, str]
 ) -> Generation:
-    """Start a process, and return when it serves.
+    """Start a process, and return when it serves; cancelled, it leaves no process behind.
 
     Args:
         listener: what it accepts from.
@@ -60,44 +102,57 @@ async def start(
     Raises:
         NotLoadedError: the sources cannot be loaded; the message says why.
     """
-    read_fd, write_fd = os.pipe()
-    module = "ucam_faas.dev.serving_process"
+    ours, theirs = socket.socketpair()
+    with theirs:
+        reader, link = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
+        fds = (listener.fileno(), theirs.fileno())
+        try:
+            process = await asyncio.create_subprocess_exec(
+                # -P: a file of the user in this directory is no part of Python's library.
+                *(sys.executable, "-P", "-m", "ucam_faas.dev.serving_process"),
+                *(*map(str, fds), target or "", *sources),
+                pass_fds=fds,
+                env=dict(environ),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # Control-C is for us: we end it in order
+            )
+        except BaseException:
+            link.close()
+            raise
     try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, str(listener.fileno()), str(write_fd)),
-            *(target or "", *sources),
-            pass_fds=(listener.fileno(), write_fd),
-            env=dict(environ),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # Control-C is for us: we end it in order
-        )
-    finally:
-        os.close(write_fd)
-    try:
-        said = await _hear(read_fd)
+        said = await _hear(reader)
     except BaseException:
-        if process.returncode is None:
-            process.kill()
+        _kill(process)
         await process.wait()
+        link.close()
         raise
-    plans = [TaskPlan.from_dict(plan) for plan in said["plans"]]
-    return Generation(process, plans, said["folders"])
+    return Generation(process, (reader, link), said, _kill_seconds(environ))
 
 
-async def _hear(read_fd: int) -> dict[str, Any]:
+async def _hear(reader: asyncio.StreamReader) -> dict[str, Any]:
     """Return what a process says of itself, when it says that it is ready."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=64 * 1024 * 1024)
-    pipe = os.fdopen(read_fd, "rb")
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     said: dict[str, Any] = {}
-    try:
+    with suppress(ConnectionError):
         while line := await reader.readline():
             said |= json.loads(line)
             if "error" in said:
-                raise NotLoadedError(said["error"])
+                raise NotLoadedError(said["error"], said["folders"])
             if "ready" in said:
                 return said
-    finally:
-        transport.close()
-    raise NotLoadedError("The process that serves the tasks has ended; its output says why.")
+    raise NotLoadedError(
+        "The process that serves the tasks has ended; its output says why.", said.get("folders", ())
+    )
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _kill_seconds(environ: Mapping[str, str]) -> float:
+    """Return how long a process may drain: somewhat longer than it is told to."""
+    try:
+        grace = float(environ.get("UCAM_FAAS_GRACE_SECONDS", ""))
+    except ValueError:
+        return KILL_SECONDS
+    return max(KILL_SECONDS, grace + 5.0)

@@ -24,6 +24,7 @@ _MUTABLE = (
     "ack_deadline_seconds",
     "retry_policy",
     "dead_letter_policy",
+    "expiration_policy",
 )
 
 
@@ -52,33 +53,32 @@ class Provisioning:
         Raises:
             RpcError: the emulator refuses something.
         """
-        wanted: set[str] = set()
-        for plan in plans:
-            if plan.topic is None:
-                continue
-            topics = {plan.topic, plan.dead_letter_topic, plan.decided_dead_letter_topic}
-            for topic in topics - {None}:
-                self._topic(full_topic(str(topic), self._project))
-            if not url:
-                continue
-            wanted.add(self._subscription(self._of_task(plan, url, push)))
-            for topic in topics - {None, plan.topic}:
-                wanted.add(self._subscription(self._of_dead_letters(str(topic))))
+        pushed = [plan for plan in plans if plan.topic is not None]
+        for plan in pushed:
+            for topic in (plan.topic or "", *_dead_letter_topics(plan)):
+                self._topic(full_topic(topic, self._project))
+        wanted = []
+        if url:
+            wanted += [self._of_task(plan, url, push) for plan in pushed]
+            wanted += self._of_dead_letters(pushed)
+        for proto in wanted:
+            self._subscription(proto)
+        names = {proto.name for proto in wanted}
         for name, found in list(self._emulator.resources.subscriptions.items()):
-            if found.proto.labels.get(LABEL) == OURS and name not in wanted:
-                self._emulator.resources.drop_subscription(name)
-                self._tell(f"no task asks for the subscription {_short(name)} any more: deleted")
+            if found.proto.labels.get(LABEL) == OURS and name not in names:
+                self._retire(name, found)
         self._jobs(plans)
         self._emulator.hub.changed()
 
-    def next_runs(self, plans: Sequence[TaskPlan]) -> dict[str, float]:
-        """Return when each task's schedules run next, in epoch seconds."""
-        found: dict[str, float] = {}
+    def next_runs(self, plans: Sequence[TaskPlan]) -> dict[str, float | None]:
+        """Return when each schedule runs next, in epoch seconds; None: it is paused."""
+        jobs = self._jobs_by_name()
+        found: dict[str, float | None] = {}
         for plan in plans:
             for number in range(len(plan.schedules)):
-                time = self._jobs_by_name()[self._job_name(plan, number)].schedule_time
-                if time is not None:
-                    found[plan.name] = min(time, found.get(plan.name, time))
+                job = jobs.get(self._job_name(plan, number))
+                if job is not None:
+                    found[job_id(plan, number)] = job.schedule_time
         return found
 
     def _topic(self, name: str) -> None:
@@ -109,22 +109,38 @@ class Provisioning:
             proto.push_config.oidc_token.service_account_email = push["email"]
         return proto
 
-    def _of_dead_letters(self, topic: str) -> Any:
-        full = full_topic(topic, self._project)
-        short = full.rpartition("/")[2]
-        name = f"projects/{self._project}/subscriptions/{short}"
-        return protos.Subscription(name=name, topic=full, labels={LABEL: OURS})
+    def _of_dead_letters(self, plans: Sequence[TaskPlan]) -> list[Any]:
+        """Return the subscriptions that keep dead letters, where no task takes them all."""
+        read = {full_topic(plan.topic or "", self._project) for plan in plans if not plan.filter}
+        names = {plan.name for plan in plans}
+        found: dict[str, Any] = {}
+        for plan in plans:
+            for topic in sorted(_dead_letter_topics(plan)):
+                full = full_topic(topic, self._project)
+                if full not in read and full not in found:
+                    name = _short(full)
+                    while name in names:
+                        name += "-kept"
+                    names.add(name)
+                    found[full] = protos.Subscription(
+                        name=f"projects/{self._project}/subscriptions/{name}",
+                        topic=full,
+                        labels={LABEL: OURS},
+                    )
+        return list(found.values())
 
-    def _subscription(self, wanted: Any) -> str:
-        name: str = wanted.name
+    def _subscription(self, wanted: Any) -> None:
+        name = wanted.name
+        wanted.expiration_policy.SetInParent()  # never: some schedules run once a year
         found = self._emulator.resources.subscriptions.get(name)
         if found is not None and any(
             getattr(found.proto, field) != getattr(wanted, field) for field in _IMMUTABLE
         ):
+            lost = ", without the messages that it had" * _has_messages(found)
             self._emulator.resources.drop_subscription(name)
             self._tell(
-                f"the subscription {_short(name)} has another topic, filter or order: made anew, "
-                "without the messages that it had"
+                f"the subscription {_short(name)} has another topic, filter or order: made anew"
+                f"{lost}"
             )
             found = None
         if found is None:
@@ -133,7 +149,19 @@ class Provisioning:
             update = protos.SUBSCRIBER["UpdateSubscription"][0](subscription=wanted)
             update.update_mask.paths.extend(_MUTABLE)
             self._emulator.subscriber.update_subscription(update)
-        return name
+
+    def _retire(self, name: str, found: Any) -> None:
+        """Delete a subscription that no task asks for; or let it wait, if it has messages."""
+        if not _has_messages(found):
+            self._emulator.resources.drop_subscription(name)
+            self._tell(f"no task asks for the subscription {_short(name)} any more: deleted")
+        elif found.proto.push_config.push_endpoint:
+            request = protos.SUBSCRIBER["ModifyPushConfig"][0](subscription=name)
+            self._emulator.subscriber.modify_push_config(request)
+            self._tell(
+                f"no task asks for the subscription {_short(name)} any more: it keeps its "
+                "messages until one does"
+            )
 
     def _jobs(self, plans: Sequence[TaskPlan]) -> None:
         wanted: set[str] = set()
@@ -180,6 +208,16 @@ class Provisioning:
 
     def _jobs_by_name(self) -> dict[str, Any]:
         return {job.name: job for job in self._emulator.schedules.scheduler.list()}
+
+
+def _has_messages(found: Any) -> bool:
+    """Tell whether a subscription may have messages that nobody has acknowledged."""
+    queue = found.queue
+    return queue is not None and queue.floor <= queue.log.last
+
+
+def _dead_letter_topics(plan: TaskPlan) -> set[str]:
+    return {topic for topic in (plan.dead_letter_topic, plan.decided_dead_letter_topic) if topic}
 
 
 def _short(name: str) -> str:

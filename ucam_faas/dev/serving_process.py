@@ -1,17 +1,27 @@
 """The process that serves the tasks. Run as a module; `session` starts it, and a new one for
 each change of the code.
 
-It is given its sources and two inherited file descriptors: the listening socket, and a pipe on
-which it says one line of JSON: what its tasks need, and then that it is ready; or why it is not.
+It is given its sources and two inherited file descriptors: the listening socket, and a socket to
+the process that started it. There it says, in lines of JSON, which folders hold its modules and
+what its tasks need, and then that it is ready, with how many workers; or why it is not. Each worker
+says when it takes no new connections any more. When that socket is closed, or whoever started it
+is gone, it ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import site
 import socket
 import sys
+import sysconfig
+import threading
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +30,21 @@ from ucam_faas import _logging, registry, runtime
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
 from ucam_faas.plans import plan_of
+from ucam_faas.serving import server
+from ucam_faas.serving.app import App
 from ucam_faas.task import Task
 
 
-def main(listener_fd: int, pipe_fd: int, target: str, sources: list[str]) -> None:
+def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> None:
     """Load the sources, tell what they need, and serve until a signal says to stop."""
 
     def tell(**message: Any) -> None:
-        os.write(pipe_fd, json.dumps(message).encode() + b"\n")
+        line = json.dumps(message).encode() + b"\n"
+        while line:
+            line = line[os.write(parent_fd, line) :]
 
-    os.set_inheritable(pipe_fd, False)
+    os.set_inheritable(parent_fd, False)
+    leash = _Leash(parent_fd)
     settings = Settings.from_environ()
     _logging.configure(settings)
     try:
@@ -37,29 +52,89 @@ def main(listener_fd: int, pipe_fd: int, target: str, sources: list[str]) -> Non
         _logging.adopt_structlog()
         built = runtime.build(settings, tasks)
         plans = [plan_of(task, settings).to_dict() for task in tasks]
+        app = App(tasks, built)
     except UCAMFAASException as error:
-        tell(error=str(error))
+        tell(folders=folders(files_of(error)), error=str(error))
         sys.exit(error.exit_code)
-    tell(plans=plans, folders=sorted(_folders()))
-    from ucam_faas.serving import server
-    from ucam_faas.serving.app import App
+    tell(folders=folders(module_files()), plans=plans)
 
+    def on_ready() -> None:
+        leash.pass_on()
+        tell(ready=settings.workers)
+
+    def on_closed() -> None:
+        with suppress(OSError):  # nobody is there any more, perhaps
+            tell(closed=True)
+
+    app.on_closed = on_closed
+    app.service.runner.patient = True  # when another process takes over, nothing is to fail
     listener = socket.socket(fileno=listener_fd)
-    server.run(App(tasks, built), listener, on_ready=lambda: tell(ready=True))
+    server.run(app, listener, on_ready=on_ready)
 
 
-def _folders() -> set[str]:
-    """Return the folders that hold the modules of the user, not of Python or of libraries."""
-    libraries = {sys.prefix, sys.base_prefix, *site.getsitepackages(), site.getusersitepackages()}
-    ours = str(Path(ucam_faas.__file__).parent)
-    found = set()
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None)
-        if path and path.endswith(".py"):
-            folder = str(Path(path).resolve().parent)
-            if not folder.startswith((ours, *(f"{library}{os.sep}" for library in libraries))):
-                found.add(folder)
+class _Leash:
+    """Ends this process and its workers when the other end of a socket is closed.
+
+    A thread watches it while the tasks are loaded, and then a thread in each worker: a process
+    that forks should have one thread.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._pid = os.getpid()
+        self._stop, self._stopped = os.pipe()
+        self._thread = threading.Thread(
+            target=self._watch, args=(self._stop,), name="ucam-faas-leash", daemon=True
+        )
+        self._thread.start()
+
+    def pass_on(self) -> None:
+        """Watch in the processes that are forked from now on, and not in this one."""
+        os.close(self._stopped)
+        self._thread.join()
+        os.close(self._stop)
+        os.register_at_fork(after_in_child=self._watch_in_child)
+
+    def _watch_in_child(self) -> None:
+        threading.Thread(target=self._watch, name="ucam-faas-leash", daemon=True).start()
+
+    def _watch(self, *others: int) -> None:
+        poll = select.poll()  # select() takes no numbers over 1023
+        for fd in (self._fd, *others):
+            poll.register(fd, select.POLLIN)
+        if self._fd in dict(poll.poll()):
+            if os.getppid() == self._pid:  # a worker's parent would start another one
+                with suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def module_files() -> set[str]:
+    """Return the files of all modules."""
+    return {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+
+
+def files_of(error: BaseException | None) -> set[str]:
+    """Return the files of all modules, and of those that could not be imported."""
+    found = module_files()
+    while error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        found |= {frame.filename for frame in frames}
+        if isinstance(error, SyntaxError):
+            found.add(error.filename or "")
+        error = error.__cause__
     return found
+
+
+def folders(files: Iterable[str]) -> list[str]:
+    """Return the folders of files of the user, not of Python or of libraries."""
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib")}
+    libraries |= {sysconfig.get_path("platlib"), *site.getsitepackages()}
+    libraries |= {site.getusersitepackages(), str(Path(ucam_faas.__file__).parent)}
+    theirs = tuple(f"{Path(library).resolve()}{os.sep}" for library in libraries)
+    paths = (Path(file).resolve() for file in files if file.endswith(".py"))
+    found = {str(path.parent) for path in paths}
+    return sorted(folder for folder in found if not f"{folder}{os.sep}".startswith(theirs))
 
 
 def load(sources: list[str], target: str | None) -> list[Task]:
@@ -70,14 +145,23 @@ def load(sources: list[str], target: str | None) -> list[Task]:
     """
     found: dict[str, tuple[Task, str]] = {}
     for source in sources:
-        for task in registry.load(source, target):
+        for task in registry.load(source, target if len(sources) == 1 else None):
             if task.name in found and found[task.name][0] is not task:
                 raise UCAMFAASCouldNotLoadTarget(
                     f"{source} and {found[task.name][1]} both hold a task named {task.name!r}. "
                     "Rename one: a task's name is its path and its topic."
                 )
             found[task.name] = (task, source)
-    return [task for task, _ in found.values()]
+    if target is None or len(sources) == 1:
+        return [task for task, _ in found.values()]
+    wanted = [name.strip() for name in target.split(",")]
+    for name in wanted:
+        if name not in found:
+            raise UCAMFAASCouldNotLoadTarget(
+                f"No task named {name!r} in {', '.join(sources)}. "
+                f"Found: {', '.join(map(repr, found))}."
+            )
+    return [found[name][0] for name in dict.fromkeys(wanted)]
 
 
 if __name__ == "__main__":

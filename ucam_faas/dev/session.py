@@ -8,27 +8,30 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ucam_faas import local_state
-from ucam_faas._optional import require
 from ucam_faas.config import Settings
 from ucam_faas.dev import generations
+from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.external import ExternalPubsub
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.server import Emulator, Options, listen, reset
-from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.plans import TaskPlan
 
-DEBOUNCE_MILLISECONDS = 50
+HANG_SECONDS = 1.0
+"""Code that has not been loaded by then is given up when it changes."""
+QUEUE = "1000"
+"""No delivery is refused: here, no other instance would take it."""
 CERTIFICATES_PATH = "/oauth2/v1/certs"
 
 
@@ -68,6 +71,8 @@ class Session:
         self._stream = Stream(click.echo, colours=sys.stdout.isatty())
         self._stopped = asyncio.Event()
         self._generation: Generation | None = None
+        self._endings: dict[Generation, asyncio.Future[None]] = {}
+        self._folders = Folders(options.sources)
         self._failed = False
         self._external: ExternalPubsub | None = None
 
@@ -80,15 +85,14 @@ class Session:
         options = self._options
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopped.set)
-        if options.state is not None:
-            if options.reset:
-                reset(options.state)
-            _hide(options.state)
+            loop.add_signal_handler(number, self._stop)
+        _hide(Path(local_state.FOLDER))
+        if options.state is not None and options.reset:
+            reset(options.state)
         listener = listen(options.host, options.port, "--port")
         emulator_options = Options(
             host=options.host, port=options.pubsub_port, port_option="--pubsub-port",
-            state=options.state,
+            state=options.state, hold_pushes=True,
         )  # fmt: skip
         with contextlib.closing(listener):
             async with Emulator(emulator_options, observer=self._observe) as emulator:
@@ -96,12 +100,31 @@ class Session:
                     await self._serve(listener, emulator)
                 finally:
                     emulator.pushes.pause()
-                    local_state.forget(Path.cwd())
+                    self._tell_of_ending(emulator.pushes.sending())
                     if self._external is not None:
                         await asyncio.to_thread(self._external.close)
                     if self._generation is not None:
-                        await self._generation.stop()
+                        self._end(self._generation)
+                    await asyncio.gather(*self._endings.values())
         return int(self._failed)
+
+    def _tell_of_ending(self, busy: list[str]) -> None:
+        if busy:
+            names = ", ".join(name.rpartition("/")[2] for name in busy)
+            text = f"what runs may end ({names}); Control-C again ends at once"
+            self._stream.line("ending", "", text)
+
+    def _stop(self) -> None:
+        """End in order; asked twice, at once."""
+        if self._stopped.is_set():
+            for generation in self._endings:
+                generation.kill()
+        self._stopped.set()
+
+    def _end(self, generation: Generation) -> None:
+        """Let a process end, beside what else goes on."""
+        ending = self._endings[generation] = asyncio.ensure_future(generation.stop())
+        ending.add_done_callback(lambda _: self._endings.pop(generation))
 
     def _observe(self, event: str, fields: dict[str, Any]) -> None:
         if self._external is not None and event == "published":
@@ -125,91 +148,104 @@ class Session:
         self._provisioning = Provisioning(
             emulator, options.project, lambda text: self._stream.line("reload", "", text)
         )
-        generation = await self._start()
+        look = self._folders.look()
+        (generation,) = await self._race(self._start())
+        if generation is None:
+            return
         if options.external is not None:
             self._external = ExternalPubsub(
                 options.project, self._stream.observe, lambda t: self._stream.line("made", "", t)
             )
         await self._take_over(generation)
+        emulator.pushes.resume()
         used = pubsub if options.external is None else options.external
         cloud = local_state.LocalCloud(
             pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources
         )
         local_state.write(Path.cwd(), cloud)
-        self._welcome(generation.plans, used, url)
-        await self._follow(generation)
+        try:
+            self._welcome(generation.plans, used, url)
+            await self._follow(generation, look)
+        finally:
+            if local_state.read(Path.cwd()) == cloud:  # not that of another one
+                local_state.forget(Path.cwd())
 
     async def _start(self) -> Generation:
         options = self._options
-        return await generations.start(
+        generation = await generations.start(
             self._listener, list(options.sources), options.target, self._environ
         )
+        self._folders.add(generation.folders)
+        return generation
 
     async def _take_over(self, generation: Generation) -> None:
         """Let a new process serve, and the last one end."""
+        last, self._generation = self._generation, generation
+        if last is not None:
+            await last.close()  # what is asked for from now on is for the new one
+            self._end(last)
         if self._external is None:
             self._provisioning.apply(generation.plans, self._url, self._push)
         else:
             await asyncio.to_thread(self._external.apply, generation.plans, self._url)
             self._provisioning.apply(generation.plans, "", {})
-        last, self._generation = self._generation, generation
-        if last is not None:
-            self._ending = asyncio.ensure_future(last.stop())
 
-    async def _follow(self, generation: Generation) -> None:
-        """Serve what the files hold, until it is time to stop."""
-        stopping = asyncio.ensure_future(self._stopped.wait())
+    async def _follow(self, generation: Generation, look: Look) -> None:
+        """Serve what the files hold, until it is time to stop.
+
+        Args:
+            generation: what is served first.
+            look: at the files, from before they were loaded.
+        """
+        while not self._stopped.is_set():
+            change, code = await self._race(self._folders.change(look), generation.process.wait())
+            if change is not None:
+                generation, look = await self._reload(generation, *change)
+            elif code is not None:
+                self._stream.line("error", "", "the process that serves the tasks ended")
+                self._failed = True
+                return
+
+    async def _race(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
+        """Return what is done first, among Nones: the rest is given up, all of it at the end."""
+        tasks = [asyncio.ensure_future(one) for one in (*work, self._stopped.wait())]
         try:
-            while not stopping.done():
-                changes = asyncio.ensure_future(self._changed(generation.folders))
-                ended = asyncio.ensure_future(generation.process.wait())
-                await asyncio.wait({stopping, changes, ended}, return_when=asyncio.FIRST_COMPLETED)
-                ended.cancel()
-                if not changes.done():
-                    changes.cancel()
-                    if ended.done() and not ended.cancelled() and not stopping.done():
-                        self._stream.line("error", "", "the process that serves the tasks ended")
-                        self._failed = True
-                        return
-                elif not stopping.done():
-                    generation = await self._reload(generation, changes.result())
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopping.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        return [None if task.cancelled() else task.result() for task in tasks[:-1]]
 
-    async def _changed(self, folders: Iterable[str]) -> set[str]:
-        """Return the files that change next."""
-        watchfiles = require("watchfiles", extra="local", purpose="follow changes of the code")
-        watching: AsyncIterator[set[tuple[object, str]]] = watchfiles.awatch(
-            *folders,
-            watch_filter=watchfiles.PythonFilter(),
-            debounce=DEBOUNCE_MILLISECONDS,
-            step=DEBOUNCE_MILLISECONDS,
-            recursive=False,
-            stop_event=self._stopped,
-        )
-        async for changes in watching:
-            return {path for _, path in changes}
-        return set()
-
-    async def _reload(self, last: Generation, changed: set[str]) -> Generation:
+    async def _reload(
+        self, last: Generation, look: Look, changed: set[str]
+    ) -> tuple[Generation, Look]:
         started = asyncio.get_running_loop().time()
         names = ", ".join(sorted(os.path.relpath(path) for path in changed))
         try:
-            generation = await self._start()
+            generation, change = await self._race(self._start(), self._change_of_a_hang(look))
+            if generation is None:
+                return await self._reload(last, *change) if change else (last, look)
         except NotLoadedError as error:
+            self._folders.add(error.folders)
             self._stream.line("error", "", f"{names}: {error}")
             self._stream.line("reload", "", "the last good code goes on being served")
-            return last
+            return last, look
         try:
             await self._take_over(generation)
         except RpcError as error:
             self._stream.line("error", "", str(error))
         seconds = asyncio.get_running_loop().time() - started
         self._stream.line("reload", "", f"{names} changed; serving it after {seconds:.2f} s")
-        before = {plan.name for plan in last.plans}
-        if before != {plan.name for plan in generation.plans}:
+        if [_shown(plan) for plan in last.plans] != [_shown(plan) for plan in generation.plans]:
+            click.echo()
             self._table(generation.plans)
-        return generation
+            click.echo()
+        return generation, look
+
+    async def _change_of_a_hang(self, look: Look) -> tuple[Look, set[str]]:
+        await asyncio.sleep(HANG_SECONDS)
+        return await self._folders.change(look)
 
     def _table(self, plans: list[TaskPlan]) -> None:
         self._stream.table(plans, self._provisioning.next_runs(plans))
@@ -222,7 +258,7 @@ class Session:
         click.echo(f"\nTasks on {url}, {where}\n")
         self._table(plans)
         click.echo("\nTry, in another terminal:\n")
-        self._stream.to_paste(plans, pubsub=pubsub, project=self._options.project)
+        self._stream.to_paste(plans, pubsub=pubsub, project=self._options.project, url=url)
         click.echo("\nA saved file is served at once. Control-C ends.\n")
 
 
@@ -243,6 +279,7 @@ def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
     found = {
         "UCAM_FAAS_LOG_FORMAT": "console",
         "UCAM_FAAS_LOG_EXCEPTION_TEXT": "true",
+        "UCAM_FAAS_QUEUE": QUEUE,
         "UCAM_FAAS_PUSH_CERTS_URL": f"http://{pubsub}{CERTIFICATES_PATH}",
         **os.environ,
         "PUBSUB_EMULATOR_HOST": used,
@@ -254,12 +291,26 @@ def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
     return found
 
 
-def _hide(state: Path) -> None:
-    """Keep the state out of version control."""
-    state.mkdir(parents=True, exist_ok=True)
-    ignore = state / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+def _hide(folder: Path) -> None:
+    """Make the folder of what we keep, and keep it out of version control.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder.absolute()} cannot be used ({error.strerror}). Start in another directory."
+        ) from error
+
+
+def _shown(plan: TaskPlan) -> TaskPlan:
+    """Return what the table shows of a task."""
+    return replace(plan, sample=None, summary="")
 
 
 def _reachable(host: str) -> str:

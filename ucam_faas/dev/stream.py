@@ -1,9 +1,13 @@
-"""What `ucam-faas dev` shows: the table of tasks, lines to paste, and each message's way."""
+"""What `ucam-faas dev` shows: the table of tasks, lines to paste, and each message's way.
+
+Lines stand in the columns of the tasks' own log: time, what, which task, the rest.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +16,11 @@ import click
 from ucam_faas.emulator.storage import Message
 from ucam_faas.plans import TaskPlan
 
+DIM = "dim"
+"""Not a colour, but as the tasks' log has it."""
 _COLOURS = {
     "published": "blue",
-    "delivered": "bright_black",
+    "delivered": DIM,
     "done": "green",
     "retry": "yellow",
     "dead": "red",
@@ -40,88 +46,102 @@ class Stream:
     def line(self, what: str, about: str, text: str) -> None:
         """Show one thing that happened."""
         time = datetime.now().strftime("%H:%M:%S.%f")[:-3]
-        parts = [
-            self._paint(time, "bright_black"),
-            self._paint(f"{what:<9}", _COLOURS.get(what, "white")),
-            *([self._paint(about, "cyan")] if about else []),
-            text,
-        ]
-        self._write("  ".join(parts))
+        # As wide as the log's severities and the space after them.
+        painted = self._paint(f"{what:<9}", _COLOURS.get(what, "white"))
+        about = f"{self._paint(_printable(about), 'cyan')}  " if about else ""
+        first, *more = text.split("\n")
+        self._show(f"{self._paint(time, DIM)}  {painted} {about}{_printable(first)}")
+        for line in more:
+            self._show(f"{'':24}{_printable(line)}")
 
     def observe(self, event: str, fields: dict[str, Any]) -> None:
         """Show what happens to a message."""
         message: Message | None = fields.get("message")
         number = "" if message is None else f"message {message.number}"
-        about = (fields.get("subscription") or fields.get("topic") or "").rpartition("/")[2]
+        about = _short(fields.get("subscription") or fields.get("topic") or "")
         if event == "published" and message is not None:
             key = f", key {_printable(message.key)}" if message.key else ""
-            self.line("published", about, f"{number}, {len(message.data)} bytes{key}")
+            self.line("published", about, f"{number}, {_size(len(message.data))}{key}")
         elif event == "delivered":
             self.line("delivered", about, f"{number}, attempt {fields['attempt']}")
         elif event == "acknowledged":
             self.line("done", about, f"{number}, attempt {fields['attempt']}")
         elif event == "failed":
             status = fields["status"]
-            why = f"answered {status}" if isinstance(status, int) else str(status)
+            why = f"answered {status}" if isinstance(status, int) else _printable(status)
             delay = fields["retry_seconds"]
-            when = "given up" if delay is None else f"again in {delay:g} s"
+            when = "given up" if delay is None else f"again in {delay:.3g} s"
             text = f"{number}, attempt {fields['attempt']} failed ({why}), {when}"
             self.line("retry", about, text)
         elif event == "dead_lettered":
-            topic = fields["topic"].rpartition("/")[2]
-            self.line(
-                "dead", about, f"{number} is now message {fields['as'].number} of {topic}"
-            )
+            dead = f"message {fields['as'].number} of {_short(fields['topic'])}"
+            self.line("dead", about, f"{number} is now {dead}")
         elif event == "scheduled":
             forced = " by hand" if fields["forced"] else ""
-            self.line("schedule", fields["job"].rpartition("/")[2], f"runs{forced}")
+            self.line("schedule", _short(fields["job"]), f"runs{forced}")
 
-    def table(self, plans: Sequence[TaskPlan], next_runs: dict[str, float]) -> None:
+    def table(self, plans: Sequence[TaskPlan], next_runs: Mapping[str, float | None]) -> None:
         """Show what is served.
 
         Args:
             plans: the tasks.
-            next_runs: epoch seconds, by task.
+            next_runs: epoch seconds by the schedule's name; None: it is paused.
         """
         rows = [("TASK", "TRIGGER", "NEXT RUN", "TAKES")]
         for plan in plans:
-            run = next_runs.get(plan.name)
-            trigger = f"topic {plan.topic}" if plan.topic else f"HTTP {plan.path}"
-            if plan.filter:
-                trigger += f" ({plan.filter})"
-            rows.append((plan.name, _short(trigger), _local(run), plan.takes))
-            rows += [
-                ("", f"{s.expression}  {s.time_zone}{' (paused)' * s.paused}", "", "")
-                for s in plan.schedules
-            ]
+            rows.append((plan.name, _trigger(plan), "", plan.takes))
+            for number, schedule in enumerate(plan.schedules):
+                cron = f"{schedule.expression}  {schedule.time_zone}"
+                rows.append(("", cron, _next_run(job_id(plan, number), next_runs), ""))
+        rows = [(a, _cut(b), c, _cut(d)) for a, b, c, d in rows]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         for number, row in enumerate(rows):
-            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self._write(
-                "  "
-                + (self._paint(text.rstrip(), "bright_black") if number == 0 else text.rstrip())
-            )
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            text = "  ".join(cells).rstrip()
+            self._show(f"  {self._paint(text, DIM) if number == 0 else text}")
 
-    def to_paste(self, plans: Sequence[TaskPlan], *, pubsub: str, project: str) -> None:
-        """Show lines that try the tasks."""
-        first = next((p for p in plans if p.topic and p.sample), None)
+    def to_paste(
+        self, plans: Sequence[TaskPlan], *, pubsub: str, project: str, url: str = ""
+    ) -> None:
+        """Show lines that try the tasks.
+
+        Args:
+            plans: the tasks.
+            pubsub: `host:port` of Pub/Sub and the scheduler.
+            project: of the topics.
+            url: where the tasks are served.
+        """
+        first = min((plan for plan in plans if plan.topic), key=_hardness, default=None)
         if first is not None:
-            sample = shlex.quote(first.sample or "")
+            sample = "DATA" if first.sample is None else shlex.quote(first.sample)
             gcloud = gcloud_environment(pubsub, project)
-            self._write(f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}")
-            self._write(f"  ucam-faas publish {first.name} {sample}")
-        scheduled = next((p for p in plans if p.schedules), None)
+            self._show(f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}")
+            self._show(f"  ucam-faas publish {first.name} {sample}")
+        elif url and plans:
+            path = plans[0].path.replace("<", "{").replace(">", "}")
+            self._show(f"  curl {shlex.quote(url + path)}")
+        scheduled = next((plan for plan in plans if plan.schedules), None)
         if scheduled is not None:
-            self._write(f"  ucam-faas schedules run {job_id(scheduled, 0)}")
+            self._show(f"  ucam-faas schedules run {job_id(scheduled, 0)}")
 
     def _paint(self, text: str, colour: str) -> str:
-        return click.style(text, fg=colour) if self._colours else text
+        if not self._colours:
+            return text
+        return click.style(text, dim=True) if colour == DIM else click.style(text, fg=colour)
+
+    def _show(self, line: str) -> None:
+        """Write a line; who publishes a message is not to suffer when that cannot be done."""
+        try:
+            self._write(line)
+        except UnicodeEncodeError:
+            self._write(line.encode("ascii", "backslashreplace").decode())
+        except BrokenPipeError:  # nobody reads on: end in order, as after Control-C
+            self._write = lambda _: None
+            signal.raise_signal(signal.SIGTERM)
 
 
 def gcloud_environment(pubsub: str, project: str) -> str:
-    """Return the variables that make gcloud use a local Pub/Sub; none: Google's."""
-    if not pubsub:
-        return f"CLOUDSDK_CORE_PROJECT={project}"
+    """Return the variables that make gcloud use a local Pub/Sub and scheduler."""
     return (
         f"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://{pubsub}/ "
         f"CLOUDSDK_AUTH_ACCESS_TOKEN=local CLOUDSDK_CORE_PROJECT={project}"
@@ -133,15 +153,41 @@ def job_id(plan: TaskPlan, number: int) -> str:
     return plan.name if number == 0 else f"{plan.name}-{number + 1}"
 
 
-def _local(time: float | None) -> str:
-    if time is None:
+def _trigger(plan: TaskPlan) -> str:
+    if plan.topic is None:
+        return f"HTTP {plan.path}"
+    notes = [*([plan.filter] if plan.filter else []), *(["in order"] if plan.ordered else [])]
+    return f"topic {plan.topic}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
+    if job not in next_runs:
         return ""
+    time = next_runs[job]
+    if time is None:
+        return "paused"
     return datetime.fromtimestamp(time, UTC).astimezone().strftime("%a %d %b %H:%M %Z")
 
 
-def _short(text: str) -> str:
+def _hardness(plan: TaskPlan) -> tuple[bool, bool, bool]:
+    """Sort first what is tried with one message that is sure to be taken."""
+    # Where bytes are taken, any will do: what has a type of its own shows more.
+    return plan.sample is None, plan.filter is not None, plan.takes == "bytes"
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _size(count: int) -> str:
+    return f"{count} byte{'s' * (count != 1)}"
+
+
+def _cut(text: str) -> str:
+    text = _printable(text)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 def _printable(text: str) -> str:
+    """Escape what would end a line or steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -53,6 +53,8 @@ class Pulling:
         self._hub = hub
         self._subscriptions = subscriptions
         self._streams: dict[Stream, None] = {}
+        self._pullers: set[Puller] = set()
+        self._closed = False
 
     async def pull(self, request: Any) -> Any:
         """Return some messages: as soon as there are any, or none after a while."""
@@ -61,8 +63,9 @@ class Pulling:
             raise invalid(f"Invalid max_messages: {request.max_messages}. Expected at least 1.")
         puller = Puller(hub, queue, min(request.max_messages, MAX_PULLED))
         hub.join(queue, puller)
+        self._pullers.add(puller)
         try:
-            if request.return_immediately:
+            if request.return_immediately or self._closed:
                 await hub.saved()
             else:
                 await asyncio.wait_for(puller.ready.wait(), PULL_SECONDS)
@@ -74,6 +77,7 @@ class Pulling:
             raise
         finally:
             hub.leave(queue, puller)
+            self._pullers.remove(puller)
         return protos.PullResponse(received_messages=received(queue, puller.found))
 
     def _queue(self, subscription: str) -> Queue:
@@ -96,6 +100,14 @@ class Pulling:
             await stream.run(requests, write)
         finally:
             del self._streams[stream]
+
+    def close(self) -> None:
+        """Let everybody go who waits, and nobody wait any more."""
+        self._closed = True
+        for puller in self._pullers:
+            puller.ready.set()
+        for stream in self._streams:
+            stream.end(RpcError("UNAVAILABLE", "The emulator is ending."))
 
     def check(self, subscription: str) -> None:
         """End the streams of a subscription that is gone or detached."""

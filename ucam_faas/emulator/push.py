@@ -231,12 +231,17 @@ class PushSubscriptions:
         self._make_token = make_token
         self._observer = observer
         self._pushers: dict[str, Pusher] = {}
+        self._paused = False
         self.make_pusher: Callable[..., Pusher] = Pusher
         """Makes the pushers that are started from now on."""
 
     def busy(self) -> list[str]:
         """Return the subscriptions that send something, or will before any time has to pass."""
         return [name for name, pusher in self._pushers.items() if pusher.busy]
+
+    def sending(self) -> list[str]:
+        """Return the subscriptions that wait for an answer."""
+        return [name for name, pusher in self._pushers.items() if pusher.in_flight]
 
     def next_due(self) -> float | None:
         """Return when the next backoff ends, in epoch seconds; None: nothing waits for one."""
@@ -262,12 +267,21 @@ class PushSubscriptions:
                 pusher = self.make_pusher(
                     self._hub, self._clock, queue, found.proto, self._make_token, self._observer
                 )
+                pusher.paused = self._paused
                 self._pushers[name] = pusher
 
     def pause(self) -> None:
         """Send nothing new."""
+        self._paused = True
         for pusher in self._pushers.values():
             pusher.paused = True
+
+    def resume(self) -> None:
+        """Send again."""
+        self._paused = False
+        for pusher in self._pushers.values():
+            pusher.paused = False
+            self._hub.wake(pusher.queue)
 
     def close(self) -> None:
         """Stop all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
@@ -54,6 +55,7 @@ class Options:
         state: folder to keep everything in; None: memory.
         allow_remote_push: push to other machines, too.
         longest_timer: seconds; how late schedules may run after the machine slept.
+        hold_pushes: push nothing until `pushes.resume()`.
     """
 
     host: str = "127.0.0.1"
@@ -63,12 +65,26 @@ class Options:
     state: Path | None = None
     allow_remote_push: bool = False
     longest_timer: float = 60.0
+    hold_pushes: bool = False
 
 
 def reset(state: Path) -> None:
-    """Forget what an emulator kept in a folder."""
-    for path in state.glob(f"{STATE_FILE}*"):
-        path.unlink()
+    """Forget what an emulator kept in a folder.
+
+    Raises:
+        ConfigurationError: it is in use, or cannot be deleted.
+    """
+    if (state / STATE_FILE).exists():
+        try:
+            open_storage(state).close()
+        except ConfigurationError as error:
+            if isinstance(error.__cause__, sqlite3.OperationalError):  # what is broken may go
+                raise
+    try:
+        for path in state.glob(f"{STATE_FILE}*"):
+            path.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"{state} cannot be emptied ({error}).") from error
 
 
 def open_storage(state: Path | None) -> Storage:
@@ -134,6 +150,7 @@ class Emulator:
         path = f"{folder}/grpc"
         server = await grpc_face.start(self.services, f"unix:{path}")
         stack.push_async_callback(server.stop, GRACE_SECONDS)
+        stack.callback(self.services.pulling.close)
         stack.callback(self.schedules.close)
         stack.callback(self.pushes.close)
         make_http = self._http_factory()
@@ -185,6 +202,8 @@ class Emulator:
         )
         self.resources.watchers += [self.pushes.check, pulling.check]
         self.hub.sweepers.append(self.resources.expire)
+        if options.hold_pushes:
+            self.pushes.pause()
         for name in self.resources.subscriptions:
             self.pushes.check(name)
 

@@ -50,6 +50,8 @@ class App:
         self.tasks = list(tasks)
         self.runtime = runtime
         self.on_exhausted = on_exhausted
+        self.on_closed: Callable[[], None] = lambda: None
+        """Called when it ends, and takes no new connections any more."""
         self._paths = event_paths(self.tasks)
         self._root = next(iter(self._paths.values()), None)
         self._flask: Any = None

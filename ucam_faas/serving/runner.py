@@ -46,6 +46,8 @@ class Runner:
         settings = runtime.settings
         self.runtime = runtime
         self.draining = False
+        self.patient = False
+        """When it drains, what waits may run, too, until the grace ends."""
         self._on_exhausted = on_exhausted
         self._limit_by_default = limit_by_default
         self._flights: set[_Flight] = set()
@@ -96,7 +98,7 @@ class Runner:
             return
         self.draining = True
         for flight in list(self._flights):
-            if not flight.running:
+            if not flight.running and not self.patient:
                 flight.stop(ShuttingDown())
         self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self._end_grace)
 

@@ -35,6 +35,9 @@ KEEP_ALIVE_SECONDS = 620
 STUCK_LOOP_SECONDS = 60
 """Beyond the longest timeout: a worker whose event loop is silent for this long is killed."""
 
+LAST_REQUEST_SECONDS = 0.1
+"""For the requests of the connections that were accepted last: a closed one would lose them."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket.
@@ -166,5 +169,11 @@ class _Server(Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        self._app.on_closed()
+        await asyncio.sleep(LAST_REQUEST_SECONDS)
         self._app.service.runner.drain()
         await super().shutdown(sockets)

@@ -1,0 +1,123 @@
+"""What tasks need of the cloud, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from ucam_faas import (
+    RetryPolicy,
+    Schedule,
+    cloud_event,
+    cloud_event_handler,
+    http,
+    message_handler,
+    raw_event,
+)
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.plans import TaskPlan, plan_of
+
+
+class Order(BaseModel):
+    number: int = Field(examples=[7])
+
+
+class Strict(BaseModel):
+    """Its sample is not valid: no schema says so."""
+
+    number: int
+
+    def model_post_init(self, context: Any) -> None:
+        raise ValueError("never valid")
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+def plan(decorate: Callable[..., Any], name: str = "work", **settings: Any) -> TaskPlan:
+    def function(payload: Any) -> None: ...
+
+    function.__name__ = function.__qualname__ = name
+    return plan_of(decorate(function).task, Settings(**settings))
+
+
+def test_a_plan_is_the_same_on_the_other_side_of_a_pipe() -> None:
+    schedules = [Schedule("0 3 * * *", data=b"\xff", attributes={"a": "b"}, paused=True)]
+    found = plan(message_handler(message_type=None, schedule=schedules, filter="attributes:a"))
+
+    assert TaskPlan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+@pytest.mark.parametrize(
+    ("decorate", "takes", "sample"),
+    [
+        (message_handler(message_type=Order), "Order", '{"number": 7}'),
+        (message_handler(message_type=None), "bytes", "hello"),
+        (message_handler(message_type=list[int]), "list[int]", None),
+        (message_handler(message_type=Point), "Point", None),
+        (message_handler(message_type=Strict), "Strict", None),
+        (message_handler(message_type=json.loads), "loads", None),
+        (raw_event, "bytes", "hello"),
+        (cloud_event, "CloudEvent", "hello"),
+        (cloud_event_handler(event_data_parser=str), "CloudEvent data", None),
+        (http(path="/work"), "HTTP request", None),
+    ],
+)
+def test_a_sample_is_one_that_the_task_takes(
+    decorate: Callable[..., Any], takes: str, sample: str | None
+) -> None:
+    found = plan(decorate)
+
+    assert (found.takes, found.sample) == (takes, sample)
+
+
+def test_a_parser_of_the_user_is_not_called_to_find_out() -> None:
+    called: list[bytes] = []
+
+    plan(message_handler(message_type=called.append))
+
+    assert called == []
+
+
+@pytest.mark.parametrize(("seconds", "deadline"), [(1, 10), (45.2, 46), (3600, 600)])
+def test_the_ack_deadline_is_the_timeout_within_pubsubs_limits(
+    seconds: float, deadline: int
+) -> None:
+    found = plan(message_handler(message_type=None, timeout=timedelta(seconds=seconds)))
+
+    assert found.ack_deadline_seconds == deadline
+
+
+def test_dead_letters_go_where_the_task_or_the_environment_says() -> None:
+    handler = message_handler(message_type=None)
+    own = message_handler(message_type=None, dead_letter_topic="own")
+    never = message_handler(message_type=None, retry=RetryPolicy(max_attempts=None))
+
+    by_default, of_task = plan(handler), plan(own, dead_letter_topic="all")
+    of_environment, without = plan(handler, dead_letter_topic="all"), plan(never)
+
+    assert (by_default.dead_letter_topic, by_default.decided_dead_letter_topic) == (
+        "work-dead-letter",
+        None,
+    )
+    assert (of_task.dead_letter_topic, of_task.decided_dead_letter_topic) == ("own", "own")
+    assert (of_environment.dead_letter_topic, of_environment.decided_dead_letter_topic) == (
+        "all",
+        "all",
+    )
+    assert (without.dead_letter_topic, without.max_attempts) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["ab", "_work"])
+def test_a_name_that_no_subscription_can_have_is_refused(name: str) -> None:
+    with pytest.raises(TaskDefinitionError, match=f"'{name}' cannot have a subscription"):
+        plan(message_handler(message_type=None, topic="some-topic"), name)

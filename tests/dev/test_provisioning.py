@@ -1,0 +1,127 @@
+"""From plans to topics and subscriptions, where these have names that are hard to keep apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from ucam_faas.dev.provisioning import Provisioning
+from ucam_faas.emulator.engine import Draft
+from ucam_faas.emulator.server import Emulator, Options
+from ucam_faas.plans import TaskPlan
+
+URL = "http://127.0.0.1:1"
+
+pytestmark = pytest.mark.slow
+
+
+def task(name: str, topic: str | None = None, *, dead: str | None = None) -> TaskPlan:
+    return TaskPlan(
+        name=name,
+        path=f"/{name}",
+        takes="bytes",
+        topic=topic or name,
+        max_attempts=5,
+        dead_letter_topic=dead or f"{name}-dead",
+    )
+
+
+class Cloud:
+    """An emulator that plans are applied to, one after the other."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.found: list[dict[str, tuple[str, str]]] = []
+
+    async def apply(self, *steps: Sequence[TaskPlan], publish: str = "") -> None:
+        """Apply plans; after the first ones, publish to a topic."""
+        async with Emulator(Options()) as emulator:
+            provisioning = Provisioning(emulator, "p", self.told.append)
+            for plans in steps:
+                provisioning.apply(plans, URL, {})
+                self.found.append(_subscriptions(emulator))
+                if publish and plans is steps[0]:
+                    topic = f"projects/p/topics/{publish}"
+                    emulator.engine.publish(topic, [Draft("", {}, b"x")], emulator.hub.now())
+
+
+def _subscriptions(emulator: Emulator) -> dict[str, tuple[str, str]]:
+    """Return the topic and the path of each subscription."""
+    return {
+        name.rpartition("/")[2]: (
+            found.proto.topic.rpartition("/")[2],
+            found.proto.push_config.push_endpoint.removeprefix(URL),
+        )
+        for name, found in emulator.resources.subscriptions.items()
+    }
+
+
+def apply(*steps: Sequence[TaskPlan], publish: str = "") -> Cloud:
+    cloud = Cloud()
+    asyncio.run(cloud.apply(*steps, publish=publish))
+    return cloud
+
+
+def test_a_dead_letter_topic_that_a_task_takes_is_left_to_that_task() -> None:
+    cloud = apply([task("live", dead="mourn"), task("mourn", dead="live")])
+
+    assert cloud.found[0] == {"live": ("live", "/live"), "mourn": ("mourn", "/mourn")}
+
+
+def test_a_dead_letter_topic_named_like_another_task_has_a_subscription_of_its_own() -> None:
+    cloud = apply([task("live", dead="both"), task("both", "other")])
+
+    assert cloud.found[0] == {
+        "live": ("live", "/live"),
+        "both": ("other", "/both"),
+        "both-kept": ("both", ""),
+        "both-dead": ("both-dead", ""),
+    }
+
+
+def test_dead_letter_topics_of_several_projects_are_kept_apart() -> None:
+    cloud = apply([task("one", dead="projects/q/topics/dead"), task("two", dead="dead")])
+
+    assert set(cloud.found[0]) == {"one", "two", "dead", "dead-kept"}
+
+
+def test_tasks_with_one_dead_letter_topic_share_its_subscription() -> None:
+    cloud = apply([task("one", dead="dead"), task("two", dead="dead")])
+
+    assert set(cloud.found[0]) == {"one", "two", "dead"}
+
+
+def test_applying_a_plan_again_changes_nothing() -> None:
+    cloud = apply([task("one")], [task("one")])
+
+    assert cloud.found[0] == cloud.found[1]
+    assert cloud.told == []
+
+
+def test_what_no_task_asks_for_is_deleted() -> None:
+    cloud = apply([task("one")], [task("two")])
+
+    assert set(cloud.found[1]) == {"two", "two-dead"}
+    assert len(cloud.told) == 2
+
+
+def test_what_has_messages_is_kept_until_a_task_asks_for_it_again() -> None:
+    cloud = apply([task("one")], [task("two")], [task("two")], [task("one")], publish="one")
+
+    assert cloud.found[1]["one"] == ("one", "")
+    assert cloud.found[2] == cloud.found[1]
+    assert cloud.found[3]["one"] == ("one", "/one")
+    assert [text for text in cloud.told if "keeps its messages" in text] == [
+        "no task asks for the subscription one any more: it keeps its messages until one does"
+    ]
+
+
+def test_another_topic_loses_messages_and_says_so() -> None:
+    empty = apply([task("one")], [task("one", "other")])
+    full = apply([task("one")], [task("one", "other")], publish="one")
+
+    assert empty.told[0].endswith("made anew")
+    assert full.told[0].endswith("made anew, without the messages that it had")
+    assert full.found[1]["one"] == ("other", "/one")

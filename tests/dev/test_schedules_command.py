@@ -1,0 +1,159 @@
+"""`ucam-faas schedules`, as a user runs it beside `ucam-faas dev`."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ucam_faas.cli import main
+from ucam_faas.local_state import LocalCloud, write
+
+from .cloud import Dev
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: str, **environ: str | None) -> Result:
+    names = ("PUBSUB_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT")
+    return CliRunner().invoke(main, ["schedules", *arguments], env=dict.fromkeys(names) | environ)
+
+
+def refused(result: Result) -> str:
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("ucam-faas: ")
+    return line
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """Run an HTTP server that always says the same, and return its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_they_are_listed_with_their_next_runs(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(dev.folder)
+
+    header, nightly, yearly = run().output.splitlines()
+
+    assert header.split()[:2] == ["SCHEDULE", "CRON"]
+    assert re.match(r"clean_up +0 3 \* \* \* +Europe/London +\w{3} \d\d \w{3} \d{4} \d\d:", nightly)
+    assert re.match(r"clean_up-2 +30 6 1 1 \* +Etc/UTC +paused", yearly)
+
+
+def test_those_of_an_address_are_listed(dev: Dev, tmp_path: Path) -> None:
+    host = f"127.0.0.1:{dev.rest.port}"
+
+    found = run(PUBSUB_EMULATOR_HOST=host, GOOGLE_CLOUD_PROJECT="local")
+    elsewhere = run(PUBSUB_EMULATOR_HOST=host, GOOGLE_CLOUD_PROJECT="other")
+
+    assert "clean_up-2" in found.output
+    assert elsewhere.output == "There are no schedules.\n"
+
+
+def test_an_unknown_one_is_refused_with_the_known_ones(
+    dev: Dev, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(dev.folder)
+
+    line = refused(run("run", "clean-up"))
+
+    assert "There are: clean_up, clean_up-2." in line
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "ä", "%2e%2e", "a b", "x:run"])
+def test_no_name_gets_anywhere_else(dev: Dev, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(dev.folder)
+
+    assert "clean_up" in refused(run("run", name))
+
+
+def test_without_a_local_cloud_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert "run `ucam-faas dev` in this directory" in refused(run())
+
+
+def test_help_needs_no_local_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = run("run", "--help")
+
+    assert result.exit_code == 0
+    assert "Run the schedule NAME now." in result.output
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b"[1]"), (200, b"<html>"), (404, b"{}"), (500, b'{"error": "x"}')]
+)
+def test_what_is_no_scheduler_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with answering(status, body) as host:
+        line = refused(run(PUBSUB_EMULATOR_HOST=host))
+
+    assert f"{host} does not answer as a scheduler does" in line
+
+
+def test_one_that_was_killed_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, LocalCloud(pubsub="127.0.0.1:9", project="local"))
+
+    line = refused(run())
+
+    assert "Does `ucam-faas dev` run?" in line
+
+
+def test_the_schedules_of_another_pubsub_are_here(
+    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scheduler = f"127.0.0.1:{dev.rest.port}"
+    write(tmp_path, LocalCloud(pubsub="h:1", project="local", scheduler=scheduler))
+
+    assert "clean_up" in run().output
+    assert "clean_up" in run(PUBSUB_EMULATOR_HOST="h:1").output
+
+
+def test_more_than_a_page_is_listed(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = "projects/local/locations/many/jobs"
+    target = {"topicName": "projects/local/topics/store", "data": "e30="}
+    for number in range(501):
+        job = {
+            "name": f"projects/local/locations/many/jobs/j{number:03}",
+            "schedule": "0 3 * * *",
+            "pubsubTarget": target,
+        }
+        assert dev.rest.call("POST", parent, job).status == 200, json.dumps(job)
+    monkeypatch.chdir(dev.folder)
+
+    lines = run("--location", "many").output.splitlines()
+
+    assert len(lines) == 502

@@ -1,0 +1,73 @@
+"""What outlives `ucam-faas dev`, however it ends; and what does not."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import UCAM_FAAS, Process, wait_until
+
+from .cloud import Rest, environ_of
+from .conftest import StartDev
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_messages_dead_letters_and_schedules_are_as_they_were(
+    start_dev: StartDev, tmp_path: Path, number: signal.Signals
+) -> None:
+    dev = start_dev(folder=tmp_path)
+    done = dev.rest.publish("store", b'{"number": 1}')
+    dev.wait_shown("done", f"store  message {done}")
+    dev.say("broken")
+    failed = dev.rest.publish("flaky", b"again")
+    dev.wait_shown("retry", f"flaky  message {failed}, attempt 1")
+    dev.rest.publish("shop-dead", b"a letter")
+    paused = dev.run("schedules", "pause", "clean_up").stdout
+    resumed = dev.run("schedules", "resume", "clean_up-2").stdout
+    dev.signal(number)
+    dev.wait()
+    dev.unsay("broken")
+
+    again = start_dev(folder=tmp_path)
+
+    again.wait_effects("flaky", data="again")
+    assert again.shown("retry") == []
+    assert again.shown("delivered", "store") == []
+    assert len(again.rest.pull("shop-dead")) == 1
+    assert paused == "clean_up is paused.\n"
+    assert resumed.startswith("clean_up-2 runs next: ")
+    assert again.rest.job("clean_up")["state"] == "PAUSED"
+    assert again.rest.job("clean_up-2")["state"] == "ENABLED"
+    (nightly,) = [line for line in again.stdout.splitlines() if "Europe/London" in line]
+    assert nightly.endswith("paused")
+
+
+def test_reset_starts_empty(start_dev: StartDev, tmp_path: Path) -> None:
+    command = [UCAM_FAAS, "emulator", "--port", "0"]
+    emulator = Process(command, tmp_path, environ_of(tmp_path))
+    try:
+        line = wait_until(lambda: emulator.stdout, "it is ready")
+        rest = Rest(int(line.split(" (")[0].rpartition(":")[2]))
+        assert rest.call("PUT", "projects/local/topics/old").status == 200
+    finally:
+        emulator.kill()
+    assert list((tmp_path / ".ucam-faas").glob("*.sqlite3"))
+
+    dev = start_dev("--reset", folder=tmp_path)
+
+    assert not dev.rest.exists("projects/local/topics/old")
+
+
+def test_memory_keeps_nothing(start_dev: StartDev, tmp_path: Path) -> None:
+    dev = start_dev("--memory", folder=tmp_path)
+    dev.rest.publish("store", b'{"number": 1}')
+    dev.wait_effects("store", number=1)
+
+    assert dev.end() == 0
+
+    assert "state in memory" in dev.stdout
+    assert [path.name for path in (tmp_path / ".ucam-faas").iterdir()] == [".gitignore"]

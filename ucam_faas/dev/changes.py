@@ -1,0 +1,135 @@
+"""Which Python files have changed since a moment: two looks at their folders are compared.
+
+What the operating system notifies us of only says when to look again. So nothing is missed that
+is saved while the last change is still being loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import cache_from_source
+from pathlib import Path
+
+from ucam_faas._optional import require
+
+SETTLE_MILLISECONDS = 50
+"""What is saved within this time is one change: editors write in several steps."""
+LOOK_MILLISECONDS = 250
+"""We look at least this often: what changes before we are watching notifies nobody."""
+_IGNORED = (".", "__pycache__", "node_modules")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The Python files of some folders at a moment."""
+
+    folders: frozenset[str]
+    files: dict[str, tuple[int, int]]
+    """When each was written, in epoch nanoseconds, and its size."""
+    taken_at: int = field(default_factory=time.time_ns)
+
+    def changed_since(self, before: Look) -> set[str]:
+        """Return the files that are new, others, or gone."""
+        return {
+            path
+            for path in before.files.keys() | self.files.keys()
+            if self.files.get(path) != before.files.get(path) and self._is_news(path, before)
+        }
+
+    def _is_news(self, path: str, before: Look) -> bool:
+        """Tell a file that was written since from one in a folder that was not looked at."""
+        return os.path.dirname(path) in before.folders or (
+            self.files.get(path, (0, 0))[0] >= before.taken_at
+        )
+
+
+class Folders:
+    """The folders of sources, and those of the modules that were loaded from them.
+
+    Args:
+        sources: files and directories; a folder that is made in one of these may hold tasks.
+    """
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self._roots = [Path(source).resolve() for source in sources if Path(source).is_dir()]
+        files = [Path(source).resolve() for source in sources if Path(source).is_file()]
+        self.found: set[str] = {str(path.parent) for path in files}
+
+    def add(self, folders: Iterable[str]) -> None:
+        """Look at these folders, too, from now on."""
+        self.found.update(folders)
+
+    def look(self) -> Look:
+        """Look at all of them."""
+        folders = {*self.found, *map(str, self._roots)}
+        folders |= {entry.path for root in self._roots for entry in _entries(str(root), True)}
+        files: dict[str, tuple[int, int]] = {}
+        for folder in folders:
+            for entry in _entries(folder, False):
+                try:
+                    stat = entry.stat()
+                except OSError:  # gone, or a link to nowhere
+                    continue
+                files[entry.path] = (stat.st_mtime_ns, stat.st_size)
+        return Look(frozenset(folders), files)
+
+    async def change(self, before: Look) -> tuple[Look, set[str]]:
+        """Return a look, and the files that have changed, when there are any.
+
+        Their bytecode is deleted: Python takes it for that of any file of the same size that was
+        written in the same second.
+        """
+        while True:
+            now = self.look()
+            if now.changed_since(before):
+                now = await self._settled(now)
+                changed = now.changed_since(before)
+                for path in changed:
+                    Path(cache_from_source(path)).unlink(missing_ok=True)
+                if changed:
+                    return now, changed
+            try:
+                await self._until_woken(now)
+            except OSError:  # a folder has gone, or there are too many for the system to watch
+                await asyncio.sleep(LOOK_MILLISECONDS / 1000)
+
+    async def _settled(self, now: Look) -> Look:
+        while True:
+            await asyncio.sleep(SETTLE_MILLISECONDS / 1000)
+            last, now = now, self.look()
+            if now.files == last.files:
+                return now
+
+    async def _until_woken(self, now: Look) -> None:
+        watchfiles = require("watchfiles", extra="local", purpose="follow changes of the code")
+        watching: AsyncIterator[object] = watchfiles.awatch(
+            *sorted(folder for folder in now.folders if Path(folder).is_dir()),
+            watch_filter=None,
+            debounce=SETTLE_MILLISECONDS,
+            step=SETTLE_MILLISECONDS // 2,
+            rust_timeout=LOOK_MILLISECONDS,
+            yield_on_timeout=True,
+            recursive=False,
+        )
+        async for _ in watching:
+            look = self.look()
+            if look.folders != now.folders or look.files != now.files:
+                return
+
+
+def _entries(folder: str, directories: bool) -> list[os.DirEntry[str]]:
+    """Return the directories of a folder that may hold tasks, or its Python files."""
+    try:
+        with os.scandir(folder) as found:
+            return [
+                entry
+                for entry in found
+                if not entry.name.startswith(_IGNORED)
+                and (entry.is_dir() if directories else entry.name.endswith(".py"))
+            ]
+    except OSError:
+        return []
