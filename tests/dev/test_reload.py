@@ -145,12 +145,17 @@ def test_no_message_is_lost_while_files_are_saved(editor: Editor) -> None:
     dev, name = editor.dev, editor.name
     published: set[str] = set()
 
+    def publish_until(reloads: int) -> bool:
+        data = str(len(published))
+        dev.rest.publish(name, data.encode())
+        published.add(data)
+        return len(published) >= 50 * reloads and reloads <= len(
+            editor.shown("reload", "serving it")
+        )
+
     for number in range(1, 11):
         write(editor.main, task(name, number))
-        while len(published) < 50 * number or len(editor.shown("reload", "serving it")) < number:
-            data = str(len(published))
-            dev.rest.publish(name, data.encode())
-            published.add(data)
+        wait_until(lambda n=number: publish_until(n), f"{number} reloads")
 
     wait_until(lambda: {effect["data"] for effect in dev.effects(name)} == published, "all done")
     assert editor.shown("dead") == []

@@ -219,6 +219,15 @@ def test_a_task_without_a_sample_needs_data() -> None:
     assert lines[1] == "ucam-faas publish unknown DATA"
 
 
+def test_googles_pubsub_needs_only_the_project() -> None:
+    screen = Screen()
+
+    screen.stream.to_paste([plan("sure", sample="{}")], pubsub="", project="p")
+
+    line = "CLOUDSDK_CORE_PROJECT=p gcloud pubsub topics publish sure --message '{}'"
+    assert screen.lines[0].strip() == line
+
+
 def test_http_tasks_alone_are_tried_with_curl() -> None:
     assert paste(plan("users", topic=None, path="/users/<id>")) == ["curl 'http://h:1/users/{id}'"]
 

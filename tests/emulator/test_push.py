@@ -750,3 +750,36 @@ def test_a_key_is_kept_and_used_again() -> None:
 
     assert again.jwks() == keys
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://[:::]/", "http://[@localhost/", "http://ex\u2100mple/"]
+)
+def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+    """Kept, it would keep the emulator from starting again."""
+
+    async def run() -> None:
+        async with Cloud(allow_remote_push=True) as cloud:
+            with pytest.raises(RpcError, match="Invalid push endpoint"):
+                await cloud.subscribe(endpoint)
+            assert not cloud.emulator.engine.storage.resources("subscriptions")
+
+    asyncio.run(run())
+
+
+def test_what_was_allowed_to_an_earlier_emulator_is_not_allowed_to_this_one() -> None:
+    """A subscription that pushes to another machine, kept from a run with --allow-remote-push."""
+
+    async def run() -> None:
+        async with Cloud(allow_remote_push=True) as cloud:
+            await cloud.subscribe("http://192.0.2.1/")
+            storage = cloud.emulator.engine.storage
+        later = Cloud()
+        later.emulator._assemble(storage)
+        try:
+            assert SUBSCRIPTION in later.emulator.resources.subscriptions
+            assert not later.emulator.pushes._pushers
+        finally:
+            await later.__aexit__()
+
+    asyncio.run(run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from ucam_faas.emulator.engine import RETENTION_SWEEP_SECONDS
 from ucam_faas.emulator.lease import DAY, Holder, Rules, parse_ack_id
 from ucam_faas.emulator.queues import BYTES_AT_ONCE, SCANNED_AT_ONCE, Queue
-from ucam_faas.emulator.storage import Storage
+from ucam_faas.emulator.storage import Message, Storage
 from ucam_faas.emulator.storage.memory import MemoryStorage
 from ucam_faas.emulator.storage.sqlite import SqliteStorage
 
@@ -316,6 +316,34 @@ def test_without_its_topic_a_message_is_delivered_on_and_on(world: World) -> Non
 
     assert world.take(queue) == {}
     assert len(world.messages(missing)) == 1
+
+
+class FullDisk(MemoryStorage):
+    """A storage that takes no message while it is full."""
+
+    is_full = False
+
+    def append(self, log: int, messages: Sequence[Message]) -> None:
+        if self.is_full:
+            raise OSError("no space left on device")
+        super().append(log, messages)
+
+
+def test_a_message_that_cannot_be_dead_lettered_comes_again() -> None:
+    """Whatever goes wrong on the way to the dead-letter topic."""
+    storage = FullDisk()
+    world = World(storage, topics=(TOPIC, DEAD))
+    queue = world.subscribe(dead_letter_topic=DEAD, max_attempts=5)
+    world.publish("a")
+    for _ in range(4):
+        world.nack(queue, *world.take(queue).values())
+    (last,) = world.take(queue).values()
+    storage.is_full = True
+
+    with pytest.raises(OSError, match="no space"):
+        world.nack(queue, last)
+
+    assert list(world.take(queue)) == ["a"]
 
 
 def test_a_dead_letter_topic_may_be_the_topic_itself(world: World) -> None:
@@ -1003,3 +1031,56 @@ def test_an_event_is_told_of_each_publish_and_dead_letter(world: World) -> None:
     fields = world.events[-1][1]
     assert fields["subscription"] == subscription(100)
     assert fields["as"].number != fields["message"].number
+
+
+def test_an_ack_id_of_an_earlier_emulator_acknowledges_nothing() -> None:
+    """An emulator that keeps nothing counts from 1 again, and its clients may be older than it."""
+    before, after = World(), World()
+    queue = before.subscribe()
+    before.publish("old")
+    old = before.take(queue)["old"]
+    after.now += 60
+    queue = after.subscribe()
+    after.publish("new")
+
+    after.ack(queue, old)
+
+    assert list(after.take(queue)) == ["new"]
+
+
+def test_a_late_acknowledgement_lets_nothing_overtake_what_failed(world: World) -> None:
+    queue = world.subscribe(ordered=True, min_backoff=10.0, max_backoff=10.0)
+    world.publish("a", "b", "c", key="k")
+    found = world.take(queue)
+    world.nack(queue, found["b"])
+    world.ack(queue, found["c"])
+
+    world.publish("d", key="k")
+
+    assert list(world.take(queue)) == []
+    world.ack(queue, found["a"])
+    world.advance(10)
+    assert list(world.take(queue)) == ["b", "d"]
+
+
+def test_exactly_once_what_was_acknowledged_does_not_come_again_with_its_key(world: World) -> None:
+    queue = world.subscribe(ordered=True, exactly_once=True)
+    world.publish("a", "b", "c", key="k")
+    found = world.take(queue)
+    assert world.ack(queue, found["b"]) == []
+
+    world.nack(queue, found["a"])
+
+    assert list(world.take(queue)) == ["a", "c"]
+
+
+def test_a_backlog_of_one_key_holds_nobody_up(world: World) -> None:
+    """What waits for the first message of its key is not read all at once."""
+    queue = world.subscribe(ordered=True)
+    world.publish(*map(str, range(SCANNED_AT_ONCE + 100)), key="k")
+    world.take(queue, 1)
+
+    assert not world.take(queue, holder=Holder())
+
+    assert queue in world.engine.awake
+    assert len(queue.entries) < SCANNED_AT_ONCE + 10

@@ -66,3 +66,10 @@ def test_no_path_belongs_to_two_methods() -> None:
 
         assert found is not None
         assert found[0] is route
+
+
+def test_a_project_may_have_a_domain() -> None:
+    found = find("POST", "/v1/projects/example.com:p/topics/t:publish")
+
+    assert found is not None
+    assert (found[0].method, found[1]) == ("Publish", "projects/example.com:p/topics/t")

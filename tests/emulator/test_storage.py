@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ucam_faas.emulator.server import STATE_FILE, reset as reset_state
 from ucam_faas.emulator.storage import Progress, Storage
 from ucam_faas.emulator.storage.memory import MemoryStorage
 from ucam_faas.emulator.storage.sqlite import SqliteStorage
@@ -207,3 +208,50 @@ def test_a_folder_that_cannot_be_written_is_refused(file: Path) -> None:
 
     with forbidden(file.parent), pytest.raises(ConfigurationError, match="cannot be used"):
         SqliteStorage(file)
+
+
+def test_a_full_disk_loses_nothing_that_was_committed_and_ends(
+    opened: Callable[[], SqliteStorage],
+) -> None:
+    """SQLite gives a transaction up then; that is told once, and the next one is another one."""
+    storage = opened()
+    storage.append(LOG, [message(1)])
+    storage.commit()
+    storage._db.execute("PRAGMA max_page_count = 30")
+    big = [message(number)._replace(data=bytes(20_000)) for number in range(2, 30)]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        storage.append(LOG, big)
+    with pytest.raises(sqlite3.OperationalError, match="lost"):
+        storage.commit()
+
+    assert numbers(storage) == [1]
+    assert storage.last_number() == 1
+    storage.append(LOG, [message(2)])
+    storage.commit()
+    storage.close()
+    assert numbers(opened()) == [1, 2]
+
+
+def test_the_state_of_a_running_emulator_is_not_reset(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / STATE_FILE)
+    storage.append(LOG, [message(1)])
+    storage.commit()
+
+    with pytest.raises(ConfigurationError, match="Another emulator seems to use it"):
+        reset_state(tmp_path)
+
+    storage.close()
+    with closing(SqliteStorage(tmp_path / STATE_FILE)) as found:
+        assert numbers(found) == [1]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database" * 100])
+def test_any_other_state_is_reset(tmp_path: Path, content: bytes | None) -> None:
+    if content is None:
+        SqliteStorage(tmp_path / STATE_FILE).close()
+    else:
+        (tmp_path / STATE_FILE).write_bytes(content)
+
+    reset_state(tmp_path)
+
+    assert not list(tmp_path.iterdir())

@@ -33,7 +33,7 @@ DEFAULT_STATE = Path(".ucam-faas")
 @click.option(
     "--seed",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file with topics and subscriptions to start with.",
+    help="JSON file with topics, subscriptions and jobs to start with.",
 )
 @click.option("--allow-remote-push", is_flag=True, help="Push to other machines, too.")
 def command(

@@ -107,7 +107,7 @@ class Stream:
 
         Args:
             plans: the tasks.
-            pubsub: `host:port` of Pub/Sub and the scheduler.
+            pubsub: `host:port` of Pub/Sub; nothing between the quotes: Google's.
             project: of the topics.
             url: where the tasks are served.
         """
@@ -141,7 +141,9 @@ class Stream:
 
 
 def gcloud_environment(pubsub: str, project: str) -> str:
-    """Return the variables that make gcloud use a local Pub/Sub and scheduler."""
+    """Return the variables that make gcloud use a Pub/Sub; nothing as its address: Google's."""
+    if not pubsub:
+        return f"CLOUDSDK_CORE_PROJECT={project}"
     return (
         f"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://{pubsub}/ "
         f"CLOUDSDK_AUTH_ACCESS_TOKEN=local CLOUDSDK_CORE_PROJECT={project}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ucam_faas.emulator import protos
 from ucam_faas.emulator.errors import invalid, unsupported
@@ -170,7 +171,7 @@ def push_config(config: Any) -> None:
     if not endpoint:
         return
     found = _ENDPOINT.fullmatch(endpoint)
-    if found is None or int(found[1] or 0) > 65535:
+    if found is None or int(found[1] or 0) > 65535 or not _has_host(endpoint):
         raise invalid(
             f"Invalid push endpoint given (endpoint={endpoint}). Expected an http(s) URL."
         )
@@ -180,6 +181,13 @@ def push_config(config: Any) -> None:
     if version not in ("v1", "v1beta1"):
         raise invalid(f"Invalid x-goog-version: {version}. Expected v1 or v1beta1.")
     config.attributes["x-goog-version"] = version
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:  # [:::] is no address, say
+        return False
 
 
 def filter_of(text: str) -> Callable[[Mapping[str, str]], bool] | None:

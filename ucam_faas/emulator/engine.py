@@ -68,9 +68,12 @@ class Engine:
 
     def open_queue(self, number: int, name: str, log: Log, rules: Rules, now: float) -> Queue:
         """Make a queue, where its progress says or else at the end of the log."""
-        if not self.storage.progress(number).floor:
+        new = not self.storage.progress(number).floor
+        if new:
             self._start(number)
-        queue = Queue(number, log, rules, self.storage, dead_letter=self._dead_letter, now=now)
+        queue = Queue(
+            number, log, rules, self.storage, dead_letter=self._dead_letter, now=now, new=new
+        )
         log.queues[number] = queue
         self.names[number] = name
         self.awake[queue] = None

@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 PREFACE = b"PRI * HTTP/2.0"
 _HIGH_WATER = 1024 * 1024
+
+Connections = WeakSet[asyncio.BaseTransport]
+"""Those that may be open."""
 
 
 class Front(asyncio.Protocol):
@@ -20,11 +24,15 @@ class Front(asyncio.Protocol):
     Args:
         grpc_path: the unix socket that gRPC listens on.
         make_http: makes the protocol of an HTTP/1.1 connection.
+        connections: which it becomes one of.
     """
 
-    def __init__(self, grpc_path: str, make_http: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, grpc_path: str, make_http: Callable[[], asyncio.Protocol], connections: Connections
+    ) -> None:
         self._grpc_path = grpc_path
         self._make_http = make_http
+        self._connections = connections
         self._transport: Any = None
         self._seen = b""
         self._task: asyncio.Task[None] | None = None
@@ -32,6 +40,7 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first bytes."""
         self._transport = transport
+        self._connections.add(transport)
 
     def data_received(self, data: bytes) -> None:
         """Look at the first bytes, and hand the connection over."""

@@ -61,7 +61,13 @@ class Hub:
             self._loop.call_soon(self._turn)
 
     async def saved(self) -> None:
-        """Return when everything that was done until now will outlive the process."""
+        """Return when everything that was done until now will outlive the process.
+
+        Raises:
+            RpcError: it will not.
+        """
+        if self.closed:
+            raise RpcError("UNAVAILABLE", "The emulator has stopped.")
         self.changed()
         future = self._loop.create_future()
         self._waiting.append(future)
@@ -152,7 +158,12 @@ class Hub:
 
     def _on_timer(self) -> None:
         self._timer = None
-        for sweep in self.sweepers:
-            sweep()
-        self.engine.tick(max(self.now(), self._timer_due))
-        self.changed()
+        for queue in self._consumers:
+            if not queue.rules.pushes:  # somebody waits for messages
+                queue.last_used = self.now()
+        try:
+            for sweep in self.sweepers:
+                sweep()
+            self.engine.tick(max(self.now(), self._timer_due))
+        finally:  # or time would stand still
+            self.changed()

@@ -30,6 +30,7 @@ class Puller:
         self._limit = limit
         self.holder = Holder()
         self.found: list[Delivery] = []
+        self.error: RpcError | None = None
         self.ready = asyncio.Event()
 
     def offer(self) -> None:
@@ -39,6 +40,12 @@ class Puller:
             self.found = engine.take(self._queue, self._hub.now(), self.holder, self._limit)
             if self.found:
                 self.ready.set()
+
+    def end(self, error: RpcError) -> None:
+        """Wait no more; what was found already is returned."""
+        if not self.found:
+            self.error = error
+            self.ready.set()
 
 
 class Pulling:
@@ -53,22 +60,24 @@ class Pulling:
         self._hub = hub
         self._subscriptions = subscriptions
         self._streams: dict[Stream, None] = {}
-        self._pullers: set[Puller] = set()
+        self._pullers: dict[Puller, str] = {}
+        """And their subscriptions."""
         self._closed = False
 
     async def pull(self, request: Any) -> Any:
         """Return some messages: as soon as there are any, or none after a while."""
-        hub, queue = self._hub, self._queue(request.subscription)
+        hub, queue = self._hub, self.queue(request.subscription)
         if request.max_messages <= 0:
             raise invalid(f"Invalid max_messages: {request.max_messages}. Expected at least 1.")
         puller = Puller(hub, queue, min(request.max_messages, MAX_PULLED))
         hub.join(queue, puller)
-        self._pullers.add(puller)
+        self._pullers[puller] = request.subscription
         try:
             if request.return_immediately or self._closed:
                 await hub.saved()
             else:
-                await asyncio.wait_for(puller.ready.wait(), PULL_SECONDS)
+                async with asyncio.timeout(PULL_SECONDS):
+                    await puller.ready.wait()
         except TimeoutError:
             pass
         except asyncio.CancelledError:  # the client is gone
@@ -77,10 +86,17 @@ class Pulling:
             raise
         finally:
             hub.leave(queue, puller)
-            self._pullers.remove(puller)
+            del self._pullers[puller]
+        if puller.error is not None:
+            raise puller.error
         return protos.PullResponse(received_messages=received(queue, puller.found))
 
-    def _queue(self, subscription: str) -> Queue:
+    def queue(self, subscription: str) -> Queue:
+        """Return the queue of a subscription that can be pulled.
+
+        Raises:
+            RpcError: NOT_FOUND, or FAILED_PRECONDITION.
+        """
         queue = self._subscriptions.queue(subscription)
         if queue.rules.pushes:
             raise RpcError("FAILED_PRECONDITION", "The subscription pushes: it cannot be pulled.")
@@ -94,7 +110,7 @@ class Pulling:
         Raises:
             RpcError: a request is wrong, or the subscription is gone.
         """
-        stream = Stream(self._hub, self._subscriptions)
+        stream = Stream(self._hub, self.queue)
         self._streams[stream] = None
         try:
             await stream.run(requests, write)
@@ -110,12 +126,15 @@ class Pulling:
             stream.end(RpcError("UNAVAILABLE", "The emulator is ending."))
 
     def check(self, subscription: str) -> None:
-        """End the streams of a subscription that is gone or detached."""
-        for stream in self._streams:
-            if stream.subscription == subscription:
-                try:
-                    self._subscriptions.queue(subscription)
-                except RpcError as error:
+        """End the calls for a subscription that is gone, is detached or pushes."""
+        try:
+            self.queue(subscription)
+        except RpcError as error:
+            for puller, name in self._pullers.items():
+                if name == subscription:
+                    puller.end(error)
+            for stream in self._streams:
+                if stream.subscription == subscription:
                     stream.end(error)
 
 
@@ -142,9 +161,9 @@ def received(queue: Queue, deliveries: Sequence[Delivery]) -> list[Any]:
 class Stream:
     """One StreamingPull: requests come in, responses go out, independently of each other."""
 
-    def __init__(self, hub: Hub, subscriptions: SubscriberApi) -> None:
+    def __init__(self, hub: Hub, find: Callable[[str], Queue]) -> None:
         self._hub = hub
-        self._subscriptions = subscriptions
+        self._find = find
         self._outbox: asyncio.Queue[Any] = asyncio.Queue()
         self._queue: Queue | None = None
         self._holder = Holder()
@@ -222,7 +241,7 @@ class Stream:
         if not request.stream_ack_deadline_seconds:
             raise invalid("The first request of a stream needs stream_ack_deadline_seconds.")
         deadline(request.stream_ack_deadline_seconds, 10)
-        queue = self._subscriptions.queue(request.subscription)
+        queue = self._find(request.subscription)
         self._holder = Holder(
             float(request.stream_ack_deadline_seconds),
             *_flow_control(request.max_outstanding_messages, request.max_outstanding_bytes),
@@ -237,7 +256,7 @@ class Stream:
         ):
             return
         check_size(request)
-        queue = self._subscriptions.queue(self.subscription)
+        queue = self._find(self.subscription)
         if len(request.modify_deadline_seconds) != len(request.modify_deadline_ack_ids):
             raise invalid(
                 f"{len(request.modify_deadline_ack_ids)} modify_deadline_ack_ids need as many "

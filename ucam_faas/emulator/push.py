@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from ucam_faas.emulator.lease import Delivery, Holder, State, parse_ack_id
 from ucam_faas.emulator.push_client import ConnectionClosed, Endpoint
 from ucam_faas.emulator.queues import Queue
 from ucam_faas.emulator.resources import Resources
+
+logger = logging.getLogger("ucam_faas.emulator")
 
 ACKNOWLEDGED = frozenset({102, 200, 201, 202, 204})
 FIRST_WINDOW, LAST_WINDOW = 4, 100
@@ -232,6 +235,8 @@ class PushSubscriptions:
         self._observer = observer
         self._pushers: dict[str, Pusher] = {}
         self._paused = False
+        self.refuse_endpoint: Callable[[str], str | None] = lambda _: None
+        """Says what is wrong with an endpoint that an earlier emulator took, or nothing."""
         self.make_pusher: Callable[..., Pusher] = Pusher
         """Makes the pushers that are started from now on."""
 
@@ -257,6 +262,11 @@ class PushSubscriptions:
         pusher = self._pushers.get(name)
         queue = None if found is None else found.queue
         pushes = queue is not None and queue.rules.pushes
+        if found is not None and pushes:
+            wrong = self.refuse_endpoint(found.proto.push_config.push_endpoint)
+            if wrong:
+                logger.warning("ucam_faas_emulator_does_not_push %s: %s", name, wrong)
+                pushes = False
         if pusher is not None and (not pushes or pusher.queue is not queue):
             self._pushers.pop(name).close()
             pusher = None

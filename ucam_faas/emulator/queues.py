@@ -52,6 +52,7 @@ class Queue:
         rules: how it delivers; may be replaced at any time.
         dead_letter: publishes a message to the dead-letter topic; False: it cannot.
         now: for the first token, and for when it was last used.
+        new: no ack id was given out for it yet; those that look so are of an earlier emulator.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Queue:
         *,
         dead_letter: Callable[[Queue, Message, int, float], bool],
         now: float,
+        new: bool = False,
     ) -> None:
         self.number = number
         self.log = log
@@ -72,7 +74,7 @@ class Queue:
         self._dead_letter = dead_letter
         # Tokens of before a restart must not look current after it.
         self._tokens = count(int(now * 1e6))
-        self._oldest_token = 0
+        self._oldest_token = int(now * 1e6) if new else 0
         progress = storage.progress(number)
         self.cursor = max(progress.floor, 1)
         self._acked_before = progress.acked
@@ -154,6 +156,8 @@ class Queue:
             entry = Entry(message, self._failures_before.get(message.number, 0))
             if self._enter(entry, holder):
                 yield message, entry
+            elif message.number >= until:
+                return
         self.cursor = self.log.last + 1
 
     def _is_wanted(self, message: Message) -> bool:
@@ -164,13 +168,9 @@ class Queue:
         return accepts is None or accepts(message.attributes)
 
     def _enter(self, entry: Entry, holder: Holder) -> bool:
-        """Take a new message in; tell whether it can go now."""
+        """Take a new message in, into its key's line if it has one; tell whether it can go now."""
         self.cursor = entry.number + 1
         self.entries[entry.number] = entry
-        return self._joins(entry, holder)
-
-    def _joins(self, entry: Entry, holder: Holder) -> bool:
-        """Put a new message in its key's line, if it has one; tell whether it can go now."""
         if not (self.rules.ordered and entry.key):
             entry.key = ""
             return True
@@ -278,13 +278,13 @@ class Queue:
             self._acked.append(ack_id.number)
 
     def _acknowledge(self, entry: Entry) -> None:
-        self._end_lease(entry)
-        self._acked.append(entry.number)
-        if entry.key in self._lines:
+        if entry.key in self._lines and entry.state is State.LEASED:
+            self._end_lease(entry)
+            self._acked.append(entry.number)
             entry.state = State.ACKED
-            self._settle(entry.key)
-        else:
-            del self.entries[entry.number]
+        else:  # late, in a line: what is behind it waits for what failed before it
+            self._finish(entry)
+        self._settle(entry.key)
 
     def _finish(self, entry: Entry) -> None:
         """Have done with a message, whatever is before it in its line."""
@@ -299,23 +299,24 @@ class Queue:
         entry.failures += 1
         self._failed[entry.number] = entry.failures
         self._take_back(entry)
-        if 0 < self.rules.max_attempts <= entry.failures:
-            message = self._read(entry.number)
-            if message is None or self._dead_letter(self, message, entry.failures, now):
-                self._finish(entry)
-                self._settle(entry.key)
-                return
         delay = self.rules.backoff(entry.failures)
         if delay > 0:
             entry.state, entry.token, entry.due = State.DELAYED, next(self._tokens), now + delay
             self._timers.set(entry)
         self._settle(entry.key, entry)
+        if 0 < self.rules.max_attempts <= entry.failures:  # last: it comes again if this fails
+            message = self._read(entry.number)
+            if message is None or self._dead_letter(self, message, entry.failures, now):
+                self._finish(entry)
+                self._settle(entry.key)
 
     def _take_back(self, entry: Entry) -> None:
         """Let a message wait again, and with it all of its key that come after it."""
         line = self._lines.get(entry.key)
-        for one in [entry] if line is None else line.entries:
-            if one.number >= entry.number:
+        for one in [entry] if line is None else list(line.entries):
+            if one.state is State.ACKED and self.rules.exactly_once:
+                self._finish(one)  # that was confirmed
+            elif one.number >= entry.number:
                 self._end_lease(one)
                 one.state = State.WAITING
 
@@ -393,6 +394,5 @@ class Queue:
 
     def save(self) -> None:
         """Hand what changed since the last call to the storage."""
-        acked, failed = self._acked, self._failed
+        self._storage.advance(self.number, self.floor, self._acked, self._failed)
         self._acked, self._failed = [], {}
-        self._storage.advance(self.number, self.floor, acked, failed)

@@ -10,12 +10,13 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from ucam_faas.emulator import protos
 from ucam_faas.emulator.errors import RpcError, invalid, unsupported
+from ucam_faas.emulator.push import refuse_remote
 from ucam_faas.emulator.routes import Route, find
 from ucam_faas.emulator.services import Services
 
@@ -30,6 +31,8 @@ _STATUS = {
     "INTERNAL": 500,
     "INVALID_ARGUMENT": 400,
     "NOT_FOUND": 404,
+    "PERMISSION_DENIED": 403,
+    "UNAVAILABLE": 503,
     "UNIMPLEMENTED": 400,
 }
 _IGNORED = {"alt", "prettyPrint", "quotaUser", "key", "fields", "userProject"}
@@ -71,6 +74,7 @@ class RestFace:
 
     async def _answer(self, scope: Any, receive: Any) -> tuple[int, str, bytes]:
         method, path = scope["method"], scope["path"]
+        _check_origin(scope["headers"])
         page = self._pages.get((method, path))
         if page is not None:
             return 200, *await page()
@@ -101,6 +105,13 @@ async def _unless_gone(call: Awaitable[Any], receive: Any) -> Any:
     finally:
         calling.cancel()
         leaving.cancel()
+
+
+def _check_origin(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse what a web page of elsewhere makes a browser on this machine send."""
+    for name, value in headers:
+        if name == b"origin" and refuse_remote(value.decode("latin-1")):
+            raise RpcError("PERMISSION_DENIED", "Web pages of other machines may not call this.")
 
 
 async def _body(receive: Any) -> bytes:

@@ -76,7 +76,8 @@ def _route(line: str) -> Route:
     verb, template, service, method, *body = line.split()
     field, named = re.findall(r"\{([\w.]+)=([^}]+)\}", template)[0]
     before, _, after = template.partition(f"{{{field}={named}}}")
-    wild = named.replace("*", "[^/:]+")
+    project = named.replace("*", "[^/]+", 1)  # such as example.com:name
+    wild = project.replace("*", "[^/:]+")
     pattern = re.compile(f"{re.escape(before)}({wild}){re.escape(after)}")
     return Route(verb, template, pattern, field, service, method, body[0] if body else "")
 

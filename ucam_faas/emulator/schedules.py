@@ -92,7 +92,13 @@ class Schedules:
             text = f"There is no topic {target.topic}."
             self.scheduler.finished(firing, False, now, text, NOT_FOUND)
             return
-        engine.publish(target.topic, [Draft("", target.attributes, target.data)], now)
+        try:
+            engine.publish(target.topic, [Draft("", target.attributes, target.data)], now)
+        except Exception as error:  # a full disk, say; or no job would ever run again
+            logger.exception("ucam_faas_emulator_error")
+            text = f"The message could not be published: {error}"
+            self.scheduler.finished(firing, False, now, text, INTERNAL)
+            return
         self.scheduler.finished(firing, True, now)
         self._hub.changed()
 

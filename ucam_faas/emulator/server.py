@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 from ucam_faas._optional import check
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.emulator.engine import Engine, Observer
-from ucam_faas.emulator.front import Front
+from ucam_faas.emulator.front import Connections, Front
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.iam_api import IamApi
 from ucam_faas.emulator.publisher_api import PublisherApi
@@ -143,8 +143,9 @@ class Emulator:
         self.port = listener.getsockname()[1]
         storage = stack.enter_context(closing(open_storage(options.state)))
         self._assemble(storage)
+        self._http, self._connections = ServerState(), Connections()
+        stack.push_async_callback(self._cut_off)
         stack.callback(self.hub.close)
-        self._http = ServerState()
         stack.callback(self._hang_up)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ucam-faas-"))
         path = f"{folder}/grpc"
@@ -154,7 +155,9 @@ class Emulator:
         stack.callback(self.schedules.close)
         stack.callback(self.pushes.close)
         make_http = self._http_factory()
-        front = await loop.create_server(lambda: Front(path, make_http), sock=listener)
+        front = await loop.create_server(
+            lambda: Front(path, make_http, self._connections), sock=listener
+        )
         stack.callback(front.close)
         if options.rest_port is not None:
             rest = stack.enter_context(listen(options.host, options.rest_port, "--rest-port"))
@@ -164,16 +167,20 @@ class Emulator:
         for connection in list(self._http.connections):
             connection.shutdown()
 
+    async def _cut_off(self) -> None:
+        """Close what is open still: nobody answers any more."""
+        for transport in [*self._connections, *(one.transport for one in self._http.connections)]:
+            transport.close()
+        await asyncio.sleep(0)  # then they are
+
     def _assemble(self, storage: Storage) -> None:
         options, clock = self.options, self._clock
         self.engine = Engine(storage, self._observer)
         self.hub = Hub(self.engine, clock)
         self.resources = Resources(self.engine, self.hub.now)
         self.publisher = PublisherApi(self.resources)
-        self.subscriber = SubscriberApi(
-            self.resources,
-            refuse_endpoint=(lambda _: None) if options.allow_remote_push else refuse_remote,
-        )
+        refuse_endpoint = (lambda _: None) if options.allow_remote_push else refuse_remote
+        self.subscriber = SubscriberApi(self.resources, refuse_endpoint=refuse_endpoint)
         self.tokens = Tokens(
             self.hub.now,
             kept=storage.resources("keys").get("push"),
@@ -182,6 +189,7 @@ class Emulator:
         self.pushes = PushSubscriptions(
             self.hub, clock, self.resources, self.tokens.make, self._observer
         )
+        self.pushes.refuse_endpoint = refuse_endpoint
         self.schedules = Schedules(
             self.hub,
             clock,

@@ -113,13 +113,16 @@ class SqliteStorage:
 
     def append(self, log: int, messages: Sequence[Message]) -> None:
         """Add messages to the end of a log."""
-        self._db.executemany(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (log, number, time, key, json.dumps(attributes) if attributes else None, data)
-                for number, time, key, attributes, data in messages
-            ],
-        )
+        rows = [
+            (log, number, time, key, json.dumps(attributes) if attributes else None, data)
+            for number, time, key, attributes, data in messages
+        ]
+        try:
+            self._db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", rows)
+        except sqlite3.Error:  # some may be there, and their numbers will be given again
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
         self._last = messages[-1].number
 
     def read(self, log: int, first: int) -> Iterator[Message]:
@@ -186,11 +189,18 @@ class SqliteStorage:
             self._db.execute(f"DELETE FROM {table} WHERE queue = ?", (queue,))
 
     def commit(self) -> None:
-        """Make all writes since the last commit last."""
+        """Make all writes since the last commit last.
+
+        Raises:
+            sqlite3.Error: they do not; those to come may.
+        """
+        if not self._db.in_transaction:  # SQLite gave it up, as it does on a full disk
+            self._db.execute("BEGIN")
+            raise sqlite3.OperationalError("what was done since the last commit is lost")
         if self._last != self._kept_last:
             self._db.execute("UPDATE counter SET last = ?", (self._last,))
-            self._kept_last = self._last
         self._db.execute("COMMIT")
+        self._kept_last = self._last
         self._db.execute("BEGIN")
 
     def clear(self) -> None:

@@ -1,0 +1,58 @@
+"""A web page of elsewhere, open in a browser on this machine, cannot do anything here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from ucam_faas.emulator.rest_face import RestFace
+
+from .push_sink import TOPIC, Cloud
+
+
+async def post(face: RestFace, path: str, *headers: tuple[bytes, bytes]) -> int:
+    """Send a request, and return the status."""
+    sent: list[Any] = []
+    body = json.dumps({"messages": [{"data": "YQ=="}]}).encode()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    scope = {
+        "type": "http", "method": "POST", "path": path, "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1:8085"), *headers],
+    }  # fmt: skip
+    await face(scope, receive, send)
+    status: int = sent[0]["status"]
+    return status
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        (b"http://localhost:3000", 200),
+        (b"http://127.0.0.1:8085", 200),
+        (b"https://example.org", 403),
+        (b"http://localhost.example.org", 403),
+        (b"null", 403),
+    ],
+)
+@pytest.mark.parametrize("path", [f"/v1/{TOPIC}:publish", "/reset"])
+def test_only_web_pages_of_this_machine_may_call(
+    path: str, origin: bytes | None, status: int
+) -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            face = RestFace(cloud.emulator.services, cloud.emulator._pages())
+            headers = [] if origin is None else [(b"origin", origin)]
+
+            assert await post(face, path, *headers) == status
+
+    asyncio.run(run())
