@@ -6,9 +6,11 @@ import asyncio
 import json
 import socket
 import sqlite3
+import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,9 +149,8 @@ class Emulator:
         stack.push_async_callback(self._cut_off)
         stack.callback(self.hub.close)
         stack.callback(self._hang_up)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ucam-faas-"))
-        path = f"{folder}/grpc"
-        server = await grpc_face.start(self.services, f"unix:{path}")
+        address, path = stack.enter_context(_private_socket())
+        server = await grpc_face.start(self.services, address)
         stack.push_async_callback(server.stop, GRACE_SECONDS)
         stack.callback(self.services.pulling.close)
         stack.callback(self.schedules.close)
@@ -253,6 +254,17 @@ class Emulator:
             ("GET", "/oauth2/v3/certs"): jwks,
             ("GET", "/oauth2/v1/certs"): certificates,
         }
+
+
+@contextmanager
+def _private_socket() -> Iterator[tuple[str, str]]:
+    """Return the address of a unix socket, as gRPC writes it and as Python does."""
+    if sys.platform == "linux":  # no file: after kill -9 it would stay behind
+        name = f"ucam-faas-{uuid.uuid4()}"
+        yield f"unix-abstract:{name}", f"\0{name}"
+        return
+    with tempfile.TemporaryDirectory(prefix="ucam-faas-") as folder:
+        yield f"unix:{folder}/grpc", f"{folder}/grpc"
 
 
 def listen(host: str, port: int, option: str) -> socket.socket:

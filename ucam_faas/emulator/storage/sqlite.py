@@ -68,7 +68,8 @@ class SqliteStorage:
             self._db.close()
             raise ConfigurationError(
                 f"{path} cannot be used ({error}). Another emulator seems to use it: stop that "
-                "one, or choose another folder with --state, or keep nothing with --memory."
+                "one, or keep nothing with --memory; `ucam-faas emulator` takes another folder "
+                "with --state."
             ) from error
         except sqlite3.DatabaseError as error:
             self._db.close()
