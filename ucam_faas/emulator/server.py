@@ -41,6 +41,7 @@ from ucam_faas.emulator.tokens import Tokens
 from ucam_faas.exceptions import ConfigurationError
 
 STATE_FILE = "pubsub.sqlite3"
+HAS_ABSTRACT_SOCKETS: bool = sys.platform == "linux"
 GRACE_SECONDS = 0.1
 """For calls that run when the emulator stops."""
 
@@ -259,7 +260,7 @@ class Emulator:
 @contextmanager
 def _private_socket() -> Iterator[tuple[str, str]]:
     """Return the address of a unix socket, as gRPC writes it and as Python does."""
-    if sys.platform == "linux":  # no file: after kill -9 it would stay behind
+    if HAS_ABSTRACT_SOCKETS:  # no file: after kill -9 it would stay behind
         name = f"ucam-faas-{uuid.uuid4()}"
         yield f"unix-abstract:{name}", f"\0{name}"
         return
