@@ -6,6 +6,7 @@ the task as a push would be: the same request, and the response acknowledges.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -31,6 +32,7 @@ class ExternalPubsub:
     """Topics and pull subscriptions of tasks, and what is pulled from them.
 
     Args:
+        host: `host:port` of an emulator; none: Google's.
         project: of the topics and subscriptions.
         observer: is told what happens to messages; called on other threads.
         tell: takes a sentence about what was made.
@@ -39,7 +41,13 @@ class ExternalPubsub:
         MissingExtraError: google-cloud-pubsub is not installed.
     """
 
-    def __init__(self, project: str, observer: Observer, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, host: str, project: str, observer: Observer, tell: Callable[[str], None]
+    ) -> None:
+        # Google's clients read it: Google's own Pub/Sub is meant, if there is no host.
+        os.environ.pop("PUBSUB_EMULATOR_HOST", None)
+        if host:
+            os.environ["PUBSUB_EMULATOR_HOST"] = host
         pubsub = require("google.cloud.pubsub_v1", extra="pubsub", purpose="use this Pub/Sub")
         self._exceptions: Any = require(
             "google.api_core.exceptions", extra="pubsub", purpose="use this Pub/Sub"

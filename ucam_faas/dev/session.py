@@ -154,7 +154,10 @@ class Session:
             return
         if options.external is not None:
             self._external = ExternalPubsub(
-                options.project, self._stream.observe, lambda t: self._stream.line("made", "", t)
+                options.external,
+                options.project,
+                self._stream.observe,
+                lambda text: self._stream.line("made", "", text),
             )
         await self._take_over(generation)
         emulator.pushes.resume()
@@ -164,7 +167,7 @@ class Session:
         )
         local_state.write(Path.cwd(), cloud)
         try:
-            self._welcome(generation.plans, used, url)
+            self._welcome(generation.plans, used, pubsub, url)
             await self._follow(generation, look)
         finally:
             if local_state.read(Path.cwd()) == cloud:  # not that of another one
@@ -250,11 +253,12 @@ class Session:
     def _table(self, plans: list[TaskPlan]) -> None:
         self._stream.table(plans, self._provisioning.next_runs(plans))
 
-    def _welcome(self, plans: list[TaskPlan], pubsub: str, url: str) -> None:
+    def _welcome(self, plans: list[TaskPlan], pubsub: str, scheduler: str, url: str) -> None:
         kept = "in memory" if self._options.state is None else f"in {self._options.state}/"
         where = f"Pub/Sub and Cloud Scheduler on {pubsub}, state {kept}"
         if self._options.external is not None:
-            where = f"Pub/Sub of {pubsub or 'Google'}, project {self._options.project}"
+            used = f"Pub/Sub of {pubsub or 'Google'} (project {self._options.project})"
+            where = f"{used}, Cloud Scheduler on {scheduler}, state {kept}"
         click.echo(f"\nTasks on {url}, {where}\n")
         self._table(plans)
         click.echo("\nTry, in another terminal:\n")

@@ -1,0 +1,86 @@
+"""`ucam-faas dev` with another Pub/Sub than its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import UCAM_FAAS, Process, wait_until
+
+from .cloud import PROJECT, Dev, Rest, environ_of, running
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
+    """Another emulator."""
+    folder = tmp_path_factory.mktemp("other")
+    command = [UCAM_FAAS, "emulator", "--port", "0", "--memory"]
+    process = Process(command, folder, environ_of(folder))
+    try:
+        found = wait_until(lambda: re.search(r" on 127.0.0.1:(\d+)", process.stdout), "it is ready")
+        yield Rest(int(found[1]))
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory, other: Rest) -> Iterator[Dev]:
+    """One that uses it."""
+    folder = tmp_path_factory.mktemp("dev")
+    with running(folder, PUBSUB_EMULATOR_HOST=f"127.0.0.1:{other.port}") as found:
+        yield found
+
+
+def test_its_topics_and_pull_subscriptions_are_made_there(dev: Dev, other: Rest) -> None:
+    subscription = other.subscription("store-dev")
+
+    assert subscription["topic"] == f"projects/{PROJECT}/topics/store"
+    assert not subscription.get("pushConfig", {}).get("pushEndpoint")
+    dead_letters = subscription["deadLetterPolicy"]["deadLetterTopic"]
+    assert other.exists(dead_letters)
+    assert dev.rest.get(f"projects/{PROJECT}/subscriptions") == {}
+
+
+def test_what_is_published_there_reaches_the_task(dev: Dev, other: Rest) -> None:
+    number = other.publish("store", b'{"number": 7}')
+
+    dev.wait_effects("store", number=7)
+    dev.wait_shown("done", f"store-dev  message {number}, attempt 1")
+
+
+def test_a_failing_message_is_tried_again_and_then_dead(dev: Dev, other: Rest) -> None:
+    other.publish("fail", b"again and again")
+
+    dev.wait_effects("fail", data="again and again", count=5)
+
+    dev.wait_shown("retry", "attempt 5", "given up")
+
+
+def test_a_schedule_of_ours_publishes_there(dev: Dev) -> None:
+    assert dev.run("schedules", "run", "clean_up").returncode == 0
+
+    dev.wait_effects("clean_up")
+
+
+def test_the_publish_verb_publishes_there(dev: Dev) -> None:
+    done = dev.run("publish", "store", json.dumps({"number": 8}))
+
+    assert done.returncode == 0, done.stderr
+    dev.wait_effects("store", number=8)
+
+
+def test_googles_pubsub_needs_a_project(tmp_path: Path) -> None:
+    command = [UCAM_FAAS, "dev", "--pubsub", "google"]
+    process = Process(command, tmp_path, environ_of(tmp_path))
+    try:
+        assert process.wait(20) == 2
+    finally:
+        process.kill()
+
+    assert "--project" in process.stderr
