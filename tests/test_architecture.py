@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 LEVELS = {
     0: {
-        *("exceptions", "clock", "_optional", "pubsub", "context", "execution_info", "config"),
+        *("exceptions", "clock", "_optional", "limits", "pubsub", "context", "config"),
+        "execution_info",
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
     1: {"envelopes", "parsers", "filters", "cron_syntax", "local_state"},

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.pubsub import MAX_MESSAGE_BYTES
+from ucam_faas.limits import MAX_MESSAGE_BYTES
 
 
 def _variable(name: str, default: Any, doc: str, choices: tuple[str, ...] = ()) -> Any:

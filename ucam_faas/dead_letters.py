@@ -9,13 +9,9 @@ from __future__ import annotations
 from ucam_faas import reports
 from ucam_faas.envelopes import Envelope
 from ucam_faas.exceptions import EnvelopeError
+from ucam_faas.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.outcomes import DeadLetter, DeadLettered, Outcome, answer, name
-from ucam_faas.pubsub import (
-    MAX_ATTRIBUTE_VALUE_BYTES,
-    MAX_ATTRIBUTES,
-    SUBSCRIPTION_PATH,
-    MessagePublishedData,
-)
+from ucam_faas.pubsub import SUBSCRIPTION_PATH, MessagePublishedData
 from ucam_faas.runtime import Runtime
 from ucam_faas.task import Task
 

@@ -1,4 +1,4 @@
-"""The Pub/Sub message as a model, and Pub/Sub's names and limits.
+"""The Pub/Sub message as a model, and Pub/Sub's names.
 
 Sources: Google's pages "PubsubMessage", "Push subscriptions" and "Quotas and limits".
 """
@@ -18,11 +18,6 @@ PUBSUB_MESSAGE_TYPE: Literal["type.googleapis.com/google.pubsub.v1.PubsubMessage
 PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE: Literal["google.cloud.pubsub.topic.v1.messagePublished"] = (
     "google.cloud.pubsub.topic.v1.messagePublished"
 )
-
-MAX_MESSAGE_BYTES = 10 * 1024 * 1024
-"""Size limit of one message, data and attributes together."""
-MAX_ATTRIBUTES = 100
-MAX_ATTRIBUTE_VALUE_BYTES = 1024
 
 TOPIC_PATH = re.compile(r"projects/(?P<project>[^/]+)/topics/(?P<topic>[^/]+)")
 SUBSCRIPTION_PATH = re.compile(r"projects/(?P<project>[^/]+)/subscriptions/(?P<subscription>[^/]+)")

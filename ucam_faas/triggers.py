@@ -12,10 +12,9 @@ from typing import Any
 
 from ucam_faas import cron_syntax, filters
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.policies import TOPIC_RULES, check_topic, is_topic_name
-from ucam_faas.pubsub import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 
-MAX_ATTRIBUTE_KEY_BYTES = 256
 MAX_SCHEDULE_BYTES = 999_000
 """Of data and attributes: a Cloud Scheduler job has 1 MB, about 1 KB of it for the request."""
 

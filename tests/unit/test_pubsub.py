@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
+from ucam_faas.limits import MAX_ATTRIBUTES
 from ucam_faas.pubsub import (
-    MAX_ATTRIBUTES,
     PUBSUB_MESSAGE_TYPE,
     PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
     SUBSCRIPTION_PATH,

@@ -15,14 +15,12 @@ from ucam_faas import local_state, registry
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, PublishError
 from ucam_faas.filters import parse as parse_filter
+from ucam_faas.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
 from ucam_faas.policies import check_topic
 from ucam_faas.publishing import Publisher
-from ucam_faas.pubsub import MAX_MESSAGE_BYTES
 from ucam_faas.task import Kind, Task
 from ucam_faas.triggers import check_attributes
 from ucam_faas.validation import describe
-
-MAX_ORDERING_KEY_BYTES = 1024
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

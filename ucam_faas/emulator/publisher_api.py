@@ -8,13 +8,15 @@ from ucam_faas.emulator import checks, protos
 from ucam_faas.emulator.engine import Draft
 from ucam_faas.emulator.errors import RpcError, already_exists, invalid
 from ucam_faas.emulator.resources import Resources, TopicResource, page
+from ucam_faas.limits import (
+    MAX_ATTRIBUTE_KEY_BYTES,
+    MAX_ATTRIBUTE_VALUE_BYTES,
+    MAX_ATTRIBUTES,
+    MAX_MESSAGE_BYTES,
+    MAX_ORDERING_KEY_BYTES,
+)
 
-MAX_REQUEST_BYTES = 10 * 1024 * 1024
 MAX_MESSAGES = 1000
-MAX_ATTRIBUTES = 100
-MAX_ATTRIBUTE_KEY_BYTES = 256
-MAX_ATTRIBUTE_VALUE_BYTES = 1024
-MAX_ORDERING_KEY_BYTES = 1024
 OF_CLIENTS = "googclient_"
 """What Google's own client libraries put before the attributes that they add."""
 _CHANGEABLE = ("labels", "message_retention_duration", "message_storage_policy", "tags")
@@ -64,9 +66,9 @@ class PublisherApi:
             raise invalid(
                 f"The request has {len(messages)} messages; expected 1 to {MAX_MESSAGES}."
             )
-        if request.ByteSize() > MAX_REQUEST_BYTES:
+        if request.ByteSize() > MAX_MESSAGE_BYTES:
             raise invalid(
-                f"Request payload size exceeds the limit: {MAX_REQUEST_BYTES} bytes "
+                f"Request payload size exceeds the limit: {MAX_MESSAGE_BYTES} bytes "
                 f"(found {request.ByteSize()})."
             )
         drafts = [

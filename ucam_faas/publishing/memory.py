@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ucam_faas.exceptions import PublishError
-from ucam_faas.pubsub import MAX_ATTRIBUTES, PubsubMessage
+from ucam_faas.limits import MAX_ATTRIBUTES
+from ucam_faas.pubsub import PubsubMessage
 
 
 @dataclass(slots=True)
