@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 run: $(STAMP)  ## serve the example tasks with a Pub/Sub and a scheduler of their own
-	$(BIN)/ucam-faas dev example_tasks
+	$(BIN)/ucam-faas dev example_tasks $(ARGS)
 
 test: $(STAMP)  ## run every test
 	$(BIN)/python -m pytest

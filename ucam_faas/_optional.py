@@ -40,6 +40,19 @@ def check(module: str, *, extra: str, purpose: str) -> None:
         raise _missing(module, extra, purpose)
 
 
+LOCAL = (
+    *("google.pubsub_v1", "google.iam.v1", "google.cloud.scheduler_v1", "grpc"),
+    *("cronsim", "cryptography", "watchfiles"),
+)
+"""What the extra `local` brings."""
+
+
+def check_local(purpose: str) -> None:
+    """Make sure that what the embedded Pub/Sub needs is there; see `check`."""
+    for module in LOCAL:
+        check(module, extra="local", purpose=purpose)
+
+
 def _missing(module: str, extra: str, purpose: str) -> MissingExtraError:
     return MissingExtraError(
         f"{module} is needed to {purpose}, and is not installed. "

@@ -52,10 +52,9 @@ def ucam_faas_clock() -> ManualClock:
 @pytest.fixture(scope="session")
 def _ucam_faas_emulator() -> Iterator[EmbeddedPubsub]:
     """Run one emulator for all tests that need one."""
-    from ucam_faas._optional import check
+    from ucam_faas._optional import check_local
 
-    for module in ("google.pubsub_v1", "google.cloud.scheduler_v1", "cronsim", "cryptography"):
-        check(module, extra="local", purpose="run a Pub/Sub in tests")
+    check_local("run a Pub/Sub in tests")
     from ucam_faas.local_testing import EmbeddedPubsub
 
     pubsub = EmbeddedPubsub()

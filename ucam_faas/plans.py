@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any, get_origin
 
 from pydantic import BaseModel
@@ -70,6 +70,18 @@ class TaskPlan:
         """Return the plan that `to_dict` was called on."""
         schedules = tuple(SchedulePlan(**schedule) for schedule in found["schedules"])
         return cls(**{**found, "schedules": schedules})
+
+
+def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
+    """Return a task whose own dead letters have a place to go to, as in the cloud.
+
+    It is that of its subscription, if neither the task nor the settings name another.
+    """
+    named = task.policy.dead_letter_topic or settings.dead_letter_topic
+    if task.trigger is None or named or not task.policy.retry.max_attempts:
+        return task
+    topic = f"{task.name}-dead-letter"
+    return replace(task, policy=replace(task.policy, dead_letter_topic=topic))
 
 
 def plan_of(task: Task, settings: Settings) -> TaskPlan:

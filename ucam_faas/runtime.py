@@ -50,9 +50,13 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
     topics = [bare.dead_letter_topic(task) for task in tasks]  # all of them: each is checked
     if not any(topics):
         return bare
+    if settings.pubsub_emulator:
+        from ucam_faas.publishing.rest import RestPublisher
+
+        return Runtime(settings, bare.clock, RestPublisher(settings.pubsub_emulator))
     from ucam_faas.publishing.google import GooglePublisher
 
-    return Runtime(settings, bare.clock, GooglePublisher(settings.pubsub_emulator))
+    return Runtime(settings, bare.clock, GooglePublisher())
 
 
 @cache

@@ -166,7 +166,7 @@ def _line_of(error: BaseException) -> str:
     traceback, place = error.__traceback__, ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if not filename.startswith(("<frozen", _PACKAGE)):
+        if not filename.startswith(("<", _PACKAGE)):
             place = f" (at {filename}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
     return place

@@ -18,11 +18,13 @@ import pytest
 from google.cloud import pubsub_v1
 
 from ucam_faas import (
+    RetryPolicy,
     cloud_event,
     http,
     message_handler,
     registry,
 )
+from ucam_faas.local_testing import NotIdleError
 from ucam_faas.outcomes import Crashed, Done
 
 from .cases import Serve
@@ -41,6 +43,32 @@ def test_what_is_published_is_delivered(ucam_faas_local: Serve, deliveries: str)
     assert set(values(cloud, greet)) == {"Hello Ada"}
     assert set(values(cloud, wait_a_moment)) == {4}
     assert {type(execution.outcome) for execution in cloud.executions_of(shout)} == {Done}
+
+
+def test_what_can_never_succeed_is_a_dead_letter_at_once(ucam_faas_local: Serve) -> None:
+    """In the topic of the task's dead letters, if none is configured."""
+    cloud = ucam_faas_local(greet)
+
+    cloud.publish(greet, "no user")
+    cloud.wait_idle()
+
+    assert len(cloud.executions) == 1
+    (letter,) = cloud.dead_letters
+    assert letter.data == b"no user"
+    assert "ucam_faas_reason" in letter.attributes
+
+
+@message_handler(message_type=None, retry=RetryPolicy(max_attempts=None))
+def fail_for_ever(data: bytes) -> None:
+    raise ConnectionError
+
+
+def test_a_message_that_fails_for_ever_is_told(ucam_faas_local: Serve) -> None:
+    cloud = ucam_faas_local(fail_for_ever)
+    cloud.publish(fail_for_ever, b"x")
+
+    with pytest.raises(NotIdleError, match="fail_for_ever"):
+        cloud.wait_idle()
 
 
 def test_an_execution_says_what_happened(ucam_faas_local: Serve) -> None:

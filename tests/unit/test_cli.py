@@ -393,3 +393,15 @@ def test_the_line_is_for_the_first_task_that_takes_messages() -> None:
     line = example([named(raw_event), named(message_handler(message_type=None))], "http://x")
 
     assert '"message"' in line
+
+
+@pytest.mark.parametrize("verb", ["dev", "emulator"])
+def test_the_local_cloud_says_which_extra_it_needs(
+    verb: str, ucam_faas: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cronsim", None)
+
+    result = ucam_faas(verb)
+
+    assert result.exit_code == 2
+    assert 'pip install "ucam-faas[local]"' in error_of(result)

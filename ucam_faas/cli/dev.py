@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 
+from ucam_faas._optional import check_local
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.local_state import FOLDER
 
 DEFAULT_PROJECT = "local"
+DEFAULT_PUBSUB_PORT = 8085
 
 
 @click.command()
@@ -30,9 +32,8 @@ DEFAULT_PROJECT = "local"
 @click.option(
     "--pubsub-port",
     type=click.IntRange(0, 65535),
-    default=8085,
-    show_default=True,
-    help="Port of Pub/Sub and Cloud Scheduler; 0: any free one.",
+    help="Port of Pub/Sub and Cloud Scheduler; 0: any free one. [default: 8085; with another "
+    "Pub/Sub: any free one]",
 )
 @click.option("--project", help=f"Project. [GOOGLE_CLOUD_PROJECT; default: {DEFAULT_PROJECT}]")
 @click.option(
@@ -48,7 +49,7 @@ def command(
     target: str | None,
     host: str,
     port: int,
-    pubsub_port: int,
+    pubsub_port: int | None,
     project: str | None,
     pubsub: str | None,
     memory: bool,
@@ -60,6 +61,7 @@ def command(
     is served at once. SOURCE is a file, a package directory, a folder of task packages, or a
     dotted module; default: ./main.py.
     """
+    check_local("run a Pub/Sub on this machine")
     from ucam_faas.dev.session import DevOptions, run
 
     if memory and reset:
@@ -69,12 +71,13 @@ def command(
     external = {"google": "", "embedded": None}.get(
         pubsub or "", os.environ.get("PUBSUB_EMULATOR_HOST") or None
     )
+    default_port = DEFAULT_PUBSUB_PORT if external is None else 0
     options = DevOptions(
         sources=sources or (os.environ.get("FUNCTION_SOURCE") or "./main.py",),
         target=target or os.environ.get("FUNCTION_TARGET") or None,
         host=host,
         port=port,
-        pubsub_port=pubsub_port,
+        pubsub_port=pubsub_port if pubsub_port is not None else default_port,
         project=project or os.environ.get("GOOGLE_CLOUD_PROJECT") or DEFAULT_PROJECT,
         external=external,
         state=None if memory or external is not None else Path(FOLDER),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ucam_faas._optional import check_local
 from ucam_faas.exceptions import ConfigurationError
 
 DEFAULT_STATE = Path(".ucam-faas")
@@ -54,6 +55,7 @@ def command(
     """
     from ucam_faas.emulator import messages_only
 
+    check_local("run the emulator")
     messages_only.prepare()
     from ucam_faas.emulator import server
 

@@ -94,9 +94,8 @@ class ExternalPubsub:
         return name
 
     def _subscription(self, plan: TaskPlan) -> str:
-        name = f"projects/{self._project}/subscriptions/{plan.name}{SUFFIX}"
         request: dict[str, Any] = {
-            "name": name,
+            "name": self._named(plan.name),
             "topic": self._topic(plan.topic or ""),
             "ack_deadline_seconds": plan.ack_deadline_seconds,
             "enable_message_ordering": plan.ordered,
@@ -107,11 +106,20 @@ class ExternalPubsub:
             },
         }
         if plan.dead_letter_topic is not None:
+            topic = self._topic(plan.dead_letter_topic)
             request["dead_letter_policy"] = {
-                "dead_letter_topic": self._topic(plan.dead_letter_topic),
+                "dead_letter_topic": topic,
                 "max_delivery_attempts": plan.max_attempts,
             }
-        create = self._subscriber.create_subscription
+            short = topic.rpartition("/")[2]
+            self._create({"name": self._named(short), "topic": topic})
+        return self._create(request)
+
+    def _named(self, short: str) -> str:
+        return f"projects/{self._project}/subscriptions/{short}{SUFFIX}"
+
+    def _create(self, request: dict[str, Any]) -> str:
+        create, name = self._subscriber.create_subscription, str(request["name"])
         self._make(lambda: create(request=request), f"subscription {name}")
         return name
 
@@ -120,7 +128,7 @@ class ExternalPubsub:
             create()
         except self._exceptions.AlreadyExists:
             return
-        self._tell(f"made the {what}")
+        self._tell(what)
 
 
 class _Sender:

@@ -29,7 +29,7 @@ import ucam_faas
 from ucam_faas import _logging, registry, runtime
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
-from ucam_faas.plans import plan_of
+from ucam_faas.plans import plan_of, with_dead_letter_topic
 from ucam_faas.serving import server
 from ucam_faas.serving.app import App
 from ucam_faas.task import Task
@@ -48,7 +48,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     settings = Settings.from_environ()
     _logging.configure(settings)
     try:
-        tasks = load(sources, target or None)
+        tasks = [with_dead_letter_topic(t, settings) for t in load(sources, target or None)]
         _logging.adopt_structlog()
         built = runtime.build(settings, tasks)
         plans = [plan_of(task, settings).to_dict() for task in tasks]

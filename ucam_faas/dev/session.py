@@ -99,6 +99,7 @@ class Session:
                 try:
                     await self._serve(listener, emulator)
                 finally:
+                    emulator.schedules.close()
                     emulator.pushes.pause()
                     self._tell_of_ending(emulator.pushes.sending())
                     if self._external is not None:

@@ -248,6 +248,14 @@ class PushSubscriptions:
         """Return the subscriptions that wait for an answer."""
         return [name for name, pusher in self._pushers.items() if pusher.in_flight]
 
+    def failing(self, attempts: int) -> list[str]:
+        """Return the subscriptions with a message that has failed more often than this."""
+        return [
+            name.rpartition("/")[2]
+            for name, pusher in self._pushers.items()
+            if any(entry.failures > attempts for entry in pusher.queue.entries.values())
+        ]
+
     def next_due(self) -> float | None:
         """Return when the next backoff ends, in epoch seconds; None: nothing waits for one."""
         dues = [pusher.resumes_at for pusher in self._pushers.values()]

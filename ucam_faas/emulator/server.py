@@ -19,7 +19,6 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from ucam_faas._optional import check
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.emulator.engine import Engine, Observer
 from ucam_faas.emulator.front import Connections, Front
@@ -126,7 +125,6 @@ class Emulator:
 
         Raises:
             ConfigurationError: the port is taken, or the state cannot be used.
-            MissingExtraError: a library that it needs is not installed.
         """
         async with AsyncExitStack() as stack:
             await self._start(stack)
@@ -138,7 +136,6 @@ class Emulator:
         await self._running.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        check("grpc", extra="local", purpose="run the emulator")
         from ucam_faas.emulator import grpc_face
 
         options, loop = self.options, asyncio.get_running_loop()

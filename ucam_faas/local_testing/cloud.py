@@ -25,7 +25,8 @@ from ucam_faas.local_testing.deliveries import OnceForEachMessage, OneByOne, at_
 from ucam_faas.local_testing.pubsub import EmbeddedPubsub, model
 from ucam_faas.local_testing.serving import served
 from ucam_faas.outcomes import Outcome
-from ucam_faas.plans import full_topic, plan_of
+from ucam_faas.plans import full_topic, plan_of, with_dead_letter_topic
+from ucam_faas.policies import MAX_ATTEMPTS
 from ucam_faas.publishing import Publisher
 from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.pubsub import PubsubMessage
@@ -113,7 +114,7 @@ class EmbeddedCloud:
         self.seed = seed
         self.executions: list[LocalExecution] = []
         settings = replace(settings or Settings(), project=pubsub.project)
-        found = _tasks(tasks)
+        found = [with_dead_letter_topic(task, settings) for task in _tasks(tasks)]
         self._plans = {task.name: plan_of(task, settings) for task in found}
         self._hostile = Hostile(seed) if deliveries == "hostile" else None
         self._make_pusher: Callable[..., Pusher] = OneByOne
@@ -236,10 +237,16 @@ class EmbeddedCloud:
             timeout_seconds: of real time.
 
         Raises:
-            NotIdleError: something still runs after that time.
+            NotIdleError: something still runs after that time, or fails for ever.
         """
         until = time.monotonic() + timeout_seconds
         while (due := self._wait(until, timeout_seconds)) is not None:
+            endless = self.pubsub.call(self.pubsub.emulator.pushes.failing, MAX_ATTEMPTS)
+            if endless:
+                raise NotIdleError(
+                    f"Messages of {', '.join(endless)} have failed more than {MAX_ATTEMPTS} times, "
+                    "and have no max_attempts: they would fail for ever."
+                )
             self._advance_to(due)
 
     def advance(self, by: timedelta) -> None:
