@@ -118,3 +118,11 @@ def ids(deliveries: Iterable[Delivery]) -> list[AckId]:
 def attempts(found: dict[str, Delivery]) -> dict[str, int]:
     """Return which attempt each delivery is."""
     return {data: delivery.attempt for data, delivery in found.items()}
+
+
+def restarted(world: World) -> Queue:
+    """Save, begin anew, and return the first subscription's queue."""
+    world.engine.save()
+    world.now += 0.001
+    world.begin(world.storage)
+    return world.queues[100]

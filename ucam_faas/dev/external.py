@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -21,7 +21,9 @@ from ucam_faas.emulator.engine import Observer
 from ucam_faas.emulator.lease import Delivery
 from ucam_faas.emulator.push import ACKNOWLEDGED
 from ucam_faas.emulator.storage import Message
+from ucam_faas.exceptions import PublishError
 from ucam_faas.plans import TaskPlan, full_topic
+from ucam_faas.publishing.google import GooglePublisher
 
 SUFFIX = "-dev"
 """Of subscriptions: those of the deployed tasks are left alone."""
@@ -56,6 +58,8 @@ class ExternalPubsub:
         self._observer = observer
         self._tell = tell
         self._publisher: Any = pubsub.PublisherClient()
+        self._messages = GooglePublisher(host or None)
+        self._publishing = ThreadPoolExecutor(1, thread_name_prefix="ucam-faas-publish")
         self._subscriber: Any = pubsub.SubscriberClient()
         self._pulling: dict[str, Future[Any]] = {}
 
@@ -76,8 +80,14 @@ class ExternalPubsub:
                 self._pulling[name] = self._subscriber.subscribe(subscription, sender.deliver)
 
     def publish(self, topic: str, message: Message) -> None:
-        """Publish a message that a schedule made."""
-        self._publisher.publish(topic, message.data, **message.attributes)
+        """Publish a message that a schedule made, soon; say so if that fails."""
+        self._publishing.submit(self._publish, topic, message)
+
+    def _publish(self, topic: str, message: Message) -> None:
+        try:
+            self._messages.publish(topic, message.data, message.attributes)
+        except PublishError as error:
+            self._tell(f"no message: {error}")
 
     def close(self) -> None:
         """Stop pulling; what is under way is delivered again."""
@@ -85,6 +95,7 @@ class ExternalPubsub:
             pulling.cancel()
         for pulling in self._pulling.values():
             pulling.exception(timeout=10)
+        self._publishing.shutdown()
         self._publisher.stop()
         self._subscriber.close()
 

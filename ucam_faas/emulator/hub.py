@@ -90,11 +90,6 @@ class Hub:
         self.engine.awake[queue] = None
         self.changed()
 
-    def tick(self) -> None:
-        """Do what is due by now."""
-        self.engine.tick(self.now())
-        self.changed()
-
     def restart(self) -> None:
         """Set the timer anew: the engine or the clock is another one."""
         if self._timer is not None:

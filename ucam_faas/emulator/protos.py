@@ -94,11 +94,6 @@ def seconds(duration: Any) -> float:
     return float(duration.seconds + duration.nanos / 1e9)
 
 
-def duration(seconds: float) -> Any:
-    """Return whole seconds as a Duration."""
-    return Duration(seconds=int(seconds))
-
-
 def epoch(timestamp: Any) -> float:
     """Return a Timestamp in epoch seconds."""
     return float(timestamp.seconds + timestamp.nanos / 1e9)

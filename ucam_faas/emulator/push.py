@@ -227,6 +227,7 @@ class PushSubscriptions:
     def __init__(
         self, hub: Hub, clock: Clock, resources: Resources, make_token: MakeToken,
         observer: Observer | None = None,
+        *, refuse_endpoint: Callable[[str], str | None],
     ) -> None:  # fmt: skip
         self._hub = hub
         self._clock = clock
@@ -235,8 +236,7 @@ class PushSubscriptions:
         self._observer = observer
         self._pushers: dict[str, Pusher] = {}
         self._paused = False
-        self.refuse_endpoint: Callable[[str], str | None] = lambda _: None
-        """Says what is wrong with an endpoint that an earlier emulator took, or nothing."""
+        self._refuse_endpoint = refuse_endpoint  # an earlier emulator may have taken it
         self.make_pusher: Callable[..., Pusher] = Pusher
         """Makes the pushers that are started from now on."""
 
@@ -271,7 +271,7 @@ class PushSubscriptions:
         queue = None if found is None else found.queue
         pushes = queue is not None and queue.rules.pushes
         if found is not None and pushes:
-            wrong = self.refuse_endpoint(found.proto.push_config.push_endpoint)
+            wrong = self._refuse_endpoint(found.proto.push_config.push_endpoint)
             if wrong:
                 logger.warning("ucam_faas_emulator_does_not_push %s: %s", name, wrong)
                 pushes = False

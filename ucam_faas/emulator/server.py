@@ -186,9 +186,13 @@ class Emulator:
             keep=lambda pem: storage.put("keys", "push", pem),
         )
         self.pushes = PushSubscriptions(
-            self.hub, clock, self.resources, self.tokens.make, self._observer
+            self.hub,
+            clock,
+            self.resources,
+            self.tokens.make,
+            self._observer,
+            refuse_endpoint=refuse_endpoint,
         )
-        self.pushes.refuse_endpoint = refuse_endpoint
         self.schedules = Schedules(
             self.hub,
             clock,

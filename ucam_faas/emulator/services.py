@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ucam_faas._optional import check
 from ucam_faas.emulator import protos, scheduler_api
 from ucam_faas.emulator.errors import RpcError, unsupported
 from ucam_faas.emulator.hub import Hub
@@ -28,7 +27,7 @@ _READS = ("Get", "List", "Test")
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One unary method: bytes of its request in, bytes of its response out, or the messages."""
+    """One unary method: the classes of its messages, and what answers it."""
 
     request: Any
     response: Any
@@ -74,7 +73,6 @@ class Services:
         if service == SCHEMAS:
             raise unsupported("Schemas")
         if service in (SCHEDULER, LOCATIONS) and (SCHEDULER, "ListJobs") not in self._methods:
-            check("google.cloud.scheduler_v1", extra="local", purpose="schedule jobs")
             self._add(SCHEDULER, self._scheduler, scheduler_api.methods())
             self._add(LOCATIONS, self._scheduler, scheduler_api.location_methods())
         return self._methods.get((service, method))

@@ -66,4 +66,4 @@ class GooglePublisher:
             return self._made
 
 
-_NEEDED = {"extra": "pubsub", "purpose": "publish dead letters"}
+_NEEDED = {"extra": "pubsub", "purpose": "publish to Pub/Sub"}
