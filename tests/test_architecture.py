@@ -24,16 +24,17 @@ LEVELS = {
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
     1: {"envelopes", "parsers", "filters", "cron_syntax", "local_state"},
-    2: {"outcomes", "policies", "triggers"},
+    2: {"outcomes", "policies", "triggers", "resources"},
     3: {"publishing"},
     4: {
         *("task", "reports", "runtime", "dead_letters", "execution", "registry"),
-        *("sources", "decorators", "task_functions"),
+        *("sources", "decorators", "task_functions", "task_options", "task_collection"),
         "http_responses",
     },
     5: {"serving", "one_shot", "emulator"},
     6: {
-        *("cli", "dev", "samples", "plans", "testing", "local_testing", "_pytest_plugin"),
+        *("cli", "dev", "deploy", "samples", "plans", "testing", "local_testing"),
+        "_pytest_plugin",
         "__main__",
     },
 }

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         ExecutionResultLoggerFn as ExecutionResultLoggerFn,
         HandlerExecutionOptions as HandlerExecutionOptions,
     )
+    from ucam_faas.task_collection import TaskCollection as TaskCollection
     from ucam_faas.triggers import Schedule as Schedule
 
 _HOMES = {
@@ -110,6 +111,7 @@ _HOMES = {
     "RetryPolicy": "policies",
     "Schedule": "triggers",
     "StructlogJsonExecutionResultLogger": "reports",
+    "TaskCollection": "task_collection",
     "TaskDefinitionError": "exceptions",
     "UCAMFAASCouldNotLoadTarget": "exceptions",
     "UCAMFAASCouldNotProcess": "exceptions",

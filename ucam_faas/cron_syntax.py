@@ -1,7 +1,7 @@
 """The five fields of a cron expression, checked as Cloud Scheduler documents them.
 
 Source: Google's page "Cron job format and time zone". It says whether an expression is one, not
-when it is due; App Engine's older English syntax ("every 5 minutes") is not taken.
+when it is due. "every 15 minutes" and "rate(15 minutes)" are other spellings of some expressions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,15 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 """Days of the months, in a leap year."""
+
+
+_RATE = re.compile(r"(?:every|rate)\b(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_INTERVAL = re.compile(
+    r"\s*(?:every\s+(?:(\d{1,4})\s+)?(minute|hour|day)s?"
+    r"|rate\(\s*(\d{1,4})\s+(minute|hour|day)s?\s*\))\s*",
+    re.IGNORECASE,
+)
+_MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60}
 
 
 class CronError(ValueError):
@@ -39,6 +48,39 @@ _FIELDS = (
     _Field("day of week", 0, 7, _DAYS),
 )
 _PART = re.compile(r"(?:\*|([0-9]{1,4}|[A-Za-z]+)(?:-([0-9]{1,4}|[A-Za-z]+))?)(?:/([0-9]{1,4}))?")
+
+
+def expand(expression: str) -> str:
+    """Return the five fields of an interval; any other text as it is.
+
+    The runs of an interval are at the same minutes of every hour, or hours of every day, which is
+    why only divisors of 60 minutes and of 24 hours are one.
+
+    Raises:
+        CronError: there is no cron expression for the interval.
+
+    >>> expand("every 15 minutes"), expand("rate(6 hours)"), expand("every day")
+    ('*/15 * * * *', '0 */6 * * *', '0 0 * * *')
+    """
+    if not _RATE.match(expression.strip()):
+        return expression
+    found = _INTERVAL.fullmatch(expression)
+    if found is None:
+        raise CronError(
+            "expected an interval such as every 15 minutes, every 6 hours, every day, or "
+            "rate(15 minutes)"
+        )
+    minutes = int(found[1] or found[3] or 1) * _MINUTES[(found[2] or found[4]).lower()]
+    if minutes == 24 * 60:
+        return "0 0 * * *"
+    if 0 < minutes < 60 and 60 % minutes == 0:
+        return f"*/{minutes} * * * *" if minutes > 1 else "* * * * *"
+    if minutes and minutes % 60 == 0 and 24 * 60 % minutes == 0:
+        return f"0 */{minutes // 60} * * *" if minutes > 60 else "0 * * * *"
+    raise CronError(
+        "an interval must divide the hour or the day evenly: expected 1, 2, 3, 4, 5, 6, 10, 12, "
+        "15, 20 or 30 minutes, 1, 2, 3, 4, 6, 8 or 12 hours, or 1 day; others are cron expressions"
+    )
 
 
 def check(expression: str) -> None:

@@ -17,6 +17,8 @@ from ucam_faas.samples import sample_data
 from ucam_faas.task import Kind, Task
 
 MIN_ACK_DEADLINE, MAX_ACK_DEADLINE = 10, 600
+STARTED = {"run-as": "job"}
+"""Attributes of the message that stands for the start of a job, where there are no jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
                 expression=schedule.expression,
                 time_zone=schedule.time_zone,
                 data=base64.b64encode(schedule.data).decode(),
-                attributes=dict(schedule.attributes),
+                attributes=dict(schedule.attributes) if task.run_as != "job" else STARTED,
                 paused=schedule.paused,
             )
             for schedule in trigger.schedules
@@ -156,6 +158,11 @@ def _sample(task: Task) -> str | None:
     except ValueError:  # pydantic's, and of bytes that are no text
         return None
     return text if text and text.isprintable() else None
+
+
+def job_id(plan: TaskPlan, number: int) -> str:
+    """Return the name of a task's schedule: the task's own, and a number from the second on."""
+    return plan.name if number == 0 else f"{plan.name}-{number + 1}"
 
 
 def full_topic(topic: str, project: str) -> str:

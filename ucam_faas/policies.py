@@ -16,6 +16,7 @@ from ucam_faas.pubsub import TOPIC_PATH
 DEFAULT_TIMEOUT = timedelta(minutes=5)
 MIN_ATTEMPTS, MAX_ATTEMPTS = 5, 100
 MAX_BACKOFF = timedelta(seconds=600)
+MAX_CONCURRENCY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +92,11 @@ class Policy:
                 "such as timeout=timedelta(seconds=30)."
             )
         if self.concurrency is not None and (
-            type(self.concurrency) is not int or self.concurrency < 1
+            type(self.concurrency) is not int or not 1 <= self.concurrency <= MAX_CONCURRENCY
         ):
             raise TaskDefinitionError(
-                f"concurrency={self.concurrency!r}: expected a whole number of at least 1."
+                f"concurrency={self.concurrency!r}: expected a whole number from 1 to "
+                f"{MAX_CONCURRENCY} (Cloud Run's limit)."
             )
         if not isinstance(self.retry, RetryPolicy):
             raise TaskDefinitionError(
@@ -108,6 +110,19 @@ class Policy:
     def served_timeout_seconds(self) -> float:
         """The timeout in force while serving, in seconds."""
         return (self.timeout or DEFAULT_TIMEOUT).total_seconds()
+
+
+def backoffs(retry: RetryPolicy, count: int) -> list[float]:
+    """Return the waits in seconds before the second delivery and those after it.
+
+    Source: Google's page "Handle message failures": exponential, from the least to the most. That
+    each is twice the one before is our reading of it; Pub/Sub's own vary around them.
+
+    >>> backoffs(RetryPolicy(max_backoff=timedelta(seconds=60)), 4)
+    [10.0, 20.0, 40.0, 60.0]
+    """
+    least, most = retry.min_backoff.total_seconds(), retry.max_backoff.total_seconds()
+    return [min(least * 2.0 ** min(number, 60), most) for number in range(count)]
 
 
 def check_topic(topic: str) -> None:

@@ -24,6 +24,22 @@ def register(task: Task, qualname: str) -> None:
     _TASKS[task.module, task.name] = [*kept, task]
 
 
+def exchange(old: Task, new: Task) -> None:
+    """Remember a task in place of another, if that is one of a module's."""
+    known = _TASKS.get((old.module, old.name), [])
+    if old in known:
+        known[known.index(old)] = new
+
+
+class TaskHolder:
+    """What holds tasks, and may stand in a module: a TaskCollection."""
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks in it."""
+        raise NotImplementedError
+
+
 def load(source: str, target: str | None = None) -> list[Task]:
     """Import a source and return its tasks, in the order of their definition.
 
@@ -94,8 +110,9 @@ def _collect(modules: list[ModuleType]) -> list[Task]:
                 found |= {id(task): task for task in tasks}
         for value in vars(module).values():
             task = task_of(value)
-            if task is not None:
-                found.setdefault(id(task), task)
+            held = value.tasks if isinstance(value, TaskHolder) else [task] if task else []
+            for one in held:
+                found.setdefault(id(one), one)
     return list(found.values())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.policies import Policy
+from ucam_faas.resources import Resources, cpu_count
 from ucam_faas.triggers import Trigger
 
 ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
@@ -55,6 +56,19 @@ def check_function(name: str, value: Any, signature: str) -> None:
         raise TaskDefinitionError(f"{name}={value!r}: expected a function {signature}, or None.")
 
 
+_LONGEST_PUSH = (
+    600,
+    "the longest that Pub/Sub waits for a push's answer before it delivers again",
+    'Run it as a Cloud Run job, run_as="job", or split the work into shorter messages.',
+)
+_LONGEST_REQUEST = (3600, "the longest that Cloud Run lets a request take", "Split the work.")
+_LONGEST_JOB = (
+    7 * 24 * 3600,
+    "the longest that a Cloud Run job's task may take",
+    "Split the work.",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
     """A decorated function and what is known of it. Two are never equal."""
@@ -71,6 +85,14 @@ class Task:
     trigger: Trigger | None = None
     """None: requests to its path only, as for HTTP tasks."""
     policy: Policy = field(default_factory=Policy)
+    resources: Resources = field(default_factory=Resources)
+    """What its decorator says; collections and the configuration say more."""
+    collection_resources: Resources = field(default_factory=Resources)
+    """What its collections say."""
+    run_as: str = "service"
+    """A service, which is called; or a job, which runs once to its end."""
+    init: tuple[Callable[[], Any], ...] = ()
+    """Run once in each process that serves the task, before its first execution."""
     create_default_info: Callable[..., ExecutionInfo] | None = None
     options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)
     path: str | None = None
@@ -82,6 +104,37 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+        self._check_deadline()
+        self._check_share()
+
+    def _check_deadline(self) -> None:
+        """Refuse a timeout that outlasts what waits for the answer."""
+        seconds, why, hint = _LONGEST_PUSH
+        if self.run_as == "job":
+            if self.kind is Kind.HTTP:
+                raise TaskDefinitionError(
+                    f'{self.name!r} answers requests, and run_as="job" gets none: leave it out.'
+                )
+            seconds, why, hint = _LONGEST_JOB
+        elif self.kind is Kind.HTTP:
+            seconds, why, hint = _LONGEST_REQUEST
+        if self.policy.timeout is not None and self.policy.timeout.total_seconds() > seconds:
+            raise TaskDefinitionError(
+                f"timeout={self.policy.timeout!r} of {self.name!r} is over {seconds} s, {why}. "
+                f"{hint}"
+            )
+
+    def _check_share(self) -> None:
+        """Refuse several executions at a time on a part of a CPU."""
+        cpu = (
+            self.resources.cpu if self.resources.cpu is not None else self.collection_resources.cpu
+        )
+        limit = self.policy.concurrency
+        if cpu is not None and cpu_count(cpu) < 1 and limit is not None and limit > 1:
+            raise TaskDefinitionError(
+                f"concurrency={limit} of {self.name!r} with cpu={cpu!r}: expected concurrency=1, "
+                "because Cloud Run gives an instance with less than one CPU one request at a time."
+            )
 
     @property
     def returns_response(self) -> bool:

@@ -13,6 +13,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_origin
 
 from ucam_faas import envelopes, registry, runtime
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def make(
     function: Any,
     kind: Kind,
-    trigger_of: Callable[[str], Trigger] | None,
+    trigger_of: Callable[[str], Trigger | None],
     fields: Mapping[str, Any],
 ) -> Any:
     """Make a task function, and register its task.
@@ -51,13 +52,14 @@ def make(
         module_spec=function.__globals__.get("__spec__"),
         kind=kind,
         function=function,
-        trigger=trigger_of(name) if trigger_of else None,
+        trigger=trigger_of(name),
         **fields,
     )
     _check_scheduled_data(task)
 
     @functools.wraps(function)
     def task_function(*args: Any, **kwargs: Any) -> Any:
+        task: Task = attributes.task  # a collection may have made it anew
         if len(args) == 1 and not kwargs:
             if _is_flask_request(args[0], task):
                 # By name, as with any entry point: front doors are above this module.
@@ -69,7 +71,7 @@ def make(
 
     def _conclude(event: AnyCloudEvent) -> Conclusion:
         envelope = envelopes.of_cloud_event(event)
-        return execute(Execution(task, envelope, runtime.of_environment()))
+        return execute(Execution(attributes.task, envelope, runtime.of_environment()))
 
     def _execute(event: AnyCloudEvent) -> ExecutionInfo:
         found = _conclude(event)
@@ -89,11 +91,30 @@ def make(
     return task_function
 
 
+def remade(
+    task: Task, trigger_of: Callable[[str], Trigger | None], fields: Mapping[str, Any]
+) -> Task:
+    """Return a task with other options.
+
+    Raises:
+        TaskDefinitionError: it can never be a task.
+    """
+    new = replace(task, trigger=trigger_of(task.name), **fields)
+    _check_scheduled_data(new)
+    return new
+
+
+def put(task_function: Any, task: Task) -> None:
+    """Give a task function another task, which takes the place of its own."""
+    registry.exchange(task_function.task, task)
+    task_function.task = task
+
+
 def _check_scheduled_data(task: Task) -> None:
     """Refuse a schedule whose messages the task would reject, each time."""
     of_type = isinstance(task.message_type, type) or get_origin(task.message_type) is not None
-    if task.trigger is None or task.parse is None or not of_type:
-        return  # functions are not called here: they may do anything
+    if task.trigger is None or task.parse is None or not of_type or task.run_as == "job":
+        return  # functions are not called here: they may do anything; jobs get no message
     for schedule in task.trigger.schedules:
         try:
             task.parse(schedule.data)

@@ -28,9 +28,11 @@ class Schedule:
     """When Cloud Scheduler publishes a message to a task's topic, and which.
 
     Args:
-        expression: five cron fields: minute, hour, day of month, month, day of week.
+        expression: five cron fields: minute, hour, day of month, month, day of week; or an
+            interval, "every 15 minutes" or "rate(15 minutes)", which is kept as cron fields.
         time_zone: name in the time zone database; the expression is wall-clock time there.
-        data: the message's data. Pub/Sub takes no message without data or an attribute.
+        data: the message's data. Pub/Sub takes no message without data or an attribute; a job
+            (`run_as="job"`) is started without a message, and takes neither.
         attributes: the message's attributes.
         paused: it is made, and does not run until it is resumed.
 
@@ -57,11 +59,6 @@ class Schedule:
             )
         check_attributes(self.attributes)
         object.__setattr__(self, "attributes", dict(self.attributes))
-        if not self.data and not self.attributes:
-            raise TaskDefinitionError(
-                f"Schedule({self.expression!r}) has neither data nor attributes, and Pub/Sub takes "
-                "no such message: give it some, such as data=b'{}'."
-            )
         texts = [text for pair in self.attributes.items() for text in pair]
         size = len(self.data) + sum(map(_size, texts))
         if size > MAX_SCHEDULE_BYTES:
@@ -79,6 +76,7 @@ class Schedule:
                 'Schedule("0 3 * * *").'
             )
         try:
+            object.__setattr__(self, "expression", cron_syntax.expand(self.expression))
             cron_syntax.check(self.expression)
         except cron_syntax.CronError as error:
             raise TaskDefinitionError(f"Schedule({self.expression!r}): {error}.") from error
@@ -130,11 +128,12 @@ class Trigger:
 
 
 def trigger_maker(
-    *, topic: str | None = None, schedule: Any = None, **options: Any
+    *, run_as: str = "service", topic: str | None = None, schedule: Any = None, **options: Any
 ) -> Callable[[str], Trigger]:
     """Return the function from a task's name to its trigger; options are checked now.
 
     Args:
+        run_as: "service", which messages are pushed to; or "job", which schedules start.
         topic: None: named after the task.
         schedule: none, one, or several.
         options: other fields of the trigger.
@@ -143,6 +142,7 @@ def trigger_maker(
         TaskDefinitionError: a value is outside Google's limits.
     """
     options["schedules"] = _schedules_of(schedule)
+    _check_delivery(run_as, topic, options)
     trigger = Trigger(topic="named-after-the-task" if topic is None else topic, **options)
     return lambda name: trigger if topic is not None else _named_after(name, trigger)
 
@@ -154,6 +154,30 @@ def _named_after(name: str, trigger: Trigger) -> Trigger:
             'Rename the function, or give it a topic, such as topic="my-topic".'
         )
     return replace(trigger, topic=name)
+
+
+def _check_delivery(run_as: str, topic: str | None, options: Mapping[str, Any]) -> None:
+    """Refuse messages where none are delivered, and schedules without one where they are."""
+    if run_as == "job":
+        for name, value in (("topic", topic), *options.items()):
+            if name != "schedules" and value:
+                raise TaskDefinitionError(
+                    f'{name}={value!r} with run_as="job": no message is delivered to a Cloud Run '
+                    "job; a schedule or a person starts it. Leave it out."
+                )
+    for schedule in options["schedules"]:
+        has_message = bool(schedule.data or schedule.attributes)
+        if has_message and run_as == "job":
+            raise TaskDefinitionError(
+                f"Schedule({schedule.expression!r}) has data or attributes, and a Cloud Run job is "
+                "started without a message: leave them out, and give the job its input with "
+                "environment= or --input-file."
+            )
+        if not has_message and run_as != "job":
+            raise TaskDefinitionError(
+                f"Schedule({schedule.expression!r}) has neither data nor attributes, and Pub/Sub "
+                "takes no such message: give it some, such as data=b'{}'."
+            )
 
 
 def _schedules_of(given: Any) -> tuple[Schedule, ...]:

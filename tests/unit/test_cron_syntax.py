@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, strategies as st
 
+from ucam_faas import cron_syntax
 from ucam_faas.cron_syntax import CronError, check
 from ucam_faas.emulator.cron import Cron, ScheduleError
 
@@ -128,3 +130,63 @@ def test_a_date_that_never_comes_is_refused_on_both_sides(day: int, months: list
     expression = f"0 0 {day} {','.join(map(str, months))} *"
 
     assert is_taken_here(expression) == is_taken_by_the_local_cloud(expression)
+
+
+# --- intervals
+
+
+@pytest.mark.parametrize(
+    ("interval", "expression"),
+    [
+        ("every minute", "* * * * *"),
+        ("every 15 minutes", "*/15 * * * *"),
+        ("rate(15 minutes)", "*/15 * * * *"),
+        (" Every  1 minute ", "* * * * *"),
+        ("rate( 1 hour )", "0 * * * *"),
+        ("every 60 minutes", "0 * * * *"),
+        ("every 6 hours", "0 */6 * * *"),
+        ("every 120 minutes", "0 */2 * * *"),
+        ("every 24 hours", "0 0 * * *"),
+        ("every day", "0 0 * * *"),
+        ("rate(1 day)", "0 0 * * *"),
+        ("0 3 * * *", "0 3 * * *"),
+        ("whatever", "whatever"),
+    ],
+)
+def test_an_interval_is_another_spelling_of_an_expression(interval: str, expression: str) -> None:
+    assert cron_syntax.expand(interval) == expression
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [
+        *("every 7 minutes", "every 90 minutes", "every 5 hours", "every 2 days", "rate(0 hours)"),
+        *("every", "every week", "rate(15)", "rate 15 minutes", "every -5 minutes", "every 0 days"),
+    ],
+)
+def test_an_interval_without_an_expression_is_refused_with_those_that_have_one(
+    interval: str,
+) -> None:
+    with pytest.raises(CronError, match=r"expected an interval|divide the hour or the day evenly"):
+        cron_syntax.expand(interval)
+
+
+@pytest.mark.parametrize("minutes", range(1, 1441))
+def test_an_interval_that_is_taken_is_kept_all_day(minutes: int) -> None:
+    """Counted from the expression's own runs, over midnight."""
+    try:
+        minute, hour, *_ = cron_syntax.expand(f"every {minutes} minutes").split()
+    except CronError:
+        assert 60 % minutes != 0
+        assert minutes % 60 != 0 or 1440 % minutes != 0
+        return
+
+    runs = [at for at in range(2 * 1440) if _due(minute, at % 60) and _due(hour, at % 1440 // 60)]
+
+    assert {later - earlier for earlier, later in pairwise(runs)} == {minutes}
+
+
+def _due(field: str, value: int) -> bool:
+    if field == "*":
+        return True
+    return value % int(field[2:]) == 0 if field.startswith("*/") else value == int(field)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ucam_faas.dev.stream import job_id
 from ucam_faas.emulator import protos, scheduler_api
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.server import Emulator
-from ucam_faas.plans import TaskPlan, full_topic
+from ucam_faas.plans import TaskPlan, full_topic, job_id
 
 LOCATION = "local"
 LABEL = "made-by"

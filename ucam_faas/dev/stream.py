@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ucam_faas.emulator.storage import Message
-from ucam_faas.plans import TaskPlan
+from ucam_faas.plans import TaskPlan, job_id
 
 DIM = "dim"
 """Not a colour, but as the tasks' log has it."""
@@ -148,11 +148,6 @@ def gcloud_environment(pubsub: str, project: str) -> str:
         f"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://{pubsub}/ "
         f"CLOUDSDK_AUTH_ACCESS_TOKEN=local CLOUDSDK_CORE_PROJECT={project}"
     )
-
-
-def job_id(plan: TaskPlan, number: int) -> str:
-    """Return the name of a task's schedule: the task's own, and a number from the second on."""
-    return plan.name if number == 0 else f"{plan.name}-{number + 1}"
 
 
 def _trigger(plan: TaskPlan) -> str:

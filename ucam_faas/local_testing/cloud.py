@@ -14,7 +14,6 @@ from ucam_faas import registry
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dev.provisioning import LOCATION, Provisioning
-from ucam_faas.dev.stream import job_id
 from ucam_faas.emulator.hostile import Hostile
 from ucam_faas.emulator.lease import State
 from ucam_faas.emulator.push import Pusher
@@ -25,7 +24,7 @@ from ucam_faas.local_testing.deliveries import OnceForEachMessage, OneByOne, at_
 from ucam_faas.local_testing.pubsub import EmbeddedPubsub, model
 from ucam_faas.local_testing.serving import served
 from ucam_faas.outcomes import Outcome
-from ucam_faas.plans import full_topic, plan_of, with_dead_letter_topic
+from ucam_faas.plans import full_topic, job_id, plan_of, with_dead_letter_topic
 from ucam_faas.policies import MAX_ATTEMPTS
 from ucam_faas.publishing import Publisher
 from ucam_faas.publishing.rest import RestPublisher
