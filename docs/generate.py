@@ -6,9 +6,10 @@ python docs/generate.py --check    # exit 1 if a document is out of date
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,10 +17,16 @@ import click
 
 from ucam_faas.cli import main as cli
 from ucam_faas.config import Settings
+from ucam_faas.deploy.keys import KEYS, VPC_ACCESS, Key, Kind, Where
 from ucam_faas.outcomes import ANSWERS, Outcome
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs/configuration.md", ROOT / "docs/local.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "docs/configuration.md",
+    ROOT / "docs/deployment-configuration.md",
+    ROOT / "docs/local.md",
+]
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -48,6 +55,16 @@ def variables() -> str:
     return "\n".join(rows) + "\n"
 
 
+def keys(found: Iterable[Key]) -> str:
+    rows = ["| key | takes | default | what |", "|---|---|---|---|"]
+    for key in found:
+        kind = f"{key.kind} of " if key.kind in (Kind.LIST, Kind.MAP) else ""
+        default = "" if key.default is None else f"`{json.dumps(key.default)}`"
+        where = "; not for one task" if key.where is Where.APP else ""
+        rows.append(f"| `{key.name}` | {kind}{key.takes} | {default} | {key.doc}{where} |")
+    return "\n".join(rows) + "\n"
+
+
 def help_of(*verbs: str) -> str:
     context = cli.make_context("ucam-faas", [], resilient_parsing=True, terminal_width=100)
     command: click.Command | None = cli
@@ -62,7 +79,10 @@ def help_of(*verbs: str) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "variables": variables,
+    "deployment keys": lambda: keys(k for k in KEYS.values() if k.where is not Where.CODE),
+    "vpc keys": lambda: keys(VPC_ACCESS.values()),
     "help": help_of,
+    "help config": lambda: help_of("config"),
     "help dev": lambda: help_of("dev"),
     "help emulator": lambda: help_of("emulator"),
     "help schedules": lambda: help_of("schedules"),

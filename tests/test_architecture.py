@@ -29,6 +29,7 @@ LEVELS = {
     4: {
         *("task", "reports", "runtime", "dead_letters", "execution", "registry"),
         *("sources", "decorators", "task_functions", "task_options", "task_collection"),
+        "startup",
         "http_responses",
     },
     5: {"serving", "one_shot", "emulator"},
@@ -72,7 +73,7 @@ HEAVY = {
     "google.pubsub_v1": owner(
         "emulator.protos", in_functions="publishing.google emulator.messages_only"
     ),
-    "google.protobuf": owner("emulator.protos"),
+    "google.protobuf": owner("emulator.protos", in_functions="deploy.protobuf_payloads"),
     "google.iam": owner("emulator.protos"),
     "google.rpc": owner("emulator.protos"),
     "google.cloud.pubsub_v1": owner(in_functions="dev.external"),
@@ -97,10 +98,10 @@ HEAVY = {
     "uvicorn": owner("serving.server", "local_testing.serving", "emulator.server"),
     "uvicorn_worker": owner("serving.server"),
     "click": owner(
-        *("cli", "cli.dev", "cli.emulator", "cli.publish", "cli.schedules", "cli.serve"),
-        *("cli.tasks", "dev.session", "dev.stream"),
+        *("cli", "cli.config", "cli.dev", "cli.emulator", "cli.plan", "cli.publish"),
+        *("cli.schedules", "cli.serve", "cli.tasks", "dev.session", "dev.stream"),
     ),
-    "rich": owner(in_functions="cli.tasks"),
+    "rich": owner(in_functions="cli._table"),
     "pytest": owner("_pytest_plugin"),
 }
 """Libraries that cost time or memory to import, and the modules that own them."""

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         JsonRepresentation as JsonRepresentation,
         StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
     )
+    from ucam_faas.startup import Defer as Defer
     from ucam_faas.task import (
         CreateExecutionResultHttpResponseFn as CreateExecutionResultHttpResponseFn,
         ExecutionResultLoggerFn as ExecutionResultLoggerFn,
@@ -89,6 +90,7 @@ _HOMES = {
     "DEFAULT_EXECUTION_RESULT_LOGGER": "reports",
     "DEFAULT_HTTP_RESPONSE_CREATOR": "http_responses",
     "DeadLetter": "outcomes",
+    "Defer": "startup",
     "ExecutionAbortedException": "exceptions",
     "ExecutionInfo": "execution_info",
     "ExecutionResult": "execution_info",

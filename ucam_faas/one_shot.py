@@ -12,7 +12,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from ucam_faas import envelopes
+from ucam_faas import envelopes, startup
 from ucam_faas._optional import require
 from ucam_faas.config import Settings
 from ucam_faas.context import CloudEventAttributes
@@ -37,7 +37,8 @@ def run(task: Task, runtime: Runtime) -> int:
 
     Raises:
         InputNotLoadedError: the input cannot be read; the exit code for it is 3.
-        UCAMFAASCouldNotLoadTarget: an HTTP task, which needs a request.
+        UCAMFAASCouldNotLoadTarget: an HTTP task, which needs a request; or the task's start-up
+            code fails.
     """
     if task.kind is Kind.HTTP:
         raise UCAMFAASCouldNotLoadTarget(
@@ -45,19 +46,22 @@ def run(task: Task, runtime: Runtime) -> int:
             "Give the job a task that takes an event."
         )
     envelope = envelope_of(task, read_input(runtime.settings), os.environ)
-    execution = Execution(task, envelope, runtime)
     if task.is_async or task.policy.timeout is not None:
-        found = asyncio.run(_run(execution))
+        found = asyncio.run(_run(task, envelope, runtime))
     else:
-        found = execute(execution)  # in the main thread, where it may handle signals
+        startup.run_here(task, runtime.clock)
+        found = execute(
+            Execution(task, envelope, runtime)
+        )  # in the main thread, where it may handle signals
     return answer(found.outcome).exit_code
 
 
-async def _run(execution: Execution) -> Conclusion:
+async def _run(task: Task, envelope: Envelope, runtime: Runtime) -> Conclusion:
     """Run until the deadline, or until the grace after SIGTERM ends."""
-    runner = Runner([execution.task], execution.runtime, limit_by_default=False)
+    await startup.run([task], runtime.clock)
+    runner = Runner([task], runtime, limit_by_default=False)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.drain)
-    return await runner.run(execution)
+    return await runner.run(Execution(task, envelope, runtime))
 
 
 def read_input(settings: Settings) -> bytes:

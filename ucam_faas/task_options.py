@@ -11,6 +11,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.policies import Policy, RetryPolicy
 from ucam_faas.resources import Resources
+from ucam_faas.startup import check_callable
 from ucam_faas.task import HandlerExecutionOptions, Kind, check_function
 from ucam_faas.triggers import Schedule, Trigger, trigger_maker
 
@@ -160,9 +161,10 @@ def _check_job(given: Mapping[str, Any]) -> None:
 def _check_init(given: Any) -> None:
     if given is None:
         return
-    several = isinstance(given, Sequence) and not isinstance(given, str)
-    if not several or not all(callable(one) for one in given):
+    if not isinstance(given, Sequence) or isinstance(given, str):
         raise TaskDefinitionError(
             f"init={given!r}: expected a list of functions without arguments or of Defer objects, "
             "such as init=[connect]."
         )
+    for one in given:
+        check_callable("init=[…]", one)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ucam_faas import envelopes, registry
+from ucam_faas import envelopes, registry, startup
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
@@ -286,13 +286,16 @@ def serve(
     clock: Clock | None = None,
     publisher: Publisher | None = None,
 ) -> Iterator[Client]:
-    """Serve tasks in this process, without a socket.
+    """Run the start-up code of tasks, and serve them in this process, without a socket.
 
     Args:
         tasks: decorated functions, their tasks, or one source (a path or a module name).
         settings: default: the defaults, whatever the environment says.
         clock: default: the system's.
         publisher: takes dead letters; default: none.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: a task cannot be served, or its start-up code fails.
     """
     if len(tasks) == 1 and isinstance(tasks[0], str | Path):
         found = registry.load(str(tasks[0]))
@@ -301,6 +304,7 @@ def serve(
     runtime = Runtime(settings or Settings(), clock or SystemClock(), publisher)
     app, loop = App(found, runtime), BackgroundLoop()
     try:
+        loop.run(lambda: startup.run(found, runtime.clock))
         yield Client(app, loop)
     finally:
         app.service.runner.close()

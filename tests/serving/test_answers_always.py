@@ -152,7 +152,7 @@ def test_a_dead_letter_is_published_although_tasks_fill_asyncios_threads(
 ) -> None:
     release = threading.Event()
 
-    @ucam_faas.message_handler(message_type=None, timeout=timedelta(hours=1))
+    @ucam_faas.message_handler(message_type=None, timeout=timedelta(minutes=10))
     async def task(data: bytes) -> None:
         loop = asyncio.get_running_loop()
         for _ in range(64):

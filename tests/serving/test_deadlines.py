@@ -422,7 +422,7 @@ async def test_a_delivery_that_still_waits_at_its_deadline_is_504_and_never_star
 ) -> None:
     held = Held()
 
-    @ucam_faas.message_handler(message_type=None, timeout=timedelta(hours=1))
+    @ucam_faas.message_handler(message_type=None, timeout=timedelta(minutes=10))
     def slow(data: bytes) -> None:
         held(data)
 

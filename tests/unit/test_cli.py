@@ -272,6 +272,7 @@ def test_tasks_as_json(ucam_faas: Run, listed: str) -> None:
         "path": "/greet",
         "methods": ["POST"],
         "async": True,
+        "run_as": "service",
         "topic": "users",
         "filter": "attributes:kind",
         "ordered": True,

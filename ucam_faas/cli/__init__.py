@@ -11,8 +11,10 @@ import click
 from ucam_faas.exceptions import UCAMFAASException
 
 _VERBS = {
+    "config": "print what is configured for each task, and where each value comes from",
     "dev": "serve tasks with a Pub/Sub and a scheduler of their own, on this machine",
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
+    "plan": "write what the tasks need of Google Cloud, as variables for Terraform",
     "publish": "send a task a message",
     "schedules": "list, run, pause and resume the schedules of a local cloud",
     "tasks": "list the tasks that a source holds",

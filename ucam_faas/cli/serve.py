@@ -32,9 +32,9 @@ def serve(given: dict[str, Any]) -> int:
     from ucam_faas.serving.app import App
 
     app = App(tasks, built)
-    listener = server.listen(settings.host, settings.port)
+    listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
-    server.run(app, listener, on_ready=lambda: _announce(tasks, settings, port))
+    server.run(app, listener, on_open=lambda: _announce(tasks, settings, port))
     return 0
 
 

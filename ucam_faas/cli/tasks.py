@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
 
 from ucam_faas import registry
+from ucam_faas.cli._table import print_table
 from ucam_faas.config import Settings
 from ucam_faas.task import Kind, Task
+from ucam_faas.triggers import Schedule
 
 
 @click.command("tasks")
@@ -25,19 +26,14 @@ def command(ctx: click.Context, source: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([row(task) for task in tasks], indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    print_table(("TASK", "TAKES", "PATH", "TRIGGER", "TIMEOUT", "SUMMARY"), map(_shown, tasks))
 
-    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
-    for heading in ("TASK", "TAKES", "PATH", "TRIGGER", "TIMEOUT", "SUMMARY"):
-        table.add_column(heading, overflow="fold")
-    for task in tasks:
-        values = row(task)
-        shown = [values["name"], values["takes"], values["path"], trigger(task)]
-        shown += [f"{values['timeout_seconds']:g} s", values["summary"]]
-        table.add_row(*(Text(text) for text in shown))  # as it is: docstrings may hold brackets
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+def _shown(task: Task) -> list[str]:
+    values = row(task)
+    shown = [values["name"], values["takes"], values["path"], trigger(task)]
+    seconds = values["timeout_seconds"]
+    return [*shown, "" if seconds is None else f"{seconds:g} s", values["summary"]]
 
 
 def row(task: Task) -> dict[str, Any]:
@@ -51,11 +47,19 @@ def row(task: Task) -> dict[str, Any]:
         "path": task.path if task.kind is Kind.HTTP else f"/{task.name}",
         "methods": list(task.methods) if task.kind is Kind.HTTP else ["POST"],
         "async": task.is_async,
+        "run_as": task.run_as,
         **_trigger_row(task),
-        "timeout_seconds": task.policy.served_timeout_seconds,
+        "timeout_seconds": _timeout_seconds(task),
         "concurrency": task.policy.concurrency,
         "summary": task.summary,
     }
+
+
+def _timeout_seconds(task: Task) -> float | None:
+    """Return how long a task may take; None: nothing is said about a job."""
+    if task.run_as == "job" and task.policy.timeout is None:
+        return None
+    return task.policy.served_timeout_seconds
 
 
 def trigger(task: Task) -> str:
@@ -63,16 +67,19 @@ def trigger(task: Task) -> str:
     if task.trigger is None:
         return ""
     found = task.trigger
+    if task.run_as == "job":
+        return "\n".join(_line(schedule) for schedule in found.schedules) or "job"
     notes = [*(["filtered"] if found.filter else []), *(["ordered"] if found.ordered else [])]
     lines = [f"{found.topic} ({', '.join(notes)})" if notes else found.topic]
-    for schedule in found.schedules:
-        paused = " (paused)" * schedule.paused
-        lines.append(f"{schedule.expression}  {schedule.time_zone}{paused}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(_line, found.schedules)])
+
+
+def _line(schedule: Schedule) -> str:
+    return f"{schedule.expression}  {schedule.time_zone}{' (paused)' * schedule.paused}"
 
 
 def _trigger_row(task: Task) -> dict[str, Any]:
-    if task.trigger is None:
+    if task.trigger is None:  # HTTP tasks
         return {"topic": None, "filter": None, "ordered": False, "schedules": [], "retry": None}
     retry = task.policy.retry
     return {

@@ -1,0 +1,1 @@
+"""An example: a Cloud Run job, which a schedule starts."""

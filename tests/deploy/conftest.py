@@ -1,0 +1,73 @@
+"""Fixtures of the tests of the way to the cloud: a project on disk, and the command line in it."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ucam_faas import registry
+from ucam_faas.cli import main
+
+
+class Project:
+    """A directory with tasks and a configuration; the tests' working directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, path: str, text: str) -> Path:
+        """Write a file; the text may be indented."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text).lstrip("\n"))
+        importlib.invalidate_caches()
+        return file
+
+    def tasks(self, *names: str, path: str = "main.py", options: str = "") -> Path:
+        """Write message handlers of these names, all with these options of the decorator."""
+        parts = ["import ucam_faas\n"]
+        for name in names:
+            parts.append(
+                f"@ucam_faas.message_handler(message_type=None{options and ', '}{options})"
+            )
+            parts.append(f"def {name}(data):\n    'Do {name}.'\n")
+        return self.write(path, "\n".join(parts))
+
+    def run(self, *arguments: str, **environ: str) -> Result:
+        """Call `ucam-faas`."""
+        return CliRunner().invoke(main, arguments, env=environ)
+
+    def error(self, *arguments: str, **environ: str) -> str:
+        """Call `ucam-faas`, which must fail with one line, and return it."""
+        result = self.run(*arguments, **environ)
+        assert result.exit_code == 2, result.output
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("ucam-faas: ")
+        return line
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """An empty project; what it imports is forgotten afterwards."""
+    modules = dict(sys.modules)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    for name in ("FUNCTION_TARGET", "FUNCTION_SOURCE", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(registry, "_TASKS", {})
+    (tmp_path / ".git").mkdir()  # no configuration above it counts
+    monkeypatch.chdir(tmp_path)
+    yield Project(tmp_path)
+    root.handlers = handlers
+    root.setLevel(level)
+    for name in sys.modules.keys() - modules.keys():
+        del sys.modules[name]

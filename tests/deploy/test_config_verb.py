@@ -1,0 +1,240 @@
+"""`ucam-faas config` prints what is in force, and where each value comes from."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ucam_faas.deploy.problems import CODE_ONLY
+
+from .conftest import Project
+
+CONFIGURATION = """
+    [tool.ucam-faas]
+    region = "europe-west2"
+    environment = { MODE = "fast" }
+
+    [tool.ucam-faas.stage.production]
+    project = "my-project"
+    min_instances = 1
+
+    [tool.ucam-faas.task.welcome]
+    publishes_to = ["orders"]
+
+    [tool.ucam-faas.task.welcome.stage.production]
+    memory = "1Gi"
+"""
+
+
+@pytest.fixture
+def app(project: Project) -> Project:
+    """Two tasks and two stages' worth of configuration."""
+    project.tasks("welcome", "report", options='cpu=2, secrets={"API_KEY": "api-key:3"}')
+    project.write("pyproject.toml", CONFIGURATION)
+    return project
+
+
+def rows(output: str) -> list[list[str]]:
+    """Return a table's cells."""
+    return [line.rstrip().split(None, 2) for line in output.splitlines() if line.strip()]
+
+
+def test_each_value_is_printed_with_its_line_and_its_layer(app: Project) -> None:
+    result = app.run("config", "--stage", "production", "welcome")
+
+    assert result.exit_code == 0, result.output
+    found = rows(result.output)
+    production = "[tool.ucam-faas.stage.production]"
+    assert ["region", "europe-west2", "pyproject.toml:2 [tool.ucam-faas]"] in found
+    assert ["project", "my-project", f"pyproject.toml:6 {production}"] in found
+    assert ["min_instances", "1", f"pyproject.toml:7 {production}"] in found
+    welcome = "[tool.ucam-faas.task.welcome.stage.production]"
+    assert ["memory", "1Gi", f"pyproject.toml:13 {welcome}"] in found
+    assert ["publishes_to", "orders", "pyproject.toml:10 [tool.ucam-faas.task.welcome]"] in found
+    assert ["environment.MODE", "fast", "pyproject.toml:3 [tool.ucam-faas]"] in found
+    assert ["cpu", "2", "main.py:3 decorator"] in found
+    assert ["secrets.API_KEY", "api-key:3", "main.py:3 decorator"] in found
+    assert ["max_instances", "100", "default"] in found
+
+
+def test_all_tasks_are_printed_unless_one_is_named(app: Project) -> None:
+    every, one = app.run("config").output, app.run("config", "report").output
+
+    assert {"welcome", "report"} <= {row[0] for row in rows(every)}
+    assert "welcome" not in {row[0] for row in rows(one)}
+
+
+def test_without_a_stage_what_is_said_for_stages_does_not_count(app: Project) -> None:
+    result = app.run("config", "--json")
+
+    values = json.loads(result.output)["tasks"]["welcome"]["values"]
+    assert (values["project"], values["min_instances"], values["memory"]) == (None, 0, "512Mi")
+
+
+def test_json_has_values_and_origins(app: Project) -> None:
+    result = app.run("config", "--json", "--stage", "production")
+
+    found = json.loads(result.output)
+    assert (found["file"], found["stage"]) == ("pyproject.toml", "production")
+    assert list(found["tasks"]) == ["welcome", "report"]
+    welcome = found["tasks"]["welcome"]
+    assert welcome["values"]["environment"] == {"MODE": "fast"}
+    assert welcome["origins"]["environment.MODE"] == {
+        "layer": "[tool.ucam-faas]",
+        "file": "pyproject.toml",
+        "line": 3,
+    }
+    assert "memory" not in found["tasks"]["report"]["origins"]
+
+
+def test_without_a_configuration_the_code_is_shown(project: Project) -> None:
+    project.tasks("welcome", options='memory="1Gi"')
+
+    result = project.run("config")
+
+    assert "everything is said in the code" in result.output
+    assert ["memory", "1Gi"] in [row[:2] for row in rows(result.output)]
+
+
+def test_what_collections_say_is_told_apart_from_what_the_decorator_says(project: Project) -> None:
+    project.write(
+        "main.py",
+        """
+        import ucam_faas
+
+        tasks = ucam_faas.TaskCollection(defaults={"memory": "2Gi", "environment": {"A": "b"}})
+
+        @tasks.message_handler(message_type=None, environment={"A": "c"}, run_as="job")
+        def welcome(data): ...
+        """,
+    )
+
+    result = project.run("config", "--json")
+
+    assert result.exit_code == 0, result.output
+    welcome = json.loads(result.output)["tasks"]["welcome"]
+    assert welcome["values"]["environment"] == {"A": "c"}
+    assert welcome["values"]["run_as"] == "job"
+    layers = {path: origin["layer"] for path, origin in welcome["origins"].items()}
+    assert layers == {"memory": "collection", "environment.A": "decorator", "run_as": "decorator"}
+
+
+def test_long_values_are_folded_and_not_cut(project: Project) -> None:
+    value = "€" * 300
+    project.tasks("welcome")
+    project.write("ucam-faas.toml", f"environment.LONG = '{value}'")
+
+    output = project.run("config").output
+
+    assert output.count("€") == 300
+    assert max(map(len, output.splitlines())) <= 160
+
+
+# --- where the tasks are
+
+
+def test_the_configuration_says_where_the_tasks_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From any directory below it, too: a path is relative to the file."""
+    project.tasks("welcome", path="src/jobs.py")
+    project.write("ucam-faas.toml", "source = 'src/jobs.py'")
+
+    above = project.run("config").output
+    monkeypatch.chdir("src")
+    below = project.run("config").output
+
+    assert "welcome" in above
+    assert "welcome" in below
+
+
+def test_an_option_or_the_environment_wins_over_the_configurations_source(
+    project: Project,
+) -> None:
+    project.tasks("welcome", path="one.py")
+    project.tasks("report", path="two.py")
+    project.tasks("tidy", path="three.py")
+    project.write("ucam-faas.toml", "source = 'one.py'")
+
+    assert "report" in project.run("config", "--source", "two.py").output
+    assert "report" in project.run("--source", "two.py", "config").output
+    assert "tidy" in project.run("config", FUNCTION_SOURCE="three.py").output
+
+
+def test_a_stage_may_have_a_source_of_its_own(project: Project) -> None:
+    project.tasks("welcome", path="one.py")
+    project.tasks("report", path="two.py")
+    project.write("ucam-faas.toml", "source = 'one.py'\n[stage.test]\nsource = 'two.py'")
+
+    assert "report" in project.run("config", "--stage", "test").output
+
+
+def test_a_source_may_be_a_module(project: Project) -> None:
+    project.tasks("welcome", path="collection/__init__.py")
+    project.write("ucam-faas.toml", "source = 'collection'")
+
+    assert "welcome" in project.run("config").output
+
+
+# --- errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--stage", "prod"], ["no stage 'prod'", "Found: 'production'"]),
+        (["welcom"], ["No task named 'welcom'", "'welcome', 'report'"]),
+        (["--source", "nowhere.py"], ["nowhere.py"]),
+    ],
+)
+def test_what_does_not_exist_is_one_line_with_what_does(
+    arguments: list[str], parts: list[str], app: Project
+) -> None:
+    line = app.error("config", *arguments)
+
+    assert [part for part in parts if part not in line] == []
+
+
+def test_a_table_for_no_task_is_an_error(app: Project) -> None:
+    app.write("pyproject.toml", "[tool.ucam-faas.task.welcom]")
+
+    line = app.error("config", "welcome")
+
+    assert "pyproject.toml:1 [tool.ucam-faas.task.welcom]: there is no task 'welcom'" in line
+
+
+def test_a_broken_file_is_an_error(app: Project) -> None:
+    app.write("pyproject.toml", "[tool.ucam-faas]\nmemory = 'much'")
+
+    assert "pyproject.toml:2 [tool.ucam-faas]: memory='much'" in app.error("config")
+
+
+# --- the document
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/deployment-configuration.md").read_text()
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_documents_example_prints_what_it_shows(project: Project) -> None:
+    project.write("main.py", block("python"))
+    project.write("pyproject.toml", block("toml"))
+    (command,) = re.findall(r"^`ucam-faas (config .*)`:$", DOCUMENT, re.MULTILINE)
+
+    result = project.run(*command.split())
+
+    printed = "\n".join(line.rstrip() for line in result.output.splitlines())
+    assert printed == block("text").rstrip("\n")
+
+
+def test_the_document_names_what_only_the_code_says() -> None:
+    (sentence,) = re.findall(r"In the code only.*?\.\n\n", DOCUMENT, re.DOTALL)
+
+    assert set(re.findall(r"`(\w+)`", sentence)) == CODE_ONLY

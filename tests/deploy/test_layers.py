@@ -1,0 +1,257 @@
+"""Layers merge in their order, and each value knows the layer that it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from ucam_faas.deploy import layers
+from ucam_faas.deploy.keys import KEYS, Kind
+from ucam_faas.deploy.layers import Merged, merge
+from ucam_faas.deploy.problems import ProblemsError
+from ucam_faas.deploy.settings_files import ConfigFile
+
+from .conftest import Project
+
+ORDER = (
+    "collection",
+    "top level",
+    "[stage.live]",
+    "decorator",
+    "[task.welcome]",
+    "[task.welcome.stage.live]",
+)
+SCALARS = ("service_account", "log_level", "dead_letter_archive")
+LISTS = ("publishes_to", "alert_channels")
+NAMES = st.sampled_from("ABC")
+LAYER: Any = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(SCALARS, NAMES),
+        **dict.fromkeys(LISTS, st.lists(NAMES, max_size=4)),
+        "labels": st.dictionaries(NAMES, NAMES),
+        "environment": st.dictionaries(NAMES, NAMES),
+        "vpc_access": st.fixed_dictionaries(
+            {"network": NAMES}, optional={"egress": NAMES, "tags": st.lists(NAMES)}
+        ),
+    },
+)
+LAYERS = st.tuples(*[LAYER] * len(ORDER))
+Given = tuple[dict[str, Any], ...]
+
+
+def config_of(given: Given, *, others: dict[str, Any] | None = None) -> ConfigFile:
+    """Return the file that has these layers."""
+    _, app, stage, _, task, task_stage = given
+    own = {**task, "stage": {"live": task_stage}}
+    rest = others or {}
+    table = {**app, "stage": {"live": stage, "test": rest}, "task": {"welcome": own, "bye": rest}}
+    return ConfigFile(table=table)
+
+
+def merged(given: Given, *, stage: str | None = "live", **options: Any) -> Merged:
+    return merge(
+        config_of(given, **options),
+        task="welcome",
+        stage=stage,
+        collection=given[0],
+        decorator=given[3],
+    )
+
+
+def parts(table: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return each value, entry and item of a layer by its path; of an item, the item."""
+    found: dict[tuple[str, ...], Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            found |= parts(value, (*path, name))
+        elif isinstance(value, list):
+            found |= {(*path, name, item): item for item in value}
+        else:
+            found[*path, name] = value
+    return found
+
+
+def in_list(path: tuple[str, ...]) -> bool:
+    return path[0] in LISTS or path[:2] == ("vpc_access", "tags")
+
+
+@pytest.mark.slow
+@given(LAYERS)
+def test_the_last_layer_that_says_something_wins(given: Given) -> None:
+    found = merged(given)
+
+    last = {path: value for layer in given for path, value in parts(layer).items()}
+    said = {path: value for path, value in parts(found.values).items() if path in found.origins}
+    assert said == last
+
+
+@pytest.mark.slow
+@given(LAYERS)
+def test_lists_concatenate_without_repeats_and_keep_first_places(given: Given) -> None:
+    found = merged(given)
+
+    for name in LISTS:
+        items = [item for layer in given for item in layer.get(name, [])]
+        assert found[name] == list(dict.fromkeys(items))
+
+
+@pytest.mark.slow
+@given(LAYERS)
+def test_an_origin_is_the_layer_that_supplied_the_value(given: Given) -> None:
+    found = merged(given)
+
+    suppliers: dict[tuple[str, ...], list[str]] = {}
+    for name, layer in zip(ORDER, given, strict=True):
+        for path in parts(layer):
+            suppliers.setdefault(path, []).append(name)
+    for path, names in suppliers.items():
+        assert found.origin(*path).layer == names[0 if in_list(path) else -1]
+    assert found.origins.keys() == suppliers.keys()
+
+
+@pytest.mark.slow
+@given(LAYERS)
+def test_merging_is_deterministic_and_changes_no_layer(given: Given) -> None:
+    before = repr(given)
+
+    first, second = merged(given), merged(given)
+
+    assert first == second
+    assert list(first.origins) == list(second.origins)
+    assert repr(given) == before
+
+
+def test_what_one_layer_says_is_in_the_order_of_the_keys() -> None:
+    """So that each process prints the same."""
+    layer = dict.fromkeys(reversed(SCALARS), "A") | {name: ["A"] for name in reversed(LISTS)}
+
+    found = merge(ConfigFile(), task="welcome", collection=layer, decorator={})
+
+    assert [path[0] for path in found.origins] == [name for name in KEYS if name in layer]
+
+
+@pytest.mark.slow
+@given(LAYERS, LAYER)
+def test_other_stages_and_tasks_change_nothing(given: Given, others: dict[str, Any]) -> None:
+    assert merged(given, others=others) == merged(given)
+
+
+@pytest.mark.slow
+@given(LAYERS)
+def test_without_a_stage_no_stage_counts(given: Given) -> None:
+    collection, app, _, decorator, task, _ = given
+
+    found = merged(given, stage=None)
+
+    without = merged((collection, app, {}, decorator, task, {}))
+    assert (found.values, found.origins) == (without.values, without.origins)
+
+
+@pytest.mark.slow
+@given(LAYER, LAYER)
+def test_an_empty_file_changes_nothing(collection: Any, decorator: Any) -> None:
+    code = {"collection": collection, "decorator": decorator}
+
+    empty = merged((collection, {}, {}, decorator, {}, {}), stage=None)
+
+    assert merge(ConfigFile(), task="welcome", **code) == empty
+
+
+VARIABLES: Any = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys("ABC", st.sampled_from(["environment", "secrets"]))
+)
+
+
+@pytest.mark.slow
+@given(st.tuples(*[VARIABLES] * len(ORDER)))
+def test_a_variable_is_what_the_last_layer_makes_it(kinds: tuple[dict[str, str], ...]) -> None:
+    """A stage may put a secret where the code has a plain value, and the other way round."""
+    given = tuple(
+        {
+            kind: {name: f"v-{number}" for name in layer if layer[name] == kind}
+            for kind in ("environment", "secrets")
+        }
+        for number, layer in enumerate(kinds)
+    )
+
+    found = merged(given)
+
+    last = {name: (kind, number) for number, at in enumerate(kinds) for name, kind in at.items()}
+    for kind in ("environment", "secrets"):
+        expected = {name: f"v-{number}" for name, (k, number) in last.items() if k == kind}
+        assert found[kind] == expected
+        for name in expected:
+            assert found.origin(kind, name).layer == ORDER[last[name][1]]
+    assert len(found.origins) == len(last)
+
+
+def test_what_nothing_is_said_about_has_its_default() -> None:
+    found = merge(ConfigFile(), task="welcome", collection={}, decorator={})
+
+    assert found.origins == {}
+    assert found.origin("memory").layer == "default"
+    defaults = {key.name: key.default for key in KEYS.values() if key.kind is Kind.SCALAR}
+    assert {name: found[name] for name in defaults} == defaults
+    assert {repr(found[name]) for name in KEYS.keys() - defaults.keys()} == {"[]", "{}"}
+
+
+# --- values that do not fit together
+
+
+def clash(project: Project, text: str, **decorator: Any) -> str:
+    project.write("ucam-faas.toml", text)
+    config = layers.read(project.root)
+    with pytest.raises(ProblemsError) as caught:
+        merge(config, task="welcome", stage="live", collection={}, decorator=decorator)
+    return str(caught.value)
+
+
+def test_a_stage_that_breaks_a_pair_is_told_with_both_origins(project: Project) -> None:
+    line = clash(project, "[stage.live]\nmemory = '16Gi'", cpu=2)
+
+    assert line == (
+        "ucam-faas.toml:2 [stage.live]: the task 'welcome': memory='16Gi' needs more CPUs (Cloud "
+        "Run's rule): cpu=2 has room for 8Gi (memory from ucam-faas.toml:2 [stage.live], cpu from "
+        "decorator)."
+    )
+
+
+def test_more_least_than_most_instances_is_told_with_the_default(project: Project) -> None:
+    line = clash(project, "stage.live.min_instances = 101")
+
+    assert "min_instances=101 is more than max_instances=100" in line
+    assert "max_instances from default" in line
+
+
+def test_a_job_is_held_to_the_rules_of_jobs(project: Project) -> None:
+    line = clash(project, "[stage.live]\n[task.welcome]\ncpu = 0.5", run_as="job")
+
+    assert line.startswith("ucam-faas.toml:3 [task.welcome]: ")
+    assert "run_as from decorator" in line
+
+
+def test_more_labels_than_google_takes_are_refused(project: Project) -> None:
+    some, others = ("\n".join(f"{c}{n} = ''" for n in range(33)) for c in "ab")
+
+    line = clash(project, f"[labels]\n{some}\n[stage.live.labels]\n{others}")
+
+    assert "it has 66 labels: expected at most 64" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("egress = 'all-traffic'", "leads nowhere"),
+        ("connector = 'projects/p/locations/r/connectors/c'\nnetwork = 'n'", "its own network"),
+    ],
+)
+def test_a_vpc_access_that_cannot_work_is_refused(
+    text: str, expected: str, project: Project
+) -> None:
+    line = clash(project, f"[stage.live.vpc_access]\n{text}")
+
+    assert line.startswith("ucam-faas.toml:2 [stage.live]: the task 'welcome': vpc_access ")
+    assert expected in line

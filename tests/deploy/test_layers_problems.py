@@ -1,0 +1,253 @@
+"""What is wrong with a configuration file is said with its line, what was found and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from ucam_faas.deploy import layers
+from ucam_faas.deploy.keys import KEYS, VPC_ACCESS, Kind, Where
+from ucam_faas.deploy.problems import ProblemsError, check_stage, check_tasks
+from ucam_faas.deploy.settings_files import ConfigFile
+from ucam_faas.deploy.value_checks import looks_secret
+
+from .conftest import Project
+
+EVERY_KEY = """
+    project = "my-project"
+    region = "europe-west2"
+    source = "tasks"
+    memory = "1Gi"
+    cpu = 0.5
+    min_instances = 0
+    max_instances = 3
+    service_account = "run@my-project.iam.gserviceaccount.com"
+    ingress = "internal-and-cloud-load-balancing"
+    log_level = "DEBUG"
+    message_retention_seconds = 600
+    deletion_protection = false
+    kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
+    dead_letter_archive = "my-archive"
+    alert_channels = ["projects/p/notificationChannels/1"]
+    publishes_to = ["orders", "projects/p/topics/parcels"]
+    environment = { MODE = "fast" }
+    secrets = { API_KEY = "api-key:3" }
+    labels = { team = "a-team", "größe" = "" }
+
+    [vpc_access]
+    network = "default"
+    subnetwork = "projects/p/regions/r/subnetworks/s"
+    tags = ["web"]
+    egress = "all-traffic"
+
+    [stage.production]
+    project = "my-project-2"
+
+    [task.welcome]
+    memory = "2Gi"
+    vpc_access.connector = "projects/p/locations/r/connectors/c"
+
+    [task.welcome.stage.production]
+    cpu = "1"
+"""
+
+
+def test_a_file_with_every_key_is_right(project: Project) -> None:
+    """The premise of the tests below, and of the documented table."""
+    project.write("ucam-faas.toml", EVERY_KEY)
+
+    config = layers.read(project.root)
+
+    in_files = {name for name, key in KEYS.items() if key.where is not Where.CODE}
+    assert config.table.keys() - {"stage", "task"} == in_files
+    task = config.layer(("task", "welcome", "vpc_access"))
+    assert config.table["vpc_access"].keys() | task.keys() == VPC_ACCESS.keys()
+
+
+def problems(project: Project, text: str) -> list[str]:
+    """Return what is wrong with a file."""
+    project.write("ucam-faas.toml", text)
+    with pytest.raises(ProblemsError) as caught:
+        layers.read(project.root)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("memry = '1Gi'", "1 top level: there is no key 'memry'. Did you mean 'memory'?"),
+        ("min-instances = 1", "1 top level: there is no key 'min-instances'. Did you mean 'min_in"),
+        ("xyz = 1", "1 top level: there is no key 'xyz'. Known are: project, region, source, mem"),
+        ("[task.a]\nprojct = 1", "2 [task.a]: there is no key 'projct'. Known are: memory, cpu"),
+        ("[stages.a]", "1 top level: there is no key 'stages'. Did you mean 'stage'?"),
+        ("[vpc_access]\nnetwrk = 1", "2 top level: vpc_access has no key 'netwrk'. Did you mean '"),
+        ("[tool.ucam-faas]\nregion = 1", "1 top level: in ucam-faas.toml the keys stand at the"),
+        ("timeout = 3", "1 top level: 'timeout' is said in the code: write timeout=… on the"),
+        ("[task.a]\nrun_as = 'job'", "2 [task.a]: 'run_as' is said in the code"),
+        ("[task.a]\nproject = 'my-project'", "2 [task.a]: 'project' is for all tasks: write it in"),
+        ("[stage.a]\n[stage.a.stage.b]", "2 [stage.a]: 'stage' cannot stand here: expected [stag"),
+        ("[stage.a.task.b]", "1 [stage.a]: 'task' cannot stand here: expected [task.NAME]."),
+    ],
+)
+def test_a_key_that_cannot_be_there_is_told_with_what_can(
+    text: str, expected: str, project: Project
+) -> None:
+    (problem,) = problems(project, text)
+
+    assert problem.startswith(f"ucam-faas.toml:{expected}")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("stage = 3", "expected a table of tables; found a number"),
+        ("task = ['a']", "expected a table of tables; found a list"),
+        ("stage.a = 'b'", "expected a table for each stage; found text"),
+        ("task.a = true", "expected a table for each task; found true or false"),
+        ("publishes_to = 'orders'", "publishes_to: expected a list; found text"),
+        ("labels = ['a']", "labels: expected a table; found a list"),
+        ("secrets = 'hunter2'", "secrets: expected a table; found text"),
+        ("vpc_access = 1979-05-27", "vpc_access: expected a table; found a date or time"),
+        ("vpc_access.tags = 'web'", "vpc_access.tags: expected a list; found text"),
+        ("[[labels]]\na = 'b'", "labels: expected a table; found a list"),
+        ("environment.A = 3", "level: environment: the value of 'A' is a int: expected text"),
+        ("deletion_protection = 'no'", 'expected true or false; found "no"'),
+        ("region = 3", "expected a region, such as europe-west2; found 3"),
+    ],
+)
+def test_a_wrong_type_is_told_with_the_right_one(text: str, found: str, project: Project) -> None:
+    (problem,) = problems(project, text)
+
+    assert found in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "project = 'My Project'",
+        "region = 'London'",
+        "source = ''",
+        "memory = '512'",
+        "memory = 512",
+        "cpu = 3",
+        "cpu = true",
+        "min_instances = -1",
+        "max_instances = 0",
+        "max_instances = 1.5",
+        "service_account = 'someone@example.org'",
+        "ingress = 'INGRESS_TRAFFIC_ALL'",
+        "log_level = 'debug'",
+        "message_retention_seconds = 599",
+        "message_retention_seconds = 2678401",
+        "message_retention_seconds = true",
+        "kms_key = 'my-key'",
+        "dead_letter_archive = 'gs://my-archive'",
+        "alert_channels = ['someone@example.org']",
+        "publishes_to = ['o']",
+        "publishes_to = ['goog-orders']",
+        "environment = { 'A B' = '' }",
+        "environment = { PORT = '80' }",
+        "environment = { K_SERVICE = 'x' }",
+        "secrets = { A = 'no such form' }",
+        "labels = { Team = 'a' }",
+        "labels = { 1st = 'a' }",
+        "labels = { '' = 'a' }",
+        "labels = { team = 'A Team' }",
+        "labels = { team = 3 }",
+        f"labels = {{ team = '{'a' * 64}' }}",
+        f"labels = {{ {'a' * 64} = '' }}",
+        "vpc_access.egress = 'ALL_TRAFFIC'",
+        "vpc_access.connector = 'my-connector'",
+        "vpc_access.tags = ['My Tag']",
+        "vpc_access.network = 3",
+    ],
+)
+def test_what_google_would_refuse_is_refused_where_it_stands(text: str, project: Project) -> None:
+    (problem,) = problems(project, f"\n[task.a]\n[stage.b]\n{text}")
+
+    assert problem.startswith("ucam-faas.toml:3 [stage.b]: ")
+    assert "expected" in problem or "cannot be given" in problem
+
+
+def test_a_secret_that_was_written_down_is_not_repeated(project: Project) -> None:
+    (problem,) = problems(project, "secrets.DB_PASSWORD = 'correct horse'")
+
+    assert "DB_PASSWORD" in problem
+    assert "horse" not in problem
+
+
+def test_a_variable_that_is_also_a_secret_is_refused(project: Project) -> None:
+    (problem,) = problems(project, "environment.A = 'b'\nsecrets.A = 'c'")
+
+    assert problem == (
+        "ucam-faas.toml:2 top level: 'A' is in environment and in secrets: keep one of them."
+    )
+
+
+def test_all_problems_are_kept_and_the_first_is_told(project: Project) -> None:
+    project.write("ucam-faas.toml", "a = 1\n[stage.x]\nb = 2\n[task.y]\nc = 3")
+
+    with pytest.raises(ProblemsError) as caught:
+        layers.read(project.root)
+
+    assert [problem.origin.line for problem in caught.value.problems] == [1, 3, 5]
+    assert str(caught.value).endswith("(And 2 more problems.)")
+
+
+def test_a_tasks_stage_must_be_one_of_the_app(project: Project) -> None:
+    """So that a misspelt stage is not silently left out."""
+    (problem,) = problems(project, "[stage.production]\n[task.a.stage.prodution]")
+
+    assert problem == (
+        "ucam-faas.toml:2 [task.a.stage.prodution]: the stage 'prodution' is not declared. "
+        "Did you mean 'production'? A stage has a table, if empty: [stage.prodution]."
+    )
+
+
+def test_an_unknown_stage_is_told_with_those_that_there_are(project: Project) -> None:
+    project.write("pyproject.toml", "[tool.ucam-faas.stage.production]\n[tool.ucam-faas.stage.dev]")
+    config = layers.read(project.root)
+
+    with pytest.raises(ProblemsError, match=r"no stage 'prod'.*'dev', 'production'"):
+        check_stage(config, "prod")
+    check_stage(config, "dev")
+    check_stage(config, None)
+
+
+def test_a_stage_without_a_configuration_is_unknown() -> None:
+    with pytest.raises(ProblemsError, match=r"no stage 'dev'.*Found none.*\[stage\.dev\]"):
+        check_stage(ConfigFile(), "dev")
+
+
+def test_a_table_of_no_task_is_told_with_the_tasks_that_there_are(project: Project) -> None:
+    project.write("ucam-faas.toml", "[task.welcom]\n[task.report]")
+    config = layers.read(project.root)
+
+    with pytest.raises(ProblemsError) as caught:
+        check_tasks(config, ["report", "welcome"])
+
+    assert str(caught.value) == (
+        "ucam-faas.toml:1 [task.welcom]: there is no task 'welcom'. Did you mean 'welcome'? "
+        "Found: 'report', 'welcome'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("API_KEY", True),
+        ("password", True),
+        ("GITHUB_TOKEN", True),
+        ("SECRET_KEY_BASE", True),
+        ("MONKEY", False),
+        ("KEYBOARD", False),
+        ("AWS_ACCESS_KEY_ID", False),
+        ("TOKEN_URL", False),
+        ("PUBLIC_KEY", False),
+    ],
+)
+def test_names_of_secrets_are_told_from_others(name: str, secret: bool) -> None:
+    assert looks_secret(name) is secret
+
+
+def test_only_plain_values_have_defaults() -> None:
+    assert [key.name for key in KEYS.values() if key.kind is not Kind.SCALAR and key.default] == []

@@ -1,0 +1,298 @@
+"""The plan says what the code says, in Terraform's variables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+import ucam_faas
+from ucam_faas import ConfigurationError, RetryPolicy, Schedule, TaskCollection
+from ucam_faas.deploy import layers
+from ucam_faas.deploy.plan import Plan, make, service_name
+from ucam_faas.task import Task
+
+Planned = Callable[..., Mapping[str, Any]]
+
+
+def task_of(name: str = "send", **options: Any) -> Task:
+    def function(payload: bytes) -> None:
+        """Send it."""
+
+    function.__name__ = name
+    found: Task = ucam_faas.message_handler(message_type=None, **options)(function).task
+    return found
+
+
+def plan_in(
+    tmp_path: Path, *tasks: Task, configuration: str = "", stage: str | None = None
+) -> Plan:
+    (tmp_path / "ucam-faas.toml").write_text(configuration)
+    return make(tasks, layers.read(tmp_path), stage)
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Planned:
+    """Plans one task, and returns its variables."""
+
+    def plan(task: Task, configuration: str = "", stage: str | None = None) -> Mapping[str, Any]:
+        found = plan_in(tmp_path, task, configuration=configuration, stage=stage)
+        variables: Mapping[str, Any] = found.variables["tasks"][task.name]
+        return variables
+
+    return plan
+
+
+def test_a_subscription_is_as_the_decorator_says(planned: Planned) -> None:
+    retry = RetryPolicy(
+        max_attempts=9, min_backoff=timedelta(seconds=1.5), max_backoff=timedelta(seconds=60)
+    )
+
+    task = planned(
+        task_of(
+            "count_orders",
+            topic="orders",
+            filter="attributes:kind",
+            ordered=True,
+            timeout=timedelta(seconds=45),
+            retry=retry,
+        )
+    )
+
+    assert task["triggers"]["subscriptions"] == {
+        "count_orders": {
+            "topic": "orders",
+            "filter": "attributes:kind",
+            "ordered": True,
+            "wrapped": True,
+            "path": "/count_orders",
+            "ack_deadline_seconds": 45,
+            "message_retention_seconds": 604800,
+            "retry": {"min_backoff_seconds": 1.5, "max_backoff_seconds": 60},
+            "dead_letter": {"max_attempts": 9, "topic": None},
+        }
+    }
+
+
+@given(seconds=st.integers(1, 600))
+def test_the_deadline_ladder_goes_up(seconds: int) -> None:
+    """Task timeout, ack deadline, Cloud Run's timeout: none ends before the one below it."""
+    task = task_of(timeout=timedelta(seconds=seconds))
+
+    found = make([task], layers.ConfigFile(), None).variables["tasks"]["send"]
+
+    deadline = found["triggers"]["subscriptions"]["send"]["ack_deadline_seconds"]
+    assert seconds <= deadline <= found["function"]["timeout_seconds"] <= 3600
+    assert 10 <= deadline <= 600
+
+
+def test_a_raw_task_gets_the_data_alone(planned: Planned) -> None:
+    @ucam_faas.raw_event
+    def send(body: bytes) -> None:
+        """Send it."""
+
+    assert planned(send.task)["triggers"]["subscriptions"]["send"]["wrapped"] is False
+
+
+def test_schedules_publish_to_the_task_s_topic(planned: Planned) -> None:
+    nightly = Schedule("0 3 * * *", time_zone="Europe/London", data=b"{}", paused=True)
+    often = Schedule("every 15 minutes", attributes={"kind": "often"})
+
+    task = planned(task_of(schedule=[nightly, often], topic="work"))
+
+    assert task["triggers"]["cron_schedules"] == {
+        "send": {
+            "schedule": "0 3 * * *",
+            "time_zone": "Europe/London",
+            "paused": True,
+            "data": "e30=",
+            "attributes": {},
+            "topic": "work",
+        },
+        "send-2": {
+            "schedule": "*/15 * * * *",
+            "time_zone": "Etc/UTC",
+            "paused": False,
+            "data": "",
+            "attributes": {"kind": "often"},
+            "topic": "work",
+        },
+    }
+
+
+def test_a_job_has_schedules_and_no_subscription(planned: Planned) -> None:
+    task = planned(
+        task_of(
+            run_as="job",
+            schedule=Schedule("0 3 * * *"),
+            timeout=timedelta(hours=3),
+            retry=RetryPolicy(max_attempts=5),
+        )
+    )
+
+    assert task["triggers"]["subscriptions"] == {}
+    started = task["triggers"]["cron_schedules"]["send"]
+    assert (started["data"], started["attributes"], started["topic"]) == (None, {}, None)
+    assert task["function"]["timeout_seconds"] == 3 * 3600
+    assert task["function"]["max_retries"] == 4
+    assert task["concurrency"] == {}
+
+
+def test_an_http_task_has_neither_topic_nor_subscription(tmp_path: Path) -> None:
+    @ucam_faas.http(path="/users/<id>", timeout=timedelta(minutes=30))
+    def users(request: Any) -> str:
+        return ""
+
+    plan = plan_in(tmp_path, users.task)
+
+    assert plan.variables["topics"] == {}
+    found = plan.variables["tasks"]["users"]
+    assert found["triggers"] == {"subscriptions": {}, "cron_schedules": {}}
+    assert found["function"]["timeout_seconds"] == 1800
+
+
+def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> None:
+    async def wait(payload: bytes) -> None:
+        """Wait."""
+
+    at_a_time = {
+        "sync": planned(task_of(cpu=2))["concurrency"],
+        "limited": planned(task_of(concurrency=3))["concurrency"],
+        "part": planned(task_of(cpu=0.5))["concurrency"],
+        "async": planned(ucam_faas.message_handler(message_type=None)(wait).task)["concurrency"],
+    }
+
+    found = {
+        name: value["max_concurrent_functions_per_instance"] for name, value in at_a_time.items()
+    }
+    assert found == {"sync": 8, "limited": 3, "part": 1, "async": 80}
+
+
+def test_layers_reach_the_plan(planned: Planned) -> None:
+    collection = TaskCollection(defaults={"memory": "1Gi", "environment": {"A": "1"}})
+
+    @collection.message_handler(message_type=None, secrets={"KEY": "key:2"})
+    def send(payload: bytes) -> None:
+        """Send it."""
+
+    found = planned(
+        send.task,
+        """
+        log_level = "DEBUG"
+        ingress = "all"
+        alert_channels = ["projects/p/notificationChannels/1"]
+        labels = { team = "mail" }
+        [stage.production]
+        min_instances = 1
+        kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
+        vpc_access = { network = "main", egress = "all-traffic" }
+        """,
+        "production",
+    )
+
+    assert found["function"]["memory"] == "1Gi"
+    assert found["function"]["environment"] == {"A": "1", "UCAM_FAAS_LOG_LEVEL": "DEBUG"}
+    assert found["function"]["secrets"] == {"KEY": {"secret": "key", "version": "2"}}
+    assert found["function"]["ingress"] == "INGRESS_TRAFFIC_ALL"
+    assert found["function"]["vpc_access"]["egress"] == "ALL_TRAFFIC"
+    assert found["concurrency"]["min_instances"] == 1
+    assert found["alerting"] == {"notification_channels": ["projects/p/notificationChannels/1"]}
+    assert found["labels"] == {"team": "mail"}
+    assert found["kms_key"].endswith("/k")
+
+
+# --- topics
+
+
+def test_topics_of_ours_are_made_once_and_those_of_others_not_at_all(tmp_path: Path) -> None:
+    plan = plan_in(
+        tmp_path,
+        task_of("one", topic="orders"),
+        task_of("two", topic="orders"),
+        task_of("three", topic="projects/other/topics/users"),
+    )
+
+    assert plan.variables["topics"] == {"orders": {"dead_letters": False}}
+
+
+def test_a_dead_letter_topic_that_nobody_reads_whole_gets_a_keeper(tmp_path: Path) -> None:
+    plan = plan_in(
+        tmp_path,
+        task_of("send", dead_letter_topic="failed"),
+        task_of("bill", dead_letter_topic="unpaid"),
+        task_of("look", topic="failed", filter="attributes:urgent"),
+        task_of("remind", topic="unpaid"),
+    )
+
+    topics = {name: found["dead_letters"] for name, found in plan.variables["topics"].items()}
+    assert topics["failed"] is True, "who filters does not take them all"
+    assert topics["unpaid"] is False, "a task takes them"
+    subscription = plan.variables["tasks"]["send"]["triggers"]["subscriptions"]["send"]
+    assert subscription["dead_letter"]["topic"] == "failed"
+
+
+def test_a_task_that_reads_another_s_dead_letters_reads_the_topic_that_has_them(
+    tmp_path: Path,
+) -> None:
+    """A topic that the module would make for the task is then one of the collection's."""
+    plan = plan_in(tmp_path, task_of("send"), task_of("look", topic="send-dead-letter"))
+
+    subscription = plan.variables["tasks"]["send"]["triggers"]["subscriptions"]["send"]
+    assert subscription["dead_letter"] == {"max_attempts": 5, "topic": "send-dead-letter"}
+    assert "send-dead-letter" in plan.variables["topics"]
+
+
+def test_without_attempts_to_count_the_task_itself_may_publish_dead_letters(
+    planned: Planned,
+) -> None:
+    task = planned(task_of(dead_letter_topic="failed", retry=RetryPolicy(max_attempts=None)))
+
+    assert task["triggers"]["subscriptions"]["send"]["dead_letter"] is None
+    assert task["function"]["publishes_to"] == ["failed"]
+
+
+# --- names
+
+
+def test_names_that_google_refuses_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="Cloud Run service of its name"):
+        plan_in(tmp_path, task_of("x" * 50))
+    with pytest.raises(ConfigurationError, match="would both be the Cloud Run service 'send-it'"):
+        plan_in(tmp_path, task_of("send_it"), task_of("Send_It"))
+    assert service_name("send_it") == "send-it"
+
+
+# --- the file
+
+
+def test_equal_plans_are_equal_files_whatever_the_order(tmp_path: Path) -> None:
+    tasks = [task_of(name, environment={"B": "1", "A": "2"}) for name in ("one", "two", "three")]
+
+    assert plan_in(tmp_path, *tasks).text() == plan_in(tmp_path, *reversed(tasks)).text()
+
+
+def test_the_environment_of_who_plans_is_not_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = plan_in(tmp_path, task_of()).text()
+    monkeypatch.setenv("UCAM_FAAS_DEAD_LETTER_TOPIC", "mine")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
+    monkeypatch.setenv("UCAM_FAAS_LOG_LEVEL", "DEBUG")
+
+    assert plan_in(tmp_path, task_of()).text() == before
+
+
+def test_secrets_are_named_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "hunter2")
+
+    text = plan_in(tmp_path, task_of(secrets={"API_KEY": "api-key"})).text()
+
+    assert "hunter2" not in text
+    assert (
+        json.loads(text)["tasks"]["send"]["function"]["secrets"]["API_KEY"]["secret"] == "api-key"
+    )

@@ -1,0 +1,106 @@
+"""`ucam-faas plan`: writes the file, shows what is in it, and says when it is out of date."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import Result
+
+from tests.deploy.conftest import Project
+
+TASKS = """
+from datetime import timedelta
+import ucam_faas
+from ucam_faas import RetryPolicy, Schedule
+
+@ucam_faas.message_handler(message_type=dict[str, int], topic="orders", filter="attributes:kind")
+def count_orders(orders):
+    "Count orders."
+
+@ucam_faas.raw_event(run_as="job", schedule=Schedule("0 3 * * *"), timeout=timedelta(hours=2))
+def export(body):
+    "Export them."
+"""
+
+
+FILE = "ucam-faas.auto.tfvars.json"
+
+
+@pytest.fixture
+def planned(project: Project) -> Project:
+    """A project with a service, a job and a stage."""
+    project.write("planned_tasks.py", TASKS)
+    project.write(
+        "ucam-faas.toml",
+        """
+        source = "planned_tasks.py"
+        [stage.production]
+        project = "my-project"
+        region = "europe-west2"
+        """,
+    )
+    return project
+
+
+def plan(project: Project, *arguments: str) -> Result:
+    return project.run("plan", *arguments)
+
+
+def test_the_file_is_written_where_terraform_reads_it(planned: Project) -> None:
+    result = plan(planned, "--stage", "production")
+
+    assert result.exit_code == 0, result.output
+    variables = json.loads((planned.root / FILE).read_text())
+    assert variables["project"] == "my-project"
+    assert sorted(variables["tasks"]) == ["count_orders", "export"]
+
+
+def test_the_summary_says_what_runs_when_and_what_becomes_of_failures(planned: Project) -> None:
+    output = plan(planned).output
+
+    assert "service count-orders" in output
+    assert "job export" in output
+    assert "up to 2 h" in output
+    assert "topic orders" in output
+    assert "where attributes:kind" in output
+    assert "after 10 s, 20 s, 40 s, 80 s" in output
+    assert "then to count_orders-dead-letter" in output
+    assert "0 3 * * *  Etc/UTC" in output
+    assert "1 CPU, 512Mi" in output
+
+
+def test_a_file_that_is_out_of_date_fails_the_check_and_stays(planned: Project) -> None:
+    plan(planned)
+    path = planned.root / FILE
+    assert plan(planned, "--check").exit_code == 0
+
+    path.write_text(path.read_text().replace("512Mi", "1Gi"))
+    before = path.read_text()
+    result = plan(planned, "--check")
+
+    assert result.exit_code == 1
+    assert "is out of date. Run: ucam-faas plan" in result.output
+    assert path.read_text() == before
+
+
+def test_a_file_that_is_not_there_fails_the_check(planned: Project) -> None:
+    result = plan(planned, "--check", "--output", "elsewhere.tfvars.json")
+
+    assert result.exit_code == 1
+    assert "elsewhere.tfvars.json does not exist" in result.output
+
+
+def test_json_is_printed_and_nothing_is_written(planned: Project) -> None:
+    result = plan(planned, "--json")
+
+    assert "count_orders" in json.loads(result.output)["tasks"]
+    assert not (planned.root / FILE).exists()
+
+
+def test_a_stage_that_is_not_there_is_one_line(planned: Project) -> None:
+    result = plan(planned, "--stage", "prod")
+
+    assert result.exit_code == 2
+    assert "prod" in result.output
+    assert "production" in result.output

@@ -1,0 +1,424 @@
+"""Start-up code, and values that are computed once in a process."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ucam_faas import TaskDefinitionError, UCAMFAASCouldNotLoadTarget, one_shot, raw_event, startup
+from ucam_faas.config import Settings
+from ucam_faas.runtime import Runtime
+from ucam_faas.startup import Defer
+from ucam_faas.task import Task
+from ucam_faas.testing import ManualClock
+
+from .conftest import Log
+
+
+def task_of(*init: Callable[[], Any], how: str = "sync", name: str = "job", **options: Any) -> Task:
+    """Return a task with start-up code."""
+
+    def job(body: bytes) -> None: ...
+
+    async def async_job(body: bytes) -> None: ...
+
+    function = job if how == "sync" else async_job
+    function.__name__ = name
+    task: Task = raw_event(init=init, **options)(function).task
+    return task
+
+
+def run(*tasks: Task) -> None:
+    asyncio.run(startup.run(tasks, ManualClock()))
+
+
+# --- Defer
+
+
+def test_many_threads_compute_a_value_once() -> None:
+    computed: list[object] = []
+    asking = threading.Semaphore(0)
+
+    def compute() -> object:
+        computed.append(object())
+        for _ in range(20):
+            assert asking.acquire(timeout=10), "one of the threads did not come"
+        return computed[-1]
+
+    value = Defer(compute)
+
+    def ask() -> object:
+        asking.release()
+        return value()
+
+    with ThreadPoolExecutor(20) as threads:
+        found = [future.result() for future in [threads.submit(ask) for _ in range(20)]]
+
+    assert len(computed) == 1
+    assert set(map(id, found)) == {id(computed[0])}
+
+
+def test_nothing_is_computed_before_it_is_asked_for() -> None:
+    Defer(lambda: pytest.fail("computed"))
+
+
+@pytest.mark.parametrize("value", [None, False, 0, ""])
+def test_a_value_that_is_false_is_computed_once(value: Any) -> None:
+    computed = []
+    deferred = Defer(lambda: computed.append(1) or value)
+
+    assert (deferred(), deferred()) == (value, value)
+    assert computed == [1]
+
+
+def test_a_factory_that_failed_is_tried_again() -> None:
+    outcomes: list[Any] = [ConnectionError("refused"), "connected"]
+
+    def connect() -> str:
+        found = outcomes.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return str(found)
+
+    client = Defer(connect)
+
+    with pytest.raises(ConnectionError, match="refused"):
+        client()
+    assert client() == "connected"
+    assert client() == "connected"
+
+
+def test_a_value_may_need_others_but_not_itself() -> None:
+    settings = Defer(lambda: {"host": "example.org"})
+    client = Defer(lambda: settings()["host"])
+    endless: Defer[int] = Defer(lambda: endless() + 1)
+
+    assert client() == "example.org"
+    with pytest.raises(TaskDefinitionError, match="needs itself"):
+        endless()
+
+
+async def connect_async() -> int:
+    return 1
+
+
+def test_an_async_factory_is_refused_at_once() -> None:
+    with pytest.raises(TaskDefinitionError, match=r"Defer\(connect_async\): expected a sync"):
+        Defer(connect_async)
+
+
+def test_a_factory_that_returns_a_coroutine_is_refused_at_its_call() -> None:
+    client = Defer(lambda: connect_async())
+
+    with pytest.raises(TaskDefinitionError, match=r"expected a sync function.*init=\[…\] itself"):
+        client()
+
+
+@pytest.mark.parametrize(
+    ("factory", "says"),
+    [
+        (3, "not 3"),
+        (lambda path: path, "missing a required argument: 'path'"),
+        (lambda: (yield), "yields"),
+    ],
+)
+def test_what_is_no_factory_is_refused(factory: Any, says: str) -> None:
+    with pytest.raises(TaskDefinitionError, match=says):
+        Defer(factory)
+
+
+def test_a_test_can_replace_a_value() -> None:
+    client = Defer(lambda: "real")
+
+    with client.replaced("fake"):
+        assert client() == "fake"
+
+    assert client() == "real"
+
+
+def test_arguments_that_a_function_holds_are_not_shown() -> None:
+    connect = functools.partial(int, "12", base=8)
+
+    assert repr(Defer(connect)) == "Defer(int)"
+
+
+FORK = """
+import os, sys, threading
+from ucam_faas.startup import Defer
+
+class Client:
+    def __init__(self):
+        self.pid = os.getpid()
+    def __del__(self):
+        print("ended by", "its own" if self.pid == os.getpid() else "another", "process")
+
+client = Defer(Client)
+other = Defer(lambda: held.set() or release.wait(20))
+held, release = threading.Event(), threading.Event()
+thread = threading.Thread(target=other, daemon=True)
+
+first = client()
+thread.start()
+held.wait()
+if os.fork() == 0:
+    print("another object:", client() is not first, flush=True)
+    del first
+    release.set()
+    print("not blocked:", other(), flush=True)
+    os._exit(0)
+os.wait()
+print("same object:", client() is first)
+"""
+
+
+def test_a_forked_process_computes_its_own_value_and_leaves_the_parents_alone() -> None:
+    """Nor is it blocked by what a thread of its parent was computing."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=30
+    )
+
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[:3] == ["another object: True", "not blocked: True", "same object: True"]
+    assert set(lines[3:]) <= {"ended by its own process"}
+
+
+# --- what runs, and where
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_start_up_code_runs_in_order_and_each_once(how: str) -> None:
+    ran: list[str] = []
+
+    class Pool:
+        def open(self) -> None:
+            ran.append("open")
+
+    pool = Pool()
+    one = lambda: ran.append("one")  # noqa: E731
+    value = Defer(lambda: ran.append("value"))
+
+    async def warm_up() -> None:
+        await asyncio.sleep(0)
+        ran.append("warm up")
+
+    run(
+        task_of(one, pool.open, warm_up, how=how),
+        task_of(pool.open, value, one, value, how=how, name="other"),
+    )
+
+    assert ran == ["one", "open", "warm up", "value"]
+
+
+def test_each_start_runs_it_again() -> None:
+    """As for each test that serves a task."""
+    ran: list[int] = []
+    task = task_of(lambda: ran.append(1))
+
+    run(task)
+    run(task)
+
+    assert ran == [1, 1]
+
+
+def test_that_of_a_sync_task_runs_in_a_thread_without_a_loop() -> None:
+    seen: list[Any] = []
+
+    def note() -> None:
+        seen.append(asyncio._get_running_loop())
+        seen.append(threading.current_thread() is threading.main_thread())
+        seen.append(asyncio.run(connect_async()))
+
+    run(task_of(note))
+
+    assert seen == [None, False, 1]
+
+
+def test_that_of_an_async_task_and_coroutines_run_on_the_loop() -> None:
+    loops: list[Any] = []
+
+    def note() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    async def note_async() -> None:
+        note()
+
+    async def start() -> None:
+        loops.append(asyncio.get_running_loop())
+        await startup.run([task_of(note, how="async"), task_of(note_async)], ManualClock())
+
+    asyncio.run(start())
+
+    assert len(loops) == 3
+    assert len(set(map(id, loops))) == 1
+
+
+def test_a_value_that_can_be_awaited_is_not() -> None:
+    """Some pools are made by awaiting them: whether to do that is not for us to decide."""
+
+    class Pool:
+        def __await__(self) -> Any:
+            pytest.fail("awaited")
+
+    run(task_of(Defer(Pool), how="async"))
+
+
+# --- failures
+
+
+class Own(Exception): ...
+
+
+def throw(error: BaseException) -> Callable[[], None]:
+    def connect() -> None:
+        raise error
+
+    return connect
+
+
+def throw_async(error: BaseException) -> Callable[[], Any]:
+    async def connect() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    return connect
+
+
+FAILURES = [
+    (throw, Own("refused"), "Own: refused"),
+    (throw, StopIteration(), "StopIteration:"),
+    (throw, asyncio.CancelledError(), "CancelledError:"),
+    (throw_async, Own("refused"), "Own: refused"),
+    (throw_async, asyncio.CancelledError(), "CancelledError:"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "says"), FAILURES)
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_failure_names_task_callable_and_place_and_ends_the_start(
+    how: str, make: Any, error: BaseException, says: str
+) -> None:
+    later = lambda: pytest.fail("it ran on")  # noqa: E731
+    task = task_of(make(error), later, how=how, name="report")
+
+    with pytest.raises(UCAMFAASCouldNotLoadTarget) as caught:
+        run(task)
+
+    text = str(caught.value)
+    assert text.startswith(f"The start-up code of task 'report' failed: {make.__name__}.")
+    assert f".connect: {says}" in text
+    assert f"(at {__file__}:" in text
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_leaving_is_a_failure_too(how: str) -> None:
+    with pytest.raises(UCAMFAASCouldNotLoadTarget, match="SystemExit: 3"):
+        run(task_of(lambda: sys.exit(3), how=how))
+
+
+def test_a_failing_value_is_named() -> None:
+    client = Defer(throw(Own("refused")))
+
+    with pytest.raises(UCAMFAASCouldNotLoadTarget, match=r"Defer\(throw.*connect\): Own: refused"):
+        run(task_of(client))
+
+
+@pytest.mark.parametrize(
+    ("init", "says"),
+    [
+        (lambda request: request, "missing a required argument: 'request'"),
+        (lambda: (yield), "yields"),
+        ("connect", "expected a list"),
+        (["connect"], "not 'connect'"),
+    ],
+)
+def test_what_cannot_be_start_up_code_is_refused_when_the_task_is_defined(
+    init: Any, says: str
+) -> None:
+    with pytest.raises(TaskDefinitionError, match=says):
+        raw_event(init=[init] if callable(init) else init)
+
+
+# --- the log
+
+
+def test_one_line_says_how_long_it_took(log: Log) -> None:
+    clock = ManualClock()
+
+    def connect() -> None:
+        clock.advance(timedelta(seconds=1.5))
+
+    asyncio.run(startup.run([task_of(connect, Defer(dict))], clock))
+
+    assert log.line["message"] == "ucam_faas_init_completed"
+    assert log.line["severity"] == "INFO"
+    assert log.line["duration_seconds"] == 1.5
+    assert [name.rpartition(".")[2] for name in log.line["init"]] == ["connect", "Defer(dict)"]
+
+
+def test_tasks_without_start_up_code_log_nothing(log: Log) -> None:
+    run(task_of(), task_of(name="other"))
+
+    assert log.text == ""
+
+
+# --- a task that is run once
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_task_that_is_run_once_is_started_first(how: str, limited: bool) -> None:
+    ran: list[str] = []
+    clock = ManualClock()
+
+    def slow() -> None:
+        ran.append("start")
+        clock.advance(timedelta(minutes=10))
+
+    async def slow_async() -> None:
+        ran.append("start async")
+
+    options = {"timeout": timedelta(seconds=5)} if limited else {}
+
+    @raw_event(init=[slow, slow_async], **options)
+    def job(body: bytes) -> None:
+        ran.append("run")
+
+    @raw_event(init=[slow, slow_async], **options)
+    async def async_job(body: bytes) -> None:
+        ran.append("run")
+
+    task = (job if how == "sync" else async_job).task
+
+    assert one_shot.run(task, Runtime(Settings(), clock)) == 0
+    assert ran == ["start", "start async", "run"]
+
+
+def test_a_sync_task_that_is_run_once_is_started_in_its_thread() -> None:
+    threads: list[Any] = []
+
+    @raw_event(init=[lambda: threads.append(threading.current_thread())])
+    def job(body: bytes) -> None:
+        threads.append(threading.current_thread())
+
+    one_shot.run(job.task, Runtime(Settings(), ManualClock()))
+
+    assert threads == [threading.main_thread()] * 2
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_task_that_cannot_start_is_not_run_once(how: str) -> None:
+    task = task_of(throw(Own("refused")), how=how)
+
+    with pytest.raises(UCAMFAASCouldNotLoadTarget, match="Own: refused") as caught:
+        one_shot.run(task, Runtime(Settings(), ManualClock()))
+    assert caught.value.exit_code == 2

@@ -1,0 +1,97 @@
+"""`ucam-faas config`: what is configured for each task, and where each value comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ucam_faas import registry
+from ucam_faas.cli._table import print_table
+from ucam_faas.deploy import layers
+from ucam_faas.deploy.keys import KEYS, Key, Kind, Where
+from ucam_faas.deploy.layers import DEFAULT, Merged
+from ucam_faas.deploy.problems import check_stage, check_tasks
+from ucam_faas.deploy.settings_files import ConfigFile, KeyPath
+
+
+@click.command("config")
+@click.argument("task", required=False)
+@click.option("--stage", help="Stage. [default: none: what is said for all stages]")
+@click.option(
+    "--source",
+    help="Where the tasks are. [FUNCTION_SOURCE, or what the configuration says; default: "
+    "./main.py]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context, task: str | None, stage: str | None, source: str | None, as_json: bool
+) -> None:
+    """Print what is configured for TASK, or for each task, and where each value comes from.
+
+    The configuration is [tool.ucam-faas] in pyproject.toml, or ucam-faas.toml, in this directory or
+    the nearest above it.
+    """
+    config = layers.read(Path.cwd())
+    check_stage(config, stage)
+    source = layers.source_of(config, stage=stage, given=source or (ctx.obj or {}).get("source"))
+    tasks = registry.load(source)
+    check_tasks(config, [found.name for found in tasks])
+    wanted = registry.load(source, task) if task else tasks
+    found = [layers.merge_task(config, one, stage) for one in wanted]
+    if as_json:
+        click.echo(json.dumps(_as_json(config, stage, found), indent=2, ensure_ascii=False))
+    else:
+        _print(config, stage, found)
+
+
+def _as_json(config: ConfigFile, stage: str | None, found: list[Merged]) -> dict[str, Any]:
+    tasks = {
+        merged.task: {
+            "values": merged.values,
+            "origins": {".".join(path): asdict(origin) for path, origin in merged.origins.items()},
+        }
+        for merged in found
+    }
+    return {"file": config.name, "stage": stage, "tasks": tasks}
+
+
+def _print(config: ConfigFile, stage: str | None, found: list[Merged]) -> None:
+    click.echo(f"configuration  {config.name or 'none: everything is said in the code'}")
+    click.echo(f"stage          {stage or 'none'}")
+    app = [key for key in KEYS.values() if key.where is Where.APP]
+    own = [key for key in KEYS.values() if key.where is not Where.APP]
+    for title, keys, merged in [("all tasks", app, found[0]), *((m.task, own, m) for m in found)]:
+        rows = list(_rows(merged, keys, merged.values))
+        if rows:
+            click.echo()
+            print_table((title, "VALUE", "FROM"), rows, is_dim=lambda row: row[2] == str(DEFAULT))
+
+
+def _rows(
+    merged: Merged, keys: Iterable[Key], values: Mapping[str, Any], path: KeyPath = ()
+) -> Iterator[tuple[str, str, str]]:
+    """Yield name, value and origin of what has a value; of lists and maps, each part of it."""
+    for key in keys:
+        at: KeyPath = (*path, key.name)
+        value: Any = values.get(key.name)
+        if value is None:
+            continue
+        if key.kind is Kind.TABLE:
+            yield from _rows(merged, key.keys.values(), value, at)
+        elif key.kind is Kind.LIST:
+            yield from ((".".join(at), item, str(merged.origin(*at, item))) for item in value)
+        elif key.kind is Kind.MAP:
+            for name in sorted(value):
+                yield ".".join((*at, name)), value[name], str(merged.origin(*at, name))
+        else:
+            yield ".".join(at), _shown(value), str(merged.origin(*at))
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,1 @@
+"""From code and configuration to the cloud: layers, plan, documents and checks."""

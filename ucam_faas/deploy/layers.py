@@ -1,0 +1,207 @@
+"""One configuration from all its layers, and where each value of it comes from.
+
+Later layers win: defaults → code (collections) → app → stage → code (decorator) → task →
+task.stage. What is said about one task wins over what is said about all, and then the file over the
+code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ucam_faas.config import Settings
+from ucam_faas.deploy import settings_files
+from ucam_faas.deploy.keys import KEYS, MAX_LABELS, Key, Kind
+from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
+from ucam_faas.deploy.settings_files import ConfigFile, KeyPath, Origin
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.resources import Resources
+from ucam_faas.task import Task
+
+DEFAULT, COLLECTION = Origin(layer="default"), Origin(layer="collection")
+DECORATOR = Origin(layer="decorator")
+_Layer = tuple[Mapping[str, Any], Callable[[KeyPath], Origin]]
+"""What it says, and the function from a path in it to its origin."""
+_RIVALS = {"environment": "secrets", "secrets": "environment"}
+"""A variable is one or the other: the later layer wins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What is in force for a task.
+
+    Args:
+        values: by key: all of them. What nothing is said about is empty, or None.
+        origins: by path: ("memory",), ("environment", "MODE"), ("publishes_to", "orders"),
+            ("vpc_access", "tags", "web").
+    """
+
+    task: str
+    stage: str | None
+    values: Mapping[str, Any]
+    origins: Mapping[KeyPath, Origin]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def origin(self, *path: str) -> Origin:
+        """Return where a value, an entry of a map, or an item of a list comes from."""
+        return self.origins.get(path, DEFAULT)
+
+
+def read(start: Path) -> ConfigFile:
+    """Find, read and check the configuration, from a directory upwards; there may be none.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    config = settings_files.find(start)
+    check_file(config)
+    return config
+
+
+def source_of(config: ConfigFile, *, stage: str | None, given: str | None) -> str:
+    """Return where the tasks are: as an option, FUNCTION_SOURCE or the configuration says.
+
+    Args:
+        given: the option.
+    """
+    check_stage(config, stage)
+    layers = ([config.layer((STAGE, stage))] if stage is not None else []) + [config.layer(())]
+    named = next((layer["source"] for layer in layers if "source" in layer), None)
+    if given or os.environ.get("FUNCTION_SOURCE") or named is None or config.path is None:
+        return Settings.from_environ(source=given or None).source
+    path = config.path.parent / named
+    is_path = path.exists() or named.endswith(".py") or "/" in named
+    return os.path.relpath(path) if is_path else str(named)
+
+
+def merge_task(config: ConfigFile, task: Task, stage: str | None) -> Merged:
+    """Return what is in force for a task in a stage.
+
+    Raises:
+        ProblemsError: there is no such stage, or what is merged can never work.
+    """
+    code = task.function.__code__
+    return merge(
+        config,
+        task=task.name,
+        stage=stage,
+        collection=task.collection_resources.given(),
+        decorator=task.resources.given(),
+        decorated=Origin(
+            layer="decorator", file=os.path.relpath(code.co_filename), line=code.co_firstlineno
+        ),
+    )
+
+
+def merge(
+    config: ConfigFile,
+    *,
+    task: str,
+    stage: str | None = None,
+    collection: Mapping[str, Any],
+    decorator: Mapping[str, Any],
+    decorated: Origin = DECORATOR,
+) -> Merged:
+    """Merge the layers of a task.
+
+    Args:
+        collection: what the code says for a collection of tasks.
+        decorator: what the code says for this one.
+        decorated: where it does.
+
+    Raises:
+        ProblemsError: there is no such stage, or what is merged can never work.
+    """
+    check_stage(config, stage)
+    values: dict[str, Any] = {key.name: _unset(key) for key in KEYS.values()}
+    origins: dict[KeyPath, Origin] = {}
+    layers: list[_Layer] = [
+        (collection, lambda _: COLLECTION),
+        *_file_layers(config, (), stage),
+        (decorator, lambda _: decorated),
+        *_file_layers(config, (TASK, task), stage),
+    ]
+    for layer, origin in layers:
+        _apply(KEYS, layer, origin, (), values, origins)
+    merged = Merged(task=task, stage=stage, values=values, origins=origins)
+    problems = list(_problems(merged))
+    if problems:
+        raise ProblemsError(problems)
+    return merged
+
+
+def _file_layers(config: ConfigFile, path: KeyPath, stage: str | None) -> list[_Layer]:
+    """Return a table of the file and what it says for the stage."""
+    paths = [path, *([(*path, STAGE, stage)] if stage is not None else [])]
+    return [(config.layer(at), partial(config.origin, at)) for at in paths]
+
+
+def _unset(key: Key) -> Any:
+    """Return a key's value when no layer has it."""
+    return [] if key.kind is Kind.LIST else key.default if key.kind is Kind.SCALAR else {}
+
+
+def _apply(
+    keys: Mapping[str, Key],
+    layer: Mapping[str, Any],
+    origin: Callable[[KeyPath], Origin],
+    path: KeyPath,
+    values: dict[str, Any],
+    origins: dict[KeyPath, Origin],
+) -> None:
+    """Put a layer over what there is: values replace, maps update, lists get what they lack."""
+    for name in (name for name in keys if name in layer):
+        key, given, at = keys[name], layer[name], (*path, name)
+        if key.kind is Kind.SCALAR:
+            values[name], origins[at] = given, origin(at)
+        elif key.kind is Kind.LIST:
+            have = values.setdefault(name, [])
+            for item in given:
+                if item not in have:
+                    have.append(item)
+                    origins[*at, item] = origin(at)
+        elif key.kind is Kind.MAP:
+            for entry, value in given.items():
+                values[name][entry], origins[*at, entry] = value, origin((*at, entry))
+                if name in _RIVALS:
+                    values[_RIVALS[name]].pop(entry, None)
+                    origins.pop((_RIVALS[name], entry), None)
+        else:
+            _apply(key.keys, given, origin, at, values[name], origins)
+
+
+def _problems(merged: Merged) -> Iterator[Problem]:
+    """Yield what is wrong with values together, each of which was right in its layer."""
+    names = [spec.name for spec in fields(Resources)]
+    try:
+        Resources(**{name: merged[name] for name in names})
+    except TaskDefinitionError as error:
+        named = [name for name in names if f"{name}=" in str(error)]
+        yield _clash(merged, str(error).rstrip("."), [(name,) for name in named])
+    if len(merged["labels"]) > MAX_LABELS:
+        text = f"it has {len(merged['labels'])} labels: expected at most {MAX_LABELS}"
+        yield _clash(merged, text, [("labels", list(merged["labels"])[-1])])
+    vpc = merged["vpc_access"]
+    direct = [name for name in ("network", "subnetwork", "tags") if vpc.get(name)]
+    if "connector" in vpc and direct:
+        text = f"vpc_access has a connector and {direct[0]}: a connector brings its own network"
+        yield _clash(merged, text, [("vpc_access", "connector")])
+    elif vpc and not {"connector", "network", "subnetwork"} & vpc.keys():
+        text = "vpc_access leads nowhere: expected a connector, a network or a subnetwork"
+        yield _clash(merged, text, [path for path in merged.origins if path[0] == "vpc_access"])
+
+
+def _clash(merged: Merged, text: str, paths: list[KeyPath]) -> Problem:
+    """Make a problem of values that do not fit, with its origin in the file if it has one there."""
+    origins = [merged.origin(*path) for path in paths]
+    origin = next((found for found in origins if found.file), DEFAULT)
+    each = zip((".".join(path) for path in paths), origins, strict=True)
+    told = ", ".join(f"{name} from {found}" for name, found in each)
+    return Problem(origin=origin, text=f"the task {merged.task!r}: {text} ({told}).")

@@ -1,0 +1,205 @@
+"""What is wrong with a configuration file: unknown keys, wrong types, what Google refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ucam_faas.deploy.keys import KEYS, Key, Kind, Where
+from ucam_faas.deploy.settings_files import ConfigFile, KeyPath, Origin, header_of
+from ucam_faas.exceptions import ConfigurationError
+
+STAGE, TASK = "stage", "task"
+CODE_ONLY = {
+    *("concurrency", "dead_letter_topic", "filter", "ordered", "retry", "schedule", "timeout"),
+    *("topic", *(name for name, key in KEYS.items() if key.where is Where.CODE)),
+}
+"""What only decorators say: the code enforces it."""
+_TYPES = {dict: "a table", list: "a list", str: "text", bool: "true or false"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, and where."""
+
+    origin: Origin
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.text}"
+
+
+class ProblemsError(ConfigurationError):
+    """A configuration cannot be used.
+
+    Args:
+        problems: at least one.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        rest = len(self.problems) - 1
+        more = f" (And {rest} more problem{'s' * (rest > 1)}.)" if rest else ""
+        super().__init__(f"{self.problems[0]}{more}")
+
+
+def check_file(config: ConfigFile) -> None:
+    """Refuse a file in which anything is wrong.
+
+    Raises:
+        ProblemsError: with all of it.
+    """
+    _refuse(_layer(config, (), config.table))
+
+
+def check_stage(config: ConfigFile, stage: str | None) -> None:
+    """Refuse a stage that the file does not have.
+
+    Raises:
+        ProblemsError: with those that it has.
+    """
+    known = stages(config)
+    if stage is not None and stage not in known:
+        found = f"Found: {', '.join(map(repr, known))}." if known else "Found none."
+        header = header_of((*config.prefix, STAGE, stage))
+        text = f"there is no stage {stage!r}.{_hint(stage, known)} {found} A stage is a table"
+        where = config.origin(()) if config.path else Origin(layer="configuration")
+        raise ProblemsError([Problem(origin=where, text=f"{text}: {header}.")])
+
+
+def check_tasks(config: ConfigFile, names: Collection[str]) -> None:
+    """Refuse a file with a table for a task that does not exist.
+
+    Raises:
+        ProblemsError: with those that exist.
+    """
+    found = ", ".join(map(repr, sorted(names)))
+    _refuse(
+        Problem(
+            origin=config.origin((TASK, name)),
+            text=f"there is no task {name!r}.{_hint(name, names)} Found: {found}.",
+        )
+        for name in config.layer((TASK,))
+        if name not in names
+    )
+
+
+def stages(config: ConfigFile) -> list[str]:
+    """Return the stages that a file has."""
+    found = config.table.get(STAGE)
+    return sorted(found) if isinstance(found, dict) else []
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise ProblemsError(found)
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    like = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {like[0]!r}?" if like else ""
+
+
+def _layer(config: ConfigFile, path: KeyPath, layer: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with a layer and the layers in it."""
+    tables = (STAGE, TASK) if not path else (STAGE,) if _is_task(path) else ()
+    for name, value in layer.items():
+        if name in tables:
+            yield from _layers_in(config, (*path, name), value)
+        elif name in KEYS and KEYS[name].where in _allowed(path):
+            yield from _values(config, path, (name,), KEYS[name], value)
+        else:
+            text = _misplaced(config, path, name, tables)
+            yield Problem(origin=config.origin(path, (name,)), text=text)
+    variables, secrets = layer.get("environment"), layer.get("secrets")
+    if isinstance(variables, dict) and isinstance(secrets, dict):
+        for name in sorted(variables.keys() & secrets.keys()):
+            text = f"{name!r} is in environment and in secrets: keep one of them."
+            yield Problem(origin=config.origin(path, ("secrets", name)), text=text)
+
+
+def _is_task(path: KeyPath) -> bool:
+    return len(path) == 2 and path[0] == TASK
+
+
+def _layers_in(config: ConfigFile, path: KeyPath, tables: Any) -> Iterator[Problem]:
+    """Yield what is wrong with `stage` or `task`, and the layers in it."""
+    if not isinstance(tables, dict):
+        text = f"expected a table of tables; found {_type(tables)}."
+        yield Problem(origin=config.origin(path), text=text)
+        return
+    for name, layer in tables.items():
+        at = (*path, name)
+        if not isinstance(layer, dict):
+            text = f"expected a table for each {path[-1]}; found {_type(layer)}."
+            yield Problem(origin=config.origin(at), text=text)
+            continue
+        if _is_task(path[:2]) and name not in stages(config):
+            header = header_of((*config.prefix, STAGE, name))
+            text = f"the stage {name!r} is not declared.{_hint(name, stages(config))} A stage has"
+            yield Problem(origin=config.origin(at), text=f"{text} a table, if empty: {header}.")
+        yield from _layer(config, at, layer)
+
+
+def _allowed(path: KeyPath) -> tuple[Where, ...]:
+    return (Where.ANY,) if path[:1] == (TASK,) else (Where.ANY, Where.APP)
+
+
+def _misplaced(config: ConfigFile, path: KeyPath, name: str, tables: Iterable[str]) -> str:
+    """Say why a key is wrong where it is."""
+    if name in CODE_ONLY:
+        return f"{name!r} is said in the code: write {name}=… on the decorator."
+    if name in KEYS:
+        return f"{name!r} is for all tasks: write it in the app's or a stage's table."
+    if name in (STAGE, TASK):
+        return f"{name!r} cannot stand here: expected {header_of((*config.prefix, name, 'NAME'))}."
+    if not config.prefix and name == "tool":
+        return f"in {config.name} the keys stand at the top level, without [tool.ucam-faas]."
+    known = [key.name for key in KEYS.values() if key.where in _allowed(path)]
+    hint = _hint(name, [*known, *tables]) or f" Known are: {', '.join(known)}."
+    return f"there is no key {name!r}.{hint}"
+
+
+def _values(
+    config: ConfigFile, layer: KeyPath, path: KeyPath, key: Key, value: Any
+) -> Iterator[Problem]:
+    """Yield what is wrong with a key's value, its items or its entries."""
+    origin, name = config.origin(layer, path), ".".join(path)
+    expected = {Kind.LIST: list, Kind.MAP: dict, Kind.TABLE: dict}.get(key.kind)
+    if expected and not isinstance(value, expected):
+        text = f"{name}: expected {_TYPES[expected]}; found {_type(value)}."
+        yield Problem(origin=origin, text=text)
+    elif key.kind is Kind.TABLE:
+        for inner, found in value.items():
+            at = (*path, inner)
+            if inner in key.keys:
+                yield from _values(config, layer, at, key.keys[inner], found)
+            else:
+                hint = _hint(inner, key.keys) or f" Known are: {', '.join(key.keys)}."
+                text = f"{name} has no key {inner!r}.{hint}"
+                yield Problem(origin=config.origin(layer, at), text=text)
+    elif key.kind is Kind.MAP:
+        for entry, found in value.items():
+            at = (*path, entry)
+            yield from _checked(config.origin(layer, at), name, key, {entry: found})
+    else:
+        for found in value if key.kind is Kind.LIST else [value]:
+            yield from _checked(origin, name, key, found)
+
+
+def _checked(origin: Origin, name: str, key: Key, value: Any) -> Iterator[Problem]:
+    text = key.check(value)
+    if text is not None:
+        named = text.startswith((f"{name}=", f"{name}:"))
+        yield Problem(origin=origin, text=f"{text}." if named else f"{name}: {text}.")
+
+
+def _type(value: Any) -> str:
+    """Name a value's type: a value in the wrong place may be a secret."""
+    return _TYPES.get(type(value)) or (
+        "a number" if isinstance(value, int | float) else "a date or time"
+    )

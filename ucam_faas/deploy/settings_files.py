@@ -1,0 +1,172 @@
+"""Finding and reading the configuration: `[tool.ucam-faas]` in pyproject.toml, or ucam-faas.toml.
+
+What is in it is checked elsewhere; here each key only gets its line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ucam_faas.exceptions import ConfigurationError
+
+KeyPath = tuple[str, ...]
+"""Where something stands, such as ("task", "welcome", "memory"); of our table, unless said."""
+
+OURS = ("tool", "ucam-faas")
+PYPROJECT, OWN = "pyproject.toml", "ucam-faas.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a value comes from: a layer, and the line if it is one of a file."""
+
+    layer: str
+    file: str | None = None
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Return `file:line`, or what there is of it."""
+        return ":".join(str(part) for part in (self.file, self.line) if part is not None)
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.place, self.layer) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile:
+    """A configuration as it was read; without a path, an empty one.
+
+    Args:
+        table: our table.
+        prefix: where our table stands in the file.
+        lines: the lines of what is in the table.
+    """
+
+    path: Path | None = None
+    name: str | None = None
+    """The path as people are shown it."""
+    table: Mapping[str, Any] = field(default_factory=dict)
+    prefix: KeyPath = ()
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def layer(self, path: KeyPath) -> Mapping[str, Any]:
+        """Return a table in ours, or an empty one."""
+        table: Any = self.table
+        for part in path:
+            table = table.get(part, {})
+        return dict(table)
+
+    def origin(self, layer: KeyPath, key: KeyPath = ()) -> Origin:
+        """Return where a key of a layer stands: its line, or the nearest above it that is known."""
+        at = (*layer, *key)
+        while at and at not in self.lines:
+            at = at[:-1]
+        header = header_of((*self.prefix, *layer))
+        return Origin(layer=header, file=self.name, line=self.lines.get(at))
+
+
+def find(start: Path) -> ConfigFile:
+    """Read the configuration of the first directory that has one, from `start` upwards.
+
+    A directory with `.git` is the last one that is looked in.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or a directory has two configurations.
+    """
+    for directory in (start.resolve(), *start.resolve().parents):
+        found = [file for file in (_read(directory, PYPROJECT), _read(directory, OWN)) if file]
+        if len(found) == 2:
+            raise ConfigurationError(
+                f"{directory} has two configurations: [tool.ucam-faas] in {PYPROJECT} and {OWN}. "
+                "Keep one: delete that table, or that file."
+            )
+        if found:
+            return found[0]
+        if (directory / ".git").exists():
+            break
+    return ConfigFile()
+
+
+def _read(directory: Path, name: str) -> ConfigFile | None:
+    path = directory / name
+    if not path.is_file():
+        return None
+    shown = os.path.relpath(path)
+    try:
+        text = path.read_bytes().decode()
+        table: Any = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{shown} cannot be read as TOML: {error}.") from error
+    prefix = OURS if name == PYPROJECT else ()
+    for part in prefix:
+        table = table.get(part) if isinstance(table, dict) else None
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{shown}: [tool.ucam-faas]: expected a table.")
+    lines = {
+        at[len(prefix) :]: line
+        for at, line in lines_of(text).items()
+        if at[: len(prefix)] == prefix
+    }
+    return ConfigFile(path=path, name=shown, table=table, prefix=prefix, lines=lines)
+
+
+def lines_of(text: str) -> dict[KeyPath, int]:
+    """Return the line on which each key of a TOML document first stands.
+
+    What a statement of several lines holds has the line on which the statement begins. A statement
+    ends where tomllib first takes it: one whose string or list is still open is no TOML.
+
+    >>> lines_of("a = 1\\n[b]\\nc.d = [\\n  2,\\n]")
+    {('a',): 1, ('b',): 2, ('b', 'c'): 3, ('b', 'c', 'd'): 3}
+    """
+    found: dict[KeyPath, int] = {}
+    header: KeyPath = ()
+    statement, begin = "", 1
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += line + "\n"
+        try:
+            parsed = tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            continue
+        if statement.lstrip().startswith("["):
+            paths = list(_paths(parsed))
+            header = paths[-1]
+        else:
+            paths = [(*header, *path) for path in _paths(parsed)]
+        for path in paths:
+            found.setdefault(path, begin)
+        statement, begin = "", number + 1
+    return found
+
+
+def _paths(table: Any) -> Iterator[KeyPath]:
+    """Yield the paths of what is in a table, parents first."""
+    if isinstance(table, list) and table:
+        table = table[0]  # of `[[header]]`
+    if isinstance(table, dict):
+        for key, value in table.items():
+            yield (key,)
+            yield from ((key, *rest) for rest in _paths(value))
+
+
+def header_of(path: KeyPath) -> str:
+    """Return the header of a table, as TOML has it.
+
+    >>> header_of(("stage", "try out"))
+    '[stage."try out"]'
+    """
+    keys = (
+        key if re.fullmatch("[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+        for key in path
+    )
+    return f"[{'.'.join(keys)}]" if path else "top level"
