@@ -1,0 +1,139 @@
+"""Write the tables of inputs and outputs in the READMEs of the Terraform modules, or check them.
+
+python docs/terraform_readme.py            # write
+python docs/terraform_readme.py --check    # exit 1 if a README is out of date
+
+It reads what `terraform fmt` leaves: one attribute a line, with its description as a comment.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MODULES = [ROOT / "terraform", ROOT / "terraform/modules/collection"]
+
+_PART = re.compile(r"(<!-- generated: (inputs|outputs) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.DOTALL | re.MULTILINE)
+_FIELD = re.compile(r"^  (\w+)\s+= (.*?)(?: +#.*)?$", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^ +(\w+)\s+= (.*?)(?: +# (.*))?$")
+_END = re.compile(r"^ *\}\)+(?:, (.*)\))?$")
+_OPTIONAL = re.compile(r"optional\((.*)\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An input, or an attribute of one."""
+
+    name: str
+    type: str
+    default: str
+    what: str
+
+
+def inputs(module: Path) -> str:
+    rows = ["| input | type | default | what |", "|---|---|---|---|"]
+    for name, fields, body in _blocks(module / "variables.tf"):
+        kind = fields["type"]
+        nested = (
+            list(_attributes(body, name, is_map=kind.startswith("map("))) if "({" in kind else []
+        )
+        default = fields.get("default", "required")
+        top = Row(name=name, type=_type(kind), default=default, what=fields["description"])
+        rows += [_line(row) for row in [top, *nested]]
+    return "\n".join(rows) + "\n"
+
+
+def outputs(module: Path) -> str:
+    rows = ["| output | what |", "|---|---|"]
+    for name, fields, _ in _blocks(module / "outputs.tf"):
+        rows.append(f"| `{name}` | {fields['description']} |")
+    return "\n".join(rows) + "\n"
+
+
+def _blocks(path: Path) -> Iterator[tuple[str, dict[str, str], str]]:
+    for _, name, body in _BLOCK.findall(path.read_text()):
+        fields = dict(_FIELD.findall(body))
+        if "description" not in fields:
+            sys.exit(f"{path.relative_to(ROOT)}: {name!r} has no description.")
+        yield name, fields | {"description": fields["description"].strip('"')}, body
+
+
+def _attributes(body: str, name: str, *, is_map: bool) -> Iterable[Row]:
+    """Return the attributes of an object type, and of the objects in it, in their order."""
+    lines = iter(body[body.index("  type ") :].splitlines()[1:])
+    rows: list[Row] = []
+    path = [f"{name}.NAME" if is_map else name]
+    opened: list[int] = []
+    while path:
+        line = next(lines)
+        if end := _END.match(line):
+            path.pop()
+            if opened:
+                index = opened.pop()
+                if end[1]:
+                    rows[index] = replace(rows[index], default=end[1])
+        elif found := _ATTRIBUTE.match(line):
+            rows.append(_row(f"{path[-1]}.{found[1]}", found[2], found[3]))
+            if found[2].endswith("({"):
+                opened.append(len(rows) - 1)
+                path.append(rows[-1].name + (".NAME" if "map(" in found[2] else ""))
+        else:
+            sys.exit(f"{name}: this line is not understood: {line}")
+    return rows
+
+
+def _row(name: str, text: str, what: str | None) -> Row:
+    if not what:
+        sys.exit(f"{name!r} has no comment that describes it.")
+    optional = text.startswith("optional(")
+    found = _OPTIONAL.fullmatch(text)
+    kind, _, default = (found[1] if found else text.removeprefix("optional(")).partition(", ")
+    return Row(
+        name=name,
+        type=_type(kind),
+        what=what,
+        default=default or ("null" if optional else "required"),
+    )
+
+
+def _type(text: str) -> str:
+    if "({" in text:
+        return "map of objects" if "map(" in text else "object"
+    return re.sub(r"\((\w+)\)", r" of \1s", text)
+
+
+def _line(row: Row) -> str:
+    default = "**required**" if row.default == "required" else f"`{row.default}`"
+    return f"| `{row.name}` | {row.type} | {default} | {row.what} |"
+
+
+def render(module: Path, text: str) -> str:
+    parts = {"inputs": inputs, "outputs": outputs}
+    return _PART.sub(
+        lambda found: found[1] + "\n" + parts[found[2]](module) + "\n" + found[3], text
+    )
+
+
+def main() -> int:
+    stale = []
+    for module in MODULES:
+        readme = module / "README.md"
+        text = readme.read_text()
+        if (rendered := render(module, text)) != text:
+            stale.append(readme)
+            if "--check" not in sys.argv:
+                readme.write_text(rendered)
+    if "--check" not in sys.argv:
+        return 0
+    for readme in stale:
+        print(f"{readme.relative_to(ROOT)} is out of date: run python docs/terraform_readme.py")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+# Alert policies. Each says in its documentation what has happened and what to do.
+
+locals {
+  alerts = {
+    for alerting in var.alerting[*] : "this" => merge(alerting, {
+      project = alerting.monitoring_scoping_project == null ? var.project : alerting.monitoring_scoping_project
+    })
+  }
+}
+
+resource "google_monitoring_alert_policy" "dead_letter" {
+  for_each = length(local.alerts) > 0 ? local.dead_letter_keepers : {}
+
+  project               = local.alerts["this"].project
+  display_name          = "${var.name}: dead letters in ${each.value}"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = local.alerts["this"].notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "${each.value} is not empty"
+
+    condition_threshold {
+      filter = join(" AND ", [
+        "resource.type = \"pubsub_subscription\"",
+        "resource.labels.project_id = \"${var.project}\"",
+        "resource.labels.subscription_id = \"${each.value}\"",
+        "metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"",
+      ])
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+
+      aggregations {
+        alignment_period   = "300s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "${var.name}: dead letters"
+    content   = <<-EOT
+      Messages of the task **${var.name}** failed ${local.dead_letters[each.key].max_attempts} times, or were given up by the task. They are in the subscription `${each.value}`, and are lost 31 days after that at the latest.
+
+      1. See why: the task's log (${local.log_query}), entries of severity WARNING or ERROR.
+      2. See what, without taking it away: `gcloud pubsub subscriptions pull ${each.value} --project=${var.project} --limit=10 --format=json`. The attribute `ucam_faas_reason` tells why the task gave it up.
+      3. Mend the task or the sender, and deploy.
+      4. What is still wanted: publish it again to `${local.topic_names[local.subscriptions[each.key].topic]}` with `gcloud pubsub topics publish`, data and attributes as they were. The task may see it twice.
+      5. Then take away what is done with: pull again with `--auto-ack`. The incident closes when the subscription is empty.
+    EOT
+  }
+}
+
+resource "google_monitoring_alert_policy" "oldest_message" {
+  for_each = length(local.alerts) > 0 ? local.subscriptions : {}
+
+  project               = local.alerts["this"].project
+  display_name          = "${var.name}: messages wait in ${each.key}"
+  combiner              = "OR"
+  severity              = "WARNING"
+  notification_channels = local.alerts["this"].notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "the oldest message of ${each.key} waits for more than ${local.alerts["this"].oldest_message_seconds} s"
+
+    condition_threshold {
+      filter = join(" AND ", [
+        "resource.type = \"pubsub_subscription\"",
+        "resource.labels.project_id = \"${var.project}\"",
+        "resource.labels.subscription_id = \"${each.key}\"",
+        "metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"",
+      ])
+      comparison      = "COMPARISON_GT"
+      threshold_value = local.alerts["this"].oldest_message_seconds
+      duration        = "0s"
+
+      aggregations {
+        alignment_period   = "300s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "${var.name}: messages wait"
+    content   = <<-EOT
+      A message of the subscription `${google_pubsub_subscription.push[each.key].name}` of the task **${var.name}** waits for more than ${local.alerts["this"].oldest_message_seconds} seconds. It is lost after ${each.value.message_retention_seconds} seconds.
+
+      1. Is the task failing? Its log (${local.log_query}), entries of severity WARNING or ERROR. Then mend it and deploy.
+      2. Is it called at all? In the metrics of the subscription, push requests by response code: 401 and 403 mean that a grant is missing (apply the module again), 404 that the path `${each.value.path}` is not served.
+      3. Is it too slow? Answers 429 and 504 in the log, and the service at its maximum of ${var.concurrency.max_instances} instances: raise `concurrency`, or publish less.
+      4. The messages are never wanted? `gcloud pubsub subscriptions seek ${each.key} --project=${var.project} --time=$(date -u +%Y-%m-%dT%H:%M:%SZ)` drops all that wait.
+    EOT
+  }
+}
+
+resource "google_monitoring_alert_policy" "errors" {
+  count = local.is_service ? length(local.alerts) : 0
+
+  project               = local.alerts["this"].project
+  display_name          = "${var.name}: errors"
+  combiner              = "OR"
+  severity              = "WARNING"
+  notification_channels = local.alerts["this"].notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "more than ${local.alerts["this"].error_ratio * 100} % of the answers are 5xx"
+
+    condition_threshold {
+      filter             = "${local.request_count} AND metric.labels.response_code_class = \"5xx\""
+      denominator_filter = local.request_count
+      comparison         = "COMPARISON_GT"
+      threshold_value    = local.alerts["this"].error_ratio
+      duration           = "0s"
+
+      aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+
+      denominator_aggregations {
+        alignment_period     = "600s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "${var.name}: errors"
+    content   = <<-EOT
+      Executions of the task **${var.name}** fail. Messages are delivered again; they are not lost yet.
+
+      1. See why: the task's log (${local.log_query}), entries of severity WARNING or ERROR, and Error Reporting for exceptions with their tracebacks.
+      2. Only since the last deployment? Give the traffic back to the revision before: `gcloud run services update-traffic ${var.name} --project=${var.project} --region=${var.region} --to-revisions=REVISION=100`, and then mend what was deployed, or the next apply brings it back.
+      3. 504: the task takes longer than its ${var.function.timeout_seconds} seconds. 503 with few instances: see whether instances are killed for their memory (${var.function.memory}).
+      4. What failed too often is among the dead letters, which have an alert of their own.
+    EOT
+  }
+}
+
+resource "google_monitoring_alert_policy" "job_failed" {
+  count = local.is_job ? length(local.alerts) : 0
+
+  project               = local.alerts["this"].project
+  display_name          = "${var.name}: an execution failed"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = local.alerts["this"].notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "an execution of ${var.name} failed"
+
+    condition_threshold {
+      filter = join(" AND ", [
+        "resource.type = \"cloud_run_job\"",
+        "resource.labels.project_id = \"${var.project}\"",
+        "resource.labels.location = \"${var.region}\"",
+        "resource.labels.job_name = \"${var.name}\"",
+        "metric.type = \"run.googleapis.com/job/completed_execution_count\"",
+        "metric.labels.result = \"failed\"",
+      ])
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "${var.name}: an execution failed"
+    content   = <<-EOT
+      An execution of the job **${var.name}** failed, after ${var.function.max_retries} retries. Nothing runs it again before its next schedule.
+
+      1. See why: `gcloud run jobs executions list --job=${var.name} --project=${var.project} --region=${var.region}`, and the log (${local.log_query}).
+      2. Mend it, and deploy.
+      3. Run it now, if it cannot wait: `gcloud run jobs execute ${var.name} --project=${var.project} --region=${var.region}`.
+    EOT
+  }
+}
+
+locals {
+  request_count = join(" AND ", [
+    "resource.type = \"cloud_run_revision\"",
+    "resource.labels.project_id = \"${var.project}\"",
+    "resource.labels.location = \"${var.region}\"",
+    "resource.labels.service_name = \"${var.name}\"",
+    "metric.type = \"run.googleapis.com/request_count\"",
+  ])
+
+  log_query = local.is_job ? "`resource.type=\"cloud_run_job\" resource.labels.job_name=\"${var.name}\"`" : "`resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.name}\"`"
+}

@@ -1,0 +1,57 @@
+# A task for each message of a topic that others publish to, with retries, dead letters, a secret and alerts.
+
+variable "project" {
+  type = string
+}
+
+variable "container_image" {
+  type = string
+}
+
+variable "notification_channels" {
+  type    = list(string)
+  default = []
+}
+
+resource "google_pubsub_topic" "users" {
+  project = var.project
+  name    = "users"
+}
+
+module "welcome_email" {
+  source = "../.."
+
+  name    = "welcome-email"
+  project = var.project
+  region  = "europe-west2"
+
+  function = {
+    container_image = var.container_image
+    target          = "welcome_email"
+    timeout_seconds = 60
+    environment     = { SENDER = "hello@example.org" }
+    secrets         = { MAIL_API_KEY = { secret = "mail-api-key" } }
+  }
+
+  concurrency = {
+    max_concurrent_functions_per_instance = 8
+    max_instances                         = 20
+  }
+
+  triggers = {
+    subscriptions = {
+      welcome-email = {
+        topic       = google_pubsub_topic.users.name
+        filter      = "attributes.kind = \"created\""
+        retry       = { min_backoff_seconds = 30, max_backoff_seconds = 600 }
+        dead_letter = { max_attempts = 10 }
+      }
+    }
+  }
+
+  alerting = {
+    notification_channels = var.notification_channels
+  }
+
+  labels = { team = "accounts" }
+}

@@ -1,0 +1,38 @@
+# All tasks of a collection, as the code says: `ucam-faas plan` writes ucam-faas.auto.tfvars.json, which Terraform
+# reads by itself. The image changes with each release: terraform apply -var container_image=…
+
+variable "project" {
+  type = string
+}
+
+variable "region" {
+  type    = string
+  default = "europe-west2"
+}
+
+variable "container_image" {
+  type = string
+}
+
+variable "topics" {
+  type    = any
+  default = {}
+}
+
+variable "tasks" {
+  type = any
+}
+
+module "tasks" {
+  source = "../../modules/collection"
+
+  project         = var.project
+  region          = var.region
+  container_image = var.container_image
+  topics          = var.topics
+  tasks           = var.tasks
+}
+
+output "tasks" {
+  value = module.tasks.tasks
+}

@@ -1,0 +1,173 @@
+# Accounts, and who may do what: each grant is on the one resource, and none on the project.
+# The table in the README says the same.
+
+locals {
+  # An account's id has 6 to 30 characters, and a task's name may have 49: long ones are cut, and told apart by a
+  # hash.
+  account_prefix = length(var.name) <= 20 ? var.name : "${trimsuffix(substr(var.name, 0, 13), "-")}-${substr(sha256(var.name), 0, 6)}"
+
+  run_time_email  = var.function.service_account == null ? one(google_service_account.run_time[*].email) : var.function.service_account
+  run_time_member = "serviceAccount:${local.run_time_email}"
+
+  archived = var.dead_letter_archive == null ? toset([]) : local.own_dead_letters
+
+  # Each dead-letter topic once: by subscription if it is made here, and otherwise by topic.
+  granted_dead_letter_topics = {
+    for key, names in { for name, found in local.dead_letters : (found.topic == null ? name : found.topic) => name... } :
+    key => local.dead_letter_topics[names[0]]
+  }
+  agent_dead_letter_topics = {
+    for key, topic in local.granted_dead_letter_topics : key => topic
+    if alltrue([for name, found in local.dead_letters : found.grant if found.topic == key])
+  }
+}
+
+# As whom the task runs.
+resource "google_service_account" "run_time" {
+  count = var.function.service_account == null ? 1 : 0
+
+  project      = var.project
+  account_id   = "${local.account_prefix}-runtime"
+  display_name = "${var.name}: runs the task"
+}
+
+resource "google_pubsub_topic_iam_member" "publishes_to" {
+  for_each = toset(var.function.publishes_to)
+
+  project = var.project
+  topic   = local.topic_names[each.value]
+  role    = "roles/pubsub.publisher"
+  member  = local.run_time_member
+}
+
+# The task itself puts aside what can never succeed.
+resource "google_pubsub_topic_iam_member" "dead_letter_run_time" {
+  for_each = local.granted_dead_letter_topics
+
+  project = var.project
+  topic   = each.value
+  role    = "roles/pubsub.publisher"
+  member  = local.run_time_member
+}
+
+resource "google_secret_manager_secret_iam_member" "run_time" {
+  for_each = toset([for found in values(var.function.secrets) : found.secret])
+
+  project   = var.project
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = local.run_time_member
+}
+
+# As whom Pub/Sub calls the service.
+resource "google_service_account" "push" {
+  count = local.has_pushes ? 1 : 0
+
+  project      = var.project
+  account_id   = "${local.account_prefix}-push"
+  display_name = "${var.name}: Pub/Sub calls the service"
+}
+
+resource "google_cloud_run_v2_service_iam_member" "push" {
+  count = local.has_pushes ? 1 : 0
+
+  project  = var.project
+  location = var.region
+  name     = google_cloud_run_v2_service.this[0].name
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:${google_service_account.push[0].email}"
+}
+
+# Pub/Sub signs its calls as that account.
+resource "google_service_account_iam_member" "push_token" {
+  count = local.has_pushes ? 1 : 0
+
+  service_account_id = google_service_account.push[0].name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = local.pubsub_agent
+}
+
+# Pub/Sub forwards dead letters: it publishes them, and acknowledges them where they came from.
+resource "google_pubsub_topic_iam_member" "dead_letter_agent" {
+  for_each = local.agent_dead_letter_topics
+
+  project = var.project
+  topic   = each.value
+  role    = "roles/pubsub.publisher"
+  member  = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
+  for_each = local.dead_letters
+
+  project      = var.project
+  subscription = google_pubsub_subscription.push[each.key].name
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+# As whom Cloud Scheduler runs the job. What it publishes to topics, it publishes as its own service agent.
+resource "google_service_account" "scheduler" {
+  count = local.is_job && length(var.triggers.cron_schedules) > 0 ? 1 : 0
+
+  project      = var.project
+  account_id   = "${local.account_prefix}-scheduler"
+  display_name = "${var.name}: Cloud Scheduler runs the job"
+}
+
+resource "google_cloud_run_v2_job_iam_member" "scheduler" {
+  count = length(google_service_account.scheduler)
+
+  project  = var.project
+  location = var.region
+  name     = google_cloud_run_v2_job.this[0].name
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:${google_service_account.scheduler[0].email}"
+}
+
+# Who else may call it.
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = local.is_service ? toset(var.function.invokers) : toset([])
+
+  project  = var.project
+  location = var.region
+  name     = google_cloud_run_v2_service.this[0].name
+  role     = "roles/run.invoker"
+  member   = each.value
+}
+
+resource "google_cloud_run_v2_job_iam_member" "invoker" {
+  for_each = local.is_job ? toset(var.function.invokers) : toset([])
+
+  project  = var.project
+  location = var.region
+  name     = google_cloud_run_v2_job.this[0].name
+  role     = "roles/run.invoker"
+  member   = each.value
+}
+
+# As whom dead letters are written to the bucket. An account of this task's own: several tasks may share a bucket,
+# and the grant of one must not be another's.
+resource "google_service_account" "archive" {
+  count = length(local.archived) > 0 ? 1 : 0
+
+  project      = var.project
+  account_id   = "${local.account_prefix}-archive"
+  display_name = "${var.name}: Pub/Sub writes dead letters to a bucket"
+}
+
+resource "google_service_account_iam_member" "archive_token" {
+  count = length(google_service_account.archive)
+
+  service_account_id = google_service_account.archive[0].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = local.pubsub_agent
+}
+
+resource "google_storage_bucket_iam_member" "archive" {
+  for_each = length(local.archived) > 0 ? toset(["roles/storage.objectCreator", "roles/storage.legacyBucketReader"]) : toset([])
+
+  bucket = var.dead_letter_archive
+  role   = each.value
+  member = "serviceAccount:${google_service_account.archive[0].email}"
+}

@@ -1,0 +1,72 @@
+# The task as a Cloud Run job: it runs to its end, by a schedule or by hand.
+
+resource "google_cloud_run_v2_job" "this" {
+  count = local.is_job ? 1 : 0
+
+  project             = var.project
+  location            = var.region
+  name                = var.name
+  labels              = var.labels
+  deletion_protection = var.function.deletion_protection
+
+  template {
+    labels      = var.labels
+    task_count  = 1
+    parallelism = 1
+
+    template {
+      service_account = local.run_time_email
+      timeout         = "${var.function.timeout_seconds}s"
+      max_retries     = var.function.max_retries
+      encryption_key  = var.kms_key
+
+      containers {
+        image = var.function.container_image
+
+        resources {
+          limits = { cpu = var.function.cpu, memory = var.function.memory }
+        }
+
+        dynamic "env" {
+          for_each = local.environment
+          content {
+            name  = env.key
+            value = env.value
+          }
+        }
+
+        dynamic "env" {
+          for_each = var.function.secrets
+          content {
+            name = env.key
+            value_source {
+              secret_key_ref {
+                secret  = env.value.secret
+                version = env.value.version
+              }
+            }
+          }
+        }
+      }
+
+      dynamic "vpc_access" {
+        for_each = var.function.vpc_access[*]
+        content {
+          connector = vpc_access.value.connector
+          egress    = vpc_access.value.egress
+          dynamic "network_interfaces" {
+            for_each = vpc_access.value.connector == null ? [vpc_access.value] : []
+            content {
+              network    = network_interfaces.value.network
+              subnetwork = network_interfaces.value.subnetwork
+              tags       = network_interfaces.value.tags
+            }
+          }
+        }
+      }
+    }
+  }
+
+  # Cloud Run looks whether the account may read the secrets.
+  depends_on = [google_secret_manager_secret_iam_member.run_time]
+}

@@ -1,0 +1,54 @@
+output "name" {
+  description = "Name of the service or job."
+  value       = var.name
+}
+
+output "service_uri" {
+  description = "Where the service is; null for a job."
+  value       = one(google_cloud_run_v2_service.this[*].uri)
+}
+
+output "topics" {
+  description = "Full name of the topic, by subscription."
+  value       = { for name, found in local.subscriptions : name => local.topic_names[found.topic] }
+}
+
+output "subscriptions" {
+  description = "Ids of the push subscriptions, by name."
+  value       = { for name, found in google_pubsub_subscription.push : name => found.id }
+}
+
+output "dead_letter_topics" {
+  description = "Full name of the dead-letter topic, by subscription."
+  value       = local.dead_letter_topics
+}
+
+output "dead_letter_subscriptions" {
+  description = "Name of the subscription that keeps the dead letters, by subscription."
+  value       = local.dead_letter_keepers
+}
+
+output "schedules" {
+  description = "Ids of the Cloud Scheduler jobs, by name."
+  value       = { for name, found in google_cloud_scheduler_job.schedule : name => found.id }
+}
+
+output "service_accounts" {
+  description = "Emails: `run_time` as whom the task runs, `push` as whom Pub/Sub calls it, `scheduler` as whom its job is run, `archive` as whom dead letters are written; null: there is none."
+  value = {
+    run_time  = local.run_time_email
+    push      = one(google_service_account.push[*].email)
+    scheduler = one(google_service_account.scheduler[*].email)
+    archive   = one(google_service_account.archive[*].email)
+  }
+}
+
+output "alert_policies" {
+  description = "Names of the alert policies."
+  value = concat(
+    [for policy in values(google_monitoring_alert_policy.dead_letter) : policy.name],
+    [for policy in values(google_monitoring_alert_policy.oldest_message) : policy.name],
+    google_monitoring_alert_policy.errors[*].name,
+    google_monitoring_alert_policy.job_failed[*].name,
+  )
+}

@@ -1,0 +1,51 @@
+# Schedules: a message to the task's topic, or a run of its job.
+
+resource "google_cloud_scheduler_job" "schedule" {
+  for_each = var.triggers.cron_schedules
+
+  project   = var.project
+  region    = var.region
+  name      = each.key
+  schedule  = each.value.schedule
+  time_zone = each.value.time_zone
+  paused    = each.value.paused
+
+  # A run that could not be started is started again; a task may run twice, as with any message.
+  retry_config {
+    retry_count          = 3
+    min_backoff_duration = "10s"
+    max_backoff_duration = "300s"
+  }
+
+  dynamic "pubsub_target" {
+    for_each = local.is_service ? [each.value] : []
+    content {
+      topic_name = local.topic_names[pubsub_target.value.topic == null ? local.default_topic : pubsub_target.value.topic]
+      attributes = pubsub_target.value.attributes
+      # A message has data or an attribute.
+      data = (
+        length(pubsub_target.value.data == null ? "" : pubsub_target.value.data) > 0 ? pubsub_target.value.data :
+        length(pubsub_target.value.attributes) > 0 ? null : base64encode("{}")
+      )
+    }
+  }
+
+  dynamic "http_target" {
+    for_each = local.is_job ? [each.value] : []
+    content {
+      http_method = "POST"
+      uri         = "https://run.googleapis.com/v2/projects/${var.project}/locations/${var.region}/jobs/${google_cloud_run_v2_job.this[0].name}:run"
+
+      oauth_token {
+        service_account_email = google_service_account.scheduler[0].email
+        scope                 = "https://www.googleapis.com/auth/cloud-platform"
+      }
+    }
+  }
+
+  # A message that nobody is subscribed to yet is lost.
+  depends_on = [
+    google_pubsub_subscription.push,
+    google_cloud_run_v2_job_iam_member.scheduler,
+  ]
+}

@@ -1,0 +1,104 @@
+# The task as a Cloud Run service: messages and requests are sent to it.
+
+resource "google_cloud_run_v2_service" "this" {
+  count = local.is_service ? 1 : 0
+
+  project             = var.project
+  location            = var.region
+  name                = var.name
+  labels              = var.labels
+  ingress             = var.function.ingress
+  deletion_protection = var.function.deletion_protection
+
+  template {
+    labels                           = var.labels
+    service_account                  = local.run_time_email
+    timeout                          = "${local.service_timeout_seconds}s"
+    max_instance_request_concurrency = local.concurrency
+    encryption_key                   = var.kms_key
+    execution_environment            = local.needs_first_generation ? "EXECUTION_ENVIRONMENT_GEN1" : null
+
+    scaling {
+      min_instance_count = var.concurrency.min_instances
+      max_instance_count = var.concurrency.max_instances
+    }
+
+    containers {
+      image = var.function.container_image
+
+      ports {
+        name           = "http1"
+        container_port = 8080
+      }
+
+      resources {
+        limits            = { cpu = var.function.cpu, memory = var.function.memory }
+        cpu_idle          = true
+        startup_cpu_boost = true
+      }
+
+      dynamic "env" {
+        for_each = local.environment
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = var.function.secrets
+        content {
+          name = env.key
+          value_source {
+            secret_key_ref {
+              secret  = env.value.secret
+              version = env.value.version
+            }
+          }
+        }
+      }
+
+      # The tasks are imported, and their start-up code is run, before the port opens: four minutes for that, the
+      # most that Cloud Run waits.
+      startup_probe {
+        period_seconds    = 2
+        timeout_seconds   = 1
+        failure_threshold = 120
+        http_get {
+          path = "/healthy"
+          port = 8080
+        }
+      }
+
+      # Slow to judge: a task that keeps the CPU busy is not dead.
+      liveness_probe {
+        period_seconds    = 30
+        timeout_seconds   = 10
+        failure_threshold = 4
+        http_get {
+          path = "/healthy"
+          port = 8080
+        }
+      }
+    }
+
+    dynamic "vpc_access" {
+      for_each = var.function.vpc_access[*]
+      content {
+        connector = vpc_access.value.connector
+        egress    = vpc_access.value.egress
+        dynamic "network_interfaces" {
+          for_each = vpc_access.value.connector == null ? [vpc_access.value] : []
+          content {
+            network    = network_interfaces.value.network
+            subnetwork = network_interfaces.value.subnetwork
+            tags       = network_interfaces.value.tags
+          }
+        }
+      }
+    }
+  }
+
+  # Cloud Run looks whether the account may read the secrets.
+  depends_on = [google_secret_manager_secret_iam_member.run_time]
+}

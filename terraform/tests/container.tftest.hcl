@@ -1,0 +1,208 @@
+# The container: what it is given, and how it runs.
+
+mock_provider "google" {}
+
+variables {
+  name           = "orders"
+  project        = "my-project"
+  project_number = "123456789012"
+  region         = "europe-west2"
+}
+
+run "a_service_has_safe_defaults" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY" && google_cloud_run_v2_service.this[0].deletion_protection
+    error_message = "it is called from within only, and not deleted by mistake"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].timeout == "310s" && google_cloud_run_v2_service.this[0].template[0].max_instance_request_concurrency == 4
+    error_message = "Cloud Run waits ten seconds longer than the task may take"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].containers[0].resources[0].cpu_idle && google_cloud_run_v2_service.this[0].template[0].containers[0].resources[0].startup_cpu_boost
+    error_message = "CPUs cost during requests only, and help at the start"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].containers[0].startup_probe[0].http_get[0].path == "/healthy" && google_cloud_run_v2_service.this[0].template[0].containers[0].liveness_probe[0].http_get[0].path == "/healthy"
+    error_message = "it is asked whether it is well"
+  }
+
+  assert {
+    condition     = { for env in google_cloud_run_v2_service.this[0].template[0].containers[0].env : env.name => env.value } == { GOOGLE_CLOUD_PROJECT = "my-project" }
+    error_message = "it is told its project"
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_job.this) == 0 && google_cloud_run_v2_service.this[0].template[0].execution_environment == null
+    error_message = "it is no job, and Cloud Run chooses where it runs"
+  }
+}
+
+run "a_service_gets_what_it_is_asked_for" {
+  command = plan
+
+  variables {
+    function = {
+      container_image     = "image:1"
+      target              = "take_order"
+      cpu                 = "2"
+      memory              = "4Gi"
+      timeout_seconds     = 60
+      environment         = { CURRENCY = "GBP" }
+      secrets             = { API_KEY = { secret = "api-key", version = "3" } }
+      ingress             = "INGRESS_TRAFFIC_ALL"
+      vpc_access          = { network = "net", subnetwork = "sub", tags = ["tasks"], egress = "ALL_TRAFFIC" }
+      deletion_protection = false
+    }
+    concurrency = { max_concurrent_functions_per_instance = 80, min_instances = 1, max_instances = 7 }
+    triggers    = { subscriptions = { orders = { ack_deadline_seconds = 120, dead_letter = {} } } }
+  }
+
+  assert {
+    condition = { for env in google_cloud_run_v2_service.this[0].template[0].containers[0].env : env.name => env.value if length(env.value_source) == 0 } == {
+      CURRENCY                    = "GBP"
+      FUNCTION_TARGET             = "take_order"
+      GOOGLE_CLOUD_PROJECT        = "my-project"
+      UCAM_FAAS_DEAD_LETTER_TOPIC = "projects/my-project/topics/orders-dead-letter"
+    }
+    error_message = "the environment says which task, and where its dead letters go"
+  }
+
+  assert {
+    condition = [for env in google_cloud_run_v2_service.this[0].template[0].containers[0].env : [env.name, env.value_source[0].secret_key_ref[0].secret, env.value_source[0].secret_key_ref[0].version] if length(env.value_source) > 0] == [
+      ["API_KEY", "api-key", "3"],
+    ]
+    error_message = "secrets are named, not read"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "4Gi" })
+    error_message = "CPUs and memory are as asked for"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].timeout == "130s"
+    error_message = "Cloud Run waits at least as long as Pub/Sub"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].scaling[0].min_instance_count == 1 && google_cloud_run_v2_service.this[0].template[0].scaling[0].max_instance_count == 7 && google_cloud_run_v2_service.this[0].template[0].max_instance_request_concurrency == 80
+    error_message = "instances and requests are as asked for"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].vpc_access[0].egress == "ALL_TRAFFIC" && google_cloud_run_v2_service.this[0].template[0].vpc_access[0].network_interfaces[0].network == "net" && google_cloud_run_v2_service.this[0].template[0].vpc_access[0].network_interfaces[0].tags == tolist(["tasks"])
+    error_message = "it reaches the network"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].ingress == "INGRESS_TRAFFIC_ALL" && !google_cloud_run_v2_service.this[0].deletion_protection
+    error_message = "ingress and protection are as asked for"
+  }
+}
+
+run "a_connector_comes_without_interfaces" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", vpc_access = { connector = "projects/p/locations/l/connectors/c" } }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].vpc_access[0].connector == "projects/p/locations/l/connectors/c" && length(google_cloud_run_v2_service.this[0].template[0].vpc_access[0].network_interfaces) == 0
+    error_message = "a connector, and nothing beside it"
+  }
+}
+
+run "part_of_a_cpu_means_one_request_and_the_first_generation" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", cpu = "500m" }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].execution_environment == "EXECUTION_ENVIRONMENT_GEN1" && google_cloud_run_v2_service.this[0].template[0].max_instance_request_concurrency == 1
+    error_message = "Cloud Run's rules for less than one CPU"
+  }
+}
+
+run "the_longest_request_is_not_made_longer" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", timeout_seconds = 3600 }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].timeout == "3600s"
+    error_message = "Cloud Run waits at most an hour"
+  }
+}
+
+run "parts_of_seconds_are_whole_for_pubsub" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", timeout_seconds = 60.5 }
+    triggers = { subscriptions = { orders = {} } }
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.push["orders"].ack_deadline_seconds == 61 && google_cloud_run_v2_service.this[0].template[0].timeout == "71s"
+    error_message = "each waits at least as long as the one before"
+  }
+}
+
+run "a_job_runs_to_its_end" {
+  command = plan
+
+  variables {
+    function = {
+      container_image = "image:1"
+      target          = "report"
+      run_as          = "job"
+      cpu             = "2"
+      memory          = "4Gi"
+      timeout_seconds = 7200
+      max_retries     = 1
+      environment     = { CURRENCY = "GBP" }
+      secrets         = { API_KEY = { secret = "api-key" } }
+      vpc_access      = { network = "net" }
+    }
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service.this) == 0 && google_cloud_run_v2_job.this[0].deletion_protection
+    error_message = "it is no service"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_job.this[0].template[0].template[0].timeout == "7200s" && google_cloud_run_v2_job.this[0].template[0].template[0].max_retries == 1
+    error_message = "time and retries are as asked for"
+  }
+
+  assert {
+    condition = { for env in google_cloud_run_v2_job.this[0].template[0].template[0].containers[0].env : env.name => env.value if length(env.value_source) == 0 } == {
+      CURRENCY             = "GBP"
+      FUNCTION_TARGET      = "report"
+      GOOGLE_CLOUD_PROJECT = "my-project"
+      LONG_RUNNING         = "true"
+    }
+    error_message = "it is told to run once"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_job.this[0].template[0].template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "4Gi" }) && google_cloud_run_v2_job.this[0].template[0].template[0].vpc_access[0].network_interfaces[0].network == "net"
+    error_message = "CPUs, memory and network are as asked for"
+  }
+}

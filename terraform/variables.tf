@@ -1,0 +1,484 @@
+# The README's table is made from this file: a comment after an attribute is its description.
+
+variable "name" {
+  description = "Name of the task in Cloud Run."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]([-a-z0-9]{0,47}[a-z0-9])?$", var.name)) && !startswith(var.name, "goog")
+    error_message = "name is \"${var.name}\"; expected 1 to 49 characters of a-z, 0-9 and -, beginning with a letter, not with goog, and not ending in -."
+  }
+}
+
+variable "project" {
+  description = "Id of the project in which everything is made."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.project))
+    error_message = "project is \"${var.project}\"; expected the id of a project (not its number or its full name): 6 to 30 characters of a-z, 0-9 and -."
+  }
+}
+
+variable "project_number" {
+  description = "Number of the project, of which the name of Pub/Sub's service agent is made. Looked up if it is not given."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.project_number == null || can(regex("^[0-9]+$", var.project_number))
+    error_message = "project_number is \"${coalesce(var.project_number, "null")}\"; expected digits. The project's id goes to project."
+  }
+}
+
+variable "region" {
+  description = "Region of Cloud Run and Cloud Scheduler."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region is \"${var.region}\"; expected a region such as europe-west2."
+  }
+}
+
+variable "function" {
+  description = "What runs: the container, and what it is given."
+  nullable    = false
+  type = object({
+    container_image = string                      # Image that holds the tasks.
+    target          = optional(string)            # Name of the task in the code, as `FUNCTION_TARGET`. None: the image knows.
+    run_as          = optional(string, "service") # `service`: messages and requests are sent to it. `job`: runs to its end, by a schedule or by hand.
+    memory          = optional(string, "512Mi")   # Of an instance.
+    cpu             = optional(string, "1")       # CPUs of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
+    timeout_seconds = optional(number, 300)       # Longest execution, as in the code: up to 600 for messages, 3600 for requests, 604800 for jobs.
+    environment     = optional(map(string), {})   # Environment variables.
+    secrets = optional(map(object({               # Environment variables from Secret Manager.
+      secret  = string                            # Id of the secret, or `projects/P/secrets/S`.
+      version = optional(string, "latest")        # Number or alias of the version.
+    })), {})
+    service_account = optional(string)                                  # Email of an existing account to run as. None: one is made for this task.
+    ingress         = optional(string, "INGRESS_TRAFFIC_INTERNAL_ONLY") # From where requests may come. Pushes of the same project are internal.
+    vpc_access = optional(object({                                      # The network that the task reaches.
+      network    = optional(string)                                     # Network, for direct VPC egress.
+      subnetwork = optional(string)                                     # Subnetwork, for direct VPC egress.
+      tags       = optional(list(string), [])                           # Network tags, for direct VPC egress.
+      connector  = optional(string)                                     # Serverless VPC Access connector, instead of a network.
+      egress     = optional(string, "PRIVATE_RANGES_ONLY")              # What goes through the network: `PRIVATE_RANGES_ONLY` or `ALL_TRAFFIC`.
+    }))
+    publishes_to        = optional(list(string), []) # Topics to which the task may publish: short names in this project, or `projects/P/topics/T`.
+    invokers            = optional(list(string), []) # Who else may call the service or run the job: IAM members such as `group:team@example.org`.
+    deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or job.
+    max_retries         = optional(number, 3)        # Jobs: how often an execution that failed is run again.
+  })
+
+  validation {
+    condition     = can(regex("^[^[:space:]]+$", var.function.container_image))
+    error_message = "function.container_image is \"${var.function.container_image}\"; expected an image such as europe-docker.pkg.dev/my-project/tasks/tasks:1.2.3."
+  }
+
+  validation {
+    condition     = var.function.target == null || can(regex("^[^[:space:]/,]+$", var.function.target))
+    error_message = "function.target is \"${coalesce(var.function.target, "null")}\"; expected the name of one task, as in the code."
+  }
+
+  validation {
+    condition     = contains(["service", "job"], var.function.run_as)
+    error_message = "function.run_as is \"${var.function.run_as}\"; expected service or job."
+  }
+
+  validation {
+    condition     = can(regex("^[0-9]{1,6}([.][0-9]{1,3})?(Mi|Gi|M|G)$", var.function.memory))
+    error_message = "function.memory is \"${var.function.memory}\"; expected an amount such as 512Mi or 2Gi."
+  }
+
+  validation {
+    condition = can(regex("^([1-9]|[0-9][.][0-9]{1,3}|[0-9]{2,4}m)$", var.function.cpu)) && try(anytrue([
+      for cpus in [tonumber(trimsuffix(var.function.cpu, "m")) / (endswith(var.function.cpu, "m") ? 1000 : 1)] :
+      contains([1, 2, 4, 6, 8], cpus) || (cpus >= 0.08 && cpus < 1 && var.function.run_as != "job")
+    ]), false)
+    error_message = "function.cpu is \"${var.function.cpu}\"; Cloud Run has 1, 2, 4, 6 and 8 CPUs, and for a service also from 0.08 to 1 (500m is 0.5)."
+  }
+
+  # The pair. What is wrong in itself has its own message above. Locals cannot be used: they come after this.
+  validation {
+    condition = try(anytrue([
+      for found in [{
+        cpus = tonumber(trimsuffix(var.function.cpu, "m")) / (endswith(var.function.cpu, "m") ? 1000 : 1)
+        mib  = tonumber(regex("^[0-9.]+", var.function.memory)) * { Mi = 1, Gi = 1024, M = 1000000 / 1048576, G = 1000000000 / 1048576 }[regex("[A-Z]i?$", var.function.memory)]
+      }] :
+      found.mib >= (found.cpus < 4 ? (var.function.run_as == "job" ? 512 : 128) : found.cpus == 4 ? 2048 : 4096) &&
+      found.mib <= (found.cpus < 0.5 ? 512 : found.cpus < 1 ? 1024 : { 1 = 4096, 2 = 8192, 4 = 16384, 6 = 24576, 8 = 32768 }[found.cpus])
+    ]), true)
+    error_message = "function.memory is \"${var.function.memory}\" with function.cpu \"${var.function.cpu}\". Cloud Run's rules: 128Mi (a job: 512Mi) to 4Gi with 1 CPU, to 8Gi with 2; 2Gi to 16Gi with 4; 4Gi to 24Gi with 6; 4Gi to 32Gi with 8; at most 512Mi below 0.5 CPU, and 1Gi below 1."
+  }
+
+  validation {
+    condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= (var.function.run_as == "job" ? 604800 : 3600)
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}; Cloud Run takes 1 to 3600 for a service, and up to 604800 for run_as = \"job\"."
+  }
+
+  validation {
+    condition     = alltrue([for name in concat(keys(var.function.environment), keys(var.function.secrets)) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
+    error_message = "function.environment and function.secrets: expected names of environment variables (letters, digits and _, the first no digit); found ${join(", ", concat(keys(var.function.environment), keys(var.function.secrets)))}."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in concat(keys(var.function.environment), keys(var.function.secrets)) :
+      !can(regex("^(PORT|FUNCTION_TARGET|GOOGLE_CLOUD_PROJECT|LONG_RUNNING|UCAM_FAAS_DEAD_LETTER_TOPIC|(K|CLOUD_RUN|X_GOOGLE)_.*)$", name))
+    ])
+    error_message = "function.environment and function.secrets: PORT, K_…, CLOUD_RUN_… and X_GOOGLE_… are Cloud Run's, and FUNCTION_TARGET, GOOGLE_CLOUD_PROJECT, LONG_RUNNING and UCAM_FAAS_DEAD_LETTER_TOPIC are set by this module (function.target, project, function.run_as, dead_letter)."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.function.environment), keys(var.function.secrets))) == 0
+    error_message = "In function.environment and in function.secrets: ${join(", ", setintersection(keys(var.function.environment), keys(var.function.secrets)))}. Keep one of them."
+  }
+
+  validation {
+    condition = alltrue([
+      for secret in values(var.function.secrets) :
+      can(regex("^(projects/[^/]+/secrets/)?[A-Za-z0-9_-]{1,255}$", secret.secret))
+    ])
+    error_message = "function.secrets: expected the id of a secret (letters, digits, - and _), or projects/P/secrets/S, in secret; the version goes to version. Not the secret itself."
+  }
+
+  validation {
+    condition = alltrue([
+      for secret in values(var.function.secrets) :
+      can(regex("^(latest|[1-9][0-9]*|[A-Za-z][A-Za-z0-9_-]{0,62})$", secret.version))
+    ])
+    error_message = "function.secrets: expected latest, a number or an alias in version; found ${join(", ", [for secret in values(var.function.secrets) : secret.version])}."
+  }
+
+  validation {
+    condition     = var.function.service_account == null || can(regex("^[^@:[:space:]]+@[^@:[:space:]]+$", var.function.service_account))
+    error_message = "function.service_account is \"${coalesce(var.function.service_account, "null")}\"; expected the email of a service account, without serviceAccount:."
+  }
+
+  validation {
+    condition     = contains(["INGRESS_TRAFFIC_ALL", "INGRESS_TRAFFIC_INTERNAL_ONLY", "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"], var.function.ingress)
+    error_message = "function.ingress is \"${var.function.ingress}\"; expected INGRESS_TRAFFIC_ALL, INGRESS_TRAFFIC_INTERNAL_ONLY or INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER."
+  }
+
+  validation {
+    condition     = var.function.vpc_access == null || try((var.function.vpc_access.connector != null) != (var.function.vpc_access.network != null || var.function.vpc_access.subnetwork != null), false)
+    error_message = "function.vpc_access: give network or subnetwork (or both), or connector, but not both kinds."
+  }
+
+  validation {
+    condition     = var.function.vpc_access == null || try(contains(["PRIVATE_RANGES_ONLY", "ALL_TRAFFIC"], var.function.vpc_access.egress), false)
+    error_message = "function.vpc_access.egress: expected PRIVATE_RANGES_ONLY or ALL_TRAFFIC."
+  }
+
+  validation {
+    condition     = alltrue([for topic in var.function.publishes_to : can(regex(local.topic_form, topic)) && !can(regex("^goog", topic))])
+    error_message = "function.publishes_to: expected names of topics, or projects/P/topics/T; found ${join(", ", var.function.publishes_to)}. ${local.name_rules}"
+  }
+
+  validation {
+    condition     = alltrue([for member in var.function.invokers : can(regex("^(allUsers|allAuthenticatedUsers|(user|group|serviceAccount|domain|principal|principalSet):.+)$", member))])
+    error_message = "function.invokers: expected IAM members such as group:team@example.org; found ${join(", ", var.function.invokers)}."
+  }
+
+  validation {
+    condition     = var.function.max_retries >= 0 && var.function.max_retries <= 10 && floor(var.function.max_retries) == var.function.max_retries
+    error_message = "function.max_retries is ${var.function.max_retries}; Cloud Run jobs take 0 to 10."
+  }
+}
+
+variable "concurrency" {
+  description = "How many at a time."
+  nullable    = false
+  default     = {}
+  type = object({
+    max_concurrent_functions_per_instance = optional(number)      # Requests that an instance gets at a time. Default: 4; 1 with less than one CPU.
+    min_instances                         = optional(number, 0)   # Instances kept warm, which cost also when idle.
+    max_instances                         = optional(number, 100) # The most at a time.
+  })
+
+  validation {
+    condition     = try(var.concurrency.max_concurrent_functions_per_instance >= 1 && var.concurrency.max_concurrent_functions_per_instance <= 1000 && floor(var.concurrency.max_concurrent_functions_per_instance) == var.concurrency.max_concurrent_functions_per_instance, var.concurrency.max_concurrent_functions_per_instance == null)
+    error_message = "concurrency.max_concurrent_functions_per_instance is ${coalesce(var.concurrency.max_concurrent_functions_per_instance, 0)}; Cloud Run takes 1 to 1000."
+  }
+
+  validation {
+    condition     = var.concurrency.max_concurrent_functions_per_instance == null || try(local.cpus >= 1 || var.concurrency.max_concurrent_functions_per_instance == 1, true)
+    error_message = "concurrency.max_concurrent_functions_per_instance must be 1 with less than one CPU (Cloud Run's rule); function.cpu is \"${var.function.cpu}\"."
+  }
+
+  validation {
+    condition     = var.concurrency.min_instances >= 0 && floor(var.concurrency.min_instances) == var.concurrency.min_instances
+    error_message = "concurrency.min_instances is ${var.concurrency.min_instances}; expected 0 or more."
+  }
+
+  validation {
+    condition     = var.concurrency.max_instances >= 1 && floor(var.concurrency.max_instances) == var.concurrency.max_instances
+    error_message = "concurrency.max_instances is ${var.concurrency.max_instances}; expected 1 or more."
+  }
+
+  validation {
+    condition     = var.concurrency.min_instances <= var.concurrency.max_instances
+    error_message = "concurrency.min_instances is ${var.concurrency.min_instances}, more than concurrency.max_instances, which is ${var.concurrency.max_instances}."
+  }
+}
+
+variable "triggers" {
+  description = "What makes it run. The keys are the names of the subscriptions and of the Cloud Scheduler jobs, which are unique in the project. A service with schedules and no subscription gets a topic and a subscription named after the task."
+  nullable    = false
+  default     = {}
+  type = object({
+    subscriptions = optional(map(object({                   # Push subscriptions.
+      topic                     = optional(string)          # Short name of a topic of this project, or `projects/P/topics/T`. Default: the name of the subscription.
+      create_topic              = optional(bool, false)     # Make the topic. Otherwise it exists.
+      filter                    = optional(string)          # Which messages are wanted, by their attributes.
+      ordered                   = optional(bool, false)     # Messages with one ordering key come one after the other.
+      wrapped                   = optional(bool, true)      # Messages come in Pub/Sub's JSON. False: the data alone, and the rest in headers.
+      path                      = optional(string)          # Path of the push. Default: `/TARGET`.
+      ack_deadline_seconds      = optional(number)          # How long Pub/Sub waits for the answer. Default: the timeout, and at least 10.
+      message_retention_seconds = optional(number, 604800)  # How long a message is tried.
+      labels                    = optional(map(string), {}) # Labels of this subscription.
+      retry = optional(object({                             # The wait before a message is delivered again.
+        min_backoff_seconds = optional(number, 10)          # After the first failure.
+        max_backoff_seconds = optional(number, 600)         # At most.
+      }), {})
+      dead_letter = optional(object({       # What becomes of a message that keeps failing. None: it is delivered until it expires, and is then lost. `{}`: all defaults.
+        max_attempts = optional(number, 5)  # Deliveries before it is put aside.
+        topic        = optional(string)     # Existing topic for it. Default: `SUBSCRIPTION-dead-letter`, made with a subscription that keeps messages for 31 days.
+        subscription = optional(string)     # Name of the subscription that keeps the messages of that existing topic, to be watched by the alert.
+        grant        = optional(bool, true) # Let Pub/Sub publish to that existing topic. False: somebody else does.
+      }))
+    })), {})
+    cron_schedules = optional(map(object({     # Cloud Scheduler jobs. They publish to a topic, or run the Cloud Run job.
+      schedule   = string                      # Five fields: minute, hour, day of month, month, day of week.
+      time_zone  = optional(string, "Etc/UTC") # Time zone of the schedule.
+      paused     = optional(bool, false)       # Made, but not run.
+      data       = optional(string)            # Data of the message, in base64. Default, if there are no attributes: `{}`.
+      attributes = optional(map(string), {})   # Attributes of the message.
+      topic      = optional(string)            # Topic of the message. Default: that of the subscription.
+    })), {})
+  })
+
+  validation {
+    condition     = alltrue([for name in keys(var.triggers.subscriptions) : can(regex(local.name_form, name)) && !startswith(name, "goog")])
+    error_message = "triggers.subscriptions: found ${join(", ", keys(var.triggers.subscriptions))}. ${local.name_rules}"
+  }
+
+  validation {
+    condition     = alltrue([for name, found in var.triggers.subscriptions : length(name) <= 247 if found.dead_letter != null])
+    error_message = "triggers.subscriptions: a name with dead letters has at most 247 characters, because \"-dead-letter\" is put after it (\"-dead-letter-archive\" takes 8 more)."
+  }
+
+  validation {
+    condition     = alltrue([for name, found in var.triggers.subscriptions : can(regex(local.topic_form, coalesce(found.topic, name))) && !startswith(coalesce(found.topic, name), "goog")])
+    error_message = "triggers.subscriptions.….topic: expected the name of a topic, or projects/P/topics/T; found ${join(", ", [for name, found in var.triggers.subscriptions : coalesce(found.topic, name)])}. ${local.name_rules}"
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : !startswith(coalesce(found.topic, "-"), "projects/") if found.create_topic])
+    error_message = "triggers.subscriptions.….create_topic: a topic is made in this project, so give its short name in topic."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : length(coalesce(found.filter, "-")) <= 256])
+    error_message = "triggers.subscriptions.….filter: Pub/Sub takes up to 256 bytes."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.path == null || can(regex("^/[^[:space:]?#]*$", found.path))])
+    error_message = "triggers.subscriptions.….path: expected a path that begins with /, such as /count_orders."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.ack_deadline_seconds == null || try(found.ack_deadline_seconds >= 10 && found.ack_deadline_seconds <= 600 && floor(found.ack_deadline_seconds) == found.ack_deadline_seconds, false)])
+    error_message = "triggers.subscriptions.….ack_deadline_seconds: Pub/Sub takes whole seconds, 10 to 600."
+  }
+
+  validation {
+    condition     = length(var.triggers.subscriptions) == 0 || var.function.timeout_seconds <= 600
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub waits at most 600 seconds for the answer to a push. Make the task faster, or run it as a job (function.run_as = \"job\")."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.ack_deadline_seconds == null || try(found.ack_deadline_seconds >= min(600, var.function.timeout_seconds), false)])
+    error_message = "triggers.subscriptions.….ack_deadline_seconds is less than function.timeout_seconds, which is ${var.function.timeout_seconds}: a message would be delivered again while it is still worked on."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.message_retention_seconds >= 600 && found.message_retention_seconds <= 2678400])
+    error_message = "triggers.subscriptions.….message_retention_seconds: Pub/Sub takes 600 (ten minutes) to 2678400 (31 days)."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for found in values(var.triggers.subscriptions) :
+      [for seconds in values(found.retry) : seconds >= 0 && seconds <= 600]
+    ]))
+    error_message = "triggers.subscriptions.….retry: Pub/Sub takes 0 to 600 for min_backoff_seconds and max_backoff_seconds."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.retry.min_backoff_seconds <= found.retry.max_backoff_seconds])
+    error_message = "triggers.subscriptions.….retry: min_backoff_seconds is more than max_backoff_seconds."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.dead_letter == null || try(found.dead_letter.max_attempts >= 5 && found.dead_letter.max_attempts <= 100 && floor(found.dead_letter.max_attempts) == found.dead_letter.max_attempts, false)])
+    error_message = "triggers.subscriptions.….dead_letter.max_attempts: Pub/Sub takes 5 to 100."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : try(found.dead_letter.topic, null) == null || try(can(regex(local.topic_form, found.dead_letter.topic)) && !startswith(found.dead_letter.topic, "goog"), false)])
+    error_message = "triggers.subscriptions.….dead_letter.topic: expected the name of a topic, or projects/P/topics/T. ${local.name_rules}"
+  }
+
+  validation {
+    condition = alltrue([
+      for name, found in var.triggers.subscriptions :
+      try(found.dead_letter.topic, null) == null || try(found.dead_letter.topic != coalesce(found.topic, name), false)
+    ])
+    error_message = "triggers.subscriptions.….dead_letter.topic is the topic that the subscription reads: a message that fails would come back for ever."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : try(found.dead_letter.topic, null) != null || try(found.dead_letter.subscription, null) == null && try(found.dead_letter.grant, true)])
+    error_message = "triggers.subscriptions.….dead_letter: subscription and grant speak of an existing topic; give topic, or leave them out."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.subscriptions) : alltrue([for key, value in found.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])])
+    error_message = "triggers.subscriptions.….labels: ${local.label_rules}"
+  }
+
+  validation {
+    condition     = var.function.run_as != "job" || length(var.triggers.subscriptions) == 0
+    error_message = "triggers.subscriptions: messages cannot be pushed to a job, and function.run_as is job."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.triggers.cron_schedules) : can(regex("^[a-zA-Z0-9_-]{1,500}$", name))])
+    error_message = "triggers.cron_schedules: found ${join(", ", keys(var.triggers.cron_schedules))}; names of Cloud Scheduler jobs have letters, digits, - and _."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.cron_schedules) : can(regex("^[-0-9A-Za-z*,/]+( +[-0-9A-Za-z*,/]+){4}$", found.schedule))])
+    error_message = "triggers.cron_schedules.….schedule: expected five fields (minute, hour, day of month, month, day of week), such as \"0 3 * * *\"; found ${join(" | ", [for found in values(var.triggers.cron_schedules) : found.schedule])}."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.cron_schedules) : can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", found.time_zone))])
+    error_message = "triggers.cron_schedules.….time_zone: expected a name of the tz database, such as Europe/London; found ${join(" | ", [for found in values(var.triggers.cron_schedules) : found.time_zone])}."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.cron_schedules) : found.data == null || can(regex("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", found.data))])
+    error_message = "triggers.cron_schedules.….data: expected base64, such as base64encode(\"{}\")."
+  }
+
+  validation {
+    condition = alltrue([
+      for found in values(var.triggers.cron_schedules) : length(found.attributes) <= 100 && alltrue([
+        for key, value in found.attributes : length(key) >= 1 && length(key) <= 256 && length(value) <= 1024 && !startswith(key, "goog")
+      ])
+    ])
+    error_message = "triggers.cron_schedules.….attributes: Pub/Sub takes up to 100, with keys of 1 to 256 bytes that do not begin with goog, and values of up to 1024 bytes."
+  }
+
+  validation {
+    condition     = alltrue([for found in values(var.triggers.cron_schedules) : found.topic == null || try(can(regex(local.topic_form, found.topic)) && !startswith(found.topic, "goog"), false)])
+    error_message = "triggers.cron_schedules.….topic: expected the name of a topic, or projects/P/topics/T. ${local.name_rules}"
+  }
+
+  validation {
+    condition     = length(var.triggers.subscriptions) <= 1 || alltrue([for found in values(var.triggers.cron_schedules) : found.topic != null])
+    error_message = "triggers.cron_schedules.….topic: there are several subscriptions, so say to which topic the schedule publishes."
+  }
+
+  validation {
+    condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) > 0 || alltrue([for found in values(var.triggers.cron_schedules) : found.topic == null])
+    error_message = "triggers.cron_schedules.….topic: nobody reads that topic; give the task a subscription to it in triggers.subscriptions."
+  }
+
+  validation {
+    condition     = var.function.run_as != "job" || alltrue([for found in values(var.triggers.cron_schedules) : found.data == null && found.topic == null && length(found.attributes) == 0])
+    error_message = "triggers.cron_schedules: a job (function.run_as) is run by a schedule without a message; leave out data, attributes and topic."
+  }
+
+  validation {
+    condition     = var.function.run_as != "service" || length(var.triggers.cron_schedules) == 0 || length(var.triggers.subscriptions) > 0 || length(var.name) >= 3
+    error_message = "name is \"${var.name}\", which is too short for the topic and the subscription that are made for the schedules (3 characters). Name them in triggers.subscriptions."
+  }
+
+  validation {
+    condition     = var.function.run_as != "service" || length(var.triggers.cron_schedules) == 0 || length(var.triggers.subscriptions) > 0 || var.function.timeout_seconds <= 600
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub, through which schedules come, waits at most 600 seconds. Make the task faster, or run it as a job (function.run_as = \"job\")."
+  }
+}
+
+variable "alerting" {
+  description = "Alert policies: dead letters, messages that wait too long, errors. null: none."
+  default     = {}
+  type = object({
+    notification_channels      = optional(list(string), []) # Who is told: `projects/P/notificationChannels/N`. None: incidents are only listed.
+    monitoring_scoping_project = optional(string)           # Project in which the policies are made, if it is not the task's.
+    oldest_message_seconds     = optional(number, 3600)     # A message that waits longer is an incident.
+    error_ratio                = optional(number, 0.1)      # A share of 5xx answers above this, in ten minutes, is an incident.
+  })
+
+  validation {
+    condition     = alltrue([for channel in try(var.alerting.notification_channels, []) : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
+    error_message = "alerting.notification_channels: expected projects/P/notificationChannels/N; found ${join(", ", try(var.alerting.notification_channels, []))}."
+  }
+
+  validation {
+    condition     = try(var.alerting.monitoring_scoping_project, null) == null || can(regex("^([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.alerting.monitoring_scoping_project))
+    error_message = "alerting.monitoring_scoping_project: expected the id of a project."
+  }
+
+  validation {
+    condition     = try(var.alerting.oldest_message_seconds > 0, var.alerting == null)
+    error_message = "alerting.oldest_message_seconds: expected more than 0."
+  }
+
+  validation {
+    condition     = try(var.alerting.error_ratio >= 0 && var.alerting.error_ratio < 1, var.alerting == null)
+    error_message = "alerting.error_ratio: expected a share, from 0 to less than 1."
+  }
+}
+
+variable "labels" {
+  description = "Labels of everything that takes labels."
+  type        = map(string)
+  nullable    = false
+  default     = {}
+
+  validation {
+    condition     = length(var.labels) <= 64 && alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "labels: ${local.label_rules}"
+  }
+}
+
+variable "kms_key" {
+  description = "Cloud KMS key (`projects/P/locations/L/keyRings/R/cryptoKeys/K`) with which the container and the topics are encrypted. Cloud Run's and Pub/Sub's service agents must be allowed to use it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key is \"${coalesce(var.kms_key, "null")}\"; expected projects/P/locations/L/keyRings/R/cryptoKeys/K."
+  }
+}
+
+variable "dead_letter_archive" {
+  description = "Name of a bucket to which dead letters are also written, as Avro files. Of the dead-letter topics that this module makes."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.dead_letter_archive == null || can(regex("^[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]$", var.dead_letter_archive))
+    error_message = "dead_letter_archive is \"${coalesce(var.dead_letter_archive, "null")}\"; expected the name of a bucket, without gs://."
+  }
+}
