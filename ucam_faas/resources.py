@@ -226,5 +226,5 @@ def _check_variables(option: str, found: Any) -> None:
             raise TaskDefinitionError(f"{option}: {name!r} cannot be given: {reserved}.")
         if not isinstance(value, str):
             raise TaskDefinitionError(
-                f"{option}: the value of {name!r} is a {type(value).__name__}: expected text."
+                f"{option}: the value of {name!r} is of type {type(value).__name__}: expected text."
             )

@@ -109,7 +109,7 @@ def test_a_key_that_cannot_be_there_is_told_with_what_can(
         ("vpc_access = 1979-05-27", "vpc_access: expected a table; found a date or time"),
         ("vpc_access.tags = 'web'", "vpc_access.tags: expected a list; found text"),
         ("[[labels]]\na = 'b'", "labels: expected a table; found a list"),
-        ("environment.A = 3", "level: environment: the value of 'A' is a int: expected text"),
+        ("environment.A = 3", "level: environment: the value of 'A' is of type int: expected text"),
         ("deletion_protection = 'no'", 'expected true or false; found "no"'),
         ("region = 3", "expected a region, such as europe-west2; found 3"),
     ],

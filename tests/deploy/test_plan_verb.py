@@ -98,6 +98,19 @@ def test_json_is_printed_and_nothing_is_written(planned: Project) -> None:
     assert not (planned.root / FILE).exists()
 
 
+def test_an_incompatible_payload_is_told_before_the_last_one_is_forgotten(planned: Project) -> None:
+    file = planned.root / FILE
+    plan(planned)
+    tasks = file.read_text().replace('"format": "json"', '"format": "protobuf"')
+    file.write_text(tasks)
+
+    result = plan(planned)
+
+    assert result.exit_code == 0
+    assert "count_orders: The payload was protobuf, is json now." in result.stderr
+    assert plan(planned).stderr == "", "it is told once: the file has the new one"
+
+
 def test_a_stage_that_is_not_there_is_one_line(planned: Project) -> None:
     result = plan(planned, "--stage", "prod")
 

@@ -82,7 +82,7 @@ def test_spellings_of_one_amount_are_equal() -> None:
         ({"environment": {"PORT": "1"}}, "'PORT' cannot be given: Cloud Run sets it"),
         ({"environment": {"K_NAME": "1"}}, "'K_NAME' cannot be given"),
         ({"environment": {"1A": "1"}}, "'1A' is no name of an environment variable"),
-        ({"environment": {"A": 1}}, "the value of 'A' is a int: expected text"),
+        ({"environment": {"A": 1}}, "the value of 'A' is of type int: expected text"),
         ({"environment": ["A"]}, "environment: expected a dict"),
         ({"secrets": {"FUNCTION_TARGET": "a"}}, "'FUNCTION_TARGET' cannot be given"),
         ({"secrets": {"A": "a"}, "environment": {"A": "b"}}, "'A' is in secrets= and in environ"),

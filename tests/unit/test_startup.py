@@ -376,7 +376,8 @@ def test_tasks_without_start_up_code_log_nothing(log: Log) -> None:
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("limited", [False, True])
-def test_a_task_that_is_run_once_is_started_first(how: str, limited: bool) -> None:
+def test_a_task_that_is_run_once_is_started_first(how: str, limited: bool, log: Log) -> None:
+    """Its own time, and its deadline, begin after that."""
     ran: list[str] = []
     clock = ManualClock()
 
@@ -401,6 +402,7 @@ def test_a_task_that_is_run_once_is_started_first(how: str, limited: bool) -> No
 
     assert one_shot.run(task, Runtime(Settings(), clock)) == 0
     assert ran == ["start", "start async", "run"]
+    assert [line["duration_seconds"] for line in log.lines] == [600, 0]
 
 
 def test_a_sync_task_that_is_run_once_is_started_in_its_thread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import click
 
 from ucam_faas import registry
 from ucam_faas.cli._table import print_table
-from ucam_faas.deploy import layers, plan as plans, summary
+from ucam_faas.deploy import compatibility, layers, plan as plans, summary
 
 
 @click.command("plan")
@@ -55,8 +56,22 @@ def command(
     if before == found.text():
         click.echo(f"{output} is up to date.")
         return
+    _warn(found, before)
     output.write_text(found.text())
     click.echo(f"Wrote {output}.")
+
+
+def _warn(found: plans.Plan, before: str | None) -> None:
+    """Tell which payloads no longer take what the file that is overwritten says they do."""
+    try:
+        tasks = json.loads(before or "{}").get("tasks", {})
+    except ValueError:
+        return
+    for one in found.tasks:
+        name = one.task.name
+        old, new = tasks.get(name, {}).get("payload"), found.variables["tasks"][name]["payload"]
+        for change in compatibility.changes(old, new):
+            click.secho(f"{name}: {change.message}", fg="yellow", err=True)
 
 
 def _check(found: plans.Plan, output: Path, before: str | None) -> None:

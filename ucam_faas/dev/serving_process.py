@@ -58,10 +58,6 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         sys.exit(error.exit_code)
     tell(folders=folders(module_files()), plans=plans)
 
-    def on_ready() -> None:
-        leash.pass_on()
-        tell(ready=settings.workers)
-
     def on_closed() -> None:
         with suppress(OSError):  # nobody is there any more, perhaps
             tell(closed=True)
@@ -69,7 +65,16 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     app.on_closed = on_closed
     app.service.runner.patient = True  # when another process takes over, nothing is to fail
     listener = socket.socket(fileno=listener_fd)
-    server.run(app, listener, on_ready=on_ready)
+    try:
+        server.run(
+            app,
+            listener,
+            on_open=lambda: tell(ready=settings.workers),
+            before_fork=leash.pass_on,
+        )
+    except UCAMFAASException as error:
+        tell(folders=folders(module_files()), error=str(error))
+        sys.exit(error.exit_code)
 
 
 class _Leash:

@@ -10,19 +10,25 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from ucam_faas import startup
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop
 
 
 @contextmanager
 def served(app: App) -> Iterator[str]:
-    """Serve an application over HTTP on a loop of its own, and return its address."""
+    """Serve an application over HTTP on a loop of its own, and return its address.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: start-up code of its tasks fails.
+    """
     loop = BackgroundLoop()
     state = ServerState()
     config = Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
     config.load()
 
     async def start() -> asyncio.Server:
+        await startup.run(app.tasks, app.runtime.clock)
         return await asyncio.get_running_loop().create_server(
             lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}),
             host="127.0.0.1",

@@ -1,7 +1,8 @@
 """functions-framework's way in: a Flask request for a task, a Flask response out.
 
 The same application answers as under our own server, on an event loop in the background that is
-started in each process when its first request comes.
+started in each process when its first request comes. Start-up code runs then, too: there is no
+earlier moment that we are told of.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from functools import cache
 
 from flask import Request, Response as FlaskResponse
 
-from ucam_faas import _logging, runtime
+from ucam_faas import _logging, reports, runtime, startup
 from ucam_faas.config import Settings
+from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.outcomes import Crashed
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
+from ucam_faas.serving.responses import of_outcome
 from ucam_faas.task import Kind, Task
 
 _lock = threading.Lock()
@@ -23,8 +27,13 @@ _lock = threading.Lock()
 
 def respond(task: Task, request: Request) -> FlaskResponse:
     """Run a task on a Flask request."""
-    with _lock:
-        loop, app = _app(task)
+    try:
+        with _lock:
+            loop, app = _app(task)
+    except UCAMFAASException as error:  # functions-framework would answer with its text
+        reports.log_problem("ucam_faas_start_failed", error=error, detail=str(error))
+        failed = of_outcome(Crashed())
+        return FlaskResponse(failed.body, failed.status, list(failed.headers))
     path = request.path
     if task.kind is not Kind.HTTP and "/topics/" not in path:
         path = "/"  # functions-framework serves its one target on every path
@@ -45,5 +54,11 @@ def _app(task: Task) -> tuple[BackgroundLoop, App]:
     settings = Settings.from_environ()
     if not logging.getLogger().handlers:
         _logging.configure(settings)
-    app = App([task], runtime.build(settings, [task]))
-    return BackgroundLoop(), app
+    built = runtime.build(settings, [task])
+    app, loop = App([task], built), BackgroundLoop()
+    try:
+        loop.run(lambda: startup.run([task], built.clock))
+    except BaseException:
+        loop.close()
+        raise
+    return loop, app

@@ -1,7 +1,8 @@
 """gunicorn as the process manager: one socket, workers with an event loop each, an orderly end.
 
 The tasks are imported before the workers are forked, so that a bad source is an error at
-start-up and a replaced worker starts at once.
+start-up and a replaced worker starts at once. The socket is bound before that, too, and listens
+when the first worker has run the tasks' start-up code; if that fails, all ends.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -26,21 +28,28 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from ucam_faas import reports
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas import reports, startup
+from ucam_faas.exceptions import (
+    ConfigurationError,
+    UCAMFAASCouldNotLoadTarget,
+    UCAMFAASException,
+)
 from ucam_faas.serving.app import App
 
 KEEP_ALIVE_SECONDS = 620
 """Longer than the 600 s of Google's front ends, so that they close idle connections, not we."""
 STUCK_LOOP_SECONDS = 60
 """Beyond the longest timeout: a worker whose event loop is silent for this long is killed."""
-
+START_SECONDS = 300
+"""Start-up code may take this long, at least: more than Cloud Run gives an instance to start."""
+MAX_FAILURE_BYTES = 4000
+"""A pipe takes this much at once, and from several processes without mixing it."""
 LAST_REQUEST_SECONDS = 0.1
 """For the requests of the connections that were accepted last: a closed one would lose them."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that has an address, and does not listen yet.
 
     Raises:
         ConfigurationError: the address cannot be had.
@@ -52,45 +61,86 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"Cannot listen on {host}:{port}: {why}. Choose another with --host and --port, or "
-            "HOST and PORT."
-        ) from error
-    listener.listen(2048)
+        raise _not_to_be_had(f"{host}:{port}", error) from error
     return listener
 
 
-def run(app: App, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def _not_to_be_had(address: str, error: Exception) -> ConfigurationError:
+    why = getattr(error, "strerror", None) or str(error)
+    return ConfigurationError(
+        f"Cannot listen on {address}: {why}. Choose another with --host and --port, or HOST and "
+        "PORT."
+    )
+
+
+def run(
+    app: App,
+    listener: socket.socket,
+    *,
+    on_open: Callable[[], None],
+    before_fork: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until a signal says to stop; ends the process.
 
     Args:
-        on_ready: called when the port is open and the workers are about to start.
+        on_open: called when the port is open, in the worker that opened it.
+        before_fork: called when the workers are about to be started.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: a worker could not start, and all have ended.
     """
-    _Gunicorn(app, listener, on_ready).run()
+    gunicorn = _Gunicorn(app, listener, on_open, before_fork)
+    try:
+        gunicorn.run()
+    except SystemExit as error:
+        if gunicorn.failure is not None:
+            raise UCAMFAASCouldNotLoadTarget(gunicorn.failure) from error
+        raise
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    def __init__(self, app: App, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """What gunicorn is told; it is the same object in the main process and in the workers."""
+
+    def __init__(
+        self,
+        app: App,
+        listener: socket.socket,
+        on_open: Callable[[], None],
+        before_fork: Callable[[], None],
+    ) -> None:
+        self.failure: str | None = None
+        """Why a worker could not start."""
         self._asgi = app
         self._listener = listener
-        self._on_ready = on_ready
+        self._on_open = on_open
+        self._before_fork = before_fork
+        self._failures, self._failed = os.pipe()
+        self._turns, turn = os.pipe()
+        os.write(turn, b"1")  # whoever reads it is the first
+        for end in (self._failures, self._turns):
+            os.set_blocking(end, False)
         super().__init__()
 
     def load_config(self) -> None:
         settings = self._asgi.runtime.settings
-        longest = max(task.policy.served_timeout_seconds for task in self._asgi.tasks)
+        tasks = self._asgi.tasks
+        longest = max(task.policy.served_timeout_seconds for task in tasks)
+        silent = int(longest) + STUCK_LOOP_SECONDS
+        if any(task.init for task in tasks):
+            silent = max(silent, START_SECONDS)
         options = {
             "bind": f"fd://{self._listener.fileno()}",
             "workers": settings.workers,
             "worker_class": f"{__name__}.Worker",
             "keepalive": KEEP_ALIVE_SECONDS,
-            "timeout": int(longest) + STUCK_LOOP_SECONDS,
+            "timeout": silent,
             "graceful_timeout": math.ceil(settings.grace_seconds) + 2,
             "preload_app": True,
             "logger_class": f"{__name__}._Logger",
             "loglevel": "debug" if settings.debug else "warning",
-            "when_ready": lambda _: self._on_ready(),
+            "on_starting": self._give_listener,
+            "when_ready": lambda _: self._before_fork(),
+            "child_exit": self._look_for_failure,
             "control_socket_disable": True,
         }
         for name, value in options.items():
@@ -101,6 +151,33 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         gc.collect()
         gc.freeze()  # what is loaded now stays: workers need neither scan nor copy it
         return self._asgi
+
+    def _give_listener(self, arbiter: Arbiter) -> None:
+        """Give gunicorn its socket, so that it makes none: those that it makes listen at once."""
+        arbiter.LISTENERS = [self._listener]
+
+    def opened(self) -> None:
+        """In a worker: the port is open."""
+        try:
+            os.read(self._turns, 1)
+        except BlockingIOError:
+            return
+        self._on_open()
+
+    def fail(self, error: UCAMFAASException) -> NoReturn:
+        """In a worker: say why it cannot start, and end."""
+        os.write(self._failed, str(error).encode()[:MAX_FAILURE_BYTES] + b"\0")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # at once: start-up code may have started threads that go on
+
+    def _look_for_failure(self, arbiter: Arbiter, worker: Any) -> None:
+        """In the main process, when a worker has ended: if it could not start, end all."""
+        with suppress(BlockingIOError):
+            first, _, _ = os.read(self._failures, 2 * MAX_FAILURE_BYTES).partition(b"\0")
+            self.failure = self.failure or first.decode(errors="replace")
+            arbiter.num_workers = 0
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Logger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -132,25 +209,51 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
 
     async def _serve(self) -> None:
         app: App = self.wsgi
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(reports.log_loop_problem)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, _leave)  # until the server has handlers of its own
+        try:
+            await startup.run(app.tasks, app.runtime.clock)
+            await self._serve_app(app)
+        except UCAMFAASException as error:
+            self.app.fail(error)
+
+    async def _serve_app(self, app: App) -> None:
         self.config.app = app
         # Beyond the grace there are only clients that have not sent their whole request.
         grace = app.runtime.settings.grace_seconds
         self.config.timeout_graceful_shutdown = math.ceil(grace) + 1
-        server = _Server(self.config, app)
+        server = _Server(self.config, app, on_open=self.app.opened)
         app.on_exhausted = server.leave
         # gunicorn's own signal for a quick stop, which it sends on Control-C.
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(reports.log_loop_problem)
         loop.add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once: nothing is served yet, and nothing has to be finished."""
+    os._exit(0)
+
+
 class _Server(Server):
-    def __init__(self, config: Config, app: App) -> None:
+    def __init__(self, config: Config, app: App, on_open: Callable[[], None]) -> None:
         super().__init__(config)
         self._app = app
+        self._on_open = on_open
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            try:
+                listener.listen(self.config.backlog)  # it may do so already
+            except OSError as error:  # somebody else took the address while start-up code ran
+                raise _not_to_be_had(f"{host}:{port}", error) from error
+        await super().startup(sockets)
+        self._on_open()
 
     def leave(self) -> None:
         """End this process in order, but end it; gunicorn starts another."""
