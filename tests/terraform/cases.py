@@ -1,0 +1,96 @@
+"""Uses of the module that the tests look at: its examples, and all that it has at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .attached import ROOT
+
+MODULE = ROOT / "terraform"
+
+PROJECT = "my-project"
+IMAGE = "europe-docker.pkg.dev/my-project/tasks/tasks:1"
+KEY = "projects/my-project/locations/europe-west2/keyRings/tasks/cryptoKeys/tasks"
+CHANNEL = "projects/my-project/notificationChannels/1"
+
+EXAMPLE_VARIABLES = {"project": PROJECT, "container_image": IMAGE}
+"""What the examples leave open."""
+
+SERVICE: dict[str, Any] = {
+    "name": "orders",
+    "project": PROJECT,
+    "region": "europe-west2",
+    "function": {
+        "container_image": IMAGE,
+        "target": "take_order",
+        "timeout_seconds": 120,
+        "environment": {"CURRENCY": "GBP"},
+        "secrets": {"API_KEY": {"secret": "api-key", "version": "3"}},
+        "vpc_access": {"network": "default", "subnetwork": "default", "tags": ["tasks"]},
+        "publishes_to": ["invoices"],
+        "invokers": ["group:team@example.org"],
+    },
+    "concurrency": {"max_concurrent_functions_per_instance": 8, "max_instances": 10},
+    "triggers": {
+        "subscriptions": {
+            "orders": {"create_topic": True, "filter": "attributes:kind", "dead_letter": {}},
+            "refunds": {
+                "topic": "projects/other-project/topics/refunds",
+                "wrapped": False,
+                "ordered": True,
+                "retry": {"min_backoff_seconds": 30, "max_backoff_seconds": 60},
+                "dead_letter": {"max_attempts": 8, "topic": "failed-refunds"},
+            },
+        },
+        "cron_schedules": {
+            "orders-nightly": {"schedule": "0 3 * * *", "topic": "orders", "paused": True},
+        },
+    },
+    "alerting": {"notification_channels": [CHANNEL]},
+    "labels": {"team": "accounts"},
+    "kms_key": KEY,
+    "dead_letter_archive": "my-dead-letters",
+}
+"""A service with all that the module has for services."""
+
+JOB: dict[str, Any] = {
+    "name": "yearly-report",
+    "project": PROJECT,
+    "region": "europe-west2",
+    "function": {
+        "container_image": IMAGE,
+        "target": "report",
+        "run_as": "job",
+        "timeout_seconds": 7200,
+        "secrets": {"API_KEY": {"secret": "api-key"}},
+        "publishes_to": ["reports"],
+    },
+    "triggers": {
+        "cron_schedules": {"yearly-report": {"schedule": "0 4 1 1 *", "time_zone": "Europe/London"}}
+    },
+    "alerting": {},
+}
+"""A job with all that the module has for jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A folder with a use of the module, and its variables."""
+
+    folder: str
+    variables: dict[str, Any]
+    name: str
+
+
+def examples() -> list[str]:
+    """Return the names of the examples."""
+    return sorted(path.parent.name for path in Path(MODULE, "examples").glob("*/main.tf"))
+
+
+USES = [
+    Use(".", SERVICE, "service"),
+    Use(".", JOB, "job"),
+    *(Use(f"examples/{name}", EXAMPLE_VARIABLES, name) for name in examples()),
+]

@@ -1,0 +1,68 @@
+"""What the tests of the module and of the stand-in share: each use is deployed once a session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import cache, fixtures
+from .answers import Snapshot
+from .cases import Use
+from .runner import Terraform
+
+# They run in a process with other libraries: see `attached`.
+collect_ignore = ["stub/provider.py", "stub/wire.py"]
+
+terraform_environment = fixtures.terraform_environment
+terraform_copies = fixtures.terraform_copies
+terraform = fixtures.terraform
+
+RESOURCES = Path(__file__).with_name("resources.tf")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A use of the module as it is planned, and as it then is."""
+
+    plan: Snapshot
+    state: Snapshot
+
+
+Deploy = Callable[[Use], Deployment]
+
+
+@pytest.fixture(scope="session")
+def deploy(terraform_copies: fixtures.Copies, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
+    """Plan and apply a use of the module, once a session."""
+    done: dict[str, Deployment] = {}
+
+    def once(use: Use) -> Deployment:
+        if use.name not in done:
+            target = tmp_path_factory.mktemp("deployment") / "terraform"
+            terraform = terraform_copies.copy(use.folder, target)
+            plan = terraform.plan(use.variables)
+            done[use.name] = Deployment(plan, terraform.apply(use.variables))
+        return done[use.name]
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def schema(terraform_environment: Mapping[str, str]) -> dict[str, Any]:
+    """The schema that the stand-in serves."""
+    found: dict[str, Any] = json.loads(cache.schema(fixtures.TYPES).read_text())
+    return found
+
+
+@pytest.fixture
+def resources(terraform_environment: Mapping[str, str], tmp_path: Path) -> Terraform:
+    """Some resources that need no module, initialised."""
+    (tmp_path / "main.tf").write_text(RESOURCES.read_text())
+    made = Terraform(tmp_path, terraform_environment)
+    made.init()
+    return made

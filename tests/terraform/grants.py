@@ -1,0 +1,88 @@
+"""Who may do what on what, read from a plan or a state.
+
+Service accounts are named by the part before the @, Pub/Sub's own by `Pub/Sub`, and roles without
+`roles/`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .answers import Resource, Snapshot
+
+KINDS = {
+    "google_pubsub_topic_iam_member": ("topic", "topic"),
+    "google_pubsub_subscription_iam_member": ("subscription", "subscription"),
+    "google_cloud_run_v2_service_iam_member": ("service", "name"),
+    "google_cloud_run_v2_job_iam_member": ("job", "name"),
+    "google_service_account_iam_member": ("account", "service_account_id"),
+    "google_secret_manager_secret_iam_member": ("secret", "secret_id"),
+    "google_storage_bucket_iam_member": ("bucket", "bucket"),
+}
+"""Types of grants that are on one resource, what they are on, and the attribute that names it."""
+
+_BROAD = re.compile(r"google_(project|folder|organization|billing_account)_iam_\w+")
+_AUTHORITATIVE = re.compile(r"google_\w+_iam_(policy|binding)")
+_ANYBODY = ("allUsers", "allAuthenticatedUsers")
+_BASIC = ("roles/owner", "roles/editor", "roles/viewer")
+_PUBSUB_AGENT = re.compile(r"serviceAccount:service-\d+@gcp-sa-pubsub\.iam\.gserviceaccount\.com")
+_ACCOUNT = re.compile(r"serviceAccount:([^@]+)@[^@]+\.iam\.gserviceaccount\.com")
+
+
+class Grant(NamedTuple):
+    """One account, one role, one resource."""
+
+    who: str
+    role: str
+    on: str
+
+
+def grants_in(snapshot: Snapshot) -> set[Grant]:
+    """Return the grants on single resources. What is only known after apply is named so."""
+    return {_grant(found) for found in snapshot.resources if found.type in KINDS}
+
+
+def broad_grants_in(snapshot: Snapshot) -> list[str]:
+    """Return what gives away too much, or takes away what others granted: each with its reason."""
+    return [
+        f"{resource.address}: {fault}"
+        for resource in snapshot.resources
+        if (fault := _breadth(resource)) is not None
+    ]
+
+
+def _grant(resource: Resource) -> Grant:
+    kind, attribute = KINDS[resource.type]
+    full = str(resource.values.get(attribute, "(known after apply)"))
+    name = full.rpartition("/")[2].partition("@")[0]
+    return Grant(
+        _who(str(resource.values.get("member"))),
+        str(resource.values["role"]).removeprefix("roles/"),
+        f"{kind} {name}",
+    )
+
+
+def _who(member: str) -> str:
+    if _PUBSUB_AGENT.fullmatch(member):
+        return "Pub/Sub"
+    found = _ACCOUNT.fullmatch(member)
+    return found[1] if found else member
+
+
+def _breadth(resource: Resource) -> str | None:
+    if resource.mode != "managed":
+        return None
+    if _BROAD.fullmatch(resource.type):
+        return "a grant on more than one resource"
+    if _AUTHORITATIVE.fullmatch(resource.type):
+        return "removes what others granted"
+    if resource.type == "google_service_account_key":
+        return "a key can be copied, and does not expire"
+    if resource.values.get("member") in _ANYBODY:
+        return "a grant to anybody"
+    if resource.values.get("role") in _BASIC:
+        return "a basic role"
+    if "_iam_" in resource.type and resource.type not in KINDS:
+        return "a kind of grant that this test does not know"
+    return None

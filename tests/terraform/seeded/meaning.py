@@ -1,0 +1,88 @@
+"""Faults that are sound Terraform: only who knows what is wanted sees them."""
+
+from __future__ import annotations
+
+from tests.terraform.faults import MODULE_TESTS, NOTHING, Edit, Fault
+
+from .places import ERRORS, KEEPER, PUSH, SCHEDULE, SERVICE, change
+
+IN_MEANING = [
+    Fault(
+        what="subscriptions expire after a month without messages",
+        edits=change(PUSH, 'ttl = ""', 'ttl = "2678400s"'),
+        layer=MODULE_TESTS,
+        says="subscriptions.tftest.hcl",
+    ),
+    Fault(
+        what="the service can be called from everywhere",
+        edits=change(SERVICE, "var.function.ingress", '"INGRESS_TRAFFIC_ALL"'),
+        layer=MODULE_TESTS,
+        says="container.tftest.hcl",
+    ),
+    Fault(
+        what="the service can be deleted by mistake",
+        edits=change(SERVICE, "var.function.deletion_protection", "false"),
+        layer=MODULE_TESTS,
+        says="container.tftest.hcl",
+    ),
+    Fault(
+        what="a paused schedule runs",
+        edits=change(SCHEDULE, "each.value.paused", "false"),
+        layer=MODULE_TESTS,
+        says="schedules.tftest.hcl",
+    ),
+    Fault(
+        what="the schedule's time zone is forgotten",
+        edits=change(SCHEDULE, "time_zone = each.value.time_zone", ""),
+        layer=MODULE_TESTS,
+        says="schedules.tftest.hcl",
+    ),
+    Fault(
+        what="the dead letters that wait are kept for ten minutes",
+        edits=change(KEEPER, '"2678400s"', '"600s"'),
+        layer=MODULE_TESTS,
+        says="subscriptions.tftest.hcl",
+    ),
+    Fault(
+        what="the two times of the retry policy are swapped",
+        edits=change(
+            PUSH,
+            'minimum_backoff = "${each.value.retry.min',
+            'minimum_backoff = "${each.value.retry.max',
+        ),
+        layer=MODULE_TESTS,
+        says="subscriptions.tftest.hcl",
+    ),
+    Fault(
+        what="the token is for somebody else",
+        edits=change(
+            PUSH,
+            "audience              = google_cloud_run_v2_service.this[0].uri",
+            'audience = "orders"',
+        ),
+        layer=MODULE_TESTS,
+        says="subscriptions.tftest.hcl",
+    ),
+    Fault(
+        what="a metric that Cloud Monitoring does not have",
+        edits=change(
+            ERRORS,
+            "denominator_filter = local.request_count",
+            'denominator_filter = replace(local.request_count, "request_count", "requests")',
+        ),
+        layer=MODULE_TESTS,
+        says="alerts.tftest.hcl",
+    ),
+    Fault(
+        what="instances start without more CPU",
+        edits=change(SERVICE, "startup_cpu_boost = true", ""),
+        layer=MODULE_TESTS,
+        says="container.tftest.hcl",
+    ),
+    Fault(
+        what="a version of the provider that there is not",
+        edits=(Edit("versions.tf", "", '">= 6.0"', '">= 99.0"'),),
+        layer=NOTHING,
+        says="terraform init: with the stand-in attached it does not look for versions",
+    ),
+]

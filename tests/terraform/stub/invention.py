@@ -1,0 +1,120 @@
+"""The values that Google would give: made up, believable, and the same each time.
+
+`identities.toml` says what ids, email addresses and URLs are made of. The rest is empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from .values import UNKNOWN, Path, change_attributes
+
+IDENTITIES = FilePath(__file__).with_name("identities.toml")
+PROJECT = "stub-project"
+"""The project where neither the resource nor the provider names one."""
+REGION = "europe-west2"
+_GENERIC = {
+    "create_time": "2026-01-01T00:00:00Z",
+    "update_time": "2026-01-01T00:00:00Z",
+    "etag": "stub-etag",
+    "id": "stub-id",
+}
+_COPIES = {
+    "effective_labels": "labels",
+    "terraform_labels": "labels",
+    "effective_annotations": "annotations",
+}
+_EMPTY: dict[str, Any] = {"string": "", "number": 0, "bool": False, "list": [], "set": []}
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How the identifying attributes of one type are made of the others."""
+
+    templates: dict[str, str] = field(default_factory=dict)
+    known_when_planned: frozenset[str] = frozenset()
+
+    @property
+    def replacing(self) -> set[str]:
+        """The attributes that make the id: with another value it is another resource."""
+        return set(_FIELD.findall(self.templates.get("id", "")))
+
+
+def load_identities() -> dict[str, Identity]:
+    """Read the templates of each type; a data source's name begins with `data.`."""
+    found = {}
+    for name, templates in tomllib.loads(IDENTITIES.read_text()).items():
+        known = frozenset(templates.pop("known_when_planned", ()))
+        found[name] = Identity(templates, known)
+    return found
+
+
+def foresee(
+    value: dict[str, Any], *, identity: Identity, defaults: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the value with what the provider works out by itself; `defaults` is its block."""
+    foreseen = dict(value)
+    for name in ("project", "region"):
+        if value.get(name) is UNKNOWN and name in defaults:
+            foreseen[name] = defaults[name]
+    for name, source in _COPIES.items():
+        if value.get(name) is UNKNOWN and source in value:
+            foreseen[name] = value[source] or {}
+    if not any(foreseen.get(name) is UNKNOWN for name in identity.replacing):
+        names = _names(foreseen, identity, defaults)
+        foreseen |= {name: names[name] for name in identity.known_when_planned}
+    return foreseen
+
+
+def complete(
+    block: dict[str, Any],
+    value: dict[str, Any],
+    *,
+    identity: Identity,
+    defaults: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the value with all that is unknown made up; `defaults` is the provider's block."""
+    foreseen = foresee(value, identity=identity, defaults=defaults)
+    names = _names(foreseen, identity, defaults)
+
+    def fill(path: Path, attribute: dict[str, Any], given: Any) -> Any:
+        if given is not UNKNOWN:
+            return given
+        if len(path) == 1 and path[0] in names and attribute["type"] == "string":
+            return names[str(path[0])]
+        return _generic(str(path[-1]), attribute["type"])
+
+    completed: dict[str, Any] = change_attributes(block, foreseen, fill)
+    return completed
+
+
+def project_number(project: str) -> str:
+    """Return the number that a project of this name has here."""
+    return str(10**11 + int(hashlib.sha256(project.encode()).hexdigest(), 16) % 10**11)
+
+
+def _names(value: dict[str, Any], identity: Identity, defaults: dict[str, Any]) -> dict[str, str]:
+    known = {name: text for name, text in value.items() if isinstance(text, str) and text}
+    names = {
+        "project": known.get("project_id") or defaults.get("project") or PROJECT,
+        "region": defaults.get("region") or REGION,
+        **known,
+    }
+    names["location"] = known.get("location", names["region"])
+    names["project_number"] = project_number(names["project"])
+    for name, template in identity.templates.items():
+        if name not in known:
+            names[name] = _FIELD.sub(lambda found: names.get(found[1], found[1]), template)
+    return names
+
+
+def _generic(name: str, kind: Any) -> Any:
+    if kind == "string" and name in _GENERIC:
+        return _GENERIC[name]
+    return _EMPTY.get(kind if isinstance(kind, str) else kind[0], {})

@@ -1,0 +1,139 @@
+"""The provider's side of Terraform's plug-in protocol, version 6: it keeps nothing.
+
+Terraform keeps the state. The one thing remembered is the provider's own block, as configured last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tf.gen import (  # type: ignore[import-not-found]  # see `attached`
+    tfplugin_pb2 as pb,
+    tfplugin_pb2_grpc as rpc,
+)
+
+from .invention import Identity, complete, foresee
+from .validation import Rule, validate
+from .values import UNKNOWN, Path, change_attributes
+from .wire import decode, encode, to_diagnostics, to_path, to_schema
+
+_FROM_PROVIDER = ("project", "region")
+"""What a resource takes from the provider's block, known as early as that is."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without types
+    """Answers Terraform from a schema, rules, and templates of identities."""
+
+    schema: dict[str, Any]
+    rules: list[Rule]
+    identities: dict[str, Identity]
+    settings: dict[str, Any] = field(default_factory=dict)
+    announced: Any = field(init=False)
+    """The schema as Terraform asks for it, again and again."""
+
+    def __post_init__(self) -> None:
+        resources, data = self.schema["resources"], self.schema["data_sources"]
+        self.announced = pb.GetProviderSchema.Response(
+            provider=to_schema(self.schema["provider"]),
+            resource_schemas={name: to_schema(schema) for name, schema in resources.items()},
+            data_source_schemas={name: to_schema(schema) for name, schema in data.items()},
+            # Once is enough for each of its processes.
+            server_capabilities=pb.ServerCapabilities(get_provider_schema_optional=True),
+        )
+
+    def GetMetadata(self, request: Any, context: Any) -> Any:
+        meta = pb.GetMetadata
+        return meta.Response(
+            resources=[meta.ResourceMetadata(type_name=name) for name in self.schema["resources"]],
+            data_sources=[
+                meta.DataSourceMetadata(type_name=name) for name in self.schema["data_sources"]
+            ],
+        )
+
+    def GetProviderSchema(self, request: Any, context: Any) -> Any:
+        return self.announced
+
+    def GetFunctions(self, request: Any, context: Any) -> Any:
+        return pb.GetFunctions.Response()
+
+    def ValidateProviderConfig(self, request: Any, context: Any) -> Any:
+        return pb.ValidateProviderConfig.Response()
+
+    def ConfigureProvider(self, request: Any, context: Any) -> Any:
+        given = decode(request.config)
+        self.settings = {name: given[name] for name in _FROM_PROVIDER if _is_text(given[name])}
+        return pb.ConfigureProvider.Response()
+
+    def StopProvider(self, request: Any, context: Any) -> Any:
+        return pb.StopProvider.Response()
+
+    def ValidateResourceConfig(self, request: Any, context: Any) -> Any:
+        block = self._resource(request.type_name)
+        found = validate(request.type_name, block, decode(request.config), self.rules)
+        return pb.ValidateResourceConfig.Response(diagnostics=to_diagnostics(found))
+
+    def ValidateDataResourceConfig(self, request: Any, context: Any) -> Any:
+        found = validate(
+            f"data.{request.type_name}",
+            self._data_source(request.type_name),
+            decode(request.config),
+            self.rules,
+        )
+        return pb.ValidateDataResourceConfig.Response(diagnostics=to_diagnostics(found))
+
+    def UpgradeResourceState(self, request: Any, context: Any) -> Any:
+        state = pb.DynamicValue(json=request.raw_state.json)
+        return pb.UpgradeResourceState.Response(upgraded_state=state)
+
+    def ReadResource(self, request: Any, context: Any) -> Any:
+        return pb.ReadResource.Response(new_state=request.current_state)
+
+    def PlanResourceChange(self, request: Any, context: Any) -> Any:
+        proposed, prior = decode(request.proposed_new_state), decode(request.prior_state)
+        if proposed is None:
+            return pb.PlanResourceChange.Response(planned_state=encode(None))
+        identity = self.identities.get(request.type_name, Identity())
+        planned = change_attributes(self._resource(request.type_name), proposed, _await)
+        planned = foresee(planned, identity=identity, defaults=self.settings)
+        replacing = {
+            name for name in identity.replacing if prior and planned.get(name) != prior.get(name)
+        }
+        return pb.PlanResourceChange.Response(
+            planned_state=encode(planned),
+            requires_replace=[to_path((name,)) for name in sorted(replacing)],
+        )
+
+    def ApplyResourceChange(self, request: Any, context: Any) -> Any:
+        planned = decode(request.planned_state)
+        if planned is not None:
+            planned = self._complete(request.type_name, self._resource(request.type_name), planned)
+        return pb.ApplyResourceChange.Response(new_state=encode(planned))
+
+    def ReadDataSource(self, request: Any, context: Any) -> Any:
+        block = self._data_source(request.type_name)
+        wanted = change_attributes(block, decode(request.config), _await)
+        found = self._complete(f"data.{request.type_name}", block, wanted)
+        return pb.ReadDataSource.Response(state=encode(found))
+
+    def _resource(self, type_name: str) -> dict[str, Any]:
+        block: dict[str, Any] = self.schema["resources"][type_name]["block"]
+        return block
+
+    def _data_source(self, type_name: str) -> dict[str, Any]:
+        block: dict[str, Any] = self.schema["data_sources"][type_name]["block"]
+        return block
+
+    def _complete(self, name: str, block: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+        identity = self.identities.get(name, Identity())
+        return complete(block, value, identity=identity, defaults=self.settings)
+
+
+def _await(path: Path, attribute: dict[str, Any], value: Any) -> Any:
+    """Say of what is left to the provider that it is known after apply."""
+    return UNKNOWN if value is None and attribute.get("computed") else value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""

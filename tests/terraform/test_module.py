@@ -1,0 +1,79 @@
+"""The module as it stands: formatted, valid, planned, its own tests pass, its README up to date."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from .attached import ROOT
+from .cases import MODULE, USES, Use, examples
+from .conftest import Deploy
+from .fixtures import MakeTerraform
+
+FOLDERS = [
+    ".",
+    *(str(path.parent.relative_to(MODULE)) for path in MODULE.glob("modules/*/main.tf")),
+]
+
+pytestmark = pytest.mark.slow
+
+
+def test_there_is_an_example_of_each_kind() -> None:
+    assert {
+        *("scheduled_task", "pubsub_task", "protobuf_task", "tasks_from_plan"),
+        "long_running_job",
+    } <= set(examples())
+
+
+def test_every_file_is_formatted(terraform: MakeTerraform) -> None:
+    assert terraform().format_faults() == []
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, *(f"examples/{name}" for name in examples())])
+def test_every_folder_is_valid(folder: str, terraform: MakeTerraform) -> None:
+    assert terraform(folder).validate() == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_modules_own_tests_pass(folder: str, terraform: MakeTerraform) -> None:
+    report = terraform(folder).test()
+
+    assert report.diagnostics == []
+    assert report.runs
+    assert report.failed == []
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
+def test_every_use_is_planned_and_applied_as_planned(use: Use, deploy: Deploy) -> None:
+    deployment = deploy(use)
+
+    planned, there = (
+        {resource.address for resource in snapshot.resources if resource.mode == "managed"}
+        for snapshot in (deployment.plan, deployment.state)
+    )
+    assert planned
+    assert there == planned
+
+
+def test_the_example_of_the_tests_readme_passes(terraform: MakeTerraform) -> None:
+    text = (ROOT / "tests/terraform/README.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    namespace: dict[str, Any] = {}
+
+    exec(code, namespace)
+    namespace["test_the_topic_is_planned"](terraform)
+
+
+def test_the_readme_lists_the_inputs_and_outputs() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/terraform_readme.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
