@@ -26,6 +26,7 @@ DOCUMENTS = [
     ROOT / "docs/configuration.md",
     ROOT / "docs/deployment-configuration.md",
     ROOT / "docs/local.md",
+    ROOT / "docs/payload-compatibility.md",
 ]
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -82,6 +83,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "deployment keys": lambda: keys(k for k in KEYS.values() if k.where is not Where.CODE),
     "vpc keys": lambda: keys(VPC_ACCESS.values()),
     "help": help_of,
+    "help asyncapi": lambda: help_of("asyncapi"),
     "help config": lambda: help_of("config"),
     "help dev": lambda: help_of("dev"),
     "help emulator": lambda: help_of("emulator"),

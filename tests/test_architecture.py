@@ -98,8 +98,8 @@ HEAVY = {
     "uvicorn": owner("serving.server", "local_testing.serving", "emulator.server"),
     "uvicorn_worker": owner("serving.server"),
     "click": owner(
-        *("cli", "cli.config", "cli.dev", "cli.emulator", "cli.plan", "cli.publish"),
-        *("cli.schedules", "cli.serve", "cli.tasks", "dev.session", "dev.stream"),
+        *("cli", "cli.asyncapi", "cli.config", "cli.dev", "cli.emulator", "cli.plan"),
+        *("cli.publish", "cli.schedules", "cli.serve", "cli.tasks", "dev.session", "dev.stream"),
     ),
     "rich": owner(in_functions="cli._table"),
     "pytest": owner("_pytest_plugin"),

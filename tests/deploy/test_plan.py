@@ -256,6 +256,20 @@ def test_without_attempts_to_count_the_task_itself_may_publish_dead_letters(
     assert task["function"]["publishes_to"] == ["failed"]
 
 
+def test_what_tasks_share_has_the_labels_that_they_share(tmp_path: Path) -> None:
+    configuration = """
+        [labels]
+        team = "mail"
+        [task.one.labels]
+        cost = "high"
+        """
+
+    plan = plan_in(tmp_path, task_of("one"), task_of("two"), configuration=configuration)
+
+    assert plan.variables["labels"] == {"team": "mail"}
+    assert plan.variables["tasks"]["one"]["labels"] == {"team": "mail", "cost": "high"}
+
+
 # --- names
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -24,6 +25,7 @@ def export(body):
 """
 
 
+EXAMPLE = Path(__file__).parents[2] / "terraform/examples/tasks_from_plan"
 FILE = "ucam-faas.auto.tfvars.json"
 
 
@@ -89,6 +91,16 @@ def test_a_file_that_is_not_there_fails_the_check(planned: Project) -> None:
 
     assert result.exit_code == 1
     assert "elsewhere.tfvars.json does not exist" in result.output
+
+
+def test_the_example_s_file_is_the_plan_of_the_code_beside_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(EXAMPLE)
+
+    result = plan(project, "--stage", "production", "--check")
+
+    assert result.exit_code == 0, result.output
 
 
 def test_json_is_printed_and_nothing_is_written(planned: Project) -> None:

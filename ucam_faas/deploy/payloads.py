@@ -6,6 +6,7 @@ compared with. Sources: JSON Schema 2020-12, in pydantic's dialect.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import Any, get_origin
@@ -23,6 +24,7 @@ ALSO_NAMED, LIMITS, KEYS, STRICT = "x-also-named", "x-limits", "x-keys", "x-stri
 decimals, the type of a map's keys, and that nothing is converted."""
 
 _VALUES = ("default", "examples", "example")
+_BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = (
@@ -78,16 +80,23 @@ def _json_schema(kind: Any, *, values: bool) -> dict[str, Any] | None:
         schema = TypeAdapter(kind).json_schema(mode="validation", schema_generator=_Generator)
     except PydanticUserError:  # a type of the user's own, which has none
         return None
-    schema = to_jsonable_python(schema, inf_nan_mode="null", fallback=_type_name)
-    return {"format": "json", "schema": schema if values else map_schema(schema, _without_values)}
+    text = json.dumps(to_jsonable_python(schema, inf_nan_mode="constants", fallback=_type_name))
+    schema = json.loads(text, parse_constant=str)  # Infinity is no JSON
+    left_out = () if values else _VALUES
+    return {"format": "json", "schema": map_schema(schema, lambda found: _tidy(found, left_out))}
 
 
 def _type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def _without_values(schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: found for key, found in schema.items() if key not in _VALUES}
+def _tidy(schema: dict[str, Any], left_out: tuple[str, ...]) -> dict[str, Any]:
+    """Leave out keywords, and limits that are infinite."""
+    return {
+        key: found
+        for key, found in schema.items()
+        if key not in left_out and not (key in _BOUNDS and isinstance(found, str))
+    }
 
 
 _HIDDEN = {
@@ -110,6 +119,10 @@ class _Generator(GenerateJsonSchema):
         hidden = {key: schema[key] for key in _HIDDEN.get(schema["type"], ()) if key in schema}
         if hidden:
             found[LIMITS] = to_jsonable_python(hidden)
+        if schema["type"] == "decimal":
+            texts = (part for part in found.get("anyOf", []) if part.get("type") == "string")
+            for part in texts:  # any text, says pydantic
+                part.setdefault("format", "decimal")
         if schema.get("strict") and "$ref" not in found:
             found[STRICT] = True
         return found

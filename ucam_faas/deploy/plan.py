@@ -81,6 +81,7 @@ def make(tasks: Sequence[Task], config: ConfigFile, stage: str | None) -> Plan:
     variables: dict[str, Any] = {
         name: planned[0].merged[name] for name in ("project", "region") if planned[0].merged[name]
     }
+    variables["labels"] = _common_labels(planned)
     variables["topics"] = topics
     variables["tasks"] = {one.task.name: _task(one, topics) for one in planned}
     return Plan(stage=stage, tasks=planned, variables=variables)
@@ -110,6 +111,12 @@ def _check_names(planned: Sequence[PlannedTask]) -> None:
                 f"{name!r}. Rename one of the functions."
             )
         found[name] = task
+
+
+def _common_labels(planned: Sequence[PlannedTask]) -> dict[str, str]:
+    """Return the labels that all tasks have: they are for what tasks share, too."""
+    labels = [one.merged["labels"].items() for one in planned]
+    return {name: value for name, value in labels[0] if all((name, value) in one for one in labels)}
 
 
 def _topics(planned: Sequence[PlannedTask]) -> dict[str, dict[str, bool]]:

@@ -1,5 +1,5 @@
-# All tasks of a collection, as the code says: `ucam-faas plan` writes ucam-faas.auto.tfvars.json, which Terraform
-# reads by itself. The image changes with each release: terraform apply -var container_image=…
+# All tasks of a collection, as the code in main.py says: `ucam-faas plan --stage production` writes
+# ucam-faas.auto.tfvars.json, which Terraform reads by itself. The image changes with each release: terraform apply -var container_image=…
 
 variable "project" {
   type = string
@@ -12,6 +12,11 @@ variable "region" {
 
 variable "container_image" {
   type = string
+}
+
+variable "labels" {
+  type    = map(string)
+  default = {}
 }
 
 variable "topics" {
@@ -29,6 +34,7 @@ module "tasks" {
   project         = var.project
   region          = var.region
   container_image = var.container_image
+  labels          = var.labels
   topics          = var.topics
   tasks           = var.tasks
 }

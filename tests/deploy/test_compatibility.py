@@ -1,0 +1,512 @@
+"""Changes of payloads: what old messages would meet is found, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from pydantic import (
+    AliasChoices,
+    AnyUrl,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    Json,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+
+from ucam_faas import CloudEventType, cloud_event_handler, message_handler
+from ucam_faas.deploy.compatibility import Change, changes
+from ucam_faas.deploy.payloads import schema_of
+
+from . import payload_protos as protos
+from .payload_models import Shape, models, mutations, payloads, type_of
+
+
+def payload_of(message_type: Any) -> dict[str, Any]:
+    """Return the payload as it is when a plan has been written and read."""
+
+    @message_handler(message_type=message_type)
+    def work(payload: Any) -> None: ...
+
+    found = schema_of(work.task)
+    read: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True))
+    return read
+
+
+def between(old: Any, new: Any) -> list[Change]:
+    return changes(payload_of(old), payload_of(new))
+
+
+def kinds(old: Any, new: Any) -> list[tuple[str, str]]:
+    return [(found.path, found.kind.value) for found in between(old, new)]
+
+
+def model(name: str = "Model", /, **fields: Any) -> Any:
+    """Return a model: a field is a type, or a type and its default (or Field)."""
+    given = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
+    return create_model(name, **given)
+
+
+ADDRESS, OTHER_ADDRESS = model("Address", zip=str), model("Address", zip=int)
+LONGER_ADDRESS = model("Address", zip=str, country=str)
+CAT = model("Cat", kind=Literal["cat"], lives=int)
+DOG = model("Dog", kind=Literal["dog"], name=str)
+OTHER_CAT = model("Cat", kind=Literal["cat"], lives=str)
+PLAIN_CAT = model("Cat", lives=int)
+KITTY = model("Kitty", kind=Literal["cat"], lives=int)
+DEFAULT_CAT = model("Cat", kind=(Literal["cat"], "cat"), lives=int)
+DEFAULT_DOG = model("Dog", kind=(Literal["dog"], "dog"), name=str)
+
+
+class Numbers(BaseModel):
+    value: int
+    children: list[Numbers] = []
+
+
+class Texts(BaseModel):
+    value: str
+    children: list[Texts] = []
+
+
+class Ping(BaseModel):
+    pong: Pong | None = None
+
+
+class Pong(BaseModel):
+    ping: Ping | None = None
+    number: int = 0
+
+
+class OtherPing(BaseModel):
+    pong: OtherPong | None = None
+
+
+class OtherPong(BaseModel):
+    ping: OtherPing | None = None
+    number: str = ""
+
+
+def closed(**fields: Any) -> Any:
+    given = {name: (kind, ...) for name, kind in fields.items()}
+    return create_model("Model", __config__=ConfigDict(extra="forbid"), **given)
+
+
+def named(*names: str) -> Any:
+    return (int, Field(validation_alias=AliasChoices(*names)))
+
+
+def limited(kind: Any, **limits: Any) -> Any:
+    return Annotated[kind, Field(**limits)]
+
+
+def told_apart(union: Any) -> Any:
+    return Annotated[union, Field(discriminator="kind")]
+
+
+# --- what breaks, each with its place
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (model(a=int, b=str), model(a=int), [("b", "removed")]),
+        (model(a=int), model(a=str), [("a", "retyped")]),
+        (model(a=int), model(a=int, b=str), [("b", "required")]),
+        (model(a=(int, 3)), model(a=int), [("a", "required")]),
+        (model(a=int), model(b=int), [("a", "renamed")]),
+        (model(a=int), model(b=list[int]), [("a", "removed"), ("b", "required")]),
+        (model(a=int), closed(a=int), [("", "closed")]),
+        (model(a=int), model(a=(int, Field(alias="A"))), [("a", "renamed")]),
+        (model(a=named("A", "a")), model(a=named("A")), [("a", "removed")]),
+        (list[int], list[str], [("[]", "retyped")]),
+        (Numbers, Texts, [("children[].value", "retyped"), ("value", "retyped")]),
+    ],
+)
+def test_what_breaks_is_found_at_its_place(
+    old: Any, new: Any, expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        # values
+        (Literal["x", "y"], Literal["x"], [("a", "value removed")]),
+        (Literal["x", "y"], Literal["x"] | int, [("a", "value removed")]),
+        (str, Literal["x"], [("a", "narrowed")]),
+        (Literal["x", "y"], limited(str, pattern="x"), [("a", "value removed")]),
+        (Literal[1, 5], limited(int, le=3), [("a", "value removed")]),
+        # limits
+        (int, limited(int, le=3), [("a", "narrowed")]),
+        (limited(int, le=4), limited(int, le=3), [("a", "narrowed")]),
+        (limited(float, ge=0), limited(float, gt=0), [("a", "narrowed")]),
+        (limited(int, multiple_of=2), limited(int, multiple_of=4), [("a", "narrowed")]),
+        (str, limited(str, pattern="x"), [("a", "narrowed")]),
+        (str, limited(str, max_length=3), [("a", "narrowed")]),
+        (str, limited(str, min_length=1), [("a", "narrowed")]),
+        (list[int], limited(list[int], min_length=1), [("a", "narrowed")]),
+        (list[int], set[int], [("a", "narrowed")]),
+        (int, Annotated[int, Strict()], [("a", "narrowed")]),
+        (datetime, AwareDatetime, [("a", "narrowed")]),
+        (Decimal, limited(Decimal, max_digits=3), [("a", "narrowed")]),
+        (AnyUrl, HttpUrl, [("a", "narrowed")]),
+        # types
+        (float, int, [("a", "retyped")]),
+        (str, date, [("a", "retyped")]),
+        (date, datetime, [("a", "retyped")]),
+        (Any, int, [("a", "retyped")]),
+        (int, list[int], [("a", "retyped")]),
+        (str, Decimal, [("a", "retyped")]),
+        (Json[list[int]], Json[list[str]], [("a[]", "retyped")]),
+        # unions
+        (int | None, int, [("a", "alternative removed")]),
+        (int | str, str, [("a", "alternative removed")]),
+        (int | None, str | None, [("a", "retyped")]),
+        (CAT | DOG, CAT, [("a", "alternative removed")]),
+        (CAT | DOG, OTHER_CAT | DOG, [("a.lives", "retyped")]),
+        (PLAIN_CAT | ADDRESS, PLAIN_CAT | OTHER_ADDRESS, [("a.zip", "retyped")]),
+        (
+            DEFAULT_CAT | DEFAULT_DOG,
+            told_apart(DEFAULT_CAT | DEFAULT_DOG),
+            [("a.kind", "required")],
+        ),
+        # nested
+        (model(b=ADDRESS), model(b=OTHER_ADDRESS), [("a.b.zip", "retyped")]),
+        (list[ADDRESS], list[OTHER_ADDRESS], [("a[].zip", "retyped")]),
+        (dict[str, ADDRESS], dict[str, LONGER_ADDRESS], [("a.*.country", "required")]),
+        (ADDRESS | None, OTHER_ADDRESS | None, [("a.zip", "retyped")]),
+        (tuple[int, str], tuple[int, int], [("a[1]", "retyped")]),
+        (tuple[int, str], tuple[int], [("a", "narrowed")]),
+        (tuple[int, ...], tuple[int, int], [("a", "narrowed"), ("a", "narrowed")]),
+        # maps
+        (dict[str, int], dict[int, int], [("a.<key>", "retyped")]),
+        (dict[str, int], dict[Literal["x"], int], [("a.<key>", "narrowed")]),
+        (dict[str, int], dict[limited(str, pattern="x"), int], [("a.*", "removed")]),
+        (dict[str, str], ADDRESS, [("a.*", "removed"), ("a.zip", "required")]),
+        (closed(zip=str), dict[int, str], [("a.zip", "retyped")]),
+    ],
+)
+def test_what_breaks_in_a_field_is_found_at_its_place(
+    old: Any, new: Any, expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(model(a=old), model(a=new)) == expected
+
+
+def test_a_change_far_down_in_models_that_hold_one_another_is_found() -> None:
+    assert ("pong.number", "retyped") in kinds(Ping, OtherPing)
+
+
+class Leaf(BaseModel):
+    up: list[Branch]
+
+
+class Branch(BaseModel):
+    leaf: Leaf
+    value: int
+
+
+class OtherLeaf(BaseModel):
+    up: list[OtherBranch]
+
+
+class OtherBranch(BaseModel):
+    leaf: OtherLeaf
+    value: str
+
+
+def test_what_was_assumed_at_one_place_is_not_taken_for_granted_at_another() -> None:
+    """In `a` there is another way out, so that Branch need not fit; in `b` there is none."""
+    old = model(a=model("Box", branch=Branch), b=Leaf)
+    new = model(a=model("Box", branch=OtherBranch) | Any, b=OtherLeaf)
+
+    assert kinds(old, new) == [("b.up[].value", "retyped")]
+
+
+# --- what does not
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (model(a=int), model(a=int, b=(str, ""))),
+        (model(a=int), model(a=(int, 3))),
+        (model(a=int), model(a=named("A", "a"))),
+        (model("A", a=(int, Field(1, description="x"))), model("B", a=(int, Field(2, title="y")))),
+        (closed(a=int), model(a=int)),
+        (Numbers, Numbers),
+        (Ping, Ping),
+    ],
+)
+def test_what_takes_every_old_message_is_no_change(old: Any, new: Any) -> None:
+    assert between(old, new) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (int, float),
+        (int, Any),
+        (int, int | None),
+        (int, int | str),
+        (int | str, str | int | None),
+        (Literal["x"], Literal["y", "x"]),
+        (Literal["x", "y"], str),
+        (Literal["x", "y"], Literal["x"] | Literal["y", "z"]),
+        (Literal["x", 1], str | int),
+        (limited(int, gt=0), limited(int, ge=1)),
+        (limited(int, le=3), limited(int, le=4)),
+        (limited(str, pattern="x", min_length=2), str),
+        (limited(int, multiple_of=4), limited(int, multiple_of=2)),
+        (UUID, str),
+        (str, bytes),
+        (AwareDatetime, datetime),
+        (set[int], list[int]),
+        (tuple[int, int], list[int]),
+        (CAT, CAT | DOG),
+        (CAT | DOG, DOG | KITTY),
+        (CAT | DOG, told_apart(CAT | DOG)),
+        (dict[Literal["x"], int], dict[str, int]),
+    ],
+)
+def test_a_field_that_takes_every_old_value_is_no_change(old: Any, new: Any) -> None:
+    assert between(model(a=old), model(a=new)) == []
+
+
+def test_who_takes_both_names_can_rename() -> None:
+    class Renamed(BaseModel):
+        model_config = ConfigDict(populate_by_name=True)
+        user_name: int = Field(alias="userName")
+
+    assert between(model(user_name=int), Renamed) == []
+
+
+# --- schemas that users write themselves
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "count"),
+    [
+        ({"type": "integer"}, {"type": ["integer", "null"]}, 0),
+        ({"type": ["integer", "null"]}, {"type": "integer"}, 1),
+        ({"type": "integer", "minimum": 1}, {"allOf": [{"minimum": 1}, {"minimum": 5}]}, 1),
+        ({"allOf": [{"type": "integer"}, {"minimum": 5}]}, {"type": "integer", "minimum": 5}, 0),
+        ({"type": "integer"}, {"type": "integer", "not": {"const": 3}}, 1),
+        ({"type": "integer", "not": {"const": 3}}, {"type": "integer", "not": {"const": 3}}, 0),
+        ({"type": "integer"}, {"$ref": "elsewhere.json"}, 1),
+        ({"$ref": "elsewhere.json"}, {"$ref": "elsewhere.json"}, 0),
+        ({"type": "integer"}, False, 1),
+        (False, {"type": "integer"}, 0),
+        ({"type": "integer"}, True, 0),
+        ({"type": "integer", "x-note": 1}, {"type": "integer", "x-note": 2}, 0),
+        ({"type": "string", "discriminator": "kind"}, {"type": "string"}, 0),
+    ],
+)
+def test_what_is_not_shown_to_be_compatible_is_a_change(old: Any, new: Any, count: int) -> None:
+    found = changes({"format": "json", "schema": old}, {"format": "json", "schema": new})
+
+    assert len(found) == count
+
+
+def test_a_definition_that_is_an_alternative_of_itself_adds_nothing() -> None:
+    number = {"type": "integer"}
+    old = {"$ref": "#/$defs/A", "$defs": {"A": {"anyOf": [number, {"$ref": "#/$defs/A"}]}}}
+
+    assert changes({"format": "json", "schema": old}, {"format": "json", "schema": number}) == []
+
+
+# --- whole payloads
+
+
+def test_another_format_is_a_change() -> None:
+    proto = protos.class_of(((1, "a", "int32", "singular", None),))
+
+    assert kinds(model(a=int), proto) == kinds(proto, model(a=int)) == [("", "format")]
+
+
+def test_another_type_of_cloud_event_is_a_change() -> None:
+    def payload(event_type: str) -> Any:
+        @cloud_event_handler(
+            event_data_parser=CloudEventType(event_type=event_type, event_data_model=CAT)
+        )
+        def work(payload: Any) -> None: ...
+
+        return schema_of(work.task)
+
+    assert changes(payload("a"), payload("a")) == []
+    assert [found.kind for found in changes(payload("a"), payload("b"))] == ["format"]
+
+
+def test_of_bytes_nothing_is_known() -> None:
+    assert changes(None, payload_of(CAT)) == changes(payload_of(CAT), None) == []
+
+
+def test_a_change_says_what_why_and_what_to_do() -> None:
+    (found,) = between(model(user=model("User", zip=str)), model(user=model("User", zip=int)))
+
+    assert found.message == (
+        "user.zip was string, is integer now. Messages in flight, retries, dead letters to replay "
+        "and other publishers still have the old form, and are refused. Take both types for a "
+        "while (JSON: OLD | NEW), or give the new type a new name (protobuf: and a new number)."
+    )
+
+
+# --- protobuf
+
+ENUM = ("enum", ((0, "ZERO"), (1, "A")))
+
+
+def shape(*fields: tuple[Any, ...]) -> Shape:
+    """Return fields: number, name, and, if they matter, type, label and oneof."""
+    return tuple((*field, *("int32", "singular", None)[len(field) - 2 :]) for field in fields)
+
+
+def proto_kinds(old: Shape, new: Shape, reserved: tuple[int, ...] = ()) -> list[tuple[str, str]]:
+    found = changes(payload_of(protos.class_of(old)), payload_of(protos.class_of(new, reserved)))
+    return [(change.path, change.kind.value) for change in found]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (shape((1, "a")), shape(), [("a", "number")]),
+        (shape((1, "a")), shape((1, "b")), [("a", "number")]),
+        (shape((1, "a")), shape((2, "a")), [("a", "number")]),
+        (shape((1, "a")), shape((1, "a", "string")), [("a", "retyped")]),
+        (shape((1, "a", "int64")), shape((1, "a", "int32")), [("a", "retyped")]),
+        (shape((1, "a", "string")), shape((1, "a", ENUM)), [("a", "retyped")]),
+        (shape((1, "a", "string")), shape((1, "a", "double")), [("a", "retyped")]),
+        (shape((1, "a", ("message", ()))), shape((1, "a", ENUM)), [("a", "retyped")]),
+        (shape((1, "a")), shape((1, "a", "int32", "repeated")), [("a", "label")]),
+        (shape((1, "a", "int32", "repeated")), shape((1, "a")), [("a", "label")]),
+        (
+            shape((1, "a"), (2, "b")),
+            shape((1, "a", "int32", "singular", "pick"), (2, "b", "int32", "singular", "pick")),
+            [("a, b", "label")],
+        ),
+        (
+            shape((1, "a", ("message", shape((3, "b"))))),
+            shape((1, "a", ("message", shape((3, "b", "bytes"))))),
+            [("a.b", "retyped")],
+        ),
+        (shape((1, "a", ENUM)), shape((1, "a", ("enum", ENUM[1][:1]))), [("a", "value removed")]),
+        (
+            shape((1, "a", ENUM)),
+            shape((1, "a", ("enum", ((0, "ZERO"), (1, "B"))))),
+            [("a", "number")],
+        ),
+        (
+            shape((1, "a", ENUM)),
+            shape((1, "a", ("enum", ((0, "ZERO"), (2, "A"))))),
+            [("a", "number")],
+        ),
+    ],
+)
+def test_what_breaks_on_the_wire_is_found(
+    old: Shape, new: Shape, expected: list[tuple[str, str]]
+) -> None:
+    assert proto_kinds(old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (shape((1, "a")), shape((1, "a"), (2, "b"))),
+        (shape((1, "a")), shape((1, "a", "int64"))),
+        (shape((1, "a", ENUM)), shape((1, "a"))),
+        (shape((1, "a")), shape((1, "a", "int32", "optional"))),
+        (shape((1, "a", "string")), shape((1, "a", "bytes"))),
+        (shape((1, "a", ENUM)), shape((1, "a", ("enum", (*ENUM[1], (2, "B")))))),
+        (shape((1, "a")), shape((1, "a", "int32", "singular", "pick"), (2, "b"))),
+    ],
+)
+def test_what_is_the_same_on_the_wire_is_no_change(old: Shape, new: Shape) -> None:
+    assert proto_kinds(old, new) == []
+
+
+def test_a_field_may_go_when_its_number_is_reserved() -> None:
+    assert proto_kinds(shape((1, "a")), shape(), reserved=(1,)) == []
+
+
+def test_a_field_may_not_move_to_another_number() -> None:
+    assert proto_kinds(shape((1, "a")), shape((2, "a")), reserved=(1,)) == [("a", "number")]
+
+
+def test_a_number_stays_reserved() -> None:
+    old = payload_of(protos.class_of((), reserved=(1, 2, 3)))
+    new = payload_of(protos.class_of((), reserved=(1, 3)))
+
+    assert [found.what for found in changes(old, new)] == ["no longer has the number 2 reserved"]
+    assert changes(new, old) == []
+
+
+def test_a_new_field_of_an_old_message_may_not_be_required() -> None:
+    old, new = payload_of(protos.class_of(())), payload_of(protos.class_of(shape((1, "a"))))
+    new["messages"]["made.up.Top"]["fields"]["1"]["label"] = "required"
+
+    assert [(found.path, found.kind) for found in changes(old, new)] == [("a", "required")]
+
+
+# --- made-up models
+
+EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.slow
+@EXAMPLES
+@given(models)
+def test_what_is_the_same_has_no_changes(shape: Shape) -> None:
+    assert between(type_of(shape), type_of(shape)) == []
+
+
+@pytest.mark.slow
+@EXAMPLES
+@given(st.data())
+def test_whatever_the_new_model_refuses_or_drops_is_found(data: st.DataObject) -> None:
+    old = data.draw(models)
+    new = data.draw(mutations(old))
+    before, after = type_of(old), type_of(new)
+    found = between(before, after)
+    for _ in range(3):
+        payload = json.dumps(data.draw(payloads(old)))
+
+        assert found or not takes(before, payload) or takes(after, payload)
+    assert found or names(old) <= names(new)
+
+
+def takes(kind: Any, payload: str) -> bool:
+    try:
+        TypeAdapter(kind).validate_json(payload)
+    except ValidationError:
+        return False
+    return True
+
+
+def names(shape: Shape) -> set[str]:
+    return {alias or name for name, _, _, alias in shape[3]}
+
+
+@pytest.mark.slow
+@EXAMPLES
+@given(st.data())
+def test_whatever_arrives_otherwise_in_a_new_protobuf_message_is_found(data: st.DataObject) -> None:
+    old = data.draw(protos.shapes)
+    new = data.draw(protos.mutations(old))
+    before, after = protos.class_of(old), protos.class_of(new, data.draw(protos.reserved))
+    message = before(**data.draw(protos.values_of(old)))
+
+    found = changes(payload_of(before), payload_of(after))
+
+    assert changes(payload_of(before), payload_of(before)) == []
+    assert found or protos.is_same(old, message, new, after.FromString(message.SerializeToString()))

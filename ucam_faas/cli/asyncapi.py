@@ -1,0 +1,88 @@
+"""`ucam-faas asyncapi`: the topics of a collection and what is on them, as AsyncAPI."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ucam_faas import registry
+from ucam_faas.deploy import asyncapi, layers, plan as plans
+from ucam_faas.exceptions import ConfigurationError
+
+
+@click.command("asyncapi")
+@click.argument("source", required=False)
+@click.option("--stage", help="Stage of the configuration, such as production.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write, such as asyncapi.json; default: print it.",
+)
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 if the file is out of date."
+)
+@click.pass_context
+def command(
+    ctx: click.Context, source: str | None, stage: str | None, output: Path | None, check: bool
+) -> None:
+    """Describe the topics of SOURCE's tasks, and what is on them, as AsyncAPI 3 in JSON.
+
+    SOURCE: default: --source, FUNCTION_SOURCE, or what the configuration says. Title and version
+    are those of [project] in pyproject.toml.
+    """
+    if check and output is None:
+        raise click.UsageError("--check needs --output: the file to look at.")
+    config = layers.read(Path.cwd())
+    given: dict[str, Any] = ctx.obj or {}
+    where = layers.source_of(config, stage=stage, given=source or given.get("source"))
+    found = plans.make(registry.load(where), config, stage)
+    document = asyncapi.document(found, _info(Path.cwd()))
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    elif output.is_file() and output.read_text() == text:
+        click.echo(f"{output} is up to date.")
+    elif check:
+        what = "is out of date" if output.is_file() else "does not exist"
+        hint = "Run: ucam-faas asyncapi, with the same options but --check."
+        click.secho(f"{output} {what}. {hint}", fg="red", err=True)
+        sys.exit(1)
+    else:
+        output.write_text(text)
+        click.echo(f"Wrote {output}.")
+
+
+def _info(start: Path) -> dict[str, str]:
+    """Return what the nearest pyproject.toml says of its project."""
+    project = _project(start)
+    info = {"title": project.get("name", start.name), "version": project.get("version", "0.0.0")}
+    if "description" in project:
+        info["description"] = project["description"]
+    return info
+
+
+def _project(start: Path) -> dict[str, str]:
+    for directory in (start, *start.parents):
+        file = directory / "pyproject.toml"
+        if file.is_file():
+            try:
+                found = tomllib.loads(file.read_bytes().decode()).get("project", {})
+            except ValueError as error:
+                raise ConfigurationError(f"{file} cannot be read as TOML: {error}.") from error
+            texts = {"name", "version", "description"}
+            if not isinstance(found, dict) or not all(
+                isinstance(found[key], str) for key in texts & found.keys()
+            ):
+                raise ConfigurationError(
+                    f"{file}: [project]: expected a table, with name, version and description as "
+                    "texts."
+                )
+            return {key: found[key] for key in texts & found.keys()}
+        if (directory / ".git").exists():
+            break
+    return {}

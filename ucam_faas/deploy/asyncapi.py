@@ -1,0 +1,182 @@
+"""From a plan to an AsyncAPI 3 document: the topics, what is on them, and which task takes it.
+
+Tasks without a topic are not in it: HTTP tasks are called, and jobs are started. Sources: the
+AsyncAPI specification 3.0.0, and its Google Cloud Pub/Sub bindings 0.2.0.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ucam_faas.deploy import asyncapi_messages
+from ucam_faas.deploy.plan import Plan, PlannedTask
+from ucam_faas.pubsub import TOPIC_PATH
+
+VERSION = "3.0.0"
+BINDING_VERSION = asyncapi_messages.BINDING_VERSION
+_PROJECT = "{project}"
+_NO_SCHEMA = {"encoding": "ENCODING_UNSPECIFIED", "name": ""}
+"""Of a topic without a Pub/Sub schema; the bindings want these two in any case."""
+
+Object = dict[str, Any]
+
+
+def document(plan: Plan, info: Mapping[str, str]) -> Object:
+    """Return the document, as JSON.
+
+    Args:
+        plan: of a stage: its project is that of the topics.
+        info: title and version, and a description if there is one.
+    """
+    made = _Document(plan.variables.get("project", _PROJECT))
+    for one in plan.tasks:
+        if one.task.run_as == "service" and one.needs.topic is not None:
+            made.add(one)
+    return {
+        "asyncapi": VERSION,
+        "info": dict(info),
+        "defaultContentType": "application/json",
+        "servers": {"pubsub": {"host": "pubsub.googleapis.com", "protocol": "googlepubsub"}},
+        "channels": dict(sorted(made.channels.items())),
+        "operations": made.operations,
+        "components": {
+            "messages": dict(sorted(made.messages.items())),
+            "schemas": dict(sorted(made.schemas.items())),
+        },
+    }
+
+
+@dataclass(slots=True)
+class _Document:
+    project: str
+    channels: dict[str, Object] = field(default_factory=dict)
+    operations: dict[str, Object] = field(default_factory=dict)
+    messages: dict[str, Object] = field(default_factory=dict)
+    schemas: dict[str, Object] = field(default_factory=dict)
+
+    def add(self, one: PlannedTask) -> None:
+        """Add a task: what it receives, its dead letters, and what it publishes."""
+        name, needs = one.task.name, one.needs
+        assert needs.topic is not None, "tasks without a topic are left out"
+        message = self._message(one)
+        self.operations[name] = {
+            "action": "receive",
+            **self._on(needs.topic, message),
+            "title": name,
+            **({"summary": needs.summary} if needs.summary else {}),
+            "description": "\n\n".join(_description(one)),
+            "x-ucam-faas": _extension(one),
+        }
+        if needs.dead_letter_topic is not None:
+            self.operations[f"{name}.dead-letter"] = {
+                "action": "send",
+                **self._on(needs.dead_letter_topic, message),
+                "summary": f"What {name} could not handle in {needs.max_attempts} deliveries.",
+            }
+        for topic in one.merged["publishes_to"]:
+            sent = {"action": "send", **self._on(topic), "summary": f"What {name} publishes."}
+            self.operations[f"{name}.publish.{self._channel(topic)}"] = sent
+
+    def _on(self, topic: str, message: str | None = None) -> Object:
+        """Return the channel and the messages of an operation."""
+        channel = self._channel(topic)
+        found: Object = {"channel": {"$ref": f"#/channels/{channel}"}}
+        if message is not None:
+            messages = self.channels[channel].setdefault("messages", {})
+            messages[message] = {"$ref": f"#/components/messages/{message}"}
+            found["messages"] = [{"$ref": f"#/channels/{channel}/messages/{message}"}]
+        return found
+
+    def _channel(self, topic: str) -> str:
+        """Return the id of a topic's channel, which is made if it is new."""
+        path = TOPIC_PATH.fullmatch(topic)
+        name = path["topic"] if path else topic
+        address = topic if path else f"projects/{self.project}/topics/{topic}"
+        for channel, known in self.channels.items():
+            if known["address"] == address:
+                return channel
+        channel = _free(asyncapi_messages.key(name), self.channels)
+        self.channels[channel] = {
+            "address": address,
+            "title": name,
+            "bindings": {
+                "googlepubsub": {"bindingVersion": BINDING_VERSION, "schemaSettings": _NO_SCHEMA}
+            },
+        }
+        if _PROJECT in address:
+            what = "The Google Cloud project that the tasks are deployed to."
+            self.channels[channel]["parameters"] = {"project": {"description": what}}
+        return channel
+
+    def _message(self, one: PlannedTask) -> str:
+        """Return the name of a task's message; tasks that take the same have one of them."""
+        wanted = asyncapi_messages.key(asyncapi_messages.name_of(one.task))
+        for name in (wanted, f"{one.task.name}.{wanted}"):
+            message, schemas = asyncapi_messages.describe(one.task, name)
+            if self.messages.get(name, message) == message and all(
+                self.schemas.get(key, schema) == schema for key, schema in schemas.items()
+            ):
+                self.messages[name] = message
+                self.schemas |= schemas
+                return name
+        raise AssertionError(f"{one.task.name} is there twice")
+
+
+def _free(wanted: str, taken: Mapping[str, Any]) -> str:
+    found, number = wanted, 1
+    while found in taken:
+        number += 1
+        found = f"{wanted}-{number}"
+    return found
+
+
+def _description(one: PlannedTask) -> Iterator[str]:
+    """Yield paragraphs, in CommonMark."""
+    needs = one.needs
+    text = (inspect.getdoc(one.task.function) or "").partition("\n")[2].strip()
+    if text:
+        yield text
+    if needs.filter:
+        yield f"Only messages whose attributes match `{needs.filter}`."
+    if needs.ordered:
+        yield "Messages with one ordering key are handled one after the other."
+    for schedule in needs.schedules:
+        paused = ", paused" if schedule.paused else ""
+        yield (
+            f"Cloud Scheduler sends one at `{schedule.expression}` ({schedule.time_zone}{paused})."
+        )
+    waits = f"{needs.min_backoff_seconds:g} to {needs.max_backoff_seconds:g} seconds apart"
+    if needs.max_attempts is None:
+        yield f"Delivered, {waits}, until it is handled or expires."
+    else:
+        dead = f"then it goes to `{needs.dead_letter_topic}`"
+        yield f"Delivered up to {needs.max_attempts} times, {waits}; {dead}."
+
+
+def _extension(one: PlannedTask) -> Object:
+    """Return what AsyncAPI has no word for."""
+    needs = one.needs
+    return {
+        "subscription": needs.name,
+        "filter": needs.filter,
+        "ordered": needs.ordered,
+        "ack_deadline_seconds": needs.ack_deadline_seconds,
+        "retry": {
+            "min_backoff_seconds": needs.min_backoff_seconds,
+            "max_backoff_seconds": needs.max_backoff_seconds,
+            "max_attempts": needs.max_attempts,
+        },
+        "dead_letter_topic": needs.dead_letter_topic,
+        "schedules": [
+            {
+                "expression": schedule.expression,
+                "time_zone": schedule.time_zone,
+                "attributes": schedule.attributes,
+                "paused": schedule.paused,
+            }
+            for schedule in needs.schedules
+        ],
+    }
