@@ -17,12 +17,14 @@ import click
 
 from ucam_faas.cli import main as cli
 from ucam_faas.config import Settings
+from ucam_faas.deploy.checks import FAMILIES
 from ucam_faas.deploy.keys import KEYS, VPC_ACCESS, Key, Kind, Where
 from ucam_faas.outcomes import ANSWERS, Outcome
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     ROOT / "README.md",
+    ROOT / "docs/check.md",
     ROOT / "docs/configuration.md",
     ROOT / "docs/deployment-configuration.md",
     ROOT / "docs/local.md",
@@ -66,6 +68,14 @@ def keys(found: Iterable[Key]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def rules() -> str:
+    rows = ["| rule | finds | why it matters |", "|---|---|---|"]
+    for family, found in FAMILIES.items():
+        rows.append(f"| **{family}** | | |")
+        rows += [f"| `{rule.name}` | {rule.finds} | {rule.why} |" for rule in found]
+    return "\n".join(rows) + "\n"
+
+
 def help_of(*verbs: str) -> str:
     context = cli.make_context("ucam-faas", [], resilient_parsing=True, terminal_width=100)
     command: click.Command | None = cli
@@ -85,6 +95,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "help": help_of,
     "help asyncapi": lambda: help_of("asyncapi"),
     "help config": lambda: help_of("config"),
+    "rules": rules,
+    "help check": lambda: help_of("check"),
     "help dev": lambda: help_of("dev"),
     "help emulator": lambda: help_of("emulator"),
     "help schedules": lambda: help_of("schedules"),

@@ -98,7 +98,7 @@ HEAVY = {
     "uvicorn": owner("serving.server", "local_testing.serving", "emulator.server"),
     "uvicorn_worker": owner("serving.server"),
     "click": owner(
-        *("cli", "cli.asyncapi", "cli.config", "cli.dev", "cli.emulator", "cli.plan"),
+        *("cli", "cli.asyncapi", "cli.config", "cli.check", "cli.dev", "cli.emulator", "cli.plan"),
         *("cli.publish", "cli.schedules", "cli.serve", "cli.tasks", "dev.session", "dev.stream"),
     ),
     "rich": owner(in_functions="cli._table"),

@@ -1,13 +1,14 @@
 """The five fields of a cron expression, checked as Cloud Scheduler documents them.
 
-Source: Google's page "Cron job format and time zone". It says whether an expression is one, not
-when it is due. "every 15 minutes" and "rate(15 minutes)" are other spellings of some expressions.
+Source: Google's page "Cron job format and time zone". It says whether an expression is one, and on
+which days it is due. "every 15 minutes" and "rate(15 minutes)" are other spellings of some expressions.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -47,6 +48,7 @@ _FIELDS = (
     _Field("month", 1, 12, _MONTHS),
     _Field("day of week", 0, 7, _DAYS),
 )
+_ANY = "*"
 _PART = re.compile(r"(?:\*|([0-9]{1,4}|[A-Za-z]+)(?:-([0-9]{1,4}|[A-Za-z]+))?)(?:/([0-9]{1,4}))?")
 
 
@@ -83,6 +85,56 @@ def expand(expression: str) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """The values that an expression lets through. Sunday is 0."""
+
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    any_day: bool
+    """The day of the month is `*`."""
+    any_weekday: bool
+
+    def has_day(self, day: date) -> bool:
+        """Tell whether it is due on a day: if both are restricted, either of them is enough.
+
+        >>> parse("0 0 13 * FRI").has_day(date(2026, 11, 20))
+        True
+        """
+        if day.month not in self.months:
+            return False
+        of_month = day.day in self.days
+        of_week = day.isoweekday() % 7 in self.weekdays
+        both = self.any_day or self.any_weekday
+        return (of_month and of_week) if both else (of_month or of_week)
+
+
+def parse(expression: str) -> Times:
+    """Read an expression.
+
+    Raises:
+        CronError: it is not one that Cloud Scheduler would take; with the field and its range.
+    """
+    texts = expression.split()
+    if len(texts) != len(_FIELDS):
+        names = ", ".join(field.name for field in _FIELDS)
+        raise CronError(f"{len(texts)} fields: expected five, for {names}")
+    found = [_values(field, text) for field, text in zip(_FIELDS, texts, strict=True)]
+    minutes, hours, days, months, weekdays = map(frozenset, found)
+    return Times(
+        minutes=minutes,
+        hours=hours,
+        days=days,
+        months=months,
+        weekdays=frozenset(day % 7 for day in weekdays),
+        any_day=texts[2] == _ANY,
+        any_weekday=texts[4] == _ANY,
+    )
+
+
 def check(expression: str) -> None:
     """Refuse what Cloud Scheduler would not take, and what could never be due.
 
@@ -95,14 +147,11 @@ def check(expression: str) -> None:
     ...
     ucam_faas.cron_syntax.CronError: hour '24': expected 0-23
     """
-    texts = expression.split()
-    if len(texts) != len(_FIELDS):
-        names = ", ".join(field.name for field in _FIELDS)
-        raise CronError(f"{len(texts)} fields: expected five, for {names}")
-    found = [_values(field, text) for field, text in zip(_FIELDS, texts, strict=True)]
-    days, months = found[2], found[3]
-    if texts[4] == "*" and min(days) > max(_LONGEST[month - 1] for month in months):
-        raise CronError(f"day of month {texts[2]!r}: no month of {texts[3]!r} has it")
+    found = parse(expression)
+    longest = max(_LONGEST[month - 1] for month in found.months)
+    if found.any_weekday and min(found.days) > longest:
+        _, _, days, months, _ = expression.split()
+        raise CronError(f"day of month {days!r}: no month of {months!r} has it")
 
 
 def _values(field: _Field, text: str) -> set[int]:

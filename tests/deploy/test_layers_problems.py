@@ -32,6 +32,7 @@ EVERY_KEY = """
     environment = { MODE = "fast" }
     secrets = { API_KEY = "api-key:3" }
     labels = { team = "a-team", "größe" = "" }
+    ignore = ["schedule-rare"]
 
     [vpc_access]
     network = "default"

@@ -270,6 +270,13 @@ def test_what_tasks_share_has_the_labels_that_they_share(tmp_path: Path) -> None
     assert plan.variables["tasks"]["one"]["labels"] == {"team": "mail", "cost": "high"}
 
 
+def test_a_job_may_publish_its_own_dead_letters(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of(run_as="job", dead_letter_topic="failed-jobs"))
+
+    assert plan.variables["tasks"]["send"]["function"]["publishes_to"] == ["failed-jobs"]
+    assert plan.variables["topics"] == {"failed-jobs": {"dead_letters": True}}
+
+
 # --- names
 
 

@@ -11,6 +11,8 @@ import click
 from ucam_faas.exceptions import UCAMFAASException
 
 _VERBS = {
+    "asyncapi": "describe the topics of tasks, and what is on them, as AsyncAPI",
+    "check": "find contradictions between code, configuration and Terraform",
     "config": "print what is configured for each task, and where each value comes from",
     "dev": "serve tasks with a Pub/Sub and a scheduler of their own, on this machine",
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",

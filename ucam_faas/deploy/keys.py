@@ -290,4 +290,11 @@ KEYS = _table(
         doc="Terraform refuses to delete it",
         default=True,
     ),
+    Key(
+        name="ignore",
+        kind=Kind.LIST,
+        takes="names of rules",
+        check=IS_TEXT,
+        doc="rules of `ucam-faas check` that do not hold for it",
+    ),
 )

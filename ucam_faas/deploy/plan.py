@@ -24,7 +24,7 @@ from ucam_faas.resources import cpu_count, secret_version
 from ucam_faas.task import Kind, Task
 
 FILE_NAME = "ucam-faas.auto.tfvars.json"
-SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,47}[a-z0-9])?")
+SERVICE_NAME = re.compile(r"(?!goog)[a-z]([-a-z0-9]{0,47}[a-z0-9])?")
 REQUESTS_OF_ASYNC_TASKS = 80
 THREADS_FOR_EACH_CPU = 4
 JOB_SECONDS = 3600
@@ -103,7 +103,8 @@ def _check_names(planned: Sequence[PlannedTask]) -> None:
         if not SERVICE_NAME.fullmatch(name):
             raise ConfigurationError(
                 f"The task {task!r} cannot have a Cloud Run service of its name: {name!r} is not "
-                "1 to 49 of a-z, 0-9 and -, beginning with a letter. Rename the function."
+                "1 to 49 of a-z, 0-9 and -, beginning with a letter and not with goog. Rename the "
+                "function."
             )
         if name in found:
             raise ConfigurationError(
@@ -127,7 +128,7 @@ def _topics(planned: Sequence[PlannedTask]) -> dict[str, dict[str, bool]]:
     pushed = [one.needs for one in planned if one.task.run_as == "service" and one.needs.topic]
     read = {needs.topic for needs in pushed}
     read_whole = {needs.topic for needs in pushed if not needs.filter}
-    named = {needs.decided_dead_letter_topic for needs in pushed}
+    named = {one.needs.decided_dead_letter_topic for one in planned}
     return {
         topic: {"dead_letters": topic in named and topic not in read_whole}
         for topic in sorted(topic for topic in read | named if topic and "/" not in topic)
@@ -184,7 +185,7 @@ def _function(one: PlannedTask) -> dict[str, Any]:
 def _own_dead_letters(one: PlannedTask) -> list[str]:
     """Return where the task itself puts dead letters, if its subscription does not."""
     topic = one.needs.decided_dead_letter_topic
-    by_subscription = one.needs.max_attempts is not None
+    by_subscription = one.task.run_as == "service" and one.needs.max_attempts is not None
     return [] if topic is None or by_subscription else [topic]
 
 

@@ -142,6 +142,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "when_ready": lambda _: self._before_fork(),
             "child_exit": self._look_for_failure,
             "control_socket_disable": True,
+            # In memory, and writable where the root file system is not.
+            "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         }
         for name, value in options.items():
             if name in self.cfg.settings:  # older versions have no control socket to disable

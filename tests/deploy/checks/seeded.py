@@ -1,0 +1,336 @@
+"""Faults for the clean collection, each with the rule that has to find it, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CODE, CONFIG, LAST = "main.py", "ucam-faas.toml", "last.json"
+SIGNATURE = {
+    "count_orders": "@ucam_faas.message_handler(\n    message_type=Order",
+    "pay_back": "@ucam_faas.message_handler(\n    message_type=None",
+    "show_order": "@ucam_faas.http(",
+    "clean_up": "@ucam_faas.raw_event(",
+}
+"""How the decorators of the clean collection begin."""
+
+Edit = tuple[str, str, str]
+"""A file, a text in it, and what takes its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A fault.
+
+    Args:
+        name: what it is.
+        rule: that finds it.
+        at: file, and a text on the line that is named; or a file alone.
+        edits: what makes the fault.
+        also: other rules that it breaks, rightly.
+        planned: whether the plan's file on disk is written after the edits, so that it is new.
+        says: a part of what is reported.
+    """
+
+    name: str
+    rule: str
+    at: tuple[str, str]
+    edits: tuple[Edit, ...]
+    also: tuple[str, ...] = ()
+    planned: bool = True
+    says: str = ""
+
+
+def task(name: str) -> tuple[str, str]:
+    """Return the place of a task's decorator."""
+    return CODE, SIGNATURE[name]
+
+
+def setting(task_name: str, line: str) -> Edit:
+    """Add a line to a task's table of the configuration."""
+    header = f"[task.{task_name}]\n"
+    if task_name in ("count_orders", "pay_back"):
+        return CONFIG, header, header + line + "\n"
+    return CONFIG, "[task.count_orders]\n", f"{header}{line}\n\n[task.count_orders]\n"
+
+
+def variable(name: str, value: str) -> Edit:
+    """Add a variable to a task's environment."""
+    return CONFIG, 'MODE = "strict"', f'MODE = "strict", {name} = "{value}"'
+
+
+def schedule(expression: str, zone: str = "Etc/UTC") -> Edit:
+    """Give the job another schedule."""
+    return CODE, 'Schedule("0 3 * * *")', f'Schedule("{expression}", time_zone="{zone}")'
+
+
+VARIABLES = (CONFIG, "environment = ")
+CLEAN_UP = 'schedule=Schedule("0 3 * * *")'
+
+CONFIGURATION = [
+    Seed(
+        "a misspelt key",
+        "configuration-unusable",
+        (CONFIG, "memmory"),
+        (setting("pay_back", 'memmory = "1Gi"'),),
+        planned=False,
+        says="Did you mean 'memory'?",
+    ),
+    Seed(
+        "a value outside Google's limits",
+        "configuration-unusable",
+        (CONFIG, "message_retention_seconds"),
+        ((CONFIG, "= 86400", "= 60"),),
+        planned=False,
+    ),
+    Seed(
+        "a table for a task that does not exist",
+        "configuration-unusable",
+        (CONFIG, "[task.pay_bakc]"),
+        ((CONFIG, "[task.pay_back]", "[task.pay_bakc]"),),
+        planned=False,
+        says="there is no task 'pay_bakc'",
+    ),
+    Seed(
+        "values that do not fit together",
+        "configuration-unusable",
+        (CONFIG, "cpu = 4"),
+        (setting("pay_back", "cpu = 4"),),
+        planned=False,
+    ),
+    Seed(
+        "retention of a job, which has no subscription",
+        "setting-in-vain",
+        (CONFIG, "message_retention_seconds = 700"),
+        (setting("clean_up", "message_retention_seconds = 700"),),
+    ),
+    Seed(
+        "concurrency with a part of a CPU",
+        "concurrency-without-cpu",
+        (CONFIG, "cpu = 0.5"),
+        (
+            setting("count_orders", "cpu = 0.5"),
+            (CODE, "    timeout=timedelta(seconds=60),", "    concurrency=8,\n"),
+        ),
+    ),
+    Seed(
+        "a rule to ignore that does not exist",
+        "ignore-unknown",
+        (CONFIG, "ignore ="),
+        (setting("pay_back", 'ignore = ["schedule-rarely"]'),),
+    ),
+    Seed(
+        "a name that is too long for Cloud Run",
+        "name-refused",
+        task("show_order"),
+        ((CODE, "def show_order", f"def show_{'o' * 45}"),),
+        planned=False,
+    ),
+    Seed(
+        "two names that are one in Cloud Run",
+        "names-collide",
+        task("pay_back"),
+        ((CODE, "def show_order", "def Pay_Back"),),
+        planned=False,
+    ),
+    Seed(
+        "a name that is too long with what is put behind it",
+        "derived-name-too-long",
+        task("count_orders"),
+        ((CODE, "def count_orders", f"def count{'_' * 240}"), (CONFIG, "[task.count_orders]", "")),
+        also=("removed-while-protected",),
+    ),
+]
+
+DELIVERY = [
+    Seed(
+        "retention shorter than the attempts",
+        "retries-outlast-retention",
+        (CONFIG, "message_retention_seconds"),
+        ((CONFIG, "= 86400", "= 3000"),),
+        says="10 attempts of the task 'pay_back' may take 5430 s",
+    ),
+    Seed(
+        "no dead letters and an hour's retention",
+        "failures-lost-early",
+        (CONFIG, "message_retention_seconds"),
+        ((CONFIG, "= 86400", "= 3600"), (CODE, "max_attempts=10", "max_attempts=None")),
+    ),
+    Seed(
+        "dead letters into the task's own topic",
+        "dead-letters-return",
+        task("pay_back"),
+        ((CODE, '"failed-refunds"', '"refunds"'),),
+    ),
+    Seed(
+        "dead letters that come back through another task",
+        "dead-letters-return",
+        task("count_orders"),
+        (
+            (CODE, '"failed-refunds"', '"orders"'),
+            (CODE, "    timeout=timedelta(seconds=60),", '    dead_letter_topic="refunds",\n'),
+        ),
+    ),
+    Seed(
+        "an archive of dead letters that are elsewhere",
+        "archive-in-vain",
+        (CONFIG, "dead_letter_archive"),
+        (setting("pay_back", 'dead_letter_archive = "my-bucket"'),),
+    ),
+    Seed(
+        "publishing to a topic that nobody makes",
+        "topic-nobody-makes",
+        (CONFIG, "publishes_to"),
+        ((CONFIG, '["refunds"]', '["refund"]'),),
+    ),
+    Seed(
+        "a filter that contradicts itself",
+        "filter-matches-nothing",
+        task("pay_back"),
+        ((CODE, '= "refund"\'', '= "a" AND NOT attributes:kind\''),),
+        also=("subscription-replaced",),
+    ),
+    Seed(
+        "more attempts than a job can have",
+        "job-attempts-capped",
+        task("clean_up"),
+        ((CODE, CLEAN_UP, f"{CLEAN_UP}, retry=RetryPolicy(max_attempts=20)"),),
+    ),
+]
+
+SCHEDULES = [
+    Seed(
+        "the first Monday, which cron does not know",
+        "schedule-on-either-day",
+        task("clean_up"),
+        (schedule("0 3 1-7 * MON"),),
+    ),
+    Seed(
+        "the last day of the month, as 31",
+        "schedule-skips-months",
+        task("clean_up"),
+        (schedule("0 3 31 * *"),),
+        says="does not run in February, April, June, September, November",
+    ),
+    Seed("29 February", "schedule-rare", task("clean_up"), (schedule("0 3 29 2 *"),)),
+    Seed(
+        "a time that London leaps over",
+        "schedule-skipped",
+        task("clean_up"),
+        (schedule("30 1 * * *", "Europe/London"),),
+        also=("schedule-repeated",),
+        says="-03-",
+    ),
+    Seed(
+        "a time that New York has twice",
+        "schedule-repeated",
+        task("clean_up"),
+        (schedule("30 1 * * *", "America/New_York"),),
+        says="-11-",
+    ),
+    Seed(
+        "the same message by two schedules",
+        "schedules-coincide",
+        task("clean_up"),
+        ((CODE, CLEAN_UP, 'schedule=[Schedule("0 3 * * *"), Schedule("0 */3 * * MON")]'),),
+    ),
+]
+
+PAYLOADS = [
+    Seed(
+        "a field that was removed",
+        "payload-changed",
+        task("count_orders"),
+        ((CODE, "    pence: int = 0\n", ""),),
+        says="pence",
+    ),
+    Seed(
+        "a field of another type",
+        "payload-changed",
+        task("count_orders"),
+        ((CODE, "pence: int = 0", "pence: list[int] = []"),),
+    ),
+    Seed(
+        "a new field that is required",
+        "payload-changed",
+        task("count_orders"),
+        (
+            (CODE, "    pence: int = 0\n", "    pence: int = 0\n    customer: str\n"),
+            (CODE, '{"order_id": "probe"}', '{"order_id": "probe", "customer": "ada"}'),
+        ),
+    ),
+    Seed(
+        "a job that takes a payload and gets none",
+        "job-without-input",
+        (CODE, '@ucam_faas.message_handler(message_type=Order, run_as="job"'),
+        ((CODE, "raw_event(run_as", "message_handler(message_type=Order, run_as"),),
+    ),
+]
+
+ENVIRONMENT = [
+    Seed(
+        "a drain of 30 s", "drain-too-long", VARIABLES, (variable("UCAM_FAAS_GRACE_SECONDS", "30"),)
+    ),
+    Seed("a number that is none", "variable-refused", VARIABLES, (variable("THREADS", "many"),)),
+    Seed(
+        "a port for the container alone", "unreachable", VARIABLES, (variable("HOST", "127.0.0.1"),)
+    ),
+    Seed(
+        "an emulator in the cloud",
+        "emulator-deployed",
+        VARIABLES,
+        (variable("PUBSUB_EMULATOR_HOST", "localhost:8085"),),
+    ),
+    Seed("a password", "secret-in-sight", VARIABLES, (variable("DB_PASSWORD", "hunter2"),)),
+    Seed(
+        "two log levels",
+        "log-level-twice",
+        VARIABLES,
+        (setting("count_orders", 'log_level = "DEBUG"'), variable("UCAM_FAAS_LOG_LEVEL", "ERROR")),
+    ),
+    Seed(
+        "an audience without an account",
+        "push-half-verified",
+        VARIABLES,
+        (variable("UCAM_FAAS_PUSH_AUDIENCE", "https://example.org"),),
+    ),
+]
+
+PLANS_BEFORE = [
+    Seed(
+        "a plan that was not written again",
+        "plan-out-of-date",
+        ("ucam-faas.auto.tfvars.json", '"MODE"'),
+        ((CONFIG, '"strict"', '"lax"'),),
+        planned=False,
+        says="the task 'count_orders' differs in function.environment.MODE",
+    ),
+    Seed(
+        "a plan for another region",
+        "plan-out-of-date",
+        ("ucam-faas.auto.tfvars.json", '"region"'),
+        ((CONFIG, '"europe-west2"', '"europe-west1"'),),
+        planned=False,
+        says="region is 'europe-west2', and should be 'europe-west1'",
+    ),
+    Seed(
+        "another filter of a subscription that there is",
+        "subscription-replaced",
+        task("pay_back"),
+        ((CODE, '"refund"', '"credit"'),),
+    ),
+    Seed(
+        "a task that is gone, and protected",
+        "removed-while-protected",
+        (LAST, '"show_order": {'),
+        ((CODE, "@ucam_faas.http(path", "dict(path"), (CODE, "def show_order", "def _show_order")),
+    ),
+]
+
+SEEDS = [
+    *CONFIGURATION,
+    *DELIVERY,
+    *SCHEDULES,
+    *PAYLOADS,
+    *ENVIRONMENT,
+    *PLANS_BEFORE,
+]

@@ -1,0 +1,412 @@
+"""Faults for Terraform's plan of the clean collection, as if somebody had written them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .seeded import task
+
+COUNT = 'module.tasks.module.task["count_orders"].'
+PAY = 'module.tasks.module.task["pay_back"].'
+SHOW = 'module.tasks.module.task["show_order"].'
+CLEAN = 'module.tasks.module.task["clean_up"].'
+SERVICE, JOB = "google_cloud_run_v2_service.this[0]", "google_cloud_run_v2_job.this[0]"
+COUNT_PUSH = f'{COUNT}google_pubsub_subscription.push["count_orders"]'
+PAY_PUSH = f'{PAY}google_pubsub_subscription.push["pay_back"]'
+COUNT_KEPT = f'{COUNT}google_pubsub_subscription.dead_letter["count_orders"]'
+CLEAN_SCHEDULE = f'{CLEAN}google_cloud_scheduler_job.schedule["clean_up"]'
+MODULE = ("infra/main.tf", 'module "tasks"')
+AGENT = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+Plan = dict[str, Any]
+Change = Callable[[Plan], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformSeed:
+    """A fault.
+
+    Args:
+        made: in the plan of what is deployed already, in which everything is known.
+        also: other rules that it breaks, rightly.
+        file: a file of the root module, with its text.
+    """
+
+    name: str
+    rule: str
+    changes: tuple[Change, ...]
+    at: tuple[str, str] = MODULE
+    made: bool = False
+    also: tuple[str, ...] = ()
+    says: str = ""
+    file: tuple[str, str] | None = None
+
+
+def modules(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the modules of a plan, the root first."""
+    open_ends = [plan["planned_values"]["root_module"]]
+    while open_ends:
+        module = open_ends.pop()
+        yield module
+        open_ends += module.get("child_modules", [])
+
+
+def drop(*addresses: str) -> Change:
+    """Leave resources out."""
+
+    def change(plan: Plan) -> None:
+        for module in modules(plan):
+            found = module.get("resources", [])
+            module["resources"] = [one for one in found if one["address"] not in addresses]
+        there = [one for one in plan["resource_changes"] if one["address"] in addresses]
+        assert len(there) == len(addresses), f"expected {addresses}"
+
+    return change
+
+
+def put(address: str, *path: str, value: Any) -> Change:
+    """Give a value; of blocks, in the first one."""
+
+    def change(plan: Plan) -> None:
+        (resource,) = (
+            one
+            for module in modules(plan)
+            for one in module.get("resources", [])
+            if one["address"] == address
+        )
+        *blocks, last = path
+        target = resource["values"]
+        for block in blocks:
+            inner = target[block]
+            target = inner[0] if isinstance(inner, list) else inner
+        target[last] = value
+
+    return change
+
+
+def add(kind: str, called: str, /, **values: Any) -> Change:
+    """Add a resource to the root module."""
+
+    def change(plan: Plan) -> None:
+        (root, *_) = modules(plan)
+        found = {"address": f"{kind}.{called}", "mode": "managed", "type": kind, "name": called}
+        root.setdefault("resources", []).append({**found, "values": values})
+
+    return change
+
+
+def set_variable(address: str, name: str, value: str) -> Change:
+    """Give an environment variable of a service another value, or add it."""
+
+    def change(plan: Plan) -> None:
+        for module in modules(plan):
+            for one in module.get("resources", []):
+                if one["address"] == address:
+                    container = one["values"]["template"][0]["containers"][0]
+                    kept = [entry for entry in container["env"] if entry["name"] != name]
+                    new = {"name": name, "value": value, "value_source": []}
+                    container["env"] = [*kept, new]
+
+    return change
+
+
+PROJECT_GRANT = add(
+    "google_project_iam_member",
+    "editor",
+    project="my-project",
+    role="roles/editor",
+    member="serviceAccount:count-orders-runtime@my-project.iam.gserviceaccount.com",
+)
+PROJECT_GRANT_FILE = (
+    "infra/extra.tf",
+    '# by hand\nresource "google_project_iam_member" "editor" {\n}\n',
+)
+
+TASKS = [
+    TerraformSeed(
+        "a task without a service",
+        "terraform-task-missing",
+        (drop(f"{SHOW}{SERVICE}"),),
+        at=task("show_order"),
+        says="no Cloud Run service",
+    ),
+    TerraformSeed(
+        "a task without its subscription",
+        "terraform-task-missing",
+        (drop(COUNT_PUSH),),
+        at=task("count_orders"),
+        says="no subscription",
+    ),
+    TerraformSeed(
+        "a job without its schedule",
+        "terraform-task-missing",
+        (drop(CLEAN_SCHEDULE),),
+        at=task("clean_up"),
+        says="no schedule 'clean_up'",
+    ),
+    TerraformSeed(
+        "a service for a task that is no more",
+        "terraform-task-unknown",
+        (
+            add(
+                "google_cloud_run_v2_service",
+                "old",
+                name="old",
+                template=[{"containers": [{"env": [{"name": "FUNCTION_TARGET", "value": "old"}]}]}],
+            ),
+        ),
+        at=("infra/extra.tf", 'resource "google_cloud_run_v2_service"'),
+        file=("infra/extra.tf", '\nresource "google_cloud_run_v2_service" "old" {\n}\n'),
+    ),
+    TerraformSeed(
+        "an ack deadline shorter than the task's timeout",
+        "deadline-ladder",
+        (put(COUNT_PUSH, "ack_deadline_seconds", value=20),),
+        says="an ack deadline of 20 s; expected at least the task's 60 s",
+    ),
+    TerraformSeed(
+        "an ack deadline longer than Cloud Run waits",
+        "deadline-ladder",
+        (put(COUNT_PUSH, "ack_deadline_seconds", value=600),),
+        says="at most Cloud Run's 70 s",
+    ),
+    TerraformSeed(
+        "a service that ends before the task",
+        "deadline-ladder",
+        (put(f"{COUNT}{SERVICE}", "template", "timeout", value="30s"),),
+        says="a timeout of 30 s; expected at least 60 s",
+    ),
+    TerraformSeed(
+        "a job that ends before the task",
+        "deadline-ladder",
+        (put(f"{CLEAN}{JOB}", "template", "template", "timeout", value="600s"),),
+        says="expected at least 7200 s",
+    ),
+    TerraformSeed(
+        "another memory",
+        "terraform-differs",
+        (
+            put(
+                f"{COUNT}{SERVICE}",
+                *("template", "containers", "resources", "limits"),
+                value={"cpu": "1", "memory": "2Gi"},
+            ),
+        ),
+        says="memory is '2Gi'; the code and the configuration say '512Mi'",
+    ),
+    TerraformSeed(
+        "another region",
+        "terraform-differs",
+        (put(f"{SHOW}{SERVICE}", "location", value="us-east1"),),
+        says="the region is 'us-east1'",
+    ),
+    TerraformSeed(
+        "another value of a variable",
+        "terraform-differs",
+        (set_variable(f"{COUNT}{SERVICE}", "MODE", "lax"),),
+        says="the variable MODE is 'lax'",
+    ),
+    TerraformSeed(
+        "another version of a secret",
+        "terraform-differs",
+        (
+            put(
+                f"{COUNT}{SERVICE}",
+                *("template", "containers", "env", "value_source", "secret_key_ref", "version"),
+                value="1",
+            ),
+        ),
+        says="the secret in API_KEY",
+    ),
+    TerraformSeed(
+        "other attempts",
+        "terraform-differs",
+        (put(PAY_PUSH, "dead_letter_policy", "max_delivery_attempts", value=5),),
+        says="the number of attempts is 5",
+    ),
+    TerraformSeed(
+        "another backoff",
+        "terraform-differs",
+        (put(PAY_PUSH, "retry_policy", "minimum_backoff", value="1s"),),
+        says="the minimum backoff is 1.0",
+    ),
+    TerraformSeed(
+        "another filter",
+        "terraform-differs",
+        (put(PAY_PUSH, "filter", value=""),),
+        says="the filter",
+    ),
+    TerraformSeed(
+        "another schedule",
+        "terraform-differs",
+        (put(CLEAN_SCHEDULE, "schedule", value="0 4 * * *"),),
+        says="the schedule is '0 4 * * *'",
+    ),
+    TerraformSeed(
+        "a paused schedule",
+        "terraform-differs",
+        (put(CLEAN_SCHEDULE, "paused", value=True),),
+        says="paused is True",
+    ),
+    TerraformSeed(
+        "topics that are not handed on",
+        "terraform-topic-missing",
+        (drop('module.tasks.google_pubsub_topic.this["orders"]'),),
+        at=task("count_orders"),
+    ),
+    TerraformSeed(
+        "a drain that Terraform lengthens",
+        "drain-too-long",
+        (set_variable(f"{SHOW}{SERVICE}", "UCAM_FAAS_GRACE_SECONDS", "60"),),
+    ),
+]
+
+DELIVERY = [
+    TerraformSeed(
+        "a subscription that expires by default",
+        "subscription-expires",
+        (put(COUNT_PUSH, "expiration_policy", value=[]),),
+        says="after 31 days",
+    ),
+    TerraformSeed(
+        "dead letters that expire",
+        "subscription-expires",
+        (put(COUNT_KEPT, "expiration_policy", value=[{"ttl": "86400s"}]),),
+    ),
+    TerraformSeed("dead letters that nobody keeps", "dead-letters-unread", (drop(COUNT_KEPT),)),
+    TerraformSeed(
+        "a push to another path",
+        "push-path-wrong",
+        (put(COUNT_PUSH, "push_config", "push_endpoint", value="https://x.run.app/pay_back"),),
+        made=True,
+    ),
+    TerraformSeed(
+        "a push from another project",
+        "push-kept-out",
+        (put(COUNT_PUSH, "project", value="other-project"),),
+    ),
+]
+
+GRANTS = [
+    TerraformSeed(
+        "no grant to call the service",
+        "push-refused",
+        (drop(f"{COUNT}google_cloud_run_v2_service_iam_member.push[0]"),),
+        says="has not roles/run.invoker on the service count-orders",
+    ),
+    TerraformSeed(
+        "a grant to call the service for somebody else",
+        "push-refused",
+        (
+            put(
+                f"{COUNT}google_cloud_run_v2_service_iam_member.push[0]",
+                "member",
+                value="serviceAccount:count-orders-runtime@my-project.iam.gserviceaccount.com",
+            ),
+        ),
+        made=True,
+    ),
+    TerraformSeed(
+        "a push without a token",
+        "push-refused",
+        (put(COUNT_PUSH, "push_config", "oidc_token", value=[]),),
+        made=True,
+        says="pushes without a token",
+    ),
+    TerraformSeed(
+        "no grant to sign",
+        "push-unsigned",
+        (drop(f"{PAY}google_service_account_iam_member.push_token[0]"),),
+    ),
+    TerraformSeed(
+        "one account for pushes and for the task",
+        "one-account-for-both",
+        (
+            put(
+                f"{COUNT}{SERVICE}",
+                *("template", "service_account"),
+                value="count-orders-push@my-project.iam.gserviceaccount.com",
+            ),
+        ),
+        also=("publish-refused", "secret-refused"),
+        made=True,
+    ),
+    TerraformSeed(
+        "the project's default account",
+        "default-account",
+        (put(f"{SHOW}{SERVICE}", "template", "service_account", value=None),),
+        made=True,
+    ),
+    TerraformSeed(
+        "no grant on the dead-letter topic",
+        "dead-letters-refused",
+        (drop('module.tasks.google_pubsub_topic_iam_member.dead_letter_agent["failed-refunds"]'),),
+        says="roles/pubsub.publisher on the topic projects/my-project/topics/failed-refunds",
+    ),
+    TerraformSeed(
+        "no grant on the source subscription",
+        "dead-letters-refused",
+        (drop(f'{COUNT}google_pubsub_subscription_iam_member.dead_letter_agent["count_orders"]'),),
+        says="roles/pubsub.subscriber on the subscription count_orders",
+    ),
+    TerraformSeed(
+        "no grant on a secret",
+        "secret-refused",
+        (drop(f'{COUNT}google_secret_manager_secret_iam_member.run_time["api-key"]'),),
+    ),
+    TerraformSeed(
+        "no grant to publish",
+        "publish-refused",
+        (
+            drop(
+                f'{COUNT}google_pubsub_topic_iam_member.publishes_to["projects/my-project/topics/refunds"]'
+            ),
+        ),
+    ),
+    TerraformSeed(
+        "no grant to run the job",
+        "schedule-refused",
+        (drop(f"{CLEAN}google_cloud_run_v2_job_iam_member.scheduler[0]"),),
+    ),
+    TerraformSeed(
+        "a role on the project",
+        "granted-above",
+        (PROJECT_GRANT,),
+        at=("infra/extra.tf", "resource"),
+        file=PROJECT_GRANT_FILE,
+    ),
+    TerraformSeed(
+        "a role of Pub/Sub's on the project",
+        "granted-above",
+        (
+            add(
+                "google_project_iam_binding",
+                "editor",
+                project="my-project",
+                role="roles/pubsub.editor",
+                members=[AGENT],
+            ),
+        ),
+        at=("infra/extra.tf", "resource"),
+        file=("infra/extra.tf", 'resource "google_project_iam_binding" "editor" {\n}\n'),
+    ),
+    TerraformSeed(
+        "a service that takes messages from anybody",
+        "granted-to-all",
+        (
+            add(
+                "google_cloud_run_v2_service_iam_member",
+                "all",
+                name="count-orders",
+                role="roles/run.invoker",
+                member="allUsers",
+            ),
+        ),
+        at=("infra/extra.tf", "resource"),
+        file=("infra/extra.tf", 'resource "google_cloud_run_v2_service_iam_member" "all" {\n}\n'),
+    ),
+]
+
+TERRAFORM_SEEDS = [*TASKS, *DELIVERY, *GRANTS]

@@ -1,0 +1,49 @@
+"""Tasks without any contradiction, to seed faults into."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+import ucam_faas
+from ucam_faas import RetryPolicy, Schedule
+
+
+class Order(BaseModel):
+    """What somebody ordered."""
+
+    order_id: str
+    pence: int = 0
+
+
+@ucam_faas.message_handler(
+    message_type=Order,
+    topic="orders",
+    timeout=timedelta(seconds=60),
+    secrets={"API_KEY": "api-key"},
+    schedule=Schedule("*/15 * * * *", data=b'{"order_id": "probe"}'),
+)
+def count_orders(order: Order) -> None:
+    """Count the orders."""
+
+
+@ucam_faas.message_handler(
+    message_type=None,
+    topic="refunds",
+    filter='attributes.kind = "refund"',
+    ordered=True,
+    retry=RetryPolicy(max_attempts=10),
+    dead_letter_topic="failed-refunds",
+)
+def pay_back(data: bytes) -> None:
+    """Pay somebody back."""
+
+
+@ucam_faas.http(path="/orders/<order_id>", methods=["GET"])
+def show_order(request: object) -> str:
+    """Show an order."""
+    return ""
+
+
+@ucam_faas.raw_event(run_as="job", timeout=timedelta(hours=2), schedule=Schedule("0 3 * * *"))
+def clean_up(body: bytes) -> None:
+    """Remove old orders."""

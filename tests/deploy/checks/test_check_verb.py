@@ -1,0 +1,196 @@
+"""`ucam-faas check`: what it prints, what it ignores, and when it cannot say anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.runner import Terraform
+
+from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
+from .seeded import setting, variable
+
+
+def test_a_finding_says_where_what_why_and_what_to_do(shop: Shop) -> None:
+    shop.edit(*variable("HOST", "localhost"))
+
+    result = shop.run()
+
+    assert result.exit_code == 1
+    assert result.stdout == (
+        "ucam-faas.toml:8  unreachable\n"
+        "  HOST is localhost.\n"
+        "  why  Cloud Run cannot reach the port: the deployment fails.\n"
+        "  do   Leave it out.\n"
+        "\n"
+        "1 finding: 4 tasks, ucam-faas.toml, no plan on disk, not Terraform (--terraform).\n"
+    )
+
+
+def test_findings_are_in_the_order_of_files_and_lines(shop: Shop) -> None:
+    shop.edit(*variable("HOST", "localhost"))
+    shop.edit("ucam-faas.toml", "= 86400", "= 3000")
+    shop.edit("main.py", 'Schedule("0 3 * * *")', 'Schedule("0 3 31 * *")')
+
+    found = shop.check()
+
+    assert [(one["file"], one["rule"]) for one in found] == [
+        ("main.py", "schedule-skips-months"),
+        ("ucam-faas.toml", "unreachable"),
+        ("ucam-faas.toml", "retries-outlast-retention"),
+    ]
+
+
+def test_all_problems_of_a_configuration_are_findings(shop: Shop) -> None:
+    shop.edit(*setting("count_orders", 'memmory = "1Gi"'))
+    shop.edit(*setting("pay_back", "cpu = 3"))
+
+    found = shop.check()
+
+    assert [one["rule"] for one in found] == ["configuration-unusable"] * 2
+
+
+def test_a_stage_that_does_not_exist_is_a_finding(shop: Shop) -> None:
+    (found,) = shop.check("--stage", "prodction")
+
+    assert "Did you mean 'production'?" in found["what"]
+
+
+def test_what_prevents_a_plan_is_said_to_hide_the_rest(shop: Shop) -> None:
+    shop.edit("main.py", "def show_order", "def Pay_Back")
+
+    result = shop.run()
+
+    assert result.exit_code == 1
+    assert "what needs one was not looked at" in result.stdout
+
+
+def test_a_stage_is_checked_with_what_it_says(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", 'memory = "1Gi"', 'environment = { HOST = "localhost" }')
+
+    assert shop.check() == []
+    assert {one["rule"] for one in shop.check("--stage", "production")} == {"unreachable"}
+
+
+def test_what_is_said_once_for_all_tasks_is_one_finding(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", "project =", 'environment = { HOST = "localhost" }\nproject =')
+
+    (found,) = shop.check()
+
+    assert (found["line"], found["task"]) == (1, None)
+
+
+# --- what is ignored
+
+
+def test_a_task_may_ignore_a_rule(shop: Shop) -> None:
+    shop.edit(*variable("HOST", "localhost"))
+    shop.edit(*setting("count_orders", 'ignore = ["unreachable"]'))
+
+    assert shop.check() == []
+
+
+def test_a_rule_that_one_task_ignores_holds_for_the_others(shop: Shop) -> None:
+    shop.edit(*variable("HOST", "localhost"))
+    shop.edit(*setting("pay_back", 'ignore = ["unreachable"]'))
+
+    assert [one["task"] for one in shop.check()] == ["count_orders"]
+
+
+def test_what_is_said_for_all_is_found_unless_all_ignore_it(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", "project =", 'environment = { HOST = "localhost" }\nproject =')
+    shop.edit(*setting("pay_back", 'ignore = ["unreachable"]'))
+
+    assert [one["rule"] for one in shop.check()] == ["unreachable"]
+
+
+def test_what_is_no_tasks_is_ignored_if_all_tasks_ignore_it(shop: Shop, clean_plan: str) -> None:
+    plan = json.loads(clean_plan)
+    plan["topics"]["old"] = {"dead_letters": False}
+    shop.path(PLAN).write_text(json.dumps(plan))
+    assert [one["rule"] for one in shop.check()] == ["plan-out-of-date"]
+
+    shop.edit("ucam-faas.toml", "project =", 'ignore = ["plan-out-of-date"]\nproject =')
+
+    assert shop.check() == []
+
+
+# --- what cannot be read
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.py"], "nowhere.py"),
+        (["--against", "nothing.json"], "nothing.json cannot be read as a plan"),
+        (["--against", "ucam-faas.toml"], "ucam-faas.toml cannot be read as a plan"),
+        (["--against", "other.json"], "other.json is no plan"),
+        (["--terraform", "other.json"], "other.json is no plan of Terraform"),
+        (["--terraform", "ucam-faas.toml"], "ucam-faas.toml is no JSON"),
+        (["--terraform", "infra"], "Run: terraform -chdir=infra init"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_and_exit_code_2(
+    shop: Shop, arguments: list[str], said: str
+) -> None:
+    shop.path("other.json").write_text("{}")
+
+    assert said in shop.project.error("check", *arguments)
+
+
+def test_a_folder_cannot_be_checked_without_terraform(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for, so that silence would be taken for "no contradiction"."""
+    monkeypatch.setenv("PATH", str(shop.project.root))
+
+    assert "terraform is not on PATH" in shop.project.error("check", "--terraform", "infra")
+
+
+# --- Terraform
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_folder_is_made_and_checked(
+    terraform_shop: Terraform, terraform_plans: TerraformPlans, tmp_path: Path
+) -> None:
+    """Wholly as a user does: the tasks, their plan's file and an initialised root module."""
+    root = terraform_shop.folder.parent
+    config = (root / "ucam-faas.toml").read_text().replace("strict", "lax")
+    (tmp_path / "ucam-faas.toml").write_text(config)
+    (tmp_path / ".git").mkdir()
+    check = [sys.executable, "-m", "ucam_faas", "check", str(root / "main.py"), "--json"]
+    check += ["--terraform", str(terraform_shop.folder)]
+
+    environment = {**os.environ, **terraform_shop.environment}
+    clean, faulty = (
+        subprocess.run(check, cwd=folder, env=environment, capture_output=True, text=True)
+        for folder in (root, tmp_path)
+    )
+
+    assert (clean.returncode, clean.stdout) == (0, "[]\n"), clean.stderr
+    (found,) = json.loads(faulty.stdout)
+    assert found["rule"] == "terraform-differs"
+    assert "MODE is 'strict'" in found["what"]
+    assert found["file"].endswith("infra/main.tf")
+
+
+@pytest.mark.slow
+def test_without_the_modules_files_a_finding_names_the_address(
+    shop: Shop, terraform_plans: TerraformPlans
+) -> None:
+    plan = terraform_plans.copy(made=False)
+    shop.path(TERRAFORM_PLAN).write_text(json.dumps(plan))
+    shop.path("infra/main.tf").unlink()
+    shop.edit("ucam-faas.toml", "strict", "lax")
+
+    (found,) = shop.check("--terraform", TERRAFORM_PLAN)
+
+    assert (found["file"], found["line"]) == (TERRAFORM_PLAN, None)
+    address = 'module.tasks.module.task["count_orders"].google_cloud_run_v2_service.this[0]'
+    assert found["address"] == address

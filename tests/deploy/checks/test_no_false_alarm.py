@@ -1,0 +1,166 @@
+"""What is near to a fault and is none: no finding."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
+from .seeded import CLEAN_UP, CODE, CONFIG, LAST, Edit, schedule, setting, variable
+from .seeded_terraform import COUNT, COUNT_PUSH, PAY, SERVICE, Change, add, put
+
+APP = (CONFIG, 'region = "europe-west2"')
+PUBLISHES = (CONFIG, '["refunds"]')
+TIMEOUT = (CODE, "    timeout=timedelta(seconds=60),")
+FIELD = (CODE, "    pence: int = 0\n")
+
+HARMLESS: dict[str, tuple[Edit, ...]] = {
+    "sizes for all tasks, of which a job has none": (
+        (*APP, f'{APP[1]}\nmin_instances = 1\ningress = "all"\nmessage_retention_seconds = 80000'),
+    ),
+    "retention that is just enough": ((CONFIG, "= 86400", "= 5430"),),
+    "no dead letters and a week's retention": (
+        (CONFIG, "message_retention_seconds = 86400", ""),
+        (CODE, "max_attempts=10", "max_attempts=None"),
+        (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
+    ),
+    "dead letters into a topic that another task reads": ((CODE, '"failed-refunds"', '"orders"'),),
+    "an archive for all tasks": (
+        (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
+        (*APP, f'{APP[1]}\ndead_letter_archive = "my-bucket"'),
+    ),
+    "publishing to a topic elsewhere": ((*PUBLISHES, '["projects/p/topics/elsewhere"]'),),
+    "publishing to dead letters": ((*PUBLISHES, '["failed-refunds", "count_orders-dead-letter"]'),),
+    "an hourly schedule in a zone with summer time": (schedule("30 * * * *", "Europe/London"),),
+    "a nightly one, when clocks do not change": (schedule("0 3 * * *", "Europe/London"),),
+    "a weekly one, when clocks do not change": (schedule("30 1 * * MON", "Europe/London"),),
+    "the 28th": (schedule("0 3 28 * *"),),
+    "the 31st of months that have it": (schedule("0 3 31 1,12 *"),),
+    "once a year": (schedule("0 3 1 1 *"),),
+    "two schedules that never meet": (
+        (CODE, CLEAN_UP, 'schedule=[Schedule("0 3 * * *"), Schedule("0 4 * * *")]'),
+    ),
+    "a second schedule that is paused": (
+        (CODE, CLEAN_UP, 'schedule=[Schedule("0 3 * * *"), Schedule("0 3 * * *", paused=True)]'),
+    ),
+    "a new field that is optional": ((*FIELD, f"{FIELD[1]}    customer: str | None = None\n"),),
+    "a field that takes more": ((*FIELD, "    pence: int | None = 0\n"),),
+    "a job with its input": (
+        (CODE, "raw_event(run_as", "message_handler(message_type=Order, run_as"),
+        setting("clean_up", 'environment = { INPUT_BUCKET = "b", INPUT_FILE = "order.json" }'),
+    ),
+    "a part of a CPU for one at a time": (
+        setting("count_orders", "cpu = 0.5"),
+        (*TIMEOUT, f"{TIMEOUT[1]}\n    concurrency=1,"),
+    ),
+    "a number called token": (variable("MAX_TOKENS", "4096"),),
+    "where a key is, not the key": (variable("KEY_FILE", "/secrets/key"),),
+    "a drain under 10 s": (variable("UCAM_FAAS_GRACE_SECONDS", "9.5"),),
+    "all addresses": (variable("HOST", "0.0.0.0"),),
+    "the same log level twice": (
+        setting("count_orders", 'log_level = "DEBUG"'),
+        variable("UCAM_FAAS_LOG_LEVEL", "DEBUG"),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_harmless_change_has_no_finding(shop: Shop, clean_plan: str, name: str) -> None:
+    shop.path(LAST).write_text(clean_plan)
+    for edit in HARMLESS[name]:
+        shop.edit(*edit)
+    shop.plan()
+
+    assert shop.check("--against", LAST) == []
+
+
+def test_a_task_that_is_gone_and_was_not_protected_has_no_finding(
+    shop: Shop, clean_plan: str
+) -> None:
+    last: dict[str, Any] = json.loads(clean_plan)
+    last["tasks"]["old"] = last["tasks"]["show_order"]
+    last["tasks"]["old"]["function"]["deletion_protection"] = False
+    shop.path(LAST).write_text(json.dumps(last))
+
+    assert shop.check("--against", LAST) == []
+
+
+def limits(cpu: str, memory: str) -> Change:
+    path = ("template", "containers", "resources", "limits")
+    return put(f"{COUNT}{SERVICE}", *path, value={"cpu": cpu, "memory": memory})
+
+
+ELSEWHERE: dict[str, tuple[Change, ...]] = {
+    "a longer ack deadline that Cloud Run still waits for": (
+        put(COUNT_PUSH, "ack_deadline_seconds", value=70),
+    ),
+    "a longer timeout of Cloud Run": (
+        put(f"{COUNT}{SERVICE}", "template", "timeout", value="900s"),
+    ),
+    "the same size in other words": (limits("1000m", "0.5Gi"),),
+    "a project's role of others": (
+        add(
+            "google_project_iam_member",
+            "team",
+            project="my-project",
+            role="roles/viewer",
+            member="group:team@example.org",
+        ),
+    ),
+    "a subscription of others that expires": (
+        add("google_pubsub_subscription", "other", name="other", project="p", topic="other"),
+    ),
+    "a bucket that is open to all": (
+        add(
+            "google_storage_bucket_iam_member",
+            "site",
+            bucket="site",
+            role="roles/storage.objectViewer",
+            member="allUsers",
+        ),
+    ),
+    "an HTTP task that is open to all": (
+        add(
+            "google_cloud_run_v2_service_iam_member",
+            "open",
+            name="show-order",
+            role="roles/run.invoker",
+            member="allUsers",
+        ),
+    ),
+    "a grant by a role of one's own": (
+        put(
+            f"{COUNT}google_cloud_run_v2_service_iam_member.push[0]",
+            "role",
+            value="projects/my-project/roles/caller",
+        ),
+    ),
+    "a grant to a group": (
+        put(
+            f"{PAY}google_cloud_run_v2_service_iam_member.push[0]",
+            "member",
+            value="group:pushers@example.org",
+        ),
+    ),
+    "a service that is not ours": (
+        add("google_cloud_run_v2_service", "other", name="other", template=[]),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_harmless_change_of_terraform_has_no_finding(
+    shop: Shop, clean_plan: str, terraform_plans: TerraformPlans, name: str, made: bool
+) -> None:
+    shop.path(PLAN).write_text(clean_plan)
+    plan = terraform_plans.copy(made=made)
+    for change in ELSEWHERE[name]:
+        change(plan)
+    shop.path(TERRAFORM_PLAN).write_text(json.dumps(plan))
+
+    assert shop.check("--terraform", TERRAFORM_PLAN) == []

@@ -1,0 +1,67 @@
+"""The mutation suite: every seeded fault is found, by the rule for it, at its line, and nothing
+else is found."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ucam_faas.deploy.checks import RULES
+
+from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
+from .seeded import LAST, SEEDS, Seed
+from .seeded_terraform import TERRAFORM_SEEDS, TerraformSeed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
+def test_a_seeded_fault_is_found_at_its_line(shop: Shop, clean_plan: str, seed: Seed) -> None:
+    for name in (PLAN, LAST):
+        shop.path(name).write_text(clean_plan)
+    for edit in seed.edits:
+        shop.edit(*edit)
+    if seed.planned:
+        shop.plan()
+
+    found = shop.check("--against", LAST)
+
+    assert {one["rule"] for one in found} == {seed.rule, *seed.also}
+    (first, *_) = (one for one in found if one["rule"] == seed.rule)
+    assert (first["file"], first["line"]) == (seed.at[0], shop.line(*seed.at))
+    assert seed.says in first["what"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", TERRAFORM_SEEDS, ids=lambda seed: seed.name)
+def test_a_seeded_fault_of_terraform_is_found(
+    shop: Shop, clean_plan: str, terraform_plans: TerraformPlans, seed: TerraformSeed
+) -> None:
+    shop.path(PLAN).write_text(clean_plan)
+    plan = terraform_plans.copy(made=seed.made)
+    for change in seed.changes:
+        change(plan)
+    shop.path(TERRAFORM_PLAN).write_text(json.dumps(plan))
+    if seed.file:
+        shop.path(seed.file[0]).write_text(seed.file[1])
+
+    found = shop.check("--terraform", TERRAFORM_PLAN)
+
+    assert {one["rule"] for one in found} == {seed.rule, *seed.also}
+    (first, *_) = (one for one in found if one["rule"] == seed.rule)
+    assert (first["file"], first["line"]) == (seed.at[0], shop.line(*seed.at))
+    assert seed.says in first["what"]
+
+
+def test_every_rule_has_a_seeded_fault() -> None:
+    """A rule that no fault was seeded for may find nothing."""
+    seeded = {seed.rule for seed in (*SEEDS, *TERRAFORM_SEEDS)}
+
+    assert {rule.name for rule in RULES} == seeded
+
+
+def test_rules_have_names_and_texts_of_their_own() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert rule.finds.endswith((".", "…")), rule.name
+        assert rule.why.endswith("."), rule.name

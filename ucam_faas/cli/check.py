@@ -1,0 +1,102 @@
+"""`ucam-faas check`: contradictions between code, configuration, plan and Terraform."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ucam_faas.clock import SystemClock
+from ucam_faas.deploy import checks, plan
+from ucam_faas.deploy.checks.loading import Sources, load
+from ucam_faas.deploy.checks.subject import Subject
+from ucam_faas.deploy.findings import Finding
+
+_WIDEST = 100
+
+
+@click.command("check")
+@click.argument("source", required=False)
+@click.option("--stage", help="Stage of the configuration, such as production.")
+@click.option(
+    "--plan",
+    "on_disk",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path(plan.FILE_NAME),
+    show_default=True,
+    help="File that `ucam-faas plan` wrote, if it did.",
+)
+@click.option(
+    "--against",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The plan that is deployed: payloads must still take what that one's did.  [default: "
+    "--plan]",
+)
+@click.option(
+    "--terraform",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of the root module, or the output of `terraform show -json PLAN`.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, as_json: bool, source: str | None, **given: Any) -> None:
+    """Report every contradiction between the code of SOURCE, its configuration and Terraform.
+
+    SOURCE: default: --source, FUNCTION_SOURCE, or what the configuration says. The exit code is 1
+    if there is any, and 2 if something cannot be read.
+    """
+    source = source or (ctx.obj or {}).get("source")
+    subject = load(Sources(start=Path.cwd(), source=source, **given), SystemClock().now().date())
+    found = checks.run(subject)
+    if as_json:
+        click.echo(json.dumps([_as_json(one) for one in found], indent=2, ensure_ascii=False))
+    else:
+        _print(found, subject)
+    sys.exit(1 if found else 0)
+
+
+def _as_json(found: Finding) -> dict[str, Any]:
+    place = {"file": found.place.file, "line": found.place.line, "address": found.place.within}
+    return {**asdict(found), "place": str(found.place), **place}
+
+
+def _print(found: Sequence[Finding], subject: Subject) -> None:
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    for one in found:
+        place = click.style(str(one.place), bold=True)
+        click.echo(f"{place}  {click.style(one.rule, fg='red')}")
+        for label, text in (("", one.what), ("why", one.why), ("do", one.fix)):
+            lead = f"  {label:<3}  " if label else "  "
+            lines = textwrap.wrap(
+                text,
+                width,
+                initial_indent=lead,
+                subsequent_indent=" " * len(lead),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            click.echo("\n".join(lines))
+        click.echo()
+    many = f"{len(found)} finding{'s' * (len(found) != 1)}" if found else "No contradiction found"
+    click.secho(f"{many}: {_looked_at(subject)}.", fg="red" if found else "green")
+
+
+def _looked_at(subject: Subject) -> str:
+    """Say what was looked at, and what was not."""
+    if subject.plan is None:
+        return "that much prevents a plan, and what needs one was not looked at"
+    number = len(subject.planned)
+    seen = [f"{number} task{'s' * (number != 1)}", subject.config.name or "no configuration"]
+    on_disk, last, terraform = subject.on_disk, subject.last, subject.terraform
+    seen.append(on_disk.name if on_disk else "no plan on disk")
+    if last and last is not on_disk:
+        seen.append(f"last plan {last.name}")
+    seen.append(f"Terraform in {terraform.name}" if terraform else "not Terraform (--terraform)")
+    return ", ".join(seen)

@@ -1,0 +1,86 @@
+"""A plan's file: what it says, and the line of each key in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ucam_faas.deploy.findings import Place
+from ucam_faas.exceptions import ConfigurationError
+
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFile:
+    """A file that `ucam-faas plan` wrote.
+
+    Args:
+        name: as people are shown it.
+        lines: by path of keys, such as ("tasks", "welcome", "function").
+    """
+
+    name: str
+    variables: Mapping[str, Any]
+    lines: Mapping[tuple[str, ...], int]
+
+    @property
+    def tasks(self) -> Mapping[str, Any]:
+        """The tasks, by name."""
+        found: Mapping[str, Any] = self.variables.get("tasks", {})
+        return found
+
+    def place(self, *path: str) -> Place:
+        """Return where a key stands, or the nearest above it that is there."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return Place(self.name, self.lines.get(path, 1))
+
+
+def read(path: Path) -> PlanFile:
+    """Read a plan's file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is none.
+    """
+    name = os.path.relpath(path)
+    try:
+        text = path.read_bytes().decode()
+        found = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{name} cannot be read as a plan: {error}.") from error
+    tasks = found.get("tasks") if isinstance(found, dict) else None
+    if not isinstance(tasks, dict) or not all(isinstance(task, dict) for task in tasks.values()):
+        raise ConfigurationError(
+            f"{name} is no plan: expected the JSON that `ucam-faas plan` writes, with tasks."
+        )
+    return PlanFile(name=name, variables=found, lines=lines_of(text))
+
+
+def lines_of(text: str) -> dict[tuple[str, ...], int]:
+    r"""Return the line of each key of a JSON document; what is in lists has none.
+
+    >>> lines_of('{"a":\n {"b": 1,\n  "c": [{"d": 2}]}}')
+    {('a',): 1, ('a', 'b'): 2, ('a', 'c'): 3}
+    """
+    found: dict[tuple[str, ...], int] = {}
+    path: list[str | None] = []
+    """The key in each thing that is open: None in a list."""
+    last = ""
+    for token in _TOKEN.finditer(text):
+        if token[0] in "{[":
+            path.append("" if token[0] == "{" else None)
+        elif token[0] in "}]":
+            path.pop()
+        elif token[0] == ":":
+            path[-1] = json.loads(last)
+            keys = tuple(key for key in path if key is not None)
+            if len(keys) == len(path):
+                found[keys] = text.count("\n", 0, token.start()) + 1
+        last = token[0]
+    return found

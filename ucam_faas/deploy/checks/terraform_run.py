@@ -1,0 +1,55 @@
+"""Terraform's plan of a folder, made by the terraform that is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ucam_faas.deploy.checks import terraform_plan
+from ucam_faas.deploy.checks.terraform_plan import TerraformPlan
+from ucam_faas.exceptions import ConfigurationError
+
+_PLAN = ("plan", "-input=false", "-lock=false", "-no-color")
+_SHOWN = 600
+
+
+def plan_of(directory: Path) -> TerraformPlan:
+    """Run `terraform plan` in a folder; nothing is changed, and nothing is kept.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    name = os.path.relpath(directory)
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        raise ConfigurationError(
+            f"The Terraform in {name} cannot be checked: terraform is not on PATH. Install it, or "
+            "give the output of `terraform show -json PLAN`, or leave out --terraform."
+        )
+    if not (directory / ".terraform").is_dir():
+        raise ConfigurationError(
+            f"The Terraform in {name} cannot be checked: it is not initialised. Run: "
+            f"terraform -chdir={name} init"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder, "plan"))
+        _run(terraform, directory, *_PLAN, f"-out={file}")
+        shown = _run(terraform, directory, "show", "-json", file)
+    return terraform_plan.parse(shown, name=name, directory=directory)
+
+
+def _run(terraform: str, directory: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [terraform, f"-chdir={directory}", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        text = done.stderr.strip() or done.stdout.strip()
+        text = text[text.find("Error:") :] if "Error:" in text else text
+        raise ConfigurationError(
+            f"terraform {arguments[0]} failed in {os.path.relpath(directory)}: "
+            f"{' '.join(text.split())[:_SHOWN]}"
+        )
+    return done.stdout
