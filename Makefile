@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+  --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint benchmark benchmark-emulator clean
+.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -32,11 +34,23 @@ lint: $(STAMP)  ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+image:  ## build the two images that collections of tasks are built on
+	docker build --target build --tag ucam-faas:build .
+	docker build --target run --tag ucam-faas:run .
+
+lock: $(STAMP)  ## pin the newest versions of what goes into the image
+	$(LOCK) --extra auth --extra pubsub --extra storage --output-file .ci/locks/image.txt pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+	  $(LOCK) --no-annotate --output-file .ci/locks/build.txt -
+
 benchmark: $(STAMP)  ## compare speed and memory with functions-framework (needs wrk)
 	$(BIN)/python benchmarks/serving.py
 
 benchmark-emulator: $(STAMP)  ## compare the local Pub/Sub with Google's emulator (needs java and its SDK)
 	$(BIN)/python benchmarks/emulator.py
+
+benchmark-container: $(STAMP)  ## compare size and cold start with functions-framework's (needs docker)
+	$(BIN)/python benchmarks/container.py
 
 clean:  ## remove what was installed and cached
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """The five fields of a cron expression, checked as Cloud Scheduler documents them.
 
 Source: Google's page "Cron job format and time zone". It says whether an expression is one, and on
-which days it is due. "every 15 minutes" and "rate(15 minutes)" are other spellings of some expressions.
+which days it is due. "every 15 minutes" and "rate(15 minutes)" are other spellings of some of them.
 """
 
 from __future__ import annotations

@@ -16,9 +16,6 @@ from typing import Any
 import ucam_faas
 from ucam_faas import Schedule
 
-DEFAULT_DIRECTORY = Path(tempfile.gettempdir(), "ucam_faas_exports")
-
-
 # Pub/Sub takes no message without data or an attribute, and this task takes no data.
 NIGHTLY = Schedule("0 3 * * *", time_zone="Europe/London", attributes={"from": "schedule"})
 
@@ -31,10 +28,16 @@ def remove_old_exports(body: bytes) -> dict[str, Any] | tuple[str, int]:
     """
     if body not in (b"", b"dry run"):
         return "Expected an empty body, or: dry run", 400
-    directory = Path(os.environ.get("CLEANUP_DIRECTORY", DEFAULT_DIRECTORY))
+    # Not when the module is imported: where nothing may be written, there is no such folder.
+    directory = Path(os.environ.get("CLEANUP_DIRECTORY") or default_directory())
     age = timedelta(days=int(os.environ.get("CLEANUP_DAYS", "30")))
     removed = remove_older(directory, datetime.now(UTC) - age, dry_run=bool(body))
     return {"removed": removed, "dry_run": bool(body)}
+
+
+def default_directory() -> Path:
+    """Return a folder in which nobody misses anything."""
+    return Path(tempfile.gettempdir(), "ucam_faas_exports")
 
 
 def remove_older(directory: Path, limit: datetime, *, dry_run: bool = False) -> int:

@@ -1,0 +1,145 @@
+"""Size and cold start of our image against images with functions-framework, all in one run.
+
+    python benchmarks/container.py            # needs a Docker engine; about 3 minutes
+
+All sides stand on the base image that the Dockerfile names, have the same versions of what they
+share, run a task with the same pydantic model, and are plain `docker run`. Figures are medians of
+alternating rounds, after one round that is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+from datetime import datetime
+from http.client import HTTPException
+from pathlib import Path
+
+from serving import HERE, free_port, post
+
+ROOT = HERE.parent
+NAME = "ucam-faas-benchmark"
+CLIENTS = ("google-cloud-pubsub", "google-cloud-storage")
+SIDES = {
+    "ours": (),
+    "A": ("functions-framework", "pydantic"),
+    "A with clients": ("functions-framework", "pydantic", *CLIENTS),
+}
+"""What is installed beside the handler; ours has Google's clients in it."""
+REFERENCE = """\
+ARG PYTHON_IMAGE
+FROM ${PYTHON_IMAGE}
+ENV PYTHONUNBUFFERED=1
+WORKDIR /app
+COPY . .
+RUN pip install --no-cache-dir --constraint constraints.txt $PACKAGES
+CMD ["functions-framework", "--target", "order"]
+"""
+ENVIRON = {
+    "ours": {
+        "FUNCTION_SOURCE": "/srv/app/benchmarks/ours",
+        "FUNCTION_TARGET": "order",
+        "PYTHONPATH": "/srv/app/benchmarks",
+    }
+}
+
+
+def docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"docker {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+def image_of(side: str) -> str:
+    return f"{NAME}:{side.replace(' ', '-').lower()}"
+
+
+def build_ours(base: str) -> None:
+    options = ["--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TASKS=benchmarks"]
+    docker("build", *options, "--tag", image_of("ours"), str(ROOT))
+
+
+def build_reference(side: str, base: str) -> None:
+    lock = (ROOT / ".ci/locks/image.txt").read_text()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "constraints.txt").write_text("\n".join(re.findall(r"^\S+==\S+", lock, re.M)))
+        for source in ("functions_framework_reference/main.py", "payload.py"):
+            (folder / Path(source).name).write_bytes((HERE / source).read_bytes())
+        dockerfile = REFERENCE.replace("$PACKAGES", " ".join(SIDES[side]))
+        (folder / "Dockerfile").write_text(dockerfile)
+        options = ["--build-arg", f"PYTHON_IMAGE={base}", "--tag", image_of(side)]
+        docker("build", *options, name)
+
+
+def megabytes(image: str) -> float:
+    return int(docker("image", "inspect", "--format={{.Size}}", image)) / 1e6
+
+
+def cold_start(side: str) -> tuple[float, float]:
+    """Seconds to the first 2xx: from `docker run`, and from when the engine started the process."""
+    port = free_port()
+    environ = [f"--env={name}={value}" for name, value in ENVIRON.get(side, {}).items()]
+    called = time.time()
+    id = docker("run", "--detach", f"--publish=127.0.0.1:{port}:8080", *environ, image_of(side))
+    try:
+        while not is_served(port):
+            if time.time() - called > 60:
+                raise SystemExit(f"{side} does not start:\n{docker('logs', id)}")
+            time.sleep(0.002)
+        answered = time.time()
+        state = json.loads(docker("inspect", "--format={{json .State}}", id))
+    finally:
+        docker("rm", "--force", id)
+    started = datetime.fromisoformat(state["StartedAt"]).timestamp()
+    return answered - called, answered - started
+
+
+def is_served(port: int) -> bool:
+    try:
+        return 200 <= post(port) < 300
+    except (OSError, HTTPException):
+        return False
+
+
+def default_base() -> str:
+    found = re.search(r"^ARG PYTHON_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)
+    assert found
+    return found[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--base", default=default_base(), help="the image that all stand on")
+    options = parser.parse_args()
+    build_ours(options.base)
+    for side in SIDES:
+        if side != "ours":
+            build_reference(side, options.base)
+    starts: dict[str, list[tuple[float, float]]] = {side: [] for side in SIDES}
+    for _ in range(options.rounds + 1):
+        for side, found in starts.items():
+            found.append(cold_start(side))
+    rows = {
+        "size, MB": {side: megabytes(image_of(side)) for side in SIDES},
+        "over the base, MB": {
+            side: megabytes(image_of(side)) - megabytes(options.base) for side in SIDES
+        },
+        "docker run to 2xx, s": {s: statistics.median(t[0] for t in starts[s][1:]) for s in SIDES},
+        "process to 2xx, s": {s: statistics.median(t[1] for t in starts[s][1:]) for s in SIDES},
+    }
+    print(f"{'':24}" + "".join(f"{side:>16}" for side in SIDES) + f"{'ours / A':>12}")
+    for name, row in rows.items():
+        values = "".join(f"{row[side]:16.2f}" for side in SIDES)
+        print(f"{name:24}{values}{row['ours'] / row['A']:12.2f}")
+
+
+if __name__ == "__main__":
+    main()

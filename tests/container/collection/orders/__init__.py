@@ -1,0 +1,1 @@
+"""A collection like a user's, with a requirement of its own."""

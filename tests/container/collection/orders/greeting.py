@@ -1,0 +1,3 @@
+"""What tasks say."""
+
+GREETING = "Good morning"

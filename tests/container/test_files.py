@@ -1,0 +1,83 @@
+"""The files that images are built from fit the project, and break no rule; no engine needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from .conftest import dockerfile
+from .engine import ROOT
+
+LOCKS = ROOT / ".ci/locks"
+EXTRAS = {"auth", "pubsub", "storage"}
+"""What a container can be asked to do: verify pushes, publish dead letters, read inputs."""
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pins(name: str) -> dict[str, str]:
+    """The packages of a lock, with their versions."""
+    found = re.findall(r"^([\w.-]+)==(\S+)", (LOCKS / name).read_text(), re.MULTILINE)
+    return {canonicalize_name(package): version for package, version in found}
+
+
+def unsatisfied(requirements: list[str], name: str) -> list[str]:
+    pinned = pins(name)
+    parsed = map(Requirement, requirements)
+    return [str(one) for one in parsed if not one.specifier.contains(pinned.get(one.name, "0"))]
+
+
+def test_the_lock_satisfies_pyproject() -> None:
+    """If not: make lock."""
+    project = PYPROJECT["project"]
+    optional = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(one for extra in EXTRAS for one in optional[extra])]
+
+    assert unsatisfied(wanted, "image.txt") == []
+    assert unsatisfied(PYPROJECT["build-system"]["requires"], "build.txt") == []
+
+
+@pytest.mark.parametrize("name", ["image.txt", "build.txt"])
+def test_each_pin_has_hashes_and_no_address(name: str) -> None:
+    text = (LOCKS / name).read_text()
+
+    pinned = re.findall(r"^\S+==.*(?:\n    --hash=sha256:[0-9a-f]{64}.*)+", text, re.MULTILINE)
+
+    assert len(pinned) == len(pins(name)) > 0
+    assert "://" not in text
+    assert "--index" not in text
+    assert "--find-links" not in text
+
+
+@pytest.mark.parametrize("whose", ["ours", "the guide's"])
+def test_hadolint_finds_nothing(whose: str, tmp_path: Path) -> None:
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    program = shutil.which("hadolint", path=os.pathsep.join(folders))
+    if program is None:
+        reason = "hadolint is not installed: make test installs it"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    text = (ROOT / "Dockerfile").read_text() if whose == "ours" else dockerfile()
+    (tmp_path / "Dockerfile").write_text(text)
+
+    done = subprocess.run([program, "Dockerfile"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_dockerfile_builds_on_an_old_engine() -> None:
+    """Docker 20.10 has neither heredocs nor other front ends, and images may not be pulled."""
+    text = (ROOT / "Dockerfile").read_text()
+    stages = set(re.findall(r" AS (\w+)$", text, re.MULTILINE))
+
+    assert "# syntax=" not in text
+    assert "<<" not in text
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages == {"${PYTHON_IMAGE}"}
+    assert set(re.findall(r"--from=(\S+)", text)) <= stages
