@@ -39,7 +39,8 @@ def engine() -> Iterator[None]:
     for kind, ids in {
         "container": docker("ps", "--all", "--quiet", "--filter", project),
         "network": docker("network", "ls", "--quiet", "--filter", project),
-        "image": docker("images", "--quiet", NAME),
+        # By name: other tests may have the same image under another one.
+        "image": docker("images", "--format={{.Repository}}:{{.Tag}}", NAME),
     }.items():
         if ids:
             docker(kind, "rm", "--force", *set(ids.split()))

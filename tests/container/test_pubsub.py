@@ -21,49 +21,51 @@ pytestmark = pytest.mark.slow
 QUICK = {"minimum_backoff": {"nanos": 100_000_000}, "maximum_backoff": {"nanos": 300_000_000}}
 
 
-def push_to(pubsub: Emulator, tasks: Container, name: str, **options: Any) -> str:
-    """Create a topic that pushes to a task, and return it."""
+def push_to(pubsub: Emulator, tasks: Container, name: str, **options: Any) -> tuple[str, str]:
+    """Create a topic that pushes to a task, and return it and its subscription."""
     topic = pubsub.create_topic()
     push_config = {"push_endpoint": f"http://127.0.0.1:{tasks.port}/{name}"}
-    pubsub.subscribe(topic, push_config=push_config, retry_policy=QUICK, **options)
-    return topic
+    return topic, pubsub.subscribe(topic, push_config=push_config, retry_policy=QUICK, **options)
 
 
-def outcomes(tasks: Container, message_id: str, count: int) -> list[str]:
+def outcomes(tasks: Container, subscription: str, message_id: str, count: int) -> list[str]:
     """Wait for this many executions of a message, and return what they came to, as logged."""
 
     def find() -> list[dict[str, Any]]:
-        found = tasks.log(message_id=message_id)
+        # Two Pub/Subs may give two messages one id.
+        found = tasks.log(message_id=message_id, subscription=subscription)
         return found if len(found) >= count else []
 
     return [line["outcome"] for line in wait_until(find, f"{count} executions", 60)]
 
 
 def test_a_message_of_googles_client_is_handled(pubsub: Emulator, tasks: Container) -> None:
-    topic = push_to(pubsub, tasks, "store")
+    topic, subscription = push_to(pubsub, tasks, "store")
 
     message_id = pubsub.publish(topic, b'{"number": 1}')
 
-    assert outcomes(tasks, message_id, 1) == ["done"]
+    assert outcomes(tasks, subscription, message_id, 1) == ["done"]
 
 
 def test_a_message_of_gcloud_is_handled(
     pubsub: Emulator, tasks: Container, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     gcloud = Gcloud(Endpoint(pubsub.host, is_ours=True), tmp_path_factory.mktemp("gcloud"))
-    topic = push_to(pubsub, tasks, "store").rpartition("/")[2]
+    topic, subscription = push_to(pubsub, tasks, "store")
 
-    answer = gcloud.run(f"pubsub topics publish {topic}", '--message={"number": 2}')
+    answer = gcloud.run(
+        f"pubsub topics publish {topic.rpartition('/')[2]}", '--message={"number": 2}'
+    )
 
-    assert outcomes(tasks, answer["messageIds"][0], 1) == ["done"]
+    assert outcomes(tasks, subscription, answer["messageIds"][0], 1) == ["done"]
 
 
 def test_a_message_that_fails_is_delivered_again(pubsub: Emulator, tasks: Container) -> None:
-    topic = push_to(pubsub, tasks, "fail_twice")
+    topic, subscription = push_to(pubsub, tasks, "fail_twice")
 
     message_id = pubsub.publish(topic, b'{"number": 3}')
 
-    assert outcomes(tasks, message_id, 3) == ["failed", "crashed", "done"]
+    assert outcomes(tasks, subscription, message_id, 3) == ["failed", "crashed", "done"]
 
 
 def test_a_message_that_fails_always_becomes_a_dead_letter(
@@ -72,11 +74,11 @@ def test_a_message_that_fails_always_becomes_a_dead_letter(
     dead_letter_topic = pubsub.create_topic()
     dead_letters = pubsub.subscribe(dead_letter_topic)
     policy = {"dead_letter_topic": dead_letter_topic, "max_delivery_attempts": 5}
-    topic = push_to(pubsub, tasks, "fail_always", dead_letter_policy=policy)
+    topic, subscription = push_to(pubsub, tasks, "fail_always", dead_letter_policy=policy)
 
     message_id = pubsub.publish(topic, b'{"number": 4}')
 
-    assert outcomes(tasks, message_id, 5) == ["crashed"] * 5
+    assert outcomes(tasks, subscription, message_id, 5) == ["crashed"] * 5
     (found,) = wait_until(lambda: pubsub.pull(dead_letters), "the dead letter", 60)
     assert found.data == b'{"number": 4}'
 
@@ -86,10 +88,10 @@ def test_what_a_task_gives_up_is_published_from_the_container(
 ) -> None:
     """The container reaches the Pub/Sub on the host, at PUBSUB_EMULATOR_HOST."""
     dead_letters = embedded.subscribe(embedded.create_topic(f"projects/{PROJECT}/topics/given-up"))
-    topic = push_to(embedded, tasks, "give_up")
+    topic, subscription = push_to(embedded, tasks, "give_up")
 
     message_id = embedded.publish(topic, b'{"number": 5}')
 
-    assert outcomes(tasks, message_id, 1) == ["dead_lettered"]
+    assert outcomes(tasks, subscription, message_id, 1) == ["dead_lettered"]
     (found,) = wait_until(lambda: embedded.pull(dead_letters), "the dead letter")
     assert (found.data, found.attributes["ucam_faas_task"]) == (b'{"number": 5}', "give_up")

@@ -15,7 +15,7 @@ from tests.clients.gcloud import Gcloud
 from tests.container.engine import NAME, ROOT
 
 DOCUMENT = ROOT / "docs/deploy.md"
-IMAGE = f"{NAME}:end-to-end"
+IMAGE = f"{NAME}-guide:latest"
 """For the image's name in the guide, which two runs of these tests would share."""
 LOCAL = ("docker build ", "mkdir ", "sed ", "(cd ", "terraform ")
 """The beginnings of the commands that need nothing of Google's."""
