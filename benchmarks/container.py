@@ -1,6 +1,6 @@
 """Size and cold start of our image against images with functions-framework, all in one run.
 
-    python benchmarks/container.py            # needs a Docker engine; about 3 minutes
+    python benchmarks/container.py            # needs a Docker engine; about 2 minutes
 
 All sides stand on the base image that the Dockerfile names, have the same versions of what they
 share, run a task with the same pydantic model, and are plain `docker run`. Figures are medians of

@@ -6,6 +6,12 @@ locals {
       project = alerting.monitoring_scoping_project == null ? var.project : alerting.monitoring_scoping_project
     })
   }
+
+  # By subscription. A message that expires first would never be an incident.
+  oldest_message_seconds = {
+    for name, found in local.subscriptions :
+    name => min(local.alerts["this"].oldest_message_seconds, floor(found.message_retention_seconds / 2)) if length(local.alerts) > 0
+  }
 }
 
 resource "google_monitoring_alert_policy" "dead_letter" {
@@ -65,7 +71,7 @@ resource "google_monitoring_alert_policy" "oldest_message" {
   user_labels           = var.labels
 
   conditions {
-    display_name = "the oldest message of ${each.key} waits for more than ${local.alerts["this"].oldest_message_seconds} s"
+    display_name = "the oldest message of ${each.key} waits for more than ${local.oldest_message_seconds[each.key]} s"
 
     condition_threshold {
       filter = join(" AND ", [
@@ -75,7 +81,7 @@ resource "google_monitoring_alert_policy" "oldest_message" {
         "metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"",
       ])
       comparison      = "COMPARISON_GT"
-      threshold_value = local.alerts["this"].oldest_message_seconds
+      threshold_value = local.oldest_message_seconds[each.key]
       duration        = "0s"
 
       aggregations {
@@ -89,7 +95,7 @@ resource "google_monitoring_alert_policy" "oldest_message" {
     mime_type = "text/markdown"
     subject   = "${var.name}: messages wait"
     content   = <<-EOT
-      A message of the subscription `${google_pubsub_subscription.push[each.key].name}` of the task **${var.name}** waits for more than ${local.alerts["this"].oldest_message_seconds} seconds. It is lost after ${each.value.message_retention_seconds} seconds.
+      A message of the subscription `${google_pubsub_subscription.push[each.key].name}` of the task **${var.name}** waits for more than ${local.oldest_message_seconds[each.key]} seconds. It is lost after ${each.value.message_retention_seconds} seconds.
 
       1. Is the task failing? Its log (${local.log_query}), entries of severity WARNING or ERROR. Then mend it and deploy.
       2. Is it called at all? In the metrics of the subscription, push requests by response code: 401 and 403 mean that a grant is missing (apply the module again), 404 that the path `${each.value.path}` is not served.

@@ -1,5 +1,6 @@
 # Accounts, and who may do what: each grant is on the one resource, and none on the project.
-# The table in the README says the same.
+# The table in the README says the same. What may be of another project is granted there: the provider keeps the
+# project of a full name, and would make the grant anew each time if this one differed.
 
 locals {
   # An account's id has 6 to 30 characters, and a task's name may have 49: long ones are cut, and told apart by a
@@ -34,7 +35,7 @@ resource "google_service_account" "run_time" {
 resource "google_pubsub_topic_iam_member" "publishes_to" {
   for_each = toset(var.function.publishes_to)
 
-  project = var.project
+  project = split("/", local.topic_names[each.value])[1]
   topic   = local.topic_names[each.value]
   role    = "roles/pubsub.publisher"
   member  = local.run_time_member
@@ -44,7 +45,7 @@ resource "google_pubsub_topic_iam_member" "publishes_to" {
 resource "google_pubsub_topic_iam_member" "dead_letter_run_time" {
   for_each = local.granted_dead_letter_topics
 
-  project = var.project
+  project = split("/", each.value)[1]
   topic   = each.value
   role    = "roles/pubsub.publisher"
   member  = local.run_time_member
@@ -53,7 +54,7 @@ resource "google_pubsub_topic_iam_member" "dead_letter_run_time" {
 resource "google_secret_manager_secret_iam_member" "run_time" {
   for_each = toset([for found in values(var.function.secrets) : found.secret])
 
-  project   = var.project
+  project   = startswith(each.value, "projects/") ? split("/", each.value)[1] : var.project
   secret_id = each.value
   role      = "roles/secretmanager.secretAccessor"
   member    = local.run_time_member
@@ -91,7 +92,7 @@ resource "google_service_account_iam_member" "push_token" {
 resource "google_pubsub_topic_iam_member" "dead_letter_agent" {
   for_each = local.agent_dead_letter_topics
 
-  project = var.project
+  project = split("/", each.value)[1]
   topic   = each.value
   role    = "roles/pubsub.publisher"
   member  = local.pubsub_agent
@@ -104,6 +105,11 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
   subscription = google_pubsub_subscription.push[each.key].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
+
+  # A subscription that is made anew, with another filter say, has its old name and none of its grants.
+  lifecycle {
+    replace_triggered_by = [google_pubsub_subscription.push[each.key].id]
+  }
 }
 
 # As whom Cloud Scheduler runs the job. What it publishes to topics, it publishes as its own service agent.

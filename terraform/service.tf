@@ -99,6 +99,12 @@ resource "google_cloud_run_v2_service" "this" {
     }
   }
 
+  # Said, because the provider otherwise keeps what it finds: after a roll-back by hand no new revision would be used.
+  traffic {
+    type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
+
   # Cloud Run looks whether the account may read the secrets.
   depends_on = [google_secret_manager_secret_iam_member.run_time]
 }

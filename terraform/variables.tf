@@ -268,8 +268,11 @@ variable "triggers" {
   }
 
   validation {
-    condition     = alltrue([for name, found in var.triggers.subscriptions : length(name) <= 247 if found.dead_letter != null])
-    error_message = "triggers.subscriptions: a name with dead letters has at most 247 characters, because \"-dead-letter\" is put after it (\"-dead-letter-archive\" takes 8 more)."
+    condition = alltrue([
+      for name, found in var.triggers.subscriptions :
+      length(name) <= (var.dead_letter_archive == null ? 243 : 235) if found.dead_letter == null ? false : found.dead_letter.topic == null
+    ])
+    error_message = "triggers.subscriptions: a name with dead letters has at most 243 characters, because \"-dead-letter\" is put after it, and 235 with dead_letter_archive (\"-dead-letter-archive\")."
   }
 
   validation {
@@ -424,7 +427,7 @@ variable "alerting" {
   type = object({
     notification_channels      = optional(list(string), []) # Who is told: `projects/P/notificationChannels/N`. None: incidents are only listed.
     monitoring_scoping_project = optional(string)           # Project in which the policies are made, if it is not the task's.
-    oldest_message_seconds     = optional(number, 3600)     # A message that waits longer is an incident.
+    oldest_message_seconds     = optional(number, 3600)     # A message that waits longer, or for half of its retention, is an incident.
     error_ratio                = optional(number, 0.1)      # A share of 5xx answers above this, in ten minutes, is an incident.
   })
 

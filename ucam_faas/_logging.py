@@ -39,7 +39,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     else:
         formatter = JsonFormatter(settings, texts=texts)
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # a log line is never lost to an encoding
+        # A line is never lost to an encoding, nor what a task prints to the end of the process.
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()

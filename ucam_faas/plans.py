@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.policies import TOPIC_RULES, is_topic_name
+from ucam_faas.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.pubsub import TOPIC_PATH
 from ucam_faas.samples import sample_data
 from ucam_faas.task import Kind, Task
@@ -116,7 +116,7 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
         ack_deadline_seconds=min(max(seconds, MIN_ACK_DEADLINE), MAX_ACK_DEADLINE),
         min_backoff_seconds=retry.min_backoff.total_seconds(),
         max_backoff_seconds=retry.max_backoff.total_seconds(),
-        max_attempts=retry.max_attempts,
+        max_attempts=retry.max_attempts and max(retry.max_attempts, MIN_ATTEMPTS),
         dead_letter_topic=(decided or f"{task.name}-dead-letter") if retry.max_attempts else None,
         decided_dead_letter_topic=decided,
         schedules=tuple(

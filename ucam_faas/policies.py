@@ -16,6 +16,8 @@ from ucam_faas.pubsub import TOPIC_PATH
 DEFAULT_TIMEOUT = timedelta(minutes=5)
 MIN_ATTEMPTS, MAX_ATTEMPTS = 5, 100
 MAX_BACKOFF = timedelta(seconds=600)
+MAX_JOB_ATTEMPTS = 11
+"""The first, and Cloud Run's 10 retries at most."""
 MAX_CONCURRENCY = 1000
 
 
@@ -25,7 +27,7 @@ class RetryPolicy:
 
     Args:
         max_attempts: deliveries before the message goes to the dead-letter topic, 5 to 100; None:
-            no dead letters, it is delivered until it expires.
+            no dead letters, it is delivered until it expires. Of a job: its runs, 1 to 11.
         min_backoff: the wait before the second delivery, 0 to 600 s; it grows with each one.
         max_backoff: the longest wait, 0 to 600 s.
 
@@ -42,12 +44,11 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         attempts = self.max_attempts
-        if attempts is not None and not (
-            type(attempts) is int and MIN_ATTEMPTS <= attempts <= MAX_ATTEMPTS
-        ):
+        if attempts is not None and not (type(attempts) is int and 1 <= attempts <= MAX_ATTEMPTS):
             raise TaskDefinitionError(
                 f"max_attempts={attempts!r}: expected a whole number from {MIN_ATTEMPTS} to "
-                f"{MAX_ATTEMPTS} (Pub/Sub's limits), or None for no dead letters."
+                f"{MAX_ATTEMPTS} (Pub/Sub's limits), or None for no dead letters; for a job, 1 to "
+                f"{MAX_JOB_ATTEMPTS}."
             )
         for name in ("min_backoff", "max_backoff"):
             found = getattr(self, name)

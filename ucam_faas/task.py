@@ -10,7 +10,7 @@ from typing import Any
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
-from ucam_faas.policies import Policy
+from ucam_faas.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
 from ucam_faas.resources import Resources, cpu_count
 from ucam_faas.triggers import Trigger
 
@@ -104,8 +104,24 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+        self._check_attempts()
         self._check_deadline()
         self._check_share()
+
+    def _check_attempts(self) -> None:
+        attempts, is_job = self.policy.retry.max_attempts, self.run_as == "job"
+        if is_job and (attempts is None or attempts > MAX_JOB_ATTEMPTS):
+            expected, whose = (
+                f"1 to {MAX_JOB_ATTEMPTS}",
+                "Cloud Run starts a job's run no more often",
+            )
+        elif not is_job and attempts is not None and attempts < MIN_ATTEMPTS:
+            expected, whose = f"{MIN_ATTEMPTS} to {MAX_ATTEMPTS}", "Pub/Sub's limits"
+        else:
+            return
+        raise TaskDefinitionError(
+            f"max_attempts={attempts!r} of {self.name!r}: expected {expected} ({whose})."
+        )
 
     def _check_deadline(self) -> None:
         """Refuse a timeout that outlasts what waits for the answer."""

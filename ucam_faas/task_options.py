@@ -57,6 +57,7 @@ class HandlerOptions(TaskOptions, total=False):
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
 _IN_RESOURCES = frozenset(Resources.__dataclass_fields__)
 _IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
+_RIVALS = {"environment": "secrets", "secrets": "environment"}
 _NOT_OF_JOBS = ("min_instances", "max_instances", "concurrency")
 
 
@@ -94,6 +95,10 @@ def combine(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for layer in layers:
+        for name, rival in _RIVALS.items():  # a variable is one or the other
+            for variable in layer.get(name) or ():
+                if rival in found and variable not in (layer.get(rival) or ()):
+                    found[rival] = {k: v for k, v in found[rival].items() if k != variable}
         for name, value in layer.items():
             if value is None:
                 continue

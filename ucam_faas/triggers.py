@@ -144,14 +144,15 @@ def trigger_maker(
     options["schedules"] = _schedules_of(schedule)
     _check_delivery(run_as, topic, options)
     trigger = Trigger(topic="named-after-the-task" if topic is None else topic, **options)
-    return lambda name: trigger if topic is not None else _named_after(name, trigger)
+    hint = "" if run_as == "job" else ', or give it a topic, such as topic="my-topic"'
+    return lambda name: trigger if topic is not None else _named_after(name, trigger, hint)
 
 
-def _named_after(name: str, trigger: Trigger) -> Trigger:
+def _named_after(name: str, trigger: Trigger, hint: str) -> Trigger:
     if not is_topic_name(name):
         raise TaskDefinitionError(
             f"The task {name!r} cannot have a topic of its name: topic names have {TOPIC_RULES}. "
-            'Rename the function, or give it a topic, such as topic="my-topic".'
+            f"Rename the function{hint}."
         )
     return replace(trigger, topic=name)
 

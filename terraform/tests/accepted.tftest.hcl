@@ -69,6 +69,20 @@ run "the_largest_service_is_accepted" {
   }
 }
 
+run "the_longest_names_of_subscriptions_are_accepted" {
+  command = plan
+
+  variables {
+    function = { container_image = "image" }
+    triggers = {
+      subscriptions = {
+        (join("", [for _ in range(243) : "o"])) = { dead_letter = {} }
+        (join("", [for _ in range(255) : "o"])) = { dead_letter = { topic = "failed" } }
+      }
+    }
+  }
+}
+
 run "every_number_of_cpus_is_accepted_with_its_least_memory" {
   command = plan
 

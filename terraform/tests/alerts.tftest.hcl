@@ -128,3 +128,17 @@ run "a_keeper_that_is_named_is_watched" {
     error_message = "the alert watches the subscription that is named, and there is none without a name"
   }
 }
+
+run "a_message_is_an_incident_before_it_expires" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+    triggers = { subscriptions = { orders = { message_retention_seconds = 600 } } }
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.oldest_message["orders"].conditions[0].condition_threshold[0].threshold_value == 300
+    error_message = "half of its retention, as it is kept for ten minutes only"
+  }
+}

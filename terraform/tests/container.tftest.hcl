@@ -37,6 +37,11 @@ run "a_service_has_safe_defaults" {
   }
 
   assert {
+    condition     = one(google_cloud_run_v2_service.this[0].traffic).type == "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST" && one(google_cloud_run_v2_service.this[0].traffic).percent == 100
+    error_message = "the newest revision gets all, also after a roll-back by hand"
+  }
+
+  assert {
     condition     = { for env in google_cloud_run_v2_service.this[0].template[0].containers[0].env : env.name => env.value } == { GOOGLE_CLOUD_PROJECT = "my-project" }
     error_message = "it is told its project"
   }

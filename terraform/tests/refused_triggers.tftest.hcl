@@ -526,3 +526,32 @@ run "a_scheduled_task_longer_than_any_ack_deadline_is_refused" {
 
   expect_failures = [var.triggers]
 }
+
+run "a_name_to_which_dead_letter_cannot_be_added_is_refused" {
+  command = plan
+
+  variables {
+    triggers = {
+      subscriptions = {
+        (join("", [for _ in range(244) : "o"])) = { dead_letter = {} }
+      }
+    }
+  }
+
+  expect_failures = [var.triggers]
+}
+
+run "a_name_to_which_dead_letter_archive_cannot_be_added_is_refused" {
+  command = plan
+
+  variables {
+    dead_letter_archive = "bucket"
+    triggers = {
+      subscriptions = {
+        (join("", [for _ in range(236) : "o"])) = { dead_letter = {} }
+      }
+    }
+  }
+
+  expect_failures = [var.triggers]
+}

@@ -217,7 +217,7 @@ def test_topics_of_ours_are_made_once_and_those_of_others_not_at_all(tmp_path: P
         task_of("three", topic="projects/other/topics/users"),
     )
 
-    assert plan.variables["topics"] == {"orders": {"dead_letters": False}}
+    assert plan.variables["topics"] == {"orders": {"dead_letters": False, "kms_key": None}}
 
 
 def test_a_dead_letter_topic_that_nobody_reads_whole_gets_a_keeper(tmp_path: Path) -> None:
@@ -270,11 +270,26 @@ def test_what_tasks_share_has_the_labels_that_they_share(tmp_path: Path) -> None
     assert plan.variables["tasks"]["one"]["labels"] == {"team": "mail", "cost": "high"}
 
 
+def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> None:
+    key, other = (f"projects/p/locations/l/keyRings/r/cryptoKeys/{name}" for name in "kl")
+    tasks = task_of("one", topic="orders"), task_of("two", topic="orders")
+
+    plan = plan_in(tmp_path, *tasks, configuration=f'[task.one]\nkms_key = "{key}"')
+
+    assert plan.variables["topics"]["orders"]["kms_key"] == key
+    with pytest.raises(ConfigurationError, match="topic 'orders' is encrypted with one key"):
+        plan_in(
+            tmp_path,
+            *tasks,
+            configuration=f'kms_key = "{key}"\n[task.two]\nkms_key = "{other}"',
+        )
+
+
 def test_a_job_may_publish_its_own_dead_letters(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, task_of(run_as="job", dead_letter_topic="failed-jobs"))
 
     assert plan.variables["tasks"]["send"]["function"]["publishes_to"] == ["failed-jobs"]
-    assert plan.variables["topics"] == {"failed-jobs": {"dead_letters": True}}
+    assert plan.variables["topics"] == {"failed-jobs": {"dead_letters": True, "kms_key": None}}
 
 
 # --- names

@@ -129,3 +129,19 @@ def test_a_stage_that_is_not_there_is_one_line(planned: Project) -> None:
     assert result.exit_code == 2
     assert "prod" in result.output
     assert "production" in result.output
+
+
+@pytest.mark.parametrize("verb", ["plan", "asyncapi"])
+def test_a_file_that_cannot_be_written_is_one_line(planned: Project, verb: str) -> None:
+    line = planned.error(verb, "--output", "nowhere/file.json")
+
+    assert "Cannot write nowhere/file.json: No such file or directory." in line
+
+
+@pytest.mark.parametrize("before", [b"[]", b'{"tasks": []}', b"\xff", b'{"tasks": {"export": 1}}'])
+def test_what_is_no_plan_is_overwritten(planned: Project, before: bytes) -> None:
+    (planned.root / FILE).write_bytes(before)
+
+    assert plan(planned, "--check").exit_code == 1
+    assert plan(planned).exit_code == 0
+    assert plan(planned, "--check").exit_code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from .answers import Snapshot
 from .attached import ROOT
-from .cases import MODULE, USES, Use, examples
+from .cases import MODULE, SERVICE, USES, Use, examples
 from .conftest import Deploy
 from .fixtures import MakeTerraform
 
@@ -57,6 +59,49 @@ def test_every_use_is_planned_and_applied_as_planned(use: Use, deploy: Deploy) -
     )
     assert planned
     assert there == planned
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
+def test_what_was_applied_is_not_changed_again(use: Use, terraform: MakeTerraform) -> None:
+    applied = terraform(use.folder)
+    applied.apply(use.variables)
+
+    assert changed(applied.plan(use.variables)) == {}
+
+
+def test_what_is_in_another_project_is_not_changed_again(terraform: MakeTerraform) -> None:
+    """The provider keeps the project of a full name; another one would be a new grant each time."""
+    variables = copy.deepcopy(SERVICE)
+    other = "projects/other-project"
+    variables["function"]["publishes_to"] = [f"{other}/topics/invoices"]
+    variables["function"]["secrets"]["API_KEY"]["secret"] = f"{other}/secrets/api-key"
+    refunds = variables["triggers"]["subscriptions"]["refunds"]
+    refunds["dead_letter"]["topic"] = f"{other}/topics/failed-refunds"
+    applied = terraform(".")
+    applied.apply(variables)
+
+    assert changed(applied.plan(variables)) == {}
+
+
+def test_a_subscription_that_is_made_anew_gets_its_grant_anew(terraform: MakeTerraform) -> None:
+    """It keeps its name; without the grant its dead letters would not be forwarded."""
+    variables = copy.deepcopy(SERVICE)
+    applied = terraform(".")
+    applied.apply(variables)
+    variables["triggers"]["subscriptions"]["orders"]["filter"] = "attributes:type"
+
+    replaced = changed(applied.plan(variables))
+
+    assert replaced == {
+        'google_pubsub_subscription.push["orders"]': ["delete", "create"],
+        'google_pubsub_subscription_iam_member.dead_letter_agent["orders"]': ["delete", "create"],
+    }
+
+
+def changed(plan: Snapshot) -> dict[str, list[str]]:
+    """Return what is done to each resource, if anything is."""
+    changes = {found["address"]: found["change"] for found in plan.json["resource_changes"]}
+    return {name: one["actions"] for name, one in changes.items() if one["actions"] != ["no-op"]}
 
 
 def test_the_example_of_the_tests_readme_passes(terraform: MakeTerraform) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from ucam_faas import Schedule, TaskDefinitionError, http, message_handler, raw_event
+from ucam_faas import RetryPolicy, Schedule, TaskDefinitionError, http, message_handler, raw_event
 from ucam_faas.resources import Resources, cpu_count, memory_bytes, secret_version
 from ucam_faas.task import Task
 
@@ -138,6 +138,19 @@ def test_a_job_may_take_a_week() -> None:
 
 
 # --- jobs
+
+
+def test_a_job_is_retried_as_often_as_cloud_run_can_and_may_not_be_at_all() -> None:
+    once = task_of(run_as="job", retry=RetryPolicy(max_attempts=1))
+
+    assert once.policy.retry.max_attempts == 1
+    for attempts in (12, None):
+        message = refused(run_as="job", retry=RetryPolicy(max_attempts=attempts))
+        assert f"max_attempts={attempts!r} of 'task': expected 1 to 11" in message
+
+
+def test_a_message_is_delivered_as_often_as_pubsub_can() -> None:
+    assert "expected 5 to 100 (Pub/Sub's limits)" in refused(retry=RetryPolicy(max_attempts=4))
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ucam_faas import registry
-from ucam_faas.deploy import asyncapi, layers, plan as plans
+from ucam_faas.cli import _files
+from ucam_faas.deploy import asyncapi, plan as plans
 from ucam_faas.exceptions import ConfigurationError
 
 
@@ -37,24 +35,14 @@ def command(
     """
     if check and output is None:
         raise click.UsageError("--check needs --output: the file to look at.")
-    config = layers.read(Path.cwd())
-    given: dict[str, Any] = ctx.obj or {}
-    where = layers.source_of(config, stage=stage, given=source or given.get("source"))
-    found = plans.make(registry.load(where), config, stage)
+    source = source or (ctx.obj or {}).get("source")
+    found = plans.read(Path.cwd(), source=source, stage=stage)
     document = asyncapi.document(found, _info(Path.cwd()))
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         click.echo(text, nl=False)
-    elif output.is_file() and output.read_text() == text:
-        click.echo(f"{output} is up to date.")
-    elif check:
-        what = "is out of date" if output.is_file() else "does not exist"
-        hint = "Run: ucam-faas asyncapi, with the same options but --check."
-        click.secho(f"{output} {what}. {hint}", fg="red", err=True)
-        sys.exit(1)
     else:
-        output.write_text(text)
-        click.echo(f"Wrote {output}.")
+        _files.settle(output, text, check=check, verb="asyncapi")
 
 
 def _info(start: Path) -> dict[str, str]:

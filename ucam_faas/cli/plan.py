@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ucam_faas import registry
+from ucam_faas.cli import _files
 from ucam_faas.cli._table import print_table
-from ucam_faas.deploy import compatibility, layers, plan as plans, summary
+from ucam_faas.deploy import compatibility, plan as plans, summary
+from ucam_faas.deploy.checks import plan_file
+from ucam_faas.exceptions import ConfigurationError
 
 
 @click.command("plan")
@@ -41,43 +40,25 @@ def command(
 
     SOURCE: default: --source, FUNCTION_SOURCE, or what the configuration says.
     """
-    given: dict[str, Any] = ctx.obj or {}
-    config = layers.read(Path.cwd())
-    where = layers.source_of(config, stage=stage, given=source or given.get("source"))
-    found = plans.make(registry.load(where), config, stage)
+    source = source or (ctx.obj or {}).get("source")
+    found = plans.read(Path.cwd(), source=source, stage=stage)
     if as_json:
         click.echo(found.text(), nl=False)
         return
-    before = output.read_text() if output.is_file() else None
-    if check:
-        _check(found, output, before)
-        return
-    print_table(summary.HEADINGS, summary.rows(found), spaced=True)
-    if before == found.text():
-        click.echo(f"{output} is up to date.")
-        return
-    _warn(found, before)
-    output.write_text(found.text())
-    click.echo(f"Wrote {output}.")
+    if not check:
+        print_table(summary.HEADINGS, summary.rows(found), spaced=True)
+        _warn(found, _files.read(output) or "")
+    _files.settle(output, found.text(), check=check, verb="plan")
 
 
-def _warn(found: plans.Plan, before: str | None) -> None:
+def _warn(found: plans.Plan, before: str) -> None:
     """Tell which payloads no longer take what the file that is overwritten says they do."""
     try:
-        tasks = json.loads(before or "{}").get("tasks", {})
-    except ValueError:
+        tasks = plan_file.parse(before, name=plans.FILE_NAME).tasks
+    except ConfigurationError:
         return
     for one in found.tasks:
         name = one.task.name
         old, new = tasks.get(name, {}).get("payload"), found.variables["tasks"][name]["payload"]
         for change in compatibility.changes(old, new):
             click.secho(f"{name}: {change.message}", fg="yellow", err=True)
-
-
-def _check(found: plans.Plan, output: Path, before: str | None) -> None:
-    if before == found.text():
-        click.echo(f"{output} is up to date.")
-        return
-    what = "is out of date" if before is not None else "does not exist"
-    click.secho(f"{output} {what}. Run: ucam-faas plan, with the same options.", fg="red", err=True)
-    sys.exit(1)

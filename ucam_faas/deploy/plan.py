@@ -11,15 +11,18 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ucam_faas import registry
 from ucam_faas.config import Settings
-from ucam_faas.deploy import payloads
+from ucam_faas.deploy import layers, payloads
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.problems import check_tasks
 from ucam_faas.deploy.settings_files import ConfigFile
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.plans import TaskPlan, job_id, plan_of
+from ucam_faas.policies import MAX_JOB_ATTEMPTS
 from ucam_faas.resources import cpu_count, secret_version
 from ucam_faas.task import Kind, Task
 
@@ -29,7 +32,6 @@ REQUESTS_OF_ASYNC_TASKS = 80
 THREADS_FOR_EACH_CPU = 4
 JOB_SECONDS = 3600
 """Of a job without a timeout: it has to have one in the cloud."""
-MAX_JOB_RETRIES = 10
 
 _INGRESS = {
     "all": "INGRESS_TRAFFIC_ALL",
@@ -59,6 +61,21 @@ class Plan:
     def text(self) -> str:
         """Return the file: sorted, so that equal plans are equal files."""
         return json.dumps(self.variables, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def read(start: Path, *, source: str | None, stage: str | None) -> Plan:
+    """Plan the deployment of a source, with the configuration that a directory has.
+
+    Args:
+        start: the directory.
+        source: of the tasks; None: as FUNCTION_SOURCE or the configuration says.
+
+    Raises:
+        UCAMFAASException: something cannot be used.
+    """
+    config = layers.read(start)
+    where = layers.source_of(config, stage=stage, given=source)
+    return make(registry.load(where), config, stage)
 
 
 def make(tasks: Sequence[Task], config: ConfigFile, stage: str | None) -> Plan:
@@ -120,19 +137,39 @@ def _common_labels(planned: Sequence[PlannedTask]) -> dict[str, str]:
     return {name: value for name, value in labels[0] if all((name, value) in one for one in labels)}
 
 
-def _topics(planned: Sequence[PlannedTask]) -> dict[str, dict[str, bool]]:
+def _topics(planned: Sequence[PlannedTask]) -> dict[str, dict[str, Any]]:
     """Return the topics of ours: those that tasks read, and those that they name for dead letters.
 
-    A topic for dead letters that no task reads whole gets a subscription, which keeps them.
+    A topic for dead letters that no task reads whole gets a subscription, which keeps them. It is
+    encrypted with the key of the tasks that use it.
     """
     pushed = [one.needs for one in planned if one.task.run_as == "service" and one.needs.topic]
     read = {needs.topic for needs in pushed}
     read_whole = {needs.topic for needs in pushed if not needs.filter}
     named = {one.needs.decided_dead_letter_topic for one in planned}
     return {
-        topic: {"dead_letters": topic in named and topic not in read_whole}
+        topic: {
+            "dead_letters": topic in named and topic not in read_whole,
+            "kms_key": _key_of(topic, planned),
+        }
         for topic in sorted(topic for topic in read | named if topic and "/" not in topic)
     }
+
+
+def _key_of(topic: str, planned: Sequence[PlannedTask]) -> str | None:
+    """Return the key that encrypts a topic: that of any task which uses it and has one."""
+    keys: dict[str, str] = {}
+    for one in planned:
+        key = one.merged["kms_key"]
+        if key and topic in (one.needs.topic, one.needs.decided_dead_letter_topic):
+            keys[key] = one.task.name
+    if len(keys) > 1:
+        raise ConfigurationError(
+            f"The topic {topic!r} is encrypted with one key, and the tasks "
+            f"{' and '.join(map(repr, keys.values()))} that use it have a kms_key each. Give them "
+            "the same."
+        )
+    return next(iter(keys), None)
 
 
 def _task(one: PlannedTask, topics: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,8 +214,8 @@ def _function(one: PlannedTask) -> dict[str, Any]:
         "deletion_protection": merged["deletion_protection"],
     }
     if one.task.run_as == "job":
-        attempts = one.task.policy.retry.max_attempts or MAX_JOB_RETRIES + 1
-        return found | {"max_retries": min(attempts - 1, MAX_JOB_RETRIES)}
+        attempts = one.task.policy.retry.max_attempts or MAX_JOB_ATTEMPTS
+        return found | {"max_retries": attempts - 1}
     return found | {"ingress": _INGRESS[merged["ingress"]]}
 
 

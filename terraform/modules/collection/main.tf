@@ -22,12 +22,13 @@ locals {
 
   # Full names, by short name. Taken from the resources, so that they are made first: a topic before who uses it,
   # and the grant on a dead-letter topic before the subscription that needs it. (A depends_on of the module would
-  # put off what it looks up.) Not from their ids, which are not known before.
+  # put off what it looks up.) Not from their ids, which are not known before, and not from the grant's topic, which
+  # the provider turns into a full name.
   topic_names = {
     for name, topic in google_pubsub_topic.this : name => "projects/${topic.project}/topics/${topic.name}"
   }
   dead_letter_topic_names = {
-    for name, grant in google_pubsub_topic_iam_member.dead_letter_agent : name => "projects/${grant.project}/topics/${grant.topic}"
+    for name, grant in google_pubsub_topic_iam_member.dead_letter_agent : name => "projects/${grant.project}/topics/${name}"
   }
 }
 

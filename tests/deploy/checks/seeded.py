@@ -126,6 +126,14 @@ CONFIGURATION = [
         planned=False,
     ),
     Seed(
+        "a name that is too short for Pub/Sub",
+        "name-refused",
+        task("count_orders"),
+        ((CODE, "def count_orders", "def co"),),
+        planned=False,
+        also=("configuration-unusable",),  # of the task's table
+    ),
+    Seed(
         "two names that are one in Cloud Run",
         "names-collide",
         task("pay_back"),
@@ -188,12 +196,6 @@ DELIVERY = [
         task("pay_back"),
         ((CODE, '= "refund"\'', '= "a" AND NOT attributes:kind\''),),
         also=("subscription-replaced",),
-    ),
-    Seed(
-        "more attempts than a job can have",
-        "job-attempts-capped",
-        task("clean_up"),
-        ((CODE, CLEAN_UP, f"{CLEAN_UP}, retry=RetryPolicy(max_attempts=20)"),),
     ),
 ]
 

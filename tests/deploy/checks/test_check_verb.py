@@ -120,6 +120,11 @@ def test_what_is_no_tasks_is_ignored_if_all_tasks_ignore_it(shop: Shop, clean_pl
     assert shop.check() == []
 
 
+ODD = """{
+  "tasks": {"gone": {"function": null}},
+  "planned_values": {"root_module": {"resources": [{"mode": "managed"}]}}
+}"""
+
 # --- what cannot be read
 
 
@@ -133,12 +138,15 @@ def test_what_is_no_tasks_is_ignored_if_all_tasks_ignore_it(shop: Shop, clean_pl
         (["--terraform", "other.json"], "other.json is no plan of Terraform"),
         (["--terraform", "ucam-faas.toml"], "ucam-faas.toml is no JSON"),
         (["--terraform", "infra"], "Run: terraform -chdir=infra init"),
+        (["--terraform", "odd.json"], "odd.json is no plan of Terraform that is known: KeyError"),
+        (["--against", "odd.json"], "odd.json is no plan"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_and_exit_code_2(
     shop: Shop, arguments: list[str], said: str
 ) -> None:
     shop.path("other.json").write_text("{}")
+    shop.path("odd.json").write_text(ODD)
 
     assert said in shop.project.error("check", *arguments)
 

@@ -39,11 +39,32 @@ class Identity:
 
     templates: dict[str, str] = field(default_factory=dict)
     known_when_planned: frozenset[str] = frozenset()
+    in_full: dict[str, str] = field(default_factory=dict)
+    """Attributes that are kept as full names, however they were given."""
+    replaced_with_another: frozenset[str] = frozenset()
+    """Attributes that cannot be changed in place, beside those of which the id is made."""
 
     @property
     def replacing(self) -> set[str]:
-        """The attributes that make the id: with another value it is another resource."""
-        return set(_FIELD.findall(self.templates.get("id", "")))
+        """The attributes with another value of which it is another resource."""
+        made_of = [self.templates.get("id", ""), *self.in_full.values()]
+        named = {name for template in made_of for name in _FIELD.findall(template)}
+        return named | self.replaced_with_another
+
+    def as_kept(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Return the value with full names; its project, say, is then that of the name."""
+        kept = dict(value)
+        for name, template in self.in_full.items():
+            parts = _FIELD.sub(r"(?P<\1>[^/]+)", template)
+            found = re.fullmatch(parts, kept[name])
+            kept |= found.groupdict() if found else {}
+            kept[name] = template.format_map(kept)
+        return kept
+
+    def as_planned(self, value: dict[str, Any], prior: dict[str, Any]) -> dict[str, Any]:
+        """Return the value with the full name that is there, if a short one means the same."""
+        last = {name: prior[name].rpartition("/")[2] for name in self.in_full}
+        return value | {name: prior[name] for name, short in last.items() if value[name] == short}
 
 
 def load_identities() -> dict[str, Identity]:
@@ -51,7 +72,9 @@ def load_identities() -> dict[str, Identity]:
     found = {}
     for name, templates in tomllib.loads(IDENTITIES.read_text()).items():
         known = frozenset(templates.pop("known_when_planned", ()))
-        found[name] = Identity(templates, known)
+        in_full = templates.pop("in_full", {})
+        fixed = frozenset(templates.pop("replaced_with_another", ()))
+        found[name] = Identity(templates, known, in_full, fixed)
     return found
 
 
@@ -80,7 +103,7 @@ def complete(
     defaults: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the value with all that is unknown made up; `defaults` is the provider's block."""
-    foreseen = foresee(value, identity=identity, defaults=defaults)
+    foreseen = identity.as_kept(foresee(value, identity=identity, defaults=defaults))
     names = _names(foreseen, identity, defaults)
 
     def fill(path: Path, attribute: dict[str, Any], given: Any) -> Any:

@@ -97,19 +97,25 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
         identity = self.identities.get(request.type_name, Identity())
         planned = change_attributes(self._resource(request.type_name), proposed, _await)
         planned = foresee(planned, identity=identity, defaults=self.settings)
-        replacing = {
-            name for name in identity.replacing if prior and planned.get(name) != prior.get(name)
-        }
+        replacing = set()
+        if prior is not None:
+            planned = identity.as_planned(planned, prior)
+            replacing = {
+                name for name in identity.replacing if planned.get(name) != prior.get(name)
+            }
         return pb.PlanResourceChange.Response(
             planned_state=encode(planned),
             requires_replace=[to_path((name,)) for name in sorted(replacing)],
+            legacy_type_system=bool(identity.in_full),
         )
 
     def ApplyResourceChange(self, request: Any, context: Any) -> Any:
         planned = decode(request.planned_state)
         if planned is not None:
             planned = self._complete(request.type_name, self._resource(request.type_name), planned)
-        return pb.ApplyResourceChange.Response(new_state=encode(planned))
+        # Terraform puts up with Google's provider, which keeps another name than was planned.
+        legacy = bool(self.identities.get(request.type_name, Identity()).in_full)
+        return pb.ApplyResourceChange.Response(new_state=encode(planned), legacy_type_system=legacy)
 
     def ReadDataSource(self, request: Any, context: Any) -> Any:
         block = self._data_source(request.type_name)

@@ -8,7 +8,6 @@ from ucam_faas.deploy.checks.filters import matches_nothing
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, configured, decorated
 from ucam_faas.deploy.findings import Fault
-from ucam_faas.deploy.plan import MAX_JOB_RETRIES
 from ucam_faas.deploy.problems import TASK
 from ucam_faas.plans import full_topic
 from ucam_faas.policies import backoffs
@@ -156,21 +155,6 @@ def nothing_matches(subject: Subject) -> Iterator[Fault]:
             )
 
 
-@rule("job-attempts-capped", why="It is given up earlier than the code says.")
-def attempts_capped(subject: Subject) -> Iterator[Fault]:
-    """A job with more attempts than Cloud Run makes."""
-    for one in subject.planned:
-        attempts = one.task.policy.retry.max_attempts
-        if one.task.run_as == "job" and attempts and attempts - 1 > MAX_JOB_RETRIES:
-            yield Fault(
-                decorated(one.task),
-                f"The job {one.task.name!r} asks for {attempts} attempts; Cloud Run makes "
-                f"{MAX_JOB_RETRIES + 1}.",
-                f"Say max_attempts={MAX_JOB_RETRIES + 1} or less.",
-                one.task.name,
-            )
-
-
 RULES = (
     outlast_retention,
     lost_early,
@@ -178,5 +162,4 @@ RULES = (
     archive_in_vain,
     nobody_makes,
     nothing_matches,
-    attempts_capped,
 )

@@ -16,6 +16,8 @@ SERVICE, JOB = "google_cloud_run_v2_service", "google_cloud_run_v2_job"
 SUBSCRIPTION, TOPIC = "google_pubsub_subscription", "google_pubsub_topic"
 SCHEDULE = "google_cloud_scheduler_job"
 TARGET = "FUNCTION_TARGET"
+FROM_ANYWHERE = "INGRESS_TRAFFIC_ALL"
+"""Google's default."""
 _SERVICE = re.compile(rf"{SERVICE}\.([\w-]+)")
 
 

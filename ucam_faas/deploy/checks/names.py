@@ -8,6 +8,7 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, decorated
 from ucam_faas.deploy.findings import Fault
 from ucam_faas.deploy.plan import SERVICE_NAME, service_name
+from ucam_faas.policies import TOPIC_RULES, is_topic_name
 
 LONGEST_NAME = 255
 _KEPT, _ARCHIVE = "-dead-letter", "-dead-letter-archive"
@@ -15,14 +16,22 @@ _KEPT, _ARCHIVE = "-dead-letter", "-dead-letter-archive"
 
 @rule("name-refused", why="Google, or the Terraform module, refuses it.")
 def refused(subject: Subject) -> Iterator[Fault]:
-    """A task whose name no Cloud Run service can have: over 49 of a-z, 0-9 and -, or `goog…`."""
+    """A task whose name Cloud Run (over 49 of a-z, 0-9 and -, `goog…`) or Pub/Sub refuses."""
     for task in subject.tasks:
         name = service_name(task.name)
-        if not SERVICE_NAME.fullmatch(name) or name.startswith("goog"):
+        if not SERVICE_NAME.fullmatch(name):
             yield Fault(
                 decorated(task),
                 f"The task {task.name!r} cannot be the Cloud Run {task.run_as} {name!r}: expected "
                 "1 to 49 of a-z, 0-9 and -, beginning with a letter, and not with goog.",
+                "Rename the function.",
+                task.name,
+            )
+        elif task.trigger is not None and not is_topic_name(task.name):
+            yield Fault(
+                decorated(task),
+                f"The task {task.name!r} cannot have a subscription of its name: expected "
+                f"{TOPIC_RULES}.",
                 "Rename the function.",
                 task.name,
             )

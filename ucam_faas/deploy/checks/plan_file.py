@@ -50,16 +50,40 @@ def read(path: Path) -> PlanFile:
     """
     name = os.path.relpath(path)
     try:
-        text = path.read_bytes().decode()
-        found = json.loads(text)
-    except (OSError, ValueError) as error:
+        return parse(path.read_bytes().decode(), name=name)
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{name} cannot be read as a plan: {error}.") from error
-    tasks = found.get("tasks") if isinstance(found, dict) else None
-    if not isinstance(tasks, dict) or not all(isinstance(task, dict) for task in tasks.values()):
+
+
+def parse(text: str, *, name: str) -> PlanFile:
+    """Read a plan.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} cannot be read as a plan: {error}.") from error
+    if not _is_plan(found):
         raise ConfigurationError(
             f"{name} is no plan: expected the JSON that `ucam-faas plan` writes, with tasks."
         )
     return PlanFile(name=name, variables=found, lines=lines_of(text))
+
+
+def _is_plan(found: Any) -> bool:
+    """Tell whether the parts that rules look into are there, and of the right type."""
+    if not isinstance(found, dict) or not isinstance(found.get("tasks"), dict):
+        return False
+    parts = [found.get("topics", {})]
+    for task in found["tasks"].values():
+        if not isinstance(task, dict) or not isinstance(task.get("triggers", {}), dict):
+            return False
+        subscriptions = task.get("triggers", {}).get("subscriptions", {})
+        parts += [task.get("function", {}), task.get("payload") or {}, subscriptions]
+        parts += subscriptions.values() if isinstance(subscriptions, dict) else []
+    return all(isinstance(part, dict) for part in parts)
 
 
 def lines_of(text: str) -> dict[tuple[str, ...], int]:

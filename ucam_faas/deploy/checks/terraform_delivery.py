@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ucam_faas.deploy.checks.deployed import (
+    FROM_ANYWHERE,
     SUBSCRIPTION,
     TOPIC,
     deployed,
@@ -15,8 +16,6 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject
 from ucam_faas.deploy.checks.terraform_plan import UNKNOWN, Resource
 from ucam_faas.deploy.findings import Fault
-
-_FROM_ANYWHERE = "INGRESS_TRAFFIC_ALL"
 
 
 @rule(
@@ -93,7 +92,7 @@ def kept_out(subject: Subject) -> Iterator[Fault]:
             projects = [one.get("project") for one in (subscription, found.run)]
             known = all(isinstance(project, str) for project in projects)
             ingress = found.run.get("ingress")
-            inside = isinstance(ingress, str) and ingress != _FROM_ANYWHERE
+            inside = isinstance(ingress, str) and ingress != FROM_ANYWHERE
             if known and projects[0] != projects[1] and inside:
                 yield Fault(
                     subscription.place,

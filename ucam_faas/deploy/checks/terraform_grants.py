@@ -111,7 +111,10 @@ def one_account(subject: Subject) -> Iterator[Fault]:
 
 def _run_time(subject: Subject, found: Deployed) -> Any:
     assert subject.terraform is not None
-    return subject.terraform.account(found.run, *found.template, "service_account")
+    path = (*found.template, "service_account")
+    if found.run.given(*path, default=None) is None:
+        return None
+    return subject.terraform.account(found.run, *path)
 
 
 @rule("default-account", why="It may change almost everything in the project.")

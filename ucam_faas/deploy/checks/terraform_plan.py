@@ -58,6 +58,23 @@ class Resource:
             unknown = unknown.get(part) if isinstance(unknown, Mapping) else unknown is True
         return UNKNOWN if unknown is True and value is None else value
 
+    def given(self, *path: str, default: Any) -> Any:
+        """Return a value, or Google's default if the code leaves it out.
+
+        What is left out and computed is not known before an apply, as Terraform has it. Not for
+        what may stand in a `dynamic` block: Terraform does not say what is in those.
+        """
+        value = self.get(*path)
+        left_out = bool(self.expressions) and not self._is_said(path)
+        return default if value is None or (value is UNKNOWN and left_out) else value
+
+    def _is_said(self, path: Sequence[str]) -> bool:
+        found: Any = self.expressions
+        for part in path:
+            found = _first(found)
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found is not None
+
     def references(self, *path: str) -> Sequence[str]:
         """Return what the code of a value refers to."""
         found: Any = self.expressions
@@ -151,14 +168,28 @@ def parse(text: str, *, name: str, directory: Path) -> TerraformPlan:
         raise ConfigurationError(
             f"{name} is no plan of Terraform: expected the output of `terraform show -json PLAN`."
         )
-    blocks = _blocks(directory)
+    try:
+        resources = tuple(_resources(found, planned, name, _blocks(directory)))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{name} is no plan of Terraform that is known: {type(error).__name__}: {error}."
+        ) from error
+    return TerraformPlan(name=name, resources=resources)
+
+
+def _resources(
+    found: Mapping[str, Any],
+    planned: Mapping[str, Any],
+    name: str,
+    blocks: Mapping[tuple[str, ...], Place],
+) -> Iterator[Resource]:
     unknown = {
         change["address"]: change["change"].get("after_unknown") or {}
         for change in found.get("resource_changes", [])
     }
     code = found.get("configuration", {}).get("root_module", {})
-    resources = [
-        Resource(
+    for raw, module in _walk(planned.get("root_module", {})):
+        yield Resource(
             address=raw["address"],
             module=module,
             type=raw["type"],
@@ -168,9 +199,6 @@ def parse(text: str, *, name: str, directory: Path) -> TerraformPlan:
             expressions=_code_of(code, module, raw).get("expressions", {}),
             place=_place(blocks, module, raw) or Place(name, None, raw["address"]),
         )
-        for raw, module in _walk(planned.get("root_module", {}))
-    ]
-    return TerraformPlan(name=name, resources=tuple(resources))
 
 
 def _walk(module: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ucam_faas.deploy.checks.deployed import (
+    FROM_ANYWHERE,
     JOB,
     SCHEDULE,
     SERVICE,
@@ -24,6 +25,10 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.plans import full_topic
 from ucam_faas.resources import cpu_count, memory_bytes
 
+SERVICE_TIMEOUT, JOB_TIMEOUT, ACK_DEADLINE_SECONDS = "300s", "600s", 10
+"""Google's, where Terraform says nothing. Pages "Set request timeout", "Set task timeout" and
+"Subscription properties"."""
+_DEFAULT_INSTANCES = {"min": 0, "max": 100}
 _PLAN_AGAIN = "Run: ucam-faas plan, with the same options, and plan with Terraform again."
 
 
@@ -42,8 +47,8 @@ def task_missing(subject: Subject) -> Iterator[Fault]:
         elif task.run_as == "service" and one.needs.topic and not found.subscriptions:
             lacks.append("no subscription that pushes to it")
         wanted = subject.variables(one)["triggers"]["cron_schedules"]
-        if found and not schedules.intersection((UNKNOWN, *wanted)):
-            lacks += [f"no schedule {name!r}" for name in wanted]
+        if found and UNKNOWN not in schedules:
+            lacks += [f"no schedule {name!r}" for name in wanted if name not in schedules]
         for lack in lacks:
             text = f"Terraform's plan in {subject.terraform.name} has {lack} for {task.name!r}."
             yield Fault(decorated(task), text, _PLAN_AGAIN, task.name)
@@ -74,12 +79,13 @@ def deadline_ladder(subject: Subject) -> Iterator[Fault]:
     for found in deployed(subject):
         one, run = found.one, found.run
         own = subject.variables(one)["function"]["timeout_seconds"]
-        waits = seconds(run.get(*found.template, "timeout"))
+        default = JOB_TIMEOUT if run.type == JOB else SERVICE_TIMEOUT
+        waits = seconds(run.given(*found.template, "timeout", default=default))
         if waits is not None and waits < own:
             what = f"{run.address} has a timeout of {waits:g} s"
             yield _ladder(found, run, what, f"at least {own} s, as long as the task may take")
         for subscription in found.subscriptions:
-            deadline = subscription.get("ack_deadline_seconds")
+            deadline = subscription.given("ack_deadline_seconds", default=ACK_DEADLINE_SECONDS)
             if not isinstance(deadline, int):
                 continue
             what = f"{subscription.address} has an ack deadline of {deadline} s"
@@ -159,11 +165,11 @@ def _of_run(found: Deployed, variables: Mapping[str, Any]) -> Iterator[_Pair]:
     if run.type == JOB:
         yield "max_retries", run.get(*found.template, "max_retries"), function["max_retries"]
         return
-    yield "ingress", run.get("ingress"), function["ingress"]
+    yield "ingress", run.given("ingress", default=FROM_ANYWHERE), function["ingress"]
     at_a_time = run.get("template", "max_instance_request_concurrency")
     yield "concurrency", at_a_time, sizes["max_concurrent_functions_per_instance"]
-    for name in ("min", "max"):
-        is_there = run.get("template", "scaling", f"{name}_instance_count") or 0
+    for name, default in _DEFAULT_INSTANCES.items():
+        is_there = run.get("template", "scaling", f"{name}_instance_count") or default
         yield f"{name}_instances", is_there, sizes[f"{name}_instances"]
 
 
@@ -198,7 +204,7 @@ def _of_push(found: Resource, wanted: Mapping[str, Any], project: str) -> Iterat
 def _of_schedule(found: Resource, wanted: Mapping[str, Any], project: str) -> Iterator[_Pair]:
     yield "the schedule", found.get("schedule"), wanted["schedule"]
     yield "the time zone", found.get("time_zone") or "Etc/UTC", wanted["time_zone"]
-    yield "paused", bool(found.get("paused")), wanted["paused"]
+    yield "paused", found.given("paused", default=False), wanted["paused"]
     if wanted["topic"] is not None:
         topic = full_name(found, "pubsub_target", "topic_name")
         yield "the topic", topic, full_topic(wanted["topic"], project)

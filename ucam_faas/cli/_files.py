@@ -1,0 +1,47 @@
+"""The files that verbs write: what is in them now, and what is put there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ucam_faas.exceptions import ConfigurationError
+
+
+def read(path: Path) -> str | None:
+    """Return the text of a file; None if it is not there, or is no text.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode() if path.is_file() else None
+    except UnicodeDecodeError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def settle(path: Path, text: str, *, check: bool, verb: str) -> None:
+    """Write a file that is out of date; or only tell, and end with exit code 1.
+
+    Raises:
+        ConfigurationError: it cannot be read or written.
+    """
+    if read(path) == text:
+        click.echo(f"{path} is up to date.")
+        return
+    if check:
+        what = "is out of date" if path.is_file() else "does not exist"
+        hint = f"Run: ucam-faas {verb}, with the same options but --check."
+        click.secho(f"{path} {what}. {hint}", fg="red", err=True)
+        sys.exit(1)
+    try:
+        path.write_bytes(text.encode())
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot write {path}: {error.strerror}. Name another with --output."
+        ) from error
+    click.echo(f"Wrote {path}.")
