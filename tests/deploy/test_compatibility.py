@@ -26,8 +26,8 @@ from pydantic import (
 )
 
 from ucam_faas import CloudEventType, cloud_event_handler, message_handler
-from ucam_faas.deploy.compatibility import Change, changes
-from ucam_faas.deploy.payloads import schema_of
+from ucam_faas.deploy.payloads.compatibility import Change, changes
+from ucam_faas.deploy.payloads.schemas import schema_of
 
 from . import payload_protos as protos
 from .payload_models import Shape, models, mutations, payloads, type_of

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
-from ucam_faas.deploy.proto_text import render
-from ucam_faas.deploy.protobuf_payloads import describe
+from ucam_faas.deploy.payloads.proto_text import render
+from ucam_faas.deploy.payloads.protobuf_schemas import describe
 
 pytestmark = pytest.mark.slow
 

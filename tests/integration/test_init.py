@@ -92,6 +92,13 @@ def fail_and_leave_a_thread():
 def broken(data):
     record("broken")
 
+def die():
+    os.kill(os.getpid(), 9)  # as the kernel does when memory is short
+
+@ucam_faas.raw_event(init=[die])
+def killed(body):
+    return "run"
+
 @ucam_faas.message_handler(message_type=None, init=[connect, connect_async, client])
 def job(data):
     record("job", client=client())
@@ -289,6 +296,16 @@ def test_start_up_code_that_fails_ends_the_process_whatever_it_has_begun(start: 
 
     assert server.wait() == 2
     assert "fail_and_leave_a_thread: KeyError: 'DATABASE'" in server.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_process_that_is_killed_while_it_starts_is_not_started_for_ever(
+    start: Start, workers: str
+) -> None:
+    server = start("--target", "killed", WORKERS=workers)
+
+    assert server.wait() == 2
+    assert "A process ended while it started" in server.stderr
 
 
 def test_a_failure_that_says_too_much_is_cut_short(start: Start, gate: Gate) -> None:

@@ -8,8 +8,9 @@ import click
 
 from ucam_faas.cli import _files
 from ucam_faas.cli._table import print_table
-from ucam_faas.deploy import compatibility, plan as plans, summary
+from ucam_faas.deploy import plan as plans, summary
 from ucam_faas.deploy.checks import plan_file
+from ucam_faas.deploy.payloads import compatibility
 from ucam_faas.exceptions import ConfigurationError
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, get_origin
 
-from ucam_faas.deploy.payloads import map_schema, schema_of
-from ucam_faas.deploy.proto_text import render
+from ucam_faas.deploy.payloads.proto_text import render
+from ucam_faas.deploy.payloads.schemas import map_schema, schema_of
 from ucam_faas.pubsub import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
 from ucam_faas.task import Kind, Task
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from ucam_faas import registry
 from ucam_faas.config import Settings
-from ucam_faas.deploy import layers, payloads
+from ucam_faas.deploy import layers
 from ucam_faas.deploy.layers import Merged, merge_task
+from ucam_faas.deploy.payloads import schemas
 from ucam_faas.deploy.problems import check_tasks
 from ucam_faas.deploy.settings_files import ConfigFile
 from ucam_faas.exceptions import ConfigurationError
@@ -189,7 +190,7 @@ def _task(one: PlannedTask, topics: Mapping[str, Any]) -> dict[str, Any]:
         "labels": merged["labels"],
         "kms_key": merged["kms_key"],
         "dead_letter_archive": merged["dead_letter_archive"],
-        "payload": payloads.schema_of(one.task),
+        "payload": schemas.schema_of(one.task),
     }
 
 

@@ -12,12 +12,12 @@ import gc
 import logging
 import math
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -44,6 +44,10 @@ START_SECONDS = 300
 """Start-up code may take this long, at least: more than Cloud Run gives an instance to start."""
 MAX_FAILURE_BYTES = 4000
 """A pipe takes this much at once, and from several processes without mixing it."""
+KILLED_AT_START = (
+    "A process ended while it started, and did not say why: its memory may be too small, or its "
+    "start-up code ended it."
+)
 LAST_REQUEST_SECONDS = 0.1
 """For the requests of the connections that were accepted last: a closed one would lose them."""
 
@@ -175,11 +179,17 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def _look_for_failure(self, arbiter: Arbiter, worker: Any) -> None:
         """In the main process, when a worker has ended: if it could not start, end all."""
-        with suppress(BlockingIOError):
+        try:
             first, _, _ = os.read(self._failures, 2 * MAX_FAILURE_BYTES).partition(b"\0")
-            self.failure = self.failure or first.decode(errors="replace")
-            arbiter.num_workers = 0
-            os.kill(os.getpid(), signal.SIGTERM)
+        except BlockingIOError:
+            is_stopping = not arbiter.LISTENERS
+            is_open = not select.select([self._turns], [], [], 0)[0]
+            if is_stopping or is_open:
+                return
+            first = KILLED_AT_START.encode()  # it would be killed again, and again
+        self.failure = self.failure or first.decode(errors="replace")
+        arbiter.num_workers = 0
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Logger(Logger):  # type: ignore[misc]  # gunicorn has no types

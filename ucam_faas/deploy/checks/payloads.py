@@ -8,10 +8,10 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from ucam_faas.deploy import compatibility
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, decorated
 from ucam_faas.deploy.findings import Fault
+from ucam_faas.deploy.payloads import compatibility
 from ucam_faas.task import Kind, Task
 
 _INPUT = "INPUT_FILE"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ucam_faas.deploy.payload_changes import Change, ChangeKind
+from ucam_faas.deploy.payloads.changes import Change, ChangeKind
 
 _WIDER = {
     "bool": {"int32", "uint32", "int64", "uint64"},

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ucam_faas.deploy.json_alternatives import shown
-from ucam_faas.deploy.payload_changes import Change, ChangeKind
-from ucam_faas.deploy.payloads import ALSO_NAMED, KEYS, LIMITS, STRICT
+from ucam_faas.deploy.payloads.changes import Change, ChangeKind
+from ucam_faas.deploy.payloads.json_alternatives import shown
+from ucam_faas.deploy.payloads.schemas import ALSO_NAMED, KEYS, LIMITS, STRICT
 
 Schema = dict[str, Any]
 

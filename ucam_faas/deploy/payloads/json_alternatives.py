@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ucam_faas.deploy.payloads import ALSO_NAMED, KEYS, LIMITS, STRICT
+from ucam_faas.deploy.payloads.schemas import ALSO_NAMED, KEYS, LIMITS, STRICT
 
 Schema = dict[str, Any]
 

@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ucam_faas.deploy.json_alternatives import alternatives, is_any, shown
-from ucam_faas.deploy.json_limits import narrowed
-from ucam_faas.deploy.payload_changes import Change, ChangeKind
-from ucam_faas.deploy.payloads import ALSO_NAMED, KEYS
+from ucam_faas.deploy.payloads.changes import Change, ChangeKind
+from ucam_faas.deploy.payloads.json_alternatives import alternatives, is_any, shown
+from ucam_faas.deploy.payloads.json_limits import narrowed
+from ucam_faas.deploy.payloads.schemas import ALSO_NAMED, KEYS
 
 Schema = dict[str, Any]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ucam_faas.deploy import json_compatibility, protobuf_compatibility
-from ucam_faas.deploy.payload_changes import Change, ChangeKind
+from ucam_faas.deploy.payloads import json_compatibility, protobuf_compatibility
+from ucam_faas.deploy.payloads.changes import Change, ChangeKind
 
 
 def changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> list[Change]:
@@ -19,7 +19,7 @@ def changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> list[Chan
     of what it took: no change to or from it is found.
 
     Args:
-        old: `payloads.schema_of` of the last plan.
+        old: `schemas.schema_of` of the last plan.
         new: that of now.
     """
     if new is None or old is None or "format" not in old:  # files are edited by hand, too

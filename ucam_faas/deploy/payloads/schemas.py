@@ -48,7 +48,7 @@ def schema_of(task: Task, *, values: bool = False) -> dict[str, Any] | None:
         found = _json_schema(task.parse.event_data_model, values=values)
         return found and {**found, "event_type": task.parse.event_type}
     if hasattr(kind, "FromString") and hasattr(kind, "DESCRIPTOR"):
-        from ucam_faas.deploy.protobuf_payloads import describe
+        from ucam_faas.deploy.payloads.protobuf_schemas import describe
 
         return describe(kind.DESCRIPTOR)
     if get_origin(kind) is not None or is_dataclass(kind) or _is_model(kind):
