@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -119,6 +120,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--base", default=default_base(), help="the image that all stand on")
     options = parser.parse_args()
+    if shutil.which("docker") is None:
+        raise SystemExit("docker is not on PATH: this needs a Docker engine.")
     build_ours(options.base)
     for side in SIDES:
         if side != "ours":

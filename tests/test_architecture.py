@@ -102,7 +102,7 @@ HEAVY = {
         *("cli.emulator", "cli.plan", "cli.publish", "cli.schedules", "cli.serve", "cli.tasks"),
         *("dev.session", "dev.stream"),
     ),
-    "rich": owner(in_functions="cli._table"),
+    "rich": owner(in_functions="cli._table", for_types="cli._table"),
     "pytest": owner("_pytest_plugin"),
 }
 """Libraries that cost time or memory to import, and the modules that own them."""

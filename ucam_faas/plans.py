@@ -49,6 +49,7 @@ class TaskPlan:
     path: str
     takes: str
     summary: str = ""
+    run_as: str = "service"
     topic: str | None = None
     filter: str | None = None
     ordered: bool = False
@@ -109,6 +110,7 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
         path=path,
         takes=takes,
         summary=task.summary,
+        run_as=task.run_as,
         topic=trigger.topic,
         filter=trigger.filter,
         ordered=trigger.ordered,

@@ -33,6 +33,19 @@ _SECRET = re.compile(
     r"(?:projects/(?P<project>[^/:]+)/secrets/)?(?P<name>[A-Za-z0-9_-]{1,255})"
     r"(?:(?::|/versions/)(?P<version>latest|[1-9][0-9]*|[A-Za-z][A-Za-z0-9_-]{0,62}))?"
 )
+_TOKENS = (
+    "AIza",
+    "AKIA",
+    "ghp_",
+    "gho_",
+    "github_pat_",
+    "glpat-",
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "xox",
+)
+"""How well-known providers' tokens begin: such a name is the secret itself."""
 _RESERVED = {
     "PORT": "Cloud Run sets it",
     "FUNCTION_TARGET": "the deployment sets it",
@@ -155,6 +168,8 @@ def secret_version(text: str, variable: str) -> SecretVersion:
     SecretVersion(secret='api-key', version='3')
     """
     match = _SECRET.fullmatch(text) if isinstance(text, str) else None
+    if match is not None and match["name"].startswith(_TOKENS):
+        match = None
     if match is None:
         # Not what was found: it may be the secret itself.
         raise TaskDefinitionError(

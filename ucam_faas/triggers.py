@@ -177,7 +177,8 @@ def _check_delivery(run_as: str, topic: str | None, options: Mapping[str, Any]) 
         if not has_message and run_as != "job":
             raise TaskDefinitionError(
                 f"Schedule({schedule.expression!r}) has neither data nor attributes, and Pub/Sub "
-                "takes no such message: give it some, such as data=b'{}'."
+                "takes no such message: give it some, such as "
+                f"schedule=Schedule({schedule.expression!r}, data=b'{{}}')."
             )
 
 

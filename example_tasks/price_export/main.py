@@ -19,6 +19,8 @@ from ucam_faas import Schedule
 def connect() -> sqlite3.Connection:
     """Open the database, which must be there: a new one would be exported empty."""
     path = Path(os.environ["PRICES_DATABASE"]).resolve()
+    if not path.is_file():
+        raise ucam_faas.UCAMFAASException("PRICES_DATABASE names no file")
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import ucam_faas
+
 from .main import export_prices
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,7 +45,7 @@ def test_a_failed_run_leaves_the_last_export(target: Path, monkeypatch: pytest.M
     target.write_text("old")
     monkeypatch.setenv("PRICES_DATABASE", str(target.parent / "nowhere.sqlite3"))
 
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(ucam_faas.UCAMFAASException, match="names no file"):
         export_prices(b"")
 
     assert target.read_text() == "old"

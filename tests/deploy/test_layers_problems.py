@@ -84,7 +84,10 @@ def problems(project: Project, text: str) -> list[str]:
         ("[tool.ucam-faas]\nregion = 1", "1 top level: in ucam-faas.toml the keys stand at the"),
         ("timeout = 3", "1 top level: 'timeout' is said in the code: write timeout=… on the"),
         ("[task.a]\nrun_as = 'job'", "2 [task.a]: 'run_as' is said in the code"),
-        ("[task.a]\nproject = 'my-project'", "2 [task.a]: 'project' is for all tasks: write it in"),
+        (
+            "[task.a]\nproject = 'my-project'",
+            "2 [task.a]: 'project' is for all tasks: write it at the top level or in [stage.NAME].",
+        ),
         ("[stage.a]\n[stage.a.stage.b]", "2 [stage.a]: 'stage' cannot stand here: expected [stag"),
         ("[stage.a.task.b]", "1 [stage.a]: 'task' cannot stand here: expected [task.NAME]."),
     ],
@@ -95,6 +98,16 @@ def test_a_key_that_cannot_be_there_is_told_with_what_can(
     (problem,) = problems(project, text)
 
     assert problem.startswith(f"ucam-faas.toml:{expected}")
+
+
+def test_the_tables_for_all_tasks_are_named_as_pyproject_has_them(project: Project) -> None:
+    project.write("pyproject.toml", "[tool.ucam-faas.task.a]\nregion = 'europe-west2'")
+
+    with pytest.raises(ProblemsError) as caught:
+        layers.read(project.root)
+
+    tables = "write it in [tool.ucam-faas] or in [tool.ucam-faas.stage.NAME]."
+    assert str(caught.value).endswith(tables)
 
 
 @pytest.mark.parametrize(

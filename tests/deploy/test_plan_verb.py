@@ -72,6 +72,19 @@ def test_the_summary_says_what_runs_when_and_what_becomes_of_failures(planned: P
     assert "1 CPU, 512Mi" in output
 
 
+def test_names_stay_whole_where_the_table_is_too_wide(
+    planned: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are what people look for, and copy."""
+    monkeypatch.setenv("COLUMNS", "60")
+
+    lines = plan(planned).output.splitlines()
+
+    assert "TASK       count_orders" in lines
+    assert "           then to count_orders-dead-letter" in lines
+    assert not any(line.endswith(" ") for line in lines)
+
+
 def test_a_file_that_is_out_of_date_fails_the_check_and_stays(planned: Project) -> None:
     plan(planned)
     path = planned.root / FILE

@@ -208,15 +208,15 @@ def test_what_is_sure_to_be_taken_is_tried_first() -> None:
     )
 
     assert len(lines) == 2
-    assert lines[0].startswith("CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://h:2/ ")
-    assert "CLOUDSDK_CORE_PROJECT=p gcloud pubsub topics publish sure --message " in lines[0]
-    assert lines[1].startswith("ucam-faas publish sure '")
+    assert lines[0].startswith("ucam-faas publish sure '")
+    assert lines[1].startswith("CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://h:2/ ")
+    assert "CLOUDSDK_CORE_PROJECT=p gcloud pubsub topics publish sure --message " in lines[1]
 
 
 def test_a_task_without_a_sample_needs_data() -> None:
     lines = paste(plan("unknown"))
 
-    assert lines[1] == "ucam-faas publish unknown DATA"
+    assert lines[0] == "ucam-faas publish unknown DATA"
 
 
 def test_googles_pubsub_needs_only_the_project() -> None:
@@ -225,7 +225,7 @@ def test_googles_pubsub_needs_only_the_project() -> None:
     screen.stream.to_paste([plan("sure", sample="{}")], pubsub="", project="p")
 
     line = "CLOUDSDK_CORE_PROJECT=p gcloud pubsub topics publish sure --message '{}'"
-    assert screen.lines[0].strip() == line
+    assert screen.lines[1].strip() == line
 
 
 def test_http_tasks_alone_are_tried_with_curl() -> None:
@@ -234,3 +234,12 @@ def test_http_tasks_alone_are_tried_with_curl() -> None:
 
 def test_the_first_schedule_is_run() -> None:
     assert paste(plan("work", schedules=(schedule(),)))[-1] == "ucam-faas schedules run work"
+
+
+def test_the_schedule_of_a_job_is_run_if_there_is_no_other() -> None:
+    """A job may want what only the cloud has."""
+    job = plan("job", schedules=(schedule(),), run_as="job")
+
+    assert paste(job)[-1] == "ucam-faas schedules run job"
+    work = plan("work", schedules=(schedule(),))
+    assert paste(job, work)[-1] == "ucam-faas schedules run work"

@@ -102,9 +102,10 @@ def test_a_secret_is_named_in_three_ways() -> None:
     assert full == ("projects/p/secrets/api-key", "3")
 
 
-def test_a_secret_written_out_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("secret", ["hunter2! $uper", "ghp_hunter2hunter2", "sk_live_hunter2"])
+def test_a_secret_written_out_is_refused_and_not_repeated(secret: str) -> None:
     """Where the name of a secret belongs, people paste the secret."""
-    message = refused(secrets={"API_KEY": "hunter2! $uper"})
+    message = refused(secrets={"API_KEY": secret})
 
     assert "'API_KEY' is not the name of a secret" in message
     assert "hunter2" not in message

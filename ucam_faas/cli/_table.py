@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPED_WIDTH = 160
 
 
 def print_table(
     headings: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Sequence[Sequence[str]],
     *,
     is_dim: Callable[[Sequence[str]], bool] = lambda row: False,
     spaced: bool = False,
+    fold: bool = False,
 ) -> None:
-    """Print rows under headings.
+    """Print rows under headings; or one below the other, where they do not fit side by side.
 
     Args:
         rows: the texts as they are: they may hold brackets, and several lines.
         is_dim: tells whether a row matters less.
         spaced: with an empty line after each.
+        fold: side by side in any case: texts that are too long go on in the next line.
     """
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
+    fits_itself = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if fits_itself else PIPED_WIDTH)
     padding = (0, 2, 1, 0) if spaced else (0, 1)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
     for heading in headings:
@@ -33,4 +43,28 @@ def print_table(
     for row in rows:
         style = "dim" if is_dim(row) else ""
         table.add_row(*(Text(text, style) for text in row))
-    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+    unlimited = console.options.update(max_width=sys.maxsize)
+    if not fold and Measurement.get(console, unlimited, table).maximum > console.width:
+        _print_blocks(console, headings, rows, is_dim)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    lines = (line.rstrip() for line in captured.get().splitlines())
+    print(*lines, sep="\n")  # noqa: T201  # without the spaces that fill a table's last column
+
+
+def _print_blocks(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    is_dim: Callable[[Sequence[str]], bool],
+) -> None:
+    width = max(map(len, headings))
+    for row in rows:
+        for heading, text in zip(headings, row, strict=True):
+            for number, line in enumerate(text.splitlines()):
+                lead = heading if number == 0 else ""
+                style = "dim" if is_dim(row) else None
+                shown = f"{lead:<{width}}  {line}"
+                console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
+        console.print()

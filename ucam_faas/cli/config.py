@@ -70,7 +70,8 @@ def _print(config: ConfigFile, stage: str | None, found: list[Merged]) -> None:
         rows = list(_rows(merged, keys, merged.values))
         if rows:
             click.echo()
-            print_table((title, "VALUE", "FROM"), rows, is_dim=lambda row: row[2] == str(DEFAULT))
+            headings = (title, "VALUE", "FROM")
+            print_table(headings, rows, is_dim=lambda row: row[2] == str(DEFAULT), fold=True)
 
 
 def _rows(

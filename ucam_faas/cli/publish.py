@@ -20,7 +20,6 @@ from ucam_faas.policies import check_topic
 from ucam_faas.publishing import Publisher
 from ucam_faas.task import Kind, Task
 from ucam_faas.triggers import check_attributes
-from ucam_faas.validation import describe
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -149,7 +148,13 @@ def _check(task: Task, data: bytes) -> None:
     try:
         task.parse(data)
     except ValidationError as error:
-        reason = describe(error)
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        where = [".".join(map(str, item["loc"])) for item in found]
+        texts = [
+            f"{name}: {item['msg']}" if name else item["msg"]
+            for name, item in zip(where, found, strict=True)
+        ]
+        reason = "; ".join(texts)  # with its words: the data are of who reads this
     except Exception as error:  # a parser raises what it likes
         reason = f"{type(error).__qualname__}: {error}"
     else:

@@ -26,7 +26,8 @@ def command(ctx: click.Context, source: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([row(task) for task in tasks], indent=2))
         return
-    print_table(("TASK", "TAKES", "PATH", "TRIGGER", "TIMEOUT", "SUMMARY"), map(_shown, tasks))
+    headings = ("TASK", "TAKES", "PATH", "TRIGGER", "TIMEOUT", "SUMMARY")
+    print_table(headings, [_shown(task) for task in tasks])
 
 
 def _shown(task: Task) -> list[str]:

@@ -91,6 +91,12 @@ def stages(config: ConfigFile) -> list[str]:
     return sorted(found) if isinstance(found, dict) else []
 
 
+def where_for_all(config: ConfigFile) -> str:
+    """Say where what is for all tasks is written."""
+    table = f"in {header_of(config.prefix)}" if config.prefix else "at the top level"
+    return f"{table} or in {header_of((*config.prefix, STAGE, 'NAME'))}"
+
+
 def _refuse(problems: Iterable[Problem]) -> None:
     found = list(problems)
     if found:
@@ -154,7 +160,7 @@ def _misplaced(config: ConfigFile, path: KeyPath, name: str, tables: Iterable[st
     if name in CODE_ONLY:
         return f"{name!r} is said in the code: write {name}=… on the decorator."
     if name in KEYS:
-        return f"{name!r} is for all tasks: write it in the app's or a stage's table."
+        return f"{name!r} is for all tasks: write it {where_for_all(config)}."
     if name in (STAGE, TASK):
         return f"{name!r} cannot stand here: expected {header_of((*config.prefix, name, 'NAME'))}."
     if not config.prefix and name == "tool":

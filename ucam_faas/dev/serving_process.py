@@ -28,6 +28,7 @@ from typing import Any
 import ucam_faas
 from ucam_faas import _logging, registry, runtime
 from ucam_faas.config import Settings
+from ucam_faas.dev import environment
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
 from ucam_faas.plans import plan_of, with_dead_letter_topic
 from ucam_faas.serving import server
@@ -50,6 +51,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     try:
         tasks = [with_dead_letter_topic(t, settings) for t in load(sources, target or None)]
         _logging.adopt_structlog()
+        environment.declare(tasks, os.environ, Path.cwd())
         built = runtime.build(settings, tasks)
         plans = [plan_of(task, settings).to_dict() for task in tasks]
         app = App(tasks, built)

@@ -115,12 +115,17 @@ class Stream:
         if first is not None:
             sample = "DATA" if first.sample is None else shlex.quote(first.sample)
             gcloud = gcloud_environment(pubsub, project)
-            self._show(f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}")
             self._show(f"  ucam-faas publish {first.name} {sample}")
+            self._show(f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}")
         elif url and plans:
             path = plans[0].path.replace("<", "{").replace(">", "}")
             self._show(f"  curl {shlex.quote(url + path)}")
-        scheduled = next((plan for plan in plans if plan.schedules), None)
+        # A job is a service's guest here, and may want what only the cloud has.
+        scheduled = min(
+            (plan for plan in plans if plan.schedules),
+            key=lambda plan: plan.run_as == "job",
+            default=None,
+        )
         if scheduled is not None:
             self._show(f"  ucam-faas schedules run {job_id(scheduled, 0)}")
 

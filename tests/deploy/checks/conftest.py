@@ -48,9 +48,9 @@ class Shop:
         assert found, f"{text!r} is not in {name}"
         return before.count("\n") + 1
 
-    def plan(self) -> None:
+    def plan(self, *arguments: str) -> None:
         """Write the plan's file."""
-        result = self.project.run("plan")
+        result = self.project.run("plan", *arguments)
         assert result.exit_code == 0, result.output
 
     def check(self, *arguments: str) -> list[dict[str, Any]]:

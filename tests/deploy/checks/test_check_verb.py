@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.terraform.fixtures import unavailable
 from tests.terraform.runner import Terraform
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
@@ -77,6 +79,22 @@ def test_a_stage_is_checked_with_what_it_says(shop: Shop) -> None:
     assert {one["rule"] for one in shop.check("--stage", "production")} == {"unreachable"}
 
 
+def test_a_plan_of_a_stage_is_not_to_be_overwritten_by_one_of_none(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", "[task.count_orders]", "[stage.test]\n[task.count_orders]")
+    shop.plan("--stage", "production")
+
+    without = {one["fix"] for one in shop.check()}
+    shop.edit("ucam-faas.toml", "strict", "lax")
+    named = {one["fix"] for one in shop.check("--stage", "production")}
+
+    again = "un: ucam-faas plan, with the same options."
+    assert without == {
+        "Name the stage that was planned, with --stage production or --stage test. If it was "
+        f"none, r{again}"
+    }
+    assert named == {f"R{again}"}
+
+
 def test_what_is_said_once_for_all_tasks_is_one_finding(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", "project =", 'environment = { HOST = "localhost" }\nproject =')
 
@@ -137,7 +155,6 @@ ODD = """{
         (["--against", "other.json"], "other.json is no plan"),
         (["--terraform", "other.json"], "other.json is no plan of Terraform"),
         (["--terraform", "ucam-faas.toml"], "ucam-faas.toml is no JSON"),
-        (["--terraform", "infra"], "Run: terraform -chdir=infra init"),
         (["--terraform", "odd.json"], "odd.json is no plan of Terraform that is known: KeyError"),
         (["--against", "odd.json"], "odd.json is no plan"),
     ],
@@ -160,7 +177,67 @@ def test_a_folder_cannot_be_checked_without_terraform(
     assert "terraform is not on PATH" in shop.project.error("check", "--terraform", "infra")
 
 
+def alone_on_path(shop: Shop, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a terraform on a PATH that has nothing else."""
+    program = shop.path("bin/terraform")
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\n{script}")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+
+
+def test_a_folder_that_is_not_initialised_is_told_how(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone_on_path(shop, "", monkeypatch)
+
+    said = shop.project.error("check", "--terraform", "infra")
+
+    assert said.endswith("Run: terraform -chdir=infra init")
+
+
+@pytest.mark.slow
+def test_of_terraforms_errors_the_first_is_told_shortened_at_a_word(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a warning, which is no error."""
+    text = f"│ Warning: old\n\nError: No luck\n\n{'because ' * 80}\n\nError: Second\n"
+    alone_on_path(shop, f"import sys; sys.exit({text!r})", monkeypatch)
+    shop.path("infra/.terraform").mkdir()
+
+    said = shop.project.error("check", "--terraform", "infra")
+
+    assert said.startswith("ucam-faas: terraform plan failed in infra: No luck: because because")
+    assert said.endswith(
+        "because … Mend that, or plan yourself and give the output of `terraform show -json PLAN`."
+    )
+    assert len(said) < 600
+
+
 # --- Terraform
+
+
+@pytest.mark.slow
+def test_a_variable_without_a_value_is_taken_from_the_environment(shop: Shop) -> None:
+    """The error names it, and following the error works."""
+    if shutil.which("terraform") is None:
+        unavailable("terraform is not on PATH")
+    shop.path("infra/main.tf").write_text('variable "container_image" {\n  type = string\n}\n')
+    shop.path("infra/.terraform").mkdir()
+    check = ("check", "--terraform", "infra", "--json")
+
+    said = shop.project.error(*check)
+    result = shop.project.run(*check, TF_VAR_container_image="tasks:1")
+
+    assert said.startswith(
+        "ucam-faas: terraform plan failed in infra: No value for required variable on main.tf "
+        'line 1: The root module input variable "container_image" is not set'
+    )
+    assert said.endswith(
+        "Set TF_VAR_container_image=… in the environment, or plan yourself and give the output of "
+        "`terraform show -json PLAN`."
+    )
+    assert {one["rule"] for one in json.loads(result.stdout)} >= {"terraform-task-missing"}
 
 
 @pytest.mark.slow

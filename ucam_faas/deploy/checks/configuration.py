@@ -8,7 +8,7 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, configured
 from ucam_faas.deploy.findings import Fault, Place
 from ucam_faas.deploy.plan import PlannedTask
-from ucam_faas.deploy.problems import TASK
+from ucam_faas.deploy.problems import TASK, where_for_all
 from ucam_faas.resources import cpu_count
 
 _OF_PUSHES = ("message_retention_seconds", "dead_letter_archive")
@@ -40,7 +40,7 @@ def in_vain(subject: Subject) -> Iterator[Fault]:
                 yield Fault(
                     Place.of(origin),
                     f"{key} of the task {one.task.name!r} has no effect: it is {kind}.",
-                    f"Remove {key}, or say it in the app's or a stage's table for other tasks.",
+                    f"Remove {key}, or for other tasks say it {where_for_all(subject.config)}.",
                     one.task.name,
                 )
 

@@ -28,7 +28,7 @@ def out_of_date(subject: Subject) -> Iterator[Fault]:
                 yield Fault(
                     subject.on_disk.place(*paths[0]),
                     f"{name} is out of date: {_told(section, key, old, new, paths)}.",
-                    "Run: ucam-faas plan, with the same options.",
+                    subject.plan_again,
                     key if section == "tasks" and key in new else None,
                 )
     for key in sorted((before.keys() | now.keys()) - {"tasks", "topics"}):
@@ -37,7 +37,7 @@ def out_of_date(subject: Subject) -> Iterator[Fault]:
                 subject.on_disk.place(key),
                 f"{name} is out of date: {key} is {before.get(key)!r}, and should be "
                 f"{now.get(key)!r}.",
-                "Run: ucam-faas plan, with the same options.",
+                subject.plan_again,
             )
 
 

@@ -59,6 +59,7 @@ def load(given: Sources, today: date) -> Subject:
         today=today,
         config=config,
         tasks=tasks,
+        stage=given.stage,
         plan=plan.make(tasks, config, given.stage),
         on_disk=on_disk,
         last=on_disk if given.against is None else plan_file.read(given.against),

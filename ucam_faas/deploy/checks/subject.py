@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,7 +13,7 @@ from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.checks.terraform_plan import TerraformPlan
 from ucam_faas.deploy.findings import Place
 from ucam_faas.deploy.plan import Plan, PlannedTask
-from ucam_faas.deploy.problems import Problem
+from ucam_faas.deploy.problems import Problem, stages
 from ucam_faas.deploy.settings_files import ConfigFile
 from ucam_faas.task import Task
 
@@ -27,6 +28,7 @@ class Subject:
         on_disk: the plan's file, which Terraform reads; None: it is not written yet.
         last: the plan that is deployed, as far as anybody knows.
         today: schedules are looked at from this day on.
+        stage: the one that was named.
     """
 
     today: date
@@ -37,6 +39,7 @@ class Subject:
     on_disk: PlanFile | None = None
     last: PlanFile | None = None
     terraform: TerraformPlan | None = None
+    stage: str | None = None
 
     @property
     def planned(self) -> Sequence[PlannedTask]:
@@ -47,6 +50,16 @@ class Subject:
     def services(self) -> Iterator[PlannedTask]:
         """Those that messages are pushed to."""
         return (one for one in self.planned if one.needs.topic and one.task.run_as == "service")
+
+    @property
+    def plan_again(self) -> str:
+        """What to do about an old plan: one of a stage is not to be overwritten by one of none."""
+        run = "un: ucam-faas plan, with the same options"
+        known = stages(self.config)
+        if self.stage is not None or not known:
+            return f"R{run}."
+        named = " or ".join(f"--stage {shlex.quote(name)}" for name in known)
+        return f"Name the stage that was planned, with {named}. If it was none, r{run}."
 
     def variables(self, one: PlannedTask) -> dict[str, Any]:
         """Return what the plan says of a task."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 from pathlib import Path
 
 from ucam_faas.deploy.checks import terraform_plan
@@ -13,7 +15,9 @@ from ucam_faas.deploy.checks.terraform_plan import TerraformPlan
 from ucam_faas.exceptions import ConfigurationError
 
 _PLAN = ("plan", "-input=false", "-lock=false", "-no-color")
-_SHOWN = 600
+_SHOWN = 400
+_SOURCE_LINE = re.compile(r"^ +\d+: .*$", re.MULTILINE)
+_UNSET = re.compile(r'input variable "(\S+)" is not set')
 
 
 def plan_of(directory: Path) -> TerraformPlan:
@@ -47,9 +51,26 @@ def _run(terraform: str, directory: Path, *arguments: str) -> str:
     )
     if done.returncode != 0:
         text = done.stderr.strip() or done.stdout.strip()
-        text = text[text.find("Error:") :] if "Error:" in text else text
         raise ConfigurationError(
             f"terraform {arguments[0]} failed in {os.path.relpath(directory)}: "
-            f"{' '.join(text.split())[:_SHOWN]}"
+            f"{_first_error(text)} {_advice(text)}"
         )
     return done.stdout
+
+
+def _first_error(text: str) -> str:
+    """Return the first error as one sentence: what, where, why; not the lines of the source."""
+    _, found, after = text.partition("Error: ")
+    error = after.partition("\nError: ")[0] if found else text
+    what, _, rest = error.partition("\n\n")
+    rest = _SOURCE_LINE.sub("", rest).strip()
+    joint = " " if not rest or rest.startswith(("on ", "with ")) else ": "
+    short = textwrap.shorten(f"{what}{joint}{rest}", _SHOWN, placeholder=" …")
+    return short if short.endswith(("…", ".")) else f"{short.rstrip(':')}."
+
+
+def _advice(text: str) -> str:
+    names = dict.fromkeys(_UNSET.findall(" ".join(text.split())))
+    variables = " ".join(f"TF_VAR_{name}=…" for name in names)
+    first = f"Set {variables} in the environment" if names else "Mend that"
+    return f"{first}, or plan yourself and give the output of `terraform show -json PLAN`."

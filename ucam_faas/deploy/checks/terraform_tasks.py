@@ -29,7 +29,6 @@ SERVICE_TIMEOUT, JOB_TIMEOUT, ACK_DEADLINE_SECONDS = "300s", "600s", 10
 """Google's, where Terraform says nothing. Pages "Set request timeout", "Set task timeout" and
 "Subscription properties"."""
 _DEFAULT_INSTANCES = {"min": 0, "max": 100}
-_PLAN_AGAIN = "Run: ucam-faas plan, with the same options, and plan with Terraform again."
 
 
 @rule("terraform-task-missing", why="The task is not deployed; its messages are not handled.")
@@ -51,7 +50,7 @@ def task_missing(subject: Subject) -> Iterator[Fault]:
             lacks += [f"no schedule {name!r}" for name in wanted if name not in schedules]
         for lack in lacks:
             text = f"Terraform's plan in {subject.terraform.name} has {lack} for {task.name!r}."
-            yield Fault(decorated(task), text, _PLAN_AGAIN, task.name)
+            yield Fault(decorated(task), text, _plan_again(subject), task.name)
 
 
 @rule("terraform-task-unknown", why="The container ends when it starts: it finds no such task.")
@@ -66,7 +65,7 @@ def task_unknown(subject: Subject) -> Iterator[Fault]:
             if names.get(name) != kind:
                 is_what = f"is a {names[name]}" if name in names else "does not exist"
                 what = f"{run.address} runs {name!r} as a {kind}; that task {is_what} in the code."
-                yield Fault(run.place, what, _PLAN_AGAIN, name if name in names else None)
+                yield Fault(run.place, what, _plan_again(subject), name if name in names else None)
 
 
 @rule(
@@ -127,9 +126,13 @@ def differs(subject: Subject) -> Iterator[Fault]:
                     resource.place,
                     f"{resource.address}: {what} is {_shown(is_there)}; the code and the "
                     f"configuration say {_shown(expected)}.",
-                    _PLAN_AGAIN,
+                    _plan_again(subject),
                     found.one.task.name,
                 )
+
+
+def _plan_again(subject: Subject) -> str:
+    return f"{subject.plan_again} Then plan with Terraform again."
 
 
 def _shown(value: Any) -> str:

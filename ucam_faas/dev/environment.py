@@ -1,0 +1,47 @@
+"""The environment that tasks declare, for the one process that serves all of them here.
+
+What the shell says wins. Secrets stay in Secret Manager: who develops sets their variables.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+
+from ucam_faas.deploy import layers
+from ucam_faas.task import Task
+
+logger = logging.getLogger("ucam_faas")
+
+
+def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Path) -> None:
+    """Set the variables that tasks declare, in code or configuration, and nobody has set.
+
+    Args:
+        tasks: those that are served.
+        environ: of this process.
+        start: where the configuration is looked for.
+
+    Raises:
+        ConfigurationError: the configuration cannot be used.
+    """
+    config = layers.read(start)
+    given = set(environ)
+    owners: dict[str, str] = {}
+    for task in tasks:
+        merged = layers.merge_task(config, task, None)
+        for variable, value in merged["environment"].items():
+            if variable in given:
+                continue
+            if environ.setdefault(variable, value) != value:
+                _warn("ucam_faas_environment_differs", task, variable, first=owners[variable])
+            owners.setdefault(variable, task.name)
+        for variable, secret in merged["secrets"].items():
+            if variable not in given:
+                _warn("ucam_faas_secret_not_set", task, variable, secret=secret)
+
+
+def _warn(event: str, task: Task, variable: str, **fields: str) -> None:
+    fields = {"task": task.name, "variable": variable, **fields}
+    logger.warning(event, extra={"fields": fields})
