@@ -45,7 +45,7 @@ _TOKENS = (
     "sk_test_",
     "xox",
 )
-"""How well-known providers' tokens begin: such a name is the secret itself."""
+"""How well-known providers' tokens begin: such a name may be the secret itself."""
 _RESERVED = {
     "PORT": "Cloud Run sets it",
     "FUNCTION_TARGET": "the deployment sets it",
@@ -168,15 +168,19 @@ def secret_version(text: str, variable: str) -> SecretVersion:
     SecretVersion(secret='api-key', version='3')
     """
     match = _SECRET.fullmatch(text) if isinstance(text, str) else None
-    if match is not None and match["name"].startswith(_TOKENS):
-        match = None
+    # Neither message repeats what was found: it may be the secret itself.
     if match is None:
-        # Not what was found: it may be the secret itself.
         raise TaskDefinitionError(
             f"secrets: the value of {variable!r} is not the name of a secret in Secret Manager: "
             'expected "SECRET", "SECRET:VERSION" or "projects/P/secrets/S/versions/V".'
         )
     project = match["project"]
+    if project is None and match["name"].startswith(_TOKENS):
+        raise TaskDefinitionError(
+            f"secrets: the value of {variable!r} begins as a provider's token does: expected the "
+            "name of a secret in Secret Manager. If it is one, name it in full: "
+            '"projects/P/secrets/S".'
+        )
     full = f"projects/{project}/secrets/{match['name']}" if project else match["name"]
     return SecretVersion(full, match["version"] or "latest")
 

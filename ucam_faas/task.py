@@ -116,7 +116,8 @@ class Task:
                 "Cloud Run starts a job's run no more often",
             )
         elif not is_job and attempts is not None and attempts < MIN_ATTEMPTS:
-            expected, whose = f"{MIN_ATTEMPTS} to {MAX_ATTEMPTS}", "Pub/Sub's limits"
+            expected = f"{MIN_ATTEMPTS} to {MAX_ATTEMPTS}, or None for no dead letters"
+            whose = "Pub/Sub's limits"
         else:
             return
         raise TaskDefinitionError(

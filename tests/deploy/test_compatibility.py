@@ -25,7 +25,7 @@ from pydantic import (
     create_model,
 )
 
-from ucam_faas import CloudEventType, cloud_event_handler, message_handler
+from ucam_faas import CloudEventType, ConfigurationError, cloud_event_handler, message_handler
 from ucam_faas.deploy.payloads.compatibility import Change, changes
 from ucam_faas.deploy.payloads.schemas import schema_of
 
@@ -510,3 +510,15 @@ def test_whatever_arrives_otherwise_in_a_new_protobuf_message_is_found(data: st.
 
     assert changes(payload_of(before), payload_of(before)) == []
     assert found or protos.is_same(old, message, new, after.FromString(message.SerializeToString()))
+
+
+@pytest.mark.parametrize(
+    "old",
+    [{}, {"format": "json"}, {"format": "protobuf"}, {"format": "json", "schema": 5}],
+    ids=str,
+)
+def test_a_payload_that_no_plan_has_written_is_an_error_that_says_so(old: dict[str, Any]) -> None:
+    new = {"format": old.get("format", "json"), "schema": {"type": "object"}, "message": "M"}
+
+    with pytest.raises(ConfigurationError, match="not as `ucam-faas plan` writes it"):
+        changes(old, new)

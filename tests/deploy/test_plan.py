@@ -285,6 +285,19 @@ def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> N
         )
 
 
+def test_a_job_has_no_say_in_the_key_of_a_topic_that_has_its_name(tmp_path: Path) -> None:
+    key, other = (f"projects/p/locations/l/keyRings/r/cryptoKeys/{name}" for name in "kl")
+
+    plan = plan_in(
+        tmp_path,
+        task_of("reader", topic="report"),
+        task_of("report", run_as="job"),
+        configuration=f'kms_key = "{key}"\n[task.report]\nkms_key = "{other}"',
+    )
+
+    assert plan.variables["topics"]["report"]["kms_key"] == key
+
+
 def test_a_job_may_publish_its_own_dead_letters(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, task_of(run_as="job", dead_letter_topic="failed-jobs"))
 

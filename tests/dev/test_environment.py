@@ -71,7 +71,7 @@ def test_a_secret_that_is_not_set_is_told_by_its_name(
     caplog.set_level(logging.WARNING)
     task = task_of("one", secrets={"KEY": "api-key", "TOKEN": "api-token"})
 
-    environ = declared(task, TOKEN="here")
+    environ = declared(task, task_of("two", secrets={"KEY": "api-key"}), TOKEN="here")
 
     assert environ == {"TOKEN": "here"}
     (record,) = caplog.records

@@ -102,13 +102,26 @@ def test_a_secret_is_named_in_three_ways() -> None:
     assert full == ("projects/p/secrets/api-key", "3")
 
 
-@pytest.mark.parametrize("secret", ["hunter2! $uper", "ghp_hunter2hunter2", "sk_live_hunter2"])
-def test_a_secret_written_out_is_refused_and_not_repeated(secret: str) -> None:
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("hunter2! $uper", "'API_KEY' is not the name of a secret"),
+        ("ghp_hunter2hunter2", "'API_KEY' begins as a provider's token does"),
+        ("sk_live_hunter2", "'API_KEY' begins as a provider's token does"),
+    ],
+)
+def test_a_secret_written_out_is_refused_and_not_repeated(secret: str, said: str) -> None:
     """Where the name of a secret belongs, people paste the secret."""
     message = refused(secrets={"API_KEY": secret})
 
-    assert "'API_KEY' is not the name of a secret" in message
+    assert said in message
     assert "hunter2" not in message
+
+
+def test_a_secret_that_is_called_like_a_token_may_be_named_in_full() -> None:
+    assert "name it in full" in refused(secrets={"API_KEY": "sk-editor-key"})
+    full = "projects/p/secrets/sk-editor-key"
+    assert secret_version(full, "API_KEY") == (full, "latest")
 
 
 # --- deadlines
@@ -151,7 +164,9 @@ def test_a_job_is_retried_as_often_as_cloud_run_can_and_may_not_be_at_all() -> N
 
 
 def test_a_message_is_delivered_as_often_as_pubsub_can() -> None:
-    assert "expected 5 to 100 (Pub/Sub's limits)" in refused(retry=RetryPolicy(max_attempts=4))
+    message = refused(retry=RetryPolicy(max_attempts=4))
+
+    assert "expected 5 to 100, or None for no dead letters (Pub/Sub's limits)" in message
 
 
 @pytest.mark.parametrize(

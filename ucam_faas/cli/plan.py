@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -54,12 +55,10 @@ def command(
 
 def _warn(found: plans.Plan, before: str) -> None:
     """Tell which payloads no longer take what the file that is overwritten says they do."""
-    try:
+    with suppress(ConfigurationError):  # it is no plan: nothing is known of what was
         tasks = plan_file.parse(before, name=plans.FILE_NAME).tasks
-    except ConfigurationError:
-        return
-    for one in found.tasks:
-        name = one.task.name
-        old, new = tasks.get(name, {}).get("payload"), found.variables["tasks"][name]["payload"]
-        for change in compatibility.changes(old, new):
-            click.secho(f"{name}: {change.message}", fg="yellow", err=True)
+        for one in found.tasks:
+            name = one.task.name
+            old = tasks.get(name, {}).get("payload")
+            for change in compatibility.changes(old, found.variables["tasks"][name]["payload"]):
+                click.secho(f"{name}: {change.message}", fg="yellow", err=True)

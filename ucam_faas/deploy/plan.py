@@ -23,7 +23,6 @@ from ucam_faas.deploy.problems import check_tasks
 from ucam_faas.deploy.settings_files import ConfigFile
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.plans import TaskPlan, job_id, plan_of
-from ucam_faas.policies import MAX_JOB_ATTEMPTS
 from ucam_faas.resources import cpu_count, secret_version
 from ucam_faas.task import Kind, Task
 
@@ -161,8 +160,10 @@ def _key_of(topic: str, planned: Sequence[PlannedTask]) -> str | None:
     """Return the key that encrypts a topic: that of any task which uses it and has one."""
     keys: dict[str, str] = {}
     for one in planned:
-        key = one.merged["kms_key"]
-        if key and topic in (one.needs.topic, one.needs.decided_dead_letter_topic):
+        key, used = one.merged["kms_key"], [one.needs.decided_dead_letter_topic]
+        if one.task.run_as == "service":  # the topic of a job is one of `ucam-faas dev` alone
+            used.append(one.needs.topic)
+        if key and topic in used:
             keys[key] = one.task.name
     if len(keys) > 1:
         raise ConfigurationError(
@@ -215,7 +216,8 @@ def _function(one: PlannedTask) -> dict[str, Any]:
         "deletion_protection": merged["deletion_protection"],
     }
     if one.task.run_as == "job":
-        attempts = one.task.policy.retry.max_attempts or MAX_JOB_ATTEMPTS
+        attempts = one.task.policy.retry.max_attempts
+        assert attempts is not None, "a job has an end"
         return found | {"max_retries": attempts - 1}
     return found | {"ingress": _INGRESS[merged["ingress"]]}
 

@@ -29,6 +29,7 @@ def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Pat
     config = layers.read(start)
     given = set(environ)
     owners: dict[str, str] = {}
+    missing: set[str] = set()
     for task in tasks:
         merged = layers.merge_task(config, task, None)
         for variable, value in merged["environment"].items():
@@ -38,7 +39,8 @@ def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Pat
                 _warn("ucam_faas_environment_differs", task, variable, first=owners[variable])
             owners.setdefault(variable, task.name)
         for variable, secret in merged["secrets"].items():
-            if variable not in given:
+            if variable not in given and variable not in missing:
+                missing.add(variable)
                 _warn("ucam_faas_secret_not_set", task, variable, secret=secret)
 
 

@@ -214,6 +214,18 @@ def test_of_terraforms_errors_the_first_is_told_shortened_at_a_word(
     assert len(said) < 600
 
 
+@pytest.mark.slow
+def test_of_a_terraform_that_says_nothing_the_exit_code_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone_on_path(shop, "import sys; sys.exit(7)", monkeypatch)
+    shop.path("infra/.terraform").mkdir()
+
+    said = shop.project.error("check", "--terraform", "infra")
+
+    assert "terraform plan failed in infra: exit code 7. Mend that" in said
+
+
 # --- Terraform
 
 

@@ -54,12 +54,14 @@ class Subject:
     @property
     def plan_again(self) -> str:
         """What to do about an old plan: one of a stage is not to be overwritten by one of none."""
-        run = "un: ucam-faas plan, with the same options"
         known = stages(self.config)
         if self.stage is not None or not known:
-            return f"R{run}."
+            return "Run: ucam-faas plan, with the same options."
         named = " or ".join(f"--stage {shlex.quote(name)}" for name in known)
-        return f"Name the stage that was planned, with {named}. If it was none, r{run}."
+        return (
+            f"Name the stage that was planned, with {named}. If it was none, run: ucam-faas plan, "
+            "with the same options."
+        )
 
     def variables(self, one: PlannedTask) -> dict[str, Any]:
         """Return what the plan says of a task."""

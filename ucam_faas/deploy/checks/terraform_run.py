@@ -50,7 +50,7 @@ def _run(terraform: str, directory: Path, *arguments: str) -> str:
         [terraform, f"-chdir={directory}", *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        text = done.stderr.strip() or done.stdout.strip()
+        text = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
         raise ConfigurationError(
             f"terraform {arguments[0]} failed in {os.path.relpath(directory)}: "
             f"{_first_error(text)} {_advice(text)}"

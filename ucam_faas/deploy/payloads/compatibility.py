@@ -10,6 +10,7 @@ from typing import Any
 
 from ucam_faas.deploy.payloads import json_compatibility, protobuf_compatibility
 from ucam_faas.deploy.payloads.changes import Change, ChangeKind
+from ucam_faas.exceptions import ConfigurationError
 
 
 def changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> list[Change]:
@@ -21,9 +22,22 @@ def changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> list[Chan
     Args:
         old: `schemas.schema_of` of the last plan.
         new: that of now.
+
+    Raises:
+        ConfigurationError: the old one is none that a plan has: files are edited by hand, too.
     """
-    if new is None or old is None or "format" not in old:  # files are edited by hand, too
+    if old is None or new is None:
         return []
+    try:
+        return sorted(set(_changes(old, new)))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            "A payload in the last plan is not as `ucam-faas plan` writes it: plan again, or take "
+            "the file from version control."
+        ) from error
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
     if old["format"] != new["format"]:
         return [Change("", ChangeKind.FORMAT, f"was {old['format']}, is {new['format']} now")]
     found: list[Change] = []
@@ -35,4 +49,4 @@ def changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> list[Chan
         found += json_compatibility.changes(old["schema"], new["schema"])
     else:
         found += protobuf_compatibility.changes(old, new)
-    return sorted(set(found))
+    return found
