@@ -15,6 +15,8 @@ from typing import Any
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.limits import MAX_MESSAGE_BYTES
 
+THREADS_FOR_EACH_CPU = 4
+
 
 def _variable(name: str, default: Any, doc: str, choices: tuple[str, ...] = ()) -> Any:
     metadata = {"variable": name, "doc": doc, "choices": choices}
@@ -47,7 +49,9 @@ class Settings:
     )
     workers: int = _variable("WORKERS", 1, "processes")
     threads: int = _variable(
-        "THREADS", 4 * (os.cpu_count() or 1), "threads for sync tasks, in each process"
+        "THREADS",
+        THREADS_FOR_EACH_CPU * (os.cpu_count() or 1),
+        "threads for sync tasks, in each process",
     )
     queue: int | None = _variable(
         "UCAM_FAAS_QUEUE",

@@ -1,4 +1,8 @@
-"""Pub/Sub's limits of a message. Source: Google's page "Quotas and limits"."""
+"""Pub/Sub's limits and its backoff, and Cloud Run's usual concurrency.
+
+Sources: Google's pages "Quotas and limits", "Handle message failures" and "Maximum concurrent
+requests for services".
+"""
 
 from __future__ import annotations
 
@@ -8,3 +12,18 @@ MAX_ATTRIBUTES = 100
 MAX_ATTRIBUTE_KEY_BYTES = 256
 MAX_ATTRIBUTE_VALUE_BYTES = 1024
 MAX_ORDERING_KEY_BYTES = 1024
+MIN_ACK_DEADLINE_SECONDS, MAX_ACK_DEADLINE_SECONDS = 10, 600
+REQUESTS_OF_AN_INSTANCE = 80
+"""That Cloud Run sends to one at a time, unless it is told otherwise."""
+
+
+def backoff_seconds(least: float, most: float, failures: int) -> float:
+    """Return the wait after so many failures: exponential, from the least to the most.
+
+    That each wait is twice the one before is our reading of Google's page; Pub/Sub's vary.
+
+    >>> [backoff_seconds(10, 60, failures) for failures in (1, 2, 3, 4)]
+    [10.0, 20.0, 40.0, 60]
+    """
+    # 2 ** 60 s is longer than any limit, and a float still.
+    return min(least * 2.0 ** min(failures - 1, 60), most)

@@ -11,12 +11,12 @@ from pydantic import BaseModel
 
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
 from ucam_faas.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.pubsub import TOPIC_PATH
 from ucam_faas.samples import sample_data
 from ucam_faas.task import Kind, Task
 
-MIN_ACK_DEADLINE, MAX_ACK_DEADLINE = 10, 600
 STARTED = {"run-as": "job"}
 """Attributes of the message that stands for the start of a job, where there are no jobs."""
 
@@ -54,7 +54,7 @@ class TaskPlan:
     filter: str | None = None
     ordered: bool = False
     wrapped: bool = True
-    ack_deadline_seconds: int = MIN_ACK_DEADLINE
+    ack_deadline_seconds: int = MIN_ACK_DEADLINE_SECONDS
     min_backoff_seconds: float = 0.0
     max_backoff_seconds: float = 0.0
     max_attempts: int | None = None
@@ -115,7 +115,7 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
         filter=trigger.filter,
         ordered=trigger.ordered,
         wrapped=task.kind is not Kind.RAW,
-        ack_deadline_seconds=min(max(seconds, MIN_ACK_DEADLINE), MAX_ACK_DEADLINE),
+        ack_deadline_seconds=min(max(seconds, MIN_ACK_DEADLINE_SECONDS), MAX_ACK_DEADLINE_SECONDS),
         min_backoff_seconds=retry.min_backoff.total_seconds(),
         max_backoff_seconds=retry.max_backoff.total_seconds(),
         max_attempts=retry.max_attempts and max(retry.max_attempts, MIN_ATTEMPTS),

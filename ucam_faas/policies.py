@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.limits import backoff_seconds
 from ucam_faas.pubsub import TOPIC_PATH
 
 DEFAULT_TIMEOUT = timedelta(minutes=5)
@@ -116,14 +117,11 @@ class Policy:
 def backoffs(retry: RetryPolicy, count: int) -> list[float]:
     """Return the waits in seconds before the second delivery and those after it.
 
-    Source: Google's page "Handle message failures": exponential, from the least to the most. That
-    each is twice the one before is our reading of it; Pub/Sub's own vary around them.
-
     >>> backoffs(RetryPolicy(max_backoff=timedelta(seconds=60)), 4)
     [10.0, 20.0, 40.0, 60.0]
     """
     least, most = retry.min_backoff.total_seconds(), retry.max_backoff.total_seconds()
-    return [min(least * 2.0 ** min(number, 60), most) for number in range(count)]
+    return [backoff_seconds(least, most, failures) for failures in range(1, count + 1)]
 
 
 def check_topic(topic: str) -> None:

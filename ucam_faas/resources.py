@@ -28,6 +28,8 @@ _ROOM = ((1, 4), (2, 8), (4, 16), (6, 24), (8, 32))
 """The most memory in GiB for so many CPUs."""
 _LEAST = {4: 2, 6: 4, 8: 4}
 """The least memory in GiB for so many CPUs."""
+RIVALS = {"environment": "secrets", "secrets": "environment"}
+"""A variable is one or the other: what is said last."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(
     r"(?:projects/(?P<project>[^/:]+)/secrets/)?(?P<name>[A-Za-z0-9_-]{1,255})"

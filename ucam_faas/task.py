@@ -10,6 +10,7 @@ from typing import Any
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
+from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
 from ucam_faas.resources import Resources, cpu_count
 from ucam_faas.triggers import Trigger
@@ -57,7 +58,7 @@ def check_function(name: str, value: Any, signature: str) -> None:
 
 
 _LONGEST_PUSH = (
-    600,
+    MAX_ACK_DEADLINE_SECONDS,
     "the longest that Pub/Sub waits for a push's answer before it delivers again",
     'Run it as a Cloud Run job, run_as="job", or split the work into shorter messages.',
 )

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.policies import Policy, RetryPolicy
-from ucam_faas.resources import Resources
+from ucam_faas.resources import RIVALS, Resources
 from ucam_faas.startup import check_callable
 from ucam_faas.task import HandlerExecutionOptions, Kind, check_function
 from ucam_faas.triggers import Schedule, Trigger, trigger_maker
@@ -57,7 +57,6 @@ class HandlerOptions(TaskOptions, total=False):
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
 _IN_RESOURCES = frozenset(Resources.__dataclass_fields__)
 _IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
-_RIVALS = {"environment": "secrets", "secrets": "environment"}
 _NOT_OF_JOBS = ("min_instances", "max_instances", "concurrency")
 
 
@@ -95,7 +94,7 @@ def combine(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for layer in layers:
-        for name, rival in _RIVALS.items():  # a variable is one or the other
+        for name, rival in RIVALS.items():
             for variable in layer.get(name) or ():
                 if rival in found and variable not in (layer.get(rival) or ()):
                     found[rival] = {k: v for k, v in found[rival].items() if k != variable}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from ucam_faas.serving.runner import ASYNC_CONCURRENCY
+from ucam_faas.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.testing import ManualClock, serve
 
 from .harness import (
@@ -182,15 +182,15 @@ async def test_async_tasks_run_at_once_up_to_their_limit(clock: ManualClock) -> 
         await release.wait()
 
     app = make_app(async_task(act), clock=clock, threads=1)
-    requests = [start(push(app, "task")) for _ in range(2 * ASYNC_CONCURRENCY + 1)]
+    requests = [start(push(app, "task")) for _ in range(2 * REQUESTS_OF_AN_INSTANCE + 1)]
     await settle()
     at_once, before = inside, states(requests)
     release.set()
     statuses = [(await request).status for request in requests]
 
-    assert at_once == ASYNC_CONCURRENCY
+    assert at_once == REQUESTS_OF_AN_INSTANCE
     assert before.count(429) == 1
-    assert statuses.count(200) == 2 * ASYNC_CONCURRENCY
+    assert statuses.count(200) == 2 * REQUESTS_OF_AN_INSTANCE
 
 
 @on_a_loop

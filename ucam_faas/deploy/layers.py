@@ -20,15 +20,13 @@ from ucam_faas.deploy.keys import KEYS, MAX_LABELS, Key, Kind
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
 from ucam_faas.deploy.settings_files import ConfigFile, KeyPath, Origin
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.resources import Resources
+from ucam_faas.resources import RIVALS, Resources
 from ucam_faas.task import Task
 
 DEFAULT, COLLECTION = Origin(layer="default"), Origin(layer="collection")
 DECORATOR = Origin(layer="decorator")
 _Layer = tuple[Mapping[str, Any], Callable[[KeyPath], Origin]]
 """What it says, and the function from a path in it to its origin."""
-_RIVALS = {"environment": "secrets", "secrets": "environment"}
-"""A variable is one or the other: the later layer wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,9 +168,9 @@ def _apply(
         elif key.kind is Kind.MAP:
             for entry, value in given.items():
                 values[name][entry], origins[*at, entry] = value, origin((*at, entry))
-                if name in _RIVALS:
-                    values[_RIVALS[name]].pop(entry, None)
-                    origins.pop((_RIVALS[name], entry), None)
+                if name in RIVALS:
+                    values[RIVALS[name]].pop(entry, None)
+                    origins.pop((RIVALS[name], entry), None)
         else:
             _apply(key.keys, given, origin, at, values[name], origins)
 

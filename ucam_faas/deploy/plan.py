@@ -15,21 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from ucam_faas import registry
-from ucam_faas.config import Settings
+from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.payloads import schemas
 from ucam_faas.deploy.problems import check_tasks
 from ucam_faas.deploy.settings_files import ConfigFile
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.plans import TaskPlan, job_id, plan_of
 from ucam_faas.resources import cpu_count, secret_version
-from ucam_faas.task import Kind, Task
+from ucam_faas.task import Task
 
 FILE_NAME = "ucam-faas.auto.tfvars.json"
 SERVICE_NAME = re.compile(r"(?!goog)[a-z]([-a-z0-9]{0,47}[a-z0-9])?")
-REQUESTS_OF_ASYNC_TASKS = 80
-THREADS_FOR_EACH_CPU = 4
 JOB_SECONDS = 3600
 """Of a job without a timeout: it has to have one in the cloud."""
 
@@ -243,7 +242,7 @@ def _concurrency(one: PlannedTask) -> dict[str, int]:
     cpus = cpu_count(one.merged["cpu"])
     of_threads = THREADS_FOR_EACH_CPU * math.ceil(cpus)
     at_a_time = one.task.policy.concurrency or (
-        REQUESTS_OF_ASYNC_TASKS if one.task.is_async else of_threads
+        REQUESTS_OF_AN_INSTANCE if one.task.is_async else of_threads
     )
     return {
         "max_concurrent_functions_per_instance": at_a_time if cpus >= 1 else 1,
@@ -254,7 +253,7 @@ def _concurrency(one: PlannedTask) -> dict[str, int]:
 
 def _subscriptions(one: PlannedTask, topics: Mapping[str, Any]) -> dict[str, Any]:
     needs = one.needs
-    if one.task.kind is Kind.HTTP or needs.topic is None:
+    if needs.topic is None:
         return {}
     dead_letter = None
     if needs.max_attempts is not None:

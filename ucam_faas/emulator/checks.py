@@ -15,6 +15,7 @@ from ucam_faas.emulator import protos
 from ucam_faas.emulator.errors import invalid, unsupported
 from ucam_faas.emulator.lease import DAY, Rules
 from ucam_faas.filters import FilterError, parse
+from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
 
 _NAME = re.compile(r"projects/([^/]+)/(topics|subscriptions|snapshots)/([^/]+)")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
@@ -114,7 +115,12 @@ def subscription(resource: Any) -> None:
     supported(resource)
     labels(resource.labels)
     resource.ack_deadline_seconds = resource.ack_deadline_seconds or 10
-    between(resource.ack_deadline_seconds, 10, 600, "ack_deadline_seconds")
+    between(
+        resource.ack_deadline_seconds,
+        MIN_ACK_DEADLINE_SECONDS,
+        MAX_ACK_DEADLINE_SECONDS,
+        "ack_deadline_seconds",
+    )
     if not resource.HasField("message_retention_duration"):
         resource.message_retention_duration.seconds = int(7 * DAY)
     retention = protos.seconds(resource.message_retention_duration)

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ucam_faas.emulator.storage import Message
+from ucam_faas.limits import backoff_seconds
 
 DAY = 24 * 3600.0
 
@@ -36,8 +37,7 @@ class Rules:
 
     def backoff(self, failures: int) -> float:
         """Return the seconds to wait after so many failures of a message."""
-        # 2 ** 60 s is longer than any limit, and a float still.
-        return min(self.min_backoff * 2.0 ** min(failures - 1, 60), self.max_backoff)
+        return backoff_seconds(self.min_backoff, self.max_backoff, failures)
 
 
 @dataclass(slots=True, eq=False)

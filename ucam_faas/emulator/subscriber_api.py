@@ -15,8 +15,8 @@ from ucam_faas.emulator.resources import (
     SubscriptionResource,
     page,
 )
+from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS
 
-MAX_ACK_DEADLINE = 600
 MAX_REQUEST_BYTES = 512 * 1024
 SNAPSHOT_LIFETIME = 7 * DAY
 _CHANGEABLE = (
@@ -283,9 +283,10 @@ def deadline(seconds: int, lowest: int) -> int:
     Raises:
         RpcError: INVALID_ARGUMENT.
     """
-    if not lowest <= seconds <= MAX_ACK_DEADLINE:
+    if not lowest <= seconds <= MAX_ACK_DEADLINE_SECONDS:
         raise invalid(
-            f"Invalid ack deadline: {seconds}. Expected {lowest} to {MAX_ACK_DEADLINE} seconds."
+            f"Invalid ack deadline: {seconds}. Expected {lowest} to {MAX_ACK_DEADLINE_SECONDS} "
+            "seconds."
         )
     return seconds
 

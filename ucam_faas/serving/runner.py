@@ -13,15 +13,12 @@ from contextlib import suppress
 
 from ucam_faas import reports
 from ucam_faas.execution import Conclusion, Execution
+from ucam_faas.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.outcomes import Outcome, Overloaded, ShuttingDown, TimedOut
 from ucam_faas.runtime import Runtime
 from ucam_faas.serving.admission import FullError, Gate
 from ucam_faas.serving.threads import ThreadPool, Ticket
 from ucam_faas.task import Task
-
-ASYNC_CONCURRENCY = 80
-"""Executions of one async task at a time: Cloud Run's default of requests for an instance."""
-
 
 SECONDS_TO_MIND = 1.0
 """What a cancelled task may take to end, before it counts as abandoned."""
@@ -57,7 +54,7 @@ class Runner:
         threads = Gate(settings.threads, settings.queue)
         self._gates: dict[str, list[Gate]] = {}
         for task in tasks:
-            limit = task.policy.concurrency or (ASYNC_CONCURRENCY if task.is_async else None)
+            limit = task.policy.concurrency or (REQUESTS_OF_AN_INSTANCE if task.is_async else None)
             own = [Gate(limit, settings.queue)] if limit else []
             self._gates[task.name] = own if task.is_async else [*own, threads]
 

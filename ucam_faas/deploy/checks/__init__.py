@@ -27,7 +27,7 @@ def ignore_unknown(subject: Subject) -> Iterator[Fault]:
     """A name in `ignore` that no rule has."""
     names = {one.name for one in RULES}
     for one in subject.planned:
-        for name in one.merged.values.get("ignore", ()):
+        for name in one.merged["ignore"]:
             if name not in names:
                 place, fix = configured(one, "ignore", name), "Write the name as it was printed."
                 yield Fault(place, f"There is no rule {name!r}.", fix)
@@ -51,7 +51,7 @@ def run(subject: Subject) -> list[Finding]:
     What is not one task's is ignored if every task ignores it. What is said once for several tasks
     is one finding.
     """
-    ignored = {one.task.name: set(one.merged.values.get("ignore", ())) for one in subject.planned}
+    ignored = {one.task.name: set(one.merged["ignore"]) for one in subject.planned}
     by_all = set.intersection(*ignored.values()) if ignored else set()
     owners: dict[Finding, set[str | None]] = {}
     for found in (finding for one in RULES for finding in one.findings(subject)):
