@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from ucam_faas import registry
+from ucam_faas import message_handler, registry
 from ucam_faas.cli import main
+from ucam_faas.deploy.payloads.schemas import schema_of
 
 
 class Project:
@@ -71,3 +74,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     root.setLevel(level)
     for name in sys.modules.keys() - modules.keys():
         del sys.modules[name]
+
+
+def payload_of(message_type: Any) -> dict[str, Any]:
+    """Return the payload as it is when a plan has been written and read."""
+
+    @message_handler(message_type=message_type)
+    def work(payload: Any) -> None: ...
+
+    found = schema_of(work.task)
+    read: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True))
+    return read

@@ -25,23 +25,13 @@ from pydantic import (
     create_model,
 )
 
-from ucam_faas import CloudEventType, ConfigurationError, cloud_event_handler, message_handler
+from ucam_faas import CloudEventType, ConfigurationError, cloud_event_handler
 from ucam_faas.deploy.payloads.compatibility import Change, changes
 from ucam_faas.deploy.payloads.schemas import schema_of
 
 from . import payload_protos as protos
+from .conftest import payload_of
 from .payload_models import Shape, models, mutations, payloads, type_of
-
-
-def payload_of(message_type: Any) -> dict[str, Any]:
-    """Return the payload as it is when a plan has been written and read."""
-
-    @message_handler(message_type=message_type)
-    def work(payload: Any) -> None: ...
-
-    found = schema_of(work.task)
-    read: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True))
-    return read
 
 
 def between(old: Any, new: Any) -> list[Change]:
@@ -362,100 +352,12 @@ def test_a_change_says_what_why_and_what_to_do() -> None:
     )
 
 
-# --- protobuf
+@pytest.mark.parametrize("old", [{}, {"format": "json"}, {"format": "protobuf"}], ids=str)
+def test_a_payload_that_no_plan_has_written_is_an_error_that_says_so(old: dict[str, Any]) -> None:
+    new = {"format": old.get("format", "json"), "schema": {"type": "object"}, "message": "M"}
 
-ENUM = ("enum", ((0, "ZERO"), (1, "A")))
-
-
-def shape(*fields: tuple[Any, ...]) -> Shape:
-    """Return fields: number, name, and, if they matter, type, label and oneof."""
-    return tuple((*field, *("int32", "singular", None)[len(field) - 2 :]) for field in fields)
-
-
-def proto_kinds(old: Shape, new: Shape, reserved: tuple[int, ...] = ()) -> list[tuple[str, str]]:
-    found = changes(payload_of(protos.class_of(old)), payload_of(protos.class_of(new, reserved)))
-    return [(change.path, change.kind.value) for change in found]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        (shape((1, "a")), shape(), [("a", "number")]),
-        (shape((1, "a")), shape((1, "b")), [("a", "number")]),
-        (shape((1, "a")), shape((2, "a")), [("a", "number")]),
-        (shape((1, "a")), shape((1, "a", "string")), [("a", "retyped")]),
-        (shape((1, "a", "int64")), shape((1, "a", "int32")), [("a", "retyped")]),
-        (shape((1, "a", "string")), shape((1, "a", ENUM)), [("a", "retyped")]),
-        (shape((1, "a", "string")), shape((1, "a", "double")), [("a", "retyped")]),
-        (shape((1, "a", ("message", ()))), shape((1, "a", ENUM)), [("a", "retyped")]),
-        (shape((1, "a")), shape((1, "a", "int32", "repeated")), [("a", "label")]),
-        (shape((1, "a", "int32", "repeated")), shape((1, "a")), [("a", "label")]),
-        (
-            shape((1, "a"), (2, "b")),
-            shape((1, "a", "int32", "singular", "pick"), (2, "b", "int32", "singular", "pick")),
-            [("a, b", "label")],
-        ),
-        (
-            shape((1, "a", ("message", shape((3, "b"))))),
-            shape((1, "a", ("message", shape((3, "b", "bytes"))))),
-            [("a.b", "retyped")],
-        ),
-        (shape((1, "a", ENUM)), shape((1, "a", ("enum", ENUM[1][:1]))), [("a", "value removed")]),
-        (
-            shape((1, "a", ENUM)),
-            shape((1, "a", ("enum", ((0, "ZERO"), (1, "B"))))),
-            [("a", "number")],
-        ),
-        (
-            shape((1, "a", ENUM)),
-            shape((1, "a", ("enum", ((0, "ZERO"), (2, "A"))))),
-            [("a", "number")],
-        ),
-    ],
-)
-def test_what_breaks_on_the_wire_is_found(
-    old: Shape, new: Shape, expected: list[tuple[str, str]]
-) -> None:
-    assert proto_kinds(old, new) == expected
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (shape((1, "a")), shape((1, "a"), (2, "b"))),
-        (shape((1, "a")), shape((1, "a", "int64"))),
-        (shape((1, "a", ENUM)), shape((1, "a"))),
-        (shape((1, "a")), shape((1, "a", "int32", "optional"))),
-        (shape((1, "a", "string")), shape((1, "a", "bytes"))),
-        (shape((1, "a", ENUM)), shape((1, "a", ("enum", (*ENUM[1], (2, "B")))))),
-        (shape((1, "a")), shape((1, "a", "int32", "singular", "pick"), (2, "b"))),
-    ],
-)
-def test_what_is_the_same_on_the_wire_is_no_change(old: Shape, new: Shape) -> None:
-    assert proto_kinds(old, new) == []
-
-
-def test_a_field_may_go_when_its_number_is_reserved() -> None:
-    assert proto_kinds(shape((1, "a")), shape(), reserved=(1,)) == []
-
-
-def test_a_field_may_not_move_to_another_number() -> None:
-    assert proto_kinds(shape((1, "a")), shape((2, "a")), reserved=(1,)) == [("a", "number")]
-
-
-def test_a_number_stays_reserved() -> None:
-    old = payload_of(protos.class_of((), reserved=(1, 2, 3)))
-    new = payload_of(protos.class_of((), reserved=(1, 3)))
-
-    assert [found.what for found in changes(old, new)] == ["no longer has the number 2 reserved"]
-    assert changes(new, old) == []
-
-
-def test_a_new_field_of_an_old_message_may_not_be_required() -> None:
-    old, new = payload_of(protos.class_of(())), payload_of(protos.class_of(shape((1, "a"))))
-    new["messages"]["made.up.Top"]["fields"]["1"]["label"] = "required"
-
-    assert [(found.path, found.kind) for found in changes(old, new)] == [("a", "required")]
+    with pytest.raises(ConfigurationError, match="not as `ucam-faas plan` writes it"):
+        changes(old, new)
 
 
 # --- made-up models
@@ -495,26 +397,3 @@ def takes(kind: Any, payload: str) -> bool:
 
 def names(shape: Shape) -> set[str]:
     return {alias or name for name, _, _, alias in shape[3]}
-
-
-@pytest.mark.slow
-@EXAMPLES
-@given(st.data())
-def test_whatever_arrives_otherwise_in_a_new_protobuf_message_is_found(data: st.DataObject) -> None:
-    old = data.draw(protos.shapes)
-    new = data.draw(protos.mutations(old))
-    before, after = protos.class_of(old), protos.class_of(new, data.draw(protos.reserved))
-    message = before(**data.draw(protos.values_of(old)))
-
-    found = changes(payload_of(before), payload_of(after))
-
-    assert changes(payload_of(before), payload_of(before)) == []
-    assert found or protos.is_same(old, message, new, after.FromString(message.SerializeToString()))
-
-
-@pytest.mark.parametrize("old", [{}, {"format": "json"}, {"format": "protobuf"}], ids=str)
-def test_a_payload_that_no_plan_has_written_is_an_error_that_says_so(old: dict[str, Any]) -> None:
-    new = {"format": old.get("format", "json"), "schema": {"type": "object"}, "message": "M"}
-
-    with pytest.raises(ConfigurationError, match="not as `ucam-faas plan` writes it"):
-        changes(old, new)

@@ -1,0 +1,125 @@
+"""What a protobuf message of the old form meets in the new one: on the wire, numbers are names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from ucam_faas.deploy.payloads.compatibility import changes
+
+from . import payload_protos as protos
+from .conftest import payload_of
+from .payload_models import Shape
+
+ENUM = ("enum", ((0, "ZERO"), (1, "A")))
+
+
+def shape(*fields: tuple[Any, ...]) -> Shape:
+    """Return fields: number, name, and, if they matter, type, label and oneof."""
+    return tuple((*field, *("int32", "singular", None)[len(field) - 2 :]) for field in fields)
+
+
+def proto_kinds(old: Shape, new: Shape, reserved: tuple[int, ...] = ()) -> list[tuple[str, str]]:
+    found = changes(payload_of(protos.class_of(old)), payload_of(protos.class_of(new, reserved)))
+    return [(change.path, change.kind.value) for change in found]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (shape((1, "a")), shape(), [("a", "number")]),
+        (shape((1, "a")), shape((1, "b")), [("a", "number")]),
+        (shape((1, "a")), shape((2, "a")), [("a", "number")]),
+        (shape((1, "a")), shape((1, "a", "string")), [("a", "retyped")]),
+        (shape((1, "a", "int64")), shape((1, "a", "int32")), [("a", "retyped")]),
+        (shape((1, "a", "string")), shape((1, "a", ENUM)), [("a", "retyped")]),
+        (shape((1, "a", "string")), shape((1, "a", "double")), [("a", "retyped")]),
+        (shape((1, "a", ("message", ()))), shape((1, "a", ENUM)), [("a", "retyped")]),
+        (shape((1, "a")), shape((1, "a", "int32", "repeated")), [("a", "label")]),
+        (shape((1, "a", "int32", "repeated")), shape((1, "a")), [("a", "label")]),
+        (
+            shape((1, "a"), (2, "b")),
+            shape((1, "a", "int32", "singular", "pick"), (2, "b", "int32", "singular", "pick")),
+            [("a, b", "label")],
+        ),
+        (
+            shape((1, "a", ("message", shape((3, "b"))))),
+            shape((1, "a", ("message", shape((3, "b", "bytes"))))),
+            [("a.b", "retyped")],
+        ),
+        (shape((1, "a", ENUM)), shape((1, "a", ("enum", ENUM[1][:1]))), [("a", "value removed")]),
+        (
+            shape((1, "a", ENUM)),
+            shape((1, "a", ("enum", ((0, "ZERO"), (1, "B"))))),
+            [("a", "number")],
+        ),
+        (
+            shape((1, "a", ENUM)),
+            shape((1, "a", ("enum", ((0, "ZERO"), (2, "A"))))),
+            [("a", "number")],
+        ),
+    ],
+)
+def test_what_breaks_on_the_wire_is_found(
+    old: Shape, new: Shape, expected: list[tuple[str, str]]
+) -> None:
+    assert proto_kinds(old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (shape((1, "a")), shape((1, "a"), (2, "b"))),
+        (shape((1, "a")), shape((1, "a", "int64"))),
+        (shape((1, "a", ENUM)), shape((1, "a"))),
+        (shape((1, "a")), shape((1, "a", "int32", "optional"))),
+        (shape((1, "a", "string")), shape((1, "a", "bytes"))),
+        (shape((1, "a", ENUM)), shape((1, "a", ("enum", (*ENUM[1], (2, "B")))))),
+        (shape((1, "a")), shape((1, "a", "int32", "singular", "pick"), (2, "b"))),
+    ],
+)
+def test_what_is_the_same_on_the_wire_is_no_change(old: Shape, new: Shape) -> None:
+    assert proto_kinds(old, new) == []
+
+
+def test_a_field_may_go_when_its_number_is_reserved() -> None:
+    assert proto_kinds(shape((1, "a")), shape(), reserved=(1,)) == []
+
+
+def test_a_field_may_not_move_to_another_number() -> None:
+    assert proto_kinds(shape((1, "a")), shape((2, "a")), reserved=(1,)) == [("a", "number")]
+
+
+def test_a_number_stays_reserved() -> None:
+    old = payload_of(protos.class_of((), reserved=(1, 2, 3)))
+    new = payload_of(protos.class_of((), reserved=(1, 3)))
+
+    assert [found.what for found in changes(old, new)] == ["no longer has the number 2 reserved"]
+    assert changes(new, old) == []
+
+
+def test_a_new_field_of_an_old_message_may_not_be_required() -> None:
+    old, new = payload_of(protos.class_of(())), payload_of(protos.class_of(shape((1, "a"))))
+    new["messages"]["made.up.Top"]["fields"]["1"]["label"] = "required"
+
+    assert [(found.path, found.kind) for found in changes(old, new)] == [("a", "required")]
+
+
+EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.slow
+@EXAMPLES
+@given(st.data())
+def test_whatever_arrives_otherwise_in_a_new_protobuf_message_is_found(data: st.DataObject) -> None:
+    old = data.draw(protos.shapes)
+    new = data.draw(protos.mutations(old))
+    before, after = protos.class_of(old), protos.class_of(new, data.draw(protos.reserved))
+    message = before(**data.draw(protos.values_of(old)))
+
+    found = changes(payload_of(before), payload_of(after))
+
+    assert changes(payload_of(before), payload_of(before)) == []
+    assert found or protos.is_same(old, message, new, after.FromString(message.SerializeToString()))
