@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 LEVELS = {
     0: {
-        *("exceptions", "clock", "_optional", "limits", "pubsub", "context", "config"),
+        *("exceptions", "clock", "_optional", "_sockets", "limits", "pubsub", "context", "config"),
         "execution_info",
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },

@@ -19,6 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from ucam_faas import _sockets
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.emulator.engine import Engine, Observer
 from ucam_faas.emulator.front import Connections, Front
@@ -273,19 +274,10 @@ def listen(host: str, port: int, option: str) -> socket.socket:
     """Return a listening socket.
 
     Raises:
-        ConfigurationError: the address cannot be had; `option` says where to choose another.
+        ConfigurationError: the address is taken or invalid; `option` is how to choose another.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(
-            f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with "
-            f"{option}; 0 takes any free one."
-        ) from error
+    advice = f"Choose another port with {option}; 0 takes any free one."
+    listener = _sockets.bind(host, port, advice)
     listener.listen(1024)
     listener.setblocking(False)
     return listener

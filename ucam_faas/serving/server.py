@@ -28,9 +28,8 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from ucam_faas import reports, startup
+from ucam_faas import _sockets, reports, startup
 from ucam_faas.exceptions import (
-    ConfigurationError,
     UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
 )
@@ -48,6 +47,7 @@ KILLED_AT_START = (
     "A process ended while it started, and did not say why: its memory may be too small, or its "
     "start-up code ended it."
 )
+ADVICE = "Choose another with --host and --port, or HOST and PORT."
 LAST_REQUEST_SECONDS = 0.1
 """For the requests of the connections that were accepted last: a closed one would lose them."""
 
@@ -56,25 +56,9 @@ def bind(host: str, port: int) -> socket.socket:
     """Return a socket that has an address, and does not listen yet.
 
     Raises:
-        ConfigurationError: the address cannot be had.
+        ConfigurationError: the address is taken or invalid.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise _not_to_be_had(f"{host}:{port}", error) from error
-    return listener
-
-
-def _not_to_be_had(address: str, error: Exception) -> ConfigurationError:
-    why = getattr(error, "strerror", None) or str(error)
-    return ConfigurationError(
-        f"Cannot listen on {address}: {why}. Choose another with --host and --port, or HOST and "
-        "PORT."
-    )
+    return _sockets.bind(host, port, ADVICE)
 
 
 def run(
@@ -263,7 +247,7 @@ class _Server(Server):
             try:
                 listener.listen(self.config.backlog)  # it may do so already
             except OSError as error:  # somebody else took the address while start-up code ran
-                raise _not_to_be_had(f"{host}:{port}", error) from error
+                raise _sockets.address_error(host, port, error, ADVICE) from error
         await super().startup(sockets)
         self._on_open()
 
