@@ -1,13 +1,24 @@
-"""Where a running `ucam-faas dev` is: it writes `.ucam-faas/dev.json`, other verbs read it."""
+"""The folder `.ucam-faas/` of a directory of tasks: where a running `ucam-faas dev` is.
+
+`dev` writes `dev.json`, and other verbs read it. It holds a lock as long as it runs, so there is
+one in each directory. Messages may be personal data: the folder is its owner's alone.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from ucam_faas.exceptions import ConfigurationError
 
 FOLDER = ".ucam-faas"
 FILE = "dev.json"
+LOCK = "dev.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +30,16 @@ class LocalCloud:
         project: the project of its topics.
         scheduler: `host:port` of its schedules.
         sources: what holds its tasks.
+        url: where its tasks are served.
+        process: id of the process.
     """
 
     pubsub: str
     project: str
     scheduler: str = ""
     sources: tuple[str, ...] = ()
+    url: str = ""
+    process: str = ""
 
 
 def read(folder: Path) -> LocalCloud | None:
@@ -36,21 +51,22 @@ def read(folder: Path) -> LocalCloud | None:
     """
     try:
         found = json.loads((folder / FOLDER / FILE).read_bytes())
-        sources = found.get("sources", [])
-        texts = [found["pubsub"], found["project"], found.get("scheduler", ""), *sources]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        known = {
+            field.name: found[field.name] for field in fields(LocalCloud) if field.name in found
+        }
+        known["sources"] = tuple(known.get("sources", []))
+        cloud = LocalCloud(**known)
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-    if not isinstance(sources, list) or not all(isinstance(text, str) for text in texts):
-        return None
-    pubsub, project, scheduler, *_ = texts
-    return LocalCloud(pubsub=pubsub, project=project, scheduler=scheduler, sources=tuple(sources))
+    texts = [value for name, value in asdict(cloud).items() if name != "sources"]
+    return cloud if all(isinstance(text, str) for text in (*texts, *cloud.sources)) else None
 
 
 def write(folder: Path, cloud: LocalCloud) -> None:
     """Say where the local cloud of a directory is; readers see all of it or nothing."""
-    home = folder / FOLDER
-    home.mkdir(exist_ok=True)
+    home = make_home(folder)
     beside = home / f"{FILE}.new"
+    beside.touch(mode=0o600)
     beside.write_text(json.dumps(asdict(cloud)))
     beside.replace(home / FILE)
 
@@ -58,3 +74,60 @@ def write(folder: Path, cloud: LocalCloud) -> None:
 def forget(folder: Path) -> None:
     """Say that there is no local cloud."""
     (folder / FOLDER / FILE).unlink(missing_ok=True)
+
+
+def make_home(folder: Path) -> Path:
+    """Make the folder for a directory's state, for its owner alone, and return it.
+
+    Version control ignores it.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    home = folder / FOLDER
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+        home.chmod(0o700)  # an earlier version made it for all to read
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.touch(mode=0o600)
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{home.absolute()} cannot be used ({error.strerror}). Start in another directory."
+        ) from error
+    return home
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Be the only local cloud of a directory meanwhile, however this process ends.
+
+    Raises:
+        ConfigurationError: another one runs; the message says where.
+    """
+    descriptor = os.open(make_home(folder) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Another `ucam-faas dev` runs in this directory{_place(read(folder))}. Stop it, "
+                "or start this one in another directory."
+            ) from error
+        try:
+            forget(folder)  # of one that was killed
+            yield
+        finally:
+            forget(folder)
+    finally:
+        os.close(descriptor)
+
+
+def _place(cloud: LocalCloud | None) -> str:
+    if cloud is None:
+        return ""
+    return (
+        f" (process {cloud.process}): its tasks are on {cloud.url}, "
+        f"its Pub/Sub on {cloud.pubsub or 'Google Cloud'}"
+    )

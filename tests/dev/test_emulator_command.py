@@ -122,7 +122,7 @@ def test_two_on_one_folder_are_refused_and_the_first_keeps_its_state(
 
     line = refuse(tmp_path, "--port", "0", "--state", state, *more)
 
-    assert "Another emulator seems to use it" in line
+    assert "Another emulator uses it" in line
     assert emulator.end() == 0
     assert start_emulator("--state", state).rest.exists(TOPIC)
 

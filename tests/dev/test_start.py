@@ -215,16 +215,20 @@ def test_a_target_that_no_source_holds_is_one_line(tmp_path: Path) -> None:
     assert "'store'" in line
 
 
-@pytest.mark.parametrize("options", [[], ["--reset"]])
-def test_two_in_one_directory_are_refused(dev: Dev, options: list[str]) -> None:
+@pytest.mark.parametrize("options", [[], ["--reset"], ["--memory"]])
+def test_a_second_one_in_a_directory_says_where_the_first_one_is(
+    dev: Dev, options: list[str]
+) -> None:
     state = dev.folder / ".ucam-faas" / "pubsub.sqlite3"
     before = state.stat().st_ino
 
-    done = dev.run("dev", "--port", "0", "--pubsub-port", "0", *options)
+    done = dev.run("dev", "--port", str(dev.port), "--pubsub-port", "0", *options)
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "Another emulator seems to use it" in line
+    assert f"(process {dev.popen.pid})" in line
+    assert dev.url in line
+    assert f"127.0.0.1:{dev.rest.port}" in line
     assert state.stat().st_ino == before
     assert json.loads((dev.folder / ".ucam-faas" / "dev.json").read_bytes())["pubsub"]
 

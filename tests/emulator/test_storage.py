@@ -107,7 +107,7 @@ def test_only_one_emulator_can_use_a_file(
 ) -> None:
     storage = opened()
 
-    with pytest.raises(ConfigurationError, match=r"Another emulator seems to use it.*--memory"):
+    with pytest.raises(ConfigurationError, match=r"Another emulator uses it.*--memory"):
         SqliteStorage(file)
 
     storage.append(LOG, [message(1)])
@@ -210,6 +210,36 @@ def test_a_folder_that_cannot_be_written_is_refused(file: Path) -> None:
         SqliteStorage(file)
 
 
+def test_a_read_only_file_says_so(opened: Callable[[], SqliteStorage], file: Path) -> None:
+    """SQLite takes a file for read-only that a newer version of its format was written in."""
+    opened().close()
+    content = bytearray(file.read_bytes())
+    content[18] = 9
+    file.write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=r"read-only: make both writable") as error:
+        SqliteStorage(file)
+
+    assert "Another emulator" not in str(error.value)
+
+
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_a_state_is_its_owners_alone(
+    opened: Callable[[], SqliteStorage], file: Path, before: int | None
+) -> None:
+    """Messages may be personal data."""
+    if before is not None:
+        file.parent.mkdir()
+        file.touch(mode=before)
+    storage = opened()
+    storage.append(LOG, [message(1)])
+    storage.commit()
+
+    assert {path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {0o600}
+    if before is None:
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_full_disk_loses_nothing_that_was_committed_and_ends(
     opened: Callable[[], SqliteStorage],
 ) -> None:
@@ -237,7 +267,7 @@ def test_the_state_of_a_running_emulator_is_not_reset(tmp_path: Path) -> None:
     storage.append(LOG, [message(1)])
     storage.commit()
 
-    with pytest.raises(ConfigurationError, match="Another emulator seems to use it"):
+    with pytest.raises(ConfigurationError, match="Another emulator uses it"):
         reset_state(tmp_path)
 
     storage.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ucam_faas.local_state import LocalCloud, forget, read, write
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import LocalCloud, forget, held, make_home, read, write
 
 CLOUD = LocalCloud(pubsub="127.0.0.1:8085", project="local")
 
@@ -23,7 +25,12 @@ def test_a_second_one_replaces_the_first_and_leaves_nothing_beside(tmp_path: Pat
     write(tmp_path, CLOUD)
 
     assert read(tmp_path) == CLOUD
-    assert [path.name for path in (tmp_path / ".ucam-faas").iterdir()] == ["dev.json"]
+    assert sorted(
+        [path.name for path in (tmp_path / ".ucam-faas").iterdir() if path.suffix != ".new"]
+    ) == [
+        ".gitignore",
+        "dev.json",
+    ]
 
 
 def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) -> None:
@@ -58,3 +65,47 @@ def test_a_file_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
 
 def test_without_a_folder_there_is_none(tmp_path: Path) -> None:
     assert read(tmp_path / "missing") is None
+
+
+def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Messages may be personal data."""
+    write(tmp_path, CLOUD)
+    with held(tmp_path):
+        home = tmp_path / ".ucam-faas"
+
+        assert home.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
+
+
+def test_a_folder_of_an_earlier_version_becomes_its_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / ".ucam-faas").mkdir(mode=0o755)
+
+    assert make_home(tmp_path).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_one_is_told_where_the_first_one_is(tmp_path: Path) -> None:
+    with held(tmp_path):
+        write(tmp_path, replace(CLOUD, url="http://127.0.0.1:8080", process="7"))
+
+        with pytest.raises(ConfigurationError) as error, held(tmp_path):
+            pass
+
+        assert "process 7" in str(error.value)
+        assert "http://127.0.0.1:8080" in str(error.value)
+        assert "127.0.0.1:8085" in str(error.value)
+        assert read(tmp_path) is not None
+
+
+def test_the_place_is_free_when_the_first_one_has_ended(tmp_path: Path) -> None:
+    with held(tmp_path):
+        write(tmp_path, CLOUD)
+
+    with held(tmp_path):
+        assert read(tmp_path) is None
+
+
+def test_what_a_killed_one_has_left_is_forgotten(tmp_path: Path) -> None:
+    write(tmp_path, CLOUD)
+
+    with held(tmp_path):
+        assert read(tmp_path) is None

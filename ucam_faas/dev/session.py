@@ -25,7 +25,7 @@ from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.server import Emulator, Options, listen, reset
-from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
+from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.plans import TaskPlan
 
 HANG_SECONDS = 1.0
@@ -82,11 +82,14 @@ class Session:
         Raises:
             UCAMFAASException: it cannot start.
         """
-        options = self._options
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
-        _hide(Path(local_state.FOLDER))
+        with local_state.held(Path.cwd()):
+            return await self._run()
+
+    async def _run(self) -> int:
+        options = self._options
         if options.state is not None and options.reset:
             reset(options.state)
         listener = listen(options.host, options.port, "--port")
@@ -164,15 +167,12 @@ class Session:
         emulator.pushes.resume()
         used = pubsub if options.external is None else options.external
         cloud = local_state.LocalCloud(
-            pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources
-        )
+            pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources,
+            url=url, process=str(os.getpid()),
+        )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
-        try:
-            self._welcome(generation.plans, used, pubsub, url)
-            await self._follow(generation, look)
-        finally:
-            if local_state.read(Path.cwd()) == cloud:  # not that of another one
-                local_state.forget(Path.cwd())
+        self._welcome(generation.plans, used, pubsub, url)
+        await self._follow(generation, look)
 
     async def _start(self) -> Generation:
         options = self._options
@@ -294,23 +294,6 @@ def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
     if not used:
         del found["PUBSUB_EMULATOR_HOST"]
     return found
-
-
-def _hide(folder: Path) -> None:
-    """Make the folder of what we keep, and keep it out of version control.
-
-    Raises:
-        ConfigurationError: it cannot be made.
-    """
-    try:
-        folder.mkdir(exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{folder.absolute()} cannot be used ({error.strerror}). Start in another directory."
-        ) from error
 
 
 def _shown(plan: TaskPlan) -> TaskPlan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ucam_faas.emulator.storage import Message, Progress
@@ -53,7 +54,8 @@ class SqliteStorage:
 
     def __init__(self, path: Path) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(path)
             self._db = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=0
             )
@@ -66,11 +68,7 @@ class SqliteStorage:
             self._open()
         except sqlite3.OperationalError as error:
             self._db.close()
-            raise ConfigurationError(
-                f"{path} cannot be used ({error}). Another emulator seems to use it: stop that "
-                "one, or keep nothing with --memory; `ucam-faas emulator` takes another folder "
-                "with --state."
-            ) from error
+            raise ConfigurationError(f"{path} cannot be used ({error}). {_cure(error)}") from error
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise ConfigurationError(
@@ -213,3 +211,26 @@ class SqliteStorage:
         """Commit, and release what is held."""
         self.commit()
         self._db.close()
+
+
+def _make_private(path: Path) -> None:
+    """Make a database file that its owner alone can read: SQLite's other files follow it."""
+    with suppress(OSError):  # SQLite says it better
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+
+
+def _cure(error: sqlite3.OperationalError) -> str:
+    """Say what to do about a file that cannot be opened."""
+    code = error.sqlite_errorcode & 0xFF
+    if code == sqlite3.SQLITE_READONLY:
+        return (
+            "The file or its folder is read-only: make both writable, or keep nothing with "
+            "--memory."
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return (
+            "Another emulator uses it: stop that one, or keep nothing with --memory; "
+            "`ucam-faas emulator` takes another folder with --state."
+        )
+    return "Keep nothing with --memory, or move the file away."
