@@ -16,7 +16,6 @@ import select
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
@@ -34,6 +33,7 @@ from ucam_faas.exceptions import (
     UCAMFAASException,
 )
 from ucam_faas.serving.app import App
+from ucam_faas.serving.orphans import SECONDS_BEYOND_GRACE, MainProcess, exit_within
 
 KEEP_ALIVE_SECONDS = 620
 """Longer than the 600 s of Google's front ends, so that they close idle connections, not we."""
@@ -105,6 +105,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._failures, self._failed = os.pipe()
         self._turns, turn = os.pipe()
         os.write(turn, b"1")  # whoever reads it is the first
+        self._main_process = MainProcess()
         for end in (self._failures, self._turns):
             os.set_blocking(end, False)
         super().__init__()
@@ -128,6 +129,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "loglevel": "debug" if settings.debug else "warning",
             "on_starting": self._give_listener,
             "when_ready": lambda _: self._before_fork(),
+            "post_fork": lambda _arbiter, _worker: self._main_process.watch(settings.grace_seconds),
             "child_exit": self._look_for_failure,
             "control_socket_disable": True,
             # In memory, and writable where the root file system is not.
@@ -136,6 +138,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         for name, value in options.items():
             if name in self.cfg.settings:  # older versions have no control socket to disable
                 self.cfg.set(name, value)
+
+    def run(self) -> None:
+        _Arbiter(self).run()
 
     def load(self) -> App:
         gc.collect()
@@ -176,6 +181,17 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's main process, to which exit codes say nothing: a task may end its process.
+
+    gunicorn takes 3 and 4 for a start that failed, and ends all. Workers that cannot start tell
+    `_Gunicorn.fail` instead; these two numbers are no exit codes.
+    """
+
+    WORKER_BOOT_ERROR = 0x103
+    APP_LOAD_ERROR = 0x104
+
+
 class _Logger(Logger):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's messages, through our log."""
 
@@ -203,6 +219,14 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         errors = logging.getLogger("uvicorn.error")  # through our log, like all else
         errors.handlers, errors.propagate = [], True
 
+    def init_process(self) -> None:
+        try:
+            super().init_process()
+        except Exception as error:
+            if not self.booted:
+                self.app.fail(UCAMFAASException(f"A process could not start: {error!r}"))
+            raise
+
     async def _serve(self) -> None:
         app: App = self.wsgi
         loop = asyncio.get_running_loop()
@@ -226,8 +250,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         await server.serve(sockets=self.sockets)
-        if not server.started:
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -255,11 +277,7 @@ class _Server(Server):
         """End this process in order, but end it; gunicorn starts another."""
         if self.should_exit:
             return
-        # Python waits for threads that tasks have started, and these may be what is stuck.
-        seconds = self._app.runtime.settings.grace_seconds + 2
-        watchdog = threading.Timer(seconds, os._exit, [0])
-        watchdog.daemon = True
-        watchdog.start()
+        exit_within(self._app.runtime.settings.grace_seconds + SECONDS_BEYOND_GRACE)
         logging.getLogger("ucam_faas").error("ucam_faas_process_replaced")
         self.should_exit = True
 

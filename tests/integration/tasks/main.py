@@ -155,3 +155,9 @@ def crash(body: bytes) -> None:
 
 def not_a_task(body: bytes) -> None:
     """Lack a decorator."""
+
+
+@ucam_faas.raw_event
+def exit_with(body: bytes) -> None:
+    """End the process at once, with the code that the request asks for."""
+    os._exit(int(body))

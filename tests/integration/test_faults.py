@@ -1,0 +1,93 @@
+"""Real processes under attack: what a fault of one part costs the others."""
+
+import http.client
+import os
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from .processes import Server, wait_until
+
+pytestmark = pytest.mark.slow
+
+Serve = Callable[..., Server]
+
+
+@pytest.mark.parametrize("task", ["work", "work_async"])
+def test_workers_end_in_order_when_their_main_process_is_killed(serve: Serve, task: str) -> None:
+    """Running work is finished and answered, and then the port is free."""
+    server = serve(WORKERS="2")
+    workers = server.pids_of_workers(2)
+    with ThreadPoolExecutor(1) as clients:
+        body = b'{"id": "long", "seconds": 1.0}'
+        running = clients.submit(lambda: server.post(f"/{task}", body).status)
+        wait_until(lambda: server.effects("work_begins"), "the work runs")
+
+        server.signal(signal.SIGKILL)
+
+        assert running.result() == 200
+    wait_until(lambda: not any(map(exists, workers)), "the workers have ended", 5)
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", server.port))
+        listener.listen()
+    assert len(server.log("ucam_faas_main_process_ended")) == 2
+    assert server.stderr == ""
+
+
+def test_a_worker_whose_event_loop_is_stuck_ends_when_its_main_process_is_killed(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Nobody else is left to kill it."""
+    (tmp_path / "main.py").write_text(STUCK)
+    server = serve(FUNCTION_SOURCE=str(tmp_path / "main.py"), UCAM_FAAS_GRACE_SECONDS="0")
+    worker = server.pid_of_worker()
+    with ThreadPoolExecutor(1) as clients:
+        running = clients.submit(lambda: server.post("/stick"))
+        wait_until((tmp_path / "stuck").exists, "the event loop is stuck")
+
+        server.signal(signal.SIGKILL)
+
+        wait_until(lambda: not exists(worker), "the worker has ended", 10)
+        with pytest.raises((OSError, http.client.HTTPException)):
+            running.result()
+
+
+STUCK = """
+import os, pathlib, time, ucam_faas
+
+@ucam_faas.raw_event
+async def process_id(body):
+    return str(os.getpid())
+
+@ucam_faas.raw_event
+async def stick(body):
+    (pathlib.Path(__file__).parent / "stuck").touch()
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 4])
+def test_a_task_that_ends_its_process_costs_that_process_only(serve: Serve, code: int) -> None:
+    """gunicorn takes 3 and 4 for a start that failed, and would end all."""
+    server = serve()
+    ended = server.pid_of_worker()
+
+    with pytest.raises((OSError, http.client.HTTPException)):
+        server.post("/exit_with", b"%d" % code)
+
+    assert server.new_pid_of_worker(ended) != ended
+    assert server.post("/echo", b"on").body == b"on"
+    assert server.popen.poll() is None
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
