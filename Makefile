@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
   --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container clean
+.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-guard clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -43,7 +43,7 @@ lock: $(STAMP)  ## pin the newest versions of what goes into the image
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	  $(LOCK) --no-annotate --output-file .ci/locks/build.txt -
 
-benchmark: $(STAMP)  ## compare speed and memory with functions-framework (needs wrk)
+benchmark: $(STAMP)  ## compare speed and memory with 1.0.3 and others (needs wrk)
 	$(BIN)/python benchmarks/serving.py
 
 benchmark-emulator: $(STAMP)  ## compare the local Pub/Sub with Google's emulator (needs java and its SDK)
@@ -52,5 +52,8 @@ benchmark-emulator: $(STAMP)  ## compare the local Pub/Sub with Google's emulato
 benchmark-container: $(STAMP)  ## compare size and cold start with functions-framework's (needs docker)
 	$(BIN)/python benchmarks/container.py
 
+benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratios (needs wrk, java and the SDK)
+	$(BIN)/python benchmarks/guard.py
+
 clean:  ## remove what was installed and cached
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,7 @@ from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
 
-from serving import HERE, free_port, post
+from serving_sides import HERE, free_port, post
 
 ROOT = HERE.parent
 NAME = "ucam-faas-benchmark"

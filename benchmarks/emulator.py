@@ -44,12 +44,13 @@ class Size:
     stream: int
     push: int
     latency: int
+    publish_one: int
     through: int
     backlog: int
 
 
-FULL = Size(3, 2, 50_000, 50_000, 20_000, 10_000, 100, 200_000, 1_000_000)
-QUICK = Size(1, 1, 10_000, 20_000, 5_000, 2_000, 40, 20_000, 100_000)
+FULL = Size(3, 2, 50_000, 50_000, 20_000, 10_000, 100, 500, 200_000, 1_000_000)
+QUICK = Size(1, 1, 10_000, 20_000, 5_000, 2_000, 40, 100, 20_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ BARS = {
     "push latency p95": Bar("ms"),
     "push latency p50, 20/s": Bar("ms", 0.25),
     "push latency p95, 20/s": Bar("ms"),
+    "publish one, gRPC, p50": Bar("ms", 1),
+    "publish one, REST, p50": Bar("ms", 1),
     "ready, GET /": Bar("s", 1),
     "ready, gRPC": Bar("s", 1),
     "memory, idle, Pss": Bar("MB", 0.5),
@@ -95,7 +98,7 @@ BACKLOG_MB = 300
 VERDICTS = {True: "pass", False: "FAIL", None: ""}
 NAME = 38
 """Width of the table's first column."""
-GROUPS = ("ready", "memory", "publish", "pull", "stream", "push", "latency", "backlog")
+GROUPS = ("ready", "memory", "publish", "pull", "stream", "push", "latency", "one", "backlog")
 
 
 def load(side: Side, measure: str, count: int, *more: str) -> Any:
@@ -131,7 +134,7 @@ def measure(name: str, size: Size, only: set[str], found: Figures) -> None:
                 note_memory(side, "idle", found)
                 load(side, "through", size.through)
                 note_memory(side, "after messages", found)
-    if only & {"publish", "pull", "stream", "push", "latency"}:
+    if only & {"publish", "pull", "stream", "push", "latency", "one"}:
         with running(name) as side:
             measure_speed(side, size, only, found)
 
@@ -155,6 +158,10 @@ def measure_speed(side: Side, size: Size, only: set[str], found: Figures) -> Non
     ):
         if group in only:
             found[row].append(load(side, group, count)["messages/s"])
+    if "one" in only:
+        for way in ("gRPC", "REST"):
+            figures = load(side, f"{way.lower()}_publish", size.publish_one)
+            found[f"publish one, {way}, p50"].append(figures["p50 ms"])
     if "latency" in only:
         for ending, options in (("", []), (", 20/s", ["20"])):
             figures = load(side, "latency", size.latency, *options)

@@ -19,6 +19,7 @@ import statistics
 import sys
 import time
 import uuid
+from http.client import HTTPConnection
 from typing import Any
 
 import grpc
@@ -40,6 +41,7 @@ REQUEST = 1000
 """Messages in a request of the raw publisher; Pub/Sub's limit."""
 OUTSTANDING = 1000
 """What google-cloud-pubsub's subscriber asks for by default."""
+JSON = {"Content-Type": "application/json"}
 DATA_FIELD = re.compile(rb'"data"\s*:\s*"([^"]+)"')
 
 
@@ -219,6 +221,38 @@ def latency(host: str, count: int, per_second: float = 0) -> dict[str, float]:
     }
 
 
+def grpc_publish(host: str, count: int) -> dict[str, float]:
+    """One small Publish after the other, over gRPC."""
+    clients = Clients(host)
+    topic, _ = clients.create()
+    message = PublishRequest(topic=topic, messages=[{"data": data(0)}])
+    return one_by_one(lambda: clients.publisher.publish(request=message), count)
+
+
+def rest_publish(host: str, count: int) -> dict[str, float]:
+    """One small Publish after the other, over HTTP/1.1 on a connection that is kept alive."""
+    topic, _ = Clients(host).create()
+    connection = HTTPConnection(host, timeout=60)
+    body = json.dumps({"messages": [{"data": base64.b64encode(data(0)).decode()}]})
+
+    def call() -> None:
+        connection.request("POST", f"/v1/{topic}:publish", body, JSON)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200, response.status
+
+    return one_by_one(call, count)
+
+
+def one_by_one(call: Any, count: int) -> dict[str, float]:
+    found = []
+    for _ in range(count + count // 5):
+        started = time.perf_counter()
+        call()
+        found.append(1000 * (time.perf_counter() - started))
+    return {"p50 ms": statistics.median(found[count // 5 :])}
+
+
 async def push_to(clients: Clients, subscription: str, server: asyncio.Server) -> None:
     port = server.sockets[0].getsockname()[1]
     config = {"push_endpoint": f"http://127.0.0.1:{port}/"}
@@ -257,7 +291,20 @@ def fill(host: str, count: int, topic: str = "") -> dict[str, Any]:
     return figures | {"topic": topic, "subscription": subscription}
 
 
-MEASURES = {each.__name__: each for each in (publish, pull, stream, push, latency, through, fill)}
+MEASURES = {
+    each.__name__: each
+    for each in (
+        publish,
+        pull,
+        stream,
+        push,
+        latency,
+        grpc_publish,
+        rest_publish,
+        through,
+        fill,
+    )
+}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -24,6 +25,7 @@ from ucam_faas.outcomes import ANSWERS, Outcome
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     ROOT / "README.md",
+    ROOT / "benchmarks/README.md",
     ROOT / "docs/check.md",
     ROOT / "docs/configuration.md",
     ROOT / "docs/deployment-configuration.md",
@@ -76,6 +78,13 @@ def rules() -> str:
     return "\n".join(rows) + "\n"
 
 
+def ratios() -> str:
+    found = tomllib.loads((ROOT / "benchmarks/ratios.toml").read_text())["ratios"]
+    rows = ["| benchmark | times better | at least |", "|---|---|---|"]
+    rows += [f"| {name} | {ratio:.3g} | {0.6 * ratio:.2g} |" for name, ratio in found.items()]
+    return "\n".join(rows) + "\n"
+
+
 def help_of(*verbs: str) -> str:
     context = cli.make_context("ucam-faas", [], resilient_parsing=True, terminal_width=100)
     command: click.Command | None = cli
@@ -95,6 +104,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "help": help_of,
     "help asyncapi": lambda: help_of("asyncapi"),
     "help config": lambda: help_of("config"),
+    "ratios": ratios,
     "rules": rules,
     "help check": lambda: help_of("check"),
     "help dev": lambda: help_of("dev"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,3 +21,51 @@ def test_without_docker_the_benchmark_of_containers_says_so_in_one_line(tmp_path
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "docker is not on PATH: this needs a Docker engine.\n"
+
+
+@pytest.fixture
+def guard(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(CONTAINER.parent))
+    module = importlib.import_module("guard")
+    monkeypatch.setattr(module, "GROUPS", dict(module.GROUPS))
+    return module
+
+
+def test_the_guard_passes_a_ratio_that_recovers(guard: ModuleType) -> None:
+    """Two retries: a machine is slow for a moment."""
+    measured = iter([{"row": 1.0}, {"row": 1.1}, {"row": 6.0}])
+    guard.GROUPS["serving"] = lambda: next(measured)
+
+    assert guard.guard(["serving"], {"row": 10.0}) == []
+
+
+def test_the_guard_fails_a_ratio_that_stays_below_its_floor(guard: ModuleType) -> None:
+    measured = iter([{"row": 5.9}, {"row": 1.0}, {"row": 5.8}, {"row": 10.0}])
+    guard.GROUPS["serving"] = lambda: next(measured)
+
+    assert guard.guard(["serving"], {"row": 10.0}) == ["row"]
+
+
+@pytest.mark.parametrize("ci", [True, False])
+def test_the_guard_skips_what_lacks_a_tool_but_not_in_ci(
+    guard: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: bool
+) -> None:
+    def lacking() -> dict[str, float]:
+        raise SystemExit("wrk is needed: apt-get install wrk")
+
+    monkeypatch.setenv("CI", str(ci).lower())
+    guard.GROUPS["serving"] = lacking
+
+    if ci:
+        with pytest.raises(SystemExit):
+            guard.guard(["serving"], {"row": 1.0})
+    else:
+        assert guard.guard(["serving"], {"row": 1.0}) == []
+        assert capsys.readouterr().out == "serving: skipped: wrk is needed: apt-get install wrk\n"
+
+
+def test_there_is_a_record_to_guard(guard: ModuleType) -> None:
+    known = guard.recorded()
+
+    assert len(known) > 15
+    assert min(known.values()) > 0

@@ -1,0 +1,166 @@
+"""One short round of every benchmark, against the ratios that were recorded.
+
+    python benchmarks/guard.py                   # under 90 s; needs wrk, java and Google's emulator
+    python benchmarks/guard.py --only serving
+    python benchmarks/guard.py --record          # write what was measured to ratios.toml
+
+Both sides of each ratio are measured in this run, so that a slow machine is slow for both. A ratio
+says how many times better ours is; one below 60 % of its record is measured twice more, and
+fails if it stays there. A missing tool skips its rows with a reason, but fails where CI=true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import emulator
+import serving_sides
+from pubsub_sides import running
+
+RATIOS = Path(__file__).with_name("ratios.toml")
+FLOOR = 0.6
+RETRIES = 2
+Ratios = dict[str, float]
+"""How many times better ours is, by row."""
+
+
+def serving() -> Ratios:
+    """Requests/s, the time of one request, and the time to start."""
+    serving_sides.require()
+    speed: Ratios = {}
+    p50: Ratios = {}
+    start: Ratios = {}
+    for side in serving_sides.COMMANDS:
+        with serving_sides.served(side) as (port, seconds, _):
+            serving_sides.throughput(port, 1)
+            speed[side] = serving_sides.throughput(port, 2)
+            p50[side] = serving_sides.keep_alive_p50_ms(port, 200)
+        starts = [seconds]
+        for _ in range(3):
+            with serving_sides.served(side) as (_, seconds, _):
+                starts.append(seconds)
+        start[side] = min(starts)
+    found = {}
+    for other in serving_sides.COMMANDS:
+        if other != "ours":
+            found[f"serving, requests/s, against {other}"] = speed["ours"] / speed[other]
+            found[f"serving, kept alive p50, against {other}"] = p50[other] / p50["ours"]
+            found[f"serving, start to first 2xx, against {other}"] = start[other] / start["ours"]
+    return found
+
+
+SHORT = emulator.Size(
+    rounds=1,
+    starts=0,
+    publish=5_000,
+    pull=10_000,
+    stream=2_000,
+    push=1_000,
+    latency=20,
+    publish_one=100,
+    through=10_000,
+    backlog=0,
+)
+
+
+def pubsub() -> Ratios:
+    """The local Pub/Sub against Google's emulator."""
+    figures: dict[str, emulator.Figures] = {}
+    for side in ("ours", "google"):
+        figures[side] = defaultdict(list)
+        with running(side) as process:
+            emulator.note_start(process, figures[side])
+            emulator.measure_speed(process, SHORT, set(emulator.GROUPS), figures[side])
+            emulator.note_memory(process, "after messages", figures[side])
+    found = {}
+    for name, bar in emulator.BARS.items():
+        if name in figures["ours"] and "p95" not in name:  # too few for a tail
+            ours, google = figures["ours"][name][0], figures["google"][name][0]
+            ratio = ours / google if bar.unit == "messages/s" else google / ours
+            found[f"local Pub/Sub, {name}"] = ratio
+    return found
+
+
+GROUPS: dict[str, Callable[[], Ratios]] = {"serving": serving, "pubsub": pubsub}
+
+
+def recorded() -> Ratios:
+    """Return the ratios that were recorded."""
+    return dict(tomllib.loads(RATIOS.read_text())["ratios"]) if RATIOS.exists() else {}
+
+
+def record(found: Ratios) -> None:
+    rows = "".join(f'"{name}" = {ratio:.3g}\n' for name, ratio in sorted(found.items()))
+    RATIOS.write_text(f"{HEADER}\n[ratios]\n{rows}")
+
+
+HEADER = """\
+# How many times better ours is than the other side of each benchmark: what benchmarks/guard.py
+# holds each run to 60 % of, and what the table of benchmarks/README.md is made of.
+"""
+
+
+def guard(groups: list[str], known: Ratios) -> list[str]:
+    """Measure, say what came out, and return the rows that stayed below their floors."""
+    below: list[str] = []
+    for group in groups:
+        best: Ratios = {}
+        for attempt in range(1 + RETRIES):
+            try:
+                measured = GROUPS[group]()
+            except SystemExit as error:
+                if os.environ.get("CI") == "true":
+                    raise
+                print(f"{group}: skipped: {error}")
+                break
+            best = {name: max(ratio, best.get(name, 0.0)) for name, ratio in measured.items()}
+            below_now = [n for n, ratio in best.items() if ratio < FLOOR * known.get(n, 0.0)]
+            if not below_now:
+                break
+            if attempt < RETRIES:
+                print(f"once more, for {', '.join(below_now)}", file=sys.stderr, flush=True)
+        else:
+            below += below_now
+        show(best, known)
+    return below
+
+
+def show(found: Ratios, known: Ratios) -> None:
+    for name, ratio in found.items():
+        floor = FLOOR * known.get(name, 0.0)
+        verdict = "pass" if ratio >= floor else "FAIL"
+        print(f"{name:56}{ratio:9.3g}   at least {floor:<8.3g}{verdict}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(GROUPS), help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--record", action="store_true", help="write what is measured")
+    options = parser.parse_args()
+    groups = options.only.split(",")
+    started = time.monotonic()
+    if options.record:
+        found = recorded()
+        for group in groups:
+            found |= GROUPS[group]()
+        record(found)
+        show(found, {})
+        return 0
+    below = guard(groups, recorded())
+    print(f"{time.monotonic() - started:.0f} s")
+    for name in below:
+        print(f"{name}: below {FLOOR:.0%} of its record, three times.", file=sys.stderr)
+    return 1 if below else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
