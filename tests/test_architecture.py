@@ -30,6 +30,7 @@ LEVELS = {
         *("task", "reports", "runtime", "dead_letters", "execution", "registry"),
         *("sources", "decorators", "task_functions", "task_options", "task_collection"),
         "startup",
+        "outer_decorators",
         "http_responses",
     },
     5: {"serving", "one_shot", "emulator"},
@@ -68,7 +69,7 @@ def owner(*anywhere: str, in_functions: str = "", for_types: str = "") -> Owner:
 
 _FLASK = ("serving.flask_tasks", "serving.responses", "serving.functions_framework")
 HEAVY = {
-    "flask": owner(*_FLASK, for_types="decorators"),
+    "flask": owner(*_FLASK, in_functions="outer_decorators", for_types="decorators"),
     "werkzeug": owner(*_FLASK, for_types="decorators"),
     "google.pubsub_v1": owner(
         "emulator.protos", in_functions="publishing.google emulator.messages_only"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from types import FunctionType, ModuleType
+import sys
+from types import ModuleType
 from typing import Any
 
-from ucam_faas import sources
+from ucam_faas import outer_decorators, sources
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.task import Task
 
@@ -20,7 +21,7 @@ def register(task: Task, qualname: str) -> None:
         return
     others = _TASKS.get((task.module, task.name), [])
     same_run = [other for other in others if other.module_spec is task.module_spec]
-    kept = [other for other in same_run if _place(other) != _place(task)]
+    kept = [other for other in same_run if other.place != task.place]
     _TASKS[task.module, task.name] = [*kept, task]
 
 
@@ -60,11 +61,12 @@ def load(source: str, target: str | None = None) -> list[Task]:
                 f"{source} holds no tasks. Decorate a function, for example with "
                 "@ucam_faas.message_handler(message_type=None)."
             )
-        return tasks
+        return [_as_in_module(task, modules) for task in tasks]
     wanted = [name.strip() for name in target.split(",") if name.strip()]
     if not wanted:
         raise UCAMFAASCouldNotLoadTarget(f"The target {target!r} names no task.")
-    return [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
+    found = [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
+    return [_as_in_module(task, modules) for task in found]
 
 
 def forget(module: str) -> None:
@@ -75,16 +77,34 @@ def forget(module: str) -> None:
 
 
 def task_of(function: Any) -> Task | None:
-    """Return the task behind a decorated function."""
-    if type(function) is not FunctionType:  # modules hold objects that answer to any name
+    """Return the task behind a decorated function, called through the decorators above ours."""
+    task_function = outer_decorators.task_function_of(function)
+    if task_function is None:
         return None
-    task = vars(function).get("task")
-    return task if isinstance(task, Task) else None
+    task: Task = task_function.task
+    if function is task_function:
+        return task
+    return outer_decorators.through(task, function)
 
 
-def _place(task: Task) -> tuple[str, int]:
-    code = task.function.__code__
-    return code.co_filename, code.co_firstlineno
+def _as_in_module(task: Task, modules: list[ModuleType]) -> Task:
+    """Return a task as its name is bound in a module: decorators above ours may have wrapped it."""
+    for module in modules:
+        value = vars(module).get(task.name)
+        if _task_behind(value) is task:
+            return task_of(value) or task
+    value = getattr(sys.modules.get(task.module), task.name, None)
+    other = _task_behind(value)
+    if other is task:
+        return task_of(value) or task
+    if other is not None or not callable(value):
+        return task
+    return outer_decorators.through(task, value)  # without functools.wraps
+
+
+def _task_behind(value: Any) -> Task | None:
+    task_function = outer_decorators.task_function_of(value)
+    return None if task_function is None else task_function.task
 
 
 def _find(name: str, tasks: list[Task], modules: list[ModuleType], source: str) -> Task:
@@ -109,7 +129,7 @@ def _collect(modules: list[ModuleType]) -> list[Task]:
             if home == module.__name__ or (package and home.startswith(f"{package}.")):
                 found |= {id(task): task for task in tasks}
         for value in vars(module).values():
-            task = task_of(value)
+            task = _task_behind(value)
             held = value.tasks if isinstance(value, TaskHolder) else [task] if task else []
             for one in held:
                 found.setdefault(id(one), one)
@@ -119,7 +139,7 @@ def _collect(modules: list[ModuleType]) -> list[Task]:
 def _refuse_clashes(tasks: list[Task], source: str) -> None:
     places: dict[str, str] = {}
     for task in tasks:
-        place = f"{task.module} (line {_place(task)[1]})"
+        place = f"{task.module} (line {task.place[1]})"
         if task.name in places:
             raise UCAMFAASCouldNotLoadTarget(
                 f"{source} holds two tasks named {task.name!r}: in {places[task.name]} and in "

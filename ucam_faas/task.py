@@ -160,6 +160,12 @@ class Task:
         return self.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP)
 
     @property
+    def place(self) -> tuple[str, int]:
+        """The file and the line of the user's function, whatever wraps it."""
+        code = inspect.unwrap(self.function).__code__
+        return code.co_filename, code.co_firstlineno
+
+    @property
     def summary(self) -> str:
         """The first line of the function's docstring."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_origin
 
-from ucam_faas import envelopes, registry, runtime
+from ucam_faas import envelopes, outer_decorators, registry, runtime
 from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
 from ucam_faas.execution import Conclusion, Execution, execute
 from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
@@ -57,10 +57,12 @@ def make(
     )
     _check_scheduled_data(task)
 
-    @functools.wraps(function)
-    def task_function(*args: Any, **kwargs: Any) -> Any:
+    def called(*args: Any, **kwargs: Any) -> Any:
         task: Task = attributes.task  # a collection may have made it anew
         if len(args) == 1 and not kwargs:
+            payload = outer_decorators.payload_for(function, args[0])
+            if payload:
+                return function(*payload)
             if _is_flask_request(args[0], task):
                 # By name, as with any entry point: front doors are above this module.
                 door = importlib.import_module("ucam_faas.serving.functions_framework")
@@ -68,6 +70,14 @@ def make(
             if _is_foreign_event(args[0], task):
                 return _execute(args[0])
         return function(*args, **kwargs)
+
+    async def called_async(*args: Any, **kwargs: Any) -> Any:
+        value = called(*args, **kwargs)
+        return await value if inspect.isawaitable(value) else value
+
+    # Decorators above look for coroutine functions; functions-framework cannot call these.
+    is_async = task.is_async and "functions_framework" not in sys.modules
+    task_function = functools.wraps(function)(called_async if is_async else called)
 
     def _conclude(event: AnyCloudEvent) -> Conclusion:
         envelope = envelopes.of_cloud_event(event)
@@ -82,6 +92,7 @@ def make(
         ) from found.error
 
     attributes: Any = task_function
+    setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
     attributes.task = task
     attributes.execute = _execute
     attributes.execute_for_result = lambda event: _conclude(event).info

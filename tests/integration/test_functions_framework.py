@@ -32,9 +32,9 @@ def framework(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Framework]:
         yield serve
 
 
-def start(folder: Path, target: str, **environ: str) -> Server:
+def start(folder: Path, target: str, source: str = str(SOURCE), **environ: str) -> Server:
     port = free_port()
-    options = ["--target", target, "--source", str(SOURCE), "--port", str(port)]
+    options = ["--target", target, "--source", source, "--port", str(port)]
     command = [str(SCRIPTS / "functions-framework"), *options, "--host", "127.0.0.1"]
     server = Server(command, folder, environment(folder, **environ))
     server.port = port

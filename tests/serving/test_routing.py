@@ -59,7 +59,7 @@ async def test_health_is_ok(path: str, method: str) -> None:
 
 @on_a_loop
 async def test_healthz_is_not_ours() -> None:
-    found = await exchange(make_app(orders), "/healthz", method="GET")
+    found = await exchange(make_app(orders, users), "/healthz", method="GET")
 
     assert found.status == 404
 
@@ -86,6 +86,30 @@ def test_a_path_is_a_task_with_or_without_a_topic(
 
     assert response.status == 200
     assert _seen == [seen]
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/orders/", "/a/b", "/healthz", "", "//"])
+def test_a_task_served_alone_has_every_path(path: str, ucam_faas_client: MakeClient) -> None:
+    """As under ucam-faas 1.0 and functions-framework."""
+    client = ucam_faas_client(orders)
+    made = make_push(b"hello")
+
+    response = client.post(path, body=made.body, headers=made.headers)
+
+    assert response.status == 200
+    assert _seen == ["orders test-subscription"]
+
+
+@pytest.mark.parametrize("path", ["/healthy", "/status", "/favicon.ico", "/robots.txt"])
+def test_a_task_served_alone_leaves_health_and_browsers_their_paths(
+    path: str, ucam_faas_client: MakeClient
+) -> None:
+    client = ucam_faas_client(anything)
+
+    response = client.get(path)
+
+    assert response.status == (200 if path in ("/healthy", "/status") else 404)
+    assert _seen == []
 
 
 @pytest.mark.parametrize(

@@ -85,16 +85,14 @@ def merge_task(config: ConfigFile, task: Task, stage: str | None) -> Merged:
     Raises:
         ProblemsError: there is no such stage, or what is merged can never work.
     """
-    code = task.function.__code__
+    file, line = task.place
     return merge(
         config,
         task=task.name,
         stage=stage,
         collection=task.collection_resources.given(),
         decorator=task.resources.given(),
-        decorated=Origin(
-            layer="decorator", file=os.path.relpath(code.co_filename), line=code.co_firstlineno
-        ),
+        decorated=Origin(layer="decorator", file=os.path.relpath(file), line=line),
     )
 
 

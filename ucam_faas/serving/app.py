@@ -1,13 +1,15 @@
 """The ASGI application: finds the task for a path, reads the body, answers.
 
 `/<task name>` is a task's path, `/` that of the first one; either may end in a topic's name
-(`/projects/P/topics/T`). HTTP tasks have the paths that they ask for.
+(`/projects/P/topics/T`). HTTP tasks have the paths that they ask for. Where one event task is all
+that is served, it has every path.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
@@ -23,6 +25,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 HEALTH_PATHS = ("/healthy", "/status")
+_OF_BROWSERS = ("/favicon.ico", "/robots.txt")
+"""Asked for by themselves: functions-framework keeps these from its one target, too."""
 _OK = Response(200, b"ok")
 
 
@@ -54,6 +58,7 @@ class App:
         """Called when it ends, and takes no new connections any more."""
         self._paths = event_paths(self.tasks)
         self._root = next(iter(self._paths.values()), None)
+        self._any_path = len(self.tasks) == 1
         self._flask: Any = None
         if any(task.kind is Kind.HTTP for task in self.tasks):
             from ucam_faas.serving.flask_tasks import FlaskRoutes
@@ -94,7 +99,7 @@ class App:
                 task = found
             elif isinstance(found, Response) and (place != "/" or self._root is None):
                 return found
-        if task is None and place == "/":
+        if task is None and (place == "/" or (self._any_path and path not in _OF_BROWSERS)):
             task = self._root
         if task is None:
             known = ", ".join([*self._paths, *(task.path for task in self.tasks if task.path)])
@@ -108,10 +113,19 @@ class App:
             return self.service.too_slow(path)
         if body is None:
             return self.service.too_large(path)
-        call = self._flask.caller(task, request, body) if task.kind is Kind.HTTP else None
+        call = None
+        if task.returns_response and "flask" in sys.modules:
+            call = self._caller_in_flask(task, request or _request(scope, headers), body)
         return await self.service.answer(
             task, path, headers, body, arrived_at=arrived_at, call=call
         )
+
+    def _caller_in_flask(self, task: Task, request: Any, body: bytes) -> Any:
+        """Return a caller of the task's function in which `flask.request` and the like work."""
+        from ucam_faas.serving import flask_tasks
+
+        app = self._flask.app if task.kind is Kind.HTTP else flask_tasks.bare()
+        return flask_tasks.caller(app, task, request, body)
 
     async def _read(self, receive: Receive, task: Task) -> bytes | None:
         """Read a body within the task's timeout; None as soon as it is over the limit.

@@ -6,6 +6,7 @@ import inspect
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from flask import Flask
@@ -16,7 +17,7 @@ from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.outcomes import Outcome
 from ucam_faas.serving.responses import Response, check_status, of_flask
-from ucam_faas.task import Task
+from ucam_faas.task import Kind, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ class FlaskRoutes:
     """The routes of HTTP tasks."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self._app = Flask("ucam_faas", static_folder=None)
+        self.app = Flask("ucam_faas", static_folder=None)
         self._tasks = {task.name: task for task in tasks}
         for task in self._tasks.values():
             try:
-                self._app.add_url_rule(
+                self.app.add_url_rule(
                     task.path or "/",
                     endpoint=task.name,
                     view_func=task.function,
@@ -54,7 +55,7 @@ class FlaskRoutes:
     def find(self, request: HttpRequest) -> Task | Response | None:
         """Return the task for a request, a redirect or refusal of its path, or None."""
         try:
-            adapter = self._app.url_map.bind_to_environ(environ_of(request))
+            adapter = self.app.url_map.bind_to_environ(environ_of(request))
             name, _ = adapter.match()
         except RequestRedirect as redirect:
             return of_flask(redirect.get_response())
@@ -65,35 +66,43 @@ class FlaskRoutes:
             return Response(200, headers=(("allow", ", ".join(sorted(adapter.allowed_methods()))),))
         return task
 
-    def caller(
-        self, task: Task, request: HttpRequest, body: bytes
-    ) -> Callable[[Callable[..., Any], Any], Any]:
-        """Return what calls the task's function with a Flask request, within its contexts."""
-        environ = environ_of(request, body)
 
-        def respond(value: Any, error: HTTPException | None = None) -> Any:
-            if error is not None:  # flask.abort()
+def caller(
+    app: Flask, task: Task, request: HttpRequest, body: bytes
+) -> Callable[[Callable[..., Any], Any], Any]:
+    """Return a caller of the task's function in which `flask.request` is the request.
+
+    An HTTP task gets the request itself. The response is what `flask.abort` raised, if it did.
+    """
+    environ, is_http = environ_of(request, body), task.kind is Kind.HTTP
+
+    def respond(value: Any) -> Any:
+        if not is_http or isinstance(value, Outcome | ExecutionInfo):
+            return value
+        return of_flask(check_status(app.make_response(value)))
+
+    def call(function: Callable[..., Any], payload: Any) -> Any:
+        with app.request_context(environ) as context:
+            try:
+                return respond(function(context.request if is_http else payload))
+            except HTTPException as error:
                 return of_flask(error.get_response(environ))
-            if isinstance(value, Outcome | ExecutionInfo):
-                return value
-            return of_flask(check_status(self._app.make_response(value)))
 
-        def call(function: Callable[..., Any], _: Any) -> Any:
-            with self._app.request_context(environ) as context:
-                try:
-                    return respond(function(context.request))
-                except HTTPException as error:
-                    return respond(None, error)
+    async def call_async(function: Callable[..., Any], payload: Any) -> Any:
+        with app.request_context(environ) as context:
+            try:
+                value = function(context.request if is_http else payload)
+                return respond(await value if inspect.isawaitable(value) else value)
+            except HTTPException as error:
+                return of_flask(error.get_response(environ))
 
-        async def call_async(function: Callable[..., Any], _: Any) -> Any:
-            with self._app.request_context(environ) as context:
-                try:
-                    value = function(context.request)
-                    return respond(await value if inspect.isawaitable(value) else value)
-                except HTTPException as error:
-                    return respond(None, error)
+    return call_async if task.is_async else call
 
-        return call_async if task.is_async else call
+
+@cache
+def bare() -> Flask:
+    """Return an application without routes, for tasks that do not ask for any."""
+    return Flask("ucam_faas", static_folder=None)
 
 
 def environ_of(request: HttpRequest, body: bytes = b"") -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ucam_faas.outcomes import Crashed
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
 from ucam_faas.serving.responses import of_outcome
-from ucam_faas.task import Kind, Task
+from ucam_faas.task import Task
 
 _lock = threading.Lock()
 
@@ -34,14 +34,11 @@ def respond(task: Task, request: Request) -> FlaskResponse:
         reports.log_problem("ucam_faas_start_failed", error=error, detail=str(error))
         failed = of_outcome(Crashed())
         return FlaskResponse(failed.body, failed.status, list(failed.headers))
-    path = request.path
-    if task.kind is not Kind.HTTP and "/topics/" not in path:
-        path = "/"  # functions-framework serves its one target on every path
     found = call(
         loop,
         app,
         request.method,
-        path,
+        request.path,
         headers=dict(request.headers),
         body=request.get_data(),
         query=request.query_string,

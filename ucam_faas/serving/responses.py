@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -95,22 +94,6 @@ def converter(task: Task) -> Callable[[Any], Response] | None:
         return made if isinstance(made, Response) else of_flask(made)
 
     return convert
-
-
-def caller_in_flask(task: Task) -> Callable[[Callable[..., Any], Any], Any] | None:
-    """Return what calls a task where `flask.jsonify` and its like work, if it may use Flask."""
-    if not task.returns_response or "flask" not in sys.modules:
-        return None
-
-    def call(function: Callable[..., Any], payload: Any) -> Any:
-        with _flask().app_context():
-            return function(payload)
-
-    async def call_async(function: Callable[..., Any], payload: Any) -> Any:
-        with _flask().app_context():
-            return await function(payload)
-
-    return call_async if task.is_async else call
 
 
 def of_value(value: Any) -> Response:

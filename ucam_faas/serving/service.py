@@ -28,7 +28,6 @@ from ucam_faas.outcomes import (
 from ucam_faas.runtime import Runtime
 from ucam_faas.serving.responses import (
     Response,
-    caller_in_flask,
     converter,
     of_conclusion,
     of_outcome,
@@ -110,7 +109,6 @@ class Service:
                 envelope = envelopes.decode(body, headers, path)
         except EnvelopeError as error:
             return self.reject(_refusal(error), path, error.detail)
-        call = call or caller_in_flask(task)
         execution = Execution(
             task,
             envelope,

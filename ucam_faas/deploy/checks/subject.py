@@ -72,8 +72,8 @@ class Subject:
 
 def decorated(task: Task) -> Place:
     """Return where a task is decorated."""
-    code = task.function.__code__
-    return Place(os.path.relpath(code.co_filename), code.co_firstlineno)
+    file, line = task.place
+    return Place(os.path.relpath(file), line)
 
 
 def configured(one: PlannedTask, *path: str) -> Place:

@@ -1,0 +1,186 @@
+"""Decorators above ours, in one process: what they get, and how their functions are called."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sys
+from typing import Any
+
+import flask
+import pytest
+
+from ucam_faas import Retry, cloud_event, message_handler, raw_event, registry
+from ucam_faas.testing import conclude, make_cloud_event, run, serve
+
+from .conftest import Sources
+
+seen: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen() -> None:
+    seen.clear()
+
+
+@pytest.fixture
+def _without_functions_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "functions_framework", raising=False)
+
+
+def noting(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapper(argument: Any) -> Any:
+        seen.append(argument)
+        return function(argument)
+
+    return wrapper
+
+
+def test_a_message_handlers_decorator_gets_the_cloud_event_and_the_functions_own_value() -> None:
+    @noting
+    @message_handler(message_type=int)
+    def double(number: int) -> int:
+        return 2 * number
+
+    found = conclude(double, 21)
+
+    assert found.value == 42
+    (event,) = seen
+    assert event["type"] == "google.cloud.pubsub.topic.v1.messagePublished"
+
+
+def test_a_raw_tasks_decorator_gets_a_request_also_where_there_is_none() -> None:
+    @noting
+    @raw_event
+    def shout(body: bytes) -> bytes:
+        return body.upper()
+
+    found = conclude(shout, b"hello")
+
+    assert found.value == b"HELLO"
+    assert isinstance(seen[0], flask.Request)
+    assert seen[0].get_data() == b"hello"
+
+
+def test_a_decorator_sees_what_the_function_raises_and_may_call_it_again() -> None:
+    def persistent(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any) -> Any:
+            try:
+                return function(*args)
+            except ValueError:
+                return function(*args)
+
+        return wrapper
+
+    @persistent
+    @message_handler(message_type=None)
+    def fail_once(data: bytes) -> str:
+        seen.append(data)
+        if len(seen) == 1:
+            raise ValueError
+        return "done"
+
+    assert conclude(fail_once, b"hello").value == "done"
+    assert seen == [b"hello", b"hello"]
+
+
+def test_outcomes_go_through_a_decorator() -> None:
+    @noting
+    @message_handler(message_type=None)
+    def again(data: bytes) -> None:
+        raise Retry(reason="later")
+
+    assert conclude(again).outcome.reason == "later"
+
+
+def test_a_decorator_may_change_the_event_which_is_then_read_again() -> None:
+    def corrected(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(event: Any) -> Any:
+            return function(make_cloud_event({**event.get_data(), "extra": 1}, type=event["type"]))
+
+        return wrapper
+
+    @corrected
+    @cloud_event
+    def keep(event: Any) -> None:
+        seen.append(event.get_data())
+
+    run(keep, make_cloud_event({"a": 1}))
+
+    assert seen == [{"a": 1, "extra": 1}]
+
+
+@pytest.mark.usefixtures("_without_functions_framework")
+def test_an_async_task_is_a_coroutine_function_to_decorators_above() -> None:
+    def timed(function: Any) -> Any:
+        assert inspect.iscoroutinefunction(function)
+
+        @functools.wraps(function)
+        async def wrapper(*args: Any) -> Any:
+            value = await function(*args)
+            seen.append(value)
+            return value
+
+        return wrapper
+
+    @timed
+    @message_handler(message_type=int)
+    async def double(number: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * number
+
+    with serve(double) as client:
+        response = client.push("double", 21)
+
+    assert (response.status, seen) == (200, [42])
+
+
+@pytest.mark.usefixtures("_without_functions_framework")
+def test_a_sync_decorator_above_an_async_task_still_runs_it() -> None:
+    @noting
+    @message_handler(message_type=int)
+    async def double(number: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * number
+
+    assert conclude(double, 21).value == 42
+
+
+def test_a_loaded_task_is_the_one_that_the_module_has_under_its_name(sources: Sources) -> None:
+    before = """
+import functools
+calls = []
+def plain(function):
+    def wrapper(argument):
+        calls.append(argument)
+        return function(argument)
+    return wrapper
+"""
+    source = sources.write("wrapped_main.py", "one", before=before)
+    with open(source, "a") as file:
+        file.write("\none = plain(one)\n")
+
+    (task,) = registry.load(source)
+
+    conclude(task)
+    assert len(sys.modules["wrapped_main"].calls) == 1
+
+
+def test_where_a_decorated_task_is_defined_is_where_its_function_is() -> None:
+    @noting
+    @noting
+    @message_handler(message_type=None)
+    @noting
+    def task(data: bytes) -> None:
+        pass
+
+    found = registry.task_of(task)
+
+    assert found is not None
+    file, line = found.place
+    assert file == __file__
+    assert line == task.__ucam_wrapped__.__wrapped__.__code__.co_firstlineno
