@@ -220,6 +220,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         errors.handlers, errors.propagate = [], True
 
     def init_process(self) -> None:
+        """Serve; or, when that cannot begin, end all."""
         try:
             super().init_process()
         except Exception as error:
