@@ -89,9 +89,9 @@ def make_home(folder: Path) -> Path:
         home.mkdir(mode=0o700, exist_ok=True)
         home.chmod(0o700)  # an earlier version made it for all to read
         ignore = home / ".gitignore"
-        if not ignore.exists():
-            ignore.touch(mode=0o600)
-            ignore.write_text("*\n")
+        ignore.touch(mode=0o600)
+        ignore.chmod(0o600)
+        ignore.write_text("*\n")
     except OSError as error:
         raise ConfigurationError(
             f"{home.absolute()} cannot be used ({error.strerror}). Start in another directory."

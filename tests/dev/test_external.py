@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from tests.integration.processes import UCAM_FAAS, Process, wait_until
 
-from .cloud import PROJECT, Dev, Rest, environ_of, running
+from .cloud import PROJECT, SOURCE, Dev, Rest, descendants, environ_of, refused, running
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +76,63 @@ def test_the_publish_verb_publishes_there(dev: Dev) -> None:
 
     assert done.returncode == 0, done.stderr
     dev.wait_effects("store", number=8)
+
+
+# --- one that does not answer
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that accepts connections and says nothing."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def command(folder: Path, host: str) -> Process:
+    """Start `ucam-faas dev` with this PUBSUB_EMULATOR_HOST."""
+    shutil.copy(SOURCE, folder / "main.py")
+    arguments = [UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0"]
+    return Process(arguments, folder, environ_of(folder, PUBSUB_EMULATOR_HOST=host))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "127.0.0.1", "http://127.0.0.1:{port}"])
+def test_where_nothing_answers_it_says_so_and_how_to_do_without(tmp_path: Path, host: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # nobody listens, and nobody else gets it
+        host = host.format(port=free.getsockname()[1])
+        process = command(tmp_path, host)
+        try:
+            line = refused(process)
+        finally:
+            process.kill()
+
+    assert host in line
+    assert "unset PUBSUB_EMULATOR_HOST" in line
+    assert "--pubsub embedded" in line
+
+
+def test_one_that_never_says_a_word_is_given_up(tmp_path: Path, silent: int) -> None:
+    process = command(tmp_path, f"127.0.0.1:{silent}")
+    try:
+        assert process.wait(60) == 2
+    finally:
+        process.kill()
+
+    assert "Pub/Sub did not make the topic" in process.stderr
+    assert "Traceback" not in process.output
+
+
+def test_control_c_ends_the_wait_for_it(tmp_path: Path, silent: int) -> None:
+    process = command(tmp_path, f"127.0.0.1:{silent}")
+    try:
+        wait_until(lambda: descendants(process.popen.pid), "the tasks are loaded")
+        process.signal(signal.SIGINT)
+
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
 
 
 def test_googles_pubsub_needs_a_project(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ the task as a push would be: the same request, and the response acknowledges.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -21,13 +22,47 @@ from ucam_faas.emulator.engine import Observer
 from ucam_faas.emulator.lease import Delivery
 from ucam_faas.emulator.push import ACKNOWLEDGED
 from ucam_faas.emulator.storage import Message
-from ucam_faas.exceptions import PublishError
+from ucam_faas.exceptions import ConfigurationError, PublishError, UCAMFAASException
 from ucam_faas.plans import TaskPlan, full_topic
 from ucam_faas.publishing.google import GooglePublisher
 
 SUFFIX = "-dev"
 """Of subscriptions: those of the deployed tasks are left alone."""
 MARGIN_SECONDS = 30.0
+CONNECT_SECONDS = 2.0
+"""An emulator that takes longer to accept a connection is taken for gone."""
+CALL_SECONDS = 5.0
+"""For each topic and subscription. Google's clients would try again for ten minutes."""
+
+
+async def check(host: str) -> None:
+    """Connect to an emulator, and let it go.
+
+    Args:
+        host: `host:port`.
+
+    Raises:
+        ConfigurationError: this is no address, or nothing answers there.
+    """
+    name, _, port = host.rpartition(":")
+    if not name or not port.isdecimal() or "/" in host:
+        raise ConfigurationError(
+            f"PUBSUB_EMULATOR_HOST is {host!r}; expected host:port, such as 127.0.0.1:8085. {_CURE}"
+        )
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(name.strip("[]"), int(port))
+    except (OSError, OverflowError, ValueError) as error:
+        number = getattr(error, "errno", None) or 0
+        why = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or "no answer"
+        raise ConfigurationError(
+            f"PUBSUB_EMULATOR_HOST is {host}, and nothing answers there ({why}). Start that "
+            f"emulator, or use the embedded one: {_CURE}"
+        ) from error
+    writer.close()
+
+
+_CURE = "`unset PUBSUB_EMULATOR_HOST`, or `ucam-faas dev --pubsub embedded`."
 
 
 class ExternalPubsub:
@@ -41,6 +76,7 @@ class ExternalPubsub:
 
     Raises:
         MissingExtraError: google-cloud-pubsub is not installed.
+        UCAMFAASException: its clients cannot be made: there are no credentials, say.
     """
 
     def __init__(
@@ -55,13 +91,18 @@ class ExternalPubsub:
             "google.api_core.exceptions", extra="pubsub", purpose="use this Pub/Sub"
         )
         self._project = project
+        self._cure = f"To use the embedded one: {_CURE}" if host else ""
         self._observer = observer
         self._tell = tell
-        self._publisher: Any = pubsub.PublisherClient()
         self._messages = GooglePublisher(host or None)
+        try:
+            self._publisher: Any = pubsub.PublisherClient()
+            self._subscriber: Any = pubsub.SubscriberClient()
+        except Exception as error:  # Google's libraries for authentication share no base with it
+            raise UCAMFAASException(f"Pub/Sub cannot be used: {error}") from error
         self._publishing = ThreadPoolExecutor(1, thread_name_prefix="ucam-faas-publish")
-        self._subscriber: Any = pubsub.SubscriberClient()
         self._pulling: dict[str, Future[Any]] = {}
+        self._closing = False
 
     def apply(self, plans: Sequence[TaskPlan], url: str) -> None:
         """Make what tasks need if it is not there, and send them what they get.
@@ -69,6 +110,9 @@ class ExternalPubsub:
         Args:
             plans: the tasks.
             url: where they are served.
+
+        Raises:
+            UCAMFAASException: Pub/Sub refuses something, or doesn't answer.
         """
         wanted = {plan.name: plan for plan in plans if plan.topic is not None}
         for name in self._pulling.keys() - wanted.keys():
@@ -91,6 +135,7 @@ class ExternalPubsub:
 
     def close(self) -> None:
         """Stop pulling; what is under way is delivered again."""
+        self._closing = True
         for pulling in self._pulling.values():
             pulling.cancel()
         for pulling in self._pulling.values():
@@ -101,7 +146,7 @@ class ExternalPubsub:
 
     def _topic(self, topic: str) -> str:
         name = full_topic(topic, self._project)
-        self._make(lambda: self._publisher.create_topic(name=name), f"topic {name}")
+        self._make(self._publisher.create_topic, {"name": name}, f"topic {name}")
         return name
 
     def _subscription(self, plan: TaskPlan) -> str:
@@ -130,15 +175,21 @@ class ExternalPubsub:
         return f"projects/{self._project}/subscriptions/{short}{SUFFIX}"
 
     def _create(self, request: dict[str, Any]) -> str:
-        create, name = self._subscriber.create_subscription, str(request["name"])
-        self._make(lambda: create(request=request), f"subscription {name}")
+        name = str(request["name"])
+        self._make(self._subscriber.create_subscription, request, f"subscription {name}")
         return name
 
-    def _make(self, create: Callable[[], Any], what: str) -> None:
+    def _make(self, create: Callable[..., Any], request: dict[str, Any], what: str) -> None:
+        if self._closing:
+            raise UCAMFAASException(f"The {what} was not made: this is the end.")
         try:
-            create()
+            create(request=request, retry=None, timeout=CALL_SECONDS)
         except self._exceptions.AlreadyExists:
             return
+        except self._exceptions.GoogleAPIError as error:
+            raise UCAMFAASException(
+                f"Pub/Sub did not make the {what}: {error}. {self._cure}"
+            ) from error
         self._tell(what)
 
 

@@ -19,7 +19,7 @@ from ucam_faas import local_state
 from ucam_faas.config import Settings
 from ucam_faas.dev import generations
 from ucam_faas.dev.changes import Folders, Look
-from ucam_faas.dev.external import ExternalPubsub
+from ucam_faas.dev.external import ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream
@@ -90,6 +90,8 @@ class Session:
 
     async def _run(self) -> int:
         options = self._options
+        if options.external:
+            await self._race(check(options.external))
         if options.state is not None and options.reset:
             reset(options.state)
         listener = listen(options.host, options.port, "--port")
@@ -157,13 +159,18 @@ class Session:
         if generation is None:
             return
         if options.external is not None:
-            self._external = ExternalPubsub(
-                options.external,
-                options.project,
-                self._stream.observe,
-                lambda text: self._stream.line("made", "", text),
+            (self._external,) = await self._race(
+                asyncio.to_thread(
+                    ExternalPubsub,
+                    options.external,
+                    options.project,
+                    self._stream.observe,
+                    lambda text: self._stream.line("made", "", text),
+                )
             )
         await self._take_over(generation)
+        if self._stopped.is_set():
+            return
         emulator.pushes.resume()
         used = pubsub if options.external is None else options.external
         cloud = local_state.LocalCloud(
@@ -191,7 +198,7 @@ class Session:
         if self._external is None:
             self._provisioning.apply(generation.plans, self._url, self._push)
         else:
-            await asyncio.to_thread(self._external.apply, generation.plans, self._url)
+            await self._race(asyncio.to_thread(self._external.apply, generation.plans, self._url))
             self._provisioning.apply(generation.plans, "", {})
 
     async def _follow(self, generation: Generation, look: Look) -> None:
@@ -237,7 +244,7 @@ class Session:
             return last, look
         try:
             await self._take_over(generation)
-        except RpcError as error:
+        except (RpcError, UCAMFAASException) as error:
             self._stream.line("error", "", str(error))
         seconds = asyncio.get_running_loop().time() - started
         self._stream.line("reload", "", f"{names} changed; serving it after {seconds:.2f} s")
