@@ -12,11 +12,17 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contract.publisher_contract")
 
+for name in ("COLUMNS", "LINES"):
+    # pytest imports readline, which exports the terminal's size behind Python's back: processes
+    # that tests start would format their output for the width of the developer's terminal.
+    os.environ.pop(name, None)
+    os.unsetenv(name)
+
 OURS = "ucam-faas-"
 """Daemon threads of ours may outlive a test: an abandoned one ends when its work does."""
 OF_GRPC = ("channel_spin", "Thread-Monitor", "grpc", "_poll_wrapper")
 """gRPC's daemon threads end some time after their channel was closed."""
-ENDING_SECONDS = 2.0
+ENDING_SECONDS = 30.0
 """How long a thread that is about to end may take."""
 
 # Machines are shared and slow at times; and what lands does not hang on the luck of one run.

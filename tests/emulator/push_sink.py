@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from tests.integration.processes import HANG_SECONDS
 from ucam_faas.emulator import protos
 from ucam_faas.emulator.server import Emulator, Options
 from ucam_faas.emulator.services import PUBLISHER, SUBSCRIBER
@@ -20,7 +21,7 @@ from ucam_faas.testing import ManualClock
 TOPIC = "projects/p/topics/top"
 DEAD = "projects/p/topics/dead"
 SUBSCRIPTION = "projects/p/subscriptions/sub"
-SECONDS = 10.0
+SECONDS = HANG_SECONDS
 
 
 def response(status: int, body: bytes = b"", *lines: str) -> bytes:

@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
+from tests.integration.processes import HANG_SECONDS
 from ucam_faas.emulator.rest_face import RestFace
 from ucam_faas.emulator.server import Emulator, Options
 from ucam_faas.emulator.storage.memory import MemoryStorage
@@ -397,11 +398,12 @@ class Target:
 
         self._records.found.clear()
         task = asyncio.ensure_future(self.face(scope, receive, send))
-        done, _ = await asyncio.wait([task], timeout=0.5)
-        if not done:  # an empty pull waits
+        may_wait = made.path.partition("?")[0].endswith(":pull")  # there may be no message
+        done, _ = await asyncio.wait([task], timeout=0.5 if may_wait else HANG_SECONDS)
+        if not done:
             task.cancel()
             await asyncio.wait([task])
-            if not made.path.partition("?")[0].endswith(":pull"):
+            if not may_wait:
                 raise BrokenError(f"no answer to {made}")
             self.counts[0] += 1
             return 0

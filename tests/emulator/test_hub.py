@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.processes import HANG_SECONDS
 from ucam_faas.emulator import protos
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.lease import DAY
@@ -57,7 +58,7 @@ def test_what_cannot_be_saved_is_not_answered_as_if_it_were() -> None:
 
             cloud.emulator.engine.save = fail  # type: ignore[method-assign]
             with pytest.raises(RpcError, match="disk full"):
-                await asyncio.wait_for(cloud.publish("a", "b"), 5.0)
+                await asyncio.wait_for(cloud.publish("a", "b"), HANG_SECONDS)
 
             cloud.emulator.engine.save = save  # type: ignore[method-assign]
             await cloud.publish("c")
@@ -107,7 +108,7 @@ def test_a_failure_while_time_passes_does_not_stop_it() -> None:
             await settle()
             waiting = asyncio.ensure_future(pull(cloud, return_immediately=False))
             await cloud.advance(10.0)
-            assert len(await asyncio.wait_for(waiting, 5.0)) == 1
+            assert len(await asyncio.wait_for(waiting, HANG_SECONDS)) == 1
 
     asyncio.run(run())
 
@@ -274,7 +275,7 @@ def test_nobody_waits_for_a_subscription_that_cannot_be_pulled_any_more(how: str
             await act(cloud)
 
             with pytest.raises(RpcError) as caught:
-                await asyncio.wait_for(waiting, 5.0)
+                await asyncio.wait_for(waiting, HANG_SECONDS)
             assert caught.value.code == code
 
     asyncio.run(run())
@@ -286,7 +287,7 @@ def test_a_stream_from_a_push_subscription_is_refused() -> None:
             await cloud.subscribe("http://localhost:1/")
 
             with pytest.raises(RpcError, match="pushes"):
-                await asyncio.wait_for(stream(cloud), 5.0)
+                await asyncio.wait_for(stream(cloud), HANG_SECONDS)
 
     asyncio.run(run())
 
@@ -312,7 +313,7 @@ def test_nobody_waits_for_an_emulator_that_has_stopped() -> None:
             cloud.emulator.hub.close()
 
             with pytest.raises(RpcError, match="has stopped"):
-                await asyncio.wait_for(cloud.publish("a"), 5.0)
+                await asyncio.wait_for(cloud.publish("a"), HANG_SECONDS)
 
     asyncio.run(run())
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from google.oauth2 import id_token
 
-from tests.integration.processes import free_port
+from tests.integration.processes import HANG_SECONDS, free_port
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.emulator import push, push_request
@@ -527,8 +527,8 @@ async def test_a_response_to_head_has_no_body() -> None:
         sink.answer = lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
         endpoint = Endpoint(sink.url, "HEAD")
 
-        assert await asyncio.wait_for(endpoint.post(b"", b""), 5.0) == 200
-        assert await asyncio.wait_for(endpoint.post(b"", b""), 5.0) == 200
+        assert await asyncio.wait_for(endpoint.post(b"", b""), HANG_SECONDS) == 200
+        assert await asyncio.wait_for(endpoint.post(b"", b""), HANG_SECONDS) == 200
 
 
 @on_a_loop

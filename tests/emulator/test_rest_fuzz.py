@@ -14,6 +14,7 @@ import grpc.aio
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from tests.integration.processes import HANG_SECONDS
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.server import Emulator, Options
 from ucam_faas.emulator.services import SUBSCRIBER
@@ -189,7 +190,7 @@ def test_a_grpc_method_that_is_none_is_unimplemented(path: str) -> None:
             address = f"127.0.0.1:{emulator.port}"
             async with grpc.aio.insecure_channel(address) as channel:
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    await channel.unary_unary(path)(b"", timeout=5.0)
+                    await channel.unary_unary(path)(b"", timeout=HANG_SECONDS)
                 assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
     asyncio.run(run())

@@ -24,10 +24,15 @@ SOURCE = Path(__file__).parent / "tasks" / "main.py"
 SCRIPTS = Path(sys.executable).parent
 UCAM_FAAS = str(SCRIPTS / "ucam-faas")
 
+HANG_SECONDS = 60.0
+"""The longest wait for what must happen: a slow machine needs seconds, a fault never ends."""
+NEVER_SECONDS = "600"
+"""A grace so long that an end which waits for it counts as a hang."""
+
 FoundT = TypeVar("FoundT")
 
 
-def wait_until(find: Callable[[], FoundT], what: str, seconds: float = 15.0) -> FoundT:
+def wait_until(find: Callable[[], FoundT], what: str, seconds: float = HANG_SECONDS) -> FoundT:
     """Return what `find` finds as soon as that is true, or fail at the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := find()):
@@ -59,7 +64,7 @@ def request(
     path: str,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
-    seconds: float = 20.0,
+    seconds: float = HANG_SECONDS,
 ) -> Answer:
     """Make a request over a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
@@ -127,7 +132,7 @@ class Process:
         """Send a signal to the process and its children, as a terminal does."""
         os.killpg(self.popen.pid, number)
 
-    def wait(self, seconds: float = 15.0) -> int:
+    def wait(self, seconds: float = HANG_SECONDS) -> int:
         """Return the exit code when it has ended by itself."""
         try:
             return self.popen.wait(seconds)
@@ -140,7 +145,7 @@ class Process:
         self._watchdog.communicate()
         with suppress(ProcessLookupError):
             self.signal_group(signal.SIGKILL)
-        self.popen.wait(15)
+        self.popen.wait(HANG_SECONDS)
 
 
 class Server(Process):
@@ -223,7 +228,11 @@ def run(*arguments: str, folder: Path, **environ: str) -> Server:
 @contextmanager
 def serving(*arguments: str, folder: Path, **environ: str) -> Iterator[Server]:
     """Serve with `ucam-faas` on a free port; by default, the tasks of these tests."""
-    defaults = {"FUNCTION_SOURCE": str(SOURCE), "PORT": "0"}
+    defaults = {
+        "FUNCTION_SOURCE": str(SOURCE),
+        "PORT": "0",
+        "UCAM_FAAS_GRACE_SECONDS": NEVER_SECONDS,
+    }
     server = Server([UCAM_FAAS, *arguments], folder, environment(folder, **defaults | environ))
     try:
         line = wait_until(lambda: announcement(server), "it serves")

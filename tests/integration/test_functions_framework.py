@@ -139,7 +139,7 @@ def test_functions_framework_ends_in_order(tmp_path: Path) -> None:
 
         server.signal(signal.SIGTERM)
 
-        assert server.wait(10) == 0
+        assert server.wait() == 0
         assert "Traceback" not in server.output
     finally:
         server.kill()

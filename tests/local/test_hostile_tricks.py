@@ -14,7 +14,7 @@ import pytest
 
 from ucam_faas import MESSAGE_CONTEXT, message_handler
 from ucam_faas.config import Settings
-from ucam_faas.local_testing import EmbeddedCloud
+from ucam_faas.local_testing import EmbeddedCloud, deliveries
 
 from .cases import Serve
 
@@ -111,17 +111,16 @@ def test_copies_do_run_at_once(ucam_faas_local: Serve, asynchronous: bool) -> No
 
 @pytest.mark.parametrize("queue", [0, None])
 def test_copies_do_not_wait_for_one_that_cannot_come(
-    ucam_faas_local: Serve, queue: int | None
+    ucam_faas_local: Serve, queue: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is one thread; and without a queue, of two requests at once one gets 429."""
+    monkeypatch.setattr(deliveries, "MEETING_SECONDS", 600.0)  # `wait_idle` gives up before
     settings = Settings(threads=1, queue=queue)
     cloud = ucam_faas_local(note, deliveries="hostile", settings=settings)
     cloud.publish(note, "1")
 
-    before = time.perf_counter()
     cloud.wait_idle()
 
-    assert time.perf_counter() - before < 1
     assert {execution.value for execution in cloud.executions} >= {"1"}
     assert cloud.dead_letters == []
 

@@ -167,7 +167,7 @@ def test_a_cloud_that_is_closed_leaves_no_thread(
 
     left = [thread for thread in threading.enumerate() if thread not in before]
     for thread in left:
-        thread.join(2)
+        thread.join(60)
     assert [thread.name for thread in left if thread.is_alive()] == []
 
 

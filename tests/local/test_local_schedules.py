@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,7 +82,7 @@ def test_a_schedule_that_is_not_there_is_an_error(
 
 
 @pytest.mark.slow
-def test_a_year_of_a_daily_schedule_passes_in_about_a_second(ucam_faas_local: Serve) -> None:
+def test_a_year_of_a_daily_schedule_passes_without_waiting(ucam_faas_local: Serve) -> None:
     days: list[datetime] = []
 
     @message_handler(message_type=None, schedule=Schedule("30 12 * * *", data=b"x"))
@@ -93,13 +92,10 @@ def test_a_year_of_a_daily_schedule_passes_in_about_a_second(ucam_faas_local: Se
         days.append(published)
 
     cloud = ucam_faas_local(daily, greet)
-    before = time.perf_counter()
     cloud.advance(timedelta(days=365))
-    seconds = time.perf_counter() - before
 
     first = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
     assert days == [first + timedelta(days=number) for number in range(365)]
-    assert seconds < 5  # a second, on a machine that has nothing else to do
     cloud.publish(greet, User(name="Ada"))  # what had nothing to do all the year is there still
     cloud.wait_idle()
     assert values(cloud, greet) == ["Hello Ada"]

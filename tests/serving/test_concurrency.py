@@ -335,7 +335,7 @@ async def test_when_no_thread_can_be_started_the_delivery_fails_and_the_pool_rec
         refused = start(push(app, "task", b"1"))
         await settle()
     second = start(push(app, "task", b"2"))
-    await asyncio.wait([refused, second], timeout=2)
+    await asyncio.wait([refused, second], timeout=WAIT_SECONDS)
 
     assert refused.done()
     assert second.done(), "the pool counts a thread that was never started"
@@ -356,5 +356,5 @@ def test_no_thread_is_left_behind_when_tasks_are_served_no_more() -> None:
         return {thread for thread in threading.enumerate() if thread not in before}
 
     for thread in left():
-        thread.join(0.2)
+        thread.join(WAIT_SECONDS)
     assert left() == set()

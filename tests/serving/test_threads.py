@@ -155,7 +155,7 @@ def test_work_that_waited_behind_an_abandoned_thread_is_done() -> None:
     pool.submit(after)
 
     ticket.abandon()
-    begun = after.begun.wait(0.5)
+    begun = after.begun.wait(WAIT_SECONDS)
     stuck.release.set()
     after.release.set()
 
@@ -269,7 +269,7 @@ def test_work_that_comes_just_when_an_abandoned_thread_ends_is_done(at: int) -> 
 
     pool.submit(after)
     turnstile.go_on.set()
-    begun = after.begun.wait(1)
+    begun = after.begun.wait(WAIT_SECONDS)
     after.release.set()
 
     assert begun

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import resource
 import subprocess
 import sys
 import threading
@@ -501,23 +500,17 @@ def test_the_source_is_an_option_of_the_verb_and_of_the_command(
 
 
 @pytest.mark.slow
-def test_no_heavy_library_is_imported_and_half_a_second_is_enough(
-    publish: Publish, sink: Sink
-) -> None:
+def test_no_heavy_library_is_imported(publish: Publish, sink: Sink) -> None:
     code = (
         "import sys\nfrom ucam_faas.cli import main\n"
         f"main(['publish', 'welcome', '''{ADA}'''], standalone_mode=False)\n"
         "print(*sys.modules)"
     )
 
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     loaded = set(result.stdout.split())
     assert not loaded & {"grpc", "google.pubsub_v1", "requests", "rich", "flask", "structlog"}
     assert len(sink.requests) == 1
-    # Of the processor: the machine may have more to do.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5

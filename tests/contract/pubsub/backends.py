@@ -28,7 +28,7 @@ from tests.integration.processes import Answer, Process, environment, request, w
 
 SECONDS = 10.0
 """How long a call may take."""
-PATIENCE = 5.0
+PATIENCE = 8.0
 """How long a test waits for what should come; less than the shortest lease, of 10 s."""
 SHORT_PATIENCE = 0.3
 """The same where a side is known to differ: it will not come."""

