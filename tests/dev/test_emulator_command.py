@@ -158,7 +158,7 @@ BAD_SEEDS = [
     ([], "expected an object with the keys topics, subscriptions, jobs"),
     ({"topic": []}, "expected an object with the keys"),
     ({"topics": 5}, "topics: expected a list"),
-    ({"topics": ["orders"]}, "topics[0]: Invalid [topics] name"),
+    ({"topics": ["orders"]}, "topics[0]: Invalid resource name given"),
     ({"topics": [TOPIC], "subscriptions": [5]}, "subscriptions[0]: 5: expected an object"),
     ({"subscriptions": [{"nam": "x"}]}, 'subscriptions[0]: Message type "google.pubsub'),
     ({"jobs": [{"schedule": "0 3 * * *"}]}, "jobs[0]: Invalid name"),

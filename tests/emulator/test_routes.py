@@ -10,13 +10,23 @@ from google.cloud.scheduler_v1.services.cloud_scheduler.transports.rest_base imp
     _BaseCloudSchedulerRestTransport,
 )
 from google.pubsub_v1.services.publisher.transports.rest_base import _BasePublisherRestTransport
+from google.pubsub_v1.services.schema_service.transports.rest_base import (
+    _BaseSchemaServiceRestTransport,
+)
 from google.pubsub_v1.services.subscriber.transports.rest_base import (
     _BaseSubscriberRestTransport,
 )
 
 from ucam_faas.emulator import protos, scheduler_api
 from ucam_faas.emulator.routes import ROUTES, Route, find
-from ucam_faas.emulator.services import IAM, LOCATIONS, PUBLISHER, SCHEDULER, SUBSCRIBER
+from ucam_faas.emulator.services import (
+    IAM,
+    LOCATIONS,
+    PUBLISHER,
+    SCHEDULER,
+    SCHEMAS,
+    SUBSCRIBER,
+)
 
 GOOGLES: dict[str, Any] = {
     PUBLISHER: _BasePublisherRestTransport,
@@ -24,6 +34,7 @@ GOOGLES: dict[str, Any] = {
     SCHEDULER: _BaseCloudSchedulerRestTransport,
     LOCATIONS: _BaseCloudSchedulerRestTransport,
     IAM: _BasePublisherRestTransport,
+    SCHEMAS: _BaseSchemaServiceRestTransport,
 }
 
 
@@ -49,6 +60,7 @@ def test_every_unary_method_has_a_route() -> None:
         PUBLISHER: protos.PUBLISHER,
         SUBSCRIBER: protos.SUBSCRIBER,
         IAM: protos.IAM,
+        SCHEMAS: protos.SCHEMAS,
         SCHEDULER: scheduler_api.methods(),
         LOCATIONS: scheduler_api.location_methods(),
     }

@@ -1,6 +1,7 @@
 """Names, limits and update masks, as Google's API reference states them.
 
-Every function raises RpcError (INVALID_ARGUMENT) that names what was found and what is expected.
+Every function raises RpcError (INVALID_ARGUMENT, if it does not say otherwise) that names what was
+found and what is expected.
 Sources: "Resource names", "Quotas and limits", and the reference of google.pubsub.v1.
 """
 
@@ -12,20 +13,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas.emulator import protos
-from ucam_faas.emulator.errors import invalid, unsupported
+from ucam_faas.emulator.errors import RpcError, invalid, unsupported
 from ucam_faas.emulator.lease import DAY, Rules
 from ucam_faas.filters import FilterError, parse
 from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
 
-_NAME = re.compile(r"projects/([^/]+)/(topics|subscriptions|snapshots)/([^/]+)")
-_ID = re.compile(r"[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
+_PROJECT = re.compile(r"projects/[^/]+")
+_NAME = re.compile(_PROJECT.pattern + r"/([a-z]+)/((?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254})")
 _MAX_LABEL = 63
 _ENDPOINT = re.compile(
-    r"https?://(?:[^/?#\s@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#\s@:\[\]]+)(?::([0-9]{0,5}))?(?:[/?#]\S*)?"
+    r"https?://(?:[^/?#\s@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#\s\x00-\x1f\x7f@:\[\]]+)(?::([0-9]{0,5}))?(?:[/?#]\S*)?"
 )
 DELETED_TOPIC = "_deleted-topic_"
 MIN_RETENTION, MAX_RETENTION = 600.0, 31 * DAY
 MAX_BACKOFF = 600.0
+MIN_ATTEMPTS, MAX_ATTEMPTS = 5, 100
 _UNSUPPORTED = {
     "kms_key_name": "Customer-managed encryption keys",
     "schema_settings": "Schemas",
@@ -37,20 +39,23 @@ _UNSUPPORTED = {
 }
 
 
-def name(value: str, kind: str) -> str:
-    """Return a resource name that may be created."""
+def name(value: str, *kinds: str) -> str:
+    """Return a well-formed resource name of one of these kinds, such as "topics"."""
     found = _NAME.fullmatch(value)
-    if (
-        found is None
-        or found[2] != kind
-        or not _ID.fullmatch(found[3])
-        or found[3].lower().startswith("goog")
-    ):
+    if found is None or found[1] not in kinds:
+        forms = " or ".join(f"projects/PROJECT/{kind}/ID" for kind in kinds)
         raise invalid(
-            f"Invalid [{kind}] name: (name={value}). Expected projects/PROJECT/{kind}/ID, with an "
-            "ID of 3 to 255 characters that starts with a letter, holds only letters, numbers, "
-            "- _ . ~ + % and does not start with goog."
+            f"Invalid resource name given (name={value}). Expected {forms}, with an ID of 3 to "
+            "255 characters that starts with a letter, holds only letters, numbers, - _ . ~ + % "
+            "and does not start with goog."
         )
+    return value
+
+
+def project(value: str) -> str:
+    """Return a well-formed project name."""
+    if not _PROJECT.fullmatch(value):
+        raise invalid(f"Invalid resource name given (name={value}). Expected projects/PROJECT.")
     return value
 
 
@@ -114,6 +119,7 @@ def subscription(resource: Any) -> None:
     presentable(resource)
     supported(resource)
     labels(resource.labels)
+    resource.push_config.SetInParent()  # empty: it is pulled
     resource.ack_deadline_seconds = resource.ack_deadline_seconds or 10
     between(
         resource.ack_deadline_seconds,
@@ -162,11 +168,12 @@ def _retry_policy(resource: Any) -> None:
 
 
 def _dead_letter_policy(policy: Any) -> None:
-    policy.max_delivery_attempts = policy.max_delivery_attempts or 5
-    if not 5 <= policy.max_delivery_attempts <= 100:
-        raise invalid(
+    policy.max_delivery_attempts = policy.max_delivery_attempts or MIN_ATTEMPTS
+    if not MIN_ATTEMPTS <= policy.max_delivery_attempts <= MAX_ATTEMPTS:
+        raise RpcError(
+            "OUT_OF_RANGE",
             f"Invalid dead_letter_policy.max_delivery_attempts: {policy.max_delivery_attempts}. "
-            "Expected between 5 and 100."
+            f"Expected between {MIN_ATTEMPTS} and {MAX_ATTEMPTS}.",
         )
     name(policy.dead_letter_topic, "topics")
 

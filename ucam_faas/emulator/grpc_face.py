@@ -47,24 +47,25 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
 
     def service(self, handler_call_details: Any) -> Any:
         path: str = handler_call_details.method
-        if path not in self._known:
-            self._known[path] = self._make(path)
-        return self._known[path]
+        handler = self._known.get(path)
+        if handler is None:
+            handler = self._make(path)
+            if handler is None:  # not kept: there is no end of paths that are not there
+                return _failing(path)
+            self._known[path] = handler
+        return handler
 
     def _make(self, path: str) -> Any:
-        service, _, method = path.strip("/").partition("/")
+        service, method = _split(path)
         if (service, method) == (SUBSCRIBER, "StreamingPull"):
             return grpc.stream_stream_rpc_method_handler(
                 self._streaming_pull,
                 request_deserializer=protos.StreamingPullRequest.FromString,
                 response_serializer=protos.StreamingPullResponse.SerializeToString,
             )
-        try:
-            found = self._services.find(service, method)
-        except RpcError as error:
-            return _failing(error)
+        found = self._services.find(service, method)
         if found is None:
-            return _failing(unknown(service, method))
+            return None
         return grpc.unary_unary_rpc_method_handler(
             _unary(found),
             request_deserializer=found.request.FromString,
@@ -76,6 +77,11 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
             await self._services.pulling.stream(requests, context.write)
         except RpcError as error:
             await _abort(context, error)
+
+
+def _split(path: str) -> tuple[str, str]:
+    service, _, method = path.strip("/").partition("/")
+    return service, method
 
 
 def _unary(method: Method) -> Any:
@@ -91,7 +97,9 @@ def _unary(method: Method) -> Any:
     return handle
 
 
-def _failing(error: RpcError) -> Any:
+def _failing(path: str) -> Any:
+    error = unknown(*_split(path))
+
     async def handle(request: bytes, context: Any) -> None:
         await _abort(context, error)
 

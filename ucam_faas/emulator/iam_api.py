@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ucam_faas.emulator import protos
+from ucam_faas.emulator import checks, protos
 from ucam_faas.emulator.errors import RpcError, invalid, not_found
 from ucam_faas.emulator.resources import Resources
+
+KINDS = ("topics", "subscriptions", "snapshots", "schemas")
 
 
 class IamApi:
@@ -40,12 +42,13 @@ class IamApi:
         for permission in request.permissions:
             if "*" in permission:
                 raise invalid(f"Invalid permission: {permission}. Wildcards are not allowed.")
+        checks.name(request.resource, *KINDS)
         allowed = request.permissions if self._exists(request.resource) else ()
         return protos.IAM["TestIamPermissions"][1](permissions=allowed)
 
     def _check(self, name: str) -> None:
         if not self._exists(name):
-            raise not_found(name)
+            raise not_found(checks.name(name, *KINDS))
 
     def _exists(self, name: str) -> bool:
         found = self._resources

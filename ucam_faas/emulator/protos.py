@@ -10,7 +10,7 @@ from typing import Any
 
 from google.iam.v1 import iam_policy_pb2, policy_pb2
 from google.protobuf import duration_pb2, empty_pb2, field_mask_pb2, json_format, timestamp_pb2
-from google.pubsub_v1.types import pubsub
+from google.pubsub_v1 import types
 from google.rpc import error_details_pb2, status_pb2
 
 Empty, FieldMask, Policy = empty_pb2.Empty, field_mask_pb2.FieldMask, policy_pb2.Policy
@@ -22,7 +22,7 @@ ParseError, ParseDict = json_format.ParseError, json_format.ParseDict
 
 def pb(name: str) -> Any:
     """Return the plain class of a message of google.pubsub.v1."""
-    return getattr(pubsub, name).pb()
+    return getattr(types, name).pb()
 
 
 Topic = pb("Topic")
@@ -73,6 +73,19 @@ SUBSCRIBER: Methods = _methods(
     DeleteSnapshot=Empty,
     Seek="SeekResponse",
 ) | {"CreateSubscription": (Subscription, Subscription)}
+
+SCHEMAS: Methods = _methods(
+    CreateSchema="Schema",
+    GetSchema="Schema",
+    ListSchemas="ListSchemasResponse",
+    ListSchemaRevisions="ListSchemaRevisionsResponse",
+    CommitSchema="Schema",
+    RollbackSchema="Schema",
+    DeleteSchemaRevision="Schema",
+    DeleteSchema=Empty,
+    ValidateSchema="ValidateSchemaResponse",
+    ValidateMessage="ValidateMessageResponse",
+)
 
 IAM: Methods = {
     "SetIamPolicy": (iam_policy_pb2.SetIamPolicyRequest, Policy),

@@ -95,7 +95,7 @@ class PublisherApi:
         """Return a project's topics, a page at a time."""
         names, token = page(
             self._resources.topics,
-            f"{request.project}/topics/",
+            f"{checks.project(request.project)}/topics/",
             request.page_size,
             request.page_token,
         )

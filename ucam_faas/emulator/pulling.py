@@ -263,8 +263,8 @@ class Stream:
                 f"modify_deadline_seconds; found {len(request.modify_deadline_seconds)}."
             )
         engine, now = self._hub.engine, self._hub.now()
-        acked = parse_ids(request.ack_ids)
-        modified = parse_ids(request.modify_deadline_ack_ids)
+        acked = parse_ids(request.ack_ids, queue)
+        modified = parse_ids(request.modify_deadline_ack_ids, queue)
         by_seconds: dict[int, list[AckId]] = {}
         for ack_id, seconds in zip(modified, request.modify_deadline_seconds, strict=True):
             by_seconds.setdefault(deadline(seconds, 0), []).append(ack_id)

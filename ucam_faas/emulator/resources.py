@@ -5,9 +5,9 @@ from __future__ import annotations
 import binascii
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ucam_faas.emulator import checks, protos
 from ucam_faas.emulator.engine import Engine
@@ -15,6 +15,7 @@ from ucam_faas.emulator.errors import invalid, not_found
 from ucam_faas.emulator.queues import Log, Queue
 
 MAX_PAGE = 1000
+ResourceT = TypeVar("ResourceT")
 
 
 @dataclass(slots=True, eq=False)
@@ -122,31 +123,25 @@ class Resources:
         """Find a topic.
 
         Raises:
-            RpcError: NOT_FOUND.
+            RpcError: NOT_FOUND, or INVALID_ARGUMENT if the name is malformed.
         """
-        if name not in self.topics:
-            raise not_found(name)
-        return self.topics[name]
+        return _find(self.topics, name, "topics")
 
     def subscription(self, name: str) -> SubscriptionResource:
         """Find a subscription.
 
         Raises:
-            RpcError: NOT_FOUND.
+            RpcError: NOT_FOUND, or INVALID_ARGUMENT if the name is malformed.
         """
-        if name not in self.subscriptions:
-            raise not_found(name)
-        return self.subscriptions[name]
+        return _find(self.subscriptions, name, "subscriptions")
 
     def snapshot(self, name: str) -> SnapshotResource:
         """Find a snapshot that has not expired.
 
         Raises:
-            RpcError: NOT_FOUND.
+            RpcError: NOT_FOUND, or INVALID_ARGUMENT if the name is malformed.
         """
-        if name not in self.snapshots:
-            raise not_found(name)
-        return self.snapshots[name]
+        return _find(self.snapshots, name, "snapshots")
 
     def keep_topic(self, found: TopicResource) -> None:
         """Put a topic into the storage."""
@@ -215,6 +210,12 @@ class Resources:
     def _put(self, kind: str, proto: Any, *numbers: int) -> None:
         head = " ".join(map(str, numbers)).encode()
         self.engine.storage.put(kind, proto.name, head + b"\n" + proto.SerializeToString())
+
+
+def _find(table: Mapping[str, ResourceT], name: str, kind: str) -> ResourceT:
+    if name not in table:
+        raise not_found(checks.name(name, kind))
+    return table[name]
 
 
 def _unpack(value: bytes, kind: Any) -> tuple[list[int], Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ucam_faas.emulator import protos
-from ucam_faas.emulator.errors import RpcError, invalid, unsupported
+from ucam_faas.emulator.errors import RpcError, invalid
 from ucam_faas.emulator.push import refuse_remote
 from ucam_faas.emulator.routes import Route, find
 from ucam_faas.emulator.services import Services
@@ -31,6 +31,7 @@ _STATUS = {
     "INTERNAL": 500,
     "INVALID_ARGUMENT": 400,
     "NOT_FOUND": 404,
+    "OUT_OF_RANGE": 400,
     "PERMISSION_DENIED": 403,
     "UNAVAILABLE": 503,
     "UNIMPLEMENTED": 400,
@@ -133,8 +134,6 @@ def _find(method: str, path: str) -> tuple[Route, str]:
     found = find(method, path)
     if found is not None:
         return found
-    if re.match(r"/v1/projects/[^/]+/schemas", path):
-        raise unsupported("Schemas")
     raise _no_such_path(method, path)
 
 
@@ -154,12 +153,12 @@ def _request(make: Any, route: Route, name: str, body: bytes, query: list[tuple[
     request = make()
     try:
         if route.body == "*":
-            protos.ParseDict(content, request)
+            protos.ParseDict(_with_json_masks(content), request)
         elif route.body:
             protos.ParseDict(content, getattr(request, route.body))
         for key, value in query:
             if key not in _IGNORED and not key.startswith("$"):
-                protos.ParseDict(_nested(key, value), request)
+                protos.ParseDict(_with_json_masks(_nested(key, value)), request)
     # A lone surrogate in the name of a field is a SystemError of protobuf's.
     except (protos.ParseError, RecursionError, SystemError, ValueError, OverflowError) as error:
         raise invalid(f"Invalid JSON payload received: {error}") from error
@@ -169,6 +168,15 @@ def _request(make: Any, route: Route, name: str, body: bytes, query: list[tuple[
         target = getattr(target, parent)
     setattr(target, last, name)
     return request
+
+
+def _with_json_masks(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a request with its update mask as JSON has it: Google's API takes snake_case too."""
+    return content | {
+        key: re.sub("_([a-z0-9])", lambda found: found[1].upper(), content[key])
+        for key in ("updateMask", "update_mask")
+        if isinstance(content.get(key), str)
+    }
 
 
 def _nested(key: str, value: str) -> dict[str, Any]:

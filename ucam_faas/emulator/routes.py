@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ucam_faas.emulator.services import IAM, LOCATIONS, PUBLISHER, SCHEDULER, SUBSCRIBER
+from ucam_faas.emulator.services import (
+    IAM,
+    LOCATIONS,
+    PUBLISHER,
+    SCHEDULER,
+    SCHEMAS,
+    SUBSCRIBER,
+)
 
 _TEXT = f"""
 PUT    /v1/{{name=projects/*/topics/*}}                             {PUBLISHER} CreateTopic *
@@ -35,6 +42,16 @@ GET    /v1/{{project=projects/*}}/snapshots                         {SUBSCRIBER}
 PUT    /v1/{{name=projects/*/snapshots/*}}                          {SUBSCRIBER} CreateSnapshot *
 PATCH  /v1/{{snapshot.name=projects/*/snapshots/*}}                 {SUBSCRIBER} UpdateSnapshot *
 DELETE /v1/{{snapshot=projects/*/snapshots/*}}                      {SUBSCRIBER} DeleteSnapshot
+POST   /v1/{{parent=projects/*}}/schemas                            {SCHEMAS} CreateSchema schema
+GET    /v1/{{parent=projects/*}}/schemas                            {SCHEMAS} ListSchemas
+GET    /v1/{{name=projects/*/schemas/*}}                            {SCHEMAS} GetSchema
+DELETE /v1/{{name=projects/*/schemas/*}}                            {SCHEMAS} DeleteSchema
+GET    /v1/{{name=projects/*/schemas/*}}:listRevisions              {SCHEMAS} ListSchemaRevisions
+POST   /v1/{{name=projects/*/schemas/*}}:commit                     {SCHEMAS} CommitSchema *
+POST   /v1/{{name=projects/*/schemas/*}}:rollback                   {SCHEMAS} RollbackSchema *
+DELETE /v1/{{name=projects/*/schemas/*}}:deleteRevision             {SCHEMAS} DeleteSchemaRevision
+POST   /v1/{{parent=projects/*}}/schemas:validate                   {SCHEMAS} ValidateSchema *
+POST   /v1/{{parent=projects/*}}/schemas:validateMessage            {SCHEMAS} ValidateMessage *
 GET    /v1/{{resource=projects/*/topics/*}}:getIamPolicy            {IAM} GetIamPolicy
 GET    /v1/{{resource=projects/*/subscriptions/*}}:getIamPolicy     {IAM} GetIamPolicy
 GET    /v1/{{resource=projects/*/snapshots/*}}:getIamPolicy         {IAM} GetIamPolicy

@@ -32,6 +32,7 @@ from ucam_faas.emulator.resources import Resources
 from ucam_faas.emulator.rest_face import RestFace
 from ucam_faas.emulator.scheduler_api import SchedulerApi
 from ucam_faas.emulator.schedules import Schedules
+from ucam_faas.emulator.schemas_api import SchemasApi
 from ucam_faas.emulator.services import Services
 from ucam_faas.emulator.storage import Storage
 from ucam_faas.emulator.storage.memory import MemoryStorage
@@ -180,7 +181,7 @@ class Emulator:
         self.resources = Resources(self.engine, self.hub.now)
         self.publisher = PublisherApi(self.resources)
         refuse_endpoint = (lambda _: None) if options.allow_remote_push else refuse_remote
-        self.subscriber = SubscriberApi(self.resources, refuse_endpoint=refuse_endpoint)
+        self.subscriber = SubscriberApi(self.resources)
         self.tokens = Tokens(
             self.hub.now,
             kept=storage.resources("keys").get("push"),
@@ -210,6 +211,7 @@ class Emulator:
             self.subscriber,
             pulling,
             IamApi(self.resources),
+            SchemasApi(),
             self.scheduler,
         )
         self.resources.watchers += [self.pushes.check, pulling.check]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ucam_faas.emulator import protos, scheduler_api
-from ucam_faas.emulator.errors import RpcError, unsupported
+from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.iam_api import IamApi
 from ucam_faas.emulator.publisher_api import PublisherApi
 from ucam_faas.emulator.pulling import Pulling
 from ucam_faas.emulator.scheduler_api import SchedulerApi
+from ucam_faas.emulator.schemas_api import SchemasApi
 from ucam_faas.emulator.subscriber_api import SubscriberApi
 
 PUBLISHER = "google.pubsub.v1.Publisher"
@@ -44,6 +45,7 @@ class Services:
         subscriber: subscriptions.
         pulling: Pull and StreamingPull.
         iam: policies.
+        schemas: schemas.
         scheduler: Cloud Scheduler, whose messages are heavy to import.
     """
 
@@ -54,6 +56,7 @@ class Services:
         subscriber: SubscriberApi,
         pulling: Pulling,
         iam: IamApi,
+        schemas: SchemasApi,
         scheduler: SchedulerApi,
     ) -> None:
         self._hub = hub
@@ -63,15 +66,10 @@ class Services:
         self._add(PUBLISHER, publisher, protos.PUBLISHER)
         self._add(SUBSCRIBER, subscriber, protos.SUBSCRIBER)
         self._add(IAM, iam, protos.IAM)
+        self._add(SCHEMAS, schemas, protos.SCHEMAS)
 
     def find(self, service: str, method: str) -> Method | None:
-        """Return a unary method, or nothing if this emulator does not know it.
-
-        Raises:
-            RpcError: UNIMPLEMENTED: it is known not to be there.
-        """
-        if service == SCHEMAS:
-            raise unsupported("Schemas")
+        """Return a unary method, or nothing if this emulator does not know it."""
         if service in (SCHEDULER, LOCATIONS) and (SCHEDULER, "ListJobs") not in self._methods:
             self._add(SCHEDULER, self._scheduler, scheduler_api.methods())
             self._add(LOCATIONS, self._scheduler, scheduler_api.location_methods())

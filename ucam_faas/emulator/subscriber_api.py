@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ucam_faas.emulator import checks, protos
@@ -34,22 +34,11 @@ _CHANGEABLE = (
 
 
 class SubscriberApi:
-    """Subscriptions, acknowledging, snapshots.
+    """Subscriptions, acknowledging, snapshots."""
 
-    Args:
-        resources: what there is.
-        refuse_endpoint: says what is wrong with a push endpoint, or nothing.
-    """
-
-    def __init__(
-        self,
-        resources: Resources,
-        *,
-        refuse_endpoint: Callable[[str], str | None],
-    ) -> None:
+    def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._engine = resources.engine
-        self._refuse_endpoint = refuse_endpoint
 
     # -- subscriptions ------------------------------------------------------------------------
 
@@ -107,15 +96,12 @@ class SubscriberApi:
         dead_letter_topic = proto.dead_letter_policy.dead_letter_topic
         if dead_letter_topic:
             self._resources.topic(dead_letter_topic)
-        wrong = self._refuse_endpoint(proto.push_config.push_endpoint)
-        if wrong:
-            raise invalid(wrong)
 
     def list_subscriptions(self, request: Any) -> Any:
         """Return a project's subscriptions, a page at a time."""
         names, token = page(
             self._resources.subscriptions,
-            f"{request.project}/subscriptions/",
+            f"{checks.project(request.project)}/subscriptions/",
             request.page_size,
             request.page_token,
         )
@@ -155,7 +141,7 @@ class SubscriberApi:
         """Acknowledge deliveries."""
         queue = self.queue(request.subscription)
         check_size(request)
-        ids = parse_ids(request.ack_ids)
+        ids = parse_ids(request.ack_ids, queue)
         if not ids:
             raise invalid("No ack ids specified.")
         _refuse_stale(self._engine.ack(queue, ids, self._resources.now()))
@@ -166,7 +152,7 @@ class SubscriberApi:
         queue = self.queue(request.subscription)
         check_size(request)
         seconds = deadline(request.ack_deadline_seconds, 0)
-        ids = parse_ids(request.ack_ids)
+        ids = parse_ids(request.ack_ids, queue)
         if not ids:
             raise invalid("No ack ids specified.")
         stale = self._engine.modify(queue, ids, seconds, self._resources.now())
@@ -211,7 +197,7 @@ class SubscriberApi:
         """Return a project's snapshots, a page at a time."""
         names, token = page(
             self._resources.snapshots,
-            f"{request.project}/snapshots/",
+            f"{checks.project(request.project)}/snapshots/",
             request.page_size,
             request.page_token,
         )
@@ -243,26 +229,38 @@ class SubscriberApi:
             self._engine.seek_time(queue, protos.epoch(request.time), self._resources.now())
         elif target == "snapshot":
             found = self._resources.snapshot(request.snapshot)
-            if found.log is not queue.log:
-                raise invalid("The snapshot is not of the subscription's topic.")
+            topic = self._resources.subscription(request.subscription).proto.topic
+            if found.log is not queue.log or found.proto.topic != topic:
+                raise RpcError(
+                    "FAILED_PRECONDITION",
+                    f"The snapshot is of the topic {found.proto.topic}, the subscription of "
+                    f"{topic}: they must be the same, and the topic must not be deleted.",
+                )
             self._engine.seek(queue, found.cursor, found.unacknowledged)
         else:
             raise invalid("Seek needs a time or a snapshot.")
         return protos.SUBSCRIBER["Seek"][1]()
 
 
-def parse_ids(ack_ids: Iterable[str]) -> Sequence[AckId]:
-    """Read ack ids.
+def parse_ids(ack_ids: Iterable[str], queue: Queue) -> Sequence[AckId]:
+    """Read the ack ids of a queue's deliveries.
 
     Raises:
-        RpcError: INVALID_ARGUMENT: one of them was never given out by an emulator.
+        RpcError: INVALID_ARGUMENT: one of them is malformed, or of another subscription.
     """
     try:
-        return [parse_ack_id(ack_id) for ack_id in ack_ids]
+        found = [parse_ack_id(ack_id) for ack_id in ack_ids]
     except ValueError as error:
-        raise invalid(
-            f"You have passed an invalid ack ID to the service (ack_id={str(error)[:100]})."
-        ) from error
+        raise _bad_ack_id(error, "Expected one that came with a message.") from error
+    for ack_id in found:
+        if ack_id.queue != queue.number:
+            raise _bad_ack_id(ack_id, "It is of another subscription.")
+    return found
+
+
+def _bad_ack_id(ack_id: object, reason: str) -> RpcError:
+    text = str(ack_id)[:100]
+    return invalid(f"You have passed an invalid ack ID to the service (ack_id={text}). {reason}")
 
 
 def check_size(request: Any) -> None:

@@ -85,6 +85,7 @@ GROUPS = [
     "Snapshots and seek",
     "Push",
     "Push: answers and backoff",
+    "Schemas",
     "Access control (IAM)",
     "REST",
     "Not supported",

@@ -38,6 +38,26 @@ def test_acknowledge_several(pubsub: PubSub) -> None:
     assert pubsub.pull_now(subscription) == []
 
 
+@acks(
+    "An ack id of another subscription is INVALID_ARGUMENT, and its message comes again.",
+    docs="API: AcknowledgeRequest",
+)
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_ack_id_of_another_subscription(pubsub: PubSub, exactly_once: bool) -> None:
+    topic, one = pubsub.subscribed_topic()
+    other = pubsub.subscription(topic, enable_exactly_once_delivery=exactly_once)
+    pubsub.publish(topic, b"x")
+    received = pubsub.pull(one)
+
+    with refused():
+        pubsub.acknowledge(other, *received)
+    with refused():
+        pubsub.modify(other, 0, *received)
+
+    pubsub.modify(one, 0, *received)
+    assert data_of(pubsub.pull(one)) == [b"x"]
+
+
 @acks("An acknowledgement in one subscription means nothing to another.", docs="API: Subscription")
 def test_subscriptions_are_apart(pubsub: PubSub) -> None:
     topic = pubsub.topic()

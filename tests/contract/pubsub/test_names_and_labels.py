@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from .backends import PubSub, refused
@@ -48,11 +50,91 @@ def test_goog(pubsub: PubSub) -> None:
         pubsub.topic(name=pubsub.name("topics", "google-news"))
 
 
+@names("Capital letters are others: `GoogTopic` is a fine id.", docs="API: Topic")
+@pytest.mark.parametrize("id", ["GoogTopic", "Google-news", "gOOg"])
+def test_capital_goog(pubsub: PubSub, id: str) -> None:
+    topic = pubsub.topic(name=pubsub.name("topics", id))
+
+    assert pubsub.subscription(topic, name=pubsub.name("subscriptions", id)).endswith(id)
+
+
 @names("A topic's name has the form projects/P/topics/T.", docs="API: Topic")
 @pytest.mark.parametrize("name", ["", "topic", "topics/abc", "projects/p-1/queues/abc"])
 def test_form(pubsub: PubSub, name: str) -> None:
     with refused():
         pubsub.call("create_topic", name=name)
+
+
+MALFORMED = ["", "abc", "{kind}/abc", "projects/p-1/{kind}/", "projects/p-1/{kind}/ab"]
+MALFORMED += ["projects/p-1/{kind}/1abc", "projects/p-1/{kind}/goog-abc", "projects/p-1/jobs/abc"]
+TOPIC_METHODS: dict[str, dict[str, Any]] = {
+    "get_topic": {},
+    "delete_topic": {},
+    "publish": {"messages": [{"data": b"x"}]},
+    "list_topic_subscriptions": {},
+    "list_topic_snapshots": {},
+}
+SUBSCRIPTION_METHODS: dict[str, dict[str, Any]] = {
+    "get_subscription": {},
+    "delete_subscription": {},
+    "pull": {"max_messages": 1},
+    "acknowledge": {"ack_ids": ["a"]},
+    "modify_ack_deadline": {"ack_ids": ["a"], "ack_deadline_seconds": 10},
+    "modify_push_config": {"push_config": {}},
+    "seek": {"time": {"seconds": 1_700_000_000}},
+}
+
+
+@names("A malformed name is INVALID_ARGUMENT to every method.", docs="API: Topic")
+@pytest.mark.parametrize("form", MALFORMED)
+def test_malformed(pubsub: PubSub, form: str) -> None:
+    kinds = {"topic": TOPIC_METHODS, "subscription": SUBSCRIPTION_METHODS}
+    kinds["snapshot"] = {"get_snapshot": {}, "delete_snapshot": {}}
+    for kind, methods in kinds.items():
+        name = form.format(kind=f"{kind}s")
+        for method, fields in methods.items():
+            with refused():
+                pubsub.call(method, **{kind: name}, **fields)
+    mask = {"paths": ["message_retention_duration"]}
+    with refused():
+        pubsub.call("update_topic", topic={"name": form.format(kind="topics")}, update_mask=mask)
+    subscription = {"name": form.format(kind="subscriptions")}
+    with refused():
+        pubsub.call("update_subscription", subscription=subscription, update_mask=mask)
+    with refused():
+        pubsub.call("get_iam_policy", resource=form.format(kind="topics"))
+
+
+@names(
+    "A malformed name of a subscription is INVALID_ARGUMENT to detach.",
+    docs="API: Topic",
+    google="UNIMPLEMENTED",
+)
+@pytest.mark.parametrize("form", MALFORMED)
+def test_malformed_to_detach(pubsub: PubSub, form: str) -> None:
+    with refused():
+        pubsub.call("detach_subscription", subscription=form.format(kind="subscriptions"))
+
+
+@names(
+    "A malformed name of a subscription is INVALID_ARGUMENT to take a snapshot of.",
+    docs="API: Topic",
+    google="NOT_FOUND",
+)
+@pytest.mark.parametrize("form", MALFORMED)
+def test_malformed_to_take_a_snapshot_of(pubsub: PubSub, form: str) -> None:
+    subscription = form.format(kind="subscriptions")
+
+    with refused():
+        pubsub.call("create_snapshot", name=pubsub.name("snapshots"), subscription=subscription)
+
+
+@names("A malformed project is INVALID_ARGUMENT to list.", docs="API: Topic", google="UNKNOWN")
+@pytest.mark.parametrize("method", ["list_topics", "list_subscriptions", "list_snapshots"])
+@pytest.mark.parametrize("project", ["", "p-1"])
+def test_malformed_project(pubsub: PubSub, method: str, project: str) -> None:
+    with refused():
+        pubsub.call(method, project=project)
 
 
 @names("A subscription's id follows the rules of a topic's.", docs="API: Subscription")

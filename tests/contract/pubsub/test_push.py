@@ -35,6 +35,17 @@ def test_request(pubsub: PubSub, sink: Sink) -> None:
     assert request.json["subscription"] == subscription
 
 
+@push("The endpoint may be on any machine.", docs="API: PushConfig")
+def test_remote_endpoint(pubsub: PubSub) -> None:
+    first, second = "https://push.invalid/first", "https://push.invalid/second"
+    subscription = pubsub.subscription(push_config={"push_endpoint": first})
+
+    config = {"push_endpoint": second}
+    pubsub.call("modify_push_config", subscription=subscription, push_config=config)
+
+    assert pubsub.get_subscription(subscription).push_config.push_endpoint == second
+
+
 @push("Id and time are in the body under both spellings.", docs="Push subscriptions")
 def test_both_spellings(pubsub: PubSub, sink: Sink) -> None:
     topic, _ = pushed(pubsub, sink)

@@ -198,6 +198,48 @@ def test_patch_topic(pubsub: PubSub) -> None:
     assert answer["messageRetentionDuration"] == "86400s"
 
 
+@rest("An update mask may be in snake_case.", docs="REST reference")
+@pytest.mark.parametrize("mask", ["ack_deadline_seconds", "push_config,ackDeadlineSeconds"])
+def test_snake_case_mask(pubsub: PubSub, mask: str) -> None:
+    name = pubsub.subscription()
+    subscription = {"name": name, "ackDeadlineSeconds": 33}
+
+    answer = body_of(pubsub.rest("PATCH", name, {"subscription": subscription, "updateMask": mask}))
+
+    assert answer["ackDeadlineSeconds"] == 33
+
+
+@rest("An update mask in snake_case may be in the query.", docs="REST reference")
+def test_mask_in_the_query(pubsub: PubSub) -> None:
+    name = pubsub.topic()
+    body = {"topic": {"name": name, "messageRetentionDuration": "700s"}}
+
+    path = f"{name}?updateMask=message_retention_duration"
+    answer = body_of(pubsub.rest("PATCH", path, body))
+
+    assert answer["messageRetentionDuration"] == "700s"
+
+
+@rest("A pull subscription has an empty `pushConfig`.", docs="REST reference")
+def test_empty_push_config(pubsub: PubSub) -> None:
+    name = pubsub.name("subscriptions")
+
+    created = body_of(pubsub.rest("PUT", name, {"topic": pubsub.topic()}))
+
+    assert created["pushConfig"] == {}
+    assert body_of(pubsub.rest("GET", name))["pushConfig"] == {}
+
+
+@rest("A number of delivery attempts out of its range is 400 OUT_OF_RANGE.", docs="Error codes")
+def test_out_of_range(pubsub: PubSub) -> None:
+    policy = {"deadLetterTopic": pubsub.topic(), "maxDeliveryAttempts": 4}
+    body = {"topic": pubsub.topic(), "deadLetterPolicy": policy}
+
+    answer = pubsub.rest("PUT", pubsub.name("subscriptions"), body)
+
+    error_of(answer, 400, "OUT_OF_RANGE")
+
+
 @rest("POST :modifyPushConfig changes the endpoint.", docs="REST reference")
 def test_modify_push_config(pubsub: PubSub) -> None:
     name = pubsub.subscription(push_config={"push_endpoint": "http://127.0.0.1:9/old"})

@@ -222,12 +222,42 @@ def test_seek_of_another_subscription(pubsub: PubSub) -> None:
     assert data_of(pubsub.pull(other)) == [b"x"]
 
 
-@seeking("A snapshot of another topic is refused.", docs="API: SeekRequest")
+@seeking("Seeking to a snapshot of another topic is FAILED_PRECONDITION.", docs="API: SeekRequest")
 def test_seek_to_a_snapshot_of_another_topic(pubsub: PubSub) -> None:
     name = snapshot(pubsub, pubsub.subscription())
     subscription = pubsub.subscription()
 
-    with refused("FAILED_PRECONDITION", "INVALID_ARGUMENT"):
+    with refused("FAILED_PRECONDITION"):
+        pubsub.call("seek", subscription=subscription, snapshot=name)
+
+
+@seeking(
+    "Seeking to a snapshot of a deleted topic is FAILED_PRECONDITION.", docs="API: SeekRequest"
+)
+def test_seek_to_a_snapshot_of_a_deleted_topic(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic()
+    name = snapshot(pubsub, subscription)
+
+    pubsub.call("delete_topic", topic=topic)
+
+    with refused("FAILED_PRECONDITION"):
+        pubsub.call("seek", subscription=subscription, snapshot=name)
+
+
+@seeking(
+    "A topic made again under its name is another one: its subscriptions cannot go back to the "
+    "snapshot.",
+    docs="API: SeekRequest",
+    google="seeks",
+)
+def test_seek_to_a_snapshot_of_the_topic_before(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic()
+    name = snapshot(pubsub, subscription)
+    pubsub.call("delete_topic", topic=topic)
+
+    subscription = pubsub.subscription(pubsub.topic(name=topic))
+
+    with refused("FAILED_PRECONDITION"):
         pubsub.call("seek", subscription=subscription, snapshot=name)
 
 

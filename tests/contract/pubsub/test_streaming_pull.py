@@ -172,6 +172,25 @@ def test_malformed_ack_id(pubsub: PubSub) -> None:
 
 
 @streaming(
+    "An ack id of another subscription ends the stream: INVALID_ARGUMENT.",
+    docs="API: StreamingPullRequest",
+)
+@pytest.mark.parametrize("how", ["acknowledged", "modified"])
+def test_ack_id_of_another_subscription(pubsub: PubSub, how: str) -> None:
+    topic, other = pubsub.subscribed_topic()
+    pubsub.publish(topic, b"x")
+    received = pubsub.pull(other)
+
+    with Stream(pubsub, pubsub.subscription()) as stream:
+        if how == "acknowledged":
+            stream.acknowledge(*received)
+        else:
+            stream.modify(10, *received)
+
+        assert stream.wait_for_end() == "INVALID_ARGUMENT"
+
+
+@streaming(
     "What is acknowledged on the stream does not come again.", docs="API: StreamingPullRequest"
 )
 def test_acknowledge(pubsub: PubSub) -> None:
