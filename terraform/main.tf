@@ -112,6 +112,8 @@ locals {
     local.is_job ? { LONG_RUNNING = "true" } : {},
     # One variable for the whole task: with several dead-letter topics, that of the first subscription.
     { for topic in slice(values(local.dead_letter_topics), 0, min(1, length(local.dead_letter_topics))) : "UCAM_FAAS_DEAD_LETTER_TOPIC" => topic },
+    # At its last attempt the task puts a message there itself. With several subscriptions, the most that one has.
+    length(local.dead_letters) == 0 ? {} : { UCAM_FAAS_MAX_ATTEMPTS = tostring(max(values(local.dead_letters)[*].max_attempts...)) },
     var.function.environment,
   )
 

@@ -128,9 +128,9 @@ variable "function" {
   validation {
     condition = alltrue([
       for name in concat(keys(var.function.environment), keys(var.function.secrets)) :
-      !can(regex("^(PORT|FUNCTION_TARGET|GOOGLE_CLOUD_PROJECT|LONG_RUNNING|UCAM_FAAS_DEAD_LETTER_TOPIC|(K|CLOUD_RUN|X_GOOGLE)_.*)$", name))
+      !can(regex("^(PORT|FUNCTION_TARGET|GOOGLE_CLOUD_PROJECT|LONG_RUNNING|UCAM_FAAS_DEAD_LETTER_TOPIC|UCAM_FAAS_MAX_ATTEMPTS|(K|CLOUD_RUN|X_GOOGLE)_.*)$", name))
     ])
-    error_message = "function.environment and function.secrets: PORT, K_…, CLOUD_RUN_… and X_GOOGLE_… are Cloud Run's, and FUNCTION_TARGET, GOOGLE_CLOUD_PROJECT, LONG_RUNNING and UCAM_FAAS_DEAD_LETTER_TOPIC are set by this module (function.target, project, function.run_as, dead_letter)."
+    error_message = "function.environment and function.secrets: PORT, K_…, CLOUD_RUN_… and X_GOOGLE_… are Cloud Run's, and FUNCTION_TARGET, GOOGLE_CLOUD_PROJECT, LONG_RUNNING, UCAM_FAAS_DEAD_LETTER_TOPIC and UCAM_FAAS_MAX_ATTEMPTS are set by this module (function.target, project, function.run_as, dead_letter)."
   }
 
   validation {

@@ -79,6 +79,12 @@ class Settings:
         "where messages that end as DeadLetter or can never be handled go: projects/P/topics/T, "
         "or T in the project of GOOGLE_CLOUD_PROJECT",
     )
+    max_attempts: int | None = _variable(
+        "UCAM_FAAS_MAX_ATTEMPTS",
+        None,
+        "the max_delivery_attempts of the subscriptions: a message that fails so often goes to the "
+        "dead-letter topic; default: the max_attempts of the task's RetryPolicy",
+    )
     push_audience: str | None = _variable(
         "UCAM_FAAS_PUSH_AUDIENCE",
         None,
@@ -160,6 +166,7 @@ _LOWEST = {
     "grace_seconds": 0,
     "max_abandoned_threads": 0,
     "max_body_bytes": 1,
+    "max_attempts": 1,
 }
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}

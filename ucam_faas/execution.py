@@ -133,7 +133,7 @@ class Execution:
     async def run_async(self) -> Conclusion | None:
         """Run an async task on this loop, in `context`; None if it was stopped meanwhile."""
         found = self._prepare() or await self._find_async()
-        if dead_letters.topic_for(self.task, found.outcome, self.runtime) is None:
+        if dead_letters.topic_for(self.task, found.outcome, self.envelope, self.runtime) is None:
             return self._conclude(found)
         return await self._conclude_in_thread(found)
 
@@ -294,7 +294,12 @@ class Execution:
             reports.log_late(self._subject(), found.outcome)
             return None
         found.settled = dead_letters.settle(
-            self.task, found.outcome, self.envelope, self.runtime, elapsed_seconds=self._elapsed()
+            self.task,
+            found.outcome,
+            self.envelope,
+            self.runtime,
+            error=found.error,
+            elapsed_seconds=self._elapsed(),
         )
         return self._report(found)
 
@@ -303,7 +308,7 @@ class Execution:
         info = self._info(found, seconds)
         status = getattr(found.value, "status", None) if self._convert is not None else None
         outcome = found.settled or found.outcome
-        line = reports.record(self._subject(), outcome, info, found.error, status)
+        line = reports.record(self._subject(), outcome, info, found.error, status, found.outcome)
         return Conclusion(outcome, info, found.value, found.error, line)
 
     def _elapsed(self) -> float:

@@ -83,11 +83,16 @@ def record(
     info: ExecutionInfo,
     error: BaseException | None,
     http_status: int | None = None,
+    cause: Outcome | None = None,
 ) -> logging.LogRecord | None:
     """Return the line about an ended execution, for the front door to `write`.
 
     None if the task logs by itself; nothing that goes wrong here reaches the caller.
+
+    Args:
+        cause: the outcome before the message was dead-lettered: a crash stays an error.
     """
+    cause = cause or outcome
     task = subject.task
     custom = task.options.log_execution_result
     fields = _delivery_fields(subject, outcome)
@@ -103,18 +108,18 @@ def record(
         log_problem("ucam_faas_report_failed", task=task.name, error=problem)
         if custom is not None:
             return None
-    level = getattr(logging, answer(outcome).severity)
+    level = getattr(logging, answer(cause).severity)
     if not logger.isEnabledFor(level):
         return None
     # A record made by hand: logger.log() would look for its caller, which is always here.
-    unexpected = error if isinstance(outcome, Crashed) else None
+    unexpected = error if isinstance(cause, Crashed) else None
     trace = (type(unexpected), unexpected, unexpected.__traceback__) if unexpected else None
     line = logging.LogRecord(
-        logger.name, level, __file__, 0, _message(task, outcome, error), None, trace
+        logger.name, level, __file__, 0, _message(task, cause, error), None, trace
     )
     line.fields = fields
     line.context = log_context(subject)
-    line.expected = error if isinstance(outcome, Failed) else None
+    line.expected = error if isinstance(cause, Failed) else None
     return line
 
 

@@ -54,6 +54,7 @@ _RESERVED = {
     "GOOGLE_CLOUD_PROJECT": "the deployment sets it",
     "LONG_RUNNING": 'the deployment sets it; write run_as="job"',
     "UCAM_FAAS_DEAD_LETTER_TOPIC": "the deployment sets it; write dead_letter_topic=…",
+    "UCAM_FAAS_MAX_ATTEMPTS": "the deployment sets it; write retry=RetryPolicy(max_attempts=…)",
 }
 _RESERVED_PREFIXES = ("K_", "CLOUD_RUN_", "X_GOOGLE_")
 

@@ -13,6 +13,10 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{
 _CLOUD = re.compile(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]+))?.*")
 
 
+TRACE_ATTRIBUTES = ("googclient_traceparent", "googclient_tracestate")
+"""The message attributes in which Google's publisher clients put the trace context."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Where a delivery stands in a distributed trace; ids in lower-case hexadecimal."""
@@ -44,7 +48,7 @@ def from_headers(headers: Mapping[str, str]) -> Trace | None:
 
 def from_attributes(attributes: Mapping[str, str]) -> Trace | None:
     """Read what Google's publisher clients put into a message."""
-    text = attributes.get("googclient_traceparent")
+    text = attributes.get(TRACE_ATTRIBUTES[0])
     return _from_traceparent(text) if text else None
 
 

@@ -69,7 +69,7 @@ run "a_service_gets_what_it_is_asked_for" {
       deletion_protection = false
     }
     concurrency = { max_concurrent_functions_per_instance = 80, min_instances = 1, max_instances = 7 }
-    triggers    = { subscriptions = { orders = { ack_deadline_seconds = 120, dead_letter = {} } } }
+    triggers    = { subscriptions = { orders = { ack_deadline_seconds = 120, dead_letter = { max_attempts = 20 } } } }
   }
 
   assert {
@@ -78,8 +78,9 @@ run "a_service_gets_what_it_is_asked_for" {
       FUNCTION_TARGET             = "take_order"
       GOOGLE_CLOUD_PROJECT        = "my-project"
       UCAM_FAAS_DEAD_LETTER_TOPIC = "projects/my-project/topics/orders-dead-letter"
+      UCAM_FAAS_MAX_ATTEMPTS      = "20"
     }
-    error_message = "the environment says which task, and where its dead letters go"
+    error_message = "the environment says which task, where its dead letters go, and after how many attempts"
   }
 
   assert {

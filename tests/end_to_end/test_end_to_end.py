@@ -97,13 +97,16 @@ def test_a_message_that_fails_is_retried_as_planned_and_then_a_dead_letter(
         executions(report_stock, message_id, attempt + 1)
 
     found = executions(report_stock, message_id, 5)
-    assert [line["outcome"] for line in found] == ["failed"] * 5
+    assert [line["outcome"] for line in found] == ["failed"] * 4 + ["dead_lettered"]
     (received,) = guide.run(gcloud, pull)
     letter = received["message"]
     published = letter["attributes"].pop("CloudPubSubDeadLetterSourceTopicPublishTime")
     assert datetime.fromisoformat(published) == begin
     assert letter["attributes"] == {
         "sender": "guide",
+        "ucam_faas_task": "report_stock",
+        "ucam_faas_reason": "UCAMFAASException (attempt 5, the last)",
+        "ucam_faas_message_id": message_id,
         "CloudPubSubDeadLetterSourceDeliveryCount": "5",
         "CloudPubSubDeadLetterSourceSubscription": "report_stock",
         "CloudPubSubDeadLetterSourceSubscriptionProject": PROJECT,

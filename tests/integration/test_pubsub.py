@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
+from ucam_faas.testing import make_message, make_push
+
 from .emulator import Emulator, new_name
-from .processes import Server, serving, wait_until
+from .processes import Answer, Server, serving, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -155,12 +157,55 @@ def test_a_message_that_is_given_up_is_dead_lettered_and_acknowledged(
         "colour": "white",
         "ucam_faas_reason": "no such order",
         "ucam_faas_task": "give_up",
+        "ucam_faas_message_id": message_id,
         "CloudPubSubDeadLetterSourceSubscription": subscription.rpartition("/")[2],
         "CloudPubSubDeadLetterSourceSubscriptionProject": subscription.split("/")[1],
     }
     assert emulator.undelivered(subscription) == []
     assert len(server.effects(message_id=message_id)) == 1
     assert outcomes(server, message_id) == ["dead_lettered"]
+
+
+def test_the_last_attempt_publishes_the_dead_letter_with_its_trace(
+    emulator: Emulator, dead_lettering_server: Server, dead_letters: str
+) -> None:
+    """Google's emulator doesn't tell attempts, so the push is made here, as Pub/Sub makes it."""
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    message = make_message(
+        b'{"number": 13}',
+        attributes={"googclient_traceparent": trace},
+        message_id="last-13",
+        ordering_key="o",
+    )
+
+    def attempt(number: int) -> Answer:
+        push = make_push(message, delivery_attempt=number)
+        return dead_lettering_server.post("/fail_always", push.body, headers=push.headers)
+
+    assert [attempt(number).status for number in (4, 5)] == [500, 200]
+    (letter,) = wait_until(lambda: emulator.pull(dead_letters), "the dead letter")
+    assert (letter.data, letter.ordering_key) == (b'{"number": 13}', "o")
+    assert letter.attributes["ucam_faas_reason"] == "RuntimeError (attempt 5, the last)"
+    assert letter.attributes["ucam_faas_message_id"] == "last-13"
+    assert letter.attributes["googclient_traceparent"] == trace
+    assert outcomes(dead_lettering_server, "last-13") == ["crashed", "dead_lettered"]
+
+
+def test_pubsub_forwards_what_a_task_with_a_topic_of_its_own_does_not(
+    emulator: Emulator, dead_lettering_server: Server
+) -> None:
+    """Its attempts are unknown: no attempt is the last one, and Pub/Sub is the net."""
+    dead = emulator.create_topic()
+    kept = emulator.subscribe(dead)
+    policy = {"dead_letter_topic": dead, "max_delivery_attempts": 5}
+    topic, _ = emulator.push_to(dead_lettering_server, "fail_always", dead_letter_policy=policy)
+
+    message_id = emulator.publish(topic, b'{"number": 14}')
+
+    (letter,) = wait_until(lambda: emulator.pull(kept), "the dead letter", 30)
+    assert letter.data == b'{"number": 14}'
+    assert "ucam_faas_reason" not in letter.attributes
+    assert outcomes(dead_lettering_server, message_id) == ["crashed"] * 5
 
 
 def test_a_message_is_acknowledged_only_when_its_dead_letter_is_published(

@@ -56,6 +56,44 @@ def test_what_fails_each_time_is_dead_lettered(ucam_faas_local: Serve) -> None:
     assert [execution.message_id for execution in cloud.executions] == [message_id] * 5
 
 
+def test_the_last_attempt_says_why_it_failed(ucam_faas_local: Serve) -> None:
+    cloud = ucam_faas_local(crash)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    message_id = cloud.publish(crash, b"x", attributes={"googclient_traceparent": trace})
+    cloud.wait_idle()
+
+    (letter,) = cloud.dead_letters
+    assert letter.attributes["ucam_faas_reason"] == "ZeroDivisionError (attempt 5, the last)"
+    assert letter.attributes["ucam_faas_message_id"] == message_id
+    assert letter.attributes["googclient_traceparent"] == trace
+    outcomes = [type(execution.outcome).__name__ for execution in cloud.executions]
+    assert outcomes == ["Crashed"] * 4 + ["DeadLettered"]
+
+
+@pytest.mark.parametrize("deliveries", ["normal", "parallel", "hostile"])
+def test_a_dead_letter_lets_the_later_messages_of_its_key_through(
+    deliveries: Any, ucam_faas_local: Serve
+) -> None:
+    handled: list[bytes] = []
+
+    @message_handler(message_type=None, ordered=True)
+    def task(data: bytes) -> None:
+        if data == b"poison":
+            raise ValueError
+        handled.append(data)
+
+    cloud = ucam_faas_local(task, deliveries=deliveries)
+    for data in (b"1", b"poison", b"3"):
+        cloud.publish(task, data, ordering_key="k")
+    cloud.wait_idle()
+
+    (letter,) = cloud.dead_letters
+    assert (letter.data, letter.ordering_key) == (b"poison", "k")
+    assert letter.attributes["ucam_faas_reason"] == "ValueError (attempt 5, the last)"
+    assert list(dict.fromkeys(handled)) == [b"1", b"3"]
+
+
 def test_what_a_task_gives_up_is_dead_lettered_at_once(ucam_faas_local: Serve) -> None:
     @message_handler(message_type=None, dead_letter_topic="rejected")
     def reject(data: bytes) -> None:

@@ -291,7 +291,7 @@ async def test_a_dead_letter_on_its_way_is_not_stopped_by_the_deadline(
 
     assert found.status == 200
     assert publisher.published == [b"hello"]
-    assert fields_of(caplog.records, "ucam_faas_function_completed")["outcome"] == "dead_lettered"
+    assert fields_of(caplog.records, "ucam_faas_function_aborted")["outcome"] == "dead_lettered"
 
 
 @on_a_loop

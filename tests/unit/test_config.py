@@ -27,6 +27,7 @@ READ: dict[str, tuple[str, str, Any]] = {
     "UCAM_FAAS_MAX_ABANDONED_THREADS": ("max_abandoned_threads", "0", 0),
     "UCAM_FAAS_MAX_BODY_BYTES": ("max_body_bytes", "100", 100),
     "UCAM_FAAS_DEAD_LETTER_TOPIC": ("dead_letter_topic", "t", "t"),
+    "UCAM_FAAS_MAX_ATTEMPTS": ("max_attempts", "7", 7),
     "UCAM_FAAS_PUSH_AUDIENCE": ("push_audience", "https://x", "https://x"),
     "UCAM_FAAS_PUSH_EMAIL": ("push_email", "a@b", "a@b"),
     "UCAM_FAAS_PUSH_CERTS_URL": ("push_certs_url", "https://c", "https://c"),
@@ -65,7 +66,7 @@ def test_what_is_given_wins_over_the_variable(variable: str) -> None:
     name, text, _ = READ[variable]
     given = getattr(Settings(), name)
     if given is None:
-        given = "given" if name not in ("queue", "log_exception_text") else 1
+        given = "given" if name not in ("queue", "max_attempts", "log_exception_text") else 1
 
     settings = Settings.from_environ({variable: text}, **{name: given})
 

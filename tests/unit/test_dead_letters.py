@@ -31,6 +31,7 @@ from ucam_faas.testing import (
 
 from .conftest import Log
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TOPIC = "projects/p/topics/dead"
 OWN_TOPIC = "projects/p/topics/own"
 SUBSCRIPTION = "projects/q/subscriptions/s"
@@ -101,7 +102,7 @@ def greet(user: User) -> None:
 
 @pytest.mark.parametrize("task", [give_up, give_up_async])
 def test_a_dead_letter_is_the_message_with_its_reason(task: Any, letters: Letters) -> None:
-    message = make_message(b"\x00hi", attributes={"k": "v"}, ordering_key="o")
+    message = make_message(b"\x00hi", attributes={"k": "v"}, ordering_key="o", message_id="m7")
 
     found = letters.handle(task, message)
 
@@ -112,6 +113,7 @@ def test_a_dead_letter_is_the_message_with_its_reason(task: Any, letters: Letter
     assert letter.attributes["k"] == "v"
     assert letter.attributes["ucam_faas_reason"] == "too old"
     assert letter.attributes["ucam_faas_task"] == task.__name__
+    assert letter.attributes["ucam_faas_message_id"] == "m7"
 
 
 def test_a_dead_letter_says_where_it_comes_from_in_googles_names(letters: Letters) -> None:
@@ -149,13 +151,15 @@ def test_an_earlier_dead_letters_source_is_replaced(letters: Letters) -> None:
     assert letter.attributes["ucam_faas_reason"] == "too old"
 
 
-def test_attributes_of_googles_clients_are_dropped(letters: Letters) -> None:
-    attributes = {"googclient_traceparent": "x", "googclient_schemaencoding": "x", "good": "kept"}
+def test_attributes_of_google_are_dropped_but_for_the_trace(letters: Letters) -> None:
+    trace = {"googclient_traceparent": TRACEPARENT, "googclient_tracestate": "a=b"}
+    attributes = {"googclient_schemaencoding": "JSON", "Googx": "x", "good": "kept", **trace}
 
     letters.handle(give_up, make_message(attributes=attributes))
 
     (letter,) = letters()
-    assert not [name for name in letter.attributes if name.startswith("goog")]
+    googles = {name: text for name, text in letter.attributes.items() if name[:4].lower() == "goog"}
+    assert googles == trace
     assert letter.attributes["good"] == "kept"
 
 

@@ -19,6 +19,7 @@ from ucam_faas import local_state
 from ucam_faas.config import Settings
 from ucam_faas.dev import generations
 from ucam_faas.dev.changes import Folders, Look
+from ucam_faas.dev.dead_letters import OwnDeadLetters
 from ucam_faas.dev.external import ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.provisioning import Provisioning
@@ -69,6 +70,7 @@ class Session:
     def __init__(self, options: DevOptions) -> None:
         self._options = options
         self._stream = Stream(click.echo, colours=sys.stdout.isatty())
+        self._events = OwnDeadLetters(self._stream.observe)
         self._stopped = asyncio.Event()
         self._generation: Generation | None = None
         self._endings: dict[Generation, asyncio.Future[None]] = {}
@@ -136,7 +138,7 @@ class Session:
         if self._external is not None and event == "published":
             self._external.publish(fields["topic"], fields["message"])
         else:
-            self._stream.observe(event, fields)
+            self._events(event, fields)
 
     async def _serve(self, listener: socket.socket, emulator: Emulator) -> None:
         options = self._options

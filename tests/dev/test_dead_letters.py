@@ -1,0 +1,76 @@
+"""Dead letters of tasks as events: what the stream of `ucam-faas dev` is told of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ucam_faas.dev.dead_letters import OwnDeadLetters
+from ucam_faas.emulator.storage import Message
+
+SUBSCRIPTION = "projects/p/subscriptions/work"
+DEAD_TOPIC = "projects/p/topics/work-dead-letter"
+ORIGINAL = Message(7, 0.0, "", {}, b"x")
+LETTER = Message(
+    9,
+    0.0,
+    "",
+    {"ucam_faas_message_id": "7", "CloudPubSubDeadLetterSourceSubscription": "work"},
+    b"x",
+)
+
+
+def told(*events: tuple[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what is told of these events."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    observer = OwnDeadLetters(lambda event, fields: found.append((event, fields)))
+    for event, fields in events:
+        observer(event, fields)
+    return found
+
+
+def delivery(event: str, message: Message = ORIGINAL, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return event, {"subscription": SUBSCRIPTION, "message": message, "attempt": 5, **fields}
+
+
+def published(message: Message = LETTER, topic: str = DEAD_TOPIC) -> tuple[str, dict[str, Any]]:
+    return "published", {"topic": topic, "message": message}
+
+
+def test_a_dead_letter_of_a_task_is_told_as_one_that_pubsub_forwards() -> None:
+    found = told(delivery("delivered"), published(), delivery("acknowledged"))
+
+    dead = {"subscription": "work", "message": ORIGINAL, "topic": DEAD_TOPIC, "as": LETTER}
+    assert found == [delivery("delivered"), ("dead_lettered", dead)]
+
+
+def test_a_dead_letter_whose_delivery_fails_after_all_is_told_and_so_is_the_failure() -> None:
+    """Its task was stopped while it published; Pub/Sub delivers again."""
+    events = delivery("delivered"), published(), delivery("failed", status=504)
+
+    assert [event for event, _ in told(*events)] == ["delivered", "dead_lettered", "failed"]
+
+
+def test_the_next_delivery_of_the_message_is_told_whole() -> None:
+    again = delivery("delivered"), delivery("acknowledged")
+    before = delivery("delivered"), published(), delivery("failed", status=504)
+
+    assert told(*before, *again)[-2:] == list(again)
+
+
+def test_a_dead_letter_that_is_published_again_is_a_message_like_others() -> None:
+    """With its attributes as they were, back to the topic of the task."""
+    events = published(topic="projects/p/topics/work"), delivery("delivered", LETTER)
+
+    assert told(*events) == list(events)
+
+
+def test_other_events_are_told_as_they_are() -> None:
+    events = [
+        published(Message(1, 0.0, "", {}, b"x")),
+        delivery("delivered"),
+        delivery("acknowledged"),
+        ("scheduled", {"job": "j", "forced": True}),
+        ("dead_lettered", {"subscription": SUBSCRIPTION, "message": ORIGINAL}),
+    ]
+
+    assert told(*events) == events

@@ -1,0 +1,56 @@
+"""Dead letters that tasks publish themselves, told as those that Pub/Sub forwards.
+
+In: the emulator's events. Out: the same, but a dead letter of a delivery that runs is one event,
+`dead_lettered`, instead of a message published and a delivery done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ucam_faas.dead_letters import MESSAGE_ID_ATTRIBUTE, SUBSCRIPTION_ATTRIBUTE
+from ucam_faas.emulator.engine import Observer
+from ucam_faas.emulator.storage import Message
+
+_Key = tuple[str, str]
+"""A subscription's short name and a message id."""
+
+
+class OwnDeadLetters:
+    """An observer before another.
+
+    Args:
+        observer: is told.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._running: dict[_Key, Message] = {}
+        self._dead: set[_Key] = set()
+
+    def __call__(self, event: str, fields: dict[str, Any]) -> None:
+        """Take an event of the emulator's."""
+        if event == "published":
+            key = _original(fields["message"])
+            if key in self._running:  # otherwise it is a dead letter that is published again
+                self._dead.add(key)
+                dead = {"message": self._running[key], "as": fields["message"]}
+                self._observer("dead_lettered", {"subscription": key[0], **fields, **dead})
+                return
+        elif event in ("delivered", "acknowledged", "failed"):
+            key = (fields["subscription"].rpartition("/")[2], str(fields["message"].number))
+            if event == "delivered":
+                self._running[key] = fields["message"]
+            else:
+                self._running.pop(key, None)
+                if key in self._dead:
+                    self._dead.remove(key)
+                    if event == "acknowledged":
+                        return
+        self._observer(event, fields)
+
+
+def _original(message: Message) -> _Key:
+    """Return the delivery that a message is the dead letter of, if it is one."""
+    attributes = message.attributes
+    return attributes.get(SUBSCRIPTION_ATTRIBUTE, ""), attributes.get(MESSAGE_ID_ATTRIBUTE, "")
