@@ -730,11 +730,11 @@ async def test_our_own_verifier_takes_a_fresh_token_and_no_other() -> None:
         tokens = cloud.emulator.tokens
         verifier = PushVerifier(settings, ManualClock(), certificates(cloud))
         tokens._now = lambda: SystemClock().now().timestamp()
-        verifier.verify({"authorization": f"Bearer {tokens.make(EMAIL, AUDIENCE)}"})
+        await verifier.verify({"authorization": f"Bearer {tokens.make(EMAIL, AUDIENCE)}"})
 
         for email, audience in ((EMAIL, "other"), ("other@example.com", AUDIENCE)):
             with pytest.raises(Exception, match=r"token refused|email"):
-                verifier.verify({"authorization": f"Bearer {tokens.make(email, audience)}"})
+                await verifier.verify({"authorization": f"Bearer {tokens.make(email, audience)}"})
 
 
 @pytest.mark.slow

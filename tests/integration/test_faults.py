@@ -4,8 +4,10 @@ import http.client
 import os
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,62 @@ def test_a_task_that_ends_its_process_costs_that_process_only(serve: Serve, code
     assert server.new_pid_of_worker(ended) != ended
     assert server.post("/echo", b"on").body == b"on"
     assert server.popen.poll() is None
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["hangs", "drips"])
+def test_all_deliveries_wait_once_for_certificates_that_do_not_come(
+    serve: Serve, drips: bool
+) -> None:
+    """Ten deliveries at once, each with a client that waits for less than two fetches."""
+    with slow_endpoint(drips=drips) as (port, connections), ThreadPoolExecutor(10) as clients:
+        server = serve(
+            UCAM_FAAS_PUSH_AUDIENCE="audience",
+            UCAM_FAAS_PUSH_EMAIL="push@example.com",
+            UCAM_FAAS_PUSH_CERTS_URL=f"http://127.0.0.1:{port}/certs",
+        )
+        headers = {"Authorization": "Bearer a.b.c"}
+
+        deliveries = [
+            clients.submit(server.post, "/echo", headers=headers, seconds=9) for _ in range(10)
+        ]
+
+        assert [delivery.result().status for delivery in deliveries] == [401] * 10
+        assert server.post("/echo", headers=headers, seconds=2).status == 401  # without a fetch
+        assert len(connections) == 1
+        assert server.effects("echo") == []
+
+
+@contextmanager
+def slow_endpoint(*, drips: bool) -> Iterator[tuple[int, list[socket.socket]]]:
+    """A server that takes connections, and says nothing, or a header line now and then."""
+    connections: list[socket.socket] = []
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connections.append(listener.accept()[0])
+                    connections[-1].sendall(b"HTTP/1.1 200 OK\r\n" if drips else b"")
+
+        def drip() -> None:
+            while not ended.wait(0.5):
+                for connection in list(connections):
+                    with suppress(OSError):
+                        connection.sendall(b"x: y\r\n")
+
+        threads = [threading.Thread(target=work) for work in (accept, *([drip] if drips else []))]
+        for thread in threads:
+            thread.start()
+        try:
+            yield listener.getsockname()[1], connections
+        finally:
+            ended.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+            for connection in connections:
+                connection.close()
 
 
 def exists(pid: int) -> bool:

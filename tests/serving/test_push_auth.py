@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -23,11 +24,20 @@ from google.auth import crypt, jwt
 import ucam_faas
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
-from ucam_faas.serving.push_auth import CERTIFICATES_LIFE_SECONDS, RETRY_SECONDS, PushVerifier
+from ucam_faas.serving.certificates import (
+    FETCH_SECONDS,
+    LIFE_SECONDS,
+    MAX_FETCHES,
+    RETRY_SECONDS,
+)
+from ucam_faas.serving.push_auth import PushVerifier
 from ucam_faas.testing import Client, ManualClock, make_push, serve
+
+from .harness import on_a_loop
 
 AUDIENCE = "https://service.example.com/task"
 EMAIL = "push@project.iam.gserviceaccount.com"
+SETTINGS = Settings(push_audience=AUDIENCE, push_email=EMAIL)
 SHORTEST_ACK_DEADLINE_SECONDS = 10
 
 
@@ -123,7 +133,8 @@ def verifier(
     made = PushVerifier(settings, clock or ManualClock(), certificates)
 
     def verify(authorization: str | None) -> None:
-        made.verify({} if authorization is None else {"authorization": authorization})
+        headers = {} if authorization is None else {"authorization": authorization}
+        asyncio.run(made.verify(headers))
 
     return verify
 
@@ -319,7 +330,7 @@ def test_certificates_are_fetched_once_an_hour(
 ) -> None:
     verify, counts = verifier(certificates, clock), []
 
-    for step in (0, 1, CERTIFICATES_LIFE_SECONDS - 2, 2, 10):
+    for step in (0, 1, LIFE_SECONDS - 2, 2, 10):
         clock.advance(timedelta(seconds=step))
         verify(f"Bearer {token()}")
         counts.append(len(certificates.calls))
@@ -334,25 +345,119 @@ def test_a_key_that_google_has_withdrawn_is_refused_when_certificates_are_renewe
     verify(f"Bearer {token()}")
     certificates.keys = (key("two"),)
 
-    clock.advance(timedelta(seconds=CERTIFICATES_LIFE_SECONDS + 1))
+    clock.advance(timedelta(seconds=LIFE_SECONDS + 1))
 
     with pytest.raises(UnauthenticatedPushError):
         verify(f"Bearer {token()}")
     verify(f"Bearer {token(key('two'))}")
 
 
-def test_many_deliveries_at_once_fetch_certificates_once(certificates: Certificates) -> None:
-    verify, made, ready = verifier(certificates), token(), threading.Barrier(8)
+@on_a_loop
+async def test_many_deliveries_at_once_fetch_certificates_once(certificates: Certificates) -> None:
+    verifier = PushVerifier(SETTINGS, ManualClock(), certificates)
+    headers = {"authorization": f"Bearer {token()}"}
 
-    def deliver() -> None:
-        ready.wait(10)
-        verify(f"Bearer {made}")
-
-    with ThreadPoolExecutor(8) as threads:
-        for done in [threads.submit(deliver) for _ in range(8)]:
-            done.result()
+    await asyncio.gather(*(verifier.verify(headers) for _ in range(8)))
 
     assert len(certificates.calls) == 1
+
+
+@on_a_loop
+async def test_deliveries_wait_together_for_certificates_that_do_not_come(
+    clock: ManualClock,
+) -> None:
+    """The time runs from the start of the one fetch, and the pause after it from its end."""
+    fetches = HangingFetches()
+    verifier = PushVerifier(SETTINGS, clock, fetches)
+    headers = {"authorization": f"Bearer {token()}"}
+    waiting = [asyncio.create_task(verifier.verify(headers)) for _ in range(10)]
+    await asyncio.sleep(0)
+
+    clock.advance(timedelta(seconds=FETCH_SECONDS))
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    clock.advance(timedelta(seconds=RETRY_SECONDS - 1))
+    with pytest.raises(UnauthenticatedPushError, match="could not be fetched"):
+        await verifier.verify(headers)
+
+    assert [str(error) for error in refused] == [str(refused[0])] * 10
+    assert "could not be fetched" in str(refused[0])
+    assert fetches.count == 1
+    await fetches.end()
+
+
+@on_a_loop
+async def test_certificates_that_come_late_are_taken(clock: ManualClock) -> None:
+    fetches = HangingFetches()
+    verifier = PushVerifier(SETTINGS, clock, fetches)
+    headers = {"authorization": f"Bearer {token()}"}
+    waiting = asyncio.create_task(verifier.verify(headers))
+    await asyncio.sleep(0)
+    clock.advance(timedelta(seconds=FETCH_SECONDS))
+    with pytest.raises(UnauthenticatedPushError):
+        await waiting
+
+    await fetches.end()
+
+    await verifier.verify(headers)
+    assert fetches.count == 1
+
+
+@on_a_loop
+async def test_fetches_that_never_end_are_few(clock: ManualClock) -> None:
+    fetches = HangingFetches()
+    verifier = PushVerifier(SETTINGS, clock, fetches)
+    headers = {"authorization": f"Bearer {token()}"}
+
+    for _ in range(3 * MAX_FETCHES):
+        waiting = asyncio.create_task(verifier.verify(headers))
+        await asyncio.sleep(0)
+        clock.advance(timedelta(seconds=FETCH_SECONDS + RETRY_SECONDS))
+        with pytest.raises(UnauthenticatedPushError):
+            await waiting
+
+    assert fetches.count == MAX_FETCHES
+    await fetches.end()
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{}", "[]", "null", '{"error": "busy"}', '{"one": "not a certificate"}', '{"keys": []}'],
+)
+def test_a_document_without_certificates_is_not_kept(document: str, clock: ManualClock) -> None:
+    answers = [document.encode(), json.dumps({"one": key().certificate}).encode()]
+
+    def transport(url: str, **options: Any) -> Any:
+        return SimpleNamespace(status=200, data=answers.pop(0), headers={})
+
+    verify = verifier(transport, clock)  # type: ignore[arg-type]
+    with pytest.raises(UnauthenticatedPushError, match="could not be fetched"):
+        verify(f"Bearer {token()}")
+
+    clock.advance(timedelta(seconds=RETRY_SECONDS))
+
+    verify(f"Bearer {token()}")
+
+
+class HangingFetches:
+    """Stands where google-auth's transport does, and answers when it is let."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._ended = threading.Event()
+
+    def __call__(self, url: str, **options: Any) -> Any:
+        self.count += 1
+        self._ended.wait(10)
+        data = json.dumps({"one": key().certificate}).encode()
+        return SimpleNamespace(status=200, data=data, headers={})
+
+    async def end(self) -> None:
+        """Answer, and wait for the threads and for what they tell the event loop."""
+        self._ended.set()
+        for thread in threading.enumerate():
+            if thread.name == "ucam-faas-certificates":
+                await asyncio.to_thread(thread.join, 10)
+        await asyncio.sleep(0)
 
 
 def test_certificates_are_not_waited_for_longer_than_a_subscription_waits(

@@ -9,8 +9,8 @@ Source: Google's page "Authentication for push subscriptions".
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,14 +18,10 @@ from ucam_faas._optional import check, require
 from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
+from ucam_faas.serving.certificates import FETCH_SECONDS, Certificates, NoCertificatesError
 from ucam_faas.serving.threads import ThreadPool, call_in
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
-CERTIFICATES_LIFE_SECONDS = 3600.0
-RETRY_SECONDS = 5.0
-"""After a failed fetch, deliveries are refused for this long without another."""
-FETCH_TIMEOUT_SECONDS = 5.0
-"""Less than the shortest ack deadline of a subscription, 10 s."""
 _NEEDED = {"extra": "auth", "purpose": "verify push tokens"}
 
 
@@ -48,24 +44,12 @@ class PushVerifier:
         if transport is None:
             check("requests", **_NEEDED)
         self._settings = settings
-        self._clock = clock
         self._transport = transport
-        self._lock = threading.Lock()
-        self._certificates: Any = None
-        self._fetched_at = 0.0
-        self._failed_at: float | None = None
+        self._certificates = Certificates(self._fetch, clock)
         # Its own threads: a task that fills asyncio's must not keep deliveries waiting here.
         self._threads = ThreadPool(4)
 
-    async def verify_async(self, headers: Mapping[str, str]) -> None:
-        """Check the Authorization header in a thread.
-
-        Raises:
-            UnauthenticatedPushError: with the rule that is broken.
-        """
-        await call_in(self._threads, lambda: self.verify(headers))
-
-    def verify(self, headers: Mapping[str, str]) -> None:
+    async def verify(self, headers: Mapping[str, str]) -> None:
         """Check the Authorization header.
 
         Raises:
@@ -74,16 +58,23 @@ class PushVerifier:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise UnauthenticatedPushError("no bearer token")
+        try:
+            certificates = await self._certificates.get()
+        except NoCertificatesError as error:
+            raise UnauthenticatedPushError("the certificates could not be fetched") from error
+        await call_in(self._threads, lambda: self._check(token.strip(), certificates))
+
+    def _check(self, token: str, certificates: bytes) -> None:
         id_token = require("google.oauth2.id_token", **_NEEDED)
         try:
             claims = id_token.verify_token(
-                token.strip(),
-                self._fetch,
+                token,
+                lambda *_, **__: SimpleNamespace(status=200, data=certificates),
                 audience=self._settings.push_audience,
                 certs_url=self._settings.push_certs_url,
                 clock_skew_in_seconds=10,
             )
-        except Exception as error:  # a broken token, a wrong one, or no certificates: all refused
+        except Exception as error:  # a broken token or a wrong one: all refused
             raise UnauthenticatedPushError(f"token refused: {type(error).__name__}") from error
         if claims.get("iss") not in ISSUERS:
             raise UnauthenticatedPushError("iss: not Google")
@@ -92,26 +83,31 @@ class PushVerifier:
         if claims.get("email") != self._settings.push_email:
             raise UnauthenticatedPushError("email: not the push service account")
 
-    def _fetch(self, url: str, method: str = "GET", **options: Any) -> Any:
-        """Answer google-auth's request for the certificates, from memory for an hour."""
-        with self._lock:
-            now = self._clock.monotonic()
-            if self._failed_at is not None and now - self._failed_at < RETRY_SECONDS:
-                raise UnauthenticatedPushError("the certificates could not be fetched just now")
-            if self._certificates is None or now - self._fetched_at > CERTIFICATES_LIFE_SECONDS:
-                self._failed_at = now  # until it is known better
-                options.setdefault("timeout", FETCH_TIMEOUT_SECONDS)
-                response = self._transport_made()(url, method=method, **options)
-                if response.status != 200 or not isinstance(json.loads(response.data), dict):
-                    return response
-                self._failed_at = None
-                self._certificates = SimpleNamespace(
-                    status=200, data=response.data, headers=dict(response.headers)
-                )
-                self._fetched_at = now
-            return self._certificates
+    def _fetch(self) -> bytes:
+        """Return the document that has the certificates.
 
-    def _transport_made(self) -> Any:
-        if self._transport is None:
-            self._transport = require("google.auth.transport.requests", **_NEEDED).Request()
-        return self._transport
+        Raises:
+            Exception: it cannot be fetched, or there is no certificate in it.
+        """
+        transport = self._transport
+        if transport is None:
+            transport = require("google.auth.transport.requests", **_NEEDED).Request()
+        url = self._settings.push_certs_url
+        response = transport(url, method="GET", timeout=FETCH_SECONDS)
+        if response.status != 200:
+            raise ValueError(f"status {response.status}")
+        document: bytes = response.data
+        _check_certificates(json.loads(document))
+        return document
+
+
+def _check_certificates(found: Any) -> None:
+    """Raise if a document has no certificates: X.509 by key id, or a JSON Web Key Set."""
+    if isinstance(found, dict) and isinstance(found.get("keys"), list) and found["keys"]:
+        return
+    crypt = require("google.auth.crypt", **_NEEDED)
+    for certificate in dict(found).values():
+        with suppress(ValueError, TypeError):
+            crypt.RSAVerifier.from_string(certificate)
+            return
+    raise ValueError("no certificates")

@@ -75,7 +75,7 @@ class Service:
             return self.reject(Overloaded(), path, "as many run and wait as may")
         if self._verifier is not None and task.kind is not Kind.HTTP:
             try:
-                await self._verifier.verify_async(headers)
+                await self._verifier.verify(headers)
             except UnauthenticatedPushError as error:
                 return self.reject(Unauthenticated(), path, error.detail)
         return None
