@@ -32,6 +32,8 @@ LEVELS = {
         "startup",
         "outer_decorators",
         "http_responses",
+        # names of 1.0
+        *("cloud_events", "contexts", "gcp_pubsub", "handler_execution", "messages"),
     },
     5: {"serving", "one_shot", "emulator"},
     6: {
@@ -69,7 +71,11 @@ def owner(*anywhere: str, in_functions: str = "", for_types: str = "") -> Owner:
 
 _FLASK = ("serving.flask_tasks", "serving.responses", "serving.functions_framework")
 HEAVY = {
-    "flask": owner(*_FLASK, in_functions="outer_decorators", for_types="decorators"),
+    "flask": owner(
+        *_FLASK,
+        in_functions="http_responses outer_decorators",
+        for_types="decorators http_responses",
+    ),
     "werkzeug": owner(*_FLASK, for_types="decorators"),
     "google.pubsub_v1": owner(
         "emulator.protos", in_functions="publishing.google emulator.messages_only"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         MessageHandlerContext as MessageHandlerContext,
     )
     from ucam_faas.decorators import (
+        CloudEventHandlerExecutorFn as CloudEventHandlerExecutorFn,
         cloud_event as cloud_event,
         cloud_event_handler as cloud_event_handler,
         http as http,
@@ -83,6 +84,7 @@ _HOMES = {
     "CloudEventHandlerAttributes": "context",
     "CloudEventHandlerContext": "context",
     "CloudEventHandlerExecutionInfo": "execution_info",
+    "CloudEventHandlerExecutorFn": "decorators",
     "CloudEventType": "parsers",
     "CompletedExecutionResult": "execution_info",
     "ConfigurationError": "exceptions",

@@ -48,6 +48,10 @@ class TaskFunction(Protocol[PayloadT_contra, ResultT_co]):
         """Run the pipeline on an event, and report what happened; never raises for that."""
 
 
+CloudEventHandlerExecutorFn = TaskFunction
+"""The name in 1.0."""
+
+
 class Decorator(Protocol[PayloadT]):
     """Makes a task of a function that takes `PayloadT`."""
 

@@ -41,15 +41,17 @@ class ExecutionAbortedException(UCAMFAASException):
     Raised by ``task.execute()``; a task may raise it to abort with an ExecutionInfo of its own.
 
     Args:
-        message: for people.
+        args: for people.
         execution_info: the report of the aborted run.
     """
 
-    def __init__(
-        self, message: str = "The execution was aborted", *, execution_info: ExecutionInfo
-    ) -> None:
-        super().__init__(message)
+    def __init__(self, *args: object, execution_info: ExecutionInfo) -> None:
+        super().__init__(*args)
         self.execution_info = execution_info
+
+    def __repr__(self) -> str:
+        given = [*map(repr, self.args), f"execution_info={self.execution_info!r}"]
+        return f"{type(self).__name__}({', '.join(given)})"
 
 
 class UCAMFAASCouldNotLoadTarget(UCAMFAASException):

@@ -267,7 +267,8 @@ class Execution:
             result = value.execution
             if result.status is ExecutionStatus.COMPLETED:
                 return _Found(_DONE, info=value)
-            return _Found(Failed(str(result.reason)), info=value, error=result.exception)
+            error = result.exception if isinstance(result.exception, BaseException) else None
+            return _Found(Failed(str(result.reason)), info=value, value=value, error=error)
         if self._convert is not None:
             return _Found(_DONE, value=self._convert(value))
         if value is not None and not self.task.returns_response and not _is_json(value):
@@ -354,7 +355,7 @@ class Execution:
             "cloudevents": self.envelope.attributes,
             "cloud_event_handler": event.handler if event else EVENT_NOT_ACCEPTED,
         }
-        if self.task.kind is Kind.EVENT_DATA:
+        if self.envelope.message is None or self.task.kind is Kind.EVENT_DATA:
             return CloudEventHandlerExecutionInfo(**fields)
         return MessageHandlerExecutionInfo(
             **fields,

@@ -7,10 +7,11 @@ describes the event is filled in from the context of the running execution.
 from __future__ import annotations
 
 import traceback
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from ucam_faas.context import (
     CLOUD_EVENT_CONTEXT,
@@ -38,39 +39,47 @@ class AbortedExecutionReason(StrEnum):
     USER_DATA_INVALID = "ucam_faas.user-data-invalid"
 
 
-class CompletedExecutionResult(BaseModel):
+def _to_text(exception: BaseException | str) -> str:
+    if isinstance(exception, str):
+        return exception
+    return "".join(traceback.format_exception(exception))
+
+
+SerialisableException = Annotated[
+    BaseException | str, PlainSerializer(_to_text, return_type=str, when_used="json")
+]
+"""An exception, whose JSON is its traceback; or text that is already one."""
+
+
+@dataclass(slots=True)
+class CompletedExecutionResult:
     """The execution ran to its end."""
 
     status: Literal[ExecutionStatus.COMPLETED] = ExecutionStatus.COMPLETED
     duration_seconds: float | None = None
 
 
-class AbortedExecutionResult(BaseModel):
+@dataclass(slots=True)
+class AbortedExecutionResult:
     """The execution was aborted, by the task or before it began."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    status: Literal[ExecutionStatus.ABORTED] = ExecutionStatus.ABORTED
     reason: AbortedExecutionReason | str = AbortedExecutionReason.FUNCTION_ABORTED
-    exception: BaseException | None = None
+    status: Literal[ExecutionStatus.ABORTED] = ExecutionStatus.ABORTED
+    exception: SerialisableException | None = None
     duration_seconds: float | None = None
-
-    @field_serializer("exception")
-    def _traceback(self, exception: BaseException | None) -> str | None:
-        return None if exception is None else "".join(traceback.format_exception(exception))
 
 
 ExecutionResult = CompletedExecutionResult | AbortedExecutionResult
 
 
 class ExecutionInfo(BaseModel):
-    """The report of one execution; extra fields are kept.
+    """The report of one execution; extra fields are kept, and fields may have any type.
 
     >>> ExecutionInfo(deleted=3).model_dump(mode="json")
     {'execution': {'status': 'COMPLETED', 'duration_seconds': None}, 'deleted': 3}
     """
 
-    model_config = ConfigDict(extra="allow", ser_json_bytes="base64")
+    model_config = ConfigDict(extra="allow", ser_json_bytes="base64", arbitrary_types_allowed=True)
 
     execution: ExecutionResult = Field(
         default_factory=CompletedExecutionResult, discriminator="status"
@@ -82,9 +91,14 @@ class ExecutionInfo(BaseModel):
         def result(self) -> Any:
             """What the task returned, if it was a JSON value; otherwise there is no such field."""
 
+    @classmethod
+    def from_context(cls, *, execution: ExecutionResult) -> Self:
+        """Make a report of the running execution; for `create_default_info=MyInfo.from_context`."""
+        return cls(execution=execution)
+
     def with_duration(self, seconds: float) -> ExecutionInfo:
         """Return a copy that says how long the execution took."""
-        execution = self.execution.model_copy(update={"duration_seconds": seconds})
+        execution = replace(self.execution, duration_seconds=seconds)
         return self.model_copy(update={"execution": execution})
 
     def with_result(self, result: Any) -> ExecutionInfo:

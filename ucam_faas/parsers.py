@@ -28,7 +28,7 @@ class CloudEventType(Generic[EventDataT]):
         event_data_model: a pydantic model, or any type that pydantic can validate.
     """
 
-    def __init__(self, *, event_type: str, event_data_model: type[EventDataT]) -> None:
+    def __init__(self, event_type: str, event_data_model: type[EventDataT]) -> None:
         self.event_type = event_type
         self.event_data_model = event_data_model
         self._adapter: TypeAdapter[EventDataT] = TypeAdapter(event_data_model)

@@ -16,7 +16,7 @@ from typing import Any
 from ucam_faas.config import Settings
 from ucam_faas.context import LogContext
 from ucam_faas.envelopes import Envelope
-from ucam_faas.execution_info import ExecutionInfo
+from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.outcomes import Crashed, Failed, Outcome, answer, name
 from ucam_faas.task import Kind, Task
 
@@ -41,18 +41,41 @@ class StructlogJsonExecutionResultLogger:
     """Logs an ExecutionInfo as one line; for `HandlerExecutionOptions(log_execution_result=…)`.
 
     Args:
-        representation: the shape of the info in the line.
+        json_representation: the shape of the info in the line.
     """
 
-    def __init__(self, representation: JsonRepresentation = JsonRepresentation.NARROW_DEEP) -> None:
-        self.representation = representation
+    EVENT_NAME_ABORTED = ABORTED
+    EVENT_NAME_COMPLETED = COMPLETED
 
-    def __call__(self, info: ExecutionInfo) -> None:
+    def __init__(
+        self, json_representation: JsonRepresentation = JsonRepresentation.NARROW_DEEP
+    ) -> None:
+        self.json_representation = json_representation
+
+    def __call__(self, execution_info: ExecutionInfo, /) -> None:
         """Log at INFO what completed, and at ERROR what was aborted."""
-        done = info.execution.status == "COMPLETED"
-        fields = info_fields(info, payloads=False, representation=self.representation)
-        level = logging.INFO if done else logging.ERROR
-        logger.log(level, COMPLETED if done else ABORTED, extra={"fields": fields})
+        result_json = self.get_result_json(execution_info)
+        self.send_result_json(execution_info.execution.status, result_json)
+
+    def get_result_json(self, execution_info: ExecutionInfo) -> dict[str, Any]:
+        """Return an info's JSON, without payloads and exceptions; override it to log other fields.
+
+        What it returns is the line's field `execution_info`.
+        """
+        fields = info_fields(
+            execution_info, payloads=False, representation=self.json_representation
+        )
+        result_json: dict[str, Any] = fields["execution_info"]
+        return result_json
+
+    def send_result_json(
+        self, execution_status: ExecutionStatus, result_json: dict[str, Any]
+    ) -> None:
+        """Write the line."""
+        aborted = execution_status is ExecutionStatus.ABORTED
+        level = logging.ERROR if aborted else logging.INFO
+        event = self.EVENT_NAME_ABORTED if aborted else self.EVENT_NAME_COMPLETED
+        logger.log(level, event, extra={"fields": {"execution_info": result_json}})
 
 
 DEFAULT_EXECUTION_RESULT_LOGGER = StructlogJsonExecutionResultLogger()

@@ -17,7 +17,7 @@ from ucam_faas.triggers import Trigger
 
 ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
 CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
-"""Returns any Flask response value."""
+"""Returns any Flask response value, or None for 200 `OK`."""
 
 
 class Kind(StrEnum):
@@ -36,7 +36,8 @@ class HandlerExecutionOptions:
 
     Args:
         log_execution_result: gets the ExecutionInfo instead of the log line of this package.
-        make_http_response: makes the HTTP response of a completed or aborted execution.
+        make_http_response: makes the HTTP response of a completed or aborted execution; None, for
+            either, is 200 `OK`, which acknowledges a message.
     """
 
     log_execution_result: ExecutionResultLoggerFn | None = None

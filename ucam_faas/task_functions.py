@@ -20,6 +20,12 @@ from ucam_faas import envelopes, outer_decorators, registry, runtime
 from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
 from ucam_faas.execution import Conclusion, Execution, execute
 from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
+from ucam_faas.outcomes import (
+    InvalidPayload,
+    MalformedEvent,
+    WrongEventType,
+    name as outcome_name,
+)
 from ucam_faas.task import Kind, Task
 from ucam_faas.triggers import Trigger
 from ucam_faas.validation import describe_error
@@ -85,11 +91,12 @@ def make(
 
     def _execute(event: AnyCloudEvent) -> ExecutionInfo:
         found = _conclude(event)
-        if found.info.execution.status is ExecutionStatus.COMPLETED:
+        completed = found.info.execution.status is ExecutionStatus.COMPLETED
+        if completed or isinstance(found.value, ExecutionInfo):  # what the function returned
             return found.info
-        raise ExecutionAbortedException(
-            f"The execution of task {name!r} was aborted", execution_info=found.info
-        ) from found.error
+        if isinstance(found.error, ExecutionAbortedException):
+            raise found.error
+        raise _aborted(name, found) from found.error
 
     attributes: Any = task_function
     setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
@@ -100,6 +107,23 @@ def make(
     registry.register(task, function.__qualname__)
     _tell_functions_framework(name)
     return task_function
+
+
+def _aborted(name: str, found: Conclusion) -> ExecutionAbortedException:
+    """Return what `execute` raises; the texts are those of 1.0."""
+    error, outcome = found.error, found.outcome
+    if isinstance(outcome, InvalidPayload):
+        text = "message_parser failed to parse message"
+    elif isinstance(outcome, WrongEventType | MalformedEvent):
+        text = f"{name} input parser rejected input"
+    elif error is not None:
+        text = f"{name} handler threw an exception"
+    else:
+        text = f"{name} was aborted: {outcome_name(outcome)}"
+    aborted = ExecutionAbortedException(text, execution_info=found.info)
+    if error is not None:
+        aborted.add_note(f"{type(error).__qualname__}: {error}")
+    return aborted
 
 
 def remade(

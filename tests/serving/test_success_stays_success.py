@@ -145,7 +145,6 @@ def test_a_report_that_cannot_be_made_is_an_error_of_its_own_beside_the_line(
     "option",
     [
         pytest.param(broken, id="raises"),
-        pytest.param(lambda info: None, id="returns None"),
         pytest.param(lambda info: object(), id="returns an object"),
         pytest.param(lambda info: ("x", "no status"), id="returns a wrong status"),
         pytest.param(lambda info: ("\ud800", 200), id="returns a surrogate"),
@@ -253,3 +252,15 @@ def test_a_create_default_info_that_returns_none_leaves_a_failure_its_status(
     response = client.push("task")
 
     assert response.status == 503
+
+
+@both
+def test_make_http_response_answers_ok_with_none(how: str, ucam_faas_client: MakeClient) -> None:
+    """As in 1.0: `HttpResponseCreator` returns None for what completed."""
+    options = ucam_faas.HandlerExecutionOptions(make_http_response=lambda info: None)
+    aborted = ucam_faas.ExecutionInfo(execution=ucam_faas.AbortedExecutionResult("seen.before"))
+    client = ucam_faas_client(served(aborted, how, options=options))
+
+    response = client.push("task")
+
+    assert (response.status, response.text) == (200, "OK")

@@ -1,4 +1,4 @@
-"""The default response to a report."""
+"""Responses to a report: the default ones, and a task's own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from ucam_faas import (
 )
 
 
-def test_a_completed_execution_is_200_ok() -> None:
-    assert DEFAULT_HTTP_RESPONSE_CREATOR(ExecutionInfo()) == ("OK", 200)
+def answer(creator: HttpResponseCreator, reason: str) -> tuple[int, str]:
+    response = creator(ExecutionInfo(execution=AbortedExecutionResult(reason)))
+
+    assert response is not None
+    return response.status_code, response.get_data(as_text=True)
+
+
+def test_a_completed_execution_has_the_usual_response() -> None:
+    assert DEFAULT_HTTP_RESPONSE_CREATOR(ExecutionInfo()) is None
 
 
 @pytest.mark.parametrize(
@@ -39,26 +46,42 @@ def test_a_completed_execution_is_200_ok() -> None:
 def test_an_aborted_execution_is_answered_by_its_reason(
     reason: str, status: int, text: str
 ) -> None:
-    info = ExecutionInfo(execution=AbortedExecutionResult(reason=reason))
+    assert answer(DEFAULT_HTTP_RESPONSE_CREATOR, reason) == (status, text)
 
-    assert DEFAULT_HTTP_RESPONSE_CREATOR(info) == (text, status)
+
+def test_a_response_is_plain_text() -> None:
+    response = DEFAULT_HTTP_RESPONSE_CREATOR(ExecutionInfo(execution=AbortedExecutionResult()))
+
+    assert response is not None
+    assert response.content_type == "text/plain"
 
 
 def test_nothing_of_an_exception_is_in_the_response() -> None:
     result = AbortedExecutionResult(reason="secret", exception=ValueError("secret"))
 
-    text, _ = DEFAULT_HTTP_RESPONSE_CREATOR(ExecutionInfo(execution=result))
+    response = DEFAULT_HTTP_RESPONSE_CREATOR(ExecutionInfo(execution=result))
 
-    assert "secret" not in text
+    assert response is not None
+    assert "secret" not in response.get_data(as_text=True)
 
 
-def test_a_creator_of_ones_own_may_build_on_the_default() -> None:
+def test_a_task_may_have_responses_for_its_own_reasons() -> None:
+    duplicate = HttpResponseCreator.ResponseFields(status_code=200, message="Seen before")
+
+    creator = HttpResponseCreator(
+        responses={**DEFAULT_HTTP_RESPONSE_CREATOR.responses, "orders.duplicate": duplicate}
+    )
+
+    assert answer(creator, "orders.duplicate") == (200, "Seen before")
+    assert answer(creator, AbortedExecutionReason.USER_DATA_INVALID)[0] == 400
+    assert answer(creator, "orders.other")[0] == 500
+
+
+def test_a_subclass_may_answer_unknown_reasons() -> None:
     class Teapot(HttpResponseCreator):
-        def __call__(self, info: ExecutionInfo) -> tuple[str, int]:
-            text, status = super().__call__(info)
-            return text, 418 if status == 500 else status
+        def get_unknown_reason_response(
+            self, execution_info: ExecutionInfo
+        ) -> HttpResponseCreator.ResponseFields:
+            return self.ResponseFields(418, "I'm a teapot")
 
-    info = ExecutionInfo(execution=AbortedExecutionResult())
-
-    assert Teapot()(info)[1] == 418
-    assert Teapot()(ExecutionInfo()) == ("OK", 200)
+    assert answer(Teapot(), "my.reason") == (418, "I'm a teapot")

@@ -59,6 +59,8 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
     if custom is not None and isinstance(outcome, _CUSTOMISABLE):
         try:
             value = custom(found.info)
+            if value is None:
+                return of_outcome(Done())
             response = of_value(value)
             if isinstance(value, str | bytes | dict | list):  # it names no status: the table's
                 return replace(response, status=answer(outcome).http_status)
@@ -69,8 +71,9 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
         text = f"The function raised {type(found.error).__name__}."
         return Response(answer(outcome).http_status, text.encode())
     if isinstance(outcome, Failed) and not task.returns_response:
-        text, status = DEFAULT_HTTP_RESPONSE_CREATOR(found.info)
-        return Response(status, text.encode())
+        fields = DEFAULT_HTTP_RESPONSE_CREATOR.fields(found.info)
+        if fields is not None:
+            return Response(fields.status_code, fields.message.encode())
     return of_outcome(outcome)
 
 

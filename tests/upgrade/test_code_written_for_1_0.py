@@ -1,0 +1,231 @@
+"""What 1.0 documents, or its users write: it imports, and does what it did."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+import ucam_faas
+from ucam_faas import (
+    MESSAGE_CONTEXT,
+    AbortedExecutionResult,
+    CloudEventHandlerExecutionInfo,
+    CompletedExecutionResult,
+    ExecutionAbortedException,
+    ExecutionInfo,
+    ExecutionStatus,
+    JsonRepresentation,
+    MessageHandlerExecutionInfo,
+    MessagePublishedData,
+    StructlogJsonExecutionResultLogger,
+    UCAMFAASException,
+    cloud_event_handler,
+    message_handler,
+)
+from ucam_faas.contexts import contextual_default_factory, contextvar_activator
+from ucam_faas.execution_info import SerialisableException
+from ucam_faas.testing import make_cloud_event, make_message, make_message_event
+
+
+class Order(BaseModel):
+    number: int
+
+
+# --- modules
+
+
+@pytest.mark.parametrize("module", ["cloud_events", "gcp_pubsub", "handler_execution", "messages"])
+def test_a_module_of_1_0_has_the_names_of_the_package(module: str) -> None:
+    found = importlib.import_module(f"ucam_faas.{module}")
+
+    renamed = {"PUBSUB_CLOUD_EVENT_TOPIC_PATTERN"}
+    for name in set(found.__all__) - renamed:
+        assert getattr(found, name) is getattr(ucam_faas, name)
+
+
+# --- infos
+
+
+class OrderInfo(MessageHandlerExecutionInfo):
+    tenant: str = Field(
+        default_factory=contextual_default_factory(
+            MESSAGE_CONTEXT,
+            fn=lambda context: context.pubsub_message.attributes["tenant"],
+        )
+    )
+
+
+def test_a_default_info_is_made_of_the_context() -> None:
+    @message_handler(message_type=Order, create_default_info=OrderInfo.from_context)
+    def handle(order: Order) -> None: ...
+
+    info = handle.execute(
+        make_message_event(make_message({"number": 1}, attributes={"tenant": "a"}))
+    )
+
+    assert isinstance(info, OrderInfo)
+    assert info.tenant == "a"
+
+
+def test_a_default_from_a_context_that_is_not_set_says_what_to_do() -> None:
+    empty: ContextVar[str] = ContextVar("empty")
+
+    with pytest.raises(LookupError, match="default_fn") as caught:
+        contextual_default_factory(empty)()
+
+    assert contextual_default_factory(empty, default_fn=lambda _: "none")() == "none"
+    with contextvar_activator(empty)("full"):
+        assert contextual_default_factory(empty)() == "full"
+    assert caught.value.__notes__
+
+
+def test_an_info_takes_fields_of_any_type() -> None:
+    class Connection:
+        pass
+
+    class OwnInfo(ExecutionInfo):
+        connection: Connection
+
+    connection = Connection()
+
+    assert OwnInfo(connection=connection).connection is connection
+
+
+def test_a_result_takes_its_reason_first_and_may_be_changed() -> None:
+    result = AbortedExecutionResult("orders.duplicate")
+    result.duration_seconds = 1.5
+
+    info = ExecutionInfo(execution=result)
+
+    assert info.execution is result
+    assert result.reason == "orders.duplicate"
+    assert CompletedExecutionResult() == CompletedExecutionResult(duration_seconds=None)
+
+
+def test_an_exception_may_be_text() -> None:
+    info = ExecutionInfo(execution=AbortedExecutionResult("r", exception="it broke"))
+
+    assert info.model_dump(mode="json")["execution"]["exception"] == "it broke"
+    assert ExecutionInfo.model_validate_json(info.model_dump_json()) == info
+
+
+def test_an_exception_stays_one_in_python_and_is_its_traceback_in_json() -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        SerialisableException, config={"arbitrary_types_allowed": True}
+    )
+    error = ValueError("because")
+
+    assert adapter.dump_python(error) is error
+    assert json.loads(adapter.dump_json(error)) == "ValueError: because\n"
+
+
+# --- messages
+
+
+def test_a_message_in_a_python_value_is_decoded() -> None:
+    """The data of a CloudEvent is such a value; its text was taken for the data itself."""
+    published = MessagePublishedData.model_validate({"message": {"data": "aGk="}})
+
+    assert published.message.data == b"hi"
+    with pytest.raises(ValidationError, match="data"):
+        MessagePublishedData.model_validate({"message": {"data": "not base64"}})
+
+
+def test_a_message_has_googles_names_by_alias() -> None:
+    message = make_message(b"hi", message_id="7", ordering_key="k")
+
+    found = message.model_dump(mode="json", by_alias=True)
+
+    assert set(found) == {
+        *("@type", "data", "attributes", "messageId", "publishTime", "orderingKey")
+    }
+
+
+# --- .execute
+
+
+@message_handler(message_type=Order)
+def ship(order: Order) -> ExecutionInfo | None:
+    if order.number == 0:
+        return ExecutionInfo(execution=AbortedExecutionResult("orders.none"))
+    if order.number == 1:
+        raise ValueError("one is too few")
+    if order.number == 2:
+        info = ExecutionInfo(execution=AbortedExecutionResult("orders.two"), seen=2)
+        raise ExecutionAbortedException("two", 2, execution_info=info)
+    return None
+
+
+def test_execute_returns_an_aborted_info_that_the_function_returned() -> None:
+    info = ship.execute(make_message_event({"number": 0}))
+
+    assert info.execution.status is ExecutionStatus.ABORTED
+    assert info.execution.reason == "orders.none"
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (make_message_event({"number": 1}), "ship handler threw an exception"),
+        (make_message_event({"number": 1}), "ValueError: one is too few"),
+        (make_message_event({"number": "x"}), "message_parser failed to parse message"),
+        (make_message_event({"number": "x"}), "Input should be a valid integer"),
+        (make_cloud_event({}), "ship input parser rejected input"),
+    ],
+)
+def test_execute_raises_with_the_texts_of_1_0(event: Any, text: str) -> None:
+    with pytest.raises(ExecutionAbortedException, match=text):
+        ship.execute(event)
+
+
+def test_execute_raises_what_the_function_raised_to_abort() -> None:
+    with pytest.raises(ExecutionAbortedException) as caught:
+        ship.execute(make_message_event({"number": 2}))
+
+    assert caught.value.args == ("two", 2)
+    assert caught.value.execution_info.model_dump()["seen"] == 2
+
+
+def test_an_aborted_exception_shows_its_arguments_and_its_info() -> None:
+    info = ExecutionInfo()
+
+    error = ExecutionAbortedException("a", 1, execution_info=info)
+
+    assert repr(error) == f"ExecutionAbortedException('a', 1, execution_info={info!r})"
+    assert isinstance(error, UCAMFAASException)
+
+
+# --- loggers
+
+
+class _OnlyNumbers(StructlogJsonExecutionResultLogger):
+    def get_result_json(self, execution_info: ExecutionInfo) -> dict[str, Any]:
+        return {"number": super().get_result_json(execution_info)["number"]}
+
+
+def test_a_logger_may_choose_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    logger = _OnlyNumbers(json_representation=JsonRepresentation.WIDE_FLAT)
+
+    with caplog.at_level("INFO", logger="ucam_faas"):
+        logger(ExecutionInfo(number=3, secret="x"))
+
+    [record] = caplog.records
+    assert record.__dict__["fields"] == {"execution_info": {"number": 3}}
+
+
+# --- parsers
+
+
+def test_a_cloud_event_type_takes_its_arguments_by_position() -> None:
+    @cloud_event_handler(event_data_parser=ucam_faas.CloudEventType("com.example.order", Order))
+    def handle(order: Order) -> CloudEventHandlerExecutionInfo:
+        return CloudEventHandlerExecutionInfo(number=order.number)
+
+    info = handle.execute(make_cloud_event({"number": 3}, type="com.example.order"))
+
+    assert info.model_dump()["number"] == 3

@@ -1,0 +1,29 @@
+"""Where 1.0 kept these names; import them from `ucam_faas` in new code."""
+
+from ucam_faas.context import (
+    CLOUD_EVENT_CONTEXT,
+    CloudEventAttributes,
+    CloudEventHandlerAttributes,
+    CloudEventHandlerContext,
+)
+from ucam_faas.decorators import (
+    CloudEventHandlerExecutorFn,
+    cloud_event_handler,
+)
+from ucam_faas.execution_info import (
+    CloudEventHandlerExecutionInfo,
+)
+from ucam_faas.parsers import (
+    CloudEventType,
+)
+
+__all__ = [
+    "CLOUD_EVENT_CONTEXT",
+    "CloudEventAttributes",
+    "CloudEventHandlerAttributes",
+    "CloudEventHandlerContext",
+    "CloudEventHandlerExecutionInfo",
+    "CloudEventHandlerExecutorFn",
+    "CloudEventType",
+    "cloud_event_handler",
+]
