@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ucam_faas.dev.dead_letters import OwnDeadLetters
+from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
 from ucam_faas.emulator.storage import Message
 
 SUBSCRIPTION = "projects/p/subscriptions/work"
@@ -74,3 +74,15 @@ def test_other_events_are_told_as_they_are() -> None:
     ]
 
     assert told(*events) == events
+
+
+def test_dead_letters_that_wait_are_counted_with_a_line_that_shows_them() -> None:
+    assert waiting({"work-dead": 3, "shop-dead": 1}, "A=b") == (
+        "Dead letters wait: 3 in work-dead, 1 in shop-dead. "
+        "To see them (--auto-ack takes them away):\n\n"
+        "  A=b gcloud pubsub subscriptions pull work-dead --limit 10\n\n"
+    )
+
+
+def test_no_dead_letters_are_not_mentioned() -> None:
+    assert waiting({}, "A=b") == ""

@@ -47,6 +47,8 @@ def test_its_topics_and_pull_subscriptions_are_made_there(dev: Dev, other: Rest)
     assert not subscription.get("pushConfig", {}).get("pushEndpoint")
     dead_letters = subscription["deadLetterPolicy"]["deadLetterTopic"]
     assert other.exists(dead_letters)
+    kept = other.subscription("fail-dead-letter-dev")
+    assert kept["messageRetentionDuration"] == "2678400s"
     assert dev.rest.get(f"projects/{PROJECT}/subscriptions") == {}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.emulator.engine import Draft
+from ucam_faas.emulator.lease import Holder, parse_ack_id
 from ucam_faas.emulator.server import Emulator, Options
 from ucam_faas.plans import TaskPlan
 
@@ -125,3 +126,44 @@ def test_another_topic_loses_messages_and_says_so() -> None:
     assert empty.told[0].endswith("made anew")
     assert full.told[0].endswith("made anew, without the messages that it had")
     assert full.found[1]["one"] == ("other", "/one")
+
+
+def test_dead_letters_that_wait_are_counted() -> None:
+    """Those that were pulled and not acknowledged wait, too."""
+
+    async def count() -> list[dict[str, int]]:
+        plans = [task("one"), task("two"), TaskPlan(name="page", path="/", takes="HTTP request")]
+        async with Emulator(Options()) as emulator:
+            provisioning = Provisioning(emulator, "p", print)
+            provisioning.apply(plans, URL, {})
+            found = [provisioning.dead_letters(plans)]
+            drafts = [Draft("", {}, b"x")] * 3
+            now = emulator.hub.now()
+            emulator.engine.publish("projects/p/topics/two-dead", drafts, now)
+            found.append(provisioning.dead_letters(plans))
+            queue = emulator.resources.subscriptions["projects/p/subscriptions/two-dead"].queue
+            assert queue is not None
+            first, _ = emulator.engine.take(queue, now, Holder(), 2)
+            emulator.engine.ack(queue, [parse_ack_id(first.ack_id)], now)
+            found.append(provisioning.dead_letters(plans))
+            return found
+
+    assert asyncio.run(count()) == [{}, {"two-dead": 3}, {"two-dead": 2}]
+
+
+def test_an_older_subscription_for_dead_letters_keeps_them_for_31_days_from_now_on() -> None:
+    async def retentions() -> list[int]:
+        async with Emulator(Options()) as emulator:
+            provisioning = Provisioning(emulator, "p", print)
+            provisioning.apply([task("one")], URL, {})
+            name = "projects/p/subscriptions/one-dead"
+            found = emulator.resources.subscriptions[name].proto
+            found.message_retention_duration.seconds = 7 * 24 * 3600
+            provisioning.apply([task("one")], URL, {})
+            there = emulator.resources.subscriptions
+            return [
+                there[f"projects/p/subscriptions/{one}"].proto.message_retention_duration.seconds
+                for one in ("one", "one-dead")
+            ]
+
+    assert asyncio.run(retentions()) == [7 * 24 * 3600, 31 * 24 * 3600]

@@ -112,6 +112,7 @@ def test_a_subscription_keeps_dead_letters(dev: Dev, name: str) -> None:
 
     assert found["topic"] == f"projects/local/topics/{name}"
     assert found.get("pushConfig", {}) == {}
+    assert found["messageRetentionDuration"] == "2678400s"  # 31 days, as with the Terraform module
 
 
 def test_an_http_task_has_no_topic_and_is_served(dev: Dev) -> None:

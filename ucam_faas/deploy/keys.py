@@ -25,6 +25,7 @@ from ucam_faas.deploy.value_checks import (
     one_of,
     passes,
 )
+from ucam_faas.limits import MAX_RETENTION_SECONDS, MIN_RETENTION_SECONDS
 from ucam_faas.policies import check_topic
 from ucam_faas.resources import Resources
 
@@ -69,7 +70,6 @@ class Key:
     keys: Mapping[str, Key] = field(default_factory=dict)
 
 
-MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS = 600, 31 * 24 * 3600
 DEFAULT_RETENTION_SECONDS = 7 * 24 * 3600
 MAX_LABELS = 64
 _RETENTION = f"{MIN_RETENTION_SECONDS} to {MAX_RETENTION_SECONDS} seconds (10 minutes to 31 days)"

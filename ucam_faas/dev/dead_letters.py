@@ -1,11 +1,8 @@
-"""Dead letters that tasks publish themselves, told as those that Pub/Sub forwards.
-
-In: the emulator's events. Out: the same, but a dead letter of a delivery that runs is one event,
-`dead_lettered`, instead of a message published and a delivery done.
-"""
+"""Dead letters as `ucam-faas dev` shows them: those that wait, and those that tasks publish."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ucam_faas.dead_letters import MESSAGE_ID_ATTRIBUTE, SUBSCRIPTION_ATTRIBUTE
@@ -16,8 +13,28 @@ _Key = tuple[str, str]
 """A subscription's short name and a message id."""
 
 
+def waiting(counts: Mapping[str, int], gcloud: str) -> str:
+    """Return the paragraph that says where dead letters wait; nothing if none do.
+
+    Args:
+        counts: messages by subscription.
+        gcloud: the variables that make gcloud use this Pub/Sub.
+    """
+    if not counts:
+        return ""
+    places = ", ".join(f"{count} in {name}" for name, count in counts.items())
+    first = next(iter(counts))
+    return (
+        f"Dead letters wait: {places}. To see them (--auto-ack takes them away):\n\n"
+        f"  {gcloud} gcloud pubsub subscriptions pull {first} --limit 10\n\n"
+    )
+
+
 class OwnDeadLetters:
-    """An observer before another.
+    """An observer before another: what a task publishes itself is told as if Pub/Sub forwarded it.
+
+    A dead letter of a delivery that runs is one event, `dead_lettered`, instead of a message
+    published and a delivery done. All other events are handed on.
 
     Args:
         observer: is told.

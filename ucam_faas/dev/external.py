@@ -23,6 +23,7 @@ from ucam_faas.emulator.lease import Delivery
 from ucam_faas.emulator.push import ACKNOWLEDGED
 from ucam_faas.emulator.storage import Message
 from ucam_faas.exceptions import ConfigurationError, PublishError, UCAMFAASException
+from ucam_faas.limits import MAX_RETENTION_SECONDS
 from ucam_faas.plans import TaskPlan, full_topic
 from ucam_faas.publishing.google import GooglePublisher
 
@@ -168,7 +169,9 @@ class ExternalPubsub:
                 "max_delivery_attempts": plan.max_attempts,
             }
             short = topic.rpartition("/")[2]
-            self._create({"name": self._named(short), "topic": topic})
+            kept = timedelta(seconds=MAX_RETENTION_SECONDS)
+            letters = {"name": self._named(short), "topic": topic}
+            self._create({**letters, "message_retention_duration": kept})
         return self._create(request)
 
     def _named(self, short: str) -> str:

@@ -7,11 +7,14 @@ messages; what no task asks for any more is deleted, if it was made here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from ucam_faas.emulator import protos, scheduler_api
 from ucam_faas.emulator.errors import RpcError
+from ucam_faas.emulator.queues import Queue
 from ucam_faas.emulator.server import Emulator
+from ucam_faas.limits import MAX_RETENTION_SECONDS
 from ucam_faas.plans import TaskPlan, full_topic, job_id
 
 LOCATION = "local"
@@ -24,7 +27,10 @@ _MUTABLE = (
     "retry_policy",
     "dead_letter_policy",
     "expiration_policy",
+    "message_retention_duration",
 )
+DEAD_LETTERS_KEPT = timedelta(seconds=MAX_RETENTION_SECONDS)
+"""As long as the Terraform module keeps them."""
 
 
 class Provisioning:
@@ -80,6 +86,21 @@ class Provisioning:
                     found[job_id(plan, number)] = job.schedule_time
         return found
 
+    def dead_letters(self, plans: Sequence[TaskPlan]) -> dict[str, int]:
+        """Return how many dead letters wait, by subscription; those without any are left out."""
+        found: dict[str, int] = {}
+        for proto in self._of_dead_letters([plan for plan in plans if plan.topic is not None]):
+            there = self._emulator.resources.subscriptions.get(proto.name)
+            if there is not None and there.queue is not None:
+                found[_short(proto.name)] = self._count(there.queue)
+        return {name: count for name, count in found.items() if count}
+
+    def _count(self, queue: Queue) -> int:
+        """Count the messages that aren't acknowledged, of a subscription without a filter."""
+        taken = len(queue.unacknowledged())
+        new = self._emulator.engine.storage.read(queue.log.number, queue.cursor)
+        return taken + sum(1 for _ in new)
+
     def _topic(self, name: str) -> None:
         if name not in self._emulator.resources.topics:
             self._emulator.publisher.create_topic(protos.Topic(name=name))
@@ -125,6 +146,7 @@ class Provisioning:
                         name=f"projects/{self._project}/subscriptions/{name}",
                         topic=full,
                         labels={LABEL: OURS},
+                        message_retention_duration=DEAD_LETTERS_KEPT,
                     )
         return list(found.values())
 

@@ -19,11 +19,11 @@ from ucam_faas import local_state
 from ucam_faas.config import Settings
 from ucam_faas.dev import generations
 from ucam_faas.dev.changes import Folders, Look
-from ucam_faas.dev.dead_letters import OwnDeadLetters
+from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
 from ucam_faas.dev.external import ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.provisioning import Provisioning
-from ucam_faas.dev.stream import Stream
+from ucam_faas.dev.stream import Stream, gcloud_environment
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.server import Emulator, Options, listen, reset
 from ucam_faas.exceptions import UCAMFAASException
@@ -273,7 +273,10 @@ class Session:
         self._table(plans)
         click.echo("\nTry, in another terminal:\n")
         self._stream.to_paste(plans, pubsub=pubsub, project=self._options.project, url=url)
-        click.echo("\nA saved file is served at once. Control-C ends.\n")
+        click.echo()
+        gcloud = gcloud_environment(pubsub, self._options.project)
+        click.echo(waiting(self._provisioning.dead_letters(plans), gcloud), nl=False)
+        click.echo("A saved file is served at once. Control-C ends.\n")
 
 
 async def run(options: DevOptions) -> int:

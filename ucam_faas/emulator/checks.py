@@ -16,7 +16,12 @@ from ucam_faas.emulator import protos
 from ucam_faas.emulator.errors import RpcError, invalid, unsupported
 from ucam_faas.emulator.lease import DAY, Rules
 from ucam_faas.filters import FilterError, parse
-from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
+from ucam_faas.limits import (
+    MAX_ACK_DEADLINE_SECONDS,
+    MAX_RETENTION_SECONDS,
+    MIN_ACK_DEADLINE_SECONDS,
+    MIN_RETENTION_SECONDS,
+)
 
 _PROJECT = re.compile(r"projects/[^/]+")
 _NAME = re.compile(_PROJECT.pattern + r"/([a-z]+)/((?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254})")
@@ -25,7 +30,6 @@ _ENDPOINT = re.compile(
     r"https?://(?:[^/?#\s@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#\s\x00-\x1f\x7f@:\[\]]+)(?::([0-9]{0,5}))?(?:[/?#]\S*)?"
 )
 DELETED_TOPIC = "_deleted-topic_"
-MIN_RETENTION, MAX_RETENTION = 600.0, 31 * DAY
 MAX_BACKOFF = 600.0
 MIN_ATTEMPTS, MAX_ATTEMPTS = 5, 100
 _UNSUPPORTED = {
@@ -111,7 +115,7 @@ def topic(resource: Any) -> None:
     labels(resource.labels)
     if resource.HasField("message_retention_duration"):
         found = protos.seconds(resource.message_retention_duration)
-        between(found, MIN_RETENTION, MAX_RETENTION, "message_retention_duration")
+        between(found, MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS, "message_retention_duration")
 
 
 def subscription(resource: Any) -> None:
@@ -130,7 +134,7 @@ def subscription(resource: Any) -> None:
     if not resource.HasField("message_retention_duration"):
         resource.message_retention_duration.seconds = int(7 * DAY)
     retention = protos.seconds(resource.message_retention_duration)
-    between(retention, MIN_RETENTION, MAX_RETENTION, "message_retention_duration")
+    between(retention, MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS, "message_retention_duration")
     if not resource.HasField("expiration_policy"):
         resource.expiration_policy.ttl.seconds = int(31 * DAY)
     if resource.expiration_policy.HasField("ttl"):
