@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from logging import LogRecord
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any
 
 from ucam_faas import dead_letters, reports
@@ -67,6 +67,10 @@ from ucam_faas.task import Kind, Task
 from ucam_faas.validation import describe_error
 
 _DONE = Done()
+_NOT_OF_THE_DATA = (RaisedOutcome, ExecutionAbortedException, MemoryError, OSError)
+"""What parsers raise that says nothing about the data, or says by itself what it is."""
+_REFUSALS = (RaisedOutcome, ExecutionInfo, CoroutineType)
+"""What parsers return that is no payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +219,25 @@ class Execution:
             return _Found(WrongEventType(error.detail), error=error)
         except EnvelopeError as error:
             return _Found(MalformedEvent(error.detail), error=error)
-        except (RaisedOutcome, MemoryError, OSError) as error:  # what may pass is not permanent
+        except _NOT_OF_THE_DATA as error:
             return self._decide_error(error)
         except (Exception, SystemExit) as error:
             return _Found(InvalidPayload(describe_error(error)), error=error)
+        if isinstance(self.payload, _REFUSALS) and (refused := self._refused()) is not None:
+            return refused
         if self._event is not None:
             self._event.handler = EVENT_ACCEPTED
         return None
+
+    def _refused(self) -> _Found | None:
+        """Return what was found if the parser returned a refusal in place of a payload."""
+        if inspect.iscoroutine(self.payload):
+            self.payload.close()
+            error = TypeError("the parser returned a coroutine: expected a sync function")
+            return _Found(Crashed(), error=error)
+        if isinstance(self.payload, ExecutionInfo) and self.task.kind is not Kind.EVENT_DATA:
+            return None  # of messages, it is the payload
+        return self._decide(self.payload)
 
     def _read_message(self) -> None:
         envelope = self.envelope
@@ -245,6 +261,8 @@ class Execution:
             message, envelope.subscription, envelope.delivery_attempt
         )
         MESSAGE_CONTEXT.set(self._message)
+        if self._event is not None:
+            self._event.handler = EVENT_ACCEPTED  # whatever its payload is
         self.payload = message.data if self.task.parse is None else self.task.parse(message.data)
         self._message.handler = MESSAGE_ACCEPTED
 
@@ -268,7 +286,7 @@ class Execution:
             if result.status is ExecutionStatus.COMPLETED:
                 return _Found(_DONE, info=value)
             error = result.exception if isinstance(result.exception, BaseException) else None
-            return _Found(Failed(str(result.reason)), info=value, value=value, error=error)
+            return _Found(_failure(str(result.reason)), info=value, value=value, error=error)
         if self._convert is not None:
             return _Found(_DONE, value=self._convert(value))
         if value is not None and not self.task.returns_response and not _is_json(value):
@@ -285,7 +303,7 @@ class Execution:
         error = error.with_traceback(_users_part(error.__traceback__))
         if isinstance(error, ExecutionAbortedException):
             info = error.execution_info if isinstance(error.execution_info, ExecutionInfo) else None
-            return _Found(Failed(_reason(info)), info=info, error=error)
+            return _Found(_failure(_reason(info)), info=info, error=error)
         outcome = Failed() if isinstance(error, UCAMFAASException) else Crashed()
         return _Found(outcome, error=error)
 
@@ -381,6 +399,15 @@ _REASONS: dict[type[Outcome], AbortedExecutionReason] = {
     MalformedEvent: AbortedExecutionReason.SERVICE_DATA_INVALID,
     InvalidPayload: AbortedExecutionReason.USER_DATA_INVALID,
 }
+
+
+_KINDS: dict[str, Any] = {str(reason): kind for kind, reason in _REASONS.items()}
+
+
+def _failure(reason: str | None) -> Outcome:
+    """Return the outcome of an aborted run: what a reason of ours says holds, whoever says it."""
+    outcome: Outcome = _KINDS.get(str(reason), Failed)(reason)
+    return outcome
 
 
 def _reason(info: ExecutionInfo | None) -> str | None:
