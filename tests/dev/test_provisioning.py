@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,9 @@ def task(name: str, topic: str | None = None, *, dead: str | None = None) -> Tas
 class Cloud:
     """An emulator that plans are applied to, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        """Of all steps but the first."""
         self.told: list[str] = []
         self.found: list[dict[str, tuple[str, str]]] = []
 
@@ -41,7 +44,8 @@ class Cloud:
         async with Emulator(Options()) as emulator:
             provisioning = Provisioning(emulator, "p", self.told.append)
             for plans in steps:
-                provisioning.apply(plans, URL, {})
+                options = {} if plans is steps[0] else self.options
+                provisioning.apply(plans, URL, {}, **options)
                 self.found.append(_subscriptions(emulator))
                 if publish and plans is steps[0]:
                     topic = f"projects/p/topics/{publish}"
@@ -59,8 +63,8 @@ def _subscriptions(emulator: Emulator) -> dict[str, tuple[str, str]]:
     }
 
 
-def apply(*steps: Sequence[TaskPlan], publish: str = "") -> Cloud:
-    cloud = Cloud()
+def apply(*steps: Sequence[TaskPlan], publish: str = "", **options: Any) -> Cloud:
+    cloud = Cloud(**options)
     asyncio.run(cloud.apply(*steps, publish=publish))
     return cloud
 
@@ -167,3 +171,20 @@ def test_an_older_subscription_for_dead_letters_keeps_them_for_31_days_from_now_
             ]
 
     assert asyncio.run(retentions()) == [7 * 24 * 3600, 31 * 24 * 3600]
+
+
+def test_a_part_of_the_tasks_deletes_nothing_of_the_others() -> None:
+    cloud = apply(
+        [task("one"), task("two")], [task("two")], [task("one"), task("two")], whole=False
+    )
+
+    assert set(cloud.found[1]) == set(cloud.found[0])
+    assert cloud.found[1]["one"] == ("one", "")
+    assert cloud.found[2] == cloud.found[0]
+    assert cloud.told == ["--target leaves out one: its subscription keeps its messages"]
+
+
+def test_the_messages_of_a_task_that_is_down_wait() -> None:
+    cloud = apply([task("one")], [task("one")], down={"one"})
+
+    assert cloud.found[1] == {"one": ("one", ""), "one-dead": ("one-dead", "")}

@@ -186,6 +186,18 @@ def test_code_that_hangs_when_it_is_loaded_is_given_up_when_it_changes(editor: E
     assert editor.version("a") == 2
 
 
+def test_a_save_delivers_what_waits_for_a_retry(editor: Editor) -> None:
+    name = editor.name
+    later = "ucam_faas.RetryPolicy(min_backoff=timedelta(seconds=500))"
+    editor.save(editor.main, task(name).replace("AT_ONCE", later) + "    1 / 0\n")
+    editor.dev.rest.publish(name, b"a")
+    editor.wait_shown("retry", name)
+
+    editor.save(editor.main, task(name, 2).replace("AT_ONCE", later))
+
+    editor.dev.wait_effects(name, data="a", version=2)
+
+
 def test_a_running_task_ends_in_the_code_that_it_began_in(editor: Editor) -> None:
     go, name = editor.dev.folder / f"{editor.name}.go", editor.name
     waiting = f"""

@@ -92,3 +92,16 @@ def test_lines_are_coloured_and_stay_aligned_and_control_c_ends_it(terminal: Ter
     assert {COLOUR.sub("", line).index("store") for line in lines} == {24}
     assert "Traceback" not in terminal.screen()
     assert "Aborted" not in terminal.screen()
+
+
+def test_enter_delivers_what_waits_for_a_retry(terminal: Terminal) -> None:
+    port = re.search(r"Cloud Scheduler on 127\.0\.0\.1:(\d+)", terminal.screen())
+    assert port is not None
+    Rest(int(port[1])).publish("quote", b"this")
+    wait_until(lambda: "again in 10 s" in terminal.screen(), "it has failed")
+
+    terminal.type("\n")
+
+    wait_until(lambda: "1 message that waited for a retry" in terminal.screen(), "it is said")
+    attempt = re.compile(r"quote  message 1, attempt 2")
+    wait_until(lambda: attempt.search(COLOUR.sub("", terminal.screen())), "it is delivered")

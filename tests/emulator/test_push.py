@@ -418,6 +418,24 @@ async def test_success_ends_the_push_backoff() -> None:
 
 
 @on_a_loop
+async def test_what_waits_for_a_retry_is_pushed_at_once_when_asked_for() -> None:
+    async with Sink() as sink, Cloud() as cloud:
+        sink.answer = in_order(response(500), response(500), response(204))
+        policy = {"minimum_backoff": {"seconds": 60}, "maximum_backoff": {"seconds": 600}}
+        await cloud.subscribe(sink.url, retry_policy=policy)
+        await cloud.publish("a")
+        for count in (1, 2):
+            await until(lambda count=count: len(cloud.told("failed")) == count, "a failure")
+
+            assert cloud.emulator.pushes.hurry() == 1
+            await cloud.advance(0.0)
+
+        await until(lambda: cloud.told("acknowledged"), "success")
+        assert [pushed.envelope["message"]["messageId"] for pushed in sink.pushed] == ["1"] * 3
+        assert cloud.emulator.pushes.hurry() == 0
+
+
+@on_a_loop
 async def test_a_retry_policy_that_is_longer_than_the_push_backoff_counts() -> None:
     async with Sink(response(500)) as sink, Cloud() as cloud:
         policy = {"minimum_backoff": {"seconds": 20}, "maximum_backoff": {"seconds": 20}}

@@ -6,7 +6,7 @@ messages; what no task asks for any more is deleted, if it was made here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -47,13 +47,23 @@ class Provisioning:
         self._project = project
         self._tell = tell
 
-    def apply(self, plans: Sequence[TaskPlan], url: str, push: dict[str, str]) -> None:
+    def apply(
+        self,
+        plans: Sequence[TaskPlan],
+        url: str,
+        push: dict[str, str],
+        *,
+        whole: bool = True,
+        down: Collection[str] = (),
+    ) -> None:
         """Make what the tasks need.
 
         Args:
             plans: the tasks.
             url: where they are served; none: only topics and jobs are made.
             push: audience and service account of the token that pushes carry; empty: none.
+            whole: there are no other tasks; False: what other tasks need stays.
+            down: names of the tasks that cannot run now: their messages wait.
 
         Raises:
             RpcError: the emulator refuses something.
@@ -64,15 +74,16 @@ class Provisioning:
                 self._topic(full_topic(topic, self._project))
         wanted = []
         if url:
-            wanted += [self._of_task(plan, url, push) for plan in pushed]
+            urls = {plan.name: "" if plan.name in down else url for plan in pushed}
+            wanted += [self._of_task(plan, urls[plan.name], push) for plan in pushed]
             wanted += self._of_dead_letters(pushed)
         for proto in wanted:
             self._subscription(proto)
         names = {proto.name for proto in wanted}
         for name, found in list(self._emulator.resources.subscriptions.items()):
             if found.proto.labels.get(LABEL) == OURS and name not in names:
-                self._retire(name, found)
-        self._jobs(plans)
+                self._retire(name, found, whole=whole)
+        self._jobs(plans, whole=whole)
         self._emulator.hub.changed()
 
     def next_runs(self, plans: Sequence[TaskPlan]) -> dict[str, float | None]:
@@ -121,6 +132,8 @@ class Provisioning:
             name = full_topic(plan.dead_letter_topic, self._project)
             proto.dead_letter_policy.dead_letter_topic = name
             proto.dead_letter_policy.max_delivery_attempts = plan.max_attempts
+        if not url:
+            return proto
         proto.push_config.push_endpoint = f"{url}{plan.path}"
         if not plan.wrapped:
             proto.push_config.no_wrapper.write_metadata = True
@@ -171,9 +184,9 @@ class Provisioning:
             update.update_mask.paths.extend(_MUTABLE)
             self._emulator.subscriber.update_subscription(update)
 
-    def _retire(self, name: str, found: Any) -> None:
+    def _retire(self, name: str, found: Any, *, whole: bool) -> None:
         """Delete a subscription that no task asks for; or let it wait, if it has messages."""
-        if not _has_messages(found):
+        if whole and not _has_messages(found):
             self._emulator.resources.drop_subscription(name)
             self._tell(f"no task asks for the subscription {_short(name)} any more: deleted")
         elif found.proto.push_config.push_endpoint:
@@ -182,9 +195,11 @@ class Provisioning:
             self._tell(
                 f"no task asks for the subscription {_short(name)} any more: it keeps its "
                 "messages until one does"
+                if whole
+                else f"--target leaves out {_short(name)}: its subscription keeps its messages"
             )
 
-    def _jobs(self, plans: Sequence[TaskPlan]) -> None:
+    def _jobs(self, plans: Sequence[TaskPlan], *, whole: bool) -> None:
         wanted: set[str] = set()
         for plan in plans:
             for number, schedule in enumerate(plan.schedules):
@@ -205,7 +220,7 @@ class Provisioning:
                     paused=schedule.paused,
                 )
         for job in self._jobs_by_name().values():
-            if job.description == OURS and job.name not in wanted:
+            if whole and job.description == OURS and job.name not in wanted:
                 self._emulator.schedules.scheduler.delete(job.name)
 
     def _job(self, wanted: dict[str, Any], *, paused: bool) -> None:

@@ -22,6 +22,7 @@ from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
 from ucam_faas.dev.external import ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
+from ucam_faas.dev.keys import has_keyboard, on_enter
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream, gcloud_environment
 from ucam_faas.emulator.errors import RpcError
@@ -146,6 +147,7 @@ class Session:
         url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
         self._environ = _environment(options, pubsub)
         self._listener = listener
+        self._emulator = emulator
         self._url = url
         settings = Settings.from_environ(self._environ)
         self._push = (
@@ -181,7 +183,8 @@ class Session:
         )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
         self._welcome(generation.plans, used, pubsub, url)
-        await self._follow(generation, look)
+        with on_enter(self._hurry):
+            await self._follow(generation, look)
 
     async def _start(self) -> Generation:
         options = self._options
@@ -198,10 +201,19 @@ class Session:
             await last.close()  # what is asked for from now on is for the new one
             self._end(last)
         if self._external is None:
-            self._provisioning.apply(generation.plans, self._url, self._push)
+            self._provisioning.apply(
+                generation.plans, self._url, self._push, whole=self._options.target is None
+            )
+            self._hurry()
         else:
             await self._race(asyncio.to_thread(self._external.apply, generation.plans, self._url))
             self._provisioning.apply(generation.plans, "", {})
+
+    def _hurry(self) -> None:
+        """Deliver what waits in backoff: whoever saves a file or presses Enter waits for it."""
+        if count := self._emulator.pushes.hurry():
+            these = "1 message" if count == 1 else f"{count} messages"
+            self._stream.line("again", "", f"{these} that waited for a retry")
 
     async def _follow(self, generation: Generation, look: Look) -> None:
         """Serve what the files hold, until it is time to stop.
@@ -276,7 +288,8 @@ class Session:
         click.echo()
         gcloud = gcloud_environment(pubsub, self._options.project)
         click.echo(waiting(self._provisioning.dead_letters(plans), gcloud), nl=False)
-        click.echo("A saved file is served at once. Control-C ends.\n")
+        enter = " Enter delivers what waits for a retry." if has_keyboard() else ""
+        click.echo(f"A saved file is served at once.{enter} Control-C ends.\n")
 
 
 async def run(options: DevOptions) -> int:

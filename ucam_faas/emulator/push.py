@@ -96,6 +96,14 @@ class Pusher:
         self._endpoint.close()
         self._hub.engine.release(self.queue, self._holder)
 
+    def hurry(self) -> int:
+        """Hold back no longer, and return how many messages waited for their backoff to end."""
+        self._backoff = 0.0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._resume()
+        return self.queue.hurry(self._hub.now())
+
     @property
     def in_flight(self) -> int:
         """Requests without an answer yet."""
@@ -300,6 +308,12 @@ class PushSubscriptions:
         for pusher in self._pushers.values():
             pusher.paused = False
             self._hub.wake(pusher.queue)
+
+    def hurry(self) -> int:
+        """Deliver at once what waits for its backoff to end; return how many messages it is."""
+        count = sum(pusher.hurry() for pusher in self._pushers.values())
+        self._hub.changed()
+        return count
 
     def close(self) -> None:
         """Stop all."""

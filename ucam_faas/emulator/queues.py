@@ -259,6 +259,14 @@ class Queue:
                 self._settle(entry.key, entry)
         return ended
 
+    def hurry(self, now: float) -> int:
+        """End all backoffs, at the next tick, and return how many messages waited for one."""
+        delayed = [entry for entry in self.entries.values() if entry.state is State.DELAYED]
+        for entry in delayed:
+            entry.due = now
+            self._timers.set(entry)
+        return len(delayed)
+
     def _current(self, ack_id: AckId) -> Entry | None:
         entry = self.entries.get(ack_id.number)
         if ack_id.queue != self.number or entry is None or entry.state is not State.LEASED:
