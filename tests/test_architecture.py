@@ -29,7 +29,7 @@ LEVELS = {
     4: {
         *("task", "reports", "runtime", "dead_letters", "execution", "registry"),
         *("sources", "decorators", "task_functions", "task_options", "task_collection"),
-        "startup",
+        *("startup", "environment"),
         "outer_decorators",
         "http_responses",
         # names of 1.0

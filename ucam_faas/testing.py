@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ucam_faas import envelopes, registry, startup
+from ucam_faas import envelopes, environment, registry, startup
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
@@ -200,7 +200,9 @@ def conclude(task: Any, event: Any = b"", *, runtime: Runtime | None = None) -> 
     else:
         push = make_push(event)
         envelope = envelopes.decode(push.body, {"content-type": "application/json"})
-    return execute(Execution(found, envelope, runtime or Runtime(Settings(), SystemClock())))
+    execution = Execution(found, envelope, runtime or Runtime(Settings(), SystemClock()))
+    with environment.HERE.during([found]):
+        return execute(execution)
 
 
 def _task(function: Any) -> Task:
@@ -294,8 +296,12 @@ def serve(
         clock: default: the system's.
         publisher: takes dead letters; default: none.
 
+    The variables that tasks declare with `environment=` are set meanwhile, unless they are set
+    already.
+
     Raises:
         UCAMFAASCouldNotLoadTarget: a task cannot be served, or its start-up code fails.
+        ConfigurationError: two tasks declare different values of one variable.
     """
     if len(tasks) == 1 and isinstance(tasks[0], str | Path):
         found = registry.load(str(tasks[0]))
@@ -304,8 +310,9 @@ def serve(
     runtime = Runtime(settings or Settings(), clock or SystemClock(), publisher)
     app, loop = App(found, runtime), BackgroundLoop()
     try:
-        loop.run(lambda: startup.run(found, runtime.clock))
-        yield Client(app, loop)
+        with environment.HERE.during(found):
+            loop.run(lambda: startup.run(found, runtime.clock))
+            yield Client(app, loop)
     finally:
         app.service.runner.close()
         loop.close()

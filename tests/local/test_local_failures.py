@@ -71,6 +71,21 @@ def test_the_last_attempt_says_why_it_failed(ucam_faas_local: Serve) -> None:
     assert outcomes == ["Crashed"] * 4 + ["DeadLettered"]
 
 
+def test_a_job_is_run_as_often_as_in_the_cloud(ucam_faas_local: Serve) -> None:
+    """Pub/Sub would deliver it five times at least."""
+
+    @message_handler(message_type=None, run_as="job", retry=RetryPolicy(max_attempts=2))
+    def task(data: bytes) -> None:
+        raise ValueError
+
+    cloud = ucam_faas_local(task)
+    cloud.publish(task, b"x")
+    cloud.wait_idle()
+
+    assert len(cloud.executions) == 2
+    assert len(cloud.dead_letters) == 1
+
+
 @pytest.mark.parametrize("deliveries", ["normal", "parallel", "hostile"])
 def test_a_dead_letter_lets_the_later_messages_of_its_key_through(
     deliveries: Any, ucam_faas_local: Serve

@@ -268,3 +268,19 @@ def test_it_is_used_from_a_running_loop(request: pytest.FixtureRequest) -> None:
         return [*values(cloud, greet), *values(cloud, wait_a_moment)]
 
     assert asyncio.run(main()) == ["Hello Ada", 4]
+
+
+def test_tasks_find_the_variables_that_they_declare(ucam_faas_local: Serve) -> None:
+    variable = "MODE_OF_THIS_TEST"
+
+    @message_handler(message_type=None, environment={variable: "careful"})
+    def task(data: bytes) -> str | None:
+        return os.environ.get(variable)
+
+    cloud = ucam_faas_local(task)
+    cloud.publish(task, b"x")
+    cloud.wait_idle()
+
+    assert values(cloud, task) == ["careful"]
+    cloud.close()
+    assert variable not in os.environ

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ucam_faas import _logging, registry, runtime
+from ucam_faas import _logging, environment, registry, runtime
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.task import Kind, Task
@@ -24,6 +24,7 @@ def serve(given: dict[str, Any]) -> int:
     if not settings.long_running and (settings.input_file or settings.input_bucket):
         raise ConfigurationError("An input file or bucket is for --long-running: add it.")
     tasks = registry.load(settings.source, settings.target)
+    environment.HERE.add_all(tasks)
     _logging.adopt_structlog()
     built = runtime.build(settings, tasks)
     if settings.long_running:

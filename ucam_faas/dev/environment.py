@@ -10,6 +10,7 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from ucam_faas.deploy import layers
+from ucam_faas.environment import Declared
 from ucam_faas.task import Task
 
 logger = logging.getLogger("ucam_faas")
@@ -28,16 +29,13 @@ def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Pat
     """
     config = layers.read(start)
     given = set(environ)
-    owners: dict[str, str] = {}
+    declared = Declared(environ)
     missing: set[str] = set()
     for task in tasks:
         merged = layers.merge_task(config, task, None)
-        for variable, value in merged["environment"].items():
-            if variable in given:
-                continue
-            if environ.setdefault(variable, value) != value:
-                _warn("ucam_faas_environment_differs", task, variable, first=owners[variable])
-            owners.setdefault(variable, task.name)
+        for conflict in declared.add(task.name, merged["environment"]):
+            event = "ucam_faas_environment_differs"
+            _warn(event, task, conflict.variable, first=conflict.first)
         for variable, secret in merged["secrets"].items():
             if variable not in given and variable not in missing:
                 missing.add(variable)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ucam_faas import registry
+from ucam_faas import environment, registry
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dev.provisioning import LOCATION, Provisioning
@@ -88,6 +88,7 @@ class EmbeddedCloud:
 
     Raises:
         UCAMFAASCouldNotLoadTarget: something is not a task, or two have one name.
+        ConfigurationError: two tasks declare different values of one environment variable.
         RuntimeError: `pubsub` has one already.
     """
 
@@ -123,6 +124,7 @@ class EmbeddedCloud:
             self._make_pusher = Pusher
         self._stack = ExitStack()
         with ExitStack() as stack:
+            stack.enter_context(environment.HERE.during(found))
             self.url = stack.enter_context(served(self._app(found, settings)))
             pubsub.in_use = True
             stack.callback(self._stop_pushing)

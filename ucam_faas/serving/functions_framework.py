@@ -13,7 +13,7 @@ from functools import cache
 
 from flask import Request, Response as FlaskResponse
 
-from ucam_faas import _logging, reports, runtime, startup
+from ucam_faas import _logging, environment, reports, runtime, startup
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.outcomes import Crashed
@@ -51,6 +51,7 @@ def _app(task: Task) -> tuple[BackgroundLoop, App]:
     settings = Settings.from_environ()
     if not logging.getLogger().handlers:
         _logging.configure(settings)
+    environment.HERE.add_all([task])
     built = runtime.build(settings, [task])
     app, loop = App([task], built), BackgroundLoop()
     try:
