@@ -87,6 +87,19 @@ def test_a_task_that_ends_its_process_costs_that_process_only(serve: Serve, code
     assert server.popen.poll() is None
 
 
+@pytest.mark.parametrize("header", ['{"a name": "x"}', '{"x-value": "\\u0000"}'])
+def test_an_answer_goes_without_a_header_that_cannot_be_sent(serve: Serve, header: str) -> None:
+    """The work is done: dropping the connection would have it done again."""
+    server = serve()
+
+    answer = server.post("/answer_with_headers", header.encode())
+
+    assert (answer.status, answer.body) == (201, b"done")
+    assert len(server.effects("answer_with_headers")) == 1
+    assert len(server.log("ucam_faas_header_not_sent")) == 1
+    assert server.stderr == ""
+
+
 @pytest.mark.parametrize("drips", [False, True], ids=["hangs", "drips"])
 def test_all_deliveries_wait_once_for_certificates_that_do_not_come(
     serve: Serve, drips: bool

@@ -16,7 +16,7 @@ from werkzeug.routing import RequestRedirect
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.outcomes import Outcome
-from ucam_faas.serving.responses import Response, check_status, of_flask
+from ucam_faas.serving.responses import Response, flask_response, of_flask
 from ucam_faas.task import Kind, Task
 
 
@@ -79,7 +79,7 @@ def caller(
     def respond(value: Any) -> Any:
         if not is_http or isinstance(value, Outcome | ExecutionInfo):
             return value
-        return of_flask(check_status(app.make_response(value)))
+        return of_flask(flask_response(app, value))
 
     def call(function: Callable[..., Any], payload: Any) -> Any:
         with app.request_context(environ) as context:

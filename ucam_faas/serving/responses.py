@@ -25,6 +25,7 @@ from ucam_faas.outcomes import (
     WrongEventType,
     answer,
 )
+from ucam_faas.serving.headers import sendable
 from ucam_faas.task import Kind, Task
 
 TEXT = "text/plain; charset=utf-8"
@@ -119,15 +120,18 @@ def _made(value: Any) -> Any:
     if isinstance(value, dict | list):
         with suppress(TypeError, ValueError):  # Flask knows more types
             return Response(200, json.dumps(value).encode(), (("content-type", JSON),))
-    return check_status(_flask().make_response(value))
+    return flask_response(_flask(), value)
 
 
-def check_status(response: Any) -> Any:
-    """Return a Flask response whose status can be that of an answer.
+def flask_response(app: Any, value: Any) -> Any:
+    """Return Flask's response for a value, less the headers that cannot be sent.
 
     Raises:
-        TypeError: it cannot.
+        TypeError: it is no response, or its status can't be that of an answer.
     """
+    if isinstance(value, tuple) and len(value) > 1 and not isinstance(value[-1], str | int):
+        value = (*value[:-1], sendable(value[-1]))  # Flask itself refuses some of them
+    response = app.make_response(value)
     if not 200 <= response.status_code <= 599:
         raise TypeError(f"{response.status_code} is no status of a response")
     return response
@@ -140,8 +144,7 @@ def of_flask(response: Any) -> Response:
         body = response.get_data()
     finally:
         response.close()
-    headers = tuple((name.lower(), text) for name, text in response.headers.items())
-    return Response(response.status_code, body, headers)
+    return Response(response.status_code, body, tuple(sendable(response.headers)))
 
 
 @cache

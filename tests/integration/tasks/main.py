@@ -161,3 +161,10 @@ def not_a_task(body: bytes) -> None:
 def exit_with(body: bytes) -> None:
     """End the process at once, with the code that the request asks for."""
     os._exit(int(body))
+
+
+@ucam_faas.raw_event
+def answer_with_headers(body: bytes) -> Any:
+    """Answer with the headers that the request asks for."""
+    record("answer_with_headers")
+    return "done", 201, json.loads(body)
