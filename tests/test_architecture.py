@@ -19,7 +19,17 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 LEVELS = {
     0: {
-        *("exceptions", "clock", "_optional", "_sockets", "limits", "pubsub", "context", "config"),
+        *(
+            "exceptions",
+            "clock",
+            "_optional",
+            "_sockets",
+            "_http_protocol",
+            "limits",
+            "pubsub",
+            "context",
+            "config",
+        ),
         "execution_info",
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
@@ -90,7 +100,7 @@ HEAVY = {
     "grpc": owner("emulator.grpc_face", in_functions="publishing.google emulator.server"),
     "cronsim": owner("emulator.cron"),
     "cryptography": owner(in_functions="emulator.tokens"),
-    "httptools": owner("emulator.push_client"),
+    "httptools": owner("_http_protocol", "emulator.push_client"),
     "watchfiles": owner(in_functions="dev.changes"),
     "google.cloud.storage": owner(in_functions="one_shot"),
     "google.auth": owner(in_functions="serving.push_auth"),
@@ -102,7 +112,9 @@ HEAVY = {
     ),
     "functions_framework": owner(in_functions="task_functions"),
     "gunicorn": owner("serving.server"),
-    "uvicorn": owner("serving.server", "local_testing.serving", "emulator.server"),
+    "uvicorn": owner(
+        "_http_protocol", "serving.server", "local_testing.serving", "emulator.server"
+    ),
     "uvicorn_worker": owner("serving.server"),
     "click": owner(
         *("cli", "cli._files", "cli.asyncapi", "cli.check", "cli.config", "cli.dev"),

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ucam_faas import _sockets
+from ucam_faas._http_protocol import HttpProtocol
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.emulator.engine import Engine, Observer
 from ucam_faas.emulator.front import Connections, Front
@@ -236,7 +236,7 @@ class Emulator:
         face = RestFace(self.services, self._pages())
         config = Config(face, log_config=None, access_log=False, lifespan="off", ws="none")
         config.load()
-        return lambda: HttpToolsProtocol(config=config, server_state=self._http, app_state={})
+        return lambda: HttpProtocol(config=config, server_state=self._http, app_state={})
 
     def _pages(self) -> dict[tuple[str, str], Any]:
         async def ok() -> tuple[str, bytes]:

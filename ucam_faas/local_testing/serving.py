@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ucam_faas import startup
+from ucam_faas._http_protocol import HttpProtocol
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop
 
@@ -30,7 +30,7 @@ def served(app: App) -> Iterator[str]:
     async def start() -> asyncio.Server:
         await startup.run(app.tasks, app.runtime.clock)
         return await asyncio.get_running_loop().create_server(
-            lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}),
+            lambda: HttpProtocol(config=config, server_state=state, app_state={}),
             host="127.0.0.1",
             port=0,
         )

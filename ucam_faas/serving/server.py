@@ -28,6 +28,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from ucam_faas import _sockets, reports, startup
+from ucam_faas._http_protocol import HttpProtocol
 from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
@@ -206,7 +207,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
 
     CONFIG_KWARGS = {  # noqa: RUF012  # the base class's own spelling
         "loop": "auto",
-        "http": "auto",
+        "http": HttpProtocol,
         "access_log": False,
         "server_header": False,
         "ws": "none",
