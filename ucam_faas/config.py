@@ -73,6 +73,12 @@ class Settings:
         "request bodies over this are answered 413; default: a message of 10 MB in base64, "
         "and 1 MB for what is around it",
     )
+    max_bodies_bytes: int = _variable(
+        "UCAM_FAAS_MAX_BODIES_BYTES",
+        128 * 1024 * 1024,
+        "request bodies that a process holds at once, from their first byte to their answer; "
+        "beyond it the answer is 429, though one body is always taken",
+    )
     dead_letter_topic: str | None = _variable(
         "UCAM_FAAS_DEAD_LETTER_TOPIC",
         None,
@@ -166,6 +172,7 @@ _LOWEST = {
     "grace_seconds": 0,
     "max_abandoned_threads": 0,
     "max_body_bytes": 1,
+    "max_bodies_bytes": 1,
     "max_attempts": 1,
 }
 _TRUE = {"1", "true", "yes", "on"}

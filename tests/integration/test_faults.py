@@ -87,6 +87,21 @@ def test_a_task_that_ends_its_process_costs_that_process_only(serve: Serve, code
     assert server.popen.poll() is None
 
 
+def test_a_body_that_still_arrives_at_sigterm_is_503_and_no_error(serve: Serve) -> None:
+    server = serve(UCAM_FAAS_GRACE_SECONDS="1")
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(head + b"part")
+        server.post("/echo")  # its answer says that the loop has seen the other one, too
+
+        server.signal(signal.SIGTERM)
+
+        assert client.recv(65_536).startswith(b"HTTP/1.1 503 ")
+    assert server.wait(10) == 0
+    assert [line["severity"] for line in server.log() if line["severity"] != "INFO"] == ["WARNING"]
+    assert server.stderr == ""
+
+
 @pytest.mark.parametrize("header", ['{"a name": "x"}', '{"x-value": "\\u0000"}'])
 def test_an_answer_goes_without_a_header_that_cannot_be_sent(serve: Serve, header: str) -> None:
     """The work is done: dropping the connection would have it done again."""

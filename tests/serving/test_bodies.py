@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 import ucam_faas
+from ucam_faas.serving.app import App
 from ucam_faas.testing import make_push
 
-from .harness import exchange, fields_of, make_app, on_a_loop
+from .harness import WAIT_SECONDS, exchange, fields_of, make_app, on_a_loop, settle
 
 LIMIT = 1000
 _ran: list[bytes] = []
@@ -101,6 +103,119 @@ async def test_a_client_that_goes_away_in_mid_body_runs_no_task(
 
     assert found.sent == []
     assert _ran == []
+
+
+class Upload:
+    """A request whose body arrives when the test says so."""
+
+    def __init__(self, app: App, path: str = "/raw") -> None:
+        self.sent: list[Any] = []
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
+        self._request = asyncio.ensure_future(app(scope, self._events.get, self._send))
+
+    async def _send(self, event: Any) -> None:
+        self.sent.append(event)
+
+    async def arrive(self, body: bytes, *, more: bool = True) -> None:
+        """Let a part of the body arrive."""
+        self._events.put_nowait({"type": "http.request", "body": body, "more_body": more})
+        await settle()
+
+    async def disconnect(self) -> None:
+        """Let the client go away."""
+        self._events.put_nowait({"type": "http.disconnect"})
+        await self._request
+
+    async def status(self) -> int:
+        """Return the status of the answer."""
+        await asyncio.wait_for(self._request, WAIT_SECONDS)
+        return int(self.sent[0]["status"])
+
+    @property
+    def closes(self) -> bool:
+        """Whether the answer ends the connection."""
+        return (b"connection", b"close") in self.sent[0]["headers"]
+
+
+@paths
+@on_a_loop
+async def test_all_bodies_together_have_a_limit(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(raw, page, max_body_bytes=LIMIT, max_bodies_bytes=2 * LIMIT)
+    uploads = [Upload(app, path) for _ in range(3)]
+    for upload in uploads[:2]:
+        await upload.arrive(b"x" * LIMIT)
+
+    await uploads[2].arrive(b"x")
+
+    assert await uploads[2].status() == 429
+    assert uploads[2].closes
+    fields = fields_of(caplog.records, "ucam_faas_request_rejected")
+    assert fields["detail"] == "bodies: over 2000 bytes in this process"
+    for upload in uploads[:2]:
+        await upload.arrive(b"", more=False)
+        assert await upload.status() == 200
+
+
+@on_a_loop
+async def test_what_a_body_took_is_free_when_its_request_has_ended() -> None:
+    """Answered, refused, or left by the client."""
+    app = make_app(raw, max_body_bytes=LIMIT, max_bodies_bytes=LIMIT)
+    answered, refused, left = Upload(app), Upload(app), Upload(app)
+
+    await answered.arrive(b"x" * 100, more=False)
+    await refused.arrive(b"x" * (LIMIT + 1))
+    await left.arrive(b"x" * 100)
+    await left.disconnect()
+
+    assert [await answered.status(), await refused.status()] == [200, 413]
+    assert app.service.bodies.held == 0
+
+
+@on_a_loop
+async def test_a_body_counts_while_its_task_runs() -> None:
+    release = asyncio.Event()
+
+    @ucam_faas.raw_event
+    async def held(body: bytes) -> None:
+        await release.wait()
+
+    app = make_app(held, max_body_bytes=LIMIT, max_bodies_bytes=LIMIT)
+    running, other = Upload(app, "/held"), Upload(app, "/held")
+    await running.arrive(b"x" * LIMIT, more=False)
+
+    await other.arrive(b"x", more=False)
+
+    assert await other.status() == 429
+    release.set()
+    assert await running.status() == 200
+
+
+@on_a_loop
+async def test_one_body_is_always_taken() -> None:
+    app = make_app(raw, max_body_bytes=LIMIT, max_bodies_bytes=1)
+
+    found = await exchange(app, "/raw", [b"x" * LIMIT])
+
+    assert found.status == 200
+
+
+@on_a_loop
+async def test_a_body_that_still_arrives_at_sigterm_is_503_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = app_of()
+    upload = Upload(app)
+    await upload.arrive(b"x")
+
+    app.service.drain()
+
+    assert await upload.status() == 503
+    assert upload.closes
+    assert app.service.bodies.held == 0
+    assert [record.levelname for record in caplog.records if record.levelno > 20] == ["WARNING"]
 
 
 @on_a_loop

@@ -26,6 +26,7 @@ READ: dict[str, tuple[str, str, Any]] = {
     "UCAM_FAAS_GRACE_SECONDS": ("grace_seconds", "2.5", 2.5),
     "UCAM_FAAS_MAX_ABANDONED_THREADS": ("max_abandoned_threads", "0", 0),
     "UCAM_FAAS_MAX_BODY_BYTES": ("max_body_bytes", "100", 100),
+    "UCAM_FAAS_MAX_BODIES_BYTES": ("max_bodies_bytes", "1000", 1000),
     "UCAM_FAAS_DEAD_LETTER_TOPIC": ("dead_letter_topic", "t", "t"),
     "UCAM_FAAS_MAX_ATTEMPTS": ("max_attempts", "7", 7),
     "UCAM_FAAS_PUSH_AUDIENCE": ("push_audience", "https://x", "https://x"),

@@ -7,7 +7,6 @@ that is served, it has every path.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
@@ -16,22 +15,18 @@ from typing import Any
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.outcomes import NoSuchTask
 from ucam_faas.runtime import Runtime
+from ucam_faas.serving.bodies import Body, DisconnectedError, Receive, UnreadError
 from ucam_faas.serving.responses import Response
 from ucam_faas.serving.service import Service
 from ucam_faas.task import Kind, Task
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 HEALTH_PATHS = ("/healthy", "/status")
 _OF_BROWSERS = ("/favicon.ico", "/robots.txt")
 """Asked for by themselves: functions-framework keeps these from its one target, too."""
 _OK = Response(200, b"ok")
-
-
-class _DisconnectedError(Exception):
-    """Nobody waits for the answer."""
 
 
 class App:
@@ -71,7 +66,7 @@ class App:
         if scope["type"] == "http":
             try:
                 response = await self.respond(scope, receive)
-            except _DisconnectedError:
+            except DisconnectedError:
                 return
             await _send(response, scope["method"], send)
         elif scope["type"] == "lifespan":
@@ -107,18 +102,17 @@ class App:
         refusal = await self.service.refuse(task, method, path, headers)
         if refusal is not None:
             return refusal
-        try:
-            body = await self._read(receive, task)
-        except TimeoutError:
-            return self.service.too_slow(path)
-        if body is None:
-            return self.service.too_large(path)
-        call = None
-        if task.returns_response and "flask" in sys.modules:
-            call = self._caller_in_flask(task, request or _request(scope, headers), body)
-        return await self.service.answer(
-            task, path, headers, body, arrived_at=arrived_at, call=call
-        )
+        with Body(self.service.bodies) as reading:
+            try:
+                body = await reading.read(receive, task.policy.served_timeout_seconds)
+            except UnreadError as error:
+                return self.service.unread(error.outcome, path, error.detail)
+            call = None
+            if task.returns_response and "flask" in sys.modules:
+                call = self._caller_in_flask(task, request or _request(scope, headers), body)
+            return await self.service.answer(
+                task, path, headers, body, arrived_at=arrived_at, call=call
+            )
 
     def _caller_in_flask(self, task: Task, request: Any, body: bytes) -> Any:
         """Return a caller of the task's function in which `flask.request` and the like work."""
@@ -126,32 +120,6 @@ class App:
 
         app = self._flask.app if task.kind is Kind.HTTP else flask_tasks.bare()
         return flask_tasks.caller(app, task, request, body)
-
-    async def _read(self, receive: Receive, task: Task) -> bytes | None:
-        """Read a body within the task's timeout; None as soon as it is over the limit.
-
-        Raises:
-            TimeoutError: it is not whole by then.
-        """
-        reader, expired = asyncio.current_task(), False
-        assert reader is not None, "an ASGI server runs applications in tasks"
-
-        def expire() -> None:
-            nonlocal expired
-            expired = True
-            reader.cancel()
-
-        timeout = task.policy.served_timeout_seconds
-        timer = self.runtime.clock.call_later(timeout, expire)
-        try:
-            return await _read(receive, self.service.max_body_bytes)
-        except asyncio.CancelledError:
-            if not expired:
-                raise
-            reader.uncancel()
-            raise TimeoutError from None
-        finally:
-            timer.cancel()
 
 
 def event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
@@ -211,26 +179,6 @@ def _encode(text: str) -> bytes:
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return text.encode()
-
-
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """Read a body; None as soon as it is over the limit.
-
-    Raises:
-        _DisconnectedError: the client went away before the end: a part is not the body.
-    """
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise _DisconnectedError
-        parts.append(event.get("body", b""))
-        size += len(parts[-1])
-        more = event.get("more_body", False)
-        if size > limit:
-            return None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _request(scope: Scope, headers: dict[str, str]) -> Any:

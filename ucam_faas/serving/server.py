@@ -294,5 +294,5 @@ class _Server(Server):
             listener.close()
         self._app.on_closed()
         await asyncio.sleep(LAST_REQUEST_SECONDS)
-        self._app.service.runner.drain()
+        self._app.service.drain()
         await super().shutdown(sockets)

@@ -19,13 +19,13 @@ from ucam_faas.outcomes import (
     Outcome,
     Overloaded,
     ShuttingDown,
-    TimedOut,
     TooLarge,
     Unauthenticated,
     UnsupportedMedia,
     WrongMethod,
 )
 from ucam_faas.runtime import Runtime
+from ucam_faas.serving.bodies import Bodies
 from ucam_faas.serving.responses import (
     Response,
     converter,
@@ -54,7 +54,7 @@ class Service:
     ) -> None:
         self.runtime = runtime
         self.runner = Runner(tasks, runtime, on_exhausted=on_exhausted)
-        self.max_body_bytes = runtime.settings.max_body_bytes
+        self.bodies = Bodies(runtime.settings, runtime.clock)
         self.on_conclusion: Callable[[Execution, Conclusion], None] | None = None
         """Told of every execution that has ended."""
         self._verifier = _verifier(runtime)
@@ -69,8 +69,8 @@ class Service:
             found = self.reject(WrongMethod(), path, f"method: {method[:20]}")
             return Response(found.status, found.body, (*found.headers, ("allow", "POST")))
         length = headers.get("content-length", "")
-        if length.isdecimal() and (len(length) > 18 or int(length) > self.max_body_bytes):
-            return self.too_large(path)
+        if length.isdecimal() and (len(length) > 18 or int(length) > self.bodies.max_bytes):
+            return self.unread(TooLarge(), path, f"body: over {self.bodies.max_bytes} bytes")
         if self.runner.is_full(task):
             return self.reject(Overloaded(), path, "as many run and wait as may")
         if self._verifier is not None and task.kind is not Kind.HTTP:
@@ -80,16 +80,15 @@ class Service:
                 return self.reject(Unauthenticated(), path, error.detail)
         return None
 
-    def too_slow(self, path: str) -> Response:
-        """Return the answer to a body that did not come within the task's timeout."""
-        found = self.reject(TimedOut(), path, "body: not whole within the task's timeout")
+    def unread(self, outcome: Outcome, path: str, detail: str) -> Response:
+        """Return the answer to a body that was not read; the connection cannot be used again."""
+        found = self.reject(outcome, path, detail)
         return Response(found.status, found.body, found.headers + _CLOSE)
 
-    def too_large(self, path: str) -> Response:
-        """Return the answer to a body over the limit; the connection cannot be used again."""
-        detail = f"body: over {self.max_body_bytes} bytes"
-        found = self.reject(TooLarge(), path, detail)
-        return Response(found.status, found.body, found.headers + _CLOSE)
+    def drain(self) -> None:
+        """Begin nothing more, and read nothing more."""
+        self.runner.drain()
+        self.bodies.drain()
 
     async def answer(
         self,
