@@ -90,7 +90,9 @@ HEAVY = {
     "google.pubsub_v1": owner(
         "emulator.protos", in_functions="publishing.google emulator.messages_only"
     ),
-    "google.protobuf": owner("emulator.protos", in_functions="deploy.payloads.protobuf_schemas"),
+    "google.protobuf": owner(
+        "emulator.protos", in_functions="deploy.payloads.protobuf_schemas samples.protobuf"
+    ),
     "google.iam": owner("emulator.protos"),
     "google.rpc": owner("emulator.protos"),
     "google.cloud.pubsub_v1": owner(in_functions="dev.external"),

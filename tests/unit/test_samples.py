@@ -9,16 +9,30 @@ import enum
 import ipaddress
 import json
 import uuid
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
+from google.protobuf import type_pb2, wrappers_pb2
 from google.protobuf.struct_pb2 import Struct
-from pydantic import AnyUrl, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, create_model
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    Base64Bytes,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    RootModel,
+    create_model,
+    model_validator,
+)
 
 from ucam_faas import message_handler
 from ucam_faas.envelopes import decode
 from ucam_faas.outcomes import Done
-from ucam_faas.samples import sample_data, sample_push
+from ucam_faas.samples import NoSampleError, accepted_sample, sample_data, sample_push
 from ucam_faas.task import Task
 from ucam_faas.testing import conclude
 
@@ -39,6 +53,12 @@ class Cat(BaseModel):
 
 class Dog(BaseModel):
     kind: Literal["dog"]
+
+
+@dataclass
+class NameAndAge:
+    name: Annotated[str, Field(min_length=1)]
+    age: Annotated[int, Field(ge=18)]
 
 
 class Tree(BaseModel):
@@ -94,6 +114,27 @@ CONSTRAINED = [
     datetime.timedelta,
     ipaddress.IPv4Address,
     Annotated[Cat | Dog, Field(discriminator="kind")],
+    Annotated[float, Field(gt=0, lt=0.1)],
+    Annotated[int, Field(ge=100, le=200, multiple_of=7)],
+    Annotated[str, Field(pattern=r"^[A-Z]{2}\d{4}$")],
+    Annotated[str, Field(pattern=r"^(?:crs|usr)id-[a-z]+\d+$", min_length=12, max_length=14)],
+    Annotated[str, Field(pattern=r"[^@\s]+@[^@\s]+\.(ac|org)\.uk$")],
+    Annotated[str, Field(pattern="colou?r", min_length=5)],
+    Annotated[list[Annotated[str, Field(pattern=r"^\w{3}$")]], Field(min_length=3)],
+    Annotated[set[Annotated[int, Field(ge=0, le=3)]], Field(min_length=4)],
+    Annotated[set[Annotated[str, Field(max_length=1)]], Field(min_length=5)],
+    Annotated[set[Colour], Field(min_length=1)],
+    Annotated[dict[str, Address], Field(min_length=2)],
+    Annotated[dict[Annotated[str, Field(pattern=r"^k\d+$")], int], Field(min_length=2)],
+    Annotated[list[Annotated[Cat | Dog, Field(discriminator="kind")]], Field(min_length=2)],
+    Annotated[list[list[Annotated[int, Field(gt=5)]]], Field(min_length=1)],
+    Json[list[int]],
+    Base64Bytes,
+    NameAndAge,
+    ipaddress.IPv6Network,
+    uuid.UUID,
+    Annotated[decimal.Decimal, Field(max_digits=3, decimal_places=1, gt=10)],
+    Annotated[bytes, Field(min_length=3)],
 ]
 
 
@@ -127,8 +168,110 @@ def test_a_root_model_has_a_sample() -> None:
     Numbers.model_validate_json(sample_data(task_for(Numbers)))
 
 
-def test_a_protobuf_message_has_a_sample() -> None:
-    assert Struct.FromString(sample_data(task_for(Struct))) == Struct()
+@pytest.mark.parametrize(
+    "kind",
+    [list[int], Annotated[list[Annotated[int, Field(gt=5)]], Field(min_length=1)], NameAndAge],
+    ids=str,
+)
+def test_a_sample_is_made_for_a_type_that_is_no_model(kind: Any) -> None:
+    task = task_for(kind)
+
+    assert task.parse is not None
+    task.parse(sample_data(task))
+
+
+def test_a_sample_of_a_protobuf_message_has_a_value_in_each_field() -> None:
+    """Of those that exclude one another it has the first; of unlimited depths, some."""
+    data = accepted_sample(task_for(type_pb2.Type))
+
+    found = type_pb2.Type.FromString(data)
+    assert found.name == "text"
+    assert list(found.oneofs) == ["text"]
+    assert found.fields[0].kind != 0
+    assert found.source_context.file_name == "text"
+
+
+def test_googles_well_known_types_have_samples() -> None:
+    assert Struct.FromString(sample_data(task_for(Struct)))["name"] == "text"
+    kind = wrappers_pb2.Int64Value
+    assert kind.FromString(sample_data(task_for(kind))).value == 1
+
+
+def test_a_pattern_that_only_some_branches_match_is_searched_for() -> None:
+    even = AfterValidator(lambda text: text if len(text) % 2 == 0 else 1 / 0)
+
+    class Model(BaseModel):
+        model_config = ConfigDict(regex_engine="python-re")
+
+        code: Annotated[str, Field(pattern=r"^(a|bb)(?!c)[a-d]$"), even] | int
+
+    task = task_for(Model)
+
+    assert json.loads(accepted_sample(task))["code"] in ("aa", "ab", "ad")
+
+
+def test_optional_fields_are_filled_in_where_the_model_wants_one_of_them() -> None:
+    class Model(BaseModel):
+        email: str | None = None
+        phone: str | None = None
+
+        @model_validator(mode="after")
+        def _has_one(self) -> Model:
+            if self.email is None and self.phone is None:
+                raise ValueError("email or phone")
+            return self
+
+    assert json.loads(accepted_sample(task_for(Model)))["email"] == "text"
+
+
+@dataclass
+class Sum:
+    numbers: list[int]
+
+
+def parse_sum(data: bytes) -> Sum:
+    return Sum(**json.loads(data))
+
+
+def parse_capitals(data: bytes) -> str:
+    raise ValueError("capitals, please")
+
+
+def test_the_type_that_a_parser_returns_says_what_its_data_look_like() -> None:
+    assert json.loads(accepted_sample(task_for(parse_sum))) == {"numbers": []}
+
+
+@pytest.mark.parametrize("parser", [json.loads, bytes.decode, int], ids=str)
+def test_for_a_parser_that_says_nothing_usual_data_are_tried(parser: Any) -> None:
+    parser(accepted_sample(task_for(parser)))
+
+
+def test_a_sample_that_is_refused_is_shown_with_the_reason() -> None:
+    with pytest.raises(NoSampleError) as caught:
+        accepted_sample(task_for(parse_capitals))
+
+    assert caught.value.tried == b"hello"
+    assert str(caught.value.error) == "capitals, please"
+
+
+def test_a_pattern_without_a_match_is_the_reason() -> None:
+    class Model(BaseModel):
+        code: str = Field(pattern=r"^a{5}$", max_length=2)
+
+    with pytest.raises(NoSampleError, match="no text") as caught:
+        accepted_sample(task_for(Model))
+
+    assert caught.value.tried is None
+
+
+def test_samples_are_the_same_each_time() -> None:
+    class Model(BaseModel):
+        code: str = Field(pattern=r"^[a-z]{3}\d$", min_length=4)
+        others: set[Annotated[str, Field(pattern=r"^\w{4}$")]] = Field(min_length=3)
+
+    task = task_for(Model)
+
+    assert accepted_sample(task) == accepted_sample(task)
 
 
 def test_bytes_and_functions_have_a_sample() -> None:
