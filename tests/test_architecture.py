@@ -119,7 +119,15 @@ HEAVY = {
     ),
     "uvicorn_worker": owner("serving.server"),
     "click": owner(
-        *("cli", "cli._files", "cli.asyncapi", "cli.check", "cli.config", "cli.dev"),
+        *(
+            "cli",
+            "cli._files",
+            "cli._waiting",
+            "cli.asyncapi",
+            "cli.check",
+            "cli.config",
+            "cli.dev",
+        ),
         *("cli.emulator", "cli.plan", "cli.publish", "cli.schedules", "cli.serve", "cli.tasks"),
         *("dev.session", "dev.stream"),
     ),

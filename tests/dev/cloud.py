@@ -152,6 +152,12 @@ class Dev(Server):
         self.signal(number)
         return self.wait(ENDS_WITHIN)
 
+    def start(self, *command: str) -> Process:
+        """Start `ucam-faas` in its directory."""
+        folder = self.folder / f"-{'-'.join(command[:2])}"
+        command = ("sh", "-c", 'cd "$0" && exec "$@"', str(self.folder), UCAM_FAAS, *command)
+        return Process(command, folder, environ_of(self.folder))
+
     def run(self, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run `ucam-faas` in its directory, to its end."""
         return subprocess.run(

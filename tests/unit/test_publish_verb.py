@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from google.protobuf.source_context_pb2 import SourceContext
 
 from ucam_faas.cli import main
 from ucam_faas.local_state import LocalCloud, forget, write
@@ -26,6 +27,7 @@ from .conftest import Sources
 TASKS = """
 import json
 import pydantic
+from google.protobuf.source_context_pb2 import SourceContext
 
 class User(pydantic.BaseModel):
     name: str = pydantic.Field(examples=["Ada"])
@@ -42,6 +44,19 @@ def keep(data): ...
 
 @ucam_faas.message_handler(message_type=json.loads)
 def any_json(found): ...
+
+class Picky(pydantic.BaseModel):
+    code: str = pydantic.Field(pattern="^[aeiou]")
+
+    @pydantic.field_validator("code")
+    def _(cls, code):
+        raise ValueError("no vowels")
+
+@ucam_faas.message_handler(message_type=Picky)
+def picky(found): ...
+
+@ucam_faas.message_handler(message_type=SourceContext)
+def described(found): ...
 
 @ucam_faas.raw_event
 def raw(body): ...
@@ -60,6 +75,8 @@ class Sink:
     status: int = 200
     answer: bytes = json.dumps({"messageIds": ["17"]}).encode()
     requests: list[tuple[str, Any]] = field(default_factory=list)
+    histories: list[dict[str, Any] | None] = field(default_factory=lambda: [None])
+    """What it says of messages, one after the other; None: it does not say it."""
 
     @property
     def topic(self) -> str:
@@ -87,6 +104,15 @@ def listening(sink: Sink) -> Iterator[Sink]:
             self.send_header("Content-Length", str(len(sink.answer)))
             self.end_headers()
             self.wfile.write(sink.answer)
+
+        def do_GET(self) -> None:
+            assert self.path == "/ucam-faas/history"
+            found = sink.histories.pop(0) if len(sink.histories) > 1 else sink.histories[0]
+            answer = json.dumps(found).encode()
+            self.send_response(404 if found is None else 200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
             """Be quiet."""
@@ -227,6 +253,120 @@ def test_bytes_on_the_command_line_are_sent_as_they_are(publish: Publish, sink: 
     assert sink.message["data"] == b"\xff\xc3\xa9"
 
 
+@pytest.mark.parametrize("arguments", [(), ("--file", "-")])
+def test_a_protobuf_message_may_be_given_as_json(
+    arguments: tuple[str, ...], publish: Publish, sink: Sink
+) -> None:
+    text = '{"fileName": "orders.proto"}'
+
+    publish("described", *(arguments or (text,)), input=text.encode())
+
+    expected = SourceContext(file_name="orders.proto")
+    assert SourceContext.FromString(sink.message["data"]) == expected
+
+
+def test_a_protobuf_message_in_its_binary_form_is_sent_as_it_is(
+    publish: Publish, sink: Sink
+) -> None:
+    data = SourceContext(file_name="orders.proto").SerializeToString()
+
+    publish("described", "--file", "-", input=data)
+
+    assert sink.message["data"] == data
+
+
+def test_a_sample_of_a_protobuf_message_is_shown_as_json(publish: Publish, sink: Sink) -> None:
+    result = publish("described", "--sample")
+
+    assert result.stdout.startswith("""Data: '{"fileName": "text"}'\n""")
+    assert SourceContext.FromString(sink.message["data"]).file_name == "text"
+
+
+def test_a_dry_run_checks_and_shows_the_message_and_sends_nothing(
+    publish: Publish, sink: Sink
+) -> None:
+    result = publish("welcome", ADA, "--dry-run")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"Data: '{ADA}'",
+        f"Nothing was published to projects/p/topics/welcome ({sink.host}): this is a dry run.",
+    ]
+    assert "age" in error_of(publish("welcome", '{"name": "Ada"}', "--dry-run"))
+    assert sink.requests == []
+
+
+def test_a_dry_run_needs_no_pubsub(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST")
+
+    result = publish("welcome", "--sample", "--dry-run")
+
+    assert result.exit_code == 0
+    assert "Nothing was published to welcome: this is a dry run. There is no local" in result.stdout
+
+
+# --- waiting
+
+
+FAILED = {"event": "failed", "attempt": 1, "status": 500, "retry_seconds": 0.1}
+GIVEN_UP = {"event": "failed", "attempt": 5, "status": "no answer", "retry_seconds": None}
+ACKNOWLEDGED = {"event": "acknowledged", "attempt": 2}
+DEAD = {"event": "dead_lettered", "attempt": None, "topic": "dead", "message_id": "18"}
+
+
+def test_waiting_tells_each_attempt_until_one_is_acknowledged(publish: Publish, sink: Sink) -> None:
+    sink.histories = [{}, {"welcome/17": [FAILED]}, {"welcome/17": [FAILED, ACKNOWLEDGED]}]
+
+    result = publish("welcome", ADA, "--wait")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [
+        "Attempt 1 failed (HTTP status 500); the next one is in 0.1 s.",
+        "Handled by welcome, attempt 2.",
+    ]
+
+
+def test_waiting_for_a_message_that_is_dead_lettered_ends_with_1(
+    publish: Publish, sink: Sink
+) -> None:
+    sink.histories = [{"keep/17": [ACKNOWLEDGED]}, {"welcome/17": [GIVEN_UP, DEAD]}]
+
+    result = publish("welcome", ADA, "--wait")
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1:] == [
+        "Attempt 5 failed (no answer).",
+        "Given up by welcome: it is a dead letter now, message 18 of dead.",
+    ]
+
+
+def test_waiting_ends_when_dev_does(publish: Publish, sink: Sink) -> None:
+    sink.histories = [{}, {}, None]
+
+    result = publish("welcome", ADA, "--wait")
+
+    assert result.exit_code == 2
+    assert "`ucam-faas dev` has ended before the message was handled" in result.stderr
+
+
+def test_where_nobody_tells_how_a_message_went_nothing_is_sent(
+    publish: Publish, sink: Sink
+) -> None:
+    sink.histories = [None]
+
+    line = error_of(publish("welcome", ADA, "--wait"))
+
+    assert f"{sink.host} doesn't tell how a message went" in line
+    assert sink.requests == []
+
+
+def test_waiting_for_what_the_filter_stops_is_refused(publish: Publish, sink: Sink) -> None:
+    line = error_of(publish("keep", "x", "--wait"))
+
+    assert 'attributes.kind = "order"' in line
+    assert sink.requests == []
+
+
 # --- another topic
 
 
@@ -275,7 +415,23 @@ def test_a_topics_name_is_part_of_a_path_whatever_it_holds(publish: Publish, sin
         (("welcome", "name=Ada"), ("not sent: Invalid JSON",)),
         (("welcome", "--attribute", "kind=order"), ("not sent: Invalid JSON",)),
         (("any_json", "{"), ("'any_json'", "JSONDecodeError: Expecting property name")),
-        (("any_json", "--sample"), ("JSONDecodeError",)),
+        (
+            ("picky", "--sample"),
+            (
+                "'picky' takes (Picky)",
+                """Tried first: '{"code": "a"}'""",
+                "code: Value error, no vowels",
+            ),
+        ),
+        (
+            ("described", '{"no": 1}'),
+            (
+                "'described' takes (SourceContext)",
+                'no field named "no"',
+                """'{"fileName": "text"}'""",
+            ),
+        ),
+        (("described", "name=Ada"), ("'described' takes", "It takes JSON, such as")),
         (("missing", "{}"), ("No task named 'missing'", "'welcome', 'greet', 'keep'")),
         (("welcome,keep", ADA), ("goes to one task",)),
         (("page", "{}"), ("HTTP task", "send a request to /page")),
@@ -329,6 +485,8 @@ def test_without_data_a_sample_is_shown_and_nothing_is_sent(publish: Publish, si
         (("welcome", "--file", "missing.json"), "missing.json"),
         (("welcome", ADA, "--attribute", "kind"), "'kind': expected KEY=VALUE"),
         (("welcome", ADA, "more"), "unexpected extra argument"),
+        (("welcome", ADA, "--wait", "--dry-run"), "--wait excludes --dry-run"),
+        (("welcome", ADA, "--wait", "--topic", "orders"), "--wait excludes"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else " ".join(value)[:40],
 )

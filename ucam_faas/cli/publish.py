@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 from typing import IO
 
 import click
 
 from ucam_faas import local_state, registry
+from ucam_faas.cli import _destination, _message_data, _waiting
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError, PublishError
+from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.filters import parse as parse_filter
 from ucam_faas.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
 from ucam_faas.policies import check_topic
-from ucam_faas.publishing import Publisher
-from ucam_faas.task import Kind, Task
+from ucam_faas.task import Task
 from ucam_faas.triggers import check_attributes
 
 
@@ -44,6 +42,13 @@ def _pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     help="Attribute; may be repeated.",
 )
 @click.option("--ordering-key", default="", help="Messages with one key are delivered in order.")
+@click.option("--dry-run", is_flag=True, help="Check and show the message; don't publish it.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait until TASK has handled the message under `ucam-faas dev`. The exit code is 0, or 1 "
+    "for a dead letter.",
+)
 @click.option(
     "--topic",
     help="Publish there instead of the task's topic. TASK is then not needed; without it, the "
@@ -62,6 +67,8 @@ def command(
     sample: bool,
     attributes: dict[str, str],
     ordering_key: str,
+    dry_run: bool,
+    wait: bool,
     topic: str | None,
     source: str | None,
     project: str | None,
@@ -69,8 +76,9 @@ def command(
 ) -> None:
     """Send a message to TASK, if DATA is what the task takes.
 
-    It goes to the emulator of PUBSUB_EMULATOR_HOST; or to that of the `ucam-faas dev` that runs in
-    this directory; or, with --google, to Google's Pub/Sub.
+    For a protobuf message type, DATA (or the file) may be the message as JSON. The message goes to
+    the emulator of PUBSUB_EMULATOR_HOST; or to that of the `ucam-faas dev` that runs in this
+    directory; or, with --google, to Google's Pub/Sub.
     """
     if topic and data is None and not file and not sample:
         task, data = None, task
@@ -78,26 +86,45 @@ def command(
         raise click.UsageError("DATA, --file and --sample exclude one another.")
     if not topic and not task:
         raise click.UsageError("Missing argument 'TASK' (or --topic).")
+    if wait and (dry_run or topic or google):
+        raise click.UsageError("--wait excludes --dry-run, --topic and --google.")
     source = source or (ctx.obj or {}).get("source")
     settings = Settings.from_environ(source=source, project=project)
     cloud = local_state.read(Path.cwd())
-    named = source or os.environ.get("FUNCTION_SOURCE") or cloud is None or not cloud.sources
-    sources = [settings.source] if named or cloud is None else list(cloud.sources)
-    found = _load(task, sources) if task else None
-    payload = _payload(found, data, file, sample, attributes)
+    found = _load(task, _sources(settings, source, cloud)) if task else None
+    payload = _message_data.data_of(found, data, file, sample=sample, may_be_empty=bool(attributes))
     if found is not None:
-        _check(found, payload)
+        _message_data.check(found, payload)
     _check_limits(payload, attributes, ordering_key)
-    if topic is None:
-        topic = _topic_of(found, attributes)
+    topic = topic or _topic_of(found, attributes, wait=wait)
     check_topic(topic)
-    far_side = _far_side(settings, project, cloud, google=google)
-    if "/" not in topic:
-        topic = f"projects/{_needed(far_side.project)}/topics/{topic}"
-    if sample:
-        click.echo(f"Data: {_shown(payload)}")
-    message_id = far_side.publish(topic, payload, attributes, ordering_key)
-    click.echo(f"Published message {message_id} to {topic} ({far_side.name}).")
+    if sample or dry_run:
+        click.echo(f"Data: {_message_data.shown(payload, found)}")
+    try:
+        destination = _destination.find(settings, project, cloud, google=google)
+    except ConfigurationError as error:
+        if not dry_run:
+            raise
+        click.echo(f"Nothing was published to {topic}: this is a dry run. {error}")
+        return
+    topic = destination.full_name(topic)
+    if dry_run:
+        click.echo(f"Nothing was published to {topic} ({destination.name}): this is a dry run.")
+        return
+    if wait:
+        _waiting.check(destination)
+    message_id = destination.publish(topic, payload, attributes, ordering_key)
+    click.echo(f"Published message {message_id} to {topic} ({destination.name}).")
+    if wait and found is not None:
+        sys.exit(_waiting.wait(destination, found.name, message_id))
+
+
+def _sources(
+    settings: Settings, given: str | None, cloud: local_state.LocalCloud | None
+) -> list[str]:
+    """Return where the task may be: where it was said, or in what `ucam-faas dev` serves."""
+    named = given or os.environ.get("FUNCTION_SOURCE")
+    return list(cloud.sources) if cloud and cloud.sources and not named else [settings.source]
 
 
 def _load(name: str, sources: list[str]) -> Task:
@@ -111,58 +138,6 @@ def _load(name: str, sources: list[str]) -> Task:
             f"{name!r} is an HTTP task, and has no topic: send a request to {tasks[0].path}."
         )
     return tasks[0]
-
-
-def _payload(
-    task: Task | None,
-    data: str | None,
-    file: IO[bytes] | None,
-    sample: bool,
-    attributes: dict[str, str],
-) -> bytes:
-    if file is not None:
-        return file.read()
-    if data is not None:
-        return data.encode("utf-8", "surrogateescape")  # as it was on the command line
-    if sample and task is None:
-        raise ConfigurationError("--sample makes data up for a task: name one.")
-    if task is None or (attributes and not sample):
-        return b""
-    from ucam_faas.samples import sample_data
-
-    made_up = sample_data(task)
-    if not sample:
-        raise ConfigurationError(
-            f"There is no data to send to {task.name!r}: give it as an argument or with --file, or "
-            f"send, with --sample, what is made up for it: {_shown(made_up)}"
-        )
-    return made_up
-
-
-def _check(task: Task, data: bytes) -> None:
-    """Refuse data that the task would reject."""
-    if task.kind is not Kind.MESSAGE or task.parse is None:
-        return
-    from pydantic import ValidationError
-
-    try:
-        task.parse(data)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        where = [".".join(map(str, item["loc"])) for item in found]
-        texts = [
-            f"{name}: {item['msg']}" if name else item["msg"]
-            for name, item in zip(where, found, strict=True)
-        ]
-        reason = "; ".join(texts)  # with its words: the data are of who reads this
-    except Exception as error:  # a parser raises what it likes
-        reason = f"{type(error).__qualname__}: {error}"
-    else:
-        return
-    wanted = getattr(task.message_type, "__name__", "its message type")
-    raise ConfigurationError(
-        f"The data is not what {task.name!r} takes ({wanted}), and was not sent: {reason}"
-    )
 
 
 def _check_limits(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:
@@ -180,79 +155,20 @@ def _check_limits(data: bytes, attributes: dict[str, str], ordering_key: str) ->
         )
 
 
-def _topic_of(task: Task | None, attributes: dict[str, str]) -> str:
-    """Return a task's topic, and note when its filter stops the message."""
+def _topic_of(task: Task | None, attributes: dict[str, str], *, wait: bool) -> str:
+    """Return a task's topic, and note when its filter stops the message.
+
+    Raises:
+        ConfigurationError: it does, and waiting would never end.
+    """
     assert task is not None, "there is a task, or a topic"
     trigger = task.trigger
     assert trigger is not None, "tasks without one are refused when they are loaded"
     if trigger.filter is not None and not parse_filter(trigger.filter)(attributes):
-        click.secho(
-            f"Note: the task's filter does not let this message through: {trigger.filter}",
-            fg="yellow",
-            err=True,
-        )
+        text = f"the task's filter does not let this message through: {trigger.filter}"
+        if wait:
+            raise ConfigurationError(
+                f"--wait would never end, because {text}. Add what it asks for with --attribute."
+            )
+        click.secho(f"Note: {text}", fg="yellow", err=True)
     return trigger.topic
-
-
-@dataclass(frozen=True, slots=True)
-class _FarSide:
-    publisher: Publisher
-    name: str
-    project: str | None
-    """Of topics with short names."""
-    hint: str
-    """What to do when it does not take the message."""
-
-    def publish(
-        self, topic: str, data: bytes, attributes: dict[str, str], ordering_key: str
-    ) -> str:
-        """Publish, and return the message's id."""
-        try:
-            return self.publisher.publish(topic, data, attributes, ordering_key=ordering_key)
-        except PublishError as error:
-            raise PublishError(f"{error}. {self.hint}") from error
-
-
-def _far_side(
-    settings: Settings,
-    project: str | None,
-    cloud: local_state.LocalCloud | None,
-    *,
-    google: bool,
-) -> _FarSide:
-    host = settings.pubsub_emulator
-    if google or (cloud is not None and not cloud.pubsub and host is None):
-        project = project or (cloud.project if cloud and not google else settings.project)
-        from ucam_faas.publishing.google import GooglePublisher
-
-        hint = "Does the topic exist, and may you publish to it?"
-        return _FarSide(GooglePublisher(), "Google's Pub/Sub", project, hint)
-    from ucam_faas.publishing.rest import RestPublisher
-
-    if cloud is not None and host in (None, cloud.pubsub):
-        hint = "Is `ucam-faas dev` still running here, and does it serve this task?"
-        publisher = RestPublisher(cloud.pubsub)
-        return _FarSide(publisher, cloud.pubsub, project or cloud.project, hint)
-    if host is None:
-        raise ConfigurationError(
-            "There is no local Pub/Sub to publish to: start `ucam-faas dev` in this directory, or "
-            "set PUBSUB_EMULATOR_HOST; --google publishes to Google's."
-        )
-    hint = "PUBSUB_EMULATOR_HOST names this Pub/Sub: does it run, and does it have the topic?"
-    return _FarSide(RestPublisher(host), host, settings.project, hint)
-
-
-def _needed(project: str | None) -> str:
-    if not project:
-        raise ConfigurationError(
-            "The topic's project is not known: give --project, or set GOOGLE_CLOUD_PROJECT."
-        )
-    return project
-
-
-def _shown(data: bytes) -> str:
-    """Return data as something to paste into a shell, where that is possible."""
-    try:
-        return shlex.quote(data.decode())
-    except UnicodeDecodeError:
-        return json.dumps(data.hex()) + " (hexadecimal)"

@@ -22,6 +22,7 @@ from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
 from ucam_faas.dev.external import ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
+from ucam_faas.dev.history import PAGE, History
 from ucam_faas.dev.keys import has_keyboard, on_enter
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream, gcloud_environment
@@ -71,7 +72,8 @@ class Session:
     def __init__(self, options: DevOptions) -> None:
         self._options = options
         self._stream = Stream(click.echo, colours=sys.stdout.isatty())
-        self._events = OwnDeadLetters(self._stream.observe)
+        self._history = History()
+        self._events = OwnDeadLetters(self._tell)
         self._stopped = asyncio.Event()
         self._generation: Generation | None = None
         self._endings: dict[Generation, asyncio.Future[None]] = {}
@@ -103,7 +105,8 @@ class Session:
             state=options.state, hold_pushes=True,
         )  # fmt: skip
         with contextlib.closing(listener):
-            async with Emulator(emulator_options, observer=self._observe) as emulator:
+            pages = {("GET", PAGE): self._history.page}
+            async with Emulator(emulator_options, observer=self._observe, pages=pages) as emulator:
                 try:
                     await self._serve(listener, emulator)
                 finally:
@@ -140,6 +143,10 @@ class Session:
             self._external.publish(fields["topic"], fields["message"])
         else:
             self._events(event, fields)
+
+    def _tell(self, event: str, fields: dict[str, Any]) -> None:
+        self._history.observe(event, fields)
+        self._stream.observe(event, fields)
 
     async def _serve(self, listener: socket.socket, emulator: Emulator) -> None:
         options = self._options

@@ -9,11 +9,10 @@ import sqlite3
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -29,7 +28,7 @@ from ucam_faas.emulator.publisher_api import PublisherApi
 from ucam_faas.emulator.pulling import Pulling
 from ucam_faas.emulator.push import PushSubscriptions, refuse_remote
 from ucam_faas.emulator.resources import Resources
-from ucam_faas.emulator.rest_face import RestFace
+from ucam_faas.emulator.rest_face import Page, RestFace
 from ucam_faas.emulator.scheduler_api import SchedulerApi
 from ucam_faas.emulator.schedules import Schedules
 from ucam_faas.emulator.schemas_api import SchemasApi
@@ -107,6 +106,7 @@ class Emulator:
         options: how it runs.
         clock: the time, and timers.
         observer: is told of every message that is published, acknowledged, fails, …
+        pages: other things to serve over HTTP, by method and path.
     """
 
     def __init__(
@@ -115,8 +115,10 @@ class Emulator:
         *,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        pages: Mapping[tuple[str, str], Page] | None = None,
     ) -> None:
         self.options = options
+        self._more_pages = pages or {}
         self._clock = clock or SystemClock()
         self._observer = observer
         self._running = AsyncExitStack()
@@ -238,7 +240,7 @@ class Emulator:
         config.load()
         return lambda: HttpProtocol(config=config, server_state=self._http, app_state={})
 
-    def _pages(self) -> dict[tuple[str, str], Any]:
+    def _pages(self) -> dict[tuple[str, str], Page]:
         async def ok() -> tuple[str, bytes]:
             return "text/plain", b"Ok\n"
 
@@ -258,6 +260,7 @@ class Emulator:
             ("POST", "/reset"): reset_all,
             ("GET", "/oauth2/v3/certs"): jwks,
             ("GET", "/oauth2/v1/certs"): certificates,
+            **self._more_pages,
         }
 
 

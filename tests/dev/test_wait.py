@@ -1,0 +1,87 @@
+"""`ucam-faas publish --wait` under a real `ucam-faas dev`: it ends as the message does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ucam_faas.dev.history import History
+
+from .cloud import Dev
+from .conftest import StartDev
+
+
+@pytest.mark.slow
+def test_waiting_ends_with_0_when_the_task_has_handled_the_message(dev: Dev) -> None:
+    done = dev.run("publish", "store", '{"number": 901}', "--wait")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("Handled by store, attempt 1.\n")
+    assert dev.effects("store", number=901)
+
+
+@pytest.mark.slow
+def test_waiting_ends_with_1_at_a_dead_letter_and_tells_the_attempts(dev: Dev) -> None:
+    done = dev.run("publish", "fail", "nine", "--wait")
+
+    assert done.returncode == 1, done.stderr
+    *attempts, last = done.stdout.splitlines()[1:]
+    assert [line.partition(" failed")[0] for line in attempts] == [
+        f"Attempt {number}" for number in range(1, 5)
+    ]
+    assert last.startswith("Given up by fail: it is a dead letter now, message ")
+    assert last.endswith(" of fail-dead-letter.")
+
+
+@pytest.mark.slow
+def test_waiting_ends_with_an_error_when_dev_ends(start_dev: StartDev) -> None:
+    dev = start_dev(UCAM_FAAS_GRACE_SECONDS="0")
+    dev.say("broken")
+    dev.rest.publish("flaky", b"first")
+    dev.wait_shown("retry", "flaky")
+    waiting = dev.start("publish", "flaky", "second", "--wait")
+    try:
+        dev.wait_shown("published", "flaky", count=2)
+
+        dev.end()
+
+        assert waiting.wait() == 2
+        assert "`ucam-faas dev` has ended before the message was handled" in waiting.stderr
+    finally:
+        waiting.kill()
+
+
+def told(history: History) -> Any:
+    return json.loads(asyncio.run(history.page())[1])
+
+
+def tell(history: History, event: str, number: int, **fields: Any) -> None:
+    message = SimpleNamespace(number=number)
+    subscription = "projects/local/subscriptions/store"
+    history.observe(event, {"subscription": subscription, "message": message, **fields})
+
+
+def test_a_message_that_is_only_published_or_delivered_has_no_history() -> None:
+    history = History()
+
+    tell(history, "delivered", 1, attempt=1)
+    history.observe("published", {"topic": "t", "message": SimpleNamespace(number=1)})
+
+    assert told(history) == {}
+
+
+def test_the_oldest_messages_are_forgotten_but_none_that_has_not_ended() -> None:
+    history = History()
+    tell(history, "failed", 0, attempt=1, status=500, retry_seconds=1.0)
+
+    for number in range(1, 2001):
+        tell(history, "acknowledged", number, attempt=1)
+
+    found = told(history)
+    assert len(found) == 1001
+    assert {"store/0", "store/1001", "store/2000"} <= found.keys()
+    assert "store/1000" not in found
