@@ -14,7 +14,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
 from ucam_faas.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.pubsub import TOPIC_PATH
-from ucam_faas.samples import sample_data
+from ucam_faas.samples import NoSampleError, accepted_sample, sample_data
 from ucam_faas.task import Kind, Task
 
 STARTED = {"run-as": "job"}
@@ -153,11 +153,8 @@ def _sample(task: Task) -> str | None:
     if task.kind is Kind.EVENT_DATA or not (kind is None or checked):
         return None  # only the user's own code can tell, and it is not called for that
     try:
-        data = sample_data(task)
-        if checked and task.parse is not None:
-            task.parse(data)
-        text = data.decode()
-    except ValueError:  # pydantic's, and of bytes that are no text
+        text = (accepted_sample(task) if checked else sample_data(task)).decode()
+    except (NoSampleError, UnicodeDecodeError):
         return None
     return text if text and text.isprintable() else None
 

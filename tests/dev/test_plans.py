@@ -62,8 +62,8 @@ def test_a_plan_is_the_same_on_the_other_side_of_a_pipe() -> None:
     [
         (message_handler(message_type=Order), "Order", '{"number": 7}'),
         (message_handler(message_type=None), "bytes", "hello"),
-        (message_handler(message_type=list[int]), "list[int]", None),
-        (message_handler(message_type=Point), "Point", None),
+        (message_handler(message_type=list[int]), "list[int]", "[1]"),
+        (message_handler(message_type=Point), "Point", '{"x": 1}'),
         (message_handler(message_type=Strict), "Strict", None),
         (message_handler(message_type=json.loads), "loads", None),
         (raw_event, "bytes", "hello"),

@@ -119,7 +119,7 @@ class _Maker:
     def _array(self, schema: dict[str, Any], variation: int, depth: int) -> list[Any]:
         found = [self.make(item, variation, depth + 1) for item in schema.get("prefixItems", [])]
         items, wanted = schema.get("items", {}), schema.get("minItems", 0)
-        if self._all_properties and not found:
+        if (self._all_properties or depth == 0) and not found:  # one item says more than none
             wanted = max(wanted, min(1, schema.get("maxItems", 1)))
         unique, number = schema.get("uniqueItems", False), variation
         while isinstance(items, dict) and len(found) < wanted and number < _MOST_ITEMS:
