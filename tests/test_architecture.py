@@ -33,7 +33,7 @@ LEVELS = {
         "execution_info",
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
-    1: {"envelopes", "parsers", "filters", "cron_syntax", "local_state"},
+    1: {"envelopes", "parsers", "filters", "cron_syntax", "local_state", "env_file"},
     2: {"outcomes", "policies", "triggers", "resources"},
     3: {"publishing"},
     4: {
@@ -104,6 +104,7 @@ HEAVY = {
     "cryptography": owner(in_functions="emulator.tokens"),
     "httptools": owner("_http_protocol", "emulator.push_client"),
     "watchfiles": owner(in_functions="dev.changes"),
+    "dotenv": owner(in_functions="env_file"),
     "google.cloud.storage": owner(in_functions="one_shot"),
     "google.auth": owner(in_functions="serving.push_auth"),
     "google.oauth2": owner(in_functions="serving.push_auth"),

@@ -15,6 +15,44 @@ if TYPE_CHECKING:
 
 _CLOUDS = pytest.StashKey["list[EmbeddedCloud]"]()
 _MOST_LINES = 100
+_ENV_FILE = pytest.StashKey[str]()
+"""What the report's header says about `.env`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the name of the file of variables."""
+    said = "file of environment variables, beside the configuration of pytest; empty: none"
+    parser.addini("ucam_faas_env_file", f"ucam_faas: {said}", default=".env")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Set the variables of `.env` that aren't set, before a test module or conftest is imported."""
+    path = early_config.rootpath / (early_config.getini("ucam_faas_env_file") or ".")
+    if not path.exists() or path.is_dir():
+        return
+    import os
+
+    from ucam_faas.env_file import EnvFile
+    from ucam_faas.exceptions import ConfigurationError, MissingExtraError
+
+    file = EnvFile(path, os.environ)
+    try:
+        file.load()
+    except MissingExtraError as error:  # the file may be another tool's
+        early_config.stash[_ENV_FILE] = f"{path.name} isn't read: {error}"
+        return
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from error
+    early_config.add_cleanup(file.unload)
+    if file.loaded:
+        early_config.stash[_ENV_FILE] = f"{', '.join(file.loaded)} from {path.name}"
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Name the variables that `.env` has set."""
+    said = config.stash.get(_ENV_FILE, None)
+    return None if said is None else f"ucam_faas: {said}"
 
 
 @pytest.fixture

@@ -128,3 +128,65 @@ def test_the_fixtures_are_listed_with_what_they_do(project: Path) -> None:
     for name in ("client", "publisher", "clock", "pubsub", "local"):
         assert re.search(rf"^ucam_faas_{name} -- .*\n    \w+", output, re.M), output
     assert "_ucam_faas_emulator" not in output
+
+
+READS = """
+import os
+
+AT_IMPORT = os.environ.get("API_KEY")
+
+
+def test_the_variables():
+    assert (AT_IMPORT, os.environ["API_KEY"]) == ("file", "file")
+    assert os.environ["PUBSUB_EMULATOR_HOST"] == "of-the-user:1"
+"""
+
+
+def test_the_variables_of_the_env_file_are_there_before_the_code_is_imported(
+    project: Path,
+) -> None:
+    """What the shell has wins; the file is the one beside pytest's configuration."""
+    (project / "pytest.ini").touch()
+    (project / ".env").write_text("API_KEY=file\nPUBSUB_EMULATOR_HOST=file:1\n")
+    (project / "inside").mkdir()
+    (project / "inside/test_variables.py").write_text(READS)
+
+    output, _ = start(project, "-v", "inside").communicate(timeout=60)
+
+    assert "1 passed" in output, output
+    assert "ucam_faas: API_KEY from .env\n" in output
+    assert "file:1" not in output
+
+
+def test_the_env_file_of_tests_can_be_another_or_none(project: Path) -> None:
+    (project / "test_tasks.py").write_text(READS)
+    (project / "test.env").write_text("API_KEY=file\n")
+    (project / ".env").write_text("API_KEY=other\n")
+
+    another, _ = start(project, "-o", "ucam_faas_env_file=test.env").communicate(timeout=60)
+    none, _ = start(project, "-o", "ucam_faas_env_file=").communicate(timeout=60)
+
+    assert "1 passed" in another, another
+    assert "KeyError: 'API_KEY'" in none or "(None, " in none
+
+
+def test_a_line_of_the_env_file_that_is_no_variable_ends_the_run(project: Path) -> None:
+    (project / ".env").write_text("API_KEY='secret\n")
+
+    run = start(project)
+    output, _ = run.communicate(timeout=60)
+
+    assert run.returncode == 4
+    assert ".env, line 1: expected NAME=VALUE" in output
+    assert "secret" not in output
+
+
+def test_tests_go_on_where_the_env_file_cannot_be_read_for_want_of_the_extra(project: Path) -> None:
+    """It may be another tool's."""
+    (project / ".env").write_text("API_KEY=file\n")
+    (project / "early.py").write_text("import sys\nsys.modules['dotenv'] = None\n")
+
+    output, _ = start(project, "-p", "early", "-v", "-k", "client").communicate(timeout=60)
+
+    assert "1 passed" in output, output
+    assert ".env isn't read: dotenv is needed to read" in output

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
+from ucam_faas.env_file import NAME, EnvFile
 from ucam_faas.exceptions import UCAMFAASException
 
 _VERBS = {
@@ -21,6 +24,10 @@ _VERBS = {
     "schedules": "list, run, pause and resume the schedules of a local cloud",
     "tasks": "list the tasks that a source holds",
 }
+
+
+_LOCAL = ("dev", "publish", "schedules", "tasks")
+"""Those that read `.env`: they work with a local cloud."""
 
 
 class _Group(click.Group):
@@ -85,3 +92,7 @@ def main(ctx: click.Context, /, **given: Any) -> None:
         from ucam_faas.cli.serve import serve
 
         sys.exit(serve(given))
+    if ctx.invoked_subcommand in _LOCAL:
+        env_file = EnvFile(Path(NAME), os.environ)
+        env_file.load()  # before the verb reads its options from variables
+        ctx.meta[NAME] = env_file

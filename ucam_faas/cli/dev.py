@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ucam_faas._optional import check_local
+from ucam_faas.env_file import NAME
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.local_state import FOLDER
 
@@ -59,7 +60,7 @@ def command(
 
     Topics, subscriptions, dead letters and schedules are made as the decorators say. A saved file
     is served at once. SOURCE is a file, a package directory, a folder of task packages, or a
-    dotted module; default: ./main.py.
+    dotted module; default: ./main.py. Variables that the shell lacks are read from ./.env.
     """
     check_local("run a Pub/Sub on this machine")
     from ucam_faas.dev.session import DevOptions, run
@@ -82,5 +83,6 @@ def command(
         external=external,
         state=None if memory or external is not None else Path(FOLDER),
         reset=reset,
+        env_file=click.get_current_context().meta[NAME],
     )
     sys.exit(asyncio.run(run(options)))

@@ -52,9 +52,11 @@ class Folders:
 
     Args:
         sources: files and directories; a folder that is made in one of these may hold tasks.
+        others: files to look at, too, which may not be there.
     """
 
-    def __init__(self, sources: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[str], others: Sequence[Path] = ()) -> None:
+        self._others = [path.absolute() for path in others]
         self._roots = [Path(source).resolve() for source in sources if Path(source).is_dir()]
         files = [Path(source).resolve() for source in sources if Path(source).is_file()]
         self.found: set[str] = {str(path.parent) for path in files}
@@ -68,13 +70,14 @@ class Folders:
         folders = {*self.found, *map(str, self._roots)}
         folders |= {entry.path for root in self._roots for entry in _entries(str(root), True)}
         files: dict[str, tuple[int, int]] = {}
-        for folder in folders:
-            for entry in _entries(folder, False):
-                try:
-                    stat = entry.stat()
-                except OSError:  # gone, or a link to nowhere
-                    continue
-                files[entry.path] = (stat.st_mtime_ns, stat.st_size)
+        found: list[os.DirEntry[str] | Path] = [*self._others]
+        found += [entry for folder in folders for entry in _entries(folder, False)]
+        for path in found:
+            try:
+                stat = path.stat()
+            except OSError:  # gone, or a link to nowhere
+                continue
+            files[os.fspath(path)] = (stat.st_mtime_ns, stat.st_size)
         return Look(frozenset(folders), files)
 
     async def change(self, before: Look) -> tuple[Look, set[str]]:

@@ -28,7 +28,8 @@ from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream, gcloud_environment
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.server import Emulator, Options, listen, reset
-from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.env_file import EnvFile
+from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.plans import TaskPlan
 
 HANG_SECONDS = 1.0
@@ -53,6 +54,7 @@ class DevOptions:
             the quotes: Google's; None: the embedded one.
         state: folder to keep messages and schedules in; None: memory.
         reset: start empty.
+        env_file: is read again each time that the code is loaded.
     """
 
     sources: tuple[str, ...]
@@ -64,6 +66,7 @@ class DevOptions:
     external: str | None
     state: Path | None
     reset: bool
+    env_file: EnvFile
 
 
 class Session:
@@ -77,7 +80,7 @@ class Session:
         self._stopped = asyncio.Event()
         self._generation: Generation | None = None
         self._endings: dict[Generation, asyncio.Future[None]] = {}
-        self._folders = Folders(options.sources)
+        self._folders = Folders(options.sources, [options.env_file.path])
         self._failed = False
         self._external: ExternalPubsub | None = None
 
@@ -152,11 +155,11 @@ class Session:
         options = self._options
         pubsub = f"{_reachable(options.host)}:{emulator.port}"
         url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
-        self._environ = _environment(options, pubsub)
+        self._pubsub = pubsub
         self._listener = listener
         self._emulator = emulator
         self._url = url
-        settings = Settings.from_environ(self._environ)
+        settings = Settings.from_environ(_environment(options, pubsub))
         self._push = (
             {"audience": settings.push_audience, "email": settings.push_email}
             if settings.push_audience and settings.push_email
@@ -195,8 +198,13 @@ class Session:
 
     async def _start(self) -> Generation:
         options = self._options
+        try:
+            options.env_file.load()
+        except ConfigurationError as error:
+            raise NotLoadedError(str(error)) from error
+        environ = _environment(options, self._pubsub)
         generation = await generations.start(
-            self._listener, list(options.sources), options.target, self._environ
+            self._listener, list(options.sources), options.target, environ
         )
         self._folders.add(generation.folders)
         return generation
