@@ -325,6 +325,19 @@ def test_the_emulators_core_does_no_input_or_output() -> None:
     assert impure + outside == []
 
 
+def test_intervals_are_not_measured_by_the_wall_clock() -> None:
+    """It may be set back. The emulator's schedules and the times of files are wall time."""
+    readers = [
+        name
+        for name, path in MODULES.items()
+        if not name.startswith("emulator") and name != "dev.changes"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("time.time", "time.time_ns")
+    ]
+
+    assert readers == []
+
+
 def test_every_exception_is_needed() -> None:
     pairs = {(found.importer, found.imported) for found in all_imports("own")}
 

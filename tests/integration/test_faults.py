@@ -87,6 +87,26 @@ def test_a_task_that_ends_its_process_costs_that_process_only(serve: Serve, code
     assert server.popen.poll() is None
 
 
+@pytest.mark.parametrize("connections", [20, 0])
+def test_a_process_without_descriptors_is_replaced(serve: Serve, connections: int) -> None:
+    """One line says why, whether or not anybody connects meanwhile."""
+    server = serve(UCAM_FAAS_GRACE_SECONDS="1")
+    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    kept.request("POST", "/leak_descriptors")
+    old = int(kept.getresponse().read())
+
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(connections)]
+    wait_until(lambda: not exists(old), "it has ended")
+
+    assert server.new_pid_of_worker(old) != old
+    errors = [line for line in server.log() if line["severity"] == "ERROR"]
+    assert [line["message"] for line in errors] == ["ucam_faas_process_replaced"]
+    assert errors[0]["reason"].startswith("EMFILE")
+    assert server.stderr == ""
+    for client in [kept, *clients]:
+        client.close()
+
+
 def test_a_body_that_still_arrives_at_sigterm_is_503_and_no_error(serve: Serve) -> None:
     server = serve(UCAM_FAAS_GRACE_SECONDS="1")
     head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"

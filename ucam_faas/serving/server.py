@@ -33,6 +33,7 @@ from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
 )
+from ucam_faas.serving import shortage
 from ucam_faas.serving.app import App
 from ucam_faas.serving.orphans import SECONDS_BEYOND_GRACE, MainProcess, exit_within
 
@@ -49,6 +50,8 @@ KILLED_AT_START = (
     "start-up code ended it."
 )
 ADVICE = "Choose another with --host and --port, or HOST and PORT."
+TICKS_IN_A_SECOND = 10
+"""uvicorn's main loop ticks that often."""
 LAST_REQUEST_SECONDS = 0.1
 """For the requests of the connections that were accepted last: a closed one would lose them."""
 
@@ -212,6 +215,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         "server_header": False,
         "ws": "none",
         "lifespan": "off",
+        "callback_notify": None,  # by the wall clock, which may be set back: see `on_tick`
         "proxy_headers": False,  # it trusts loopback only; HTTP tasks read the scheme themselves
     }
 
@@ -246,10 +250,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         # Beyond the grace there are only clients that have not sent their whole request.
         grace = app.runtime.settings.grace_seconds
         self.config.timeout_graceful_shutdown = math.ceil(grace) + 1
-        server = _Server(self.config, app, on_open=self.app.opened)
+        server = _Server(self.config, app, on_open=self.app.opened, heartbeat=self.notify)
         app.on_exhausted = server.leave
         # gunicorn's own signal for a quick stop, which it sends on Control-C.
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(server.handle_loop_problem)
         loop.add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         await server.serve(sockets=self.sockets)
 
@@ -260,10 +265,18 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 class _Server(Server):
-    def __init__(self, config: Config, app: App, on_open: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        app: App,
+        on_open: Callable[[], None],
+        heartbeat: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._on_open = on_open
+        self._heartbeat = heartbeat
+        self._is_short = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in sockets or []:
@@ -275,12 +288,31 @@ class _Server(Server):
         await super().startup(sockets)
         self._on_open()
 
-    def leave(self) -> None:
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, tell the main process that the loop runs, and see whether it can go on."""
+        if counter % TICKS_IN_A_SECOND == 0:
+            self._heartbeat()
+            if (reason := shortage.reason()) is not None:
+                self.leave(reason)
+        return await super().on_tick(counter)
+
+    def handle_loop_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what the event loop reports; of descriptors that ran out, once."""
+        reason = shortage.reason_of(context.get("exception"))
+        if reason is not None and not self._is_short:
+            self._is_short = True
+            self.leave(reason)
+            for server in self.servers:
+                server.close()  # asyncio would accept in vain, thousands of times a second
+        elif not self._is_short:
+            reports.log_loop_problem(loop, context)
+
+    def leave(self, reason: str = "too many threads are abandoned") -> None:
         """End this process in order, but end it; gunicorn starts another."""
         if self.should_exit:
             return
         exit_within(self._app.runtime.settings.grace_seconds + SECONDS_BEYOND_GRACE)
-        logging.getLogger("ucam_faas").error("ucam_faas_process_replaced")
+        reports.log_problem("ucam_faas_process_replaced", reason=reason)
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

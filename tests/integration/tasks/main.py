@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import time
 from datetime import timedelta
 from typing import Any
@@ -168,3 +169,17 @@ def answer_with_headers(body: bytes) -> Any:
     """Answer with the headers that the request asks for."""
     record("answer_with_headers")
     return "done", 201, json.loads(body)
+
+
+@ucam_faas.raw_event
+def leak_descriptors(body: bytes) -> str:
+    """Open files until no more can be opened, and keep them."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    while True:
+        try:
+            _leaked.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            return str(os.getpid())
+
+
+_leaked: list[int] = []
