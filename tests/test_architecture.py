@@ -124,6 +124,7 @@ HEAVY = {
             "cli",
             "cli._files",
             "cli._waiting",
+            "cli._group",
             "cli.asyncapi",
             "cli.check",
             "cli.config",

@@ -16,6 +16,7 @@ from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.limits import MAX_MESSAGE_BYTES
 
 THREADS_FOR_EACH_CPU = 4
+PREFIX = "UCAM_FAAS_"
 
 
 def _variable(name: str, default: Any, doc: str, choices: tuple[str, ...] = ()) -> Any:
@@ -164,6 +165,27 @@ class Settings:
         return cls(**values)
 
 
+def mistyped(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that are set and that this package doesn't read, with a hint each.
+
+    Those are names that begin with UCAM_FAAS_, and others that are nearly one of ours. Only names
+    are looked at: values may be secrets.
+    """
+    odd = [name for name in environ if name[:4].upper() == "UCAM" and name not in _VARIABLES]
+    if not odd:
+        return {}
+    from difflib import get_close_matches
+
+    found = {}
+    for name in odd:
+        close = get_close_matches(name.upper(), _OURS, n=1, cutoff=0.8)
+        if close:
+            found[name] = f"did you mean {close[0]}?"
+        elif name.startswith(PREFIX):
+            found[name] = "ucam_faas has no such variable; docs/configuration.md lists them"
+    return found
+
+
 _LOWEST = {
     "port": 0,
     "workers": 1,
@@ -175,6 +197,8 @@ _LOWEST = {
     "max_bodies_bytes": 1,
     "max_attempts": 1,
 }
+_VARIABLES = frozenset(spec.metadata["variable"] for spec in fields(Settings))
+_OURS = sorted(name for name in _VARIABLES if name.startswith(PREFIX))
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 

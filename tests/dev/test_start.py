@@ -245,3 +245,10 @@ def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     line = refuse(tmp_path, "--port", "0", "--pubsub-port", "0")
 
     assert ".ucam-faas" in line
+
+
+def test_a_mistyped_variable_is_shown_with_a_suggestion(start_dev: StartDev) -> None:
+    dev = start_dev(UCAM_FAAS_LOG_LEVLE="INFO")
+
+    hint = "did you mean UCAM_FAAS_LOG_LEVEL?"
+    assert dev.shown("warning") == [f"UCAM_FAAS_LOG_LEVLE is set, and not used: {hint}"]

@@ -132,6 +132,20 @@ def test_the_exit_code_of_a_run_says_how_it_went(run_once: RunOnce, target: str,
     assert ("stack_trace" in line) == (target == "crash")
 
 
+def test_a_mistyped_variable_is_a_warning_and_no_error(run_once: RunOnce) -> None:
+    process = run_once(
+        *("--long-running", "--source", str(SOURCE), "--target", "echo"),
+        UCAM_FAAS_LOG_LEVLE="secret",
+    )
+
+    assert process.wait() == 0, process.output
+    warning, _ = process.log()
+    assert warning["severity"] == "WARNING"
+    assert warning["variable"] == "UCAM_FAAS_LOG_LEVLE"
+    assert warning["hint"] == "did you mean UCAM_FAAS_LOG_LEVEL?"
+    assert "secret" not in process.output
+
+
 @pytest.mark.parametrize("target", ["not_a_task", "nobody"])
 def test_a_run_of_what_is_no_task_has_exit_code_2(run_once: RunOnce, target: str) -> None:
     process = run_once("--long-running", "--source", str(SOURCE), "--target", target)

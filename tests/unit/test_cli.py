@@ -49,6 +49,31 @@ def error_of(result: Result) -> str:
 # --- errors
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["publsh", "welcome"], "No command 'publsh'. Did you mean 'publish'?"),
+        (["task"], "Did you mean 'tasks'?"),
+        (["Dev"], "Did you mean 'dev'?"),
+        (["schedule"], "Did you mean 'schedules'?"),
+        (["schedules", "rnu", "x"], "No command 'rnu'. Did you mean 'run'?"),
+        (["schedules", "delete"], "There are: pause, resume, run."),
+        (["serve"], "`ucam-faas` without a command serves"),
+        (["main.py"], "To serve that file: ucam-faas --source main.py, or ucam-faas dev main.py."),
+        (["xyz"], "There are: asyncapi, check, config, dev,"),
+        (["dev", "--taget", "x"], "'--target'"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_command_gets_a_suggestion(
+    ucam_faas: Run, arguments: list[str], hint: str
+) -> None:
+    result = ucam_faas(*arguments)
+
+    assert result.exit_code == 2
+    assert hint in result.stderr
+
+
 def test_no_source_is_one_line_that_says_where_it_looked(ucam_faas: Run) -> None:
     line = error_of(ucam_faas())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.config import Settings
+from ucam_faas.config import Settings, mistyped
 from ucam_faas.exceptions import ConfigurationError
 
 READ: dict[str, tuple[str, str, Any]] = {
@@ -156,3 +156,24 @@ def test_bad_values_that_are_given_are_refused_too() -> None:
 
 def test_every_variable_is_described() -> None:
     assert all(spec.metadata["doc"] for spec in fields(Settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("UCAM_FAAS_GRACE_SECOND", "did you mean UCAM_FAAS_GRACE_SECONDS?"),
+        ("UCAM_FAAS_LOGFORMAT", "did you mean UCAM_FAAS_LOG_FORMAT?"),
+        ("UCAM_FASS_QUEUE", "did you mean UCAM_FAAS_QUEUE?"),
+        ("UCAMFAAS_QUEUE", "did you mean UCAM_FAAS_QUEUE?"),
+        ("ucam_faas_queue", "did you mean UCAM_FAAS_QUEUE?"),
+        ("UCAM_FAAS_COLOUR", "ucam_faas has no such variable; docs/configuration.md lists them"),
+    ],
+)
+def test_a_mistyped_variable_gets_a_suggestion(name: str, hint: str) -> None:
+    assert mistyped({name: "secret", "PATH": "/bin"}) == {name: hint}
+
+
+def test_other_variables_are_nobodys_mistake() -> None:
+    ours = {spec.metadata["variable"]: "1" for spec in fields(Settings)}
+
+    assert mistyped({**ours, "UCAM_OBSERVE_LEVEL": "x", "UCAMPUS": "x", "PORTS": "x"}) == {}

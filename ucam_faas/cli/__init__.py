@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.env_file import NAME, EnvFile
 from ucam_faas.exceptions import UCAMFAASException
 
@@ -30,7 +31,7 @@ _LOCAL = ("dev", "publish", "schedules", "tasks")
 """Those that read `.env`: they work with a local cloud."""
 
 
-class _Group(click.Group):
+class _Group(SuggestingGroup):
     """Verbs are imported when they are called, and errors are one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

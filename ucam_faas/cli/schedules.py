@@ -13,6 +13,7 @@ from urllib.parse import quote
 import click
 
 from ucam_faas import local_state
+from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
 DEFAULT_LOCATION = "local"
@@ -23,7 +24,7 @@ class ScheduleRequestError(UCAMFAASException):
     """The scheduler did not do what it was asked to."""
 
 
-@click.group("schedules", invoke_without_command=True)
+@click.group("schedules", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--project", help="Project of the schedules. [GOOGLE_CLOUD_PROJECT]")
 @click.option("--location", default=DEFAULT_LOCATION, show_default=True)
 @click.pass_context

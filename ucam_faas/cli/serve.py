@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from ucam_faas import _logging, environment, registry, runtime
-from ucam_faas.config import Settings
+from ucam_faas.config import Settings, mistyped
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.task import Kind, Task
 
@@ -21,6 +22,9 @@ def serve(given: dict[str, Any]) -> int:
     """Serve, or run once, as options and environment say; return the exit code."""
     settings = Settings.from_environ(**given)
     _logging.configure(settings)
+    for variable, hint in mistyped(os.environ).items():
+        fields = {"variable": variable, "hint": hint}
+        logger.warning("ucam_faas_unknown_variable", extra={"fields": fields})
     if not settings.long_running and (settings.input_file or settings.input_bucket):
         raise ConfigurationError("An input file or bucket is for --long-running: add it.")
     tasks = registry.load(settings.source, settings.target)

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from ucam_faas import local_state
-from ucam_faas.config import Settings
+from ucam_faas.config import Settings, mistyped
 from ucam_faas.dev import generations
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
@@ -159,7 +159,10 @@ class Session:
         self._listener = listener
         self._emulator = emulator
         self._url = url
-        settings = Settings.from_environ(_environment(options, pubsub))
+        environ = _environment(options, pubsub)
+        settings = Settings.from_environ(environ)
+        for variable, hint in mistyped(environ).items():
+            self._stream.line("warning", "", f"{variable} is set, and not used: {hint}")
         self._push = (
             {"audience": settings.push_audience, "email": settings.push_email}
             if settings.push_audience and settings.push_email

@@ -1,0 +1,53 @@
+"""Groups of commands that suggest what a mistyped one may have meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_SERVING = (
+    "`ucam-faas` without a command serves; `ucam-faas dev` serves with a Pub/Sub of its own, on "
+    "your machine"
+)
+_OTHER_WORDS = {
+    "serve": _SERVING,
+    "start": _SERVING,
+    "run": _SERVING,
+    "send": "`ucam-faas publish TASK DATA` sends a message",
+    "list": "`ucam-faas tasks` lists tasks, `ucam-faas schedules` schedules",
+    "deploy": "`ucam-faas plan` writes what Terraform needs; docs/deploy.md has the steps",
+    "version": "`ucam-faas --version` shows it",
+    "help": "`ucam-faas --help` shows it",
+}
+"""What people type for what has another name here."""
+
+
+class SuggestingGroup(click.Group):
+    """A group whose error names the closest commands."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called.
+
+        Raises:
+            click.UsageError: there is none; the exit code is 2.
+        """
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"No command {name!r}. {self._hint(ctx, name)}")
+        return super().resolve_command(ctx, args)
+
+    def _hint(self, ctx: click.Context, name: str) -> str:
+        from difflib import get_close_matches
+
+        commands = self.list_commands(ctx)
+        close = get_close_matches(name.lower(), commands, n=2, cutoff=0.6)
+        if close:
+            return f"Did you mean {' or '.join(map(repr, close))}?"
+        if ctx.parent is None and name.lower() in _OTHER_WORDS:
+            return f"{_OTHER_WORDS[name.lower()]}."
+        if ctx.parent is None and (name.endswith(".py") or Path(name).exists()):
+            return f"To serve that file: ucam-faas --source {name}, or ucam-faas dev {name}."
+        return f"There are: {', '.join(commands)}."
