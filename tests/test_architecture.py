@@ -33,7 +33,10 @@ LEVELS = {
         "execution_info",
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
-    1: {"envelopes", "parsers", "filters", "cron_syntax", "local_state", "env_file"},
+    1: {
+        *("envelopes", "cloud_event_payloads", "parsers", "filters", "cron_syntax"),
+        *("local_state", "env_file"),
+    },
     2: {"outcomes", "policies", "triggers", "resources"},
     3: {"publishing"},
     4: {

@@ -20,7 +20,6 @@ from ucam_faas.task_options import (
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
-    from cloudevents.http import CloudEvent
     from flask import Request
 
 _NOT_GIVEN: Any = object()
@@ -61,6 +60,15 @@ class Decorator(Protocol[PayloadT]):
         """Decorate."""
 
 
+class AnyDecorator(Protocol):
+    """Makes a task of a function that takes any payload."""
+
+    def __call__(
+        self, function: Callable[[PayloadT], ResultT], /
+    ) -> TaskFunction[PayloadT, ResultT]:
+        """Decorate."""
+
+
 class Decorators:
     """The decorators. Those of a TaskCollection have its defaults."""
 
@@ -87,15 +95,24 @@ class Decorators:
 
     @overload
     def cloud_event(
-        self, function: Callable[[CloudEvent], ResultT], /
-    ) -> TaskFunction[CloudEvent, ResultT]: ...
+        self, function: Callable[[PayloadT], ResultT], /
+    ) -> TaskFunction[PayloadT, ResultT]: ...
     @overload
-    def cloud_event(self, /, **given: Unpack[TaskOptions]) -> Decorator[CloudEvent]: ...
+    def cloud_event(self, /, **given: Unpack[TaskOptions]) -> AnyDecorator: ...
     def cloud_event(self, function: Any = None, /, **given: Any) -> Any:
-        """Make a task that gets the CloudEvent as it is, of any type.
+        """Make a task that gets a CloudEvent of any type, or its data: the annotation decides.
+
+        A function whose parameter is annotated with `CloudEvent` gets the event; any other gets the
+        event's data, such as the value of its JSON.
 
         Options are those of `message_handler`, without `message_type`, `create_default_info` and
         `options`.
+
+        >>> @cloud_event
+        ... def count(data: list[str]) -> int:
+        ...     return len(data)
+        >>> count(["a", "b"])
+        2
         """
         make = self._decorator(Kind.CLOUD_EVENT, TaskOptions, given)
         return make if function is None else make(function)

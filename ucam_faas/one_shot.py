@@ -1,7 +1,8 @@
 """Running a task once, to its end, as a Cloud Run job does.
 
 The input is a file's bytes, or nothing: the body of a raw task, the data of a message or of a
-CloudEvent. The exit code says how it went: see `outcomes`; 3 is an input that cannot be loaded.
+CloudEvent. The exit code says how it went: 0 done; 1 aborted; 2 a raw or CloudEvent task raised
+something unexpected; 3 the input cannot be loaded; and a task's own of `sys.exit`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ucam_faas import envelopes, startup
 from ucam_faas._optional import require
@@ -24,7 +26,7 @@ from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
 )
 from ucam_faas.execution import Conclusion, Execution, execute
-from ucam_faas.outcomes import answer
+from ucam_faas.outcomes import Crashed, answer
 from ucam_faas.runtime import Runtime
 from ucam_faas.serving.runner import Runner
 from ucam_faas.task import Kind, Task
@@ -50,10 +52,37 @@ def run(task: Task, runtime: Runtime) -> int:
         found = asyncio.run(_run(task, envelope, runtime))
     else:
         startup.run_here(task, runtime.clock)
-        found = execute(
-            Execution(task, envelope, runtime)
-        )  # in the main thread, where it may handle signals
+        # In the main thread, where it may handle signals.
+        found = execute(Execution(task, envelope, runtime, call=_call))
+    return _exit_code(task, found)
+
+
+def _exit_code(task: Task, found: Conclusion) -> int:
+    """Return the code of the outcome's table, but for two that Cloud Run jobs of 1.0 had."""
+    if isinstance(found.error, SystemExit):
+        return found.error.code if isinstance(found.error.code, int) else 1
+    if isinstance(found.outcome, Crashed) and not task.returns_response:
+        return 1
     return answer(found.outcome).exit_code
+
+
+def _call(function: Callable[..., Any], payload: Any) -> Any:
+    """Call a task; `sys.exit(0)` ends it as `return` does."""
+    try:
+        return function(payload)
+    except SystemExit as ended:
+        if ended.code:
+            raise
+        return None
+
+
+async def _call_async(function: Callable[..., Any], payload: Any) -> Any:
+    try:
+        return await function(payload)
+    except SystemExit as ended:
+        if ended.code:
+            raise
+        return None
 
 
 async def _run(task: Task, envelope: Envelope, runtime: Runtime) -> Conclusion:
@@ -61,7 +90,8 @@ async def _run(task: Task, envelope: Envelope, runtime: Runtime) -> Conclusion:
     await startup.run([task], runtime.clock)
     runner = Runner([task], runtime, limit_by_default=False)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.drain)
-    return await runner.run(Execution(task, envelope, runtime))
+    call = _call_async if task.is_async else _call
+    return await runner.run(Execution(task, envelope, runtime, call=call))
 
 
 def read_input(settings: Settings) -> bytes:

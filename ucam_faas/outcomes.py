@@ -161,6 +161,7 @@ class Answer:
     """The fixed response body; nothing of the event or of an exception goes into it."""
     severity: str
     exit_code: int
+    """Of a run of its own; handlers end with 1 where this is 2: see `one_shot`."""
     permanent: bool = False
     """It can never succeed, so with a dead-letter topic it goes there at once."""
 

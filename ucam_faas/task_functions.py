@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_origin
 
 from ucam_faas import envelopes, outer_decorators, registry, runtime
+from ucam_faas.cloud_event_payloads import payload_parser
 from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
 from ucam_faas.execution import Conclusion, Execution, execute
 from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
@@ -52,6 +53,8 @@ def make(
         TaskDefinitionError: it can never be a task.
     """
     name = _checked_name(function)
+    if kind is Kind.CLOUD_EVENT:
+        fields = {"parse": payload_parser(function), **fields}
     task = Task(
         name=name,
         module=function.__module__ or "__main__",
@@ -75,6 +78,8 @@ def make(
                 return door.respond(task, args[0])
             if _is_foreign_event(args[0], task):
                 return _execute(args[0])
+            if task.kind is Kind.CLOUD_EVENT and task.parse is not None and _is_event(args[0]):
+                return function(task.parse(args[0]))
         return function(*args, **kwargs)
 
     async def called_async(*args: Any, **kwargs: Any) -> Any:
@@ -212,6 +217,10 @@ def _is_foreign_event(value: Any, task: Task) -> bool:
     """Tell whether the value is a CloudEvent that the function itself does not take."""
     if task.kind in (Kind.CLOUD_EVENT, Kind.HTTP):
         return False
+    return _is_event(value)
+
+
+def _is_event(value: Any) -> bool:
     cloudevents = sys.modules.get("cloudevents.abstract")
     return cloudevents is not None and isinstance(value, cloudevents.CloudEvent)
 

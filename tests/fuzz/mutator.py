@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cloudevents.http import CloudEvent
 from pydantic import BaseModel
 
 import ucam_faas
@@ -297,7 +298,7 @@ async def person(payload: Person) -> None:
 
 
 @ucam_faas.cloud_event
-async def event(event: Any) -> None:
+async def event(event: CloudEvent) -> None:
     event.get_data()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import flask
 import pytest
+from cloudevents.http import CloudEvent
 from google.cloud import pubsub_v1
 
 from ucam_faas import (
@@ -234,7 +235,7 @@ def test_a_task_publishes_to_another_one_with_googles_client(ucam_faas_local: Se
 
 def test_cloud_event_tasks_get_googles_event(ucam_faas_local: Serve) -> None:
     @cloud_event
-    def look(event: Any) -> str:
+    def look(event: CloudEvent) -> str:
         return str(event["type"])
 
     cloud = ucam_faas_local(look)

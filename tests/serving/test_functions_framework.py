@@ -19,6 +19,7 @@ from ucam_faas.testing import make_push
 SOURCE = """
 import asyncio, datetime
 import pydantic
+from cloudevents.http import CloudEvent
 import ucam_faas
 
 class User(pydantic.BaseModel):
@@ -43,7 +44,7 @@ async def async_raw(body: bytes) -> bytes:
     return body
 
 @ucam_faas.cloud_event
-def event(event) -> None:
+def event(event: CloudEvent) -> None:
     behave(event["id"])
 
 @ucam_faas.cloud_event_handler(event_data_parser=lambda event: event.get_data()["name"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cloudevents.http import CloudEvent
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import ucam_faas
@@ -60,12 +61,12 @@ async def raw_async(body: bytes) -> Any:
 
 
 @ucam_faas.cloud_event
-def event(event: Any) -> Any:
+def event(event: CloudEvent) -> Any:
     return behave(event.get_data().encode())
 
 
 @ucam_faas.cloud_event
-async def event_async(event: Any) -> Any:
+async def event_async(event: CloudEvent) -> Any:
     return behave(event.get_data().encode())
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cloudevents.http import CloudEvent
 from pydantic import BaseModel
 
 import ucam_faas
@@ -188,7 +189,7 @@ def test_a_task_may_have_more_arguments_with_defaults(decorate: Any) -> None:
 
 def test_a_cloud_event_task_takes_events_directly() -> None:
     @cloud_event
-    def type_of(event: Any) -> str:
+    def type_of(event: CloudEvent) -> str:
         return str(event["type"])
 
     assert type_of(EVENT) == "t"

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cloudevents.http import CloudEvent
 from pydantic import BaseModel
 
 from ucam_faas import (
@@ -518,7 +519,7 @@ def test_a_cloud_event_task_gets_the_event() -> None:
     event = make_cloud_event({"a": 1}, colour="blue")
 
     @cloud_event
-    def task(found: Any) -> Any:
+    def task(found: CloudEvent) -> Any:
         return found
 
     assert conclude(task, event).value == event

@@ -76,8 +76,11 @@ def runtime(publisher: MemoryPublisher | None = None, **settings: Any) -> Runtim
         (throw(UCAMFAASException("x")), 1),
         (throw(Retry()), 1),
         (throw(DeadLetter("x")), 1),
-        (throw(ValueError("x")), 2),
-        (throw(SystemExit(0)), 2),
+        (throw(ValueError("x")), 1),
+        (throw(SystemExit(0)), 0),
+        (throw(SystemExit()), 0),
+        (throw(SystemExit(7)), 7),
+        (throw(SystemExit("why")), 1),
     ],
 )
 def test_the_exit_code_says_how_it_went(how: str, act: Any, code: int, log: Log) -> None:
@@ -90,7 +93,9 @@ def test_the_exit_code_says_how_it_went(how: str, act: Any, code: int, log: Log)
     ("act", "code"),
     [(lambda data: None, 0), (throw(UCAMFAASException("x")), 1), (throw(ValueError("x")), 2)],
 )
-def test_other_kinds_of_tasks_have_the_same_codes(decorate: Any, act: Any, code: int) -> None:
+def test_raw_and_cloud_event_tasks_have_a_code_for_what_they_do_not_expect(
+    decorate: Any, act: Any, code: int
+) -> None:
     assert run(task_of(act, decorate=decorate), runtime()) == code
 
 

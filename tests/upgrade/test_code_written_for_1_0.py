@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloudevents import abstract
+from cloudevents.conversion import to_json
+from cloudevents.http import CloudEvent
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 import ucam_faas
@@ -24,12 +28,16 @@ from ucam_faas import (
     MessagePublishedData,
     StructlogJsonExecutionResultLogger,
     UCAMFAASException,
+    cloud_event,
     cloud_event_handler,
     message_handler,
 )
 from ucam_faas.contexts import contextual_default_factory, contextvar_activator
 from ucam_faas.execution_info import SerialisableException
-from ucam_faas.testing import make_cloud_event, make_message, make_message_event
+from ucam_faas.testing import Client, make_cloud_event, make_message, make_message_event
+
+if TYPE_CHECKING:
+    from cloudevents.abstract import CloudEvent as AnyCloudEvent
 
 
 class Order(BaseModel):
@@ -229,3 +237,64 @@ def test_a_cloud_event_type_takes_its_arguments_by_position() -> None:
     info = handle.execute(make_cloud_event({"number": 3}, type="com.example.order"))
 
     assert info.model_dump()["number"] == 3
+
+
+# --- @cloud_event
+
+
+@cloud_event
+def take_data(data: dict[str, int]) -> str:
+    return type(data).__name__
+
+
+@cloud_event
+def take_anything(data: Any) -> str:
+    return type(data).__name__
+
+
+@cloud_event
+def take_unannotated(data):  # type: ignore[no-untyped-def]
+    return type(data).__name__
+
+
+@cloud_event
+def take_event(event: CloudEvent) -> str:
+    return type(event).__name__
+
+
+@cloud_event
+def take_any_event(event: abstract.CloudEvent | None) -> str:
+    return type(event).__name__
+
+
+@cloud_event
+def take_event_of_a_checked_name(event: AnyCloudEvent, also: int = 0) -> str:
+    return type(event).__name__
+
+
+@pytest.mark.parametrize(
+    ("task", "payload"),
+    [
+        (take_data, "dict"),
+        (take_anything, "dict"),
+        (take_unannotated, "dict"),
+        (take_event, "CloudEvent"),
+        (take_any_event, "CloudEvent"),
+        (take_event_of_a_checked_name, "CloudEvent"),
+    ],
+)
+def test_the_annotation_decides_what_a_cloud_event_task_gets(
+    task: Any, payload: str, ucam_faas_client: Callable[..., Client]
+) -> None:
+    event = make_cloud_event({"a": 1})
+
+    response = ucam_faas_client(task).post(
+        "/", body=to_json(event), headers={"content-type": "application/cloudevents+json"}
+    )
+
+    assert response.text == payload
+    assert task(event) == payload
+
+
+def test_a_cloud_event_task_may_be_called_with_its_data() -> None:
+    assert take_data({"a": 1}) == "dict"
