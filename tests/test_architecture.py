@@ -51,7 +51,7 @@ LEVELS = {
     5: {"serving", "one_shot", "emulator"},
     6: {
         *("cli", "dev", "deploy", "samples", "plans", "testing", "local_testing"),
-        "_pytest_plugin",
+        *("_pytest_plugin", "_testing_of_1_0"),
         "__main__",
     },
 }
@@ -86,8 +86,8 @@ _FLASK = ("serving.flask_tasks", "serving.responses", "serving.functions_framewo
 HEAVY = {
     "flask": owner(
         *_FLASK,
-        in_functions="http_responses outer_decorators",
-        for_types="decorators http_responses",
+        in_functions="_testing_of_1_0 http_responses outer_decorators",
+        for_types="_pytest_plugin _testing_of_1_0 decorators http_responses",
     ),
     "werkzeug": owner(*_FLASK, for_types="decorators"),
     "google.pubsub_v1": owner(
@@ -113,7 +113,7 @@ HEAVY = {
     "google.oauth2": owner(in_functions="serving.push_auth"),
     "requests": owner(in_functions="serving.push_auth"),
     "cloudevents": owner(
-        in_functions="envelopes testing",
+        in_functions="_testing_of_1_0 envelopes testing",
         for_types="context decorators envelopes task_functions testing",
     ),
     "functions_framework": owner(in_functions="task_functions"),
@@ -137,6 +137,7 @@ HEAVY = {
         *("dev.session", "dev.stream"),
     ),
     "rich": owner(in_functions="cli._table", for_types="cli._table"),
+    "polyfactory": owner(in_functions="_testing_of_1_0", for_types="testing"),
     "pytest": owner("_pytest_plugin"),
 }
 """Libraries that cost time or memory to import, and the modules that own them."""

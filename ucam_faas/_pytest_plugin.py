@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
     from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub
-    from ucam_faas.testing import Client, ManualClock, MemoryPublisher
+    from ucam_faas.testing import Client, CreateEventAppClientFn, ManualClock, MemoryPublisher
 
 
 _CLOUDS = pytest.StashKey["list[EmbeddedCloud]"]()
@@ -69,6 +73,23 @@ def ucam_faas_client() -> Iterator[Callable[..., Client]]:
             return stack.enter_context(serve(*tasks, **options))
 
         yield make
+
+
+@pytest.fixture
+def event_app_test_client_factory(
+    ucam_faas_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> CreateEventAppClientFn:
+    """Serve one task of a source to Flask's test client, as 1.0 did; see `ucam_faas_client`."""
+    from ucam_faas import registry
+    from ucam_faas._testing_of_1_0 import flask_client
+
+    monkeypatch.setattr("sys.path", sys.path[:])  # loading a source adds its folder
+
+    def make(target: str, source: str | Path | None = None) -> FlaskClient:
+        client = ucam_faas_client(*registry.load(str(source or "main.py"), target))
+        return flask_client(client.request)
+
+    return make
 
 
 @pytest.fixture

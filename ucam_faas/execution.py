@@ -64,7 +64,7 @@ from ucam_faas.outcomes import (
 from ucam_faas.pubsub import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
 from ucam_faas.runtime import Runtime
 from ucam_faas.task import Kind, Task
-from ucam_faas.validation import describe_error
+from ucam_faas.validation import describe_error, is_about_data
 
 _DONE = Done()
 _NOT_OF_THE_DATA = (RaisedOutcome, ExecutionAbortedException, MemoryError, OSError)
@@ -219,9 +219,9 @@ class Execution:
             return _Found(WrongEventType(error.detail), error=error)
         except EnvelopeError as error:
             return _Found(MalformedEvent(error.detail), error=error)
-        except _NOT_OF_THE_DATA as error:
-            return self._decide_error(error)
         except (Exception, SystemExit) as error:
+            if isinstance(error, _NOT_OF_THE_DATA) and not is_about_data(error):
+                return self._decide_error(error)
             return _Found(InvalidPayload(describe_error(error)), error=error)
         if isinstance(self.payload, _REFUSALS) and (refused := self._refused()) is not None:
             return refused

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ucam_faas import envelopes, environment, registry, startup
+from ucam_faas._testing_of_1_0 import CreateEventAppClientFn, cloud_event_factory
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
@@ -43,10 +44,16 @@ from ucam_faas.task import Kind, Task
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
+    from polyfactory.factories.pydantic_factory import ModelFactory
+
+    class CloudEventFactory(ModelFactory[Any]):
+        """Makes CloudEvents of random attributes and data, as in 1.0; see `make_cloud_event`."""
+
 
 __all__ = [
     "Client",
     "ClientResponse",
+    "CreateEventAppClientFn",
     "ManualClock",
     "MemoryPublisher",
     "Push",
@@ -369,3 +376,9 @@ class ManualClock:
             timer = heapq.heappop(self._due)
             self._elapsed = max(self._elapsed, timer.at)
             return timer
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CloudEventFactory":  # it needs an extra
+        return cloud_event_factory()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

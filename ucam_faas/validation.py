@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -33,3 +34,12 @@ _NAME = re.compile(r"[^\W\d]\w{0,59}")
 def describe_error(error: BaseException) -> str:
     """Say what any parser found wrong, without its words: these may quote the payload."""
     return describe(error) if isinstance(error, ValidationError) else type(error).__qualname__
+
+
+def is_about_data(error: BaseException) -> bool:
+    """Return True for the OSErrors that say "not my format": of gzip and bz2, which have no number.
+
+    Other OSErrors, in the parser of a message, may pass: a schema that couldn't be fetched, say.
+    """
+    bad_gzip = getattr(sys.modules.get("gzip"), "BadGzipFile", ())
+    return isinstance(error, bad_gzip) or (type(error) is OSError and error.errno is None)

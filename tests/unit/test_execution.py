@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import functools
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -699,6 +701,14 @@ def test_the_message_context_holds_the_delivery_attempt() -> None:
     execute(Execution(task.task, envelope, RUNTIME))
 
     assert seen == [4]
+
+
+@pytest.mark.parametrize("decompress", [gzip.decompress, bz2.decompress])
+def test_data_that_does_not_decompress_is_an_invalid_payload(decompress: Any) -> None:
+    """gzip and bz2 raise OSErrors, which are retried when they come from the system."""
+    found = conclude(handler(never, message_type=decompress), make_message(b"plain"))
+
+    assert isinstance(found.outcome, InvalidPayload)
 
 
 def test_a_parser_sees_the_message_before_it_is_accepted() -> None:
