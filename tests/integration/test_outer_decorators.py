@@ -20,6 +20,7 @@ import functools, json, os
 import flask
 import pydantic
 import ucam_faas
+from cloudevents.http import CloudEvent
 
 
 def note(**fields):
@@ -71,7 +72,7 @@ def guarded(body):
 
 @traced
 @ucam_faas.cloud_event
-def event_one(event):
+def event_one(event: CloudEvent):
     note(effect="inside", got=event["id"])
 
 

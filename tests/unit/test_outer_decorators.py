@@ -106,8 +106,8 @@ def test_a_decorator_may_change_the_event_which_is_then_read_again() -> None:
 
     @corrected
     @cloud_event
-    def keep(event: Any) -> None:
-        seen.append(event.get_data())
+    def keep(data: Any) -> None:
+        seen.append(data)
 
     run(keep, make_cloud_event({"a": 1}))
 
