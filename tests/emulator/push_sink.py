@@ -125,11 +125,19 @@ class Sink:
             writer.transport.abort()
 
 
+class WallClock(ManualClock):
+    """A manual clock whose wall clock can be set."""
+
+    def set_back(self, by: timedelta) -> None:
+        """Set the wall clock back, as its user or NTP does; durations go on."""
+        self._start -= by
+
+
 class Cloud:
     """The emulator: `async with Cloud() as cloud`."""
 
     def __init__(self, **options: Any) -> None:
-        self.clock = ManualClock()
+        self.clock = WallClock()
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.emulator = Emulator(
             Options(**options),

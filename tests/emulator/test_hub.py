@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.integration.processes import HANG_SECONDS
 from ucam_faas.emulator import protos
+from ucam_faas.emulator.answers import READ_SECONDS
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.lease import DAY
+from ucam_faas.emulator.lease import DAY, Holder
 from ucam_faas.emulator.server import Emulator, Options
 from ucam_faas.emulator.services import PUBLISHER, SCHEDULER, SUBSCRIBER
 
@@ -97,7 +99,7 @@ def test_a_failure_while_time_passes_does_not_stop_it() -> None:
             await cloud.publish("a")
             assert len(await pull(cloud)) == 1
 
-            def fail() -> None:
+            def fail(_: object) -> None:
                 cloud.emulator.hub.sweepers.remove(fail)
                 raise OSError("disk full")
 
@@ -247,18 +249,22 @@ ENDS: dict[str, tuple[str, Callable[[Cloud], Awaitable[Any]]]] = {
 }
 
 
-async def stream(cloud: Cloud) -> list[Any]:
-    found: list[Any] = []
+async def stream(
+    cloud: Cloud,
+    last: asyncio.Event | None = None,
+    on_message: Callable[[Any], None] = lambda _: None,
+) -> None:
+    """Open a stream; it sends no more requests after an event."""
 
     async def requests() -> AsyncIterator[Any]:
         yield protos.StreamingPullRequest(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10)
-        await asyncio.Event().wait()
+        await (last or asyncio.Event()).wait()
 
     async def write(response: Any) -> None:
-        found.extend(response.received_messages)
+        for received in response.received_messages:
+            on_message(received.message)
 
     await cloud.emulator.services.pulling.stream(requests(), write)
-    return found
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -277,6 +283,149 @@ def test_nobody_waits_for_a_subscription_that_cannot_be_pulled_any_more(how: str
             with pytest.raises(RpcError) as caught:
                 await asyncio.wait_for(waiting, HANG_SECONDS)
             assert caught.value.code == code
+
+    asyncio.run(run())
+
+
+def test_a_half_closed_stream_gets_no_more_messages() -> None:
+    """Not even those that wait to be written; others get them at once."""
+
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            found: list[bytes] = []
+            last = asyncio.Event()
+            streaming = asyncio.ensure_future(
+                stream(cloud, last, lambda message: found.append(message.data))
+            )
+            await settle()
+            await cloud.publish("a")
+            await settle()  # it is leased, and held back for its publisher
+
+            last.set()
+            await settle()
+            await cloud.advance(READ_SECONDS)
+
+            assert streaming.done()
+            assert found == []
+            assert [one.message.data for one in await pull(cloud)] == [b"a"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("publishers", [1, 5])
+def test_a_message_is_streamed_when_its_publisher_has_had_time_to_read_its_id(
+    publishers: int,
+) -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            found: list[bytes] = []
+            streaming = asyncio.ensure_future(
+                stream(cloud, on_message=lambda message: found.append(message.data))
+            )
+            await settle()
+            await asyncio.gather(*(cloud.publish("a") for _ in range(publishers)))
+            await settle()
+            await cloud.advance(READ_SECONDS / 2)
+            assert found == []
+
+            await cloud.advance(READ_SECONDS / 2)
+
+            assert found == [b"a"] * publishers
+            streaming.cancel()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("publishers", [1, 5])
+def test_a_message_is_delivered_after_its_publisher_was_answered(publishers: int) -> None:
+    """Also while others publish on: the answer is handed to its transport first."""
+
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            answered: set[str] = set()
+            delivered: list[str] = []
+
+            class Consumer:
+                def offer(self) -> None:
+                    engine, now = cloud.emulator.engine, cloud.emulator.hub.now()
+                    for delivery in engine.take(cloud.queue, now, Holder(), 100):
+                        delivered.append(str(delivery.message.number))
+                        assert delivered[-1] in answered
+
+            async def publish() -> None:
+                message = protos.PubsubMessage(data=b"x")
+                answer = await cloud.call(PUBLISHER, "Publish", topic=TOPIC, messages=[message])
+                answered.update(answer.message_ids)
+
+            cloud.emulator.hub.join(cloud.queue, Consumer())
+            for _ in range(20):
+                await asyncio.gather(*(publish() for _ in range(publishers)))
+            await settle()
+
+            assert len(delivered) == 20 * publishers
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("hours", [0, 1, 24 * 365])
+def test_leases_end_though_the_wall_clock_is_set_back(hours: int) -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud, ack_deadline_seconds=10)
+            await cloud.publish("a")
+            assert len(await pull(cloud)) == 1
+
+            cloud.clock.set_back(timedelta(hours=hours))
+            await cloud.advance(9.0)
+            assert await pull(cloud) == []
+            await cloud.advance(1.0)
+
+            assert len(await pull(cloud)) == 1
+
+    asyncio.run(run())
+
+
+def test_backoffs_end_though_the_wall_clock_is_set_back() -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            backoff = {"minimum_backoff": {"seconds": 20}, "maximum_backoff": {"seconds": 20}}
+            await subscribe(cloud, retry_policy=backoff)
+            await cloud.publish("a")
+            ids = [one.ack_id for one in await pull(cloud)]
+            fields = {"ack_ids": ids, "ack_deadline_seconds": 0}
+            await cloud.call(SUBSCRIBER, "ModifyAckDeadline", subscription=SUBSCRIPTION, **fields)
+
+            cloud.clock.set_back(timedelta(hours=1))
+            await cloud.advance(20.0)
+
+            assert len(await pull(cloud)) == 1
+
+    asyncio.run(run())
+
+
+def test_schedules_follow_a_wall_clock_that_is_set_back() -> None:
+    """They notice it within a minute, and run by the new time."""
+
+    async def run() -> None:
+        async with Cloud() as cloud:
+            job = {
+                "name": "projects/p/locations/l/jobs/j",
+                "schedule": "* * * * *",
+                "time_zone": "UTC",
+                "pubsub_target": {"topic_name": TOPIC, "data": b"x"},
+            }
+            await cloud.call(SCHEDULER, "CreateJob", parent="projects/p/locations/l", job=job)
+
+            cloud.clock.set_back(timedelta(days=1))
+            for _ in range(5):
+                await cloud.advance(60.0)
+
+            assert 4 <= len(cloud.told("published")) <= 5
 
     asyncio.run(run())
 

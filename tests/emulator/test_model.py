@@ -84,7 +84,7 @@ class Comparison(RuleBasedStateMachine):
             self.published += 1
             data = f"{self.published:04}".ljust(size, ".").encode()
             drafts.append(Draft(key, {"odd": "1"} if odd else {}, data))
-        for message in self.world.engine.publish(TOPIC, drafts, self.world.now):
+        for message in self.world.engine.publish(TOPIC, drafts, self.world.moment):
             self.enter(TOPIC, message.number, message.data.decode(), key, message.size)
 
     def enter(self, topic: str, number: int, data: str, key: str, size: int) -> None:
@@ -102,7 +102,8 @@ class Comparison(RuleBasedStateMachine):
         could_go = model.waiting(now, kind)
         room = deepcopy(holder)
 
-        found = self.world.engine.take(queue, now, holder, limit)
+        self.world.engine.answered(self.world.engine.last)
+        found = self.world.engine.take(queue, self.world.moment, holder, limit)
 
         if not model.rules.ordered:
             assert [d.message.number for d in found] == fitting(could_go, room, limit)
@@ -140,7 +141,7 @@ class Comparison(RuleBasedStateMachine):
         expected = [given.ack_id for given in givens if not model.ack(given)]
 
         found = self.world.engine.ack(
-            queue, [parse_ack_id(given.ack_id) for given in givens], self.world.now
+            queue, [parse_ack_id(given.ack_id) for given in givens], self.world.moment
         )
 
         assert [str(ack_id) for ack_id in found] == expected
@@ -153,7 +154,7 @@ class Comparison(RuleBasedStateMachine):
         for given in [given for given in model.given if given.ack_id in ids]:
             assert model.ack(given)
 
-        found = self.world.engine.ack(queue, map(parse_ack_id, ids), self.world.now)
+        found = self.world.engine.ack(queue, map(parse_ack_id, ids), self.world.moment)
 
         assert found == []
 
@@ -171,7 +172,7 @@ class Comparison(RuleBasedStateMachine):
                 model.fail(failed, now, self.dead_letters())
         ids = [parse_ack_id(given.ack_id) for given in givens]
 
-        self.world.engine.modify(queue, ids, seconds, now)
+        self.world.engine.modify(queue, ids, seconds, self.world.moment)
 
         self.check_dead_letters()
 
@@ -196,7 +197,7 @@ class Comparison(RuleBasedStateMachine):
             if not dues:
                 break
             self.world.now = max(self.world.now, min(dues))
-            self.world.engine.tick(self.world.now)
+            self.world.engine.tick(self.world.moment)
             for model in self.models.values():
                 while (ended := model.next_due()) is not None and ended[0] <= self.world.now:
                     model.end(ended[1], self.world.now, self.dead_letters())
@@ -224,11 +225,9 @@ class Comparison(RuleBasedStateMachine):
             assert since <= kept, "a retained message was dropped"
             model.deliver_only(since)
         else:
-            for item in model.items:
-                if item.number not in since:
-                    item.state, item.holder, item.ever_acked = "acked", "", True
+            model.deliver_only(since & model.unacknowledged())
 
-        self.world.engine.seek_time(queue, time, self.world.now)
+        self.world.engine.seek_time(queue, time, self.world.moment)
 
     @rule(which=some)
     def create_snapshot(self, which: int) -> None:
@@ -252,7 +251,7 @@ class Comparison(RuleBasedStateMachine):
         model.deliver_only(expected | new)
 
         self.world.engine.seek(self.world.queues[number], cursor, unacknowledged)
-        self.world.engine._touch(self.world.queues[number], self.world.now)
+        self.world.engine._touch(self.world.queues[number], self.world.moment)
 
     # -- what happens to the process ----------------------------------------------------------
 
@@ -328,7 +327,7 @@ class Comparison(RuleBasedStateMachine):
                 for item in [item for item in model.items if item.state == LEASED]:
                     assert model.ack(next(g for g in model.given if g.ack_id == item.ack_id))
                     self.world.engine.ack(
-                        self.world.queues[number], [parse_ack_id(item.ack_id)], self.world.now
+                        self.world.queues[number], [parse_ack_id(item.ack_id)], self.world.moment
                     )
             self.wait(10.0)
             left = any(

@@ -169,7 +169,7 @@ def test_nothing_is_due_for_what_was_acknowledged(world: World) -> None:
 
     world.ack(queue, world.take(queue)["a"])
 
-    assert queue.next_due() is None
+    assert world.engine.timers.next_due() is None
 
 
 # -- exactly-once delivery --------------------------------------------------------------------

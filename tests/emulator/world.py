@@ -7,6 +7,7 @@ from typing import Any
 
 from ucam_faas.emulator.engine import Draft, Engine
 from ucam_faas.emulator.lease import AckId, Delivery, Holder, Rules, parse_ack_id
+from ucam_faas.emulator.moment import Moment
 from ucam_faas.emulator.queues import Queue
 from ucam_faas.emulator.storage import Message, Storage
 from ucam_faas.emulator.storage.memory import MemoryStorage
@@ -14,6 +15,8 @@ from ucam_faas.emulator.storage.memory import MemoryStorage
 TOPIC = "projects/p/topics/t"
 DEAD = "projects/p/topics/dead"
 START = 1_700_000_000.0
+BEHIND = 2.0**20
+"""How far the steady clock is behind the wall clock; so little that both round alike."""
 
 
 def subscription(number: int) -> str:
@@ -49,6 +52,16 @@ class World:
         for number, (topic, rules) in self.rules.items():
             self._open(number, topic, rules)
 
+    @property
+    def moment(self) -> Moment:
+        """The time, on both clocks."""
+        return Moment(self.now, self.now - BEHIND)
+
+    def next_due(self) -> float | None:
+        """Return when the engine has something to do, by the wall clock."""
+        due = self.engine.next_due()
+        return None if due is None else due + BEHIND
+
     def subscribe(self, topic: str = TOPIC, **rules: Any) -> Queue:
         """Make a subscription."""
         number = 100 + len(self.rules)
@@ -61,31 +74,32 @@ class World:
 
     def _open(self, number: int, topic: str, rules: Rules) -> Queue:
         log = self.engine.topics[topic]
-        queue = self.engine.open_queue(number, subscription(number), log, rules, self.now)
+        queue = self.engine.open_queue(number, subscription(number), log, rules, self.moment)
         self.queues[number] = queue
         return queue
 
     def publish(self, *data: str, key: str = "", topic: str = TOPIC, **attributes: str) -> None:
         """Publish messages."""
         drafts = [Draft(key, attributes, one.encode()) for one in data]
-        self.engine.publish(topic, drafts, self.now)
+        self.engine.publish(topic, drafts, self.moment)
 
     def take(
         self, queue: Queue, limit: int = 1000, holder: Holder | None = None
     ) -> dict[str, Delivery]:
-        """Take messages, by their data."""
-        found = self.engine.take(queue, self.now, holder or self.holder, limit)
+        """Take messages, by their data; all publishers have been answered."""
+        self.engine.answered(self.engine.last)
+        found = self.engine.take(queue, self.moment, holder or self.holder, limit)
         made = {delivery.message.data.decode(): delivery for delivery in found}
         assert len(made) == len(found), "one take has a message twice"
         return made
 
     def ack(self, queue: Queue, *deliveries: Delivery) -> list[AckId]:
         """Acknowledge."""
-        return self.engine.ack(queue, ids(deliveries), self.now)
+        return self.engine.ack(queue, ids(deliveries), self.moment)
 
     def modify(self, queue: Queue, seconds: float, *deliveries: Delivery) -> list[AckId]:
         """Let leases end in so many seconds."""
-        return self.engine.modify(queue, ids(deliveries), seconds, self.now)
+        return self.engine.modify(queue, ids(deliveries), seconds, self.moment)
 
     def nack(self, queue: Queue, *deliveries: Delivery) -> list[AckId]:
         """Refuse deliveries."""
@@ -94,9 +108,9 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass, and everything become due in order."""
         until = self.now + seconds
-        while (due := self.engine.next_due()) is not None and due <= until:
+        while (due := self.next_due()) is not None and due <= until:
             self.now = max(self.now, due)
-            self.engine.tick(self.now)
+            self.engine.tick(self.moment)
             self.engine.save()
         self.now = until
 

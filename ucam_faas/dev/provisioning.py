@@ -237,7 +237,7 @@ class Provisioning:
             api.update_job(protos.ParseDict({"job": wanted}, update()))
             return
         if paused:
-            self._emulator.schedules.scheduler.pause(name, self._emulator.hub.now())
+            self._emulator.schedules.scheduler.pause(name, self._emulator.hub.wall_time())
 
     def _job_name(self, plan: TaskPlan, number: int) -> str:
         return f"projects/{self._project}/locations/{LOCATION}/jobs/{job_id(plan, number)}"

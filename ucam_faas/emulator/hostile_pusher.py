@@ -62,8 +62,9 @@ class HostilePusher(Pusher):
 
     @property
     def busy(self) -> bool:
-        """It sends something."""
-        return self.sending
+        """It sends something, or there are messages that cannot be taken yet."""
+        engine = self._hub.engine
+        return self.sending or engine.last > engine.last_answered
 
     def offer(self) -> None:
         """Leave the messages where they are."""

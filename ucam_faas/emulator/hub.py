@@ -1,6 +1,8 @@
-"""Drives an engine on an event loop: hands out messages, keeps time, and saves.
+"""Drives an engine on an event loop: keeps time, saves, and hands out messages.
 
-Work of one turn of the loop is saved together, in one transaction, before anybody is answered.
+Work of one turn of the loop is saved together, in one transaction, before anything is answered.
+Then messages go out: the published ones of a turn when the turn's answers have been handed to
+their transports, so that a subscriber gets no message whose publisher has no id for it yet.
 """
 
 from __future__ import annotations
@@ -8,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from math import inf
 from typing import Protocol
 
-from ucam_faas.clock import Clock, Timer
+from ucam_faas.clock import Clock, SystemClock, Timer
+from ucam_faas.emulator.answers import Answers
 from ucam_faas.emulator.engine import Engine
 from ucam_faas.emulator.errors import RpcError
+from ucam_faas.emulator.moment import Moment
 from ucam_faas.emulator.queues import Queue
 
 logger = logging.getLogger("ucam_faas.emulator")
@@ -23,14 +26,14 @@ LONGEST_TIMER_SECONDS = 6 * 3600.0
 
 
 class Consumer(Protocol):
-    """Somebody who takes a queue's messages."""
+    """Takes a queue's messages."""
 
     def offer(self) -> None:
         """Take what is wanted of what there is; little enough that others get some, too."""
 
 
 class Hub:
-    """Runs turns: serve, save, answer.
+    """Runs turns: save, answer, deliver.
 
     Args:
         engine: what is driven.
@@ -39,18 +42,25 @@ class Hub:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine = engine
-        self.sweepers: list[Callable[[], None]] = []
+        self.sweepers: list[Callable[[Moment], None]] = []
         """Called every now and then, to drop what has expired."""
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._consumers: dict[Queue, dict[Consumer, None]] = {}
         self._waiting: list[asyncio.Future[None]] = []
-        self._scheduled = False
+        self._scheduled = self._offering = False
         self._timer: Timer | None = None
         self._timer_due = 0.0
+        self._answers = Answers(engine.last)
+        self.readers_clock: Clock = SystemClock()
+        """Of those who read answers: they take real time, though a test may move the clock."""
         self.closed = False
 
-    def now(self) -> float:
+    def now(self) -> Moment:
+        """Return the time."""
+        return Moment(self._clock.now().timestamp(), self._clock.monotonic())
+
+    def wall_time(self) -> float:
         """Return the wall-clock time, in epoch seconds."""
         return self._clock.now().timestamp()
 
@@ -75,20 +85,35 @@ class Hub:
 
     def join(self, queue: Queue, consumer: Consumer) -> None:
         """Offer a queue's messages to a consumer from now on."""
-        self._consumers.setdefault(queue, {})[consumer] = None
+        consumers = self._consumers.setdefault(queue, {})
+        consumers[consumer] = None
+        queue.readers = len(consumers)
         self.wake(queue)
 
     def leave(self, queue: Queue, consumer: Consumer) -> None:
         """Offer nothing to a consumer any more."""
         consumers = self._consumers.get(queue, {})
         consumers.pop(consumer, None)
+        queue.readers = len(consumers)
         if not consumers:
             self._consumers.pop(queue, None)
+
+    async def read(self, number: int) -> None:
+        """Return when the publisher of a message has had time to read its id."""
+        seconds = self._answers.unread_seconds(number, self.readers_clock.monotonic())
+        if seconds <= 0:
+            return
+        wait = asyncio.Event()
+        timer = self.readers_clock.call_later(seconds, wait.set)
+        try:
+            await wait.wait()
+        finally:
+            timer.cancel()
 
     def wake(self, queue: Queue) -> None:
         """Offer a queue's messages: a consumer may want more."""
         self.engine.awake[queue] = None
-        self.changed()
+        self._offer_soon()
 
     def restart(self) -> None:
         """Set the timer anew: the engine or the clock is another one."""
@@ -109,30 +134,54 @@ class Hub:
         self._scheduled = False
         if self.closed:
             return
+        published = self.engine.last
         try:
-            self._serve()
             self.engine.save()
-        except Exception as error:  # a full disk, say: nobody may wait for ever
+        except Exception as error:  # a full disk, say: no caller may wait without an end
             logger.exception("ucam_faas_emulator_error")
             failure = RpcError("INTERNAL", f"The emulator cannot go on: {error}")
             self._answer(lambda future: future.set_exception(failure))
         else:
             self._answer(lambda future: future.set_result(None))
-        if any(queue in self._consumers for queue in self.engine.awake):
-            self.changed()
         self._set_timer()
+        # The loop calls back in order: those who were answered come first, and hand their
+        # responses to their transports before they wait again.
+        self._loop.call_soon(self._deliver, published)
 
-    def _serve(self) -> None:
-        """Offer what there is to who wants it."""
+    def _deliver(self, published: int) -> None:
+        """Offer the messages up to a number, too."""
+        self._answers.note(published, self.readers_clock.monotonic())
+        self.engine.answered(published)
+        self._offer()
+
+    def _offer_soon(self) -> None:
+        if not self._offering and not self.closed:
+            self._offering = True
+            self._loop.call_soon(self._offer)
+
+    def _offer(self) -> None:
+        """Offer what there is to those who want it."""
+        self._offering = False
+        if self.closed:
+            return
         awake, self.engine.awake = self.engine.awake, {}
         for queue in awake:
             consumers = self._consumers.get(queue)
             if consumers:
                 for consumer in list(consumers):
-                    consumer.offer()
-                if len(consumers) > 1:  # next time somebody else is first
+                    self._offer_to(consumer)
+                if len(consumers) > 1:  # next time another one is first
                     first = next(iter(consumers))
                     consumers[first] = consumers.pop(first)
+        if any(queue in self._consumers for queue in self.engine.awake):
+            self._offer_soon()
+        self._set_timer()
+
+    def _offer_to(self, consumer: Consumer) -> None:
+        try:
+            consumer.offer()
+        except Exception:  # an unreadable disk, say: the others get theirs
+            logger.exception("ucam_faas_emulator_error")
 
     def _answer(self, settle: Callable[[asyncio.Future[None]], None]) -> None:
         waiting, self._waiting = self._waiting, []
@@ -141,24 +190,25 @@ class Hub:
                 settle(future)
 
     def _set_timer(self) -> None:
-        due = min(self.engine.next_due() or inf, self.now() + LONGEST_TIMER_SECONDS)
+        now, due = self._clock.monotonic(), self.engine.next_due()
+        latest = now + LONGEST_TIMER_SECONDS
+        due = latest if due is None else min(due, latest)
         if self._timer is not None and self._timer_due <= due:
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_due = due
-        # To the microsecond, as the clock: what is due in 10 s is due when 10 s have passed.
-        seconds = max(0.0, round(due - self.now(), 6))
+        # To the microsecond: what is due in 10 s is due when 10 s have passed.
+        seconds = max(0.0, round(due - now, 6))
         self._timer = self._clock.call_later(seconds, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        for queue in self._consumers:
-            if not queue.rules.pushes:  # somebody waits for messages
-                queue.last_used = self.now()
+        now = self.now()
+        now = now._replace(steady=max(now.steady, self._timer_due))
         try:
             for sweep in self.sweepers:
-                sweep()
-            self.engine.tick(max(self.now(), self._timer_due))
+                sweep(now)
+            self.engine.tick(now)
         finally:  # or time would stand still
             self.changed()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -87,56 +86,53 @@ class Entry:
         self.token = 0
         """Changes with every lease: tells a late answer from the current one."""
         self.due = 0.0
-        """When the lease or the backoff ends."""
+        """When the lease or the backoff ends, in steady seconds."""
         self.holder: Holder | None = None
-
-
-class Timers:
-    """The ends of a queue's leases and backoffs; one counts as long as its entry agrees.
-
-    Args:
-        entries: of the queue, by number.
-    """
-
-    def __init__(self, entries: Mapping[int, Entry]) -> None:
-        self._entries = entries
-        self._heap: list[tuple[float, int, int]] = []
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def set(self, entry: Entry) -> None:
-        """Keep in mind when an entry is due."""
-        heapq.heappush(self._heap, (entry.due, entry.number, entry.token))
-        if len(self._heap) > 2 * len(self._entries) + 1000:  # most are of leases that are over
-            self._heap = [timer for timer in self._heap if self._counts(timer)]
-            heapq.heapify(self._heap)
-
-    def next_due(self) -> float | None:
-        """Return when the next entry is due, in epoch seconds."""
-        while self._heap and not self._counts(self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
-
-    def pop(self, now: float) -> Iterator[Entry]:
-        """Return what is due by now; also what becomes so meanwhile."""
-        while (due := self.next_due()) is not None and due <= now:
-            yield self._entries[heapq.heappop(self._heap)[1]]
-
-    def _counts(self, timer: tuple[float, int, int]) -> bool:
-        due, number, token = timer
-        entry = self._entries.get(number)
-        return entry is not None and entry.token == token and entry.due == due
 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """The messages of one ordering key that are not acknowledged, in publish order."""
+    """The messages of one ordering key that are not acknowledged, in publish order.
 
-    entries: deque[Entry]
+    What fails is moved from the end of `taken` to the start of `waiting`, with all that come after
+    it: a message is moved once for each of its leases, whatever the order of the failures.
+    """
+
+    taken: deque[Entry] = field(default_factory=deque)
+    """Leased or acknowledged; all are before those that wait."""
+    waiting: deque[Entry] = field(default_factory=deque)
+    """At most the first is delayed. Acknowledged ones are gone, but for their place here."""
     leased: int = 0
     holder: Holder | None = None
     """Who has the leased ones, and may have the next ones; nobody else may."""
+
+    def next(self) -> Entry | None:
+        """Return the first one behind those that are taken."""
+        waiting = self.waiting
+        while waiting and waiting[0].state is State.ACKED:
+            waiting.popleft()
+        return waiting[0] if waiting else None
+
+    def take(self, entry: Entry) -> None:
+        """Take the next one."""
+        assert self.next() is entry
+        self.taken.append(self.waiting.popleft())
+
+    def take_back(self, entry: Entry) -> list[Entry]:
+        """Let a taken one wait, and all that come after it; return those that were taken."""
+        first = self.next()
+        if first is not None:
+            first.state = State.WAITING  # a delay is over: it goes with those before it
+        back = []
+        while self.taken and self.taken[-1].number >= entry.number:
+            back.append(self.taken.pop())
+        self.waiting.extendleft(back)
+        return back
+
+    def pop_done(self) -> Iterator[Entry]:
+        """Forget the acknowledged ones that come before all others, and return them."""
+        while self.taken and self.taken[0].state is State.ACKED:
+            yield self.taken.popleft()
 
 
 class Delivery(NamedTuple):

@@ -169,6 +169,9 @@ class Stream:
         self._holder = Holder()
         self._busy = False
         self._error: RpcError | None = None
+        self._half_closed = False
+        self._newest = 0
+        """The number of the newest message in the outbox."""
         self.subscription = ""
 
     async def run(
@@ -180,9 +183,11 @@ class Stream:
             RpcError: a request is wrong, or the subscription is gone.
         """
         reading = asyncio.ensure_future(self._read(requests))
-        reading.add_done_callback(lambda _: self._outbox.put_nowait(None))
+        reading.add_done_callback(lambda _: self._half_close())
         try:
             while (response := await self._outbox.get()) is not None:
+                if response.received_messages and not await self._may_write():
+                    continue
                 await write(response)
                 self._busy = False
                 if self._queue is not None:
@@ -206,12 +211,29 @@ class Stream:
         found = self._hub.engine.take(queue, self._hub.now(), self._holder, int(room))
         if found:
             self._busy = True
+            self._newest = max(delivery.message.number for delivery in found)
             response = protos.StreamingPullResponse(received_messages=received(queue, found))
             self._outbox.put_nowait(self._with_properties(response, queue))
 
     def end(self, error: RpcError) -> None:
         """End the stream with an error."""
         self._error = error
+        self._outbox.put_nowait(None)
+
+    async def _may_write(self) -> bool:
+        """Wait until publishers know what they published; tell whether the client still wants it.
+
+        A client may look a message up by the id that its publisher got. Both are answered on
+        connections of their own, and only time makes the one come before the other.
+        """
+        await self._hub.read(self._newest)
+        return not self._half_closed
+
+    def _half_close(self) -> None:
+        """Send no more messages to a client that sends no more requests, and end."""
+        self._half_closed = True
+        if self._queue is not None:
+            self._hub.leave(self._queue, self)
         self._outbox.put_nowait(None)
 
     def _with_properties(self, response: Any, queue: Queue) -> Any:

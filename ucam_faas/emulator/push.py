@@ -116,7 +116,7 @@ class Pusher:
 
     @property
     def resumes_at(self) -> float | None:
-        """When the push backoff ends, in epoch seconds; None: it is not held back."""
+        """When the push backoff ends, in steady seconds; None: it is not held back."""
         return None if self._timer is None else self._resume_at
 
     def offer(self) -> None:
@@ -132,7 +132,7 @@ class Pusher:
 
     async def _push(self, delivery: Delivery, failures: int) -> None:
         status = await self._send(delivery)
-        self._adapt(status in ACKNOWLEDGED, failures, self._hub.now())
+        self._adapt(status in ACKNOWLEDGED, failures)
         self._conclude(delivery, status)
         self._tasks.discard(asyncio.current_task())
         self._hub.changed()
@@ -170,7 +170,7 @@ class Pusher:
             headers += f"Authorization: Bearer {signed}\r\n".encode()
         return headers, body
 
-    def _adapt(self, good: bool, failures: int, now: float) -> None:
+    def _adapt(self, good: bool, failures: int) -> None:
         """Open the window on success; on failure narrow it, and hold back for a while."""
         if good:
             self._window = min(self._window + 1, LAST_WINDOW)
@@ -181,7 +181,7 @@ class Pusher:
         self._failures += 1
         self._window = max(self._window // 2, 1)
         self._backoff = min(max(2 * self._backoff, MIN_BACKOFF_SECONDS), MAX_BACKOFF_SECONDS)
-        self._resume_at = now + self._backoff
+        self._resume_at = self._clock.monotonic() + self._backoff
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._clock.call_later(self._backoff, self._resume)
@@ -270,7 +270,9 @@ class PushSubscriptions:
         for pusher in self._pushers.values():
             entries = pusher.queue.entries.values()
             dues += [entry.due for entry in entries if entry.state is State.DELAYED]
-        return min((due for due in dues if due is not None), default=None)
+        due = min((due for due in dues if due is not None), default=None)
+        now = self._hub.now()
+        return None if due is None else now.wall + (due - now.steady)
 
     def check(self, name: str) -> None:
         """Start, change or stop pushing, as a subscription now says."""

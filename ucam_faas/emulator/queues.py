@@ -8,13 +8,14 @@ nobody has asked for yet takes no memory.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 
-from ucam_faas.emulator.lease import AckId, Delivery, Entry, Holder, Line, Rules, State, Timers
+from ucam_faas.emulator.lease import AckId, Delivery, Entry, Holder, Line, Rules, State
+from ucam_faas.emulator.moment import Moment
 from ucam_faas.emulator.storage import Message, Progress, Storage
+from ucam_faas.emulator.timers import Timers
 
 SCANNED_AT_ONCE = 5_000
 """Messages looked at in one take: a filter that takes none must not hold up everybody else."""
@@ -50,6 +51,7 @@ class Queue:
         number: of the queue, in ack ids and in the storage.
         log: the topic's.
         rules: how it delivers; may be replaced at any time.
+        timers: where the ends of its leases and backoffs are set.
         dead_letter: publishes a message to the dead-letter topic; False: it cannot.
         now: for the first token, and for when it was last used.
         new: no ack id was given out for it yet; those that look so are of an earlier emulator.
@@ -62,19 +64,23 @@ class Queue:
         rules: Rules,
         storage: Storage,
         *,
-        dead_letter: Callable[[Queue, Message, int, float], bool],
-        now: float,
+        timers: Timers[Queue],
+        dead_letter: Callable[[Queue, Message, int, Moment], bool],
+        now: Moment,
         new: bool = False,
     ) -> None:
         self.number = number
         self.log = log
         self.rules = rules
-        self.last_used = now
+        self.last_used = now.steady
+        self.readers = 0
+        """Pulls and streams that wait for its messages: it is in use."""
         self._storage = storage
         self._dead_letter = dead_letter
         # Tokens of before a restart must not look current after it.
-        self._tokens = count(int(now * 1e6))
-        self._oldest_token = int(now * 1e6) if new else 0
+        first_token = int(now.wall * 1e6)
+        self._tokens = count(first_token)
+        self._oldest_token = first_token if new else 0
         progress = storage.progress(number)
         self.cursor = max(progress.floor, 1)
         self._acked_before = progress.acked
@@ -83,7 +89,7 @@ class Queue:
         """By number, ascending."""
         self._lines: dict[str, Line] = {}
         self._ready: list[int] = []
-        self._timers = Timers(self.entries)
+        self._timers = timers
         self._acked: list[int] = []
         self._failed: dict[int, int] = {}
 
@@ -97,31 +103,42 @@ class Queue:
         """All messages before this number are acknowledged."""
         return next(iter(self.entries), self.cursor)
 
+    def has_expired(self, now: Moment) -> bool:
+        """Tell whether it was not used for too long. What waits for its messages uses it."""
+        if self.readers and not self.rules.pushes:
+            self.last_used = now.steady
+        ttl = self.rules.expires_after
+        return ttl is not None and self.last_used + ttl <= now.steady
+
     @property
     def has_more(self) -> bool:
         """There may be something to take."""
         return bool(self._ready) or self.cursor <= self.log.last
 
-    def next_due(self) -> float | None:
-        """Return when the next lease or backoff ends, in epoch seconds."""
-        return self._timers.next_due()
-
     # -- delivering ---------------------------------------------------------------------------
 
-    def take(self, now: float, holder: Holder, limit: int) -> list[Delivery]:
-        """Lease up to `limit` messages that fit: those to be delivered again come first."""
-        self.last_used = now
+    def take(self, now: Moment, holder: Holder, limit: int, last: int) -> list[Delivery]:
+        """Lease up to `limit` messages that fit: those to be delivered again come first.
+
+        Args:
+            now: the time.
+            holder: who gets them.
+            limit: how many.
+            last: the number of the last message that may be delivered.
+        """
+        self.last_used = now.steady
         found: list[Delivery] = []
         size = 0
-        for message, entry in self._candidates(now, holder):
+        for message, entry in self._candidates(now.wall - self.retention, holder, last):
             found.append(self._lease(message, entry, now, holder))
             size += entry.size
             if len(found) >= limit or size >= BYTES_AT_ONCE:
                 break
         return found
 
-    def _candidates(self, now: float, holder: Holder) -> Iterator[tuple[Message, Entry]]:
-        oldest = now - self.retention
+    def _candidates(
+        self, oldest: float, holder: Holder, last: int
+    ) -> Iterator[tuple[Message, Entry]]:
         while self._ready:
             entry = self.entries.get(self._ready[0])
             if entry is None or not self._is_next(entry):
@@ -130,22 +147,33 @@ class Queue:
             if not holder.has_room():
                 return
             heapq.heappop(self._ready)
-            for candidate in self._run(entry):
-                message = self._read(candidate.number)
-                if message is None or message.time < oldest:
-                    self._finish(candidate)
-                elif holder.has_room():
-                    yield message, candidate
-                else:
-                    break
+            yield from self._run(entry, oldest, holder)
             self._settle(entry.key)
-        yield from self._new_candidates(oldest, holder)
+        yield from self._new_candidates(oldest, holder, min(last, self.log.last))
 
-    def _new_candidates(self, oldest: float, holder: Holder) -> Iterator[tuple[Message, Entry]]:
-        if self.cursor > self.log.last:
+    def _run(self, first: Entry, oldest: float, holder: Holder) -> Iterator[tuple[Message, Entry]]:
+        """Go through the messages that can go along with this one: all that wait in its line."""
+        line = None if self.rules.pushes else self._lines.get(first.key)
+        entry: Entry | None = first
+        while entry is not None and entry.state is State.WAITING:
+            message = self._read(entry.number)
+            if message is None or message.time < oldest:
+                self._finish(entry)
+            elif holder.has_room():
+                yield message, entry
+            else:
+                return
+            entry = None if line is None else line.next()
+
+    def _new_candidates(
+        self, oldest: float, holder: Holder, last: int
+    ) -> Iterator[tuple[Message, Entry]]:
+        if self.cursor > last:
             return
         until = self.cursor + SCANNED_AT_ONCE
         for message in self._storage.read(self.log.number, self.cursor):
+            if message.number > last:
+                break
             if message.time < oldest or not self._is_wanted(message):
                 self.cursor = message.number + 1
                 if message.number >= until:
@@ -158,7 +186,7 @@ class Queue:
                 yield message, entry
             elif message.number >= until:
                 return
-        self.cursor = self.log.last + 1
+        self.cursor = last + 1
 
     def _is_wanted(self, message: Message) -> bool:
         if message.number in self._acked_before:
@@ -176,44 +204,38 @@ class Queue:
             return True
         line = self._lines.get(entry.key)
         if line is None:
-            self._lines[entry.key] = Line(deque([entry]))
-            return True
-        before = line.entries[-1]
-        line.entries.append(entry)
-        if self.rules.pushes or line.holder is not holder or line.leased == 0:
-            return False
-        return before.state in (State.LEASED, State.ACKED)  # and so are all before it
+            line = self._lines[entry.key] = Line()
+            can_go = True
+        else:
+            is_holders = line.holder is holder and line.leased > 0 and not self.rules.pushes
+            can_go = is_holders and line.next() is None
+        line.waiting.append(entry)
+        return can_go
 
     def _is_next(self, entry: Entry) -> bool:
         """Tell whether a message from the ready ones is ready still."""
         if entry.state is not State.WAITING:
             return False
         line = self._lines.get(entry.key)
-        return line is None or (line.leased == 0 and line.entries[0] is entry)
+        return line is None or (line.leased == 0 and line.next() is entry)
 
-    def _run(self, entry: Entry) -> list[Entry]:
-        """Return the messages that can go along with this one: all that wait in its line."""
-        line = self._lines.get(entry.key)
-        if line is None or self.rules.pushes:
-            return [entry]
-        return list(takewhile(lambda other: other.state is State.WAITING, line.entries))
-
-    def _lease(self, message: Message, entry: Entry, now: float, holder: Holder) -> Delivery:
+    def _lease(self, message: Message, entry: Entry, now: Moment, holder: Holder) -> Delivery:
         deadline = holder.ack_deadline or self.rules.ack_deadline
         token = entry.token = next(self._tokens)
-        entry.state, entry.due, entry.holder = State.LEASED, now + deadline, holder
-        self._timers.set(entry)
+        entry.state, entry.due, entry.holder = State.LEASED, now.steady + deadline, holder
+        self._timers.set(self, entry)
         holder.messages += 1
         holder.bytes += entry.size
         line = self._lines.get(entry.key)
         if line is not None:
+            line.take(entry)
             line.leased += 1
             line.holder = holder
         return Delivery(message, f"{self.number}-{entry.number}-{token}", entry.failures + 1)
 
     # -- what subscribers answer --------------------------------------------------------------
 
-    def ack(self, ids: Iterable[AckId], now: float) -> list[AckId]:
+    def ack(self, ids: Iterable[AckId], now: Moment) -> list[AckId]:
         """Acknowledge, and return the ids that do not count (with exactly-once delivery)."""
         stale = []
         for ack_id in ids:
@@ -223,10 +245,10 @@ class Queue:
                 self._acknowledge(entry)
             else:
                 stale.append(ack_id)
-        self.last_used = now
+        self.last_used = now.steady
         return stale
 
-    def modify(self, ids: Iterable[AckId], seconds: float, now: float) -> list[AckId]:
+    def modify(self, ids: Iterable[AckId], seconds: float, now: Moment) -> list[AckId]:
         """Let leases end in `seconds`; 0: now, as a failure. Return the ids that do not count."""
         stale = []
         for ack_id in ids:
@@ -236,35 +258,33 @@ class Queue:
             elif seconds <= 0:
                 self._fail(entry, now)
             else:
-                entry.due = now + seconds
-                self._timers.set(entry)
+                entry.due = now.steady + seconds
+                self._timers.set(self, entry)
         return stale
 
     def release(self, holder: Holder) -> None:
         """Take back what somebody holds who is gone; that is no failure."""
+        if not holder.messages:
+            return
         for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
             if entry.holder is holder:  # taking one back takes back those behind it
                 self._take_back(entry)
                 self._settle(entry.key, entry)
 
-    def tick(self, now: float) -> int:
-        """End the leases and backoffs that are due, and return how many."""
-        ended = 0
-        for entry in self._timers.pop(now):
-            ended += 1
-            if entry.state is State.LEASED:
-                self._fail(entry, now)
-            elif entry.state is State.DELAYED:
-                entry.state = State.WAITING
-                self._settle(entry.key, entry)
-        return ended
+    def end(self, entry: Entry, now: Moment) -> None:
+        """End the lease or the backoff of a message."""
+        if entry.state is State.LEASED:
+            self._fail(entry, now)
+        else:
+            entry.state = State.WAITING
+            self._settle(entry.key, entry)
 
-    def hurry(self, now: float) -> int:
+    def hurry(self, now: Moment) -> int:
         """End all backoffs, at the next tick, and return how many messages waited for one."""
         delayed = [entry for entry in self.entries.values() if entry.state is State.DELAYED]
         for entry in delayed:
-            entry.due = now
-            self._timers.set(entry)
+            entry.due = now.steady
+            self._timers.set(self, entry)
         return len(delayed)
 
     def _current(self, ack_id: AckId) -> Entry | None:
@@ -298,19 +318,18 @@ class Queue:
         """Have done with a message, whatever is before it in its line."""
         self._end_lease(entry)
         self._acked.append(entry.number)
-        line = self._lines.get(entry.key)
-        if line is not None:
-            line.entries.remove(entry)
+        entry.state = State.ACKED
         del self.entries[entry.number]
 
-    def _fail(self, entry: Entry, now: float) -> None:
+    def _fail(self, entry: Entry, now: Moment) -> None:
         entry.failures += 1
         self._failed[entry.number] = entry.failures
         self._take_back(entry)
         delay = self.rules.backoff(entry.failures)
         if delay > 0:
-            entry.state, entry.token, entry.due = State.DELAYED, next(self._tokens), now + delay
-            self._timers.set(entry)
+            entry.state, entry.token = State.DELAYED, next(self._tokens)
+            entry.due = now.steady + delay
+            self._timers.set(self, entry)
         self._settle(entry.key, entry)
         if 0 < self.rules.max_attempts <= entry.failures:  # last: it comes again if this fails
             message = self._read(entry.number)
@@ -321,10 +340,10 @@ class Queue:
     def _take_back(self, entry: Entry) -> None:
         """Let a message wait again, and with it all of its key that come after it."""
         line = self._lines.get(entry.key)
-        for one in [entry] if line is None else list(line.entries):
+        for one in [entry] if line is None else line.take_back(entry):
             if one.state is State.ACKED and self.rules.exactly_once:
                 self._finish(one)  # that was confirmed
-            elif one.number >= entry.number:
+            else:
                 self._end_lease(one)
                 one.state = State.WAITING
 
@@ -341,12 +360,13 @@ class Queue:
         """Make ready what can go now: the head of a key's line, or a message without a key."""
         line = self._lines.get(key)
         if line is not None:
-            while line.entries and line.entries[0].state is State.ACKED:
-                del self.entries[line.entries.popleft().number]
-            if not line.entries:
+            for done in line.pop_done():
+                self.entries.pop(done.number, None)
+            entry = line.next()
+            if not line.taken and entry is None:
                 del self._lines[key]
+            if line.leased:
                 return
-            entry = line.entries[0] if line.leased == 0 else None
         if entry is not None and entry.state is State.WAITING:
             heapq.heappush(self._ready, entry.number)
 
@@ -386,8 +406,7 @@ class Queue:
     def restart(self, cursor: int, unacknowledged: Sequence[int] = ()) -> None:
         """Deliver these, and all from `cursor` on; every lease ends, and its late answer too."""
         self._oldest_token = next(self._tokens)
-        for entry in self.entries.values():
-            self._end_lease(entry)
+        self.close()
         for table in (self.entries, self._lines, self._ready, self._failed):
             table.clear()
         self._acked.clear()
@@ -399,6 +418,12 @@ class Queue:
         )
         self._acked_before = {message.number for message in behind}.difference(unacknowledged)
         self._storage.restart(self.number, Progress(self.cursor, self._acked_before))
+
+    def close(self) -> None:
+        """End every lease and backoff."""
+        for entry in self.entries.values():
+            self._end_lease(entry)
+            entry.state = State.ACKED
 
     def save(self) -> None:
         """Hand what changed since the last call to the storage."""

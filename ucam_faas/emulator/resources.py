@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 from ucam_faas.emulator import checks, protos
 from ucam_faas.emulator.engine import Engine
 from ucam_faas.emulator.errors import invalid, not_found
+from ucam_faas.emulator.moment import Moment
 from ucam_faas.emulator.queues import Log, Queue
 
 MAX_PAGE = 1000
+EXPIRY_SECONDS = 60.0
+"""How often to look for what has expired: subscriptions live for a day, snapshots for an hour."""
 ResourceT = TypeVar("ResourceT")
 
 
@@ -54,10 +57,10 @@ class Resources:
 
     Args:
         engine: which has the messages.
-        now: returns epoch seconds.
+        now: returns the time.
     """
 
-    def __init__(self, engine: Engine, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], Moment]) -> None:
         self.engine = engine
         self.now = now
         self.watchers: list[Callable[[str], None]] = []
@@ -70,6 +73,7 @@ class Resources:
         self.subscriptions: dict[str, SubscriptionResource] = {}
         self.snapshots: dict[str, SnapshotResource] = {}
         self.policies: dict[str, Any] = {}
+        self._expire_at = self.now().steady + EXPIRY_SECONDS
         storage, engine = self.engine.storage, self.engine
         self._last_number = 0
         for name, value in storage.resources("topics").items():
@@ -175,16 +179,16 @@ class Resources:
         if not log.queues and not log.pins and log not in self.engine.topics.values():
             self.engine.close_log(log)
 
-    def expire(self) -> None:
+    def expire(self, now: Moment) -> None:
         """Drop the subscriptions and snapshots whose time is up."""
-        now = self.now()
+        if now.steady < self._expire_at:
+            return
+        self._expire_at = now.steady + EXPIRY_SECONDS
         for name, subscription in list(self.subscriptions.items()):
-            queue = subscription.queue
-            seconds = None if queue is None else queue.rules.expires_after
-            if queue is not None and seconds is not None and queue.last_used + seconds <= now:
+            if subscription.queue is not None and subscription.queue.has_expired(now):
                 self.drop_subscription(name)
         for name, snapshot in list(self.snapshots.items()):
-            if protos.epoch(snapshot.proto.expire_time) <= now:
+            if protos.epoch(snapshot.proto.expire_time) <= now.wall:
                 self.drop_snapshot(name)
 
     def drop_subscription(self, name: str) -> None:

@@ -210,9 +210,12 @@ class _Track:
 
     def plan(self, now: float) -> None:
         self.stop()
+        self.regular = self.run_after(now)
+
+    def run_after(self, now: float) -> float | None:
         # Whole seconds: a float may round up to the very run that it is just before.
         after = self.cron and self.cron.after(datetime.fromtimestamp(floor(now), UTC))
-        self.regular = after.timestamp() if after else None
+        return after.timestamp() if after else None
 
     def stop(self) -> None:
         self.regular = self.retry_at = self.retry = None
@@ -323,6 +326,17 @@ class Scheduler:
         job, number = self._replace(name, last_attempt_time=now), next(self._numbers)
         self._tracks[name].forced.add(number)
         return Firing(job=job, id=number, scheduled_time=now, first_attempt_time=now, forced=True)
+
+    def set_back(self, seconds: float, now: float) -> None:
+        """Follow a wall clock that was set back: plan runs again, and keep retries as far away."""
+        for name, track in self._tracks.items():
+            if track.regular is not None and track.regular > now:
+                track.regular = track.run_after(now)
+            if track.retry_at is not None and track.retry is not None:
+                started = track.retry.first_attempt_time - seconds
+                track.retry_at -= seconds
+                track.retry = replace(track.retry, first_attempt_time=started)
+            self._replace(name)
 
     def next_due(self) -> float | None:
         """Return when `due` will have something; None: never, as things are."""

@@ -15,6 +15,8 @@ from ucam_faas.emulator.scheduler import Firing, HttpTarget, Job, PubsubTarget, 
 
 NOT_FOUND, PERMISSION_DENIED, INTERNAL, UNAVAILABLE = 5, 7, 13, 14
 """Codes of google.rpc."""
+SET_BACK_SECONDS = 60.0
+"""By so much at once, the wall clock was set back; by less, it was adjusted."""
 logger = logging.getLogger("ucam_faas.emulator")
 
 _OURS = ("host", "content-length", "user-agent", "connection", "transfer-encoding")
@@ -51,16 +53,20 @@ class Schedules:
         self._longest_timer = longest_timer
         self._observer = observer
         self._timer: Timer | None = None
+        self._ahead = self._wall_ahead()
         self._tasks: set[asyncio.Task[None]] = set()
         self.scheduler = Scheduler(self._save)
         jobs = self._hub.engine.storage.resources("jobs").values()
-        self.scheduler.restore([Job.from_dict(json.loads(job)) for job in jobs], self._hub.now())
+        self.scheduler.restore(
+            [Job.from_dict(json.loads(job)) for job in jobs], self._hub.wall_time()
+        )
         self._set_timer()
 
     def clear(self) -> None:
         """Delete all jobs."""
         for job in self.scheduler.list():
             self.scheduler.delete(job.name)
+        self._ahead = self._wall_ahead()  # the clock may be another one
 
     def close(self) -> None:
         """Stop; requests under way are given up."""
@@ -87,13 +93,15 @@ class Schedules:
             task.add_done_callback(self._tasks.discard)
 
     def _publish(self, firing: Firing, target: PubsubTarget) -> None:
-        engine, now = self._hub.engine, self._hub.now()
+        engine, now = self._hub.engine, self._hub.wall_time()
         if target.topic not in engine.topics:
             text = f"There is no topic {target.topic}."
             self.scheduler.finished(firing, False, now, text, NOT_FOUND)
             return
         try:
-            engine.publish(target.topic, [Draft("", target.attributes, target.data)], now)
+            engine.publish(
+                target.topic, [Draft("", target.attributes, target.data)], self._hub.now()
+            )
         except Exception as error:  # a full disk, say; or no job would ever run again
             logger.exception("ucam_faas_emulator_error")
             text = f"The message could not be published: {error}"
@@ -108,7 +116,7 @@ class Schedules:
         except Exception as error:  # or the job would never run again
             logger.exception("ucam_faas_emulator_error")
             code, text = INTERNAL, f"The request could not be made: {error}"
-        self.scheduler.finished(firing, code == 0, self._hub.now(), text, code)
+        self.scheduler.finished(firing, code == 0, self._hub.wall_time(), text, code)
         self._hub.changed()
 
     async def _send(self, firing: Firing, target: HttpTarget) -> tuple[int, str]:
@@ -144,6 +152,16 @@ class Schedules:
             headers["Authorization"] = f"Bearer {token}"
         return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
 
+    def _follow_wall_clock(self) -> None:
+        """Plan again if it was set back: no job waits until it is as late as it was."""
+        before, self._ahead = self._ahead, self._wall_ahead()
+        if before - self._ahead > SET_BACK_SECONDS:
+            self.scheduler.set_back(before - self._ahead, self._hub.wall_time())
+
+    def _wall_ahead(self) -> float:
+        now = self._hub.now()
+        return now.wall - now.steady
+
     def _save(self, name: str, job: Job | None) -> None:
         value = None if job is None else json.dumps(job.to_dict()).encode()
         self._hub.engine.storage.put("jobs", name, value)
@@ -157,11 +175,12 @@ class Schedules:
             self._timer = None
         due = self.scheduler.next_due()
         if due is not None and not self._hub.closed:
-            delay = min(max(0.0, due - self._hub.now()), self._longest_timer)
+            delay = min(max(0.0, due - self._hub.wall_time()), self._longest_timer)
             self._timer = self._clock.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        for firing in self.scheduler.due(self._hub.now()):
+        self._follow_wall_clock()
+        for firing in self.scheduler.due(self._hub.wall_time()):
             self.fire(firing)
         self._set_timer()

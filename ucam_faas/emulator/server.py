@@ -185,7 +185,7 @@ class Emulator:
         refuse_endpoint = (lambda _: None) if options.allow_remote_push else refuse_remote
         self.subscriber = SubscriberApi(self.resources)
         self.tokens = Tokens(
-            self.hub.now,
+            self.hub.wall_time,
             kept=storage.resources("keys").get("push"),
             keep=lambda pem: storage.put("keys", "push", pem),
         )
@@ -205,7 +205,9 @@ class Emulator:
             longest_timer=options.longest_timer,
             observer=self._observer,
         )
-        self.scheduler = SchedulerApi(self.schedules.scheduler, self.hub.now, self.schedules.fire)
+        self.scheduler = SchedulerApi(
+            self.schedules.scheduler, self.hub.wall_time, self.schedules.fire
+        )
         pulling = Pulling(self.hub, self.subscriber)
         self.services = Services(
             self.hub,

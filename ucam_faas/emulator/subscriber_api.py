@@ -175,14 +175,15 @@ class SubscriberApi:
         unacknowledged = queue.unacknowledged()
         proto = protos.Snapshot(name=name, topic=topic, labels=request.labels)
         oldest = self._engine.time_of(queue.log, queue.floor)
-        lifetime = SNAPSHOT_LIFETIME + (oldest or self._resources.now()) - self._resources.now()
+        now = self._resources.now().wall
+        lifetime = SNAPSHOT_LIFETIME + (oldest or now) - now
         if lifetime < 3600:
             raise RpcError(
                 "FAILED_PRECONDITION",
                 "The oldest unacknowledged message is so old that the snapshot would expire in "
                 "less than an hour.",
             )
-        proto.expire_time.CopyFrom(protos.timestamp(self._resources.now() + lifetime))
+        proto.expire_time.CopyFrom(protos.timestamp(now + lifetime))
         found = SnapshotResource(proto, queue.log, queue.cursor, tuple(unacknowledged))
         self._resources.snapshots[name] = found
         queue.log.pins[name] = found.floor

@@ -225,7 +225,7 @@ class EmbeddedCloud:
 
         def run() -> None:
             scheduler = emulator.schedules.scheduler
-            emulator.schedules.fire(scheduler.run(job, emulator.hub.now()))
+            emulator.schedules.fire(scheduler.run(job, emulator.hub.wall_time()))
 
         self.pubsub.call(run)
 

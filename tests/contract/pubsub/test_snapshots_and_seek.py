@@ -293,6 +293,22 @@ def test_seek_to_the_future(pubsub: PubSub) -> None:
     assert pubsub.pull_now(subscription) == []
 
 
+@seeking(
+    "Seeking to the past brings back outstanding messages, and late acknowledgements of them do "
+    "not count.",
+    docs="API: SeekRequest",
+)
+def test_seek_of_outstanding_messages(pubsub: PubSub) -> None:
+    topic, subscription = pubsub.subscribed_topic()
+    pubsub.publish(topic, b"x")
+    received = pubsub.pull(subscription)
+
+    pubsub.call("seek", subscription=subscription, time=received[0].message.publish_time)
+    pubsub.acknowledge(subscription, *received)
+
+    assert data_of(pubsub.pull(subscription)) == [b"x"]
+
+
 @seeking("What is published after a seek to now is delivered.", docs="Replay messages")
 def test_publish_after_a_seek(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()

@@ -63,13 +63,18 @@ class MemoryStorage:
     ) -> None:
         """Keep a queue's new floor, and what was acknowledged or failed since the last call."""
         kept = self._progress.setdefault(queue, Progress())
-        kept.acked.update(acked)
         kept.failures.update(failures)
+        for number in acked:
+            kept.acked.add(number)
+            kept.failures.pop(number, None)
         if floor > kept.floor:
+            passed: Iterable[int] = range(kept.floor, floor)
+            if floor - kept.floor > len(kept.acked) + len(kept.failures):
+                passed = [n for n in (*kept.acked, *kept.failures) if n < floor]
             kept.floor = floor
-            kept.acked = {number for number in kept.acked if number >= floor}
-        for number in [n for n in kept.failures if n < floor or n in kept.acked]:
-            del kept.failures[number]
+            for number in passed:
+                kept.acked.discard(number)
+                kept.failures.pop(number, None)
 
     def restart(self, queue: int, progress: Progress) -> None:
         """Replace a queue's progress."""
