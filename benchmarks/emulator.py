@@ -3,6 +3,7 @@
     python benchmarks/emulator.py                        # about 10 minutes; needs java and the SDK
     python benchmarks/emulator.py --quick                # one short round
     python benchmarks/emulator.py --only push,publish --json figures.json
+    python benchmarks/emulator.py --only scale           # ours: 10,000 subscriptions, long lines
 
 Sides alternate, each round with fresh processes; every measurement is a client process of its
 own (`pubsub_load.py`), the same for both. Figures are medians, with the range; ratios are ours
@@ -94,6 +95,13 @@ BACKLOG = {
     "pull + acknowledge": Bar("messages/s", 0.5, at_least=True),
 }
 """With a backlog, ours is compared with ours without one."""
+SCALE = {
+    "publish p50": Bar("ms", 1.5),
+    "create a subscription": Bar("1/s", 0.5, at_least=True),
+    "nack in reverse, one key": Bar("messages/s", 0.5, at_least=True),
+}
+"""At scale, ours is compared with ours at a tenth of it, or with nothing else there."""
+SUBSCRIPTIONS, LINE = 10_000, 20_000
 BACKLOG_MB = 300
 VERDICTS = {True: "pass", False: "FAIL", None: ""}
 NAME = 38
@@ -192,6 +200,21 @@ def measure_backlog(size: Size, empty: Figures, full: Figures) -> None:
             full["memory"].append(side.memory_mb())
 
 
+def measure_scale(size: Size, small: Figures, large: Figures) -> None:
+    """Measure ours with few and with many subscriptions, and with short and long lines."""
+    for _ in range(size.rounds):
+        with running("ours") as side:
+            small["publish p50"].append(load(side, "grpc_publish", 1000)["p50 ms"])
+            figures = load(side, "subscribe", SUBSCRIPTIONS)
+            small["create a subscription"].append(figures["first/s"])
+            large["create a subscription"].append(figures["rest/s"])
+            large["publish p50"].append(load(side, "grpc_publish", 1000)["p50 ms"])
+        with running("ours") as side:
+            for found, count in ((small, LINE // 10), (large, LINE)):
+                rate = load(side, "nack", count)["messages/s"]
+                found["nack in reverse, one key"].append(rate)
+
+
 def row_of(name: str, bar: Bar, ours: list[float], other: list[float]) -> dict[str, Any]:
     ratio = statistics.median(ours) / statistics.median(other)
     return {
@@ -232,19 +255,20 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, help="how many rounds (default: 3)")
-    parser.add_argument("--only", default=",".join(GROUPS), help=f"of {', '.join(GROUPS)}")
+    groups = (*GROUPS, "scale")
+    parser.add_argument("--only", default=",".join(GROUPS), help=f"of {', '.join(groups)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     options = parser.parse_args()
     only = set(options.only.split(","))
-    if not only <= set(GROUPS):
-        parser.error(f"--only takes {', '.join(GROUPS)}; not {', '.join(only - set(GROUPS))}")
+    if not only <= set(groups):
+        parser.error(f"--only takes {', '.join(groups)}; not {', '.join(only - set(groups))}")
     size = QUICK if options.quick else FULL
     if options.rounds:
         size = Size(**{**asdict(size), "rounds": options.rounds})
 
     found: dict[str, Figures] = {"ours": defaultdict(list), "google": defaultdict(list)}
     started = time.monotonic()
-    if only - {"backlog"}:
+    if only - {"backlog", "scale"}:
         for number in range(size.rounds):
             for name in ("ours", "google") if number % 2 == 0 else ("google", "ours"):
                 print(f"round {number + 1} of {size.rounds}: {name}", file=sys.stderr, flush=True)
@@ -269,6 +293,14 @@ def main() -> None:
         print(f"  {VERDICTS[passed]}")
         backlog.append({"name": "memory", "ours": full["memory"], "passed": passed})
 
+    scale: list[dict[str, Any]] = []
+    if "scale" in only:
+        small: Figures = defaultdict(list)
+        large: Figures = defaultdict(list)
+        measure_scale(size, small, large)
+        scale = [row_of(name, bar, large[name], small[name]) for name, bar in SCALE.items()]
+        show(f"{SUBSCRIPTIONS:,} subscriptions, {LINE:,} in a line", "small", scale)
+
     if options.json:
         about = {
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -277,7 +309,7 @@ def main() -> None:
             "python": platform.python_version(),
             "size": asdict(size),
         }
-        text = json.dumps({**about, "rows": rows, "backlog": backlog}, indent=1)
+        text = json.dumps({**about, "rows": rows, "backlog": backlog, "scale": scale}, indent=1)
         options.json.write_text(text + "\n")
 
 

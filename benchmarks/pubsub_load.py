@@ -41,6 +41,7 @@ REQUEST = 1000
 """Messages in a request of the raw publisher; Pub/Sub's limit."""
 OUTSTANDING = 1000
 """What google-cloud-pubsub's subscriber asks for by default."""
+NACKED_AT_ONCE = 100
 JSON = {"Content-Type": "application/json"}
 DATA_FIELD = re.compile(rb'"data"\s*:\s*"([^"]+)"')
 
@@ -291,6 +292,49 @@ def fill(host: str, count: int, topic: str = "") -> dict[str, Any]:
     return figures | {"topic": topic, "subscription": subscription}
 
 
+def subscribe(host: str, count: int) -> dict[str, float]:
+    """Create so many subscriptions, to 100 topics, that wait; say how fast the first tenth was."""
+    clients = Clients(host)
+    topics = [clients.create()[0] for _ in range(100)]
+
+    def create(number: int) -> None:
+        for each in range(number):
+            name = f"projects/p/subscriptions/s{uuid.uuid4().hex}"
+            request = {"name": name, "topic": topics[each % len(topics)]}
+            clients.subscriber.create_subscription(request=request)
+
+    first = rate(lambda: create(count // 10), count // 10)
+    rest = rate(lambda: create(count - count // 10), count - count // 10)
+    return {"first/s": first["messages/s"], "rest/s": rest["messages/s"]}
+
+
+def nack(host: str, count: int) -> dict[str, float]:
+    """Receive so many messages of one ordering key on a stream; nack them, the last one first."""
+    clients = Clients(host)
+    topic, subscription = clients.create(enable_message_ordering=True)
+    for start in range(0, count, REQUEST):
+        messages = [{"data": data(start + n), "ordering_key": "k"} for n in range(REQUEST)]
+        clients.publisher.publish(request={"topic": topic, "messages": messages})
+    requests: queue.SimpleQueue[StreamingPullRequest] = queue.SimpleQueue()
+    first = {"stream_ack_deadline_seconds": 600, "max_outstanding_messages": count}
+    requests.put(StreamingPullRequest(subscription=subscription, **first))
+    ids: list[str] = []
+    responses = clients.subscriber.streaming_pull(requests=iter(requests.get, None))
+    while len(ids) < count:
+        received = StreamingPullResponse.pb(next(responses)).received_messages
+        ids += [one.ack_id for one in received]
+    ids.reverse()
+
+    def run() -> None:
+        for start in range(0, count, NACKED_AT_ONCE):
+            some = {"ack_ids": ids[start : start + NACKED_AT_ONCE], "ack_deadline_seconds": 0}
+            clients.subscriber.modify_ack_deadline(request={"subscription": subscription, **some})
+
+    figures = rate(run, count)
+    responses.cancel()
+    return figures
+
+
 MEASURES = {
     each.__name__: each
     for each in (
@@ -303,6 +347,8 @@ MEASURES = {
         rest_publish,
         through,
         fill,
+        subscribe,
+        nack,
     )
 }
 
