@@ -31,6 +31,7 @@ LEVELS = {
             "config",
         ),
         "execution_info",
+        *("fail_fast", "off_loop"),
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console"),
     },
     1: {

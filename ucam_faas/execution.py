@@ -21,7 +21,7 @@ from logging import LogRecord
 from types import CoroutineType, TracebackType
 from typing import Any
 
-from ucam_faas import dead_letters, reports
+from ucam_faas import dead_letters, off_loop, reports
 from ucam_faas.context import (
     CLOUD_EVENT_CONTEXT,
     EVENT_ACCEPTED,
@@ -136,31 +136,21 @@ class Execution:
 
     async def run_async(self) -> Conclusion | None:
         """Run an async task on this loop, in `context`; None if it was stopped meanwhile."""
-        found = self._prepare() or await self._find_async()
+        is_large = len(self.envelope.body) > off_loop.LARGE_BYTES
+        prepared = await self._prepare_in_thread() if is_large else self._prepare()
+        found = prepared or await self._find_async()
         if dead_letters.topic_for(self.task, found.outcome, self.envelope, self.runtime) is None:
             return self._conclude(found)
-        return await self._conclude_in_thread(found)
+        context = copy_context()  # publishing blocks
+        return await off_loop.in_thread(lambda: context.run(self._conclude, found))
 
-    async def _conclude_in_thread(self, found: _Found) -> Conclusion | None:
-        """Publish a dead letter without blocking the loop.
-
-        In a thread of its own: tasks may fill asyncio's threads, and these would then hold up
-        answers.
-        """
-        loop = asyncio.get_running_loop()
-        concluded: asyncio.Future[Conclusion | None] = loop.create_future()
+    async def _prepare_in_thread(self) -> _Found | None:
+        """Prepare in a copy of the context, which may have to end while the thread is in it."""
         context = copy_context()
-
-        def work() -> None:
-            try:
-                result = context.run(self._conclude, found)
-            except BaseException as error:
-                loop.call_soon_threadsafe(concluded.set_exception, error)
-            else:
-                loop.call_soon_threadsafe(concluded.set_result, result)
-
-        threading.Thread(target=work, name="ucam-faas-dead-letter", daemon=True).start()
-        return await concluded
+        found = await off_loop.in_thread(lambda: context.run(self._prepare))
+        for variable, value in context.items():
+            variable.set(value)
+        return found
 
     def stop(self, outcome: Outcome) -> Conclusion | None:
         """Conclude without waiting for the function; None if it is concluding by itself."""

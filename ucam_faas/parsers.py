@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, cast, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ucam_faas.exceptions import EnvelopeError, TaskDefinitionError, WrongEventTypeError
+from ucam_faas.fail_fast import json_validator, python_validator
 from ucam_faas.validation import describe
 
 EventDataT = TypeVar("EventDataT")
@@ -31,7 +32,8 @@ class CloudEventType(Generic[EventDataT]):
     def __init__(self, event_type: str, event_data_model: type[EventDataT]) -> None:
         self.event_type = event_type
         self.event_data_model = event_data_model
-        self._adapter: TypeAdapter[EventDataT] = TypeAdapter(event_data_model)
+        adapter: TypeAdapter[EventDataT] = TypeAdapter(event_data_model)
+        self._validate = python_validator(event_data_model, adapter.validate_python)
 
     def __call__(self, cloud_event: Any) -> EventDataT:
         """Return the event's data, validated.
@@ -47,7 +49,7 @@ class CloudEventType(Generic[EventDataT]):
                 expected=self.event_type,
             )
         try:
-            return self._adapter.validate_python(cloud_event.get_data())
+            return self._validate(cloud_event.get_data())
         except ValidationError as error:
             raise EnvelopeError(describe(error)) from error
 
@@ -71,9 +73,9 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
             "pydantic model or a type such as list[int]."
         )
     if isinstance(message_type, type) and issubclass(message_type, BaseModel):
-        return message_type.model_validate_json
+        return _of_model(message_type)
     if get_origin(message_type) is not None or is_dataclass(message_type):
-        return TypeAdapter(message_type).validate_json
+        return json_validator(message_type, TypeAdapter(message_type).validate_json)
     if hasattr(message_type, "FromString") and hasattr(message_type, "DESCRIPTOR"):
         from_string: Callable[[bytes], Any] = message_type.FromString
         return from_string
@@ -83,3 +85,10 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
         f"message_type={message_type!r}: expected a pydantic model, a protobuf message class, "
         "a function (bytes) -> T, or None for bytes."
     )
+
+
+def _of_model(model: type[BaseModel]) -> Callable[[bytes], Any]:
+    validate = model.model_validate_json
+    if validate.__func__ is not BaseModel.model_validate_json.__func__:  # type: ignore[attr-defined]
+        return validate  # the model's own way
+    return json_validator(model, validate)

@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from ucam_faas.fail_fast import StopsAtFirstError
+
 PUBSUB_MESSAGE_TYPE: Literal["type.googleapis.com/google.pubsub.v1.PubsubMessage"] = (
     "type.googleapis.com/google.pubsub.v1.PubsubMessage"
 )
@@ -70,7 +72,7 @@ class PubsubMessage(BaseModel):
         serialization_alias="@type",
     )
     data: Annotated[bytes, _Base64()] = b""
-    attributes: dict[str, str] = Field(default_factory=dict)
+    attributes: Annotated[dict[str, str], StopsAtFirstError()] = Field(default_factory=dict)
     message_id: str = Field(
         default="",
         validation_alias=AliasChoices("messageId", "message_id"),

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ucam_faas.testing import make_push
+
 from .processes import Server, wait_until
 
 pytestmark = pytest.mark.slow
@@ -85,6 +87,29 @@ def test_a_task_that_ends_its_process_costs_that_process_only(serve: Serve, code
     assert server.new_pid_of_worker(ended) != ended
     assert server.post("/echo", b"on").body == b"on"
     assert server.popen.poll() is None
+
+
+@pytest.mark.parametrize("task", ["store_list", "store_list_async", "attributes"])
+def test_a_large_body_of_wrong_items_costs_little_memory(serve: Serve, task: str) -> None:
+    """Collecting and describing every error took a gigabyte and ten seconds of the event loop."""
+    server = serve()
+    worker = server.pid_of_worker()
+    if task == "attributes":
+        attributes = b",".join(b'"%x":1' % number for number in range(1_100_000))
+        path, body = "/store", b'{"message":{"data":"","attributes":{' + attributes + b"}}}"
+    else:
+        path, body = f"/{task}", make_push(b"[" + b",".join([b"{}"] * 2_000_000) + b"]").body
+
+    answer = server.post(path, body, headers={"Content-Type": "application/json"}, seconds=30)
+
+    assert answer.status == 400
+    assert peak_megabytes(worker) < 300
+    assert server.pid_of_worker() == worker
+
+
+def peak_megabytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) // 1024
 
 
 @pytest.mark.parametrize("connections", [20, 0])

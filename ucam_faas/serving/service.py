@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ucam_faas import envelopes, reports
+from ucam_faas import envelopes, off_loop, reports
 from ucam_faas.exceptions import (
     EnvelopeError,
     NotAnEventError,
@@ -104,8 +104,10 @@ class Service:
         try:
             if task.kind in (Kind.RAW, Kind.HTTP):
                 envelope = envelopes.raw(body, headers)
-            else:
+            elif len(body) <= off_loop.LARGE_BYTES:
                 envelope = envelopes.decode(body, headers, path)
+            else:
+                envelope = await off_loop.in_thread(lambda: envelopes.decode(body, headers, path))
         except EnvelopeError as error:
             return self.reject(_refusal(error), path, error.detail)
         execution = Execution(

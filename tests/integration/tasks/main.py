@@ -54,6 +54,18 @@ async def store_async(order: Order) -> None:
     record("store_async", number=order.number)
 
 
+@ucam_faas.message_handler(message_type=list[Order])
+def store_list(orders: list[Order]) -> None:
+    """Record how many there are."""
+    record("store_list", orders=len(orders))
+
+
+@ucam_faas.message_handler(message_type=list[Order])
+async def store_list_async(orders: list[Order]) -> None:
+    """Record how many there are."""
+    record("store_list_async", orders=len(orders))
+
+
 @ucam_faas.message_handler(message_type=StringValue)
 def store_protobuf(message: StringValue) -> None:
     """Record a protobuf message."""
