@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -68,6 +69,21 @@ def _no_changed_path() -> Iterator[None]:
     after = list(sys.path)
     sys.path[:] = before
     assert after == before, "the test changes sys.path"
+
+
+@pytest.fixture(autouse=True)
+def _no_changed_loggers() -> Iterator[None]:
+    """What `_logging.configure` takes for the package stays taken, and caplog would see nothing."""
+    loggers = [logging.getLogger(name) for name in ("ucam_faas", "gunicorn", "uvicorn", "asyncio")]
+    before = [(one, type(one), one.handlers[:], one.propagate, one.level) for one in loggers]
+
+    yield
+
+    for one, kind, handlers, propagate, level in before:
+        one.__class__ = kind
+        one.handlers, one.propagate = handlers, propagate
+        logging.getLogger(f"{one.name}.error").__class__ = kind
+        one.setLevel(level)
 
 
 def _left_since(before: set[threading.Thread]) -> list[threading.Thread]:

@@ -1,7 +1,8 @@
 """Log lines: JSON for Cloud Logging on stdout, or text for people.
 
 Everything that goes through the standard `logging` module, and through structlog where tasks use
-it, comes out in the same form, with the trace and the execution id of the running execution.
+it, comes out in the same form, with the trace and the execution id of the running execution. User
+code may set up logging for its own lines; those of the package and its servers keep their form.
 
 Sources: Google's pages "Structured logging" and "Formatting error messages" (Error Reporting).
 """
@@ -25,8 +26,19 @@ ERROR_EVENT = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.R
 _LABELS = "logging.googleapis.com/labels"
 
 
-def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send all logging to `stream` (default: stdout) in the format that the settings ask for."""
+OWN = ("ucam_faas", "gunicorn", "uvicorn", "asyncio")
+"""Loggers whose lines no set-up in user code changes: what it strips would be missing in Cloud
+Logging, and what it adds, such as an exception's text, may be personal."""
+
+
+def configure(settings: Settings, stream: TextIO | None = None, *, root: bool = True) -> None:
+    """Send all logging to `stream` (default: stdout) in the format that the settings ask for.
+
+    Args:
+        settings: the level, the format, and whether exceptions' texts are shown.
+        stream: where lines go.
+        root: False leaves the lines of other loggers as they are.
+    """
     stream = sys.stdout if stream is None else stream
     terminal = stream.isatty()
     texts = settings.log_exception_text
@@ -43,10 +55,28 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         stream.reconfigure(errors="backslashreplace", line_buffering=True)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(logging.DEBUG if settings.debug else settings.log_level)
-    logging.captureWarnings(True)
+    level = logging.DEBUG if settings.debug else settings.log_level
+    for name in OWN:
+        own = logging.getLogger(name)
+        own.__class__ = logging.getLogger(f"{name}.error").__class__ = _OwnLogger
+        own.handlers, own.propagate = [handler], False
+        own.setLevel(level)
+    if root:
+        logging.root.handlers = [handler]
+        logging.root.setLevel(level)
+        logging.captureWarnings(True)
+
+
+class _OwnLogger(logging.Logger):
+    """A logger that `logging.config.dictConfig` doesn't disable, as it does existing ones."""
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        pass
 
 
 def is_console(settings: Settings, stream: TextIO | None = None) -> bool:

@@ -17,9 +17,23 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the fields that a record was logged with, as `extra={"fields": {…}}`."""
-    fields = getattr(record, "fields", None)
-    return fields if isinstance(fields, dict) else {}
+    """Return the fields that a record was logged with: `extra={…}`, or structlog's."""
+    fields = record.__dict__.get("fields")
+    own: dict[str, Any] = fields if isinstance(fields, dict) else {}
+    if record.name == "ucam_faas":  # which puts all of them in there
+        return own
+    extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    if extra.get("fields") is own:
+        del extra["fields"]
+    return {**extra, **own} if extra else own
+
+
+_STANDARD = {
+    *vars(logging.makeLogRecord({})),
+    *("message", "asctime", "taskName"),
+    "color_message",  # uvicorn's
+}
+"""A record's attributes that nobody passed as `extra=`."""
 
 
 def context_of(record: logging.LogRecord) -> LogContext | None:

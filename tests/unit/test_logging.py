@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import logging.config
 import sys
 import warnings
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -468,3 +470,68 @@ def test_structlog_is_not_imported_for_those_who_do_not_use_it(
     _logging.adopt_structlog()
 
     assert "structlog" not in sys.modules
+
+
+# --- what user code logs and sets up
+
+
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_extra_fields_are_shown(fmt: str, log: Log) -> None:
+    log.configure(log_format=fmt)
+
+    theirs.warning("hello", extra={"order": 7, "fields": {"more": "kept"}})
+
+    if fmt == "json":
+        assert (log.line["order"], log.line["more"]) == (7, "kept")
+        assert "fields" not in log.line
+    else:
+        assert "order=7" in log.text
+        assert "more=kept" in log.text
+
+
+def test_a_records_own_attributes_are_no_fields(log: Log) -> None:
+    theirs.warning("hello %s", "world", stack_info=False)
+
+    assert log.line.keys() == {"severity", "message", "time", "logger"}
+
+
+def test_extra_fields_that_are_called_fields_are_shown(log: Log) -> None:
+    theirs.warning("hello", extra={"fields": "wheat"})
+
+    assert log.line["fields"] == "wheat"
+
+
+@pytest.fixture
+def _enabled_again() -> Iterator[None]:
+    yield
+    for one in logging.root.manager.loggerDict.values():
+        if isinstance(one, logging.Logger):
+            one.disabled = False
+
+
+@pytest.mark.usefixtures("_enabled_again")
+@pytest.mark.parametrize("name", ["ucam_faas", "gunicorn.error", "uvicorn.error", "asyncio"])
+def test_logging_set_up_later_changes_no_line_of_the_package(
+    name: str, log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logging.config.dictConfig(
+        {
+            "version": 1,  # disable_existing_loggers is true by default
+            "handlers": {"out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}},
+            "root": {"handlers": ["out"], "level": "CRITICAL"},
+        }
+    )
+
+    logging.getLogger(name).error("hello", exc_info=caught())
+
+    assert log.line["message"] == "hello"
+    assert SECRET not in log.text
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_roots_lines_may_be_left_as_they_are(log: Log) -> None:
+    before = logging.root.handlers[:]
+
+    _logging.configure(Settings(log_format="json"), io.StringIO(), root=False)
+
+    assert logging.root.handlers == before

@@ -8,6 +8,7 @@ earlier moment that we are told of.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from functools import cache
 
@@ -49,8 +50,9 @@ def respond(task: Task, request: Request) -> FlaskResponse:
 @cache
 def _app(task: Task) -> tuple[BackgroundLoop, App]:
     settings = Settings.from_environ()
-    if not logging.getLogger().handlers:
-        _logging.configure(settings)
+    others = logging.getLogger().handlers
+    if not others or any(_is_printed(handler) for handler in others):
+        _logging.configure(settings, root=not others)
     environment.HERE.add_all([task])
     built = runtime.build(settings, [task])
     app, loop = App([task], built), BackgroundLoop()
@@ -60,3 +62,8 @@ def _app(task: Task) -> tuple[BackgroundLoop, App]:
         loop.close()
         raise
     return loop, app
+
+
+def _is_printed(handler: logging.Handler) -> bool:
+    """Return True if user code's lines go where the package's would; False under pytest."""
+    return getattr(handler, "stream", None) in (sys.stdout, sys.stderr)
