@@ -45,9 +45,11 @@ def configure(settings: Settings, stream: TextIO | None = None, *, root: bool = 
     texts = (terminal or settings.debug) if texts is None else texts
     formatter: logging.Formatter
     if is_console(settings, stream):
+        from ucam_faas._columns import of_terminal
         from ucam_faas._console import ConsoleFormatter
 
-        formatter = ConsoleFormatter(texts=texts, colours=terminal)
+        columns = (lambda: of_terminal(stream.fileno())) if terminal else (lambda: None)
+        formatter = ConsoleFormatter(texts=texts, colours=terminal, columns=columns)
     else:
         formatter = JsonFormatter(settings, texts=texts)
     if isinstance(stream, io.TextIOWrapper):

@@ -56,6 +56,8 @@ class Envelope:
     message: PubsubMessage | None = None
     subscription: str = ""
     delivery_attempt: int | None = None
+    request: str = ""
+    """Method and path, of an HTTP task's."""
 
     def event_data(self) -> Any:
         """Return the CloudEvent's data: parsed when it is JSON, bytes otherwise.
@@ -126,9 +128,10 @@ class Envelope:
         return _validate_push(content)
 
 
-def raw(body: bytes, headers: Mapping[str, str]) -> Envelope:
+def raw(body: bytes, headers: Mapping[str, str], request: str = "") -> Envelope:
     """Wrap a delivery without reading it."""
     return Envelope(
+        request=request,
         headers=headers,
         body=body,
         execution_id=headers.get("function-execution-id", "")[:64] or os.urandom(8).hex(),

@@ -17,7 +17,7 @@ from ucam_faas.config import Settings
 from ucam_faas.context import LogContext
 from ucam_faas.envelopes import Envelope
 from ucam_faas.execution_info import ExecutionInfo, ExecutionStatus
-from ucam_faas.outcomes import Crashed, Failed, Outcome, answer, name
+from ucam_faas.outcomes import Crashed, Failed, InvalidPayload, Outcome, answer, name
 from ucam_faas.task import Kind, Task
 
 logger = logging.getLogger("ucam_faas")
@@ -142,7 +142,7 @@ def record(
     )
     line.fields = fields
     line.context = log_context(subject)
-    line.expected = error if isinstance(cause, Failed) else None
+    line.expected = error if isinstance(cause, (Failed, InvalidPayload)) else None
     return line
 
 
@@ -217,6 +217,8 @@ def _delivery_fields(subject: Subject, outcome: Outcome) -> dict[str, Any]:
     envelope = subject.envelope
     fields: dict[str, Any] = {"task": subject.task.name, "outcome": name(outcome)}
     fields["execution_id"] = envelope.execution_id
+    if envelope.request:
+        fields["request"] = envelope.request
     if envelope.message is not None:
         fields["message_id"] = envelope.message.message_id
         fields["subscription"] = envelope.subscription

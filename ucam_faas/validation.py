@@ -43,3 +43,17 @@ def is_about_data(error: BaseException) -> bool:
     """
     bad_gzip = getattr(sys.modules.get("gzip"), "BadGzipFile", ())
     return isinstance(error, bad_gzip) or (type(error) is OSError and error.errno is None)
+
+
+def explain(error: ValidationError) -> str:
+    """Say what a model found wrong, in pydantic's words: for a terminal, since it quotes values."""
+    found = error.errors(include_url=False)
+    parts = []
+    for item in found[:5]:
+        where = ".".join(map(str, item["loc"])) or "(whole)"
+        quoted = (
+            "" if item["type"] in ("missing", "json_invalid") else f", not {item['input']!r:.80}"
+        )
+        parts.append(f"{where}: {item['msg']}{quoted}")
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return "; ".join(parts) + more

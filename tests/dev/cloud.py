@@ -29,7 +29,7 @@ SOURCE = Path(__file__).parent / "tasks" / "main.py"
 PROJECT = "local"
 ENDS_WITHIN = HANG_SECONDS
 """Seconds: what a drain may take at most, and some more."""
-_LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  (\w+) +(.*)")
+_LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  (\w+(?: out)?) +(.*)")
 
 
 class Line(NamedTuple):
@@ -201,7 +201,9 @@ def _address(dev: Dev) -> re.Match[str] | None:
     assert dev.popen.poll() is None, f"It ended at its start: {dev.output}"
     if "Control-C ends." not in dev.stdout:
         return None
-    return re.search(r"^Tasks on http://127.0.0.1:(\d+), .* on 127.0.0.1:(\d+),", dev.stdout, re.M)
+    return re.search(
+        r"^Tasks on http://127.0.0.1:(\d+)\n(?:.*\n)?.* on 127.0.0.1:(\d+)$", dev.stdout, re.M
+    )
 
 
 def refused(process: Process) -> str:

@@ -56,7 +56,7 @@ def test_what_is_published_there_reaches_the_task(dev: Dev, other: Rest) -> None
     number = other.publish("store", b'{"number": 7}')
 
     dev.wait_effects("store", number=7)
-    dev.wait_shown("done", f"store-dev  message {number}, attempt 1")
+    dev.wait_shown("done", f"store  message {number}, attempt 1")
 
 
 def test_a_failing_message_is_tried_again_and_then_dead(dev: Dev, other: Rest) -> None:
@@ -64,7 +64,7 @@ def test_a_failing_message_is_tried_again_and_then_dead(dev: Dev, other: Rest) -
 
     dev.wait_effects("fail", data="again and again", count=5)
 
-    dev.wait_shown("done", "attempt 5")  # the task has published the dead letter
+    dev.wait_shown("crashed", "attempt 5, dead-lettered")
 
 
 def test_a_schedule_of_ours_publishes_there(dev: Dev) -> None:

@@ -32,17 +32,18 @@ def table(dev: Dev) -> list[str]:
 def test_the_table_has_each_task_with_its_trigger_and_its_type(dev: Dev) -> None:
     header, *rows = table(dev)
 
-    assert header.split() == ["TASK", "TRIGGER", "NEXT", "RUN", "TAKES"]
+    assert header.split() == ["TASK", "TAKES", "TRIGGER"]
     cells = [re.split(r"  +", row.strip()) for row in rows]
-    assert ["store", "topic store", "Order"] in cells
-    assert ["on_order", 'topic shop-events (attributes.kind = "order", in order)', "bytes"] in cells
-    assert ["hello", "HTTP /hello", "HTTP request"] in cells
+    assert ["store", "Order", "topic store"] in cells
+    place = cells.index(["on_order", "bytes", "topic shop-events, in order"])
+    assert cells[place + 1] == ['if attributes.kind = "order"']
+    assert ["hello", "HTTP request", "HTTP /hello"] in cells
 
 
 def test_the_table_is_aligned(dev: Dev) -> None:
     header, *rows = table(dev)
 
-    for name in ("TRIGGER", "NEXT RUN", "TAKES"):
+    for name in ("TAKES", "TRIGGER"):
         column = header.index(name)
         assert all(row[column - 2 : column].strip() == "" for row in rows)
 
@@ -50,8 +51,8 @@ def test_the_table_is_aligned(dev: Dev) -> None:
 def test_each_schedule_has_its_next_run_in_local_time(dev: Dev) -> None:
     nightly, yearly = (row for row in table(dev) if " * * *" in row or " 1 1 *" in row)
 
-    assert re.search(r"0 3 \* \* \*  Europe/London +\w{3} \d\d \w{3} \d\d:00 \S+$", nightly)
-    assert re.search(r"30 6 1 1 \*  Etc/UTC +paused$", yearly)
+    assert re.search(r"0 3 \* \* \*  Europe/London, next \w{3} \d\d \w{3} \d\d:00 \S+$", nightly)
+    assert re.search(r"30 6 1 1 \*  Etc/UTC, paused$", yearly)
 
 
 def test_nothing_is_coloured_when_the_output_is_no_terminal(dev: Dev) -> None:

@@ -70,6 +70,6 @@ def test_memory_keeps_nothing(start_dev: StartDev, tmp_path: Path) -> None:
 
     assert dev.end() == 0
 
-    assert "state in memory" in dev.stdout
+    assert "State in memory" in dev.stdout
     left = sorted(path.name for path in (tmp_path / ".ucam-faas").iterdir())
     assert left == [".gitignore", "dev.lock"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ucam_faas.dead_letters import SUBSCRIPTION_ATTRIBUTE
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.storage import Message
 from ucam_faas.plans import SchedulePlan, TaskPlan
@@ -18,9 +19,9 @@ SUBSCRIPTION = "projects/p/subscriptions/work"
 class Screen:
     """What a stream writes."""
 
-    def __init__(self, *, colours: bool = False) -> None:
+    def __init__(self, *, colours: bool = False, columns: int | None = None) -> None:
         self.lines: list[str] = []
-        self.stream = Stream(self.lines.append, colours=colours)
+        self.stream = Stream(self.lines.append, colours=colours, columns=lambda: columns)
 
     @property
     def line(self) -> str:
@@ -36,7 +37,7 @@ def message(number: int = 1, *, key: str = "", data: bytes = b"abc") -> Message:
 def observe(event: str, **fields: Any) -> str:
     screen = Screen()
     screen.stream.observe(event, {"subscription": SUBSCRIPTION, "message": message(), **fields})
-    return screen.line
+    return screen.lines[0][14:]
 
 
 def schedule(expression: str = "0 3 * * *") -> SchedulePlan:
@@ -79,6 +80,74 @@ def test_a_dead_letter_has_its_new_number_and_topic() -> None:
     assert line == "dead      work  message 1 is now message 9 of work-dead-letter"
 
 
+def told(columns: int | None = None) -> Screen:
+    """A screen for tasks whose own log tells how deliveries end."""
+    screen = Screen(columns=columns)
+    screen.stream.follow([plan("work", dead_letter_topic="dead")], suffix="", logged=True)
+    return screen
+
+
+def test_what_the_log_of_a_task_tells_is_not_told_again() -> None:
+    screen = told()
+    fields = {"subscription": SUBSCRIPTION, "message": message(), "attempt": 1}
+
+    screen.stream.observe("acknowledged", {**fields, "status": 200})
+    screen.stream.observe("failed", {**fields, "status": 500, "retry_seconds": 0.1})
+    screen.stream.observe("failed", {**fields, "status": "no response", "retry_seconds": None})
+
+    assert [line[14:] for line in screen.lines] == [
+        "retry     work  message 1, attempt 1 failed, again in 0.1 s",
+        "data: abc",
+        "retry     work  message 1, attempt 1 failed (no response), given up",
+    ]
+
+
+def test_a_dead_letter_is_told_once() -> None:
+    screen = told()
+    dead = message(9)._replace(attributes={SUBSCRIPTION_ATTRIBUTE: "work"})
+
+    screen.stream.observe("published", {"topic": "projects/p/topics/dead", "message": dead})
+    fields = {"subscription": SUBSCRIPTION, "topic": "projects/p/topics/dead", "as": dead}
+    screen.stream.observe("dead_lettered", {**fields, "message": message()})
+
+    assert [line[14:] for line in screen.lines] == [
+        "dead      work  message 1 is now message 9 of dead",
+        "data: abc",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"\xff\x00", "data: b'\\xff\\x00'"),
+        (b"a\n\033[2J", "data: a\\n\\x1b[2J"),
+        ("ü".encode() * 1_000_000, f"data: {'ü' * 79}…"),
+        (b"a" + "ü".encode() * 1_000_000, f"data: a{'ü' * 78}…"),
+        (b"", "attributes: {'kind': 'a'}"),
+    ],
+)
+def test_what_a_failing_message_holds_is_one_line(data: bytes, shown: str) -> None:
+    screen = told()
+    failing = message(data=data)._replace(attributes={"kind": "a"})
+    fields = {"subscription": SUBSCRIPTION, "attempt": 1, "status": 500, "retry_seconds": 1.0}
+
+    screen.stream.observe("failed", {**fields, "message": failing})
+
+    assert screen.lines[1] == " " * 14 + shown
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_lines_fit_the_terminal(columns: int) -> None:
+    screen = told(columns)
+
+    screen.stream.line("error", "work", "x" * 40 + " " + "word " * 40 + "y" * 200)
+    screen.stream.say("word " * 40)
+    screen.stream.table([plan("work", filter="attributes:a OR " * 20, takes="T" * 90)], {})
+
+    assert max(map(len, screen.lines)) <= columns
+    assert sum(line.count("word") for line in screen.lines) == 80
+
+
 def test_one_byte_is_no_bytes() -> None:
     line = observe("published", message=message(data=b"x"))
 
@@ -107,7 +176,8 @@ def test_an_error_of_several_lines_stays_readable_and_steers_no_terminal() -> No
 
     screen.stream.line("error", "", "first\nsecond\033[2J")
 
-    assert [line[24:] for line in screen.lines] == ["first", "second\\x1b[2J"]
+    assert screen.lines[0].endswith("  error     first")
+    assert screen.lines[1] == " " * 14 + "second\\x1b[2J"
 
 
 def test_colours_are_escapes_around_the_same_text() -> None:
@@ -168,10 +238,10 @@ def test_schedules_stand_below_their_task_with_their_next_runs() -> None:
     screen.stream.table(plans, {"work": 0.0, "work-2": None})
 
     rows = [re.split(r"  +", line.strip()) for line in screen.lines]
-    assert rows[1] == ["work", "topic work", "bytes"]
-    assert rows[2][:2] == ["0 3 * * *", "Etc/UTC"]
-    assert rows[2][2].startswith(("Thu 01 Jan", "Wed 31 Dec"))
-    assert rows[3] == ["0 4 * * *", "Etc/UTC", "paused"]
+    assert rows[1] == ["work", "bytes", "topic work"]
+    assert rows[2][0] == "0 3 * * *"
+    assert rows[2][1].startswith(("Etc/UTC, next Thu 01 Jan", "Etc/UTC, next Wed 31 Dec"))
+    assert rows[3] == ["0 4 * * *", "Etc/UTC, paused"]
     assert rows[4] == ["0 5 * * *", "Etc/UTC"]
 
 
@@ -181,9 +251,18 @@ def test_the_table_cuts_what_is_long_and_escapes_what_steers() -> None:
 
     screen.stream.table([long], {})
 
-    assert len(screen.lines) == 2
-    assert screen.lines[1].count("…") == 2
-    assert "\\n" in screen.lines[1]
+    assert len(screen.lines) == 3
+    assert screen.lines[1].count("…") == 1
+    assert screen.lines[2].endswith("…")
+    assert "\\n" in screen.lines[2]
+
+
+def test_cloud_run_jobs_are_marked() -> None:
+    screen = Screen()
+
+    screen.stream.table([plan("work", run_as="job")], {})
+
+    assert screen.lines[1].endswith("topic work, Cloud Run job")
 
 
 # --- lines to paste
@@ -192,7 +271,8 @@ def test_the_table_cuts_what_is_long_and_escapes_what_steers() -> None:
 def paste(*plans: TaskPlan, url: str = "http://h:1") -> list[str]:
     screen = Screen()
     screen.stream.to_paste(plans, pubsub="h:2", project="p", url=url)
-    return [line.strip() for line in screen.lines]
+    text = "\n".join(screen.lines).replace("\\\n", "")
+    return [" ".join(line.split()) for line in text.splitlines() if line]
 
 
 def plan(name: str, **fields: Any) -> TaskPlan:

@@ -7,9 +7,13 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from ucam_faas import DeadLetter, UCAMFAASException, message_handler
 from ucam_faas._console import ConsoleFormatter
+from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.runtime import Runtime
 from ucam_faas.testing import conclude, make_message
 
 from .conftest import Log
@@ -36,7 +40,8 @@ def test_an_execution_is_one_short_line(console: Log) -> None:
     conclude(handler(None), make_message(message_id="7"))
 
     assert re.fullmatch(
-        r"\d\d:\d\d:\d\d\.\d{3}  INFO {4,}.*greet  done in \d+\.\d ms  message_id=7 .*\n",
+        r"\d\d:\d\d:\d\d\.\d{3}  done {6}greet  "
+        r"message 7, from test-subscription, took \d+\.\d ms\n",
         console.text,
     )
 
@@ -47,9 +52,10 @@ def test_a_crash_shows_its_traceback_below(console: Log) -> None:
     conclude(handler(ValueError("because")))
 
     first, *rest = console.text.splitlines()
-    assert "crashed in" in first
-    assert rest[0] == "Traceback (most recent call last):"
-    assert rest[-1] == "ValueError: because"
+    assert re.search(r"  crashed   greet  message \S+, from test-subscription, took", first)
+    assert rest[0].strip() == "Traceback (most recent call last):"
+    assert rest[-1].strip() == "ValueError: because"
+    assert all(line.startswith(" " * 14) for line in rest)
 
 
 def test_a_crash_withholds_its_text_unless_asked(console: Log) -> None:
@@ -64,11 +70,12 @@ def test_a_crash_withholds_its_text_unless_asked(console: Log) -> None:
 @pytest.mark.parametrize(
     ("error", "parts"),
     [
-        (UCAMFAASException("x"), ["WARNING", "failed in"]),
-        (DeadLetter("too old"), ["WARNING", "dead_letter in", "reason=too old"]),
+        (UCAMFAASException("x"), ["failed    greet", ": UCAMFAASException: x"]),
+        (DeadLetter("too old"), ["failed    greet", ": too old"]),
     ],
 )
 def test_a_failure_says_how_and_why(error: Exception, parts: list[str], console: Log) -> None:
+    console.configure(log_format="console", log_exception_text=True)
     conclude(handler(error))
 
     assert all(part in console.text for part in parts)
@@ -119,3 +126,78 @@ def test_colours_are_for_terminals() -> None:
 
 def test_a_level_of_ones_own_has_a_line() -> None:
     assert "Level 25" in ConsoleFormatter(texts=True, colours=True).format(record(25))
+
+
+FORGED = "12:00:00.000  done      greet  message 1, took 1.0 ms"
+
+
+@pytest.mark.parametrize("columns", [None, 60])
+def test_what_an_exception_says_forges_no_line(columns: int | None) -> None:
+    """A terminal breaks long lines at its edge: what is behind it must not begin a line, too."""
+    line = record()
+    line.exc_info = (ValueError, ValueError(f"x\n{FORGED}\n{' ' * 60}{FORGED}"), None)
+    line.msg = f"hello\n{FORGED}"
+
+    text = ConsoleFormatter(texts=True, colours=False, columns=lambda: columns).format(line)
+
+    first, *rest = text.splitlines()
+    assert first.endswith("hello")
+    assert all(line.startswith(" " * 14) for line in rest if line)
+    assert columns is None or max(map(len, text.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("columns", [60, 100, 200])
+def test_lines_fit_the_terminal(columns: int) -> None:
+    fields = {f"field{number}": "x" * number for number in range(70)}
+    line = record()
+    line.fields = {"task": "greet", **fields}
+
+    text = ConsoleFormatter(texts=True, colours=False, columns=lambda: columns).format(line)
+
+    assert max(map(len, text.splitlines())) <= columns
+    assert all(f"field{number}=" in text for number in range(1, 70))
+
+
+def test_the_stack_of_an_abandoned_thread_is_lines(console: Log) -> None:
+    fields = {"task": "greet", "stack": '  File "a.py", line 1\n    wait()\n'}
+
+    logging.getLogger("ucam_faas").error("ucam_faas_thread_abandoned", extra={"fields": fields})
+
+    lines = [line.strip() for line in console.text.splitlines()]
+    assert lines[1:] == ['File "a.py", line 1', "wait()"]
+
+
+def test_payloads_are_shown_when_they_are_asked_for(console: Log) -> None:
+    message = make_message(b"the data", attributes={"kind": "a"}, ordering_key="key")
+    conclude(handler(None), message)
+    assert "the data" not in console.text
+    console.configure(log_format="console", log_payloads=True)
+
+    runtime = Runtime(Settings(log_payloads=True), SystemClock())
+    conclude(handler(None), message, runtime=runtime)
+
+    assert "data=the data" in console.text
+    assert "attributes={'kind': 'a'}" in console.text
+    assert "ordering_key=key" in console.text
+
+
+class Order(BaseModel):
+    number: int
+
+
+@message_handler(message_type=Order)
+def order(order: Order) -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize("texts", [True, False])
+def test_what_is_wrong_with_a_payload_is_told_in_pydantics_words(console: Log, texts: bool) -> None:
+    """Where the texts of exceptions are shown: it quotes the payload."""
+    console.configure(log_format="console", log_exception_text=texts)
+
+    conclude(order, make_message(b'{"number": "seven"}'))
+
+    assert "  rejected  order  message " in console.text
+    assert ("number: Input should be a valid integer" in console.text) is texts
+    assert ("not 'seven'" in console.text) is texts
+    assert ("seven" in console.text) is texts

@@ -16,11 +16,12 @@ from typing import Any
 import click
 
 from ucam_faas import local_state
+from ucam_faas._columns import of_terminal
 from ucam_faas.config import Settings, mistyped
 from ucam_faas.dev import generations
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
-from ucam_faas.dev.external import ExternalPubsub, check
+from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.history import PAGE, History
 from ucam_faas.dev.keys import has_keyboard, on_enter
@@ -74,7 +75,11 @@ class Session:
 
     def __init__(self, options: DevOptions) -> None:
         self._options = options
-        self._stream = Stream(click.echo, colours=sys.stdout.isatty())
+        self._stream = Stream(
+            click.echo,
+            colours=sys.stdout.isatty(),
+            columns=lambda: of_terminal(sys.stdout.fileno()) if sys.stdout.isatty() else None,
+        )
         self._history = History()
         self._events = OwnDeadLetters(self._tell)
         self._stopped = asyncio.Event()
@@ -160,7 +165,7 @@ class Session:
         self._emulator = emulator
         self._url = url
         environ = _environment(options, pubsub)
-        settings = Settings.from_environ(environ)
+        settings = self._settings = Settings.from_environ(environ)
         for variable, hint in mistyped(environ).items():
             self._stream.line("warning", "", f"{variable} is set, and not used: {hint}")
         self._push = (
@@ -215,6 +220,11 @@ class Session:
     async def _take_over(self, generation: Generation) -> None:
         """Let a new process serve, and the last one end."""
         last, self._generation = self._generation, generation
+        self._stream.follow(
+            generation.plans,
+            suffix=SUFFIX if self._options.external is not None else "",
+            logged=self._settings.log_level in ("DEBUG", "INFO"),
+        )
         if last is not None:
             await last.close()  # what is asked for from now on is for the new one
             self._end(last)
@@ -295,11 +305,11 @@ class Session:
 
     def _welcome(self, plans: list[TaskPlan], pubsub: str, scheduler: str, url: str) -> None:
         kept = "in memory" if self._options.state is None else f"in {self._options.state}/"
-        where = f"Pub/Sub and Cloud Scheduler on {pubsub}, state {kept}"
+        where = f"Pub/Sub and Cloud Scheduler on {pubsub}"
         if self._options.external is not None:
             used = f"Pub/Sub of {pubsub or 'Google'} (project {self._options.project})"
-            where = f"{used}, Cloud Scheduler on {scheduler}, state {kept}"
-        click.echo(f"\nTasks on {url}, {where}\n")
+            where = f"{used}\nCloud Scheduler on {scheduler}"
+        click.echo(f"\nTasks on {url}\n{where}\nState {kept}\n")
         self._table(plans)
         click.echo("\nTry, in another terminal:\n")
         self._stream.to_paste(plans, pubsub=pubsub, project=self._options.project, url=url)
@@ -307,7 +317,8 @@ class Session:
         gcloud = gcloud_environment(pubsub, self._options.project)
         click.echo(waiting(self._provisioning.dead_letters(plans), gcloud), nl=False)
         enter = " Enter delivers what waits for a retry." if has_keyboard() else ""
-        click.echo(f"A saved file is served at once.{enter} Control-C ends.\n")
+        self._stream.say(f"A saved file is served at once.{enter} Control-C ends.")
+        click.echo()
 
 
 async def run(options: DevOptions) -> int:

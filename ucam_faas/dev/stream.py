@@ -1,6 +1,7 @@
 """What `ucam-faas dev` shows: the table of tasks, lines to paste, and each message's way.
 
-Lines stand in the columns of the tasks' own log: time, what, which task, the rest.
+Lines have the columns of the tasks' own log: time, what, which task, the rest. What the tasks' log
+tells of a delivery, how it ended and why, isn't told again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import click
 
+from ucam_faas._columns import INDENT, cut, fold, paragraph, printable
+from ucam_faas.dead_letters import SUBSCRIPTION_ATTRIBUTE
 from ucam_faas.emulator.storage import Message
 from ucam_faas.plans import TaskPlan, job_id
 
@@ -26,9 +29,13 @@ _COLOURS = {
     "dead": "red",
     "schedule": "magenta",
     "reload": "cyan",
+    "again": "cyan",
     "error": "red",
 }
-_WIDEST = 60
+COLUMNS = 100
+"""Where there is no terminal."""
+_WIDEST_NAME, _WIDEST_TYPE = 40, 24
+_QUOTED_BYTES = 2000
 
 
 class Stream:
@@ -37,22 +44,56 @@ class Stream:
     Args:
         write: takes a line without its end.
         colours: use ANSI escapes.
+        columns: returns how many columns there are now; None: lines are not folded.
     """
 
-    def __init__(self, write: Callable[[str], None], *, colours: bool) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        *,
+        colours: bool,
+        columns: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._write = write
         self._colours = colours
+        self._columns = columns
+        self._told: set[str] = set()
+        self._dead_letters: set[str] = set()
+        self._quoted: set[int] = set()
+
+    def follow(self, plans: Sequence[TaskPlan], *, suffix: str, logged: bool) -> None:
+        """Tell of the messages of these tasks from now on.
+
+        Args:
+            plans: the tasks.
+            suffix: of their subscriptions.
+            logged: the tasks' own log tells how each delivery ended.
+        """
+        self._told = {f"{plan.name}{suffix}" for plan in plans} if logged else set()
+        topics = [plan.dead_letter_topic for plan in plans]
+        self._dead_letters = {_short(topic) for topic in topics if topic}
 
     def line(self, what: str, about: str, text: str) -> None:
         """Show one thing that happened."""
         time = datetime.now().strftime("%H:%M:%S.%f")[:-3]
+        about = f"{printable(about)}  " if about else ""
+        first, *more = text.split("\n")
+        lines, columns = [printable(first)], self._columns()
+        if columns is not None:
+            room = columns - len(f"{time}  {'':<9} {about}")
+            lines = fold(lines[0], columns - INDENT, room=room)
         # As wide as the log's severities and the space after them.
         painted = self._paint(f"{what:<9}", _COLOURS.get(what, "white"))
-        about = f"{self._paint(_printable(about), 'cyan')}  " if about else ""
-        first, *more = text.split("\n")
-        self._show(f"{self._paint(time, DIM)}  {painted} {about}{_printable(first)}")
-        for line in more:
-            self._show(f"{'':24}{_printable(line)}")
+        about = self._paint(about, "cyan") if about else ""
+        self._show(f"{self._paint(time, DIM)}  {painted} {about}{lines[0]}")
+        for line in (*lines[1:], *more):
+            self._show(paragraph(line, columns))
+
+    def say(self, text: str) -> None:
+        """Show a sentence."""
+        columns = self._columns()
+        for line in [text] if columns is None else fold(text, columns):
+            self._show(line)
 
     def observe(self, event: str, fields: dict[str, Any]) -> None:
         """Show what happens to a message."""
@@ -60,25 +101,52 @@ class Stream:
         number = "" if message is None else f"message {message.number}"
         about = _short(fields.get("subscription") or fields.get("topic") or "")
         if event == "published" and message is not None:
-            key = f", key {_printable(message.key)}" if message.key else ""
-            self.line("published", about, f"{number}, {_size(len(message.data))}{key}")
+            self._published(about, message)
         elif event == "delivered":
             self.line("delivered", about, f"{number}, attempt {fields['attempt']}")
-        elif event == "acknowledged":
-            self.line("done", about, f"{number}, attempt {fields['attempt']}")
-        elif event == "failed":
-            status = fields["status"]
-            why = f"answered {status}" if isinstance(status, int) else _printable(status)
-            delay = fields["retry_seconds"]
-            when = "given up" if delay is None else f"again in {delay:.3g} s"
-            text = f"{number}, attempt {fields['attempt']} failed ({why}), {when}"
-            self.line("retry", about, text)
-        elif event == "dead_lettered":
+        elif event == "acknowledged" and message is not None:
+            self._quoted.discard(message.number)
+            if about not in self._told:
+                self.line("done", about, f"{number}, attempt {fields['attempt']}")
+        elif event == "failed" and message is not None:
+            self._failed(about, message, fields)
+        elif event == "dead_lettered" and message is not None:
             dead = f"message {fields['as'].number} of {_short(fields['topic'])}"
             self.line("dead", about, f"{number} is now {dead}")
+            self._quote(message)
+            self._quoted.discard(message.number)
         elif event == "scheduled":
             forced = " by hand" if fields["forced"] else ""
             self.line("schedule", _short(fields["job"]), f"runs{forced}")
+
+    def _published(self, topic: str, message: Message) -> None:
+        if topic in self._dead_letters and SUBSCRIPTION_ATTRIBUTE in message.attributes:
+            return  # it is told as the dead letter that it is
+        key = f", key {printable(message.key)}" if message.key else ""
+        self.line("published", topic, f"message {message.number}, {_size(len(message.data))}{key}")
+
+    def _failed(self, about: str, message: Message, fields: dict[str, Any]) -> None:
+        status, delay = fields["status"], fields["retry_seconds"]
+        told = about in self._told and isinstance(status, int)
+        if not (told and delay is None):
+            why = f"answered {status}" if isinstance(status, int) else printable(status)
+            why = "" if told else f" ({why})"
+            when = "given up" if delay is None else f"again in {delay:.3g} s"
+            attempt = f"message {message.number}, attempt {fields['attempt']}"
+            self.line("retry", about, f"{attempt} failed{why}, {when}")
+        self._quote(message)
+
+    def _quote(self, message: Message) -> None:
+        """Show what a message holds, in one line, if it wasn't shown before."""
+        if message.number in self._quoted:
+            return
+        self._quoted.add(message.number)
+        columns = self._columns() or COLUMNS
+        content = f"data: {_text(message.data)}"
+        if message.attributes and not message.data:
+            content = f"attributes: {dict(message.attributes)}"
+        text = cut(printable(content), columns - INDENT)
+        self._show(" " * INDENT + self._paint(text, DIM))
 
     def table(self, plans: Sequence[TaskPlan], next_runs: Mapping[str, float | None]) -> None:
         """Show what is served.
@@ -87,18 +155,16 @@ class Stream:
             plans: the tasks.
             next_runs: epoch seconds by the schedule's name; None: it is paused.
         """
-        rows = [("TASK", "TRIGGER", "NEXT RUN", "TAKES")]
+        rows = [("TASK", "TAKES", "TRIGGER")]
         for plan in plans:
-            rows.append((plan.name, _trigger(plan), "", plan.takes))
-            for number, schedule in enumerate(plan.schedules):
-                cron = f"{schedule.expression}  {schedule.time_zone}"
-                rows.append(("", cron, _next_run(job_id(plan, number), next_runs), ""))
-        rows = [(a, _cut(b), c, _cut(d)) for a, b, c, d in rows]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        for number, row in enumerate(rows):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            text = "  ".join(cells).rstrip()
-            self._show(f"  {self._paint(text, DIM) if number == 0 else text}")
+            first, *more = _triggers(plan, next_runs)
+            rows.append((cut(plan.name, _WIDEST_NAME), _cut(plan.takes, _WIDEST_TYPE), first))
+            rows += [("", "", text) for text in more]
+        names, types = (max(len(row[column]) for row in rows) for column in (0, 1))
+        room = max((self._columns() or COLUMNS) - names - types - 6, 20)
+        for number, (name, takes, trigger) in enumerate(rows):
+            text = f"  {name:<{names}}  {takes:<{types}}  {_cut(trigger, room)}".rstrip()
+            self._show(self._paint(text, DIM) if number == 0 else text)
 
     def to_paste(
         self, plans: Sequence[TaskPlan], *, pubsub: str, project: str, url: str = ""
@@ -114,9 +180,11 @@ class Stream:
         first = min((plan for plan in plans if plan.topic), key=_hardness, default=None)
         if first is not None:
             sample = "DATA" if first.sample is None else shlex.quote(first.sample)
+            self._show(f"  ucam-faas publish {first.name} {sample}\n")
             gcloud = gcloud_environment(pubsub, project)
-            self._show(f"  ucam-faas publish {first.name} {sample}")
-            self._show(f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}")
+            self._show(
+                f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}\n"
+            )
         elif url and plans:
             path = plans[0].path.replace("<", "{").replace(">", "}")
             self._show(f"  curl {shlex.quote(url + path)}")
@@ -146,20 +214,32 @@ class Stream:
 
 
 def gcloud_environment(pubsub: str, project: str) -> str:
-    """Return the variables that make gcloud use a Pub/Sub; nothing as its address: Google's."""
+    """Return the variables that make gcloud use a Pub/Sub, for a shell, in lines of their own.
+
+    Args:
+        pubsub: `host:port`; nothing: Google's.
+        project: of the topics.
+    """
     if not pubsub:
         return f"CLOUDSDK_CORE_PROJECT={project}"
     return (
-        f"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://{pubsub}/ "
-        f"CLOUDSDK_AUTH_ACCESS_TOKEN=local CLOUDSDK_CORE_PROJECT={project}"
+        f"CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://{pubsub}/ \\\n"
+        f"  CLOUDSDK_AUTH_ACCESS_TOKEN=local CLOUDSDK_CORE_PROJECT={project} \\\n "
     )
 
 
-def _trigger(plan: TaskPlan) -> str:
+def _triggers(plan: TaskPlan, next_runs: Mapping[str, float | None]) -> list[str]:
+    """Return a task's trigger, its filter and its schedules, each for a line."""
     if plan.topic is None:
-        return f"HTTP {plan.path}"
-    notes = [*([plan.filter] if plan.filter else []), *(["in order"] if plan.ordered else [])]
-    return f"topic {plan.topic}" + (f" ({', '.join(notes)})" if notes else "")
+        return [f"HTTP {plan.path}"]
+    job = ", Cloud Run job" if plan.run_as == "job" else ""
+    lines = [f"topic {plan.topic}{', in order' * plan.ordered}{job}"]
+    if plan.filter:
+        lines.append(f"if {plan.filter}")
+    for number, schedule in enumerate(plan.schedules):
+        run = _next_run(job_id(plan, number), next_runs)
+        lines.append(f"{schedule.expression}  {schedule.time_zone}{', ' * bool(run)}{run}")
+    return lines
 
 
 def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
@@ -168,13 +248,23 @@ def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
     time = next_runs[job]
     if time is None:
         return "paused"
-    return datetime.fromtimestamp(time, UTC).astimezone().strftime("%a %d %b %H:%M %Z")
+    return f"next {datetime.fromtimestamp(time, UTC).astimezone():%a %d %b %H:%M %Z}"
 
 
 def _hardness(plan: TaskPlan) -> tuple[bool, bool, bool]:
     """Sort first what is tried with one message that is sure to be taken."""
     # Where bytes are taken, any will do: what has a type of its own shows more.
     return plan.sample is None, plan.filter is not None, plan.takes == "bytes"
+
+
+def _text(data: bytes) -> str:
+    """Return the beginning of a message's data, as text if they are that."""
+    start = data[:_QUOTED_BYTES]
+    try:
+        return start.decode()
+    except UnicodeDecodeError as error:
+        whole = error.start > len(start) - 4 and len(data) > len(start)  # cut in a character
+        return start[: error.start].decode() if whole else repr(start)
 
 
 def _short(name: str) -> str:
@@ -185,11 +275,5 @@ def _size(count: int) -> str:
     return f"{count} byte{'s' * (count != 1)}"
 
 
-def _cut(text: str) -> str:
-    text = _printable(text)
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
-
-
-def _printable(text: str) -> str:
-    """Escape what would end a line or steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _cut(text: str, columns: int) -> str:
+    return cut(printable(text), columns)

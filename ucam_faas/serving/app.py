@@ -111,7 +111,7 @@ class App:
             if task.returns_response and "flask" in sys.modules:
                 call = self._caller_in_flask(task, request or _request(scope, headers), body)
             return await self.service.answer(
-                task, path, headers, body, arrived_at=arrived_at, call=call
+                task, path, headers, body, method=method, arrived_at=arrived_at, call=call
             )
 
     def _caller_in_flask(self, task: Task, request: Any, body: bytes) -> Any:

@@ -97,13 +97,15 @@ class Service:
         headers: Mapping[str, str],
         body: bytes,
         *,
+        method: str = "POST",
         arrived_at: float,
         call: Callable[[Callable[..., Any], Any], Any] | None = None,
     ) -> Response:
         """Run the task on a request, and return the response."""
         try:
             if task.kind in (Kind.RAW, Kind.HTTP):
-                envelope = envelopes.raw(body, headers)
+                request = f"{method} {path[:200]}" if task.kind is Kind.HTTP else ""
+                envelope = envelopes.raw(body, headers, request)
             elif len(body) <= off_loop.LARGE_BYTES:
                 envelope = envelopes.decode(body, headers, path)
             else:
