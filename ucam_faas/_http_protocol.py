@@ -3,6 +3,9 @@
 llhttp reads no body of a request that asks for another protocol, and takes what follows for the
 next request. RFC 9110, section 7.8, lets a server ignore `Upgrade`; so such a request is read
 again without it.
+
+llhttp has no limit for a head either, and keeps a header that doesn't end to itself; so bytes are
+counted as they come in.
 """
 
 from __future__ import annotations
@@ -10,13 +13,40 @@ from __future__ import annotations
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MAX_HEAD_BYTES = 128 * 1024
+"""Twice what Google's front ends let through. One read, of at most 256 kB, may go beyond it."""
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 25\r\n"
+    b"connection: close\r\n"
+    b"\r\n"
+    b"The headers are too large"
+)
+
+
+class _Discarded(list[tuple[bytes, bytes]]):
+    """Keeps nothing."""
+
+    def append(self, _: tuple[bytes, bytes]) -> None:
+        """Forget a header."""
+
+
+_TRAILERS = _Discarded()
+"""The headers after a chunked body: there may be any number, and no application reads them."""
+
 
 class HttpProtocol(HttpToolsProtocol):
     """One connection of an HTTP/1.1 client."""
 
+    _is_in_head = False
+    _head_bytes = 0
+
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         self._unset_keepalive_if_required()
+        if self._is_in_head:  # what began a head isn't counted: it may be the body before
+            self._head_bytes += len(data)
         while data:
             try:
                 self.parser.feed_data(data)
@@ -28,12 +58,21 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse()
                 return
             else:
-                return
+                break
+        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Start the application, unless the head asks for another protocol."""
+        self._is_in_head = False
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            self.headers = _TRAILERS
 
     def on_message_complete(self) -> None:
         """Tell the application that the body is whole."""
@@ -61,3 +100,9 @@ class HttpProtocol(HttpToolsProtocol):
         message = "Invalid HTTP request received."
         self.logger.warning(message)
         self.send_400_response(message)
+
+    def _refuse_head(self) -> None:
+        self._is_in_head = False
+        self.logger.warning("HTTP headers over %d bytes received.", MAX_HEAD_BYTES)
+        self.transport.write(_HEAD_TOO_LARGE)
+        self.transport.close()

@@ -107,6 +107,70 @@ def test_a_large_body_of_wrong_items_costs_little_memory(serve: Serve, task: str
     assert server.pid_of_worker() == worker
 
 
+@pytest.mark.parametrize(
+    "endless",
+    [b"x-many: " + b"y" * 1000 + b"\r\n", b"y" * 1000],
+    ids=["headers", "header"],
+)
+def test_a_head_without_an_end_is_431(serve: Serve, endless: bytes) -> None:
+    server = serve()
+    worker = server.pid_of_worker()
+    before = peak_megabytes(worker)
+    received = b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nx-first: ")
+        with suppress(ConnectionError):
+            for _ in range(50_000):
+                client.sendall(endless)
+        with suppress(ConnectionError):
+            received = client.recv(65_536)
+
+    assert received[:13] in (b"HTTP/1.1 431 ", b"")  # a reset may overtake the answer
+    assert peak_megabytes(worker) - before < 10
+    assert server.log()[-1]["severity"] == "WARNING"
+    assert server.stderr == ""
+
+
+def test_a_large_head_with_an_end_is_taken(serve: Serve) -> None:
+    server = serve()
+
+    answer = server.post("/echo", b"on", headers={"x-large": "y" * 60_000})
+
+    assert (answer.status, answer.body) == (200, b"on")
+
+
+def test_a_head_is_measured_without_the_body_before_it(serve: Serve) -> None:
+    """Two requests at once, of which the second begins in the last part of a large body."""
+    server = serve()
+    body = b"x" * 600_000
+    first = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    second = b"POST /process_id HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(first + body + second)
+        received = b""
+        while body not in received:
+            received += client.recv(1_000_000)
+        client.sendall(b"Connection: close\r\n\r\n")
+        while part := client.recv(65_536):
+            received += part
+
+    assert received.count(b"HTTP/1.1 200 ") == 2
+
+
+def test_trailers_are_dropped(serve: Serve) -> None:
+    server = serve()
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+    trailers = b"x-trailer: y\r\n" * 10_000
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(head + b"Connection: close\r\n\r\n5\r\nhello\r\n0\r\n" + trailers + b"\r\n")
+        received = b""
+        while part := client.recv(65_536):
+            received += part
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.endswith(b"hello")
+
+
 def peak_megabytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) // 1024
