@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ucam_faas import ConfigurationError, TaskCollection, message_handler
-from ucam_faas.environment import Conflict, Declared
+from ucam_faas.environment import HERE, Conflict, Declared
 from ucam_faas.testing import run, serve
 
 VARIABLE = "MODE_OF_THESE_TESTS"
@@ -157,6 +157,19 @@ def test_tasks_that_differ_are_not_served_beside_each_other() -> None:
 
 def test_tasks_that_differ_are_run_one_after_the_other() -> None:
     assert [run(task).result for task in (careful, bold, careful)] == ["careful", "bold", "careful"]
+
+
+def test_a_run_that_ends_leaves_the_variable_to_those_that_go_on() -> None:
+    """Tests run tasks in threads, and close clients in any order."""
+    first, second = HERE.during([careful.task]), HERE.during([careful.task])
+    first.__enter__()
+    second.__enter__()
+
+    first.__exit__(None, None, None)
+
+    assert os.environ[VARIABLE] == "careful"
+    second.__exit__(None, None, None)
+    assert VARIABLE not in os.environ
 
 
 def test_a_variable_that_a_task_changes_is_left_to_it() -> None:
