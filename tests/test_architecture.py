@@ -33,6 +33,7 @@ LEVELS = {
         "execution_info",
         *("fail_fast", "off_loop"),
         *("tracing", "validation", "_logging", "_tracebacks", "_records", "_console", "_columns"),
+        "cross_site",
     },
     1: {
         *("envelopes", "cloud_event_payloads", "parsers", "filters", "cron_syntax"),

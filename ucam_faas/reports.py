@@ -213,6 +213,12 @@ def log_rejected(outcome: Outcome, path: str, detail: str) -> None:
     _safely(lambda: logger.log(severity, "ucam_faas_request_rejected", extra=extra))
 
 
+def log_foreign(path: str, detail: str) -> None:
+    """Log a request that a web page of elsewhere made a browser send."""
+    extra = {"fields": {"detail": detail, "path": path[:200]}}
+    _safely(lambda: logger.warning("ucam_faas_cross_site_request_refused", extra=extra))
+
+
 def _delivery_fields(subject: Subject, outcome: Outcome) -> dict[str, Any]:
     envelope = subject.envelope
     fields: dict[str, Any] = {"task": subject.task.name, "outcome": name(outcome)}

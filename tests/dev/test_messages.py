@@ -140,6 +140,27 @@ def test_a_task_is_served_for_other_clients_too(dev: Dev) -> None:
     dev.wait_effects("store", number=105)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example", "Content-Type": "text/plain"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil.example"},
+    ],
+    ids=str,
+)
+def test_a_web_page_of_elsewhere_cannot_run_a_task(dev: Dev, headers: dict[str, str]) -> None:
+    data = base64.b64encode(b'{"number": 666}').decode()
+    body = json.dumps({"message": {"data": data, "messageId": "1"}, "subscription": "s"}).encode()
+
+    assert request(dev.port, "POST", "/store", body, headers).status == 403
+    assert request(dev.port, "GET", "/hello", b"", headers).status == 403
+    assert request(dev.rest.port, "GET", "/v1/projects/local/topics", b"", headers).status == 403
+
+    assert dev.effects("store", number=666) == []
+    dev.wait_shown("WARNING", "ucam_faas_cross_site_request_refused")
+
+
 # --- the lines to paste
 
 

@@ -13,7 +13,9 @@ from ucam_faas.emulator.rest_face import RestFace
 from .push_sink import TOPIC, Cloud
 
 
-async def post(face: RestFace, path: str, *headers: tuple[bytes, bytes]) -> int:
+async def post(
+    face: RestFace, path: str, *headers: tuple[bytes, bytes], host: bytes = b"127.0.0.1:8085"
+) -> int:
     """Send a request, and return the status."""
     sent: list[Any] = []
     body = json.dumps({"messages": [{"data": "YQ=="}]}).encode()
@@ -26,7 +28,7 @@ async def post(face: RestFace, path: str, *headers: tuple[bytes, bytes]) -> int:
 
     scope = {
         "type": "http", "method": "POST", "path": path, "query_string": b"",
-        "headers": [(b"host", b"127.0.0.1:8085"), *headers],
+        "headers": [(b"host", host), *headers],
     }  # fmt: skip
     await face(scope, receive, send)
     status: int = sent[0]["status"]
@@ -54,5 +56,21 @@ def test_only_web_pages_of_this_machine_may_call(
             headers = [] if origin is None else [(b"origin", origin)]
 
             assert await post(face, path, *headers) == status
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("any_host", "status"), [(False, 403), (True, 200)])
+def test_a_name_of_elsewhere_is_refused_unless_the_port_is_open_to_other_machines(
+    any_host: bool, status: int
+) -> None:
+    """DNS rebinding: a page's own name points here, so that it may read the answers."""
+
+    async def run() -> None:
+        async with Cloud() as cloud:
+            emulator = cloud.emulator
+            face = RestFace(emulator.services, emulator._pages(), any_host=any_host)
+
+            assert await post(face, "/reset", host=b"evil.example:8085") == status
 
     asyncio.run(run())

@@ -28,11 +28,12 @@ from typing import Any
 import ucam_faas
 from ucam_faas import _logging, registry, runtime
 from ucam_faas.config import Settings
+from ucam_faas.cross_site import is_this_machine
 from ucam_faas.dev import environment
+from ucam_faas.dev.local_app import LocalApp
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
 from ucam_faas.plans import plan_of, with_dead_letter_topic
 from ucam_faas.serving import server
-from ucam_faas.serving.app import App
 from ucam_faas.task import Task
 
 
@@ -54,7 +55,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         environment.declare(tasks, os.environ, Path.cwd())
         built = runtime.build(settings, tasks)
         plans = [plan_of(task, settings).to_dict() for task in tasks]
-        app = App(tasks, built)
+        app = LocalApp(tasks, built)
     except UCAMFAASException as error:
         tell(folders=folders(files_of(error)), error=str(error))
         sys.exit(error.exit_code)
@@ -67,6 +68,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     app.on_closed = on_closed
     app.service.runner.patient = True  # when another process takes over, nothing is to fail
     listener = socket.socket(fileno=listener_fd)
+    app.any_host = not is_this_machine(listener.getsockname()[0])
     try:
         server.run(
             app,

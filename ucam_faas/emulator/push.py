@@ -6,13 +6,13 @@ Source: Google's page "Push subscriptions" (response codes, slow start, push bac
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas.clock import Clock, Timer
+from ucam_faas.cross_site import is_this_machine
 from ucam_faas.emulator import push_request
 from ucam_faas.emulator.engine import Observer
 from ucam_faas.emulator.hub import Hub
@@ -35,11 +35,7 @@ MakeToken = Callable[[str, str], str]
 
 def refuse_remote(endpoint: str) -> str | None:
     """Say what is wrong with an endpoint that is not on this machine."""
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost" or host.endswith(".localhost") or not endpoint
+    local = not endpoint or is_this_machine(urlsplit(endpoint).hostname or "")
     if local:
         return None
     return (

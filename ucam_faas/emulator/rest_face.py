@@ -10,13 +10,13 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ucam_faas import cross_site
 from ucam_faas.emulator import protos
 from ucam_faas.emulator.errors import RpcError, invalid
-from ucam_faas.emulator.push import refuse_remote
 from ucam_faas.emulator.routes import Route, find
 from ucam_faas.emulator.services import Services
 
@@ -47,9 +47,13 @@ class RestFace:
     Args:
         services: the methods.
         pages: other things to serve, by HTTP method and path.
+        any_host: the port is open to other machines.
     """
 
-    def __init__(self, services: Services, pages: dict[tuple[str, str], Page]) -> None:
+    def __init__(
+        self, services: Services, pages: dict[tuple[str, str], Page], *, any_host: bool = False
+    ) -> None:
+        self._any_host = any_host
         self._services = services
         self._pages = pages
 
@@ -75,7 +79,8 @@ class RestFace:
 
     async def _answer(self, scope: Any, receive: Any) -> tuple[int, str, bytes]:
         method, path = scope["method"], scope["path"]
-        _check_origin(scope["headers"])
+        if refused := cross_site.refusal(scope["headers"], any_host=self._any_host):
+            raise RpcError("PERMISSION_DENIED", refused)
         page = self._pages.get((method, path))
         if page is not None:
             return 200, *await page()
@@ -106,13 +111,6 @@ async def _unless_gone(call: Awaitable[Any], receive: Any) -> Any:
     finally:
         calling.cancel()
         leaving.cancel()
-
-
-def _check_origin(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Refuse what a web page of elsewhere makes a browser on this machine send."""
-    for name, value in headers:
-        if name == b"origin" and refuse_remote(value.decode("latin-1")):
-            raise RpcError("PERMISSION_DENIED", "Web pages of other machines may not call this.")
 
 
 async def _body(receive: Any) -> bytes:

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from ucam_faas import _sockets
 from ucam_faas._http_protocol import HttpProtocol
 from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.cross_site import is_this_machine
 from ucam_faas.emulator.engine import Engine, Observer
 from ucam_faas.emulator.front import Connections, Front
 from ucam_faas.emulator.hub import Hub
@@ -237,7 +238,9 @@ class Emulator:
                 watch(name)
 
     def _http_factory(self) -> Callable[[], asyncio.Protocol]:
-        face = RestFace(self.services, self._pages())
+        face = RestFace(
+            self.services, self._pages(), any_host=not is_this_machine(self.options.host)
+        )
         config = Config(face, log_config=None, access_log=False, lifespan="off", ws="none")
         config.load()
         return lambda: HttpProtocol(config=config, server_state=self._http, app_state={})
