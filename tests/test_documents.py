@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 import ucam_faas
-from ucam_faas import registry
 from ucam_faas.config import Settings
-from ucam_faas.testing import Client, MemoryPublisher, serve
+from ucam_faas.testing import Client, serve
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"])
@@ -70,20 +69,6 @@ def test_the_code_of_the_guide_runs(ucam_faas_client: Callable[..., Client]) -> 
 
     client = ucam_faas_client(names["clean_up"])
     assert client.push("clean_up").status == 200
-
-
-def test_the_code_of_the_testing_guide_runs(
-    tour: Path, ucam_faas_client: Callable[..., Client]
-) -> None:
-    registry.load(str(tour))
-    names = dict(vars(sys.modules["main"]))
-
-    for block in blocks("docs/testing.md", "python"):
-        exec(compile(block, "docs/testing.md", "exec"), names)
-
-    names["test_a_user_is_welcomed"](ucam_faas_client)
-    dead_letter_test = names["test_an_undeliverable_address_is_dead_lettered"]
-    dead_letter_test(ucam_faas_client, MemoryPublisher())
 
 
 @pytest.mark.slow

@@ -13,8 +13,14 @@ import pytest
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-    from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub
-    from ucam_faas.testing import Client, CreateEventAppClientFn, ManualClock, MemoryPublisher
+    from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub, LocalCloudFactory
+    from ucam_faas.testing import (
+        Client,
+        ClientFactory,
+        CreateEventAppClientFn,
+        ManualClock,
+        MemoryPublisher,
+    )
 
 
 _CLOUDS = pytest.StashKey["list[EmbeddedCloud]"]()
@@ -60,7 +66,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 @pytest.fixture
-def ucam_faas_client() -> Iterator[Callable[..., Client]]:
+def ucam_faas_client() -> Iterator[ClientFactory]:
     """Serve tasks without a socket: `client = ucam_faas_client(my_task)`.
 
     Takes decorated functions, or a source, and the options of `ucam_faas.testing.serve`.
@@ -145,7 +151,7 @@ def ucam_faas_local(
     request: pytest.FixtureRequest,
     ucam_faas_clock: ManualClock,
     ucam_faas_pubsub: EmbeddedPubsub,
-) -> Iterator[Callable[..., EmbeddedCloud]]:
+) -> Iterator[LocalCloudFactory]:
     """Serve tasks, and push them what is published: `local = ucam_faas_local(my_task)`.
 
     Takes decorated functions, or a source, and the options of

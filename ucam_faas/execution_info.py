@@ -91,6 +91,23 @@ class ExecutionInfo(BaseModel):
         def result(self) -> Any:
             """What the task returned, if it was a JSON value; otherwise there is no such field."""
 
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say why there is no result, for tests that expect one."""
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                if name != "result":
+                    raise
+                execution = self.execution
+            if execution.status == ExecutionStatus.COMPLETED:
+                raise AttributeError("no result: the task returned None, or a report of its own")
+            cause = execution.exception
+            why = execution.reason if cause is None else f"{execution.reason}: {cause!r}"
+            text = f"no result: the execution was aborted ({why})"
+            raise AttributeError(text) from (cause if isinstance(cause, BaseException) else None)
+
     @classmethod
     def from_context(cls, *, execution: ExecutionResult) -> Self:
         """Make a report of the running execution; for `create_default_info=MyInfo.from_context`."""

@@ -10,11 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from ucam_faas.exceptions import TaskDefinitionError
 
-RUN_AS = ("service", "job")
+RunAs = Literal["service", "job"]
+"""How Cloud Run runs a task: see `Resources`."""
+RUN_AS: tuple[RunAs, ...] = get_args(RunAs)
 MEBIBYTE = 1024**2
 MIN_MEMORY, MAX_MEMORY = 128 * MEBIBYTE, 32 * 1024 * MEBIBYTE
 MIN_JOB_MEMORY = 512 * MEBIBYTE
@@ -88,7 +90,7 @@ class Resources:
     cpu: float | str | None = None
     min_instances: int | None = None
     max_instances: int | None = None
-    run_as: str | None = None
+    run_as: RunAs | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 

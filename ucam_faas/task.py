@@ -12,7 +12,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
-from ucam_faas.resources import Resources, cpu_count
+from ucam_faas.resources import Resources, RunAs, cpu_count
 from ucam_faas.triggers import Trigger
 
 ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
@@ -91,7 +91,7 @@ class Task:
     """What its decorator says; collections and the configuration say more."""
     collection_resources: Resources = field(default_factory=Resources)
     """What its collections say."""
-    run_as: str = "service"
+    run_as: RunAs = "service"
     """A service, which is called; or a job, which runs once to its end."""
     init: tuple[Callable[[], Any], ...] = ()
     """Run once in each process that serves the task, before its first execution."""

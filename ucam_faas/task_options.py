@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.policies import Policy, RetryPolicy
-from ucam_faas.resources import RIVALS, Resources
+from ucam_faas.resources import RIVALS, Resources, RunAs
 from ucam_faas.startup import check_callable
 from ucam_faas.task import HandlerExecutionOptions, Kind, check_function
 from ucam_faas.triggers import Schedule, Trigger, trigger_maker
@@ -35,7 +35,7 @@ class TaskDefaults(HttpOptions, total=False):
 
     retry: RetryPolicy | None
     dead_letter_topic: str | None
-    run_as: str | None
+    run_as: RunAs | None
 
 
 class TaskOptions(TaskDefaults, total=False):

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Client",
+    "ClientFactory",
     "ClientResponse",
     "CreateEventAppClientFn",
     "ManualClock",
@@ -185,6 +186,9 @@ def _wrapped(message: PubsubMessage, subscription: str, attempt: int | None) -> 
 def run(task: Any, event: Any = b"") -> ExecutionInfo:
     """Run a task on an event, to its report; nothing is raised for a failed run.
 
+    The report of a failed run has the exception in `execution.exception`, and raises it as the
+    cause where a test asks for the `result`. `conclude` tells the outcome, too.
+
     Args:
         task: a decorated function.
         event: a PubsubMessage, a CloudEvent, or message data as `make_message` takes it; for a
@@ -219,6 +223,19 @@ def _task(function: Any) -> Task:
     if found is None:
         raise UCAMFAASCouldNotLoadTarget(f"{function!r} is not a task: decorate it.")
     return found
+
+
+class ClientFactory(Protocol):
+    """The type of the fixture `ucam_faas_client`."""
+
+    def __call__(
+        self,
+        *tasks: Any,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        publisher: Publisher | None = None,
+    ) -> Client:
+        """Serve tasks until the test ends; see `serve`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,16 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/testing.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE[GUIDE.index("## With a Pub/Sub") :], re.DOTALL)
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+EXAMPLES = PYTHON.findall(GUIDE)
+TOUR = PYTHON.findall((ROOT / "README.md").read_text())[0]
 
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What pytest says about the examples, each in a file of its own."""
+    """What pytest says about the examples, each in a file of its own, beside the tour's."""
     folder = tmp_path_factory.mktemp("examples")
+    (folder / "main.py").write_text(TOUR)
     for number, example in enumerate(EXAMPLES, 1):
         (folder / f"test_example_{number}.py").write_text(example)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA"]

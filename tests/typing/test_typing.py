@@ -10,16 +10,17 @@ import pytest
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 EXPECTED = re.compile(r"#\s*E:\s*(?P<codes>[a-z, -]+)$")
 REPORTED = re.compile(r"^[^:]+:(?P<line>\d+): error: .*\[(?P<code>[a-z-]+)\]$")
 
 
-def mypy(name: str, cache: Path, *more: str) -> str:
+def mypy(name: str, cache: Path, *more: str, folder: Path = HERE) -> str:
     """Return mypy's output on a file, without the settings of this repository."""
     options = ["--strict", "--no-error-summary", "--no-pretty", f"--cache-dir={cache}"]
     result = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file=", *options, *more, name],
-        cwd=HERE,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -58,3 +59,16 @@ def test_wrong_uses_are_errors_and_nothing_else_is(cache: Path) -> None:
         if (found := REPORTED.match(line))
     }
     assert reported == expected, output
+
+
+def test_the_examples_of_the_testing_guide_pass_in_strict_mode(cache: Path, tmp_path: Path) -> None:
+    """Each is a file of its own, beside the tour's `main.py`: it imports all that it uses."""
+    root = HERE.parents[1]
+    tour, *_ = PYTHON.findall((root / "README.md").read_text())
+    (tmp_path / "main.py").write_text(tour)
+    examples = PYTHON.findall((root / "docs/testing.md").read_text())
+    names = [f"test_{number}.py" for number in range(1, len(examples) + 1)]
+    for name, example in zip(names, examples, strict=True):
+        (tmp_path / name).write_text(example)
+
+    assert mypy(names[0], cache, *names[1:], folder=tmp_path) == ""

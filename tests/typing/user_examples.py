@@ -31,7 +31,17 @@ from ucam_faas import (
     Schedule,
     StructlogJsonExecutionResultLogger,
 )
-from ucam_faas.testing import Client, ClientResponse, make_message_event, run, serve
+from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub, LocalCloudFactory
+from ucam_faas.testing import (
+    Client,
+    ClientFactory,
+    ClientResponse,
+    ManualClock,
+    MemoryPublisher,
+    make_message_event,
+    run,
+    serve,
+)
 
 
 class Order(BaseModel):
@@ -268,3 +278,16 @@ def try_them() -> None:
     with serve(store, measure) as client:
         assert_type(client, Client)
         assert_type(client.push("store", {"number": 7}), ClientResponse)
+
+
+def try_fixtures(
+    ucam_faas_client: ClientFactory,
+    ucam_faas_local: LocalCloudFactory,
+    ucam_faas_pubsub: EmbeddedPubsub,
+    ucam_faas_clock: ManualClock,
+    ucam_faas_publisher: MemoryPublisher,
+) -> None:
+    client = ucam_faas_client(store, clock=ucam_faas_clock, publisher=ucam_faas_publisher)
+    assert_type(client, Client)
+    assert_type(ucam_faas_local(store, deliveries="hostile", seed=3), EmbeddedCloud)
+    assert_type(ucam_faas_pubsub.host, str)

@@ -74,6 +74,9 @@ def decorate() -> None:
     @ucam_faas.raw_event(timeout=30)  # E: call-overload
     def has_no_unit_either(body: bytes) -> None: ...
 
+    @ucam_faas.raw_event(run_as="jop")  # E: call-overload
+    def runs_as_something_else(body: bytes) -> None: ...
+
     @ucam_faas.cloud_event_handler(  # E: arg-type
         event_data_parser=CloudEventType(event_type="t", event_data_model=Order)
     )
@@ -112,4 +115,4 @@ def set_policies() -> None:
 
 
 def abort(info: ExecutionInfo) -> None:
-    raise ucam_faas.ExecutionAbortedException(info)  # E: call-arg, arg-type
+    raise ucam_faas.ExecutionAbortedException(info)  # E: call-arg

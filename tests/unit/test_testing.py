@@ -12,7 +12,13 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import BaseModel
 
-from ucam_faas import Retry, UCAMFAASCouldNotLoadTarget, message_handler, raw_event
+from ucam_faas import (
+    AbortedExecutionResult,
+    Retry,
+    UCAMFAASCouldNotLoadTarget,
+    message_handler,
+    raw_event,
+)
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.envelopes import decode
@@ -283,6 +289,40 @@ def test_a_raw_task_runs_on_its_body() -> None:
 
 def test_a_failed_run_raises_nothing() -> None:
     assert run(greet, b"junk").execution.status == "ABORTED"
+
+
+def test_a_failed_run_tells_the_exception() -> None:
+    @message_handler(message_type=int)
+    def divide(number: int) -> float:
+        return 1 / number
+
+    info = run(divide, "0")
+
+    assert isinstance(info.execution, AbortedExecutionResult)
+    assert isinstance(info.execution.exception, ZeroDivisionError)
+
+
+def test_the_result_of_a_failed_run_is_an_error_with_the_exception_as_its_cause() -> None:
+    @message_handler(message_type=int)
+    def divide(number: int) -> float:
+        return 1 / number
+
+    info = run(divide, "0")
+
+    with pytest.raises(AttributeError, match=r"no result.*ZeroDivisionError") as caught:
+        _ = info.result
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert not hasattr(info, "result")
+    with pytest.raises(AttributeError, match="'nothing_else'"):
+        _ = info.nothing_else
+
+
+def test_the_result_of_a_run_that_returned_none_is_an_error_that_says_so() -> None:
+    @message_handler(message_type=None)
+    def discard(data: bytes) -> None: ...
+
+    with pytest.raises(AttributeError, match="no result: the task returned None"):
+        _ = run(discard).result
 
 
 def test_a_conclusion_says_what_happened() -> None:

@@ -3,7 +3,20 @@
 The fixtures `ucam_faas_pubsub` and `ucam_faas_local` give these out; `docs/testing.md` shows how.
 """
 
-from ucam_faas.local_testing.cloud import Deliveries, EmbeddedCloud, LocalExecution, NotIdleError
+from ucam_faas.local_testing.cloud import (
+    Deliveries,
+    EmbeddedCloud,
+    LocalCloudFactory,
+    LocalExecution,
+    NotIdleError,
+)
 from ucam_faas.local_testing.pubsub import EmbeddedPubsub
 
-__all__ = ["Deliveries", "EmbeddedCloud", "EmbeddedPubsub", "LocalExecution", "NotIdleError"]
+__all__ = [
+    "Deliveries",
+    "EmbeddedCloud",
+    "EmbeddedPubsub",
+    "LocalCloudFactory",
+    "LocalExecution",
+    "NotIdleError",
+]

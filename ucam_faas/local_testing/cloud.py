@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from ucam_faas import environment, registry
 from ucam_faas.clock import SystemClock
@@ -64,6 +64,19 @@ class LocalExecution:
     info: ExecutionInfo
     value: Any
     error: BaseException | None
+
+
+class LocalCloudFactory(Protocol):
+    """The type of the fixture `ucam_faas_local`."""
+
+    def __call__(
+        self,
+        *tasks: Any,
+        deliveries: Deliveries = "normal",
+        seed: int = 0,
+        settings: Settings | None = None,
+    ) -> EmbeddedCloud:
+        """Serve tasks until the test ends; see `EmbeddedCloud`."""
 
 
 class EmbeddedCloud:
