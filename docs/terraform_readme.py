@@ -21,6 +21,8 @@ _PART = re.compile(r"(<!-- generated: (inputs|outputs) -->\n).*?(<!-- end -->)",
 _BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.DOTALL | re.MULTILINE)
 _FIELD = re.compile(r"^  (\w+)\s+= (.*?)(?: +#.*)?$", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^ +(\w+)\s+= (.*?)(?: +# (.*))?$")
+_COMMENTED = re.compile(r"^ +# (\w+ += .*)$")
+"""An attribute of the objects in an attribute of type `any`, which is above it."""
 _END = re.compile(r"^ *\}\)+(?:, (.*)\))?$")
 _OPTIONAL = re.compile(r"optional\((.*)\)")
 
@@ -77,6 +79,8 @@ def _attributes(body: str, name: str, *, is_map: bool) -> Iterable[Row]:
                 index = opened.pop()
                 if end[1]:
                     rows[index] = replace(rows[index], default=end[1])
+        elif commented := _COMMENTED.match(line):
+            rows += _commented(f"  {commented[1]}", rows)
         elif found := _ATTRIBUTE.match(line):
             rows.append(_row(f"{path[-1]}.{found[1]}", found[2], found[3]))
             if found[2].endswith("({"):
@@ -85,6 +89,18 @@ def _attributes(body: str, name: str, *, is_map: bool) -> Iterable[Row]:
         else:
             sys.exit(f"{name}: this line is not understood: {line}")
     return rows
+
+
+def _commented(line: str, rows: list[Row]) -> list[Row]:
+    """Return an attribute that a comment describes, and make its parent a map of objects."""
+    index = max(number for number, row in enumerate(rows) if row.type in ("any", _OBJECTS))
+    rows[index] = replace(rows[index], type=_OBJECTS)
+    found = _ATTRIBUTE.match(line)
+    assert found is not None, line
+    return [_row(f"{rows[index].name}.NAME.{found[1]}", found[2], found[3])]
+
+
+_OBJECTS = "map of objects"
 
 
 def _row(name: str, text: str, what: str | None) -> Row:
@@ -103,7 +119,7 @@ def _row(name: str, text: str, what: str | None) -> Row:
 
 def _type(text: str) -> str:
     if "({" in text:
-        return "map of objects" if "map(" in text else "object"
+        return _OBJECTS if "map(" in text else "object"
     return re.sub(r"\((\w+)\)", r" of \1s", text)
 
 

@@ -114,7 +114,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
 
 # As whom Cloud Scheduler runs the job. What it publishes to topics, it publishes as its own service agent.
 resource "google_service_account" "scheduler" {
-  count = local.is_job && length(var.triggers.cron_schedules) > 0 ? 1 : 0
+  count = local.is_job && length(local.schedules) > 0 ? 1 : 0
 
   project      = var.project
   account_id   = "${local.account_prefix}-scheduler"

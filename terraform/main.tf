@@ -38,7 +38,7 @@ locals {
 locals {
   # A service that only has schedules: they come through a topic of its own.
   own_subscription = {
-    for name in local.is_service && length(var.triggers.subscriptions) == 0 && length(var.triggers.cron_schedules) > 0 ? [var.name] : [] :
+    for name in local.is_service && length(var.triggers.subscriptions) == 0 && length(local.schedules) > 0 ? [var.name] : [] :
     name => {
       topic                     = name
       create_topic              = true
@@ -74,7 +74,7 @@ locals {
     for topic in distinct(compact(concat(
       [for found in values(local.subscriptions) : found.topic],
       [for found in values(local.subscriptions) : try(found.dead_letter.topic, null)],
-      [for found in values(var.triggers.cron_schedules) : found.topic],
+      [for found in values(local.schedules) : found.topic],
       var.function.publishes_to,
     ))) :
     topic => (

@@ -1,7 +1,22 @@
 # Schedules: a message to the task's topic, or a run of its job.
 
+locals {
+  # By name, each with all attributes. A schedule of a list, as 1.0 of ucam-faas took, is named after the task.
+  schedules = try({
+    for key, found in var.triggers.cron_schedules :
+    (can(tostring(found)) && can(tonumber(key)) ? (tonumber(key) == 0 ? var.name : "${var.name}-${key + 1}") : key) => {
+      schedule   = try(tostring(found.schedule), tostring(found), null)
+      time_zone  = try(coalesce(tostring(found.time_zone)), "Etc/UTC")
+      paused     = try(coalesce(tobool(found.paused)), false)
+      data       = try(tostring(found.data), null)
+      attributes = try({ for name, value in found.attributes : name => tostring(value) }, {})
+      topic      = try(tostring(found.topic), null)
+    }
+  }, {})
+}
+
 resource "google_cloud_scheduler_job" "schedule" {
-  for_each = var.triggers.cron_schedules
+  for_each = local.schedules
 
   project   = var.project
   region    = var.region

@@ -252,14 +252,13 @@ variable "triggers" {
         grant        = optional(bool, true) # Let Pub/Sub publish to that existing topic. False: somebody else does.
       }))
     })), {})
-    cron_schedules = optional(map(object({     # Cloud Scheduler jobs. They publish to a topic, or run the Cloud Run job.
-      schedule   = string                      # Five fields: minute, hour, day of month, month, day of week.
-      time_zone  = optional(string, "Etc/UTC") # Time zone of the schedule.
-      paused     = optional(bool, false)       # Made, but not run.
-      data       = optional(string)            # Data of the message, in base64. Default, if there are no attributes: `{}`.
-      attributes = optional(map(string), {})   # Attributes of the message.
-      topic      = optional(string)            # Topic of the message. Default: that of the subscription.
-    })), {})
+    cron_schedules = optional(any, {}) # Cloud Scheduler jobs. They publish to a topic, or run the Cloud Run job. A list of schedules, as 1.0 took it, names them after the task.
+    # schedule   = string                      # Five fields: minute, hour, day of month, month, day of week.
+    # time_zone  = optional(string, "Etc/UTC") # Time zone of the schedule.
+    # paused     = optional(bool, false)       # Made, but not run.
+    # data       = optional(string)            # Data of the message, in base64. Default, if there are no attributes: `{}`.
+    # attributes = optional(map(string), {})   # Attributes of the message.
+    # topic      = optional(string)            # Topic of the message. Default: that of the subscription.
   })
 
   validation {
@@ -361,62 +360,75 @@ variable "triggers" {
     error_message = "triggers.subscriptions: messages cannot be pushed to a job, and function.run_as is job."
   }
 
+  # What a type would tell: it can't be a map of objects and a list.
   validation {
-    condition     = alltrue([for name in keys(var.triggers.cron_schedules) : can(regex("^[a-zA-Z0-9_-]{1,500}$", name))])
-    error_message = "triggers.cron_schedules: found ${join(", ", keys(var.triggers.cron_schedules))}; names of Cloud Scheduler jobs have letters, digits, - and _."
+    condition = try(alltrue([
+      for found in var.triggers.cron_schedules : can(tostring(found)) ? true : (
+        length(setsubtract(keys(found), ["schedule", "time_zone", "paused", "data", "attributes", "topic"])) == 0 &&
+        alltrue([for text in [found.schedule, try(found.time_zone, null), try(found.data, null), try(found.topic, null)] : can(tostring(text))]) &&
+        can(tobool(try(found.paused, null))) &&
+        (try(found.attributes, null) == null ? true : can({ for key, value in found.attributes : key => tostring(value) }))
+      )
+    ]), false)
+    error_message = "triggers.cron_schedules: expected objects by name, each with a schedule, and perhaps time_zone, paused (true or false), data, attributes (texts by name) and topic; or a list of schedules, such as [\"0 3 * * *\"]."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.cron_schedules) : can(regex("^[-0-9A-Za-z*,/]+( +[-0-9A-Za-z*,/]+){4}$", found.schedule))])
-    error_message = "triggers.cron_schedules.….schedule: expected five fields (minute, hour, day of month, month, day of week), such as \"0 3 * * *\"; found ${join(" | ", [for found in values(var.triggers.cron_schedules) : found.schedule])}."
+    condition     = try(alltrue([for name, _ in var.triggers.cron_schedules : can(regex("^[a-zA-Z0-9_-]{1,500}$", tostring(name)))]), true)
+    error_message = "triggers.cron_schedules: found ${try(join(", ", [for name, _ in var.triggers.cron_schedules : name]), "none")}; names of Cloud Scheduler jobs have letters, digits, - and _."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.cron_schedules) : can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", found.time_zone))])
-    error_message = "triggers.cron_schedules.….time_zone: expected a name of the tz database, such as Europe/London; found ${join(" | ", [for found in values(var.triggers.cron_schedules) : found.time_zone])}."
+    condition     = try(alltrue([for found in var.triggers.cron_schedules : can(regex("^[-0-9A-Za-z*,/]+( +[-0-9A-Za-z*,/]+){4}$", try(found.schedule, found)))]), true)
+    error_message = "triggers.cron_schedules.….schedule: expected five fields (minute, hour, day of month, month, day of week), such as \"0 3 * * *\"; found ${try(join(" | ", [for found in var.triggers.cron_schedules : coalesce(tostring(try(found.schedule, found)))]), "none")}."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.cron_schedules) : found.data == null || can(regex("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", found.data))])
+    condition     = try(alltrue([for found in var.triggers.cron_schedules : try(found.time_zone, null) == null || can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", found.time_zone))]), true)
+    error_message = "triggers.cron_schedules.….time_zone: expected a name of the tz database, such as Europe/London; found ${try(join(" | ", [for found in var.triggers.cron_schedules : try(coalesce(tostring(found.time_zone)), "Etc/UTC")]), "none")}."
+  }
+
+  validation {
+    condition     = try(alltrue([for found in var.triggers.cron_schedules : try(found.data, null) == null || can(regex("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", found.data))]), true)
     error_message = "triggers.cron_schedules.….data: expected base64, such as base64encode(\"{}\")."
   }
 
   validation {
-    condition = alltrue([
-      for found in values(var.triggers.cron_schedules) : length(found.attributes) <= 100 && alltrue([
-        for key, value in found.attributes : length(key) >= 1 && length(key) <= 256 && length(value) <= 1024 && !startswith(key, "goog")
+    condition = try(alltrue([
+      for found in var.triggers.cron_schedules : try(length(found.attributes), 0) <= 100 && alltrue([
+        for key, value in try(found.attributes, null) == null ? {} : found.attributes : length(key) >= 1 && length(key) <= 256 && length(value) <= 1024 && !startswith(key, "goog")
       ])
-    ])
+    ]), true)
     error_message = "triggers.cron_schedules.….attributes: Pub/Sub takes up to 100, with keys of 1 to 256 bytes that do not begin with goog, and values of up to 1024 bytes."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.cron_schedules) : found.topic == null || try(can(regex(local.topic_form, found.topic)) && !startswith(found.topic, "goog"), false)])
+    condition     = try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) == null || try(can(regex(local.topic_form, found.topic)) && !startswith(found.topic, "goog"), false)]), true)
     error_message = "triggers.cron_schedules.….topic: expected the name of a topic, or projects/P/topics/T. ${local.name_rules}"
   }
 
   validation {
-    condition     = length(var.triggers.subscriptions) <= 1 || alltrue([for found in values(var.triggers.cron_schedules) : found.topic != null])
+    condition     = length(var.triggers.subscriptions) <= 1 || try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) != null]), true)
     error_message = "triggers.cron_schedules.….topic: there are several subscriptions, so say to which topic the schedule publishes."
   }
 
   validation {
-    condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) > 0 || alltrue([for found in values(var.triggers.cron_schedules) : found.topic == null])
+    condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) > 0 || try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) == null]), true)
     error_message = "triggers.cron_schedules.….topic: nobody reads that topic; give the task a subscription to it in triggers.subscriptions."
   }
 
   validation {
-    condition     = var.function.run_as != "job" || alltrue([for found in values(var.triggers.cron_schedules) : found.data == null && found.topic == null && length(found.attributes) == 0])
+    condition     = var.function.run_as != "job" || try(alltrue([for found in var.triggers.cron_schedules : try(found.data, null) == null && try(found.topic, null) == null && try(length(found.attributes), 0) == 0]), true)
     error_message = "triggers.cron_schedules: a job (function.run_as) is run by a schedule without a message; leave out data, attributes and topic."
   }
 
   validation {
-    condition     = var.function.run_as != "service" || length(var.triggers.cron_schedules) == 0 || length(var.triggers.subscriptions) > 0 || length(var.name) >= 3
+    condition     = var.function.run_as != "service" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || length(var.name) >= 3
     error_message = "name is \"${var.name}\", which is too short for the topic and the subscription that are made for the schedules (3 characters). Name them in triggers.subscriptions."
   }
 
   validation {
-    condition     = var.function.run_as != "service" || length(var.triggers.cron_schedules) == 0 || length(var.triggers.subscriptions) > 0 || var.function.timeout_seconds <= 600
+    condition     = var.function.run_as != "service" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || var.function.timeout_seconds <= 600
     error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub, through which schedules come, waits at most 600 seconds. Make the task faster, or run it as a job (function.run_as = \"job\")."
   }
 }

@@ -555,3 +555,75 @@ run "a_name_to_which_dead_letter_archive_cannot_be_added_is_refused" {
 
   expect_failures = [var.triggers]
 }
+
+run "a_schedule_in_a_list_is_checked" {
+  command = plan
+
+  variables {
+    triggers = {
+      cron_schedules = ["nightly"]
+    }
+  }
+
+  expect_failures = [var.triggers]
+}
+
+run "a_misspelt_attribute_of_a_schedule_is_refused" {
+  command = plan
+
+  variables {
+    triggers = {
+      cron_schedules = { nightly = { schedule = "0 3 * * *", timezone = "Europe/London" } }
+    }
+  }
+
+  expect_failures = [var.triggers]
+}
+
+run "a_schedule_without_its_schedule_is_refused" {
+  command = plan
+
+  variables {
+    triggers = {
+      cron_schedules = { nightly = { time_zone = "Europe/London" } }
+    }
+  }
+
+  expect_failures = [var.triggers]
+}
+
+run "a_schedule_paused_with_a_word_is_refused" {
+  command = plan
+
+  variables {
+    triggers = {
+      cron_schedules = { nightly = { schedule = "0 3 * * *", paused = "yes" } }
+    }
+  }
+
+  expect_failures = [var.triggers]
+}
+
+run "attributes_of_a_schedule_in_a_list_are_refused" {
+  command = plan
+
+  variables {
+    triggers = {
+      cron_schedules = { nightly = { schedule = "0 3 * * *", attributes = { kind = ["all"] } } }
+    }
+  }
+
+  expect_failures = [var.triggers]
+}
+
+run "a_schedule_that_is_a_text_alone_is_refused" {
+  command = plan
+
+  variables {
+    triggers = {
+      cron_schedules = "0 3 * * *"
+    }
+  }
+
+  expect_failures = [var.triggers]
+}

@@ -107,3 +107,52 @@ run "a_jobs_schedule_runs_the_job" {
     error_message = "there is no topic"
   }
 }
+
+run "a_list_of_schedules_is_taken_as_by_version_1" {
+  variables {
+    function = { container_image = "image:1" }
+    triggers = { cron_schedules = ["0 3 * * *", "0 4 * * 1"] }
+  }
+
+  assert {
+    condition = (
+      google_cloud_scheduler_job.schedule["orders"].schedule == "0 3 * * *" &&
+      google_cloud_scheduler_job.schedule["orders-2"].schedule == "0 4 * * 1" &&
+      length(google_cloud_scheduler_job.schedule) == 2
+    )
+    error_message = "they are named after the task, with a number from the second on"
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.schedule["orders"].time_zone == "Etc/UTC" && google_cloud_scheduler_job.schedule["orders"].paused == false && google_cloud_scheduler_job.schedule["orders"].pubsub_target[0].data == "e30="
+    error_message = "each has the defaults"
+  }
+}
+
+run "an_empty_list_of_schedules_is_none" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+    triggers = { subscriptions = { orders = {} }, cron_schedules = [] }
+  }
+
+  assert {
+    condition     = length(google_cloud_scheduler_job.schedule) == 0
+    error_message = "there is nothing to make"
+  }
+}
+
+run "a_list_of_schedules_runs_a_job" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", run_as = "job" }
+    triggers = { cron_schedules = ["0 3 * * *"] }
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.schedule["orders"].schedule == "0 3 * * *" && length(google_cloud_scheduler_job.schedule["orders"].http_target) == 1
+    error_message = "the job's schedule"
+  }
+}
