@@ -143,7 +143,6 @@ class Hub:
             self._answer(lambda future: future.set_exception(failure))
         else:
             self._answer(lambda future: future.set_result(None))
-        self._set_timer()
         # The loop calls back in order: those who were answered come first, and hand their
         # responses to their transports before they wait again.
         self._loop.call_soon(self._deliver, published)
