@@ -141,7 +141,7 @@ class Unauthenticated(_Decided):
 
 
 class Overloaded(_Decided):
-    """All that may run is running, and all that may wait is waiting."""
+    """The process has as many deliveries, or as many bytes of them, as it may."""
 
 
 class TimedOut(_Decided):

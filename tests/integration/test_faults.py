@@ -281,8 +281,12 @@ def slow_endpoint(*, drips: bool) -> Iterator[tuple[int, list[socket.socket]]]:
 
 
 def exists(pid: int) -> bool:
+    """Whether a process runs; a dead one that nobody has waited for yet does not."""
     try:
         os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
     except ProcessLookupError:
         return False
-    return True
+    except FileNotFoundError:  # it has just ended; or there is no /proc, as on a Mac
+        return not Path("/proc").exists()
+    return not state.startswith(" Z")
