@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import GetCoreSchemaHandler, TypeAdapter
-from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 PayloadT = TypeVar("PayloadT")
 
@@ -21,7 +21,20 @@ LARGE_BYTES = 10_000
 """JSON over this stops early: it may have thousands of errors."""
 LARGE_ITEMS = 1_000
 """The same for data that is parsed already."""
-_COLLECTIONS = {"list", "dict", "set", "frozenset", "tuple"}
+_SCHEMAS = {
+    "list": "ListSchema",
+    "dict": "DictSchema",
+    "set": "SetSchema",
+    "frozenset": "FrozenSetSchema",
+    "tuple": "TupleSchema",
+    "deque": "DequeSchema",
+}
+_COLLECTIONS = {
+    kind
+    for kind, name in _SCHEMAS.items()
+    if "fail_fast" in getattr(getattr(core_schema, name, None), "__annotations__", ())
+}
+"""What can fail at its first error; in older versions of pydantic, dictionaries can't."""
 _VALUES = {"default", "expected", "metadata", "serialization"}
 """Keys of a schema under which there are no schemas, but values that may look like them."""
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_valid
 from ucam_faas.fail_fast import LARGE_BYTES, LARGE_ITEMS, json_validator, python_validator
 from ucam_faas.parsers import message_parser
 from ucam_faas.pubsub import PubsubMessage
+from ucam_faas.validation import MAX_DESCRIBED, describe
 
 MANY = 5000
 
@@ -146,6 +147,20 @@ def test_a_message_stops_at_its_first_wrong_attribute(count: int) -> None:
         PubsubMessage.model_validate_json(json.dumps({"attributes": attributes}))
 
     assert raised.value.error_count() == 1
+
+
+def test_unknown_fields_beyond_number_are_counted_only() -> None:
+    """A model that forbids them collects them all, and describing each would take seconds."""
+
+    class Strict(BaseModel, extra="forbid"):
+        pass
+
+    content = json.dumps({f"x{number}": 1 for number in range(MAX_DESCRIBED + 1)}).encode()
+
+    with pytest.raises(ValidationError) as raised:
+        message_parser(Strict)(content)
+
+    assert describe(raised.value) == "10001 errors"
 
 
 def _unused(data: Any) -> Any:
