@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import re
 import statistics
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def measure(side: str, seconds: int, workers: int) -> dict[str, float]:
     """Take one round of a side's figures."""
     with served(side, workers) as (port, start, process):
         throughput(port, 1)
-        time.sleep(0.5)  # wrk leaves its last requests running
         return {
             "start s": start,
             "requests/s": throughput(port, seconds),

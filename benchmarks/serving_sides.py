@@ -128,6 +128,7 @@ def throughput(port: int, seconds: float) -> float:
         output = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output:
         raise SystemExit(f"not every answer was a 2xx:\n{output}")
+    time.sleep(0.5)  # wrk leaves its last requests running
     found = re.search(r"Requests/sec:\s+([\d.]+)", output)
     assert found, output
     return float(found.group(1))
