@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from pydantic_core import to_json
 
+from ucam_faas._log_writer import BackgroundHandler
 from ucam_faas._records import context_of, fields_of, message_of, readable
 from ucam_faas._tracebacks import name_of, render
 from ucam_faas.config import Settings
@@ -79,6 +80,23 @@ class _OwnLogger(logging.Logger):
     @disabled.setter
     def disabled(self, value: bool) -> None:
         pass
+
+
+def write_in_background() -> None:
+    """Write what `configure` set up in a thread, so that serving doesn't wait for who reads it."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler.stream is sys.stdout:
+            found = BackgroundHandler(handler.stream.fileno())
+            found.setFormatter(handler.formatter)
+            root.handlers[root.handlers.index(handler)] = found
+
+
+def flush() -> None:
+    """Write what waits, before a process ends without Python's own end; not for long."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, BackgroundHandler):
+            handler.flush()
 
 
 def is_console(settings: Settings, stream: TextIO | None = None) -> bool:

@@ -39,6 +39,7 @@ def serve(given: dict[str, Any]) -> int:
     app = App(tasks, built)
     listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
+    _logging.write_in_background()
     server.run(app, listener, on_open=lambda: _announce(tasks, settings, port))
     return 0
 

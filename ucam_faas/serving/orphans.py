@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 
-from ucam_faas import reports
+from ucam_faas import _logging, reports
 
 SECONDS_BEYOND_GRACE = 2.0
 """For the answers that are given when the grace ends."""
@@ -49,6 +49,7 @@ def exit_within(seconds: float) -> None:
 
     def wait() -> None:
         time.sleep(seconds)
+        _logging.flush()
         os._exit(0)
 
     threading.Thread(target=wait, name="ucam-faas-exit", daemon=True).start()

@@ -27,7 +27,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from ucam_faas import _sockets, reports, startup
+from ucam_faas import _logging, _sockets, reports, startup
 from ucam_faas._http_protocol import HttpProtocol
 from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
@@ -168,6 +168,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         os.write(self._failed, str(error).encode()[:MAX_FAILURE_BYTES] + b"\0")
         sys.stdout.flush()
         sys.stderr.flush()
+        _logging.flush()
         os._exit(0)  # at once: start-up code may have started threads that go on
 
     def _look_for_failure(self, arbiter: Arbiter, worker: Any) -> None:
@@ -261,6 +262,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
 
 def _leave(number: int, frame: FrameType | None) -> None:
     """End at once: nothing is served yet, and nothing has to be finished."""
+    _logging.flush()
     os._exit(0)
 
 

@@ -1,0 +1,135 @@
+"""Log lines on their way to a descriptor, written by a thread of their own.
+
+A reader that stops (a full pipe, a terminal's Ctrl-S) must stop neither answers nor signals: lines
+wait in a bounded buffer, and beyond it they are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+import time
+from queue import SimpleQueue
+
+LIMIT_BYTES = 4_000_000
+"""Lines that may wait: some 4,000 of them."""
+FLUSH_SECONDS = 1.0
+"""A process that ends waits this long for its reader."""
+BATCH_SECONDS = 0.01
+"""A line that comes alone is written at once, those that come right after it together: to wake a
+thread for each would cost as much as making the line."""
+_Item = bytes | threading.Event | None
+"""A line; or an event to set when all before it is written; or the end."""
+
+
+class BackgroundHandler(logging.Handler):
+    """Writes each record's line, and never waits for the reader.
+
+    Args:
+        descriptor: where lines go.
+        limit_bytes: how much may wait.
+    """
+
+    def __init__(self, descriptor: int, *, limit_bytes: int = LIMIT_BYTES) -> None:
+        super().__init__()
+        self.dropped = 0
+        """Lines that found the buffer full, and no line has told of yet."""
+        # A task that closes the descriptor may give its number to a client's connection.
+        self._descriptor = os.dup(descriptor)
+        self._limit_bytes = limit_bytes
+        self._items: SimpleQueue[_Item] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._taken = self._written = 0  # bytes; each is changed by one thread
+        os.register_at_fork(before=self._end_thread, after_in_child=self._forget)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the record's line over, or count it as dropped."""
+        try:
+            line = self._line(record)
+        except Exception:
+            self.handleError(record)
+            return
+        if self._taken - self._written > self._limit_bytes:
+            self.dropped += 1
+            return
+        self._put_dropped()
+        self._put(line)
+
+    def flush(self) -> None:
+        """Wait until all lines are written, but not for long."""
+        written = threading.Event()
+        self.acquire()
+        try:
+            self._put_dropped()
+            if self._thread is None:
+                return
+            self._items.put(written)
+        finally:
+            self.release()
+        written.wait(FLUSH_SECONDS)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return (self.format(record) + "\n").encode(errors="backslashreplace")
+
+    def _put_dropped(self) -> None:
+        if self.dropped:
+            message, fields = "ucam_faas_log_lines_dropped", {"dropped": self.dropped}
+            self.dropped = 0
+            level = logging.WARNING
+            record = logging.LogRecord("ucam_faas", level, __file__, 0, message, None, None)
+            record.fields = fields
+            self._put(self._line(record))
+
+    def _put(self, line: bytes) -> None:
+        self._taken += len(line)
+        self._items.put(line)
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._write_all, args=[self._items], name="ucam-faas-log", daemon=True
+            )
+            self._thread.start()
+
+    def _forget(self) -> None:
+        """Start empty: in a forked process the thread and its lines are the parent's."""
+        self._items, self._thread = SimpleQueue(), None
+        self._taken = self._written = 0
+
+    def _end_thread(self) -> None:
+        """Before a fork, which wants a single thread; the next line starts another."""
+        thread = self._thread
+        if thread is not None:
+            self._items.put(None)
+            thread.join(FLUSH_SECONDS)
+            if not thread.is_alive():
+                self._thread = None
+
+    def _write_all(self, items: SimpleQueue[_Item]) -> None:
+        while True:
+            batch = [items.get()]
+            while not items.empty():  # this thread is the only one that takes
+                batch.append(items.get())
+            text = b""
+            for item in batch:
+                if not isinstance(item, bytes):
+                    self._write(text)
+                    text = b""
+                    if item is None:
+                        return
+                    item.set()
+                elif len(text) + len(item) > select.PIPE_BUF:  # what processes don't mix in a pipe
+                    self._write(text)
+                    text = item
+                else:
+                    text += item
+            self._write(text)
+            time.sleep(BATCH_SECONDS)
+
+    def _write(self, text: bytes) -> None:
+        self._written += len(text)
+        try:
+            while text:
+                text = text[os.write(self._descriptor, text) :]
+        except OSError:  # the reader is gone: there is nowhere to say so
+            pass
