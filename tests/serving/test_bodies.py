@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import ucam_faas
+from ucam_faas.outcomes import ShuttingDown
 from ucam_faas.serving.app import App
+from ucam_faas.serving.bodies import Body, UnreadError
 from ucam_faas.testing import make_push
 
 from .harness import WAIT_SECONDS, exchange, fields_of, make_app, on_a_loop, settle
@@ -216,6 +218,24 @@ async def test_a_body_that_still_arrives_at_sigterm_is_503_at_once(
     assert upload.closes
     assert app.service.bodies.held == 0
     assert [record.levelname for record in caplog.records if record.levelno > 20] == ["WARNING"]
+
+
+@on_a_loop
+async def test_a_body_is_not_read_once_sigterm_has_come() -> None:
+    """Its request may have been let in before, and have waited for a token's certificates."""
+    app = app_of()
+    body, read = Body(app.service.bodies), []
+
+    async def receive() -> dict[str, Any]:
+        read.append(True)
+        return {"type": "http.request", "body": b""}
+
+    app.service.drain()
+
+    with pytest.raises(UnreadError) as raised:
+        await body.read(receive, 10)
+    assert isinstance(raised.value.outcome, ShuttingDown)
+    assert read == []
 
 
 @on_a_loop

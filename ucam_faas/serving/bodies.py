@@ -54,6 +54,8 @@ class Body:
             UnreadError: it is over a limit, or not whole in time, or the process is ending.
             DisconnectedError: the client went away.
         """
+        if self._bodies.draining:
+            raise _ending()
         self._reader = asyncio.current_task()
         timer = self._bodies.clock.call_later(timeout_seconds, self._expire)
         self._bodies.reading.add(self)
@@ -111,8 +113,14 @@ class Bodies:
         self.max_total_bytes = max(settings.max_bodies_bytes, settings.max_body_bytes)
         self.held = 0
         self.reading: set[Body] = set()
+        self.draining = False
 
     def drain(self) -> None:
         """Stop reading: what would be whole now is refused anyway."""
+        self.draining = True
         for body in list(self.reading):
-            body.stop(UnreadError(ShuttingDown(), "body: not whole at SIGTERM"))
+            body.stop(_ending())
+
+
+def _ending() -> UnreadError:
+    return UnreadError(ShuttingDown(), "body: not whole at SIGTERM")
