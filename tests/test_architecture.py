@@ -45,7 +45,7 @@ LEVELS = {
         *("task", "reports", "runtime", "dead_letters", "execution", "registry"),
         *("sources", "decorators", "task_functions", "task_options", "task_collection"),
         *("startup", "environment"),
-        "outer_decorators",
+        *("outer_decorators", "unnamed_functions"),
         "http_responses",
         # names of 1.0
         *("cloud_events", "contexts", "gcp_pubsub", "handler_execution", "messages"),

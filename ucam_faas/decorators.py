@@ -28,6 +28,7 @@ ModelT = TypeVar("ModelT")
 PayloadT = TypeVar("PayloadT")
 PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
 ResultT = TypeVar("ResultT")
+InfoT = TypeVar("InfoT", bound=ExecutionInfo)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
@@ -40,6 +41,10 @@ class TaskFunction(Protocol[PayloadT_contra, ResultT_co]):
     def __call__(self, payload: PayloadT_contra, /) -> ResultT_co:
         """Run the function itself."""
 
+    @overload
+    def execute(self: TaskFunction[Any, InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
+    @overload
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
     def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
         """Run the pipeline on an event; what aborts it is raised as ExecutionAbortedException."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from ucam_faas import outer_decorators, sources
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.task import Task
+from ucam_faas.unnamed_functions import take_name
 
 _TASKS: dict[tuple[str, str], list[Task]] = {}
 """Module-level tasks by (module, name): the one module-level state of the package. Two in a list
@@ -102,9 +103,15 @@ def _as_in_module(task: Task, modules: list[ModuleType]) -> Task:
     return outer_decorators.through(task, value)  # without functools.wraps
 
 
-def _task_behind(value: Any) -> Task | None:
+def _task_behind(value: Any, name: str | None = None) -> Task | None:
+    """Return the task of what is bound in a module; one without a name takes the name there."""
     task_function = outer_decorators.task_function_of(value)
-    return None if task_function is None else task_function.task
+    if task_function is None:
+        return None
+    if name is not None:
+        take_name(task_function, name)
+    task: Task = task_function.task
+    return task
 
 
 def _find(name: str, tasks: list[Task], modules: list[ModuleType], source: str) -> Task:
@@ -128,8 +135,8 @@ def _collect(modules: list[ModuleType]) -> list[Task]:
         for (home, _), tasks in _TASKS.items():
             if home == module.__name__ or (package and home.startswith(f"{package}.")):
                 found |= {id(task): task for task in tasks}
-        for value in vars(module).values():
-            task = _task_behind(value)
+        for name, value in vars(module).items():
+            task = _task_behind(value, name)
             held = value.tasks if isinstance(value, TaskHolder) else [task] if task else []
             for one in held:
                 found.setdefault(id(one), one)

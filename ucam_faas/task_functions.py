@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_origin
 
-from ucam_faas import envelopes, outer_decorators, registry, runtime
+from ucam_faas import envelopes, outer_decorators, registry, runtime, unnamed_functions
 from ucam_faas.cloud_event_payloads import payload_parser
 from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
 from ucam_faas.execution import Conclusion, Execution, execute
@@ -55,6 +55,8 @@ def make(
     name = _checked_name(function)
     if kind is Kind.CLOUD_EVENT:
         fields = {"parse": payload_parser(function), **fields}
+    if name == unnamed_functions.UNNAMED:
+        function = unnamed_functions.as_function(function)
     task = Task(
         name=name,
         module=function.__module__ or "__main__",
@@ -101,7 +103,7 @@ def make(
             return found.info
         if isinstance(found.error, ExecutionAbortedException):
             raise found.error
-        raise _aborted(name, found) from found.error
+        raise _aborted(attributes.task.name, found) from found.error
 
     attributes: Any = task_function
     setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
@@ -109,9 +111,19 @@ def make(
     attributes.execute = _execute
     attributes.execute_for_result = lambda event: _conclude(event).info
     attributes.__ucam_wrapped__ = function
+    if name == unnamed_functions.UNNAMED:
+        take_name = functools.partial(_name, task_function, trigger_of)
+        setattr(task_function, unnamed_functions.TAKE_NAME, take_name)
+        return task_function
     registry.register(task, function.__qualname__)
     _tell_functions_framework(name)
     return task_function
+
+
+def _name(task_function: Any, trigger_of: Callable[[str], Trigger | None], name: str) -> None:
+    """Name an unnamed task."""
+    _refuse_reserved(name)
+    put(task_function, replace(task_function.task, name=name, trigger=trigger_of(name)))
 
 
 def _aborted(name: str, found: Conclusion) -> ExecutionAbortedException:
@@ -172,31 +184,34 @@ def _checked_name(function: Any) -> str:
         raise TaskDefinitionError(
             f"{function.__name__!r} is a task already: use one decorator for one function."
         )
-    if not inspect.isfunction(function):
+    unnamed = unnamed_functions.is_unnamed(function)
+    if not inspect.isfunction(function) and not unnamed:
         raise TaskDefinitionError(
             f"{function!r} cannot be a task: expected a function. A decorator with options is "
             "called with keyword arguments only, such as @message_handler(message_type=MyModel)."
         )
-    if function.__name__ == "<lambda>":
-        raise TaskDefinitionError("A lambda cannot be a task: it has no name. Use def.")
+    name = unnamed_functions.UNNAMED if unnamed else str(function.__name__)
     inner = inspect.unwrap(function)
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise TaskDefinitionError(
-            f"{function.__name__!r} cannot be a task: it yields, so calling it would run nothing."
+            f"{name!r} cannot be a task: it yields, so calling it would run nothing."
         )
     try:
         inspect.signature(function).bind(None)
     except TypeError as error:
         raise TaskDefinitionError(
-            f"{function.__name__}{inspect.signature(function)} cannot be a task: it is called "
+            f"{name}{inspect.signature(function)} cannot be a task: it is called "
             "with one argument, the payload."
         ) from error
-    if function.__name__ in RESERVED_NAMES:
+    _refuse_reserved(name)
+    return name
+
+
+def _refuse_reserved(name: str) -> None:
+    if name in RESERVED_NAMES:
         raise TaskDefinitionError(
-            f"A task cannot be named {function.__name__!r}: the path /{function.__name__} answers "
-            "health checks."
+            f"A task cannot be named {name!r}: the path /{name} answers health checks."
         )
-    return str(function.__name__)
 
 
 RESERVED_NAMES = frozenset({"healthy", "status"})

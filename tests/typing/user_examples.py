@@ -291,3 +291,25 @@ def try_fixtures(
     assert_type(client, Client)
     assert_type(ucam_faas_local(store, deliveries="hostile", seed=3), EmbeddedCloud)
     assert_type(ucam_faas_pubsub.host, str)
+
+
+class CountInfo(ucam_faas.MessageHandlerExecutionInfo):
+    deleted: int
+
+
+@ucam_faas.message_handler(message_type=None)
+def count_info(data: bytes) -> CountInfo:
+    return CountInfo(deleted=len(data))
+
+
+def test_what_execute_returns(event: CloudEvent) -> None:
+    assert_type(count_info.execute(event), CountInfo)
+    assert_type(take.execute(event), ucam_faas.ExecutionInfo)
+
+
+@ucam_faas.cloud_event
+def take_data(data: dict[str, int]) -> None: ...
+
+
+take_data({"a": 1})
+count_all = ucam_faas.message_handler(message_type=None)(lambda data: len(data))

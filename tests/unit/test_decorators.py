@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import json
 import pickle
@@ -380,20 +379,13 @@ def test_a_generator_is_refused(decorate: Any, function: Any) -> None:
 
 
 @all_decorators
-def test_a_lambda_is_refused(decorate: Any) -> None:
-    assert "Use def" in refused(decorate, lambda payload: None)
-
-
-@all_decorators
 @pytest.mark.parametrize("function", [healthy, status])
 def test_a_name_of_a_health_check_is_refused(decorate: Any, function: Any) -> None:
     assert f"/{function.__name__}" in refused(decorate, function)
 
 
 @pytest.mark.parametrize("decorate", [d for n, d in DECORATORS.items() if n != "raw_event()"])
-@pytest.mark.parametrize(
-    "thing", [5, "name", User, Callable_(), len, functools.partial(two_arguments, 1)], ids=repr
-)
+@pytest.mark.parametrize("thing", [5, "name", User, len], ids=repr)
 def test_what_is_no_function_is_refused(decorate: Any, thing: Any) -> None:
     assert "expected a function" in refused(decorate, thing)
 

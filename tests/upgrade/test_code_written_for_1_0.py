@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,10 +33,11 @@ from ucam_faas import (
     cloud_event,
     cloud_event_handler,
     message_handler,
+    registry,
 )
 from ucam_faas.contexts import contextual_default_factory, contextvar_activator
 from ucam_faas.execution_info import SerialisableException
-from ucam_faas.testing import Client, make_cloud_event, make_message, make_message_event
+from ucam_faas.testing import Client, make_cloud_event, make_message, make_message_event, serve
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
@@ -298,3 +301,54 @@ def test_the_annotation_decides_what_a_cloud_event_task_gets(
 
 def test_a_cloud_event_task_may_be_called_with_its_data() -> None:
     assert take_data({"a": 1}) == "dict"
+
+
+# --- lambdas and callable objects
+
+UNNAMED = """
+import functools
+import ucam_faas
+
+class Count:
+    def __init__(self):
+        self.seen = 0
+    def __call__(self, data):
+        self.seen += 1
+        return self.seen
+
+class Later:
+    async def __call__(self, data):
+        return data.decode()
+
+def add(number, data):
+    return number + len(data)
+
+handler = ucam_faas.message_handler(message_type=None)
+count = handler(Count())
+later = handler(Later())
+add_two = handler(functools.partial(add, 2))
+shout = ucam_faas.raw_event(lambda body: body.upper())
+"""
+
+
+def test_lambdas_and_callable_objects_are_tasks_named_after_what_they_are_bound_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", sys.path[:])
+    (tmp_path / "unnamed_tasks.py").write_text(UNNAMED)
+
+    with serve(tmp_path / "unnamed_tasks.py") as client:
+        statuses = [client.push(name, b"x").status for name in ("count", "later", "add_two")]
+        shouted = client.post("/shout", body="x").text
+
+    assert statuses == [200, 200, 200]
+    assert shouted == "X"
+    [target] = registry.load(str(tmp_path / "unnamed_tasks.py"), "count")
+    assert (target.name, target.trigger and target.trigger.topic) == ("count", "count")
+
+
+def test_an_unnamed_task_runs_before_it_has_a_name() -> None:
+    task = message_handler(message_type=None)(lambda data: len(data))
+
+    assert task(b"four") == 4
+    assert task.execute(make_message_event(b"four")).result == 4
