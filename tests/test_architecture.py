@@ -36,7 +36,8 @@ LEVELS = {
         *("_logging", "_log_writer", "_tracebacks", "_records", "_console", "_columns"),
     },
     1: {
-        *("envelopes", "cloud_event_payloads", "parsers", "filters", "cron_syntax"),
+        *("envelopes", "cloud_event_payloads", "parsers", "payload_types", "filters"),
+        "cron_syntax",
         *("local_state", "env_file"),
     },
     2: {"outcomes", "policies", "triggers", "resources"},
@@ -96,7 +97,8 @@ HEAVY = {
         "emulator.protos", in_functions="publishing.google emulator.messages_only"
     ),
     "google.protobuf": owner(
-        "emulator.protos", in_functions="deploy.payloads.protobuf_schemas samples.protobuf"
+        "emulator.protos",
+        in_functions="deploy.payloads.protobuf_schemas payload_types samples.protobuf",
     ),
     "google.iam": owner("emulator.protos"),
     "google.rpc": owner("emulator.protos"),

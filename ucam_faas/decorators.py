@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, cast, overload
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
-from ucam_faas.parsers import message_parser
+from ucam_faas.parsers import check_sync, message_parser, plain
 from ucam_faas.task import Kind, Task
 from ucam_faas.task_functions import RESERVED_NAMES, make
 from ucam_faas.task_options import (
@@ -139,6 +139,7 @@ class Decorators:
                 f"event_data_parser={event_data_parser!r}: expected CloudEventType(event_type=…, "
                 "event_data_model=…) or a function (CloudEvent) -> T."
             )
+        check_sync("event_data_parser", event_data_parser)
         found = self._decorator(Kind.EVENT_DATA, HandlerOptions, given, parse=event_data_parser)
         return cast("Decorator[PayloadT]", found)
 
@@ -204,7 +205,7 @@ class Decorators:
                 "@ucam_faas.message_handler(message_type=…), with a pydantic model, a protobuf "
                 "message class, a function (bytes) -> T, or None for bytes."
             )
-        captured = {"parse": message_parser(message_type), "message_type": message_type}
+        captured = {"parse": message_parser(message_type), "message_type": plain(message_type)}
         return self._decorator(Kind.MESSAGE, HandlerOptions, given, **captured)
 
     def http(

@@ -21,6 +21,8 @@ from logging import LogRecord
 from types import CoroutineType, TracebackType
 from typing import Any
 
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
 from ucam_faas import dead_letters, off_loop, reports
 from ucam_faas.context import (
     CLOUD_EVENT_CONTEXT,
@@ -67,7 +69,10 @@ from ucam_faas.task import Kind, Task
 from ucam_faas.validation import describe_error, is_about_data
 
 _DONE = Done()
-_NOT_OF_THE_DATA = (RaisedOutcome, ExecutionAbortedException, MemoryError, OSError)
+_NOT_OF_THE_DATA = (
+    *(RaisedOutcome, ExecutionAbortedException, MemoryError, OSError),
+    *(PydanticUserError, PydanticUndefinedAnnotation),  # of the model, not of its input
+)
 """What parsers raise that says nothing about the data, or says by itself what it is."""
 _REFUSALS = (RaisedOutcome, ExecutionInfo, CoroutineType)
 """What parsers return that is no payload."""

@@ -6,14 +6,16 @@ they say, and any other exception as a rejected payload.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable
-from dataclasses import is_dataclass
-from typing import Any, Generic, TypeVar, cast, get_origin
+from typing import Any, Generic, NewType, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from ucam_faas import payload_types
 from ucam_faas.exceptions import EnvelopeError, TaskDefinitionError, WrongEventTypeError
-from ucam_faas.fail_fast import json_validator, python_validator
+from ucam_faas.fail_fast import python_validator
 from ucam_faas.validation import describe
 
 EventDataT = TypeVar("EventDataT")
@@ -58,37 +60,80 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
     """Make a parser of message data.
 
     Args:
-        message_type: a pydantic model, a dataclass or a type such as list[int] (JSON), a protobuf
-            message class (binary), any callable `(bytes) -> T`, or None for the bytes themselves.
+        message_type: a pydantic model, or another type that pydantic validates, such as a
+            dataclass, list[int] or a date (JSON); a msgspec.Struct (JSON); a protobuf or
+            proto-plus message class; any callable `(bytes) -> T`; or None for the bytes
+            themselves.
 
     Raises:
         TaskDefinitionError: it is none of these.
     """
+    message_type = plain(message_type)
     if message_type is None:
         return bytes
-    if message_type in (dict, list, tuple, set, frozenset, str, bool):
+    if payload_types.protobuf_class(message_type) is not None:
+        return payload_types.protobuf_parser(message_type)
+    if hasattr(message_type, "__struct_fields__"):  # a class of msgspec, which is imported then
+        decoder: Callable[[bytes], Any] = sys.modules["msgspec"].json.Decoder(message_type).decode
+        return decoder
+    if payload_types.is_json(message_type):
+        return payload_types.json_parser(message_type)
+    _check_class(message_type)
+    if not callable(message_type):
         raise TaskDefinitionError(
-            f"message_type={message_type.__name__} would be called with bytes, and make no sense "
+            f"message_type={message_type!r}: expected a pydantic model, a protobuf message class, "
+            "a function (bytes) -> T, or None for bytes."
+        )
+    check_sync("message_type", message_type)
+    return cast("Callable[[bytes], Any]", message_type)  # a signature cannot be checked here
+
+
+def plain(kind: Any) -> Any:
+    """Return the type behind a NewType.
+
+    >>> from typing import NewType
+    >>> plain(NewType("Pence", int))
+    <class 'int'>
+    """
+    while isinstance(kind, NewType):
+        kind = kind.__supertype__
+    return kind
+
+
+def _check_class(kind: Any) -> None:
+    """Refuse classes that make a payload of any bytes, and not the right one."""
+    if not isinstance(kind, type):
+        return
+    if hasattr(kind, "__attrs_attrs__"):
+        raise TaskDefinitionError(
+            f"message_type={kind.__name__} is an attrs class, which doesn't read JSON by itself. "
+            f"Write a function, such as lambda data: {kind.__name__}(**json.loads(data))."
+        )
+    if issubclass(kind, dict | list | tuple | set | frozenset | str) or kind is bool:
+        raise TaskDefinitionError(
+            f"message_type={kind.__name__} would be called with bytes, and make no sense "
             "of them. For any JSON use json.loads, for text bytes.decode, for checked JSON a "
             "pydantic model or a type such as list[int]."
         )
-    if isinstance(message_type, type) and issubclass(message_type, BaseModel):
-        return _of_model(message_type)
-    if get_origin(message_type) is not None or is_dataclass(message_type):
-        return json_validator(message_type, TypeAdapter(message_type).validate_json)
-    if hasattr(message_type, "FromString") and hasattr(message_type, "DESCRIPTOR"):
-        from_string: Callable[[bytes], Any] = message_type.FromString
-        return from_string
-    if callable(message_type):
-        return cast("Callable[[bytes], Any]", message_type)  # a signature cannot be checked here
-    raise TaskDefinitionError(
-        f"message_type={message_type!r}: expected a pydantic model, a protobuf message class, "
-        "a function (bytes) -> T, or None for bytes."
-    )
 
 
-def _of_model(model: type[BaseModel]) -> Callable[[bytes], Any]:
-    validate = model.model_validate_json
-    if validate.__func__ is not BaseModel.model_validate_json.__func__:  # type: ignore[attr-defined]
-        return validate  # the model's own way
-    return json_validator(model, validate)
+def check_sync(option: str, parser: Any) -> None:
+    """Refuse a parser that returns a coroutine or a generator, whatever it gets.
+
+    Raises:
+        TaskDefinitionError: with what to write.
+    """
+    call = parser if inspect.isroutine(parser) else getattr(parser, "__call__", parser)  # noqa: B004
+    for function in (parser, call):
+        if any(
+            found(function)
+            for found in (
+                inspect.iscoroutinefunction,
+                inspect.isgeneratorfunction,
+                inspect.isasyncgenfunction,
+            )
+        ):
+            raise TaskDefinitionError(
+                f"{option}={parser!r} is async, or yields: the task would get a coroutine or a "
+                "generator in place of a payload. Use a plain def; await in the task."
+            )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_origin
-
-from pydantic import BaseModel
 
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
+from ucam_faas.payload_types import is_json
 from ucam_faas.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.pubsub import TOPIC_PATH
 from ucam_faas.samples import NoSampleError, accepted_sample, sample_data
@@ -147,9 +146,7 @@ def _takes(task: Task) -> str:
 
 def _sample(task: Task) -> str | None:
     kind = task.message_type
-    checked = get_origin(kind) is not None or (
-        isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, BaseModel))
-    )
+    checked = is_json(kind)
     if task.kind is Kind.EVENT_DATA or not (kind is None or checked):
         return None  # only the user's own code can tell, and it is not called for that
     try:

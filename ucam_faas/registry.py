@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from ucam_faas import outer_decorators, sources
+from ucam_faas import outer_decorators, payload_types, sources
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.task import Task
 from ucam_faas.unnamed_functions import take_name
@@ -55,6 +55,8 @@ def load(source: str, target: str | None = None) -> list[Task]:
     """
     modules = sources.load(source, forget)
     tasks = _collect(modules)
+    for task in tasks:
+        payload_types.check_complete(task.payload_type, task.parse)
     _refuse_clashes(tasks, source)
     if target is None:
         if not tasks:

@@ -161,6 +161,11 @@ class Task:
         return self.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP)
 
     @property
+    def payload_type(self) -> Any:
+        """The type that the payload is checked against; None where only a function can tell."""
+        return getattr(self.parse, "event_data_model", self.message_type)
+
+    @property
     def place(self) -> tuple[str, int]:
         """The file and the line of the user's function, whatever wraps it."""
         code = inspect.unwrap(self.function).__code__

@@ -15,6 +15,7 @@ from typing import Any, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 
+from ucam_faas.payload_types import protobuf_class
 from ucam_faas.samples import json_values, protobuf
 from ucam_faas.task import Kind, Task
 
@@ -79,8 +80,9 @@ def accepted_sample(task: Task) -> bytes:
 def _candidates(task: Task) -> Iterator[bytes | Exception]:
     """Yield data, the simplest first; an exception says why some could not be made."""
     kind = task.message_type
-    if protobuf.is_message_class(kind):
-        yield protobuf.sample(kind)
+    message_class = protobuf_class(kind)
+    if message_class is not None:
+        yield protobuf.sample(message_class)
     elif _has_schema(kind):
         yield from _from_schema(kind)
     else:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import is_dataclass
-from typing import Any, get_origin
-
-from pydantic import BaseModel
 
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, decorated
 from ucam_faas.deploy.findings import Fault
 from ucam_faas.deploy.payloads import compatibility
+from ucam_faas.payload_types import is_json
 from ucam_faas.task import Kind, Task
 
 _INPUT = "INPUT_FILE"
@@ -57,13 +54,7 @@ def job_without_input(subject: Subject) -> Iterator[Fault]:
 
 def _refuses_nothing(task: Task) -> bool:
     """Tell whether a task refuses empty data, as far as that is known without the user's code."""
-    kind: Any = task.message_type
-    known = (
-        get_origin(kind) is not None
-        or is_dataclass(kind)
-        or (isinstance(kind, type) and issubclass(kind, BaseModel))
-    )
-    if task.kind is not Kind.MESSAGE or task.parse is None or not known:
+    if task.kind is not Kind.MESSAGE or task.parse is None or not is_json(task.message_type):
         return False
     try:
         task.parse(b"")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import is_dataclass
-from typing import Any, get_origin
+from typing import Any
 
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
@@ -17,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import core_schema, to_jsonable_python
 
 from ucam_faas.parsers import CloudEventType
+from ucam_faas.payload_types import is_json, protobuf_class
 from ucam_faas.task import Kind, Task
 
 ALSO_NAMED, LIMITS, KEYS, STRICT = "x-also-named", "x-limits", "x-keys", "x-strict"
@@ -47,11 +47,12 @@ def schema_of(task: Task, *, values: bool = False) -> dict[str, Any] | None:
             return None
         found = _json_schema(task.parse.event_data_model, values=values)
         return found and {**found, "event_type": task.parse.event_type}
-    if hasattr(kind, "FromString") and hasattr(kind, "DESCRIPTOR"):
+    message_class = protobuf_class(kind)
+    if message_class is not None:
         from ucam_faas.deploy.payloads.protobuf_schemas import describe
 
-        return describe(kind.DESCRIPTOR)
-    if get_origin(kind) is not None or is_dataclass(kind) or _is_model(kind):
+        return describe(message_class.DESCRIPTOR)
+    if is_json(kind):
         return _json_schema(kind, values=values)
     return None
 
@@ -69,10 +70,6 @@ def map_schema(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) 
     for key in found.keys() & {*_SINGLE}:
         found[key] = map_schema(found[key], change)
     return change(found)
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _json_schema(kind: Any, *, values: bool) -> dict[str, Any] | None:
