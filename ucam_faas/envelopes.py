@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ class Envelope:
     message: PubsubMessage | None = None
     subscription: str = ""
     delivery_attempt: int | None = None
+    pushed: bool = False
+    """The message came as a push: the event's data are made of it."""
     request: str = ""
     """Method and path, of an HTTP task's."""
 
@@ -65,6 +68,8 @@ class Envelope:
         Raises:
             EnvelopeError: the data says it is JSON, and is not.
         """
+        if self.pushed:
+            return self._push()
         if not self.encoded:
             return self.data
         content = self.body if self.data is None else self.data
@@ -79,6 +84,19 @@ class Envelope:
             if media_type is None:
                 return content  # it was never said that it is JSON
             raise EnvelopeError("data: not JSON") from error
+
+    def _push(self) -> dict[str, Any]:
+        """Return the message as the JSON of a wrapped push, whichever way it came."""
+        assert self.message is not None, "a push holds a message"
+        dumped = self.message.model_dump(mode="json", by_alias=True)
+        message = {name: value for name, value in dumped.items() if value or name not in _RARE}
+        for name, other in (("messageId", "message_id"), ("publishTime", "publish_time")):
+            if name in message:
+                message[other] = message[name]  # Pub/Sub sends both
+        push: dict[str, Any] = {"message": message, "subscription": self.subscription}
+        if self.delivery_attempt is not None:
+            push["deliveryAttempt"] = self.delivery_attempt
+        return push
 
     def cloud_event(self) -> CloudEvent:
         """Return the delivery as the cloudevents package's type.
@@ -236,8 +254,7 @@ def _unwrapped(envelope: Envelope, path: str) -> Envelope:
         )
     except ValidationError as error:
         raise EnvelopeError(describe(error)) from error
-    event = replace(envelope, data=published.model_dump(mode="json"), encoded=False)
-    return _with_message(event, published, path)
+    return _with_message(envelope, published, path)
 
 
 def _scheduled(envelope: Envelope) -> Envelope:
@@ -291,23 +308,39 @@ def _with_message(envelope: Envelope, published: MessagePublishedData, path: str
         execution_id=envelope.execution_id,
         trace=envelope.trace or tracing.from_attributes(message.attributes),
         attributes=attributes,
-        data=envelope.data,
-        encoded=envelope.encoded,
         message=message,
         subscription=published.subscription,
         delivery_attempt=published.delivery_attempt,
+        pushed=True,
     )
 
 
 def _binary(envelope: Envelope) -> Envelope:
     found = {
-        name[3:]: unquote(value)
+        name[3:]: _header_value(name[3:], value)
         for name, value in envelope.headers.items()
         if name.startswith("ce-")
     }
     if "content-type" in envelope.headers:
         found["datacontenttype"] = envelope.headers["content-type"]
     return _event(envelope, found, data=None, encoded=True)
+
+
+def _header_value(name: str, text: str) -> str:
+    """Return a header's value, as the HTTP protocol binding 1.0 says in 3.1.3.2.
+
+    Raises:
+        EnvelopeError: it encodes bytes that are not UTF-8.
+    """
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = _ESCAPED.sub(r"\1", text[1:-1])
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise EnvelopeError(f"{name}: percent-encoded bytes that are not UTF-8") from error
+
+
+_ESCAPED = re.compile(r"\\(.)")
 
 
 class _Structured(BaseModel):
@@ -370,6 +403,8 @@ def _is_json(media_type: str) -> bool:
 
 
 _TRANSPORT_PREFIXES = ("x-goog-", "x-forwarded-", "x-appengine-", "x-envoy-", "sec-")
+_RARE = ("orderingKey", "publishTime")
+"""Parts of a message that a push leaves out when they are empty."""
 _CORE = frozenset({"id", "source", "specversion", "type", "subject", "time"})
 _TRANSPORT_HEADERS = frozenset(
     {

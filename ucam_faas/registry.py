@@ -121,12 +121,23 @@ def _find(name: str, tasks: list[Task], modules: list[ModuleType], source: str) 
         if task.name == name:
             return task
     if any(name in vars(module) for module in modules):
-        raise UCAMFAASCouldNotLoadTarget(
-            f"{name!r} in {source} is not a task. Decorate it, for example with "
-            "@ucam_faas.message_handler(message_type=None)."
-        )
+        raise UCAMFAASCouldNotLoadTarget(f"{name!r} in {source} is not a task. {_advice(name)}")
     found = ", ".join(repr(task.name) for task in tasks) or "none"
     raise UCAMFAASCouldNotLoadTarget(f"No task named {name!r} in {source}. Found: {found}.")
+
+
+def _advice(name: str) -> str:
+    """Say how a function becomes a task; of functions-framework's functions, in place of what."""
+    functions = sys.modules.get("functions_framework._function_registry")
+    signature = getattr(functions, "REGISTRY_MAP", {}).get(name)
+    if signature == "http":
+        return (
+            "In place of @functions_framework.http, put @ucam_faas.raw_event for a function of the "
+            'body, or @ucam_faas.http(path="/…", methods=["POST"]) for one of the request.'
+        )
+    if signature == "cloudevent":
+        return "In place of @functions_framework.cloud_event, put @ucam_faas.cloud_event."
+    return "Decorate it, for example with @ucam_faas.message_handler(message_type=None)."
 
 
 def _collect(modules: list[ModuleType]) -> list[Task]:

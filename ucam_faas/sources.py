@@ -1,5 +1,6 @@
 """Importing what holds the tasks: a file, a package directory, a folder that holds several task
-packages, or a dotted module. Relative imports inside a package work in each.
+packages, or a dotted module. Relative imports inside a package work in each; in one file or one
+package, so does `from sibling import x`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def _import_directory(directory: Path, on_import: Callable[[str], None]) -> list
     if (directory / "__init__.py").is_file():
         root = _package_root(directory)
         _add_path(root.parent)
+        _add_siblings(directory)
         return _import_package(".".join(directory.relative_to(root.parent).parts), root)
     if (directory / "main.py").is_file():
         return [_import_file(directory / "main.py", on_import)]
@@ -82,6 +84,7 @@ def _import_file(path: Path, on_import: Callable[[str], None]) -> ModuleType:
     if (path.parent / "__init__.py").is_file():
         root = _package_root(path.parent)
         _add_path(root.parent)
+        _add_siblings(path.parent)
         parts = path.relative_to(root.parent).with_suffix("").parts
         return _import(".".join(part for part in parts if part != "__init__"), root)
     _add_path(path.parent)
@@ -181,3 +184,12 @@ def _package_root(directory: Path) -> Path:
 def _add_path(directory: Path) -> None:
     if str(directory) not in sys.path:
         sys.path.insert(0, str(directory))
+
+
+def _add_siblings(directory: Path) -> None:
+    """Let `from sibling import x` work in a package, too: functions-framework knows no packages.
+
+    Last in the path: all else that has such a name comes first.
+    """
+    if str(directory) not in sys.path:
+        sys.path.append(str(directory))

@@ -20,7 +20,7 @@ from ucam_faas.envelopes import SCHEDULER_EVENT_TYPE, Envelope, decode, of_cloud
 from ucam_faas.exceptions import EnvelopeError, NotAnEventError, UnsupportedMediaError
 from ucam_faas.outcomes import MalformedEvent, NotAnEvent, UnsupportedMedia
 from ucam_faas.pubsub import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE, PubsubMessage
-from ucam_faas.testing import make_cloud_event, make_push
+from ucam_faas.testing import make_cloud_event, make_message, make_push
 from ucam_faas.tracing import Trace
 
 JSON = {"content-type": "application/json"}
@@ -901,3 +901,62 @@ def test_any_binary_event_arrives_intact(required: dict[str, str], body: bytes) 
 
     assert {name: event[name] for name in required} == required
     assert event.data == body
+
+
+# --- the same message, whichever way it came
+
+
+def test_wrapped_and_unwrapped_pushes_are_the_same_event_to_a_task() -> None:
+    message = make_message(b"hello", attributes={"kind": "order"}, ordering_key="a")
+    options: dict[str, Any] = {"subscription": "projects/p/subscriptions/s", "delivery_attempt": 2}
+    wrapped, unwrapped = (
+        make_push(message, wrapped=wrapped, **options) for wrapped in (True, False)
+    )
+
+    first = decode(wrapped.body, {"content-type": "application/json"}).cloud_event()
+    second = decode(unwrapped.body, unwrapped.headers).cloud_event()
+
+    assert first.get_data() == second.get_data()
+    assert first.get_data()["message"]["data"] == "aGVsbG8="
+    assert first.get_data()["message"]["messageId"] == message.message_id
+    assert first.get_data()["message"]["message_id"] == message.message_id
+    assert first.get_data()["message"]["attributes"] == {"kind": "order"}
+    assert first.get_data()["message"]["orderingKey"] == "a"
+    assert first.get_data()["subscription"] == "projects/p/subscriptions/s"
+    assert first.get_data()["deliveryAttempt"] == 2
+    assert first.get_attributes() == second.get_attributes()
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("plain", "plain"),
+        ("Euro%20%E2%82%AC", "Euro €"),
+        ('"quoted"', "quoted"),
+        ('"with \\"quotes\\" and \\\\"', 'with "quotes" and \\'),
+        ('"percent%20too"', "percent too"),
+        ("100%", "100%"),
+        ("%2541", "%41"),
+        ('"', '"'),
+    ],
+)
+def test_a_header_of_a_cloud_event_is_unquoted_and_then_decoded_once(
+    header: str, value: str
+) -> None:
+    """The HTTP protocol binding 1.0, 3.1.3.2."""
+    headers = {"ce-specversion": "1.0", "ce-id": header, "ce-source": "//s", "ce-type": "t"}
+
+    envelope = decode(b"", headers)
+
+    assert envelope.attributes is not None
+    assert envelope.attributes.event_id == value
+
+
+@pytest.mark.parametrize("header", ["%C0%A0", "%ff", '"%e2%82"'])
+def test_a_header_that_encodes_what_is_not_utf_8_is_refused(header: str) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": header, "ce-source": "//s", "ce-type": "t"}
+
+    with pytest.raises(EnvelopeError) as caught:
+        decode(b"", headers)
+
+    assert caught.value.detail == "id: percent-encoded bytes that are not UTF-8"

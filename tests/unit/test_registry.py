@@ -436,3 +436,34 @@ def test_a_file_named_like_a_module_of_the_standard_library_is_an_error_that_say
 def test_a_function_without_a_task_has_none() -> None:
     assert registry.task_of(len) is None
     assert registry.task_of(None) is None
+
+
+# --- code that was written for functions-framework
+
+
+@pytest.mark.parametrize("of", ["sibling_pkg", "sibling_pkg/main.py"])
+def test_a_main_in_a_package_may_import_its_siblings_as_under_1_0(
+    of: str, sources: Sources
+) -> None:
+    sources.write("sibling_pkg/__init__.py")
+    sources.write("sibling_pkg/shared_by_siblings.py", before="VALUE = 1")
+    before = "from shared_by_siblings import VALUE"
+    sources.write("sibling_pkg/main.py", "one", before=before)
+
+    assert names(sources.path(of)) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("decorator", "advice"),
+    [("http", "put @ucam_faas.raw_event"), ("cloud_event", "put @ucam_faas.cloud_event.")],
+)
+def test_a_function_of_functions_framework_is_refused_with_the_right_decorator(
+    decorator: str, advice: str, sources: Sources
+) -> None:
+    before = f"import functions_framework\n\n@functions_framework.{decorator}\ndef hook(x): ..."
+    source = sources.write(f"of_{decorator}.py", "one", before=before)
+
+    text = error(source, "hook")
+
+    assert f"'hook' in {source} is not a task. In place of @functions_framework.{decorator}" in text
+    assert advice in text
