@@ -25,7 +25,6 @@ LEVELS = {
             "_optional",
             "_sockets",
             "_http_protocol",
-            "_log_writer",
             "limits",
             "pubsub",
             "context",
