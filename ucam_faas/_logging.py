@@ -84,19 +84,17 @@ class _OwnLogger(logging.Logger):
 
 def write_in_background() -> None:
     """Write what `configure` set up in a thread, so that serving doesn't wait for who reads it."""
-    root = logging.getLogger()
-    for handler in root.handlers[:]:
-        if type(handler) is logging.StreamHandler and handler.stream is sys.stdout:
-            found = BackgroundHandler(handler.stream.fileno())
-            found.setFormatter(handler.formatter)
-            root.handlers[root.handlers.index(handler)] = found
+    (old,) = logging.getLogger(OWN[0]).handlers
+    new = BackgroundHandler(sys.stdout.fileno())
+    new.setFormatter(old.formatter)
+    for logger in (logging.root, *map(logging.getLogger, OWN)):
+        logger.handlers = [new if handler is old else handler for handler in logger.handlers]
 
 
 def flush() -> None:
     """Write what waits, before a process ends without Python's own end; not for long."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, BackgroundHandler):
-            handler.flush()
+    for handler in logging.getLogger(OWN[0]).handlers:
+        handler.flush()
 
 
 def is_console(settings: Settings, stream: TextIO | None = None) -> bool:
