@@ -321,7 +321,8 @@ def test_waiting_tells_each_attempt_until_one_is_acknowledged(publish: Publish, 
 
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1:] == [
-        "Attempt 1 failed (HTTP status 500); the next one is in 0.1 s.",
+        "Attempt 1 failed (HTTP status 500); the next one is in 0.1 s, or when you press Enter in "
+        "dev.",
         "Handled by welcome, attempt 2.",
     ]
 

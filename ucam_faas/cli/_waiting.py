@@ -20,6 +20,7 @@ from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
 POLL_SECONDS = 0.05
 _TIMEOUT_SECONDS = 10.0
+_SOONER = ", or when you press Enter in dev"
 
 
 def check(destination: Destination) -> None:
@@ -45,7 +46,7 @@ def wait(destination: Destination, task: str, message_id: str) -> int:
         match step["event"]:
             case "failed":
                 delay = step["retry_seconds"]
-                then = "" if delay is None else f"; the next one is in {delay:.3g} s"
+                then = "" if delay is None else f"; the next one is in {delay:.3g} s{_SOONER}"
                 why = step["status"]
                 why = f"HTTP status {why}" if isinstance(why, int) else why
                 click.secho(f"Attempt {step['attempt']} failed ({why}){then}.", fg="yellow")
