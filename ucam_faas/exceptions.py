@@ -3,7 +3,8 @@
 UCAMFAASException                 raise it in a task for an expected failure
 ├── UCAMFAASCouldNotProcess       this event could not be processed
 ├── ExecutionAbortedException     the run was aborted; carries its ExecutionInfo
-├── UCAMFAASCouldNotLoadTarget    no such source, no such task, clashing names
+├── UCAMFAASCouldNotLoadTarget    a source cannot be imported, clashing names
+│   └── NoSuchTargetError         no such source, no such task
 ├── TaskDefinitionError           a decorator was used wrongly
 ├── ConfigurationError            an environment variable or option has a bad value
 │   └── MissingExtraError         an optional dependency is not installed
@@ -56,6 +57,10 @@ class ExecutionAbortedException(UCAMFAASException):
 
 class UCAMFAASCouldNotLoadTarget(UCAMFAASException):
     """The source or the target cannot be loaded; the message says what was found and what to do."""
+
+
+class NoSuchTargetError(UCAMFAASCouldNotLoadTarget):
+    """The command line names a source or a task that isn't there."""
 
 
 class TaskDefinitionError(UCAMFAASException):

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from ucam_faas import outer_decorators, payload_types, sources
-from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.exceptions import NoSuchTargetError, UCAMFAASCouldNotLoadTarget
 from ucam_faas.task import Task
 from ucam_faas.unnamed_functions import take_name
 
@@ -67,7 +67,7 @@ def load(source: str, target: str | None = None) -> list[Task]:
         return [_as_in_module(task, modules) for task in tasks]
     wanted = [name.strip() for name in target.split(",") if name.strip()]
     if not wanted:
-        raise UCAMFAASCouldNotLoadTarget(f"The target {target!r} names no task.")
+        raise NoSuchTargetError(f"The target {target!r} names no task.")
     found = [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
     return [_as_in_module(task, modules) for task in found]
 
@@ -123,7 +123,7 @@ def _find(name: str, tasks: list[Task], modules: list[ModuleType], source: str) 
     if any(name in vars(module) for module in modules):
         raise UCAMFAASCouldNotLoadTarget(f"{name!r} in {source} is not a task. {_advice(name)}")
     found = ", ".join(repr(task.name) for task in tasks) or "none"
-    raise UCAMFAASCouldNotLoadTarget(f"No task named {name!r} in {source}. Found: {found}.")
+    raise NoSuchTargetError(f"No task named {name!r} in {source}. Found: {found}.")
 
 
 def _advice(name: str) -> str:

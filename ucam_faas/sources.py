@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ucam_faas.exceptions import (
+    NoSuchTargetError,
     TaskDefinitionError,
     UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
@@ -41,7 +42,7 @@ def load(source: str, on_import: Callable[[str], None]) -> list[ModuleType]:
     if path.is_dir():
         return _import_directory(path.resolve(), on_import)
     if source.endswith(".py") or os.sep in source:
-        raise UCAMFAASCouldNotLoadTarget(
+        raise NoSuchTargetError(
             f"There is no {source} in {Path.cwd()}. Name the file, directory or module with "
             "--source or FUNCTION_SOURCE."
         )
@@ -152,7 +153,8 @@ def _guard(what: str, run: Callable[[], Any]) -> Any:
     except UCAMFAASException:
         raise
     except ModuleNotFoundError as error:
-        raise UCAMFAASCouldNotLoadTarget(
+        missing = NoSuchTargetError if error.name == what else UCAMFAASCouldNotLoadTarget
+        raise missing(
             f"Importing {what} failed: no module named {error.name!r}. Install it, or check "
             "--source and the spelling."
         ) from error

@@ -152,21 +152,39 @@ def name_of(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-async def run(tasks: Iterable[Task], clock: Clock) -> None:
+async def run(
+    tasks: Iterable[Task],
+    clock: Clock,
+    *,
+    on_failure: Callable[[Callable[[], Any], UCAMFAASCouldNotLoadTarget], None] | None = None,
+) -> None:
     """Run the start-up code of tasks, on the event loop that will run them.
+
+    Args:
+        on_failure: takes a callable that failed and why, and the others are run; None: it is
+            raised.
 
     Raises:
         UCAMFAASCouldNotLoadTarget: some of it failed; the message says which, and of which task.
     """
     with _timed(_steps(tasks), clock) as steps:
         for task, function in steps:
-            if task.is_async or inspect.iscoroutinefunction(function):
-                found = _call(task, function)
-            else:
-                found = await asyncio.to_thread(_call, task, function)
-            if inspect.iscoroutine(found):
-                with _named(task, function):
-                    await found
+            try:
+                await _run(task, function)
+            except UCAMFAASCouldNotLoadTarget as error:
+                if on_failure is None:
+                    raise
+                on_failure(function, error)
+
+
+async def _run(task: Task, function: Callable[[], Any]) -> None:
+    if task.is_async or inspect.iscoroutinefunction(function):
+        found = _call(task, function)
+    else:
+        found = await asyncio.to_thread(_call, task, function)
+    if inspect.iscoroutine(found):
+        with _named(task, function):
+            await found
 
 
 def run_here(task: Task, clock: Clock) -> None:

@@ -179,6 +179,12 @@ def environ_of(folder: Path, **more: str) -> dict[str, str]:
     return found
 
 
+def starting(folder: Path, *arguments: str, **environ: str) -> Dev:
+    """Start `ucam-faas dev` in a folder on free ports."""
+    command = [UCAM_FAAS, "dev", *arguments, "--port", "0", "--pubsub-port", "0"]
+    return Dev(command, folder, environ_of(folder, **environ))
+
+
 @contextmanager
 def running(folder: Path, *arguments: str, **environ: str) -> Iterator[Dev]:
     """Run `ucam-faas dev` in a folder on free ports, by default with the tasks of these tests."""
@@ -186,8 +192,7 @@ def running(folder: Path, *arguments: str, **environ: str) -> Iterator[Dev]:
     by_default = not arguments or arguments[0].startswith("-")
     if by_default and not (folder / "main.py").exists():
         shutil.copy(SOURCE, folder / "main.py")
-    command = [UCAM_FAAS, "dev", *arguments, "--port", "0", "--pubsub-port", "0"]
-    dev = Dev(command, folder, environ_of(folder, **environ))
+    dev = starting(folder, *arguments, **environ)
     try:
         found = wait_until(lambda: _address(dev), "it serves")
         dev.port, pubsub = int(found[1]), int(found[2])

@@ -31,11 +31,13 @@ class NotLoadedError(UCAMFAASException):
 
     Args:
         folders: which hold the modules that were imported until it failed.
+        fatal: no change of a file cures it: the command line or the environment is wrong.
     """
 
-    def __init__(self, message: str, folders: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, folders: Sequence[str] = (), *, fatal: bool = False) -> None:
         super().__init__(message)
         self.folders = list(folders)
+        self.fatal = fatal
 
 
 class Generation:
@@ -52,6 +54,8 @@ class Generation:
         self.plans = [TaskPlan.from_dict(plan) for plan in said["plans"]]
         self.folders: list[str] = said["folders"]
         """Which hold its modules."""
+        self.down: dict[str, str] = said["down"]
+        """Tasks whose start-up code failed, and why."""
         self._workers: int = said["ready"]
         self._reader, self._link = link
         self._kill_seconds = kill_seconds
@@ -136,7 +140,7 @@ async def _hear(reader: asyncio.StreamReader) -> dict[str, Any]:
         while line := await reader.readline():
             said |= json.loads(line)
             if "error" in said:
-                raise NotLoadedError(said["error"], said["folders"])
+                raise NotLoadedError(said["error"], said["folders"], fatal=said.get("fatal", False))
             if "ready" in said:
                 return said
     raise NotLoadedError(

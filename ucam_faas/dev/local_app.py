@@ -1,11 +1,22 @@
-"""The application of the tasks, for this machine: web pages of elsewhere are refused."""
+"""The application of the tasks, for this machine.
+
+Web pages of elsewhere are refused. Start-up code that fails costs the tasks that need it, and no
+others.
+"""
 
 from __future__ import annotations
 
-from ucam_faas import cross_site, reports
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ucam_faas import cross_site, reports, startup
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.outcomes import Failed
+from ucam_faas.runtime import Runtime
 from ucam_faas.serving.app import App, Scope
 from ucam_faas.serving.bodies import Receive
 from ucam_faas.serving.responses import Response
+from ucam_faas.task import Task
 
 TEXT = b"Web pages of other sites may not call this port"
 
@@ -15,6 +26,28 @@ class LocalApp(App):
 
     any_host = False
     """The port is open to other machines."""
+
+    def __init__(self, tasks: Sequence[Task], runtime: Runtime) -> None:
+        super().__init__(tasks, runtime)
+        self.down: dict[str, str] = {}
+        """Tasks whose start-up code failed, and why."""
+
+    async def start(self) -> None:
+        """Run the tasks' start-up code."""
+
+        def on_failure(function: Callable[[], Any], error: UCAMFAASCouldNotLoadTarget) -> None:
+            needed_by = [task.name for task in self.tasks if function in task.init]
+            self.down |= dict.fromkeys(needed_by, str(error))
+
+        await startup.run(self.tasks, self.runtime.clock, on_failure=on_failure)
+
+    async def refuse(
+        self, task: Task, method: str, path: str, headers: Mapping[str, str]
+    ) -> Response | None:
+        """Return the answer to a request whose body need not be read, or None."""
+        if task.name in self.down:
+            return self.service.reject(Failed(), path, self.down[task.name])
+        return await super().refuse(task, method, path, headers)
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:
         """Return the response to one request."""

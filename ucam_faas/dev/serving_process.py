@@ -31,7 +31,12 @@ from ucam_faas.config import Settings
 from ucam_faas.cross_site import is_this_machine
 from ucam_faas.dev import environment
 from ucam_faas.dev.local_app import LocalApp
-from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
+from ucam_faas.exceptions import (
+    ConfigurationError,
+    NoSuchTargetError,
+    UCAMFAASCouldNotLoadTarget,
+    UCAMFAASException,
+)
 from ucam_faas.plans import plan_of, with_dead_letter_topic
 from ucam_faas.serving import server
 from ucam_faas.task import Task
@@ -57,7 +62,8 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         plans = [plan_of(task, settings).to_dict() for task in tasks]
         app = LocalApp(tasks, built)
     except UCAMFAASException as error:
-        tell(folders=folders(files_of(error)), error=str(error))
+        fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))
+        tell(folders=folders(files_of(error)), error=str(error), fatal=fatal)
         sys.exit(error.exit_code)
     tell(folders=folders(module_files()), plans=plans)
 
@@ -73,7 +79,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         server.run(
             app,
             listener,
-            on_open=lambda: tell(ready=settings.workers),
+            on_open=lambda: tell(ready=settings.workers, down=app.down),
             before_fork=leash.pass_on,
         )
     except UCAMFAASException as error:
@@ -166,7 +172,7 @@ def load(sources: list[str], target: str | None) -> list[Task]:
     wanted = [name.strip() for name in target.split(",")]
     for name in wanted:
         if name not in found:
-            raise UCAMFAASCouldNotLoadTarget(
+            raise NoSuchTargetError(
                 f"No task named {name!r} in {', '.join(sources)}. "
                 f"Found: {', '.join(map(repr, found))}."
             )

@@ -177,7 +177,7 @@ class Session:
             emulator, options.project, lambda text: self._stream.line("reload", "", text)
         )
         look = self._folders.look()
-        (generation,) = await self._race(self._start())
+        generation, look = await self._first(look)
         if generation is None:
             return
         if options.external is not None:
@@ -204,6 +204,27 @@ class Session:
         with on_enter(self._hurry):
             await self._follow(generation, look)
 
+    async def _first(self, look: Look) -> tuple[Generation | None, Look]:
+        """Load the tasks, after each change until they can be served.
+
+        Raises:
+            NotLoadedError: no change of a file can help.
+        """
+        while not self._stopped.is_set():
+            try:
+                generation, change = await self._race(self._start(), self._change_of_a_hang(look))
+                if generation is not None:
+                    return generation, look
+            except NotLoadedError as error:
+                if error.fatal:
+                    raise
+                self._folders.add(error.folders)
+                self._stream.line("error", "", str(error))
+                self._stream.line("waiting", "", "a saved file is loaded again; Control-C ends")
+                (change,) = await self._race(self._folders.change(look))
+            look = change[0] if change else look
+        return None, look
+
     async def _start(self) -> Generation:
         options = self._options
         try:
@@ -225,16 +246,20 @@ class Session:
             suffix=SUFFIX if self._options.external is not None else "",
             logged=self._settings.log_level in ("DEBUG", "INFO"),
         )
+        for name, why in generation.down.items():
+            self._stream.line("error", name, f"{why}\nIts messages wait; other tasks are served.")
         if last is not None:
             await last.close()  # what is asked for from now on is for the new one
             self._end(last)
         if self._external is None:
             self._provisioning.apply(
-                generation.plans, self._url, self._push, whole=self._options.target is None
-            )
+                generation.plans, self._url, self._push,
+                whole=self._options.target is None, down=generation.down,
+            )  # fmt: skip
             self._hurry()
         else:
-            await self._race(asyncio.to_thread(self._external.apply, generation.plans, self._url))
+            up = [plan for plan in generation.plans if plan.name not in generation.down]
+            await self._race(asyncio.to_thread(self._external.apply, up, self._url))
             self._provisioning.apply(generation.plans, "", {})
 
     def _hurry(self) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
+from ucam_faas import startup
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.outcomes import NoSuchTask
 from ucam_faas.runtime import Runtime
@@ -74,6 +75,20 @@ class App:
         else:
             await send({"type": "websocket.close", "code": 1000})
 
+    async def start(self) -> None:
+        """Run the tasks' start-up code, on the event loop that will run them.
+
+        Raises:
+            UCAMFAASCouldNotLoadTarget: some of it failed.
+        """
+        await startup.run(self.tasks, self.runtime.clock)
+
+    async def refuse(
+        self, task: Task, method: str, path: str, headers: Mapping[str, str]
+    ) -> Response | None:
+        """Return the answer to a request whose body need not be read, or None."""
+        return await self.service.refuse(task, method, path, headers)
+
     async def respond(self, scope: Scope, receive: Receive) -> Response:
         """Return the response to one request.
 
@@ -99,7 +114,7 @@ class App:
         if task is None:
             known = ", ".join([*self._paths, *(task.path for task in self.tasks if task.path)])
             return self.service.reject(NoSuchTask(), path, f"paths: {known[:500]}")
-        refusal = await self.service.refuse(task, method, path, headers)
+        refusal = await self.refuse(task, method, path, headers)
         if refusal is not None:
             return refusal
         with Body(self.service.bodies) as reading:

@@ -27,7 +27,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from ucam_faas import _logging, _sockets, reports, startup
+from ucam_faas import _logging, _sockets, reports
 from ucam_faas._http_protocol import HttpProtocol
 from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
@@ -241,7 +241,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, _leave)  # until the server has handlers of its own
         try:
-            await startup.run(app.tasks, app.runtime.clock)
+            await app.start()
             await self._serve_app(app)
         except UCAMFAASException as error:
             self.app.fail(error)

@@ -1,0 +1,84 @@
+"""Code that cannot be served yet: `ucam-faas dev` waits for it, and serves the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import request, wait_until
+
+from .cloud import Dev, descendants, starting
+from .conftest import StartDev
+from .test_reload import task, write
+
+pytestmark = pytest.mark.slow
+
+NEEDS_A_KEY = """
+def connect():
+    if not os.path.exists(os.environ["EFFECTS"] + ".key"):
+        os.environ["API_KEY"]
+"""
+
+
+@pytest.mark.parametrize(
+    "broken", ["def broken(:", "import no_such_module_of_mine", "1 / 0", "x = 1"]
+)
+def test_a_first_load_that_fails_is_loaded_again_when_a_file_is_saved(
+    tmp_path: Path, broken: str
+) -> None:
+    main = tmp_path / "main.py"
+    main.write_text(broken)
+    dev = starting(tmp_path, EFFECTS=str(tmp_path / "effects"))
+    try:
+        (error,) = dev.wait_shown("error")
+        dev.wait_shown("waiting", "a saved file is loaded again")
+
+        write(main, task("work"))
+
+        wait_until(lambda: "Control-C ends.\n\n" in dev.stdout, "it serves")
+        assert "main.py" in error or "no_such_module_of_mine" in error
+        assert "  work  bytes  topic work" in dev.stdout
+    finally:
+        dev.kill()
+
+
+def test_control_c_ends_the_wait_for_a_save(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("def broken(:")
+    dev = starting(tmp_path)
+    try:
+        dev.wait_shown("waiting")
+
+        assert dev.end() == 0
+        assert descendants(dev.popen.pid) == []
+    finally:
+        dev.kill()
+
+
+@pytest.fixture
+def half(start_dev: StartDev, tmp_path: Path) -> Dev:
+    """Two tasks, one of which needs a secret when it starts."""
+    write(tmp_path / "main.py", NEEDS_A_KEY, task("good"), task("bad", init="[connect]"))
+    return start_dev(folder=tmp_path)
+
+
+def test_a_task_whose_start_up_code_fails_costs_no_other_task(half: Dev) -> None:
+    half.rest.publish("good", b"a")
+
+    half.wait_effects("good", data="a")
+    (error,) = half.wait_shown("error", "bad")
+    assert "The start-up code of task 'bad' failed: connect: KeyError: 'API_KEY'" in error
+    assert request(half.port, "POST", "/bad", b"{}").status == 500
+
+
+def test_its_messages_wait_until_it_can_start(half: Dev) -> None:
+    half.rest.publish("bad", b"a")
+    half.rest.publish("good", b"b")
+    half.wait_effects("good", data="b")
+    delivered = half.shown("delivered", "bad")
+    half.say("effects.key")
+
+    write(half.folder / "main.py", NEEDS_A_KEY, task("good"), task("bad", init="[connect]"))
+
+    half.wait_effects("bad", data="a")
+    assert delivered == []
