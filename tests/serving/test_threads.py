@@ -119,7 +119,7 @@ def test_an_idle_thread_is_used_again(new_threads: Callable[[], set[threading.Th
         latch = Latch(1)
         pool.submit(latch.count_down)
         assert latch.wait()
-        assert eventually(lambda: len(pool._idle) == 1)
+        assert eventually(lambda: pool._free == 1)
 
     assert len(new_threads()) == 1
 
@@ -183,7 +183,7 @@ def test_work_that_has_ended_cannot_be_abandoned() -> None:
     pool, latch = ThreadPool(1), Latch(1)
     ticket = pool.submit(latch.count_down)
     assert latch.wait()
-    assert eventually(lambda: len(pool._idle) == 1)
+    assert eventually(lambda: pool._free == 1)
 
     where = ticket.abandon()
 
@@ -232,7 +232,7 @@ def test_sizes_return_to_normal_after_any_mix_of_work_and_abandonment(seed: int)
 
     assert together
     assert eventually(lambda: (pool.size, pool.abandoned) == (3, 0))
-    assert eventually(lambda: len(pool._idle) == pool._threads <= 3)
+    assert eventually(lambda: pool._free == pool._threads <= 3)
 
 
 class Turnstile:

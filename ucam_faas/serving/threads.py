@@ -10,9 +10,9 @@ import asyncio
 import sys
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from queue import SimpleQueue
 
 
 class Ticket:
@@ -20,11 +20,10 @@ class Ticket:
 
     def __init__(self, pool: ThreadPool, work: Callable[[], None]) -> None:
         self._pool = pool
-        self.work: Callable[[], None] | None = work
-        """None when it has ended."""
-        self.thread: threading.Thread | None = None
-        """The thread that began it."""
-        self.abandoned = False
+        self._work = work
+        self._thread: threading.Thread | None = None
+        self._ended = False
+        self._abandoned = False
 
     def abandon(self) -> str | None:
         """Give the work up.
@@ -33,26 +32,45 @@ class Ticket:
             where its thread is, as a stack; None if it has ended or will not begin.
         """
         with self._pool.lock:
-            if self.work is None or self.abandoned:
+            if self._ended or self._abandoned:
                 return None
-            self.abandoned = True
-            if self.thread is None:
+            self._abandoned = True
+            if self._thread is None:
                 return None
             self._pool.size += 1
             self._pool.abandoned += 1
             with suppress(RuntimeError):  # no thread to be had: the next submit tries again
-                self._pool.call_thread()
-            frame = sys._current_frames().get(self.thread.ident or 0)
+                self._pool.start_if_needed()
+            frame = sys._current_frames().get(self._thread.ident or 0)
         return "".join(traceback.format_stack(frame)) if frame else ""
+
+    def run(self) -> bool:
+        """Do the work in this thread, and say whether the thread is still the pool's."""
+        if not self._begin():
+            return True
+        try:
+            self._work()
+        finally:
+            del self._work  # it refers to this ticket's owner: no cycle is left behind
+            stays = self._end()
+        return stays
+
+    def _begin(self) -> bool:
+        with self._pool.lock:
+            if not self._abandoned:
+                self._thread = threading.current_thread()
+            return not self._abandoned
+
+    def _end(self) -> bool:
+        with self._pool.lock:
+            self._ended = True
+            if self._abandoned:
+                self._pool.forget_thread()
+            return not self._abandoned
 
 
 class ThreadPool:
-    """At most `limit` threads that work, started when needed, and any number of abandoned ones.
-
-    Waking a thread costs more than a short task takes. So one thread at a time is on its way to
-    the queue: it takes one ticket, and calls the next thread if there are more. A thread that has
-    ended its work takes the next ticket itself.
-    """
+    """At most `limit` threads that work, started when needed, and any number of abandoned ones."""
 
     def __init__(self, limit: int) -> None:
         self.lock = threading.Lock()
@@ -60,12 +78,9 @@ class ThreadPool:
         """Threads that may exist: each abandoned one makes room for another."""
         self.abandoned = 0
         self._threads = 0
-        self._tickets: deque[Ticket] = deque()
-        self._idle: list[threading.Lock] = []
-        """Each idle thread waits for a lock of its own; the last is called first."""
-        self._called = False
-        """A thread is on its way."""
-        self._closed = False
+        self._free = 0
+        """Threads that wait or are about to, less the work that is queued for them."""
+        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
 
     def submit(self, work: Callable[[], None]) -> Ticket:
         """Run `work`, which must not raise, in a thread of the pool.
@@ -75,70 +90,40 @@ class ThreadPool:
         """
         ticket = Ticket(self, work)
         with self.lock:
-            self._tickets.append(ticket)
+            self._free -= 1
             try:
-                self.call_thread()
+                self.start_if_needed()
             except RuntimeError:
-                self._tickets.remove(ticket)
+                self._free += 1
                 raise
+        self._queue.put(ticket)
         return ticket
 
-    def call_thread(self) -> None:
-        """Call a thread to the queue if work waits and none is on its way; the lock is held."""
-        if self._called or not self._tickets:
-            return
-        if self._idle:
-            self._idle.pop().release()
-        elif self._threads < self.size:
+    def start_if_needed(self) -> None:
+        """Start a thread if work waits for one and there may be one more; the lock is held."""
+        if self._free < 0 and self._threads < self.size:
             threading.Thread(target=self._serve, name="ucam-faas-task", daemon=True).start()
             self._threads += 1
-        else:
-            return
-        self._called = True
+            self._free += 1
 
     def close(self) -> None:
         """Let the threads end when they have nothing to do."""
         with self.lock:
-            self._closed = True
-            while self._idle:
-                self._idle.pop().release()
+            threads, self._threads = self._threads, 0
+        for _ in range(threads):
+            self._queue.put(None)
+
+    def forget_thread(self) -> None:
+        """Count an abandoned thread out, all at once; the lock is held."""
+        self.size -= 1
+        self.abandoned -= 1
+        self._threads -= 1
 
     def _serve(self) -> None:
-        turn = threading.Lock()
-        turn.acquire()
-        ticket: Ticket | None = None
-        while True:
+        while (ticket := self._queue.get()) is not None and ticket.run():
+            del ticket  # an idle thread holds on to nothing
             with self.lock:
-                if ticket is None:
-                    self._called = False
-                else:
-                    ticket.work = None  # it refers to this ticket's owner: no cycle is left behind
-                    if ticket.abandoned:
-                        self.size -= 1
-                        self.abandoned -= 1
-                        self._threads -= 1
-                        return
-                ticket = self._next()
-                if ticket is None:
-                    if self._closed:
-                        self._threads -= 1
-                        return
-                    self._idle.append(turn)
-            if ticket is None:
-                turn.acquire()
-            elif ticket.work is not None:
-                ticket.work()
-
-    def _next(self) -> Ticket | None:
-        """Return the next ticket, begun; the lock is held."""
-        while self._tickets:
-            ticket = self._tickets.popleft()
-            if not ticket.abandoned:
-                ticket.thread = threading.current_thread()
-                with suppress(RuntimeError):  # no thread to be had: this one goes on alone
-                    self.call_thread()
-                return ticket
-        return None
+                self._free += 1
 
 
 async def call_in(pool: ThreadPool, function: Callable[[], None]) -> None:
