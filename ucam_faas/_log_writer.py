@@ -11,6 +11,7 @@ import os
 import select
 import threading
 import time
+from contextlib import suppress
 from queue import SimpleQueue
 
 LIMIT_BYTES = 4_000_000
@@ -55,7 +56,7 @@ class BackgroundHandler(logging.Handler):
             self.dropped += 1
             return
         self._put_dropped()
-        self._put(line)
+        self._put_line(line)
 
     def flush(self) -> None:
         """Wait until all lines are written, but not for long."""
@@ -63,9 +64,9 @@ class BackgroundHandler(logging.Handler):
         self.acquire()
         try:
             self._put_dropped()
-            if self._thread is None:
+            if self._thread is None and self._items.empty():
                 return
-            self._items.put(written)
+            self._put(written)
         finally:
             self.release()
         written.wait(FLUSH_SECONDS)
@@ -80,16 +81,21 @@ class BackgroundHandler(logging.Handler):
             level = logging.WARNING
             record = logging.LogRecord("ucam_faas", level, __file__, 0, message, None, None)
             record.fields = fields
-            self._put(self._line(record))
+            self._put_line(self._line(record))
 
-    def _put(self, line: bytes) -> None:
+    def _put_line(self, line: bytes) -> None:
         self._taken += len(line)
-        self._items.put(line)
+        self._put(line)
+
+    def _put(self, item: _Item) -> None:
+        self._items.put(item)
         if self._thread is None:
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._write_all, args=[self._items], name="ucam-faas-log", daemon=True
             )
-            self._thread.start()
+            with suppress(RuntimeError):  # the system gives no thread: the next line tries again
+                thread.start()
+                self._thread = thread
 
     def _forget(self) -> None:
         """Start empty: in a forked process the thread and its lines are the parent's."""
@@ -102,34 +108,38 @@ class BackgroundHandler(logging.Handler):
         if thread is not None:
             self._items.put(None)
             thread.join(FLUSH_SECONDS)
-            if not thread.is_alive():
-                self._thread = None
 
     def _write_all(self, items: SimpleQueue[_Item]) -> None:
         while True:
             batch = [items.get()]
             while not items.empty():  # this thread is the only one that takes
                 batch.append(items.get())
-            text = b""
-            for item in batch:
-                if not isinstance(item, bytes):
+            self._write_batch(batch)
+            if None in batch:  # later, if the reader kept it longer than a fork waits
+                self._thread = None
+                return
+            time.sleep(BATCH_SECONDS)
+
+    def _write_batch(self, batch: list[_Item]) -> None:
+        text = b""
+        for item in batch:
+            if isinstance(item, bytes):
+                if len(text) + len(item) > select.PIPE_BUF:  # what processes don't mix in a pipe
                     self._write(text)
                     text = b""
-                    if item is None:
-                        return
-                    item.set()
-                elif len(text) + len(item) > select.PIPE_BUF:  # what processes don't mix in a pipe
-                    self._write(text)
-                    text = item
-                else:
-                    text += item
-            self._write(text)
-            time.sleep(BATCH_SECONDS)
+                text += item
+            elif item is not None:
+                self._write(text)
+                text = b""
+                item.set()
+        self._write(text)
 
     def _write(self, text: bytes) -> None:
         self._written += len(text)
-        try:
-            while text:
+        while text:
+            try:
                 text = text[os.write(self._descriptor, text) :]
-        except OSError:  # the reader is gone: there is nowhere to say so
-            pass
+            except BlockingIOError:  # whoever shares the descriptor has made it so
+                select.select([], [self._descriptor], [])
+            except OSError:  # the reader is gone: there is nowhere to say so
+                return

@@ -32,13 +32,18 @@ OWN = ("ucam_faas", "gunicorn", "uvicorn", "asyncio")
 Logging, and what it adds, such as an exception's text, may be personal."""
 
 
-def configure(settings: Settings, stream: TextIO | None = None, *, root: bool = True) -> None:
+def configure(
+    settings: Settings, stream: TextIO | None = None, *, root: bool = True
+) -> logging.Handler:
     """Send all logging to `stream` (default: stdout) in the format that the settings ask for.
 
     Args:
         settings: the level, the format, and whether exceptions' texts are shown.
         stream: where lines go.
         root: False leaves the lines of other loggers as they are.
+
+    Returns:
+        the handler that writes them.
     """
     stream = sys.stdout if stream is None else stream
     terminal = stream.isatty()
@@ -68,6 +73,7 @@ def configure(settings: Settings, stream: TextIO | None = None, *, root: bool = 
         logging.root.handlers = [handler]
         logging.root.setLevel(level)
         logging.captureWarnings(True)
+    return handler
 
 
 class _OwnLogger(logging.Logger):
@@ -82,9 +88,8 @@ class _OwnLogger(logging.Logger):
         pass
 
 
-def write_in_background() -> None:
-    """Write what `configure` set up in a thread, so that serving doesn't wait for who reads it."""
-    (old,) = logging.getLogger(OWN[0]).handlers
+def write_in_background(old: logging.Handler) -> None:
+    """Write the lines of `configure`'s handler in a thread: serving doesn't wait for a reader."""
     new = BackgroundHandler(sys.stdout.fileno())
     new.setFormatter(old.formatter)
     for logger in (logging.root, *map(logging.getLogger, OWN)):
@@ -93,8 +98,9 @@ def write_in_background() -> None:
 
 def flush() -> None:
     """Write what waits, before a process ends without Python's own end; not for long."""
-    for handler in logging.getLogger(OWN[0]).handlers:
-        handler.flush()
+    for handler in {*logging.root.handlers, *logging.getLogger(OWN[0]).handlers}:
+        if isinstance(handler, BackgroundHandler):  # others are the user's, and may raise
+            handler.flush()
 
 
 def is_console(settings: Settings, stream: TextIO | None = None) -> bool:

@@ -62,7 +62,8 @@ logging.config.dictConfig({
     "root": {"handlers": ["json"], "level": "INFO"},
 })"""
 """As the library ucam_observe does it, which tasks of 1.0 use."""
-SET_UPS = {"basic": BASIC, "dict": DICT, "observe": OBSERVE}
+HANDLER = 'logging.getLogger("ucam_faas").addHandler(logging.NullHandler())'
+SET_UPS = {"basic": BASIC, "dict": DICT, "observe": OBSERVE, "handler": HANDLER}
 
 
 def lines(server: Server) -> list[dict[str, Any]]:
@@ -76,7 +77,8 @@ def check(server: Server) -> None:
         push = make_push(data, subscription="projects/p/subscriptions/s")
         assert server.post("/", push.body, headers=push.headers).status == 500
 
-    failed, crashed = wait_until(lambda: lines(server)[:2], "two lines")
+    wait_until(lambda: len(lines(server)) >= 2, "two lines")
+    failed, crashed = lines(server)[:2]
     assert failed["error"] == "ucam_faas.exceptions.UCAMFAASCouldNotProcess"
     assert (failed["severity"], crashed["severity"]) == ("WARNING", "ERROR")
     assert crashed["subscription"] == "projects/p/subscriptions/s"
@@ -107,5 +109,8 @@ def test_logging_set_up_in_user_code_changes_its_own_lines_only(
             check(server)
         finally:
             server.kill()
-    expected = {"basic": "WARNING their line", "dict": "", "observe": '"event": "their line"'}
+    expected = {
+        **{"basic": "WARNING their line", "dict": "", "observe": '"event": "their line"'},
+        "handler": '"order":7',
+    }
     assert expected[set_up] in server.output

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ucam_faas import _log_writer
 from ucam_faas._log_writer import BackgroundHandler
 
 
@@ -116,3 +117,38 @@ def test_a_reader_that_has_gone_is_no_error(pipe: Pipe) -> None:
     pipe.handler.flush()
 
     assert pipe.handler.dropped == 0
+
+
+def test_a_fork_while_the_reader_stops_ends_no_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that could not end before the fork ends later: the next line starts another."""
+    monkeypatch.setattr(_log_writer, "FLUSH_SECONDS", 0.05)
+    pipe = Pipe()
+    pipe.fill()
+    pipe.log("before")
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    pipe.log("stuck")
+    with ThreadPoolExecutor(1) as readers:
+        reading = readers.submit(pipe.read_to_the_end)
+        pipe.handler.flush()
+        pipe.log("after")
+        monkeypatch.undo()
+        pipe.close()
+
+    assert reading.result() == ["before", "stuck", "after"]
+
+
+def test_a_descriptor_that_does_not_block_loses_no_line(pipe: Pipe) -> None:
+    """Another process that has the terminal or pipe open may set it so."""
+    pipe.fill()
+    os.set_blocking(pipe.writing, False)
+    pipe.log("waits")
+
+    with ThreadPoolExecutor(1) as readers:
+        reading = readers.submit(pipe.read_to_the_end)
+        pipe.close()
+
+    assert reading.result() == ["waits"]

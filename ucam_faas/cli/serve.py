@@ -21,7 +21,7 @@ logger = logging.getLogger("ucam_faas")
 def serve(given: dict[str, Any]) -> int:
     """Serve, or run once, as options and environment say; return the exit code."""
     settings = Settings.from_environ(**given)
-    _logging.configure(settings)
+    handler = _logging.configure(settings)
     for variable, hint in mistyped(os.environ).items():
         fields = {"variable": variable, "hint": hint}
         logger.warning("ucam_faas_unknown_variable", extra={"fields": fields})
@@ -39,7 +39,7 @@ def serve(given: dict[str, Any]) -> int:
     app = App(tasks, built)
     listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
-    _logging.write_in_background()
+    _logging.write_in_background(handler)
     server.run(app, listener, on_open=lambda: _announce(tasks, settings, port))
     return 0
 
