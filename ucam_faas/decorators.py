@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution_info import ExecutionInfo
@@ -30,6 +31,7 @@ PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
 ResultT = TypeVar("ResultT")
 InfoT = TypeVar("InfoT", bound=ExecutionInfo)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
+ParametersT = ParamSpec("ParametersT")
 
 
 class TaskFunction(Protocol[PayloadT_contra, ResultT_co]):
@@ -72,6 +74,24 @@ class AnyDecorator(Protocol):
         self, function: Callable[[PayloadT], ResultT], /
     ) -> TaskFunction[PayloadT, ResultT]:
         """Decorate."""
+
+
+def _needs(
+    option: str, example: str
+) -> Callable[[Callable[ParametersT, ResultT]], Callable[ParametersT, ResultT]]:
+    """Make a decorator say how it is written when it is used without an option that it needs."""
+
+    def wrap(method: Callable[ParametersT, ResultT]) -> Callable[ParametersT, ResultT]:
+        @functools.wraps(method)
+        def checked(*args: ParametersT.args, **kwargs: ParametersT.kwargs) -> ResultT:
+            if len(args) > 1 or option not in kwargs:
+                name = f"@ucam_faas.{method.__name__}"
+                raise TaskDefinitionError(f"{name} needs {option}=: write {name}({example}).")
+            return method(*args, **kwargs)
+
+        return checked
+
+    return wrap
 
 
 class Decorators:
@@ -122,6 +142,7 @@ class Decorators:
         make = self._decorator(Kind.CLOUD_EVENT, TaskOptions, given)
         return make if function is None else make(function)
 
+    @_needs("event_data_parser", "event_data_parser=CloudEventType(…)")
     def cloud_event_handler(
         self, *, event_data_parser: Callable[[Any], PayloadT], **given: Unpack[HandlerOptions]
     ) -> Decorator[PayloadT]:
@@ -208,6 +229,7 @@ class Decorators:
         captured = {"parse": message_parser(message_type), "message_type": plain(message_type)}
         return self._decorator(Kind.MESSAGE, HandlerOptions, given, **captured)
 
+    @_needs("path", 'path="/users/<id>"')
     def http(
         self,
         *,
