@@ -205,11 +205,11 @@ def _safely(log: Callable[[], None]) -> None:
         sys.stderr.write(f"ucam_faas: a log handler raised {type(error).__qualname__}\n")
 
 
-def log_rejected(outcome: Outcome, path: str, detail: str) -> None:
+def log_rejected(outcome: Outcome, method: str, path: str, detail: str) -> None:
     """Log a request that came to no execution."""
     severity = getattr(logging, answer(outcome).severity)
-    fields = {"outcome": name(outcome), "detail": detail, "path": path[:200]}
-    extra = {"fields": fields}
+    request = f"{method[:20]} {path[:200]}"
+    extra = {"fields": {"outcome": name(outcome), "detail": detail, "request": request}}
     _safely(lambda: logger.log(severity, "ucam_faas_request_rejected", extra=extra))
 
 

@@ -210,12 +210,12 @@ def test_what_ends_late_is_one_warning(log: Log) -> None:
 
 
 def test_a_rejected_request_is_one_line(log: Log) -> None:
-    reports.log_rejected(MalformedEvent(), "/task" * 1000, "message: missing")
+    reports.log_rejected(MalformedEvent(), "POST", "/task" * 1000, "message: missing")
 
     line = log.line
     assert (line["severity"], line["message"]) == ("WARNING", "ucam_faas_request_rejected")
     assert (line["outcome"], line["detail"]) == ("malformed_event", "message: missing")
-    assert len(line["path"]) == 200
+    assert line["request"] == "POST " + "/task" * 40
 
 
 @pytest.mark.parametrize(("level", "count"), [("INFO", 1), ("WARNING", 0), ("ERROR", 0)])

@@ -46,7 +46,7 @@ class LocalApp(App):
     ) -> Response | None:
         """Return the answer to a request whose body need not be read, or None."""
         if task.name in self.down:
-            return self.service.reject(Failed(), path, self.down[task.name])
+            return self.service.reject(Failed(), method, path, self.down[task.name])
         return await super().refuse(task, method, path, headers)
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:

@@ -113,7 +113,7 @@ class App:
             task = self._root
         if task is None:
             known = ", ".join([*self._paths, *(task.path for task in self.tasks if task.path)])
-            return self.service.reject(NoSuchTask(), path, f"paths: {known[:500]}")
+            return self.service.reject(NoSuchTask(), method, path, f"paths: {known[:500]}")
         refusal = await self.refuse(task, method, path, headers)
         if refusal is not None:
             return refusal
@@ -121,7 +121,7 @@ class App:
             try:
                 body = await reading.read(receive, task.policy.served_timeout_seconds)
             except UnreadError as error:
-                return self.service.unread(error.outcome, path, error.detail)
+                return self.service.unread(error.outcome, method, path, error.detail)
             call = None
             if task.returns_response and "flask" in sys.modules:
                 call = self._caller_in_flask(task, request or _request(scope, headers), body)

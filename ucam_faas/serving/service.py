@@ -64,25 +64,27 @@ class Service:
     ) -> Response | None:
         """Return the answer to a request whose body need not be read, or None."""
         if self.runner.draining:
-            return self.reject(ShuttingDown(), path, "SIGTERM was received")
+            return self.reject(ShuttingDown(), method, path, "SIGTERM was received")
         if method != "POST" and task.kind not in (Kind.RAW, Kind.HTTP):
-            found = self.reject(WrongMethod(), path, f"method: {method[:20]}")
+            found = self.reject(WrongMethod(), method, path, "expected POST")
             return Response(found.status, found.body, (*found.headers, ("allow", "POST")))
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > self.bodies.max_bytes):
-            return self.unread(TooLarge(), path, f"body: over {self.bodies.max_bytes} bytes")
+            return self.unread(
+                TooLarge(), method, path, f"body: over {self.bodies.max_bytes} bytes"
+            )
         if self.runner.is_full(task):
-            return self.reject(Overloaded(), path, "as many run and wait as may")
+            return self.reject(Overloaded(), method, path, "concurrency and queue limits reached")
         if self._verifier is not None and task.kind is not Kind.HTTP:
             try:
                 await self._verifier.verify(headers)
             except UnauthenticatedPushError as error:
-                return self.reject(Unauthenticated(), path, error.detail)
+                return self.reject(Unauthenticated(), method, path, error.detail)
         return None
 
-    def unread(self, outcome: Outcome, path: str, detail: str) -> Response:
+    def unread(self, outcome: Outcome, method: str, path: str, detail: str) -> Response:
         """Return the answer to a body that was not read; the connection cannot be used again."""
-        found = self.reject(outcome, path, detail)
+        found = self.reject(outcome, method, path, detail)
         return Response(found.status, found.body, found.headers + _CLOSE)
 
     def drain(self) -> None:
@@ -111,7 +113,7 @@ class Service:
             else:
                 envelope = await off_loop.in_thread(lambda: envelopes.decode(body, headers, path))
         except EnvelopeError as error:
-            return self.reject(_refusal(error), path, error.detail)
+            return self.reject(_refusal(error), method, path, error.detail)
         execution = Execution(
             task,
             envelope,
@@ -127,9 +129,9 @@ class Service:
             return of_conclusion(task, found)
         return execution.context.copy().run(of_conclusion, task, found)  # the task's contexts
 
-    def reject(self, outcome: Outcome, path: str, detail: str) -> Response:
+    def reject(self, outcome: Outcome, method: str, path: str, detail: str) -> Response:
         """Log why a request comes to no execution, and return the answer."""
-        reports.log_rejected(outcome, path, detail)
+        reports.log_rejected(outcome, method, path, detail)
         return of_outcome(outcome)
 
 
