@@ -167,14 +167,16 @@ async def run(
     Raises:
         UCAMFAASCouldNotLoadTarget: some of it failed; the message says which, and of which task.
     """
-    with _timed(_steps(tasks), clock) as steps:
-        for task, function in steps:
+    with _timed(clock) as completed:
+        for task, function in _steps(tasks):
             try:
                 await _run(task, function)
             except UCAMFAASCouldNotLoadTarget as error:
                 if on_failure is None:
                     raise
                 on_failure(function, error)
+            else:
+                completed.append(function)
 
 
 async def _run(task: Task, function: Callable[[], Any]) -> None:
@@ -193,18 +195,16 @@ def run_here(task: Task, clock: Clock) -> None:
     Raises:
         UCAMFAASCouldNotLoadTarget: some of it failed; the message says which.
     """
-    with _timed(_steps([task]), clock) as steps:
-        for _, function in steps:
+    with _timed(clock) as completed:
+        for _, function in _steps([task]):
             found = _call(task, function)
             if inspect.iscoroutine(found):
                 with _named(task, function):
                     asyncio.run(found)
+            completed.append(function)
 
 
-_Steps = Sequence[tuple[Task, Callable[[], Any]]]
-
-
-def _steps(tasks: Iterable[Task]) -> _Steps:
+def _steps(tasks: Iterable[Task]) -> Sequence[tuple[Task, Callable[[], Any]]]:
     """Return each callable once, with the first task that lists it."""
     found: list[tuple[Task, Callable[[], Any]]] = []
     for task in tasks:
@@ -215,13 +215,14 @@ def _steps(tasks: Iterable[Task]) -> _Steps:
 
 
 @contextmanager
-def _timed(steps: _Steps, clock: Clock) -> Iterator[_Steps]:
-    """Log how long all of it took, if there is any."""
+def _timed(clock: Clock) -> Iterator[list[Callable[[], Any]]]:
+    """Log what was completed, and how long all of it took; nothing if there is none."""
     begin = clock.monotonic()
-    yield steps
-    if steps:
+    completed: list[Callable[[], Any]] = []
+    yield completed
+    if completed:
         fields = {
-            "init": [name_of(function) for _, function in steps],
+            "init": [name_of(function) for function in completed],
             "duration_seconds": round(clock.monotonic() - begin, 6),
         }
         logger.info("ucam_faas_init_completed", extra={"fields": fields})

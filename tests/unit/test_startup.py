@@ -365,6 +365,20 @@ def test_one_line_says_how_long_it_took(log: Log) -> None:
     assert [name.rpartition(".")[2] for name in log.line["init"]] == ["connect", "Defer(dict)"]
 
 
+def test_what_failed_was_not_completed(log: Log) -> None:
+    def connect() -> None:
+        raise KeyError("API_KEY")
+
+    def start(*functions: Any) -> None:
+        tasks = [task_of(*functions)]
+        asyncio.run(startup.run(tasks, ManualClock(), on_failure=lambda *_: None))
+
+    start(connect)
+    assert log.text == ""
+    start(connect, Defer(dict))
+    assert log.line["init"] == ["Defer(dict)"]
+
+
 def test_tasks_without_start_up_code_log_nothing(log: Log) -> None:
     run(task_of(), task_of(name="other"))
 
