@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import request, wait_until
+from tests.integration.processes import free_port, request, wait_until
 
 from .cloud import Dev, descendants, starting
 from .conftest import StartDev
@@ -43,6 +43,25 @@ def test_a_first_load_that_fails_is_loaded_again_when_a_file_is_saved(
         dev.kill()
 
 
+def test_requests_are_answered_503_until_there_is_something_to_serve(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    main.write_text("def broken(:")
+    port = free_port()
+    dev = starting(tmp_path, "--port", str(port), EFFECTS=str(tmp_path / "effects"))
+    try:
+        dev.wait_shown("waiting")
+        refused = [request(port, "POST", "/work", b"{}") for _ in range(3)]
+
+        write(main, task("work"))
+        wait_until(lambda: "Control-C ends.\n\n" in dev.stdout, "it serves")
+
+        assert [response.status for response in refused] == [503] * 3
+        assert b"could not be loaded" in refused[0].body
+        assert request(port, "GET", "/healthy").status == 200
+    finally:
+        dev.kill()
+
+
 def test_control_c_ends_the_wait_for_a_save(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("def broken(:")
     dev = starting(tmp_path)
@@ -58,7 +77,7 @@ def test_control_c_ends_the_wait_for_a_save(tmp_path: Path) -> None:
 @pytest.fixture
 def half(start_dev: StartDev, tmp_path: Path) -> Dev:
     """Two tasks, one of which needs a secret when it starts."""
-    write(tmp_path / "main.py", NEEDS_A_KEY, task("good"), task("bad", init="[connect]"))
+    write(tmp_path / "main.py", NEEDS_A_KEY, task("bad", init="[connect]"), task("good"))
     return start_dev(folder=tmp_path)
 
 
@@ -69,6 +88,12 @@ def test_a_task_whose_start_up_code_fails_costs_no_other_task(half: Dev) -> None
     (error,) = half.wait_shown("error", "bad")
     assert "The start-up code of task 'bad' failed: connect: KeyError: 'API_KEY'" in error
     assert request(half.port, "POST", "/bad", b"{}").status == 500
+
+
+def test_a_task_that_runs_is_the_one_to_try(half: Dev) -> None:
+    wait_until(lambda: "Control-C ends." in half.stdout, "it shows lines to paste")
+
+    assert "  ucam-faas publish good " in half.stdout
 
 
 def test_its_messages_wait_until_it_can_start(half: Dev) -> None:

@@ -25,6 +25,7 @@ from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.history import PAGE, History
 from ucam_faas.dev.keys import has_keyboard, on_enter
+from ucam_faas.dev.not_loaded import answering
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream, gcloud_environment
 from ucam_faas.emulator.errors import RpcError
@@ -200,7 +201,7 @@ class Session:
             url=url, process=str(os.getpid()),
         )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
-        self._welcome(generation.plans, used, pubsub, url)
+        self._welcome(generation, used, pubsub, url)
         with on_enter(self._hurry):
             await self._follow(generation, look)
 
@@ -221,7 +222,8 @@ class Session:
                 self._folders.add(error.folders)
                 self._stream.line("error", "", str(error))
                 self._stream.line("waiting", "", "a saved file is loaded again; Control-C ends")
-                (change,) = await self._race(self._folders.change(look))
+                async with answering(self._listener):
+                    (change,) = await self._race(self._folders.change(look))
             look = change[0] if change else look
         return None, look
 
@@ -328,7 +330,8 @@ class Session:
     def _table(self, plans: list[TaskPlan]) -> None:
         self._stream.table(plans, self._provisioning.next_runs(plans))
 
-    def _welcome(self, plans: list[TaskPlan], pubsub: str, scheduler: str, url: str) -> None:
+    def _welcome(self, generation: Generation, pubsub: str, scheduler: str, url: str) -> None:
+        plans = generation.plans
         kept = "in memory" if self._options.state is None else f"in {self._options.state}/"
         where = f"Pub/Sub and Cloud Scheduler on {pubsub}"
         if self._options.external is not None:
@@ -337,7 +340,8 @@ class Session:
         click.echo(f"\nTasks on {url}\n{where}\nState {kept}\n")
         self._table(plans)
         click.echo("\nTry, in another terminal:\n")
-        self._stream.to_paste(plans, pubsub=pubsub, project=self._options.project, url=url)
+        up = [plan for plan in plans if plan.name not in generation.down]
+        self._stream.to_paste(up or plans, pubsub=pubsub, project=self._options.project, url=url)
         click.echo()
         gcloud = gcloud_environment(pubsub, self._options.project)
         click.echo(waiting(self._provisioning.dead_letters(plans), gcloud), nl=False)

@@ -43,6 +43,8 @@ from ucam_faas.exceptions import ConfigurationError
 
 STATE_FILE = "pubsub.sqlite3"
 HAS_ABSTRACT_SOCKETS: bool = sys.platform == "linux"
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 GRACE_SECONDS = 0.1
 """For calls that run when the emulator stops."""
 
@@ -288,6 +290,6 @@ def listen(host: str, port: int, option: str) -> socket.socket:
     """
     advice = f"Choose another port with {option}; 0 takes any free one."
     listener = _sockets.bind(host, port, advice)
-    listener.listen(1024)
+    listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
