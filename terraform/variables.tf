@@ -245,7 +245,7 @@ variable "triggers" {
         min_backoff_seconds = optional(number, 10)          # After the first failure.
         max_backoff_seconds = optional(number, 600)         # At most.
       }), {})
-      dead_letter = optional(object({       # What becomes of a message that keeps failing. None: it is delivered until it expires, and is then lost. `{}`: all defaults.
+      dead_letter = optional(object({       # Where a message goes that keeps failing. None: it is delivered until it expires, and is then lost. `{}`: all defaults.
         max_attempts = optional(number, 5)  # Deliveries before it is put aside.
         topic        = optional(string)     # Existing topic for it. Default: `SUBSCRIPTION-dead-letter`, made with a subscription that keeps messages for 31 days.
         subscription = optional(string)     # Name of the subscription that keeps the messages of that existing topic, to be watched by the alert.

@@ -33,7 +33,7 @@ _STANDARD = {
     *("message", "asctime", "taskName"),
     "color_message",  # uvicorn's
 }
-"""A record's attributes that nobody passed as `extra=`."""
+"""A record's attributes that weren't passed as `extra=`."""
 
 
 def context_of(record: logging.LogRecord) -> LogContext | None:

@@ -41,7 +41,7 @@ async def in_thread(work: Callable[[], ResultT]) -> ResultT:
             result = work()
         except BaseException as error:
             failure = error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
+        with suppress(RuntimeError):  # the loop is closed: no one waits
             loop.call_soon_threadsafe(finish, result, failure)
 
     threading.Thread(target=run, name="ucam-faas-off-loop", daemon=True).start()

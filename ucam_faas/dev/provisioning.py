@@ -1,6 +1,6 @@
 """From what tasks need to the topics, subscriptions and jobs of the embedded Pub/Sub.
 
-Done anew after each change of the code: what is there and right stays as it is, with its
+Repeated after each change of the code: what is there and right stays as it is, with its
 messages; what no task asks for any more is deleted, if it was made here.
 """
 

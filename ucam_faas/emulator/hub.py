@@ -116,7 +116,7 @@ class Hub:
         self._offer_soon()
 
     def restart(self) -> None:
-        """Set the timer anew: the engine or the clock is another one."""
+        """Replace the timer: the engine or the clock is another one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -118,7 +118,7 @@ class Pulling:
             del self._streams[stream]
 
     def close(self) -> None:
-        """Let everybody go who waits, and nobody wait any more."""
+        """Release waiting calls and refuse new ones."""
         self._closed = True
         for puller in self._pullers:
             puller.ready.set()
@@ -221,7 +221,7 @@ class Stream:
         self._outbox.put_nowait(None)
 
     async def _may_write(self) -> bool:
-        """Wait until publishers know what they published; tell whether the client still wants it.
+        """Wait until publishers know what they published; return True if the client still wants it.
 
         A client may look a message up by the id that its publisher got. Both are answered on
         connections of their own, and only time makes the one come before the other.

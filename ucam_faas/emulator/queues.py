@@ -104,7 +104,7 @@ class Queue:
         return next(iter(self.entries), self.cursor)
 
     def has_expired(self, now: Moment) -> bool:
-        """Tell whether it was not used for too long. What waits for its messages uses it."""
+        """Return True if it was not used for too long. Waiting for its messages is using it."""
         if self.readers and not self.rules.pushes:
             self.last_used = now.steady
         ttl = self.rules.expires_after

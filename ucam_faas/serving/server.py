@@ -305,7 +305,7 @@ class _Server(Server):
             self._is_short = True
             self.leave(reason)
             for server in self.servers:
-                server.close()  # asyncio would accept in vain, thousands of times a second
+                server.close()  # asyncio would fail to accept, thousands of times a second
         elif not self._is_short:
             reports.log_loop_problem(loop, context)
 
