@@ -64,6 +64,16 @@ def raw(body): ...
 @ucam_faas.http(path="/page")
 def page(request): ...
 """
+ORDERS = """
+import proto
+
+class Order(proto.Message):
+    number = proto.Field(proto.STRING, number=1)
+
+@ucam_faas.message_handler(message_type=Order)
+def ordered(found): ...
+"""
+"""Apart: protobuf takes a message of one name once in a process."""
 ADA = '{"name": "Ada", "age": 36}'
 
 
@@ -265,10 +275,22 @@ def test_a_protobuf_message_may_be_given_as_json(
     assert SourceContext.FromString(sink.message["data"]) == expected
 
 
-def test_a_protobuf_message_in_its_binary_form_is_sent_as_it_is(
-    publish: Publish, sink: Sink
+def test_a_proto_plus_message_may_be_given_as_json(
+    publish: Publish, sink: Sink, sources: Sources
 ) -> None:
-    data = SourceContext(file_name="orders.proto").SerializeToString()
+    source = sources.write("orders.py", before=ORDERS)
+
+    publish("ordered", '{"number": "7"}', "--source", source)
+
+    assert sink.message["data"] == b"\x0a\x017"
+
+
+@pytest.mark.parametrize("name", ["orders.proto", "x" * ord("{"), "{".ljust(ord("\n"))])
+def test_a_protobuf_message_in_its_binary_form_is_sent_as_it_is(
+    name: str, publish: Publish, sink: Sink
+) -> None:
+    """Its first bytes may look like white space and a brace."""
+    data = SourceContext(file_name=name).SerializeToString()
 
     publish("described", "--file", "-", input=data)
 

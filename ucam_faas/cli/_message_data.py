@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import IO
 
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.payload_types import protobuf_class
 from ucam_faas.samples import NoSampleError, accepted_sample, protobuf
 from ucam_faas.task import Kind, Task
 
@@ -81,9 +82,9 @@ def reason(error: Exception) -> str:
 
 def shown(data: bytes, task: Task | None) -> str:
     """Return data as an argument to paste into a shell, where that is possible."""
-    kind = task.message_type if task is not None else None
+    kind = protobuf_class(task.message_type) if task is not None else None
     try:
-        if protobuf.is_message_class(kind):
+        if kind is not None:
             return shlex.quote(protobuf.to_json(kind, data))
         return shlex.quote(data.decode())
     except ValueError:
@@ -93,14 +94,17 @@ def shown(data: bytes, task: Task | None) -> str:
 def _binary(task: Task, data: bytes) -> bytes:
     """Return a protobuf message in its binary form, if it is given as JSON.
 
-    No binary message begins with a brace: it would be a group, which proto3 does not have.
+    No binary message begins with a brace: it would be a group, which proto3 does not have. But the
+    tag and the length of a first field may be a line feed and a brace.
     """
-    kind = task.message_type
-    if not protobuf.is_message_class(kind) or not data.lstrip().startswith(b"{"):
+    kind = protobuf_class(task.message_type)
+    if kind is None or not data.lstrip().startswith(b"{"):
         return data
     try:
         return protobuf.from_json(kind, data)
     except ValueError as error:
+        if not data.startswith(b"{"):
+            return data
         raise _refusal(task, str(error)) from error
 
 
@@ -119,8 +123,9 @@ def _made_up(task: Task) -> bytes:
 
 def _refusal(task: Task, why: str) -> ConfigurationError:
     hint = ""
-    if protobuf.is_message_class(task.message_type):
-        example = shown(protobuf.sample(task.message_type), task)
+    kind = protobuf_class(task.message_type)
+    if kind is not None:
+        example = shown(protobuf.sample(kind), task)
         hint = f" It takes JSON, such as {example}, or a message's binary form."
     return ConfigurationError(
         f"The data is not what {task.name!r} takes ({_wanted(task)}), and was not sent: {why}{hint}"

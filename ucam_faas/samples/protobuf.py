@@ -28,11 +28,6 @@ _BYTES, _BOOL, _STRING = 12, 8, 9
 """Numbers of FieldDescriptorProto.Type."""
 
 
-def is_message_class(kind: Any) -> bool:
-    """Return True for a class of protobuf messages."""
-    return hasattr(kind, "FromString") and hasattr(kind, "DESCRIPTOR")
-
-
 def sample(kind: Any) -> bytes:
     """Return a message with a value in each field, in its binary form."""
     return from_json(kind, json.dumps(_message(kind.DESCRIPTOR, 0)).encode())
