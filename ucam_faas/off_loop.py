@@ -25,24 +25,35 @@ async def in_thread(work: Callable[[], ResultT]) -> ResultT:
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[ResultT] = loop.create_future()
+    threading.Thread(
+        target=_run, args=(work, loop, ended), name="ucam-faas-off-loop", daemon=True
+    ).start()
+    try:
+        return await ended
+    finally:
+        del ended  # the traceback of an error holds this frame: no cycle is left behind
 
-    def finish(result: ResultT | None, error: BaseException | None) -> None:
-        if ended.done():
-            return
-        if error is not None:
-            ended.set_exception(error)
-        else:
-            ended.set_result(result)  # type: ignore[arg-type]  # there is a result, or an error
 
-    def run() -> None:
-        result: ResultT | None = None
-        failure: BaseException | None = None
-        try:
-            result = work()
-        except BaseException as error:
-            failure = error
-        with suppress(RuntimeError):  # the loop is closed: no one waits
-            loop.call_soon_threadsafe(finish, result, failure)
+def _run(
+    work: Callable[[], ResultT], loop: asyncio.AbstractEventLoop, ended: asyncio.Future[ResultT]
+) -> None:
+    result: ResultT | None = None
+    error: BaseException | None = None
+    try:
+        result = work()
+    except BaseException as raised:
+        error = raised
+    with suppress(RuntimeError):  # the loop is closed, and with it whatever waited
+        loop.call_soon_threadsafe(_finish, ended, result, error)
+    del ended, error  # as above
 
-    threading.Thread(target=run, name="ucam-faas-off-loop", daemon=True).start()
-    return await ended
+
+def _finish(
+    ended: asyncio.Future[ResultT], result: ResultT | None, error: BaseException | None
+) -> None:
+    if ended.done():
+        return
+    if error is not None:
+        ended.set_exception(error)
+    else:
+        ended.set_result(result)  # type: ignore[arg-type]  # there is a result, or an error

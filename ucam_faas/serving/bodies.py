@@ -39,7 +39,8 @@ class Body:
         self._bodies = bodies
         self._size = 0
         self._reader: asyncio.Task[Any] | None = None
-        self._stopped: UnreadError | None = None
+        self._stopped: tuple[Outcome, str] | None = None
+        # Not an exception: its traceback would hold this body until garbage is collected.
 
     def __enter__(self) -> Body:
         return self
@@ -55,7 +56,7 @@ class Body:
             DisconnectedError: the client went away.
         """
         if self._bodies.draining:
-            raise _ending()
+            raise UnreadError(*_ENDING)
         self._reader = asyncio.current_task()
         timer = self._bodies.clock.call_later(timeout_seconds, self._expire)
         self._bodies.reading.add(self)
@@ -66,7 +67,7 @@ class Body:
                 raise
             assert self._reader is not None, "an ASGI server runs applications in tasks"
             self._reader.uncancel()
-            raise self._stopped from None
+            raise UnreadError(*self._stopped) from None
         finally:
             self._bodies.reading.discard(self)
             timer.cancel()
@@ -95,12 +96,12 @@ class Body:
             raise UnreadError(Overloaded(), detail)
 
     def _expire(self) -> None:
-        self.stop(UnreadError(TimedOut(), "body: not whole within the task's timeout"))
+        self.stop(TimedOut(), "body: not whole within the task's timeout")
 
-    def stop(self, error: UnreadError) -> None:
-        """Let the reader raise an error instead of waiting for more."""
+    def stop(self, outcome: Outcome, detail: str) -> None:
+        """Let the reader raise UnreadError instead of waiting for more."""
         if self._stopped is None and self._reader is not None:
-            self._stopped = error
+            self._stopped = outcome, detail
             self._reader.cancel()
 
 
@@ -119,8 +120,7 @@ class Bodies:
         """Stop reading: what would be whole now is refused anyway."""
         self.draining = True
         for body in list(self.reading):
-            body.stop(_ending())
+            body.stop(*_ENDING)
 
 
-def _ending() -> UnreadError:
-    return UnreadError(ShuttingDown(), "body: not whole at SIGTERM")
+_ENDING = (ShuttingDown(), "body: not whole at SIGTERM")
