@@ -46,6 +46,13 @@ def test_the_guard_fails_a_ratio_that_stays_below_its_floor(guard: ModuleType) -
     assert guard.guard(["serving"], {"row": 10.0}) == ["row"]
 
 
+def test_the_guard_fails_a_row_that_is_no_longer_measured(guard: ModuleType) -> None:
+    guard.GROUPS["serving"] = lambda: {"serving, requests/s": 1.0}
+    known = {"serving, requests/s": 1.0, "serving, start": 1.0, "local Pub/Sub, push": 1.0}
+
+    assert guard.guard(["serving"], known) == ["serving, start"]
+
+
 @pytest.mark.parametrize("ci", [True, False])
 def test_the_guard_skips_what_lacks_a_tool_but_not_in_ci(
     guard: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: bool
