@@ -6,6 +6,7 @@ Not in asyncio's threads: tasks may fill those, and would then hold up answers.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,17 +18,25 @@ LARGE_BYTES = 1_000_000
 """Decoding more than this is such work."""
 
 
-async def in_thread(work: Callable[[], ResultT]) -> ResultT:
+def _start_thread(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="ucam-faas-off-loop", daemon=True).start()
+
+
+async def in_thread(
+    work: Callable[[], ResultT], start: Callable[[Callable[[], None]], object] = _start_thread
+) -> ResultT:
     """Return what `work` returns, or raise what it raises; when cancelled, it runs on alone.
+
+    Args:
+        work: called in the thread.
+        start: starts a function in a thread; default: in a new one.
 
     Raises:
         RuntimeError: the system gives the process no thread.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[ResultT] = loop.create_future()
-    threading.Thread(
-        target=_run, args=(work, loop, ended), name="ucam-faas-off-loop", daemon=True
-    ).start()
+    start(functools.partial(_run, work, loop, ended))
     try:
         return await ended
     finally:

@@ -8,18 +8,20 @@ Source: Google's page "Authentication for push subscriptions".
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+from ucam_faas import off_loop
 from ucam_faas._optional import check, require
 from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
 from ucam_faas.serving.certificates import FETCH_SECONDS, Certificates, NoCertificatesError
-from ucam_faas.serving.threads import ThreadPool, call_in
+from ucam_faas.serving.threads import ThreadPool
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 _NEEDED = {"extra": "auth", "purpose": "verify push tokens"}
@@ -62,7 +64,8 @@ class PushVerifier:
             certificates = await self._certificates.get()
         except NoCertificatesError as error:
             raise UnauthenticatedPushError("the certificates could not be fetched") from error
-        await call_in(self._threads, lambda: self._check(token.strip(), certificates))
+        check = functools.partial(self._check, token.strip(), certificates)
+        await off_loop.in_thread(check, self._threads.submit)
 
     def _check(self, token: str, certificates: bytes) -> None:
         id_token = require("google.oauth2.id_token", **_NEEDED)

@@ -6,7 +6,6 @@ it ends when its work does, and being a daemon it does not keep the process aliv
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 import traceback
@@ -124,28 +123,3 @@ class ThreadPool:
             del ticket  # an idle thread holds on to nothing
             with self.lock:
                 self._free += 1
-
-
-async def call_in(pool: ThreadPool, function: Callable[[], None]) -> None:
-    """Call a function in a thread of the pool, and raise here what it raises."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-
-    def work() -> None:
-        try:
-            function()
-        except BaseException as error:
-            loop.call_soon_threadsafe(finish, error)
-        else:
-            loop.call_soon_threadsafe(finish, None)
-
-    pool.submit(work)
-    await done
