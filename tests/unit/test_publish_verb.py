@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from google.protobuf.source_context_pb2 import SourceContext
 
-from ucam_faas.cli import main
+from ucam_faas.cli import _waiting, main
 from ucam_faas.local_state import LocalCloud, forget, write
 from ucam_faas.publishing import google
 from ucam_faas.publishing.memory import MemoryPublisher
@@ -347,6 +347,20 @@ def test_waiting_tells_each_attempt_until_one_is_acknowledged(publish: Publish, 
         "dev.",
         "Handled by welcome, attempt 2.",
     ]
+
+
+def test_waiting_without_news_says_once_where_to_look(
+    publish: Publish, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task whose start-up code failed gets no messages."""
+    monkeypatch.setattr(_waiting, "PATIENCE_SECONDS", 0.0)
+    sink.histories = [{}, {}, {}, {"welcome/17": [ACKNOWLEDGED]}]
+
+    result = publish("welcome", ADA, "--wait")
+
+    assert result.exit_code == 0
+    (note,) = result.stderr.splitlines()
+    assert "start-up code failed" in note
 
 
 def test_waiting_for_a_message_that_is_dead_lettered_ends_with_1(

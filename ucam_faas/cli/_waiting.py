@@ -7,6 +7,7 @@ returned or raised is in its log.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
@@ -19,7 +20,13 @@ from ucam_faas.dev.history import PAGE
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
 POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 5.0
+"""Without news for this long after publishing, we say where to look."""
 _TIMEOUT_SECONDS = 10.0
+_NO_NEWS = (
+    "No answer yet: the task still runs, or its start-up code failed and the message waits. The "
+    "output of `ucam-faas dev` says which."
+)
 _SOONER = ", or when you press Enter in dev"
 
 
@@ -62,7 +69,7 @@ def wait(destination: Destination, task: str, message_id: str) -> int:
 
 def _steps(destination: Destination, key: str) -> Iterator[dict[str, Any]]:
     """Yield what happens to a message."""
-    seen = 0
+    seen, note_at = 0, time.monotonic() + PATIENCE_SECONDS
     while True:
         found = _history(destination.history or "")
         if found is None:
@@ -73,6 +80,9 @@ def _steps(destination: Destination, key: str) -> Iterator[dict[str, Any]]:
         steps = found.get(key, [])
         yield from steps[seen:]
         seen = len(steps)
+        if not seen and time.monotonic() >= note_at:
+            note_at = math.inf
+            click.secho(_NO_NEWS, fg="yellow", err=True)
         time.sleep(POLL_SECONDS)
 
 
