@@ -305,7 +305,15 @@ def test_googles_pubsub_needs_only_the_project() -> None:
     screen.stream.to_paste([plan("sure", sample="{}")], pubsub="", project="p")
 
     line = "CLOUDSDK_CORE_PROJECT=p gcloud pubsub topics publish sure --message '{}'"
-    assert screen.lines[1].strip() == line
+    assert screen.lines[0].splitlines()[-1].strip() == line
+
+
+def test_an_empty_line_is_between_two_lines_to_paste_and_nowhere_else() -> None:
+    screen = Screen()
+
+    screen.stream.to_paste([plan("sure", sample="{}")], pubsub="", project="p")
+
+    assert [bool(line) for line in screen.lines[0].split("\n")] == [True, False, True]
 
 
 def test_http_tasks_alone_are_tried_with_curl() -> None:

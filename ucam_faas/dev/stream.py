@@ -177,17 +177,18 @@ class Stream:
             project: of the topics.
             url: where the tasks are served.
         """
+        blocks: list[str] = []
         first = min((plan for plan in plans if plan.topic), key=_hardness, default=None)
         if first is not None:
             sample = "DATA" if first.sample is None else shlex.quote(first.sample)
-            self._show(f"  ucam-faas publish {first.name} {sample}\n")
+            blocks.append(f"  ucam-faas publish {first.name} {sample}")
             gcloud = gcloud_environment(pubsub, project)
-            self._show(
-                f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}\n"
+            blocks.append(
+                f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}"
             )
         elif url and plans:
             path = plans[0].path.replace("<", "{").replace(">", "}")
-            self._show(f"  curl {shlex.quote(url + path)}")
+            blocks.append(f"  curl {shlex.quote(url + path)}")
         # A job is a service's guest here, and may want what only the cloud has.
         scheduled = min(
             (plan for plan in plans if plan.schedules),
@@ -195,7 +196,8 @@ class Stream:
             default=None,
         )
         if scheduled is not None:
-            self._show(f"  ucam-faas schedules run {job_id(scheduled, 0)}")
+            blocks.append(f"  ucam-faas schedules run {job_id(scheduled, 0)}")
+        self._show("\n\n".join(blocks))
 
     def _paint(self, text: str, colour: str) -> str:
         if not self._colours:
