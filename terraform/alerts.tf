@@ -53,7 +53,7 @@ resource "google_monitoring_alert_policy" "dead_letter" {
 
       1. See why: the task's log (${local.log_query}), entries of severity WARNING or ERROR.
       2. See what, without taking it away: `gcloud pubsub subscriptions pull ${each.value} --project=${var.project} --limit=10 --format=json`. The attribute `ucam_faas_reason` tells why, unless Pub/Sub put it there.
-      3. Mend the task or the sender, and deploy.
+      3. Fix the task or the sender, and deploy.
       4. What is still wanted: publish it again to `${local.topic_names[local.subscriptions[each.key].topic]}` with `gcloud pubsub topics publish`, data and attributes as they were. The task may see it twice.
       5. Then take away what is done with: pull again with `--auto-ack`. The incident closes when the subscription is empty.
     EOT
