@@ -35,7 +35,9 @@ _COLLECTIONS = {
     if "fail_fast" in getattr(getattr(core_schema, name, None), "__annotations__", ())
 }
 """What can fail at its first error; in older versions of pydantic, dictionaries can't."""
-_VALUES = {"default", "expected", "metadata", "serialization"}
+_VALUES = {
+    *("custom_error_context", "default", "expected", "members", "metadata", "serialization"),
+}
 """Keys of a schema under which there are no schemas, but values that may look like them."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -53,6 +54,22 @@ class Checked(BaseModel):
         return [2 * number for number in numbers]
 
 
+class Corner(tuple[int, int], Enum):
+    TOP = (0, 1)
+
+
+class Options(dict[str, str], Enum):
+    NONE = {"type": "list"}  # noqa: RUF012  # a member
+
+
+class WithEnums(BaseModel):
+    """Enums whose members look like lists and dictionaries of pydantic's own schemas."""
+
+    corner: Corner = Corner.TOP
+    options: Options = Options.NONE
+    numbers: list[int]
+
+
 @dataclass
 class Plain:
     items: list[Item]
@@ -67,6 +84,7 @@ VALID: dict[str, tuple[Any, Any]] = {
     "a tagged union": (list[Tagged], [{"kind": "named", "name": "x"}] * MANY),
     "a recursive model": (Tree, {"children": [{"leaf": n} for n in range(MANY)]}),
     "odd names": (OddNames, {"type": list(range(MANY)), "metadata": {"x": 1}}),
+    "enums": (WithEnums, {"numbers": list(range(MANY))}),
     "a validator": (Checked, {"numbers": list(range(MANY))}),
     "a dataclass": (Plain, {"items": [{"number": 1}] * MANY}),
     "a tuple": (tuple[int, ...], list(range(MANY))),
