@@ -4,8 +4,8 @@ llhttp reads no body of a request that asks for another protocol, and takes what
 next request. RFC 9110, section 7.8, lets a server ignore `Upgrade`; so such a request is read
 again without it.
 
-llhttp has no limit for a head either, and keeps a header that doesn't end to itself; so bytes are
-counted as they come in.
+llhttp has no limit for a head or for trailers either, and keeps a header that doesn't end to
+itself; so bytes are counted as they come in.
 """
 
 from __future__ import annotations
@@ -47,18 +47,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._is_in_head:  # what began a head isn't counted: it may be the body before
             self._head_bytes += len(data)
-        while data:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as stop:
-                data = data[stop.args[0] :]
-                if not self._ignore_upgrade():
-                    return
-            except httptools.HttpParserError:
-                self._refuse()
-                return
-            else:
-                break
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as stop:
+                    data = data[stop.args[0] :]
+                    self._ignore_upgrade()
+        except httptools.HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+            return
         if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_head()
 
@@ -74,17 +75,36 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             self.headers = _TRAILERS
 
+    def on_chunk_header(self) -> None:
+        """Begin what may be the trailers, of which the parser keeps one that doesn't end."""
+        self._is_in_head, self._head_bytes = True, 0
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._is_in_head = False
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Tell the application that the body is whole."""
+        self._is_in_head = False
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _ignore_upgrade(self) -> bool:
-        """Read the request's head again without `Upgrade`; the parser then expects its body."""
+    def on_response_complete(self) -> None:
+        """Begin the next request; read no more while others wait, or they would have no limit."""
+        super().on_response_complete()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.pause_reading()
+
+    def _ignore_upgrade(self) -> None:
+        """Read the request's head again without `Upgrade`; the parser then expects its body.
+
+        Raises:
+            httptools.HttpParserError: it is no HTTP request then.
+        """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":  # always another protocol, and never one of ours
-            self._refuse()
-            return False
+            raise httptools.HttpParserError
         head = [b"%s %s HTTP/%s\r\n" % (method, self.url, version.encode())]
         for name, value in self.headers:
             if name == b"connection":
@@ -94,12 +114,6 @@ class HttpProtocol(HttpToolsProtocol):
                 head.append(b"%s: %s\r\n" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
         self.parser.feed_data(b"".join([*head, b"\r\n"]))
-        return True
-
-    def _refuse(self) -> None:
-        message = "Invalid HTTP request received."
-        self.logger.warning(message)
-        self.send_400_response(message)
 
     def _refuse_head(self) -> None:
         self._is_in_head = False
