@@ -249,7 +249,7 @@ variable "triggers" {
         max_attempts = optional(number, 5)  # Deliveries before it is put aside.
         topic        = optional(string)     # Existing topic for it. Default: `SUBSCRIPTION-dead-letter`, made with a subscription that keeps messages for 31 days.
         subscription = optional(string)     # Name of the subscription that keeps the messages of that existing topic, to be watched by the alert.
-        grant        = optional(bool, true) # Let Pub/Sub publish to that existing topic. False: somebody else does.
+        grant        = optional(bool, true) # Let Pub/Sub publish to that existing topic. False: you grant it yourself.
       }))
     })), {})
     cron_schedules = optional(any, {}) # Cloud Scheduler jobs. They publish to a topic, or run the Cloud Run job. A list of schedules, as 1.0 took it, names them after the task.
