@@ -147,6 +147,7 @@ def test_dead_letters_that_wait_are_counted() -> None:
             found.append(provisioning.dead_letters(plans))
             queue = emulator.resources.subscriptions["projects/p/subscriptions/two-dead"].queue
             assert queue is not None
+            emulator.engine.answered(emulator.engine.last)
             first, _ = emulator.engine.take(queue, now, Holder(), 2)
             emulator.engine.ack(queue, [parse_ack_id(first.ack_id)], now)
             found.append(provisioning.dead_letters(plans))

@@ -124,6 +124,11 @@ class Process:
         lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
         return [line for line in lines if message in (None, line["message"])]
 
+    def logged(self, message: str, count: int = 1) -> list[dict[str, Any]]:
+        """Return the lines of one message, as soon as there are so many: after the answer."""
+        wait_until(lambda: len(self.log(message)) >= count, f"{count} x {message}")
+        return self.log(message)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
         self.popen.send_signal(number)

@@ -39,7 +39,7 @@ def test_workers_end_in_order_when_their_main_process_is_killed(serve: Serve, ta
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", server.port))
         listener.listen()
-    assert len(server.log("ucam_faas_main_process_ended")) == 2
+    assert len(server.logged("ucam_faas_main_process_ended", 2)) == 2
     assert server.stderr == ""
 
 
@@ -127,7 +127,7 @@ def test_a_head_without_an_end_is_431(serve: Serve, endless: bytes) -> None:
 
     assert received[:13] in (b"HTTP/1.1 431 ", b"")  # a reset may overtake the answer
     assert peak_megabytes(worker) - before < 10
-    assert server.log()[-1]["severity"] == "WARNING"
+    wait_until(lambda: server.log()[-1]["severity"] == "WARNING", "the line")
     assert server.stderr == ""
 
 
@@ -220,7 +220,7 @@ def test_an_answer_goes_without_a_header_that_cannot_be_sent(serve: Serve, heade
 
     assert (answer.status, answer.body) == (201, b"done")
     assert len(server.effects("answer_with_headers")) == 1
-    assert len(server.log("ucam_faas_header_not_sent")) == 1
+    assert len(server.logged("ucam_faas_header_not_sent")) == 1
     assert server.stderr == ""
 
 

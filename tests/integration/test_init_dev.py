@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.cloud import Dev, environ_of, refused, running
+from tests.dev.cloud import Dev, environ_of, running
 
 from .processes import UCAM_FAAS, Process, request, wait_until
 
@@ -76,22 +76,21 @@ def test_new_code_takes_over_when_its_start_up_code_has_run(tmp_path: Path, gate
         assert dev.end() == 0
 
 
-def test_start_up_code_that_fails_is_shown_and_the_last_good_code_goes_on(
-    tmp_path: Path, gate: Gate
-) -> None:
+def test_start_up_code_that_fails_is_shown_until_it_is_fixed(tmp_path: Path, gate: Gate) -> None:
     save(tmp_path, 1, waits=False)
     with running(tmp_path, GATE=gate.port) as dev:
         save(tmp_path, 2)
         with gate.wait() as waiting:
             waiting.sendall(b"no database")
         (shown,) = dev.wait_shown("error", "main.py")
-        dev.wait_shown("reload", "the last good code goes on being served")
-        served = version(dev)
+        dev.wait_shown("reload", "main.py changed; serving it after")
+        answer = request(dev.port, "GET", "/version")
         save(tmp_path, 3, waits=False)
-        wait_until(lambda: version(dev) == 3, "what was mended is served")
+        dev.wait_shown("reload", "main.py changed; serving it after", count=2)
 
         assert "The start-up code of task 'version' failed: connect: ConnectionError: no" in shown
-        assert served == 1
+        assert answer.status == 500
+        assert version(dev) == 3
         assert dev.end() == 0
 
 
@@ -114,7 +113,7 @@ def test_control_c_ends_while_start_up_code_hangs(tmp_path: Path, gate: Gate) ->
             assert dev.end() == 0
 
 
-def test_tasks_that_cannot_start_at_first_are_a_clear_error(tmp_path: Path, gate: Gate) -> None:
+def test_start_up_code_that_fails_at_first_costs_its_task_only(tmp_path: Path, gate: Gate) -> None:
     save(tmp_path, 1)
     command = [UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0"]
     process = Process(command, tmp_path, environ_of(tmp_path, GATE=gate.port))
@@ -122,6 +121,8 @@ def test_tasks_that_cannot_start_at_first_are_a_clear_error(tmp_path: Path, gate
         with gate.wait() as waiting:
             waiting.sendall(b"no database")
 
-        assert "failed: connect: ConnectionError: no database" in refused(process)
+        wait_until(lambda: "A saved file is served at once" in process.stdout, "it is served")
+        assert "failed: connect: ConnectionError: no database" in process.stdout
+        assert "Its messages wait; other tasks are served." in process.stdout
     finally:
         process.kill()

@@ -201,7 +201,7 @@ def test_what_a_decorated_message_handler_raises_is_a_failure(serve: Serve) -> N
 
     assert answer.status == 500
     assert [line["effect"] for line in server.effects()] == ["before", "inside", "after"]
-    assert len(server.log("ucam_faas_function_aborted")) == 1
+    assert len(server.logged("ucam_faas_function_aborted")) == 1
 
 
 def test_a_decorator_that_leaves_no_trace_of_the_function_runs_around_it(serve: Serve) -> None:
