@@ -131,6 +131,7 @@ class Execution:
         self._convert = convert
         self.started_at = runtime.clock.monotonic() if started_at is None else started_at
         self.context: Context = copy_context()
+        self._log_context = reports.log_context(task, envelope, runtime.settings)
         self._event: CloudEventHandlerContext | None = None
         self._message: MessageHandlerContext | None = None
         self._claim = threading.Lock()
@@ -199,7 +200,7 @@ class Execution:
     def _prepare(self) -> _Found | None:
         """Set the contexts and make the payload; what was found if there can be none."""
         envelope = self.envelope
-        LOG_CONTEXT.set(reports.log_context(self._subject()))
+        LOG_CONTEXT.set(self._log_context)
         if envelope.attributes is not None:
             self._event = CloudEventHandlerContext(
                 envelope.attributes, envelope.cloud_event, envelope.execution_id
@@ -329,7 +330,7 @@ class Execution:
         return self.runtime.clock.monotonic() - self.started_at
 
     def _subject(self) -> reports.Subject:
-        return reports.Subject(self.task, self.envelope, self.runtime.settings)
+        return reports.Subject(self.task, self.envelope, self.runtime.settings, self._log_context)
 
     def _info(self, found: _Found, seconds: float) -> ExecutionInfo:
         """Return the function's own report, or make one."""

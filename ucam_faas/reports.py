@@ -88,16 +88,16 @@ class Subject:
     task: Task
     envelope: Envelope
     settings: Settings
+    context: LogContext
 
 
-def log_context(subject: Subject) -> LogContext:
+def log_context(task: Task, envelope: Envelope, settings: Settings) -> LogContext:
     """Return what every line of an execution carries."""
-    name, envelope = subject.task.name, subject.envelope
-    trace, project = envelope.trace, subject.settings.project
+    trace, project = envelope.trace, settings.project
     if trace is None:
-        return LogContext(name, envelope.execution_id)
+        return LogContext(task.name, envelope.execution_id)
     path = f"projects/{project}/traces/{trace.trace_id}" if project else trace.trace_id
-    return LogContext(name, envelope.execution_id, path, trace.span_id, trace.sampled)
+    return LogContext(task.name, envelope.execution_id, path, trace.span_id, trace.sampled)
 
 
 def record(
@@ -141,7 +141,7 @@ def record(
         logger.name, level, __file__, 0, _message(task, cause, error), None, trace
     )
     line.fields = fields
-    line.context = log_context(subject)
+    line.context = subject.context
     line.expected = error if isinstance(cause, (Failed, InvalidPayload)) else None
     return line
 
@@ -182,7 +182,7 @@ _WITHOUT_PAYLOAD = {
 
 def log_late(subject: Subject, outcome: Outcome) -> None:
     """Log that a function ended after its delivery had been answered."""
-    extra = {"fields": _delivery_fields(subject, outcome), "context": log_context(subject)}
+    extra = {"fields": _delivery_fields(subject, outcome), "context": subject.context}
     _safely(lambda: logger.warning("ucam_faas_function_ended_late", extra=extra))
 
 
