@@ -38,7 +38,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Set the variables of `.env` that aren't set, before a test module or conftest is imported."""
-    path = early_config.rootpath / (early_config.getini("ucam_faas_env_file") or ".")
+    name = early_config.getini("ucam_faas_env_file")
+    path = early_config.rootpath / (name or ".")
+    if not path.exists() and name != ".env":
+        early_config.stash[_ENV_FILE] = f"{name} isn't read: there is no such file"
     if not path.exists() or path.is_dir():
         return
     import os

@@ -412,9 +412,12 @@ def _reason(info: ExecutionInfo | None) -> str | None:
     return str(info.execution.reason)
 
 
+_CALLERS = (__name__, "ucam_faas.serving.flask_tasks")
+
+
 def _users_part(found: TracebackType | None) -> TracebackType | None:
-    """Skip the frames of this file: a traceback begins with what the user wrote."""
-    while found is not None and found.tb_frame.f_code.co_filename == __file__:
+    """Skip the frames that call the function: a traceback begins with what the user wrote."""
+    while found is not None and found.tb_frame.f_globals.get("__name__") in _CALLERS:
         found = found.tb_next
     return found
 

@@ -1,6 +1,7 @@
 """Exports all prices: a job, which may take long and gets no message.
 
-`PRICES_DATABASE` names an SQLite file, and `PRICES_EXPORT` the CSV file to write.
+`PRICES_DATABASE` names an SQLite file, which `import_prices` makes;
+`PRICES_EXPORT` names the CSV file to write.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ import ucam_faas
 from ucam_faas import Schedule
 
 
+def named(variable: str) -> Path:
+    """Return the file that a variable names."""
+    if not (name := os.environ.get(variable)):
+        raise ucam_faas.UCAMFAASException(f"set {variable} to the path of a file")
+    return Path(name)
+
+
 def connect() -> sqlite3.Connection:
     """Open the database, which must be there: a new one would be exported empty."""
-    path = Path(os.environ["PRICES_DATABASE"]).resolve()
+    path = named("PRICES_DATABASE").resolve()
     if not path.is_file():
         raise ucam_faas.UCAMFAASException("PRICES_DATABASE names no file")
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
@@ -32,7 +40,7 @@ def connect() -> sqlite3.Connection:
 )
 def export_prices(body: bytes) -> None:
     """Export all prices as CSV."""
-    target = Path(os.environ["PRICES_EXPORT"])
+    target = named("PRICES_EXPORT")
     partial = target.with_name(f"{target.name}.part")
     with closing(connect()) as connection, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

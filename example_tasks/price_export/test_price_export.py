@@ -51,6 +51,16 @@ def test_a_failed_run_leaves_the_last_export(target: Path, monkeypatch: pytest.M
     assert target.read_text() == "old"
 
 
+@pytest.mark.parametrize("variable", ["PRICES_DATABASE", "PRICES_EXPORT"])
+def test_a_missing_variable_is_named(
+    target: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv(variable)
+
+    with pytest.raises(ucam_faas.UCAMFAASException, match=f"set {variable} to the path"):
+        export_prices(b"")
+
+
 @pytest.mark.slow
 def test_the_readme_s_commands_run_it_as_cloud_run_does(tmp_path: Path) -> None:
     readme = (Path(__file__).parent / "README.md").read_text()

@@ -78,7 +78,7 @@ def test_other_events_are_told_as_they_are() -> None:
 
 def test_dead_letters_that_wait_are_counted_with_a_line_that_shows_them() -> None:
     assert waiting({"work-dead": 3, "shop-dead": 1}, "A=b") == (
-        "Dead letters wait: 3 in work-dead, 1 in shop-dead. "
+        "4 dead letters are waiting: 3 in work-dead, 1 in shop-dead. "
         "To see them (--auto-ack takes them away):\n\n"
         "  A=b gcloud pubsub subscriptions pull work-dead --limit 10\n\n"
     )

@@ -70,11 +70,13 @@ def test_a_save_of_it_is_served_at_once(start_dev: StartDev, folder: Path) -> No
     dev.wait_shown("reload", ".env changed; serving it")
 
     (folder / ".env").write_text("API_KEY='newer\n")
-    dev.wait_shown("error", ".env, line 1: expected NAME=VALUE")
+    (error,) = dev.wait_shown("error", ".env, line 1: expected NAME=VALUE")
+    assert ".env: .env" not in error
     assert key(dev) == "new new declared"
 
     (folder / ".env").unlink()
     wait_until(lambda: key(dev) == "none none declared", "the file is gone")
+    dev.wait_shown("reload", ".env deleted; serving without it")
 
 
 def test_a_line_that_is_no_variable_is_refused_at_start(folder: Path) -> None:

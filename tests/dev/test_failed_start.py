@@ -32,7 +32,7 @@ def test_a_first_load_that_fails_is_loaded_again_when_a_file_is_saved(
     dev = starting(tmp_path, EFFECTS=str(tmp_path / "effects"))
     try:
         (error,) = dev.wait_shown("error")
-        dev.wait_shown("waiting", "a saved file is loaded again")
+        dev.wait_shown("waiting", "save a file to try again")
 
         write(main, task("work"))
 

@@ -37,7 +37,7 @@ def test_messages_dead_letters_and_schedules_are_as_they_were(
     again.wait_effects("flaky", data="again")
     assert again.shown("retry") == []
     assert again.shown("delivered", "store") == []
-    assert "\nDead letters wait: 1 in shop-dead. " in again.stdout
+    assert "\n1 dead letter is waiting: 1 in shop-dead. " in again.stdout
     assert len(again.rest.pull("shop-dead")) == 1
     assert paused == "clean_up is paused.\n"
     assert resumed.startswith("clean_up-2 runs next: ")

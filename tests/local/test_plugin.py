@@ -170,6 +170,12 @@ def test_the_env_file_of_tests_can_be_another_or_none(project: Path) -> None:
     assert "KeyError: 'API_KEY'" in none or "(None, " in none
 
 
+def test_an_env_file_that_is_named_and_missing_is_told(project: Path) -> None:
+    output, _ = start(project, "-o", "ucam_faas_env_file=tset.env").communicate(timeout=60)
+
+    assert "ucam_faas: tset.env isn't read: there is no such file" in output
+
+
 def test_a_line_of_the_env_file_that_is_no_variable_ends_the_run(project: Path) -> None:
     (project / ".env").write_text("API_KEY='secret\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -159,6 +160,7 @@ def test_an_uncaught_exception_is_500_and_exactly_one_line_with_its_traceback(
     assert record.levelno == logging.ERROR
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError
+    assert "ucam_faas/serving" not in traceback.extract_tb(record.exc_info[2])[0].filename
 
 
 @pytest.mark.parametrize("kind", HANDLERS)

@@ -23,9 +23,11 @@ def waiting(counts: Mapping[str, int], gcloud: str) -> str:
     if not counts:
         return ""
     places = ", ".join(f"{count} in {name}" for name, count in counts.items())
+    total = sum(counts.values())
+    letters = "1 dead letter is" if total == 1 else f"{total} dead letters are"
     first = next(iter(counts))
     return (
-        f"Dead letters wait: {places}. To see them (--auto-ack takes them away):\n\n"
+        f"{letters} waiting: {places}. To see them (--auto-ack takes them away):\n\n"
         f"  {gcloud} gcloud pubsub subscriptions pull {first} --limit 10\n\n"
     )
 

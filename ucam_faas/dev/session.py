@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ class Session:
     def _tell_of_ending(self, busy: list[str]) -> None:
         if busy:
             names = ", ".join(name.rpartition("/")[2] for name in busy)
-            text = f"what runs may end ({names}); Control-C again ends at once"
+            text = f"waiting for {names} to finish; Control-C again ends at once"
             self._stream.line("ending", "", text)
 
     def _stop(self) -> None:
@@ -221,7 +221,7 @@ class Session:
                     raise
                 self._folders.add(error.folders)
                 self._stream.line("error", "", str(error))
-                self._stream.line("waiting", "", "a saved file is loaded again; Control-C ends")
+                self._stream.line("waiting", "", "save a file to try again; Control-C ends")
                 async with answering(self._listener):
                     (change,) = await self._race(self._folders.change(look))
             look = change[0] if change else look
@@ -301,14 +301,15 @@ class Session:
         self, last: Generation, look: Look, changed: set[str]
     ) -> tuple[Generation, Look]:
         started = asyncio.get_running_loop().time()
-        names = ", ".join(sorted(os.path.relpath(path) for path in changed))
+        names = _names(changed)
         try:
             generation, change = await self._race(self._start(), self._change_of_a_hang(look))
             if generation is None:
                 return await self._reload(last, *change) if change else (last, look)
         except NotLoadedError as error:
             self._folders.add(error.folders)
-            self._stream.line("error", "", f"{names}: {error}")
+            named = str(error).startswith(names)
+            self._stream.line("error", "", str(error) if named else f"{names}: {error}")
             self._stream.line("reload", "", "the last good code goes on being served")
             return last, look
         try:
@@ -316,7 +317,7 @@ class Session:
         except (RpcError, UCAMFAASException) as error:
             self._stream.line("error", "", str(error))
         seconds = asyncio.get_running_loop().time() - started
-        self._stream.line("reload", "", f"{names} changed; serving it after {seconds:.2f} s")
+        self._stream.line("reload", "", f"{_told(changed)} after {seconds:.2f} s")
         if [_shown(plan) for plan in last.plans] != [_shown(plan) for plan in generation.plans]:
             click.echo()
             self._table(generation.plans)
@@ -377,6 +378,20 @@ def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
     if not used:
         del found["PUBSUB_EMULATOR_HOST"]
     return found
+
+
+def _names(paths: Iterable[str]) -> str:
+    return ", ".join(sorted(os.path.relpath(path) for path in paths))
+
+
+def _told(changed: set[str]) -> str:
+    """Return what happened to files, and what is done about it."""
+    gone = {path for path in changed if not os.path.lexists(path)}
+    if not gone:
+        return f"{_names(changed)} changed; serving it"
+    if gone == changed:
+        return f"{_names(gone)} deleted; serving without it"
+    return f"{_names(changed - gone)} changed, {_names(gone)} deleted; serving the rest"
 
 
 def _shown(plan: TaskPlan) -> TaskPlan:

@@ -1,4 +1,4 @@
-"""What `ucam-faas dev` shows: the table of tasks, lines to paste, and each message's way.
+"""What `ucam-faas dev` shows: the table of tasks, lines to paste, and what happens to each message.
 
 Lines have the columns of the tasks' own log: time, what, which task, the rest. What the tasks' log
 tells of a delivery, how it ended and why, isn't told again.
