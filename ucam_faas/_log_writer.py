@@ -6,12 +6,15 @@ wait in a bounded buffer, and beyond it they are dropped and counted.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import select
+import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
 LIMIT_BYTES = 4_000_000
@@ -39,6 +42,8 @@ class BackgroundHandler(logging.Handler):
         """Lines that found the buffer full, and no line has told of yet."""
         # A task that closes the descriptor may give its number to a client's connection.
         self._descriptor = os.dup(descriptor)
+        # A file that processes forked from this one share, to lock: they share the descriptor, too.
+        self._turns = os.memfd_create("ucam-faas-log") if sys.platform == "linux" else -1
         self._limit_bytes = limit_bytes
         self._items: SimpleQueue[_Item] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -114,11 +119,25 @@ class BackgroundHandler(logging.Handler):
             batch = [items.get()]
             while not items.empty():  # this thread is the only one that takes
                 batch.append(items.get())
-            self._write_batch(batch)
+            with self._turn():
+                self._write_batch(batch)
             if None in batch:  # later, if the reader kept it longer than a fork waits
                 self._thread = None
                 return
             time.sleep(BATCH_SECONDS)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Keep the other processes from writing into a line: a pipe takes long ones in parts."""
+        with suppress(
+            OSError, ValueError
+        ):  # this system has none, or a task has closed every descriptor
+            fcntl.lockf(self._turns, fcntl.LOCK_EX)  # the kernel unlocks it if this process ends
+        try:
+            yield
+        finally:
+            with suppress(OSError, ValueError):
+                fcntl.lockf(self._turns, fcntl.LOCK_UN)
 
     def _write_batch(self, batch: list[_Item]) -> None:
         text = b""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -152,3 +154,29 @@ def test_a_descriptor_that_does_not_block_loses_no_line(pipe: Pipe) -> None:
         pipe.close()
 
     assert reading.result() == ["waits"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes take turns on Linux only")
+def test_long_lines_of_processes_that_share_a_pipe_stay_whole(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe takes at most PIPE_BUF bytes at once, and a traceback may be longer."""
+    monkeypatch.setattr(_log_writer, "FLUSH_SECONDS", 60)
+    fcntl.fcntl(pipe.writing, fcntl.F_SETPIPE_SZ, 4096)
+
+    def log(letter: str) -> None:
+        for _ in range(100):
+            pipe.log(letter * 20_000)
+
+    child = os.fork()
+    if child == 0:
+        log("c")
+        pipe.handler._end_thread()
+        os._exit(0)
+    log("p")
+    with ThreadPoolExecutor(1) as readers:
+        reading = readers.submit(pipe.read_to_the_end)
+        os.waitpid(child, 0)
+        pipe.close()
+
+    assert sorted(reading.result()) == ["c" * 20_000] * 100 + ["p" * 20_000] * 100
