@@ -19,6 +19,8 @@ from ucam_faas.exceptions import ConfigurationError
 FOLDER = ".ucam-faas"
 FILE = "dev.json"
 LOCK = "dev.lock"
+DEFAULT_PROJECT = "local"
+"""Of a Pub/Sub on this machine, if nothing names another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

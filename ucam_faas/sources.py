@@ -43,8 +43,8 @@ def load(source: str, on_import: Callable[[str], None]) -> list[ModuleType]:
         return _import_directory(path.resolve(), on_import)
     if source.endswith(".py") or os.sep in source:
         raise NoSuchTargetError(
-            f"There is no {source} in {Path.cwd()}. Name the file, directory or module with "
-            "--source or FUNCTION_SOURCE."
+            f"There is no {source} in {Path.cwd()}. Name the file, directory or module: `ucam-faas "
+            "dev FILE`, `ucam-faas --source FILE`, or FUNCTION_SOURCE."
         )
     _add_path(Path.cwd())
     return _import_package(source)
@@ -156,7 +156,7 @@ def _guard(what: str, run: Callable[[], Any]) -> Any:
         missing = NoSuchTargetError if error.name == what else UCAMFAASCouldNotLoadTarget
         raise missing(
             f"Importing {what} failed: no module named {error.name!r}. Install it, or check "
-            "--source and the spelling."
+            "the spelling."
         ) from error
     except (Exception, SystemExit) as error:
         raise UCAMFAASCouldNotLoadTarget(

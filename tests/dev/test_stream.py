@@ -245,16 +245,27 @@ def test_schedules_stand_below_their_task_with_their_next_runs() -> None:
     assert rows[4] == ["0 5 * * *", "Etc/UTC"]
 
 
-def test_the_table_cuts_what_is_long_and_escapes_what_steers() -> None:
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_table_folds_a_trigger_that_is_too_long(columns: int) -> None:
+    screen = Screen(columns=columns)
+    long = plan("n" * 30, takes="T" * 20, topic="the-topic", schedules=(schedule(),))
+
+    screen.stream.table([long], {"n" * 30: 0.0})
+
+    assert not any("…" in line for line in screen.lines)
+    shown = " ".join(" ".join(screen.lines).split())
+    assert "topic the-topic 0 3 * * * Etc/UTC, next " in shown
+
+
+def test_the_table_cuts_long_types_and_escapes_what_steers() -> None:
     screen = Screen()
     long = TaskPlan(name="work", path="/", takes="x" * 99, topic="t", filter="attributes:\n" * 9)
 
     screen.stream.table([long], {})
 
-    assert len(screen.lines) == 3
     assert screen.lines[1].count("…") == 1
-    assert screen.lines[2].endswith("…")
-    assert "\\n" in screen.lines[2]
+    assert all(line.isprintable() for line in screen.lines)
+    assert "\\n" in "".join(screen.lines)
 
 
 def test_cloud_run_jobs_are_marked() -> None:
@@ -291,6 +302,12 @@ def test_what_is_sure_to_be_taken_is_tried_first() -> None:
     assert lines[0].startswith("ucam-faas publish sure '")
     assert lines[1].startswith("CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://h:2/ ")
     assert "CLOUDSDK_CORE_PROJECT=p gcloud pubsub topics publish sure --message " in lines[1]
+
+
+def test_a_filter_that_would_stop_the_message_is_tried_last() -> None:
+    lines = paste(plan("filtered", sample="{}", filter="attributes:a"), plan("unknown"))
+
+    assert lines[0] == "ucam-faas publish unknown DATA"
 
 
 def test_a_task_without_a_sample_needs_data() -> None:

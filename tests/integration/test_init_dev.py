@@ -121,7 +121,7 @@ def test_start_up_code_that_fails_at_first_costs_its_task_only(tmp_path: Path, g
         with gate.wait() as waiting:
             waiting.sendall(b"no database")
 
-        wait_until(lambda: "A saved file is served at once" in process.stdout, "it is served")
+        wait_until(lambda: "Saved files are served at once" in process.stdout, "it is served")
         assert "failed: connect: ConnectionError: no database" in process.stdout
         assert "Its messages wait; other tasks are served." in process.stdout
     finally:

@@ -650,13 +650,39 @@ def test_a_host_that_is_none_is_an_error(
 ) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
 
-    assert f"{host} does not answer" in error_of(publish("welcome", ADA))
+    line = error_of(publish("welcome", ADA))
+
+    assert host in line
+    assert "`unset PUBSUB_EMULATOR_HOST`" in line
 
 
-def test_a_short_topic_needs_a_project(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("host", ["http://127.0.0.1:1", "127.0.0.1:port"])
+def test_a_host_of_another_form_is_told_the_right_one(
+    host: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+
+    assert "expected host:port" in error_of(publish("welcome", ADA))
+
+
+def test_an_emulators_project_is_local_unless_another_is_named(
+    publish: Publish, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under `ucam-faas dev`."""
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
 
-    line = error_of(publish("welcome", ADA))
+    publish("welcome", ADA)
+
+    assert sink.topic == "projects/local/topics/welcome"
+
+
+def test_a_short_topic_of_googles_needs_a_project(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+    monkeypatch.setattr(google, "GooglePublisher", lambda: MemoryPublisher({}))
+
+    line = error_of(publish("welcome", ADA, "--google"))
 
     assert "--project" in line
     assert "GOOGLE_CLOUD_PROJECT" in line

@@ -288,6 +288,7 @@ def test_a_source_that_is_not_there_is_an_error_that_says_where_it_looked(
 
     assert source in found
     assert str(Path.cwd()) in found
+    assert "`ucam-faas dev FILE`" in found
     assert "--source" in found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, PublishError
-from ucam_faas.local_state import LocalCloud
+from ucam_faas.local_state import DEFAULT_PROJECT, LocalCloud
 from ucam_faas.publishing import Publisher
 
 
@@ -89,5 +89,17 @@ def find(
             "There is no local Pub/Sub to publish to: start `ucam-faas dev` in this directory, or "
             "set PUBSUB_EMULATOR_HOST; --google publishes to Google's."
         )
-    hint = "PUBSUB_EMULATOR_HOST names this Pub/Sub: does it run, and does it have the topic?"
-    return Destination(RestPublisher(host), host, settings.project, hint, host)
+    name, _, port = host.rpartition(":")
+    if not name or not port.isdecimal() or "/" in host:
+        raise ConfigurationError(
+            f"PUBSUB_EMULATOR_HOST is {host!r}; expected host:port, such as 127.0.0.1:8085. {_CURE}"
+        )
+    hint = (
+        "PUBSUB_EMULATOR_HOST names this Pub/Sub: does it run, and does it have the topic? If "
+        f"another is meant: {_CURE}"
+    )
+    project = settings.project or DEFAULT_PROJECT
+    return Destination(RestPublisher(host), host, project, hint, host)
+
+
+_CURE = "`unset PUBSUB_EMULATOR_HOST`."

@@ -12,9 +12,8 @@ import click
 from ucam_faas._optional import check_local
 from ucam_faas.env_file import NAME
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import FOLDER
+from ucam_faas.local_state import DEFAULT_PROJECT, FOLDER
 
-DEFAULT_PROJECT = "local"
 DEFAULT_PUBSUB_PORT = 8085
 
 
@@ -60,7 +59,8 @@ def command(
 
     Topics, subscriptions, dead letters and schedules are made as the decorators say. A saved file
     is served at once. SOURCE is a file, a package directory, a folder of task packages, or a
-    dotted module; default: ./main.py. Variables that the shell lacks are read from ./.env.
+    dotted module. [FUNCTION_SOURCE; default: ./main.py] Variables that the shell lacks are read
+    from ./.env.
     """
     check_local("run a Pub/Sub on this machine")
     from ucam_faas.dev.session import DevOptions, run

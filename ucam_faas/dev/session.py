@@ -346,8 +346,8 @@ class Session:
         click.echo()
         gcloud = gcloud_environment(pubsub, self._options.project)
         click.echo(waiting(self._provisioning.dead_letters(plans), gcloud), nl=False)
-        enter = " Enter delivers what waits for a retry." if has_keyboard() else ""
-        self._stream.say(f"A saved file is served at once.{enter} Control-C ends.")
+        enter = " Enter retries what waits." if has_keyboard() else ""
+        self._stream.say(f"Saved files are served at once.{enter} Control-C ends.")
         click.echo()
 
 

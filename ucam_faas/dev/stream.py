@@ -163,8 +163,11 @@ class Stream:
         names, types = (max(len(row[column]) for row in rows) for column in (0, 1))
         room = max((self._columns() or COLUMNS) - names - types - 6, 20)
         for number, (name, takes, trigger) in enumerate(rows):
-            text = f"  {name:<{names}}  {takes:<{types}}  {_cut(trigger, room)}".rstrip()
+            first, *more = fold(printable(trigger), room)
+            text = f"  {name:<{names}}  {takes:<{types}}  {first}".rstrip()
             self._show(self._paint(text, DIM) if number == 0 else text)
+            for part in more:
+                self._show(f"  {'':<{names}}  {'':<{types}}  {part}")
 
     def to_paste(
         self, plans: Sequence[TaskPlan], *, pubsub: str, project: str, url: str = ""
@@ -256,7 +259,7 @@ def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
 def _hardness(plan: TaskPlan) -> tuple[bool, bool, bool]:
     """Sort first what is tried with one message that is sure to be taken."""
     # Where bytes are taken, any will do: what has a type of its own shows more.
-    return plan.sample is None, plan.filter is not None, plan.takes == "bytes"
+    return plan.filter is not None, plan.sample is None, plan.takes == "bytes"
 
 
 def _text(data: bytes) -> str:
