@@ -171,7 +171,7 @@ def test_the_env_file_of_tests_can_be_another_or_none(project: Path) -> None:
 
 
 def test_an_env_file_that_is_named_and_missing_is_told(project: Path) -> None:
-    output, _ = start(project, "-o", "ucam_faas_env_file=tset.env").communicate(timeout=60)
+    output, _ = start(project, "-v", "-o", "ucam_faas_env_file=tset.env").communicate(timeout=60)
 
     assert "ucam_faas: tset.env isn't read: there is no such file" in output
 
