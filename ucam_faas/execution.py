@@ -359,7 +359,7 @@ class Execution:
         if self.task.create_default_info is not None:
             try:
                 return copy_context().run(self._create_default_info, result)
-            except Exception as error:  # a report that cannot be made changes no outcome
+            except (Exception, SystemExit) as error:  # a failed report changes no outcome
                 reports.log_problem("ucam_faas_default_info_failed", error=error)
         if self.task.kind not in (Kind.MESSAGE, Kind.EVENT_DATA):
             return ExecutionInfo(execution=result)

@@ -127,7 +127,7 @@ def record(
             custom(info)
             return None
         fields |= info_fields(info, payloads=subject.settings.log_payloads)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         log_problem("ucam_faas_report_failed", task=task.name, error=problem)
         if custom is not None:
             return None

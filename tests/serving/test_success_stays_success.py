@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import ucam_faas
 from ucam_faas.config import Settings
 from ucam_faas.testing import Client
 
-from .harness import lines, messages
+from .harness import lines, make_app, messages, on_a_loop, push
 
 MakeClient = Callable[..., Client]
 
@@ -264,3 +265,23 @@ def test_make_http_response_answers_ok_with_none(how: str, ucam_faas_client: Mak
     response = client.push("task")
 
     assert (response.status, response.text) == (200, "OK")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"create_default_info": lambda execution: sys.exit(3)},
+        {"options": ucam_faas.HandlerExecutionOptions(log_execution_result=sys.exit)},
+        {"options": ucam_faas.HandlerExecutionOptions(make_http_response=sys.exit)},
+    ],
+    ids=["info", "log", "response"],
+)
+@on_a_loop
+async def test_sys_exit_in_what_reports_a_success_leaves_it_one(options: Any) -> None:
+    @ucam_faas.message_handler(message_type=None, **options)
+    def task(data: bytes) -> None:
+        pass
+
+    found = await push(make_app(task), "task")
+
+    assert found.status == 200

@@ -66,7 +66,7 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
             if isinstance(value, str | bytes | dict | list):  # it names no status: the table's
                 return replace(response, status=answer(outcome).http_status)
             return response
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # which would end the event loop
             reports.log_problem("ucam_faas_make_http_response_failed", error=error)
     if isinstance(outcome, Failed) and task.returns_response and found.error is not None:
         text = f"The function raised {type(found.error).__name__}."
