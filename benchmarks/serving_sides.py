@@ -91,6 +91,7 @@ def served(side: str, workers: int = 1) -> Iterator[tuple[int, float, int]]:
     """Start a side; yield its port, the seconds to its first 2xx, and its process id."""
     port = free_port()
     environ = os.environ | {"PYTHONPATH": str(HERE), "WORKERS": str(workers)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs is compiled; so is ours here
     command = [str(part) for part in COMMANDS[side]]
     if side == "B":
         command += ["--bind", f"127.0.0.1:{port}", "-w", str(workers)]
