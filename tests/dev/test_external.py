@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,28 @@ def silent() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.fixture
+def idle() -> Iterator[int]:
+    """The port of a server that greets as HTTP/2 servers do, and answers no call."""
+    settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connections: list[socket.socket] = []
+
+        def greet() -> None:
+            with suppress(OSError):  # the listener is closed at the end of the test
+                while True:
+                    connections.append(listener.accept()[0])
+                    connections[-1].sendall(settings)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in connections:
+            connection.close()
+
+
 def command(folder: Path, host: str) -> Process:
     """Start `ucam-faas dev` with this PUBSUB_EMULATOR_HOST."""
     shutil.copy(SOURCE, folder / "main.py")
@@ -115,8 +139,20 @@ def test_where_nothing_answers_it_says_so_and_how_to_do_without(tmp_path: Path, 
     assert "--pubsub embedded" in line
 
 
-def test_one_that_never_says_a_word_is_given_up(tmp_path: Path, silent: int) -> None:
+def test_one_that_accepts_and_never_greets_is_given_up_before_anything_is_made(
+    tmp_path: Path, silent: int
+) -> None:
     process = command(tmp_path, f"127.0.0.1:{silent}")
+    try:
+        line = refused(process)
+    finally:
+        process.kill()
+
+    assert "nothing answers there (no answer)" in line
+
+
+def test_one_that_greets_and_answers_no_call_is_given_up(tmp_path: Path, idle: int) -> None:
+    process = command(tmp_path, f"127.0.0.1:{idle}")
     try:
         assert process.wait(60) == 2
     finally:
@@ -126,8 +162,8 @@ def test_one_that_never_says_a_word_is_given_up(tmp_path: Path, silent: int) -> 
     assert "Traceback" not in process.output
 
 
-def test_control_c_ends_the_wait_for_it(tmp_path: Path, silent: int) -> None:
-    process = command(tmp_path, f"127.0.0.1:{silent}")
+def test_control_c_ends_the_wait_for_it(tmp_path: Path, idle: int) -> None:
+    process = command(tmp_path, f"127.0.0.1:{idle}")
     try:
         wait_until(lambda: descendants(process.popen.pid), "the tasks are loaded")
         process.signal(signal.SIGINT)

@@ -31,7 +31,9 @@ SUFFIX = "-dev"
 """Of subscriptions: those of the deployed tasks are left alone."""
 MARGIN_SECONDS = 30.0
 CONNECT_SECONDS = 2.0
-"""An emulator that takes longer to accept a connection is taken for gone."""
+"""An emulator that takes longer to accept a connection and to greet is taken for gone."""
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+"""An HTTP/2 client's preface and empty settings: a server answers with its own (RFC 9113)."""
 CALL_SECONDS = 5.0
 """For each topic and subscription. Google's clients would try again for ten minutes."""
 
@@ -52,8 +54,10 @@ async def check(host: str) -> None:
         )
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(name.strip("[]"), int(port))
-    except (OSError, OverflowError, ValueError) as error:
+            reader, writer = await asyncio.open_connection(name.strip("[]"), int(port))
+            writer.write(GREETING)
+            await reader.readexactly(1)
+    except (OSError, EOFError, OverflowError, ValueError) as error:
         number = getattr(error, "errno", None) or 0
         why = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or "no answer"
         raise ConfigurationError(
