@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ucam_faas import registry, testing
-from ucam_faas.task import Task
+from ucam_faas import testing
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.task import Task
 
 EXAMPLES = Path(__file__).parent
 PACKAGES = sorted(path.parent.name for path in EXAMPLES.glob("*/__init__.py"))

@@ -88,7 +88,7 @@ def test_loading_tasks_imports_no_heavy_library(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(TASKS)
     source = str(tmp_path / "main.py")
 
-    loaded = modules_after(f"from ucam_faas import registry\nregistry.load({source!r})")
+    loaded = modules_after(f"from ucam_faas.tasks import registry\nregistry.load({source!r})")
 
     assert offenders(loaded, WITH_TASKS) == set()
     assert "pydantic" in loaded
@@ -135,7 +135,7 @@ def test_a_protobuf_task_brings_protobuf_and_not_grpc(tmp_path: Path) -> None:
     )
     source = str(tmp_path / "main.py")
 
-    loaded = modules_after(f"from ucam_faas import registry\nregistry.load({source!r})")
+    loaded = modules_after(f"from ucam_faas.tasks import registry\nregistry.load({source!r})")
 
     assert offenders(loaded, WITH_TASKS) == set()
     assert "google.protobuf" in loaded

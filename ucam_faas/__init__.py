@@ -7,15 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ucam_faas.context import (
-        CLOUD_EVENT_CONTEXT as CLOUD_EVENT_CONTEXT,
-        MESSAGE_CONTEXT as MESSAGE_CONTEXT,
-        CloudEventAttributes as CloudEventAttributes,
-        CloudEventHandlerAttributes as CloudEventHandlerAttributes,
-        CloudEventHandlerContext as CloudEventHandlerContext,
-        MessageHandlerAttributes as MessageHandlerAttributes,
-        MessageHandlerContext as MessageHandlerContext,
-    )
+    from ucam_faas.collection import TaskCollection as TaskCollection
     from ucam_faas.decorators import (
         CloudEventHandlerExecutorFn as CloudEventHandlerExecutorFn,
         cloud_event as cloud_event,
@@ -24,15 +16,16 @@ if TYPE_CHECKING:
         message_handler as message_handler,
         raw_event as raw_event,
     )
-    from ucam_faas.exceptions import (
-        ConfigurationError as ConfigurationError,
-        ExecutionAbortedException as ExecutionAbortedException,
-        TaskDefinitionError as TaskDefinitionError,
-        UCAMFAASCouldNotLoadTarget as UCAMFAASCouldNotLoadTarget,
-        UCAMFAASCouldNotProcess as UCAMFAASCouldNotProcess,
-        UCAMFAASException as UCAMFAASException,
+    from ucam_faas.events.context import (
+        CLOUD_EVENT_CONTEXT as CLOUD_EVENT_CONTEXT,
+        MESSAGE_CONTEXT as MESSAGE_CONTEXT,
+        CloudEventAttributes as CloudEventAttributes,
+        CloudEventHandlerAttributes as CloudEventHandlerAttributes,
+        CloudEventHandlerContext as CloudEventHandlerContext,
+        MessageHandlerAttributes as MessageHandlerAttributes,
+        MessageHandlerContext as MessageHandlerContext,
     )
-    from ucam_faas.execution_info import (
+    from ucam_faas.events.execution_info import (
         AbortedExecutionReason as AbortedExecutionReason,
         AbortedExecutionResult as AbortedExecutionResult,
         CloudEventHandlerExecutionInfo as CloudEventHandlerExecutionInfo,
@@ -42,80 +35,87 @@ if TYPE_CHECKING:
         ExecutionStatus as ExecutionStatus,
         MessageHandlerExecutionInfo as MessageHandlerExecutionInfo,
     )
-    from ucam_faas.http_responses import (
+    from ucam_faas.events.messages import (
+        PUBSUB_MESSAGE_TYPE as PUBSUB_MESSAGE_TYPE,
+        PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE as PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
+        MessagePublishedData as MessagePublishedData,
+        PubsubMessage as PubsubMessage,
+    )
+    from ucam_faas.exceptions import (
+        ConfigurationError as ConfigurationError,
+        ExecutionAbortedException as ExecutionAbortedException,
+        TaskDefinitionError as TaskDefinitionError,
+        UCAMFAASCouldNotLoadTarget as UCAMFAASCouldNotLoadTarget,
+        UCAMFAASCouldNotProcess as UCAMFAASCouldNotProcess,
+        UCAMFAASException as UCAMFAASException,
+    )
+    from ucam_faas.execution.http_responses import (
         DEFAULT_HTTP_RESPONSE_CREATOR as DEFAULT_HTTP_RESPONSE_CREATOR,
         HttpResponseCreator as HttpResponseCreator,
+    )
+    from ucam_faas.execution.log_lines import (
+        DEFAULT_EXECUTION_RESULT_LOGGER as DEFAULT_EXECUTION_RESULT_LOGGER,
+        JsonRepresentation as JsonRepresentation,
+        StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
     )
     from ucam_faas.outcomes import (
         DeadLetter as DeadLetter,
         Ignore as Ignore,
         Retry as Retry,
     )
-    from ucam_faas.parsers import (
+    from ucam_faas.tasks.parsers import (
         CloudEventType as CloudEventType,
         MessageParserFn as MessageParserFn,
     )
-    from ucam_faas.policies import RetryPolicy as RetryPolicy
-    from ucam_faas.pubsub import (
-        PUBSUB_MESSAGE_TYPE as PUBSUB_MESSAGE_TYPE,
-        PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE as PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
-        MessagePublishedData as MessagePublishedData,
-        PubsubMessage as PubsubMessage,
-    )
-    from ucam_faas.reports import (
-        DEFAULT_EXECUTION_RESULT_LOGGER as DEFAULT_EXECUTION_RESULT_LOGGER,
-        JsonRepresentation as JsonRepresentation,
-        StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
-    )
-    from ucam_faas.startup import Defer as Defer
-    from ucam_faas.task import (
+    from ucam_faas.tasks.policies import RetryPolicy as RetryPolicy
+    from ucam_faas.tasks.startup import Defer as Defer
+    from ucam_faas.tasks.task import (
         CreateExecutionResultHttpResponseFn as CreateExecutionResultHttpResponseFn,
         ExecutionResultLoggerFn as ExecutionResultLoggerFn,
         HandlerExecutionOptions as HandlerExecutionOptions,
     )
-    from ucam_faas.task_collection import TaskCollection as TaskCollection
-    from ucam_faas.triggers import Schedule as Schedule
+    from ucam_faas.tasks.triggers import Schedule as Schedule
 
 _HOMES = {
-    "AbortedExecutionReason": "execution_info",
-    "AbortedExecutionResult": "execution_info",
-    "CLOUD_EVENT_CONTEXT": "context",
-    "CloudEventAttributes": "context",
-    "CloudEventHandlerAttributes": "context",
-    "CloudEventHandlerContext": "context",
-    "CloudEventHandlerExecutionInfo": "execution_info",
+    "AbortedExecutionReason": "events.execution_info",
+    "AbortedExecutionResult": "events.execution_info",
+    "CLOUD_EVENT_CONTEXT": "events.context",
+    "CloudEventAttributes": "events.context",
+    "CloudEventHandlerAttributes": "events.context",
+    "CloudEventHandlerContext": "events.context",
+    "CloudEventHandlerExecutionInfo": "events.execution_info",
     "CloudEventHandlerExecutorFn": "decorators",
-    "CloudEventType": "parsers",
-    "CompletedExecutionResult": "execution_info",
+    "CloudEventType": "tasks.parsers",
+    "CompletedExecutionResult": "events.execution_info",
     "ConfigurationError": "exceptions",
-    "CreateExecutionResultHttpResponseFn": "task",
-    "DEFAULT_EXECUTION_RESULT_LOGGER": "reports",
-    "DEFAULT_HTTP_RESPONSE_CREATOR": "http_responses",
+    "CreateExecutionResultHttpResponseFn": "tasks.task",
+    "DEFAULT_EXECUTION_RESULT_LOGGER": "execution.log_lines",
+    "DEFAULT_HTTP_RESPONSE_CREATOR": "execution.http_responses",
     "DeadLetter": "outcomes",
-    "Defer": "startup",
+    "Defer": "tasks.startup",
     "ExecutionAbortedException": "exceptions",
-    "ExecutionInfo": "execution_info",
-    "ExecutionResult": "execution_info",
-    "ExecutionResultLoggerFn": "task",
-    "ExecutionStatus": "execution_info",
-    "HandlerExecutionOptions": "task",
-    "HttpResponseCreator": "http_responses",
+    "ExecutionInfo": "events.execution_info",
+    "ExecutionResult": "events.execution_info",
+    "ExecutionResultLoggerFn": "tasks.task",
+    "ExecutionStatus": "events.execution_info",
+    "HandlerExecutionOptions": "tasks.task",
+    "HttpResponseCreator": "execution.http_responses",
     "Ignore": "outcomes",
-    "JsonRepresentation": "reports",
-    "MESSAGE_CONTEXT": "context",
-    "MessageHandlerAttributes": "context",
-    "MessageHandlerContext": "context",
-    "MessageHandlerExecutionInfo": "execution_info",
-    "MessageParserFn": "parsers",
-    "MessagePublishedData": "pubsub",
-    "PUBSUB_MESSAGE_TYPE": "pubsub",
-    "PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE": "pubsub",
-    "PubsubMessage": "pubsub",
+    "JsonRepresentation": "execution.log_lines",
+    "MESSAGE_CONTEXT": "events.context",
+    "MessageHandlerAttributes": "events.context",
+    "MessageHandlerContext": "events.context",
+    "MessageHandlerExecutionInfo": "events.execution_info",
+    "MessageParserFn": "tasks.parsers",
+    "MessagePublishedData": "events.messages",
+    "PUBSUB_MESSAGE_TYPE": "events.messages",
+    "PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE": "events.messages",
+    "PubsubMessage": "events.messages",
     "Retry": "outcomes",
-    "RetryPolicy": "policies",
-    "Schedule": "triggers",
-    "StructlogJsonExecutionResultLogger": "reports",
-    "TaskCollection": "task_collection",
+    "RetryPolicy": "tasks.policies",
+    "Schedule": "tasks.triggers",
+    "StructlogJsonExecutionResultLogger": "execution.log_lines",
+    "TaskCollection": "collection",
     "TaskDefinitionError": "exceptions",
     "UCAMFAASCouldNotLoadTarget": "exceptions",
     "UCAMFAASCouldNotProcess": "exceptions",

@@ -13,7 +13,6 @@ import pytest
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-    from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub, LocalCloudFactory
     from ucam_faas.testing import (
         Client,
         ClientFactory,
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
         ManualClock,
         MemoryPublisher,
     )
+    from ucam_faas.testing.cloud import EmbeddedCloud, LocalCloudFactory
+    from ucam_faas.testing.pubsub import EmbeddedPubsub
 
 
 _CLOUDS = pytest.StashKey["list[EmbeddedCloud]"]()
@@ -46,7 +47,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         return
     import os
 
-    from ucam_faas.env_file import EnvFile
+    from ucam_faas.dev.env_file import EnvFile
     from ucam_faas.exceptions import ConfigurationError, MissingExtraError
 
     file = EnvFile(path, os.environ)
@@ -89,8 +90,8 @@ def event_app_test_client_factory(
     ucam_faas_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> CreateEventAppClientFn:
     """Serve one task of a source to Flask's test client, as 1.0 did; see `ucam_faas_client`."""
-    from ucam_faas import registry
-    from ucam_faas._testing_of_1_0 import flask_client
+    from ucam_faas.tasks import registry
+    from ucam_faas.testing.of_1_0 import flask_client
 
     monkeypatch.setattr("sys.path", sys.path[:])  # loading a source adds its folder
 
@@ -123,7 +124,7 @@ def _ucam_faas_emulator() -> Iterator[EmbeddedPubsub]:
     from ucam_faas._optional import check_local
 
     check_local("run a Pub/Sub in tests")
-    from ucam_faas.local_testing import EmbeddedPubsub
+    from ucam_faas.testing.pubsub import EmbeddedPubsub
 
     pubsub = EmbeddedPubsub()
     yield pubsub
@@ -160,7 +161,7 @@ def ucam_faas_local(
     Takes decorated functions, or a source, and the options of
     `ucam_faas.local_testing.EmbeddedCloud`, such as `deliveries="hostile"`.
     """
-    from ucam_faas.local_testing import EmbeddedCloud
+    from ucam_faas.testing.cloud import EmbeddedCloud
 
     clouds = request.node.stash.setdefault(_CLOUDS, [])
     with ExitStack() as stack:

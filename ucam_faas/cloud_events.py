@@ -1,19 +1,19 @@
 """Where 1.0 kept these names; import them from `ucam_faas` in new code."""
 
-from ucam_faas.context import (
+from ucam_faas.decorators import (
+    CloudEventHandlerExecutorFn,
+    cloud_event_handler,
+)
+from ucam_faas.events.context import (
     CLOUD_EVENT_CONTEXT,
     CloudEventAttributes,
     CloudEventHandlerAttributes,
     CloudEventHandlerContext,
 )
-from ucam_faas.decorators import (
-    CloudEventHandlerExecutorFn,
-    cloud_event_handler,
-)
-from ucam_faas.execution_info import (
+from ucam_faas.events.execution_info import (
     CloudEventHandlerExecutionInfo,
 )
-from ucam_faas.parsers import (
+from ucam_faas.tasks.parsers import (
     CloudEventType,
 )
 

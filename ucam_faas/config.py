@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.limits import MAX_MESSAGE_BYTES
+from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES
 
 THREADS_FOR_EACH_CPU = 4
 PREFIX = "UCAM_FAAS_"

@@ -6,18 +6,18 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
+from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.execution_info import ExecutionInfo
-from ucam_faas.parsers import check_sync, message_parser, plain
-from ucam_faas.task import Kind, Task
-from ucam_faas.task_functions import RESERVED_NAMES, make
-from ucam_faas.task_options import (
+from ucam_faas.function import RESERVED_NAMES, make
+from ucam_faas.tasks.options import (
     HandlerOptions,
     HttpOptions,
     TaskOptions,
     check_options,
     task_fields,
 )
+from ucam_faas.tasks.parsers import check_sync, message_parser, plain
+from ucam_faas.tasks.task import Kind, Task
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent

@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ucam_faas.execution_info import ExecutionInfo
+    from ucam_faas.events.execution_info import ExecutionInfo
 
 
 class UCAMFAASException(Exception):

@@ -1,6 +1,6 @@
 """Where 1.0 kept these names; import them from `ucam_faas` in new code."""
 
-from ucam_faas.pubsub import (
+from ucam_faas.events.messages import (
     PUBSUB_MESSAGE_TYPE,
     PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
     TOPIC_PATH,

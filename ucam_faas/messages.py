@@ -1,17 +1,17 @@
 """Where 1.0 kept these names; import them from `ucam_faas` in new code."""
 
-from ucam_faas.context import (
+from ucam_faas.decorators import (
+    message_handler,
+)
+from ucam_faas.events.context import (
     MESSAGE_CONTEXT,
     MessageHandlerAttributes,
     MessageHandlerContext,
 )
-from ucam_faas.decorators import (
-    message_handler,
-)
-from ucam_faas.execution_info import (
+from ucam_faas.events.execution_info import (
     MessageHandlerExecutionInfo,
 )
-from ucam_faas.parsers import (
+from ucam_faas.tasks.parsers import (
     MessageParserFn,
 )
 

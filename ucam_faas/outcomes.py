@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Never
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.policies import RetryPolicy
+from ucam_faas.tasks.policies import RetryPolicy
 
 
 class Outcome:

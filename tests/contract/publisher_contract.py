@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import pytest
 
+from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
 from ucam_faas.publishing import Publisher
-from ucam_faas.pubsub import PubsubMessage
 
 ReadBack = Callable[[str], list[PubsubMessage]]
 MISSING_TOPIC = "projects/test-project/topics/there-is-no-such-topic"

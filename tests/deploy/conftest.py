@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ucam_faas import message_handler, registry
+from ucam_faas import message_handler
 from ucam_faas.cli import main
 from ucam_faas.deploy.payloads.schemas import schema_of
+from ucam_faas.tasks import registry
 
 
 class Project:

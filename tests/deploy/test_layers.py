@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ucam_faas.deploy import layers
+from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.keys import KEYS, Kind
 from ucam_faas.deploy.layers import Merged, merge
 from ucam_faas.deploy.problems import ProblemsError
-from ucam_faas.deploy.settings_files import ConfigFile
 
 from .conftest import Project
 

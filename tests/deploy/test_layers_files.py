@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ucam_faas.deploy import layers
-from ucam_faas.deploy.settings_files import ConfigFile, find, lines_of
+from ucam_faas.deploy.config_file import ConfigFile, find, lines_of
 from ucam_faas.exceptions import ConfigurationError
 
 from .conftest import Project

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ucam_faas.deploy import layers
+from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.keys import KEYS, VPC_ACCESS, Kind, Where
 from ucam_faas.deploy.problems import ProblemsError, check_stage, check_tasks
-from ucam_faas.deploy.settings_files import ConfigFile
 from ucam_faas.deploy.value_checks import looks_secret
 
 from .conftest import Project

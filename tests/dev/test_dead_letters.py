@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
-from ucam_faas.emulator.storage import Message
+from ucam_faas.emulator.core.storage import Message
 
 SUBSCRIPTION = "projects/p/subscriptions/work"
 DEAD_TOPIC = "projects/p/topics/work-dead-letter"

@@ -11,7 +11,7 @@ import pytest
 
 import ucam_faas
 from ucam_faas.dev.environment import declare
-from ucam_faas.task import Task
+from ucam_faas.tasks.task import Task
 
 Declare = Callable[..., dict[str, str]]
 

@@ -22,7 +22,7 @@ from ucam_faas import (
 )
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.plans import TaskPlan, plan_of
+from ucam_faas.tasks.needs import TaskPlan, plan_of
 
 
 class Order(BaseModel):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ucam_faas.dev.provisioning import Provisioning
-from ucam_faas.emulator.engine import Draft
-from ucam_faas.emulator.lease import Holder, parse_ack_id
-from ucam_faas.emulator.server import Emulator, Options
-from ucam_faas.plans import TaskPlan
+from ucam_faas.emulator.core.engine import Draft
+from ucam_faas.emulator.core.lease import Holder, parse_ack_id
+from ucam_faas.emulator.emulator import Emulator, Options
+from ucam_faas.tasks.needs import TaskPlan
 
 URL = "http://127.0.0.1:1"
 

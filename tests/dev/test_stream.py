@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.dead_letters import SUBSCRIPTION_ATTRIBUTE
 from ucam_faas.dev.stream import Stream
-from ucam_faas.emulator.storage import Message
-from ucam_faas.plans import SchedulePlan, TaskPlan
+from ucam_faas.emulator.core.storage import Message
+from ucam_faas.execution.dead_letters import SUBSCRIPTION_ATTRIBUTE
+from ucam_faas.tasks.needs import SchedulePlan, TaskPlan
 
 SUBSCRIPTION = "projects/p/subscriptions/work"
 

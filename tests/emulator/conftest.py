@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ucam_faas.emulator.storage import Storage
-from ucam_faas.emulator.storage.memory import MemoryStorage
-from ucam_faas.emulator.storage.sqlite import SqliteStorage
+from ucam_faas.emulator.core.storage import Storage
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
+from ucam_faas.emulator.core.storage.sqlite import SqliteStorage
 
 from .world import DEAD, TOPIC, World
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from ucam_faas.emulator import protos
+from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.services import IAM, PUBLISHER, SCHEDULER, SUBSCRIBER
+from ucam_faas.emulator.wire.methods import IAM, PUBLISHER, SCHEDULER, SUBSCRIBER
 
 from .rest_requests import CODES, ODD, BrokenError, Target
 

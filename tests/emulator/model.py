@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ucam_faas.emulator.lease import Rules
+from ucam_faas.emulator.core.lease import Rules
 
 WAITING, LEASED, DELAYED, ACKED = "waiting", "leased", "delayed", "acked"
 

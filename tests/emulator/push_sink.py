@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from tests.integration.processes import HANG_SECONDS
-from ucam_faas.emulator import protos
-from ucam_faas.emulator.server import Emulator, Options
-from ucam_faas.emulator.services import PUBLISHER, SUBSCRIBER
-from ucam_faas.emulator.storage.memory import MemoryStorage
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
+from ucam_faas.emulator.emulator import Emulator, Options
+from ucam_faas.emulator.wire.methods import PUBLISHER, SUBSCRIBER
 from ucam_faas.testing import ManualClock
 
 TOPIC = "projects/p/topics/top"

@@ -20,9 +20,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.integration.processes import HANG_SECONDS
-from ucam_faas.emulator.rest_face import RestFace
-from ucam_faas.emulator.server import Emulator, Options
-from ucam_faas.emulator.storage.memory import MemoryStorage
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
+from ucam_faas.emulator.emulator import Emulator, Options
+from ucam_faas.emulator.wire.rest import RestFace
 from ucam_faas.testing import ManualClock
 
 P = "/v1/projects/p"

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from ucam_faas.emulator.storage import Message, Progress, Storage
+from ucam_faas.emulator.core.storage import Message, Progress, Storage
 
 Reopen = Callable[[Storage], Storage]
 LOG, QUEUE = 3, 7

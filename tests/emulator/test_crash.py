@@ -23,8 +23,8 @@ import grpc.aio
 import pytest
 
 from tests.integration.processes import Process, environment, wait_until
-from ucam_faas.emulator import protos
-from ucam_faas.emulator.services import PUBLISHER, SUBSCRIBER
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.wire.methods import PUBLISHER, SUBSCRIBER
 
 ROUNDS = int(os.environ.get("UCAM_FAAS_CRASH_ROUNDS", "6"))
 TOPIC = "projects/p/topics/top"

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ucam_faas.emulator.cron import LONGEST_SHOWN, Cron, ScheduleError
 from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.gcp.cron import LONGEST_SHOWN, Cron, ScheduleError
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

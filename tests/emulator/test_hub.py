@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import HANG_SECONDS
-from ucam_faas.emulator import protos
-from ucam_faas.emulator.answers import READ_SECONDS
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.core.answers import READ_SECONDS
+from ucam_faas.emulator.core.lease import DAY, Holder
+from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.lease import DAY, Holder
-from ucam_faas.emulator.server import Emulator, Options
-from ucam_faas.emulator.services import PUBLISHER, SCHEDULER, SUBSCRIBER
+from ucam_faas.emulator.wire.methods import PUBLISHER, SCHEDULER, SUBSCRIBER
 
 from .push_sink import SUBSCRIPTION, TOPIC, Cloud, settle
 

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ucam_faas.emulator.engine import RETENTION_SWEEP_SECONDS, Draft
-from ucam_faas.emulator.lease import Holder, parse_ack_id
-from ucam_faas.emulator.storage import Storage
-from ucam_faas.emulator.storage.memory import MemoryStorage
-from ucam_faas.emulator.storage.sqlite import SqliteStorage
+from ucam_faas.emulator.core.engine import RETENTION_SWEEP_SECONDS, Draft
+from ucam_faas.emulator.core.lease import Holder, parse_ack_id
+from ucam_faas.emulator.core.storage import Storage
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
+from ucam_faas.emulator.core.storage.sqlite import SqliteStorage
 
 from .model import LEASED, Item, ModelQueue
 from .world import DEAD, TOPIC, World

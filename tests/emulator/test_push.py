@@ -15,13 +15,13 @@ from google.oauth2 import id_token
 from tests.integration.processes import HANG_SECONDS, free_port
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.emulator import push, push_request
+from ucam_faas.emulator.core.lease import Delivery
+from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.lease import Delivery
-from ucam_faas.emulator.push_client import ConnectionClosed, Endpoint
-from ucam_faas.emulator.services import SUBSCRIBER
-from ucam_faas.emulator.storage import Message
-from ucam_faas.emulator.tokens import Tokens
+from ucam_faas.emulator.push import pusher, request
+from ucam_faas.emulator.push.client import ConnectionClosed, Endpoint
+from ucam_faas.emulator.push.tokens import Tokens
+from ucam_faas.emulator.wire.methods import SUBSCRIBER
 from ucam_faas.serving.push_auth import PushVerifier
 from ucam_faas.testing import ManualClock
 
@@ -72,7 +72,7 @@ async def test_a_wrapped_message_is_as_google_sends_it() -> None:
         assert pushed.line == "POST /push?token=secret HTTP/1.1"
         assert pushed.header("host") == [f"127.0.0.1:{sink.port}"]
         assert pushed.header("content-type") == ["application/json"]
-        assert pushed.header("user-agent") == [push_request.USER_AGENT]
+        assert pushed.header("user-agent") == [request.USER_AGENT]
         assert pushed.envelope == {
             "message": {
                 "data": "aGVsbG8=",
@@ -122,7 +122,7 @@ def test_nothing_of_a_message_becomes_a_header_of_its_own(line_end: str) -> None
     evil = f"a{line_end}X-Evil: 1"
     message = Message(1, 0.0, evil, {evil: "a", "b": evil, "c: d": "e", " f": "g", "": "h"}, b"")
 
-    headers, _ = push_request.unwrapped(
+    headers, _ = request.unwrapped(
         Delivery(message, "1-1-1", 1), f"projects/{evil}/subscriptions/s", metadata=True
     )
 
@@ -146,7 +146,7 @@ def test_nothing_of_a_message_becomes_a_header_of_its_own(line_end: str) -> None
 def test_attributes_do_not_take_the_place_of_our_headers(name: str) -> None:
     message = Message(1, 0.0, "", {name: "evil"}, b"")
 
-    headers, _ = push_request.unwrapped(Delivery(message, "1-1-1", 1), "s", metadata=True)
+    headers, _ = request.unwrapped(Delivery(message, "1-1-1", 1), "s", metadata=True)
 
     assert b"evil" not in headers
 
@@ -322,11 +322,11 @@ async def test_dead_letters_come_after_as_many_pushes_as_were_asked_for() -> Non
 async def test_the_window_opens_with_every_success() -> None:
     async with Sink() as sink, Cloud() as cloud:
         await cloud.subscribe(sink.url)
-        assert cloud.pusher._window == push.FIRST_WINDOW
+        assert cloud.pusher._window == pusher.FIRST_WINDOW
         await cloud.publish(*map(str, range(20)))
         await until(lambda: len(cloud.told("acknowledged")) == 20, "all")
 
-        assert cloud.pusher._window == push.FIRST_WINDOW + 20
+        assert cloud.pusher._window == pusher.FIRST_WINDOW + 20
 
 
 @on_a_loop
@@ -334,10 +334,10 @@ async def test_no_more_are_sent_at_a_time_than_the_window_allows() -> None:
     async with Sink(nothing) as sink, Cloud() as cloud:
         await cloud.subscribe(sink.url)
         await cloud.publish(*map(str, range(50)))
-        await until(lambda: len(sink.pushed) >= push.FIRST_WINDOW, "the first ones")
+        await until(lambda: len(sink.pushed) >= pusher.FIRST_WINDOW, "the first ones")
         await cloud.advance(1.0)
 
-        assert len(sink.pushed) == cloud.pusher.in_flight == push.FIRST_WINDOW
+        assert len(sink.pushed) == cloud.pusher.in_flight == pusher.FIRST_WINDOW
 
 
 @pytest.mark.slow
@@ -348,7 +348,7 @@ async def test_the_window_has_an_end() -> None:
         await cloud.publish(*map(str, range(300)))
         await until(lambda: len(cloud.told("acknowledged")) == 300, "all")
 
-        assert cloud.pusher._window == push.LAST_WINDOW
+        assert cloud.pusher._window == pusher.LAST_WINDOW
 
 
 @on_a_loop
@@ -363,7 +363,7 @@ async def test_a_burst_of_failures_halves_the_window_once() -> None:
         await until(lambda: len(cloud.told("failed")) == 16, "all fail")
 
         assert cloud.pusher._window == 8
-        assert cloud.pusher._backoff == push.MIN_BACKOFF_SECONDS
+        assert cloud.pusher._backoff == pusher.MIN_BACKOFF_SECONDS
         await cloud.advance(0.05)
         assert cloud.pusher.in_flight == 0
 
@@ -414,7 +414,7 @@ async def test_success_ends_the_push_backoff() -> None:
         await cloud.publish("b")
         await until(lambda: len(cloud.told("failed")) == 3, "a failure")
 
-        assert cloud.pusher._backoff == push.MIN_BACKOFF_SECONDS
+        assert cloud.pusher._backoff == pusher.MIN_BACKOFF_SECONDS
 
 
 @on_a_loop
@@ -686,7 +686,7 @@ async def test_other_machines_are_pushed_to_if_that_is_allowed() -> None:
     ["http://localhost:9/", "https://127.0.0.1/", "http://[::1]:9/", "http://app.localhost/"],
 )
 def test_this_machine_is_pushed_to(endpoint: str) -> None:
-    assert push.refuse_remote(endpoint) is None
+    assert pusher.refuse_remote(endpoint) is None
 
 
 # -- tokens -----------------------------------------------------------------------------------

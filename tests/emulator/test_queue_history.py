@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ucam_faas.emulator.engine import RETENTION_SWEEP_SECONDS
-from ucam_faas.emulator.lease import DAY, Holder
-from ucam_faas.emulator.queues import SCANNED_AT_ONCE, Queue
-from ucam_faas.emulator.storage.sqlite import SqliteStorage
+from ucam_faas.emulator.core.engine import RETENTION_SWEEP_SECONDS
+from ucam_faas.emulator.core.lease import DAY, Holder
+from ucam_faas.emulator.core.queues import SCANNED_AT_ONCE, Queue
+from ucam_faas.emulator.core.storage.sqlite import SqliteStorage
 
 from .world import DEAD, START, World, attempts, restarted, subscription
 

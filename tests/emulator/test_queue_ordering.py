@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ucam_faas.emulator.lease import Holder
-from ucam_faas.emulator.queues import Queue
+from ucam_faas.emulator.core.lease import Holder
+from ucam_faas.emulator.core.queues import Queue
 
 from .world import DEAD, World, attempts
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from ucam_faas.emulator.lease import Holder, Rules, parse_ack_id
-from ucam_faas.emulator.queues import BYTES_AT_ONCE, SCANNED_AT_ONCE
-from ucam_faas.emulator.storage import Message
-from ucam_faas.emulator.storage.memory import MemoryStorage
+from ucam_faas.emulator.core.lease import Holder, Rules, parse_ack_id
+from ucam_faas.emulator.core.queues import BYTES_AT_ONCE, SCANNED_AT_ONCE
+from ucam_faas.emulator.core.storage import Message
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
 
 from .world import DEAD, TOPIC, World, attempts, restarted
 

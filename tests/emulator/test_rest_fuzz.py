@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.integration.processes import HANG_SECONDS
+from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.server import Emulator, Options
-from ucam_faas.emulator.services import SUBSCRIBER
+from ucam_faas.emulator.wire.methods import SUBSCRIBER
 
 from .grpc_requests import Caller
 from .rest_requests import TEMPLATES, BrokenError, Mutator, P, Request, Target, request

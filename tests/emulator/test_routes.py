@@ -17,9 +17,9 @@ from google.pubsub_v1.services.subscriber.transports.rest_base import (
     _BaseSubscriberRestTransport,
 )
 
-from ucam_faas.emulator import protos, scheduler_api
-from ucam_faas.emulator.routes import ROUTES, Route, find
-from ucam_faas.emulator.services import (
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.scheduler import api
+from ucam_faas.emulator.wire.methods import (
     IAM,
     LOCATIONS,
     PUBLISHER,
@@ -27,6 +27,7 @@ from ucam_faas.emulator.services import (
     SCHEMAS,
     SUBSCRIBER,
 )
+from ucam_faas.emulator.wire.routes import ROUTES, Route, find
 
 GOOGLES: dict[str, Any] = {
     PUBLISHER: _BasePublisherRestTransport,
@@ -61,8 +62,8 @@ def test_every_unary_method_has_a_route() -> None:
         SUBSCRIBER: protos.SUBSCRIBER,
         IAM: protos.IAM,
         SCHEMAS: protos.SCHEMAS,
-        SCHEDULER: scheduler_api.methods(),
-        LOCATIONS: scheduler_api.location_methods(),
+        SCHEDULER: api.methods(),
+        LOCATIONS: api.location_methods(),
     }
 
     routed = {(route.service, route.method) for route in ROUTES}

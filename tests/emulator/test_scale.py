@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.emulator import grpc_face
-from ucam_faas.emulator.storage.memory import MemoryStorage
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
+from ucam_faas.emulator.wire import grpc
 
 from .world import World
 
@@ -163,7 +163,7 @@ class NoServices:
 
 
 def test_methods_that_are_not_there_leave_nothing_behind() -> None:
-    handlers = grpc_face._Handlers(NoServices())  # type: ignore[arg-type]
+    handlers = grpc._Handlers(NoServices())  # type: ignore[arg-type]
 
     for number in range(100):
         assert handlers.service(Details(f"/google.pubsub.v1.Publisher/None{number}")) is not None

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from ucam_faas.emulator.cron import Cron, ScheduleError
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.scheduler import (
+from ucam_faas.emulator.scheduler.engine import (
     SPARE_ENTRIES,
     Firing,
     HttpTarget,
@@ -26,6 +25,7 @@ from ucam_faas.emulator.scheduler import (
     RetryConfig,
     Scheduler,
 )
+from ucam_faas.gcp.cron import Cron, ScheduleError
 
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

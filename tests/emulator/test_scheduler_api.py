@@ -15,10 +15,10 @@ from google.cloud import scheduler_v1
 from google.protobuf import json_format
 from hypothesis import given, settings, strategies as st
 
-from ucam_faas.emulator import scheduler_api
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.scheduler import Firing, HttpTarget, Job, PubsubTarget, Scheduler
-from ucam_faas.emulator.scheduler_api import SchedulerApi, location_methods, methods
+from ucam_faas.emulator.scheduler import api
+from ucam_faas.emulator.scheduler.api import SchedulerApi, location_methods, methods
+from ucam_faas.emulator.scheduler.engine import Firing, HttpTarget, Job, PubsubTarget, Scheduler
 
 START = 1767225600.0
 """Midnight, 1 January 2026, UTC."""
@@ -648,11 +648,9 @@ def test_locations_are_a_few_and_those_with_jobs(place: Place) -> None:
     found = place.call("ListLocations", name="projects/p")["locations"]
 
     assert {"name": parent, "locationId": "asia-east1"} in found
-    assert [place["locationId"] for place in found] == sorted(
-        [*scheduler_api.LOCATIONS, "asia-east1"]
-    )
+    assert [place["locationId"] for place in found] == sorted([*api.LOCATIONS, "asia-east1"])
     other = place.call("ListLocations", name="projects/q")["locations"]
-    assert len(other) == len(scheduler_api.LOCATIONS)
+    assert len(other) == len(api.LOCATIONS)
 
 
 def test_any_location_will_do(place: Place) -> None:
@@ -664,7 +662,7 @@ def test_any_location_will_do(place: Place) -> None:
 @pytest.mark.slow
 def test_the_client_library_is_not_imported_before_it_is_needed() -> None:
     code = (
-        "import sys, ucam_faas.emulator.scheduler_api as api;"
+        "import sys, ucam_faas.emulator.scheduler.api as api;"
         "sys.exit('google.cloud.scheduler_v1' in sys.modules)"
     )
 

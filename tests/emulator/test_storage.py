@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ucam_faas.emulator.server import STATE_FILE, reset as reset_state
-from ucam_faas.emulator.storage import Progress, Storage
-from ucam_faas.emulator.storage.memory import MemoryStorage
-from ucam_faas.emulator.storage.sqlite import SqliteStorage
+from ucam_faas.emulator.core.storage import Progress, Storage
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
+from ucam_faas.emulator.core.storage.sqlite import SqliteStorage
+from ucam_faas.emulator.emulator import STATE_FILE, reset as reset_state
 from ucam_faas.exceptions import ConfigurationError
 
 from .storage_contract import LOG, QUEUE, Reopen, StorageContract, message, numbers
@@ -120,7 +120,8 @@ def test_only_one_emulator_can_use_a_file(
 @pytest.mark.slow
 def test_a_file_of_a_killed_emulator_is_free(file: Path) -> None:
     script = (
-        "import sys, pathlib, time; from ucam_faas.emulator.storage.sqlite import SqliteStorage\n"
+        "import sys, pathlib, time\n"
+        "from ucam_faas.emulator.core.storage.sqlite import SqliteStorage\n"
         "found = SqliteStorage(pathlib.Path(sys.argv[1])); found.put('topics', 'a', b'1')\n"
         "found.commit(); print('ready', flush=True); time.sleep(60)"
     )

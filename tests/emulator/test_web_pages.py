@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.emulator.rest_face import RestFace
+from ucam_faas.emulator.wire.rest import RestFace
 
 from .push_sink import TOPIC, Cloud
 

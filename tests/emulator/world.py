@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ucam_faas.emulator.engine import Draft, Engine
-from ucam_faas.emulator.lease import AckId, Delivery, Holder, Rules, parse_ack_id
-from ucam_faas.emulator.moment import Moment
-from ucam_faas.emulator.queues import Queue
-from ucam_faas.emulator.storage import Message, Storage
-from ucam_faas.emulator.storage.memory import MemoryStorage
+from ucam_faas.emulator.core.engine import Draft, Engine
+from ucam_faas.emulator.core.lease import AckId, Delivery, Holder, Rules, parse_ack_id
+from ucam_faas.emulator.core.moment import Moment
+from ucam_faas.emulator.core.queues import Queue
+from ucam_faas.emulator.core.storage import Message, Storage
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
 
 TOPIC = "projects/p/topics/t"
 DEAD = "projects/p/topics/dead"

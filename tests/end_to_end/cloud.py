@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tests.container.engine import Container, run
 from tests.integration.processes import free_port, request, wait_until
-from ucam_faas.emulator.server import Emulator, Options
+from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.local_testing import EmbeddedPubsub
 
 from .deployed import Deployed, Workload

@@ -23,10 +23,10 @@ import pytest
 from tests.clients.gcloud import Gcloud
 from tests.container.engine import ROOT, Container
 from tests.integration.processes import wait_until
-from ucam_faas import registry
 from ucam_faas.config import Settings
 from ucam_faas.local_testing import EmbeddedCloud
-from ucam_faas.plans import TaskPlan, plan_of
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.needs import TaskPlan, plan_of
 
 from . import cloud, guide
 

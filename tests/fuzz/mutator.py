@@ -21,12 +21,12 @@ from cloudevents.http import CloudEvent
 from pydantic import BaseModel
 
 import ucam_faas
-from ucam_faas import registry
-from ucam_faas._logging import JsonFormatter
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.runtime import Runtime
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.logs.setup import JsonFormatter
 from ucam_faas.serving.app import App
+from ucam_faas.tasks import registry
 
 SUBSCRIPTION = "projects/p/subscriptions/s"
 MESSAGE_TYPE = ucam_faas.PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.contract.publisher_contract import PublisherContract, ReadBack
+from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.publishing.google import GooglePublisher
-from ucam_faas.pubsub import PubsubMessage
 
 from .emulator import Emulator
 from .processes import Process, environment, wait_until

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ucam_faas.emulator.server import Emulator, Options, listen
+from ucam_faas.emulator.emulator import Emulator, Options, listen
 from ucam_faas.serving import server
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.contract.publisher_contract import PublisherContract, ReadBack
+from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.publishing.rest import RestPublisher
-from ucam_faas.pubsub import PubsubMessage
 
 from . import test_google_publisher
 from .emulator import Emulator

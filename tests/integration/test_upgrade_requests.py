@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from ucam_faas.emulator.server import Emulator, Options
+from ucam_faas.emulator.emulator import Emulator, Options
 
 from .processes import Server, serving
 

@@ -10,7 +10,7 @@ import pytest
 from google.cloud import pubsub_v1
 
 from tests.integration.processes import wait_until
-from ucam_faas.emulator.lease import State
+from ucam_faas.emulator.core.lease import State
 from ucam_faas.local_testing import EmbeddedPubsub
 from ucam_faas.testing import PUBLISH_TIME, ManualClock
 

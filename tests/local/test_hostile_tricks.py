@@ -14,7 +14,8 @@ import pytest
 
 from ucam_faas import MESSAGE_CONTEXT, message_handler
 from ucam_faas.config import Settings
-from ucam_faas.local_testing import EmbeddedCloud, deliveries
+from ucam_faas.local_testing import EmbeddedCloud
+from ucam_faas.testing import deliveries
 
 from .cases import Serve
 

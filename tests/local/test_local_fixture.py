@@ -18,15 +18,10 @@ import pytest
 from cloudevents.http import CloudEvent
 from google.cloud import pubsub_v1
 
-from ucam_faas import (
-    RetryPolicy,
-    cloud_event,
-    http,
-    message_handler,
-    registry,
-)
+from ucam_faas import RetryPolicy, cloud_event, http, message_handler
 from ucam_faas.local_testing import NotIdleError
 from ucam_faas.outcomes import Crashed, Done
+from ucam_faas.tasks import registry
 
 from .cases import Serve
 from .tasks import User, crash, greet, shout, values, wait_a_moment

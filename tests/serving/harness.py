@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from ucam_faas import registry
 from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.publishing import Publisher
-from ucam_faas.runtime import Runtime
 from ucam_faas.serving.app import App
+from ucam_faas.tasks import registry
 from ucam_faas.testing import ManualClock, make_push
 
 WAIT_SECONDS = 60

@@ -17,8 +17,8 @@ import ucam_faas
 from ucam_faas import testing
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import DeadLettered
-from ucam_faas.runtime import Runtime
 from ucam_faas.testing import Client, ManualClock, MemoryPublisher
 
 MakeClient = Callable[..., Client]

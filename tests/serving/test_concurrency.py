@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from ucam_faas.limits import REQUESTS_OF_AN_INSTANCE
+from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.testing import ManualClock, serve
 
 from .harness import (

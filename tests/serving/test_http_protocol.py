@@ -10,7 +10,7 @@ from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from ucam_faas._http_protocol import MAX_HEAD_BYTES, HttpProtocol
+from ucam_faas.net.http_protocol import MAX_HEAD_BYTES, HttpProtocol
 
 from .harness import on_a_loop
 

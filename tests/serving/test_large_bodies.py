@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from ucam_faas.off_loop import LARGE_BYTES
+from ucam_faas.execution.off_loop import LARGE_BYTES
 from ucam_faas.testing import ManualClock
 
 from .harness import advance, exchange, fields_of, make_app, on_a_loop, push, settle, start, until

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from ucam_faas import off_loop
+from ucam_faas.execution import off_loop
 
 from .harness import make_app, on_a_loop, settle, start, until
 

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import pytest
 import structlog
 
-from ucam_faas import _logging, registry
 from ucam_faas.config import Settings
+from ucam_faas.logs import setup
+from ucam_faas.tasks import registry
 
 
 class Log:
@@ -26,7 +27,7 @@ class Log:
 
     def configure(self, **options: Any) -> None:
         """Log to here; options are settings."""
-        _logging.configure(Settings(**{"log_format": "json", **options}), self.stream)
+        setup.configure(Settings(**{"log_format": "json", **options}), self.stream)
 
     @property
     def text(self) -> str:

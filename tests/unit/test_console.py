@@ -10,10 +10,10 @@ import pytest
 from pydantic import BaseModel
 
 from ucam_faas import DeadLetter, UCAMFAASException, message_handler
-from ucam_faas._console import ConsoleFormatter
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.runtime import Runtime
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.logs.console import ConsoleFormatter
 from ucam_faas.testing import conclude, make_message
 
 from .conftest import Log

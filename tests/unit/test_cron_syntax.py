@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from ucam_faas import cron_syntax
-from ucam_faas.cron_syntax import CronError, check
-from ucam_faas.emulator.cron import Cron, ScheduleError
+from ucam_faas.gcp import cron_syntax
+from ucam_faas.gcp.cron import Cron, ScheduleError
+from ucam_faas.gcp.cron_syntax import CronError, check
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ucam_faas.cross_site import refusal
+from ucam_faas.net.cross_site import refusal
 
 
 def is_refused(any_host: bool = False, **headers: str) -> bool:

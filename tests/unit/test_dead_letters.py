@@ -13,13 +13,13 @@ from pydantic import BaseModel
 
 from ucam_faas import DeadLetter, Ignore, Retry, UCAMFAASException, message_handler, outcomes
 from ucam_faas.config import Settings
-from ucam_faas.envelopes import decode
+from ucam_faas.events.envelopes import decode
+from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
-from ucam_faas.execution import Conclusion, Execution, execute
+from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import DeadLettered
 from ucam_faas.publishing import Publisher
-from ucam_faas.pubsub import PubsubMessage
-from ucam_faas.runtime import Runtime
 from ucam_faas.testing import (
     ManualClock,
     MemoryPublisher,

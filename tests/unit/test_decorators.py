@@ -27,8 +27,8 @@ from ucam_faas import (
     message_handler,
     raw_event,
 )
-from ucam_faas.registry import task_of
-from ucam_faas.task import Kind
+from ucam_faas.tasks.registry import task_of
+from ucam_faas.tasks.task import Kind
 from ucam_faas.testing import make_cloud_event, make_message, make_message_event
 
 NAMES = [
@@ -251,7 +251,7 @@ def test_methods_of_an_http_task_are_in_capitals() -> None:
 
 
 def test_tasks_made_in_functions_are_not_registered() -> None:
-    from ucam_faas import registry
+    from ucam_faas.tasks import registry
 
     before = dict(registry._TASKS)
 

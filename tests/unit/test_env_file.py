@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ucam_faas import ConfigurationError
-from ucam_faas.env_file import EnvFile
+from ucam_faas.dev.env_file import EnvFile
 from ucam_faas.exceptions import MissingExtraError
 
 if os.environ.get("CI") != "true":

@@ -14,14 +14,22 @@ from cloudevents.pydantic import CloudEvent as PydanticCloudEvent
 from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ucam_faas import envelopes, outcomes, validation
-from ucam_faas.context import CloudEventAttributes
-from ucam_faas.envelopes import SCHEDULER_EVENT_TYPE, Envelope, decode, of_cloud_event, of_data, raw
+from ucam_faas import outcomes
+from ucam_faas.events import envelopes, model_errors
+from ucam_faas.events.context import CloudEventAttributes
+from ucam_faas.events.envelopes import (
+    SCHEDULER_EVENT_TYPE,
+    Envelope,
+    decode,
+    of_cloud_event,
+    of_data,
+    raw,
+)
+from ucam_faas.events.messages import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE, PubsubMessage
+from ucam_faas.events.tracing import Trace
 from ucam_faas.exceptions import EnvelopeError, NotAnEventError, UnsupportedMediaError
 from ucam_faas.outcomes import MalformedEvent, NotAnEvent, UnsupportedMedia
-from ucam_faas.pubsub import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE, PubsubMessage
 from ucam_faas.testing import make_cloud_event, make_message, make_push
-from ucam_faas.tracing import Trace
 
 JSON = {"content-type": "application/json"}
 STRUCTURED = {"content-type": "application/cloudevents+json"}
@@ -753,7 +761,7 @@ def test_a_description_names_paths_and_kinds() -> None:
     with pytest.raises(ValidationError) as caught:
         User.model_validate({"age": "secret", "addresses": [{"street": 5}]})
 
-    assert validation.describe(caught.value) == (
+    assert model_errors.describe(caught.value) == (
         "age: int_parsing; addresses.0.street: string_type"
     )
 
@@ -763,18 +771,18 @@ def test_a_description_does_not_hold_the_keys_of_a_payloads_dictionary(key: str)
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(dict[str, int]).validate_python({key: "x"})
 
-    assert key not in validation.describe(caught.value)
+    assert key not in model_errors.describe(caught.value)
 
 
 def test_a_description_is_short_however_many_errors_there_are() -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(list[int]).validate_python(["x"] * 1000)
 
-    assert validation.describe(caught.value).endswith(" and 995 more")
+    assert model_errors.describe(caught.value).endswith(" and 995 more")
 
 
 def test_another_error_is_described_by_its_type_only() -> None:
-    assert validation.describe_error(ValueError("secret")) == "ValueError"
+    assert model_errors.describe_error(ValueError("secret")) == "ValueError"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ucam_faas import ConfigurationError, TaskCollection, message_handler
-from ucam_faas.environment import HERE, Conflict, Declared
+from ucam_faas.tasks.environment import HERE, Conflict, Declared
 from ucam_faas.testing import run, serve
 
 VARIABLE = "MODE_OF_THESE_TESTS"

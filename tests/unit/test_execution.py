@@ -41,9 +41,10 @@ from ucam_faas import (
     raw_event,
 )
 from ucam_faas.config import Settings
-from ucam_faas.context import LOG_CONTEXT
-from ucam_faas.envelopes import decode
-from ucam_faas.execution import Conclusion, Execution, execute
+from ucam_faas.events.envelopes import decode
+from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.logs.context import LOG_CONTEXT
 from ucam_faas.outcomes import (
     Crashed,
     Done,
@@ -55,8 +56,7 @@ from ucam_faas.outcomes import (
     TimedOut,
     WrongEventType,
 )
-from ucam_faas.registry import task_of
-from ucam_faas.runtime import Runtime
+from ucam_faas.tasks.registry import task_of
 from ucam_faas.testing import (
     ManualClock,
     conclude,
@@ -365,7 +365,7 @@ def test_a_traceback_begins_where_the_user_wrote_it(how: str) -> None:
     text = found.info.model_dump(mode="json")["execution"]["exception"]
     assert "ValueError: x" in text
     assert "in act" in text
-    assert "ucam_faas/execution.py" not in text
+    assert "ucam_faas/execution/pipeline.py" not in text
 
 
 @both

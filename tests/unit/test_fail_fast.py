@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
-from ucam_faas.fail_fast import LARGE_BYTES, LARGE_ITEMS, json_validator, python_validator
-from ucam_faas.parsers import message_parser
-from ucam_faas.pubsub import PubsubMessage
-from ucam_faas.validation import MAX_DESCRIBED, describe
+from ucam_faas.events.fail_fast import LARGE_BYTES, LARGE_ITEMS, json_validator, python_validator
+from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.events.model_errors import MAX_DESCRIBED, describe
+from ucam_faas.tasks.parsers import message_parser
 
 MANY = 5000
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from ucam_faas.filters import MAX_FILTER_BYTES, FilterError, parse
+from ucam_faas.gcp.filters import MAX_FILTER_BYTES, FilterError, parse
 
 COM = {"name": "com"}
 NET = {"name": "net", "iana.org/language_tag": "en"}

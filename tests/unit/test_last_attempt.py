@@ -26,12 +26,12 @@ from ucam_faas import (
     outcomes,
     raw_event,
 )
-from ucam_faas.envelopes import decode, of_cloud_event, raw
+from ucam_faas.events.envelopes import decode, of_cloud_event, raw
+from ucam_faas.events.execution_info import ExecutionStatus
 from ucam_faas.exceptions import PublishError
-from ucam_faas.execution import Conclusion, Execution, execute
-from ucam_faas.execution_info import ExecutionStatus
+from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import DeadLettered
-from ucam_faas.runtime import Runtime
 from ucam_faas.serving.responses import of_conclusion
 from ucam_faas.testing import make_cloud_event, make_message, make_push
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ucam_faas import _log_writer
-from ucam_faas._log_writer import BackgroundHandler
+from ucam_faas.logs import writer
+from ucam_faas.logs.writer import BackgroundHandler
 
 
 class Pipe:
@@ -123,7 +123,7 @@ def test_a_reader_that_has_gone_is_no_error(pipe: Pipe) -> None:
 
 def test_a_fork_while_the_reader_stops_ends_no_writing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that could not end before the fork ends later: the next line starts another."""
-    monkeypatch.setattr(_log_writer, "FLUSH_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.05)
     pipe = Pipe()
     pipe.fill()
     pipe.log("before")
@@ -161,7 +161,7 @@ def test_long_lines_of_processes_that_share_a_pipe_stay_whole(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pipe takes at most PIPE_BUF bytes at once, and a traceback may be longer."""
-    monkeypatch.setattr(_log_writer, "FLUSH_SECONDS", 60)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 60)
     fcntl.fcntl(pipe.writing, fcntl.F_SETPIPE_SZ, 4096)
 
     def log(letter: str) -> None:

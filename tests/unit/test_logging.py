@@ -17,9 +17,10 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from ucam_faas import _logging, message_handler
+from ucam_faas import message_handler
 from ucam_faas.config import Settings
-from ucam_faas.context import LOG_CONTEXT, LogContext
+from ucam_faas.logs import setup
+from ucam_faas.logs.context import LOG_CONTEXT, LogContext
 from ucam_faas.testing import run
 
 from .conftest import Log
@@ -339,12 +340,12 @@ class Terminal(io.StringIO):
     ],
 )
 def test_the_console_is_for_people(options: dict[str, Any], stream: Any, expected: bool) -> None:
-    assert _logging.is_console(Settings(**options), stream) is expected
+    assert setup.is_console(Settings(**options), stream) is expected
 
 
 @pytest.mark.usefixtures("own_logging")
 def test_logging_goes_to_stdout_by_default(capsys: pytest.CaptureFixture[str]) -> None:
-    _logging.configure(Settings(log_format="json"))
+    setup.configure(Settings(log_format="json"))
 
     theirs.info("hello")
 
@@ -355,7 +356,7 @@ def test_logging_goes_to_stdout_by_default(capsys: pytest.CaptureFixture[str]) -
 def test_an_encoding_loses_no_line() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    _logging.configure(Settings(log_format="console"), stream)
+    setup.configure(Settings(log_format="console"), stream)
 
     theirs.info("héllo")
 
@@ -368,7 +369,7 @@ def test_an_encoding_loses_no_line() -> None:
 
 def adopt() -> Any:
     structlog.reset_defaults()
-    _logging.adopt_structlog()
+    setup.adopt_structlog()
     return structlog.get_logger("their.module")
 
 
@@ -456,7 +457,7 @@ def test_structlog_that_somebody_configured_is_left_alone() -> None:
     structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
     before = structlog.get_config()["processors"]
 
-    _logging.adopt_structlog()
+    setup.adopt_structlog()
 
     assert structlog.get_config()["processors"] is before
 
@@ -467,7 +468,7 @@ def test_structlog_is_not_imported_for_those_who_do_not_use_it(
 ) -> None:
     monkeypatch.delitem(sys.modules, "structlog")
 
-    _logging.adopt_structlog()
+    setup.adopt_structlog()
 
     assert "structlog" not in sys.modules
 
@@ -532,6 +533,6 @@ def test_logging_set_up_later_changes_no_line_of_the_package(
 def test_the_roots_lines_may_be_left_as_they_are(log: Log) -> None:
     before = logging.root.handlers[:]
 
-    _logging.configure(Settings(log_format="json"), io.StringIO(), root=False)
+    setup.configure(Settings(log_format="json"), io.StringIO(), root=False)
 
     assert logging.root.handlers == before

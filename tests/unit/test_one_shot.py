@@ -27,8 +27,8 @@ from ucam_faas import (
     raw_event,
 )
 from ucam_faas.config import Settings
-from ucam_faas.one_shot import InputNotLoadedError, envelope_of, read_input, run
-from ucam_faas.runtime import Runtime
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.serving.run_once import InputNotLoadedError, envelope_of, read_input, run
 from ucam_faas.testing import ManualClock, MemoryPublisher
 
 from .conftest import Log

@@ -11,7 +11,8 @@ from typing import Any
 import flask
 import pytest
 
-from ucam_faas import Retry, cloud_event, message_handler, raw_event, registry
+from ucam_faas import Retry, cloud_event, message_handler, raw_event
+from ucam_faas.tasks import registry
 from ucam_faas.testing import conclude, make_cloud_event, run, serve
 
 from .conftest import Sources

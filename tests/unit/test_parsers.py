@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import BaseModel, RootModel, ValidationError
 
 from ucam_faas.exceptions import EnvelopeError, TaskDefinitionError, WrongEventTypeError
-from ucam_faas.parsers import CloudEventType, message_parser
+from ucam_faas.tasks.parsers import CloudEventType, message_parser
 from ucam_faas.testing import make_cloud_event
 
 

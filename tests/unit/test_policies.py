@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.policies import Policy, RetryPolicy, check_topic
+from ucam_faas.tasks.policies import Policy, RetryPolicy, check_topic
 
 TOPIC = "projects/p/topics/orders"
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
-from ucam_faas.limits import MAX_ATTRIBUTES
-from ucam_faas.pubsub import (
+from ucam_faas.events.messages import (
     PUBSUB_MESSAGE_TYPE,
     PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
     SUBSCRIPTION_PATH,
@@ -19,6 +18,7 @@ from ucam_faas.pubsub import (
     MessagePublishedData,
     PubsubMessage,
 )
+from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ucam_faas import registry
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.tasks import registry
 
 from .conftest import Sources
 

@@ -26,13 +26,13 @@ from ucam_faas import (
     http,
     message_handler,
     raw_event,
-    reports,
 )
 from ucam_faas.config import Settings
-from ucam_faas.envelopes import decode, raw
-from ucam_faas.execution import Execution, execute
+from ucam_faas.events.envelopes import decode, raw
+from ucam_faas.execution import log_lines
+from ucam_faas.execution.pipeline import Execution, execute
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import MalformedEvent, TimedOut
-from ucam_faas.runtime import Runtime
 from ucam_faas.testing import (
     ManualClock,
     conclude,
@@ -193,7 +193,7 @@ def test_what_an_execution_is_stopped_with_is_one_line(log: Log) -> None:
     found = execution.stop(TimedOut())
 
     assert found is not None
-    reports.write(found.line)
+    log_lines.write(found.line)
     assert (log.line["severity"], log.line["outcome"]) == ("WARNING", "timed_out")
     assert log.line["message"] == "ucam_faas_function_aborted"
 
@@ -210,7 +210,7 @@ def test_what_ends_late_is_one_warning(log: Log) -> None:
 
 
 def test_a_rejected_request_is_one_line(log: Log) -> None:
-    reports.log_rejected(MalformedEvent(), "POST", "/task" * 1000, "message: missing")
+    log_lines.log_rejected(MalformedEvent(), "POST", "/task" * 1000, "message: missing")
 
     line = log.line
     assert (line["severity"], line["message"]) == ("WARNING", "ucam_faas_request_rejected")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ucam_faas import RetryPolicy, Schedule, TaskDefinitionError, http, message_handler, raw_event
-from ucam_faas.resources import Resources, cpu_count, memory_bytes, secret_version
-from ucam_faas.task import Task
+from ucam_faas.tasks.resources import Resources, cpu_count, memory_bytes, secret_version
+from ucam_faas.tasks.task import Task
 
 ROOM = {0.08: (0.125, 0.5), 0.5: (0.125, 1), 1: (0.125, 4), 2: (0.125, 8)}
 ROOM |= {4: (2, 16), 6: (4, 24), 8: (4, 32)}

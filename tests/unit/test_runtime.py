@@ -11,8 +11,8 @@ from ucam_faas import message_handler
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, MissingExtraError, UCAMFAASException
+from ucam_faas.execution.runtime import Runtime, build, of_environment
 from ucam_faas.publishing.google import GooglePublisher
-from ucam_faas.runtime import Runtime, build, of_environment
 from ucam_faas.testing import ManualClock
 
 TOPIC = "projects/p/topics/dead"

@@ -30,10 +30,10 @@ from pydantic import (
 )
 
 from ucam_faas import message_handler
-from ucam_faas.envelopes import decode
+from ucam_faas.events.envelopes import decode
 from ucam_faas.outcomes import Done
-from ucam_faas.samples import NoSampleError, accepted_sample, sample_data, sample_push
-from ucam_faas.task import Task
+from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data, sample_push
+from ucam_faas.tasks.task import Task
 from ucam_faas.testing import conclude
 
 

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from ucam_faas import TaskDefinitionError, UCAMFAASCouldNotLoadTarget, one_shot, raw_event, startup
+from ucam_faas import TaskDefinitionError, UCAMFAASCouldNotLoadTarget, raw_event
 from ucam_faas.config import Settings
-from ucam_faas.runtime import Runtime
-from ucam_faas.startup import Defer
-from ucam_faas.task import Task
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.serving import run_once
+from ucam_faas.tasks import startup
+from ucam_faas.tasks.startup import Defer
+from ucam_faas.tasks.task import Task
 from ucam_faas.testing import ManualClock
 
 from .conftest import Log
@@ -153,7 +155,7 @@ def test_arguments_that_a_function_holds_are_not_shown() -> None:
 
 FORK = """
 import os, sys, threading
-from ucam_faas.startup import Defer
+from ucam_faas.tasks.startup import Defer
 
 class Client:
     def __init__(self):
@@ -414,7 +416,7 @@ def test_a_task_that_is_run_once_is_started_first(how: str, limited: bool, log: 
 
     task = (job if how == "sync" else async_job).task
 
-    assert one_shot.run(task, Runtime(Settings(), clock)) == 0
+    assert run_once.run(task, Runtime(Settings(), clock)) == 0
     assert ran == ["start", "start async", "run"]
     assert [line["duration_seconds"] for line in log.lines] == [600, 0]
 
@@ -426,7 +428,7 @@ def test_a_sync_task_that_is_run_once_is_started_in_its_thread() -> None:
     def job(body: bytes) -> None:
         threads.append(threading.current_thread())
 
-    one_shot.run(job.task, Runtime(Settings(), ManualClock()))
+    run_once.run(job.task, Runtime(Settings(), ManualClock()))
 
     assert threads == [threading.main_thread()] * 2
 
@@ -436,5 +438,5 @@ def test_a_task_that_cannot_start_is_not_run_once(how: str) -> None:
     task = task_of(throw(Own("refused")), how=how)
 
     with pytest.raises(UCAMFAASCouldNotLoadTarget, match="Own: refused") as caught:
-        one_shot.run(task, Runtime(Settings(), ManualClock()))
+        run_once.run(task, Runtime(Settings(), ManualClock()))
     assert caught.value.exit_code == 2

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ucam_faas import RetryPolicy, Schedule, TaskCollection, TaskDefinitionError, registry
-from ucam_faas.task import Task
+from ucam_faas import RetryPolicy, Schedule, TaskCollection, TaskDefinitionError
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.task import Task
 
 MINUTE = timedelta(minutes=1)
 

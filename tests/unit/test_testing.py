@@ -21,10 +21,10 @@ from ucam_faas import (
 )
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.envelopes import decode
+from ucam_faas.events.envelopes import decode
+from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import Crashed, Done, InvalidPayload
-from ucam_faas.pubsub import PubsubMessage
-from ucam_faas.runtime import Runtime
 from ucam_faas.testing import (
     PUBLISH_TIME,
     SUBSCRIPTION,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ucam_faas._tracebacks import render
+from ucam_faas.logs.tracebacks import render
 
 SECRET = "07700 900123"
 

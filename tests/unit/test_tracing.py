@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ucam_faas.tracing import Trace, from_attributes, from_headers
+from ucam_faas.events.tracing import Trace, from_attributes, from_headers
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"

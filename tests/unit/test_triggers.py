@@ -26,7 +26,7 @@ from ucam_faas import (
     message_handler,
     raw_event,
 )
-from ucam_faas.triggers import MAX_SCHEDULE_BYTES, Trigger
+from ucam_faas.tasks.triggers import MAX_SCHEDULE_BYTES, Trigger
 
 NIGHTLY = Schedule("0 3 * * *", data=b"{}")
 WEEKLY = Schedule("0 4 * * MON", time_zone="Europe/London", attributes={"kind": "weekly"})

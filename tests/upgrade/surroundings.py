@@ -24,7 +24,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 import ucam_faas
 from ucam_faas import cli
-from ucam_faas.execution_info import SerialisableException
+from ucam_faas.events.execution_info import SerialisableException
 
 ucam_faas.__path__.append(str(Path.cwd() / "ucam_faas"))  # for ucam_faas.tests.fixtures
 

@@ -33,10 +33,10 @@ from ucam_faas import (
     cloud_event,
     cloud_event_handler,
     message_handler,
-    registry,
 )
 from ucam_faas.contexts import contextual_default_factory, contextvar_activator
-from ucam_faas.execution_info import SerialisableException
+from ucam_faas.events.execution_info import SerialisableException
+from ucam_faas.tasks import registry
 from ucam_faas.testing import Client, make_cloud_event, make_message, make_message_event, serve
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ucam_faas.cli._group import SuggestingGroup
-from ucam_faas.env_file import NAME, EnvFile
+from ucam_faas.dev.env_file import NAME, EnvFile
 from ucam_faas.exceptions import UCAMFAASException
 
 _VERBS = {

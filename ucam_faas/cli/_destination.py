@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ucam_faas.config import Settings
+from ucam_faas.dev.local_state import DEFAULT_PROJECT, LocalCloud
 from ucam_faas.exceptions import ConfigurationError, PublishError
-from ucam_faas.local_state import DEFAULT_PROJECT, LocalCloud
 from ucam_faas.publishing import Publisher
 
 

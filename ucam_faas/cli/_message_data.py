@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import IO
 
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.payload_types import protobuf_class
-from ucam_faas.samples import NoSampleError, accepted_sample, protobuf
-from ucam_faas.task import Kind, Task
+from ucam_faas.tasks.payload_types import protobuf_class
+from ucam_faas.tasks.samples import NoSampleError, accepted_sample, protobuf
+from ucam_faas.tasks.task import Kind, Task
 
 
 def data_of(

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from ucam_faas import registry
 from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import layers
+from ucam_faas.deploy.config_file import ConfigFile, KeyPath
 from ucam_faas.deploy.keys import KEYS, Key, Kind, Where
 from ucam_faas.deploy.layers import DEFAULT, Merged
 from ucam_faas.deploy.problems import check_stage, check_tasks
-from ucam_faas.deploy.settings_files import ConfigFile, KeyPath
+from ucam_faas.tasks import registry
 
 
 @click.command("config")

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from ucam_faas._optional import check_local
-from ucam_faas.env_file import NAME
+from ucam_faas.dev.env_file import NAME
+from ucam_faas.dev.local_state import DEFAULT_PROJECT, FOLDER
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import DEFAULT_PROJECT, FOLDER
 
 DEFAULT_PUBSUB_PORT = 8085
 

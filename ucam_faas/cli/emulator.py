@@ -53,11 +53,11 @@ def command(
     A drop-in for Google's Pub/Sub emulator: set PUBSUB_EMULATOR_HOST to the address that the
     ready line names.
     """
-    from ucam_faas.emulator import messages_only
+    from ucam_faas.emulator.api import messages_only
 
     check_local("run the emulator")
     messages_only.prepare()
-    from ucam_faas.emulator import server
+    from ucam_faas.emulator import emulator as server
 
     if memory and state is not None:
         raise ConfigurationError("--memory keeps nothing, and --state keeps it: choose one.")
@@ -75,7 +75,7 @@ def command(
 
 
 async def _run(options: object, seed: Path | None) -> None:
-    from ucam_faas.emulator.server import Emulator
+    from ucam_faas.emulator.emulator import Emulator
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

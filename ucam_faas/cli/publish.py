@@ -9,15 +9,16 @@ from typing import IO
 
 import click
 
-from ucam_faas import local_state, registry
 from ucam_faas.cli import _destination, _message_data, _waiting
 from ucam_faas.config import Settings
+from ucam_faas.dev import local_state
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.filters import parse as parse_filter
-from ucam_faas.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
-from ucam_faas.policies import check_topic
-from ucam_faas.task import Task
-from ucam_faas.triggers import check_attributes
+from ucam_faas.gcp.filters import parse as parse_filter
+from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.policies import check_topic
+from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.triggers import check_attributes
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

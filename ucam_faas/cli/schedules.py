@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import click
 
-from ucam_faas import local_state
 from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.dev import local_state
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
 DEFAULT_LOCATION = "local"

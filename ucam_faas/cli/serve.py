@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
-from ucam_faas import _logging, environment, registry, runtime
 from ucam_faas.config import Settings, mistyped
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.task import Kind, Task
+from ucam_faas.execution import runtime
+from ucam_faas.logs import setup
+from ucam_faas.tasks import environment, registry
+from ucam_faas.tasks.task import Kind, Task
 
 logger = logging.getLogger("ucam_faas")
 
@@ -21,7 +23,7 @@ logger = logging.getLogger("ucam_faas")
 def serve(given: dict[str, Any]) -> int:
     """Serve, or run once, as options and environment say; return the exit code."""
     settings = Settings.from_environ(**given)
-    handler = _logging.configure(settings)
+    handler = setup.configure(settings)
     for variable, hint in mistyped(os.environ).items():
         fields = {"variable": variable, "hint": hint}
         logger.warning("ucam_faas_unknown_variable", extra={"fields": fields})
@@ -29,7 +31,7 @@ def serve(given: dict[str, Any]) -> int:
         raise ConfigurationError("An input file or bucket is for --long-running: add it.")
     tasks = registry.load(settings.source, settings.target)
     environment.HERE.add_all(tasks)
-    _logging.adopt_structlog()
+    setup.adopt_structlog()
     built = runtime.build(settings, tasks)
     if settings.long_running:
         return _run_once(tasks, built)
@@ -39,17 +41,17 @@ def serve(given: dict[str, Any]) -> int:
     app = App(tasks, built)
     listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
-    _logging.write_in_background(handler)
+    setup.write_in_background(handler)
     server.run(app, listener, on_open=lambda: _announce(tasks, settings, port))
     return 0
 
 
 def _run_once(tasks: Sequence[Task], built: runtime.Runtime) -> int:
-    from ucam_faas import one_shot
+    from ucam_faas.serving import run_once
 
     if len(tasks) != 1:
         raise ConfigurationError("--long-running runs one task: name just one with --target.")
-    return one_shot.run(tasks[0], built)
+    return run_once.run(tasks[0], built)
 
 
 def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
@@ -57,7 +59,7 @@ def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     fields = {"url": url, "tasks": [task.name for task in tasks]}
-    if _logging.is_console(settings):
+    if setup.is_console(settings):
         click.echo(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
         width = max(len(task.name) for task in tasks)
         for task in tasks:
@@ -84,7 +86,7 @@ def example(tasks: Sequence[Task], url: str) -> str:
         return f"curl -X {first.methods[0]} {shlex.quote(url + path)}"
     if first.kind is Kind.RAW:
         return f"curl {url}/{first.name} -d 'hello'"
-    from ucam_faas.samples import sample_push
+    from ucam_faas.tasks.samples import sample_push
 
     body = sample_push(first)
     return f"curl {url}/{first.name} -H 'Content-Type: application/json' -d {shlex.quote(body)}"

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from ucam_faas import registry
 from ucam_faas.cli._table import print_table
 from ucam_faas.config import Settings
-from ucam_faas.task import Kind, Task
-from ucam_faas.triggers import Schedule
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.triggers import Schedule
 
 
 @click.command("tasks")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ucam_faas.deploy import asyncapi_messages
 from ucam_faas.deploy.plan import Plan, PlannedTask
-from ucam_faas.pubsub import TOPIC_PATH
+from ucam_faas.events.messages import TOPIC_PATH
 
 VERSION = "3.0.0"
 BINDING_VERSION = asyncapi_messages.BINDING_VERSION

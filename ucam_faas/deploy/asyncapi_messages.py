@@ -11,8 +11,8 @@ from typing import Any, get_origin
 
 from ucam_faas.deploy.payloads.proto_text import render
 from ucam_faas.deploy.payloads.schemas import map_schema, schema_of
-from ucam_faas.pubsub import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
-from ucam_faas.task import Kind, Task
+from ucam_faas.events.messages import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
+from ucam_faas.tasks.task import Kind, Task
 
 BINDING_VERSION = "0.2.0"
 _ATTRIBUTE = re.compile(r'attributes\s*[.:]\s*(?:"((?:[^"\\]|\\.)*)"|([\w-]+))')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ucam_faas.deploy.settings_files import Origin
+from ucam_faas.deploy.config_file import Origin
 
 
 @dataclass(frozen=True, slots=True)

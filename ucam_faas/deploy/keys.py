@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from typing import Any
 
-from ucam_faas import resources
 from ucam_faas.config import Settings
 from ucam_faas.deploy.value_checks import (
     IS_SWITCH,
@@ -25,9 +24,10 @@ from ucam_faas.deploy.value_checks import (
     one_of,
     passes,
 )
-from ucam_faas.limits import MAX_RETENTION_SECONDS, MIN_RETENTION_SECONDS
-from ucam_faas.policies import check_topic
-from ucam_faas.resources import Resources
+from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS, MIN_RETENTION_SECONDS
+from ucam_faas.tasks import resources
+from ucam_faas.tasks.policies import check_topic
+from ucam_faas.tasks.resources import Resources
 
 
 class Kind(StrEnum):

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ucam_faas.config import Settings
-from ucam_faas.deploy import settings_files
+from ucam_faas.deploy import config_file
+from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin
 from ucam_faas.deploy.keys import KEYS, MAX_LABELS, Key, Kind
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
-from ucam_faas.deploy.settings_files import ConfigFile, KeyPath, Origin
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.resources import RIVALS, Resources
-from ucam_faas.task import Task
+from ucam_faas.tasks.resources import RIVALS, Resources
+from ucam_faas.tasks.task import Task
 
 DEFAULT, COLLECTION = Origin(layer="default"), Origin(layer="collection")
 DECORATOR = Origin(layer="decorator")
@@ -58,7 +58,7 @@ def read(start: Path) -> ConfigFile:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    config = settings_files.find(start)
+    config = config_file.find(start)
     check_file(config)
     return config
 

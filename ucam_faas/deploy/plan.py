@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ucam_faas import registry
 from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
 from ucam_faas.deploy import layers
+from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.payloads import schemas
 from ucam_faas.deploy.problems import check_tasks
-from ucam_faas.deploy.settings_files import ConfigFile
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.limits import REQUESTS_OF_AN_INSTANCE
-from ucam_faas.plans import TaskPlan, job_id, plan_of
-from ucam_faas.resources import cpu_count, secret_version
-from ucam_faas.task import Task
+from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.needs import TaskPlan, job_id, plan_of
+from ucam_faas.tasks.resources import cpu_count, secret_version
+from ucam_faas.tasks.task import Task
 
 FILE_NAME = "ucam-faas.auto.tfvars.json"
 SERVICE_NAME = re.compile(r"(?!goog)[a-z]([-a-z0-9]{0,47}[a-z0-9])?")

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin, header_of
 from ucam_faas.deploy.keys import KEYS, Key, Kind, Where
-from ucam_faas.deploy.settings_files import ConfigFile, KeyPath, Origin, header_of
 from ucam_faas.exceptions import ConfigurationError
 
 STAGE, TASK = "stage", "task"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ucam_faas.deploy.plan import Plan, PlannedTask
-from ucam_faas.policies import backoffs
+from ucam_faas.tasks.policies import backoffs
 
 HEADINGS = ("TASK", "RUNS AS", "TRIGGER", "RETRIES", "INSTANCES")
 _SHOWN_WAITS = 4

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ucam_faas.dead_letters import MESSAGE_ID_ATTRIBUTE, SUBSCRIPTION_ATTRIBUTE
-from ucam_faas.emulator.engine import Observer
-from ucam_faas.emulator.storage import Message
+from ucam_faas.emulator.core.engine import Observer
+from ucam_faas.emulator.core.storage import Message
+from ucam_faas.execution.dead_letters import MESSAGE_ID_ATTRIBUTE, SUBSCRIPTION_ATTRIBUTE
 
 _Key = tuple[str, str]
 """A subscription's short name and a message id."""

@@ -10,8 +10,8 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from ucam_faas.deploy import layers
-from ucam_faas.environment import Declared
-from ucam_faas.task import Task
+from ucam_faas.tasks.environment import Declared
+from ucam_faas.tasks.task import Task
 
 logger = logging.getLogger("ucam_faas")
 

@@ -17,15 +17,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas._optional import require
-from ucam_faas.emulator import push_request
-from ucam_faas.emulator.engine import Observer
-from ucam_faas.emulator.lease import Delivery
-from ucam_faas.emulator.push import ACKNOWLEDGED
-from ucam_faas.emulator.storage import Message
+from ucam_faas.emulator.core.engine import Observer
+from ucam_faas.emulator.core.lease import Delivery
+from ucam_faas.emulator.core.storage import Message
+from ucam_faas.emulator.push import request as push_request
+from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
 from ucam_faas.exceptions import ConfigurationError, PublishError, UCAMFAASException
-from ucam_faas.limits import MAX_RETENTION_SECONDS
-from ucam_faas.plans import TaskPlan, full_topic
+from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.publishing.google import GooglePublisher
+from ucam_faas.tasks.needs import TaskPlan, full_topic
 
 SUFFIX = "-dev"
 """Of subscriptions: those of the deployed tasks are left alone."""

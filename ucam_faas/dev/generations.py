@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from ucam_faas.exceptions import UCAMFAASException
-from ucam_faas.plans import TaskPlan
+from ucam_faas.tasks.needs import TaskPlan
 
 CLOSE_SECONDS = 2.0
 """So long we wait for a process to take no new connections: a task may block its event loop."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ucam_faas import cross_site, reports, startup
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.execution import log_lines
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.net import cross_site
 from ucam_faas.outcomes import Failed
-from ucam_faas.runtime import Runtime
 from ucam_faas.serving.app import App, Scope
 from ucam_faas.serving.bodies import Receive
 from ucam_faas.serving.responses import Response
-from ucam_faas.task import Task
+from ucam_faas.tasks import startup
+from ucam_faas.tasks.task import Task
 
 TEXT = b"Web pages of other sites may not call this port"
 
@@ -54,5 +56,5 @@ class LocalApp(App):
         refused = cross_site.refusal(scope["headers"], any_host=self.any_host)
         if refused is None:
             return await super().respond(scope, receive)
-        reports.log_foreign(scope["path"], refused)
+        log_lines.log_foreign(scope["path"], refused)
         return Response(403, TEXT)

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from ucam_faas.emulator.server import BACKLOG
+from ucam_faas.emulator.emulator import BACKLOG
 
 READ_SECONDS = 5.0
 """For the head of a request."""

@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ucam_faas.emulator import protos, scheduler_api
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.core.queues import Queue
+from ucam_faas.emulator.emulator import Emulator
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.queues import Queue
-from ucam_faas.emulator.server import Emulator
-from ucam_faas.limits import MAX_RETENTION_SECONDS
-from ucam_faas.plans import TaskPlan, full_topic, job_id
+from ucam_faas.emulator.scheduler import api as scheduler_api
+from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
+from ucam_faas.tasks.needs import TaskPlan, full_topic, job_id
 
 LOCATION = "local"
 LABEL = "made-by"

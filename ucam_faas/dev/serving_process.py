@@ -26,9 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import ucam_faas
-from ucam_faas import _logging, registry, runtime
 from ucam_faas.config import Settings
-from ucam_faas.cross_site import is_this_machine
 from ucam_faas.dev import environment
 from ucam_faas.dev.local_app import LocalApp
 from ucam_faas.exceptions import (
@@ -37,9 +35,13 @@ from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
 )
-from ucam_faas.plans import plan_of, with_dead_letter_topic
+from ucam_faas.execution import runtime
+from ucam_faas.logs import setup
+from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.serving import server
-from ucam_faas.task import Task
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.needs import plan_of, with_dead_letter_topic
+from ucam_faas.tasks.task import Task
 
 
 def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> None:
@@ -53,10 +55,10 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     os.set_inheritable(parent_fd, False)
     leash = _Leash(parent_fd)
     settings = Settings.from_environ()
-    _logging.configure(settings)
+    setup.configure(settings)
     try:
         tasks = [with_dead_letter_topic(t, settings) for t in load(sources, target or None)]
-        _logging.adopt_structlog()
+        setup.adopt_structlog()
         environment.declare(tasks, os.environ, Path.cwd())
         built = runtime.build(settings, tasks)
         plans = [plan_of(task, settings).to_dict() for task in tasks]

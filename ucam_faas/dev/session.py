@@ -15,12 +15,11 @@ from typing import Any
 
 import click
 
-from ucam_faas import local_state
-from ucam_faas._columns import of_terminal
 from ucam_faas.config import Settings, mistyped
-from ucam_faas.dev import generations
+from ucam_faas.dev import generations, local_state
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
+from ucam_faas.dev.env_file import EnvFile
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.history import PAGE, History
@@ -28,11 +27,11 @@ from ucam_faas.dev.keys import has_keyboard, on_enter
 from ucam_faas.dev.not_loaded import answering
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream, gcloud_environment
+from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.server import Emulator, Options, listen, reset
-from ucam_faas.env_file import EnvFile
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
-from ucam_faas.plans import TaskPlan
+from ucam_faas.logs.columns import of_terminal
+from ucam_faas.tasks.needs import TaskPlan
 
 HANG_SECONDS = 1.0
 """Code that has not been loaded by then is given up when it changes."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import click
 
-from ucam_faas._columns import INDENT, cut, fold, paragraph, printable
-from ucam_faas.dead_letters import SUBSCRIPTION_ATTRIBUTE
-from ucam_faas.emulator.storage import Message
-from ucam_faas.plans import TaskPlan, job_id
+from ucam_faas.emulator.core.storage import Message
+from ucam_faas.execution.dead_letters import SUBSCRIPTION_ATTRIBUTE
+from ucam_faas.logs.columns import INDENT, cut, fold, paragraph, printable
+from ucam_faas.tasks.needs import TaskPlan, job_id
 
 DIM = "dim"
 """Not a colour, but as the tasks' log has it."""

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ucam_faas.clock import Clock, SystemClock, Timer
-from ucam_faas.emulator.answers import Answers
-from ucam_faas.emulator.engine import Engine
+from ucam_faas.emulator.core.answers import Answers
+from ucam_faas.emulator.core.engine import Engine
+from ucam_faas.emulator.core.moment import Moment
+from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.moment import Moment
-from ucam_faas.emulator.queues import Queue
 
 logger = logging.getLogger("ucam_faas.emulator")
 

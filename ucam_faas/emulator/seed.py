@@ -11,9 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ucam_faas.emulator import protos, scheduler_api
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.emulator import Emulator
 from ucam_faas.emulator.errors import RpcError, invalid
-from ucam_faas.emulator.server import Emulator
+from ucam_faas.emulator.scheduler import api
 from ucam_faas.exceptions import ConfigurationError
 
 _KINDS = ("topics", "subscriptions", "jobs")
@@ -60,7 +61,7 @@ def _make(emulator: Emulator, kind: str, item: dict[str, Any]) -> None:
     elif kind == "subscriptions":
         emulator.subscriber.create_subscription(protos.ParseDict(item, protos.Subscription()))
     else:
-        make = scheduler_api.methods()["CreateJob"][0]
+        make = api.methods()["CreateJob"][0]
         parent, is_name, _ = str(item.get("name", "")).rpartition("/jobs/")
         if not is_name:
             raise invalid("Invalid name: expected projects/P/locations/L/jobs/ID.")

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
-from ucam_faas.limits import MAX_ATTRIBUTES
-from ucam_faas.pubsub import PubsubMessage
+from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
 
 @dataclass(slots=True)

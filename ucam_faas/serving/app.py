@@ -12,14 +12,14 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from ucam_faas import startup
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import NoSuchTask
-from ucam_faas.runtime import Runtime
 from ucam_faas.serving.bodies import Body, DisconnectedError, Receive, UnreadError
 from ucam_faas.serving.responses import Response
 from ucam_faas.serving.service import Service
-from ucam_faas.task import Kind, Task
+from ucam_faas.tasks import startup
+from ucam_faas.tasks.task import Kind, Task
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

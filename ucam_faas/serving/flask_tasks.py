@@ -13,11 +13,11 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
-from ucam_faas.execution_info import ExecutionInfo
 from ucam_faas.outcomes import Outcome
 from ucam_faas.serving.responses import Response, flask_response, of_flask
-from ucam_faas.task import Kind, Task
+from ucam_faas.tasks.task import Kind, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,16 @@ from functools import cache
 
 from flask import Request, Response as FlaskResponse
 
-from ucam_faas import _logging, environment, reports, runtime, startup
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.execution import log_lines, runtime
+from ucam_faas.logs import setup
 from ucam_faas.outcomes import Crashed
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
 from ucam_faas.serving.responses import of_outcome
-from ucam_faas.task import Task
+from ucam_faas.tasks import environment, startup
+from ucam_faas.tasks.task import Task
 
 _lock = threading.Lock()
 
@@ -32,7 +34,7 @@ def respond(task: Task, request: Request) -> FlaskResponse:
         with _lock:
             loop, app = _app(task)
     except UCAMFAASException as error:  # functions-framework would answer with its text
-        reports.log_problem("ucam_faas_start_failed", error=error, detail=str(error))
+        log_lines.log_problem("ucam_faas_start_failed", error=error, detail=str(error))
         failed = of_outcome(Crashed())
         return FlaskResponse(failed.body, failed.status, list(failed.headers))
     found = call(
@@ -52,7 +54,7 @@ def _app(task: Task) -> tuple[BackgroundLoop, App]:
     settings = Settings.from_environ()
     others = logging.getLogger().handlers
     if not others or any(_is_printed(handler) for handler in others):
-        _logging.configure(settings, root=not others)
+        setup.configure(settings, root=not others)
     environment.HERE.add_all([task])
     built = runtime.build(settings, [task])
     app, loop = App([task], built), BackgroundLoop()

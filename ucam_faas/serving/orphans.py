@@ -11,7 +11,8 @@ import signal
 import threading
 import time
 
-from ucam_faas import _logging, reports
+from ucam_faas.execution import log_lines
+from ucam_faas.logs import setup
 
 SECONDS_BEYOND_GRACE = 2.0
 """For the answers that are given when the grace ends."""
@@ -36,7 +37,7 @@ class MainProcess:
             os.read(self._ended, 1)
         except OSError:  # a task has closed every descriptor: nothing can be known any more
             return
-        reports.log_problem("ucam_faas_main_process_ended")
+        log_lines.log_problem("ucam_faas_main_process_ended")
         exit_within(grace_seconds + SECONDS_BEYOND_GRACE)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -49,7 +50,7 @@ def exit_within(seconds: float) -> None:
 
     def wait() -> None:
         time.sleep(seconds)
-        _logging.flush()
+        setup.flush()
         os._exit(0)
 
     threading.Thread(target=wait, name="ucam-faas-exit", daemon=True).start()

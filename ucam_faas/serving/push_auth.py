@@ -15,11 +15,11 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from ucam_faas import off_loop
 from ucam_faas._optional import check, require
 from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
+from ucam_faas.execution import off_loop
 from ucam_faas.serving.certificates import FETCH_SECONDS, Certificates, NoCertificatesError
 from ucam_faas.serving.threads import ThreadPool
 

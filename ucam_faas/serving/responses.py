@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ucam_faas import reports
-from ucam_faas.execution import Conclusion
-from ucam_faas.http_responses import DEFAULT_HTTP_RESPONSE_CREATOR
+from ucam_faas.execution import log_lines
+from ucam_faas.execution.http_responses import DEFAULT_HTTP_RESPONSE_CREATOR
+from ucam_faas.execution.pipeline import Conclusion
 from ucam_faas.outcomes import (
     Crashed,
     DeadLetter,
@@ -26,7 +26,7 @@ from ucam_faas.outcomes import (
     answer,
 )
 from ucam_faas.serving.headers import sendable
-from ucam_faas.task import Kind, Task
+from ucam_faas.tasks.task import Kind, Task
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -67,7 +67,7 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
                 return replace(response, status=answer(outcome).http_status)
             return response
         except (Exception, SystemExit) as error:  # which would end the event loop
-            reports.log_problem("ucam_faas_make_http_response_failed", error=error)
+            log_lines.log_problem("ucam_faas_make_http_response_failed", error=error)
     if isinstance(outcome, Failed) and task.returns_response and found.error is not None:
         text = f"The function raised {type(found.error).__name__}."
         return Response(answer(outcome).http_status, text.encode())
@@ -93,7 +93,7 @@ def converter(task: Task) -> Callable[[Any], Response] | None:
             made = _made(value)
         except Exception:  # the work is done: that its result is no response does not undo it
             kind = type(value).__qualname__
-            reports.log_problem("ucam_faas_result_is_no_response", task=task.name, type=kind)
+            log_lines.log_problem("ucam_faas_result_is_no_response", task=task.name, type=kind)
             return Response(200)
         return made if isinstance(made, Response) else of_flask(made)
 

@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from ucam_faas import reports
-from ucam_faas.execution import Conclusion, Execution
-from ucam_faas.limits import REQUESTS_OF_AN_INSTANCE
+from ucam_faas.execution import log_lines
+from ucam_faas.execution.pipeline import Conclusion, Execution
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.outcomes import Outcome, Overloaded, ShuttingDown, TimedOut
-from ucam_faas.runtime import Runtime
 from ucam_faas.serving.admission import FullError, Gate
 from ucam_faas.serving.threads import ThreadPool, Ticket
-from ucam_faas.task import Task
+from ucam_faas.tasks.task import Task
 
 SECONDS_TO_MIND = 1.0
 """What a cancelled task may take to end, before it counts as abandoned."""
@@ -141,7 +141,7 @@ class Runner:
             flight.task.add_done_callback(self._cancelled.discard)
             self.runtime.clock.call_later(SECONDS_TO_MIND, self._check_exhausted)
         if stuck is not None:
-            reports.log_problem(
+            log_lines.log_problem(
                 "ucam_faas_thread_abandoned",
                 task=flight.execution.task.name,
                 abandoned_threads=self._pool.abandoned,
@@ -243,17 +243,17 @@ class _Flight:
     def finish(self, found: Conclusion | None) -> None:
         """Take the conclusion, unless the execution was stopped before."""
         if found is not None and not self.done.done():
-            reports.write(found.line)
+            log_lines.write(found.line)
             self.done.set_result(found)
 
     def _broken(self, error: BaseException) -> Conclusion:
         """Conclude when the pipeline itself failed: a delivery always gets an answer."""
-        reports.log_problem("ucam_faas_pipeline_failed", error=error)
+        log_lines.log_problem("ucam_faas_pipeline_failed", error=error)
         return self.execution.broken(error)
 
 
 def _stopped(execution: Execution, outcome: Outcome) -> Conclusion:
     found = execution.stop(outcome)
     assert found is not None, "it was never started"
-    reports.write(found.line)
+    log_lines.write(found.line)
     return found

@@ -27,12 +27,14 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from ucam_faas import _logging, _sockets, reports
-from ucam_faas._http_protocol import HttpProtocol
 from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
 )
+from ucam_faas.execution import log_lines
+from ucam_faas.logs import setup
+from ucam_faas.net import sockets as listening
+from ucam_faas.net.http_protocol import HttpProtocol
 from ucam_faas.serving import shortage
 from ucam_faas.serving.app import App
 from ucam_faas.serving.orphans import SECONDS_BEYOND_GRACE, MainProcess, exit_within
@@ -62,7 +64,7 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         ConfigurationError: the address is taken or invalid.
     """
-    return _sockets.bind(host, port, ADVICE)
+    return listening.bind(host, port, ADVICE)
 
 
 def run(
@@ -168,7 +170,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         os.write(self._failed, str(error).encode()[:MAX_FAILURE_BYTES] + b"\0")
         sys.stdout.flush()
         sys.stderr.flush()
-        _logging.flush()
+        setup.flush()
         os._exit(0)  # at once: start-up code may have started threads that go on
 
     def _look_for_failure(self, arbiter: Arbiter, worker: Any) -> None:
@@ -237,7 +239,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
     async def _serve(self) -> None:
         app: App = self.wsgi
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(reports.log_loop_problem)
+        loop.set_exception_handler(log_lines.log_loop_problem)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, _leave)  # until the server has handlers of its own
         try:
@@ -262,7 +264,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
 
 def _leave(number: int, frame: FrameType | None) -> None:
     """End at once: nothing is served yet, and nothing has to be finished."""
-    _logging.flush()
+    setup.flush()
     os._exit(0)
 
 
@@ -286,7 +288,7 @@ class _Server(Server):
             try:
                 listener.listen(self.config.backlog)  # it may do so already
             except OSError as error:  # somebody else took the address while start-up code ran
-                raise _sockets.address_error(host, port, error, ADVICE) from error
+                raise listening.address_error(host, port, error, ADVICE) from error
         await super().startup(sockets)
         self._on_open()
 
@@ -307,14 +309,14 @@ class _Server(Server):
             for server in self.servers:
                 server.close()  # asyncio would fail to accept, thousands of times a second
         elif not self._is_short:
-            reports.log_loop_problem(loop, context)
+            log_lines.log_loop_problem(loop, context)
 
     def leave(self, reason: str = "too many threads are abandoned") -> None:
         """End this process in order, but end it; gunicorn starts another."""
         if self.should_exit:
             return
         exit_within(self._app.runtime.settings.grace_seconds + SECONDS_BEYOND_GRACE)
-        reports.log_problem("ucam_faas_process_replaced", reason=reason)
+        log_lines.log_problem("ucam_faas_process_replaced", reason=reason)
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ucam_faas import envelopes, off_loop, reports
+from ucam_faas.events import envelopes
 from ucam_faas.exceptions import (
     EnvelopeError,
     NotAnEventError,
     UnauthenticatedPushError,
     UnsupportedMediaError,
 )
-from ucam_faas.execution import Conclusion, Execution
+from ucam_faas.execution import log_lines, off_loop
+from ucam_faas.execution.pipeline import Conclusion, Execution
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import (
     MalformedEvent,
     NotAnEvent,
@@ -24,7 +26,6 @@ from ucam_faas.outcomes import (
     UnsupportedMedia,
     WrongMethod,
 )
-from ucam_faas.runtime import Runtime
 from ucam_faas.serving.bodies import Bodies
 from ucam_faas.serving.responses import (
     Response,
@@ -33,7 +34,7 @@ from ucam_faas.serving.responses import (
     of_outcome,
 )
 from ucam_faas.serving.runner import Runner
-from ucam_faas.task import Kind, Task
+from ucam_faas.tasks.task import Kind, Task
 
 _CLOSE = (("connection", "close"),)
 
@@ -131,7 +132,7 @@ class Service:
 
     def reject(self, outcome: Outcome, method: str, path: str, detail: str) -> Response:
         """Log why a request comes to no execution, and return the answer."""
-        reports.log_rejected(outcome, method, path, detail)
+        log_lines.log_rejected(outcome, method, path, detail)
         return of_outcome(outcome)
 
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
-from ucam_faas import cron_syntax
 from ucam_faas.deploy.checks.daylight import Change, changes, hit
+from ucam_faas.gcp import cron_syntax
 
 ZONES = ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"]
 

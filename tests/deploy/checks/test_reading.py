@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from ucam_faas import filters
-from ucam_faas.deploy.checks import plan_file, terraform_plan
+from ucam_faas.deploy.checks import plan_file
 from ucam_faas.deploy.checks.filters import matches_nothing
-from ucam_faas.deploy.checks.terraform_plan import UNKNOWN
+from ucam_faas.deploy.checks.terraform import plan as terraform_plan
+from ucam_faas.deploy.checks.terraform.plan import UNKNOWN
+from ucam_faas.gcp import filters
 
 KEYS = st.text(max_size=4)
 DOCUMENTS = st.dictionaries(

@@ -13,12 +13,10 @@ from ucam_faas.deploy.checks import (
     names,
     payloads,
     schedules,
-    terraform_delivery,
-    terraform_grants,
-    terraform_tasks,
 )
 from ucam_faas.deploy.checks.rule import Rule, rule
 from ucam_faas.deploy.checks.subject import Subject, configured
+from ucam_faas.deploy.checks.terraform import delivery as terraform_delivery, permissions, sizes
 from ucam_faas.deploy.findings import Fault, Finding
 
 
@@ -40,7 +38,7 @@ FAMILIES = {
     "Payloads": payloads.RULES,
     "Environment": environment.RULES,
     "The plans before": last_plan.RULES,
-    "Terraform": (*terraform_tasks.RULES, *terraform_delivery.RULES, *terraform_grants.RULES),
+    "Terraform": (*sizes.RULES, *terraform_delivery.RULES, *permissions.RULES),
 }
 RULES: tuple[Rule, ...] = tuple(one for rules in FAMILIES.values() for one in rules)
 

@@ -9,7 +9,7 @@ from ucam_faas.deploy.checks.subject import Subject, configured
 from ucam_faas.deploy.findings import Fault, Place
 from ucam_faas.deploy.plan import PlannedTask
 from ucam_faas.deploy.problems import TASK, where_for_all
-from ucam_faas.resources import cpu_count
+from ucam_faas.tasks.resources import cpu_count
 
 _OF_PUSHES = ("message_retention_seconds", "dead_letter_archive")
 _IN_VAIN = {

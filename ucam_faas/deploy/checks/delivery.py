@@ -9,8 +9,8 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, configured, decorated
 from ucam_faas.deploy.findings import Fault
 from ucam_faas.deploy.problems import TASK
-from ucam_faas.plans import full_topic
-from ucam_faas.policies import backoffs
+from ucam_faas.tasks.needs import full_topic
+from ucam_faas.tasks.policies import backoffs
 
 SHORT_SECONDS = 24 * 3600
 _KEY = "message_retention_seconds"

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ucam_faas.config import Settings
-from ucam_faas.deploy.checks.deployed import deployed
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, configured
+from ucam_faas.deploy.checks.terraform.deployed import deployed
 from ucam_faas.deploy.findings import Fault, Place
 from ucam_faas.deploy.plan import PlannedTask
 from ucam_faas.deploy.value_checks import looks_secret

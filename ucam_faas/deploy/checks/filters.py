@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 
-from ucam_faas import filters
+from ucam_faas.gcp import filters
 
 MOST_TRIED = 20_000
 _KEY = re.compile(r'attributes\s*[.:]\s*("(?:\\.|[^"\\])*"|[A-Za-z0-9_-]+)')

@@ -8,14 +8,15 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from ucam_faas import registry
 from ucam_faas.deploy import layers, plan
-from ucam_faas.deploy.checks import names, plan_file, terraform_plan, terraform_run
+from ucam_faas.deploy.checks import names, plan_file
 from ucam_faas.deploy.checks.subject import Subject
-from ucam_faas.deploy.checks.terraform_plan import TerraformPlan
+from ucam_faas.deploy.checks.terraform import plan as terraform_plan, run
+from ucam_faas.deploy.checks.terraform.plan import TerraformPlan
+from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.problems import Problem, ProblemsError, check_tasks
-from ucam_faas.deploy.settings_files import ConfigFile
-from ucam_faas.task import Task
+from ucam_faas.tasks import registry
+from ucam_faas.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,4 +83,4 @@ def _caught(read: Callable[[], object]) -> Sequence[Problem]:
 
 
 def _terraform(path: Path) -> TerraformPlan:
-    return terraform_run.plan_of(path) if path.is_dir() else terraform_plan.read(path)
+    return run.plan_of(path) if path.is_dir() else terraform_plan.read(path)

@@ -8,7 +8,7 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, decorated
 from ucam_faas.deploy.findings import Fault
 from ucam_faas.deploy.plan import SERVICE_NAME, service_name
-from ucam_faas.policies import TOPIC_RULES, is_topic_name
+from ucam_faas.tasks.policies import TOPIC_RULES, is_topic_name
 
 LONGEST_NAME = 255
 _KEPT, _ARCHIVE = "-dead-letter", "-dead-letter-archive"

@@ -8,8 +8,8 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, decorated
 from ucam_faas.deploy.findings import Fault
 from ucam_faas.deploy.payloads import compatibility
-from ucam_faas.payload_types import is_json
-from ucam_faas.task import Kind, Task
+from ucam_faas.tasks.payload_types import is_json
+from ucam_faas.tasks.task import Kind, Task
 
 _INPUT = "INPUT_FILE"
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ucam_faas import cron_syntax
-from ucam_faas.cron_syntax import Times
 from ucam_faas.deploy.checks import daylight
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, decorated
 from ucam_faas.deploy.findings import Fault
 from ucam_faas.deploy.plan import PlannedTask
-from ucam_faas.triggers import Schedule
+from ucam_faas.gcp import cron_syntax
+from ucam_faas.gcp.cron_syntax import Times
+from ucam_faas.tasks.triggers import Schedule
 
 YEARS_AHEAD = 10
 RARE = timedelta(days=366)

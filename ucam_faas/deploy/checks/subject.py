@@ -10,12 +10,12 @@ from datetime import date
 from typing import Any
 
 from ucam_faas.deploy.checks.plan_file import PlanFile
-from ucam_faas.deploy.checks.terraform_plan import TerraformPlan
+from ucam_faas.deploy.checks.terraform.plan import TerraformPlan
+from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.findings import Place
 from ucam_faas.deploy.plan import Plan, PlannedTask
 from ucam_faas.deploy.problems import Problem, stages
-from ucam_faas.deploy.settings_files import ConfigFile
-from ucam_faas.task import Task
+from ucam_faas.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

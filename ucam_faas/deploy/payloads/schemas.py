@@ -15,9 +15,9 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import core_schema, to_jsonable_python
 
-from ucam_faas.parsers import CloudEventType
-from ucam_faas.payload_types import is_json, protobuf_class
-from ucam_faas.task import Kind, Task
+from ucam_faas.tasks.parsers import CloudEventType
+from ucam_faas.tasks.payload_types import is_json, protobuf_class
+from ucam_faas.tasks.task import Kind, Task
 
 ALSO_NAMED, LIMITS, KEYS, STRICT = "x-also-named", "x-limits", "x-keys", "x-strict"
 """What pydantic checks and JSON Schema does not say: a field's other names, limits of dates and

@@ -1,0 +1,127 @@
+"""Groups of tasks, across modules: one place for their defaults, and one for their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ucam_faas.decorators import Decorators
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.function import put, remade
+from ucam_faas.tasks.options import TaskDefaults, check_options, task_fields
+from ucam_faas.tasks.registry import TaskHolder
+from ucam_faas.tasks.task import Kind, Task
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    function: Any
+    given: Mapping[str, Any]
+
+
+class TaskCollection(Decorators, TaskHolder):
+    """Tasks with common defaults. Its methods are the decorators; collections may hold others.
+
+    What a decorator says wins over its collection's defaults, and these over those of the
+    collections around it. Dicts (`secrets`, `environment`) are merged, and `init` runs on, the
+    outermost first. `run_as`, `retry` and `dead_letter_topic` do not concern HTTP tasks.
+
+    Args:
+        defaults: options for every task in it.
+
+    Raises:
+        TaskDefinitionError: an option can never work, or is none.
+
+    >>> billing = TaskCollection(defaults={"memory": "1Gi"})
+    >>> @billing.message_handler(message_type=int)
+    ... def charge(pence: int) -> int:
+    ...     return pence
+    >>> everything = TaskCollection()
+    >>> everything.include(billing)
+    >>> [task.name for task in everything.tasks]
+    ['charge']
+    """
+
+    def __init__(self, *, defaults: TaskDefaults | None = None) -> None:
+        given: Mapping[str, Any] = defaults if defaults is not None else {}
+        if not isinstance(given, Mapping):
+            raise TaskDefinitionError(
+                f'defaults={defaults!r}: expected a dict of options, such as {{"memory": "1Gi"}}.'
+            )
+        check_options("TaskCollection(defaults=…)", TaskDefaults, given)
+        task_fields(Kind.MESSAGE, {}, [given])  # raises for what no task could have
+        self._own: Mapping[str, Any] = dict(given)
+        self._parent: TaskCollection | None = None
+        self._members: list[_Member | TaskCollection] = []
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks in it, and in what it includes, in order."""
+        return [member.function.task for _, member in self._all()]
+
+    def include(self, *others: TaskCollection) -> None:
+        """Take other collections in, and hand the defaults down to their tasks.
+
+        Raises:
+            TaskDefinitionError: one of them is in a collection already or holds this one, two
+                tasks have one name, or a default makes a task impossible.
+        """
+        for other in others:
+            self._check_can_include(other)
+            for _, member in other._all():
+                self._check_name(member.function.task)
+            other._parent = self
+            try:
+                anew = [(one.function, owner._remade(one)) for owner, one in other._all()]
+            except TaskDefinitionError:
+                other._parent = None
+                raise
+            for function, task in anew:
+                put(function, task)
+            self._members.append(other)
+
+    def _check_can_include(self, other: Any) -> None:
+        if not isinstance(other, TaskCollection):
+            raise TaskDefinitionError(f"include({other!r}): expected a TaskCollection.")
+        if other._parent is not None:
+            raise TaskDefinitionError(
+                f"{other!r} is in a collection already: include it in one only."
+            )
+        if other is self._root():
+            raise TaskDefinitionError(
+                f"{other!r} holds the collection that it is to be included in."
+            )
+
+    def _root(self) -> TaskCollection:
+        return self if self._parent is None else self._parent._root()
+
+    def _all(self) -> list[tuple[TaskCollection, _Member]]:
+        """Return the tasks in it and below, and whose they are."""
+        found: list[tuple[TaskCollection, _Member]] = []
+        for member in self._members:
+            found += member._all() if isinstance(member, TaskCollection) else [(self, member)]
+        return found
+
+    def _check_name(self, task: Task) -> None:
+        """Refuse a second task of one name in the whole."""
+        for _, member in self._root()._all():
+            other = member.function.task
+            if other.name == task.name:
+                raise TaskDefinitionError(
+                    f"Two tasks of one collection are named {task.name!r}: in {other.module} and "
+                    f"in {task.module}. Rename one: a task's name is its path and its topic."
+                )
+
+    def _remade(self, member: _Member) -> Task:
+        task: Task = member.function.task
+        return remade(task, *task_fields(task.kind, member.given, self._defaults()))
+
+    def _defaults(self) -> list[Mapping[str, Any]]:
+        """Return the defaults in force, the outermost first."""
+        outer = [] if self._parent is None else self._parent._defaults()
+        return [*outer, self._own]
+
+    def _made(self, task_function: Any, given: Mapping[str, Any]) -> None:
+        self._check_name(task_function.task)
+        self._members.append(_Member(task_function, given))

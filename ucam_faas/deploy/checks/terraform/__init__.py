@@ -1,0 +1,1 @@
+"""Terraform's plan: its readers, and the rules that hold it against the code."""

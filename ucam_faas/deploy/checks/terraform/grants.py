@@ -1,0 +1,113 @@
+"""Who may do what on what, in Terraform's plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ucam_faas.deploy.checks.terraform.plan import UNKNOWN, Resource, TerraformPlan, Unknown
+
+ALL = ("allUsers", "allAuthenticatedUsers")
+ABOVE = ("project", "folder", "organization")
+INVOKER = ("roles/run.invoker", "roles/run.admin")
+TOKEN = ("roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountOpenIdTokenCreator")
+PUBLISHER = ("roles/pubsub.publisher", "roles/pubsub.editor", "roles/pubsub.admin")
+SUBSCRIBER = ("roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.admin")
+SECRETS = ("roles/secretmanager.secretAccessor", "roles/secretmanager.admin")
+
+_GRANT = re.compile(r"google_(?P<on>\w+?)_iam_(?:member|binding|policy)")
+_ON = {
+    "cloud_run_v2_service": "name",
+    "cloud_run_v2_job": "name",
+    "pubsub_topic": "topic",
+    "pubsub_subscription": "subscription",
+    "secret_manager_secret": "secret_id",
+    "service_account": "service_account_id",
+    "storage_bucket": "bucket",
+    **{kind: kind for kind in ABOVE},
+}
+
+
+_SEVERAL = ("group:", "domain:", "principalSet:")
+"""Who they are, only others know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role that somebody has on something.
+
+    Args:
+        kind: of what: such as "pubsub_topic".
+        on: its short name; of an account, its email.
+        members: emails, and those of ALL.
+    """
+
+    resource: Resource
+    kind: str
+    on: str | Unknown
+    role: str | Unknown
+    members: tuple[str | Unknown, ...]
+
+    def gives(self, kind: str, on: Any, roles: tuple[str, ...], member: str | Unknown) -> bool:
+        """Tell whether it gives somebody one of these roles; what is not known may be so."""
+        custom = not str(self.role).startswith("roles/")
+        return (
+            self.kind == kind
+            and (UNKNOWN in (self.on, on) or self.on == short(on))
+            and (custom or self.role in roles)
+            and (
+                UNKNOWN in (member, *self.members)
+                or member in self.members
+                or not {*ALL}.isdisjoint(self.members)
+            )
+        )
+
+
+@lru_cache(maxsize=2)
+def grants_of(plan: TerraformPlan) -> Sequence[Grant]:
+    """Return the grants."""
+    return tuple(_grants(plan))
+
+
+def _grants(plan: TerraformPlan) -> Iterator[Grant]:
+    for resource in plan.resources:
+        found = _GRANT.fullmatch(resource.type)
+        if not found:
+            continue
+        kind = found["on"]
+        if kind == "service_account":
+            on: Any = plan.account(resource, _ON[kind])
+        else:
+            on = resource.get(_ON[kind]) if kind in _ON else UNKNOWN
+        yield Grant(
+            resource,
+            kind,
+            short(on),
+            UNKNOWN if resource.get("role") is None else resource.get("role"),
+            tuple(_members(plan, resource)),
+        )
+
+
+def _members(plan: TerraformPlan, resource: Resource) -> Iterator[str | Unknown]:
+    several = resource.get("members")
+    members = several if isinstance(several, list) else [resource.get("member")]
+    for member in members:
+        if member is UNKNOWN:
+            yield plan.account(resource, "member") or UNKNOWN
+        elif member is None or str(member).startswith(_SEVERAL):
+            yield UNKNOWN
+        else:
+            yield str(member).rpartition(":")[2]
+
+
+def short(name: Any) -> Any:
+    """Return the last part of a full name."""
+    return name.rpartition("/")[2] if isinstance(name, str) else name
+
+
+def is_agent(member: str | Unknown) -> bool:
+    """Tell whether somebody is Pub/Sub's service agent, or may be."""
+    return member is UNKNOWN or "@gcp-sa-pubsub." in str(member)

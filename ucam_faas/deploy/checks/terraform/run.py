@@ -1,0 +1,76 @@
+"""Terraform's plan of a folder, made by the terraform that is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import textwrap
+from pathlib import Path
+
+from ucam_faas.deploy.checks.terraform import plan
+from ucam_faas.deploy.checks.terraform.plan import TerraformPlan
+from ucam_faas.exceptions import ConfigurationError
+
+_PLAN = ("plan", "-input=false", "-lock=false", "-no-color")
+_SHOWN = 400
+_SOURCE_LINE = re.compile(r"^ +\d+: .*$", re.MULTILINE)
+_UNSET = re.compile(r'input variable "(\S+)" is not set')
+
+
+def plan_of(directory: Path) -> TerraformPlan:
+    """Run `terraform plan` in a folder; nothing is changed, and nothing is kept.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    name = os.path.relpath(directory)
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        raise ConfigurationError(
+            f"The Terraform in {name} cannot be checked: terraform is not on PATH. Install it, or "
+            "give the output of `terraform show -json PLAN`, or leave out --terraform."
+        )
+    if not (directory / ".terraform").is_dir():
+        raise ConfigurationError(
+            f"The Terraform in {name} cannot be checked: it is not initialised. Run: "
+            f"terraform -chdir={name} init"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder, "plan"))
+        _run(terraform, directory, *_PLAN, f"-out={file}")
+        shown = _run(terraform, directory, "show", "-json", file)
+    return plan.parse(shown, name=name, directory=directory)
+
+
+def _run(terraform: str, directory: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [terraform, f"-chdir={directory}", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        text = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        raise ConfigurationError(
+            f"terraform {arguments[0]} failed in {os.path.relpath(directory)}: "
+            f"{_first_error(text)} {_advice(text)}"
+        )
+    return done.stdout
+
+
+def _first_error(text: str) -> str:
+    """Return the first error as one sentence: what, where, why; not the lines of the source."""
+    _, found, after = text.partition("Error: ")
+    error = after.partition("\nError: ")[0] if found else text
+    what, _, rest = error.partition("\n\n")
+    rest = _SOURCE_LINE.sub("", rest).strip()
+    joint = " " if not rest or rest.startswith(("on ", "with ")) else ": "
+    short = textwrap.shorten(f"{what}{joint}{rest}", _SHOWN, placeholder=" …")
+    return short if short.endswith(("…", ".")) else f"{short.rstrip(':')}."
+
+
+def _advice(text: str) -> str:
+    names = dict.fromkeys(_UNSET.findall(" ".join(text.split())))
+    variables = " ".join(f"TF_VAR_{name}=…" for name in names)
+    first = f"Set {variables} in the environment" if names else "Mend that"
+    return f"{first}, or plan yourself and give the output of `terraform show -json PLAN`."

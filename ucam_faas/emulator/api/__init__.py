@@ -1,0 +1,1 @@
+"""The RPC methods of Pub/Sub, whichever wire they come by."""

@@ -1,0 +1,55 @@
+"""The methods of google.iam.v1.IAMPolicy: policies are kept, and forbid nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ucam_faas.emulator.api import checks, protos
+from ucam_faas.emulator.api.resources import Resources
+from ucam_faas.emulator.errors import RpcError, invalid, not_found
+
+KINDS = ("topics", "subscriptions", "snapshots", "schemas")
+
+
+class IamApi:
+    """The policies of topics, subscriptions and snapshots."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def get_iam_policy(self, request: Any) -> Any:
+        """Return a resource's policy; an empty one if none was set."""
+        self._check(request.resource)
+        return self._resources.policies.get(request.resource, protos.Policy(etag=b"ACAB"))
+
+    def set_iam_policy(self, request: Any) -> Any:
+        """Replace a resource's policy."""
+        self._check(request.resource)
+        current = self._resources.policies.get(request.resource, protos.Policy(etag=b"ACAB"))
+        policy = protos.Policy()
+        policy.CopyFrom(request.policy)
+        if policy.etag and policy.etag != current.etag:
+            raise RpcError(
+                "ABORTED", "The policy was changed in the meantime: its etag is another one."
+            )
+        serial = int.from_bytes(current.etag, "big") + 1
+        policy.etag = serial.to_bytes(len(current.etag), "big")
+        self._resources.keep_policy(request.resource, policy)
+        return policy
+
+    def test_iam_permissions(self, request: Any) -> Any:
+        """Return the permissions that the caller has: all, of a resource that is there."""
+        for permission in request.permissions:
+            if "*" in permission:
+                raise invalid(f"Invalid permission: {permission}. Wildcards are not allowed.")
+        checks.name(request.resource, *KINDS)
+        allowed = request.permissions if self._exists(request.resource) else ()
+        return protos.IAM["TestIamPermissions"][1](permissions=allowed)
+
+    def _check(self, name: str) -> None:
+        if not self._exists(name):
+            raise not_found(checks.name(name, *KINDS))
+
+    def _exists(self, name: str) -> bool:
+        found = self._resources
+        return name in found.topics or name in found.subscriptions or name in found.snapshots

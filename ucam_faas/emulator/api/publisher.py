@@ -1,0 +1,165 @@
+"""The methods of google.pubsub.v1.Publisher: from request message to response message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ucam_faas.emulator.api import checks, protos
+from ucam_faas.emulator.api.resources import Resources, TopicResource, page
+from ucam_faas.emulator.core.engine import Draft
+from ucam_faas.emulator.errors import RpcError, already_exists, invalid
+from ucam_faas.gcp.limits import (
+    MAX_ATTRIBUTE_KEY_BYTES,
+    MAX_ATTRIBUTE_VALUE_BYTES,
+    MAX_ATTRIBUTES,
+    MAX_MESSAGE_BYTES,
+    MAX_ORDERING_KEY_BYTES,
+)
+
+MAX_MESSAGES = 1000
+OF_CLIENTS = "googclient_"
+"""What Google's own client libraries put before the attributes that they add."""
+_CHANGEABLE = ("labels", "message_retention_duration", "message_storage_policy", "tags")
+_NOTHING: dict[str, str] = {}
+
+
+class PublisherApi:
+    """Topics, and publishing to them."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def create_topic(self, request: Any) -> Any:
+        """Create a topic."""
+        name = checks.name(request.name, "topics")
+        checks.topic(request)
+        if name in self._resources.topics:
+            raise already_exists(name)
+        proto = protos.Topic()
+        proto.CopyFrom(request)
+        proto.state = 1  # ACTIVE
+        engine = self._resources.engine
+        log = engine.open_log(self._resources.new_number())
+        log.retention = protos.seconds(proto.message_retention_duration)
+        engine.topics[name] = log
+        self._resources.topics[name] = TopicResource(proto, log)
+        self._resources.keep_topic(self._resources.topics[name])
+        return proto
+
+    def update_topic(self, request: Any) -> Any:
+        """Change the fields that the mask names."""
+        found = self._resources.topic(request.topic.name)
+        proto = checks.updated(found.proto, request.topic, request.update_mask, _CHANGEABLE)
+        checks.topic(proto)
+        found.proto = proto
+        found.log.retention = protos.seconds(proto.message_retention_duration)
+        self._resources.keep_topic(found)
+        return proto
+
+    def publish(self, request: Any) -> Any:
+        """Publish messages, all or none."""
+        messages = request.messages
+        name = request.topic
+        if name not in self._resources.topics:
+            self._resources.topic(name)
+        if not 1 <= len(messages) <= MAX_MESSAGES:
+            raise invalid(
+                f"The request has {len(messages)} messages; expected 1 to {MAX_MESSAGES}."
+            )
+        if request.ByteSize() > MAX_MESSAGE_BYTES:
+            raise invalid(
+                f"Request payload size exceeds the limit: {MAX_MESSAGE_BYTES} bytes "
+                f"(found {request.ByteSize()})."
+            )
+        drafts = [
+            Draft(
+                message.ordering_key,
+                _attributes(message) if message.attributes else _NOTHING,
+                message.data,
+            )
+            for message in messages
+        ]
+        for draft in drafts:
+            if not draft.data and not draft.attributes:
+                raise invalid("A message has no data: it needs data or at least one attribute.")
+            if draft.key and len(draft.key.encode()) > MAX_ORDERING_KEY_BYTES:
+                raise invalid(f"An ordering key is longer than {MAX_ORDERING_KEY_BYTES} bytes.")
+        published = self._resources.engine.publish(name, drafts, self._resources.now())
+        return protos.PublishResponse(message_ids=[str(message.number) for message in published])
+
+    def get_topic(self, request: Any) -> Any:
+        """Return a topic."""
+        return self._resources.topic(request.topic).proto
+
+    def list_topics(self, request: Any) -> Any:
+        """Return a project's topics, a page at a time."""
+        names, token = page(
+            self._resources.topics,
+            f"{checks.project(request.project)}/topics/",
+            request.page_size,
+            request.page_token,
+        )
+        topics = [self._resources.topics[name].proto for name in names]
+        return protos.PUBLISHER["ListTopics"][1](topics=topics, next_page_token=token)
+
+    def list_topic_subscriptions(self, request: Any) -> Any:
+        """Return the names of the subscriptions to a topic, a page at a time."""
+        self._resources.topic(request.topic)
+        attached = [
+            name
+            for name, found in self._resources.subscriptions.items()
+            if found.proto.topic == request.topic and not found.proto.detached
+        ]
+        names, token = page(attached, "", request.page_size, request.page_token)
+        answer = protos.PUBLISHER["ListTopicSubscriptions"][1]
+        return answer(subscriptions=names, next_page_token=token)
+
+    def list_topic_snapshots(self, request: Any) -> Any:
+        """Return the names of a topic's snapshots, a page at a time."""
+        log = self._resources.topic(request.topic).log
+        names, token = page(log.pins, "", request.page_size, request.page_token)
+        answer = protos.PUBLISHER["ListTopicSnapshots"][1]
+        return answer(snapshots=names, next_page_token=token)
+
+    def delete_topic(self, request: Any) -> Any:
+        """Delete a topic; its subscriptions stay, and what they have still to deliver."""
+        name = request.topic
+        log = self._resources.topic(name).log
+        self._resources.forget("topics", name)
+        del self._resources.engine.topics[name]
+        for found in self._resources.subscriptions.values():
+            if found.proto.topic == name:
+                found.proto.topic = checks.DELETED_TOPIC
+                self._resources.keep_subscription(found)
+        self._resources.close_unused(log)
+        return protos.Empty()
+
+    def detach_subscription(self, request: Any) -> Any:
+        """Cut a subscription off from its topic: it delivers nothing any more."""
+        found = self._resources.subscription(request.subscription)
+        if found.proto.detached:
+            raise RpcError("FAILED_PRECONDITION", "The subscription is detached already.")
+        queue, found.queue = found.queue, None
+        found.proto.detached = True
+        if queue is not None:
+            self._resources.engine.close_queue(queue)
+            self._resources.close_unused(queue.log)
+        self._resources.keep_subscription(found)
+        return protos.PUBLISHER["DetachSubscription"][1]()
+
+
+def _attributes(message: Any) -> dict[str, str]:
+    found = dict(message.attributes)
+    if len(found) > MAX_ATTRIBUTES:
+        raise invalid(f"A message has {len(found)} attributes; at most {MAX_ATTRIBUTES}.")
+    for key, value in found.items():
+        if not key or len(key.encode()) > MAX_ATTRIBUTE_KEY_BYTES:
+            raise invalid(f"An attribute key has to have 1 to {MAX_ATTRIBUTE_KEY_BYTES} bytes.")
+        if key.startswith("goog") and not key.startswith(OF_CLIENTS):
+            raise invalid(f"Attribute keys must not start with goog (found {key!r}).")
+        if len(value.encode()) > MAX_ATTRIBUTE_VALUE_BYTES:
+            raise invalid(
+                f"The value of the attribute {key!r} is longer than "
+                f"{MAX_ATTRIBUTE_VALUE_BYTES} bytes."
+            )
+    return found

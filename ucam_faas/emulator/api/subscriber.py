@@ -1,0 +1,300 @@
+"""The methods of google.pubsub.v1.Subscriber that answer at once. Pulling is in `pulling`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ucam_faas.emulator.api import checks, protos
+from ucam_faas.emulator.api.resources import (
+    Resources,
+    SnapshotResource,
+    SubscriptionResource,
+    page,
+)
+from ucam_faas.emulator.core.lease import DAY, AckId, parse_ack_id
+from ucam_faas.emulator.core.queues import Queue
+from ucam_faas.emulator.errors import RpcError, already_exists, invalid
+from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
+
+MAX_REQUEST_BYTES = 512 * 1024
+SNAPSHOT_LIFETIME = 7 * DAY
+_CHANGEABLE = (
+    "push_config",
+    "ack_deadline_seconds",
+    "retain_acked_messages",
+    "message_retention_duration",
+    "labels",
+    "expiration_policy",
+    "dead_letter_policy",
+    "retry_policy",
+    "enable_exactly_once_delivery",
+    "tags",
+)
+
+
+class SubscriberApi:
+    """Subscriptions, acknowledging, snapshots."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._engine = resources.engine
+
+    # -- subscriptions ------------------------------------------------------------------------
+
+    def create_subscription(self, request: Any) -> Any:
+        """Create a subscription, which gets what is published from now on."""
+        name = self._resources.named(request.name, request.topic, "subscriptions")
+        if name in self._resources.subscriptions:
+            raise already_exists(name)
+        checks.name(request.topic, "topics")
+        proto = protos.Subscription()
+        proto.CopyFrom(request)
+        proto.name = name
+        proto.ClearField("topic_message_retention_duration")  # output only
+        self._check(proto)
+        log = self._resources.topic(request.topic).log
+        proto.state, proto.detached = 1, False  # ACTIVE
+        queue = self._engine.open_queue(
+            self._resources.new_number(), name, log, checks.rules(proto), self._resources.now()
+        )
+        found = SubscriptionResource(proto, queue)
+        self._resources.subscriptions[name] = found
+        self._resources.keep_subscription(found)
+        return self._shown(found)
+
+    def get_subscription(self, request: Any) -> Any:
+        """Return a subscription."""
+        return self._shown(self._resources.subscription(request.subscription))
+
+    def update_subscription(self, request: Any) -> Any:
+        """Change the fields that the mask names."""
+        found = self._resources.subscription(request.subscription.name)
+        proto = checks.updated(found.proto, request.subscription, request.update_mask, _CHANGEABLE)
+        self._change(found, proto)
+        return self._shown(found)
+
+    def modify_push_config(self, request: Any) -> Any:
+        """Push elsewhere, or no more."""
+        found = self._resources.subscription(request.subscription)
+        proto = protos.Subscription()
+        proto.CopyFrom(found.proto)
+        proto.push_config.CopyFrom(request.push_config)
+        self._change(found, proto)
+        return protos.Empty()
+
+    def _change(self, found: SubscriptionResource, proto: Any) -> None:
+        self._check(proto)
+        found.proto = proto
+        if found.queue is not None:
+            found.queue.rules = checks.rules(proto)
+            self._engine.awake[found.queue] = None
+        self._resources.keep_subscription(found)
+
+    def _check(self, proto: Any) -> None:
+        checks.subscription(proto)
+        dead_letter_topic = proto.dead_letter_policy.dead_letter_topic
+        if dead_letter_topic:
+            self._resources.topic(dead_letter_topic)
+
+    def list_subscriptions(self, request: Any) -> Any:
+        """Return a project's subscriptions, a page at a time."""
+        names, token = page(
+            self._resources.subscriptions,
+            f"{checks.project(request.project)}/subscriptions/",
+            request.page_size,
+            request.page_token,
+        )
+        found = [self._shown(self._resources.subscriptions[name]) for name in names]
+        answer = protos.SUBSCRIBER["ListSubscriptions"][1]
+        return answer(subscriptions=found, next_page_token=token)
+
+    def delete_subscription(self, request: Any) -> Any:
+        """Delete a subscription, and what it had still to deliver."""
+        self._resources.drop_subscription(request.subscription)
+        return protos.Empty()
+
+    def _shown(self, found: SubscriptionResource) -> Any:
+        topic = self._resources.topics.get(found.proto.topic)
+        if topic is None or not topic.proto.HasField("message_retention_duration"):
+            return found.proto
+        shown = protos.Subscription()
+        shown.CopyFrom(found.proto)
+        retention = topic.proto.message_retention_duration
+        shown.topic_message_retention_duration.CopyFrom(retention)
+        return shown
+
+    # -- acknowledging ------------------------------------------------------------------------
+
+    def queue(self, subscription: str) -> Queue:
+        """Return the queue of a subscription.
+
+        Raises:
+            RpcError: NOT_FOUND, or FAILED_PRECONDITION if it is detached.
+        """
+        queue = self._resources.subscription(subscription).queue
+        if queue is None:
+            raise RpcError("FAILED_PRECONDITION", "The subscription is detached.")
+        return queue
+
+    def acknowledge(self, request: Any) -> Any:
+        """Acknowledge deliveries."""
+        queue = self.queue(request.subscription)
+        check_size(request)
+        ids = parse_ids(request.ack_ids, queue)
+        if not ids:
+            raise invalid("No ack ids specified.")
+        _refuse_stale(self._engine.ack(queue, ids, self._resources.now()))
+        return protos.Empty()
+
+    def modify_ack_deadline(self, request: Any) -> Any:
+        """Let leases end later, or now: 0 seconds are a nack."""
+        queue = self.queue(request.subscription)
+        check_size(request)
+        seconds = deadline(request.ack_deadline_seconds, 0)
+        ids = parse_ids(request.ack_ids, queue)
+        if not ids:
+            raise invalid("No ack ids specified.")
+        stale = self._engine.modify(queue, ids, seconds, self._resources.now())
+        if queue.rules.exactly_once:
+            _refuse_stale(stale)
+        return protos.Empty()
+
+    # -- snapshots ----------------------------------------------------------------------------
+
+    def create_snapshot(self, request: Any) -> Any:
+        """Remember what a subscription has not acknowledged."""
+        name = self._resources.named(request.name, request.subscription, "snapshots")
+        if name in self._resources.snapshots:
+            raise already_exists(name)
+        checks.labels(request.labels)
+        queue = self.queue(request.subscription)
+        topic = self._resources.subscription(request.subscription).proto.topic
+        if topic == checks.DELETED_TOPIC:
+            raise RpcError("FAILED_PRECONDITION", "The subscription's topic is deleted.")
+        unacknowledged = queue.unacknowledged()
+        proto = protos.Snapshot(name=name, topic=topic, labels=request.labels)
+        oldest = self._engine.time_of(queue.log, queue.floor)
+        now = self._resources.now().wall
+        lifetime = SNAPSHOT_LIFETIME + (oldest or now) - now
+        if lifetime < 3600:
+            raise RpcError(
+                "FAILED_PRECONDITION",
+                "The oldest unacknowledged message is so old that the snapshot would expire in "
+                "less than an hour.",
+            )
+        proto.expire_time.CopyFrom(protos.timestamp(now + lifetime))
+        found = SnapshotResource(proto, queue.log, queue.cursor, tuple(unacknowledged))
+        self._resources.snapshots[name] = found
+        queue.log.pins[name] = found.floor
+        self._resources.keep_snapshot(found)
+        return proto
+
+    def get_snapshot(self, request: Any) -> Any:
+        """Return a snapshot."""
+        return self._resources.snapshot(request.snapshot).proto
+
+    def list_snapshots(self, request: Any) -> Any:
+        """Return a project's snapshots, a page at a time."""
+        names, token = page(
+            self._resources.snapshots,
+            f"{checks.project(request.project)}/snapshots/",
+            request.page_size,
+            request.page_token,
+        )
+        found = [self._resources.snapshots[name].proto for name in names]
+        answer = protos.SUBSCRIBER["ListSnapshots"][1]
+        return answer(snapshots=found, next_page_token=token)
+
+    def update_snapshot(self, request: Any) -> Any:
+        """Change the fields that the mask names."""
+        found = self._resources.snapshot(request.snapshot.name)
+        allowed = ("labels", "expire_time")
+        proto = checks.updated(found.proto, request.snapshot, request.update_mask, allowed)
+        checks.presentable(proto)
+        checks.labels(proto.labels)
+        found.proto = proto
+        self._resources.keep_snapshot(found)
+        return proto
+
+    def delete_snapshot(self, request: Any) -> Any:
+        """Delete a snapshot."""
+        self._resources.drop_snapshot(request.snapshot)
+        return protos.Empty()
+
+    def seek(self, request: Any) -> Any:
+        """Move a subscription to a point in time, or back to a snapshot."""
+        queue = self.queue(request.subscription)
+        target = request.WhichOneof("target")
+        if target == "time":
+            self._engine.seek_time(queue, protos.epoch(request.time), self._resources.now())
+        elif target == "snapshot":
+            found = self._resources.snapshot(request.snapshot)
+            topic = self._resources.subscription(request.subscription).proto.topic
+            if found.log is not queue.log or found.proto.topic != topic:
+                raise RpcError(
+                    "FAILED_PRECONDITION",
+                    f"The snapshot is of the topic {found.proto.topic}, the subscription of "
+                    f"{topic}: they must be the same, and the topic must not be deleted.",
+                )
+            self._engine.seek(queue, found.cursor, found.unacknowledged)
+        else:
+            raise invalid("Seek needs a time or a snapshot.")
+        return protos.SUBSCRIBER["Seek"][1]()
+
+
+def parse_ids(ack_ids: Iterable[str], queue: Queue) -> Sequence[AckId]:
+    """Read the ack ids of a queue's deliveries.
+
+    Raises:
+        RpcError: INVALID_ARGUMENT: one of them is malformed, or of another subscription.
+    """
+    try:
+        found = [parse_ack_id(ack_id) for ack_id in ack_ids]
+    except ValueError as error:
+        raise _bad_ack_id(error, "Expected one that came with a message.") from error
+    for ack_id in found:
+        if ack_id.queue != queue.number:
+            raise _bad_ack_id(ack_id, "It is of another subscription.")
+    return found
+
+
+def _bad_ack_id(ack_id: object, reason: str) -> RpcError:
+    text = str(ack_id)[:100]
+    return invalid(f"You have passed an invalid ack ID to the service (ack_id={text}). {reason}")
+
+
+def check_size(request: Any) -> None:
+    """Refuse a request about deliveries that is too long.
+
+    Raises:
+        RpcError: INVALID_ARGUMENT.
+    """
+    if request.ByteSize() > MAX_REQUEST_BYTES:
+        raise invalid(
+            f"The request has {request.ByteSize()} bytes; at most {MAX_REQUEST_BYTES} are allowed."
+        )
+
+
+def deadline(seconds: int, lowest: int) -> int:
+    """Check an ack deadline.
+
+    Raises:
+        RpcError: INVALID_ARGUMENT.
+    """
+    if not lowest <= seconds <= MAX_ACK_DEADLINE_SECONDS:
+        raise invalid(
+            f"Invalid ack deadline: {seconds}. Expected {lowest} to {MAX_ACK_DEADLINE_SECONDS} "
+            "seconds."
+        )
+    return seconds
+
+
+def _refuse_stale(stale: Sequence[AckId]) -> None:
+    if stale:
+        raise RpcError(
+            "INVALID_ARGUMENT",
+            "Some acknowledgement ids in the request were invalid: they have expired.",
+            reason="PERMANENT_FAILURE_INVALID_ACK_ID",
+            metadata={str(ack_id): "PERMANENT_FAILURE_INVALID_ACK_ID" for ack_id in stale},
+        )

@@ -1,0 +1,170 @@
+"""What a queue knows of one message that is not acknowledged yet, and of who holds it."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+from ucam_faas.emulator.core.storage import Message
+from ucam_faas.gcp.limits import backoff_seconds
+
+DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How a subscription delivers. Durations are in seconds; the defaults are Pub/Sub's."""
+
+    ack_deadline: float = 10.0
+    retention: float = 7 * DAY
+    retain_acked: bool = False
+    ordered: bool = False
+    exactly_once: bool = False
+    pushes: bool = False
+    accepts: Callable[[Mapping[str, str]], bool] | None = None
+    """The filter."""
+    min_backoff: float = 0.0
+    max_backoff: float = 0.0
+    """0: a failed message is delivered again at once."""
+    dead_letter_topic: str = ""
+    max_attempts: int = 0
+    expires_after: float | None = 31 * DAY
+
+    def backoff(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures of a message."""
+        return backoff_seconds(self.min_backoff, self.max_backoff, failures)
+
+
+@dataclass(slots=True, eq=False)
+class Holder:
+    """Who messages are leased to, and how much it holds.
+
+    Args:
+        ack_deadline: of its leases, in seconds; None: the subscription's.
+        max_messages: that it wants to hold at a time.
+        max_bytes: that it wants to hold at a time; the last message may go beyond.
+    """
+
+    ack_deadline: float | None = None
+    max_messages: float = float("inf")
+    max_bytes: float = float("inf")
+    messages: int = 0
+    bytes: int = 0
+
+    def has_room(self) -> bool:
+        """It wants one more message, of any size."""
+        return self.messages < self.max_messages and self.bytes < self.max_bytes
+
+
+class State(Enum):
+    """Where a message is."""
+
+    WAITING = auto()
+    LEASED = auto()
+    DELAYED = auto()
+    """It failed, and waits for its backoff to end."""
+    ACKED = auto()
+    """Acknowledged, but one before it with the same ordering key is not."""
+
+
+class Entry:
+    """A message of a queue that is not acknowledged."""
+
+    __slots__ = ("due", "failures", "holder", "key", "number", "size", "state", "token")
+
+    def __init__(self, message: Message, failures: int) -> None:
+        self.number = message.number
+        self.key = message.key
+        self.size = message.size
+        self.failures = failures
+        """Nacks and expiries so far."""
+        self.state = State.WAITING
+        self.token = 0
+        """Changes with every lease: tells a late answer from the current one."""
+        self.due = 0.0
+        """When the lease or the backoff ends, in steady seconds."""
+        self.holder: Holder | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """The messages of one ordering key that are not acknowledged, in publish order.
+
+    What fails is moved from the end of `taken` to the start of `waiting`, with all that come after
+    it: a message is moved once for each of its leases, whatever the order of the failures.
+    """
+
+    taken: deque[Entry] = field(default_factory=deque)
+    """Leased or acknowledged; all are before those that wait."""
+    waiting: deque[Entry] = field(default_factory=deque)
+    """At most the first is delayed. Acknowledged ones are gone, but for their place here."""
+    leased: int = 0
+    holder: Holder | None = None
+    """Who has the leased ones, and may have the next ones; nobody else may."""
+
+    def next(self) -> Entry | None:
+        """Return the first one behind those that are taken."""
+        waiting = self.waiting
+        while waiting and waiting[0].state is State.ACKED:
+            waiting.popleft()
+        return waiting[0] if waiting else None
+
+    def take(self, entry: Entry) -> None:
+        """Take the next one."""
+        assert self.next() is entry
+        self.taken.append(self.waiting.popleft())
+
+    def take_back(self, entry: Entry) -> list[Entry]:
+        """Let a taken one wait, and all that come after it; return those that were taken."""
+        first = self.next()
+        if first is not None:
+            first.state = State.WAITING  # a delay is over: it goes with those before it
+        back = []
+        while self.taken and self.taken[-1].number >= entry.number:
+            back.append(self.taken.pop())
+        self.waiting.extendleft(back)
+        return back
+
+    def pop_done(self) -> Iterator[Entry]:
+        """Forget the acknowledged ones that come before all others, and return them."""
+        while self.taken and self.taken[0].state is State.ACKED:
+            yield self.taken.popleft()
+
+
+class Delivery(NamedTuple):
+    """A message on its way to a subscriber."""
+
+    message: Message
+    ack_id: str
+    attempt: int
+    """1 for the first delivery."""
+
+
+class AckId(NamedTuple):
+    """What an ack id says."""
+
+    queue: int
+    number: int
+    token: int
+
+    def __str__(self) -> str:
+        return f"{self.queue}-{self.number}-{self.token}"
+
+
+_ACK_ID = re.compile(r"(\d{1,12})-(\d{1,18})-(\d{1,18})", re.ASCII)
+
+
+def parse_ack_id(ack_id: str) -> AckId:
+    """Read an ack id.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    found = _ACK_ID.fullmatch(ack_id)
+    if found is None:
+        raise ValueError(ack_id)
+    return AckId(int(found[1]), int(found[2]), int(found[3]))

@@ -1,0 +1,82 @@
+"""From a delivery to the headers and body of a push request.
+
+Source: Google's pages "Push subscriptions" and "Payload unwrapping for push subscriptions".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from ucam_faas.emulator.core.engine import timestamp
+from ucam_faas.emulator.core.lease import Delivery
+
+USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
+_ALWAYS = f"User-Agent: {USER_AGENT}\r\nAccept-Encoding: identity\r\n".encode()
+_WRAPPED = _ALWAYS + b"Content-Type: application/json\r\n"
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_RESERVED = {
+    "accept-encoding", "authorization", "connection", "content-length", "expect", "host", "te",
+    "trailer", "transfer-encoding", "upgrade", "user-agent",
+}  # fmt: skip
+
+
+def wrapped(delivery: Delivery, subscription: str, *, counted: bool) -> tuple[bytes, bytes]:
+    """Return headers and body of a message in Pub/Sub's JSON.
+
+    Args:
+        delivery: the message.
+        subscription: full name.
+        counted: say which attempt it is, as with a dead-letter policy.
+    """
+    message = delivery.message
+    number, time = str(message.number), timestamp(message.time)
+    fields: dict[str, Any] = {"messageId": number, "message_id": number}
+    if message.attributes:
+        fields["attributes"] = message.attributes
+    if message.data:
+        fields["data"] = b64encode(message.data).decode()
+    if message.key:
+        fields["orderingKey"] = message.key
+    fields["publishTime"] = fields["publish_time"] = time
+    body: dict[str, Any] = {"message": fields, "subscription": subscription}
+    if counted:
+        body["deliveryAttempt"] = delivery.attempt
+    return _WRAPPED, json.dumps(body).encode()
+
+
+def unwrapped(delivery: Delivery, subscription: str, *, metadata: bool) -> tuple[bytes, bytes]:
+    """Return headers and body of a message whose data is the body.
+
+    Args:
+        delivery: the message.
+        subscription: full name.
+        metadata: send attributes and message metadata as headers.
+    """
+    message = delivery.message
+    if not metadata:
+        return _ALWAYS, message.data
+    headers = {
+        "x-goog-pubsub-message-id": str(message.number),
+        "x-goog-pubsub-publish-time": timestamp(message.time),
+        "x-goog-pubsub-subscription-name": subscription,
+    }
+    if message.key:
+        headers["x-goog-pubsub-ordering-key"] = message.key
+    for key, value in message.attributes.items():
+        if key.lower() not in _RESERVED and key.lower() not in headers:
+            headers[key] = value
+    return _ALWAYS + _lines(headers), message.data
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    """Return header lines; what cannot be one, or would be more than one, is left out."""
+    lines = [
+        f"{key}: {value}\r\n"
+        for key, value in headers.items()
+        if _TOKEN.fullmatch(key) and value.isprintable()
+    ]
+    return "".join(lines).encode()

@@ -1,0 +1,112 @@
+"""The services by name: what both faces can call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.api.iam import IamApi
+from ucam_faas.emulator.api.publisher import PublisherApi
+from ucam_faas.emulator.api.pulling import Pulling
+from ucam_faas.emulator.api.schemas import SchemasApi
+from ucam_faas.emulator.api.subscriber import SubscriberApi
+from ucam_faas.emulator.errors import RpcError
+from ucam_faas.emulator.hub import Hub
+from ucam_faas.emulator.scheduler import api as scheduler_api
+from ucam_faas.emulator.scheduler.api import SchedulerApi
+
+PUBLISHER = "google.pubsub.v1.Publisher"
+SUBSCRIBER = "google.pubsub.v1.Subscriber"
+SCHEMAS = "google.pubsub.v1.SchemaService"
+IAM = "google.iam.v1.IAMPolicy"
+SCHEDULER = "google.cloud.scheduler.v1.CloudScheduler"
+LOCATIONS = "google.cloud.location.Locations"
+_READS = ("Get", "List", "Test")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One unary method: the classes of its messages, and what answers it."""
+
+    request: Any
+    response: Any
+    call: Callable[[Any], Awaitable[Any]]
+    """Raises RpcError."""
+
+
+class Services:
+    """All methods.
+
+    Args:
+        hub: saves before anybody is answered.
+        publisher: topics.
+        subscriber: subscriptions.
+        pulling: Pull and StreamingPull.
+        iam: policies.
+        schemas: schemas.
+        scheduler: Cloud Scheduler, whose messages are heavy to import.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        publisher: PublisherApi,
+        subscriber: SubscriberApi,
+        pulling: Pulling,
+        iam: IamApi,
+        schemas: SchemasApi,
+        scheduler: SchedulerApi,
+    ) -> None:
+        self._hub = hub
+        self._scheduler = scheduler
+        self.pulling = pulling
+        self._methods: dict[tuple[str, str], Method] = {}
+        self._add(PUBLISHER, publisher, protos.PUBLISHER)
+        self._add(SUBSCRIBER, subscriber, protos.SUBSCRIBER)
+        self._add(IAM, iam, protos.IAM)
+        self._add(SCHEMAS, schemas, protos.SCHEMAS)
+
+    def find(self, service: str, method: str) -> Method | None:
+        """Return a unary method, or nothing if this emulator does not know it."""
+        if service in (SCHEDULER, LOCATIONS) and (SCHEDULER, "ListJobs") not in self._methods:
+            self._add(SCHEDULER, self._scheduler, scheduler_api.methods())
+            self._add(LOCATIONS, self._scheduler, scheduler_api.location_methods())
+        return self._methods.get((service, method))
+
+    def _add(self, service: str, api: Any, methods: protos.Methods) -> None:
+        for name, (request, response) in methods.items():
+            call: Callable[[Any], Awaitable[Any]]
+            if name == "Pull":
+                call = self.pulling.pull
+            elif name.startswith(_READS):
+                call = _reading(getattr(api, _snake(name)))
+            else:
+                call = self._saving(getattr(api, _snake(name)))
+            self._methods[service, name] = Method(request, response, call)
+
+    def _saving(self, function: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+        async def call(request: Any) -> Any:
+            response = function(request)
+            await self._hub.saved()
+            return response
+
+        return call
+
+
+def _reading(function: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+    async def call(request: Any) -> Any:
+        return function(request)
+
+    return call
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def unknown(service: str, method: str) -> RpcError:
+    """Return the error for a method that nobody has heard of."""
+    return RpcError("UNIMPLEMENTED", f"There is no method {method!r} in {service!r}.")

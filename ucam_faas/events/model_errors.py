@@ -1,0 +1,50 @@
+"""What a parser found wrong, as text that quotes nothing of what it parsed."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+MAX_DESCRIBED = 10_000
+"""pydantic makes all errors at once for the first one, at 7 µs each; see also `fail_fast`."""
+
+
+def describe(error: ValidationError) -> str:
+    """Say what a model found wrong: the paths and kinds of errors, no values."""
+    if error.error_count() > MAX_DESCRIBED:
+        return f"{error.error_count()} errors"
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{_path(item) or '(whole)'}: {item['type']}" for item in found]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return "; ".join(part[:200] for part in parts[:5]) + more
+
+
+def _path(error: ErrorDetails) -> str:
+    """Join an error's path; parts that the sender made up may be personal, and are left out."""
+    names = [
+        str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*"
+        for part in error["loc"]
+    ]
+    if error["type"] == "extra_forbidden":
+        names[-1] = "*"
+    return ".".join(names)
+
+
+_NAME = re.compile(r"[^\W\d]\w{0,59}")
+
+
+def describe_error(error: BaseException) -> str:
+    """Say what any parser found wrong, without its words: these may quote the payload."""
+    return describe(error) if isinstance(error, ValidationError) else type(error).__qualname__
+
+
+def is_about_data(error: BaseException) -> bool:
+    """Return True for the OSErrors that say "not my format": of gzip and bz2, which have no number.
+
+    Other OSErrors, in the parser of a message, may pass: a schema that couldn't be fetched, say.
+    """
+    bad_gzip = getattr(sys.modules.get("gzip"), "BadGzipFile", ())
+    return isinstance(error, bad_gzip) or (type(error) is OSError and error.errno is None)

@@ -1,0 +1,138 @@
+"""Putting a message on its dead-letter topic before its delivery is acknowledged.
+
+It does that at once for a message that can never be handled, and at the last attempt for one that
+keeps failing. The names of the attributes that tell where it comes from are Google's ("Dead-letter
+topics"), so that readers of dead letters don't have to know who published them.
+"""
+
+from __future__ import annotations
+
+from ucam_faas.events.envelopes import Envelope
+from ucam_faas.events.messages import SUBSCRIPTION_PATH, MessagePublishedData
+from ucam_faas.events.tracing import TRACE_ATTRIBUTES
+from ucam_faas.exceptions import EnvelopeError
+from ucam_faas.execution import log_lines
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
+from ucam_faas.outcomes import DeadLetter, DeadLettered, Done, Outcome, answer, name
+from ucam_faas.tasks.task import Task
+
+REASON_ATTRIBUTE = "ucam_faas_reason"
+TASK_ATTRIBUTE = "ucam_faas_task"
+MESSAGE_ID_ATTRIBUTE = "ucam_faas_message_id"
+SUBSCRIPTION_ATTRIBUTE = "CloudPubSubDeadLetterSourceSubscription"
+
+
+def topic_for(task: Task, outcome: Outcome, envelope: Envelope, runtime: Runtime) -> str | None:
+    """Return the topic that `settle` may publish to; None: it will publish nothing.
+
+    It reads no body, so it may be asked on an event loop. Where the number of the attempt is in a
+    body that hasn't been read yet, `settle` decides.
+    """
+    if isinstance(outcome, Done) or runtime.publisher is None or answer(outcome).acknowledges:
+        return None
+    known = envelope.message is not None
+    if not _is_permanent(outcome) and known and not _is_last(task, envelope, runtime):
+        return None
+    return runtime.dead_letter_topic(task)
+
+
+def settle(
+    task: Task,
+    outcome: Outcome,
+    envelope: Envelope,
+    runtime: Runtime,
+    *,
+    error: BaseException | None = None,
+    elapsed_seconds: float,
+) -> Outcome:
+    """Publish the message if it can't succeed, or won't be delivered again.
+
+    Publishing has what is left of the task's own timeout, but at least 1 and at most 10 seconds.
+
+    Args:
+        error: the exception that the outcome comes from.
+
+    Returns:
+        DeadLettered when the message is on the topic; otherwise the outcome as it was, which is
+        no acknowledgement: nothing is lost. After the last attempt Pub/Sub then forwards it.
+    """
+    topic = topic_for(task, outcome, envelope, runtime)
+    if topic is None or runtime.publisher is None:
+        return outcome
+    try:
+        published = envelope.published()
+    except EnvelopeError:
+        return outcome  # there is no message that could be kept
+    reason = outcome.reason or name(outcome)
+    if not _is_permanent(outcome):
+        if not _is_last(task, published, runtime):
+            return outcome
+        if outcome.reason is None and error is not None:
+            reason = type(error).__qualname__
+        reason = f"{reason} (attempt {published.delivery_attempt}, the last)"
+    attributes = _attributes(task, reason, published)
+    message, timeout = published.message, task.policy.timeout
+    left = timeout.total_seconds() - elapsed_seconds if timeout is not None else 10.0
+    try:
+        runtime.publisher.publish(
+            topic,
+            message.data,
+            attributes,
+            ordering_key=message.ordering_key,
+            timeout_seconds=min(max(left, 1.0), 10.0),
+        )
+    except Exception as problem:  # whatever a publisher raises: not published
+        log_lines.log_problem("ucam_faas_dead_letter_failed", task=task.name, error=problem)
+        return outcome
+    return DeadLettered(reason)
+
+
+def _is_permanent(outcome: Outcome) -> bool:
+    """Return True if no further delivery of the message can succeed."""
+    return isinstance(outcome, DeadLetter) or answer(outcome).permanent
+
+
+def _is_last(task: Task, delivery: Envelope | MessagePublishedData, runtime: Runtime) -> bool:
+    """Return True if Pub/Sub won't deliver the message again.
+
+    Pub/Sub counts to the `max_delivery_attempts` of the subscription, which no push tells. The
+    deployment does, with UCAM_FAAS_MAX_ATTEMPTS; otherwise it is taken to be what the task's
+    RetryPolicy asks for. If the subscription's is lower, Pub/Sub forwards the message before.
+    """
+    limit = runtime.settings.max_attempts or task.policy.retry.max_attempts
+    attempt = delivery.delivery_attempt
+    if task.trigger is None or limit is None or attempt is None:
+        return False  # an HTTP task, or a subscription without a dead-letter policy
+    return attempt >= limit
+
+
+def _attributes(task: Task, reason: str, published: MessagePublishedData) -> dict[str, str]:
+    """Return the message's own attributes, and as many of ours as the limit leaves room for."""
+    message = published.message
+    # Keys that start with goog are Pub/Sub's own, but for the trace, which its clients publish.
+    kept = {
+        key: _cut(text)
+        for key, text in message.attributes.items()
+        if key in TRACE_ATTRIBUTES or not key.lower().startswith("goog")
+    }
+    added = {REASON_ATTRIBUTE: _cut(reason), TASK_ATTRIBUTE: task.name}
+    if message.message_id:
+        added[MESSAGE_ID_ATTRIBUTE] = message.message_id
+    subscription = SUBSCRIPTION_PATH.fullmatch(published.subscription)
+    if subscription:
+        added[SUBSCRIPTION_ATTRIBUTE] = subscription["subscription"]
+        added["CloudPubSubDeadLetterSourceSubscriptionProject"] = subscription["project"]
+    if published.delivery_attempt is not None:
+        added["CloudPubSubDeadLetterSourceDeliveryCount"] = str(published.delivery_attempt)
+    if message.publish_time is not None:
+        time = message.publish_time.isoformat()
+        added["CloudPubSubDeadLetterSourceTopicPublishTime"] = time
+    for key, value in added.items():
+        if key in kept or len(kept) < MAX_ATTRIBUTES:
+            kept[key] = value
+    return kept
+
+
+def _cut(text: str) -> str:
+    return text.encode(errors="replace")[:MAX_ATTRIBUTE_VALUE_BYTES].decode(errors="ignore")

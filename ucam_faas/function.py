@@ -1,0 +1,249 @@
+"""From a function to a task function: what a decorated function is and does.
+
+It stays a function: called with its own argument, it just runs. Called with what
+functions-framework passes (a Flask request, or a CloudEvent that is not its own argument), it goes
+through the pipeline and answers as our own server would.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_origin
+
+from ucam_faas.events import envelopes
+from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
+from ucam_faas.events.model_errors import describe_error
+from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
+from ucam_faas.execution import runtime
+from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.outcomes import (
+    InvalidPayload,
+    MalformedEvent,
+    WrongEventType,
+    name as outcome_name,
+)
+from ucam_faas.tasks import outer_decorators, registry, unnamed_functions
+from ucam_faas.tasks.cloud_event_payloads import payload_parser
+from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.triggers import Trigger
+
+if TYPE_CHECKING:
+    from cloudevents.abstract import CloudEvent as AnyCloudEvent
+
+
+def make(
+    function: Any,
+    kind: Kind,
+    trigger_of: Callable[[str], Trigger | None],
+    fields: Mapping[str, Any],
+) -> Any:
+    """Make a task function, and register its task.
+
+    Args:
+        function: what the user wrote.
+        kind: what it takes.
+        trigger_of: from the task's name to its trigger.
+        fields: the other fields of the task.
+
+    Raises:
+        TaskDefinitionError: it can never be a task.
+    """
+    name = _checked_name(function)
+    if kind is Kind.CLOUD_EVENT:
+        fields = {"parse": payload_parser(function), **fields}
+    if name == unnamed_functions.UNNAMED:
+        function = unnamed_functions.as_function(function)
+    task = Task(
+        name=name,
+        module=function.__module__ or "__main__",
+        module_spec=function.__globals__.get("__spec__"),
+        kind=kind,
+        function=function,
+        trigger=trigger_of(name),
+        **fields,
+    )
+    _check_scheduled_data(task)
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        task: Task = attributes.task  # a collection may have made it anew
+        if len(args) == 1 and not kwargs:
+            payload = outer_decorators.payload_for(function, args[0])
+            if payload:
+                return function(*payload)
+            if _is_flask_request(args[0], task):
+                # By name, as with any entry point: front doors are above this module.
+                door = importlib.import_module("ucam_faas.serving.functions_framework")
+                return door.respond(task, args[0])
+            if _is_foreign_event(args[0], task):
+                return _execute(args[0])
+            if task.kind is Kind.CLOUD_EVENT and task.parse is not None and _is_event(args[0]):
+                return function(task.parse(args[0]))
+        return function(*args, **kwargs)
+
+    async def called_async(*args: Any, **kwargs: Any) -> Any:
+        value = called(*args, **kwargs)
+        return await value if inspect.isawaitable(value) else value
+
+    # Decorators above look for coroutine functions; functions-framework cannot call these.
+    is_async = task.is_async and "functions_framework" not in sys.modules
+    task_function = functools.wraps(function)(called_async if is_async else called)
+
+    def _conclude(event: AnyCloudEvent) -> Conclusion:
+        envelope = envelopes.of_cloud_event(event)
+        return execute(Execution(attributes.task, envelope, runtime.of_environment()))
+
+    def _execute(event: AnyCloudEvent) -> ExecutionInfo:
+        found = _conclude(event)
+        completed = found.info.execution.status is ExecutionStatus.COMPLETED
+        if completed or isinstance(found.value, ExecutionInfo):  # what the function returned
+            return found.info
+        if isinstance(found.error, ExecutionAbortedException):
+            raise found.error
+        raise _aborted(attributes.task.name, found) from found.error
+
+    attributes: Any = task_function
+    setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
+    attributes.task = task
+    attributes.execute = _execute
+    attributes.execute_for_result = lambda event: _conclude(event).info
+    attributes.__ucam_wrapped__ = function
+    if name == unnamed_functions.UNNAMED:
+        take_name = functools.partial(_name, task_function, trigger_of)
+        setattr(task_function, unnamed_functions.TAKE_NAME, take_name)
+        return task_function
+    registry.register(task, function.__qualname__)
+    _tell_functions_framework(name)
+    return task_function
+
+
+def _name(task_function: Any, trigger_of: Callable[[str], Trigger | None], name: str) -> None:
+    """Name an unnamed task."""
+    _refuse_reserved(name)
+    put(task_function, replace(task_function.task, name=name, trigger=trigger_of(name)))
+
+
+def _aborted(name: str, found: Conclusion) -> ExecutionAbortedException:
+    """Return what `execute` raises; the texts are those of 1.0."""
+    error, outcome = found.error, found.outcome
+    if isinstance(outcome, InvalidPayload):
+        text = "message_parser failed to parse message"
+    elif isinstance(outcome, WrongEventType | MalformedEvent):
+        text = f"{name} input parser rejected input"
+    elif error is not None:
+        text = f"{name} handler threw an exception"
+    else:
+        text = f"{name} was aborted: {outcome_name(outcome)}"
+    aborted = ExecutionAbortedException(text, execution_info=found.info)
+    if error is not None:
+        aborted.add_note(f"{type(error).__qualname__}: {error}")
+    return aborted
+
+
+def remade(
+    task: Task, trigger_of: Callable[[str], Trigger | None], fields: Mapping[str, Any]
+) -> Task:
+    """Return a task with other options.
+
+    Raises:
+        TaskDefinitionError: it can never be a task.
+    """
+    new = replace(task, trigger=trigger_of(task.name), **fields)
+    _check_scheduled_data(new)
+    return new
+
+
+def put(task_function: Any, task: Task) -> None:
+    """Give a task function another task, which takes the place of its own."""
+    registry.exchange(task_function.task, task)
+    task_function.task = task
+
+
+def _check_scheduled_data(task: Task) -> None:
+    """Refuse a schedule whose messages the task would reject, each time."""
+    of_type = isinstance(task.message_type, type) or get_origin(task.message_type) is not None
+    if task.trigger is None or task.parse is None or not of_type or task.run_as == "job":
+        return  # functions are not called here: they may do anything; jobs get no message
+    for schedule in task.trigger.schedules:
+        try:
+            task.parse(schedule.data)
+        except ValueError as error:
+            raise TaskDefinitionError(
+                f"Schedule({schedule.expression!r}) sends data that the task {task.name!r} "
+                f"rejects: {describe_error(error)}."
+            ) from error
+        except Exception:
+            continue  # not every model is complete while its module is imported
+
+
+def _checked_name(function: Any) -> str:
+    if registry.task_of(function) is not None:
+        raise TaskDefinitionError(
+            f"{function.__name__!r} is a task already: use one decorator for one function."
+        )
+    unnamed = unnamed_functions.is_unnamed(function)
+    if not inspect.isfunction(function) and not unnamed:
+        raise TaskDefinitionError(
+            f"{function!r} cannot be a task: expected a function. A decorator with options is "
+            "called with keyword arguments only, such as @message_handler(message_type=MyModel)."
+        )
+    name = unnamed_functions.UNNAMED if unnamed else str(function.__name__)
+    inner = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise TaskDefinitionError(
+            f"{name!r} cannot be a task: it yields, so calling it would run nothing."
+        )
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise TaskDefinitionError(
+            f"{name}{inspect.signature(function)} cannot be a task: it is called "
+            "with one argument, the payload."
+        ) from error
+    _refuse_reserved(name)
+    return name
+
+
+def _refuse_reserved(name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise TaskDefinitionError(
+            f"A task cannot be named {name!r}: the path /{name} answers health checks."
+        )
+
+
+RESERVED_NAMES = frozenset({"healthy", "status"})
+
+
+def _is_flask_request(value: Any, task: Task) -> bool:
+    """Tell whether functions-framework calls: with a Flask request, for this target."""
+    flask = sys.modules.get("flask")
+    if flask is None or not isinstance(value, flask.Request):
+        return False
+    return task.kind is not Kind.HTTP or (
+        # An HTTP task's own argument is a Flask request, too.
+        "functions_framework" in sys.modules and os.environ.get("FUNCTION_TARGET") == task.name
+    )
+
+
+def _is_foreign_event(value: Any, task: Task) -> bool:
+    """Tell whether the value is a CloudEvent that the function itself does not take."""
+    if task.kind in (Kind.CLOUD_EVENT, Kind.HTTP):
+        return False
+    return _is_event(value)
+
+
+def _is_event(value: Any) -> bool:
+    cloudevents = sys.modules.get("cloudevents.abstract")
+    return cloudevents is not None and isinstance(value, cloudevents.CloudEvent)
+
+
+def _tell_functions_framework(name: str) -> None:
+    """Ask functions-framework, if it loads this module, for the request as it is."""
+    if "functions_framework" in sys.modules:
+        functions = importlib.import_module("functions_framework._function_registry")
+        functions.REGISTRY_MAP[name] = functions.HTTP_SIGNATURE_TYPE

@@ -1,0 +1,1 @@
+"""Google Cloud's limits and languages: quotas, subscription filters and cron. Pure."""

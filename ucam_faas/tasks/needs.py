@@ -1,0 +1,166 @@
+"""What tasks need of the cloud: plain values, which one process can tell another."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, get_origin
+
+from ucam_faas.config import Settings
+from ucam_faas.events.messages import TOPIC_PATH
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
+from ucam_faas.tasks.payload_types import is_json
+from ucam_faas.tasks.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
+from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data
+from ucam_faas.tasks.task import Kind, Task
+
+STARTED = {"run-as": "job"}
+"""Attributes of the message that stands for the start of a job, where there are no jobs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulePlan:
+    """A schedule. Data are in base64."""
+
+    expression: str
+    time_zone: str
+    data: str
+    attributes: dict[str, str]
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPlan:
+    """A task, its trigger and its policy.
+
+    Args:
+        name: of the task, and of its subscription.
+        path: where it is served.
+        topic: short, or full; None: it is called over HTTP only.
+        wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
+        dead_letter_topic: where Pub/Sub puts what failed `max_attempts` times.
+        decided_dead_letter_topic: where the task itself puts what can never succeed.
+    """
+
+    name: str
+    path: str
+    takes: str
+    summary: str = ""
+    run_as: str = "service"
+    topic: str | None = None
+    filter: str | None = None
+    ordered: bool = False
+    wrapped: bool = True
+    ack_deadline_seconds: int = MIN_ACK_DEADLINE_SECONDS
+    min_backoff_seconds: float = 0.0
+    max_backoff_seconds: float = 0.0
+    max_attempts: int | None = None
+    dead_letter_topic: str | None = None
+    decided_dead_letter_topic: str | None = None
+    schedules: tuple[SchedulePlan, ...] = field(default_factory=tuple)
+    sample: str | None = None
+    """Data to try it with, if they are text and the task is known to take them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON has it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> TaskPlan:
+        """Return the plan that `to_dict` was called on."""
+        schedules = tuple(SchedulePlan(**schedule) for schedule in found["schedules"])
+        return cls(**{**found, "schedules": schedules})
+
+
+def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
+    """Return a task whose own dead letters have a place to go to, as in the cloud.
+
+    It is that of its subscription, if neither the task nor the settings name another.
+    """
+    named = task.policy.dead_letter_topic or settings.dead_letter_topic
+    if task.trigger is None or named or not task.policy.retry.max_attempts:
+        return task
+    topic = f"{task.name}-dead-letter"
+    return replace(task, policy=replace(task.policy, dead_letter_topic=topic))
+
+
+def plan_of(task: Task, settings: Settings) -> TaskPlan:
+    """Return what a task needs.
+
+    Raises:
+        TaskDefinitionError: a subscription cannot have the task's name.
+    """
+    takes = _takes(task)
+    path = (task.path or "/") if task.kind is Kind.HTTP else f"/{task.name}"
+    trigger, retry = task.trigger, task.policy.retry
+    if trigger is None:
+        return TaskPlan(name=task.name, path=path, takes=takes, summary=task.summary)
+    if not is_topic_name(task.name):  # with a topic of its own it was refused before
+        raise TaskDefinitionError(
+            f"The task {task.name!r} cannot have a subscription of its name: names have "
+            f"{TOPIC_RULES}. Rename the function."
+        )
+    seconds = math.ceil(task.policy.served_timeout_seconds)
+    decided = task.policy.dead_letter_topic or settings.dead_letter_topic
+    return TaskPlan(
+        name=task.name,
+        path=path,
+        takes=takes,
+        summary=task.summary,
+        run_as=task.run_as,
+        topic=trigger.topic,
+        filter=trigger.filter,
+        ordered=trigger.ordered,
+        wrapped=task.kind is not Kind.RAW,
+        ack_deadline_seconds=min(max(seconds, MIN_ACK_DEADLINE_SECONDS), MAX_ACK_DEADLINE_SECONDS),
+        min_backoff_seconds=retry.min_backoff.total_seconds(),
+        max_backoff_seconds=retry.max_backoff.total_seconds(),
+        max_attempts=retry.max_attempts and max(retry.max_attempts, MIN_ATTEMPTS),
+        dead_letter_topic=(decided or f"{task.name}-dead-letter") if retry.max_attempts else None,
+        decided_dead_letter_topic=decided,
+        schedules=tuple(
+            SchedulePlan(
+                expression=schedule.expression,
+                time_zone=schedule.time_zone,
+                data=base64.b64encode(schedule.data).decode(),
+                attributes=dict(schedule.attributes) if task.run_as != "job" else STARTED,
+                paused=schedule.paused,
+            )
+            for schedule in trigger.schedules
+        ),
+        sample=_sample(task),
+    )
+
+
+def _takes(task: Task) -> str:
+    """Return the name of what a task's function gets."""
+    kind = task.message_type
+    if kind is None:
+        return "bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value
+    if get_origin(kind) is not None:  # list[int] has the name of list
+        return str(kind)
+    return str(getattr(kind, "__name__", None) or type(kind).__name__)
+
+
+def _sample(task: Task) -> str | None:
+    kind = task.message_type
+    checked = is_json(kind)
+    if task.kind is Kind.EVENT_DATA or not (kind is None or checked):
+        return None  # only the user's own code can tell, and it is not called for that
+    try:
+        text = (accepted_sample(task) if checked else sample_data(task)).decode()
+    except (NoSampleError, UnicodeDecodeError):
+        return None
+    return text if text and text.isprintable() else None
+
+
+def job_id(plan: TaskPlan, number: int) -> str:
+    """Return the name of a task's schedule: the task's own, and a number from the second on."""
+    return plan.name if number == 0 else f"{plan.name}-{number + 1}"
+
+
+def full_topic(topic: str, project: str) -> str:
+    """Return a topic's full name."""
+    return topic if TOPIC_PATH.fullmatch(topic) else f"projects/{project}/topics/{topic}"

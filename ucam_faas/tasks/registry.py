@@ -1,0 +1,168 @@
+"""Which tasks there are: what decorators registered, and what a source holds."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from ucam_faas.exceptions import NoSuchTargetError, UCAMFAASCouldNotLoadTarget
+from ucam_faas.tasks import loading, outer_decorators, payload_types
+from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.unnamed_functions import take_name
+
+_TASKS: dict[tuple[str, str], list[Task]] = {}
+"""Module-level tasks by (module, name): the one module-level state of the package. Two in a list
+are a clash: one file defines the name twice."""
+
+
+def register(task: Task, qualname: str) -> None:
+    """Remember a task that is defined at the top level of a module."""
+    if "<locals>" in qualname:
+        return
+    others = _TASKS.get((task.module, task.name), [])
+    same_run = [other for other in others if other.module_spec is task.module_spec]
+    kept = [other for other in same_run if other.place != task.place]
+    _TASKS[task.module, task.name] = [*kept, task]
+
+
+def exchange(old: Task, new: Task) -> None:
+    """Remember a task in place of another, if that is one of a module's."""
+    known = _TASKS.get((old.module, old.name), [])
+    if old in known:
+        known[known.index(old)] = new
+
+
+class TaskHolder:
+    """What holds tasks, and may stand in a module: a TaskCollection."""
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks in it."""
+        raise NotImplementedError
+
+
+def load(source: str, target: str | None = None) -> list[Task]:
+    """Import a source and return its tasks, in the order of their definition.
+
+    Args:
+        source: file, package directory, folder of packages, or dotted module name.
+        target: names of the tasks that are wanted, comma-separated, in this order; None: all.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: the source cannot be imported, holds no tasks, holds two of one
+            name, or does not hold a wanted one.
+    """
+    modules = loading.load(source, forget)
+    tasks = _collect(modules)
+    for task in tasks:
+        payload_types.check_complete(task.payload_type, task.parse)
+    _refuse_clashes(tasks, source)
+    if target is None:
+        if not tasks:
+            raise UCAMFAASCouldNotLoadTarget(
+                f"{source} holds no tasks. Decorate a function, for example with "
+                "@ucam_faas.message_handler(message_type=None)."
+            )
+        return [_as_in_module(task, modules) for task in tasks]
+    wanted = [name.strip() for name in target.split(",") if name.strip()]
+    if not wanted:
+        raise NoSuchTargetError(f"The target {target!r} names no task.")
+    found = [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
+    return [_as_in_module(task, modules) for task in found]
+
+
+def forget(module: str) -> None:
+    """Forget the tasks of a module that is about to be imported anew, and of its submodules."""
+    for home, name in list(_TASKS):
+        if home == module or home.startswith(f"{module}."):
+            del _TASKS[home, name]
+
+
+def task_of(function: Any) -> Task | None:
+    """Return the task behind a decorated function, called through the decorators above ours."""
+    task_function = outer_decorators.task_function_of(function)
+    if task_function is None:
+        return None
+    task: Task = task_function.task
+    if function is task_function:
+        return task
+    return outer_decorators.through(task, function)
+
+
+def _as_in_module(task: Task, modules: list[ModuleType]) -> Task:
+    """Return a task as its name is bound in a module: decorators above ours may have wrapped it."""
+    for module in modules:
+        value = vars(module).get(task.name)
+        if _task_behind(value) is task:
+            return task_of(value) or task
+    value = getattr(sys.modules.get(task.module), task.name, None)
+    other = _task_behind(value)
+    if other is task:
+        return task_of(value) or task
+    if other is not None or not callable(value):
+        return task
+    return outer_decorators.through(task, value)  # without functools.wraps
+
+
+def _task_behind(value: Any, name: str | None = None) -> Task | None:
+    """Return the task of what is bound in a module; one without a name takes the name there."""
+    task_function = outer_decorators.task_function_of(value)
+    if task_function is None:
+        return None
+    if name is not None:
+        take_name(task_function, name)
+    task: Task = task_function.task
+    return task
+
+
+def _find(name: str, tasks: list[Task], modules: list[ModuleType], source: str) -> Task:
+    for task in tasks:
+        if task.name == name:
+            return task
+    if any(name in vars(module) for module in modules):
+        raise UCAMFAASCouldNotLoadTarget(f"{name!r} in {source} is not a task. {_advice(name)}")
+    found = ", ".join(repr(task.name) for task in tasks) or "none"
+    raise NoSuchTargetError(f"No task named {name!r} in {source}. Found: {found}.")
+
+
+def _advice(name: str) -> str:
+    """Say how a function becomes a task; of functions-framework's functions, in place of what."""
+    functions = sys.modules.get("functions_framework._function_registry")
+    signature = getattr(functions, "REGISTRY_MAP", {}).get(name)
+    if signature == "http":
+        return (
+            "In place of @functions_framework.http, put @ucam_faas.raw_event for a function of the "
+            'body, or @ucam_faas.http(path="/…", methods=["POST"]) for one of the request.'
+        )
+    if signature == "cloudevent":
+        return "In place of @functions_framework.cloud_event, put @ucam_faas.cloud_event."
+    return "Decorate it, for example with @ucam_faas.message_handler(message_type=None)."
+
+
+def _collect(modules: list[ModuleType]) -> list[Task]:
+    """Return the tasks of these modules, of their submodules, and those they import."""
+    found: dict[int, Task] = {}
+    for module in modules:
+        package = module.__name__ if hasattr(module, "__path__") else module.__package__
+        for (home, _), tasks in _TASKS.items():
+            if home == module.__name__ or (package and home.startswith(f"{package}.")):
+                found |= {id(task): task for task in tasks}
+        for name, value in vars(module).items():
+            task = _task_behind(value, name)
+            held = value.tasks if isinstance(value, TaskHolder) else [task] if task else []
+            for one in held:
+                found.setdefault(id(one), one)
+    return list(found.values())
+
+
+def _refuse_clashes(tasks: list[Task], source: str) -> None:
+    places: dict[str, str] = {}
+    for task in tasks:
+        place = f"{task.module} (line {task.place[1]})"
+        if task.name in places:
+            raise UCAMFAASCouldNotLoadTarget(
+                f"{source} holds two tasks named {task.name!r}: in {places[task.name]} and in "
+                f"{place}. Rename one: a task's name is its path and its topic."
+            )
+        places[task.name] = place

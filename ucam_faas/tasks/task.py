@@ -1,0 +1,177 @@
+"""A task: a decorated function, how its payload is made, and its policy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ucam_faas.events.execution_info import ExecutionInfo
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
+from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
+from ucam_faas.tasks.resources import Resources, RunAs, cpu_count
+from ucam_faas.tasks.triggers import Trigger
+
+ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
+CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
+"""Returns any Flask response value, or None for 200 `OK`."""
+
+
+class Kind(StrEnum):
+    """What a task's function takes."""
+
+    RAW = "raw event"
+    CLOUD_EVENT = "CloudEvent"
+    EVENT_DATA = "CloudEvent data"
+    MESSAGE = "message"
+    HTTP = "HTTP request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerExecutionOptions:
+    """Replacements for what happens after an execution.
+
+    Args:
+        log_execution_result: gets the ExecutionInfo instead of the log line of this package.
+        make_http_response: makes the HTTP response of a completed or aborted execution; None, for
+            either, is 200 `OK`, which acknowledges a message.
+    """
+
+    log_execution_result: ExecutionResultLoggerFn | None = None
+    make_http_response: CreateExecutionResultHttpResponseFn | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("log_execution_result", "make_http_response"):
+            check_function(name, getattr(self, name), "(ExecutionInfo) -> …")
+
+
+def check_function(name: str, value: Any, signature: str) -> None:
+    """Refuse what is neither a function nor None.
+
+    Raises:
+        TaskDefinitionError: with what was found.
+    """
+    if value is not None and not callable(value):
+        raise TaskDefinitionError(f"{name}={value!r}: expected a function {signature}, or None.")
+
+
+_LONGEST_PUSH = (
+    MAX_ACK_DEADLINE_SECONDS,
+    "the longest that Pub/Sub waits for a push's answer before it delivers again",
+    'Run it as a Cloud Run job, run_as="job", or split the work into shorter messages.',
+)
+_LONGEST_REQUEST = (3600, "the longest that Cloud Run lets a request take", "Split the work.")
+_LONGEST_JOB = (
+    7 * 24 * 3600,
+    "the longest that a Cloud Run job's task may take",
+    "Split the work.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task:
+    """A decorated function and what is known of it. Two are never equal."""
+
+    name: str
+    module: str
+    kind: Kind
+    function: Callable[..., Any]
+    parse: Callable[[Any], Any] | None = None
+    """From message data (MESSAGE) or a CloudEvent (EVENT_DATA) to the payload."""
+    message_type: Any = None
+    module_spec: Any = None
+    """Another object each time that the module is executed: told apart, reloads are no clashes."""
+    trigger: Trigger | None = None
+    """None: requests to its path only, as for HTTP tasks."""
+    policy: Policy = field(default_factory=Policy)
+    resources: Resources = field(default_factory=Resources)
+    """What its decorator says; collections and the configuration say more."""
+    collection_resources: Resources = field(default_factory=Resources)
+    """What its collections say."""
+    run_as: RunAs = "service"
+    """A service, which is called; or a job, which runs once to its end."""
+    init: tuple[Callable[[], Any], ...] = ()
+    """Run once in each process that serves the task, before its first execution."""
+    create_default_info: Callable[..., ExecutionInfo] | None = None
+    options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)
+    path: str | None = None
+    """Of an HTTP task: the route, in Flask's syntax."""
+    methods: tuple[str, ...] = ("POST",)
+
+    is_async: bool = field(init=False)
+    """The function is a coroutine function."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+        self._check_attempts()
+        self._check_deadline()
+        self._check_share()
+
+    def _check_attempts(self) -> None:
+        attempts, is_job = self.policy.retry.max_attempts, self.run_as == "job"
+        if is_job and (attempts is None or attempts > MAX_JOB_ATTEMPTS):
+            expected, whose = (
+                f"1 to {MAX_JOB_ATTEMPTS}",
+                "Cloud Run starts a job's run no more often",
+            )
+        elif not is_job and attempts is not None and attempts < MIN_ATTEMPTS:
+            expected = f"{MIN_ATTEMPTS} to {MAX_ATTEMPTS}, or None for no dead letters"
+            whose = "Pub/Sub's limits"
+        else:
+            return
+        raise TaskDefinitionError(
+            f"max_attempts={attempts!r} of {self.name!r}: expected {expected} ({whose})."
+        )
+
+    def _check_deadline(self) -> None:
+        """Refuse a timeout that outlasts what waits for the answer."""
+        seconds, why, hint = _LONGEST_PUSH
+        if self.run_as == "job":
+            if self.kind is Kind.HTTP:
+                raise TaskDefinitionError(
+                    f'{self.name!r} answers requests, and run_as="job" gets none: leave it out.'
+                )
+            seconds, why, hint = _LONGEST_JOB
+        elif self.kind is Kind.HTTP:
+            seconds, why, hint = _LONGEST_REQUEST
+        if self.policy.timeout is not None and self.policy.timeout.total_seconds() > seconds:
+            raise TaskDefinitionError(
+                f"timeout={self.policy.timeout!r} of {self.name!r} is over {seconds} s, {why}. "
+                f"{hint}"
+            )
+
+    def _check_share(self) -> None:
+        """Refuse several executions at a time on a part of a CPU."""
+        cpu = (
+            self.resources.cpu if self.resources.cpu is not None else self.collection_resources.cpu
+        )
+        limit = self.policy.concurrency
+        if cpu is not None and cpu_count(cpu) < 1 and limit is not None and limit > 1:
+            raise TaskDefinitionError(
+                f"concurrency={limit} of {self.name!r} with cpu={cpu!r}: expected concurrency=1, "
+                "because Cloud Run gives an instance with less than one CPU one request at a time."
+            )
+
+    @property
+    def returns_response(self) -> bool:
+        """What the function returns is the HTTP response."""
+        return self.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP)
+
+    @property
+    def payload_type(self) -> Any:
+        """The type that the payload is checked against; None where only a function can tell."""
+        return getattr(self.parse, "event_data_model", self.message_type)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The file and the line of the user's function, whatever wraps it."""
+        code = inspect.unwrap(self.function).__code__
+        return code.co_filename, code.co_firstlineno
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]

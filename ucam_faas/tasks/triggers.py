@@ -1,0 +1,248 @@
+"""What makes a task run: a topic, and schedules that publish to it.
+
+Sources of the limits: Google's pages "Filter messages from a subscription", "PubsubMessage", and
+Cloud Scheduler's "Quotas and limits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any
+
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.gcp import cron_syntax, filters
+from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
+from ucam_faas.tasks.policies import TOPIC_RULES, check_topic, is_topic_name
+
+MAX_SCHEDULE_BYTES = 999_000
+"""Of data and attributes: a Cloud Scheduler job has 1 MB, about 1 KB of it for the request."""
+
+_UTC = ("UTC", "Etc/UTC")
+_OF_THE_MACHINE = ("localtime", "posixrules", "posix/", "right/")
+"""Names that a machine's time zone database has, and Google's has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When Cloud Scheduler publishes a message to a task's topic, and which.
+
+    Args:
+        expression: five cron fields: minute, hour, day of month, month, day of week; or an
+            interval, "every 15 minutes" or "rate(15 minutes)", which is kept as cron fields.
+        time_zone: name in the time zone database; the expression is wall-clock time there.
+        data: the message's data. Pub/Sub takes no message without data or an attribute; a job
+            (`run_as="job"`) is started without a message, and takes neither.
+        attributes: the message's attributes.
+        paused: it is made, and does not run until it is resumed.
+
+    Raises:
+        TaskDefinitionError: a value is outside Google's limits.
+
+    >>> Schedule("0 3 * * MON-FRI", time_zone="Europe/London", data=b"{}").paused
+    False
+    """
+
+    expression: str
+    _: KW_ONLY
+    time_zone: str = "Etc/UTC"
+    data: bytes = b""
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    paused: bool = False
+
+    def __post_init__(self) -> None:
+        self._check_expression()
+        _check_time_zone(self.time_zone)
+        if not isinstance(self.data, bytes):
+            raise TaskDefinitionError(
+                f"data={self.data!r}: expected bytes, such as data=b'{{\"number\": 1}}'."
+            )
+        check_attributes(self.attributes)
+        object.__setattr__(self, "attributes", dict(self.attributes))
+        texts = [text for pair in self.attributes.items() for text in pair]
+        size = len(self.data) + sum(map(_size, texts))
+        if size > MAX_SCHEDULE_BYTES:
+            raise TaskDefinitionError(
+                f"Schedule({self.expression!r}) has {size} bytes of data and attributes: expected "
+                f"at most {MAX_SCHEDULE_BYTES} (Cloud Scheduler's 1 MB for a job, less 1 KB)."
+            )
+        if type(self.paused) is not bool:
+            raise TaskDefinitionError(f"paused={self.paused!r}: expected True or False.")
+
+    def _check_expression(self) -> None:
+        if not isinstance(self.expression, str):
+            raise TaskDefinitionError(
+                f"Schedule({self.expression!r}): expected a cron expression, such as "
+                'Schedule("0 3 * * *").'
+            )
+        try:
+            object.__setattr__(self, "expression", cron_syntax.expand(self.expression))
+            cron_syntax.check(self.expression)
+        except cron_syntax.CronError as error:
+            raise TaskDefinitionError(f"Schedule({self.expression!r}): {error}.") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What makes a task run.
+
+    Args:
+        topic: a short name, of a topic of ours, or `projects/P/topics/T`, one that exists.
+        filter: which messages, in Pub/Sub's filter language; None: all.
+        schedules: what publishes to the topic at set times.
+        ordered: messages with one ordering key are delivered one after the other.
+
+    Raises:
+        TaskDefinitionError: a value is outside Google's limits, or a schedule's messages never
+            reach the task because of the filter.
+    """
+
+    topic: str
+    filter: str | None = None
+    schedules: tuple[Schedule, ...] = ()
+    ordered: bool = False
+
+    def __post_init__(self) -> None:
+        check_topic(self.topic)
+        if type(self.ordered) is not bool:
+            raise TaskDefinitionError(f"ordered={self.ordered!r}: expected True or False.")
+        if self.filter is not None:
+            self._check_filter(self.filter)
+
+    def _check_filter(self, text: str) -> None:
+        if not isinstance(text, str) or not text.strip():
+            raise TaskDefinitionError(
+                f"filter={text!r}: expected a filter of at most {filters.MAX_FILTER_BYTES} bytes, "
+                "such as filter='attributes.kind = \"order\"', or None for every message."
+            )
+        try:
+            matches = filters.parse(text)
+        except filters.FilterError as error:
+            raise TaskDefinitionError(f"filter={text!r}: {error}.") from error
+        for schedule in self.schedules:
+            if not matches(schedule.attributes):
+                raise TaskDefinitionError(
+                    f"Schedule({schedule.expression!r}) never reaches the task: filter={text!r} "
+                    f"does not let attributes={schedule.attributes!r} through."
+                )
+
+
+def trigger_maker(
+    *, run_as: str = "service", topic: str | None = None, schedule: Any = None, **options: Any
+) -> Callable[[str], Trigger]:
+    """Return the function from a task's name to its trigger; options are checked now.
+
+    Args:
+        run_as: "service", which messages are pushed to; or "job", which schedules start.
+        topic: None: named after the task.
+        schedule: none, one, or several.
+        options: other fields of the trigger.
+
+    Raises:
+        TaskDefinitionError: a value is outside Google's limits.
+    """
+    options["schedules"] = _schedules_of(schedule)
+    _check_delivery(run_as, topic, options)
+    trigger = Trigger(topic="named-after-the-task" if topic is None else topic, **options)
+    hint = "" if run_as == "job" else ', or give it a topic, such as topic="my-topic"'
+    return lambda name: trigger if topic is not None else _named_after(name, trigger, hint)
+
+
+def _named_after(name: str, trigger: Trigger, hint: str) -> Trigger:
+    if not is_topic_name(name):
+        raise TaskDefinitionError(
+            f"The task {name!r} cannot have a topic of its name: topic names have {TOPIC_RULES}. "
+            f"Rename the function{hint}."
+        )
+    return replace(trigger, topic=name)
+
+
+def _check_delivery(run_as: str, topic: str | None, options: Mapping[str, Any]) -> None:
+    """Refuse messages where none are delivered, and schedules without one where they are."""
+    if run_as == "job":
+        for name, value in (("topic", topic), *options.items()):
+            if name != "schedules" and value:
+                raise TaskDefinitionError(
+                    f'{name}={value!r} with run_as="job": no message is delivered to a Cloud Run '
+                    "job; a schedule or a person starts it. Leave it out."
+                )
+    for schedule in options["schedules"]:
+        has_message = bool(schedule.data or schedule.attributes)
+        if has_message and run_as == "job":
+            raise TaskDefinitionError(
+                f"Schedule({schedule.expression!r}) has data or attributes, and a Cloud Run job is "
+                "started without a message: leave them out, and give the job its input with "
+                "environment= or --input-file."
+            )
+        if not has_message and run_as != "job":
+            raise TaskDefinitionError(
+                f"Schedule({schedule.expression!r}) has neither data nor attributes, and Pub/Sub "
+                "takes no such message: give it some, such as "
+                f"schedule=Schedule({schedule.expression!r}, data=b'{{}}')."
+            )
+
+
+def _schedules_of(given: Any) -> tuple[Schedule, ...]:
+    found = (given,) if isinstance(given, Schedule) else () if given is None else given
+    several = isinstance(found, Sequence) and not isinstance(found, str)
+    if several and all(isinstance(item, Schedule) for item in found):
+        return tuple(found)
+    raise TaskDefinitionError(
+        f"schedule={given!r}: expected Schedule(…) or a list of them, such as "
+        'schedule=Schedule("0 3 * * *", data=b"{}").'
+    )
+
+
+def check_attributes(attributes: Mapping[str, str]) -> None:
+    """Refuse attributes that Pub/Sub does not take.
+
+    Raises:
+        TaskDefinitionError: with the limit.
+    """
+    if not isinstance(attributes, Mapping) or not all(
+        isinstance(text, str) for pair in attributes.items() for text in pair
+    ):
+        raise TaskDefinitionError(f"attributes={attributes!r}: expected a dict from str to str.")
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise TaskDefinitionError(
+            f"There are {len(attributes)} attributes: expected at most {MAX_ATTRIBUTES}."
+        )
+    for key, value in attributes.items():
+        if not 1 <= _size(key) <= MAX_ATTRIBUTE_KEY_BYTES or key.startswith("goog"):
+            raise TaskDefinitionError(
+                f"The attribute {key!r}: expected a key of 1 to {MAX_ATTRIBUTE_KEY_BYTES} bytes "
+                "that does not begin with goog."
+            )
+        if _size(value) > MAX_ATTRIBUTE_VALUE_BYTES:
+            raise TaskDefinitionError(
+                f"The attribute {key!r} has a value of {_size(value)} bytes: expected at most "
+                f"{MAX_ATTRIBUTE_VALUE_BYTES}."
+            )
+
+
+def _size(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise TaskDefinitionError(f"{text!r} cannot be written in UTF-8.") from error
+
+
+def _check_time_zone(name: str) -> None:
+    if name in _UTC:
+        return
+    import zoneinfo  # here: few modules that hold tasks have schedules
+
+    try:
+        if not isinstance(name, str) or name.startswith(_OF_THE_MACHINE):
+            raise ValueError(name)
+        zoneinfo.ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:
+        if not zoneinfo.available_timezones():
+            raise TaskDefinitionError(
+                f"time_zone={name!r} cannot be looked up: this machine has no time zone database. "
+                "Run: pip install tzdata"
+            ) from error
+        raise TaskDefinitionError(
+            f"time_zone={name!r} is not in the time zone database: expected a name such as "
+            '"Europe/London" or "Etc/UTC".'
+        ) from error

@@ -1,0 +1,219 @@
+"""A Pub/Sub and Cloud Scheduler in this process, which a test's clock may move."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from ucam_faas.clock import Clock, SystemClock, Timer
+from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.core.lease import Holder, parse_ack_id
+from ucam_faas.emulator.core.storage import Message
+from ucam_faas.emulator.emulator import Emulator, Options
+from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.serving.background import BackgroundLoop
+from ucam_faas.tasks.needs import full_topic
+from ucam_faas.testing import ManualClock, to_bytes
+
+PROJECT = "test-project"
+FoundT = TypeVar("FoundT")
+
+
+class EmbeddedPubsub:
+    """A Pub/Sub and Cloud Scheduler in this process, in a thread of its own.
+
+    Google's clients find it by the environment that the fixture sets. The methods here are short
+    ways to do the same without a client. Names of topics and subscriptions may be short or full.
+
+    Attributes:
+        host: what PUBSUB_EMULATOR_HOST is set to: `127.0.0.1:PORT`.
+        project: what GOOGLE_CLOUD_PROJECT is set to.
+    """
+
+    def __init__(self) -> None:
+        self.project = PROJECT
+        self._clock = _LoopClock(self._settle)
+        self._closed = False
+        self._loop = BackgroundLoop()
+        try:
+            self.emulator = self._loop.run(self._start)
+        except BaseException:
+            self._loop.close()
+            raise
+        self.host = f"127.0.0.1:{self.emulator.port}"
+        self.in_use = False
+        """An `EmbeddedCloud` runs on it."""
+
+    async def _start(self) -> Emulator:
+        return await Emulator(Options(longest_timer=float("inf")), clock=self._clock).__aenter__()
+
+    def close(self) -> None:
+        """Stop."""
+        self._clock.source = SystemClock()
+        self._closed = True
+        try:
+            self._loop.run(lambda: self.emulator.__aexit__(None, None, None))
+        finally:
+            self._loop.close()
+
+    def reset(self, clock: Clock | None = None) -> None:
+        """Forget everything, and go by another clock; default: the system's."""
+
+        async def clear() -> None:
+            self._clock.source = clock or SystemClock()
+            self.emulator.clear()
+            await self.emulator.hub.saved()
+
+        self._loop.run(clear)
+
+    def create_topic(self, name: str) -> str:
+        """Create a topic, if it is not there, and return its full name."""
+        full = full_topic(name, self.project)
+
+        def create() -> None:
+            if full not in self.emulator.resources.topics:
+                self.emulator.publisher.create_topic(protos.Topic(name=full))
+
+        self.call(create)
+        return full
+
+    def create_subscription(self, topic: str, name: str | None = None, **fields: Any) -> str:
+        """Create a subscription to a topic, and return its full name.
+
+        Args:
+            topic: it is created if it is not there.
+            name: default: the topic's short name.
+            fields: of the subscription, as `google.pubsub_v1.types.Subscription` has them, such as
+                `ack_deadline_seconds=60` or `filter='attributes.kind = "order"'`.
+
+        Raises:
+            RpcError: there is one of this name, or Pub/Sub would refuse the fields.
+        """
+        full = self.create_topic(topic)
+        found = self._subscription(name or full.rpartition("/")[2])
+        proto = protos.Subscription(name=found, topic=full, **fields)
+        self.call(self.emulator.subscriber.create_subscription, proto)
+        return found
+
+    def publish(
+        self,
+        topic: str,
+        data: Any = b"",
+        *,
+        attributes: Mapping[str, str] | None = None,
+        ordering_key: str = "",
+    ) -> str:
+        """Publish a message to a topic, and return its id.
+
+        Args:
+            topic: one that is there.
+            data: bytes, str, a pydantic model, a protobuf message, or a JSON value.
+            attributes: of the message.
+            ordering_key: of the message.
+
+        Raises:
+            RpcError: there is no such topic, or Pub/Sub would refuse the message.
+        """
+        message = protos.PubsubMessage(
+            data=to_bytes(data), attributes=dict(attributes or {}), ordering_key=ordering_key
+        )
+        request = protos.PUBLISHER["Publish"][0](
+            topic=full_topic(topic, self.project), messages=[message]
+        )
+        answer = self.call(self.emulator.publisher.publish, request)
+        return str(answer.message_ids[0])
+
+    def pull(self, subscription: str) -> list[PubsubMessage]:
+        """Return and acknowledge all that a subscription has to deliver now; it does not wait.
+
+        Raises:
+            RpcError: there is no such subscription.
+        """
+        name = self._subscription(subscription)
+
+        def take() -> list[PubsubMessage]:
+            emulator, found = self.emulator, []
+            queue, now = emulator.subscriber.queue(name), emulator.hub.now()
+            while deliveries := emulator.engine.take(queue, now, Holder(), 1000):
+                ids = [parse_ack_id(delivery.ack_id) for delivery in deliveries]
+                emulator.engine.ack(queue, ids, now)
+                found += [model(delivery.message) for delivery in deliveries]
+            return found
+
+        return self.call(take)
+
+    def call(self, function: Callable[..., FoundT], *args: Any, **options: Any) -> FoundT:
+        """Call a function on the emulator's thread, save, and return what it returned."""
+
+        async def run() -> FoundT:
+            found = function(*args, **options)
+            await self.emulator.hub.saved()
+            return found
+
+        return self.run(run)
+
+    def run(self, make: Callable[[], Coroutine[Any, Any, FoundT]]) -> FoundT:
+        """Run a coroutine on the emulator's thread, and return its result.
+
+        Raises:
+            RuntimeError: it was closed.
+        """
+        if self._closed:
+            raise RuntimeError("The embedded Pub/Sub is closed.")
+        return self._loop.run(make)
+
+    def _subscription(self, name: str) -> str:
+        return name if "/" in name else f"projects/{self.project}/subscriptions/{name}"
+
+    def _settle(self) -> None:
+        """Return when the emulator has done what is to be done now."""
+
+        async def turns() -> None:
+            for _ in range(2):  # a timer may set off another turn
+                await self.emulator.hub.saved()
+
+        self._loop.run(turns)
+
+
+class _LoopClock:
+    """The emulator's clock. If its source is moved by hand, that happens in another thread.
+
+    Args:
+        settle: returns when what a timer set off has been done.
+    """
+
+    def __init__(self, settle: Callable[[], None]) -> None:
+        self.source: Clock = SystemClock()
+        self._settle = settle
+
+    def now(self) -> datetime:
+        return self.source.now()
+
+    def monotonic(self) -> float:
+        return self.source.monotonic()
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
+        source = self.source
+        if not isinstance(source, ManualClock):
+            return source.call_later(delay_seconds, callback)
+        loop = asyncio.get_running_loop()
+
+        def due() -> None:
+            if source is self.source:  # an earlier test's clock moves nothing
+                loop.call_soon_threadsafe(callback)
+                self._settle()
+
+        return source.call_later(delay_seconds, due)
+
+
+def model(message: Message) -> PubsubMessage:
+    """Return a message of the engine's as tasks see it."""
+    return PubsubMessage(
+        data=message.data,
+        attributes=dict(message.attributes),
+        message_id=str(message.number),
+        publish_time=datetime.fromtimestamp(message.time, UTC),
+        ordering_key=message.key,
+    )
