@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 LEVELS = (
     {"exceptions", "config", "clock", "_optional", "gcp", "logs", "net"},
-    {"events"},
-    {"outcomes", "tasks"},
+    {"outcomes", "events"},
+    {"tasks"},
     {"publishing"},
     {"execution", "decorators", "collection", "function"},
     {"serving", "emulator"},
@@ -30,7 +30,8 @@ LEVELS = (
 `__init__` stands just above level 4."""
 
 OLD_NAMES = {
-    *("cloud_events", "contexts", "gcp_pubsub", "handler_execution", "messages"),
+    *("cloud_events", "contexts", "execution_info", "gcp_pubsub"),
+    *("handler_execution", "messages"),
     "local_testing",
 }
 """Modules that hold nothing but names that they had in earlier versions: no room imports them."""
@@ -94,8 +95,8 @@ HEAVY = {
     "google.oauth2": owner(in_functions="serving.push_auth"),
     "requests": owner(in_functions="serving.push_auth"),
     "cloudevents": owner(
-        in_functions="testing.of_1_0 events.envelopes testing",
-        for_types="events.context decorators events.envelopes function testing",
+        in_functions="testing.of_1_0 events.deliveries testing",
+        for_types="events.context decorators events.deliveries function testing",
     ),
     "functions_framework": owner(in_functions="function"),
     "gunicorn": owner("serving.server"),

@@ -8,12 +8,8 @@ UCAMFAASException                 raise it in a task for an expected failure
 ├── TaskDefinitionError           a decorator was used wrongly
 ├── ConfigurationError            an environment variable or option has a bad value
 │   └── MissingExtraError         an optional dependency is not installed
-├── EnvelopeError                 a delivery is not an event that we can read
-│   ├── NotAnEventError           neither a CloudEvent nor a Pub/Sub push
-│   └── UnsupportedMediaError     a media type that carries no events
-├── WrongEventTypeError           a CloudEvent of another type than the task takes
+├── outcomes.Refused              a delivery that no task can take as it is
 ├── InputNotLoadedError           the input of a long-running task cannot be read
-├── UnauthenticatedPushError      a push without a valid token
 └── PublishError                  Pub/Sub did not take a message
 """
 
@@ -75,54 +71,10 @@ class MissingExtraError(ConfigurationError):
     """An optional dependency is needed and not installed."""
 
 
-class EnvelopeError(UCAMFAASException):
-    """A delivery cannot be read as an event: its form is known, but a part is missing or wrong.
-
-    Args:
-        detail: what is wrong and where (a field path, never a value).
-    """
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
-class NotAnEventError(EnvelopeError):
-    """A delivery is neither a CloudEvent nor a Pub/Sub push."""
-
-
-class UnsupportedMediaError(EnvelopeError):
-    """A delivery has a media type that carries no events."""
-
-
-class WrongEventTypeError(UCAMFAASException):
-    """A CloudEvent has another type than the task takes.
-
-    Args:
-        expected: the event type that the task takes.
-    """
-
-    def __init__(self, message: str, *, expected: str) -> None:
-        super().__init__(message)
-        self.detail = f"type: expected {expected!r}"
-
-
 class InputNotLoadedError(UCAMFAASException):
     """The input of a long-running task cannot be read."""
 
     exit_code = 3
-
-
-class UnauthenticatedPushError(UCAMFAASException):
-    """A push carries no token, or one that is not valid for this service.
-
-    Args:
-        detail: the rule that the token breaks, never the token.
-    """
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
 
 
 class PublishError(UCAMFAASException):

@@ -21,7 +21,8 @@ from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.events.model_errors import describe_error
 from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
 from ucam_faas.execution import runtime
-from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.execution.pipeline import execute
 from ucam_faas.outcomes import (
     InvalidPayload,
     MalformedEvent,

@@ -1,23 +1,45 @@
-"""What an execution comes to, and the one table that says what each outcome becomes.
+"""Outcomes of executions, and the one table of their HTTP status, severity and exit code.
 
-Tasks raise or return `Retry`, `DeadLetter` and `Ignore`; the other outcomes are decided by the
-pipeline. An outcome is a value: only the edges (serving, one_shot) act on it.
+Outcome
+├── Done                      the task returned
+├── DeadLettered              the message is on the dead-letter topic
+├── Failed, Crashed           the task raised
+├── TimedOut, Overloaded, ShuttingDown
+├── NoSuchTask, WrongMethod
+└── RaisedOutcome             an exception, too
+    ├── Ignore, Retry, DeadLetter     tasks raise or return these
+    └── Refused                       raised wherever a delivery turns out to be unusable
+        ├── MalformedEvent
+        │   ├── NotAnEvent
+        │   └── UnsupportedMedia
+        ├── WrongEventType
+        ├── InvalidPayload
+        ├── TooLarge
+        └── Unauthenticated
+
+An outcome is a value: only the edges (serving, run once) act on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Never
 
-from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.tasks.policies import RetryPolicy
+from ucam_faas.exceptions import TaskDefinitionError, UCAMFAASException
 
 
 class Outcome:
-    """What a delivery came to. `reason` is for logs and dead letters, never for a response."""
+    """The decision after a delivery. `reason` is for logs and dead letters, never for a response.
 
-    reason: str | None = None
+    Args:
+        reason: a rule, a field's path or a user's words, never a value of the payload.
+    """
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self.reason is None else repr(self.reason)})"
 
 
 class Done(Outcome):
@@ -25,7 +47,11 @@ class Done(Outcome):
 
 
 class RaisedOutcome(Outcome, Exception):
-    """An outcome that tasks raise or return."""
+    """An outcome that is raised or returned."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = None if reason is None else str(reason)
+        Exception.__init__(self, self.reason)
 
 
 class Ignore(RaisedOutcome):
@@ -37,31 +63,20 @@ class Ignore(RaisedOutcome):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = str(reason)
 
 
 class Retry(RaisedOutcome):
     """Deliver this message again.
 
-    How often and how soon at all is the task's `RetryPolicy`.
+    The task's `RetryPolicy` limits how often and how soon.
 
     Args:
-        after: how long to wait. A push subscription has no way to be told: it follows its own
-            retry policy, and HTTP callers are told by a Retry-After header.
+        after: how long to wait. A push subscription can't be told: it follows its own retry
+            policy. HTTP callers are told by a Retry-After header.
         reason: for the log.
-        other: nothing; it is there to tell what belongs to `RetryPolicy`.
     """
 
-    def __init__(
-        self, after: timedelta | None = None, *, reason: str | None = None, **other: Never
-    ) -> None:
-        for name in other:
-            if name in RetryPolicy.__dataclass_fields__:
-                raise TaskDefinitionError(
-                    f"Retry({name}=…) is the outcome that a task raises; for a decorator's retry= "
-                    f"write RetryPolicy({name}=…)."
-                )
-            raise TypeError(f"Retry() got an unexpected keyword argument {name!r}")
+    def __init__(self, after: timedelta | None = None, *, reason: str | None = None) -> None:
         if after is not None and (not isinstance(after, timedelta) or after < timedelta(0)):
             raise TaskDefinitionError(
                 f"Retry(after={after!r}): expected a timedelta that is not negative, "
@@ -69,7 +84,6 @@ class Retry(RaisedOutcome):
             )
         super().__init__(reason)
         self.after = after
-        self.reason = None if reason is None else str(reason)
 
 
 class DeadLetter(RaisedOutcome):
@@ -84,84 +98,82 @@ class DeadLetter(RaisedOutcome):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = str(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided(Outcome):
-    reason: str | None = None
-
-
-class DeadLettered(_Decided):
+class DeadLettered(Outcome):
     """The message is on the dead-letter topic."""
 
 
-class Failed(_Decided):
+class Failed(Outcome):
     """An expected failure: `UCAMFAASException`, an aborted ExecutionInfo."""
 
 
-class Crashed(_Decided):
+class Crashed(Outcome):
     """An unexpected exception."""
 
 
-class WrongEventType(_Decided):
-    """A CloudEvent of a type that the task does not take."""
-
-
-class MalformedEvent(_Decided):
-    """An event of a known form with a part missing or wrong."""
-
-
-class InvalidPayload(_Decided):
-    """The payload was rejected by the task's message type."""
-
-
-class NotAnEvent(_Decided):
-    """Neither a CloudEvent nor a Pub/Sub push."""
-
-
-class UnsupportedMedia(_Decided):
-    """A media type that carries no events."""
-
-
-class NoSuchTask(_Decided):
+class NoSuchTask(Outcome):
     """No task has this path."""
 
 
-class WrongMethod(_Decided):
+class WrongMethod(Outcome):
     """Events are delivered with POST."""
 
 
-class TooLarge(_Decided):
-    """A body over the limit; it was not read whole."""
+class Overloaded(Outcome):
+    """The process has reached its limit of deliveries, or of bytes in them."""
 
 
-class Unauthenticated(_Decided):
-    """The push's token is missing or not valid."""
-
-
-class Overloaded(_Decided):
-    """The process has as many deliveries, or as many bytes of them, as it may."""
-
-
-class TimedOut(_Decided):
+class TimedOut(Outcome):
     """The deadline passed."""
 
 
-class ShuttingDown(_Decided):
-    """The process is ending, and this was not done in time."""
+class ShuttingDown(Outcome):
+    """The process is ending, and this delivery wasn't done in time."""
+
+
+class Refused(RaisedOutcome, UCAMFAASException):
+    """A delivery that no task can take as it is. Its `reason` names a rule or a field's path."""
+
+
+class MalformedEvent(Refused):
+    """An event of a known form with a part missing or wrong."""
+
+
+class NotAnEvent(MalformedEvent):
+    """Neither a CloudEvent nor a Pub/Sub push."""
+
+
+class UnsupportedMedia(MalformedEvent):
+    """A media type that carries no events."""
+
+
+class WrongEventType(Refused):
+    """A CloudEvent of another type than the task takes."""
+
+
+class InvalidPayload(Refused):
+    """The payload was rejected by the task's message type."""
+
+
+class TooLarge(Refused):
+    """A body over the limit; it was not read whole."""
+
+
+class Unauthenticated(Refused):
+    """The push's token is missing or not valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an outcome becomes."""
+    """An outcome as the edges give it."""
 
     http_status: int
     text: str
     """The fixed response body; nothing of the event or of an exception goes into it."""
     severity: str
     exit_code: int
-    """Of a run of its own; handlers end with 1 where this is 2: see `one_shot`."""
+    """Of a task that is run once; handlers end with 1 where this is 2: see `serving.run_once`."""
     permanent: bool = False
     """It can never succeed, so with a dead-letter topic it goes there at once."""
 

@@ -44,13 +44,12 @@ def make_app(
     *functions: Any,
     clock: Clock | None = None,
     publisher: Publisher | None = None,
-    on_exhausted: Callable[[], None] = lambda: None,
     **settings: Any,
 ) -> App:
     """Return the application for decorated functions; it belongs to the running loop."""
     tasks = [task for task in map(registry.task_of, functions) if task is not None]
     runtime = Runtime(Settings(**settings), clock or ManualClock(), publisher)
-    return App(tasks, runtime, on_exhausted=on_exhausted)
+    return App(tasks, runtime)
 
 
 @dataclass

@@ -297,7 +297,7 @@ async def test_of_many_deliveries_none_is_lost_and_the_limits_hold(clock: Manual
     assert most <= 3
     gates = app.service.runner._gates["task"]
     assert [(gate.inside, gate.waiting) for gate in gates] == [(0, 0), (0, 0)]
-    assert app.service.runner._flights == set()
+    assert app.service.runner._runs == set()
 
 
 @on_a_loop

@@ -343,32 +343,29 @@ async def test_a_waiting_delivery_gets_the_place_of_an_abandoned_one(clock: Manu
 async def test_one_abandoned_thread_too_many_asks_for_another_process(
     allowed: int, clock: ManualClock
 ) -> None:
-    asked: list[int] = []
     held = Held()
     app = make_app(
         sync_task(held),
         clock=clock,
-        on_exhausted=lambda: asked.append(1),
         threads=1,
         max_abandoned_threads=allowed,
     )
 
-    counts: list[int] = []
+    exhausted: list[bool] = []
     for _ in range(allowed + 1):
         held.begun.clear()
         request = start(push(app, "task"))
         await until(held.begun)
         await advance(clock, 30)
         await request
-        counts.append(len(asked))
+        exhausted.append(app.service.runner.is_exhausted)
 
-    assert counts == [0] * allowed + [1]
+    assert exhausted == [False] * allowed + [True]
     held.release.set()
 
 
 @on_a_loop
 async def test_threads_that_ended_late_are_not_counted_as_abandoned(clock: ManualClock) -> None:
-    asked: list[int] = []
     app_holds: list[Held] = []
 
     def act(data: bytes) -> None:
@@ -377,7 +374,6 @@ async def test_threads_that_ended_late_are_not_counted_as_abandoned(clock: Manua
     app = make_app(
         sync_task(act),
         clock=clock,
-        on_exhausted=lambda: asked.append(1),
         threads=1,
         max_abandoned_threads=1,
     )
@@ -394,26 +390,23 @@ async def test_threads_that_ended_late_are_not_counted_as_abandoned(clock: Manua
             if thread.name == "ucam-faas-task":
                 await asyncio.to_thread(thread.join, WAIT_SECONDS)
 
-    assert asked == []
+    assert not app.service.runner.is_exhausted
 
 
 @on_a_loop
 async def test_an_async_task_never_asks_for_another_process(clock: ManualClock) -> None:
-    asked: list[int] = []
 
     async def act(data: bytes) -> None:
         await asyncio.Event().wait()
 
-    app = make_app(
-        async_task(act), clock=clock, on_exhausted=lambda: asked.append(1), max_abandoned_threads=0
-    )
+    app = make_app(async_task(act), clock=clock, max_abandoned_threads=0)
     requests = [start(push(app, "task")) for _ in range(3)]
     await settle()
 
     await advance(clock, 30)
 
     assert [(await request).status for request in requests] == [504] * 3
-    assert asked == []
+    assert not app.service.runner.is_exhausted
 
 
 @on_a_loop

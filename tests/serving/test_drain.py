@@ -293,7 +293,7 @@ async def test_of_many_deliveries_in_a_drain_each_is_concluded_once(
 
         assert set(statuses) <= {200, 503}
         assert statuses.count(200) <= len(ran)
-        assert app.service.runner._flights == set()
+        assert app.service.runner._runs == set()
     concluded = lines(caplog.records)
     refused = [m for m in messages(caplog.records) if m == "ucam_faas_request_rejected"]
     assert len(concluded) + len(refused) == total

@@ -216,6 +216,6 @@ def test_gunicorn_lets_start_up_code_take_as_long_as_cloud_run_does(seconds: int
     def task(body: bytes) -> None: ...
 
     with socket.socket() as listener:
-        gunicorn = server._Gunicorn(make_app(task), listener, lambda: None, lambda: None)
+        gunicorn = server._Gunicorn(make_app(task), listener, lambda: None)
 
     assert gunicorn.cfg.timeout > max(240, seconds)

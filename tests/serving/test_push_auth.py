@@ -22,7 +22,8 @@ from google.auth import crypt, jwt
 
 import ucam_faas
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.outcomes import Unauthenticated
 from ucam_faas.serving.certificates import (
     FETCH_SECONDS,
     LIFE_SECONDS,
@@ -205,11 +206,11 @@ def test_a_token_with_wrong_claims_is_refused(
 ) -> None:
     verify, made = verifier(certificates), token(**claims)
 
-    with pytest.raises(UnauthenticatedPushError) as raised:
+    with pytest.raises(Unauthenticated) as raised:
         verify(f"Bearer {made}")
 
     assert made not in str(raised.value)
-    assert "example.com" not in raised.value.detail
+    assert "example.com" not in raised.value.reason
 
 
 def unsigned() -> str:
@@ -270,7 +271,7 @@ def other_one() -> Key:
 def test_a_forged_token_is_refused(forge: Callable[[], str], certificates: Certificates) -> None:
     verify = verifier(certificates)
 
-    with pytest.raises(UnauthenticatedPushError):
+    with pytest.raises(Unauthenticated):
         verify(f"Bearer {forge()}")
 
 
@@ -280,7 +281,7 @@ def test_no_bearer_token_is_refused_without_asking_anybody(
 ) -> None:
     verify = verifier(certificates)
 
-    with pytest.raises(UnauthenticatedPushError, match="no bearer token"):
+    with pytest.raises(Unauthenticated, match="no bearer token"):
         verify(header)
 
     assert certificates.calls == []
@@ -304,7 +305,7 @@ def test_without_certificates_everything_is_refused(how: str, certificates: Cert
     if how == "no JSON":
         verify = verifier(transport)  # type: ignore[arg-type]
 
-    with pytest.raises(UnauthenticatedPushError):
+    with pytest.raises(Unauthenticated):
         verify(f"Bearer {token()}")
 
 
@@ -314,7 +315,7 @@ def test_certificates_are_fetched_again_some_time_after_a_failure(
     verify = verifier(certificates, clock)
     certificates.status = 503
     for _ in range(5):
-        with pytest.raises(UnauthenticatedPushError):
+        with pytest.raises(Unauthenticated):
             verify(f"Bearer {token()}")
 
     certificates.status = 200
@@ -346,7 +347,7 @@ def test_a_key_that_google_has_withdrawn_is_refused_when_certificates_are_renewe
 
     clock.advance(timedelta(seconds=LIFE_SECONDS + 1))
 
-    with pytest.raises(UnauthenticatedPushError):
+    with pytest.raises(Unauthenticated):
         verify(f"Bearer {token()}")
     verify(f"Bearer {token(key('two'))}")
 
@@ -375,7 +376,7 @@ async def test_deliveries_wait_together_for_certificates_that_do_not_come(
     clock.advance(timedelta(seconds=FETCH_SECONDS))
     refused = await asyncio.gather(*waiting, return_exceptions=True)
     clock.advance(timedelta(seconds=RETRY_SECONDS - 1))
-    with pytest.raises(UnauthenticatedPushError, match="could not be fetched"):
+    with pytest.raises(Unauthenticated, match="could not be fetched"):
         await verifier.verify(headers)
 
     assert [str(error) for error in refused] == [str(refused[0])] * 10
@@ -392,7 +393,7 @@ async def test_certificates_that_come_late_are_taken(clock: ManualClock) -> None
     waiting = asyncio.create_task(verifier.verify(headers))
     await asyncio.sleep(0)
     clock.advance(timedelta(seconds=FETCH_SECONDS))
-    with pytest.raises(UnauthenticatedPushError):
+    with pytest.raises(Unauthenticated):
         await waiting
 
     await fetches.end()
@@ -411,7 +412,7 @@ async def test_fetches_that_never_end_are_few(clock: ManualClock) -> None:
         waiting = asyncio.create_task(verifier.verify(headers))
         await asyncio.sleep(0)
         clock.advance(timedelta(seconds=FETCH_SECONDS + RETRY_SECONDS))
-        with pytest.raises(UnauthenticatedPushError):
+        with pytest.raises(Unauthenticated):
             await waiting
 
     assert fetches.count == MAX_FETCHES
@@ -429,7 +430,7 @@ def test_a_document_without_certificates_is_not_kept(document: str, clock: Manua
         return SimpleNamespace(status=200, data=answers.pop(0), headers={})
 
     verify = verifier(transport, clock)  # type: ignore[arg-type]
-    with pytest.raises(UnauthenticatedPushError, match="could not be fetched"):
+    with pytest.raises(Unauthenticated, match="could not be fetched"):
         verify(f"Bearer {token()}")
 
     clock.advance(timedelta(seconds=RETRY_SECONDS))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ucam_faas.serving.threads import ThreadPool, Ticket
+from ucam_faas.serving.threads import ThreadPool, Work
 
 from .harness import WAIT_SECONDS, Held
 
@@ -128,11 +128,11 @@ def test_an_abandoned_thread_is_replaced_and_ends_with_its_work(
     new_threads: Callable[[], set[threading.Thread]],
 ) -> None:
     pool, stuck, after = ThreadPool(1), Held(), Held()
-    ticket = pool.submit(stuck)
+    work = pool.submit(stuck)
     assert stuck.begun.wait(WAIT_SECONDS)
     (first,) = new_threads()
 
-    stack = ticket.abandon()
+    stack = work.abandon()
     pool.submit(after)
     replaced = after.begun.wait(WAIT_SECONDS)
     sizes = (pool.size, pool.abandoned)
@@ -150,11 +150,11 @@ def test_an_abandoned_thread_is_replaced_and_ends_with_its_work(
 
 def test_work_that_waited_behind_an_abandoned_thread_is_done() -> None:
     pool, stuck, after = ThreadPool(1), Held(), Held()
-    ticket = pool.submit(stuck)
+    work = pool.submit(stuck)
     assert stuck.begun.wait(WAIT_SECONDS)
     pool.submit(after)
 
-    ticket.abandon()
+    work.abandon()
     begun = after.begun.wait(WAIT_SECONDS)
     stuck.release.set()
     after.release.set()
@@ -166,10 +166,10 @@ def test_work_that_is_abandoned_before_it_begins_is_never_begun() -> None:
     pool, stuck, never, after = ThreadPool(1), Held(), Held(), Held()
     pool.submit(stuck)
     assert stuck.begun.wait(WAIT_SECONDS)
-    ticket = pool.submit(never)
+    work = pool.submit(never)
     pool.submit(after)
 
-    where = ticket.abandon()
+    where = work.abandon()
     stuck.release.set()
     after.release.set()
 
@@ -181,11 +181,11 @@ def test_work_that_is_abandoned_before_it_begins_is_never_begun() -> None:
 
 def test_work_that_has_ended_cannot_be_abandoned() -> None:
     pool, latch = ThreadPool(1), Latch(1)
-    ticket = pool.submit(latch.count_down)
+    work = pool.submit(latch.count_down)
     assert latch.wait()
     assert eventually(lambda: pool._free == 1)
 
-    where = ticket.abandon()
+    where = work.abandon()
 
     assert where is None
     assert (pool.size, pool.abandoned) == (1, 0)
@@ -193,10 +193,10 @@ def test_work_that_has_ended_cannot_be_abandoned() -> None:
 
 def test_work_is_abandoned_once() -> None:
     pool, stuck = ThreadPool(1), Held()
-    ticket = pool.submit(stuck)
+    work = pool.submit(stuck)
     assert stuck.begun.wait(WAIT_SECONDS)
 
-    stacks = [ticket.abandon(), ticket.abandon()]
+    stacks = [work.abandon(), work.abandon()]
 
     assert stacks[0] is not None
     assert stacks[1] is None
@@ -209,12 +209,12 @@ def test_work_is_abandoned_once() -> None:
 def test_sizes_return_to_normal_after_any_mix_of_work_and_abandonment(seed: int) -> None:
     chance, pool = random.Random(seed), ThreadPool(3)
     begun: list[int] = []
-    running: list[tuple[Ticket, Held]] = []
+    running: list[tuple[Work, Held]] = []
     for _ in range(300):
         if running and chance.random() < 0.6:
-            ticket, held = running.pop(chance.randrange(len(running)))
+            work, held = running.pop(chance.randrange(len(running)))
             if chance.random() < 0.5:
-                ticket.abandon()
+                work.abandon()
             held.release.set()
             begun.append(len(held.seen))
         elif len(running) < 3:
@@ -261,9 +261,9 @@ def test_work_that_comes_just_when_an_abandoned_thread_ends_is_done(at: int) -> 
     pool, stuck, after = ThreadPool(1), Held(), Held()
     turnstile = Turnstile(pool.lock, at)
     pool.lock = turnstile  # type: ignore[assignment]
-    ticket = pool.submit(stuck)
+    work = pool.submit(stuck)
     assert stuck.begun.wait(WAIT_SECONDS)
-    ticket.abandon()
+    work.abandon()
     stuck.release.set()
     turnstile.reached.wait(0.1)  # a pool that takes the lock less often is no worse
 

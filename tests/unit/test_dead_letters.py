@@ -16,7 +16,9 @@ from ucam_faas.config import Settings
 from ucam_faas.events.envelopes import decode
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
-from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution import pipeline
+from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import DeadLettered
 from ucam_faas.publishing import Publisher
@@ -331,10 +333,10 @@ def test_a_dead_letter_is_published_once(letters: Letters) -> None:
 def test_a_function_that_was_stopped_publishes_nothing(letters: Letters) -> None:
     @message_handler(message_type=None)
     def task(data: bytes) -> None:
-        execution.stop(outcomes.TimedOut())
+        pipeline.stop(execution, outcomes.TimedOut())
         raise DeadLetter("late")
 
     execution = Execution(task.task, decode(make_push(b"hi").body, {}), letters.runtime)
 
-    assert execution.run() is None
+    assert pipeline.run(execution) is None
     assert letters() == []

@@ -29,7 +29,9 @@ from ucam_faas import (
 from ucam_faas.events.envelopes import decode, of_cloud_event, raw
 from ucam_faas.events.execution_info import ExecutionStatus
 from ucam_faas.exceptions import PublishError
-from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution import pipeline
+from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import DeadLettered
 from ucam_faas.serving.responses import of_conclusion
@@ -214,7 +216,7 @@ def test_a_task_that_is_stopped_at_the_last_attempt_is_left_to_pubsub(
     push = make_push(b"hi", delivery_attempt=LAST)
     execution = Execution(raising(ValueError()).task, decode(push.body, {}), letters.runtime)
 
-    found = execution.stop(outcome)
+    found = pipeline.stop(execution, outcome)
 
     assert found is not None
     assert found.outcome is outcome
@@ -234,7 +236,7 @@ def test_publishing_does_not_block_the_event_loop(letters: Letters) -> None:
     task = raising_async(ValueError()).task
     execution = Execution(task, decode(push.body, {}), runtime(Publisher()))
 
-    found = asyncio.run(execution.run_async())
+    found = asyncio.run(pipeline.run_async(execution))
 
     assert found is not None
     assert isinstance(found.outcome, DeadLettered)

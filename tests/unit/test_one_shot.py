@@ -28,7 +28,7 @@ from ucam_faas import (
 )
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.serving.run_once import InputNotLoadedError, envelope_of, read_input, run
+from ucam_faas.serving.run_once import InputNotLoadedError, delivery_of, read_input, run
 from ucam_faas.testing import ManualClock, MemoryPublisher
 
 from .conftest import Log
@@ -188,7 +188,7 @@ EVENT = {"specversion": "1.0", "id": "7", "source": "s", "type": "t", "data": {"
 
 @pytest.mark.parametrize("content", [b"", b"\x00", b"text", b'{"a": 1}', b"[]"])
 def test_a_file_is_the_data_of_a_message(content: bytes) -> None:
-    envelope = envelope_of(HANDLER, content, {})
+    envelope = delivery_of(HANDLER, content, {})
 
     assert envelope.message is not None
     assert envelope.message.data == content
@@ -201,7 +201,7 @@ def test_a_run_has_the_name_of_the_cloud_run_task() -> None:
         "CLOUD_RUN_TASK_ATTEMPT": "1",
     }
 
-    envelope = envelope_of(HANDLER, b"", environ)
+    envelope = delivery_of(HANDLER, b"", environ)
 
     assert envelope.attributes is not None
     assert envelope.attributes.event_id == "job-abc/2/1"
@@ -209,7 +209,7 @@ def test_a_run_has_the_name_of_the_cloud_run_task() -> None:
 
 
 def test_a_run_on_a_laptop_has_a_name_too() -> None:
-    envelope = envelope_of(HANDLER, b"", {})
+    envelope = delivery_of(HANDLER, b"", {})
 
     assert envelope.attributes is not None
     assert envelope.attributes.event_id == "local/0/0"
@@ -219,7 +219,7 @@ def test_a_raw_task_gets_the_file_as_it_is() -> None:
     task = task_of(lambda body: None, decorate=raw_event)
     content = json.dumps(EVENT).encode()
 
-    envelope = envelope_of(task, content, {})
+    envelope = delivery_of(task, content, {})
 
     assert (envelope.body, envelope.attributes) == (content, None)
 
@@ -228,7 +228,7 @@ def test_a_raw_task_gets_the_file_as_it_is() -> None:
 def test_a_file_that_is_an_event_is_one(space: str) -> None:
     task = task_of(lambda event: None, decorate=cloud_event)
 
-    envelope = envelope_of(task, f"{space}{json.dumps(EVENT)}".encode(), {})
+    envelope = delivery_of(task, f"{space}{json.dumps(EVENT)}".encode(), {})
 
     assert envelope.cloud_event()["id"] == "7"
     assert envelope.cloud_event().data == {"a": 1}
@@ -238,7 +238,7 @@ def test_a_file_that_is_an_event_is_one(space: str) -> None:
     "content", [b'{"specversion": "1.0"}', b'{"note": "\\"specversion\\""}', b'{"specversion"']
 )
 def test_data_that_only_looks_like_an_event_is_data(content: bytes) -> None:
-    envelope = envelope_of(HANDLER, content, {})
+    envelope = delivery_of(HANDLER, content, {})
 
     assert envelope.message is not None
     assert envelope.message.data == content
@@ -247,8 +247,8 @@ def test_data_that_only_looks_like_an_event_is_data(content: bytes) -> None:
 def test_an_event_task_gets_the_file_as_data() -> None:
     task = task_of(lambda event: None, decorate=cloud_event)
 
-    assert envelope_of(task, b'{"a": 1}', {}).cloud_event().data == {"a": 1}
-    assert envelope_of(task, b"\x00", {}).cloud_event().data == b"\x00"
+    assert delivery_of(task, b'{"a": 1}', {}).cloud_event().data == {"a": 1}
+    assert delivery_of(task, b"\x00", {}).cloud_event().data == b"\x00"
 
 
 def test_a_message_in_an_event_in_a_file_is_the_message(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import BaseModel, RootModel, ValidationError
 
-from ucam_faas.exceptions import EnvelopeError, TaskDefinitionError, WrongEventTypeError
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.outcomes import MalformedEvent, WrongEventType
 from ucam_faas.tasks.parsers import CloudEventType, message_parser
 from ucam_faas.testing import make_cloud_event
 
@@ -108,19 +109,19 @@ def test_an_event_may_hold_any_type_that_pydantic_validates() -> None:
 def test_an_event_of_another_type_is_refused_with_the_type_that_is_taken() -> None:
     parse = CloudEventType(event_type="t", event_data_model=User)
 
-    with pytest.raises(WrongEventTypeError) as caught:
+    with pytest.raises(WrongEventType) as caught:
         parse(make_cloud_event({"name": "Ada"}, type="other"))
 
-    assert caught.value.detail == "type: expected 't'"
+    assert caught.value.reason == "type: expected 't'"
 
 
 def test_data_that_is_not_the_events_model_is_malformed_without_its_value() -> None:
     parse = CloudEventType(event_type="t", event_data_model=User)
 
-    with pytest.raises(EnvelopeError) as caught:
+    with pytest.raises(MalformedEvent) as caught:
         parse(make_cloud_event({"name": ["secret"]}, type="t"))
 
-    assert caught.value.detail == "name: string_type"
+    assert caught.value.reason == "name: string_type"
 
 
 def test_a_model_that_pydantic_cannot_validate_is_refused_at_once() -> None:

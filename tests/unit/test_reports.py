@@ -29,8 +29,9 @@ from ucam_faas import (
 )
 from ucam_faas.config import Settings
 from ucam_faas.events.envelopes import decode, raw
-from ucam_faas.execution import log_lines
-from ucam_faas.execution.pipeline import Execution, execute
+from ucam_faas.execution import log_lines, pipeline
+from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import MalformedEvent, TimedOut
 from ucam_faas.testing import (
@@ -190,7 +191,7 @@ def test_what_an_execution_is_stopped_with_is_one_line(log: Log) -> None:
     task = handler(lambda data: None)
     execution = Execution(task.task, decode(make_push(b"").body, {}), runtime())
 
-    found = execution.stop(TimedOut())
+    found = pipeline.stop(execution, TimedOut())
 
     assert found is not None
     log_lines.write(found.line)
@@ -199,18 +200,18 @@ def test_what_an_execution_is_stopped_with_is_one_line(log: Log) -> None:
 
 
 def test_what_ends_late_is_one_warning(log: Log) -> None:
-    task = handler(lambda data: execution.stop(TimedOut()) and None)
+    task = handler(lambda data: pipeline.stop(execution, TimedOut()) and None)
     execution = Execution(task.task, decode(make_push(b"").body, {}), runtime())
 
-    execution.run()
+    pipeline.run(execution)
 
     line = log.line
     assert line["message"] == "ucam_faas_function_ended_late"
-    assert line[LABELS]["execution_id"] == execution.envelope.execution_id
+    assert line[LABELS]["execution_id"] == execution.delivery.execution_id
 
 
 def test_a_rejected_request_is_one_line(log: Log) -> None:
-    log_lines.log_rejected(MalformedEvent(), "POST", "/task" * 1000, "message: missing")
+    log_lines.log_rejected(MalformedEvent("message: missing"), "POST", "/task" * 1000)
 
     line = log.line
     assert (line["severity"], line["message"]) == ("WARNING", "ucam_faas_request_rejected")

@@ -50,7 +50,9 @@ class Order(BaseModel):
 # --- modules
 
 
-@pytest.mark.parametrize("module", ["cloud_events", "gcp_pubsub", "handler_execution", "messages"])
+@pytest.mark.parametrize(
+    "module", ["cloud_events", "execution_info", "gcp_pubsub", "handler_execution", "messages"]
+)
 def test_a_module_of_1_0_has_the_names_of_the_package(module: str) -> None:
     found = importlib.import_module(f"ucam_faas.{module}")
 

@@ -37,12 +37,17 @@ def serve(given: dict[str, Any]) -> int:
         return _run_once(tasks, built)
     from ucam_faas.serving import server
     from ucam_faas.serving.app import App
+    from ucam_faas.serving.observer import Observer
 
-    app = App(tasks, built)
     listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
     setup.write_in_background(handler)
-    server.run(app, listener, on_open=lambda: _announce(tasks, settings, port))
+
+    class Announcer(Observer):
+        def opened(self) -> None:
+            _announce(tasks, settings, port)
+
+    server.run(App(tasks, built, Announcer()), listener)
     return 0
 
 

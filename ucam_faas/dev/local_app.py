@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
-from ucam_faas.execution import log_lines
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.logs import problems
 from ucam_faas.net import cross_site
 from ucam_faas.outcomes import Failed
 from ucam_faas.serving.app import App, Scope
 from ucam_faas.serving.bodies import Receive
+from ucam_faas.serving.observer import Observer
 from ucam_faas.serving.responses import Response
 from ucam_faas.tasks import startup
 from ucam_faas.tasks.task import Task
@@ -29,8 +30,10 @@ class LocalApp(App):
     any_host = False
     """The port is open to other machines."""
 
-    def __init__(self, tasks: Sequence[Task], runtime: Runtime) -> None:
-        super().__init__(tasks, runtime)
+    def __init__(
+        self, tasks: Sequence[Task], runtime: Runtime, observer: Observer | None = None
+    ) -> None:
+        super().__init__(tasks, runtime, observer)
         self.down: dict[str, str] = {}
         """Tasks whose start-up code failed, and why."""
 
@@ -48,7 +51,7 @@ class LocalApp(App):
     ) -> Response | None:
         """Return the answer to a request whose body need not be read, or None."""
         if task.name in self.down:
-            return self.service.reject(Failed(), method, path, self.down[task.name])
+            return self.service.reject(Failed(self.down[task.name]), method, path)
         return await super().refuse(task, method, path, headers)
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:
@@ -56,5 +59,5 @@ class LocalApp(App):
         refused = cross_site.refusal(scope["headers"], any_host=self.any_host)
         if refused is None:
             return await super().respond(scope, receive)
-        log_lines.log_foreign(scope["path"], refused)
+        problems.log_foreign(scope["path"], refused)
         return Response(403, TEXT)

@@ -39,6 +39,7 @@ from ucam_faas.execution import runtime
 from ucam_faas.logs import setup
 from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.serving import server
+from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.needs import plan_of, with_dead_letter_topic
 from ucam_faas.tasks.task import Task
@@ -52,6 +53,16 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         while line:
             line = line[os.write(parent_fd, line) :]
 
+    class Parent(Observer):
+        """Tells the process that started this one."""
+
+        def opened(self) -> None:
+            tell(ready=settings.workers, down=app.down)
+
+        def closed(self) -> None:
+            with suppress(OSError):  # the parent may be gone
+                tell(closed=True)
+
     os.set_inheritable(parent_fd, False)
     leash = _Leash(parent_fd)
     settings = Settings.from_environ()
@@ -62,28 +73,18 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         environment.declare(tasks, os.environ, Path.cwd())
         built = runtime.build(settings, tasks)
         plans = [plan_of(task, settings).to_dict() for task in tasks]
-        app = LocalApp(tasks, built)
+        app = LocalApp(tasks, built, Parent())
     except UCAMFAASException as error:
         fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))
         tell(folders=folders(files_of(error)), error=str(error), fatal=fatal)
         sys.exit(error.exit_code)
     tell(folders=folders(module_files()), plans=plans)
 
-    def on_closed() -> None:
-        with suppress(OSError):  # nobody is there any more, perhaps
-            tell(closed=True)
-
-    app.on_closed = on_closed
     app.service.runner.patient = True  # when another process takes over, nothing is to fail
     listener = socket.socket(fileno=listener_fd)
     app.any_host = not is_this_machine(listener.getsockname()[0])
     try:
-        server.run(
-            app,
-            listener,
-            on_open=lambda: tell(ready=settings.workers, down=app.down),
-            before_fork=leash.pass_on,
-        )
+        server.run(app, listener, before_fork=leash.pass_on)
     except UCAMFAASException as error:
         tell(folders=folders(module_files()), error=str(error))
         sys.exit(error.exit_code)

@@ -1,4 +1,4 @@
-"""Bytes and headers of one delivery in, an `Envelope` out.
+"""Bytes and headers of one delivery in, a `Delivery` out.
 
 Reads CloudEvents 1.0 (binary and structured), wrapped and unwrapped Pub/Sub pushes and Cloud
 Scheduler's HTTP requests. It knows nothing of tasks: whether the event fits is for the parsers.
@@ -14,14 +14,15 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ucam_faas.events import tracing
 from ucam_faas.events.context import CloudEventAttributes
+from ucam_faas.events.deliveries import Delivery, is_json, validate_push
 from ucam_faas.events.messages import (
     PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
     TOPIC_PATH,
@@ -29,135 +30,28 @@ from ucam_faas.events.messages import (
     PubsubMessage,
 )
 from ucam_faas.events.model_errors import describe
-from ucam_faas.exceptions import EnvelopeError, NotAnEventError, UnsupportedMediaError
-
-if TYPE_CHECKING:
-    from cloudevents.http import CloudEvent
+from ucam_faas.outcomes import MalformedEvent, NotAnEvent, UnsupportedMedia
 
 SCHEDULER_EVENT_TYPE = "google.cloud.scheduler.job.v1.executed"
 """The type that a Cloud Scheduler HTTP request gets as a CloudEvent; Google defines none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One delivery as it came in, decoded. `attributes` is None for what is no event."""
+def raw(body: bytes, headers: Mapping[str, str], request: str = "") -> Delivery:
+    """Wrap a delivery without reading it.
 
-    headers: Mapping[str, str]
-    """Lower-case names."""
-    body: bytes
-    execution_id: str
-    trace: tracing.Trace | None = None
-    attributes: CloudEventAttributes | None = None
-    extensions: Mapping[str, str] = field(default_factory=dict)
-    """The CloudEvent's other attributes: content type, schema, extensions."""
-    data: Any = None
-    """The CloudEvent's data; None: the body."""
-    encoded: bool = True
-    """The data are bytes that are yet to be read as their content type says."""
-    message: PubsubMessage | None = None
-    subscription: str = ""
-    delivery_attempt: int | None = None
-    pushed: bool = False
-    """The message came as a push: the event's data are made of it."""
-    request: str = ""
-    """Method and path, of an HTTP task's."""
-
-    def event_data(self) -> Any:
-        """Return the CloudEvent's data: parsed when it is JSON, bytes otherwise.
-
-        Raises:
-            EnvelopeError: the data says it is JSON, and is not.
-        """
-        if self.pushed:
-            return self._push()
-        if not self.encoded:
-            return self.data
-        content = self.body if self.data is None else self.data
-        if not content:
-            return None
-        media_type = self.extensions.get("datacontenttype")
-        if media_type is not None and not _is_json(media_type):
-            return content
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError) as error:
-            if media_type is None:
-                return content  # it was never said that it is JSON
-            raise EnvelopeError("data: not JSON") from error
-
-    def _push(self) -> dict[str, Any]:
-        """Return the message as the JSON of a wrapped push, whichever way it came."""
-        assert self.message is not None, "a push holds a message"
-        dumped = self.message.model_dump(mode="json", by_alias=True)
-        message = {name: value for name, value in dumped.items() if value or name not in _RARE}
-        for name, other in (("messageId", "message_id"), ("publishTime", "publish_time")):
-            if name in message:
-                message[other] = message[name]  # Pub/Sub sends both
-        push: dict[str, Any] = {"message": message, "subscription": self.subscription}
-        if self.delivery_attempt is not None:
-            push["deliveryAttempt"] = self.delivery_attempt
-        return push
-
-    def cloud_event(self) -> CloudEvent:
-        """Return the delivery as the cloudevents package's type.
-
-        Raises:
-            EnvelopeError: the delivery is no event, or its data cannot be read.
-        """
-        from cloudevents.http import CloudEvent
-
-        if self.attributes is None:
-            raise NotAnEventError("a CloudEvent or a Pub/Sub push was expected")
-        attributes = {
-            **self.extensions,
-            "specversion": self.attributes.event_spec_version,
-            "id": self.attributes.event_id,
-            "source": self.attributes.event_source,
-            "type": self.attributes.event_type,
-            "subject": self.attributes.event_subject,
-            "time": self.attributes.event_time,
-        }
-        return CloudEvent(
-            {name: value for name, value in attributes.items() if value is not None},
-            self.event_data(),
-        )
-
-    def published(self) -> MessagePublishedData:
-        """Return the Pub/Sub message of the delivery, and where it comes from.
-
-        Raises:
-            EnvelopeError: it holds no message, or one with a wrong part.
-        """
-        if self.message is not None:
-            return MessagePublishedData(
-                message=self.message,
-                subscription=self.subscription,
-                delivery_attempt=self.delivery_attempt,
-            )
-        kind = self.attributes.event_type if self.attributes else None
-        if kind is not None and kind != PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE:
-            raise EnvelopeError("type: events of this type hold no message")
-        content = self.body if self.data is None and self.encoded else self.data
-        if not isinstance(content, bytes):
-            try:
-                content = json.dumps(content).encode()
-            except (TypeError, ValueError) as error:
-                raise EnvelopeError("data: not JSON") from error
-        return _validate_push(content)
-
-
-def raw(body: bytes, headers: Mapping[str, str], request: str = "") -> Envelope:
-    """Wrap a delivery without reading it."""
-    return Envelope(
-        request=request,
-        headers=headers,
-        body=body,
-        execution_id=headers.get("function-execution-id", "")[:64] or os.urandom(8).hex(),
-        trace=tracing.from_headers(headers),
+    Args:
+        request: method and path, of an HTTP task's.
+    """
+    return Delivery(
+        headers, body, _execution_id(headers), tracing.from_headers(headers), request=request
     )
 
 
-def decode(body: bytes, headers: Mapping[str, str], path: str = "") -> Envelope:
+def _execution_id(headers: Mapping[str, str]) -> str:
+    return headers.get("function-execution-id", "")[:64] or os.urandom(8).hex()
+
+
+def decode(body: bytes, headers: Mapping[str, str], path: str = "") -> Delivery:
     """Read a delivery.
 
     Args:
@@ -166,29 +60,28 @@ def decode(body: bytes, headers: Mapping[str, str], path: str = "") -> Envelope:
         path: the request's path; one that ends in `projects/P/topics/T` names the topic.
 
     Raises:
-        NotAnEventError: it is neither a CloudEvent nor a Pub/Sub push.
-        UnsupportedMediaError: the same, and its media type is not JSON.
-        EnvelopeError: its form is known, but a part is missing or wrong.
+        NotAnEvent: it is neither a CloudEvent nor a Pub/Sub push.
+        UnsupportedMedia: the same, and its media type is not JSON.
+        MalformedEvent: its form is known, but a part is missing or wrong.
 
     >>> decode(b'{"message": {"data": "aGk="}}', {"content-type": "application/json"}).message.data
     b'hi'
     """
-    envelope = raw(body, headers)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if "x-goog-pubsub-message-id" in headers or "x-goog-pubsub-subscription-name" in headers:
-        return _unwrapped(envelope, path)  # first: a message may be a CloudEvent itself
+        return _unwrapped(body, headers, path)  # first: a message may be a CloudEvent itself
     if media_type.startswith("application/cloudevents"):
         if media_type != "application/cloudevents+json":
-            raise UnsupportedMediaError("content-type: only application/cloudevents+json is read")
-        return _structured(envelope)
+            raise UnsupportedMedia("content-type: only application/cloudevents+json is read")
+        return _structured(raw(body, headers))
     if "ce-specversion" in headers or "ce-type" in headers:
-        return _binary(envelope)
+        return _binary(raw(body, headers))
     if "x-cloudscheduler-jobname" in headers:
-        return _scheduled(envelope)
-    return _plain(envelope, media_type, path)
+        return _scheduled(raw(body, headers))
+    return _plain(body, headers, media_type, path)
 
 
-def of_cloud_event(event: Any) -> Envelope:
+def of_cloud_event(event: Any) -> Delivery:
     """Wrap an event of the cloudevents package."""
     attributes = CloudEventAttributes.from_cloud_event(event)
     extensions = {
@@ -203,41 +96,39 @@ def of_cloud_event(event: Any) -> Envelope:
     )
 
 
-def _plain(envelope: Envelope, media_type: str, path: str) -> Envelope:
+def _plain(body: bytes, headers: Mapping[str, str], media_type: str, path: str) -> Delivery:
     """Read what no header announces: a wrapped push, or one unwrapped without metadata."""
-    agent = envelope.headers.get("user-agent", "")
-    of_google = agent.startswith(("APIs-Google", "CloudPubSub-Google"))
+    from_google = headers.get("user-agent", "").startswith(("APIs-Google", "CloudPubSub-Google"))
     try:
-        published = _validate_push(envelope.body)
-        if published.subscription or not of_google:
-            return _with_message(envelope, published, path)
-    except EnvelopeError as error:
+        published = validate_push(body)
+        if published.subscription or not from_google:
+            return _pushed(body, headers, published, path)
+    except MalformedEvent as error:
         malformed = error
-    if of_google:  # whose wrapped pushes are whole, and name their subscription
-        return _unwrapped(envelope, path)
+    if from_google:  # Google's wrapped pushes are whole, and name their subscription
+        return _unwrapped(body, headers, path)
     try:
-        found = json.loads(envelope.body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict) and "message" in found:
+        content = None
+    if isinstance(content, dict) and "message" in content:
         raise malformed
-    missing = "body: not JSON" if found is None else "body: JSON without a message"
-    if isinstance(found, dict) and "specversion" in found:
-        return _structured(envelope)
-    if media_type and not _is_json(media_type):
-        raise UnsupportedMediaError("content-type: expected JSON or a CloudEvent")
-    raise NotAnEventError(f"{missing}, and no headers of a CloudEvent or an unwrapped push")
+    if isinstance(content, dict) and "specversion" in content:
+        return _structured(raw(body, headers))
+    if media_type and not is_json(media_type):
+        raise UnsupportedMedia("content-type: expected JSON or a CloudEvent")
+    missing = "body: not JSON" if content is None else "body: JSON without a message"
+    raise NotAnEvent(f"{missing}, and no headers of a CloudEvent or an unwrapped push")
 
 
-def _unwrapped(envelope: Envelope, path: str) -> Envelope:
-    headers = envelope.headers
+def _unwrapped(body: bytes, headers: Mapping[str, str], path: str) -> Delivery:
     attributes = {
         name: value
         for name, value in headers.items()
         if not name.startswith(_TRANSPORT_PREFIXES) and name not in _TRANSPORT_HEADERS
     }
     message: dict[str, Any] = {
-        "data": envelope.body,
+        "data": body,
         "attributes": attributes if "x-goog-pubsub-message-id" in headers else {},
         "message_id": headers.get("x-goog-pubsub-message-id", ""),
         "publish_time": headers.get("x-goog-pubsub-publish-time"),
@@ -253,25 +144,25 @@ def _unwrapped(envelope: Envelope, path: str) -> Envelope:
             }
         )
     except ValidationError as error:
-        raise EnvelopeError(describe(error)) from error
-    return _with_message(envelope, published, path)
+        raise MalformedEvent(describe(error)) from error
+    return _pushed(body, headers, published, path)
 
 
-def _scheduled(envelope: Envelope) -> Envelope:
-    headers = envelope.headers
+def _scheduled(delivery: Delivery) -> Delivery:
+    headers = delivery.headers
     job, time = headers["x-cloudscheduler-jobname"], headers.get("x-cloudscheduler-scheduletime")
     attributes = CloudEventAttributes(
-        event_id=f"{job}/{time or envelope.execution_id}",
+        event_id=f"{job}/{time or delivery.execution_id}",
         event_source=f"//cloudscheduler.googleapis.com/{job}",
         event_type=SCHEDULER_EVENT_TYPE,
         event_time=time,
     )
     content_type = headers.get("content-type", "application/octet-stream")
-    return _with_data(envelope, attributes, content_type)
+    return _with_data(delivery, attributes, content_type)
 
 
-def of_data(content: bytes, attributes: CloudEventAttributes) -> Envelope:
-    """Make an envelope of data that came without one."""
+def of_data(content: bytes, attributes: CloudEventAttributes) -> Delivery:
+    """Return a delivery of data that came without an envelope."""
     media_type = "application/json"
     try:
         json.loads(content)
@@ -280,64 +171,59 @@ def of_data(content: bytes, attributes: CloudEventAttributes) -> Envelope:
     return _with_data(raw(content, {}), attributes, media_type)
 
 
-def _with_data(envelope: Envelope, attributes: CloudEventAttributes, media_type: str) -> Envelope:
-    """Let the body stand for an event's data and for a message's."""
+def _with_data(delivery: Delivery, attributes: CloudEventAttributes, media_type: str) -> Delivery:
+    """Use the body as an event's data and as a message's."""
+    message = PubsubMessage(data=delivery.body, message_id=attributes.event_id)
     return replace(
-        envelope,
+        delivery,
         attributes=attributes,
-        data=envelope.body,
+        data=delivery.body,
         extensions={"datacontenttype": media_type},
-        message=PubsubMessage(data=envelope.body, message_id=attributes.event_id),
+        published=MessagePublishedData(message=message),
     )
 
 
-def _with_message(envelope: Envelope, published: MessagePublishedData, path: str) -> Envelope:
+def _pushed(
+    body: bytes, headers: Mapping[str, str], published: MessagePublishedData, path: str
+) -> Delivery:
     """Give a push the attributes that Eventarc gives a CloudEvent for the same message."""
     message = published.message
     topic = TOPIC_PATH.search(path) if "/topics/" in path else None
     name = topic.group(0) if topic else published.subscription or "projects/-"
+    execution_id = _execution_id(headers)
     attributes = CloudEventAttributes(
-        event_id=message.message_id or envelope.execution_id,
+        event_id=message.message_id or execution_id,
         event_source=f"//pubsub.googleapis.com/{name}",
         event_type=PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
         event_time=message.publish_time.isoformat() if message.publish_time else None,
     )
-    return Envelope(  # not replace(): this is the hot path, and it is three times as fast
-        headers=envelope.headers,
-        body=envelope.body,
-        execution_id=envelope.execution_id,
-        trace=envelope.trace or tracing.from_attributes(message.attributes),
-        attributes=attributes,
-        message=message,
-        subscription=published.subscription,
-        delivery_attempt=published.delivery_attempt,
-        pushed=True,
-    )
+    trace = tracing.from_headers(headers) or tracing.from_attributes(message.attributes)
+    return Delivery(headers, body, execution_id, trace, attributes, published, pushed=True)
 
 
-def _binary(envelope: Envelope) -> Envelope:
-    found = {
+def _binary(delivery: Delivery) -> Delivery:
+    members = {
         name[3:]: _header_value(name[3:], value)
-        for name, value in envelope.headers.items()
+        for name, value in delivery.headers.items()
         if name.startswith("ce-")
     }
-    if "content-type" in envelope.headers:
-        found["datacontenttype"] = envelope.headers["content-type"]
-    return _event(envelope, found, data=None, encoded=True)
+    if "content-type" in delivery.headers:
+        members["datacontenttype"] = delivery.headers["content-type"]
+    return _event(delivery, members, data=None, encoded=True)
 
 
 def _header_value(name: str, text: str) -> str:
     """Return a header's value, as the HTTP protocol binding 1.0 says in 3.1.3.2.
 
     Raises:
-        EnvelopeError: it encodes bytes that are not UTF-8.
+        MalformedEvent: it encodes bytes that are not UTF-8.
     """
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = _ESCAPED.sub(r"\1", text[1:-1])
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:
-        raise EnvelopeError(f"{name}: percent-encoded bytes that are not UTF-8") from error
+        raise MalformedEvent(f"{name}: percent-encoded bytes that are not UTF-8") from error
 
 
 _ESCAPED = re.compile(r"\\(.)")
@@ -350,61 +236,44 @@ class _Structured(BaseModel):
     data_base64: str | None = None
 
 
-def _structured(envelope: Envelope) -> Envelope:
+def _structured(delivery: Delivery) -> Delivery:
     try:
-        event = _Structured.model_validate_json(envelope.body)
+        event = _Structured.model_validate_json(delivery.body)
     except ValidationError as error:
-        raise EnvelopeError(describe(error)) from error
+        raise MalformedEvent(describe(error)) from error
     attributes = dict(event.model_extra or {})
     if event.data_base64 is not None:
         try:
             content = base64.b64decode(event.data_base64, validate=True)
         except ValueError as error:
-            raise EnvelopeError("data_base64: not base64") from error
-        return _event(envelope, attributes, content, encoded=True)
-    is_json = _is_json(str(attributes.get("datacontenttype", "application/json")))
-    data = event.data.encode() if isinstance(event.data, str) and not is_json else event.data
-    return _event(envelope, attributes, data, encoded=False)
+            raise MalformedEvent("data_base64: not base64") from error
+        return _event(delivery, attributes, content, encoded=True)
+    is_text = not is_json(str(attributes.get("datacontenttype", "application/json")))
+    data = event.data.encode() if isinstance(event.data, str) and is_text else event.data
+    return _event(delivery, attributes, data, encoded=False)
 
 
-def _event(envelope: Envelope, found: dict[str, Any], data: Any, *, encoded: bool) -> Envelope:
+def _event(delivery: Delivery, members: dict[str, Any], data: Any, *, encoded: bool) -> Delivery:
     for name in ("id", "source", "type", "specversion"):
-        if not isinstance(found.get(name), str) or not found[name]:
-            raise EnvelopeError(f"{name}: required by CloudEvents 1.0, and a string")
-    if found["specversion"] != "1.0":
-        raise EnvelopeError("specversion: only 1.0 is read")
+        if not isinstance(members.get(name), str) or not members[name]:
+            raise MalformedEvent(f"{name}: required by CloudEvents 1.0, and a string")
+    if members["specversion"] != "1.0":
+        raise MalformedEvent("specversion: only 1.0 is read")
     for name in ("subject", "time", "datacontenttype"):
-        if found.get(name) is not None and not isinstance(found[name], str):
-            raise EnvelopeError(f"{name}: expected a string")
+        if members.get(name) is not None and not isinstance(members[name], str):
+            raise MalformedEvent(f"{name}: expected a string")
     attributes = CloudEventAttributes(
-        event_id=found.pop("id"),
-        event_source=found.pop("source"),
-        event_spec_version=found.pop("specversion"),
-        event_type=found.pop("type"),
-        event_subject=found.pop("subject", None),
-        event_time=found.pop("time", None),
+        event_id=members.pop("id"),
+        event_source=members.pop("source"),
+        event_spec_version=members.pop("specversion"),
+        event_type=members.pop("type"),
+        event_subject=members.pop("subject", None),
+        event_time=members.pop("time", None),
     )
-    return replace(envelope, attributes=attributes, extensions=found, data=data, encoded=encoded)
-
-
-def _validate_push(content: bytes) -> MessagePublishedData:
-    try:
-        published = MessagePublishedData.model_validate_json(content)
-    except ValidationError as error:
-        raise EnvelopeError(describe(error)) from error
-    if not published.message.model_fields_set and json.loads(content)["message"]:
-        raise EnvelopeError("message: has none of the fields of a Pub/Sub message")
-    return published
-
-
-def _is_json(media_type: str) -> bool:
-    media_type = media_type.partition(";")[0].strip().lower()
-    return media_type == "application/json" or media_type.endswith(("+json", "/json"))
+    return replace(delivery, attributes=attributes, extensions=members, data=data, encoded=encoded)
 
 
 _TRANSPORT_PREFIXES = ("x-goog-", "x-forwarded-", "x-appengine-", "x-envoy-", "sec-")
-_RARE = ("orderingKey", "publishTime")
-"""Parts of a message that a push leaves out when they are empty."""
 _CORE = frozenset({"id", "source", "specversion", "type", "subject", "time"})
 _TRANSPORT_HEADERS = frozenset(
     {

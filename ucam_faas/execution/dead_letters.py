@@ -7,14 +7,13 @@ topics"), so that readers of dead letters don't have to know who published them.
 
 from __future__ import annotations
 
-from ucam_faas.events.envelopes import Envelope
 from ucam_faas.events.messages import SUBSCRIPTION_PATH, MessagePublishedData
 from ucam_faas.events.tracing import TRACE_ATTRIBUTES
-from ucam_faas.exceptions import EnvelopeError
-from ucam_faas.execution import log_lines
+from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
-from ucam_faas.outcomes import DeadLetter, DeadLettered, Done, Outcome, answer, name
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import DeadLetter, DeadLettered, Done, Outcome, Refused, answer, name
 from ucam_faas.tasks.task import Task
 
 REASON_ATTRIBUTE = "ucam_faas_reason"
@@ -23,59 +22,53 @@ MESSAGE_ID_ATTRIBUTE = "ucam_faas_message_id"
 SUBSCRIPTION_ATTRIBUTE = "CloudPubSubDeadLetterSourceSubscription"
 
 
-def topic_for(task: Task, outcome: Outcome, envelope: Envelope, runtime: Runtime) -> str | None:
-    """Return the topic that `settle` may publish to; None: it will publish nothing.
+def may_publish(execution: Execution, outcome: Outcome) -> bool:
+    """Return True if `settle` may publish; it reads no body, so it may be asked on an event loop.
 
-    It reads no body, so it may be asked on an event loop. Where the number of the attempt is in a
-    body that hasn't been read yet, `settle` decides.
+    Where the number of the attempt is in a body that hasn't been read yet, `settle` decides.
     """
+    task, runtime, published = execution.task, execution.runtime, execution.delivery.published
     if isinstance(outcome, Done) or runtime.publisher is None or answer(outcome).acknowledges:
-        return None
-    known = envelope.message is not None
-    if not _is_permanent(outcome) and known and not _is_last(task, envelope, runtime):
-        return None
-    return runtime.dead_letter_topic(task)
+        return False
+    if not _is_permanent(outcome) and published and not _is_last(task, published, runtime):
+        return False
+    return runtime.dead_letter_topic(task) is not None
 
 
-def settle(
-    task: Task,
-    outcome: Outcome,
-    envelope: Envelope,
-    runtime: Runtime,
-    *,
-    error: BaseException | None = None,
-    elapsed_seconds: float,
-) -> Outcome:
+def settle(execution: Execution, decision: Decision) -> Outcome:
     """Publish the message if it can't succeed, or won't be delivered again.
 
-    Publishing has what is left of the task's own timeout, but at least 1 and at most 10 seconds.
-
-    Args:
-        error: the exception that the outcome comes from.
+    Publishing has the time that is left of the task's own timeout, but at least 1 and at most 10
+    seconds.
 
     Returns:
-        DeadLettered when the message is on the topic; otherwise the outcome as it was, which is
+        DeadLettered when the message is on the topic; otherwise the decision's outcome, which is
         no acknowledgement: nothing is lost. After the last attempt Pub/Sub then forwards it.
     """
-    topic = topic_for(task, outcome, envelope, runtime)
-    if topic is None or runtime.publisher is None:
+    outcome, task, runtime = decision.outcome, execution.task, execution.runtime
+    if not may_publish(execution, outcome):
         return outcome
+    topic, publisher = runtime.dead_letter_topic(task), runtime.publisher
+    assert topic is not None, "asked by `may_publish`"
+    assert publisher is not None, "asked by `may_publish`"
     try:
-        published = envelope.published()
-    except EnvelopeError:
+        published = execution.delivery.with_message().published
+    except Refused:
         return outcome  # there is no message that could be kept
+    assert published is not None, "it was just read"
     reason = outcome.reason or name(outcome)
     if not _is_permanent(outcome):
         if not _is_last(task, published, runtime):
             return outcome
-        if outcome.reason is None and error is not None:
-            reason = type(error).__qualname__
+        if outcome.reason is None and decision.error is not None:
+            reason = type(decision.error).__qualname__
         reason = f"{reason} (attempt {published.delivery_attempt}, the last)"
     attributes = _attributes(task, reason, published)
     message, timeout = published.message, task.policy.timeout
-    left = timeout.total_seconds() - elapsed_seconds if timeout is not None else 10.0
+    elapsed = execution.elapsed_seconds()
+    left = timeout.total_seconds() - elapsed if timeout is not None else 10.0
     try:
-        runtime.publisher.publish(
+        publisher.publish(
             topic,
             message.data,
             attributes,
@@ -83,7 +76,7 @@ def settle(
             timeout_seconds=min(max(left, 1.0), 10.0),
         )
     except Exception as problem:  # whatever a publisher raises: not published
-        log_lines.log_problem("ucam_faas_dead_letter_failed", task=task.name, error=problem)
+        log_problem("ucam_faas_dead_letter_failed", task=task.name, error=problem)
         return outcome
     return DeadLettered(reason)
 
@@ -93,15 +86,15 @@ def _is_permanent(outcome: Outcome) -> bool:
     return isinstance(outcome, DeadLetter) or answer(outcome).permanent
 
 
-def _is_last(task: Task, delivery: Envelope | MessagePublishedData, runtime: Runtime) -> bool:
+def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> bool:
     """Return True if Pub/Sub won't deliver the message again.
 
-    Pub/Sub counts to the `max_delivery_attempts` of the subscription, which no push tells. The
-    deployment does, with UCAM_FAAS_MAX_ATTEMPTS; otherwise it is taken to be what the task's
-    RetryPolicy asks for. If the subscription's is lower, Pub/Sub forwards the message before.
+    Pub/Sub counts to the subscription's `max_delivery_attempts`, which isn't part of a push. The
+    deployment sets UCAM_FAAS_MAX_ATTEMPTS to it; otherwise the task's RetryPolicy counts. If the
+    subscription's limit is lower, Pub/Sub forwards the message before.
     """
     limit = runtime.settings.max_attempts or task.policy.retry.max_attempts
-    attempt = delivery.delivery_attempt
+    attempt = published.delivery_attempt
     if task.trigger is None or limit is None or attempt is None:
         return False  # an HTTP task, or a subscription without a dead-letter policy
     return attempt >= limit

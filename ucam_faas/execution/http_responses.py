@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ucam_faas.events.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
 from ucam_faas.outcomes import (
+    ANSWERS,
     Failed,
     InvalidPayload,
     MalformedEvent,
     Outcome,
     WrongEventType,
-    answer,
 )
 
 if TYPE_CHECKING:
@@ -61,23 +61,23 @@ class HttpResponseCreator:
         result = execution_info.execution
         if result.status is ExecutionStatus.COMPLETED:
             return None
-        found = self.responses.get(result.reason)
-        return self.get_unknown_reason_response(execution_info) if found is None else found
+        fields = self.responses.get(result.reason)
+        return self.get_unknown_reason_response(execution_info) if fields is None else fields
 
     def get_unknown_reason_response(self, execution_info: ExecutionInfo) -> ResponseFields:
         """Return the response for a reason that is not in `responses`; override it to choose."""
         return self.ResponseFields(500, "Failed to handle event for unknown reason")
 
 
-def _default(outcome: Outcome) -> HttpResponseCreator.ResponseFields:
-    found = answer(outcome)
-    return HttpResponseCreator.ResponseFields(found.http_status, found.text)
+def _default(kind: type[Outcome]) -> HttpResponseCreator.ResponseFields:
+    row = ANSWERS[kind]
+    return HttpResponseCreator.ResponseFields(row.http_status, row.text)
 
 
 _DEFAULTS: Mapping[AbortedExecutionReason | str, HttpResponseCreator.ResponseFields] = {
-    AbortedExecutionReason.FUNCTION_ABORTED: _default(Failed()),
-    AbortedExecutionReason.CLOUD_EVENT_TYPE_INCORRECT: _default(WrongEventType()),
-    AbortedExecutionReason.SERVICE_DATA_INVALID: _default(MalformedEvent()),
-    AbortedExecutionReason.USER_DATA_INVALID: _default(InvalidPayload()),
+    AbortedExecutionReason.FUNCTION_ABORTED: _default(Failed),
+    AbortedExecutionReason.CLOUD_EVENT_TYPE_INCORRECT: _default(WrongEventType),
+    AbortedExecutionReason.SERVICE_DATA_INVALID: _default(MalformedEvent),
+    AbortedExecutionReason.USER_DATA_INVALID: _default(InvalidPayload),
 }
 DEFAULT_HTTP_RESPONSE_CREATOR = HttpResponseCreator()

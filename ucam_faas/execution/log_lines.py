@@ -7,20 +7,15 @@ fields. Payloads are left out unless asked for: they are personal data.
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
-from ucam_faas.config import Settings
-from ucam_faas.events.envelopes import Envelope
 from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
-from ucam_faas.logs.context import LogContext
+from ucam_faas.execution.execution import Decision, Execution
+from ucam_faas.logs.problems import log_problem, logger, safely
 from ucam_faas.outcomes import Crashed, Failed, InvalidPayload, Outcome, answer, name
 from ucam_faas.tasks.task import Kind, Task
-
-logger = logging.getLogger("ucam_faas")
 
 COMPLETED = "ucam_faas_function_completed"
 ABORTED = "ucam_faas_function_aborted"
@@ -81,52 +76,27 @@ class StructlogJsonExecutionResultLogger:
 DEFAULT_EXECUTION_RESULT_LOGGER = StructlogJsonExecutionResultLogger()
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a line is about."""
-
-    task: Task
-    envelope: Envelope
-    settings: Settings
-    context: LogContext
-
-
-def log_context(task: Task, envelope: Envelope, settings: Settings) -> LogContext:
-    """Return what every line of an execution carries."""
-    trace, project = envelope.trace, settings.project
-    if trace is None:
-        return LogContext(task.name, envelope.execution_id)
-    path = f"projects/{project}/traces/{trace.trace_id}" if project else trace.trace_id
-    return LogContext(task.name, envelope.execution_id, path, trace.span_id, trace.sampled)
-
-
 def record(
-    subject: Subject,
-    outcome: Outcome,
-    info: ExecutionInfo,
-    error: BaseException | None,
-    http_status: int | None = None,
-    cause: Outcome | None = None,
+    execution: Execution, decision: Decision, settled: Outcome, info: ExecutionInfo
 ) -> logging.LogRecord | None:
     """Return the line about an ended execution, for the front door to `write`.
 
-    None if the task logs by itself; nothing that goes wrong here reaches the caller.
-
-    Args:
-        cause: the outcome before the message was dead-lettered: a crash stays an error.
+    None if the task logs by itself; nothing that goes wrong here reaches the caller. The line of a
+    dead-lettered crash stays an error.
     """
-    cause = cause or outcome
-    task = subject.task
+    task, cause, error = execution.task, decision.outcome, decision.error
     custom = task.options.log_execution_result
-    fields = _delivery_fields(subject, outcome)
+    fields = _delivery_fields(execution, settled)
     fields["duration_seconds"] = round(info.execution.duration_seconds or 0.0, 6)
-    if http_status is not None:
-        fields["http_status"] = http_status
+    if execution.convert is not None:
+        status = getattr(decision.value, "status", None)
+        if status is not None:
+            fields["http_status"] = status
     try:
         if custom is not None:
             custom(info)
             return None
-        fields |= info_fields(info, payloads=subject.settings.log_payloads)
+        fields |= info_fields(info, payloads=execution.runtime.settings.log_payloads)
     except (Exception, SystemExit) as problem:
         log_problem("ucam_faas_report_failed", task=task.name, error=problem)
         if custom is not None:
@@ -141,7 +111,7 @@ def record(
         logger.name, level, __file__, 0, _message(task, cause, error), None, trace
     )
     line.fields = fields
-    line.context = subject.context
+    line.context = execution.log_context
     line.expected = error if isinstance(cause, (Failed, InvalidPayload)) else None
     return line
 
@@ -153,7 +123,7 @@ def write(line: logging.LogRecord | None) -> None:
     other at every line, which costs a third of the throughput.
     """
     if line is not None:
-        _safely(lambda: logger.handle(line))
+        safely(lambda: logger.handle(line))
 
 
 def info_fields(
@@ -180,55 +150,30 @@ _WITHOUT_PAYLOAD = {
 }
 
 
-def log_late(subject: Subject, outcome: Outcome) -> None:
+def log_late(execution: Execution, outcome: Outcome) -> None:
     """Log that a function ended after its delivery had been answered."""
-    extra = {"fields": _delivery_fields(subject, outcome), "context": subject.context}
-    _safely(lambda: logger.warning("ucam_faas_function_ended_late", extra=extra))
+    extra = {"fields": _delivery_fields(execution, outcome), "context": execution.log_context}
+    safely(lambda: logger.warning("ucam_faas_function_ended_late", extra=extra))
 
 
-def log_problem(message: str, *, error: BaseException | None = None, **fields: Any) -> None:
-    """Log something that went wrong around an execution and changed nothing of its outcome."""
-    _safely(lambda: logger.error(message, exc_info=error, extra={"fields": fields}))
-
-
-def log_loop_problem(loop: object, context: dict[str, Any]) -> None:
-    """Log what an event loop reports, without the words of exceptions that asyncio would log."""
-    error = context.get("exception")
-    log_problem("ucam_faas_background_task_failed", error=error, what=type(loop).__qualname__)
-
-
-def _safely(log: Callable[[], None]) -> None:
-    """Log; a user's handler or filter that raises must not keep a delivery from its answer."""
-    try:
-        log()
-    except Exception as error:
-        sys.stderr.write(f"ucam_faas: a log handler raised {type(error).__qualname__}\n")
-
-
-def log_rejected(outcome: Outcome, method: str, path: str, detail: str) -> None:
-    """Log a request that came to no execution."""
+def log_rejected(outcome: Outcome, method: str, path: str) -> None:
+    """Log a request that was refused before its execution."""
     severity = getattr(logging, answer(outcome).severity)
     request = f"{method[:20]} {path[:200]}"
-    extra = {"fields": {"outcome": name(outcome), "detail": detail, "request": request}}
-    _safely(lambda: logger.log(severity, "ucam_faas_request_rejected", extra=extra))
+    fields = {"outcome": name(outcome), "detail": outcome.reason or "", "request": request}
+    safely(lambda: logger.log(severity, "ucam_faas_request_rejected", extra={"fields": fields}))
 
 
-def log_foreign(path: str, detail: str) -> None:
-    """Log a request that a web page of elsewhere made a browser send."""
-    extra = {"fields": {"detail": detail, "path": path[:200]}}
-    _safely(lambda: logger.warning("ucam_faas_cross_site_request_refused", extra=extra))
-
-
-def _delivery_fields(subject: Subject, outcome: Outcome) -> dict[str, Any]:
-    envelope = subject.envelope
-    fields: dict[str, Any] = {"task": subject.task.name, "outcome": name(outcome)}
-    fields["execution_id"] = envelope.execution_id
-    if envelope.request:
-        fields["request"] = envelope.request
-    if envelope.message is not None:
-        fields["message_id"] = envelope.message.message_id
-        fields["subscription"] = envelope.subscription
-        fields["delivery_attempt"] = envelope.delivery_attempt
+def _delivery_fields(execution: Execution, outcome: Outcome) -> dict[str, Any]:
+    delivery, published = execution.delivery, execution.delivery.published
+    fields: dict[str, Any] = {"task": execution.task.name, "outcome": name(outcome)}
+    fields["execution_id"] = delivery.execution_id
+    if delivery.request:
+        fields["request"] = delivery.request
+    if published is not None:
+        fields["message_id"] = published.message.message_id
+        fields["subscription"] = published.subscription
+        fields["delivery_attempt"] = published.delivery_attempt
     if outcome.reason:
         fields["reason"] = outcome.reason
     return fields

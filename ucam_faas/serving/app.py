@@ -16,6 +16,7 @@ from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import NoSuchTask
 from ucam_faas.serving.bodies import Body, DisconnectedError, Receive, UnreadError
+from ucam_faas.serving.observer import Observer
 from ucam_faas.serving.responses import Response
 from ucam_faas.serving.service import Service
 from ucam_faas.tasks import startup
@@ -33,25 +34,17 @@ _OK = Response(200, b"ok")
 class App:
     """The tasks of one process as an ASGI application.
 
-    Args:
-        on_exhausted: called when the process should be replaced.
-
     Raises:
         UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
     """
 
     def __init__(
-        self,
-        tasks: Sequence[Task],
-        runtime: Runtime,
-        *,
-        on_exhausted: Callable[[], None] = lambda: None,
+        self, tasks: Sequence[Task], runtime: Runtime, observer: Observer | None = None
     ) -> None:
         self.tasks = list(tasks)
         self.runtime = runtime
-        self.on_exhausted = on_exhausted
-        self.on_closed: Callable[[], None] = lambda: None
-        """Called when it ends, and takes no new connections any more."""
+        self.observer = observer or Observer()
+        self.service = Service(self.tasks, runtime, self.observer)
         self._paths = event_paths(self.tasks)
         self._root = next(iter(self._paths.values()), None)
         self._any_path = len(self.tasks) == 1
@@ -60,7 +53,6 @@ class App:
             from ucam_faas.serving.flask_tasks import FlaskRoutes
 
             self._flask = FlaskRoutes(task for task in self.tasks if task.kind is Kind.HTTP)
-        self.service = Service(self.tasks, runtime, on_exhausted=lambda: self.on_exhausted())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
@@ -90,30 +82,15 @@ class App:
         return await self.service.refuse(task, method, path, headers)
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:
-        """Return the response to one request.
-
-        An event task's own path comes first, then the routes of HTTP tasks, then the root.
-        """
+        """Return the response to one request: route, refuse, read, answer."""
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
             return _OK
         arrived_at = self.runtime.clock.monotonic()
         headers = _headers(scope["headers"])
-        place = path if path == "/" or path in self._paths else _without_topic(path)
-        task = self._paths.get(place)
-        request: Any = None
-        if task is None and self._flask is not None:
-            request = _request(scope, headers)
-            found = self._flask.find(request)
-            if isinstance(found, Task):
-                task = found
-            elif isinstance(found, Response) and (place != "/" or self._root is None):
-                return found
-        if task is None and (place == "/" or (self._any_path and path not in _OF_BROWSERS)):
-            task = self._root
-        if task is None:
-            known = ", ".join([*self._paths, *(task.path for task in self.tasks if task.path)])
-            return self.service.reject(NoSuchTask(), method, path, f"paths: {known[:500]}")
+        task = self._route(scope, headers)
+        if isinstance(task, Response):
+            return task
         refusal = await self.refuse(task, method, path, headers)
         if refusal is not None:
             return refusal
@@ -121,13 +98,33 @@ class App:
             try:
                 body = await reading.read(receive, task.policy.served_timeout_seconds)
             except UnreadError as error:
-                return self.service.unread(error.outcome, method, path, error.detail)
+                return self.service.unread(error.outcome, method, path)
             call = None
             if task.returns_response and "flask" in sys.modules:
-                call = self._caller_in_flask(task, request or _request(scope, headers), body)
+                call = self._caller_in_flask(task, _request(scope, headers), body)
             return await self.service.answer(
                 task, path, headers, body, method=method, arrived_at=arrived_at, call=call
             )
+
+    def _route(self, scope: Scope, headers: dict[str, str]) -> Task | Response:
+        """Return the task for a request, or the answer if there is none.
+
+        An event task's own path comes first, then the routes of HTTP tasks, then the root.
+        """
+        path, method = scope["path"], scope["method"]
+        place = path if path == "/" or path in self._paths else _without_topic(path)
+        if place in self._paths:
+            return self._paths[place]
+        if self._flask is not None:
+            route: Task | Response | None = self._flask.find(_request(scope, headers))
+            if isinstance(route, Task) or (route and (place != "/" or self._root is None)):
+                return route
+        if self._root is not None and (
+            place == "/" or (self._any_path and path not in _OF_BROWSERS)
+        ):
+            return self._root
+        known = ", ".join([*self._paths, *(task.path for task in self.tasks if task.path)])
+        return self.service.reject(NoSuchTask(f"paths: {known[:500]}"), method, path)
 
     def _caller_in_flask(self, task: Task, request: Any, body: bytes) -> Any:
         """Return a caller of the task's function in which `flask.request` and the like work."""

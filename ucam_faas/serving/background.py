@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from ucam_faas.execution import log_lines
+from ucam_faas.logs import problems
 from ucam_faas.serving.app import App
 from ucam_faas.serving.responses import Response
 
@@ -19,7 +19,7 @@ class BackgroundLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(log_lines.log_loop_problem)
+        self._loop.set_exception_handler(problems.log_loop_problem)
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="ucam-faas-loop", daemon=True
         )

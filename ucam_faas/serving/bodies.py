@@ -1,6 +1,6 @@
-"""Reading request bodies: whole, in time, and within what one and all of them may have.
+"""Reading request bodies: whole, in time, and within the limits of one and of all.
 
-A body counts from its first byte until its request is answered: so long it is in memory.
+A body counts from its first byte until its request is answered, as long as it is in memory.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ class DisconnectedError(Exception):
 class UnreadError(Exception):
     """The body was not read to its end, so that the connection cannot be used again."""
 
-    def __init__(self, outcome: Outcome, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
         self.outcome = outcome
-        self.detail = detail
 
 
 class Body:
@@ -39,7 +38,7 @@ class Body:
         self._bodies = bodies
         self._size = 0
         self._reader: asyncio.Task[Any] | None = None
-        self._stopped: tuple[Outcome, str] | None = None
+        self._stopped: Outcome | None = None
         # Not an exception: its traceback would hold this body until garbage is collected.
 
     def __enter__(self) -> Body:
@@ -56,7 +55,7 @@ class Body:
             DisconnectedError: the client went away.
         """
         if self._bodies.draining:
-            raise UnreadError(*_ENDING)
+            raise UnreadError(_ENDING)
         self._reader = asyncio.current_task()
         timer = self._bodies.clock.call_later(timeout_seconds, self._expire)
         self._bodies.reading.add(self)
@@ -67,7 +66,7 @@ class Body:
                 raise
             assert self._reader is not None, "an ASGI server runs applications in tasks"
             self._reader.uncancel()
-            raise UnreadError(*self._stopped) from None
+            raise UnreadError(self._stopped) from None
         finally:
             self._bodies.reading.discard(self)
             timer.cancel()
@@ -90,18 +89,18 @@ class Body:
         self._size += size
         bodies.held += size
         if self._size > bodies.max_bytes:
-            raise UnreadError(TooLarge(), f"body: over {bodies.max_bytes} bytes")
+            raise UnreadError(TooLarge(f"body: over {bodies.max_bytes} bytes"))
         if bodies.held > bodies.max_total_bytes:
-            detail = f"bodies: over {bodies.max_total_bytes} bytes in this process"
-            raise UnreadError(Overloaded(), detail)
+            reason = f"bodies: over {bodies.max_total_bytes} bytes in this process"
+            raise UnreadError(Overloaded(reason))
 
     def _expire(self) -> None:
-        self.stop(TimedOut(), "body: not whole within the task's timeout")
+        self.stop(TimedOut("body: not whole within the task's timeout"))
 
-    def stop(self, outcome: Outcome, detail: str) -> None:
-        """Let the reader raise UnreadError instead of waiting for more."""
+    def stop(self, outcome: Outcome) -> None:
+        """Make the reader raise UnreadError instead of waiting for more."""
         if self._stopped is None and self._reader is not None:
-            self._stopped = outcome, detail
+            self._stopped = outcome
             self._reader.cancel()
 
 
@@ -117,10 +116,10 @@ class Bodies:
         self.draining = False
 
     def drain(self) -> None:
-        """Stop reading: what would be whole now is refused anyway."""
+        """Stop reading: a body that became whole now would be refused anyway."""
         self.draining = True
         for body in list(self.reading):
-            body.stop(*_ENDING)
+            body.stop(_ENDING)
 
 
-_ENDING = (ShuttingDown(), "body: not whole at SIGTERM")
+_ENDING = ShuttingDown("body: not whole at SIGTERM")

@@ -16,8 +16,8 @@ from flask import Request, Response as FlaskResponse
 
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import UCAMFAASException
-from ucam_faas.execution import log_lines, runtime
-from ucam_faas.logs import setup
+from ucam_faas.execution import runtime
+from ucam_faas.logs import problems, setup
 from ucam_faas.outcomes import Crashed
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
@@ -34,7 +34,7 @@ def respond(task: Task, request: Request) -> FlaskResponse:
         with _lock:
             loop, app = _app(task)
     except UCAMFAASException as error:  # functions-framework would answer with its text
-        log_lines.log_problem("ucam_faas_start_failed", error=error, detail=str(error))
+        problems.log_problem("ucam_faas_start_failed", error=error, detail=str(error))
         failed = of_outcome(Crashed())
         return FlaskResponse(failed.body, failed.status, list(failed.headers))
     found = call(

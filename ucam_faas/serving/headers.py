@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ucam_faas.execution import log_lines
+from ucam_faas.logs import problems
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -28,7 +28,7 @@ def sendable(headers: Any) -> list[tuple[str, str]]:
     refused = [name for name, value in pairs if not (_NAME.fullmatch(name) and _is_value(value))]
     if refused:
         names = ", ".join(map(repr, refused))[:200]
-        log_lines.log_problem("ucam_faas_header_not_sent", headers=names)
+        problems.log_problem("ucam_faas_header_not_sent", headers=names)
         pairs = [pair for pair in pairs if pair[0] not in refused]
     return [pair for pair in pairs if pair[0] not in _OF_THE_SERVER]
 

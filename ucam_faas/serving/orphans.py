@@ -11,8 +11,7 @@ import signal
 import threading
 import time
 
-from ucam_faas.execution import log_lines
-from ucam_faas.logs import setup
+from ucam_faas.logs import problems, setup
 
 SECONDS_BEYOND_GRACE = 2.0
 """For the answers that are given when the grace ends."""
@@ -37,7 +36,7 @@ class MainProcess:
             os.read(self._ended, 1)
         except OSError:  # a task has closed every descriptor: nothing can be known any more
             return
-        log_lines.log_problem("ucam_faas_main_process_ended")
+        problems.log_problem("ucam_faas_main_process_ended")
         exit_within(grace_seconds + SECONDS_BEYOND_GRACE)
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""Verifying the token of a push: who sent it, and that it is for this service.
+"""Verifying the token of a push: its sender, and its audience.
 
 It is for services that are open to unauthenticated calls. Behind Cloud Run's own IAM check the
 token's signature has been removed, and IAM has done this already.
@@ -18,8 +18,9 @@ from typing import Any
 from ucam_faas._optional import check, require
 from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError, UnauthenticatedPushError
+from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import off_loop
+from ucam_faas.outcomes import Unauthenticated
 from ucam_faas.serving.certificates import FETCH_SECONDS, Certificates, NoCertificatesError
 from ucam_faas.serving.threads import ThreadPool
 
@@ -55,15 +56,15 @@ class PushVerifier:
         """Check the Authorization header.
 
         Raises:
-            UnauthenticatedPushError: with the rule that is broken.
+            Unauthenticated: with the rule that is broken.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise UnauthenticatedPushError("no bearer token")
+            raise Unauthenticated("no bearer token")
         try:
             certificates = await self._certificates.get()
         except NoCertificatesError as error:
-            raise UnauthenticatedPushError("the certificates could not be fetched") from error
+            raise Unauthenticated("the certificates could not be fetched") from error
         check = functools.partial(self._check, token.strip(), certificates)
         await off_loop.in_thread(check, self._threads.submit)
 
@@ -78,13 +79,13 @@ class PushVerifier:
                 clock_skew_in_seconds=10,
             )
         except Exception as error:  # a broken token or a wrong one: all refused
-            raise UnauthenticatedPushError(f"token refused: {type(error).__name__}") from error
+            raise Unauthenticated(f"token refused: {type(error).__name__}") from error
         if claims.get("iss") not in ISSUERS:
-            raise UnauthenticatedPushError("iss: not Google")
+            raise Unauthenticated("iss: not Google")
         if claims.get("email_verified") is not True:
-            raise UnauthenticatedPushError("email_verified: not true")
+            raise Unauthenticated("email_verified: not true")
         if claims.get("email") != self._settings.push_email:
-            raise UnauthenticatedPushError("email: not the push service account")
+            raise Unauthenticated("email: not the push service account")
 
     def _fetch(self) -> bytes:
         """Return the document that has the certificates.
@@ -104,12 +105,12 @@ class PushVerifier:
         return document
 
 
-def _check_certificates(found: Any) -> None:
+def _check_certificates(document: Any) -> None:
     """Raise if a document has no certificates: X.509 by key id, or a JSON Web Key Set."""
-    if isinstance(found, dict) and isinstance(found.get("keys"), list) and found["keys"]:
+    if isinstance(document, dict) and isinstance(document.get("keys"), list) and document["keys"]:
         return
     crypt = require("google.auth.crypt", **_NEEDED)
-    for certificate in dict(found).values():
+    for certificate in dict(document).values():
         with suppress(ValueError, TypeError):
             crypt.RSAVerifier.from_string(certificate)
             return

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ucam_faas.execution import log_lines
+from ucam_faas.execution.execution import Conclusion
 from ucam_faas.execution.http_responses import DEFAULT_HTTP_RESPONSE_CREATOR
-from ucam_faas.execution.pipeline import Conclusion
+from ucam_faas.logs import problems
 from ucam_faas.outcomes import (
     Crashed,
     DeadLetter,
@@ -44,22 +44,22 @@ class Response:
 
 def of_outcome(outcome: Outcome) -> Response:
     """Return the table's response."""
-    found = answer(outcome)
-    response = Response(found.http_status, found.text.encode())
+    row = answer(outcome)
+    response = Response(row.http_status, row.text.encode())
     if isinstance(outcome, Retry) and outcome.after is not None:
         seconds = str(math.ceil(outcome.after.total_seconds()))
         return replace(response, headers=(*response.headers, ("retry-after", seconds)))
     return response
 
 
-def of_conclusion(task: Task, found: Conclusion) -> Response:
+def of_conclusion(task: Task, conclusion: Conclusion) -> Response:
     """Return the response to a delivery. What fails in here turns no success into a failure."""
-    outcome, custom = found.outcome, task.options.make_http_response
-    if isinstance(outcome, Done) and isinstance(found.value, Response):
-        return found.value
+    outcome, custom = conclusion.outcome, task.options.make_http_response
+    if isinstance(outcome, Done) and isinstance(conclusion.value, Response):
+        return conclusion.value
     if custom is not None and isinstance(outcome, _CUSTOMISABLE):
         try:
-            value = custom(found.info)
+            value = custom(conclusion.info)
             if value is None:
                 return of_outcome(Done())
             response = of_value(value)
@@ -67,12 +67,12 @@ def of_conclusion(task: Task, found: Conclusion) -> Response:
                 return replace(response, status=answer(outcome).http_status)
             return response
         except (Exception, SystemExit) as error:  # which would end the event loop
-            log_lines.log_problem("ucam_faas_make_http_response_failed", error=error)
-    if isinstance(outcome, Failed) and task.returns_response and found.error is not None:
-        text = f"The function raised {type(found.error).__name__}."
+            problems.log_problem("ucam_faas_make_http_response_failed", error=error)
+    if isinstance(outcome, Failed) and task.returns_response and conclusion.error is not None:
+        text = f"The function raised {type(conclusion.error).__name__}."
         return Response(answer(outcome).http_status, text.encode())
     if isinstance(outcome, Failed) and not task.returns_response:
-        fields = DEFAULT_HTTP_RESPONSE_CREATOR.fields(found.info)
+        fields = DEFAULT_HTTP_RESPONSE_CREATOR.fields(conclusion.info)
         if fields is not None:
             return Response(fields.status_code, fields.message.encode())
     return of_outcome(outcome)
@@ -93,7 +93,7 @@ def converter(task: Task) -> Callable[[Any], Response] | None:
             made = _made(value)
         except Exception:  # the work is done: that its result is no response does not undo it
             kind = type(value).__qualname__
-            log_lines.log_problem("ucam_faas_result_is_no_response", task=task.name, type=kind)
+            problems.log_problem("ucam_faas_result_is_no_response", task=task.name, type=kind)
             return Response(200)
         return made if isinstance(made, Response) else of_flask(made)
 

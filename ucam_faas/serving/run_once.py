@@ -18,21 +18,21 @@ from ucam_faas._optional import require
 from ucam_faas.config import Settings
 from ucam_faas.events import envelopes
 from ucam_faas.events.context import CloudEventAttributes
-from ucam_faas.events.envelopes import Envelope
+from ucam_faas.events.deliveries import Delivery
 from ucam_faas.exceptions import (
-    EnvelopeError,
     InputNotLoadedError,
     MissingExtraError,
     UCAMFAASCouldNotLoadTarget,
 )
-from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.outcomes import Crashed, answer
+from ucam_faas.outcomes import Crashed, MalformedEvent, answer
 from ucam_faas.serving.runner import Runner
 from ucam_faas.tasks import startup
 from ucam_faas.tasks.task import Kind, Task
 
-EVENT_TYPE = "ucam_faas.tasks.task.run"
+EVENT_TYPE = "ucam_faas.task.run"
 
 
 def run(task: Task, runtime: Runtime) -> int:
@@ -48,23 +48,23 @@ def run(task: Task, runtime: Runtime) -> int:
             f"{task.name!r} is an HTTP task and needs a request: it cannot be run once. "
             "Give the job a task that takes an event."
         )
-    envelope = envelope_of(task, read_input(runtime.settings), os.environ)
+    delivery = delivery_of(task, read_input(runtime.settings), os.environ)
     if task.is_async or task.policy.timeout is not None:
-        found = asyncio.run(_run(task, envelope, runtime))
+        conclusion = asyncio.run(_run(task, delivery, runtime))
     else:
         startup.run_here(task, runtime.clock)
         # In the main thread, where it may handle signals.
-        found = execute(Execution(task, envelope, runtime, call=_call))
-    return _exit_code(task, found)
+        conclusion = execute(Execution(task, delivery, runtime, call=_call))
+    return _exit_code(task, conclusion)
 
 
-def _exit_code(task: Task, found: Conclusion) -> int:
+def _exit_code(task: Task, conclusion: Conclusion) -> int:
     """Return the code of the outcome's table, but for two that Cloud Run jobs of 1.0 had."""
-    if isinstance(found.error, SystemExit):
-        return found.error.code if isinstance(found.error.code, int) else 1
-    if isinstance(found.outcome, Crashed) and not task.returns_response:
+    if isinstance(conclusion.error, SystemExit):
+        return conclusion.error.code if isinstance(conclusion.error.code, int) else 1
+    if isinstance(conclusion.outcome, Crashed) and not task.returns_response:
         return 1
-    return answer(found.outcome).exit_code
+    return answer(conclusion.outcome).exit_code
 
 
 def _call(function: Callable[..., Any], payload: Any) -> Any:
@@ -86,13 +86,13 @@ async def _call_async(function: Callable[..., Any], payload: Any) -> Any:
         return None
 
 
-async def _run(task: Task, envelope: Envelope, runtime: Runtime) -> Conclusion:
+async def _run(task: Task, delivery: Delivery, runtime: Runtime) -> Conclusion:
     """Run until the deadline, or until the grace after SIGTERM ends."""
     await startup.run([task], runtime.clock)
     runner = Runner([task], runtime, limit_by_default=False)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.drain)
     call = _call_async if task.is_async else _call
-    return await runner.run(Execution(task, envelope, runtime, call=call))
+    return await runner.run(Execution(task, delivery, runtime, call=call))
 
 
 def read_input(settings: Settings) -> bytes:
@@ -129,8 +129,8 @@ def read_input(settings: Settings) -> bytes:
     return content
 
 
-def envelope_of(task: Task, content: bytes, environ: Mapping[str, str]) -> Envelope:
-    """Make the delivery that stands for one run.
+def delivery_of(task: Task, content: bytes, environ: Mapping[str, str]) -> Delivery:
+    """Return the delivery of one run.
 
     A file that is a structured CloudEvent is one; any other is the data.
     """
@@ -140,7 +140,7 @@ def envelope_of(task: Task, content: bytes, environ: Mapping[str, str]) -> Envel
         headers = {"content-type": "application/cloudevents+json"}
         try:
             return envelopes.decode(content, headers)
-        except EnvelopeError:
+        except MalformedEvent:
             pass  # data that only looks like an event
     name = environ.get("CLOUD_RUN_EXECUTION", "local")
     index = environ.get("CLOUD_RUN_TASK_INDEX", "0")

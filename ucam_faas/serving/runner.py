@@ -1,56 +1,52 @@
 """Runs executions on an event loop: within limits, until their deadlines, and to the last SIGTERM.
 
 Sync tasks run in a pool's threads, async tasks on the loop. Each delivery is concluded exactly
-once: by its function, or by what stops it first (deadline, shutdown, a full queue).
+once: by its function, or by a stop that comes first (deadline, shutdown, a full queue).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 
-from ucam_faas.execution import log_lines
-from ucam_faas.execution.pipeline import Conclusion, Execution
+from ucam_faas.execution import log_lines, pipeline
+from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
+from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Outcome, Overloaded, ShuttingDown, TimedOut
 from ucam_faas.serving.admission import FullError, Gate
-from ucam_faas.serving.threads import ThreadPool, Ticket
+from ucam_faas.serving.threads import ThreadPool, Work
 from ucam_faas.tasks.task import Task
 
-SECONDS_TO_MIND = 1.0
-"""What a cancelled task may take to end, before it counts as abandoned."""
+CANCEL_SECONDS = 1.0
+"""A cancelled task that takes longer to end counts as abandoned."""
 
 
 class Runner:
     """One process's executions. It belongs to one event loop.
 
     Args:
-        on_exhausted: called when too many threads are abandoned: the process should be replaced.
         limit_by_default: a task that states no timeout gets the default one.
     """
 
     def __init__(
-        self,
-        tasks: Iterable[Task],
-        runtime: Runtime,
-        *,
-        on_exhausted: Callable[[], None] = lambda: None,
-        limit_by_default: bool = True,
+        self, tasks: Iterable[Task], runtime: Runtime, *, limit_by_default: bool = True
     ) -> None:
         settings = runtime.settings
         self.runtime = runtime
         self.draining = False
         self.patient = False
-        """When it drains, what waits may run, too, until the grace ends."""
-        self._on_exhausted = on_exhausted
+        """While it drains, waiting executions may still run, until the grace ends."""
+        self.is_exhausted = False
+        """Too many threads and tasks are abandoned: the process should be replaced."""
         self._limit_by_default = limit_by_default
-        self._flights: set[_Flight] = set()
+        self._runs: set[_Run] = set()
         self._cancelled: set[asyncio.Task[None]] = set()
         self._pool = ThreadPool(settings.threads)
-        self._mailbox = _Mailbox()
+        self._results = _Results()
         threads = Gate(settings.threads, settings.queue)
         self._gates: dict[str, list[Gate]] = {}
         for task in tasks:
@@ -60,166 +56,162 @@ class Runner:
 
     async def run(self, execution: Execution) -> Conclusion:
         """Run an execution to its conclusion."""
+        run = _Run(execution)
         if self.draining:
-            return _stopped(execution, ShuttingDown())
-        flight = _Flight(execution)
-        self._flights.add(flight)
+            run.stop(ShuttingDown())
+            return await run.done
+        self._runs.add(run)
         timeout = self._timeout_seconds(execution)
         timer = (
-            self.runtime.clock.call_later(timeout, lambda: self._expire(flight))
+            self.runtime.clock.call_later(timeout, lambda: self._expire(run))
             if timeout is not None
             else None
         )
         entered: list[Gate] = []
         try:
-            if await self._enter(flight, entered):
+            if await self._enter(run, entered):
                 if execution.task.is_async:
-                    flight.start_async()
+                    run.start_async()
                 else:
-                    flight.start(self._pool, self._mailbox)
-            return await flight.done
+                    run.start(self._pool, self._results)
+            return await run.done
         finally:
             if timer is not None:
                 timer.cancel()
             for gate in entered:
                 gate.leave()
-            self._flights.discard(flight)
+            self._runs.discard(run)
 
     def is_full(self, task: Task) -> bool:
-        """Tell whether a delivery would be refused now."""
+        """Return True if a delivery would be refused now."""
         return any(gate.is_full for gate in self._gates[task.name])
 
     def drain(self) -> None:
-        """Begin nothing more: what waits is stopped now, what runs when the grace ends."""
+        """Begin nothing more: stop waiting executions now, and running ones when the grace ends."""
         if self.draining:
             return
         self.draining = True
-        for flight in list(self._flights):
-            if not flight.running and not self.patient:
-                flight.stop(ShuttingDown())
+        for run in list(self._runs):
+            if not run.running and not self.patient:
+                run.stop(ShuttingDown())
         self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self._end_grace)
 
     def close(self) -> None:
-        """Let the threads go, when nothing will be run any more."""
+        """End the threads, when nothing will be run any more."""
         self._pool.close()
 
     def _end_grace(self) -> None:
-        for flight in list(self._flights):
-            flight.stop(ShuttingDown())
+        for run in list(self._runs):
+            run.stop(ShuttingDown())
 
     def _timeout_seconds(self, execution: Execution) -> float | None:
         policy = execution.task.policy
         if policy.timeout is None and not self._limit_by_default:
             return None
-        elapsed = self.runtime.clock.monotonic() - execution.started_at
-        return max(0.0, policy.served_timeout_seconds - elapsed)
+        return max(0.0, policy.served_timeout_seconds - execution.elapsed_seconds())
 
-    async def _enter(self, flight: _Flight, entered: list[Gate]) -> bool:
-        """Pass the task's gates, and say whether to go on: it may be stopped while it waits."""
-        for gate in self._gates[flight.execution.task.name]:
+    async def _enter(self, run: _Run, entered: list[Gate]) -> bool:
+        """Pass the task's gates; False if the execution was stopped while it waited."""
+        for gate in self._gates[run.execution.task.name]:
             if not gate.try_enter():
                 try:
                     turn = gate.join_queue()
                 except FullError:
-                    flight.stop(Overloaded())
+                    run.stop(Overloaded())
                     return False
                 try:
-                    await asyncio.wait((turn, flight.done), return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait((turn, run.done), return_when=asyncio.FIRST_COMPLETED)
                 except asyncio.CancelledError:
                     gate.leave_queue(turn)
                     raise
-                if flight.done.done():
+                if run.done.done():
                     gate.leave_queue(turn)
                     return False
             entered.append(gate)
         return True
 
-    def _expire(self, flight: _Flight) -> None:
-        stuck = flight.stop(TimedOut())
-        if flight.task is not None and not flight.task.done():
-            self._cancelled.add(flight.task)  # it may not mind; the loop itself holds no reference
-            flight.task.add_done_callback(self._cancelled.discard)
-            self.runtime.clock.call_later(SECONDS_TO_MIND, self._check_exhausted)
-        if stuck is not None:
-            log_lines.log_problem(
+    def _expire(self, run: _Run) -> None:
+        stack = run.stop(TimedOut())
+        if run.task is not None and not run.task.done():
+            self._cancelled.add(run.task)  # it may ignore that; the loop holds no reference
+            run.task.add_done_callback(self._cancelled.discard)
+            self.runtime.clock.call_later(CANCEL_SECONDS, self._check_exhausted)
+        if stack is not None:
+            log_problem(
                 "ucam_faas_thread_abandoned",
-                task=flight.execution.task.name,
+                task=run.execution.task.name,
                 abandoned_threads=self._pool.abandoned,
-                stack=stuck,
+                stack=stack,
             )
             self._check_exhausted()
 
     def _check_exhausted(self) -> None:
         abandoned = self._pool.abandoned + len(self._cancelled)
         if abandoned > self.runtime.settings.max_abandoned_threads:
-            self._on_exhausted()
+            self.is_exhausted = True
 
 
-class _Mailbox:
-    """What threads have concluded, on its way to the event loop: one wake-up for many."""
+class _Results:
+    """Conclusions on their way from threads to the event loop: one wake-up for many."""
 
     def __init__(self) -> None:
-        self._found: deque[tuple[_Flight, Conclusion | None]] = deque()
+        self._waiting: deque[tuple[_Run, Conclusion | None]] = deque()
         self._woken = False
 
-    def put(self, flight: _Flight, found: Conclusion | None) -> None:
+    def put(self, run: _Run, conclusion: Conclusion | None) -> None:
         """Hand over, from any thread."""
-        self._found.append((flight, found))
+        self._waiting.append((run, conclusion))
         if not self._woken:
             self._woken = True
-            with suppress(RuntimeError):  # the loop is closed: nobody waits for the answer
-                flight.loop.call_soon_threadsafe(self._deliver)
+            with suppress(RuntimeError):  # the loop is closed, and with it the connection
+                run.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
-        self._woken = False  # before the first look: what comes later wakes the loop again
-        while self._found:
-            flight, found = self._found.popleft()
-            flight.finish(found)
+        self._woken = False  # before the first look: later results wake the loop again
+        while self._waiting:
+            run, conclusion = self._waiting.popleft()
+            run.finish(conclusion)
 
 
-class _Flight:
-    """A delivery on its way: waiting, then running, then done."""
+class _Run:
+    """An execution in a runner: waiting, then running, then done."""
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Conclusion] = self.loop.create_future()
-        self._ticket: Ticket | None = None
+        self._work: Work | None = None
         self.task: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> bool:
         """The function was started."""
-        return self._ticket is not None or self.task is not None
+        return self._work is not None or self.task is not None
 
-    def start(self, pool: ThreadPool, mailbox: _Mailbox) -> None:
+    def start(self, pool: ThreadPool, results: _Results) -> None:
         """Run in a thread."""
-
-        def run() -> None:
-            mailbox.put(self, self._concluded())
-
         try:
-            self._ticket = pool.submit(run)
+            self._work = pool.submit(lambda: results.put(self, self._conclude()))
         except RuntimeError as error:
-            self.finish(self._broken(error))
+            self.finish(_broken(error))
 
-    def _concluded(self) -> Conclusion | None:
+    def _conclude(self) -> Conclusion | None:
         try:
-            return self.execution.run()
+            return pipeline.run(self.execution)
         except BaseException as error:
-            return self._broken(error)
+            return _broken(error)
 
     def start_async(self) -> None:
         """Run on the loop."""
 
         async def run() -> None:
             try:
-                found = await self.execution.run_async()
+                conclusion = await pipeline.run_async(self.execution)
             except asyncio.CancelledError:
                 return
             except BaseException as error:
-                found = self._broken(error)
-            self.finish(found)
+                conclusion = _broken(error)
+            self.finish(conclusion)
 
         self.task = self.loop.create_task(run(), context=self.execution.context)
 
@@ -227,33 +219,29 @@ class _Flight:
         """Conclude now, unless the function just does.
 
         Returns:
-            where the abandoned thread is, if one was.
+            the stack of the thread that was abandoned, if one was.
         """
-        try:
-            found = None if self.done.done() else self.execution.stop(outcome)
-        except Exception as error:
-            found = self._broken(error)
-        if found is None:
+        if self.done.done():
             return None
-        self.finish(found)
+        try:
+            conclusion = pipeline.stop(self.execution, outcome)
+        except Exception as error:
+            conclusion = _broken(error)
+        if conclusion is None:
+            return None
+        self.finish(conclusion)
         if self.task is not None:
             self.task.cancel()
-        return self._ticket.abandon() if self._ticket is not None else None
+        return self._work.abandon() if self._work is not None else None
 
-    def finish(self, found: Conclusion | None) -> None:
+    def finish(self, conclusion: Conclusion | None) -> None:
         """Take the conclusion, unless the execution was stopped before."""
-        if found is not None and not self.done.done():
-            log_lines.write(found.line)
-            self.done.set_result(found)
-
-    def _broken(self, error: BaseException) -> Conclusion:
-        """Conclude when the pipeline itself failed: a delivery always gets an answer."""
-        log_lines.log_problem("ucam_faas_pipeline_failed", error=error)
-        return self.execution.broken(error)
+        if conclusion is not None and not self.done.done():
+            log_lines.write(conclusion.line)
+            self.done.set_result(conclusion)
 
 
-def _stopped(execution: Execution, outcome: Outcome) -> Conclusion:
-    found = execution.stop(outcome)
-    assert found is not None, "it was never started"
-    log_lines.write(found.line)
-    return found
+def _broken(error: BaseException) -> Conclusion:
+    """Conclude when the pipeline itself failed: a delivery always gets an answer."""
+    log_problem("ucam_faas_pipeline_failed", error=error)
+    return pipeline.broken(error)

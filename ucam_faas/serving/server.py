@@ -31,8 +31,7 @@ from ucam_faas.exceptions import (
     UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
 )
-from ucam_faas.execution import log_lines
-from ucam_faas.logs import setup
+from ucam_faas.logs import problems, setup
 from ucam_faas.net import sockets as listening
 from ucam_faas.net.http_protocol import HttpProtocol
 from ucam_faas.serving import shortage
@@ -71,19 +70,17 @@ def run(
     app: App,
     listener: socket.socket,
     *,
-    on_open: Callable[[], None],
     before_fork: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until a signal says to stop; ends the process.
 
     Args:
-        on_open: called when the port is open, in the worker that opened it.
         before_fork: called when the workers are about to be started.
 
     Raises:
         UCAMFAASCouldNotLoadTarget: a worker could not start, and all have ended.
     """
-    gunicorn = _Gunicorn(app, listener, on_open, before_fork)
+    gunicorn = _Gunicorn(app, listener, before_fork)
     try:
         gunicorn.run()
     except SystemExit as error:
@@ -99,14 +96,12 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self,
         app: App,
         listener: socket.socket,
-        on_open: Callable[[], None],
         before_fork: Callable[[], None],
     ) -> None:
         self.failure: str | None = None
         """Why a worker could not start."""
         self._asgi = app
         self._listener = listener
-        self._on_open = on_open
         self._before_fork = before_fork
         self._failures, self._failed = os.pipe()
         self._turns, turn = os.pipe()
@@ -163,7 +158,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             os.read(self._turns, 1)
         except BlockingIOError:
             return
-        self._on_open()
+        self._asgi.observer.opened()
 
     def fail(self, error: UCAMFAASException) -> NoReturn:
         """In a worker: say why it cannot start, and end."""
@@ -239,7 +234,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
     async def _serve(self) -> None:
         app: App = self.wsgi
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(log_lines.log_loop_problem)
+        loop.set_exception_handler(problems.log_loop_problem)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, _leave)  # until the server has handlers of its own
         try:
@@ -254,7 +249,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker derives fro
         grace = app.runtime.settings.grace_seconds
         self.config.timeout_graceful_shutdown = math.ceil(grace) + 1
         server = _Server(self.config, app, on_open=self.app.opened, heartbeat=self.notify)
-        app.on_exhausted = server.leave
         # gunicorn's own signal for a quick stop, which it sends on Control-C.
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(server.handle_loop_problem)
@@ -298,6 +292,8 @@ class _Server(Server):
             self._heartbeat()
             if (reason := shortage.reason()) is not None:
                 self.leave(reason)
+        if self._app.service.runner.is_exhausted:
+            self.leave("too many threads are abandoned")
         return await super().on_tick(counter)
 
     def handle_loop_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -309,14 +305,14 @@ class _Server(Server):
             for server in self.servers:
                 server.close()  # asyncio would fail to accept, thousands of times a second
         elif not self._is_short:
-            log_lines.log_loop_problem(loop, context)
+            problems.log_loop_problem(loop, context)
 
-    def leave(self, reason: str = "too many threads are abandoned") -> None:
+    def leave(self, reason: str) -> None:
         """End this process in order, but end it; gunicorn starts another."""
         if self.should_exit:
             return
         exit_within(self._app.runtime.settings.grace_seconds + SECONDS_BEYOND_GRACE)
-        log_lines.log_problem("ucam_faas_process_replaced", reason=reason)
+        problems.log_problem("ucam_faas_process_replaced", reason=reason)
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -328,7 +324,7 @@ class _Server(Server):
             server.close()
         for listener in sockets or []:
             listener.close()
-        self._app.on_closed()
+        self._app.observer.closed()
         await asyncio.sleep(LAST_REQUEST_SECONDS)
         self._app.service.drain()
         await super().shutdown(sockets)

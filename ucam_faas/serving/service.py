@@ -6,27 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ucam_faas.events import envelopes
-from ucam_faas.exceptions import (
-    EnvelopeError,
-    NotAnEventError,
-    UnauthenticatedPushError,
-    UnsupportedMediaError,
-)
+from ucam_faas.events.deliveries import Delivery
 from ucam_faas.execution import log_lines, off_loop
-from ucam_faas.execution.pipeline import Conclusion, Execution
+from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import (
-    MalformedEvent,
-    NotAnEvent,
     Outcome,
     Overloaded,
+    Refused,
     ShuttingDown,
     TooLarge,
-    Unauthenticated,
-    UnsupportedMedia,
     WrongMethod,
 )
 from ucam_faas.serving.bodies import Bodies
+from ucam_faas.serving.observer import Observer
 from ucam_faas.serving.responses import (
     Response,
     converter,
@@ -40,24 +33,13 @@ _CLOSE = (("connection", "close"),)
 
 
 class Service:
-    """The tasks of one process, ready to be called. It belongs to one event loop.
+    """The tasks of one process, ready to be called. It belongs to one event loop."""
 
-    Args:
-        on_exhausted: called when the process should be replaced.
-    """
-
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        runtime: Runtime,
-        *,
-        on_exhausted: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, tasks: Sequence[Task], runtime: Runtime, observer: Observer) -> None:
         self.runtime = runtime
-        self.runner = Runner(tasks, runtime, on_exhausted=on_exhausted)
+        self.runner = Runner(tasks, runtime)
         self.bodies = Bodies(runtime.settings, runtime.clock)
-        self.on_conclusion: Callable[[Execution, Conclusion], None] | None = None
-        """Told of every execution that has ended."""
+        self._observer = observer
         self._verifier = _verifier(runtime)
 
     async def refuse(
@@ -65,28 +47,27 @@ class Service:
     ) -> Response | None:
         """Return the answer to a request whose body need not be read, or None."""
         if self.runner.draining:
-            return self.reject(ShuttingDown(), method, path, "SIGTERM was received")
+            return self.reject(ShuttingDown("SIGTERM was received"), method, path)
         if method != "POST" and task.kind not in (Kind.RAW, Kind.HTTP):
-            found = self.reject(WrongMethod(), method, path, "expected POST")
-            return Response(found.status, found.body, (*found.headers, ("allow", "POST")))
+            response = self.reject(WrongMethod("expected POST"), method, path)
+            return Response(response.status, response.body, (*response.headers, ("allow", "POST")))
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > self.bodies.max_bytes):
-            return self.unread(
-                TooLarge(), method, path, f"body: over {self.bodies.max_bytes} bytes"
-            )
+            return self.unread(TooLarge(f"body: over {self.bodies.max_bytes} bytes"), method, path)
         if self.runner.is_full(task):
-            return self.reject(Overloaded(), method, path, "concurrency and queue limits reached")
+            reason = "concurrency and queue limits reached"
+            return self.reject(Overloaded(reason), method, path)
         if self._verifier is not None and task.kind is not Kind.HTTP:
             try:
                 await self._verifier.verify(headers)
-            except UnauthenticatedPushError as error:
-                return self.reject(Unauthenticated(), method, path, error.detail)
+            except Refused as refusal:
+                return self.reject(refusal, method, path)
         return None
 
-    def unread(self, outcome: Outcome, method: str, path: str, detail: str) -> Response:
+    def unread(self, outcome: Outcome, method: str, path: str) -> Response:
         """Return the answer to a body that was not read; the connection cannot be used again."""
-        found = self.reject(outcome, method, path, detail)
-        return Response(found.status, found.body, found.headers + _CLOSE)
+        response = self.reject(outcome, method, path)
+        return Response(response.status, response.body, response.headers + _CLOSE)
 
     def drain(self) -> None:
         """Begin nothing more, and read nothing more."""
@@ -106,40 +87,39 @@ class Service:
     ) -> Response:
         """Run the task on a request, and return the response."""
         try:
-            if task.kind in (Kind.RAW, Kind.HTTP):
-                request = f"{method} {path[:200]}" if task.kind is Kind.HTTP else ""
-                envelope = envelopes.raw(body, headers, request)
-            elif len(body) <= off_loop.LARGE_BYTES:
-                envelope = envelopes.decode(body, headers, path)
-            else:
-                envelope = await off_loop.in_thread(lambda: envelopes.decode(body, headers, path))
-        except EnvelopeError as error:
-            return self.reject(_refusal(error), method, path, error.detail)
+            delivery = await _decode(task, method, path, headers, body)
+        except Refused as refusal:
+            return self.reject(refusal, method, path)
         execution = Execution(
             task,
-            envelope,
+            delivery,
             self.runtime,
             call=call,
             convert=converter(task),
             started_at=arrived_at,
         )
-        found = await self.runner.run(execution)
-        if self.on_conclusion is not None:
-            self.on_conclusion(execution, found)
+        conclusion = await self.runner.run(execution)
+        self._observer.concluded(execution, conclusion)
         if task.options.make_http_response is None:
-            return of_conclusion(task, found)
-        return execution.context.copy().run(of_conclusion, task, found)  # the task's contexts
+            return of_conclusion(task, conclusion)
+        # In the task's contexts.
+        return execution.context.copy().run(of_conclusion, task, conclusion)
 
-    def reject(self, outcome: Outcome, method: str, path: str, detail: str) -> Response:
-        """Log why a request comes to no execution, and return the answer."""
-        log_lines.log_rejected(outcome, method, path, detail)
+    def reject(self, outcome: Outcome, method: str, path: str) -> Response:
+        """Log a request that is refused before its execution, and return the answer."""
+        log_lines.log_rejected(outcome, method, path)
         return of_outcome(outcome)
 
 
-def _refusal(error: EnvelopeError) -> Outcome:
-    if isinstance(error, UnsupportedMediaError):
-        return UnsupportedMedia()
-    return NotAnEvent() if isinstance(error, NotAnEventError) else MalformedEvent()
+async def _decode(
+    task: Task, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> Delivery:
+    if task.kind in (Kind.RAW, Kind.HTTP):
+        request = f"{method} {path[:200]}" if task.kind is Kind.HTTP else ""
+        return envelopes.raw(body, headers, request)
+    if len(body) <= off_loop.LARGE_BYTES:
+        return envelopes.decode(body, headers, path)
+    return await off_loop.in_thread(lambda: envelopes.decode(body, headers, path))
 
 
 def _verifier(runtime: Runtime) -> Any:

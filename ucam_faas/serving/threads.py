@@ -1,4 +1,4 @@
-"""Threads for sync tasks that can be given up.
+"""Threads for sync tasks that can be abandoned.
 
 Python cannot stop a thread. One that outlives its deadline is abandoned: another takes its place,
 it ends when its work does, and being a daemon it does not keep the process alive.
@@ -14,21 +14,21 @@ from contextlib import suppress
 from queue import SimpleQueue
 
 
-class Ticket:
+class Work:
     """One piece of work handed to the pool."""
 
-    def __init__(self, pool: ThreadPool, work: Callable[[], None]) -> None:
+    def __init__(self, pool: ThreadPool, run: Callable[[], None]) -> None:
         self._pool = pool
-        self._work = work
+        self._run = run
         self._thread: threading.Thread | None = None
         self._ended = False
         self._abandoned = False
 
     def abandon(self) -> str | None:
-        """Give the work up.
+        """Leave the work to its thread, and start another thread in its place.
 
         Returns:
-            where its thread is, as a stack; None if it has ended or will not begin.
+            the stack of its thread; None if it has ended or will not begin.
         """
         with self._pool.lock:
             if self._ended or self._abandoned:
@@ -38,19 +38,19 @@ class Ticket:
                 return None
             self._pool.size += 1
             self._pool.abandoned += 1
-            with suppress(RuntimeError):  # no thread to be had: the next submit tries again
+            with suppress(RuntimeError):  # the system has none: the next submit tries again
                 self._pool.start_if_needed()
             frame = sys._current_frames().get(self._thread.ident or 0)
         return "".join(traceback.format_stack(frame)) if frame else ""
 
     def run(self) -> bool:
-        """Do the work in this thread, and say whether the thread is still the pool's."""
+        """Do the work in this thread; True if the thread is still the pool's."""
         if not self._begin():
             return True
         try:
-            self._work()
+            self._run()
         finally:
-            del self._work  # it refers to this ticket's owner: no cycle is left behind
+            del self._run  # it refers to this work's owner: no cycle is left behind
             stays = self._end()
         return stays
 
@@ -79,15 +79,15 @@ class ThreadPool:
         self._threads = 0
         self._free = 0
         """Threads that wait or are about to, less the work that is queued for them."""
-        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
 
-    def submit(self, work: Callable[[], None]) -> Ticket:
-        """Run `work`, which must not raise, in a thread of the pool.
+    def submit(self, run: Callable[[], None]) -> Work:
+        """Call `run`, which must not raise, in a thread of the pool.
 
         Raises:
             RuntimeError: the system gives the process no thread.
         """
-        ticket = Ticket(self, work)
+        work = Work(self, run)
         with self.lock:
             self._free -= 1
             try:
@@ -95,8 +95,8 @@ class ThreadPool:
             except RuntimeError:
                 self._free += 1
                 raise
-        self._queue.put(ticket)
-        return ticket
+        self._queue.put(work)
+        return work
 
     def start_if_needed(self) -> None:
         """Start a thread if work waits for one and there may be one more; the lock is held."""
@@ -106,7 +106,7 @@ class ThreadPool:
             self._free += 1
 
     def close(self) -> None:
-        """Let the threads end when they have nothing to do."""
+        """End the threads when they have nothing to do."""
         with self.lock:
             threads, self._threads = self._threads, 0
         for _ in range(threads):
@@ -119,7 +119,7 @@ class ThreadPool:
         self._threads -= 1
 
     def _serve(self) -> None:
-        while (ticket := self._queue.get()) is not None and ticket.run():
-            del ticket  # an idle thread holds on to nothing
+        while (work := self._queue.get()) is not None and work.run():
+            del work  # an idle thread holds on to nothing
             with self.lock:
                 self._free += 1

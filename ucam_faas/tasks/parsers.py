@@ -1,6 +1,6 @@
 """From what a decorator was given to a function that makes payloads.
 
-Parsers raise what they like: the pipeline takes WrongEventTypeError and EnvelopeError for what
+Parsers raise what they like: the pipeline takes WrongEventType and MalformedEvent for what
 they say, and any other exception as a rejected payload.
 """
 
@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ucam_faas.events.fail_fast import python_validator
 from ucam_faas.events.model_errors import describe
-from ucam_faas.exceptions import EnvelopeError, TaskDefinitionError, WrongEventTypeError
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.outcomes import MalformedEvent, WrongEventType
 from ucam_faas.tasks import payload_types
 
 EventDataT = TypeVar("EventDataT")
@@ -41,19 +42,15 @@ class CloudEventType(Generic[EventDataT]):
         """Return the event's data, validated.
 
         Raises:
-            WrongEventTypeError: the event has another type.
-            EnvelopeError: the data does not fit the model.
+            WrongEventType: the event has another type.
+            MalformedEvent: the data does not fit the model.
         """
-        found = cloud_event.get_attributes()["type"]
-        if found != self.event_type:
-            raise WrongEventTypeError(
-                f"Received CloudEvent with incorrect type: {found!r}, expected {self.event_type!r}",
-                expected=self.event_type,
-            )
+        if cloud_event.get_attributes()["type"] != self.event_type:
+            raise WrongEventType(f"type: expected {self.event_type!r}")
         try:
             return self._validate(cloud_event.get_data())
         except ValidationError as error:
-            raise EnvelopeError(describe(error)) from error
+            raise MalformedEvent(describe(error)) from error
 
 
 def message_parser(message_type: Any) -> Callable[[bytes], Any]:

@@ -33,7 +33,8 @@ from ucam_faas.events import envelopes
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.events.messages import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE, PubsubMessage
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
-from ucam_faas.execution.pipeline import Conclusion, Execution, execute
+from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.publishing import Publisher
 from ucam_faas.publishing.memory import MemoryPublisher

@@ -18,12 +18,13 @@ from ucam_faas.emulator.push.pusher import Pusher
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
-from ucam_faas.execution.pipeline import Conclusion, Execution
+from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import Outcome
 from ucam_faas.publishing import Publisher
 from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.serving.app import App
+from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks import environment, registry
 from ucam_faas.tasks.needs import full_topic, job_id, plan_of, with_dead_letter_topic
 from ucam_faas.tasks.policies import MAX_ATTEMPTS
@@ -149,9 +150,7 @@ class EmbeddedCloud:
         if self._hostile is not None:
             publisher = OnceForEachMessage(publisher, self._hostile)
             tasks = [at_once(task, self._hostile, settings.threads) for task in tasks]
-        app = App(tasks, Runtime(settings, SystemClock(), publisher))
-        app.service.on_conclusion = self._note
-        return app
+        return App(tasks, Runtime(settings, SystemClock(), publisher), _Recorder(self.executions))
 
     def _start_pushing(self) -> None:
         emulator = self.pubsub.emulator
@@ -336,16 +335,21 @@ class EmbeddedCloud:
         kind = "task" if name in self._plans else "subscription"
         return f"the {kind} {name!r} (message {', '.join(leased[:3]) or 'to come'})"
 
-    def _note(self, execution: Execution, found: Conclusion) -> None:
-        message = getattr(execution.envelope, "message", None)
-        self.executions.append(
+
+class _Recorder(Observer):
+    def __init__(self, executions: list[LocalExecution]) -> None:
+        self._executions = executions
+
+    def concluded(self, execution: Execution, conclusion: Conclusion) -> None:
+        message = execution.delivery.message
+        self._executions.append(
             LocalExecution(
                 execution.task.name,
                 message.message_id if message is not None else None,
-                found.outcome,
-                found.info,
-                found.value,
-                found.error,
+                conclusion.outcome,
+                conclusion.info,
+                conclusion.value,
+                conclusion.error,
             )
         )
 

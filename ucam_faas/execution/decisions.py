@@ -1,0 +1,125 @@
+"""The stage after the function: its return value or its exception in, a decision out."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from types import CoroutineType, TracebackType
+from typing import Any
+
+from ucam_faas.events.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
+from ucam_faas.exceptions import ExecutionAbortedException, UCAMFAASException
+from ucam_faas.execution.execution import Decision, Execution
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import (
+    Crashed,
+    Done,
+    Failed,
+    InvalidPayload,
+    MalformedEvent,
+    Outcome,
+    RaisedOutcome,
+    Refused,
+    WrongEventType,
+)
+from ucam_faas.tasks.task import Kind
+
+_DONE = Done()
+
+
+def refusal(execution: Execution, payload: Any) -> Decision | None:
+    """Return the decision that a parser returned in place of a payload, if it did."""
+    if not isinstance(payload, (RaisedOutcome, ExecutionInfo, CoroutineType)):
+        return None
+    if inspect.iscoroutine(payload):
+        payload.close()
+        error = TypeError("the parser returned a coroutine: expected a sync function")
+        return Decision(Crashed(), error=error)
+    if isinstance(payload, ExecutionInfo) and execution.task.kind is not Kind.EVENT_DATA:
+        return None  # of messages, it is the payload
+    return decide(execution, payload)
+
+
+def decide(execution: Execution, value: Any) -> Decision:
+    """Return the decision on a function's return value."""
+    task = execution.task
+    if isinstance(value, type) and issubclass(value, RaisedOutcome):
+        value = value()  # `return Retry`, as `raise Retry` would
+    if isinstance(value, RaisedOutcome):
+        return Decision(value)
+    if inspect.iscoroutine(value):
+        if not task.is_async:  # a sync wrapper of an async function: this is its thread
+            return decide(execution, asyncio.run(value))
+        value.close()
+        error = TypeError(f"{task.name} returned a coroutine: await it, as in `return await …`")
+        return Decision(Crashed(), error=error)
+    if isinstance(value, ExecutionInfo):
+        result = value.execution
+        if result.status is ExecutionStatus.COMPLETED:
+            return Decision(_DONE, info=value)
+        cause = result.exception if isinstance(result.exception, BaseException) else None
+        return Decision(_failure(str(result.reason)), value, cause, value)
+    if execution.convert is not None:
+        return Decision(_DONE, execution.convert(value))
+    if value is not None and not task.returns_response and not _is_json(value):
+        log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
+        value = None
+    return Decision(_DONE, value)
+
+
+def decide_error(error: BaseException) -> Decision:
+    """Return the decision on an exception of the function, or of what came before it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # asyncio.TaskGroup wraps the exception of its one task
+    if isinstance(error, Refused):
+        return Decision(error.with_traceback(None), error=error.__cause__ or error)
+    if isinstance(error, RaisedOutcome):
+        return Decision(error.with_traceback(None))  # its frames would hold on to this run
+    error = error.with_traceback(_of_user(error.__traceback__))
+    if isinstance(error, ExecutionAbortedException):
+        info = error.execution_info if isinstance(error.execution_info, ExecutionInfo) else None
+        return Decision(_failure(_reason(info)), error=error, info=info)
+    outcome = Failed() if isinstance(error, UCAMFAASException) else Crashed()
+    return Decision(outcome, error=error)
+
+
+REASONS: dict[type[Outcome], AbortedExecutionReason] = {
+    WrongEventType: AbortedExecutionReason.CLOUD_EVENT_TYPE_INCORRECT,
+    MalformedEvent: AbortedExecutionReason.SERVICE_DATA_INVALID,
+    InvalidPayload: AbortedExecutionReason.USER_DATA_INVALID,
+}
+"""The reason in the report of an execution that was aborted with one of these outcomes."""
+
+
+def _failure(reason: str | None) -> Outcome:
+    """Return the outcome of an aborted run: one of the package's reasons decides it."""
+    for kind, own in REASONS.items():
+        if reason == own:
+            return kind(reason)
+    return Failed(reason)
+
+
+def _reason(info: ExecutionInfo | None) -> str | None:
+    if info is None or info.execution.status is not ExecutionStatus.ABORTED:
+        return None
+    return str(info.execution.reason)
+
+
+def _of_user(trace: TracebackType | None) -> TracebackType | None:
+    """Skip the package's frames, which call the function: a traceback begins in user code."""
+    while trace is not None and _is_own(trace.tb_frame.f_globals.get("__name__", "")):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_own(module: str) -> bool:
+    return module.startswith(("ucam_faas.execution.", "ucam_faas.serving."))
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except Exception:  # whatever a user's value does when it is looked at
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""The values that the pipeline's stages pass on: an execution, its decision, its conclusion."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from logging import LogRecord
+from typing import Any
+
+from ucam_faas.config import Settings
+from ucam_faas.events.context import CloudEventHandlerContext, MessageHandlerContext
+from ucam_faas.events.deliveries import Delivery
+from ucam_faas.events.execution_info import ExecutionInfo
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.logs.context import LogContext
+from ucam_faas.outcomes import Outcome
+from ucam_faas.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of the function, or of the refusal of its payload."""
+
+    outcome: Outcome
+    value: Any = None
+    """The function's return value."""
+    error: BaseException | None = None
+    info: ExecutionInfo | None = None
+    """The function's own report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The end of an execution. Its holder writes `line` to the log."""
+
+    outcome: Outcome
+    """The decision's; or DeadLettered, when the message is on the dead-letter topic."""
+    info: ExecutionInfo
+    value: Any = None
+    error: BaseException | None = None
+    line: LogRecord | None = None
+
+
+class Execution:
+    """One run of a task on a delivery.
+
+    Its end and a stop (deadline, shutdown) may come at once: whichever takes the claim concludes.
+
+    Args:
+        call: calls the task's function with the payload, in surroundings of its own; for HTTP
+            tasks, with the Flask request instead.
+        convert: turns the function's return value into another, such as an HTTP response, as a
+            part of the run: a generator may still have to make the body.
+        started_at: by the monotonic clock; default: now.
+    """
+
+    __slots__ = (
+        "_claim",
+        "call",
+        "context",
+        "convert",
+        "delivery",
+        "event",
+        "log_context",
+        "message",
+        "runtime",
+        "started_at",
+        "task",
+    )
+
+    def __init__(
+        self,
+        task: Task,
+        delivery: Delivery,
+        runtime: Runtime,
+        *,
+        call: Callable[[Callable[..., Any], Any], Any] | None = None,
+        convert: Callable[[Any], Any] | None = None,
+        started_at: float | None = None,
+    ) -> None:
+        self.task = task
+        self.delivery = delivery
+        self.runtime = runtime
+        self.call = call
+        self.convert = convert
+        self.started_at = runtime.clock.monotonic() if started_at is None else started_at
+        self.context: Context = copy_context()
+        """The ContextVars in which the task runs."""
+        self.log_context = _log_context(task, delivery, runtime.settings)
+        self.event: CloudEventHandlerContext | None = None
+        self.message: MessageHandlerContext | None = None
+        self._claim = threading.Lock()
+
+    def claim(self) -> bool:
+        """Take the right to conclude; False if it is taken."""
+        return self._claim.acquire(blocking=False)
+
+    @property
+    def is_claimed(self) -> bool:
+        """The execution is concluded, or about to be."""
+        return self._claim.locked()
+
+    def elapsed_seconds(self) -> float:
+        """Return the time since the start."""
+        return self.runtime.clock.monotonic() - self.started_at
+
+
+def _log_context(task: Task, delivery: Delivery, settings: Settings) -> LogContext:
+    trace, project = delivery.trace, settings.project
+    if trace is None:
+        return LogContext(task.name, delivery.execution_id)
+    path = f"projects/{project}/traces/{trace.trace_id}" if project else trace.trace_id
+    return LogContext(task.name, delivery.execution_id, path, trace.span_id, trace.sampled)

@@ -1,0 +1,105 @@
+"""The last stage: a decision in, the conclusion with its ExecutionInfo and log line out."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import Any
+
+from ucam_faas.events.context import (
+    CLOUD_EVENT_CONTEXT,
+    EVENT_NOT_ACCEPTED,
+    MESSAGE_CONTEXT,
+    MESSAGE_NOT_ACCEPTED,
+)
+from ucam_faas.events.execution_info import (
+    AbortedExecutionReason,
+    AbortedExecutionResult,
+    CloudEventHandlerExecutionInfo,
+    CompletedExecutionResult,
+    ExecutionInfo,
+    ExecutionResult,
+    ExecutionStatus,
+    MessageHandlerExecutionInfo,
+)
+from ucam_faas.execution import log_lines
+from ucam_faas.execution.decisions import REASONS
+from ucam_faas.execution.execution import Conclusion, Decision, Execution
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import Done, Ignore, Outcome
+from ucam_faas.tasks.task import Kind
+
+
+def report(execution: Execution, decision: Decision, settled: Outcome) -> Conclusion:
+    """Return the conclusion of an execution; nothing that goes wrong in here changes its outcome.
+
+    Args:
+        settled: the decision's outcome; or DeadLettered, when the message is on its topic.
+    """
+    seconds = execution.elapsed_seconds()
+    info = _info(execution, decision, seconds)
+    line = log_lines.record(execution, decision, settled, info)
+    return Conclusion(settled, info, decision.value, decision.error, line)
+
+
+def _info(execution: Execution, decision: Decision, seconds: float) -> ExecutionInfo:
+    """Return the function's own report, or make one."""
+    own, outcome = decision.info, decision.outcome
+    if own is None:
+        result = _result(decision, seconds)
+        info = _default_info(execution, result)
+        if decision.value is not None and not execution.task.returns_response:
+            return info.with_result(decision.value)
+        return info
+    try:
+        if own.execution.status is ExecutionStatus.ABORTED or isinstance(outcome, Done):
+            return own.with_duration(seconds)
+        # It came with an exception that says otherwise.
+        return own.model_copy(update={"execution": _result(decision, seconds)})
+    except (Exception, SystemExit) as error:  # a subclass may do anything
+        log_problem("ucam_faas_report_failed", task=execution.task.name, error=error)
+        return ExecutionInfo(execution=_result(decision, seconds))
+
+
+def _result(decision: Decision, seconds: float) -> ExecutionResult:
+    if isinstance(decision.outcome, Done | Ignore):
+        return CompletedExecutionResult(duration_seconds=seconds)
+    reason = REASONS.get(type(decision.outcome), AbortedExecutionReason.FUNCTION_ABORTED)
+    return AbortedExecutionResult(reason=reason, exception=decision.error, duration_seconds=seconds)
+
+
+def _default_info(execution: Execution, result: ExecutionResult) -> ExecutionInfo:
+    task, delivery = execution.task, execution.delivery
+    event, message = execution.event, execution.message
+    if task.create_default_info is not None:
+        try:
+            return copy_context().run(_custom_info, execution, result)
+        except (Exception, SystemExit) as error:
+            log_problem("ucam_faas_default_info_failed", error=error)
+    if task.kind not in (Kind.MESSAGE, Kind.EVENT_DATA):
+        return ExecutionInfo(execution=result)
+    fields: dict[str, Any] = {
+        "execution": result,
+        "execution_id": delivery.execution_id,
+        "cloudevents": delivery.attributes,
+        "cloud_event_handler": event.handler if event else EVENT_NOT_ACCEPTED,
+    }
+    if delivery.message is None or task.kind is Kind.EVENT_DATA:
+        return CloudEventHandlerExecutionInfo(**fields)
+    return MessageHandlerExecutionInfo(
+        **fields,
+        pubsub_message=delivery.message,
+        message_handler=message.handler if message else MESSAGE_NOT_ACCEPTED,
+    )
+
+
+def _custom_info(execution: Execution, result: ExecutionResult) -> ExecutionInfo:
+    """Let the task make its report, in the contexts of the execution."""
+    if execution.event is not None:
+        CLOUD_EVENT_CONTEXT.set(execution.event)
+    if execution.message is not None:
+        MESSAGE_CONTEXT.set(execution.message)
+    assert execution.task.create_default_info is not None, "asked for by the caller"
+    info = execution.task.create_default_info(execution=result)
+    if not isinstance(info, ExecutionInfo):
+        raise TypeError(f"create_default_info returned {type(info).__qualname__}")
+    return info.model_copy(update={"execution": result})  # whatever it says of the outcome
