@@ -85,7 +85,6 @@ HEAVY = {
     "google.cloud.scheduler_v1": owner(in_functions="emulator.wire.methods emulator.scheduler.api"),
     "google.cloud.location": owner(in_functions="emulator.scheduler.api"),
     "grpc": owner("emulator.wire.grpc", in_functions="publishing.google emulator.emulator"),
-    "cronsim": owner("gcp.cron"),
     "cryptography": owner(in_functions="emulator.push.tokens"),
     "httptools": owner("net.http_protocol", "emulator.push.client"),
     "watchfiles": owner(in_functions="dev.changes"),

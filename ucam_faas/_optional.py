@@ -42,7 +42,7 @@ def check(module: str, *, extra: str, purpose: str) -> None:
 
 LOCAL = (
     *("google.pubsub_v1", "google.iam.v1", "google.cloud.scheduler_v1", "grpc"),
-    *("cronsim", "cryptography", "watchfiles"),
+    *("cryptography", "watchfiles"),
 )
 """What the extra `local` brings."""
 

@@ -208,9 +208,9 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
     ({"name": "projects/p/locations/us-east1/jobs/j"}, f"expected a job in {PARENT}"),
     ({"description": "d" * 501}, "at most 500 characters"),
     ({"schedule": ""}, "a job needs one, such as '0 3"),
-    ({"schedule": "0 * * *"}, "schedule '0 [*] [*] [*]': found 4 fields"),
-    ({"schedule": "0 0 30 2 *"}, "never comes"),
-    ({"timeZone": "Mars/Olympus"}, "time zone 'Mars/Olympus': expected a name of the tz"),
+    ({"schedule": "0 * * *"}, "schedule '0 [*] [*] [*]': 4 fields"),
+    ({"schedule": "0 0 30 2 *"}, "it never runs"),
+    ({"timeZone": "Mars/Olympus"}, "time zone 'Mars/Olympus': expected a name in the time zone"),
     ({"retryConfig": {"retryCount": 6}}, "retry_count 6: expected 0 to 5"),
     ({"retryConfig": {"retryCount": -1}}, "retry_count -1: expected 0 to 5"),
     ({"retryConfig": {"maxDoublings": -1}}, "max_doublings -1"),
@@ -537,7 +537,7 @@ def test_a_mask_of_unknown_fields_is_refused(place: Place, mask: str) -> None:
 @pytest.mark.parametrize(
     ("mask", "job", "message"),
     [
-        ("schedule", {"schedule": "bad"}, "found 1 fields"),
+        ("schedule", {"schedule": "bad"}, "1 fields: expected five"),
         ("schedule", {}, "a job needs one"),
         ("timeZone", {"timeZone": "Mars"}, "time zone 'Mars'"),
         ("pubsubTarget", {}, "exactly one target"),

@@ -113,7 +113,7 @@ def test_a_failure_with_hostile_deliveries_says_what_was_done_and_with_which_see
 
 
 def test_an_extra_that_is_missing_is_named(project: Path) -> None:
-    (project / "conftest.py").write_text("import sys\nsys.modules['cronsim'] = None\n")
+    (project / "conftest.py").write_text("import sys\nsys.modules['cryptography'] = None\n")
 
     output, _ = start(project, "-k", "client or pubsub").communicate(timeout=60)
 

@@ -425,7 +425,7 @@ def test_the_line_is_for_the_first_task_that_takes_messages() -> None:
 def test_the_local_cloud_says_which_extra_it_needs(
     verb: str, ucam_faas: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cronsim", None)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
 
     result = ucam_faas(verb)
 

@@ -11,16 +11,12 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.gcp import cron_syntax, filters
+from ucam_faas.gcp import cron, filters
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.tasks.policies import TOPIC_RULES, check_topic, is_topic_name
 
 MAX_SCHEDULE_BYTES = 999_000
 """Of data and attributes: a Cloud Scheduler job has 1 MB, about 1 KB of it for the request."""
-
-_UTC = ("UTC", "Etc/UTC")
-_OF_THE_MACHINE = ("localtime", "posixrules", "posix/", "right/")
-"""Names that a machine's time zone database has, and Google's has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +72,9 @@ class Schedule:
                 'Schedule("0 3 * * *").'
             )
         try:
-            object.__setattr__(self, "expression", cron_syntax.expand(self.expression))
-            cron_syntax.check(self.expression)
-        except cron_syntax.CronError as error:
+            object.__setattr__(self, "expression", cron.expand(self.expression))
+            cron.check(self.expression)
+        except cron.ScheduleError as error:
             raise TaskDefinitionError(f"Schedule({self.expression!r}): {error}.") from error
 
 
@@ -228,21 +224,12 @@ def _size(text: str) -> int:
 
 
 def _check_time_zone(name: str) -> None:
-    if name in _UTC:
-        return
-    import zoneinfo  # here: few modules that hold tasks have schedules
-
-    try:
-        if not isinstance(name, str) or name.startswith(_OF_THE_MACHINE):
-            raise ValueError(name)
-        zoneinfo.ZoneInfo(name)
-    except (LookupError, ValueError, OSError) as error:
-        if not zoneinfo.available_timezones():
-            raise TaskDefinitionError(
-                f"time_zone={name!r} cannot be looked up: this machine has no time zone database. "
-                "Run: pip install tzdata"
-            ) from error
+    if not isinstance(name, str):
         raise TaskDefinitionError(
-            f"time_zone={name!r} is not in the time zone database: expected a name such as "
-            '"Europe/London" or "Etc/UTC".'
-        ) from error
+            f"time_zone={name!r}: expected a name in the time zone database, such as "
+            "'Europe/London' or 'Etc/UTC'."
+        )
+    try:
+        cron.read_zone(name)
+    except cron.ScheduleError as error:
+        raise TaskDefinitionError(f"time_zone={name!r}: {error}.") from error

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ucam_faas.deploy.checks.daylight import Change, changes, hit
-from ucam_faas.gcp import cron_syntax
+from ucam_faas.gcp import cron
 
 ZONES = ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"]
 
@@ -71,10 +71,10 @@ def test_a_schedule_is_hit_by_a_change_at_its_time(
 ) -> None:
     change = Change(datetime(2027, 3, 28, 1), datetime(2027, 3, 28, 2), skips=True)
 
-    assert hit(cron_syntax.parse(expression), change) == expected
+    assert hit(cron.parse(expression), change) == expected
 
 
 @pytest.mark.parametrize("expression", ["15 * * * *", "*/15 * * * *"])
 def test_what_runs_every_hour_may_be_in_a_change(expression: str) -> None:
     """It is not reported: the next run is at most an hour away, as always."""
-    assert len(cron_syntax.parse(expression).hours) == 24
+    assert len(cron.parse(expression).hours) == 24

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
-from ucam_faas.gcp.cron_syntax import Times
+from ucam_faas.gcp.cron import Times
 
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 

@@ -12,8 +12,8 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.subject import Subject, decorated
 from ucam_faas.deploy.findings import Fault
 from ucam_faas.deploy.plan import PlannedTask
-from ucam_faas.gcp import cron_syntax
-from ucam_faas.gcp.cron_syntax import Times
+from ucam_faas.gcp import cron
+from ucam_faas.gcp.cron import Times
 from ucam_faas.tasks.triggers import Schedule
 
 YEARS_AHEAD = 10
@@ -25,7 +25,7 @@ _IN_UTC = 'Say time_zone="Etc/UTC"'
 def _schedules(subject: Subject) -> Iterator[tuple[PlannedTask, Schedule, Times]]:
     for one in subject.planned:
         for schedule in one.task.trigger.schedules if one.task.trigger else ():
-            yield one, schedule, cron_syntax.parse(schedule.expression)
+            yield one, schedule, cron.parse(schedule.expression)
 
 
 def _fault(one: PlannedTask, schedule: Schedule, text: str, fix: str) -> Fault:
@@ -152,7 +152,7 @@ def coincide(subject: Subject) -> Iterator[Fault]:
 
 def _together(first: Schedule, second: Schedule, today: date) -> datetime | None:
     """Return when two schedules are first due at the same time."""
-    both = cron_syntax.parse(first.expression), cron_syntax.parse(second.expression)
+    both = cron.parse(first.expression), cron.parse(second.expression)
     minutes, hours = both[0].minutes & both[1].minutes, both[0].hours & both[1].hours
     if not minutes or not hours:
         return None

@@ -1,4 +1,4 @@
-"""Schedules: what is read, what is refused, and when the clocks change."""
+"""When schedules run, also when the clocks change; and the jobs that are refused."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ucam_faas.exceptions import UCAMFAASException
-from ucam_faas.gcp.cron import LONGEST_SHOWN, Cron, ScheduleError
+from ucam_faas.gcp.cron import Cron, ScheduleError
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ZONES = sorted(available_timezones() - {"localtime"})
-"""`localtime` is whatever the machine is set to, and no zone of the tz database."""
+"""`localtime` is whatever the machine is set to, and not in the time zone database."""
 FAMOUS = [
     *("Europe/London", "America/New_York", "Australia/Lord_Howe", "America/Havana"),
     *("Pacific/Apia", "Africa/Casablanca", "Asia/Beirut", "Europe/Dublin", "America/Santiago"),
@@ -186,46 +185,14 @@ def test_asking_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("", "found 0 fields. Expected five fields: minute"),
-        ("* * * *", "found 4 fields"),
-        ("0 * * * * *", "found 6 fields"),
-        ("@daily", "found 1 fields"),
-        ("60 * * * *", "minute '60': expected 0-59"),
-        ("-1 * * * *", "minute '-1': expected 0-59"),
-        ("1.5 * * * *", "minute '1.5': expected 0-59"),
-        ("٣ * * * *", "minute '٣': expected 0-59"),
-        ("0 24 * * *", "hour '24': expected 0-23"),
-        ("0 0 0 * *", "day of month '0': expected 1-31"),
-        ("0 0 32 * *", "day of month '32': expected 1-31"),
-        ("0 0 L * *", "day of month 'L': expected 1-31"),
-        ("0 0 LW * *", "day of month 'LW': expected 1-31"),
-        ("0 0 ? * *", "day of month '\\?': expected 1-31"),
-        ("0 0 1 13 *", "month '13': expected 1-12 or JAN-DEC"),
-        ("0 0 1 JANUARY *", "month 'JANUARY': expected 1-12 or JAN-DEC"),
-        ("0 0 * * 8", "day of week '8': expected 0-6 or SUN-SAT or 7"),
-        ("0 0 * * 5#2", "day of week '5#2': expected 0-6"),
-        ("0 0 * * 5L", "day of week '5L': expected 0-6"),
-        ("0 0 MON * *", "day of month 'MON': expected 1-31"),
-        ("1,,2 * * * *", "minute '': expected 0-59"),
-        ("1-2-3 * * * *", "minute '1-2-3': expected 0-59"),
-        ("*-3 * * * *", "minute '\\*-3': expected 0-59"),
-        ("1- * * * *", "minute '1-': expected 0-59"),
-        ("*/5/5 * * * *", "minute '\\*/5/5': expected 0-59"),
-        ("*/99999 * * * *", "minute '\\*/99999': expected 0-59"),
-        ("*/0 * * * *", "minute '\\*/0': a step is 1 or more"),
-        ("5/15 * * * *", "minute '5/15': a step follows \\* or a range, such as 5-59/15"),
-        ("0 22-2 * * *", "hour '22-2': the range ends before it begins"),
+        ("0 24 * * *", "schedule '0 24 \\* \\* \\*': hour '24': expected 0-23"),
+        ("0 0 31 2,4 *", "it never runs: no month of '2,4' has a day 31"),
         ("every 5 days", "only 'every N minutes', 'every N mins' and 'every N hours'"),
         ("every 0 minutes", "only 'every N minutes'"),
         ("every monday 09:00", "only 'every N minutes'"),
-        ("0 0 31 2 *", "never comes: no month that it names has a day 31"),
-        ("0 0 30-31 FEB *", "never comes: no month that it names has a day 30"),
-        ("0 0 31 2,4,6,9,11 *", "never comes: no month that it names has a day 31"),
     ],
 )
-def test_a_bad_schedule_says_what_was_found_and_what_is_expected(
-    expression: str, message: str
-) -> None:
+def test_a_bad_schedule_is_refused_with_the_reason(expression: str, message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         Cron(expression, "UTC")
 
@@ -237,13 +204,6 @@ def test_a_rare_schedule_that_comes_is_accepted(expression: str) -> None:
     assert Cron(expression, "UTC").after(utc("2026-01-01")) is not None
 
 
-def test_a_long_bad_schedule_is_cut_short_in_its_error() -> None:
-    with pytest.raises(ScheduleError) as caught:
-        Cron("9" * 100_000, "UTC")
-
-    assert len(str(caught.value)) < 10 * LONGEST_SHOWN
-
-
 @pytest.mark.parametrize(
     "zone",
     [
@@ -252,18 +212,15 @@ def test_a_long_bad_schedule_is_cut_short_in_its_error() -> None:
     ],
 )
 def test_a_bad_zone_says_what_was_found_and_what_is_expected(zone: str) -> None:
-    with pytest.raises(ScheduleError, match="expected a name of the tz database, such as 'Eur"):
+    with pytest.raises(
+        ScheduleError, match="expected a name in the time zone database, such as 'E"
+    ):
         Cron("* * * * *", zone)
 
 
 @pytest.mark.parametrize("zone", ["", "utc", "UTC", "Etc/UTC", "Etc/GMT", "Zulu"])
 def test_utc_has_its_documented_names(zone: str) -> None:
     assert Cron("0 9 * * *", zone).after(utc("2026-07-01")) == utc("2026-07-01T09:00")
-
-
-def test_a_schedule_error_is_an_expected_failure_and_a_value_error() -> None:
-    assert issubclass(ScheduleError, UCAMFAASException)
-    assert issubclass(ScheduleError, ValueError)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\A[0-9*/,A-Z -]{0,30}\Z"))
