@@ -19,8 +19,9 @@ import click
 from ucam_faas.cli import main as cli
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks import FAMILIES
-from ucam_faas.deploy.keys import KEYS, VPC_ACCESS, Key, Kind, Where
+from ucam_faas.deploy.keys import keys as deployment_keys
 from ucam_faas.outcomes import ANSWERS, Outcome
+from ucam_faas.tasks.option_table import COLLECTION, OPTIONS, Option
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -31,6 +32,7 @@ DOCUMENTS = [
     ROOT / "docs/deployment-configuration.md",
     ROOT / "docs/local.md",
     ROOT / "docs/payload-compatibility.md",
+    ROOT / "docs/tasks.md",
 ]
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -60,14 +62,30 @@ def variables() -> str:
     return "\n".join(rows) + "\n"
 
 
-def keys(found: Iterable[Key]) -> str:
+def keys(options: Iterable[Option]) -> str:
     rows = ["| key | takes | default | what |", "|---|---|---|---|"]
-    for key in found:
-        kind = f"{key.kind} of " if key.kind in (Kind.LIST, Kind.MAP) else ""
-        default = "" if key.default is None else f"`{json.dumps(key.default)}`"
-        where = "; not for one task" if key.where is Where.APP else ""
-        rows.append(f"| `{key.name}` | {kind}{key.takes} | {default} | {key.doc}{where} |")
+    for option in options:
+        shape = f"{option.merge} of " if option.merge in ("list", "map") else ""
+        where = "; not for one task" if option.configurable == "for all tasks" else ""
+        cells = [f"`{option.name}`", f"{shape}{option.takes}", _default(option)]
+        rows.append(f"| {' | '.join(cells)} | {option.doc}{where} |")
     return "\n".join(rows) + "\n"
+
+
+def options() -> str:
+    rows = ["| option | what | takes | default | decorators | also |", "|---|---|---|---|---|---|"]
+    for option in OPTIONS.values():
+        on = "handlers" if "raw_event" not in option.taken_by else "not `http`"
+        also = ["collections"] * (COLLECTION in option.taken_by)
+        also += ["configuration"] * (option.configurable == "anywhere")
+        cells = [f"`{option.name}=`", option.doc, option.takes, _default(option)]
+        cells += ["all" if "http" in option.taken_by else on, ", ".join(also)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(option: Option) -> str:
+    return "" if option.default is None else f"`{json.dumps(option.default)}`"
 
 
 def rules() -> str:
@@ -99,8 +117,11 @@ def help_of(*verbs: str) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "variables": variables,
-    "deployment keys": lambda: keys(k for k in KEYS.values() if k.where is not Where.CODE),
-    "vpc keys": lambda: keys(VPC_ACCESS.values()),
+    "deployment keys": lambda: keys(
+        option for option in deployment_keys().values() if option.configurable != "shown"
+    ),
+    "vpc keys": lambda: keys(deployment_keys()["vpc_access"].options.values()),
+    "options": options,
     "help": help_of,
     "help asyncapi": lambda: help_of("asyncapi"),
     "help config": lambda: help_of("config"),

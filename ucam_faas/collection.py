@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from ucam_faas.decorators import Decorators
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.function import put, remade
-from ucam_faas.tasks.options import TaskDefaults, check_options, task_fields
+from ucam_faas.tasks.option_table import COLLECTION, TaskDefaults
+from ucam_faas.tasks.options import check_options, task_fields
 from ucam_faas.tasks.registry import TaskHolder
 from ucam_faas.tasks.task import Kind, Task
 
@@ -28,12 +29,13 @@ class TaskCollection(Decorators, TaskHolder):
     outermost first. `run_as`, `retry` and `dead_letter_topic` do not concern HTTP tasks.
 
     Args:
-        defaults: options for every task in it.
+        defaults: options of every task in it, those of `message_handler` but for the trigger's and
+            the report's, such as `memory="1Gi"`.
 
     Raises:
-        TaskDefinitionError: an option can never work, or is none.
+        TaskDefinitionError: an option can never work, or does not exist.
 
-    >>> billing = TaskCollection(defaults={"memory": "1Gi"})
+    >>> billing = TaskCollection(memory="1Gi")
     >>> @billing.message_handler(message_type=int)
     ... def charge(pence: int) -> int:
     ...     return pence
@@ -43,15 +45,10 @@ class TaskCollection(Decorators, TaskHolder):
     ['charge']
     """
 
-    def __init__(self, *, defaults: TaskDefaults | None = None) -> None:
-        given: Mapping[str, Any] = defaults if defaults is not None else {}
-        if not isinstance(given, Mapping):
-            raise TaskDefinitionError(
-                f'defaults={defaults!r}: expected a dict of options, such as {{"memory": "1Gi"}}.'
-            )
-        check_options("TaskCollection(defaults=…)", TaskDefaults, given)
-        task_fields(Kind.MESSAGE, {}, [given])  # raises for what no task could have
-        self._own: Mapping[str, Any] = dict(given)
+    def __init__(self, **defaults: Unpack[TaskDefaults]) -> None:
+        check_options(COLLECTION, defaults)
+        task_fields(Kind.MESSAGE, {}, [defaults])  # raises if no task could have them
+        self._own: Mapping[str, Any] = defaults
         self._parent: TaskCollection | None = None
         self._members: list[_Member | TaskCollection] = []
 

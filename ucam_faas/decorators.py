@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cas
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.function import RESERVED_NAMES, make
-from ucam_faas.tasks.options import (
-    HandlerOptions,
-    HttpOptions,
-    TaskOptions,
-    check_options,
-    task_fields,
-)
+from ucam_faas.tasks.option_table import HandlerOptions, HttpOptions, TaskOptions
+from ucam_faas.tasks.options import check_options, task_fields
 from ucam_faas.tasks.parsers import check_sync, message_parser, plain
 from ucam_faas.tasks.task import Kind, Task
 
@@ -115,7 +110,7 @@ class Decorators:
         >>> shout(b"hello")
         'HELLO'
         """
-        make = self._decorator(Kind.RAW, TaskOptions, given)
+        make = self._decorator(Kind.RAW, given)
         return make if function is None else make(function)
 
     @overload
@@ -139,7 +134,7 @@ class Decorators:
         >>> count(["a", "b"])
         2
         """
-        make = self._decorator(Kind.CLOUD_EVENT, TaskOptions, given)
+        make = self._decorator(Kind.CLOUD_EVENT, given)
         return make if function is None else make(function)
 
     @_needs("event_data_parser", "event_data_parser=CloudEventType(…)")
@@ -161,7 +156,7 @@ class Decorators:
                 "event_data_model=…) or a function (CloudEvent) -> T."
             )
         check_sync("event_data_parser", event_data_parser)
-        found = self._decorator(Kind.EVENT_DATA, HandlerOptions, given, parse=event_data_parser)
+        found = self._decorator(Kind.EVENT_DATA, given, parse=event_data_parser)
         return cast("Decorator[PayloadT]", found)
 
     @overload
@@ -227,7 +222,7 @@ class Decorators:
                 "message class, a function (bytes) -> T, or None for bytes."
             )
         captured = {"parse": message_parser(message_type), "message_type": plain(message_type)}
-        return self._decorator(Kind.MESSAGE, HandlerOptions, given, **captured)
+        return self._decorator(Kind.MESSAGE, given, **captured)
 
     @_needs("path", 'path="/users/<id>"')
     def http(
@@ -259,15 +254,13 @@ class Decorators:
                 f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
             )
         captured = {"path": path, "methods": tuple(method.upper() for method in methods)}
-        return cast(
-            "Decorator[Request]", self._decorator(Kind.HTTP, HttpOptions, given, **captured)
-        )
+        return cast("Decorator[Request]", self._decorator(Kind.HTTP, given, **captured))
 
     def _decorator(
-        self, kind: Kind, accepted: Any, given: Mapping[str, Any], **captured: Any
+        self, kind: Kind, given: Mapping[str, Any], **captured: Any
     ) -> Callable[[Any], Any]:
         """Return what makes a task function of a function; the options are checked now."""
-        check_options(_NAMES[kind], accepted, given)
+        check_options(_NAMES[kind], given)
         defaults = self._defaults()
         trigger_of, fields = task_fields(kind, given, defaults)
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ucam_faas.deploy.problems import CODE_ONLY
-
 from .conftest import Project
 
 CONFIGURATION = """
@@ -105,7 +103,7 @@ def test_what_collections_say_is_told_apart_from_what_the_decorator_says(project
         """
         import ucam_faas
 
-        tasks = ucam_faas.TaskCollection(defaults={"memory": "2Gi", "environment": {"A": "b"}})
+        tasks = ucam_faas.TaskCollection(memory="2Gi", environment={"A": "b"})
 
         @tasks.message_handler(message_type=None, environment={"A": "c"}, run_as="job")
         def welcome(data): ...
@@ -232,9 +230,3 @@ def test_the_documents_example_prints_what_it_shows(project: Project) -> None:
 
     printed = "\n".join(line.rstrip() for line in result.output.splitlines())
     assert printed == block("text").rstrip("\n")
-
-
-def test_the_document_names_what_only_the_code_says() -> None:
-    (sentence,) = re.findall(r"In the code only.*?\.\n\n", DOCUMENT, re.DOTALL)
-
-    assert set(re.findall(r"`(\w+)`", sentence)) == CODE_ONLY

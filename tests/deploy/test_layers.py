@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile
-from ucam_faas.deploy.keys import KEYS, Kind
+from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import Merged, merge
 from ucam_faas.deploy.problems import ProblemsError
 
@@ -130,7 +130,7 @@ def test_what_one_layer_says_is_in_the_order_of_the_keys() -> None:
 
     found = merge(ConfigFile(), task="welcome", collection=layer, decorator={})
 
-    assert [path[0] for path in found.origins] == [name for name in KEYS if name in layer]
+    assert [path[0] for path in found.origins] == [name for name in keys() if name in layer]
 
 
 @pytest.mark.slow
@@ -193,9 +193,9 @@ def test_what_nothing_is_said_about_has_its_default() -> None:
 
     assert found.origins == {}
     assert found.origin("memory").layer == "default"
-    defaults = {key.name: key.default for key in KEYS.values() if key.kind is Kind.SCALAR}
+    defaults = {key.name: key.default for key in keys().values() if key.merge == "value"}
     assert {name: found[name] for name in defaults} == defaults
-    assert {repr(found[name]) for name in KEYS.keys() - defaults.keys()} == {"[]", "{}"}
+    assert {repr(found[name]) for name in keys().keys() - defaults.keys()} == {"[]", "{}"}
 
 
 # --- values that do not fit together

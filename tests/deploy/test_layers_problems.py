@@ -6,9 +6,9 @@ import pytest
 
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile
-from ucam_faas.deploy.keys import KEYS, VPC_ACCESS, Kind, Where
+from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.problems import ProblemsError, check_stage, check_tasks
-from ucam_faas.deploy.value_checks import looks_secret
+from ucam_faas.deploy.secret_names import looks_secret
 
 from .conftest import Project
 
@@ -58,10 +58,10 @@ def test_a_file_with_every_key_is_right(project: Project) -> None:
 
     config = layers.read(project.root)
 
-    in_files = {name for name, key in KEYS.items() if key.where is not Where.CODE}
+    in_files = {name for name, key in keys().items() if key.configurable != "shown"}
     assert config.table.keys() - {"stage", "task"} == in_files
     task = config.layer(("task", "welcome", "vpc_access"))
-    assert config.table["vpc_access"].keys() | task.keys() == VPC_ACCESS.keys()
+    assert config.table["vpc_access"].keys() | task.keys() == keys()["vpc_access"].options.keys()
 
 
 def problems(project: Project, text: str) -> list[str]:
@@ -77,13 +77,16 @@ def problems(project: Project, text: str) -> list[str]:
     [
         ("memry = '1Gi'", "1 top level: there is no key 'memry'. Did you mean 'memory'?"),
         ("min-instances = 1", "1 top level: there is no key 'min-instances'. Did you mean 'min_in"),
-        ("xyz = 1", "1 top level: there is no key 'xyz'. Known are: project, region, source, mem"),
+        (
+            "xyz = 1",
+            "1 top level: there is no key 'xyz'. Known are: memory, cpu, min_in",
+        ),
         ("[task.a]\nprojct = 1", "2 [task.a]: there is no key 'projct'. Known are: memory, cpu"),
         ("[stages.a]", "1 top level: there is no key 'stages'. Did you mean 'stage'?"),
         ("[vpc_access]\nnetwrk = 1", "2 top level: vpc_access has no key 'netwrk'. Did you mean '"),
         ("[tool.ucam-faas]\nregion = 1", "1 top level: in ucam-faas.toml the keys stand at the"),
-        ("timeout = 3", "1 top level: 'timeout' is said in the code: write timeout=… on the"),
-        ("[task.a]\nrun_as = 'job'", "2 [task.a]: 'run_as' is said in the code"),
+        ("timeout = 3", "1 top level: 'timeout' belongs in the code: write timeout=… on the"),
+        ("[task.a]\nrun_as = 'job'", "2 [task.a]: 'run_as' belongs in the code"),
         (
             "[task.a]\nproject = 'my-project'",
             "2 [task.a]: 'project' is for all tasks: write it at the top level or in [stage.NAME].",
@@ -264,4 +267,4 @@ def test_names_of_secrets_are_told_from_others(name: str, secret: bool) -> None:
 
 
 def test_only_plain_values_have_defaults() -> None:
-    assert [key.name for key in KEYS.values() if key.kind is not Kind.SCALAR and key.default] == []
+    assert [key.name for key in keys().values() if key.merge != "value" and key.default] == []

@@ -174,7 +174,7 @@ def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> No
 
 
 def test_layers_reach_the_plan(planned: Planned) -> None:
-    collection = TaskCollection(defaults={"memory": "1Gi", "environment": {"A": "1"}})
+    collection = TaskCollection(memory="1Gi", environment={"A": "1"})
 
     @collection.message_handler(message_type=None, secrets={"KEY": "key:2"})
     def send(payload: bytes) -> None:

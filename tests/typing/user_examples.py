@@ -30,6 +30,7 @@ from ucam_faas import (
     RetryPolicy,
     Schedule,
     StructlogJsonExecutionResultLogger,
+    TaskCollection,
 )
 from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub, LocalCloudFactory
 from ucam_faas.testing import (
@@ -148,6 +149,23 @@ async def store_later(order: Order) -> int:
     return order.number
 
 
+billing = TaskCollection(
+    memory="1Gi",
+    cpu=0.5,
+    timeout=timedelta(minutes=2),
+    run_as="service",
+    retry=RetryPolicy(max_attempts=9),
+    environment={"MODE": "careful"},
+    init=[list],
+)
+TaskCollection().include(billing)
+
+
+@billing.message_handler(message_type=Order, memory="2Gi")
+def charge(order: Order) -> int:
+    return order.number
+
+
 # Events
 
 
@@ -219,6 +237,7 @@ def show(request: Request) -> tuple[str, int]:
 async def call_them(event: CloudEvent, request: Request) -> None:
     assert_type(store_and_report(Order(number=1)), Report)
     assert_type(store_in_order(Order(number=1)), int)
+    assert_type(charge(Order(number=1)), int)
     assert_type(handle_subject_of_topic("s"), int)
     assert_type(measure(b""), int)
     assert_type(greet(StringValue(value="Ada")), str)

@@ -89,6 +89,13 @@ def decorate() -> None:
     def takes_no_request(body: bytes) -> None: ...
 
 
+def collect() -> None:
+    ucam_faas.TaskCollection(memory=1)  # E: arg-type
+    ucam_faas.TaskCollection(memry="1Gi")  # E: call-arg
+    ucam_faas.TaskCollection(topic="orders")  # E: call-arg
+    ucam_faas.TaskCollection({"memory": "1Gi"})  # E: call-arg, arg-type
+
+
 def call() -> None:
     store("order")  # E: arg-type
     store(Order(number=1), 2)  # E: call-arg

@@ -56,7 +56,7 @@ def test_the_environments_own_value_wins(value: str) -> None:
 
 
 def test_a_collections_variables_are_declared_and_its_tasks_win() -> None:
-    shop = TaskCollection(defaults={"environment": {VARIABLE: "shop", "B": "shop"}})
+    shop = TaskCollection(environment={VARIABLE: "shop", "B": "shop"})
 
     @shop.message_handler(message_type=None, environment={VARIABLE: "task"})
     def task(data: bytes) -> None: ...
@@ -68,7 +68,7 @@ def test_a_collections_variables_are_declared_and_its_tasks_win() -> None:
 
 
 def test_what_a_task_says_is_a_secret_is_not_set() -> None:
-    shop = TaskCollection(defaults={"environment": {VARIABLE: "shop"}})
+    shop = TaskCollection(environment={VARIABLE: "shop"})
 
     @shop.message_handler(message_type=None, secrets={VARIABLE: "mode"})
     def task(data: bytes) -> None: ...

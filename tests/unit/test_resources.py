@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ucam_faas import RetryPolicy, Schedule, TaskDefinitionError, http, message_handler, raw_event
-from ucam_faas.tasks.resources import Resources, cpu_count, memory_bytes, secret_version
+from ucam_faas.tasks.resources import (
+    check_together,
+    cpu_count,
+    memory_bytes,
+    secret_version,
+)
 from ucam_faas.tasks.task import Task
 
 ROOM = {0.08: (0.125, 0.5), 0.5: (0.125, 1), 1: (0.125, 4), 2: (0.125, 8)}
@@ -36,9 +41,9 @@ def refused(**options: Any) -> str:
 def test_what_a_decorator_says_is_kept_and_nothing_else_is_made_up() -> None:
     task = task_of(memory="1Gi", secrets={"KEY": "api-key"})
 
-    assert task.resources.given() == {"memory": "1Gi", "secrets": {"KEY": "api-key"}}
+    assert task.own_options == {"memory": "1Gi", "secrets": {"KEY": "api-key"}}
     assert task.run_as == "service"
-    assert task_of().resources.given() == {}
+    assert task_of(memory=None).own_options == {}
 
 
 @given(cpu=st.sampled_from(sorted(ROOM)), mebibytes=st.integers(1, 40_000))
@@ -47,7 +52,8 @@ def test_memory_and_cpus_fit_as_google_says(cpu: float, mebibytes: int) -> None:
     fits = max(128, least * 1024) <= mebibytes <= most * 1024
 
     try:
-        Resources(cpu=cpu, memory=f"{mebibytes}Mi")
+        memory_bytes(f"{mebibytes}Mi")
+        check_together({"cpu": cpu, "memory": f"{mebibytes}Mi"})
     except TaskDefinitionError:
         assert not fits
     else:
@@ -81,7 +87,7 @@ def test_spellings_of_one_amount_are_equal() -> None:
         ({"cpu": 0.5, "concurrency": 2}, "expected concurrency=1"),
         ({"environment": {"PORT": "1"}}, "'PORT' cannot be given: Cloud Run sets it"),
         ({"environment": {"K_NAME": "1"}}, "'K_NAME' cannot be given"),
-        ({"environment": {"1A": "1"}}, "'1A' is no name of an environment variable"),
+        ({"environment": {"1A": "1"}}, "'1A' is not a name of an environment variable"),
         ({"environment": {"A": 1}}, "the value of 'A' is of type int: expected text"),
         ({"environment": ["A"]}, "environment: expected a dict"),
         ({"secrets": {"FUNCTION_TARGET": "a"}}, "'FUNCTION_TARGET' cannot be given"),
@@ -206,4 +212,4 @@ def test_a_raw_task_takes_the_same_options() -> None:
     def export(body: bytes) -> None:
         """Do nothing."""
 
-    assert export.task.resources.memory == "1Gi"
+    assert export.task.own_options["memory"] == "1Gi"

@@ -34,17 +34,17 @@ def second() -> None:
 
 def test_a_task_has_the_defaults_of_its_collection() -> None:
     retry = RetryPolicy(max_attempts=9)
-    collection = TaskCollection(defaults={"timeout": MINUTE, "retry": retry, "memory": "1Gi"})
+    collection = TaskCollection(timeout=MINUTE, retry=retry, memory="1Gi")
 
     task = add(collection).task
 
     assert (task.policy.timeout, task.policy.retry) == (MINUTE, retry)
-    assert task.collection_resources.memory == "1Gi"
-    assert task.resources.memory is None, "what the decorator itself says is kept apart"
+    assert task.collection_options["memory"] == "1Gi"
+    assert task.own_options == {}, "the options on the decorator itself are kept apart"
 
 
 def test_what_a_decorator_says_wins() -> None:
-    collection = TaskCollection(defaults={"timeout": MINUTE, "concurrency": 4})
+    collection = TaskCollection(timeout=MINUTE, concurrency=4)
 
     task = add(collection, timeout=2 * MINUTE).task
 
@@ -52,41 +52,41 @@ def test_what_a_decorator_says_wins() -> None:
 
 
 def test_included_tasks_get_what_nothing_nearer_says() -> None:
-    inner = TaskCollection(defaults={"concurrency": 2, "environment": {"A": "inner"}})
+    inner = TaskCollection(concurrency=2, environment={"A": "inner"})
     function = add(inner, timeout=MINUTE)
     outer = TaskCollection(
-        defaults={
-            "concurrency": 8,
-            "timeout": 2 * MINUTE,
-            "memory": "1Gi",
-            "environment": {"A": "outer", "B": "outer"},
-        }
+        concurrency=8,
+        timeout=2 * MINUTE,
+        memory="1Gi",
+        environment={"A": "outer", "B": "outer"},
     )
 
     outer.include(inner)
 
     policy = function.task.policy
     assert (policy.concurrency, policy.timeout) == (2, MINUTE)
-    assert function.task.collection_resources.given() == {
+    assert function.task.collection_options == {
+        "concurrency": 2,
+        "timeout": 2 * MINUTE,
         "memory": "1Gi",
         "environment": {"A": "inner", "B": "outer"},
     }
 
 
 def test_defaults_reach_tasks_three_levels_down_and_those_made_later() -> None:
-    top, middle, bottom = TaskCollection(defaults={"memory": "2Gi"}), *_two()
+    top, middle, bottom = TaskCollection(memory="2Gi"), *_two()
     early = add(bottom, "early")
     middle.include(bottom)
     top.include(middle)
 
     late = add(bottom, "late")
 
-    assert {one.task.collection_resources.memory for one in (early, late)} == {"2Gi"}
+    assert {function.task.collection_options["memory"] for function in (early, late)} == {"2Gi"}
     assert [task.name for task in top.tasks] == ["early", "late"]
 
 
 def test_start_up_code_runs_on_the_outermost_first_and_each_once() -> None:
-    outer = TaskCollection(defaults={"init": [first]})
+    outer = TaskCollection(init=[first])
     function = add(outer, init=[second, first])
 
     assert function.task.init == (first, second)
@@ -95,7 +95,7 @@ def test_start_up_code_runs_on_the_outermost_first_and_each_once() -> None:
 def test_a_task_function_still_runs_and_executes_what_it_was_made_anew_as() -> None:
     inner = TaskCollection()
     function = add(inner)
-    TaskCollection(defaults={"timeout": MINUTE}).include(inner)
+    TaskCollection(timeout=MINUTE).include(inner)
 
     assert function(b"x") == b"x"
     assert function.task.policy.timeout == MINUTE
@@ -142,25 +142,23 @@ def test_a_default_that_makes_a_task_impossible_changes_no_task() -> None:
     before = [function.task for function in functions]
 
     with pytest.raises(TaskDefinitionError, match="memory of at least 4Gi"):
-        TaskCollection(defaults={"cpu": 8}).include(inner)
+        TaskCollection(cpu=8).include(inner)
 
     assert [function.task for function in functions] == before
-    assert add(inner, "later").task.collection_resources.cpu is None
+    assert add(inner, "later").task.collection_options == {}
 
 
 def test_a_default_is_checked_at_once_and_must_be_one() -> None:
     with pytest.raises(TaskDefinitionError, match="has no option 'topic'"):
-        TaskCollection(defaults={"topic": "orders"})  # type: ignore[typeddict-unknown-key]
-    with pytest.raises(TaskDefinitionError, match="expected a dict"):
-        TaskCollection(defaults=["memory"])  # type: ignore[arg-type]
+        TaskCollection(topic="orders")  # type: ignore[call-arg]
+    with pytest.raises(TaskDefinitionError, match="has no option 'memry': did you mean 'memory'"):
+        TaskCollection(memry="1Gi")  # type: ignore[call-arg]
     with pytest.raises(TaskDefinitionError, match="memory='1 GB'"):
-        TaskCollection(defaults={"memory": "1 GB"})
+        TaskCollection(memory="1 GB")
 
 
 def test_jobs_and_http_tasks_do_without_the_defaults_that_do_not_concern_them() -> None:
-    collection = TaskCollection(
-        defaults={"concurrency": 4, "max_instances": 3, "run_as": "job", "retry": RetryPolicy()}
-    )
+    collection = TaskCollection(concurrency=4, max_instances=3, run_as="job", retry=RetryPolicy())
 
     @collection.http(path="/page")
     def page(request: Any) -> str:
@@ -173,7 +171,7 @@ def test_jobs_and_http_tasks_do_without_the_defaults_that_do_not_concern_them() 
 
 
 def test_every_decorator_is_a_method() -> None:
-    collection = TaskCollection(defaults={"timeout": MINUTE})
+    collection = TaskCollection(timeout=MINUTE)
 
     @collection.raw_event
     def raw(body: bytes) -> None:
@@ -203,7 +201,7 @@ def test_a_module_that_holds_a_collection_serves_its_tasks(
     (tmp_path / "collected_tasks.py").write_text(
         "from ucam_faas import TaskCollection\n"
         "import elsewhere_billing\n"
-        "everything = TaskCollection(defaults={'memory': '1Gi'})\n"
+        "everything = TaskCollection(memory='1Gi')\n"
         "everything.include(elsewhere_billing.billing)\n"
         "@everything.message_handler(message_type=int)\n"
         "def refund(pence): ...\n"
@@ -218,7 +216,7 @@ def test_a_module_that_holds_a_collection_serves_its_tasks(
             registry.forget(name)
 
     assert sorted(task.name for task in tasks) == ["charge", "refund"]
-    assert {task.collection_resources.memory for task in tasks} == {"1Gi"}
+    assert {task.collection_options["memory"] for task in tasks} == {"1Gi"}
 
 
 def _two() -> tuple[TaskCollection, TaskCollection]:

@@ -13,10 +13,11 @@ import click
 from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath
-from ucam_faas.deploy.keys import KEYS, Key, Kind, Where
+from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import DEFAULT, Merged
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.tasks import registry
+from ucam_faas.tasks.option_table import Option
 
 
 @click.command("config")
@@ -64,10 +65,11 @@ def _as_json(config: ConfigFile, stage: str | None, found: list[Merged]) -> dict
 def _print(config: ConfigFile, stage: str | None, found: list[Merged]) -> None:
     click.echo(f"configuration  {config.name or 'none: everything is said in the code'}")
     click.echo(f"stage          {stage or 'none'}")
-    app = [key for key in KEYS.values() if key.where is Where.APP]
-    own = [key for key in KEYS.values() if key.where is not Where.APP]
-    for title, keys, merged in [("all tasks", app, found[0]), *((m.task, own, m) for m in found)]:
-        rows = list(_rows(merged, keys, merged.values))
+    for_all = [option for option in keys().values() if option.configurable == "for all tasks"]
+    own = [option for option in keys().values() if option.configurable != "for all tasks"]
+    parts = [("all tasks", for_all, found[0]), *((m.task, own, m) for m in found)]
+    for title, options, merged in parts:
+        rows = list(_rows(merged, options, merged.values))
         if rows:
             click.echo()
             headings = (title, "VALUE", "FROM")
@@ -75,19 +77,19 @@ def _print(config: ConfigFile, stage: str | None, found: list[Merged]) -> None:
 
 
 def _rows(
-    merged: Merged, keys: Iterable[Key], values: Mapping[str, Any], path: KeyPath = ()
+    merged: Merged, options: Iterable[Option], values: Mapping[str, Any], path: KeyPath = ()
 ) -> Iterator[tuple[str, str, str]]:
     """Yield name, value and origin of what has a value; of lists and maps, each part of it."""
-    for key in keys:
-        at: KeyPath = (*path, key.name)
-        value: Any = values.get(key.name)
+    for option in options:
+        at: KeyPath = (*path, option.name)
+        value: Any = values.get(option.name)
         if value is None:
             continue
-        if key.kind is Kind.TABLE:
-            yield from _rows(merged, key.keys.values(), value, at)
-        elif key.kind is Kind.LIST:
+        if option.merge == "table":
+            yield from _rows(merged, option.options.values(), value, at)
+        elif option.merge == "list":
             yield from ((".".join(at), item, str(merged.origin(*at, item))) for item in value)
-        elif key.kind is Kind.MAP:
+        elif option.merge == "map":
             for name in sorted(value):
                 yield ".".join((*at, name)), value[name], str(merged.origin(*at, name))
         else:

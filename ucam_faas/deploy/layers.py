@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from typing import Any
 from ucam_faas.config import Settings
 from ucam_faas.deploy import config_file
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin
-from ucam_faas.deploy.keys import KEYS, MAX_LABELS, Key, Kind
+from ucam_faas.deploy.keys import MAX_LABELS, keys
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.tasks.resources import RIVALS, Resources
+from ucam_faas.tasks.options import RIVALS, lay_over
+from ucam_faas.tasks.resources import check_together
 from ucam_faas.tasks.task import Task
 
 DEFAULT, COLLECTION = Origin(layer="default"), Origin(layer="collection")
@@ -90,8 +91,8 @@ def merge_task(config: ConfigFile, task: Task, stage: str | None) -> Merged:
         config,
         task=task.name,
         stage=stage,
-        collection=task.collection_resources.given(),
-        decorator=task.resources.given(),
+        collection=task.collection_options,
+        decorator=task.own_options,
         decorated=Origin(layer="decorator", file=os.path.relpath(file), line=line),
     )
 
@@ -116,7 +117,8 @@ def merge(
         ProblemsError: there is no such stage, or what is merged can never work.
     """
     check_stage(config, stage)
-    values: dict[str, Any] = {key.name: _unset(key) for key in KEYS.values()}
+    options = keys()
+    values: dict[str, Any] = {name: option.unset for name, option in options.items()}
     origins: dict[KeyPath, Origin] = {}
     layers: list[_Layer] = [
         (collection, lambda _: COLLECTION),
@@ -125,7 +127,9 @@ def merge(
         *_file_layers(config, (TASK, task), stage),
     ]
     for layer, origin in layers:
-        _apply(KEYS, layer, origin, (), values, origins)
+        origins |= {path: origin(path) for path in lay_over(values, layer, options)}
+    for path in [path for path in origins if path[0] in RIVALS and path[1] not in values[path[0]]]:
+        del origins[path]
     merged = Merged(task=task, stage=stage, values=values, origins=origins)
     problems = list(_problems(merged))
     if problems:
@@ -139,47 +143,12 @@ def _file_layers(config: ConfigFile, path: KeyPath, stage: str | None) -> list[_
     return [(config.layer(at), partial(config.origin, at)) for at in paths]
 
 
-def _unset(key: Key) -> Any:
-    """Return a key's value when no layer has it."""
-    return [] if key.kind is Kind.LIST else key.default if key.kind is Kind.SCALAR else {}
-
-
-def _apply(
-    keys: Mapping[str, Key],
-    layer: Mapping[str, Any],
-    origin: Callable[[KeyPath], Origin],
-    path: KeyPath,
-    values: dict[str, Any],
-    origins: dict[KeyPath, Origin],
-) -> None:
-    """Put a layer over what there is: values replace, maps update, lists get what they lack."""
-    for name in (name for name in keys if name in layer):
-        key, given, at = keys[name], layer[name], (*path, name)
-        if key.kind is Kind.SCALAR:
-            values[name], origins[at] = given, origin(at)
-        elif key.kind is Kind.LIST:
-            have = values.setdefault(name, [])
-            for item in given:
-                if item not in have:
-                    have.append(item)
-                    origins[*at, item] = origin(at)
-        elif key.kind is Kind.MAP:
-            for entry, value in given.items():
-                values[name][entry], origins[*at, entry] = value, origin((*at, entry))
-                if name in RIVALS:
-                    values[RIVALS[name]].pop(entry, None)
-                    origins.pop((RIVALS[name], entry), None)
-        else:
-            _apply(key.keys, given, origin, at, values[name], origins)
-
-
 def _problems(merged: Merged) -> Iterator[Problem]:
     """Yield what is wrong with values together, each of which was right in its layer."""
-    names = [spec.name for spec in fields(Resources)]
     try:
-        Resources(**{name: merged[name] for name in names})
+        check_together(merged.values)
     except TaskDefinitionError as error:
-        named = [name for name in names if f"{name}=" in str(error)]
+        named = [name for name in merged.values if f"{name}=" in str(error)]
         yield _clash(merged, str(error).rstrip("."), [(name,) for name in named])
     if len(merged["labels"]) > MAX_LABELS:
         text = f"it has {len(merged['labels'])} labels: expected at most {MAX_LABELS}"

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin, header_of
-from ucam_faas.deploy.keys import KEYS, Key, Kind, Where
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.deploy.keys import keys
+from ucam_faas.exceptions import ConfigurationError, TaskDefinitionError
+from ucam_faas.tasks.option_table import OPTIONS, Option
 
 STAGE, TASK = "stage", "task"
-CODE_ONLY = {
-    *("concurrency", "dead_letter_topic", "filter", "ordered", "retry", "schedule", "timeout"),
-    *("topic", *(name for name, key in KEYS.items() if key.where is Where.CODE)),
-}
-"""What only decorators say: the code enforces it."""
 _TYPES = {dict: "a table", list: "a list", str: "text", bool: "true or false"}
 
 
@@ -113,11 +109,12 @@ def _hint(name: str, known: Iterable[str]) -> str:
 def _layer(config: ConfigFile, path: KeyPath, layer: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with a layer and the layers in it."""
     tables = (STAGE, TASK) if not path else (STAGE,) if _is_task(path) else ()
+    options = _allowed(path)
     for name, value in layer.items():
         if name in tables:
             yield from _layers_in(config, (*path, name), value)
-        elif name in KEYS and KEYS[name].where in _allowed(path):
-            yield from _values(config, path, (name,), KEYS[name], value)
+        elif name in options:
+            yield from _values(config, path, (name,), options[name], value)
         else:
             text = _misplaced(config, path, name, tables)
             yield Problem(origin=config.origin(path, (name,)), text=text)
@@ -151,55 +148,64 @@ def _layers_in(config: ConfigFile, path: KeyPath, tables: Any) -> Iterator[Probl
         yield from _layer(config, at, layer)
 
 
-def _allowed(path: KeyPath) -> tuple[Where, ...]:
-    return (Where.ANY,) if path[:1] == (TASK,) else (Where.ANY, Where.APP)
+def _allowed(path: KeyPath) -> dict[str, Option]:
+    """Return the keys that a layer may have."""
+    places = ("anywhere",) if path[:1] == (TASK,) else ("anywhere", "for all tasks")
+    return {name: option for name, option in keys().items() if option.configurable in places}
 
 
 def _misplaced(config: ConfigFile, path: KeyPath, name: str, tables: Iterable[str]) -> str:
     """Say why a key is wrong where it is."""
-    if name in CODE_ONLY:
-        return f"{name!r} is said in the code: write {name}=… on the decorator."
-    if name in KEYS:
+    if name in OPTIONS:
+        return f"{name!r} belongs in the code: write {name}=… on the decorator."
+    if name in keys():
         return f"{name!r} is for all tasks: write it {where_for_all(config)}."
     if name in (STAGE, TASK):
         return f"{name!r} cannot stand here: expected {header_of((*config.prefix, name, 'NAME'))}."
     if not config.prefix and name == "tool":
         return f"in {config.name} the keys stand at the top level, without [tool.ucam-faas]."
-    known = [key.name for key in KEYS.values() if key.where in _allowed(path)]
+    known = list(_allowed(path))
     hint = _hint(name, [*known, *tables]) or f" Known are: {', '.join(known)}."
     return f"there is no key {name!r}.{hint}"
 
 
+_SHAPES = {"list": list, "map": dict, "table": dict}
+
+
 def _values(
-    config: ConfigFile, layer: KeyPath, path: KeyPath, key: Key, value: Any
+    config: ConfigFile, layer: KeyPath, path: KeyPath, option: Option, value: Any
 ) -> Iterator[Problem]:
-    """Yield what is wrong with a key's value, its items or its entries."""
+    """Yield the faults of a key's value, its items or its entries."""
     origin, name = config.origin(layer, path), ".".join(path)
-    expected = {Kind.LIST: list, Kind.MAP: dict, Kind.TABLE: dict}.get(key.kind)
+    expected = _SHAPES.get(option.merge)
     if expected and not isinstance(value, expected):
         text = f"{name}: expected {_TYPES[expected]}; found {_type(value)}."
         yield Problem(origin=origin, text=text)
-    elif key.kind is Kind.TABLE:
-        for inner, found in value.items():
+    elif option.merge == "table":
+        for inner, inner_value in value.items():
             at = (*path, inner)
-            if inner in key.keys:
-                yield from _values(config, layer, at, key.keys[inner], found)
+            if inner in option.options:
+                yield from _values(config, layer, at, option.options[inner], inner_value)
             else:
-                hint = _hint(inner, key.keys) or f" Known are: {', '.join(key.keys)}."
+                known = option.options
+                hint = _hint(inner, known) or f" Known are: {', '.join(known)}."
                 text = f"{name} has no key {inner!r}.{hint}"
                 yield Problem(origin=config.origin(layer, at), text=text)
-    elif key.kind is Kind.MAP:
-        for entry, found in value.items():
+    elif option.merge == "map":
+        for entry, text in value.items():
             at = (*path, entry)
-            yield from _checked(config.origin(layer, at), name, key, {entry: found})
+            yield from _checked(config.origin(layer, at), name, option, {entry: text})
     else:
-        for found in value if key.kind is Kind.LIST else [value]:
-            yield from _checked(origin, name, key, found)
+        for item in value if option.merge == "list" else [value]:
+            yield from _checked(origin, name, option, item)
 
 
-def _checked(origin: Origin, name: str, key: Key, value: Any) -> Iterator[Problem]:
-    text = key.check(value)
-    if text is not None:
+def _checked(origin: Origin, name: str, option: Option, value: Any) -> Iterator[Problem]:
+    assert option.check is not None, f"the configuration may have {name}"
+    try:
+        option.check(value)
+    except TaskDefinitionError as error:
+        text = str(error).rstrip(".")
         named = text.startswith((f"{name}=", f"{name}:"))
         yield Problem(origin=origin, text=f"{text}." if named else f"{name}: {text}.")
 

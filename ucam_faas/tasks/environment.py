@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.option_table import OPTIONS
 from ucam_faas.tasks.options import combine
 from ucam_faas.tasks.task import Task
 
@@ -77,7 +78,7 @@ class Declared:
     def _hold_all(self, tasks: Iterable[Task], held: list[_Held]) -> None:
         """Set variables, and append what is held, also when it raises."""
         for task in tasks:
-            declared = combine(task.collection_resources.given(), task.resources.given())
+            declared = combine(OPTIONS, task.collection_options, task.own_options)
             found, conflicts = self._hold(task.name, declared.get("environment", {}))
             held += found
             for conflict in conflicts:

@@ -1,113 +1,110 @@
-"""The options that decorators take: what they are, how those of collections are handed down, and
-what of a task is made of them."""
+"""Checking and merging options, and making the fields of a task of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, TypedDict
+from typing import Any
 
-from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.tasks.policies import Policy, RetryPolicy
-from ucam_faas.tasks.resources import RIVALS, Resources, RunAs
-from ucam_faas.tasks.startup import check_callable
+from ucam_faas.tasks.option_table import OPTIONS, Option
+from ucam_faas.tasks.policies import Policy
+from ucam_faas.tasks.resources import check_together
 from ucam_faas.tasks.task import HandlerExecutionOptions, Kind, check_function
-from ucam_faas.tasks.triggers import Schedule, Trigger, trigger_maker
-
-
-class HttpOptions(TypedDict, total=False):
-    """What every decorator takes; `message_handler` says what each is."""
-
-    timeout: timedelta | None
-    concurrency: int | None
-    memory: str | None
-    cpu: float | str | None
-    min_instances: int | None
-    max_instances: int | None
-    secrets: Mapping[str, str] | None
-    environment: Mapping[str, str] | None
-    init: Sequence[Callable[[], Any]] | None
-
-
-class TaskDefaults(HttpOptions, total=False):
-    """What a TaskCollection hands down."""
-
-    retry: RetryPolicy | None
-    dead_letter_topic: str | None
-    run_as: RunAs | None
-
-
-class TaskOptions(TaskDefaults, total=False):
-    """What every decorator but `http` takes."""
-
-    topic: str | None
-    filter: str | None
-    schedule: Schedule | Sequence[Schedule] | None
-    ordered: bool
-
-
-class HandlerOptions(TaskOptions, total=False):
-    """What the decorators of handlers take besides."""
-
-    create_default_info: Callable[..., ExecutionInfo] | None
-    options: HandlerExecutionOptions | None
-
+from ucam_faas.tasks.triggers import Trigger, trigger_maker
 
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
-_IN_RESOURCES = frozenset(Resources.__dataclass_fields__)
 _IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
-_NOT_OF_JOBS = ("min_instances", "max_instances", "concurrency")
+_IN_TASK = frozenset({"create_default_info", "options"})
 
 
-def check_options(owner: str, kind: Any, given: Mapping[str, Any]) -> None:
-    """Refuse options that a decorator does not have: `**given` would take any.
+def check_options(taker: str, said: Mapping[str, Any]) -> None:
+    """Refuse options that a decorator or a collection does not take, and values that are wrong.
 
     Args:
-        owner: what takes them.
-        kind: the class above that lists them.
-        given: the options.
+        taker: the name of the decorator, or TaskCollection.
+        said: the options.
 
     Raises:
-        TaskDefinitionError: with what it has, or what is spelled like it.
+        TaskDefinitionError: with the options that it takes, or the one of a similar name.
     """
-    known = sorted(kind.__optional_keys__)
-    for name in given.keys() - known:
+    known = sorted(name for name, option in OPTIONS.items() if taker in option.taken_by)
+    for name in said.keys() - known:
         import difflib
 
         like = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {like[0]!r}?" if like else f"it has {', '.join(known)}."
-        raise TaskDefinitionError(f"{owner} has no option {name!r}: {hint}")
+        raise TaskDefinitionError(f"{taker} has no option {name!r}: {hint}")
     signature = "(*, execution: ExecutionResult) -> ExecutionInfo"
-    check_function("create_default_info", given.get("create_default_info"), signature)
-    options = given.get("options")
+    check_function("create_default_info", said.get("create_default_info"), signature)
+    options = said.get("options")
     if options is not None and not isinstance(options, HandlerExecutionOptions):
         raise TaskDefinitionError(f"options={options!r}: expected HandlerExecutionOptions(…).")
-    _check_init(given.get("init"))
+    for name, value in said.items():
+        if value is not None:
+            _check_value(OPTIONS[name], value)
 
 
-def combine(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay options over each other: the later win; maps are updated, and lists run on.
+def _check_value(option: Option, value: Any) -> None:
+    is_list = option.merge == "list"
+    if is_list and (not isinstance(value, Sequence) or isinstance(value, str)):
+        raise TaskDefinitionError(f"{option.name}={value!r}: expected a list of {option.takes}.")
+    if option.check is not None:
+        for item in value if is_list else [value]:
+            option.check(item)
 
-    >>> combine({"memory": "1Gi", "environment": {"A": "1"}}, {"environment": {"B": "2"}})
-    {'memory': '1Gi', 'environment': {'A': '1', 'B': '2'}}
+
+Path = tuple[str, ...]
+"""Of a value in a layer: ("memory",), ("environment", "MODE"), ("publishes_to", "orders")."""
+
+
+RIVALS = {"environment": "secrets", "secrets": "environment"}
+"""A variable is in one of them: the last layer decides."""
+
+
+def lay_over(
+    values: dict[str, Any], layer: Mapping[str, Any], options: Mapping[str, Option]
+) -> list[Path]:
+    """Lay a layer over values, in place, and return the paths that the layer decided.
+
+    None, and names that are not options, are skipped.
     """
-    found: dict[str, Any] = {}
+    decided: list[Path] = []
+    for name, option in options.items():
+        said = layer.get(name)
+        if said is None:
+            continue
+        if option.merge == "value":
+            values[name] = said
+            decided.append((name,))
+        elif option.merge == "list":
+            items = values.setdefault(name, [])
+            for item in said:
+                if item not in items:
+                    items.append(item)
+                    decided.append((name, item))
+        elif option.merge == "map":
+            values.setdefault(name, {}).update(said)
+            decided += [(name, entry) for entry in said]
+            _drop_rivals(name, values, layer)
+        else:
+            inner = lay_over(values.setdefault(name, {}), said, option.options)
+            decided += [(name, *path) for path in inner]
+    return decided
+
+
+def combine(options: Mapping[str, Option], *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay layers over each other, the strongest last."""
+    values: dict[str, Any] = {}
     for layer in layers:
-        for name, rival in RIVALS.items():
-            for variable in layer.get(name) or ():
-                if rival in found and variable not in (layer.get(rival) or ()):
-                    found[rival] = {k: v for k, v in found[rival].items() if k != variable}
-        for name, value in layer.items():
-            if value is None:
-                continue
-            before = found.get(name)
-            if name == "init":
-                value = [*(before or ()), *(one for one in value if one not in (before or ()))]
-            elif isinstance(value, Mapping) and isinstance(before, Mapping):
-                value = {**before, **value}
-            found[name] = value
-    return found
+        lay_over(values, layer, options)
+    return values
+
+
+def _drop_rivals(name: str, values: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    rival = RIVALS.get(name, "")
+    if rival in values:
+        for entry in layer[name].keys() - (layer.get(rival) or {}).keys():
+            values[rival].pop(entry, None)
 
 
 TriggerOf = Callable[[str], Trigger | None]
@@ -115,60 +112,47 @@ TriggerOf = Callable[[str], Trigger | None]
 
 
 def task_fields(
-    kind: Kind, given: Mapping[str, Any], defaults: Sequence[Mapping[str, Any]] = ()
+    kind: Kind, said: Mapping[str, Any], defaults: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[TriggerOf, dict[str, Any]]:
-    """Return what of a task is decided by its options and those of its collections.
+    """Return the fields of a task that its options and those of its collections decide.
 
     Args:
         kind: of the task.
-        given: the decorator's options.
+        said: the decorator's options, which were checked one by one.
         defaults: those of its collections, the outermost first.
 
     Raises:
-        TaskDefinitionError: a value can never work, or is outside Google's limits.
+        TaskDefinitionError: the options together can never work, or are outside Google's limits.
     """
-    inherited = combine(*defaults)
+    own, inherited = combine(OPTIONS, said), combine(OPTIONS, *defaults)
     if kind is Kind.HTTP:
-        inherited = {
-            name: inherited[name] for name in inherited.keys() & HttpOptions.__optional_keys__
-        }
-    options = combine(inherited, given)
-    resources = Resources(**_part(options, _IN_RESOURCES))  # together they must work, too
-    if resources.run_as == "job":
-        _check_job(combine(given))
+        inherited = {n: value for n, value in inherited.items() if "http" in OPTIONS[n].taken_by}
+    options = combine(OPTIONS, inherited, own)
+    check_together(options)
+    run_as = options.get("run_as", "service")
+    if run_as == "job":
+        _check_job(own)
     fields = {
         "policy": Policy(**_part(options, _IN_POLICY)),
-        "resources": Resources(**_part(combine(given), _IN_RESOURCES)),
-        "collection_resources": Resources(**_part(inherited, _IN_RESOURCES)),
-        "run_as": resources.run_as or "service",
+        "own_options": own,
+        "collection_options": inherited,
+        "run_as": run_as,
         "init": tuple(options.get("init", ())),
-        **_part(options, frozenset({"create_default_info", "options"})),
+        **_part(options, _IN_TASK),
     }
     if kind is Kind.HTTP:
         return lambda name: None, fields
-    return trigger_maker(run_as=fields["run_as"], **_part(options, _IN_TRIGGER)), fields
+    return trigger_maker(run_as=run_as, **_part(options, _IN_TRIGGER)), fields
 
 
 def _part(options: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in names}
 
 
-def _check_job(given: Mapping[str, Any]) -> None:
-    for name in _NOT_OF_JOBS:
-        if name in given:
+def _check_job(own: Mapping[str, Any]) -> None:
+    for name, value in own.items():
+        if OPTIONS[name].concerns == "services":
             raise TaskDefinitionError(
-                f'{name}={given[name]!r} with run_as="job": a job runs its function once and ends. '
+                f'{name}={value!r} with run_as="job": a job runs its function once and ends. '
                 "Leave it out."
             )
-
-
-def _check_init(given: Any) -> None:
-    if given is None:
-        return
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        raise TaskDefinitionError(
-            f"init={given!r}: expected a list of functions without arguments or of Defer objects, "
-            "such as init=[connect]."
-        )
-    for one in given:
-        check_callable("init=[…]", one)

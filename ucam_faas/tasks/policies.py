@@ -132,7 +132,7 @@ def check_topic(topic: str) -> None:
     """
     path = TOPIC_PATH.fullmatch(topic) if isinstance(topic, str) else None
     # A topic that exists elsewhere may be one of Google's own.
-    if not (_NAME.fullmatch(path["topic"]) if path else is_topic_name(topic)):
+    if not (re.fullmatch(_NAME, path["topic"]) if path else is_topic_name(topic)):
         raise TaskDefinitionError(
             f"{topic!r} is not a topic: expected projects/PROJECT/topics/TOPIC or TOPIC, with "
             f"TOPIC of {TOPIC_RULES}."
@@ -145,10 +145,10 @@ def is_topic_name(name: str) -> bool:
     >>> is_topic_name("orders"), is_topic_name("_orders"), is_topic_name("googly")
     (True, False, False)
     """
-    return isinstance(name, str) and bool(_NAME.fullmatch(name)) and not name.startswith("goog")
+    return isinstance(name, str) and bool(re.fullmatch(_NAME, name)) and not name.startswith("goog")
 
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.~+%-]{2,254}")
+_NAME = r"[A-Za-z][A-Za-z0-9_.~+%-]{2,254}"  # compiled when it is first needed
 TOPIC_RULES = (
     "3 to 255 characters, the first a letter, all of them A-Z a-z 0-9 - _ . ~ + or %, and not "
     "beginning with goog (Pub/Sub's rules)"

@@ -1,4 +1,4 @@
-"""What a task asks of Cloud Run: memory, CPUs, instances, secrets, environment; service or job.
+"""The limits of what a task can ask of Cloud Run: memory, CPUs, instances, secrets, environment.
 
 Sources of the limits: Google's pages "Configure memory limits", "Configure CPU limits", "Set
 minimum instances", "Configure environment variables" and "Configure secrets" of Cloud Run.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, get_args
 
 from ucam_faas.exceptions import TaskDefinitionError
 
 RunAs = Literal["service", "job"]
-"""How Cloud Run runs a task: see `Resources`."""
+"""As a service, which messages are pushed to, or as a job, which runs once to its end."""
 RUN_AS: tuple[RunAs, ...] = get_args(RunAs)
 MEBIBYTE = 1024**2
 MIN_MEMORY, MAX_MEMORY = 128 * MEBIBYTE, 32 * 1024 * MEBIBYTE
@@ -24,16 +23,14 @@ WHOLE_CPUS = (1, 2, 4, 6, 8)
 MIN_CPU = Fraction("0.08")
 
 _UNITS = {"Mi": MEBIBYTE, "Gi": 1024 * MEBIBYTE, "M": 1000**2, "G": 1000**3}
-_MEMORY = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(Mi|Gi|M|G)")
-_CPU = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)|([0-9]{1,4})m")
+_MEMORY = r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(Mi|Gi|M|G)"  # compiled when it is first needed
+_CPU = r"([0-9]{1,2}(?:\.[0-9]{1,3})?)|([0-9]{1,4})m"
 _ROOM = ((1, 4), (2, 8), (4, 16), (6, 24), (8, 32))
 """The most memory in GiB for so many CPUs."""
 _LEAST = {4: 2, 6: 4, 8: 4}
 """The least memory in GiB for so many CPUs."""
-RIVALS = {"environment": "secrets", "secrets": "environment"}
-"""A variable is one or the other: what is said last."""
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET = re.compile(
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_SECRET = (
     r"(?:projects/(?P<project>[^/:]+)/secrets/)?(?P<name>[A-Za-z0-9_-]{1,255})"
     r"(?:(?::|/versions/)(?P<version>latest|[1-9][0-9]*|[A-Za-z][A-Za-z0-9_-]{0,62}))?"
 )
@@ -49,7 +46,7 @@ _TOKENS = (
     "sk_test_",
     "xox",
 )
-"""How well-known providers' tokens begin: such a name may be the secret itself."""
+"""How well-known providers' tokens begin: a name like that may be the secret itself."""
 _RESERVED = {
     "PORT": "Cloud Run sets it",
     "FUNCTION_TARGET": "the deployment sets it",
@@ -68,61 +65,6 @@ class SecretVersion(NamedTuple):
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What is said about a task's resources in one place; None and empty: nothing is.
-
-    Args:
-        memory: of an instance, 128 MiB to 32 GiB (a job: from 512 MiB), such as "512Mi" or "2Gi".
-        cpu: of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
-        min_instances: kept warm.
-        max_instances: the most at a time.
-        run_as: "service", which messages are pushed to; or "job", which runs once to its end.
-        secrets: environment variable to secret: "api-key", "api-key:3", or
-            "projects/P/secrets/S/versions/3". The version is "latest" unless one is named.
-        environment: environment variable to value.
-
-    Raises:
-        TaskDefinitionError: Cloud Run would refuse it.
-    """
-
-    memory: str | None = None
-    cpu: float | str | None = None
-    min_instances: int | None = None
-    max_instances: int | None = None
-    run_as: RunAs | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        memory = None if self.memory is None else memory_bytes(self.memory)
-        cpu = None if self.cpu is None else cpu_count(self.cpu)
-        if memory is not None and cpu is not None:
-            _check_pair(self, memory, cpu)
-        if self.run_as not in (None, *RUN_AS):
-            raise TaskDefinitionError(
-                f"run_as={self.run_as!r}: expected {' or '.join(map(repr, RUN_AS))}."
-            )
-        if self.run_as == "job":
-            _check_job(self, memory, cpu)
-        _check_instances(self.min_instances, self.max_instances)
-        for name in ("secrets", "environment"):
-            _check_variables(name, getattr(self, name))
-            object.__setattr__(self, name, dict(getattr(self, name)))
-        for variable, secret in self.secrets.items():
-            secret_version(secret, variable)
-        both = sorted(self.secrets.keys() & self.environment.keys())
-        if both:
-            raise TaskDefinitionError(
-                f"{both[0]!r} is in secrets= and in environment=: keep one of them."
-            )
-
-    def given(self) -> dict[str, Any]:
-        """Return what is said."""
-        values = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        return {name: value for name, value in values.items() if value is not None and value != {}}
-
-
 def memory_bytes(text: str) -> int:
     """Return an amount of memory in bytes.
 
@@ -132,7 +74,7 @@ def memory_bytes(text: str) -> int:
     >>> memory_bytes("512Mi") == 512 * MEBIBYTE
     True
     """
-    match = _MEMORY.fullmatch(text) if isinstance(text, str) else None
+    match = re.fullmatch(_MEMORY, text) if isinstance(text, str) else None
     amount = int(Fraction(match[1]) * _UNITS[match[2]]) if match else 0
     if not MIN_MEMORY <= amount <= MAX_MEMORY:
         raise TaskDefinitionError(
@@ -151,7 +93,7 @@ def cpu_count(value: float | str) -> Fraction:
     >>> cpu_count(2), cpu_count("500m")
     (Fraction(2, 1), Fraction(1, 2))
     """
-    match = None if isinstance(value, bool) else _CPU.fullmatch(str(value))
+    match = None if isinstance(value, bool) else re.fullmatch(_CPU, str(value))
     cpus = Fraction(0)
     if match is not None:
         cpus = Fraction(match[1]) if match[1] else Fraction(int(match[2]), 1000)
@@ -172,7 +114,7 @@ def secret_version(text: str, variable: str) -> SecretVersion:
     >>> secret_version("api-key:3", "API_KEY")
     SecretVersion(secret='api-key', version='3')
     """
-    match = _SECRET.fullmatch(text) if isinstance(text, str) else None
+    match = re.fullmatch(_SECRET, text) if isinstance(text, str) else None
     # Neither message repeats what was found: it may be the secret itself.
     if match is None:
         raise TaskDefinitionError(
@@ -190,62 +132,114 @@ def secret_version(text: str, variable: str) -> SecretVersion:
     return SecretVersion(full, match["version"] or "latest")
 
 
-def _check_pair(found: Resources, memory: int, cpu: Fraction) -> None:
-    gibibytes = Fraction(memory, 1024 * MEBIBYTE)
-    least = _LEAST.get(int(cpu), 0)
+def check_together(options: Mapping[str, Any]) -> None:
+    """Refuse options that are right one by one, and that Cloud Run refuses together.
+
+    Args:
+        options: by name; those that are missing are not compared.
+
+    Raises:
+        TaskDefinitionError: with the rule.
+    """
+    memory, cpu = options.get("memory"), options.get("cpu")
+    if memory is not None and cpu is not None:
+        _check_pair(memory, cpu)
+    if options.get("run_as") == "job":
+        _check_job(memory, cpu)
+    least, most = options.get("min_instances"), options.get("max_instances")
+    if least is not None and most is not None and least > most:
+        raise TaskDefinitionError(
+            f"min_instances={least} is more than max_instances={most}: expected at most as many."
+        )
+    secrets, environment = options.get("secrets") or {}, options.get("environment") or {}
+    for variable in sorted(secrets.keys() & environment.keys()):
+        raise TaskDefinitionError(
+            f"{variable!r} is in secrets= and in environment=: keep one of them."
+        )
+
+
+def _check_pair(memory: str, cpu: float | str) -> None:
+    gibibytes, cpus = Fraction(memory_bytes(memory), 1024 * MEBIBYTE), cpu_count(cpu)
+    least = _LEAST.get(int(cpus), 0)
     if gibibytes < least:
         raise TaskDefinitionError(
-            f"cpu={found.cpu!r} needs memory of at least {least}Gi (Cloud Run's rule); found "
-            f"memory={found.memory!r}."
+            f"cpu={cpu!r} needs memory of at least {least}Gi (Cloud Run's rule); found "
+            f"memory={memory!r}."
         )
-    room = next((most for cpus, most in _ROOM if cpu == cpus), 1)
-    if cpu < Fraction(1, 2):
+    room = next((most for number, most in _ROOM if cpus == number), 1)
+    if cpus < Fraction(1, 2):
         room_text, fits = "512Mi", gibibytes <= Fraction(1, 2)
     else:
         room_text, fits = f"{room}Gi", gibibytes <= room
     if not fits:
         raise TaskDefinitionError(
-            f"memory={found.memory!r} needs more CPUs (Cloud Run's rule): cpu={found.cpu!r} has "
+            f"memory={memory!r} needs more CPUs (Cloud Run's rule): cpu={cpu!r} has "
             f"room for {room_text}."
         )
 
 
-def _check_job(found: Resources, memory: int | None, cpu: Fraction | None) -> None:
-    if memory is not None and memory < MIN_JOB_MEMORY:
+def _check_job(memory: str | None, cpu: float | str | None) -> None:
+    if memory is not None and memory_bytes(memory) < MIN_JOB_MEMORY:
         raise TaskDefinitionError(
-            f'memory={found.memory!r} with run_as="job": expected at least 512Mi, because jobs run '
+            f'memory={memory!r} with run_as="job": expected at least 512Mi, because jobs run '
             "in Cloud Run's second generation environment."
         )
-    if cpu is not None and cpu < 1:
+    if cpu is not None and cpu_count(cpu) < 1:
         raise TaskDefinitionError(
-            f'cpu={found.cpu!r} with run_as="job": expected at least 1, as every Cloud Run job.'
+            f'cpu={cpu!r} with run_as="job": expected at least 1, as every Cloud Run job.'
         )
 
 
-def _check_instances(least: int | None, most: int | None) -> None:
-    for name, value, lowest in (("min_instances", least, 0), ("max_instances", most, 1)):
-        if value is not None and not (type(value) is int and value >= lowest):
-            raise TaskDefinitionError(
-                f"{name}={value!r}: expected a whole number of at least {lowest}."
-            )
-    if least is not None and most is not None and least > most:
+def check_run_as(value: Any) -> None:
+    """Refuse all but "service" and "job".
+
+    Raises:
+        TaskDefinitionError: with both.
+    """
+    if value not in RUN_AS:
+        raise TaskDefinitionError(f"run_as={value!r}: expected {' or '.join(map(repr, RUN_AS))}.")
+
+
+def check_instances(option: str, value: Any, *, least: int) -> None:
+    """Refuse a number of instances that Cloud Run cannot have.
+
+    Raises:
+        TaskDefinitionError: with the least.
+    """
+    if not (type(value) is int and value >= least):
         raise TaskDefinitionError(
-            f"min_instances={least} is more than max_instances={most}: expected at most as many."
+            f"{option}={value!r}: expected a whole number of at least {least}."
         )
 
 
-def _check_variables(option: str, found: Any) -> None:
-    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+def check_secrets(secrets: Any) -> None:
+    """Refuse variables that cannot be set, and values that do not name a secret.
+
+    Raises:
+        TaskDefinitionError: with what was expected.
+    """
+    check_variables("secrets", secrets)
+    for variable, secret in secrets.items():
+        secret_version(secret, variable)
+
+
+def check_variables(option: str, variables: Any) -> None:
+    """Refuse environment variables that cannot be set.
+
+    Raises:
+        TaskDefinitionError: with what was expected.
+    """
+    if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
         raise TaskDefinitionError(f"{option}: expected a dict from variable to text.")
-    for name, value in found.items():
-        if not _VARIABLE.fullmatch(name):
+    for name, value in variables.items():
+        if not re.fullmatch(_VARIABLE, name):
             raise TaskDefinitionError(
-                f"{option}: {name!r} is no name of an environment variable: expected letters, "
-                "digits and _, the first no digit."
+                f"{option}: {name!r} is not a name of an environment variable: expected letters, "
+                "digits and _, a letter or _ first."
             )
         reserved = _RESERVED.get(name)
         if name.startswith(_RESERVED_PREFIXES):
-            reserved = "Cloud Run keeps such names for itself"
+            reserved = "Cloud Run reserves such names"
         if reserved:
             raise TaskDefinitionError(f"{option}: {name!r} cannot be given: {reserved}.")
         if not isinstance(value, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,7 @@ from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
-from ucam_faas.tasks.resources import Resources, RunAs, cpu_count
+from ucam_faas.tasks.resources import RunAs, cpu_count
 from ucam_faas.tasks.triggers import Trigger
 
 ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
@@ -87,10 +87,10 @@ class Task:
     trigger: Trigger | None = None
     """None: requests to its path only, as for HTTP tasks."""
     policy: Policy = field(default_factory=Policy)
-    resources: Resources = field(default_factory=Resources)
-    """What its decorator says; collections and the configuration say more."""
-    collection_resources: Resources = field(default_factory=Resources)
-    """What its collections say."""
+    own_options: Mapping[str, Any] = field(default_factory=dict)
+    """The options on its decorator, by name; its collections and the configuration have more."""
+    collection_options: Mapping[str, Any] = field(default_factory=dict)
+    """The options of its collections."""
     run_as: RunAs = "service"
     """A service, which is called; or a job, which runs once to its end."""
     init: tuple[Callable[[], Any], ...] = ()
@@ -145,9 +145,7 @@ class Task:
 
     def _check_share(self) -> None:
         """Refuse several executions at a time on a part of a CPU."""
-        cpu = (
-            self.resources.cpu if self.resources.cpu is not None else self.collection_resources.cpu
-        )
+        cpu = self.own_options.get("cpu", self.collection_options.get("cpu"))
         limit = self.policy.concurrency
         if cpu is not None and cpu_count(cpu) < 1 and limit is not None and limit > 1:
             raise TaskDefinitionError(

@@ -12,7 +12,7 @@ from ucam_faas.deploy.checks.subject import Subject, configured
 from ucam_faas.deploy.checks.terraform.deployed import deployed
 from ucam_faas.deploy.findings import Fault, Place
 from ucam_faas.deploy.plan import PlannedTask
-from ucam_faas.deploy.value_checks import looks_secret
+from ucam_faas.deploy.secret_names import looks_secret
 from ucam_faas.exceptions import ConfigurationError
 
 SECONDS_TO_END = 10

@@ -1,0 +1,317 @@
+"""The table of options: a field, with its type and its `Option`, is all that an option costs.
+
+The classes are the signatures of the decorators and of `TaskCollection`. How options are checked
+and merged, the keys of the configuration, the plan for Terraform and the tables in the
+documentation follow from the table. The keys that only the configuration has are in `deploy.keys`.
+"""
+
+# The annotations are read at run time, so they are not postponed.
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+
+from ucam_faas.events.execution_info import ExecutionInfo
+from ucam_faas.tasks import resources
+from ucam_faas.tasks.policies import RetryPolicy
+from ucam_faas.tasks.resources import RunAs
+from ucam_faas.tasks.startup import check_callable
+from ucam_faas.tasks.task import HandlerExecutionOptions
+from ucam_faas.tasks.triggers import Schedule
+
+Merge = Literal["value", "list", "map", "table"]
+"""The shape of an option's value, and how layers merge. A "value" and an entry of a "map": the last
+layer wins. A "list": each layer adds the items that are missing. A "table" has options of its own.
+"""
+Configurable = Literal["anywhere", "for all tasks", "shown", "no"]
+"""Whether the configuration may have an option: for all tasks and for one, or for all tasks only.
+The others are in the code only; "shown": `ucam-faas config` shows it.
+"""
+Concerns = Literal["all", "services", "pushes"]
+"""The tasks that an option affects: all, those that are served, or those with a push subscription.
+"""
+
+
+class Option(NamedTuple):
+    """An option. (A NamedTuple takes a fifth of the time of a dataclass at start-up.)
+
+    Args:
+        doc: its effect, in a line.
+        takes: its values and their limits, for people.
+        check: raises TaskDefinitionError for a wrong value, item or entry. None: the object that is
+            made of the value does.
+        default: the value if no layer has one; of a "value" only.
+        options: of a "table".
+        terraform: the path of the module's argument that it sets; `*` stands for any name.
+        express: converts the value to Terraform's.
+        computed: the plan computes the argument from this and other values.
+        name: set by the table.
+        taken_by: the decorators, and `TaskCollection`, that take it; set by the table.
+    """
+
+    doc: str
+    takes: str
+    check: Callable[[Any], object] | None = None
+    merge: Merge = "value"
+    default: Any = None
+    configurable: Configurable = "no"
+    concerns: Concerns = "all"
+    options: "Mapping[str, Option]" = MappingProxyType({})
+    terraform: str = ""
+    express: Callable[[Any], Any] | None = None
+    computed: bool = False
+    name: str = ""
+    taken_by: frozenset[str] = frozenset()
+
+    @property
+    def unset(self) -> Any:
+        """The value if no layer has one."""
+        if self.merge == "value":
+            return self.default
+        return [] if self.merge == "list" else {}
+
+
+SUBSCRIPTION = "triggers.subscriptions.*"
+
+
+def _terraform_secrets(secrets: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        variable: resources.secret_version(secret, variable)._asdict()
+        for variable, secret in secrets.items()
+    }
+
+
+class HttpOptions(TypedDict, total=False):
+    """The options of every decorator."""
+
+    timeout: Annotated[
+        timedelta | None,
+        Option(
+            doc="longest time from the arrival of a message or request to the answer",
+            takes="`timedelta`: up to 10 minutes, the longest that Pub/Sub waits; default 5. "
+            "`http`: up to an hour. A job: up to 7 days, default 1 hour",
+            terraform="function.timeout_seconds",
+            computed=True,
+        ),
+    ]
+    concurrency: Annotated[
+        int | None,
+        Option(
+            doc="executions at a time in one process",
+            takes="1 to 1000; 1 with less than one CPU. Default: `THREADS`; of async tasks 80",
+            concerns="services",
+            terraform="concurrency.max_concurrent_functions_per_instance",
+            computed=True,
+        ),
+    ]
+    memory: Annotated[
+        str | None,
+        Option(
+            doc="memory of an instance",
+            takes="`128Mi` to `32Gi`; a job: from `512Mi`. Over 4, 8, 16 and 24 GiB it needs 2, 4, "
+            "6 and 8 CPUs",
+            check=resources.memory_bytes,
+            default="512Mi",
+            configurable="anywhere",
+            terraform="function.memory",
+        ),
+    ]
+    cpu: Annotated[
+        float | str | None,
+        Option(
+            doc="CPUs of an instance",
+            takes="1, 2, 4, 6, 8; or 0.08 to 1, which is one execution at a time. 4 needs `2Gi`, 6 "
+            "and 8 need `4Gi`",
+            check=resources.cpu_count,
+            default=1,
+            configurable="anywhere",
+            terraform="function.cpu",
+            express=lambda cpu: f"{float(resources.cpu_count(cpu)):g}",
+        ),
+    ]
+    min_instances: Annotated[
+        int | None,
+        Option(
+            doc="instances that are kept warm, which cost also when idle",
+            takes="whole number",
+            check=lambda value: resources.check_instances("min_instances", value, least=0),
+            default=0,
+            configurable="anywhere",
+            concerns="services",
+            terraform="concurrency.min_instances",
+        ),
+    ]
+    max_instances: Annotated[
+        int | None,
+        Option(
+            doc="the most instances at a time",
+            takes="whole number, from 1",
+            check=lambda value: resources.check_instances("max_instances", value, least=1),
+            default=100,
+            configurable="anywhere",
+            concerns="services",
+            terraform="concurrency.max_instances",
+        ),
+    ]
+    environment: Annotated[
+        Mapping[str, str] | None,
+        Option(
+            doc="environment variables, which are no secrets",
+            takes="variable to text",
+            check=lambda value: resources.check_variables("environment", value),
+            merge="map",
+            configurable="anywhere",
+            terraform="function.environment",
+            computed=True,
+        ),
+    ]
+    secrets: Annotated[
+        Mapping[str, str] | None,
+        Option(
+            doc="environment variables from Secret Manager",
+            takes='variable to `"SECRET"` (the latest version), `"SECRET:VERSION"` or '
+            '`"projects/P/secrets/S/versions/V"`. A name that begins like a token (`ghp_`, `sk-`, '
+            "…) is taken for the secret itself, unless it is written in full",
+            check=resources.check_secrets,
+            merge="map",
+            configurable="anywhere",
+            terraform="function.secrets",
+            express=_terraform_secrets,
+        ),
+    ]
+    init: Annotated[
+        Sequence[Callable[[], Any]] | None,
+        Option(
+            doc="start-up code: run once in each process, before the task's first execution",
+            takes="functions without arguments or `Defer` objects, such as init=[connect]",
+            check=lambda item: check_callable("init=[…]", item),
+            merge="list",
+        ),
+    ]
+
+
+class TaskDefaults(HttpOptions, total=False):
+    """The options of a TaskCollection."""
+
+    run_as: Annotated[
+        RunAs | None,
+        Option(
+            doc='"service": Pub/Sub pushes messages to it; or "job": a schedule or a person starts '
+            "it, and it runs once to its end",
+            takes='`"service"` or `"job"`. A job has no `topic`, `filter`, `ordered`, '
+            "`concurrency` or instances, and its schedules have no data",
+            check=resources.check_run_as,
+            default="service",
+            configurable="shown",
+            terraform="function.run_as",
+        ),
+    ]
+    retry: Annotated[
+        RetryPolicy | None,
+        Option(
+            doc="how often and how soon Pub/Sub delivers a message again",
+            takes="`RetryPolicy`; default: 5 deliveries, 10 to 600 seconds apart, then the "
+            "dead-letter topic",
+            terraform=f"{SUBSCRIPTION}.retry",
+            computed=True,
+        ),
+    ]
+    dead_letter_topic: Annotated[
+        str | None,
+        Option(
+            doc="topic for messages that failed, instead of UCAM_FAAS_DEAD_LETTER_TOPIC",
+            takes="as `topic`",
+            terraform=f"{SUBSCRIPTION}.dead_letter.topic",
+            computed=True,
+        ),
+    ]
+
+
+class TaskOptions(TaskDefaults, total=False):
+    """The options of every decorator but `http`."""
+
+    topic: Annotated[
+        str | None,
+        Option(
+            doc="topic whose messages the task gets",
+            takes="`T`, a topic that the deployment makes, or `projects/P/topics/T`, one that "
+            "exists; default: named after the task. 3 to 255 of `A-Z a-z 0-9 - _ . ~ + %`, a "
+            "letter first, not beginning with `goog`",
+            concerns="pushes",
+            terraform=f"{SUBSCRIPTION}.topic",
+            computed=True,
+        ),
+    ]
+    filter: Annotated[
+        str | None,
+        Option(
+            doc="which messages the task gets, by their attributes; the others are acknowledged",
+            takes="Pub/Sub's filter language, up to 256 bytes; default: all",
+            concerns="pushes",
+            terraform=f"{SUBSCRIPTION}.filter",
+            computed=True,
+        ),
+    ]
+    schedule: Annotated[
+        Schedule | Sequence[Schedule] | None,
+        Option(
+            doc="when Cloud Scheduler publishes to the topic, and which message",
+            takes="`Schedule`, or a list of them",
+            terraform="triggers.cron_schedules",
+            computed=True,
+        ),
+    ]
+    ordered: Annotated[
+        bool,
+        Option(
+            doc="messages with one ordering key come one after the other",
+            takes="`True` or `False`",
+            concerns="pushes",
+            terraform=f"{SUBSCRIPTION}.ordered",
+            computed=True,
+        ),
+    ]
+
+
+class HandlerOptions(TaskOptions, total=False):
+    """The options of `message_handler` and `cloud_event_handler`."""
+
+    create_default_info: Annotated[
+        Callable[..., ExecutionInfo] | None,
+        Option(
+            doc="makes the report when the function returns none",
+            takes="function `(*, execution: ExecutionResult) -> ExecutionInfo`",
+        ),
+    ]
+    options: Annotated[
+        HandlerExecutionOptions | None,
+        Option(
+            doc="replacements for the log line and the HTTP response",
+            takes="`HandlerExecutionOptions`",
+        ),
+    ]
+
+
+COLLECTION = "TaskCollection"
+_TAKERS: dict[str, Any] = {
+    "http": HttpOptions,
+    COLLECTION: TaskDefaults,
+    "raw_event": TaskOptions,
+    "cloud_event": TaskOptions,
+    "cloud_event_handler": HandlerOptions,
+    "message_handler": HandlerOptions,
+}
+
+
+def _table() -> dict[str, Option]:
+    taken = {taker: frozenset(kind.__annotations__) for taker, kind in _TAKERS.items()}
+    return {
+        name: annotation.__metadata__[0]._replace(
+            name=name, taken_by=frozenset(taker for taker in taken if name in taken[taker])
+        )
+        for name, annotation in HandlerOptions.__annotations__.items()
+    }
+
+
+OPTIONS = _table()
+"""All options of the code, by name."""
