@@ -72,7 +72,7 @@ class Settings:
         "UCAM_FAAS_MAX_BODY_BYTES",
         MAX_MESSAGE_BYTES * 4 // 3 + 1024 * 1024,
         "request bodies over this are answered 413; default: a message of 10 MB in base64, "
-        "and 1 MB for what is around it",
+        "and 1 MB for its envelope",
     )
     max_bodies_bytes: int = _variable(
         "UCAM_FAAS_MAX_BODIES_BYTES",
@@ -124,7 +124,7 @@ class Settings:
     log_exception_text: bool | None = _variable(
         "UCAM_FAAS_LOG_EXCEPTION_TEXT",
         None,
-        "log what exceptions say, not only their types and tracebacks; default: on a terminal",
+        "log the texts of exceptions, not only their types and tracebacks; default: on a terminal",
     )
     project: str | None = _variable(
         "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
@@ -168,22 +168,22 @@ class Settings:
 def mistyped(environ: Mapping[str, str]) -> dict[str, str]:
     """Return variables that are set and that this package doesn't read, with a hint each.
 
-    Those are names that begin with UCAM_FAAS_, and others that are nearly one of ours. Only names
-    are looked at: values may be secrets.
+    Those are names that begin with UCAM_FAAS_, and others that are nearly one of the package's.
+    Only names are read: values may be secrets.
     """
     odd = [name for name in environ if name[:4].upper() == "UCAM" and name not in _VARIABLES]
     if not odd:
         return {}
     from difflib import get_close_matches
 
-    found = {}
+    hints = {}
     for name in odd:
         close = get_close_matches(name.upper(), _OURS, n=1, cutoff=0.8)
         if close:
-            found[name] = f"did you mean {close[0]}?"
+            hints[name] = f"did you mean {close[0]}?"
         elif name.startswith(PREFIX):
-            found[name] = "ucam_faas has no such variable; docs/configuration.md lists them"
-    return found
+            hints[name] = "ucam_faas has no such variable; docs/configuration.md lists them"
+    return hints
 
 
 _LOWEST = {

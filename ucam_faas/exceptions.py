@@ -52,7 +52,7 @@ class ExecutionAbortedException(UCAMFAASException):
 
 
 class UCAMFAASCouldNotLoadTarget(UCAMFAASException):
-    """The source or the target cannot be loaded; the message says what was found and what to do."""
+    """The source or the target cannot be loaded; the message says why, and the remedy."""
 
 
 class NoSuchTargetError(UCAMFAASCouldNotLoadTarget):

@@ -207,7 +207,7 @@ ANSWERS: dict[type[Outcome], Answer] = {
 
 
 def answer(outcome: Outcome) -> Answer:
-    """Look an outcome up in the table; a subclass is what it derives from."""
+    """Look an outcome up in the table; a subclass has its base's row."""
     return ANSWERS[_kind(outcome)]
 
 

@@ -1,7 +1,7 @@
 """The report of one execution, as users read it, extend it and find it in the log.
 
-Subclass `CloudEventHandlerExecutionInfo` or `MessageHandlerExecutionInfo` to report more: what
-describes the event is filled in from the context of the running execution.
+Subclass `CloudEventHandlerExecutionInfo` or `MessageHandlerExecutionInfo` to report more: the
+fields that describe the event are filled in from the context of the running execution.
 """
 
 from __future__ import annotations

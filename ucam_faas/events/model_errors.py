@@ -1,4 +1,4 @@
-"""What a parser found wrong, as text that quotes nothing of what it parsed."""
+"""Errors of parsers, as text that quotes nothing of their input."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MAX_DESCRIBED = 10_000
 
 
 def describe(error: ValidationError) -> str:
-    """Say what a model found wrong: the paths and kinds of errors, no values."""
+    """Return the paths and kinds of a model's errors, without values."""
     if error.error_count() > MAX_DESCRIBED:
         return f"{error.error_count()} errors"
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [f"{_path(item) or '(whole)'}: {item['type']}" for item in found]
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{_path(item) or '(whole)'}: {item['type']}" for item in details]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return "; ".join(part[:200] for part in parts[:5]) + more
 
@@ -37,7 +37,7 @@ _NAME = re.compile(r"[^\W\d]\w{0,59}")
 
 
 def describe_error(error: BaseException) -> str:
-    """Say what any parser found wrong, without its words: these may quote the payload."""
+    """Return a parser's error without its text, which may quote the payload."""
     return describe(error) if isinstance(error, ValidationError) else type(error).__qualname__
 
 

@@ -1,4 +1,4 @@
-"""Trace context of a delivery: from headers or message attributes to what Cloud Logging wants.
+"""Trace context of a delivery: from headers or message attributes to Cloud Logging's fields.
 
 Sources: W3C Trace Context; Google's page "Trace context" (X-Cloud-Trace-Context).
 """
@@ -19,7 +19,7 @@ TRACE_ATTRIBUTES = ("googclient_traceparent", "googclient_tracestate")
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Where a delivery stands in a distributed trace; ids in lower-case hexadecimal."""
+    """A delivery's place in a distributed trace; ids in lower-case hexadecimal."""
 
     trace_id: str
     span_id: str | None = None
@@ -27,16 +27,16 @@ class Trace:
 
 
 def from_headers(headers: Mapping[str, str]) -> Trace | None:
-    """Read `traceparent`, or else `X-Cloud-Trace-Context`; what is malformed is no trace."""
+    """Read `traceparent`, or else `X-Cloud-Trace-Context`; a malformed one counts as none."""
     traceparent = headers.get("traceparent")
-    found_there = _from_traceparent(traceparent) if traceparent else None
-    if found_there is not None:
-        return found_there
+    trace = _from_traceparent(traceparent) if traceparent else None
+    if trace is not None:
+        return trace
     text = headers.get("x-cloud-trace-context")
-    found = _CLOUD.fullmatch(text) if text else None
-    if not found:
+    match = _CLOUD.fullmatch(text) if text else None
+    if not match:
         return None
-    trace_id, span, sampled = found.groups()
+    trace_id, span, sampled = match.groups()
     if not int(trace_id, 16):
         return None
     return Trace(
@@ -47,16 +47,16 @@ def from_headers(headers: Mapping[str, str]) -> Trace | None:
 
 
 def from_attributes(attributes: Mapping[str, str]) -> Trace | None:
-    """Read what Google's publisher clients put into a message."""
+    """Read the trace context that Google's publisher clients put into a message."""
     text = attributes.get(TRACE_ATTRIBUTES[0])
     return _from_traceparent(text) if text else None
 
 
 def _from_traceparent(text: str) -> Trace | None:
-    found = _TRACEPARENT.fullmatch(text)
-    if not found or text.startswith("ff"):
+    match = _TRACEPARENT.fullmatch(text)
+    if not match or text.startswith("ff"):
         return None
-    trace_id, span_id, flags = found.groups()
+    trace_id, span_id, flags = match.groups()
     if not int(trace_id, 16) or not int(span_id, 16):
         return None
     return Trace(trace_id, span_id, bool(int(flags, 16) & 1))

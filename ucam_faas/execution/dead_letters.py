@@ -1,7 +1,7 @@
 """Putting a message on its dead-letter topic before its delivery is acknowledged.
 
 It does that at once for a message that can never be handled, and at the last attempt for one that
-keeps failing. The names of the attributes that tell where it comes from are Google's ("Dead-letter
+keeps failing. The attributes that name its source are Google's ("Dead-letter
 topics"), so that readers of dead letters don't have to know who published them.
 """
 
@@ -101,7 +101,7 @@ def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> b
 
 
 def _attributes(task: Task, reason: str, published: MessagePublishedData) -> dict[str, str]:
-    """Return the message's own attributes, and as many of ours as the limit leaves room for."""
+    """Return the message's own attributes, and the package's as far as the limit leaves room."""
     message = published.message
     # Keys that start with goog are Pub/Sub's own, but for the trace, which its clients publish.
     kept = {

@@ -69,7 +69,7 @@ def decide(execution: Execution, value: Any) -> Decision:
 
 
 def decide_error(error: BaseException) -> Decision:
-    """Return the decision on an exception of the function, or of what came before it."""
+    """Return the decision on an exception of the function, or of its preparation."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]  # asyncio.TaskGroup wraps the exception of its one task
     if isinstance(error, Refused):

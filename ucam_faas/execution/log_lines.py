@@ -1,6 +1,6 @@
 """An ended execution in, one log line out.
 
-The line is made for Cloud Logging: see `_logging` for the form and `docs/logging.md` for the
+The line is made for Cloud Logging: see `logs.setup` for the form and `docs/logging.md` for the
 fields. Payloads are left out unless asked for: they are personal data.
 """
 
@@ -48,14 +48,14 @@ class StructlogJsonExecutionResultLogger:
         self.json_representation = json_representation
 
     def __call__(self, execution_info: ExecutionInfo, /) -> None:
-        """Log at INFO what completed, and at ERROR what was aborted."""
+        """Log completed executions at INFO, aborted ones at ERROR."""
         result_json = self.get_result_json(execution_info)
         self.send_result_json(execution_info.execution.status, result_json)
 
     def get_result_json(self, execution_info: ExecutionInfo) -> dict[str, Any]:
         """Return an info's JSON, without payloads and exceptions; override it to log other fields.
 
-        What it returns is the line's field `execution_info`.
+        The result is the line's field `execution_info`.
         """
         fields = info_fields(
             execution_info, payloads=False, representation=self.json_representation
@@ -134,13 +134,13 @@ def info_fields(
 ) -> dict[str, Any]:
     """Return an ExecutionInfo as log fields, in one field of their own: no name can clash."""
     exclude: Any = {"execution": {"exception"}} if payloads else _WITHOUT_PAYLOAD
-    found = info.model_dump(mode="json", exclude=exclude)
+    dumped = info.model_dump(mode="json", exclude=exclude)
     if representation is JsonRepresentation.WIDE_FLAT:
         flat: dict[str, Any] = {}
-        for key, item in _flatten(found):
+        for key, item in _flatten(dumped):
             flat[key if key not in flat else f"{key} (2)"] = item
-        found = flat
-    return {"execution_info": found}
+        dumped = flat
+    return {"execution_info": dumped}
 
 
 _WITHOUT_PAYLOAD = {

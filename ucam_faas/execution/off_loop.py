@@ -1,4 +1,4 @@
-"""Work that would hold an event loop up, in a thread of its own.
+"""Work that would block an event loop, in a thread of its own.
 
 Not in asyncio's threads: tasks may fill those, and would then hold up answers.
 """
@@ -25,7 +25,7 @@ def _start_thread(run: Callable[[], None]) -> None:
 async def in_thread(
     work: Callable[[], ResultT], start: Callable[[Callable[[], None]], object] = _start_thread
 ) -> ResultT:
-    """Return what `work` returns, or raise what it raises; when cancelled, it runs on alone.
+    """Call `work` in a thread, and return its result; when cancelled, it runs on alone.
 
     Args:
         work: called in the thread.

@@ -1,7 +1,7 @@
-"""Text for a terminal: without what would steer it, and within its columns.
+"""Text for a terminal: without control characters, and within its columns.
 
 A line that the terminal itself breaks goes on at the left edge, where a text could look like a line
-of the log. So lines are folded here, and what follows the first is indented.
+of the log. So lines are folded here, and continuation lines are indented.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 
 INDENT = 14
-"""Of what belongs to the line above: as wide as a time and the space after it."""
+"""Of continuation lines: as wide as a time and the space after it."""
 NARROWEST = 40
 """Columns; in a terminal with fewer, lines are broken by it."""
 
@@ -26,7 +26,7 @@ def of_terminal(descriptor: int) -> int | None:
 
 
 def printable(text: str) -> str:
-    """Escape what would end a line or steer a terminal.
+    """Escape characters that would end a line or steer a terminal.
 
     >>> print(printable("a" + chr(10) + "b"))
     a\\nb

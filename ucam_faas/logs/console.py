@@ -1,4 +1,4 @@
-"""Log lines for people: time, what happened, task, and the rest.
+"""Log lines for people: time, event, task, and the rest.
 
 The line of an execution has a word for its outcome where others have their severity. What does not
 fit into the terminal goes on below, indented: only a log line begins at the left edge.
@@ -43,10 +43,10 @@ _STANDARD = (
 
 
 class ConsoleFormatter(logging.Formatter):
-    """One line for each record; what belongs to it below, indented.
+    """One line for each record; its details below, indented.
 
     Args:
-        texts: show what exceptions say.
+        texts: show the texts of exceptions.
         colours: use ANSI escapes.
         columns: returns how many columns there are now; None: as many as a line takes.
     """
@@ -91,7 +91,7 @@ class ConsoleFormatter(logging.Formatter):
         return "\n".join([lines[0], *(paragraph(text, columns) for text in below)])
 
     def _execution(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> str:
-        """Say what happened, then how long it took, and why."""
+        """Return the event, then how long it took, and why."""
         seconds = fields["duration_seconds"]
         facts = [
             readable(fields["request"]) if "request" in fields else "",
@@ -161,13 +161,13 @@ def _stack(fields: Mapping[str, Any]) -> list[str]:
 
 def _explain(error: ValidationError) -> str:
     """Return a model's errors in pydantic's words: for a terminal, since it quotes values."""
-    found = error.errors(include_url=False)
+    details = error.errors(include_url=False)
     parts = []
-    for item in found[:5]:
+    for item in details[:5]:
         where = ".".join(map(str, item["loc"])) or "(whole)"
         quoted = (
             "" if item["type"] in ("missing", "json_invalid") else f", not {item['input']!r:.80}"
         )
         parts.append(f"{where}: {item['msg']}{quoted}")
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    more = f" and {len(details) - 5} more" if len(details) > 5 else ""
     return "; ".join(parts) + more

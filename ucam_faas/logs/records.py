@@ -1,4 +1,4 @@
-"""What a log record says; records may come from anywhere, and hold anything."""
+"""Reading log records, which may come from anywhere and hold anything."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def context_of(record: logging.LogRecord) -> LogContext | None:
 
 
 def readable(value: object) -> str:
-    """Return a value as text; one that cannot say what it is, too."""
+    """Return a value as text, even if its `__str__` raises."""
     try:
         return str(value)
     except Exception:

@@ -28,8 +28,8 @@ _LABELS = "logging.googleapis.com/labels"
 
 
 OWN = ("ucam_faas", "gunicorn", "uvicorn", "asyncio")
-"""Loggers whose lines no set-up in user code changes: what it strips would be missing in Cloud
-Logging, and what it adds, such as an exception's text, may be personal."""
+"""Loggers whose lines keep their form whatever user code sets up: fields that it strips would be
+missing in Cloud Logging, and those it adds, such as an exception's text, may be personal."""
 
 
 def configure(
@@ -59,7 +59,7 @@ def configure(
     else:
         formatter = JsonFormatter(settings, texts=texts)
     if isinstance(stream, io.TextIOWrapper):
-        # A line is never lost to an encoding, nor what a task prints to the end of the process.
+        # No line is lost to an encoding, and no task's print to the end of the process.
         stream.reconfigure(errors="backslashreplace", line_buffering=True)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
@@ -97,21 +97,21 @@ def write_in_background(old: logging.Handler) -> None:
 
 
 def flush() -> None:
-    """Write what waits, before a process ends without Python's own end; not for long."""
+    """Write waiting lines before a process ends by `os._exit`, which skips Python's own end."""
     for handler in {*logging.root.handlers, *logging.getLogger(OWN[0]).handlers}:
         if isinstance(handler, BackgroundHandler):  # others are the user's, and may raise
             handler.flush()
 
 
 def is_console(settings: Settings, stream: TextIO | None = None) -> bool:
-    """Tell whether lines are for people."""
+    """Return True if lines are for people."""
     if settings.log_format != "auto":
         return settings.log_format == "console"
     return settings.debug or (sys.stdout if stream is None else stream).isatty()
 
 
 def adopt_structlog() -> None:
-    """Let structlog log through here, if something imported it and nobody configured it."""
+    """Let structlog log through here, if it is imported and not configured."""
     structlog = sys.modules.get("structlog")
     if structlog is None or structlog.is_configured():
         return
@@ -139,7 +139,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line, in Cloud Logging's form.
 
     Args:
-        texts: log what exceptions say, not only their types and where they came from.
+        texts: log the texts of exceptions, not only their types and tracebacks.
     """
 
     def __init__(self, settings: Settings, *, texts: bool) -> None:

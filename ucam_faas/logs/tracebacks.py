@@ -1,4 +1,4 @@
-"""Exceptions as text for log lines, with or without what they say: that may quote a payload."""
+"""Exceptions as text for log lines, with or without their texts, which may quote a payload."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def render(error: BaseException, *, texts: bool) -> str:
 
 
 def name_of(error: BaseException, *, texts: bool) -> str:
-    """Return an exception's type, and what it says if texts are wanted."""
+    """Return an exception's type, and its text if texts are wanted."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     if isinstance(error, BaseExceptionGroup):
         kind += f" of {', '.join(name_of(part, texts=False) for part in error.exceptions)}"

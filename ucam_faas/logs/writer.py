@@ -39,7 +39,7 @@ class BackgroundHandler(logging.Handler):
     def __init__(self, descriptor: int, *, limit_bytes: int = LIMIT_BYTES) -> None:
         super().__init__()
         self.dropped = 0
-        """Lines that found the buffer full, and no line has told of yet."""
+        """Lines that found the buffer full, and aren't reported yet."""
         # A task that closes the descriptor may give its number to a client's connection.
         self._descriptor = os.dup(descriptor)
         # A file that processes forked from this one share, to lock: they share the descriptor, too.
@@ -129,9 +129,8 @@ class BackgroundHandler(logging.Handler):
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Keep the other processes from writing into a line: a pipe takes long ones in parts."""
-        with suppress(
-            OSError, ValueError
-        ):  # this system has none, or a task has closed every descriptor
+        # There is no lock where the system has none, or a task has closed every descriptor.
+        with suppress(OSError, ValueError):
             fcntl.lockf(self._turns, fcntl.LOCK_EX)  # the kernel unlocks it if this process ends
         try:
             yield
@@ -143,7 +142,7 @@ class BackgroundHandler(logging.Handler):
         text = b""
         for item in batch:
             if isinstance(item, bytes):
-                if len(text) + len(item) > select.PIPE_BUF:  # what processes don't mix in a pipe
+                if len(text) + len(item) > select.PIPE_BUF:  # a pipe takes this much in one piece
                     self._write(text)
                     text = b""
                 text += item

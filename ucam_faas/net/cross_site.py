@@ -27,8 +27,8 @@ def refusal(headers: Iterable[tuple[bytes, bytes]], *, any_host: bool) -> str | 
         headers: of the request, with lower-case names, as ASGI has them.
         any_host: the port is open to other machines, which may have any name for this one.
     """
-    found = {name: value.decode("latin-1") for name, value in headers if name in _LOOKED_AT}
-    host, origin = found.get(b"host", ""), found.get(b"origin")
+    values = {name: value.decode("latin-1") for name, value in headers if name in _LOOKED_AT}
+    host, origin = values.get(b"host", ""), values.get(b"origin")
     if not any_host and not _is_safe_name(_name(f"//{host}")):
         return (
             f"Host: {host[:100]!r} is not this machine. Call 127.0.0.1 or localhost, or start with "
@@ -38,7 +38,7 @@ def refusal(headers: Iterable[tuple[bytes, bytes]], *, any_host: bool) -> str | 
         if is_this_machine(_name(origin)) or origin.partition("://")[2] == host:
             return None
         return f"Origin: web pages of {origin[:100]!r} may not call this port."
-    if found.get(b"sec-fetch-site") == "cross-site":
+    if values.get(b"sec-fetch-site") == "cross-site":
         return "Sec-Fetch-Site: web pages of other sites may not call this port."
     return None
 
@@ -47,7 +47,7 @@ _LOOKED_AT = (b"host", b"origin", b"sec-fetch-site")
 
 
 def _is_safe_name(host: str) -> bool:
-    """Return True for what no name server can point here: addresses, and this machine's names."""
+    """Return True for hosts that no name server controls: addresses, and this machine's names."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

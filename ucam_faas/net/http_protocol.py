@@ -1,6 +1,6 @@
 """uvicorn's HTTP/1.1 protocol, without protocol upgrades: every front of this package speaks it.
 
-llhttp reads no body of a request that asks for another protocol, and takes what follows for the
+llhttp reads no body of a request that asks for another protocol, and takes its bytes for the
 next request. RFC 9110, section 7.8, lets a server ignore `Upgrade`; so such a request is read
 again without it.
 
@@ -45,7 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         self._unset_keepalive_if_required()
-        if self._is_in_head:  # what began a head isn't counted: it may be the body before
+        if self._is_in_head:  # the bytes that began a head aren't counted: they may be a body's
             self._head_bytes += len(data)
         try:
             while data:
@@ -76,7 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.headers = _TRAILERS
 
     def on_chunk_header(self) -> None:
-        """Begin what may be the trailers, of which the parser keeps one that doesn't end."""
+        """Begin a chunk, or the trailers: the parser keeps one that doesn't end."""
         self._is_in_head, self._head_bytes = True, 0
 
     def on_body(self, body: bytes) -> None:
@@ -85,7 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Tell the application that the body is whole."""
+        """Pass on that the body is whole."""
         self._is_in_head = False
         if not self.parser.should_upgrade():
             super().on_message_complete()
@@ -103,7 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
             httptools.HttpParserError: it is no HTTP request then.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
-        if method == b"CONNECT":  # always another protocol, and never one of ours
+        if method == b"CONNECT":  # always another protocol, and none that is served
             raise httptools.HttpParserError
         head = [b"%s %s HTTP/%s\r\n" % (method, self.url, version.encode())]
         for name, value in self.headers:

@@ -1,4 +1,4 @@
-"""How many executions run, and how many wait: beyond that, the answer is no at once."""
+"""Limits on running and waiting executions: beyond them, a delivery is refused at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 
 
 class FullError(Exception):
-    """All that may run is running, and all that may wait is waiting."""
+    """The limits of running and of waiting executions are reached."""
 
 
 class Gate:
@@ -24,16 +24,16 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The length of the queue."""
         return len(self._waiting)
 
     @property
     def is_full(self) -> bool:
-        """Nobody may enter, and nobody may wait."""
+        """There is no room inside and none in the queue."""
         return self.inside >= self.limit and len(self._waiting) >= self.queue
 
     def try_enter(self) -> bool:
-        """Enter if there is room and nobody waits."""
+        """Enter if there is room and the queue is empty."""
         if self.inside < self.limit and not self._waiting:
             self.inside += 1
             return True

@@ -27,7 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 HEALTH_PATHS = ("/healthy", "/status")
 _OF_BROWSERS = ("/favicon.ico", "/robots.txt")
-"""Asked for by themselves: functions-framework keeps these from its one target, too."""
+"""Browsers ask for these unasked; functions-framework keeps them from its one target, too."""
 _OK = Response(200, b"ok")
 
 
@@ -144,7 +144,7 @@ def event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
     asked: dict[tuple[str, str], Task] = {}
     for task in tasks:
         if task.kind is Kind.HTTP:
-            path = re.sub(r"<([^<>:]*:)?[^<>:]*>", r"<\1>", task.path or "/")  # names are no matter
+            path = re.sub(r"<([^<>:]*:)?[^<>:]*>", r"<\1>", task.path or "/")  # whatever the names
             others = [asked.setdefault((method, path), task) for method in task.methods]
             for other in [*others, events.get(path, task)]:
                 if other is not task:
@@ -156,8 +156,8 @@ def event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
 
 
 def _without_topic(path: str) -> str:
-    before, found, _ = path.partition("/projects/")
-    return (before or "/") if found and "/topics/" in path else ""
+    before, separator, _ = path.partition("/projects/")
+    return (before or "/") if separator and "/topics/" in path else ""
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -30,7 +30,7 @@ class BackgroundLoop:
         return asyncio.run_coroutine_threadsafe(make(), self._loop).result()
 
     def close(self) -> None:
-        """Cancel what runs, and end the loop and its thread."""
+        """Cancel all tasks, and end the loop and its thread."""
         self.run(self._cancel_others)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -26,7 +26,7 @@ class Certificates:
     """A document that is fetched when it is asked for, and kept for an hour.
 
     It belongs to one event loop. A fetch that takes too long is given up by those who wait, but
-    what it brings later is taken, too.
+    its late result is taken, too.
 
     Args:
         fetch: returns the document, or raises; called in a thread of its own, where it may hang.

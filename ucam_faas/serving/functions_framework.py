@@ -2,7 +2,7 @@
 
 The same application answers as under our own server, on an event loop in the background that is
 started in each process when its first request comes. Start-up code runs then, too: there is no
-earlier moment that we are told of.
+earlier moment that the package sees.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def respond(task: Task, request: Request) -> FlaskResponse:
         problems.log_problem("ucam_faas_start_failed", error=error, detail=str(error))
         failed = of_outcome(Crashed())
         return FlaskResponse(failed.body, failed.status, list(failed.headers))
-    found = call(
+    response = call(
         loop,
         app,
         request.method,
@@ -46,7 +46,7 @@ def respond(task: Task, request: Request) -> FlaskResponse:
         body=request.get_data(),
         query=request.query_string,
     )
-    return FlaskResponse(found.body, found.status, list(found.headers))
+    return FlaskResponse(response.body, response.status, list(response.headers))
 
 
 @cache

@@ -22,7 +22,7 @@ def sendable(headers: Any) -> list[tuple[str, str]]:
     """Return the headers that can be sent, with lower-case names, and log which cannot.
 
     Args:
-        headers: what Flask takes: a mapping, whose values may be lists, or pairs.
+        headers: as Flask takes them: a mapping, whose values may be lists, or pairs.
     """
     pairs = [(name.lower(), value) for name, value in _pairs(headers)]
     refused = [name for name, value in pairs if not (_NAME.fullmatch(name) and _is_value(value))]

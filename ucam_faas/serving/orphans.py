@@ -24,7 +24,7 @@ class MainProcess:
         self._ended, self._held = os.pipe()
 
     def watch(self, grace_seconds: float) -> None:
-        """In a worker: when the main process ends, do what SIGTERM does."""
+        """In a worker: when the main process ends, end as on SIGTERM."""
         os.close(self._held)
         threading.Thread(
             target=self._wait, args=(grace_seconds,), name="ucam-faas-main-process", daemon=True

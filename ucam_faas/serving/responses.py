@@ -82,7 +82,7 @@ _CUSTOMISABLE = (Done, Failed, Crashed, DeadLetter, InvalidPayload, MalformedEve
 
 
 def converter(task: Task) -> Callable[[Any], Response] | None:
-    """Return what makes a response of the values that a task returns, if they are its response."""
+    """Return the function that turns a task's return values into responses, if they are."""
     if not task.returns_response:
         return None
 
@@ -111,7 +111,7 @@ def of_value(value: Any) -> Response:
 
 
 def _made(value: Any) -> Any:
-    """Return our response for what is plain, and Flask's for the rest."""
+    """Return our own response for plain values, and Flask's for the rest."""
     if isinstance(value, Response):
         return value
     if isinstance(value, str | bytes):

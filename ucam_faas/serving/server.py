@@ -90,7 +90,7 @@ def run(
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """What gunicorn is told; it is the same object in the main process and in the workers."""
+    """gunicorn's configuration; the same object in the main process and in the workers."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load(self) -> App:
         gc.collect()
-        gc.freeze()  # what is loaded now stays: workers need neither scan nor copy it
+        gc.freeze()  # loaded modules stay: workers need neither scan nor copy them
         return self._asgi
 
     def _give_listener(self, arbiter: Arbiter) -> None:
@@ -281,7 +281,7 @@ class _Server(Server):
             host, port = listener.getsockname()[:2]
             try:
                 listener.listen(self.config.backlog)  # it may do so already
-            except OSError as error:  # somebody else took the address while start-up code ran
+            except OSError as error:  # another process took the address while start-up code ran
                 raise listening.address_error(host, port, error, ADVICE) from error
         await super().startup(sockets)
         self._on_open()
@@ -297,7 +297,7 @@ class _Server(Server):
         return await super().on_tick(counter)
 
     def handle_loop_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Log what the event loop reports; of descriptors that ran out, once."""
+        """Log the event loop's reports; when descriptors have run out, once."""
         reason = shortage.reason_of(context.get("exception"))
         if reason is not None and not self._is_short:
             self._is_short = True

@@ -1,4 +1,4 @@
-"""A process that can open no more files or sockets: how that shows, and what to say.
+"""A process that can open no more files or sockets: its signs, and the advice.
 
 asyncio reports the failed `accept`, again and again; uvloop closes the connection without a word.
 So the event loop's reports are looked through, and descriptors are tried for now and then.
@@ -13,7 +13,7 @@ _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def reason_of(error: object) -> str | None:
-    """Return what is short, and what to do, if an error says that something is."""
+    """Return the advice for an error that means a shortage, or None."""
     if not isinstance(error, OSError) or error.errno not in _SHORT:
         return None
     return (
