@@ -7,10 +7,9 @@ import sys
 
 import pytest
 
+from tests.support.sources import Sources
 from ucam_faas._optional import check, require
 from ucam_faas.exceptions import ConfigurationError, MissingExtraError
-
-from .conftest import Sources
 
 WANTED = {"extra": "pubsub", "purpose": "publish dead letters"}
 MESSAGE = (

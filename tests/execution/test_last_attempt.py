@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from tests.support.log import Log
 from ucam_faas import (
     AbortedExecutionResult,
     ExecutionInfo,
@@ -37,7 +38,6 @@ from ucam_faas.outcomes import DeadLettered
 from ucam_faas.serving.responses import of_conclusion
 from ucam_faas.testing import make_cloud_event, make_message, make_push
 
-from .conftest import Log
 from .test_dead_letters import SUBSCRIPTION, TRACEPARENT, FailingPublisher, Letters, runtime
 
 LAST = 5

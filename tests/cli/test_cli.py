@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.sources import Sources
 from ucam_faas import http, message_handler, raw_event
 from ucam_faas.cli import main
 from ucam_faas.cli.serve import example
 from ucam_faas.config import Settings
-
-from .conftest import Sources
 
 Run = Callable[..., Result]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.log import Log
 from ucam_faas import (
     MESSAGE_CONTEXT,
     AbortedExecutionResult,
@@ -30,8 +31,6 @@ from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.serving.run_once import InputNotLoadedError, delivery_of, read_input, run
 from ucam_faas.testing import ManualClock, MemoryPublisher
-
-from .conftest import Log
 
 TOPIC = "projects/p/topics/dead"
 PUBSUB = "google.cloud.pubsub.topic.v1.messagePublished"

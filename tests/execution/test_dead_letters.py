@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel
 
+from tests.support.log import Log
 from ucam_faas import DeadLetter, Ignore, Retry, UCAMFAASException, message_handler, outcomes
 from ucam_faas.config import Settings
 from ucam_faas.events.envelopes import decode
@@ -30,8 +31,6 @@ from ucam_faas.testing import (
     make_message,
     make_push,
 )
-
-from .conftest import Log
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TOPIC = "projects/p/topics/dead"

@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import BaseModel
 
+from tests.support.sources import Sources
 from ucam_faas import (
     AbortedExecutionResult,
     Retry,
@@ -40,8 +41,6 @@ from ucam_faas.testing import (
     serve,
     to_bytes,
 )
-
-from .conftest import Sources
 
 
 class User(BaseModel):

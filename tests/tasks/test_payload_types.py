@@ -19,13 +19,12 @@ from google.protobuf.struct_pb2 import Struct
 from pydantic import BaseModel
 from typing_extensions import TypedDict as ExtendedTypedDict
 
+from tests.support.sources import Sources
 from ucam_faas import TaskDefinitionError, UCAMFAASCouldNotLoadTarget, message_handler
 from ucam_faas.outcomes import Crashed, Done, InvalidPayload
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.parsers import message_parser
 from ucam_faas.testing import conclude, make_message
-
-from .conftest import Sources
 
 
 class User(BaseModel):

@@ -17,6 +17,7 @@ import pytest
 from cloudevents.http import CloudEvent
 from pydantic import BaseModel
 
+from tests.support.log import Log
 from ucam_faas import (
     CLOUD_EVENT_CONTEXT,
     MESSAGE_CONTEXT,
@@ -68,8 +69,6 @@ from ucam_faas.testing import (
     make_push,
     run,
 )
-
-from .conftest import Log
 
 Act = Callable[[Any], Any]
 BROKEN_TYPE = "ucam_faas.cloud-event-type-incorrect"

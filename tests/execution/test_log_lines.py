@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from tests.support.log import Log
 from ucam_faas import (
     DEFAULT_EXECUTION_RESULT_LOGGER,
     AbortedExecutionResult,
@@ -42,8 +43,6 @@ from ucam_faas.testing import (
     make_push,
     run,
 )
-
-from .conftest import Log
 
 SECRET = "07700 900123"
 ERROR_EVENT = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent"

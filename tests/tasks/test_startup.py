@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.log import Log
 from ucam_faas import TaskDefinitionError, UCAMFAASCouldNotLoadTarget, raw_event
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
@@ -22,8 +23,6 @@ from ucam_faas.tasks import startup
 from ucam_faas.tasks.startup import Defer
 from ucam_faas.tasks.task import Task
 from ucam_faas.testing import ManualClock
-
-from .conftest import Log
 
 
 def task_of(*init: Callable[[], Any], how: str = "sync", name: str = "job", **options: Any) -> Task:

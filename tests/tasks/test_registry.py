@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import Sources
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.tasks import registry
-
-from .conftest import Sources
 
 
 def names(source: str, target: str | None = None) -> list[str]:

@@ -17,13 +17,12 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from tests.support.log import Log
 from ucam_faas import message_handler
 from ucam_faas.config import Settings
 from ucam_faas.logs import setup
 from ucam_faas.logs.context import LOG_CONTEXT, LogContext
 from ucam_faas.testing import run
-
-from .conftest import Log
 
 theirs = logging.getLogger("their.module")
 SECRET = "07700 900123"
@@ -278,7 +277,7 @@ def test_the_text_of_an_exception_is_withheld(log: Log) -> None:
 
     line = log.line
     assert "ValueError" in line["stack_trace"]
-    assert "test_logging.py" in line["stack_trace"]
+    assert "test_setup.py" in line["stack_trace"]
     assert SECRET not in log.text
     assert "UCAM_FAAS_LOG_EXCEPTION_TEXT" in line["stack_trace"]
 

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from tests.support.log import Log
 from ucam_faas import DeadLetter, UCAMFAASException, message_handler
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.console import ConsoleFormatter
 from ucam_faas.testing import conclude, make_message
-
-from .conftest import Log
 
 theirs = logging.getLogger("their.module")
 

@@ -11,11 +11,10 @@ from typing import Any
 import flask
 import pytest
 
+from tests.support.sources import Sources
 from ucam_faas import Retry, cloud_event, message_handler, raw_event
 from ucam_faas.tasks import registry
 from ucam_faas.testing import conclude, make_cloud_event, run, serve
-
-from .conftest import Sources
 
 seen: list[Any] = []
 
