@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -47,3 +48,19 @@ class SystemClock:
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` on the running event loop in `delay_seconds` seconds."""
         return asyncio.get_running_loop().call_later(delay_seconds, callback)
+
+
+@asynccontextmanager
+async def timeout(clock: Clock, seconds: float) -> AsyncIterator[None]:
+    """Limit a block by a clock, as `asyncio.timeout` does by the event loop's time.
+
+    Raises:
+        TimeoutError: the block was cancelled, since it took longer than `seconds`.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+        timer = clock.call_later(seconds, lambda: limit.reschedule(loop.time()))
+        try:
+            yield
+        finally:
+            timer.cancel()
