@@ -132,6 +132,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "help emulator": lambda: help_of("emulator"),
     "help schedules": lambda: help_of("schedules"),
     "help publish": lambda: help_of("publish"),
+    "help run": lambda: help_of("run"),
+    "help serve": lambda: help_of("serve"),
     "help tasks": lambda: help_of("tasks"),
 }
 

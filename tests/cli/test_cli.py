@@ -57,8 +57,8 @@ def error_of(result: Result) -> str:
         (["schedule"], "Did you mean 'schedules'?"),
         (["schedules", "rnu", "x"], "No command 'rnu'. Did you mean 'run'?"),
         (["schedules", "delete"], "There are: pause, resume, run."),
-        (["serve"], "`ucam-faas` without a command serves"),
-        (["main.py"], "To serve that file: ucam-faas --source main.py, or ucam-faas dev main.py."),
+        (["start"], "`ucam-faas serve` serves"),
+        (["main.py"], "To serve that file: ucam-faas serve main.py, or ucam-faas dev main.py."),
         (["xyz"], "There are: asyncapi, check, config, dev,"),
         (["dev", "--taget", "x"], "'--target'"),
     ],
@@ -178,11 +178,34 @@ def page(request):
 def test_long_running_runs_the_target_once(
     target: str, code: int, ucam_faas: Run, jobs: Sources
 ) -> None:
-    result = ucam_faas("--target", target, "--long-running")
+    results = [ucam_faas("--target", target, "--long-running"), ucam_faas("run", target)]
 
-    assert result.exit_code == code
-    line = json.loads(result.stdout)
-    assert line["task"] == target
+    assert [result.exit_code for result in results] == [code, code]
+    assert [json.loads(result.stdout)["task"] for result in results] == [target, target]
+
+
+def test_run_takes_an_input_and_the_target_of_the_environment(
+    ucam_faas: Run, jobs: Sources
+) -> None:
+    (jobs.root / "input").write_text("hello")
+
+    result = ucam_faas("run", "--input-file", "input", FUNCTION_TARGET="fine")
+
+    assert result.exit_code == 0
+    assert (jobs.root / "ran").read_text() == "hello"
+
+
+def test_run_names_the_tasks_to_choose_from(ucam_faas: Run, jobs: Sources) -> None:
+    assert "Name one of 'fine', 'fails', 'crashes', 'page'" in error_of(ucam_faas("run"))
+
+
+def test_serve_serves_though_the_environment_says_long_running(
+    ucam_faas: Run, jobs: Sources
+) -> None:
+    """The verb decides: here it goes as far as to refuse the address."""
+    line = error_of(ucam_faas("serve", "--host", "203.0.113.1", LONG_RUNNING="true"))
+
+    assert "203.0.113.1" in line
 
 
 def test_the_environment_says_the_same_as_options(ucam_faas: Run, jobs: Sources) -> None:
@@ -366,9 +389,9 @@ def test_asking_is_no_error(arguments: list[str], ucam_faas: Run) -> None:
 
 
 def test_the_defaults_in_the_help_are_those_of_the_settings(ucam_faas: Run) -> None:
-    text = " ".join(ucam_faas("--help").stdout.split())
+    text = " ".join(ucam_faas("--help").stdout.split()).replace("ucam- faas", "ucam-faas")
 
-    assert f"[FUNCTION_SOURCE; default: {Settings().source}]" in text
+    assert f"[FUNCTION_SOURCE, or source in [tool.ucam-faas]; default: {Settings().source}]" in text
     assert f"[HOST; default: {Settings().host}]" in text
     assert f"[PORT; default: {Settings().port}]" in text
 

@@ -520,7 +520,7 @@ def test_without_data_a_sample_is_shown_and_nothing_is_sent(publish: Publish, si
         (("welcome", "--sample", "--file", "-"), "exclude one another"),
         (("welcome", "--file", "missing.json"), "missing.json"),
         (("welcome", ADA, "--attribute", "kind"), "'kind': expected KEY=VALUE"),
-        (("welcome", ADA, "more"), "unexpected extra argument"),
+        (("welcome", '{"name":', '"Ada"}'), "unexpected extra argument"),
         (("welcome", ADA, "--wait", "--dry-run"), "--wait excludes --dry-run"),
         (("welcome", ADA, "--wait", "--topic", "orders"), "--wait excludes"),
     ],

@@ -194,6 +194,16 @@ def test_no_source_is_one_line_that_says_where_it_looked(tmp_path: Path) -> None
     assert str(tmp_path / "empty") in line
 
 
+@pytest.mark.parametrize("arguments", [["--source", "two.py"], []], ids=str)
+def test_an_option_or_the_configuration_names_the_source(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    source = "one.py" if arguments else "two.py"
+    (tmp_path / "pyproject.toml").write_text(f"[tool.ucam-faas]\nsource = '{source}'")
+
+    assert "no two.py in" in refuse(tmp_path, *arguments, "--port", "0", "--pubsub-port", "0")
+
+
 def test_settings_that_no_task_can_be_served_with_are_one_line(tmp_path: Path) -> None:
     shutil.copy(SOURCE, tmp_path)
 

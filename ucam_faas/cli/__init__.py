@@ -10,7 +10,10 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli import _serving_options as options
 from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._source import HELP
+from ucam_faas.config import Settings
 from ucam_faas.dev.env_file import NAME, EnvFile
 from ucam_faas.exceptions import UCAMFAASException
 
@@ -22,7 +25,9 @@ _VERBS = {
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
     "plan": "write what the tasks need of Google Cloud, as variables for Terraform",
     "publish": "send a task a message",
+    "run": "run a task once, as a Cloud Run job does",
     "schedules": "list, run, pause and resume the schedules of a local cloud",
+    "serve": "serve tasks over HTTP, as in production",
     "tasks": "list the tasks that a source holds",
 }
 
@@ -64,36 +69,41 @@ class _Group(SuggestingGroup):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--target", help="Tasks to serve, comma-separated. [FUNCTION_TARGET; default: all]")
-@click.option(
-    "--source",
-    help="File, package directory, folder of task packages, or dotted module. "
-    "[FUNCTION_SOURCE; default: ./main.py]",
-)
-@click.option("--host", help="Address to listen on. [HOST; default: 0.0.0.0]")
-@click.option("--port", type=int, help="Port to listen on; 0: any free. [PORT; default: 8080]")
-@click.option("--debug", is_flag=True, default=None, help="Log more, for people. [DEBUG]")
+@options.target
+@click.option("--source", help=HELP)
+@options.host
+@options.port
+@options.debug
 @click.option(
     "--long-running",
     is_flag=True,
     default=None,
-    help="Run the target once and exit, as a Cloud Run job. [LONG_RUNNING]",
+    help="Run the target once and exit, as `ucam-faas run` does. [LONG_RUNNING]",
 )
-@click.option("--input-bucket", help="Bucket of the input file. [INPUT_BUCKET]")
-@click.option("--input-file", help="Input of --long-running; alone, a local path. [INPUT_FILE]")
+@options.input_bucket
+@options.input_file
 @click.version_option(package_name="ucam-faas", prog_name="ucam-faas")
 @click.pass_context
 def main(ctx: click.Context, /, **given: Any) -> None:
     """Serve decorated Python functions as tasks on Google Cloud.
 
-    Without a command: serve the tasks of a source over HTTP, or with --long-running run one once.
+    Without a command: as serve, or with --long-running as run.
     """
     ctx.obj = given
     if ctx.invoked_subcommand is None:
-        from ucam_faas.cli.serve import serve
-
-        sys.exit(serve(given))
+        sys.exit(_without_a_verb(given))
     if ctx.invoked_subcommand in _LOCAL:
         env_file = EnvFile(Path(NAME), os.environ)
         env_file.load()  # before the verb reads its options from variables
         ctx.meta[NAME] = env_file
+
+
+def _without_a_verb(given: dict[str, Any]) -> int:
+    """Serve, or run a task once, as options and environment say; return the exit code."""
+    if Settings.from_environ(long_running=given["long_running"]).long_running:
+        from ucam_faas.cli.run import run_once
+
+        return run_once(given)
+    from ucam_faas.cli.serve import serve
+
+    return serve(given)

@@ -7,13 +7,10 @@ from pathlib import Path
 import click
 
 _SERVING = (
-    "`ucam-faas` without a command serves; `ucam-faas dev` serves with a Pub/Sub of its own, on "
-    "your machine"
+    "`ucam-faas serve` serves; `ucam-faas dev` serves with a Pub/Sub of its own, on your machine"
 )
 _OTHER_WORDS = {
-    "serve": _SERVING,
     "start": _SERVING,
-    "run": _SERVING,
     "send": "`ucam-faas publish TASK DATA` sends a message",
     "list": "`ucam-faas tasks` lists tasks, `ucam-faas schedules` schedules",
     "deploy": "`ucam-faas plan` writes what Terraform needs; docs/deploy.md has the steps",
@@ -49,5 +46,5 @@ class SuggestingGroup(click.Group):
         if ctx.parent is None and name.lower() in _OTHER_WORDS:
             return f"{_OTHER_WORDS[name.lower()]}."
         if ctx.parent is None and (name.endswith(".py") or Path(name).exists()):
-            return f"To serve that file: ucam-faas --source {name}, or ucam-faas dev {name}."
+            return f"To serve that file: ucam-faas serve {name}, or ucam-faas dev {name}."
         return f"There are: {', '.join(commands)}."

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from ucam_faas.cli import _files
+from ucam_faas.cli._source import source_parameters
 from ucam_faas.deploy import asyncapi, plan as plans
 from ucam_faas.exceptions import ConfigurationError
 
 
 @click.command("asyncapi")
-@click.argument("source", required=False)
 @click.option("--stage", help="Stage of the configuration, such as production.")
 @click.option(
     "--output",
@@ -24,18 +24,14 @@ from ucam_faas.exceptions import ConfigurationError
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 1 if the file is out of date."
 )
-@click.pass_context
-def command(
-    ctx: click.Context, source: str | None, stage: str | None, output: Path | None, check: bool
-) -> None:
+@source_parameters
+def command(source: str | None, stage: str | None, output: Path | None, check: bool) -> None:
     """Describe the topics of SOURCE's tasks, and what is on them, as AsyncAPI 3 in JSON.
 
-    SOURCE: default: --source, FUNCTION_SOURCE, or what the configuration says. Title and version
-    are those of [project] in pyproject.toml.
+    Title and version are those of [project] in pyproject.toml.
     """
     if check and output is None:
         raise click.UsageError("--check needs --output: the file to look at.")
-    source = source or (ctx.obj or {}).get("source")
     found = plans.read(Path.cwd(), source=source, stage=stage)
     document = asyncapi.document(found, _info(Path.cwd()))
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._source import source_parameters
 from ucam_faas.clock import SystemClock
 from ucam_faas.deploy import checks, plan
 from ucam_faas.deploy.checks.loading import Sources, load
@@ -23,7 +24,6 @@ _WIDEST = 100
 
 
 @click.command("check")
-@click.argument("source", required=False)
 @click.option("--stage", help="Stage of the configuration, such as production.")
 @click.option(
     "--plan",
@@ -45,14 +45,12 @@ _WIDEST = 100
     help="Folder of the root module, or the output of `terraform show -json PLAN`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def command(ctx: click.Context, /, as_json: bool, source: str | None, **given: Any) -> None:
+@source_parameters
+def command(*, as_json: bool, source: str | None, **given: Any) -> None:
     """Report every contradiction between the code of SOURCE, its configuration and Terraform.
 
-    SOURCE: default: --source, FUNCTION_SOURCE, or what the configuration says. The exit code is 1
-    if there is any, and 2 if something cannot be read.
+    The exit code is 1 if there is any, and 2 if something can't be read.
     """
-    source = source or (ctx.obj or {}).get("source")
     subject = load(Sources(start=Path.cwd(), source=source, **given), SystemClock().now().date())
     found = checks.run(subject)
     if as_json:

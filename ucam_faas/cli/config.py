@@ -10,12 +10,14 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import DEFAULT, Merged
 from ucam_faas.deploy.problems import check_stage, check_tasks
+from ucam_faas.deploy.source import decide_in
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.option_table import Option
 
@@ -23,24 +25,19 @@ from ucam_faas.tasks.option_table import Option
 @click.command("config")
 @click.argument("task", required=False)
 @click.option("--stage", help="Stage. [default: none: what is said for all stages]")
-@click.option(
-    "--source",
-    help="Where the tasks are. [FUNCTION_SOURCE, or what the configuration says; default: "
-    "./main.py]",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def command(
-    ctx: click.Context, task: str | None, stage: str | None, source: str | None, as_json: bool
-) -> None:
+@source_parameters
+def command(task: str | None, stage: str | None, source: str | None, as_json: bool) -> None:
     """Print what is configured for TASK, or for each task, and where each value comes from.
 
     The configuration is [tool.ucam-faas] in pyproject.toml, or ucam-faas.toml, in this directory or
     the nearest above it.
     """
+    if task and source is None and is_source(task):
+        task, source = None, task
     config = layers.read(Path.cwd())
     check_stage(config, stage)
-    source = layers.source_of(config, stage=stage, given=source or (ctx.obj or {}).get("source"))
+    source = decide_in(config, stage=stage, named=source)
     tasks = registry.load(source)
     check_tasks(config, [found.name for found in tasks])
     wanted = registry.load(source, task) if task else tasks

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ucam_faas._optional import check_local
+from ucam_faas.cli._source import decide, sources_parameters
 from ucam_faas.dev.env_file import NAME
 from ucam_faas.dev.local_state import DEFAULT_PROJECT, FOLDER
 from ucam_faas.exceptions import ConfigurationError
@@ -18,7 +19,6 @@ DEFAULT_PUBSUB_PORT = 8085
 
 
 @click.command()
-@click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("--target", help="Tasks to serve, comma-separated. [FUNCTION_TARGET; default: all]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -43,6 +43,7 @@ DEFAULT_PUBSUB_PORT = 8085
 )
 @click.option("--memory", is_flag=True, help=f"Keep nothing in {FOLDER}/.")
 @click.option("--reset", is_flag=True, help="Start empty.")
+@sources_parameters
 def command(
     *,
     sources: tuple[str, ...],
@@ -58,9 +59,7 @@ def command(
     """Serve the tasks of SOURCE with an embedded Pub/Sub and Cloud Scheduler.
 
     Topics, subscriptions, dead letters and schedules are made as the decorators say. A saved file
-    is served at once. SOURCE is a file, a package directory, a folder of task packages, or a
-    dotted module. [FUNCTION_SOURCE; default: ./main.py] Variables that the shell lacks are read
-    from ./.env.
+    is served at once. Variables that the shell lacks are read from ./.env.
     """
     check_local("run a Pub/Sub on this machine")
     from ucam_faas.dev.session import DevOptions, run
@@ -74,7 +73,7 @@ def command(
     )
     default_port = DEFAULT_PUBSUB_PORT if external is None else 0
     options = DevOptions(
-        sources=sources or (os.environ.get("FUNCTION_SOURCE") or "./main.py",),
+        sources=sources or (decide(None),),
         target=target or os.environ.get("FUNCTION_TARGET") or None,
         host=host,
         port=port,

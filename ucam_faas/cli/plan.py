@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ucam_faas.cli import _files
+from ucam_faas.cli._source import source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import plan as plans, summary
 from ucam_faas.deploy.checks import plan_file
@@ -16,7 +17,6 @@ from ucam_faas.exceptions import ConfigurationError
 
 
 @click.command("plan")
-@click.argument("source", required=False)
 @click.option("--stage", help="Stage of the configuration, such as production.")
 @click.option(
     "--output",
@@ -29,20 +29,15 @@ from ucam_faas.exceptions import ConfigurationError
     "--check", is_flag=True, help="Write nothing; exit with 1 if the file is out of date."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the variables, and write nothing.")
-@click.pass_context
+@source_parameters
 def command(
-    ctx: click.Context,
     source: str | None,
     stage: str | None,
     output: Path,
     check: bool,
     as_json: bool,
 ) -> None:
-    """Write what the tasks of SOURCE need of Google Cloud, as variables for Terraform.
-
-    SOURCE: default: --source, FUNCTION_SOURCE, or what the configuration says.
-    """
-    source = source or (ctx.obj or {}).get("source")
+    """Write what the tasks of SOURCE need of Google Cloud, as variables for Terraform."""
     found = plans.read(Path.cwd(), source=source, stage=stage)
     if as_json:
         click.echo(found.text(), nl=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import IO
@@ -10,7 +9,9 @@ from typing import IO
 import click
 
 from ucam_faas.cli import _destination, _message_data, _waiting
+from ucam_faas.cli._source import decide, is_source, source_parameters
 from ucam_faas.config import Settings
+from ucam_faas.deploy.source import chosen
 from ucam_faas.dev import local_state
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.filters import parse as parse_filter
@@ -55,13 +56,11 @@ def _pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -
     help="Publish there instead of the task's topic. TASK is then not needed; without it, the "
     "data is not checked, and a single argument is DATA.",
 )
-@click.option("--source", help="Where TASK is. [FUNCTION_SOURCE; default: ./main.py]")
 @click.option("--project", help="Project of the topic. [GOOGLE_CLOUD_PROJECT]")
 @click.option("--google", is_flag=True, help="Publish to Google's Pub/Sub, not to a local one.")
-@click.pass_context
+@source_parameters
 def command(
-    ctx: click.Context,
-    /,
+    *,
     task: str | None,
     data: str | None,
     file: IO[bytes] | None,
@@ -87,12 +86,13 @@ def command(
         raise click.UsageError("DATA, --file and --sample exclude one another.")
     if not topic and not task:
         raise click.UsageError("Missing argument 'TASK' (or --topic).")
+    if source and data is not None and not (is_source(source) or source.isidentifier()):
+        raise click.UsageError(f"Got unexpected extra argument ({source}): put DATA in quotes.")
     if wait and (dry_run or topic or google):
         raise click.UsageError("--wait excludes --dry-run, --topic and --google.")
-    source = source or (ctx.obj or {}).get("source")
-    settings = Settings.from_environ(source=source, project=project)
+    settings = Settings.from_environ(project=project)
     cloud = local_state.read(Path.cwd())
-    found = _load(task, _sources(settings, source, cloud)) if task else None
+    found = _load(task, _sources(source, cloud)) if task else None
     payload = _message_data.data_of(found, data, file, sample=sample, may_be_empty=bool(attributes))
     if found is not None:
         _message_data.check(found, payload)
@@ -120,12 +120,11 @@ def command(
         sys.exit(_waiting.wait(destination, found.name, message_id))
 
 
-def _sources(
-    settings: Settings, given: str | None, cloud: local_state.LocalCloud | None
-) -> list[str]:
+def _sources(named: str | None, cloud: local_state.LocalCloud | None) -> list[str]:
     """Return where the task may be: where it was said, or in what `ucam-faas dev` serves."""
-    named = given or os.environ.get("FUNCTION_SOURCE")
-    return list(cloud.sources) if cloud and cloud.sources and not named else [settings.source]
+    if cloud is not None and cloud.sources and chosen(named) is None:
+        return list(cloud.sources)
+    return [decide(named)]
 
 
 def _load(name: str, sources: list[str]) -> Task:

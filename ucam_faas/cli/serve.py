@@ -1,62 +1,53 @@
-"""Serving the tasks of a source, or running one of them once."""
+"""`ucam-faas serve`, which is also `ucam-faas` without a verb: serve the tasks of a source."""
 
 from __future__ import annotations
 
 import logging
-import os
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from ucam_faas.config import Settings, mistyped
-from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.execution import runtime
+from ucam_faas.cli import _serving_options as options, _source
+from ucam_faas.cli._start import start
+from ucam_faas.config import Settings
 from ucam_faas.logs import setup
-from ucam_faas.tasks import environment, registry
 from ucam_faas.tasks.task import Kind, Task
 
 logger = logging.getLogger("ucam_faas")
 
 
-def serve(given: dict[str, Any]) -> int:
-    """Serve, or run once, as options and environment say; return the exit code."""
-    settings = Settings.from_environ(**given)
-    handler = setup.configure(settings)
-    for variable, hint in mistyped(os.environ).items():
-        fields = {"variable": variable, "hint": hint}
-        logger.warning("ucam_faas_unknown_variable", extra={"fields": fields})
-    if not settings.long_running and (settings.input_file or settings.input_bucket):
-        raise ConfigurationError("An input file or bucket is for --long-running: add it.")
-    tasks = registry.load(settings.source, settings.target)
-    environment.HERE.add_all(tasks)
-    setup.adopt_structlog()
-    built = runtime.build(settings, tasks)
-    if settings.long_running:
-        return _run_once(tasks, built)
+@click.command("serve")
+@options.target
+@options.host
+@options.port
+@options.debug
+@_source.source_parameters
+def command(**given: Any) -> None:
+    """Serve the tasks of SOURCE over HTTP, as `ucam-faas` without a command does."""
+    sys.exit(serve(options.merged(**given, long_running=False)))
+
+
+def serve(given: Mapping[str, Any]) -> int:
+    """Serve as options and environment say; return the exit code."""
+    started = start(given)
     from ucam_faas.serving import server
     from ucam_faas.serving.app import App
     from ucam_faas.serving.observer import Observer
 
+    settings, tasks = started.settings, started.tasks
     listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
-    setup.write_in_background(handler)
+    setup.write_in_background(started.handler)
 
     class Announcer(Observer):
         def opened(self) -> None:
             _announce(tasks, settings, port)
 
-    server.run(App(tasks, built, Announcer()), listener)
+    server.run(App(tasks, started.runtime, Announcer()), listener)
     return 0
-
-
-def _run_once(tasks: Sequence[Task], built: runtime.Runtime) -> int:
-    from ucam_faas.serving import run_once
-
-    if len(tasks) != 1:
-        raise ConfigurationError("--long-running runs one task: name just one with --target.")
-    return run_once.run(tasks[0], built)
 
 
 def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:

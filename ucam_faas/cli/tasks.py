@@ -7,22 +7,19 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._source import decide, source_parameters
 from ucam_faas.cli._table import print_table
-from ucam_faas.config import Settings
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.triggers import Schedule
 
 
 @click.command("tasks")
-@click.argument("source", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def command(ctx: click.Context, source: str | None, as_json: bool) -> None:
-    """List the tasks that SOURCE holds; default: --source, or FUNCTION_SOURCE."""
-    given: dict[str, Any] = ctx.obj or {}
-    settings = Settings.from_environ(source=source or given.get("source"))
-    tasks = registry.load(settings.source)
+@source_parameters
+def command(source: str | None, as_json: bool) -> None:
+    """List the tasks that SOURCE holds."""
+    tasks = registry.load(decide(source))
     if as_json:
         click.echo(json.dumps([row(task) for task in tasks], indent=2))
         return

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ucam_faas.config import Settings
 from ucam_faas.deploy import config_file
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin
 from ucam_faas.deploy.keys import MAX_LABELS, keys
@@ -62,22 +61,6 @@ def read(start: Path) -> ConfigFile:
     config = config_file.find(start)
     check_file(config)
     return config
-
-
-def source_of(config: ConfigFile, *, stage: str | None, given: str | None) -> str:
-    """Return where the tasks are: as an option, FUNCTION_SOURCE or the configuration says.
-
-    Args:
-        given: the option.
-    """
-    check_stage(config, stage)
-    layers = ([config.layer((STAGE, stage))] if stage is not None else []) + [config.layer(())]
-    named = next((layer["source"] for layer in layers if "source" in layer), None)
-    if given or os.environ.get("FUNCTION_SOURCE") or named is None or config.path is None:
-        return Settings.from_environ(source=given or None).source
-    path = config.path.parent / named
-    is_path = path.exists() or named.endswith(".py") or "/" in named
-    return os.path.relpath(path) if is_path else str(named)
 
 
 def merge_task(config: ConfigFile, task: Task, stage: str | None) -> Merged:

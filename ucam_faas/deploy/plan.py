@@ -19,7 +19,8 @@ from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.payloads import schemas
-from ucam_faas.deploy.problems import check_tasks
+from ucam_faas.deploy.problems import check_stage, check_tasks
+from ucam_faas.deploy.source import decide_in
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.tasks import registry
@@ -73,7 +74,8 @@ def read(start: Path, *, source: str | None, stage: str | None) -> Plan:
         UCAMFAASException: something cannot be used.
     """
     config = layers.read(start)
-    where = layers.source_of(config, stage=stage, given=source)
+    check_stage(config, stage)
+    where = decide_in(config, stage=stage, named=source)
     return make(registry.load(where), config, stage)
 
 

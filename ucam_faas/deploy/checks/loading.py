@@ -14,7 +14,8 @@ from ucam_faas.deploy.checks.subject import Subject
 from ucam_faas.deploy.checks.terraform import plan as terraform_plan, run
 from ucam_faas.deploy.checks.terraform.plan import TerraformPlan
 from ucam_faas.deploy.config_file import ConfigFile
-from ucam_faas.deploy.problems import Problem, ProblemsError, check_tasks
+from ucam_faas.deploy.problems import Problem, ProblemsError, check_stage, check_tasks
+from ucam_faas.deploy.source import decide_in
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.task import Task
 
@@ -47,7 +48,8 @@ def load(given: Sources, today: date) -> Subject:
     config = ConfigFile()
     try:
         config = layers.read(given.start)
-        where = layers.source_of(config, stage=given.stage, given=given.source)
+        check_stage(config, given.stage)
+        where = decide_in(config, stage=given.stage, named=given.source)
     except ProblemsError as error:
         return Subject(today=today, config=config, problems=error.problems)
     tasks = registry.load(where)

@@ -1,0 +1,58 @@
+"""The start of a process that serves tasks or runs one: settings, log, tasks, runtime."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ucam_faas.cli import _source
+from ucam_faas.config import Settings, mistyped
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.execution import runtime
+from ucam_faas.logs import setup
+from ucam_faas.tasks import environment, registry
+from ucam_faas.tasks.task import Task
+
+logger = logging.getLogger("ucam_faas")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that is ready to serve.
+
+    Args:
+        settings: of options and environment.
+        tasks: those that are wanted.
+        runtime: for their executions.
+        handler: writes the log.
+    """
+
+    settings: Settings
+    tasks: Sequence[Task]
+    runtime: runtime.Runtime
+    handler: logging.Handler
+
+
+def start(given: Mapping[str, Any]) -> Started:
+    """Read options and environment, set the log up, and load the tasks.
+
+    Raises:
+        UCAMFAASException: one of these can't be used.
+    """
+    settings = Settings.from_environ(**{**given, "source": _source.decide(given.get("source"))})
+    handler = setup.configure(settings)
+    for variable, hint in mistyped(os.environ).items():
+        fields = {"variable": variable, "hint": hint}
+        logger.warning("ucam_faas_unknown_variable", extra={"fields": fields})
+    if not settings.long_running and (settings.input_file or settings.input_bucket):
+        raise ConfigurationError(
+            "An input file or bucket is for a task that runs once: `ucam-faas run TASK`, or "
+            "--long-running."
+        )
+    tasks = registry.load(settings.source, settings.target)
+    environment.HERE.add_all(tasks)
+    setup.adopt_structlog()
+    return Started(settings, tasks, runtime.build(settings, tasks), handler)

@@ -1,0 +1,47 @@
+"""`ucam-faas run`: run a task once, to its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ucam_faas.cli import _serving_options as options, _source
+from ucam_faas.cli._start import start
+from ucam_faas.exceptions import ConfigurationError
+
+
+@click.command("run")
+@click.argument("task", required=False)
+@options.input_file
+@options.input_bucket
+@options.debug
+@_source.source_parameters
+def command(task: str | None, source: str | None, **given: Any) -> None:
+    """Run TASK once, and exit, as a Cloud Run job does.
+
+    Without TASK: the one that FUNCTION_TARGET names, or the only one of SOURCE. The exit code says
+    how it went.
+    """
+    if task and source is None and _source.is_source(task):
+        task, source = None, task
+    sys.exit(run_once(options.merged(target=task, source=source, **given, long_running=True)))
+
+
+def run_once(given: Mapping[str, Any]) -> int:
+    """Run a task as options and environment say; return the exit code.
+
+    Raises:
+        ConfigurationError: they name more than one.
+    """
+    started = start(given)
+    if len(started.tasks) != 1:
+        names = ", ".join(repr(task.name) for task in started.tasks)
+        raise ConfigurationError(
+            f"One task is run at a time. Name one of {names}: `ucam-faas run TASK`, or --target."
+        )
+    from ucam_faas.serving import run_once
+
+    return run_once.run(started.tasks[0], started.runtime)

@@ -1,0 +1,59 @@
+"""The one place that decides where the tasks are, for every verb.
+
+The command line wins over FUNCTION_SOURCE, and that over the configuration: its stage, then its top
+level. The default is ./main.py.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ucam_faas.config import Settings
+from ucam_faas.deploy import config_file
+from ucam_faas.deploy.config_file import ConfigFile
+from ucam_faas.exceptions import ConfigurationError
+
+
+def decide(named: str | None, start: Path) -> str:
+    """Return where the tasks are. The configuration is read only if it counts.
+
+    Args:
+        named: by an option or an argument.
+        start: where the search for the configuration begins.
+
+    Raises:
+        ConfigurationError: the configuration can't be read.
+    """
+    return chosen(named) or in_config(config_file.find(start)) or Settings().source
+
+
+def decide_in(config: ConfigFile, *, stage: str | None, named: str | None) -> str:
+    """Return where the tasks are, with a configuration that is read already."""
+    return chosen(named) or in_config(config, stage) or Settings().source
+
+
+def chosen(named: str | None) -> str | None:
+    """Return the source that the command line or FUNCTION_SOURCE names."""
+    return named or os.environ.get("FUNCTION_SOURCE") or None
+
+
+def in_config(config: ConfigFile, stage: str | None = None) -> str | None:
+    """Return the source that a configuration names; a path in it is relative to its file.
+
+    Raises:
+        ConfigurationError: it isn't a text.
+    """
+    layers = [config.layer(("stage", stage)) if stage is not None else {}, config.table]
+    source: Any = next((layer["source"] for layer in layers if "source" in layer), None)
+    if source is None or config.path is None:
+        return None
+    if not isinstance(source, str):
+        raise ConfigurationError(
+            f"{config.origin((), ('source',))}: source is {source!r}; expected a file, folder or "
+            "module, in quotes."
+        )
+    path = config.path.parent / source
+    is_path = path.exists() or source.endswith(".py") or "/" in source
+    return os.path.relpath(path) if is_path else source
