@@ -10,7 +10,7 @@ import pytest
 
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.emulator.core.engine import Draft
-from ucam_faas.emulator.core.lease import Holder, parse_ack_id
+from ucam_faas.emulator.core.lease import Holder
 from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.tasks.needs import TaskPlan
 
@@ -149,7 +149,7 @@ def test_dead_letters_that_wait_are_counted() -> None:
             assert queue is not None
             emulator.engine.answered(emulator.engine.last)
             first, _ = emulator.engine.take(queue, now, Holder(), 2)
-            emulator.engine.ack(queue, [parse_ack_id(first.ack_id)], now)
+            emulator.engine.ack(queue, [first.ack_id], now)
             found.append(provisioning.dead_letters(plans))
             return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ucam_faas.emulator.core.lease import Rules
+from ucam_faas.emulator.core.lease import AckId, Rules
 
 WAITING, LEASED, DELAYED, ACKED = "waiting", "leased", "delayed", "acked"
 
@@ -25,7 +25,7 @@ class Item:
     state: str = WAITING
     failures: int = 0
     holder: str = ""
-    ack_id: str = ""
+    ack_id: AckId | None = None
     due: float = 0.0
     ever_acked: bool = False
     """Since the last seek: it does not come back after a crash, though it may before."""
@@ -40,7 +40,7 @@ class Given:
     """A delivery that the test has, current or not."""
 
     number: int
-    ack_id: str
+    ack_id: AckId
     seeks: int
 
 
@@ -89,7 +89,7 @@ class ModelQueue:
             for other in before
         )
 
-    def lease(self, number: int, holder: str, ack_id: str, due: float) -> Item:
+    def lease(self, number: int, holder: str, ack_id: AckId, due: float) -> Item:
         item = self.item(number)
         item.state, item.holder, item.ack_id, item.due = LEASED, holder, ack_id, due
         self.given.append(Given(number, ack_id, self.seeks))

@@ -15,7 +15,6 @@ from google.oauth2 import id_token
 from tests.integration.processes import HANG_SECONDS, free_port
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.emulator.core.lease import Delivery
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.push import pusher, request
@@ -122,9 +121,7 @@ def test_nothing_of_a_message_becomes_a_header_of_its_own(line_end: str) -> None
     evil = f"a{line_end}X-Evil: 1"
     message = Message(1, 0.0, evil, {evil: "a", "b": evil, "c: d": "e", " f": "g", "": "h"}, b"")
 
-    headers, _ = request.unwrapped(
-        Delivery(message, "1-1-1", 1), f"projects/{evil}/subscriptions/s", metadata=True
-    )
+    headers, _ = request.unwrapped(message, f"projects/{evil}/subscriptions/s", metadata=True)
 
     assert headers.endswith(b"\r\n")
     lines = headers[:-2].split(b"\r\n")
@@ -146,7 +143,7 @@ def test_nothing_of_a_message_becomes_a_header_of_its_own(line_end: str) -> None
 def test_attributes_do_not_take_the_place_of_our_headers(name: str) -> None:
     message = Message(1, 0.0, "", {name: "evil"}, b"")
 
-    headers, _ = request.unwrapped(Delivery(message, "1-1-1", 1), "s", metadata=True)
+    headers, _ = request.unwrapped(message, "s", metadata=True)
 
     assert b"evil" not in headers
 

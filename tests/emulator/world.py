@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ucam_faas.emulator.core.engine import Draft, Engine
-from ucam_faas.emulator.core.lease import AckId, Delivery, Holder, Rules, parse_ack_id
+from ucam_faas.emulator.core.lease import AckId, Holder, Lease, Rules
 from ucam_faas.emulator.core.moment import Moment
 from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.core.storage import Message, Storage
@@ -85,25 +85,25 @@ class World:
 
     def take(
         self, queue: Queue, limit: int = 1000, holder: Holder | None = None
-    ) -> dict[str, Delivery]:
+    ) -> dict[str, Lease]:
         """Take messages, by their data; all publishers have been answered."""
         self.engine.answered(self.engine.last)
-        found = self.engine.take(queue, self.moment, holder or self.holder, limit)
-        made = {delivery.message.data.decode(): delivery for delivery in found}
-        assert len(made) == len(found), "one take has a message twice"
-        return made
+        leases = self.engine.take(queue, self.moment, holder or self.holder, limit)
+        by_data = {lease.message.data.decode(): lease for lease in leases}
+        assert len(by_data) == len(leases), "one take has a message twice"
+        return by_data
 
-    def ack(self, queue: Queue, *deliveries: Delivery) -> list[AckId]:
+    def ack(self, queue: Queue, *leases: Lease) -> list[AckId]:
         """Acknowledge."""
-        return self.engine.ack(queue, ids(deliveries), self.moment)
+        return self.engine.ack(queue, ids(leases), self.moment)
 
-    def modify(self, queue: Queue, seconds: float, *deliveries: Delivery) -> list[AckId]:
+    def modify(self, queue: Queue, seconds: float, *leases: Lease) -> list[AckId]:
         """Let leases end in so many seconds."""
-        return self.engine.modify(queue, ids(deliveries), seconds, self.moment)
+        return self.engine.modify(queue, ids(leases), seconds, self.moment)
 
-    def nack(self, queue: Queue, *deliveries: Delivery) -> list[AckId]:
-        """Refuse deliveries."""
-        return self.modify(queue, 0, *deliveries)
+    def nack(self, queue: Queue, *leases: Lease) -> list[AckId]:
+        """Refuse messages."""
+        return self.modify(queue, 0, *leases)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and everything become due in order."""
@@ -124,14 +124,14 @@ class World:
         return list(self.storage.read(self.engine.topics[topic].number, 0))
 
 
-def ids(deliveries: Iterable[Delivery]) -> list[AckId]:
-    """Return the ack ids of deliveries."""
-    return [parse_ack_id(delivery.ack_id) for delivery in deliveries]
+def ids(leases: Iterable[Lease]) -> list[AckId]:
+    """Return the ack ids of leases."""
+    return [lease.ack_id for lease in leases]
 
 
-def attempts(found: dict[str, Delivery]) -> dict[str, int]:
-    """Return which attempt each delivery is."""
-    return {data: delivery.attempt for data, delivery in found.items()}
+def attempts(leases: dict[str, Lease]) -> dict[str, int]:
+    """Return the attempt of each lease."""
+    return {data: lease.attempt for data, lease in leases.items()}
 
 
 def restarted(world: World) -> Queue:

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from ucam_faas._optional import require
 from ucam_faas.emulator.core.engine import Observer
-from ucam_faas.emulator.core.lease import Delivery
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.push import request as push_request
 from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
@@ -220,23 +219,23 @@ class _Sender:
             dict(pulled.attributes),
             pulled.data,
         )
-        delivery = Delivery(message, "", pulled.delivery_attempt or 1)
-        self._tell("delivered", delivery)
-        status = self._post(delivery, counted=pulled.delivery_attempt is not None)
+        attempt = pulled.delivery_attempt or 1
+        self._tell("delivered", message, attempt)
+        status = self._post(message, pulled.delivery_attempt)
         if status in ACKNOWLEDGED:
             pulled.ack()
-            self._tell("acknowledged", delivery, status=status)
+            self._tell("acknowledged", message, attempt, status=status)
         else:
             pulled.nack()
-            last = 0 < (self._plan.max_attempts or 0) <= delivery.attempt
+            last = 0 < (self._plan.max_attempts or 0) <= attempt
             delay = None if last else self._plan.min_backoff_seconds
-            self._tell("failed", delivery, status=status, retry_seconds=delay)
+            self._tell("failed", message, attempt, status=status, retry_seconds=delay)
 
-    def _post(self, delivery: Delivery, *, counted: bool) -> int | str:
+    def _post(self, message: Message, attempt: int | None) -> int | str:
         if self._plan.wrapped:
-            lines, body = push_request.wrapped(delivery, self._subscription, counted=counted)
+            lines, body = push_request.wrapped(message, self._subscription, attempt=attempt)
         else:
-            lines, body = push_request.unwrapped(delivery, self._subscription, metadata=True)
+            lines, body = push_request.unwrapped(message, self._subscription, metadata=True)
         headers = dict(line.split(": ", 1) for line in lines.decode().split("\r\n") if line)
         seconds = self._plan.ack_deadline_seconds + MARGIN_SECONDS
         connection = HTTPConnection(self._host, timeout=seconds)
@@ -248,7 +247,7 @@ class _Sender:
         finally:
             connection.close()
 
-    def _tell(self, event: str, delivery: Delivery, **fields: Any) -> None:
-        known = {"message": delivery.message, "attempt": delivery.attempt}
+    def _tell(self, event: str, message: Message, attempt: int, **fields: Any) -> None:
+        known = {"message": message, "attempt": attempt}
         with self._lock:
             self._observer(event, {"subscription": self._subscription, **known, **fields})

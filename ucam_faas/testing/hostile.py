@@ -21,7 +21,7 @@ import random
 from collections.abc import Coroutine, Iterable
 from typing import Any, NamedTuple
 
-from ucam_faas.emulator.core.lease import Delivery
+from ucam_faas.emulator.core.lease import Lease
 from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
 from ucam_faas.testing.hostile_pusher import HostilePusher
 
@@ -51,15 +51,15 @@ class Trick(NamedTuple):
 
 class _Sending(NamedTuple):
     pusher: HostilePusher
-    delivery: Delivery
+    lease: Lease
 
     @property
     def number(self) -> int:
-        return self.delivery.message.number
+        return self.lease.message.number
 
     @property
     def ordinal(self) -> int:
-        return self.pusher.ordinal(self.delivery)
+        return self.pusher.ordinal(self.lease)
 
 
 class Hostile:
@@ -128,8 +128,8 @@ class Hostile:
 
     def _in_order(self, wave: list[list[_Sending]]) -> list[_Sending]:
         """Return what is sent in the order in which it is: what failed last, and kindly."""
-        first = [[one for one in some if one.delivery.attempt == 1] for some in wave]
-        again = [one for some in wave for one in some if one.delivery.attempt > 1]
+        first = [[one for one in some if one.lease.attempt == 1] for some in wave]
+        again = [one for some in wave for one in some if one.lease.attempt > 1]
         newest_first = heapq.merge(*map(self._shuffled, first), key=lambda one: -one.number)
         return [*newest_first, *sorted(again, key=lambda one: one.number)]
 
@@ -145,7 +145,7 @@ class Hostile:
             await self._deliver(one)
 
     async def _deliver(self, one: _Sending) -> None:
-        generation, attempt = self._generations.get(one.number, 0), one.delivery.attempt
+        generation, attempt = self._generations.get(one.number, 0), one.lease.attempt
         copies = 1
         if attempt <= LAST_ATTEMPT_AT_ONCE and generation <= LAST_GENERATION_TWICE:
             copies = 2 if generation else _random(self.seed, one, "copies").choice((2, 3))
@@ -155,7 +155,7 @@ class Hostile:
             if answers[-1] in ACKNOWLEDGED:  # else more copies might mend what a failure broke
                 await self._send(one, copies, "its acknowledgement got lost")
             self._late.add(one)
-        one.pusher.conclude(one.delivery, good[0] if good else answers[0])
+        one.pusher.conclude(one.lease, good[0] if good else answers[0])
 
     async def _deliver_late(self, late: Iterable[_Sending]) -> None:
         for one in late:
@@ -166,7 +166,7 @@ class Hostile:
         self._set_current(pusher)
         self.message = (pusher.name, one.ordinal)
         before = pusher.last_number()
-        answers = await pusher.send(one.delivery, copies)
+        answers = await pusher.send(one.lease, copies)
         generation = self._generations.get(one.number, 0) + 1
         for published in range(before + 1, pusher.last_number() + 1):
             self._generations[published] = generation
@@ -187,8 +187,8 @@ class _Late:
 
     def add(self, one: _Sending) -> None:
         """Take note of an acknowledged message."""
-        if one.pusher.is_ordered(one.delivery):
-            key = (one.pusher.name, one.delivery.message.key)
+        if one.pusher.is_ordered(one.lease):
+            key = (one.pusher.name, one.lease.message.key)
             self._lines.setdefault(key, []).append(one)
             self._longer[key] = None
         else:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any
 
-from ucam_faas.emulator.core.lease import Delivery
+from ucam_faas.emulator.core.lease import Lease
 from ucam_faas.emulator.push.pusher import Pusher
 
 TAKEN_AT_ONCE = 1000
@@ -69,44 +69,44 @@ class HostilePusher(Pusher):
     def offer(self) -> None:
         """Leave the messages where they are."""
 
-    def take(self) -> list[Delivery]:
+    def take(self) -> list[Lease]:
         """Return all that can be delivered now."""
-        found: list[Delivery] = []
+        found: list[Lease] = []
         now, engine = self._hub.now(), self._hub.engine
         while more := engine.take(self.queue, now, self._holder, TAKEN_AT_ONCE):
             found += more
-        for delivery in found:
-            self._ordinals.setdefault(delivery.message.number, len(self._ordinals) + 1)
+        for lease in found:
+            self._ordinals.setdefault(lease.message.number, len(self._ordinals) + 1)
         return found
 
-    def ordinal(self, delivery: Delivery) -> int:
+    def ordinal(self, lease: Lease) -> int:
         """Return which message of the subscription's this is; 1 for the first."""
-        return self._ordinals[delivery.message.number]
+        return self._ordinals[lease.message.number]
 
     @property
     def newest(self) -> int:
         """The ordinal of the last message."""
         return len(self._ordinals)
 
-    def is_ordered(self, delivery: Delivery) -> bool:
+    def is_ordered(self, lease: Lease) -> bool:
         """Tell whether a message must keep its place among the others of its key."""
-        return self.queue.rules.ordered and bool(delivery.message.key)
+        return self.queue.rules.ordered and bool(lease.message.key)
 
-    async def send(self, delivery: Delivery, copies: int) -> tuple[int | str, ...]:
+    async def send(self, lease: Lease, copies: int) -> tuple[int | str, ...]:
         """Send a message so many times at once, and return the answers as they came."""
         meeting = self.meeting = Meeting(copies)
         answers: list[int | str] = []
 
         async def send() -> None:
-            answers.append(await self._send(delivery))
+            answers.append(await self._send(lease))
             meeting.end()
 
         await asyncio.gather(*(send() for _ in range(copies)))
         return tuple(answers)
 
-    def conclude(self, delivery: Delivery, answer: int | str) -> None:
+    def conclude(self, lease: Lease, answer: int | str) -> None:
         """Acknowledge a message, or deliver it again."""
-        self._conclude(delivery, answer)
+        self._conclude(lease, answer)
         self._hub.changed()
 
     def last_number(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ucam_faas.clock import Clock, SystemClock, Timer
 from ucam_faas.emulator.api import protos
-from ucam_faas.emulator.core.lease import Holder, parse_ack_id
+from ucam_faas.emulator.core.lease import Holder
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.events.messages import PubsubMessage
@@ -134,13 +134,12 @@ class EmbeddedPubsub:
         name = self._subscription(subscription)
 
         def take() -> list[PubsubMessage]:
-            emulator, found = self.emulator, []
+            emulator, messages = self.emulator, []
             queue, now = emulator.subscriber.queue(name), emulator.hub.now()
-            while deliveries := emulator.engine.take(queue, now, Holder(), 1000):
-                ids = [parse_ack_id(delivery.ack_id) for delivery in deliveries]
-                emulator.engine.ack(queue, ids, now)
-                found += [model(delivery.message) for delivery in deliveries]
-            return found
+            while leases := emulator.engine.take(queue, now, Holder(), 1000):
+                emulator.engine.ack(queue, [lease.ack_id for lease in leases], now)
+                messages += [model(lease.message) for lease in leases]
+            return messages
 
         return self.call(take)
 

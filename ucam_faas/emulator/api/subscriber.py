@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ucam_faas.emulator.api import checks, protos
+from ucam_faas.emulator.api import ack_ids, checks, protos
 from ucam_faas.emulator.api.resources import (
     Resources,
     SnapshotResource,
     SubscriptionResource,
     page,
 )
-from ucam_faas.emulator.core.lease import DAY, AckId, parse_ack_id
+from ucam_faas.emulator.core.lease import DAY
 from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.errors import RpcError, already_exists, invalid
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
@@ -141,10 +140,11 @@ class SubscriberApi:
         """Acknowledge deliveries."""
         queue = self.queue(request.subscription)
         check_size(request)
-        ids = parse_ids(request.ack_ids, queue)
+        ids = ack_ids.read(request.ack_ids, queue)
         if not ids:
             raise invalid("No ack ids specified.")
-        _refuse_stale(self._engine.ack(queue, ids, self._resources.now()))
+        if stale := self._engine.ack(queue, ids, self._resources.now()):
+            raise ack_ids.stale(stale)
         return protos.Empty()
 
     def modify_ack_deadline(self, request: Any) -> Any:
@@ -152,12 +152,12 @@ class SubscriberApi:
         queue = self.queue(request.subscription)
         check_size(request)
         seconds = deadline(request.ack_deadline_seconds, 0)
-        ids = parse_ids(request.ack_ids, queue)
+        ids = ack_ids.read(request.ack_ids, queue)
         if not ids:
             raise invalid("No ack ids specified.")
         stale = self._engine.modify(queue, ids, seconds, self._resources.now())
-        if queue.rules.exactly_once:
-            _refuse_stale(stale)
+        if stale and queue.rules.exactly_once:
+            raise ack_ids.stale(stale)
         return protos.Empty()
 
     # -- snapshots ----------------------------------------------------------------------------
@@ -243,27 +243,6 @@ class SubscriberApi:
         return protos.SUBSCRIBER["Seek"][1]()
 
 
-def parse_ids(ack_ids: Iterable[str], queue: Queue) -> Sequence[AckId]:
-    """Read the ack ids of a queue's deliveries.
-
-    Raises:
-        RpcError: INVALID_ARGUMENT: one of them is malformed, or of another subscription.
-    """
-    try:
-        found = [parse_ack_id(ack_id) for ack_id in ack_ids]
-    except ValueError as error:
-        raise _bad_ack_id(error, "Expected one that came with a message.") from error
-    for ack_id in found:
-        if ack_id.queue != queue.number:
-            raise _bad_ack_id(ack_id, "It is of another subscription.")
-    return found
-
-
-def _bad_ack_id(ack_id: object, reason: str) -> RpcError:
-    text = str(ack_id)[:100]
-    return invalid(f"You have passed an invalid ack ID to the service (ack_id={text}). {reason}")
-
-
 def check_size(request: Any) -> None:
     """Refuse a request about deliveries that is too long.
 
@@ -288,13 +267,3 @@ def deadline(seconds: int, lowest: int) -> int:
             "seconds."
         )
     return seconds
-
-
-def _refuse_stale(stale: Sequence[AckId]) -> None:
-    if stale:
-        raise RpcError(
-            "INVALID_ARGUMENT",
-            "Some acknowledgement ids in the request were invalid: they have expired.",
-            reason="PERMANENT_FAILURE_INVALID_ACK_ID",
-            metadata={str(ack_id): "PERMANENT_FAILURE_INVALID_ACK_ID" for ack_id in stale},
-        )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ucam_faas.emulator.core.lease import AckId, Delivery, Holder, Rules
+from ucam_faas.emulator.core.lease import AckId, Holder, Lease, Rules
 from ucam_faas.emulator.core.moment import Moment
 from ucam_faas.emulator.core.queues import Log, Queue
 from ucam_faas.emulator.core.storage import Message, Storage
@@ -142,13 +142,13 @@ class Engine:
             if log.last > last:
                 self._published[log] = None
 
-    def take(self, queue: Queue, now: Moment, holder: Holder, limit: int) -> list[Delivery]:
+    def take(self, queue: Queue, now: Moment, holder: Holder, limit: int) -> list[Lease]:
         """Lease messages; the queue stays awake as long as there may be more."""
         cursor = queue.cursor
-        found = queue.take(now, holder, limit, self.last_answered)
-        if queue.has_more and (found or queue.cursor != cursor):
+        leases = queue.take(now, holder, limit, self.last_answered)
+        if queue.has_more and (leases or queue.cursor != cursor):
             self.awake[queue] = None
-        return found
+        return leases
 
     def ack(self, queue: Queue, ids: Iterable[AckId], now: Moment) -> list[AckId]:
         """Acknowledge, and return the ids that do not count."""

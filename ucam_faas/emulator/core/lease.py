@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -135,36 +134,20 @@ class Line:
             yield self.taken.popleft()
 
 
-class Delivery(NamedTuple):
-    """A message on its way to a subscriber."""
-
-    message: Message
-    ack_id: str
-    attempt: int
-    """1 for the first delivery."""
-
-
 class AckId(NamedTuple):
-    """What an ack id says."""
+    """Identifies one lease of one message."""
 
     queue: int
     number: int
+    """The message's."""
     token: int
-
-    def __str__(self) -> str:
-        return f"{self.queue}-{self.number}-{self.token}"
+    """The lease's."""
 
 
-_ACK_ID = re.compile(r"(\d{1,12})-(\d{1,18})-(\d{1,18})", re.ASCII)
+class Lease(NamedTuple):
+    """A message leased to a subscriber: one delivery."""
 
-
-def parse_ack_id(ack_id: str) -> AckId:
-    """Read an ack id.
-
-    Raises:
-        ValueError: it is none of ours.
-    """
-    found = _ACK_ID.fullmatch(ack_id)
-    if found is None:
-        raise ValueError(ack_id)
-    return AckId(int(found[1]), int(found[2]), int(found[3]))
+    message: Message
+    ack_id: AckId
+    attempt: int
+    """1 for the first delivery."""

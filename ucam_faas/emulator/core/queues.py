@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 
-from ucam_faas.emulator.core.lease import AckId, Delivery, Entry, Holder, Line, Rules, State
+from ucam_faas.emulator.core.lease import AckId, Entry, Holder, Lease, Line, Rules, State
 from ucam_faas.emulator.core.moment import Moment
 from ucam_faas.emulator.core.storage import Message, Progress, Storage
 from ucam_faas.emulator.core.timers import Timers
@@ -117,7 +117,7 @@ class Queue:
 
     # -- delivering ---------------------------------------------------------------------------
 
-    def take(self, now: Moment, holder: Holder, limit: int, last: int) -> list[Delivery]:
+    def take(self, now: Moment, holder: Holder, limit: int, last: int) -> list[Lease]:
         """Lease up to `limit` messages that fit: those to be delivered again come first.
 
         Args:
@@ -127,14 +127,14 @@ class Queue:
             last: the number of the last message that may be delivered.
         """
         self.last_used = now.steady
-        found: list[Delivery] = []
+        leases: list[Lease] = []
         size = 0
         for message, entry in self._candidates(now.wall - self.retention, holder, last):
-            found.append(self._lease(message, entry, now, holder))
+            leases.append(self._lease(message, entry, now, holder))
             size += entry.size
-            if len(found) >= limit or size >= BYTES_AT_ONCE:
+            if len(leases) >= limit or size >= BYTES_AT_ONCE:
                 break
-        return found
+        return leases
 
     def _candidates(
         self, oldest: float, holder: Holder, last: int
@@ -219,7 +219,7 @@ class Queue:
         line = self._lines.get(entry.key)
         return line is None or (line.leased == 0 and line.next() is entry)
 
-    def _lease(self, message: Message, entry: Entry, now: Moment, holder: Holder) -> Delivery:
+    def _lease(self, message: Message, entry: Entry, now: Moment, holder: Holder) -> Lease:
         deadline = holder.ack_deadline or self.rules.ack_deadline
         token = entry.token = next(self._tokens)
         entry.state, entry.due, entry.holder = State.LEASED, now.steady + deadline, holder
@@ -231,7 +231,7 @@ class Queue:
             line.take(entry)
             line.leased += 1
             line.holder = holder
-        return Delivery(message, f"{self.number}-{entry.number}-{token}", entry.failures + 1)
+        return Lease(message, AckId(self.number, entry.number, token), entry.failures + 1)
 
     # -- what subscribers answer --------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ucam_faas.clock import Clock, Timer
 from ucam_faas.emulator.api.resources import Resources
 from ucam_faas.emulator.core.engine import Observer
-from ucam_faas.emulator.core.lease import Delivery, Holder, State, parse_ack_id
+from ucam_faas.emulator.core.lease import Holder, Lease, State
 from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.push import request
@@ -121,44 +121,45 @@ class Pusher:
         if room <= 0 or self._timer is not None or self.paused:
             return
         now = self._hub.now()
-        for delivery in self._hub.engine.take(self.queue, now, self._holder, room):
-            task = asyncio.ensure_future(self._push(delivery, self._failures))
+        for lease in self._hub.engine.take(self.queue, now, self._holder, room):
+            task = asyncio.ensure_future(self._push(lease, self._failures))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _push(self, delivery: Delivery, failures: int) -> None:
-        status = await self._send(delivery)
+    async def _push(self, lease: Lease, failures: int) -> None:
+        status = await self._send(lease)
         self._adapt(status in ACKNOWLEDGED, failures)
-        self._conclude(delivery, status)
+        self._conclude(lease, status)
         self._tasks.discard(asyncio.current_task())
         self._hub.changed()
 
-    async def _send(self, delivery: Delivery) -> int | str:
-        self._tell("delivered", delivery)
-        headers, body = self._request(delivery)
+    async def _send(self, lease: Lease) -> int | str:
+        self._tell("delivered", lease)
+        headers, body = self._request(lease)
         return await post(self._clock, self._seconds, self._endpoint, headers, body)
 
-    def _conclude(self, delivery: Delivery, status: int | str) -> None:
+    def _conclude(self, lease: Lease, status: int | str) -> None:
         """Acknowledge a message, or deliver it again, as the response says."""
         now, engine, rules = self._hub.now(), self._hub.engine, self.queue.rules
-        ids = [parse_ack_id(delivery.ack_id)]
+        ids = [lease.ack_id]
         if status in ACKNOWLEDGED:
             engine.ack(self.queue, ids, now)
-            self._tell("acknowledged", delivery, status=status)
+            self._tell("acknowledged", lease, status=status)
         else:
-            last = 0 < rules.max_attempts <= delivery.attempt
-            delay = max(rules.backoff(delivery.attempt), self._backoff)
-            self._tell("failed", delivery, status=status, retry_seconds=None if last else delay)
+            last = 0 < rules.max_attempts <= lease.attempt
+            delay = max(rules.backoff(lease.attempt), self._backoff)
+            self._tell("failed", lease, status=status, retry_seconds=None if last else delay)
             engine.modify(self.queue, ids, 0, now)
 
-    def _request(self, delivery: Delivery) -> tuple[bytes, bytes]:
+    def _request(self, lease: Lease) -> tuple[bytes, bytes]:
         config, name = self._proto.push_config, self._proto.name
         if config.HasField("no_wrapper"):
             metadata = config.no_wrapper.write_metadata
-            headers, body = request.unwrapped(delivery, name, metadata=metadata)
+            headers, body = request.unwrapped(lease.message, name, metadata=metadata)
         else:
             counted = self._proto.HasField("dead_letter_policy")
-            headers, body = request.wrapped(delivery, name, counted=counted)
+            attempt = lease.attempt if counted else None
+            headers, body = request.wrapped(lease.message, name, attempt=attempt)
         if config.HasField("oidc_token"):
             token = config.oidc_token
             audience = token.audience or config.push_endpoint
@@ -186,9 +187,9 @@ class Pusher:
         self._timer = None
         self._hub.wake(self.queue)
 
-    def _tell(self, event: str, delivery: Delivery, **fields: Any) -> None:
+    def _tell(self, event: str, lease: Lease, **fields: Any) -> None:
         if self._observer is not None:
-            known = {"message": delivery.message, "attempt": delivery.attempt}
+            known = {"message": lease.message, "attempt": lease.attempt}
             self._observer(event, {"subscription": self._proto.name, **known, **fields})
 
 

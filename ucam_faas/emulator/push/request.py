@@ -1,4 +1,4 @@
-"""From a delivery to the headers and body of a push request.
+"""The headers and body of a push request, from a message.
 
 Source: Google's pages "Push subscriptions" and "Payload unwrapping for push subscriptions".
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ucam_faas.emulator.core.engine import timestamp
-from ucam_faas.emulator.core.lease import Delivery
+from ucam_faas.emulator.core.storage import Message
 
 USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
 _ALWAYS = f"User-Agent: {USER_AGENT}\r\nAccept-Encoding: identity\r\n".encode()
@@ -24,15 +24,15 @@ _RESERVED = {
 }  # fmt: skip
 
 
-def wrapped(delivery: Delivery, subscription: str, *, counted: bool) -> tuple[bytes, bytes]:
+def wrapped(message: Message, subscription: str, *, attempt: int | None) -> tuple[bytes, bytes]:
     """Return headers and body of a message in Pub/Sub's JSON.
 
     Args:
-        delivery: the message.
+        message: the one to push.
         subscription: full name.
-        counted: say which attempt it is, as with a dead-letter policy.
+        attempt: 1 for the first delivery; None: the subscription has no dead-letter policy, and
+            its requests don't carry it.
     """
-    message = delivery.message
     number, time = str(message.number), timestamp(message.time)
     fields: dict[str, Any] = {"messageId": number, "message_id": number}
     if message.attributes:
@@ -43,20 +43,19 @@ def wrapped(delivery: Delivery, subscription: str, *, counted: bool) -> tuple[by
         fields["orderingKey"] = message.key
     fields["publishTime"] = fields["publish_time"] = time
     body: dict[str, Any] = {"message": fields, "subscription": subscription}
-    if counted:
-        body["deliveryAttempt"] = delivery.attempt
+    if attempt is not None:
+        body["deliveryAttempt"] = attempt
     return _WRAPPED, json.dumps(body).encode()
 
 
-def unwrapped(delivery: Delivery, subscription: str, *, metadata: bool) -> tuple[bytes, bytes]:
+def unwrapped(message: Message, subscription: str, *, metadata: bool) -> tuple[bytes, bytes]:
     """Return headers and body of a message whose data is the body.
 
     Args:
-        delivery: the message.
+        message: the one to push.
         subscription: full name.
         metadata: send attributes and message metadata as headers.
     """
-    message = delivery.message
     if not metadata:
         return _ALWAYS, message.data
     headers = {
