@@ -29,10 +29,11 @@ test: $(STAMP)  ## run every test
 test-fast: $(STAMP)  ## run the tests that take less than 0.25 s each
 	$(BIN)/python -m pytest -m 'not slow'
 
-lint: $(STAMP)  ## check style and types
+lint: $(STAMP)  ## check style, types and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/words.py
 
 image:  ## build the two images that collections of tasks are built on
 	docker build --target build --tag ucam-faas:build .
