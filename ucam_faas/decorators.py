@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cas
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.function import RESERVED_NAMES, make
+from ucam_faas.tasks.annotations import check_agrees, message_type_of
+from ucam_faas.tasks.cloud_event_payloads import payload_parser
 from ucam_faas.tasks.option_table import HandlerOptions, HttpOptions, TaskOptions
 from ucam_faas.tasks.options import check_options, task_fields
-from ucam_faas.tasks.parsers import check_sync, message_parser, plain
+from ucam_faas.tasks.parsers import check_sync, message_parser
+from ucam_faas.tasks.payload_types import plain
 from ucam_faas.tasks.task import Kind, Task
 
 if TYPE_CHECKING:
@@ -19,34 +22,34 @@ if TYPE_CHECKING:
     from flask import Request
 
 _NOT_GIVEN: Any = object()
+_Read = Callable[[Any], Mapping[str, Any]]
 
 ModelT = TypeVar("ModelT")
 PayloadT = TypeVar("PayloadT")
-PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
 ResultT = TypeVar("ResultT")
 InfoT = TypeVar("InfoT", bound=ExecutionInfo)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 ParametersT = ParamSpec("ParametersT")
 
 
-class TaskFunction(Protocol[PayloadT_contra, ResultT_co]):
+class TaskFunction(Protocol[ParametersT, ResultT_co]):
     """A decorated function."""
 
     __name__: str
     task: Task
 
-    def __call__(self, payload: PayloadT_contra, /) -> ResultT_co:
+    def __call__(self, *args: ParametersT.args, **kwargs: ParametersT.kwargs) -> ResultT_co:
         """Run the function itself."""
 
     @overload
-    def execute(self: TaskFunction[Any, InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
+    def execute(self: TaskFunction[..., InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
     @overload
     def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
     def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
-        """Run the pipeline on an event; what aborts it is raised as ExecutionAbortedException."""
+        """Run the pipeline on an event; an aborted run raises ExecutionAbortedException."""
 
     def execute_for_result(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
-        """Run the pipeline on an event, and report what happened; never raises for that."""
+        """Run the pipeline on an event, and return the report, also of a failed run."""
 
 
 CloudEventHandlerExecutorFn = TaskFunction
@@ -54,21 +57,25 @@ CloudEventHandlerExecutorFn = TaskFunction
 
 
 class Decorator(Protocol[PayloadT]):
-    """Makes a task of a function that takes `PayloadT`."""
+    """Makes a task of a function that takes `PayloadT`, or nothing."""
 
+    @overload
     def __call__(
         self, function: Callable[[PayloadT], ResultT], /
-    ) -> TaskFunction[PayloadT, ResultT]:
-        """Decorate."""
+    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    @overload
+    def __call__(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
 
 
 class AnyDecorator(Protocol):
-    """Makes a task of a function that takes any payload."""
+    """Makes a task of a function that takes any payload, or nothing."""
 
+    @overload
     def __call__(
         self, function: Callable[[PayloadT], ResultT], /
-    ) -> TaskFunction[PayloadT, ResultT]:
-        """Decorate."""
+    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    @overload
+    def __call__(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
 
 
 def _needs(
@@ -95,7 +102,9 @@ class Decorators:
     @overload
     def raw_event(
         self, function: Callable[[bytes], ResultT], /
-    ) -> TaskFunction[bytes, ResultT]: ...
+    ) -> TaskFunction[[bytes], ResultT]: ...
+    @overload
+    def raw_event(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
     @overload
     def raw_event(self, /, **given: Unpack[TaskOptions]) -> Decorator[bytes]: ...
     def raw_event(self, function: Any = None, /, **given: Any) -> Any:
@@ -110,13 +119,15 @@ class Decorators:
         >>> shout(b"hello")
         'HELLO'
         """
-        make = self._decorator(Kind.RAW, given)
-        return make if function is None else make(function)
+        decorate = self._decorator(Kind.RAW, given)
+        return decorate if function is None else decorate(function)
 
     @overload
     def cloud_event(
         self, function: Callable[[PayloadT], ResultT], /
-    ) -> TaskFunction[PayloadT, ResultT]: ...
+    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    @overload
+    def cloud_event(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
     @overload
     def cloud_event(self, /, **given: Unpack[TaskOptions]) -> AnyDecorator: ...
     def cloud_event(self, function: Any = None, /, **given: Any) -> Any:
@@ -134,8 +145,10 @@ class Decorators:
         >>> count(["a", "b"])
         2
         """
-        make = self._decorator(Kind.CLOUD_EVENT, given)
-        return make if function is None else make(function)
+        decorate = self._decorator(
+            Kind.CLOUD_EVENT, given, lambda task: {"parse": payload_parser(task)}
+        )
+        return decorate if function is None else decorate(function)
 
     @_needs("event_data_parser", "event_data_parser=CloudEventType(…)")
     def cloud_event_handler(
@@ -156,9 +169,17 @@ class Decorators:
                 "event_data_model=…) or a function (CloudEvent) -> T."
             )
         check_sync("event_data_parser", event_data_parser)
-        found = self._decorator(Kind.EVENT_DATA, given, parse=event_data_parser)
-        return cast("Decorator[PayloadT]", found)
+        decorate = self._decorator(Kind.EVENT_DATA, given, lambda _: {"parse": event_data_parser})
+        return cast("Decorator[PayloadT]", decorate)
 
+    @overload
+    def message_handler(
+        self, function: Callable[[PayloadT], ResultT], /
+    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    @overload
+    def message_handler(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
+    @overload
+    def message_handler(self, /, **given: Unpack[HandlerOptions]) -> AnyDecorator: ...
     @overload
     def message_handler(
         self, /, *, message_type: None, **given: Unpack[HandlerOptions]
@@ -172,14 +193,14 @@ class Decorators:
         **given: Unpack[HandlerOptions],
     ) -> Decorator[ModelT]: ...
     def message_handler(
-        self, function: None = None, /, *, message_type: Any = _NOT_GIVEN, **given: Any
+        self, function: Any = None, /, *, message_type: Any = _NOT_GIVEN, **given: Any
     ) -> Any:
         """Make a task that gets the parsed data of a Pub/Sub message.
 
         Args:
             message_type: a pydantic model, a dataclass or a type such as list[int] (JSON data),
                 a protobuf message class (binary data), any function `(bytes) -> T`, or None for
-                bytes.
+                bytes; default: the annotation of the function's parameter.
             topic: whose messages the task gets: the short name of a topic of ours, or
                 `projects/P/topics/T`, one that exists; default: a topic named after the task.
             filter: which of them, by their attributes, in Pub/Sub's filter language; default: all.
@@ -209,20 +230,18 @@ class Decorators:
             TaskDefinitionError: an argument can never work, or is outside Google's limits.
 
         >>> from ucam_faas import Schedule
-        >>> @message_handler(message_type=int, schedule=Schedule("0 3 * * *", data=b"21"))
+        >>> @message_handler(schedule=Schedule("0 3 * * *", data=b"21"))
         ... def double(number: int) -> int:
         ...     return number * 2
         >>> double(21)
         42
         """
-        if function is not None or message_type is _NOT_GIVEN:
-            raise TaskDefinitionError(
-                "@ucam_faas.message_handler needs to know the type of its messages: write "
-                "@ucam_faas.message_handler(message_type=…), with a pydantic model, a protobuf "
-                "message class, a function (bytes) -> T, or None for bytes."
-            )
-        captured = {"parse": message_parser(message_type), "message_type": plain(message_type)}
-        return self._decorator(Kind.MESSAGE, given, **captured)
+        if message_type is _NOT_GIVEN:
+            read: _Read = lambda task: _message_fields(message_type_of(task))  # noqa: E731
+        else:
+            read = _typed(message_type)
+        decorate = self._decorator(Kind.MESSAGE, given, read)
+        return decorate if function is None else decorate(function)
 
     @_needs("path", 'path="/users/<id>"')
     def http(
@@ -254,20 +273,25 @@ class Decorators:
                 f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
             )
         captured = {"path": path, "methods": tuple(method.upper() for method in methods)}
-        return cast("Decorator[Request]", self._decorator(Kind.HTTP, given, **captured))
+        decorate = self._decorator(Kind.HTTP, given, lambda _: captured)
+        return cast("Decorator[Request]", decorate)
 
     def _decorator(
-        self, kind: Kind, given: Mapping[str, Any], **captured: Any
+        self, kind: Kind, given: Mapping[str, Any], read: _Read = lambda _: {}
     ) -> Callable[[Any], Any]:
-        """Return what makes a task function of a function; the options are checked now."""
+        """Return the decorator of one function; the options are checked now.
+
+        Args:
+            read: from the function to the fields of its task that depend on it.
+        """
         check_options(_NAMES[kind], given)
         defaults = self._defaults()
         trigger_of, fields = task_fields(kind, given, defaults)
 
         def decorate(function: Any) -> Any:
-            found = make(function, kind, trigger_of, {**captured, **fields})
-            self._made(found, given)
-            return found
+            task_function = make(function, kind, trigger_of, fields, read)
+            self._made(task_function, given)
+            return task_function
 
         return decorate
 
@@ -276,6 +300,22 @@ class Decorators:
 
     def _made(self, task_function: Any, given: Mapping[str, Any]) -> None:
         """Take note of a task."""
+
+
+def _message_fields(message_type: Any) -> dict[str, Any]:
+    kind = plain(message_type)
+    return {"parse": message_parser(kind), "message_type": None if kind is bytes else kind}
+
+
+def _typed(message_type: Any) -> _Read:
+    """Return the fields of a `message_type=`, and check it against each function."""
+    fields = _message_fields(message_type)
+
+    def read(function: Any) -> dict[str, Any]:
+        check_agrees(function, fields["message_type"])
+        return fields
+
+    return read
 
 
 _NAMES = {

@@ -30,7 +30,7 @@ from ucam_faas.outcomes import (
     name as outcome_name,
 )
 from ucam_faas.tasks import outer_decorators, registry, unnamed_functions
-from ucam_faas.tasks.cloud_event_payloads import payload_parser
+from ucam_faas.tasks.arguments import takes_nothing, without_payload
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.triggers import Trigger
 
@@ -43,40 +43,43 @@ def make(
     kind: Kind,
     trigger_of: Callable[[str], Trigger | None],
     fields: Mapping[str, Any],
+    read: Callable[[Any], Mapping[str, Any]],
 ) -> Any:
     """Make a task function, and register its task.
 
     Args:
-        function: what the user wrote.
-        kind: what it takes.
+        function: the user's function.
+        kind: of the task.
         trigger_of: from the task's name to its trigger.
         fields: the other fields of the task.
+        read: from the function to the fields that depend on it.
 
     Raises:
         TaskDefinitionError: it can never be a task.
     """
     name = _checked_name(function)
-    if kind is Kind.CLOUD_EVENT:
-        fields = {"parse": payload_parser(function), **fields}
+    fields = {**read(function), **fields}
+    takes_payload = not takes_nothing(function)
     if name == unnamed_functions.UNNAMED:
         function = unnamed_functions.as_function(function)
+    run = function if takes_payload else without_payload(function)
     task = Task(
         name=name,
         module=function.__module__ or "__main__",
         module_spec=function.__globals__.get("__spec__"),
         kind=kind,
-        function=function,
+        function=run,
         trigger=trigger_of(name),
         **fields,
     )
     _check_scheduled_data(task)
 
     def called(*args: Any, **kwargs: Any) -> Any:
-        task: Task = attributes.task  # a collection may have made it anew
+        task: Task = attributes.task  # a collection may have replaced it
         if len(args) == 1 and not kwargs:
-            payload = outer_decorators.payload_for(function, args[0])
+            payload = outer_decorators.payload_for(run, args[0])
             if payload:
-                return function(*payload)
+                return run(*payload)
             if _is_flask_request(args[0], task):
                 # By name, as with any entry point: front doors are above this module.
                 door = importlib.import_module("ucam_faas.serving.functions_framework")
@@ -84,7 +87,7 @@ def make(
             if _is_foreign_event(args[0], task):
                 return _execute(args[0])
             if task.kind is Kind.CLOUD_EVENT and task.parse is not None and _is_event(args[0]):
-                return function(task.parse(args[0]))
+                return run(task.parse(args[0]))
         return function(*args, **kwargs)
 
     async def called_async(*args: Any, **kwargs: Any) -> Any:
@@ -199,13 +202,14 @@ def _checked_name(function: Any) -> str:
         raise TaskDefinitionError(
             f"{name!r} cannot be a task: it yields, so calling it would run nothing."
         )
-    try:
-        inspect.signature(function).bind(None)
-    except TypeError as error:
-        raise TaskDefinitionError(
-            f"{name}{inspect.signature(function)} cannot be a task: it is called "
-            "with one argument, the payload."
-        ) from error
+    if not takes_nothing(function):
+        try:
+            inspect.signature(function).bind(None)
+        except TypeError as error:
+            raise TaskDefinitionError(
+                f"{name}{inspect.signature(function)} cannot be a task: it is called "
+                "with one argument, the payload, or with none."
+            ) from error
     _refuse_reserved(name)
     return name
 

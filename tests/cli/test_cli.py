@@ -87,7 +87,7 @@ def test_no_source_is_one_line_that_says_where_it_looked(ucam_faas: Run) -> None
         ("def broken(:", "SyntaxError"),
         ("import no_such_module_here", "'no_such_module_here'"),
         ("raise ValueError('line one\\nline two')", "line one line two"),
-        ("@ucam_faas.raw_event\ndef bad(): ...", "bad"),
+        ("@ucam_faas.raw_event\ndef bad(one, two): ...", "bad"),
         ("", "holds no tasks"),
     ],
 )

@@ -361,7 +361,7 @@ def test_what_an_import_in_an_import_raises_is_located_there(sources: Sources) -
 def test_a_wrong_decorator_is_an_error_of_its_own_words(sources: Sources) -> None:
     from ucam_faas.exceptions import TaskDefinitionError
 
-    source = sources.write("main.py", before="@ucam_faas.raw_event\ndef bad(): ...")
+    source = sources.write("main.py", before="@ucam_faas.raw_event\ndef bad(one, two): ...")
 
     with pytest.raises(TaskDefinitionError, match="bad"):
         registry.load(source)

@@ -68,6 +68,37 @@ def store(order: Order) -> None:
         raise Ignore("known already")
 
 
+@ucam_faas.message_handler
+def store_by_annotation(order: Order) -> int:
+    return order.number
+
+
+@ucam_faas.message_handler(topic="orders", concurrency=2)
+async def store_all_by_annotation(orders: list[Order] | None) -> None: ...
+
+
+@ucam_faas.message_handler
+def tidy_up() -> int:
+    return 0
+
+
+@ucam_faas.message_handler(message_type=Order, topic="orders")
+def count_orders() -> None: ...
+
+
+@ucam_faas.raw_event
+def rebuild() -> str:
+    return "done"
+
+
+@ucam_faas.raw_event(run_as="job", timeout=timedelta(hours=1))
+async def rebuild_all() -> None: ...
+
+
+@ucam_faas.cloud_event
+def notice() -> None: ...
+
+
 @ucam_faas.message_handler(
     message_type=Order,
     create_default_info=Report,
@@ -238,6 +269,12 @@ async def call_them(event: CloudEvent, request: Request) -> None:
     assert_type(store_and_report(Order(number=1)), Report)
     assert_type(store_in_order(Order(number=1)), int)
     assert_type(charge(Order(number=1)), int)
+    assert_type(store_by_annotation(Order(number=1)), int)
+    await store_all_by_annotation([Order(number=1)])
+    assert_type(tidy_up(), int)
+    assert_type(rebuild(), str)
+    await rebuild_all()
+    assert_type(tidy_up.execute(event), ExecutionInfo)
     assert_type(handle_subject_of_topic("s"), int)
     assert_type(measure(b""), int)
     assert_type(greet(StringValue(value="Ada")), str)

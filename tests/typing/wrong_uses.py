@@ -18,6 +18,10 @@ class Order(BaseModel):
 def store(order: Order) -> None: ...
 
 
+@ucam_faas.message_handler
+def tidy_up() -> None: ...
+
+
 def decorate() -> None:
     @ucam_faas.message_handler(message_type=Order)  # E: arg-type
     def takes_another_payload(text: str) -> None: ...
@@ -31,8 +35,8 @@ def decorate() -> None:
     @ucam_faas.message_handler(message_type=Order)  # E: arg-type
     def takes_two(order: Order, more: str) -> None: ...
 
-    @ucam_faas.message_handler()  # E: call-overload
-    def has_no_message_type(order: Order) -> None: ...
+    @ucam_faas.message_handler  # E: arg-type
+    def takes_two_by_annotation(order: Order, more: str) -> None: ...
 
     @ucam_faas.message_handler(message_type=3)  # E: call-overload
     def has_a_wrong_message_type(order: Order) -> None: ...
@@ -99,6 +103,7 @@ def collect() -> None:
 def call() -> None:
     store("order")  # E: arg-type
     store(Order(number=1), 2)  # E: call-arg
+    tidy_up(b"")  # E: call-arg
     store.execute(b"")  # E: arg-type
     store.run(b"")  # E: attr-defined
     count: int = store(Order(number=1))  # E: assignment

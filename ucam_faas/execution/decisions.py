@@ -114,7 +114,7 @@ def _of_user(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _is_own(module: str) -> bool:
-    return module.startswith(("ucam_faas.execution.", "ucam_faas.serving."))
+    return module.startswith(("ucam_faas.execution.", "ucam_faas.serving.", "ucam_faas.tasks."))
 
 
 def _is_json(value: Any) -> bool:

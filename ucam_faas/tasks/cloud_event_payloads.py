@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
+
+from ucam_faas.tasks.annotations import payload_annotation
 
 
 def payload_parser(function: Callable[..., Any]) -> Callable[[Any], Any] | None:
@@ -14,22 +15,11 @@ def payload_parser(function: Callable[..., Any]) -> Callable[[Any], Any] | None:
     A function whose parameter is annotated with `CloudEvent`, or a union with it, takes the event.
     Any other takes the event's data, as in 1.0.
     """
-    return None if _is_event(_annotation(function)) else _data
+    return None if _is_event(payload_annotation(function)) else _data
 
 
 def _data(event: Any) -> Any:
     return event.get_data()
-
-
-def _annotation(function: Callable[..., Any]) -> Any:
-    """Return the annotation of the first parameter: as text where it can't be resolved."""
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters or not isinstance(parameters[0].annotation, str):
-        return parameters[0].annotation if parameters else None
-    try:
-        return get_type_hints(function)[parameters[0].name]
-    except Exception:  # a name that is imported for type checkers only
-        return parameters[0].annotation
 
 
 def _is_event(annotation: Any) -> bool:
@@ -41,5 +31,5 @@ def _is_event(annotation: Any) -> bool:
 
 
 def _is_event_class(base: type) -> bool:
-    """Tell without importing cloudevents, which a task that takes the data needs not."""
+    """Return True for CloudEvent; cloudevents isn't imported, as a task of the data lacks it."""
     return base.__name__ == "CloudEvent" and base.__module__.partition(".")[0] == "cloudevents"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, Generic, NewType, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -65,7 +65,7 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
     Raises:
         TaskDefinitionError: it is none of these.
     """
-    message_type = plain(message_type)
+    message_type = payload_types.plain(message_type)
     if message_type is None:
         return bytes
     if payload_types.protobuf_class(message_type) is not None:
@@ -85,18 +85,6 @@ def message_parser(message_type: Any) -> Callable[[bytes], Any]:
     return cast("Callable[[bytes], Any]", message_type)  # a signature cannot be checked here
 
 
-def plain(kind: Any) -> Any:
-    """Return the type behind a NewType.
-
-    >>> from typing import NewType
-    >>> plain(NewType("Pence", int))
-    <class 'int'>
-    """
-    while isinstance(kind, NewType):
-        kind = kind.__supertype__
-    return kind
-
-
 def _check_class(kind: Any) -> None:
     """Refuse classes that make a payload of any bytes, and not the right one."""
     if not isinstance(kind, type):
@@ -106,7 +94,7 @@ def _check_class(kind: Any) -> None:
             f"message_type={kind.__name__} is an attrs class, which doesn't read JSON by itself. "
             f"Write a function, such as lambda data: {kind.__name__}(**json.loads(data))."
         )
-    if issubclass(kind, dict | list | tuple | set | frozenset | str) or kind is bool:
+    if issubclass(kind, dict | list | tuple | set | frozenset | str) or kind in (bool, object):
         raise TaskDefinitionError(
             f"message_type={kind.__name__} would be called with bytes, and make no sense "
             "of them. For any JSON use json.loads, for text bytes.decode, for checked JSON a "

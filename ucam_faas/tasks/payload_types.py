@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, cast, get_origin
+from typing import Annotated, Any, NewType, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
@@ -18,6 +18,22 @@ from ucam_faas.exceptions import TaskDefinitionError
 
 ENCODING_ATTRIBUTE = "googclient_schemaencoding"
 """Pub/Sub's attribute of messages whose topic has a schema: "JSON" or "BINARY" ("Schemas")."""
+
+
+def plain(kind: Any) -> Any:
+    """Return the type behind a NewType, and behind Annotated where the data isn't JSON.
+
+    >>> from typing import NewType
+    >>> plain(NewType("Pence", int)), plain(Annotated[bytes, "a picture"])
+    (<class 'int'>, <class 'bytes'>)
+    """
+    while isinstance(kind, NewType):
+        kind = kind.__supertype__
+    if get_origin(kind) is Annotated:
+        inner = plain(get_args(kind)[0])
+        if inner is bytes or protobuf_class(inner) or hasattr(inner, "__struct_fields__"):
+            return inner
+    return kind
 
 
 def is_model(kind: Any) -> bool:

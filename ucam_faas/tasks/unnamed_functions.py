@@ -20,15 +20,15 @@ def is_unnamed(function: Any) -> bool:
     return is_object and not inspect.isroutine(function)
 
 
-def as_function(function: Any) -> Callable[[Any], Any]:
+def as_function(function: Any) -> Callable[..., Any]:
     """Return a function that calls a lambda or a callable object."""
     call = function if inspect.isfunction(function) else type(function).__call__
 
-    def called(payload: Any, /) -> Any:
-        return function(payload)
+    def called(*payload: Any) -> Any:
+        return function(*payload)
 
-    async def called_async(payload: Any, /) -> Any:
-        return await function(payload)
+    async def called_async(*payload: Any) -> Any:
+        return await function(*payload)
 
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
     made = called_async if is_async else called

@@ -1,0 +1,279 @@
+"""The annotation of a handler's parameter is its message type."""
+
+from __future__ import annotations
+
+import enum
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    NewType,
+    Optional,
+    Protocol,
+    TypeVar,
+)
+
+import pytest
+from cloudevents.http import CloudEvent
+from flask import Request
+from google.protobuf.wrappers_pb2 import StringValue
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from ucam_faas import PubsubMessage, TaskCollection, TaskDefinitionError, message_handler, raw_event
+from ucam_faas.testing import run
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+AnyT = TypeVar("AnyT")
+Pence = NewType("Pence", int)
+
+
+class Order(BaseModel):
+    number: int
+
+
+class LargeOrder(Order):
+    pass
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Named(TypedDict):
+    name: str
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Numbered(Protocol):
+    number: int
+
+
+class Blob:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Blob) and other.data == self.data
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def taking(annotation: Any) -> Any:
+    """Return a function whose parameter is annotated so."""
+
+    def take(payload: Any) -> None:
+        SEEN.append(payload)
+
+    take.__annotations__ = {"payload": annotation}
+    return take
+
+
+SEEN: list[Any] = []
+
+PAYLOADS: list[tuple[Any, Any, Any]] = [
+    (Order, {"number": 1}, Order(number=1)),
+    ("Order", {"number": 1}, Order(number=1)),
+    (Point, {"x": 1}, Point(1)),
+    (Named, {"name": "Ada"}, {"name": "Ada"}),
+    (Colour, json.dumps("red"), Colour.RED),
+    (StringValue, StringValue(value="a"), StringValue(value="a")),
+    (Annotated[StringValue, "a name"], StringValue(value="a"), StringValue(value="a")),
+    (bytes, b"raw", b"raw"),
+    (Annotated[bytes, "a picture"], b"raw", b"raw"),
+    (Pence, "21", 21),
+    (Annotated[int, Field(gt=3)], "4", 4),
+    (Optional[Order], "null", None),  # noqa: UP045  # one of the ways to write it
+    (Order | None, {"number": 1}, Order(number=1)),
+    ("list[Order] | None", [{"number": 1}], [Order(number=1)]),
+    (dict[str, int], {"a": 1}, {"a": 1}),
+    (Any, {"a": [1]}, {"a": [1]}),
+    (Blob, b"raw", Blob(b"raw")),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "data", "payload"), PAYLOADS, ids=lambda value: repr(value)[:40]
+)
+def test_the_annotation_works_as_message_type_would(
+    annotation: Any, data: Any, payload: Any
+) -> None:
+    SEEN.clear()
+
+    info = run(message_handler(taking(annotation)), data)
+
+    assert info.execution.status == "COMPLETED", info
+    assert [payload] == SEEN
+
+
+def test_data_that_do_not_fit_the_annotation_are_rejected() -> None:
+    info = run(message_handler(taking(Annotated[int, Field(gt=3)])), "3")
+
+    assert info.execution.reason == "ucam_faas.user-data-invalid"
+
+
+def test_options_may_be_given_without_a_message_type() -> None:
+    task = message_handler(topic="orders")(taking(Order)).task
+
+    assert (task.message_type, task.trigger.topic) == (Order, "orders")
+
+
+def test_a_collections_decorator_infers_too() -> None:
+    assert TaskCollection().message_handler(taking(Order)).task.message_type is Order
+
+
+def test_a_class_of_the_function_around_is_resolved() -> None:
+    class Local(BaseModel):
+        number: int
+
+    @message_handler
+    def store(order: Local) -> None: ...
+
+    assert store.task.message_type is Local
+
+
+def test_a_return_type_for_type_checkers_only_is_no_matter() -> None:
+    @message_handler
+    def price(order: Order) -> Decimal:
+        raise NotImplementedError
+
+    assert price.task.message_type is Order
+
+
+def test_bytes_have_no_message_type_as_with_none() -> None:
+    assert message_handler(taking(bytes)).task.message_type is None
+    assert message_handler(message_type=bytes)(taking(bytes)).task.message_type is None
+
+
+def test_a_handler_without_an_argument_takes_any_message() -> None:
+    calls: list[int] = []
+
+    @message_handler
+    def clean_up() -> None:
+        calls.append(1)
+
+    run(clean_up, b"whatever")
+
+    assert clean_up.task.message_type is None
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("kind", [raw_event, message_handler], ids=["raw_event", "message_handler"])
+def test_a_task_without_an_argument_runs_async_and_unnamed(kind: Any) -> None:
+    async def count() -> int:
+        return 7
+
+    tasks = [kind(count), kind(lambda: 7)]
+
+    assert [run(task).execution.status for task in tasks] == ["COMPLETED", "COMPLETED"]
+
+
+# --- what is refused
+
+
+def refused(annotation: Any, **options: Any) -> str:
+    with pytest.raises(TaskDefinitionError) as caught:
+        message_handler(**options)(taking(annotation))
+    return str(caught.value)
+
+
+def test_a_parameter_without_annotation_needs_a_message_type() -> None:
+    def store(order): ...  # type: ignore[no-untyped-def]
+
+    with pytest.raises(TaskDefinitionError, match="annotate its parameter, or write") as caught:
+        message_handler(store)
+
+    assert "store" in str(caught.value)
+
+
+@pytest.mark.parametrize("annotation", ["Decimal", "Nowhere", "Order[", "list[Nowhere]"])
+def test_an_annotation_that_cannot_be_resolved_is_refused_with_its_text(annotation: str) -> None:
+    message = refused(annotation)
+
+    assert repr(annotation) in message
+    assert "take: " in message
+    assert "TYPE_CHECKING" in message
+
+
+@pytest.mark.parametrize(
+    ("annotation", "hint"),
+    [
+        (PubsubMessage, "MESSAGE_CONTEXT"),
+        (CloudEvent, "@ucam_faas.cloud_event"),
+        (Request, "@ucam_faas.http"),
+    ],
+)
+def test_the_envelope_is_no_payload(annotation: Any, hint: str) -> None:
+    assert hint in refused(annotation)
+
+
+@pytest.mark.parametrize("annotation", [str, dict, list, bool, object])
+def test_a_class_that_makes_no_sense_of_bytes_is_refused(annotation: type) -> None:
+    assert annotation.__name__ in refused(annotation)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message_type"),
+    [
+        (str, Order),
+        (Point, Order),
+        (LargeOrder, Order),
+        (Order, None),
+        (bytes, Order),
+        (str, int),
+        (list[int], list[str]),
+        (list[int], dict[str, int]),
+        (Point | None, Order),
+        ("Point", StringValue),
+    ],
+)
+def test_a_message_type_that_contradicts_the_annotation_is_refused_with_both(
+    annotation: Any, message_type: Any
+) -> None:
+    message = refused(annotation, message_type=message_type)
+
+    names = [getattr(kind, "__name__", str(kind)) for kind in (annotation, message_type or bytes)]
+    for name in names if message_type else names[:1]:
+        assert name.rpartition(".")[2] in message
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message_type"),
+    [
+        (Order, Order),
+        (Order, LargeOrder),
+        (Order | None, Order),
+        (Annotated[Order, "…"], Order),
+        (Numbered, Order),
+        (AnyT, Order),
+        (object, Order),
+        (Any, None),
+        (bytes, None),
+        (bytes | None, None),
+        ("Nowhere", Order),
+        (float, int),
+        (Pence, int),
+        (int, Pence),
+        (Sequence[int], list[int]),
+        (Mapping[str, Any], Named),
+        (Named, dict[str, str]),
+        (IO[bytes], io.BytesIO),
+        (list[int], json.loads),
+        (Order, lambda data: Order(number=1)),
+    ],
+)
+def test_a_message_type_that_the_annotation_allows_is_taken(
+    annotation: Any, message_type: Any
+) -> None:
+    message_handler(message_type=message_type)(taking(annotation))

@@ -1,0 +1,39 @@
+"""How a task's function is called: with its payload, or without an argument."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+def takes_nothing(function: Callable[..., Any]) -> bool:
+    """Return True if a function can be called without an argument, and not with one.
+
+    >>> takes_nothing(lambda: None), takes_nothing(lambda payload=None: None)
+    (True, False)
+    """
+    signature = inspect.signature(function)
+    return _binds(signature) and not _binds(signature, None)
+
+
+def _binds(signature: inspect.Signature, *arguments: Any) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def without_payload(function: Callable[[], Any]) -> Callable[[Any], Any]:
+    """Return a function of a payload that calls a function without arguments."""
+
+    def call(payload: Any) -> Any:
+        return function()
+
+    async def call_async(payload: Any) -> Any:
+        return await function()
+
+    is_async = inspect.iscoroutinefunction(function)
+    return functools.wraps(function)(call_async if is_async else call)
