@@ -109,7 +109,8 @@ def test_every_log_message_of_the_code_is_documented() -> None:
     documented = (ROOT / "docs/logging.md").read_text()
 
     fixtures = {"ucam_faas_client", "ucam_faas_clock", "ucam_faas_env_file"}
-    others = fixtures | {"ucam_faas_reason", "ucam_faas_task", "ucam_faas_message_id"}
+    attributes = {f"ucam_faas_{name}" for name in ("reason", "task", "message_id", "trigger")}
+    others = fixtures | attributes
     missing = {name for name in messages - others if name not in documented}
 
     assert missing == set()

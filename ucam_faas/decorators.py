@@ -204,7 +204,8 @@ class Decorators:
             topic: whose messages the task gets: the short name of a topic of ours, or
                 `projects/P/topics/T`, one that exists; default: a topic named after the task.
             filter: which of them, by their attributes, in Pub/Sub's filter language; default: all.
-            schedule: a `Schedule` that publishes to the topic, or a list of them.
+            schedule: a cron expression such as "0 3 * * *" or a `Schedule`, which publishes to the
+                topic at these times; or a list of them.
             ordered: messages with one ordering key are delivered one after the other.
             retry: a `RetryPolicy`: how often and how soon a message is delivered again; default:
                 5 deliveries, 10 to 600 seconds apart, then the dead-letter topic.

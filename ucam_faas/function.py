@@ -179,7 +179,8 @@ def _check_scheduled_data(task: Task) -> None:
         except ValueError as error:
             raise TaskDefinitionError(
                 f"Schedule({schedule.expression!r}) sends data that the task {task.name!r} "
-                f"rejects: {describe_error(error)}."
+                f"rejects: {describe_error(error)}. Write Schedule(…, data=…), or let the function "
+                "take no argument."
             ) from error
         except Exception:
             continue  # not every model is complete while its module is imported

@@ -24,7 +24,7 @@ class Sites(BaseModel):
     urls: list[HttpUrl] = Field(min_length=1, examples=[["http://127.0.0.1:8080/healthy"]])
 
 
-@ucam_faas.message_handler(message_type=Sites, timeout=TIMEOUT)
+@ucam_faas.message_handler(timeout=TIMEOUT)
 async def check_sites(sites: Sites) -> dict[str, int]:
     """Check several web sites at once, and count those that answer."""
     # At the deadline the task is cancelled, and with it all that the group still does.

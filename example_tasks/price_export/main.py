@@ -38,7 +38,7 @@ def connect() -> sqlite3.Connection:
     schedule=Schedule("0 2 * * SUN", time_zone="Europe/London"),
     memory="1Gi",
 )
-def export_prices(body: bytes) -> None:
+def export_prices() -> None:
     """Export all prices as CSV."""
     target = named("PRICES_EXPORT")
     partial = target.with_name(f"{target.name}.part")

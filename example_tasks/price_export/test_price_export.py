@@ -28,7 +28,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_all_prices_are_exported_in_order(target: Path) -> None:
-    export_prices(b"")
+    export_prices()
 
     assert target.read_text() == "sku,pence\nA1,250\nB2,1999\n"
 
@@ -36,7 +36,7 @@ def test_all_prices_are_exported_in_order(target: Path) -> None:
 def test_a_second_start_replaces_the_file(target: Path) -> None:
     target.write_text("old")
 
-    export_prices(b"")
+    export_prices()
 
     assert target.read_text().startswith("sku,pence\n")
 
@@ -46,7 +46,7 @@ def test_a_failed_run_leaves_the_last_export(target: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PRICES_DATABASE", str(target.parent / "nowhere.sqlite3"))
 
     with pytest.raises(ucam_faas.UCAMFAASException, match="names no file"):
-        export_prices(b"")
+        export_prices()
 
     assert target.read_text() == "old"
 
@@ -58,7 +58,7 @@ def test_a_missing_variable_is_named(
     monkeypatch.delenv(variable)
 
     with pytest.raises(ucam_faas.UCAMFAASException, match=f"set {variable} to the path"):
-        export_prices(b"")
+        export_prices()
 
 
 @pytest.mark.slow

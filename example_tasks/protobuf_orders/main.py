@@ -7,7 +7,7 @@ import ucam_faas
 from .orders_pb2 import Order
 
 
-@ucam_faas.message_handler(message_type=Order)
+@ucam_faas.message_handler
 def total_order(order: Order) -> dict[str, int]:
     """Work out what an order costs, in pence."""
     # No data at all is a valid protobuf message, with every field empty: look at what matters.

@@ -16,8 +16,7 @@ from typing import Any
 import ucam_faas
 from ucam_faas import Schedule
 
-# Pub/Sub takes no message without data or an attribute, and this task takes no data.
-NIGHTLY = Schedule("0 3 * * *", time_zone="Europe/London", attributes={"from": "schedule"})
+NIGHTLY = Schedule("0 3 * * *", time_zone="Europe/London")
 
 
 @ucam_faas.raw_event(timeout=timedelta(minutes=10), schedule=NIGHTLY)

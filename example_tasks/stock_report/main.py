@@ -25,7 +25,7 @@ class StockReportInfo(ucam_faas.MessageHandlerExecutionInfo):
     not_counted: list[str] = Field(default_factory=list)
 
 
-@ucam_faas.message_handler(message_type=StockCount)
+@ucam_faas.message_handler
 def report_stock(count: StockCount) -> StockReportInfo:
     """Report which articles run low in a warehouse."""
     lowest = LOWEST_STOCK.get(count.warehouse)

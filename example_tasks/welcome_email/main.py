@@ -11,7 +11,7 @@ from .events import NewUser
 from .mail import AddressRefusedError, deliver
 
 
-@ucam_faas.message_handler(message_type=NewUser, timeout=timedelta(seconds=30))
+@ucam_faas.message_handler(timeout=timedelta(seconds=30))
 def send_welcome_email(user: NewUser) -> dict[str, int]:
     """Send a new user a welcome email."""
     if not user.wants_email:

@@ -19,6 +19,7 @@ from ucam_faas import (
     Retry,
     RetryPolicy,
     Schedule,
+    TaskCollection,
     TaskDefinitionError,
     cloud_event,
     cloud_event_handler,
@@ -131,11 +132,50 @@ def test_data_is_bytes(data: Any) -> None:
     assert f"data={data!r}: expected bytes" in refused(Schedule, "0 3 * * *", data=data)
 
 
-def test_a_schedule_with_nothing_to_send_is_refused() -> None:
-    message = refused(raw_event, schedule=Schedule("0 3 * * *"))
+@pytest.mark.parametrize("schedule", ["0 3 * * *", ["0 3 * * *"], Schedule("0 3 * * *")], ids=repr)
+def test_a_schedule_with_nothing_to_send_carries_an_attribute(schedule: Any) -> None:
+    """Pub/Sub takes no message without data or an attribute."""
 
-    assert "neither data nor attributes" in message
-    assert "data=b'{}'" in message
+    @raw_event(schedule=schedule)
+    def clean_up() -> None: ...
+
+    assert clean_up.task.trigger is not None
+    (carried,) = clean_up.task.trigger.schedules
+    assert carried == Schedule("0 3 * * *", attributes={"ucam_faas_trigger": "schedule"})
+
+
+def test_a_schedule_with_nothing_to_send_passes_no_filter_for_other_attributes() -> None:
+    message = refused(raw_event, schedule="0 3 * * *", filter="attributes:kind")
+
+    assert "never reaches the task" in message
+
+
+def test_the_schedule_of_a_job_carries_nothing() -> None:
+    @raw_event(schedule="0 3 * * *", run_as="job")
+    def clean_up() -> None: ...
+
+    assert clean_up.task.trigger is not None
+    assert clean_up.task.trigger.schedules == (Schedule("0 3 * * *"),)
+
+
+def test_a_collection_that_makes_a_job_of_a_task_takes_the_attribute_away() -> None:
+    inner = TaskCollection()
+
+    @inner.raw_event(schedule="0 3 * * *")
+    def clean_up() -> None: ...
+
+    TaskCollection(run_as="job").include(inner)
+
+    assert clean_up.task.trigger is not None
+    assert clean_up.task.trigger.schedules == (Schedule("0 3 * * *"),)
+
+
+def test_a_schedule_without_data_is_refused_where_the_task_takes_some() -> None:
+    def store(payload: Order) -> None: ...
+
+    message = refused(message_handler(schedule="0 3 * * *"), store)
+
+    assert "let the function take no argument" in message
 
 
 def test_a_schedule_is_no_larger_than_a_job_may_be() -> None:
@@ -350,10 +390,10 @@ def test_a_task_whose_name_is_no_topic_needs_one(decorator: Any, name: str) -> N
         ({"topic": "a b"}, "'a b' is not a topic"),
         ({"topic": ""}, "'' is not a topic"),
         ({"filter": "everything"}, "filter='everything': at character 1"),
-        ({"schedule": "0 3 * * *"}, "schedule='0 3 * * *': expected Schedule(…)"),
-        ({"schedule": ""}, "schedule='': expected Schedule(…)"),
-        ({"schedule": [NIGHTLY, "0 3 * * *"]}, "expected Schedule(…) or a list of them"),
-        ({"schedule": {NIGHTLY}}, "expected Schedule(…) or a list of them"),
+        ({"schedule": ""}, "Schedule('')"),
+        ({"schedule": "nightly"}, "Schedule('nightly')"),
+        ({"schedule": [NIGHTLY, 3]}, "Schedule(…), or a list of them"),
+        ({"schedule": {NIGHTLY}}, "Schedule(…), or a list of them"),
         ({"ordered": "yes"}, "ordered='yes'"),
         ({"retry": 5}, "retry=5: expected RetryPolicy(…)"),
         ({"retry": Retry()}, "expected RetryPolicy(…)"),

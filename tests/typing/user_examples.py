@@ -77,7 +77,7 @@ def store_by_annotation(order: Order) -> int:
 async def store_all_by_annotation(orders: list[Order] | None) -> None: ...
 
 
-@ucam_faas.message_handler
+@ucam_faas.message_handler(schedule="0 3 * * *")
 def tidy_up() -> int:
     return 0
 
@@ -86,7 +86,7 @@ def tidy_up() -> int:
 def count_orders() -> None: ...
 
 
-@ucam_faas.raw_event
+@ucam_faas.raw_event(schedule=["0 3 * * *", Schedule("0 4 * * SUN")])
 def rebuild() -> str:
     return "done"
 

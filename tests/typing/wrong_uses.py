@@ -44,7 +44,7 @@ def decorate() -> None:
     @ucam_faas.message_handler(message_type=Order, timeout=30)  # E: call-overload
     def has_no_unit(order: Order) -> None: ...
 
-    @ucam_faas.message_handler(message_type=Order, schedule="0 3 * * *")  # E: arg-type
+    @ucam_faas.message_handler(message_type=Order, schedule=3)  # E: call-overload
     def has_no_schedule(order: Order) -> None: ...
 
     @ucam_faas.message_handler(message_type=Order, schedules=[])  # E: call-overload
@@ -123,7 +123,7 @@ def set_policies() -> None:
     RetryPolicy(5)  # E: call-arg
     RetryPolicy(min_backoff=10)  # E: arg-type
     RetryPolicy().max_attempts = 6  # E: misc
-    Retry(max_attempts=5)  # E: arg-type
+    Retry(max_attempts=5)  # E: call-arg
 
 
 def abort(info: ExecutionInfo) -> None:

@@ -253,10 +253,10 @@ class TaskOptions(TaskDefaults, total=False):
         ),
     ]
     schedule: Annotated[
-        Schedule | Sequence[Schedule] | None,
+        str | Schedule | Sequence[str | Schedule] | None,
         Option(
             doc="when Cloud Scheduler publishes to the topic, and which message",
-            takes="`Schedule`, or a list of them",
+            takes='cron expression such as `"0 3 * * *"`, `Schedule`, or a list of them',
             terraform="triggers.cron_schedules",
             computed=True,
         ),

@@ -18,6 +18,9 @@ from ucam_faas.tasks.policies import TOPIC_RULES, check_topic, is_topic_name
 MAX_SCHEDULE_BYTES = 999_000
 """Of data and attributes: a Cloud Scheduler job has 1 MB, about 1 KB of it for the request."""
 
+SCHEDULED = {"ucam_faas_trigger": "schedule"}
+"""The attributes of a schedule's message that has nothing else: Pub/Sub takes no empty message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -27,9 +30,10 @@ class Schedule:
         expression: five cron fields: minute, hour, day of month, month, day of week; or an
             interval, "every 15 minutes" or "rate(15 minutes)", which is kept as cron fields.
         time_zone: name in the time zone database; the expression is wall-clock time there.
-        data: the message's data. Pub/Sub takes no message without data or an attribute; a job
-            (`run_as="job"`) is started without a message, and takes neither.
-        attributes: the message's attributes.
+        data: the message's data. A job (`run_as="job"`) is started without a message, and takes
+            neither data nor attributes.
+        attributes: the message's attributes; default, if there are no data either:
+            `ucam_faas_trigger` is `schedule`, because Pub/Sub takes no empty message.
         paused: it is made, and does not run until it is resumed.
 
     Raises:
@@ -137,7 +141,8 @@ def trigger_maker(
     Raises:
         TaskDefinitionError: a value is outside Google's limits.
     """
-    options["schedules"] = _schedules_of(schedule)
+    schedules = _schedules_of(schedule)
+    options["schedules"] = schedules if run_as == "job" else tuple(map(_with_message, schedules))
     _check_delivery(run_as, topic, options)
     trigger = Trigger(topic="named-after-the-task" if topic is None else topic, **options)
     hint = "" if run_as == "job" else ', or give it a topic, such as topic="my-topic"'
@@ -154,38 +159,39 @@ def _named_after(name: str, trigger: Trigger, hint: str) -> Trigger:
 
 
 def _check_delivery(run_as: str, topic: str | None, options: Mapping[str, Any]) -> None:
-    """Refuse messages where none are delivered, and schedules without one where they are."""
-    if run_as == "job":
-        for name, value in (("topic", topic), *options.items()):
-            if name != "schedules" and value:
-                raise TaskDefinitionError(
-                    f'{name}={value!r} with run_as="job": no message is delivered to a Cloud Run '
-                    "job; a schedule or a person starts it. Leave it out."
-                )
+    """Refuse messages to a Cloud Run job, which gets none."""
+    if run_as != "job":
+        return
+    for name, value in (("topic", topic), *options.items()):
+        if name != "schedules" and value:
+            raise TaskDefinitionError(
+                f'{name}={value!r} with run_as="job": no message is delivered to a Cloud Run '
+                "job; a schedule or a person starts it. Leave it out."
+            )
     for schedule in options["schedules"]:
-        has_message = bool(schedule.data or schedule.attributes)
-        if has_message and run_as == "job":
+        if schedule.data or schedule.attributes:
             raise TaskDefinitionError(
                 f"Schedule({schedule.expression!r}) has data or attributes, and a Cloud Run job is "
                 "started without a message: leave them out, and give the job its input with "
                 "environment= or --input-file."
             )
-        if not has_message and run_as != "job":
-            raise TaskDefinitionError(
-                f"Schedule({schedule.expression!r}) has neither data nor attributes, and Pub/Sub "
-                "takes no such message: give it some, such as "
-                f"schedule=Schedule({schedule.expression!r}, data=b'{{}}')."
-            )
 
 
-def _schedules_of(given: Any) -> tuple[Schedule, ...]:
-    found = (given,) if isinstance(given, Schedule) else () if given is None else given
-    several = isinstance(found, Sequence) and not isinstance(found, str)
-    if several and all(isinstance(item, Schedule) for item in found):
-        return tuple(found)
+def _with_message(schedule: Schedule) -> Schedule:
+    """Return a schedule whose message Pub/Sub takes."""
+    is_empty = not (schedule.data or schedule.attributes)
+    return replace(schedule, attributes=SCHEDULED) if is_empty else schedule
+
+
+def _schedules_of(option: Any) -> tuple[Schedule, ...]:
+    if option is None:
+        return ()
+    items = [option] if isinstance(option, Schedule | str) else option
+    if isinstance(items, Sequence) and all(isinstance(item, Schedule | str) for item in items):
+        return tuple(Schedule(item) if isinstance(item, str) else item for item in items)
     raise TaskDefinitionError(
-        f"schedule={given!r}: expected Schedule(…) or a list of them, such as "
-        'schedule=Schedule("0 3 * * *", data=b"{}").'
+        f'schedule={option!r}: expected a cron expression such as schedule="0 3 * * *", '
+        "Schedule(…), or a list of them."
     )
 
 
