@@ -9,7 +9,7 @@ import pytest
 from uvicorn.config import Config
 
 import ucam_faas
-from ucam_faas.serving.server import Worker, _Server
+from ucam_faas.serving.worker import Worker, _Server
 
 from .harness import make_app, on_a_loop
 

@@ -1,0 +1,109 @@
+"""One execution in a runner, and the way of its conclusion from a thread to the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from ucam_faas.execution import log_lines, pipeline
+from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import Outcome
+from ucam_faas.serving.threads import ThreadPool, Work
+
+
+class Results:
+    """Conclusions on their way from threads to the event loop: one wake-up for many."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Run, Conclusion | None]] = deque()
+        self._woken = False
+
+    def put(self, run: Run, conclusion: Conclusion | None) -> None:
+        """Hand over, from any thread."""
+        self._waiting.append((run, conclusion))
+        if not self._woken:
+            self._woken = True
+            with suppress(RuntimeError):  # the loop is closed, and with it the connection
+                run.loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._woken = False  # before the first look: later results wake the loop again
+        while self._waiting:
+            run, conclusion = self._waiting.popleft()
+            run.finish(conclusion)
+
+
+class Run:
+    """An execution in a runner: waiting, then running, then done."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Conclusion] = self.loop.create_future()
+        self._work: Work | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """The function was started."""
+        return self._work is not None or self.task is not None
+
+    def start(self, pool: ThreadPool, results: Results) -> None:
+        """Run in a thread."""
+        try:
+            self._work = pool.submit(lambda: results.put(self, self._conclude()))
+        except RuntimeError as error:
+            self.finish(_broken(error))
+
+    def _conclude(self) -> Conclusion | None:
+        try:
+            return pipeline.run(self.execution)
+        except BaseException as error:
+            return _broken(error)
+
+    def start_async(self) -> None:
+        """Run on the loop."""
+
+        async def run() -> None:
+            try:
+                conclusion = await pipeline.run_async(self.execution)
+            except asyncio.CancelledError:
+                return
+            except BaseException as error:
+                conclusion = _broken(error)
+            self.finish(conclusion)
+
+        self.task = self.loop.create_task(run(), context=self.execution.context)
+
+    def stop(self, outcome: Outcome) -> str | None:
+        """Conclude now, unless the function just does.
+
+        Returns:
+            the stack of the thread that was abandoned, if one was.
+        """
+        if self.done.done():
+            return None
+        try:
+            conclusion = pipeline.stop(self.execution, outcome)
+        except Exception as error:
+            conclusion = _broken(error)
+        if conclusion is None:
+            return None
+        self.finish(conclusion)
+        if self.task is not None:
+            self.task.cancel()
+        return self._work.abandon() if self._work is not None else None
+
+    def finish(self, conclusion: Conclusion | None) -> None:
+        """Take the conclusion, unless the execution was stopped before."""
+        if conclusion is not None and not self.done.done():
+            log_lines.write(conclusion.line)
+            self.done.set_result(conclusion)
+
+
+def _broken(error: BaseException) -> Conclusion:
+    """Conclude when the pipeline itself failed: a delivery always gets an answer."""
+    log_problem("ucam_faas_pipeline_failed", error=error)
+    return pipeline.broken(error)
