@@ -37,7 +37,7 @@ def task_of(parse: Any, **policy: Any) -> tuple[Any, list[Any]]:
     seen: list[Any] = []
 
     @ucam_faas.message_handler(message_type=parse, **policy)
-    async def task(size: int) -> None:
+    async def task(size: Any) -> None:
         message = ucam_faas.MESSAGE_CONTEXT.get().pubsub_message
         event = ucam_faas.CLOUD_EVENT_CONTEXT.get().attributes
         seen.append((size, len(message.data), event.event_type, threading.current_thread()))
