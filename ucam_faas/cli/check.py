@@ -16,8 +16,8 @@ import click
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.clock import SystemClock
 from ucam_faas.deploy import checks, plan
-from ucam_faas.deploy.checks.loading import Sources, load
-from ucam_faas.deploy.checks.subject import Subject
+from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.checks.loading import load
 from ucam_faas.deploy.findings import Finding
 
 _WIDEST = 100
@@ -51,12 +51,12 @@ def command(*, as_json: bool, source: str | None, **given: Any) -> None:
 
     The exit code is 1 if there is any, and 2 if something can't be read.
     """
-    subject = load(Sources(start=Path.cwd(), source=source, **given), SystemClock().now().date())
-    found = checks.run(subject)
+    inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **given)
+    found = checks.run(inputs)
     if as_json:
         click.echo(json.dumps([_as_json(one) for one in found], indent=2, ensure_ascii=False))
     else:
-        _print(found, subject)
+        _print(found, inputs)
     sys.exit(1 if found else 0)
 
 
@@ -65,7 +65,7 @@ def _as_json(found: Finding) -> dict[str, Any]:
     return {**asdict(found), "place": str(found.place), **place}
 
 
-def _print(found: Sequence[Finding], subject: Subject) -> None:
+def _print(found: Sequence[Finding], inputs: Inputs) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     for one in found:
         place = click.style(str(one.place), bold=True)
@@ -83,16 +83,16 @@ def _print(found: Sequence[Finding], subject: Subject) -> None:
             click.echo("\n".join(lines))
         click.echo()
     many = f"{len(found)} finding{'s' * (len(found) != 1)}" if found else "No contradiction found"
-    click.secho(f"{many}: {_looked_at(subject)}.", fg="red" if found else "green")
+    click.secho(f"{many}: {_looked_at(inputs)}.", fg="red" if found else "green")
 
 
-def _looked_at(subject: Subject) -> str:
+def _looked_at(inputs: Inputs) -> str:
     """Say what was looked at, and what was not."""
-    if subject.plan is None:
+    if inputs.plan is None:
         return "that much prevents a plan, and what needs one was not looked at"
-    number = len(subject.planned)
-    seen = [f"{number} task{'s' * (number != 1)}", subject.config.name or "no configuration"]
-    on_disk, last, terraform = subject.on_disk, subject.last, subject.terraform
+    number = len(inputs.planned)
+    seen = [f"{number} task{'s' * (number != 1)}", inputs.config.name or "no configuration"]
+    on_disk, last, terraform = inputs.on_disk, inputs.last, inputs.terraform
     seen.append(on_disk.name if on_disk else "no plan on disk")
     if last and last is not on_disk:
         seen.append(f"last plan {last.name}")

@@ -1,4 +1,4 @@
-"""What `ucam-faas check` reports: one contradiction, where it is, why it matters and what to do."""
+"""Findings of `ucam-faas check`: one contradiction, its place, why it matters and its fix."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ucam_faas.deploy.config_file import Origin
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands: `file:line`, or what there is of it.
+    """The position of a finding, as exactly as it is known: `file:line`, a file or a layer.
 
     Args:
-        within: what it is, if the line alone does not say it: an address in Terraform.
+        within: what the line alone does not say: an address in Terraform, a layer.
     """
 
     file: str | None = None
@@ -30,31 +30,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that breaks a rule.
+class Finding:
+    """A contradiction.
 
     Args:
-        task: whose fault it is, if it is one task's.
-        why: if it is not always the same for the rule.
+        what: the contradiction, as a sentence.
+        fix: what to do about it.
+        task: the name of its task; None: it concerns several tasks, or none.
+        rule: the name of the broken rule, which the rule fills in, as it does `why`.
     """
 
     place: Place
     what: str
     fix: str
     task: str | None = None
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A fault, and the rule that it breaks."""
-
-    rule: str
-    place: Place
-    what: str
-    why: str
-    fix: str
-    task: str | None = None
+    rule: str = ""
+    why: str = ""
 
     @property
     def order(self) -> tuple[str, int, str, str]:

@@ -294,7 +294,7 @@ GRANTS = [
         "no grant to call the service",
         "push-refused",
         (drop(f"{COUNT}google_cloud_run_v2_service_iam_member.push[0]"),),
-        says="has not roles/run.invoker on the service count-orders",
+        says="lacks roles/run.invoker on the service count-orders",
     ),
     TerraformSeed(
         "a grant to call the service for somebody else",

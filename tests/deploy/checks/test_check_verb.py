@@ -152,11 +152,11 @@ ODD = """{
         (["nowhere.py"], "nowhere.py"),
         (["--against", "nothing.json"], "nothing.json cannot be read as a plan"),
         (["--against", "ucam-faas.toml"], "ucam-faas.toml cannot be read as a plan"),
-        (["--against", "other.json"], "other.json is no plan"),
-        (["--terraform", "other.json"], "other.json is no plan of Terraform"),
-        (["--terraform", "ucam-faas.toml"], "ucam-faas.toml is no JSON"),
-        (["--terraform", "odd.json"], "odd.json is no plan of Terraform that is known: KeyError"),
-        (["--against", "odd.json"], "odd.json is no plan"),
+        (["--against", "other.json"], "other.json isn't a plan"),
+        (["--terraform", "other.json"], "other.json isn't a plan of Terraform"),
+        (["--terraform", "ucam-faas.toml"], "ucam-faas.toml isn't JSON"),
+        (["--terraform", "odd.json"], "odd.json isn't a plan in a format that is known: KeyError"),
+        (["--against", "odd.json"], "odd.json isn't a plan"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_and_exit_code_2(
@@ -209,7 +209,7 @@ def test_of_terraforms_errors_the_first_is_told_shortened_at_a_word(
 
     assert said.startswith("ucam-faas: terraform plan failed in infra: No luck: because because")
     assert said.endswith(
-        "because … Mend that, or plan yourself and give the output of `terraform show -json PLAN`."
+        "because … Fix that, or plan yourself and give the output of `terraform show -json PLAN`."
     )
     assert len(said) < 600
 
@@ -223,7 +223,7 @@ def test_of_a_terraform_that_says_nothing_the_exit_code_is_told(
 
     said = shop.project.error("check", "--terraform", "infra")
 
-    assert "terraform plan failed in infra: exit code 7. Mend that" in said
+    assert "terraform plan failed in infra: exit code 7. Fix that" in said
 
 
 # --- Terraform

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.deploy.checks.terraform import plan
+from ucam_faas.deploy.checks.terraform import resources
 from ucam_faas.deploy.checks.terraform.grants import INVOKER, PUBLISHER, Grant, grants_of
 
 ADA = "ada@p.iam.gserviceaccount.com"
@@ -23,7 +23,7 @@ def grant(
     found = {"address": f"{type_name}.x", "mode": "managed", "type": type_name, "name": "x"}
     root = {"resources": [{**found, "values": values}]}
     text = json.dumps({"planned_values": {"root_module": root}})
-    (only,) = grants_of(plan.parse(text, name="plan", directory=tmp_path))
+    (only,) = grants_of(resources.parse(text, name="plan", directory=tmp_path))
     return only
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 
 from ucam_faas.deploy.checks import plan_file
 from ucam_faas.deploy.checks.filters import matches_nothing
-from ucam_faas.deploy.checks.terraform import plan as terraform_plan
-from ucam_faas.deploy.checks.terraform.plan import UNKNOWN
+from ucam_faas.deploy.checks.terraform import resources
+from ucam_faas.deploy.checks.terraform.resources import UNKNOWN
 from ucam_faas.gcp import filters
 
 KEYS = st.text(max_size=4)
@@ -121,7 +121,7 @@ PLAN = {
 
 
 def test_values_are_known_unknown_or_absent(tmp_path: Path) -> None:
-    plan = terraform_plan.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
+    plan = resources.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
 
     (found,) = plan.of("google_pubsub_subscription")
 
@@ -133,7 +133,7 @@ def test_values_are_known_unknown_or_absent(tmp_path: Path) -> None:
 
 
 def test_an_account_that_is_not_made_yet_has_its_email(tmp_path: Path) -> None:
-    plan = terraform_plan.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
+    plan = resources.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
     (found,) = plan.of("google_pubsub_subscription")
 
     account = plan.account(found, "push_config", "oidc_token", "service_account_email")
@@ -144,7 +144,7 @@ def test_an_account_that_is_not_made_yet_has_its_email(tmp_path: Path) -> None:
 def test_a_resource_of_a_module_stands_where_the_module_is_called(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text('\nmodule "b" {\n}\n\nmodule "a" {\n}\n')
 
-    plan = terraform_plan.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
+    plan = resources.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
 
     assert {one.place.line for one in plan.resources} == {5}
 

@@ -1,34 +1,38 @@
-"""`ucam-faas check`: rules that look for contradictions; a file for each family of them."""
+"""`ucam-faas check`: `rules/` look for contradictions, one file a family."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ucam_faas.deploy.checks import (
+from ucam_faas.deploy.checks.inputs import Inputs, configured
+from ucam_faas.deploy.checks.rule import Rule, rule
+from ucam_faas.deploy.checks.rules import (
     configuration,
     delivery,
     environment,
-    last_plan,
     names,
     payloads,
+    previous_plan,
     schedules,
+    terraform_delivery,
+    terraform_differences,
+    terraform_permissions,
 )
-from ucam_faas.deploy.checks.rule import Rule, rule
-from ucam_faas.deploy.checks.subject import Subject, configured
-from ucam_faas.deploy.checks.terraform import delivery as terraform_delivery, permissions, sizes
-from ucam_faas.deploy.findings import Fault, Finding
+from ucam_faas.deploy.findings import Finding
 
 
-@rule("ignore-unknown", why="Nothing is ignored by it, and a misspelt name hides nothing.")
-def ignore_unknown(subject: Subject) -> Iterator[Fault]:
-    """A name in `ignore` that no rule has."""
-    names = {one.name for one in RULES}
-    for one in subject.planned:
-        for name in one.merged["ignore"]:
+@rule("ignore-unknown", why="The entry ignores nothing, and a misspelt name hides nothing.")
+def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
+    """A name in `ignore` that isn't a rule's."""
+    names = {known.name for known in RULES}
+    for planned in inputs.planned:
+        for name in planned.merged["ignore"]:
             if name not in names:
-                place, fix = configured(one, "ignore", name), "Write the name as it was printed."
-                yield Fault(place, f"There is no rule {name!r}.", fix)
+                place = configured(planned, "ignore", name)
+                yield Finding(
+                    place, f"There is no rule {name!r}.", "Write the name as it was printed."
+                )
 
 
 FAMILIES = {
@@ -37,26 +41,30 @@ FAMILIES = {
     "Schedules": schedules.RULES,
     "Payloads": payloads.RULES,
     "Environment": environment.RULES,
-    "The plans before": last_plan.RULES,
-    "Terraform": (*sizes.RULES, *terraform_delivery.RULES, *permissions.RULES),
+    "Previous plans": previous_plan.RULES,
+    "Terraform": (
+        *terraform_differences.RULES,
+        *terraform_delivery.RULES,
+        *terraform_permissions.RULES,
+    ),
 }
-RULES: tuple[Rule, ...] = tuple(one for rules in FAMILIES.values() for one in rules)
+RULES: tuple[Rule, ...] = tuple(known for family in FAMILIES.values() for known in family)
 
 
-def run(subject: Subject) -> list[Finding]:
-    """Return what the rules find, in the order of files and lines, without what is ignored.
+def run(inputs: Inputs) -> list[Finding]:
+    """Return the findings of all rules, in the order of files and lines, without ignored ones.
 
-    What is not one task's is ignored if every task ignores it. What is said once for several tasks
-    is one finding.
+    A finding of no single task is ignored if every task ignores it. Equal findings of several
+    tasks are one finding.
     """
-    ignored = {one.task.name: set(one.merged["ignore"]) for one in subject.planned}
+    ignored = {planned.task.name: set(planned.merged["ignore"]) for planned in inputs.planned}
     by_all = set.intersection(*ignored.values()) if ignored else set()
     owners: dict[Finding, set[str | None]] = {}
-    for found in (finding for one in RULES for finding in one.findings(subject)):
-        if found.rule not in ignored.get(found.task or "", by_all):
-            owners.setdefault(replace(found, task=None), set()).add(found.task)
+    for finding in (finding for known in RULES for finding in known.findings(inputs)):
+        if finding.rule not in ignored.get(finding.task or "", by_all):
+            owners.setdefault(replace(finding, task=None), set()).add(finding.task)
     merged = (
-        replace(found, task=tasks.pop() if len(tasks) == 1 else None)
-        for found, tasks in owners.items()
+        replace(finding, task=tasks.pop() if len(tasks) == 1 else None)
+        for finding, tasks in owners.items()
     )
     return sorted(merged, key=lambda finding: finding.order)

@@ -1,4 +1,4 @@
-"""Whether any message can pass a filter: every kind of message that it tells apart is tried."""
+"""Find filters that no message passes, by trying every kind of message that they distinguish."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MOST_TRIED = 20_000
 _KEY = re.compile(r'attributes\s*[.:]\s*("(?:\\.|[^"\\])*"|[A-Za-z0-9_-]+)')
 _TEXT = re.compile(r'"((?:\\.|[^"\\])*)"')
 _OTHER = "\N{SNOWMAN}"
-"""What no filter names."""
+"""A text that no filter names."""
 
 
 def matches_nothing(text: str) -> bool:
-    r"""Tell whether no message can pass; False if it would take too long to find out.
+    r"""Return True if no message can pass; False if that would take too long to find out.
 
-    A filter tells values apart by what it names: so those, something behind each (it may ask for
-    prefixes), something else and nothing at all are tried, in all combinations.
+    A filter distinguishes the values that it names. So each attribute is tried with those, with
+    longer values (for prefixes), with another value and without any, in all combinations.
 
     >>> matches_nothing('attributes.kind = "a" AND attributes.kind = "b"')
     True
@@ -27,9 +27,9 @@ def matches_nothing(text: str) -> bool:
     False
     """
     if "\\" in text:
-        return False  # what is written is not what is meant
+        return False  # escapes would have to be decoded
     matches = filters.parse(text)
-    keys = sorted({found.strip('"') for found in _KEY.findall(text)})
+    keys = sorted({key.strip('"') for key in _KEY.findall(text)})
     named = sorted(set(_TEXT.findall(text)))
     values = [None, _OTHER, *named, *(value + _OTHER for value in named)]
     if math.pow(len(values), len(keys)) > MOST_TRIED:

@@ -1,18 +1,17 @@
-"""From files to what the rules look at; what is wrong on the way is a finding, if it can be."""
+"""Load the inputs of the rules from files; errors of the configuration become findings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 from ucam_faas.deploy import layers, plan
-from ucam_faas.deploy.checks import names, plan_file
-from ucam_faas.deploy.checks.subject import Subject
-from ucam_faas.deploy.checks.terraform import plan as terraform_plan, run
-from ucam_faas.deploy.checks.terraform.plan import TerraformPlan
+from ucam_faas.deploy.checks import plan_file
+from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.checks.rules import names
+from ucam_faas.deploy.checks.terraform import command, resources
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.problems import Problem, ProblemsError, check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
@@ -20,53 +19,52 @@ from ucam_faas.tasks import registry
 from ucam_faas.tasks.task import Task
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """What is to be read.
+def load(
+    start: Path,
+    today: date,
+    *,
+    source: str | None = None,
+    stage: str | None = None,
+    on_disk: Path = Path(plan.FILE_NAME),
+    against: Path | None = None,
+    terraform: Path | None = None,
+) -> Inputs:
+    """Load everything.
 
     Args:
-        start: where the search for the configuration begins.
-        on_disk: the plan's file; it need not be there.
-        against: the last plan's; None: the plan's.
-        terraform: folder of a root module, or a plan as JSON.
-    """
-
-    start: Path
-    source: str | None = None
-    stage: str | None = None
-    on_disk: Path = Path(plan.FILE_NAME)
-    against: Path | None = None
-    terraform: Path | None = None
-
-
-def load(given: Sources, today: date) -> Subject:
-    """Read everything.
+        start: the folder in which the search for the configuration begins.
+        today: the first day for which schedules are computed.
+        source: of the tasks; None: the environment or the configuration says it.
+        stage: of the configuration.
+        on_disk: the plan's file, which need not exist.
+        against: the last plan's file; None: the plan's.
+        terraform: folder of a root module, or the JSON of a plan.
 
     Raises:
         UCAMFAASException: something cannot be read at all.
     """
     config = ConfigFile()
     try:
-        config = layers.read(given.start)
-        check_stage(config, given.stage)
-        where = decide_in(config, stage=given.stage, named=given.source)
+        config = layers.read(start)
+        check_stage(config, stage)
+        where = decide_in(config, stage=stage, named=source)
     except ProblemsError as error:
-        return Subject(today=today, config=config, problems=error.problems)
+        return Inputs(today=today, config=config, problems=error.problems)
     tasks = registry.load(where)
-    problems = list(_problems(config, tasks, given.stage))
-    subject = Subject(today=today, config=config, problems=problems, tasks=tasks)
-    if problems or any(True for rule in names.OF_CODE for _ in rule.search(subject)):
-        return subject
-    on_disk = plan_file.read(given.on_disk) if given.on_disk.is_file() else None
-    return Subject(
+    problems = list(_problems(config, tasks, stage))
+    inputs = Inputs(today=today, config=config, problems=problems, tasks=tasks)
+    if problems or any(True for rule in names.OF_CODE for _ in rule.search(inputs)):
+        return inputs
+    file = plan_file.read(on_disk) if on_disk.is_file() else None
+    return Inputs(
         today=today,
         config=config,
         tasks=tasks,
-        stage=given.stage,
-        plan=plan.make(tasks, config, given.stage),
-        on_disk=on_disk,
-        last=on_disk if given.against is None else plan_file.read(given.against),
-        terraform=None if given.terraform is None else _terraform(given.terraform),
+        stage=stage,
+        plan=plan.make(tasks, config, stage),
+        on_disk=file,
+        last=file if against is None else plan_file.read(against),
+        terraform=None if terraform is None else _terraform(terraform),
     )
 
 
@@ -84,5 +82,5 @@ def _caught(read: Callable[[], object]) -> Sequence[Problem]:
     return ()
 
 
-def _terraform(path: Path) -> TerraformPlan:
-    return run.plan_of(path) if path.is_dir() else terraform_plan.read(path)
+def _terraform(path: Path) -> resources.TerraformPlan:
+    return command.plan_of(path) if path.is_dir() else resources.read(path)

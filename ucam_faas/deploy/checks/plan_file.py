@@ -1,4 +1,4 @@
-"""A plan's file: what it says, and the line of each key in it."""
+"""A plan's file: its variables, and the line of each key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PlanFile:
     """A file that `ucam-faas plan` wrote.
 
     Args:
-        name: as people are shown it.
+        name: for messages.
         lines: by path of keys, such as ("tasks", "welcome", "function").
     """
 
@@ -32,11 +32,11 @@ class PlanFile:
     @property
     def tasks(self) -> Mapping[str, Any]:
         """The tasks, by name."""
-        found: Mapping[str, Any] = self.variables.get("tasks", {})
-        return found
+        tasks: Mapping[str, Any] = self.variables.get("tasks", {})
+        return tasks
 
     def place(self, *path: str) -> Place:
-        """Return where a key stands, or the nearest above it that is there."""
+        """Return the place of a key, or of the nearest key above it that exists."""
         while path and path not in self.lines:
             path = path[:-1]
         return Place(self.name, self.lines.get(path, 1))
@@ -46,7 +46,7 @@ def read(path: Path) -> PlanFile:
     """Read a plan's file.
 
     Raises:
-        ConfigurationError: it cannot be read, or is none.
+        ConfigurationError: the file cannot be read, or isn't a plan.
     """
     name = os.path.relpath(path)
     try:
@@ -59,25 +59,25 @@ def parse(text: str, *, name: str) -> PlanFile:
     """Read a plan.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: the text isn't a plan.
     """
     try:
-        found = json.loads(text)
+        variables = json.loads(text)
     except ValueError as error:
         raise ConfigurationError(f"{name} cannot be read as a plan: {error}.") from error
-    if not _is_plan(found):
+    if not _is_plan(variables):
         raise ConfigurationError(
-            f"{name} is no plan: expected the JSON that `ucam-faas plan` writes, with tasks."
+            f"{name} isn't a plan: expected the JSON that `ucam-faas plan` writes, with tasks."
         )
-    return PlanFile(name=name, variables=found, lines=lines_of(text))
+    return PlanFile(name=name, variables=variables, lines=lines_of(text))
 
 
-def _is_plan(found: Any) -> bool:
-    """Tell whether the parts that rules look into are there, and of the right type."""
-    if not isinstance(found, dict) or not isinstance(found.get("tasks"), dict):
+def _is_plan(variables: Any) -> bool:
+    """Return True if the parts that rules read are there, and of the right type."""
+    if not isinstance(variables, dict) or not isinstance(variables.get("tasks"), dict):
         return False
-    parts = [found.get("topics", {})]
-    for task in found["tasks"].values():
+    parts = [variables.get("topics", {})]
+    for task in variables["tasks"].values():
         if not isinstance(task, dict) or not isinstance(task.get("triggers", {}), dict):
             return False
         subscriptions = task.get("triggers", {}).get("subscriptions", {})
@@ -87,14 +87,14 @@ def _is_plan(found: Any) -> bool:
 
 
 def lines_of(text: str) -> dict[tuple[str, ...], int]:
-    r"""Return the line of each key of a JSON document; what is in lists has none.
+    r"""Return the line of each key of a JSON document, but of those in lists.
 
     >>> lines_of('{"a":\n {"b": 1,\n  "c": [{"d": 2}]}}')
     {('a',): 1, ('a', 'b'): 2, ('a', 'c'): 3}
     """
-    found: dict[tuple[str, ...], int] = {}
+    lines: dict[tuple[str, ...], int] = {}
     path: list[str | None] = []
-    """The key in each thing that is open: None in a list."""
+    """The key in each open object or list: None in a list."""
     last = ""
     for token in _TOKEN.finditer(text):
         if token[0] in "{[":
@@ -105,6 +105,6 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
             path[-1] = json.loads(last)
             keys = tuple(key for key in path if key is not None)
             if len(keys) == len(path):
-                found[keys] = text.count("\n", 0, token.start()) + 1
+                lines[keys] = text.count("\n", 0, token.start()) + 1
         last = token[0]
-    return found
+    return lines

@@ -1,15 +1,15 @@
-"""A rule of `ucam-faas check`: a pure function from what is known to the faults that it finds."""
+"""A rule of `ucam-faas check`: a pure function from the inputs to findings."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ucam_faas.deploy.checks.subject import Subject
-from ucam_faas.deploy.findings import Fault, Finding
+from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.findings import Finding
 
-Search = Callable[[Subject], Iterator[Fault]]
+Search = Callable[[Inputs], Iterator[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class Rule:
     """A rule.
 
     Args:
-        name: as it is printed and ignored.
-        why: what happens when it is broken.
-        search: finds the faults; the first line of its docstring says which.
+        name: for output, and for `ignore`.
+        why: the consequence of a contradiction.
+        search: yields the findings; the first line of its docstring names the contradiction.
     """
 
     name: str
@@ -28,20 +28,13 @@ class Rule:
 
     @property
     def finds(self) -> str:
-        """What it finds, in a line."""
+        """The contradiction that the rule looks for, in a line."""
         return (inspect.getdoc(self.search) or "").partition("\n\n")[0].replace("\n", " ")
 
-    def findings(self, subject: Subject) -> Iterator[Finding]:
-        """Yield what it finds."""
-        for fault in self.search(subject):
-            yield Finding(
-                rule=self.name,
-                place=fault.place,
-                what=fault.what,
-                why=fault.why or self.why,
-                fix=fault.fix,
-                task=fault.task,
-            )
+    def findings(self, inputs: Inputs) -> Iterator[Finding]:
+        """Yield the findings, with the rule's name and reason."""
+        for finding in self.search(inputs):
+            yield replace(finding, rule=self.name, why=self.why)
 
 
 def rule(name: str, *, why: str) -> Callable[[Search], Rule]:

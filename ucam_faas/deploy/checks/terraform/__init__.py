@@ -1,1 +1,1 @@
-"""Terraform's plan: its readers, and the rules that hold it against the code."""
+"""Readers of Terraform's plan: resources, and the tasks and grants among them."""

@@ -1,4 +1,4 @@
-"""Who may do what on what, in Terraform's plan."""
+"""The grants in Terraform's plan: roles of members on resources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ucam_faas.deploy.checks.terraform.plan import UNKNOWN, Resource, TerraformPlan, Unknown
+from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan, Unknown
 
 ALL = ("allUsers", "allAuthenticatedUsers")
 ABOVE = ("project", "folder", "organization")
@@ -29,20 +29,18 @@ _ON = {
     "storage_bucket": "bucket",
     **{kind: kind for kind in ABOVE},
 }
-
-
 _SEVERAL = ("group:", "domain:", "principalSet:")
-"""Who they are, only others know."""
+"""Members whose accounts the plan does not name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role that somebody has on something.
+    """A role of members on a resource.
 
     Args:
-        kind: of what: such as "pubsub_topic".
-        on: its short name; of an account, its email.
-        members: emails, and those of ALL.
+        kind: of the resource, such as "pubsub_topic".
+        on: the short name of the resource; of an account, the email.
+        members: emails, and entries of ALL.
     """
 
     resource: Resource
@@ -52,7 +50,7 @@ class Grant:
     members: tuple[str | Unknown, ...]
 
     def gives(self, kind: str, on: Any, roles: tuple[str, ...], member: str | Unknown) -> bool:
-        """Tell whether it gives somebody one of these roles; what is not known may be so."""
+        """Return True if it gives a member one of these roles; an unknown value may match."""
         custom = not str(self.role).startswith("roles/")
         return (
             self.kind == kind
@@ -74,10 +72,10 @@ def grants_of(plan: TerraformPlan) -> Sequence[Grant]:
 
 def _grants(plan: TerraformPlan) -> Iterator[Grant]:
     for resource in plan.resources:
-        found = _GRANT.fullmatch(resource.type)
-        if not found:
+        match = _GRANT.fullmatch(resource.type)
+        if not match:
             continue
-        kind = found["on"]
+        kind = match["on"]
         if kind == "service_account":
             on: Any = plan.account(resource, _ON[kind])
         else:
@@ -109,5 +107,5 @@ def short(name: Any) -> Any:
 
 
 def is_agent(member: str | Unknown) -> bool:
-    """Tell whether somebody is Pub/Sub's service agent, or may be."""
+    """Return True if a member is, or may be, Pub/Sub's service agent."""
     return member is UNKNOWN or "@gcp-sa-pubsub." in str(member)

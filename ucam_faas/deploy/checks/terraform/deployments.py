@@ -1,15 +1,15 @@
-"""Which resources of Terraform's plan are a task's: by what its container is told to serve."""
+"""The tasks in Terraform's plan, known by the FUNCTION_TARGET of their containers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ucam_faas.deploy.checks.subject import Subject
-from ucam_faas.deploy.checks.terraform.plan import UNKNOWN, Resource, TerraformPlan
+from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan
 from ucam_faas.deploy.plan import PlannedTask
 
 SERVICE, JOB = "google_cloud_run_v2_service", "google_cloud_run_v2_job"
@@ -22,22 +22,22 @@ _SERVICE = re.compile(rf"{SERVICE}\.([\w-]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed:
+class Deployment:
     """A task in Terraform's plan.
 
     Args:
         run: its service or job.
-        subscriptions: those that push to it.
+        subscriptions: the subscriptions that push to it.
     """
 
-    one: PlannedTask
+    planned: PlannedTask
     run: Resource
     subscriptions: Sequence[Resource]
 
     @property
     def template(self) -> tuple[str, ...]:
-        """The path of what an instance is made of."""
-        return ("template", "template") if self.run.type == JOB else ("template",)
+        """The path to the template of its instances."""
+        return template_of(self.run)
 
     @property
     def environ(self) -> Mapping[str, Any]:
@@ -46,12 +46,12 @@ class Deployed:
 
 
 @lru_cache(maxsize=2)
-def deployed(subject: Subject) -> Sequence[Deployed]:
-    """Return the tasks that have a service or a job in Terraform's plan."""
-    plan = subject.terraform
+def deployments(inputs: Inputs) -> Sequence[Deployment]:
+    """Return the tasks with a service or a job in Terraform's plan."""
+    plan = inputs.terraform
     if plan is None:
         return ()
-    tasks = {one.task.name: one for one in subject.planned}
+    tasks = {planned.task.name: planned for planned in inputs.planned}
     pushes: dict[str, list[Resource]] = {}
     unsure: dict[str, list[Resource]] = {}
     for subscription in plan.of(SUBSCRIPTION):
@@ -59,8 +59,8 @@ def deployed(subject: Subject) -> Sequence[Deployed]:
         group, key = (pushes, service.address) if service else (unsure, subscription.get("name"))
         group.setdefault(str(key), []).append(subscription)
     return tuple(
-        Deployed(
-            one=tasks[name],
+        Deployment(
+            planned=tasks[name],
             run=run,
             subscriptions=pushes.get(run.address, []) + unsure.get(tasks[name].needs.name, []),
         )
@@ -70,25 +70,36 @@ def deployed(subject: Subject) -> Sequence[Deployed]:
     )
 
 
+def pushes_of(inputs: Inputs) -> Iterator[tuple[Deployment, Resource]]:
+    """Yield the deployed tasks, each with each of its subscriptions."""
+    for deployment in deployments(inputs):
+        for subscription in deployment.subscriptions:
+            yield deployment, subscription
+
+
 def targets(run: Resource) -> list[str]:
-    """Return the tasks that a container serves; none: all, or it is no container of ours."""
-    found = environ_of(run).get(TARGET)
-    return [name.strip() for name in found.split(",")] if isinstance(found, str) else []
+    """Return the tasks that a container serves; none: all of them, or it runs something else."""
+    target = environ_of(run).get(TARGET)
+    return [name.strip() for name in target.split(",")] if isinstance(target, str) else []
+
+
+def template_of(run: Resource) -> tuple[str, ...]:
+    """Return the path to the template of a service's or job's instances."""
+    return ("template", "template") if run.type == JOB else ("template",)
 
 
 def environ_of(run: Resource) -> dict[str, Any]:
     """Return a container's variables."""
-    inner = ("template", "template") if run.type == JOB else ("template",)
-    found: dict[str, Any] = {}
-    for entry in run.get(*inner, "containers", "env") or ():
+    environ: dict[str, Any] = {}
+    for entry in run.get(*template_of(run), "containers", "env") or ():
         source = entry.get("value_source") or [{}]
         keys = (source[0].get("secret_key_ref") or [None])[0]
         value = entry.get("value")
         if keys:
-            found[entry["name"]] = (keys.get("secret"), keys.get("version"))
+            environ[entry["name"]] = (keys.get("secret"), keys.get("version"))
         else:
-            found[entry["name"]] = UNKNOWN if value is None else value
-    return found
+            environ[entry["name"]] = UNKNOWN if value is None else value
+    return environ
 
 
 def pushed_to(plan: TerraformPlan, subscription: Resource) -> Resource | None:
@@ -96,16 +107,18 @@ def pushed_to(plan: TerraformPlan, subscription: Resource) -> Resource | None:
     endpoint = subscription.get("push_config", "push_endpoint")
     services = list(plan.of(SERVICE))
     if isinstance(endpoint, str):
-        found = [one for one in services if endpoint.startswith(str(one.get("uri") or "-"))]
+        pushed = [run for run in services if endpoint.startswith(str(run.get("uri") or "-"))]
     else:
         code = subscription.references("push_config", "push_endpoint")
         names = {named[1] for named in map(_SERVICE.match, code) if named}
-        found = [one for one in services if one.module == subscription.module and one.name in names]
-    return found[0] if len(found) == 1 else None
+        pushed = [
+            run for run in services if run.module == subscription.module and run.name in names
+        ]
+    return pushed[0] if len(pushed) == 1 else None
 
 
 def full_name(resource: Resource, *path: str, collection: str = "topics") -> Any:
-    """Return the full name that a value stands for; UNKNOWN, if it is not known."""
+    """Return a value as a full name; UNKNOWN, if it is not known."""
     value = resource.get(*path)
     if not isinstance(value, str) or "/" in value:
         return value
@@ -113,10 +126,10 @@ def full_name(resource: Resource, *path: str, collection: str = "topics") -> Any
 
 
 def seconds(value: Any) -> float | None:
-    """Return a duration such as `10s`; None: there is none, or it is not known.
+    """Return the seconds of a duration such as `10s`; None: it is absent, or not known.
 
     >>> seconds("2.5s")
     2.5
     """
-    found = re.fullmatch(r"([0-9.]+)s", value) if isinstance(value, str) else None
-    return float(found[1]) if found else None
+    match = re.fullmatch(r"([0-9.]+)s", value) if isinstance(value, str) else None
+    return float(match[1]) if match else None

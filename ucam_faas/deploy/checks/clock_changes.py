@@ -1,4 +1,4 @@
-"""When the clocks of a time zone change, and which times of a schedule that skips or repeats."""
+"""The clock changes of a time zone, and the times of a schedule that they skip or repeat."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A change of the clocks.
+class ClockChange:
+    """A change to or from daylight-saving time.
 
     Args:
-        begin: the first time on the wall that is skipped or repeated.
-        end: the first after that.
-        skips: forward; or back.
+        begin: the first local time that is skipped or repeated.
+        end: the first local time after those.
+        skips: True: forward; False: back.
     """
 
     begin: datetime
@@ -28,12 +28,12 @@ class Change:
 
 
 @lru_cache
-def changes(zone: tzinfo, first: date, last: date) -> tuple[Change, ...]:
+def changes(zone: tzinfo, first: date, last: date) -> tuple[ClockChange, ...]:
     """Return the changes of a zone's clocks between two days."""
     return tuple(_changes(zone, first, last))
 
 
-def _changes(zone: tzinfo, first: date, last: date) -> Iterator[Change]:
+def _changes(zone: tzinfo, first: date, last: date) -> Iterator[ClockChange]:
     at = datetime(first.year, first.month, first.day, tzinfo=UTC)
     until = datetime(last.year, last.month, last.day, tzinfo=UTC)
     before = _offset(zone, at)
@@ -42,18 +42,18 @@ def _changes(zone: tzinfo, first: date, last: date) -> Iterator[Change]:
         if after != before:
             shown = _moment(zone, at, before).replace(tzinfo=None)
             low, high = sorted((shown + before, shown + after))
-            yield Change(low, high, skips=after > before)
+            yield ClockChange(low, high, skips=after > before)
         at, before = at + _DAY, after
 
 
 def _offset(zone: tzinfo, instant: datetime) -> timedelta:
-    found = instant.astimezone(zone).utcoffset()
-    assert found is not None, "zones of the database have an offset"
-    return found
+    offset = instant.astimezone(zone).utcoffset()
+    assert offset is not None, "zones of the database have an offset"
+    return offset
 
 
 def _moment(zone: tzinfo, low: datetime, before: timedelta) -> datetime:
-    """Return the minute within a day in which the offset stops being what it was."""
+    """Return the minute within a day at which the offset changes."""
     first, last = 0, int(_DAY / _MINUTE)
     while last - first > 1:
         middle = (first + last) // 2
@@ -64,7 +64,7 @@ def _moment(zone: tzinfo, low: datetime, before: timedelta) -> datetime:
     return low + last * _MINUTE
 
 
-def hit(times: Times, change: Change) -> datetime | None:
+def hit(times: Times, change: ClockChange) -> datetime | None:
     """Return the first time of a schedule that a change of the clocks skips or repeats."""
     at = change.begin
     while at < change.end:

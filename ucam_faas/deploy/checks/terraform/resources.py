@@ -1,4 +1,4 @@
-"""Terraform's plan: the resources that it will have made, and what is known of them before.
+"""The resources of Terraform's plan, with the values that are known before the apply.
 
 Source: HashiCorp's page "JSON Output Format" of Terraform.
 """
@@ -19,7 +19,7 @@ from ucam_faas.exceptions import ConfigurationError
 
 
 class Unknown(Enum):
-    """What only `terraform apply` will tell. No rule is broken by what is not known."""
+    """A value that is known after `terraform apply` only. It never breaks a rule."""
 
     UNKNOWN = "(known after apply)"
 
@@ -34,9 +34,9 @@ class Resource:
     """A resource as it will be.
 
     Args:
-        module: address of the module that it is in; empty: the root module.
-        unknown: shaped as the values, True where one is not known yet.
-        expressions: what the code says, shaped as the values.
+        module: address of its module; empty: the root module.
+        unknown: shaped like the values, with True where a value is not known yet.
+        expressions: the code of the values, shaped like them.
     """
 
     address: str
@@ -49,7 +49,7 @@ class Resource:
     place: Place
 
     def get(self, *path: str) -> Any:
-        """Return a value, of the first of several blocks: None if there is none, or UNKNOWN."""
+        """Return a value of the first of several blocks: None if it is absent, or UNKNOWN."""
         value: Any = self.values
         unknown: Any = self.unknown
         for part in path:
@@ -61,28 +61,25 @@ class Resource:
     def given(self, *path: str, default: Any) -> Any:
         """Return a value, or Google's default if the code leaves it out.
 
-        What is left out and computed is not known before an apply, as Terraform has it. Not for
-        what may stand in a `dynamic` block: Terraform does not say what is in those.
+        Terraform says of a computed value that is left out that it is known after the apply. Not
+        for values in `dynamic` blocks, whose code Terraform does not print.
         """
         value = self.get(*path)
-        left_out = bool(self.expressions) and not self._is_said(path)
+        left_out = bool(self.expressions) and self._expression(path) is None
         return default if value is None or (value is UNKNOWN and left_out) else value
 
-    def _is_said(self, path: Sequence[str]) -> bool:
-        found: Any = self.expressions
-        for part in path:
-            found = _first(found)
-            found = found.get(part) if isinstance(found, Mapping) else None
-        return found is not None
-
     def references(self, *path: str) -> Sequence[str]:
-        """Return what the code of a value refers to."""
-        found: Any = self.expressions
+        """Return the names to which the code of a value refers."""
+        expression = self._expression(path)
+        names = expression.get("references") if isinstance(expression, Mapping) else None
+        return names if isinstance(names, list) else []
+
+    def _expression(self, path: Sequence[str]) -> Any:
+        expression: Any = self.expressions
         for part in path:
-            found = _first(found)
-            found = found.get(part) if isinstance(found, Mapping) else None
-        found = found.get("references") if isinstance(found, Mapping) else None
-        return found if isinstance(found, list) else []
+            expression = _first(expression)
+            expression = expression.get(part) if isinstance(expression, Mapping) else None
+        return expression
 
 
 def _first(value: Any) -> Any:
@@ -92,10 +89,10 @@ def _first(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TerraformPlan:
-    """What there will be when a plan is applied.
+    """The resources that will exist when a plan is applied.
 
     Args:
-        name: of the folder or file, as people are shown it.
+        name: of the folder or file, for messages.
     """
 
     name: str
@@ -103,25 +100,26 @@ class TerraformPlan:
 
     def of(self, *types: str) -> Iterator[Resource]:
         """Yield the resources of these types."""
-        return (one for one in self.resources if one.type in types)
+        return (resource for resource in self.resources if resource.type in types)
 
     def account(self, resource: Resource, *path: str) -> str | Unknown | None:
         """Return the email of an account that a resource names.
 
-        Before the account is made its email is not known, but that it is made here may be.
+        Terraform does not know the email of an account that it is about to make; its code may tell
+        which account that is.
         """
         value = resource.get(*path)
         if not isinstance(value, Unknown):
             return None if not value else str(value).rpartition("/")[2].rpartition(":")[2]
         for reference in resource.references(*path):
             named = _ACCOUNT.match(reference)
-            found = [
-                one
-                for one in self.of("google_service_account")
-                if named and one.module == resource.module and one.name == named[1]
+            accounts = [
+                account
+                for account in self.of("google_service_account")
+                if named and account.module == resource.module and account.name == named[1]
             ]
-            if len(found) == 1:
-                return email_of(found[0])
+            if len(accounts) == 1:
+                return email_of(accounts[0])
         return UNKNOWN
 
 
@@ -139,7 +137,7 @@ def read(path: Path) -> TerraformPlan:
     """Read the output of `terraform show -json PLAN`.
 
     Raises:
-        ConfigurationError: it cannot be read, or is none.
+        ConfigurationError: the file cannot be read, or isn't a plan.
     """
     name = os.path.relpath(path)
     try:
@@ -153,41 +151,41 @@ def parse(text: str, *, name: str, directory: Path) -> TerraformPlan:
     """Read Terraform's plan.
 
     Args:
-        name: of the file or folder, as people are shown it.
-        directory: of the root module, where its files are.
+        name: of the file or folder, for messages.
+        directory: the root module's.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: the text isn't a plan.
     """
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except ValueError as error:
-        raise ConfigurationError(f"{name} is no JSON: {error}.") from error
-    planned = found.get("planned_values") if isinstance(found, dict) else None
+        raise ConfigurationError(f"{name} isn't JSON: {error}.") from error
+    planned = document.get("planned_values") if isinstance(document, dict) else None
     if not isinstance(planned, dict):
         raise ConfigurationError(
-            f"{name} is no plan of Terraform: expected the output of `terraform show -json PLAN`."
+            f"{name} isn't a plan of Terraform: expected the output of `terraform show -json PLAN`."
         )
     try:
-        resources = tuple(_resources(found, planned, name, _blocks(directory)))
+        resources = tuple(_resources(document, planned, name, _blocks(directory)))
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{name} is no plan of Terraform that is known: {type(error).__name__}: {error}."
+            f"{name} isn't a plan in a format that is known: {type(error).__name__}: {error}."
         ) from error
     return TerraformPlan(name=name, resources=resources)
 
 
 def _resources(
-    found: Mapping[str, Any],
+    document: Mapping[str, Any],
     planned: Mapping[str, Any],
     name: str,
     blocks: Mapping[tuple[str, ...], Place],
 ) -> Iterator[Resource]:
     unknown = {
         change["address"]: change["change"].get("after_unknown") or {}
-        for change in found.get("resource_changes", [])
+        for change in document.get("resource_changes", [])
     }
-    code = found.get("configuration", {}).get("root_module", {})
+    code = document.get("configuration", {}).get("root_module", {})
     for raw, module in _walk(planned.get("root_module", {})):
         yield Resource(
             address=raw["address"],
@@ -221,33 +219,31 @@ def _calls(module: str) -> list[str]:
 
 
 def _code_of(code: Mapping[str, Any], module: str, raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what the code says of a resource."""
+    """Return the code of a resource."""
     for call in _calls(module):
         code = code.get("module_calls", {}).get(call, {}).get("module", {})
-    for one in code.get("resources", []):
-        if (one.get("type"), one.get("name")) == (raw["type"], raw["name"]):
-            found: Mapping[str, Any] = one
-            return found
-    return {}
+    resources: list[Mapping[str, Any]] = code.get("resources", [])
+    wanted = (raw["type"], raw["name"])
+    return next((code for code in resources if (code.get("type"), code.get("name")) == wanted), {})
 
 
 def _blocks(directory: Path) -> dict[tuple[str, ...], Place]:
-    """Return where the blocks of the root module stand."""
-    found: dict[tuple[str, ...], Place] = {}
+    """Return the places of the root module's blocks."""
+    places: dict[tuple[str, ...], Place] = {}
     for file in sorted(directory.glob("*.tf")):
         text = file.read_text(errors="replace")
         for block in _BLOCK.finditer(text):
             key = tuple(part for part in block.groups() if part)
             line = text.count("\n", 0, block.start(1)) + 1
-            found.setdefault(key, Place(os.path.relpath(file), line))
-    return found
+            places.setdefault(key, Place(os.path.relpath(file), line))
+    return places
 
 
 def _place(
     blocks: Mapping[tuple[str, ...], Place], module: str, raw: Mapping[str, Any]
 ) -> Place | None:
-    """Return where the root module makes a resource: its block, or that of the call."""
+    """Return the place in the root module that makes a resource: its block, or a module call."""
     calls = _calls(module)
     key = ("module", calls[0]) if calls else ("resource", raw["type"], raw["name"])
-    found = blocks.get(key)
-    return found and Place(found.file, found.line, raw["address"])
+    block = blocks.get(key)
+    return block and Place(block.file, block.line, raw["address"])

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
-from ucam_faas.deploy.checks.daylight import Change, changes, hit
+from ucam_faas.deploy.checks.clock_changes import ClockChange, changes, hit
 from ucam_faas.gcp import cron
 
 ZONES = ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"]
@@ -18,8 +18,8 @@ def test_the_changes_of_london_in_a_year() -> None:
     found = list(changes(ZoneInfo("Europe/London"), date(2027, 1, 1), date(2028, 1, 1)))
 
     assert found == [
-        Change(datetime(2027, 3, 28, 1), datetime(2027, 3, 28, 2), skips=True),
-        Change(datetime(2027, 10, 31, 1), datetime(2027, 10, 31, 2), skips=False),
+        ClockChange(datetime(2027, 3, 28, 1), datetime(2027, 3, 28, 2), skips=True),
+        ClockChange(datetime(2027, 10, 31, 1), datetime(2027, 10, 31, 2), skips=False),
     ]
 
 
@@ -69,7 +69,7 @@ def test_times_in_a_change_are_shown_never_or_twice(
 def test_a_schedule_is_hit_by_a_change_at_its_time(
     expression: str, expected: datetime | None
 ) -> None:
-    change = Change(datetime(2027, 3, 28, 1), datetime(2027, 3, 28, 2), skips=True)
+    change = ClockChange(datetime(2027, 3, 28, 1), datetime(2027, 3, 28, 2), skips=True)
 
     assert hit(cron.parse(expression), change) == expected
 

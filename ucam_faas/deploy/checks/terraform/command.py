@@ -1,4 +1,4 @@
-"""Terraform's plan of a folder, made by the terraform that is installed."""
+"""Run the installed `terraform` to plan a folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from ucam_faas.deploy.checks.terraform import plan
-from ucam_faas.deploy.checks.terraform.plan import TerraformPlan
+from ucam_faas.deploy.checks.terraform.resources import TerraformPlan, parse
 from ucam_faas.exceptions import ConfigurationError
 
 _PLAN = ("plan", "-input=false", "-lock=false", "-no-color")
@@ -21,10 +20,10 @@ _UNSET = re.compile(r'input variable "(\S+)" is not set')
 
 
 def plan_of(directory: Path) -> TerraformPlan:
-    """Run `terraform plan` in a folder; nothing is changed, and nothing is kept.
+    """Run `terraform plan` in a folder, which changes nothing, and return the plan.
 
     Raises:
-        ConfigurationError: it cannot be made.
+        ConfigurationError: Terraform cannot plan the folder.
     """
     name = os.path.relpath(directory)
     terraform = shutil.which("terraform")
@@ -42,35 +41,36 @@ def plan_of(directory: Path) -> TerraformPlan:
         file = str(Path(folder, "plan"))
         _run(terraform, directory, *_PLAN, f"-out={file}")
         shown = _run(terraform, directory, "show", "-json", file)
-    return plan.parse(shown, name=name, directory=directory)
+    return parse(shown, name=name, directory=directory)
 
 
 def _run(terraform: str, directory: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         [terraform, f"-chdir={directory}", *arguments], capture_output=True, text=True, check=False
     )
-    if done.returncode != 0:
-        text = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+    if process.returncode != 0:
+        exit_code = f"exit code {process.returncode}"
+        text = process.stderr.strip() or process.stdout.strip() or exit_code
         raise ConfigurationError(
             f"terraform {arguments[0]} failed in {os.path.relpath(directory)}: "
             f"{_first_error(text)} {_advice(text)}"
         )
-    return done.stdout
+    return process.stdout
 
 
 def _first_error(text: str) -> str:
-    """Return the first error as one sentence: what, where, why; not the lines of the source."""
-    _, found, after = text.partition("Error: ")
-    error = after.partition("\nError: ")[0] if found else text
-    what, _, rest = error.partition("\n\n")
+    """Return the first error as one sentence, without the lines of the source."""
+    _, marker, after = text.partition("Error: ")
+    error = after.partition("\nError: ")[0] if marker else text
+    summary, _, rest = error.partition("\n\n")
     rest = _SOURCE_LINE.sub("", rest).strip()
     joint = " " if not rest or rest.startswith(("on ", "with ")) else ": "
-    short = textwrap.shorten(f"{what}{joint}{rest}", _SHOWN, placeholder=" …")
+    short = textwrap.shorten(f"{summary}{joint}{rest}", _SHOWN, placeholder=" …")
     return short if short.endswith(("…", ".")) else f"{short.rstrip(':')}."
 
 
 def _advice(text: str) -> str:
     names = dict.fromkeys(_UNSET.findall(" ".join(text.split())))
     variables = " ".join(f"TF_VAR_{name}=…" for name in names)
-    first = f"Set {variables} in the environment" if names else "Mend that"
+    first = f"Set {variables} in the environment" if names else "Fix that"
     return f"{first}, or plan yourself and give the output of `terraform show -json PLAN`."

@@ -1,47 +1,47 @@
-"""Rules of the plans before: the file that Terraform reads, and what is deployed."""
+"""Rules of previous plans: the file that Terraform reads, and the deployed plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
-from ucam_faas.deploy.checks.subject import Subject, decorated
-from ucam_faas.deploy.findings import Fault
+from ucam_faas.deploy.findings import Finding
 
 _UNCHANGEABLE = {"topic": "topic", "filter": "filter", "ordered": "message ordering"}
 _SHOWN = 3
 
 
-@rule("plan-out-of-date", why="Terraform deploys what the file says, not what the code says.")
-def out_of_date(subject: Subject) -> Iterator[Fault]:
-    """A plan's file that says something else than code and configuration."""
-    if subject.plan is None or subject.on_disk is None:
+@rule("plan-out-of-date", why="Terraform deploys the file, not the code.")
+def out_of_date(inputs: Inputs) -> Iterator[Finding]:
+    """A plan's file that differs from code and configuration."""
+    if inputs.plan is None or inputs.on_disk is None:
         return
-    name = subject.on_disk.name
-    before, now = subject.on_disk.variables, subject.plan.variables
+    name = inputs.on_disk.name
+    before, now = inputs.on_disk.variables, inputs.plan.variables
     for section in ("tasks", "topics"):
         old, new = before.get(section, {}), now[section]
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key):
                 paths = list(_differences(old.get(key), new.get(key), (section, key)))
-                yield Fault(
-                    subject.on_disk.place(*paths[0]),
-                    f"{name} is out of date: {_told(section, key, old, new, paths)}.",
-                    subject.plan_again,
+                yield Finding(
+                    inputs.on_disk.place(*paths[0]),
+                    f"{name} is out of date: {_difference(section, key, old, new, paths)}.",
+                    inputs.plan_again,
                     key if section == "tasks" and key in new else None,
                 )
     for key in sorted((before.keys() | now.keys()) - {"tasks", "topics"}):
         if before.get(key) != now.get(key):
-            yield Fault(
-                subject.on_disk.place(key),
+            yield Finding(
+                inputs.on_disk.place(key),
                 f"{name} is out of date: {key} is {before.get(key)!r}, and should be "
                 f"{now.get(key)!r}.",
-                subject.plan_again,
+                inputs.plan_again,
             )
 
 
-def _told(
+def _difference(
     section: str,
     key: str,
     old: Mapping[str, Any],
@@ -59,7 +59,7 @@ def _told(
 
 
 def _differences(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of what differs."""
+    """Yield the paths of the values that differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key) or (key in old) != (key in new):
@@ -70,40 +70,38 @@ def _differences(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[tuple[st
 
 @rule(
     "subscription-replaced",
-    why="Terraform deletes the subscription and makes a new one: messages that were published and "
-    "not handled yet are lost.",
+    why="Terraform deletes the subscription and makes a new one: its unhandled messages are lost.",
 )
-def replaced(subject: Subject) -> Iterator[Fault]:
-    """A topic, filter or ordering that is not the last plan's: Pub/Sub cannot change it."""
-    for one in subject.services:
-        before = subject.last.tasks.get(one.task.name, {}) if subject.last else {}
-        old = before.get("triggers", {}).get("subscriptions", {}).get(one.needs.name)
-        new = subject.variables(one)["triggers"]["subscriptions"][one.needs.name]
+def replaced(inputs: Inputs) -> Iterator[Finding]:
+    """A topic, filter or ordering that differs from the last plan: Pub/Sub cannot change it."""
+    for planned in inputs.services:
+        before = inputs.last.tasks.get(planned.task.name, {}) if inputs.last else {}
+        old = before.get("triggers", {}).get("subscriptions", {}).get(planned.needs.name)
+        new = inputs.variables(planned)["triggers"]["subscriptions"][planned.needs.name]
         changed = [what for key, what in _UNCHANGEABLE.items() if old and old.get(key) != new[key]]
         if changed:
-            yield Fault(
-                decorated(one.task),
-                f"The subscription of the task {one.task.name!r} has another "
+            yield Finding(
+                decorated(planned.task),
+                f"The subscription of the task {planned.task.name!r} has another "
                 f"{' and '.join(changed)} than in the last plan.",
-                "Wait until it has no messages left, and apply then; or make it a new task, and "
-                "remove the old one later.",
-                one.task.name,
+                "Apply when it has no messages left; or make it a new task, and remove the old one "
+                "later.",
+                planned.task.name,
             )
 
 
 @rule("removed-while-protected", why="`terraform apply` fails: the deletion is refused.")
-def removed_while_protected(subject: Subject) -> Iterator[Fault]:
+def removed_while_protected(inputs: Inputs) -> Iterator[Finding]:
     """A task of the last plan that is gone, whose service is protected from deletion."""
-    if subject.plan is None or subject.last is None:
+    if inputs.plan is None or inputs.last is None:
         return
-    for name, task in subject.last.tasks.items():
+    for name, task in inputs.last.tasks.items():
         protected = task.get("function", {}).get("deletion_protection")
-        if protected and name not in subject.plan.variables["tasks"]:
-            yield Fault(
-                subject.last.place("tasks", name),
+        if protected and name not in inputs.plan.variables["tasks"]:
+            yield Finding(
+                inputs.last.place("tasks", name),
                 f"The task {name!r} is gone, and its deployment is protected from deletion.",
-                f"Deploy it once with deletion_protection = false in [task.{name}], and remove it "
-                "then.",
+                f"Deploy it once with [task.{name}] deletion_protection = false; then remove it.",
             )
 
 

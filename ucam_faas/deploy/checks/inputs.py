@@ -1,4 +1,4 @@
-"""What the rules look at: tasks, configuration, plan, the last plan, and Terraform's plan."""
+"""The inputs of the rules: tasks, configuration, plan, the last plan, and Terraform's plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from ucam_faas.deploy.checks.plan_file import PlanFile
-from ucam_faas.deploy.checks.terraform.plan import TerraformPlan
+from ucam_faas.deploy.checks.terraform.resources import TerraformPlan
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.findings import Place
 from ucam_faas.deploy.plan import Plan, PlannedTask
@@ -19,16 +19,16 @@ from ucam_faas.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subject:
-    """What is known. A fault that prevents the plan leaves only what comes before it.
+class Inputs:
+    """The inputs. After an error that prevents the plan, only those before it are there.
 
     Args:
+        today: the first day for which schedules are computed.
         problems: of the configuration.
-        plan: None: there is none, because of the problems or of names.
+        plan: None: problems or names prevent it.
         on_disk: the plan's file, which Terraform reads; None: it is not written yet.
-        last: the plan that is deployed, as far as anybody knows.
-        today: schedules are looked at from this day on.
-        stage: the one that was named.
+        last: the plan that is deployed, as far as it is known.
+        stage: the value of --stage.
     """
 
     today: date
@@ -48,12 +48,16 @@ class Subject:
 
     @property
     def services(self) -> Iterator[PlannedTask]:
-        """Those that messages are pushed to."""
-        return (one for one in self.planned if one.needs.topic and one.task.run_as == "service")
+        """The tasks that get pushed messages."""
+        return (
+            planned
+            for planned in self.planned
+            if planned.needs.topic and planned.task.run_as == "service"
+        )
 
     @property
     def plan_again(self) -> str:
-        """What to do about an old plan: one of a stage is not to be overwritten by one of none."""
+        """The fix of an old plan; without --stage, a plan of a stage must not be overwritten."""
         known = stages(self.config)
         if self.stage is not None or not known:
             return "Run: ucam-faas plan, with the same options."
@@ -63,20 +67,20 @@ class Subject:
             "with the same options."
         )
 
-    def variables(self, one: PlannedTask) -> dict[str, Any]:
-        """Return what the plan says of a task."""
+    def variables(self, planned: PlannedTask) -> dict[str, Any]:
+        """Return a task's variables in the plan."""
         assert self.plan is not None, "a planned task is of a plan"
-        found: dict[str, Any] = self.plan.variables["tasks"][one.task.name]
-        return found
+        variables: dict[str, Any] = self.plan.variables["tasks"][planned.task.name]
+        return variables
 
 
 def decorated(task: Task) -> Place:
-    """Return where a task is decorated."""
+    """Return the place of a task's decorator."""
     file, line = task.place
     return Place(os.path.relpath(file), line)
 
 
-def configured(one: PlannedTask, *path: str) -> Place:
-    """Return where a value of the configuration comes from; of a default, where the task is."""
-    origin = one.merged.origin(*path)
-    return Place.of(origin) if origin.file else decorated(one.task)
+def configured(planned: PlannedTask, *path: str) -> Place:
+    """Return the place of a configured value; of a default value, the task's."""
+    origin = planned.merged.origin(*path)
+    return Place.of(origin) if origin.file else decorated(planned.task)

@@ -1,0 +1,71 @@
+"""Rules of the configuration: errors, and settings without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ucam_faas.deploy.checks.inputs import Inputs, configured
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.plan import PlannedTask
+from ucam_faas.deploy.problems import TASK, where_for_all
+from ucam_faas.tasks.resources import cpu_count
+
+_OF_PUSHES = ("message_retention_seconds", "dead_letter_archive")
+_WITHOUT_EFFECT = {
+    "a Cloud Run job": ("min_instances", "max_instances", "ingress", *_OF_PUSHES),
+    "called over HTTP, without a subscription": _OF_PUSHES,
+}
+
+
+@rule("configuration-unusable", why="Neither a plan nor a deployment is possible.")
+def unusable(inputs: Inputs) -> Iterator[Finding]:
+    """An unknown key, task or stage, a value of the wrong type or outside Google's limits."""
+    for problem in inputs.problems:
+        yield Finding(
+            Place.of(problem.origin),
+            problem.text,
+            "Correct it; docs/deployment-configuration.md lists the keys and their values.",
+        )
+
+
+@rule("setting-in-vain", why="Its author believes that it is in force.")
+def in_vain(inputs: Inputs) -> Iterator[Finding]:
+    """A setting of one task that has no effect for its kind of task."""
+    for planned in inputs.planned:
+        kind = _kind(planned)
+        for key in _WITHOUT_EFFECT.get(kind, ()):
+            origin = planned.merged.origin(key)
+            if origin.file and f"{TASK}.{planned.task.name}" in origin.layer:
+                yield Finding(
+                    Place.of(origin),
+                    f"{key} of the task {planned.task.name!r} has no effect: it is {kind}.",
+                    f"Remove {key}, or set it for other tasks {where_for_all(inputs.config)}.",
+                    planned.task.name,
+                )
+
+
+def _kind(planned: PlannedTask) -> str:
+    if planned.task.run_as == "job":
+        return "a Cloud Run job"
+    return "" if planned.needs.topic else "called over HTTP, without a subscription"
+
+
+@rule(
+    "concurrency-without-cpu",
+    why="Cloud Run sends one request at a time to an instance with less than one CPU.",
+)
+def concurrency_without_cpu(inputs: Inputs) -> Iterator[Finding]:
+    """A concurrency over 1 with less than one CPU."""
+    for planned in inputs.planned:
+        limit, cpu = planned.task.policy.concurrency, planned.merged["cpu"]
+        if limit is not None and limit > 1 and cpu_count(cpu) < 1:
+            yield Finding(
+                configured(planned, "cpu"),
+                f"The task {planned.task.name!r} has concurrency={limit}, and cpu is {cpu}.",
+                "Set cpu = 1 or concurrency=1.",
+                planned.task.name,
+            )
+
+
+RULES = (unusable, in_vain, concurrency_without_cpu)

@@ -1,0 +1,165 @@
+"""Rules of delivery: retries, retention, dead letters, filters, and missing topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ucam_faas.deploy.checks.filters import matches_nothing
+from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.problems import TASK
+from ucam_faas.tasks.needs import full_topic
+from ucam_faas.tasks.policies import backoffs
+
+SHORT_SECONDS = 24 * 3600
+_KEY = "message_retention_seconds"
+
+
+@rule(
+    "retries-outlast-retention",
+    why="The message expires before its last attempt, and never becomes a dead letter.",
+)
+def outlast_retention(inputs: Inputs) -> Iterator[Finding]:
+    """Attempts and waits that take longer than Pub/Sub keeps a message."""
+    for planned in inputs.services:
+        attempts = planned.needs.max_attempts
+        if attempts is None:
+            continue
+        waits = sum(backoffs(planned.task.policy.retry, attempts - 1))
+        longest = attempts * planned.needs.ack_deadline_seconds + waits
+        kept = planned.merged[_KEY]
+        if longest > kept:
+            yield Finding(
+                configured(planned, _KEY),
+                f"{attempts} attempts of the task {planned.task.name!r} may take {longest:g} s "
+                f"({attempts} of {planned.needs.ack_deadline_seconds} s, {waits:g} s between), and "
+                f"Pub/Sub keeps a message for {kept} s.",
+                f"Keep messages for at least {int(longest) + 1} s with {_KEY}, or set fewer "
+                "attempts, shorter waits or a shorter timeout.",
+                planned.task.name,
+            )
+
+
+@rule(
+    "failures-lost-early",
+    why="Pub/Sub deletes a message that keeps failing within a day, without a trace.",
+)
+def lost_early(inputs: Inputs) -> Iterator[Finding]:
+    """Endless retries without dead letters, and messages kept for less than a day."""
+    for planned in inputs.services:
+        kept = planned.merged[_KEY]
+        if planned.needs.max_attempts is None and kept < SHORT_SECONDS:
+            yield Finding(
+                configured(planned, _KEY),
+                f"The task {planned.task.name!r} has no dead letters (max_attempts=None), and "
+                f"keeps a message for {kept} s.",
+                f"Limit the attempts with retry=RetryPolicy(max_attempts=…), or keep messages for "
+                f"at least {SHORT_SECONDS} s.",
+                planned.task.name,
+            )
+
+
+@rule("dead-letters-return", why="A message that keeps failing goes round in a circle.")
+def dead_letters_return(inputs: Inputs) -> Iterator[Finding]:
+    """A dead-letter topic that leads back to the task, directly or through other tasks."""
+    project = inputs.plan.variables.get("project", "-") if inputs.plan else "-"
+    leads: dict[str, set[str]] = {}
+    ways = []
+    for planned in inputs.services:
+        if planned.needs.topic and planned.needs.dead_letter_topic:
+            start = full_topic(planned.needs.topic, project)
+            end = full_topic(planned.needs.dead_letter_topic, project)
+            leads.setdefault(start, set()).add(end)
+            ways.append((planned, start, end))
+    for planned, start, end in ways:
+        if start in _reached(end, leads):
+            yield Finding(
+                decorated(planned.task),
+                f"The dead letters of the task {planned.task.name!r} go to "
+                f"{planned.needs.dead_letter_topic!r}, and from there to {planned.needs.topic!r}, "
+                "which it reads.",
+                "Give the dead letters another topic.",
+                planned.task.name,
+            )
+
+
+def _reached(topic: str, leads: dict[str, set[str]]) -> set[str]:
+    """Return the topics that a topic's messages can reach as dead letters, and itself."""
+    reached, open_ends = {topic}, [topic]
+    while open_ends:
+        new = leads.get(open_ends.pop(), set()) - reached
+        reached |= new
+        open_ends += new
+    return reached
+
+
+@rule("archive-in-vain", why="The bucket does not get the dead letters.")
+def archive_in_vain(inputs: Inputs) -> Iterator[Finding]:
+    """An archive of a task without dead letters, or with a dead-letter topic of its own."""
+    key = "dead_letter_archive"
+    for planned in inputs.services:
+        origin = planned.merged.origin(key)
+        if planned.merged[key] is None:
+            continue
+        named, none = planned.needs.decided_dead_letter_topic, planned.needs.max_attempts is None
+        if named or (none and f"{TASK}.{planned.task.name}" in origin.layer):
+            has = f"them in the topic {named!r}" if named else "none"
+            fix = "dead_letter_topic=…" if named else "retry=RetryPolicy(max_attempts=None)"
+            yield Finding(
+                configured(planned, key),
+                f"The dead letters of the task {planned.task.name!r} are not archived: it "
+                f"has {has}, and only those in a topic that Terraform makes for the task are.",
+                f"Leave out {fix} of the decorator, or the archive.",
+                planned.task.name,
+            )
+
+
+@rule(
+    "topic-nobody-makes",
+    why="`terraform apply` fails, because it cannot grant a role on a missing topic.",
+)
+def topic_missing(inputs: Inputs) -> Iterator[Finding]:
+    """A topic in `publishes_to` with a short name that no task reads."""
+    made = set(inputs.plan.variables["topics"]) if inputs.plan else set()
+    for planned in inputs.services:
+        subscriptions = inputs.variables(planned)["triggers"]["subscriptions"]
+        made |= {
+            f"{name}-dead-letter"
+            for name, subscription in subscriptions.items()
+            if subscription["dead_letter"] and subscription["dead_letter"]["topic"] is None
+        }
+    for planned in inputs.planned:
+        for topic in planned.merged["publishes_to"]:
+            if "/" not in topic and topic not in made:
+                yield Finding(
+                    configured(planned, "publishes_to", topic),
+                    f"The task {planned.task.name!r} publishes to {topic!r}, a topic that no task "
+                    "reads and Terraform does not make.",
+                    f"If it exists, write projects/PROJECT/topics/{topic}; if a task should read "
+                    f'it, set topic="{topic}" there.',
+                    planned.task.name,
+                )
+
+
+@rule("filter-matches-nothing", why="Pub/Sub drops every message, and the task never runs.")
+def nothing_matches(inputs: Inputs) -> Iterator[Finding]:
+    """A filter that no message can pass."""
+    for planned in inputs.services:
+        if planned.needs.filter and matches_nothing(planned.needs.filter):
+            yield Finding(
+                decorated(planned.task),
+                f"No message can pass the filter of {planned.task.name!r}: {planned.needs.filter}",
+                "Correct the filter.",
+                planned.task.name,
+            )
+
+
+RULES = (
+    outlast_retention,
+    lost_early,
+    dead_letters_return,
+    archive_in_vain,
+    topic_missing,
+    nothing_matches,
+)

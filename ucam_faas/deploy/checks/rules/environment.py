@@ -1,0 +1,149 @@
+"""Rules of environment variables: values that stop the container, and secrets in plain text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ucam_faas.config import Settings
+from ucam_faas.deploy.checks.inputs import Inputs, configured
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.checks.terraform.deployments import deployments
+from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.plan import PlannedTask
+from ucam_faas.deploy.secret_names import looks_secret
+from ucam_faas.exceptions import ConfigurationError
+
+SECONDS_TO_END = 10
+GRACE = "UCAM_FAAS_GRACE_SECONDS"
+_LEVEL = "UCAM_FAAS_LOG_LEVEL"
+_PUSH = ("UCAM_FAAS_PUSH_AUDIENCE", "UCAM_FAAS_PUSH_EMAIL")
+_ONLY_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Environ:
+    """The variables of a task in the configuration, or the variables that Terraform adds."""
+
+    planned: PlannedTask
+    values: Mapping[str, str]
+    terraform: Place | None = None
+
+    def finding(self, name: str, what: str, fix: str) -> Finding:
+        place = self.terraform or configured(self.planned, "environment", name)
+        return Finding(place, what, fix, self.planned.task.name)
+
+
+def _environs(inputs: Inputs) -> Iterator[_Environ]:
+    for planned in inputs.planned:
+        yield _Environ(planned, planned.merged["environment"])
+    for deployment in deployments(inputs):
+        configured_values = deployment.planned.merged["environment"]
+        added = {
+            name: value
+            for name, value in deployment.environ.items()
+            if isinstance(value, str) and configured_values.get(name) != value
+        }
+        yield _Environ(deployment.planned, added, deployment.run.place)
+
+
+@rule("variable-refused", why="The container ends when it starts.")
+def refused(inputs: Inputs) -> Iterator[Finding]:
+    """A variable of ucam-faas with a value that it refuses."""
+    for environ in _environs(inputs):
+        for name, value in environ.values.items():
+            try:
+                Settings.from_environ({name: value})
+            except ConfigurationError as error:
+                yield environ.finding(
+                    name, str(error), "Correct the value; see docs/configuration.md."
+                )
+
+
+@rule(
+    "drain-too-long",
+    why=f"Cloud Run kills the container {SECONDS_TO_END} s after SIGTERM: running work is cut "
+    "off instead of going back to Pub/Sub.",
+)
+def drain_too_long(inputs: Inputs) -> Iterator[Finding]:
+    """10 s or more for running work to end."""
+    for environ in _environs(inputs):
+        if GRACE in environ.values and _number(environ.values[GRACE]) >= SECONDS_TO_END:
+            what = f"{GRACE} is {environ.values[GRACE]}."
+            yield environ.finding(
+                GRACE, what, f"Leave it out (8 s), or stay under {SECONDS_TO_END}."
+            )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0
+
+
+@rule("unreachable", why="Cloud Run cannot reach the port: the deployment fails.")
+def unreachable(inputs: Inputs) -> Iterator[Finding]:
+    """A HOST that only the container itself can reach."""
+    for environ in _environs(inputs):
+        if environ.values.get("HOST") in _ONLY_HERE:
+            yield environ.finding("HOST", f"HOST is {environ.values['HOST']}.", "Leave it out.")
+
+
+@rule("emulator-deployed", why="The task publishes to an emulator that isn't in the cloud.")
+def emulator_deployed(inputs: Inputs) -> Iterator[Finding]:
+    """The address of a Pub/Sub emulator."""
+    name = "PUBSUB_EMULATOR_HOST"
+    for environ in _environs(inputs):
+        if environ.values.get(name):
+            yield environ.finding(name, f"{name} is {environ.values[name]}.", "Leave it out.")
+
+
+@rule("secret-in-sight", why="All readers of the service, the plan or the repository can read it.")
+def secret_in_sight(inputs: Inputs) -> Iterator[Finding]:
+    """A plain-text variable with the name of a secret."""
+    for environ in _environs(inputs):
+        for name in environ.values:
+            has_letters = re.search("[A-Za-z]", environ.values[name])  # MAX_TOKENS isn't a secret
+            if looks_secret(name) and has_letters:
+                what = f"The value of {name} is plain text."
+                fix = f'Put it into Secret Manager, and set secrets = {{ {name} = "SECRET" }}.'
+                yield environ.finding(name, what, fix)
+
+
+@rule("log-level-twice", why="One of the two has no effect.")
+def level_twice(inputs: Inputs) -> Iterator[Finding]:
+    """A log level that differs from UCAM_FAAS_LOG_LEVEL in the environment."""
+    for environ in _environs(inputs):
+        merged, variable = environ.planned.merged, environ.values.get(_LEVEL)
+        level = merged["log_level"] if merged.origin("log_level").file else variable
+        if variable not in (None, level):
+            what = f"log_level is {level}, and {_LEVEL} is {variable}."
+            yield environ.finding(_LEVEL, what, "Keep log_level, and leave out the variable.")
+
+
+@rule("push-half-verified", why="The service does not start: either alone verifies nothing.")
+def half_verified(inputs: Inputs) -> Iterator[Finding]:
+    """One of UCAM_FAAS_PUSH_AUDIENCE and UCAM_FAAS_PUSH_EMAIL without the other."""
+    for environ in _environs(inputs):
+        names = [
+            name
+            for name in _PUSH
+            if environ.values.get(name) or name in environ.planned.merged["secrets"]
+        ]
+        if len(names) == 1 and names[0] in environ.values:
+            (missing,) = {*_PUSH} - {*names}
+            what = f"{names[0]} is set, and {missing} is not."
+            yield environ.finding(names[0], what, "Set both or neither.")
+
+
+RULES = (
+    refused,
+    drain_too_long,
+    unreachable,
+    emulator_deployed,
+    secret_in_sight,
+    level_twice,
+    half_verified,
+)

@@ -1,0 +1,71 @@
+"""Rules of payloads: messages that the code no longer takes, and missing input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ucam_faas.deploy.checks.inputs import Inputs, decorated
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.payloads import compatibility
+from ucam_faas.tasks.payload_types import is_json
+from ucam_faas.tasks.task import Kind, Task
+
+_INPUT = "INPUT_FILE"
+
+
+@rule(
+    "payload-changed",
+    why="Messages in flight, retries and other publishers still have the old form.",
+)
+def changed(inputs: Inputs) -> Iterator[Finding]:
+    """A payload that no longer takes what it took in the last plan: fields removed, retyped, …"""
+    for planned in inputs.planned:
+        before = inputs.last.tasks.get(planned.task.name, {}) if inputs.last else {}
+        for change in compatibility.changes(
+            before.get("payload"), inputs.variables(planned)["payload"]
+        ):
+            field = f"{change.path!r} of the payload" if change.path else "the payload"
+            yield Finding(
+                decorated(planned.task),
+                f"The task {planned.task.name!r}: {field} {change.what}.",
+                change.fix,
+                planned.task.name,
+            )
+
+
+@rule("job-without-input", why="Each execution fails before the function is called.")
+def job_without_input(inputs: Inputs) -> Iterator[Finding]:
+    """A scheduled job that takes a payload, without an input file."""
+    for planned in inputs.planned:
+        task = planned.task
+        scheduled = task.trigger is not None and task.trigger.schedules
+        has_input = _INPUT in planned.merged["environment"] or _INPUT in planned.merged["secrets"]
+        if (
+            planned.task.run_as == "job"
+            and scheduled
+            and not has_input
+            and _refuses_empty_data(planned.task)
+        ):
+            yield Finding(
+                decorated(planned.task),
+                f"The job {planned.task.name!r} takes a {planned.needs.takes}, and its schedule "
+                "gives it none.",
+                f'Name its input, environment={{"{_INPUT}": …}} (with INPUT_BUCKET), or let it '
+                "take no payload: message_type=None.",
+                planned.task.name,
+            )
+
+
+def _refuses_empty_data(task: Task) -> bool:
+    """Return True if a task refuses empty data, as far as its type tells."""
+    if task.kind is not Kind.MESSAGE or task.parse is None or not is_json(task.message_type):
+        return False
+    try:
+        task.parse(b"")
+    except Exception:  # validators may raise anything
+        return True
+    return False
+
+
+RULES = (changed, job_without_input)

@@ -1,0 +1,241 @@
+"""Rules of differences between Terraform's plan and the code: tasks, sizes, deadlines, triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ucam_faas.deploy.checks.inputs import Inputs, decorated
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.checks.terraform.deployments import (
+    FROM_ANYWHERE,
+    JOB,
+    SCHEDULE,
+    SERVICE,
+    TOPIC,
+    Deployment,
+    deployments,
+    full_name,
+    seconds,
+    targets,
+)
+from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
+from ucam_faas.deploy.findings import Finding
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.tasks.needs import full_topic
+from ucam_faas.tasks.resources import cpu_count, memory_bytes
+
+SERVICE_TIMEOUT, JOB_TIMEOUT, ACK_DEADLINE_SECONDS = "300s", "600s", 10
+"""Google's, where Terraform says nothing. Pages "Set request timeout", "Set task timeout" and
+"Subscription properties"."""
+_DEFAULT_INSTANCES = {"min": 0, "max": 100}
+
+
+@rule("terraform-task-missing", why="The task is not deployed; its messages are not handled.")
+def task_missing(inputs: Inputs) -> Iterator[Finding]:
+    """A task, or its subscription or schedule, that Terraform does not make."""
+    if inputs.terraform is None:
+        return
+    there = {deployment.planned.task.name: deployment for deployment in deployments(inputs)}
+    serves_all = any(not targets(run) for run in inputs.terraform.of(SERVICE, JOB))
+    schedules = {schedule.get("name") for schedule in inputs.terraform.of(SCHEDULE)}
+    for planned in inputs.planned:
+        task, deployment, lacks = planned.task, there.get(planned.task.name), []
+        if deployment is None:
+            lacks += [] if serves_all else [f"no Cloud Run {task.run_as}"]
+        elif task.run_as == "service" and planned.needs.topic and not deployment.subscriptions:
+            lacks.append("no subscription that pushes to it")
+        wanted = inputs.variables(planned)["triggers"]["cron_schedules"]
+        if deployment and UNKNOWN not in schedules:
+            lacks += [f"no schedule {name!r}" for name in wanted if name not in schedules]
+        for lack in lacks:
+            text = f"Terraform's plan in {inputs.terraform.name} has {lack} for {task.name!r}."
+            yield Finding(decorated(task), text, _plan_again(inputs), task.name)
+
+
+@rule(
+    "terraform-task-unknown",
+    why="The container ends when it starts: the code lacks that task.",
+)
+def task_unknown(inputs: Inputs) -> Iterator[Finding]:
+    """A service or job for a task that the code does not have, or that runs as the other."""
+    names = {planned.task.name: planned.task.run_as for planned in inputs.planned}
+    if inputs.terraform is None or inputs.plan is None:
+        return
+    for run in inputs.terraform.of(SERVICE, JOB):
+        kind = "job" if run.type == JOB else "service"
+        for name in targets(run):
+            if names.get(name) != kind:
+                is_what = f"is a {names[name]}" if name in names else "does not exist"
+                what = f"{run.address} runs {name!r} as a {kind}; that task {is_what} in the code."
+                yield Finding(run.place, what, _plan_again(inputs), name if name in names else None)
+
+
+@rule(
+    "deadline-ladder",
+    why="Cloud Run ends the request while the task is running, or Pub/Sub delivers the message "
+    "again meanwhile.",
+)
+def deadline_ladder(inputs: Inputs) -> Iterator[Finding]:
+    """Not: task's timeout ≤ ack deadline ≤ Cloud Run's timeout."""
+    for deployment in deployments(inputs):
+        planned, run = deployment.planned, deployment.run
+        own = inputs.variables(planned)["function"]["timeout_seconds"]
+        default = JOB_TIMEOUT if run.type == JOB else SERVICE_TIMEOUT
+        waits = seconds(run.given(*deployment.template, "timeout", default=default))
+        if waits is not None and waits < own:
+            what = f"{run.address} has a timeout of {waits:g} s"
+            yield _ladder(deployment, run, what, f"at least {own} s, as long as the task may take")
+        for subscription in deployment.subscriptions:
+            deadline = subscription.given("ack_deadline_seconds", default=ACK_DEADLINE_SECONDS)
+            if not isinstance(deadline, int):
+                continue
+            what = f"{subscription.address} has an ack deadline of {deadline} s"
+            least = planned.needs.ack_deadline_seconds
+            if deadline < least:
+                yield _ladder(deployment, subscription, what, f"at least the task's {least} s")
+            if waits is not None and own <= waits < deadline:
+                yield _ladder(deployment, subscription, what, f"at most Cloud Run's {waits:g} s")
+
+
+def _ladder(deployment: Deployment, resource: Resource, what: str, expected: str) -> Finding:
+    return Finding(
+        resource.place,
+        f"{what}; expected {expected}.",
+        "Remove the value that was written by hand: the plan has the right one.",
+        deployment.planned.task.name,
+    )
+
+
+@rule("terraform-differs", why="What was tested is not what is deployed.")
+def differs(inputs: Inputs) -> Iterator[Finding]:
+    """A size, trigger, retry policy, variable or schedule in Terraform that is not the plan's."""
+    for deployment in deployments(inputs):
+        variables = inputs.variables(deployment.planned)
+        project = str(deployment.run.get("project"))
+        pairs = [(deployment.run, *pair) for pair in _of_place(deployment.run, inputs)]
+        pairs += [(deployment.run, *pair) for pair in _of_run(deployment, variables)]
+        for subscription in deployment.subscriptions:
+            wanted = variables["triggers"]["subscriptions"].get(deployment.planned.needs.name, {})
+            pairs += [(subscription, *pair) for pair in _of_push(subscription, wanted, project)]
+        for name, wanted in variables["triggers"]["cron_schedules"].items():
+            assert inputs.terraform is not None
+            for schedule in inputs.terraform.of(SCHEDULE):
+                if schedule.get("name") == name:
+                    pairs += [(schedule, *pair) for pair in _of_schedule(schedule, wanted, project)]
+        for resource, what, is_there, expected in pairs:
+            if is_there is not UNKNOWN and is_there != expected:
+                yield Finding(
+                    resource.place,
+                    f"{resource.address}: {what} is {_shown(is_there)}; the code and the "
+                    f"configuration say {_shown(expected)}.",
+                    _plan_again(inputs),
+                    deployment.planned.task.name,
+                )
+
+
+def _plan_again(inputs: Inputs) -> str:
+    return f"{inputs.plan_again} Then plan with Terraform again."
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is None else repr(value)
+
+
+_Pair = tuple[str, Any, Any]
+"""A description, Terraform's value, and the expected value."""
+
+
+def _of_place(run: Resource, inputs: Inputs) -> Iterator[_Pair]:
+    said = inputs.plan.variables if inputs.plan else {}
+    for name, attribute in (("project", "project"), ("region", "location")):
+        if name in said:
+            yield f"the {name}", run.get(attribute), said[name]
+
+
+def _of_run(deployment: Deployment, variables: Mapping[str, Any]) -> Iterator[_Pair]:
+    run, function, sizes = deployment.run, variables["function"], variables["concurrency"]
+    limits = run.get(*deployment.template, "containers", "resources", "limits") or {}
+    for name, number in (("memory", memory_bytes), ("cpu", cpu_count)):
+        is_there = limits.get(name)
+        same = is_there is None or _same(number, is_there, function[name])
+        yield name, function[name] if same else is_there, function[name]
+    for variable, value in function["environment"].items():
+        yield f"the variable {variable}", deployment.environ.get(variable), value
+    for variable, secret in function["secrets"].items():
+        expected = (secret["secret"], secret["version"])
+        yield f"the secret in {variable}", deployment.environ.get(variable), expected
+    if function["service_account"]:
+        account = run.get(*deployment.template, "service_account")
+        yield "the service account", account, function["service_account"]
+    if run.type == JOB:
+        yield "max_retries", run.get(*deployment.template, "max_retries"), function["max_retries"]
+        return
+    yield "ingress", run.given("ingress", default=FROM_ANYWHERE), function["ingress"]
+    at_a_time = run.get("template", "max_instance_request_concurrency")
+    yield "concurrency", at_a_time, sizes["max_concurrent_functions_per_instance"]
+    for name, default in _DEFAULT_INSTANCES.items():
+        is_there = run.get("template", "scaling", f"{name}_instance_count") or default
+        yield f"{name}_instances", is_there, sizes[f"{name}_instances"]
+
+
+def _same(number: Any, first: Any, second: Any) -> bool:
+    try:
+        return bool(number(first) == number(second))
+    except TaskDefinitionError:
+        return False
+
+
+def _of_push(subscription: Resource, wanted: Mapping[str, Any], project: str) -> Iterator[_Pair]:
+    if not wanted:
+        return
+    yield "the topic", full_name(subscription, "topic"), full_topic(wanted["topic"], project)
+    yield "the filter", subscription.get("filter") or None, wanted["filter"]
+    yield "message ordering", bool(subscription.get("enable_message_ordering")), wanted["ordered"]
+    yield "wrapping", not subscription.get("push_config", "no_wrapper"), wanted["wrapped"]
+    kept = seconds(subscription.get("message_retention_duration"))
+    yield "retention", kept, wanted["message_retention_seconds"]
+    for name in ("minimum", "maximum"):
+        is_there = seconds(subscription.get("retry_policy", f"{name}_backoff"))
+        yield f"the {name} backoff", is_there, wanted["retry"][f"{name[:3]}_backoff_seconds"]
+    expected = wanted["dead_letter"]
+    attempts = subscription.get("dead_letter_policy", "max_delivery_attempts")
+    yield "the number of attempts", attempts, expected and expected["max_attempts"]
+    if expected:
+        name = expected["topic"] or f"{subscription.get('name')}-dead-letter"
+        is_there = full_name(subscription, "dead_letter_policy", "dead_letter_topic")
+        yield "the dead-letter topic", is_there, full_topic(name, project)
+
+
+def _of_schedule(schedule: Resource, wanted: Mapping[str, Any], project: str) -> Iterator[_Pair]:
+    yield "the schedule", schedule.get("schedule"), wanted["schedule"]
+    yield "the time zone", schedule.get("time_zone") or "Etc/UTC", wanted["time_zone"]
+    yield "paused", schedule.given("paused", default=False), wanted["paused"]
+    if wanted["topic"] is not None:
+        topic = full_name(schedule, "pubsub_target", "topic_name")
+        yield "the topic", topic, full_topic(wanted["topic"], project)
+        yield "the data", schedule.get("pubsub_target", "data") or "", wanted["data"] or ""
+        attributes = schedule.get("pubsub_target", "attributes") or {}
+        yield "the attributes", attributes, wanted["attributes"]
+
+
+@rule("terraform-topic-missing", why="`terraform apply` fails, or publishers find no topic.")
+def topic_missing(inputs: Inputs) -> Iterator[Finding]:
+    """A topic of the plan that Terraform does not make."""
+    if inputs.terraform is None or inputs.plan is None:
+        return
+    made = {topic.get("name") for topic in inputs.terraform.of(TOPIC)}
+    for planned in inputs.planned:
+        for topic in {planned.needs.topic, planned.needs.decided_dead_letter_topic} - {None}:
+            if topic in inputs.plan.variables["topics"] and not made & {topic, UNKNOWN}:
+                yield Finding(
+                    decorated(planned.task),
+                    f"The task {planned.task.name!r} has the topic {topic!r}, which is not made in "
+                    f"Terraform's plan in {inputs.terraform.name}.",
+                    "Give `topics` to the module as well as `tasks`; or, if the topic exists, "
+                    f"write projects/PROJECT/topics/{topic} in the code.",
+                    planned.task.name,
+                )
+
+
+RULES = (task_missing, task_unknown, deadline_ladder, differs, topic_missing)

@@ -1,0 +1,267 @@
+"""Rules of permissions in Terraform's plan: each account has what it needs, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.checks.terraform.deployments import (
+    SCHEDULE,
+    SUBSCRIPTION,
+    TOPIC,
+    Deployment,
+    deployments,
+    full_name,
+    pushes_of,
+)
+from ucam_faas.deploy.checks.terraform.grants import (
+    ABOVE,
+    ALL,
+    INVOKER,
+    PUBLISHER,
+    SECRETS,
+    SUBSCRIBER,
+    TOKEN,
+    grants_of,
+    is_agent,
+    short,
+)
+from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan, email_of
+from ucam_faas.deploy.findings import Finding
+from ucam_faas.tasks.task import Kind
+
+_AGENT = "service-PROJECT_NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com"
+_OIDC = ("push_config", "oidc_token", "service_account_email")
+
+
+def _grant(resource: Resource, who: str, role: str, on: str, task: str | None = None) -> Finding:
+    return Finding(
+        resource.place,
+        f"{resource.address}: {who} lacks {role} on {on}.",
+        f"Grant {role} on {on}, and on nothing more, to {who}.",
+        task,
+    )
+
+
+@rule("push-refused", why="Cloud Run answers every push with 403, and the task never runs.")
+def push_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A push without a token, or as an account that may not call the service."""
+    for deployment, subscription, account in _pushes(inputs):
+        name, task = deployment.run.get("name"), deployment.planned.task.name
+        if account is None:
+            yield Finding(
+                subscription.place,
+                f"{subscription.address} pushes without a token.",
+                "Give it an oidc_token, of an account that may call the service.",
+                task,
+            )
+        elif not _given(inputs, "cloud_run_v2_service", name, INVOKER, account):
+            yield _grant(subscription, _who(account), INVOKER[0], f"the service {name}", task)
+
+
+@rule("push-unsigned", why="Pub/Sub cannot sign its requests as that account, and sends none.")
+def push_unsigned(inputs: Inputs) -> Iterator[Finding]:
+    """A push as an account for which Pub/Sub may not sign tokens."""
+    for deployment, subscription, account in _pushes(inputs):
+        if account is not None and not _agent_has(inputs, "service_account", account, TOKEN):
+            on = f"the account {_who(account)}"
+            yield _grant(subscription, _AGENT, TOKEN[1], on, deployment.planned.task.name)
+
+
+def _pushes(inputs: Inputs) -> Iterator[tuple[Deployment, Resource, Any]]:
+    for deployment, subscription in pushes_of(inputs):
+        assert inputs.terraform is not None
+        if subscription.get("push_config"):
+            yield deployment, subscription, inputs.terraform.account(subscription, *_OIDC)
+
+
+def _given(inputs: Inputs, kind: str, on: Any, roles: tuple[str, ...], member: Any) -> bool:
+    assert inputs.terraform is not None
+    return any(grant.gives(kind, on, roles, member) for grant in grants_of(inputs.terraform))
+
+
+def _agent_has(inputs: Inputs, kind: str, on: Any, roles: tuple[str, ...]) -> bool:
+    assert inputs.terraform is not None
+    return any(
+        any(map(is_agent, grant.members)) and grant.gives(kind, on, roles, UNKNOWN)
+        for grant in grants_of(inputs.terraform)
+    )
+
+
+def _who(account: Any) -> str:
+    return "its account" if account is UNKNOWN else str(account)
+
+
+@rule("one-account-for-both", why="A caller of the service then has all the roles of the task.")
+def one_account(inputs: Inputs) -> Iterator[Finding]:
+    """A task that runs as the account that pushes its messages."""
+    for deployment, subscription, account in _pushes(inputs):
+        run_time = _run_time(inputs, deployment)
+        if account is not None and account is not UNKNOWN and account == run_time:
+            yield Finding(
+                subscription.place,
+                f"{subscription.address} pushes as {account}, the account of the task.",
+                "Push as an account of its own, which may only call the service.",
+                deployment.planned.task.name,
+            )
+
+
+def _run_time(inputs: Inputs, deployment: Deployment) -> Any:
+    assert inputs.terraform is not None
+    path = (*deployment.template, "service_account")
+    if deployment.run.given(*path, default=None) is None:
+        return None
+    return inputs.terraform.account(deployment.run, *path)
+
+
+@rule("default-account", why="It may change almost everything in the project.")
+def default_account(inputs: Inputs) -> Iterator[Finding]:
+    """A task that runs as the project's default account."""
+    for deployment in deployments(inputs):
+        account = _run_time(inputs, deployment)
+        if account is None or str(account).endswith("-compute@developer.gserviceaccount.com"):
+            yield Finding(
+                deployment.run.place,
+                f"{deployment.run.address} runs as the project's default account.",
+                "Give it a service_account of its own.",
+                deployment.planned.task.name,
+            )
+
+
+@rule(
+    "dead-letters-refused",
+    why="Pub/Sub does not count attempts, and never stops delivering.",
+)
+def dead_letters_refused(inputs: Inputs) -> Iterator[Finding]:
+    """Dead letters that Pub/Sub may not publish, or not remove from the subscription."""
+    if inputs.terraform is None:
+        return
+    made = {full_name(topic, "name") for topic in inputs.terraform.of(TOPIC)}
+    for subscription in inputs.terraform.of(SUBSCRIPTION):
+        topic = full_name(subscription, "dead_letter_policy", "dead_letter_topic")
+        if topic is None:
+            continue
+        if topic in made and not _agent_has(inputs, "pubsub_topic", topic, PUBLISHER):
+            yield _grant(subscription, _AGENT, PUBLISHER[0], f"the topic {topic}")
+        name = subscription.get("name")
+        if not _agent_has(inputs, "pubsub_subscription", name, SUBSCRIBER):
+            yield _grant(subscription, _AGENT, SUBSCRIBER[0], f"the subscription {name}")
+
+
+@rule("secret-refused", why="Cloud Run cannot read the secret, and does not start the container.")
+def secret_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A secret that the task's account may not read."""
+    for deployment, account in _own_accounts(inputs):
+        for variable, value in deployment.environ.items():
+            kind = "secret_manager_secret"
+            if isinstance(value, tuple) and not _given(inputs, kind, value[0], SECRETS, account):
+                on = f"the secret {value[0]} of {variable}"
+                yield _grant(
+                    deployment.run, _who(account), SECRETS[0], on, deployment.planned.task.name
+                )
+
+
+@rule("publish-refused", why="Publishing fails at run time.")
+def publish_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A topic of `publishes_to` on which the task's account may not publish."""
+    for deployment, account in _own_accounts(inputs):
+        for topic in inputs.variables(deployment.planned)["function"]["publishes_to"]:
+            if not _given(inputs, "pubsub_topic", topic, PUBLISHER, account):
+                on, task = f"the topic {topic}", deployment.planned.task.name
+                yield _grant(deployment.run, _who(account), PUBLISHER[0], on, task)
+
+
+def _own_accounts(inputs: Inputs) -> Iterator[tuple[Deployment, Any]]:
+    """Yield tasks whose accounts this plan makes: other accounts may have grants elsewhere."""
+    accounts = inputs.terraform.of("google_service_account") if inputs.terraform else ()
+    made = {email_of(account) for account in accounts}
+    for deployment in deployments(inputs):
+        account = _run_time(inputs, deployment)
+        if account is UNKNOWN or account in made:
+            yield deployment, account
+
+
+@rule("schedule-refused", why="Cloud Scheduler is answered 403, and the job never runs.")
+def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A schedule whose account may not run the job."""
+    for deployment in deployments(inputs):
+        assert inputs.terraform is not None
+        wanted = inputs.variables(deployment.planned)["triggers"]["cron_schedules"]
+        for schedule in inputs.terraform.of(SCHEDULE):
+            if deployment.planned.task.run_as != "job" or schedule.get("name") not in wanted:
+                continue
+            path = ("http_target", "oauth_token", "service_account_email")
+            account, name = inputs.terraform.account(schedule, *path), deployment.run.get("name")
+            if not _given(inputs, "cloud_run_v2_job", name, INVOKER, account or "-"):
+                who, on = _who(account or "a caller without an account"), f"the job {name}"
+                yield _grant(schedule, who, INVOKER[0], on, deployment.planned.task.name)
+
+
+@rule("granted-above", why="The role holds for everything in it, not for what the task needs.")
+def granted_above(inputs: Inputs) -> Iterator[Finding]:
+    """A role of a task's account, or of Pub/Sub's, on a whole project, folder or organization."""
+    if inputs.terraform is None:
+        return
+    ours = _accounts(inputs, inputs.terraform)
+    for grant in grants_of(inputs.terraform):
+        for member in grant.members:
+            known = member is not UNKNOWN and (member in ours or is_agent(member))
+            if grant.kind in ABOVE and known:
+                yield Finding(
+                    grant.resource.place,
+                    f"{grant.resource.address} gives {member} {grant.role} on the {grant.kind}.",
+                    "Grant it on the one resource that needs it.",
+                )
+
+
+def _accounts(inputs: Inputs, plan: TerraformPlan) -> set[Any]:
+    """Return the accounts that run, call and schedule the tasks."""
+    modules = {deployment.run.module for deployment in deployments(inputs)}
+    accounts = plan.of("google_service_account")
+    made = {email_of(account) for account in accounts if account.module in modules}
+    return made | {_run_time(inputs, deployment) for deployment in deployments(inputs)}
+
+
+@rule("granted-to-all", why="Anyone in the world has it.")
+def granted_to_all(inputs: Inputs) -> Iterator[Finding]:
+    """A role for allUsers on a resource of a task; but HTTP tasks may be open to all."""
+    if inputs.terraform is None:
+        return
+    ours = set(_of_tasks(inputs))
+    for grant in grants_of(inputs.terraform):
+        if (grant.kind, grant.on) in ours and not {*ALL}.isdisjoint(grant.members):
+            yield Finding(
+                grant.resource.place,
+                f"{grant.resource.address} gives anyone {grant.role}.",
+                "Grant it to those who need it.",
+            )
+
+
+def _of_tasks(inputs: Inputs) -> Iterator[tuple[str, Any]]:
+    """Yield the kinds and names of the tasks' resources, as grants name them."""
+    for deployment in deployments(inputs):
+        if deployment.planned.task.kind is not Kind.HTTP:
+            yield deployment.run.type.removeprefix("google_"), deployment.run.get("name")
+        for subscription in deployment.subscriptions:
+            yield "pubsub_subscription", subscription.get("name")
+            for path in (("topic",), ("dead_letter_policy", "dead_letter_topic")):
+                yield "pubsub_topic", short(subscription.get(*path))
+        for value in deployment.environ.values():
+            if isinstance(value, tuple):
+                yield "secret_manager_secret", short(value[0])
+
+
+RULES = (
+    push_refused,
+    push_unsigned,
+    one_account,
+    default_account,
+    dead_letters_refused,
+    secret_refused,
+    publish_refused,
+    schedule_refused,
+    granted_above,
+    granted_to_all,
+)
