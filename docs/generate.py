@@ -25,12 +25,12 @@ from ucam_faas.tasks.option_table import COLLECTION, OPTIONS, Option
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
-    ROOT / "README.md",
     ROOT / "benchmarks/README.md",
     ROOT / "docs/check.md",
     ROOT / "docs/configuration.md",
     ROOT / "docs/deployment-configuration.md",
     ROOT / "docs/local.md",
+    ROOT / "docs/outcomes.md",
     ROOT / "docs/payload-compatibility.md",
     ROOT / "docs/tasks.md",
 ]

@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/testing.md").read_text()
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 EXAMPLES = PYTHON.findall(GUIDE)
-TOUR = PYTHON.findall((ROOT / "README.md").read_text())[0]
+TUTORIAL = PYTHON.findall((ROOT / "docs/tutorial.md").read_text())[1]
 
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What pytest says about the examples, each in a file of its own, beside the tour's."""
+    """What pytest says about the examples, each in a file of its own, beside the tutorial's."""
     folder = tmp_path_factory.mktemp("examples")
-    (folder / "main.py").write_text(TOUR)
+    (folder / "main.py").write_text(TUTORIAL)
     for number, example in enumerate(EXAMPLES, 1):
         (folder / f"test_example_{number}.py").write_text(example)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA"]

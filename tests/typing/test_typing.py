@@ -62,10 +62,10 @@ def test_wrong_uses_are_errors_and_nothing_else_is(cache: Path) -> None:
 
 
 def test_the_examples_of_the_testing_guide_pass_in_strict_mode(cache: Path, tmp_path: Path) -> None:
-    """Each is a file of its own, beside the tour's `main.py`: it imports all that it uses."""
+    """Each is a file of its own, beside the tutorial's `main.py`: it imports all that it uses."""
     root = HERE.parents[1]
-    tour, *_ = PYTHON.findall((root / "README.md").read_text())
-    (tmp_path / "main.py").write_text(tour)
+    _, code, _ = PYTHON.findall((root / "docs/tutorial.md").read_text())
+    (tmp_path / "main.py").write_text(code)
     examples = PYTHON.findall((root / "docs/testing.md").read_text())
     names = [f"test_{number}.py" for number in range(1, len(examples) + 1)]
     for name, example in zip(names, examples, strict=True):
