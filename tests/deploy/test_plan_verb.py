@@ -72,6 +72,16 @@ def test_the_summary_says_what_runs_when_and_what_becomes_of_failures(planned: P
     assert "1 CPU, 512Mi" in output
 
 
+def test_a_name_that_pubsub_refuses_is_one_line(planned: Project) -> None:
+    source = "import ucam_faas\n@ucam_faas.message_handler(message_type=None)\ndef go(data): ..."
+    planned.write("planned_tasks.py", source)
+
+    result = plan(planned)
+
+    assert result.exit_code == 2
+    assert "The task 'go' can be served, but Pub/Sub can't have a subscription" in result.output
+
+
 def test_names_stay_whole_where_the_table_is_too_wide(
     planned: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

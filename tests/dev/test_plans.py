@@ -117,7 +117,9 @@ def test_dead_letters_go_where_the_task_or_the_environment_says() -> None:
     assert (without.dead_letter_topic, without.max_attempts) == (None, None)
 
 
-@pytest.mark.parametrize("name", ["ab", "_work"])
+@pytest.mark.parametrize("name", ["go", "_work", "größe"])
 def test_a_name_that_no_subscription_can_have_is_refused(name: str) -> None:
-    with pytest.raises(TaskDefinitionError, match=f"'{name}' cannot have a subscription"):
+    with pytest.raises(TaskDefinitionError, match=f"'{name}' can be served, but Pub/Sub"):
+        plan(message_handler(message_type=None), name)
+    with pytest.raises(TaskDefinitionError, match="Rename the function"):
         plan(message_handler(message_type=None, topic="some-topic"), name)

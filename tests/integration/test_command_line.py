@@ -207,6 +207,24 @@ def test_an_input_that_is_not_there_has_exit_code_3(run_once: RunOnce) -> None:
     assert process.effects() == []
 
 
+def test_a_name_that_no_topic_can_have_is_served_and_run(
+    serve: Callable[..., Server], run_once: RunOnce, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(
+        "import ucam_faas\n@ucam_faas.message_handler(message_type=None)\ndef go(data): ...\n"
+    )
+    source = str(tmp_path / "main.py")
+
+    answer = serve("serve", source).post(
+        "/go",
+        b'{"message": {"data": "eA=="}}',
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert answer.status == 200
+    assert run_once("run", "go", source).wait() == 0
+
+
 def test_a_run_of_several_tasks_is_refused(run_once: RunOnce) -> None:
     process = run_once("--long-running", "--source", str(SOURCE))
 

@@ -97,10 +97,10 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
     trigger, retry = task.trigger, task.policy.retry
     if trigger is None:
         return TaskPlan(name=task.name, path=path, takes=takes, summary=task.summary)
-    if not is_topic_name(task.name):  # with a topic of its own it was refused before
+    if not is_topic_name(task.name):
         raise TaskDefinitionError(
-            f"The task {task.name!r} cannot have a subscription of its name: names have "
-            f"{TOPIC_RULES}. Rename the function."
+            f"The task {task.name!r} can be served, but Pub/Sub can't have a subscription of its "
+            f"name: names have {TOPIC_RULES}. Rename the function."
         )
     seconds = math.ceil(task.policy.served_timeout_seconds)
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic

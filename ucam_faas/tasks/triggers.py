@@ -13,7 +13,7 @@ from typing import Any
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp import cron, filters
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
-from ucam_faas.tasks.policies import TOPIC_RULES, check_topic, is_topic_name
+from ucam_faas.tasks.policies import check_topic
 
 MAX_SCHEDULE_BYTES = 999_000
 """Of data and attributes: a Cloud Scheduler job has 1 MB, about 1 KB of it for the request."""
@@ -103,7 +103,6 @@ class Trigger:
     ordered: bool = False
 
     def __post_init__(self) -> None:
-        check_topic(self.topic)
         if type(self.ordered) is not bool:
             raise TaskDefinitionError(f"ordered={self.ordered!r}: expected True or False.")
         if self.filter is not None:
@@ -144,18 +143,11 @@ def trigger_maker(
     schedules = _schedules_of(schedule)
     options["schedules"] = schedules if run_as == "job" else tuple(map(_with_message, schedules))
     _check_delivery(run_as, topic, options)
+    if topic is not None:
+        check_topic(topic)
+    # A name that Pub/Sub refuses, such as `go`, can still be served: the plan refuses it.
     trigger = Trigger(topic="named-after-the-task" if topic is None else topic, **options)
-    hint = "" if run_as == "job" else ', or give it a topic, such as topic="my-topic"'
-    return lambda name: trigger if topic is not None else _named_after(name, trigger, hint)
-
-
-def _named_after(name: str, trigger: Trigger, hint: str) -> Trigger:
-    if not is_topic_name(name):
-        raise TaskDefinitionError(
-            f"The task {name!r} cannot have a topic of its name: topic names have {TOPIC_RULES}. "
-            f"Rename the function{hint}."
-        )
-    return replace(trigger, topic=name)
+    return lambda name: trigger if topic is not None else replace(trigger, topic=name)
 
 
 def _check_delivery(run_as: str, topic: str | None, options: Mapping[str, Any]) -> None:
