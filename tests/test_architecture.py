@@ -10,6 +10,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -149,9 +150,13 @@ def test_the_package_holds_code_and_nothing_left_over() -> None:
     assert [path.name for path in files if path.suffix not in (".py", ".typed")] == []
 
 
-def imports_of(importer: str, source: str) -> Iterator[tuple[str, Import]]:
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text())
+
+
+def imports_of(importer: str, tree: ast.Module) -> Iterator[tuple[str, Import]]:
     """Yield `("own" | "other", import)` for each import of a module."""
-    tree = ast.parse(source)
     yield from _walk(importer, tree, in_function=False, for_types=False)
 
 
@@ -209,11 +214,12 @@ def _is_type_checking(test: ast.expr) -> bool:
     return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
 
 
+@cache
 def all_imports(kind: str) -> list[Import]:
     return [
         found
-        for module, path in MODULES.items()
-        for which, found in imports_of(module, path.read_text())
+        for module in MODULES
+        for which, found in imports_of(module, tree_of(module))
         if which == kind
     ]
 
@@ -309,9 +315,9 @@ def test_intervals_are_not_measured_by_the_wall_clock() -> None:
     """It may be set back. The emulator's schedules and the times of files are wall time."""
     readers = [
         name
-        for name, path in MODULES.items()
+        for name in MODULES
         if not name.startswith("emulator") and name != "dev.changes"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(name))
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("time.time", "time.time_ns")
     ]
 
@@ -416,7 +422,7 @@ def load():
 
 def test_imports_are_found_wherever_they_stand() -> None:
     """The reader of imports itself: a rule that sees nothing is always kept."""
-    found = [item for _, item in imports_of("sample", SOURCE)]
+    found = [item for _, item in imports_of("sample", ast.parse(SOURCE))]
 
     seen = {item.imported: (item.in_function, item.for_types) for item in found}
     assert seen == {
