@@ -6,6 +6,9 @@ STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header
 
+# Reading and rewriting the tests anew takes as long as running the fast ones.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-guard clean
 

@@ -10,11 +10,9 @@ from ucam_faas.testing import ManualClock
 
 from .buggy_order_tasks import BUGGY_IN_ANOTHER_ORDER
 from .buggy_tasks import BUGGY
-from .cases import Case, Serve
+from .cases import Case, Serve, per_seed
 from .correct_retrying_tasks import CORRECT_WITH_RETRIES
 from .correct_tasks import CORRECT
-
-SEEDS = range(5)
 
 per_bug = pytest.mark.parametrize(
     "case", [*BUGGY, *BUGGY_IN_ANOTHER_ORDER], ids=lambda case: case.__name__
@@ -22,7 +20,6 @@ per_bug = pytest.mark.parametrize(
 per_correct_task = pytest.mark.parametrize(
     "case", [*CORRECT, *CORRECT_WITH_RETRIES], ids=lambda case: case.__name__
 )
-per_seed = pytest.mark.parametrize("seed", SEEDS)
 
 
 @per_bug

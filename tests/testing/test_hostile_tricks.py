@@ -17,9 +17,7 @@ from ucam_faas.config import Settings
 from ucam_faas.local_testing import EmbeddedCloud
 from ucam_faas.testing import deliveries
 
-from .cases import Serve
-
-per_seed = pytest.mark.parametrize("seed", range(5))
+from .cases import Serve, per_seed
 
 
 @message_handler(message_type=bytes.decode)
