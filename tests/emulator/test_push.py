@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from ucam_faas.config import Settings
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.push import pusher, request
-from ucam_faas.emulator.push.client import ConnectionClosed, Endpoint
+from ucam_faas.emulator.push.client import ConnectionClosed, Endpoint, refuse_remote
 from ucam_faas.emulator.push.tokens import Tokens
 from ucam_faas.emulator.wire.methods import SUBSCRIBER
 from ucam_faas.serving.push_auth import PushVerifier
@@ -35,6 +36,7 @@ from .push_sink import (
     nothing,
     reset,
     response,
+    settle,
     until,
 )
 
@@ -295,6 +297,25 @@ async def test_no_response_in_the_ack_deadline_is_one_failure() -> None:
         await until(lambda: cloud.told("acknowledged"), "an acknowledgement")
         assert cloud.told("acknowledged")[0]["attempt"] == 2
         assert cloud.told("failed")[0]["status"] == "no response in 30 s"
+
+
+@on_a_loop
+async def test_a_request_that_cannot_be_made_is_one_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its message is delivered again after a backoff, not when its lease ends."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.padding", None)
+    async with Sink() as sink, Cloud() as cloud:
+        await cloud.subscribe(sink.url, {"oidc_token": {"service_account_email": EMAIL}})
+        await cloud.publish("a")
+        await settle()
+
+        (failure,) = cloud.told("failed")
+        assert failure["status"].startswith("the request could not be made: cryptography.")
+        assert cloud.pusher.in_flight == 0
+        await cloud.advance(1.0)
+        assert [fields["attempt"] for fields in cloud.told("delivered")] == [1, 2]
+        assert "ucam_faas_emulator_error" in caplog.text
 
 
 @on_a_loop
@@ -683,7 +704,7 @@ async def test_other_machines_are_pushed_to_if_that_is_allowed() -> None:
     ["http://localhost:9/", "https://127.0.0.1/", "http://[::1]:9/", "http://app.localhost/"],
 )
 def test_this_machine_is_pushed_to(endpoint: str) -> None:
-    assert pusher.refuse_remote(endpoint) is None
+    assert refuse_remote(endpoint) is None
 
 
 # -- tokens -----------------------------------------------------------------------------------

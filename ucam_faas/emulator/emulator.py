@@ -29,7 +29,7 @@ from ucam_faas.emulator.core.storage import Storage
 from ucam_faas.emulator.core.storage.memory import MemoryStorage
 from ucam_faas.emulator.core.storage.sqlite import SqliteStorage
 from ucam_faas.emulator.hub import Hub
-from ucam_faas.emulator.push.pusher import PushSubscriptions, refuse_remote
+from ucam_faas.emulator.push.subscriptions import PushSubscriptions
 from ucam_faas.emulator.push.tokens import Tokens
 from ucam_faas.emulator.scheduler.api import SchedulerApi
 from ucam_faas.emulator.scheduler.driver import Schedules
@@ -180,12 +180,11 @@ class Emulator:
         await asyncio.sleep(0)  # then they are
 
     def _assemble(self, storage: Storage) -> None:
-        options, clock = self.options, self._clock
+        options = self.options
         self.engine = Engine(storage, self._observer)
-        self.hub = Hub(self.engine, clock)
+        self.hub = Hub(self.engine, self._clock)
         self.resources = Resources(self.engine, self.hub.now)
         self.publisher = PublisherApi(self.resources)
-        refuse_endpoint = (lambda _: None) if options.allow_remote_push else refuse_remote
         self.subscriber = SubscriberApi(self.resources)
         self.tokens = Tokens(
             self.hub.wall_time,
@@ -194,19 +193,15 @@ class Emulator:
         )
         self.pushes = PushSubscriptions(
             self.hub,
-            clock,
             self.resources,
             self.tokens.make,
-            self._observer,
-            refuse_endpoint=refuse_endpoint,
+            allow_remote=options.allow_remote_push,
         )
         self.schedules = Schedules(
             self.hub,
-            clock,
             self.tokens.make,
             allow_remote=options.allow_remote_push,
             longest_timer=options.longest_timer,
-            observer=self._observer,
         )
         self.scheduler = SchedulerApi(
             self.schedules.scheduler, self.hub.wall_time, self.schedules.fire

@@ -44,7 +44,7 @@ class Hub:
         self.engine = engine
         self.sweepers: list[Callable[[Moment], None]] = []
         """Called every now and then, to drop what has expired."""
-        self._clock = clock
+        self.clock = clock
         self._loop = asyncio.get_running_loop()
         self._consumers: dict[Queue, dict[Consumer, None]] = {}
         self._waiting: list[asyncio.Future[None]] = []
@@ -58,11 +58,11 @@ class Hub:
 
     def now(self) -> Moment:
         """Return the time."""
-        return Moment(self._clock.now().timestamp(), self._clock.monotonic())
+        return Moment(self.clock.now().timestamp(), self.clock.monotonic())
 
     def wall_time(self) -> float:
         """Return the wall-clock time, in epoch seconds."""
-        return self._clock.now().timestamp()
+        return self.clock.now().timestamp()
 
     def changed(self) -> None:
         """Run a turn soon."""
@@ -189,7 +189,7 @@ class Hub:
                 settle(future)
 
     def _set_timer(self) -> None:
-        now, due = self._clock.monotonic(), self.engine.next_due()
+        now, due = self.clock.monotonic(), self.engine.next_due()
         latest = now + LONGEST_TIMER_SECONDS
         due = latest if due is None else min(due, latest)
         if self._timer is not None and self._timer_due <= due:
@@ -199,7 +199,7 @@ class Hub:
         self._timer_due = due
         # To the microsecond: what is due in 10 s is due when 10 s have passed.
         seconds = max(0.0, round(due - now, 6))
-        self._timer = self._clock.call_later(seconds, self._on_timer)
+        self._timer = self.clock.call_later(seconds, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from ucam_faas.clock import Clock, timeout
+from ucam_faas.net.cross_site import is_this_machine
+
 MAX_RESPONSE_BYTES = 1_000_000
 MAX_IDLE = 128
 
@@ -176,3 +179,35 @@ class Endpoint:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+
+async def post(
+    clock: Clock, seconds: float, endpoint: Endpoint, headers: bytes, body: bytes
+) -> int | str:
+    """Send a request, and return the status of the response, or the reason why there is none.
+
+    Args:
+        clock: measures the time.
+        seconds: to wait for the response.
+        endpoint: where it goes.
+        headers: header lines.
+        body: the body.
+    """
+    try:
+        async with timeout(clock, seconds):
+            return await endpoint.post(headers, body)
+    except TimeoutError:
+        return f"no response in {seconds:g} s"
+    except (OSError, ConnectionClosed) as error:
+        return str(error) or type(error).__name__
+
+
+def refuse_remote(endpoint: str) -> str | None:
+    """Return the reason why an endpoint that is not on this machine is refused."""
+    local = not endpoint or is_this_machine(urlsplit(endpoint).hostname or "")
+    if local:
+        return None
+    return (
+        f"The push endpoint {endpoint} is not on this machine. Start the emulator with "
+        "--allow-remote-push to push to other machines."
+    )

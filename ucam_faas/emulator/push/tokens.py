@@ -19,6 +19,8 @@ LIFETIME_SECONDS = 3600
 RENEWED_SECONDS = 1800
 KEY_ID = "ucam-faas-emulator"
 ISSUER = "https://accounts.google.com"
+MakeToken = Callable[[str, str], str]
+"""From a service account's email address and an audience to an OIDC token."""
 
 
 class Tokens:

@@ -6,11 +6,11 @@ import asyncio
 import json
 import logging
 
-from ucam_faas.clock import Clock, Timer
-from ucam_faas.emulator.core.engine import Draft, Observer, timestamp
+from ucam_faas.clock import Timer
+from ucam_faas.emulator.core.engine import Draft, timestamp
 from ucam_faas.emulator.hub import Hub
-from ucam_faas.emulator.push.client import Endpoint
-from ucam_faas.emulator.push.pusher import MakeToken, post, refuse_remote
+from ucam_faas.emulator.push.client import Endpoint, post, refuse_remote
+from ucam_faas.emulator.push.tokens import MakeToken
 from ucam_faas.emulator.scheduler.engine import Firing, HttpTarget, Job, PubsubTarget, Scheduler
 
 NOT_FOUND, PERMISSION_DENIED, INTERNAL, UNAVAILABLE = 5, 7, 13, 14
@@ -28,30 +28,24 @@ class Schedules:
 
     Args:
         hub: publishes, saves, and has the time.
-        clock: for timers.
         make_token: signs the tokens of HTTP targets.
         allow_remote: send requests to other machines, too.
-        longest_timer: seconds; longer ones are set anew, since timers stand still while a laptop
-            sleeps, and schedules do not.
-        observer: is told of every run.
+        longest_timer: seconds; longer ones are set again, since timers stop while a laptop sleeps,
+            and schedules don't.
     """
 
     def __init__(
         self,
         hub: Hub,
-        clock: Clock,
         make_token: MakeToken,
         *,
         allow_remote: bool,
         longest_timer: float,
-        observer: Observer | None = None,
     ) -> None:
         self._hub = hub
-        self._clock = clock
         self._make_token = make_token
         self._allow_remote = allow_remote
         self._longest_timer = longest_timer
-        self._observer = observer
         self._timer: Timer | None = None
         self._ahead = self._wall_ahead()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,8 +76,9 @@ class Schedules:
 
     def fire(self, firing: Firing) -> None:
         """Make an attempt, and tell the scheduler how it went."""
-        if self._observer is not None:
-            self._observer("scheduled", {"job": firing.job.name, "forced": firing.forced})
+        observer = self._hub.engine.observer
+        if observer is not None:
+            observer("scheduled", {"job": firing.job.name, "forced": firing.forced})
         target = firing.job.target
         if isinstance(target, PubsubTarget):
             self._publish(firing, target)
@@ -126,7 +121,7 @@ class Schedules:
         endpoint = Endpoint(target.uri, target.method)
         headers = self._headers(firing, target)
         seconds = firing.job.attempt_deadline
-        status = await post(self._clock, seconds, endpoint, headers, target.body)
+        status = await post(self._hub.clock, seconds, endpoint, headers, target.body)
         endpoint.close()
         if isinstance(status, int) and 200 <= status <= 299:
             return 0, ""
@@ -176,7 +171,7 @@ class Schedules:
         due = self.scheduler.next_due()
         if due is not None and not self._hub.closed:
             delay = min(max(0.0, due - self._hub.wall_time()), self._longest_timer)
-            self._timer = self._clock.call_later(delay, self._on_timer)
+            self._timer = self._hub.clock.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
