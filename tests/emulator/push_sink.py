@@ -199,7 +199,7 @@ class Cloud:
     @property
     def pusher(self) -> Any:
         """The subscription's pusher."""
-        return self.emulator.pushes._pushers[SUBSCRIPTION]
+        return self.emulator.pushes.pushers[SUBSCRIPTION]
 
 
 async def settle() -> None:

@@ -629,7 +629,7 @@ async def test_deleting_a_subscription_ends_its_pushes() -> None:
 
         assert len(sink.pushed) == 4
         assert cloud.told("failed") == []
-        assert cloud.emulator.pushes._pushers == {}
+        assert cloud.emulator.pushes.pushers == {}
 
 
 @on_a_loop
@@ -643,7 +643,7 @@ async def test_a_reset_ends_pushes() -> None:
         await cloud.advance(100.0)
 
         assert len(sink.pushed) == 1
-        assert cloud.emulator.pushes._pushers == {}
+        assert cloud.emulator.pushes.pushers == {}
 
 
 @on_a_loop
@@ -679,7 +679,7 @@ async def test_other_machines_are_not_pushed_to(
     """A subscription may say so all the same: it is the cloud's, tried on a laptop."""
     async with Cloud() as cloud:
         await cloud.subscribe(endpoint)
-        assert not cloud.emulator.pushes._pushers
+        assert not cloud.emulator.pushes.pushers
         assert "--allow-remote-push" in caplog.text
         await cloud.push_to("http://127.0.0.1:9/")
         assert cloud.pusher is not None
@@ -687,7 +687,7 @@ async def test_other_machines_are_not_pushed_to(
         caplog.clear()
         await cloud.push_to(endpoint)
 
-        assert not cloud.emulator.pushes._pushers
+        assert not cloud.emulator.pushes.pushers
         assert endpoint in caplog.text
 
 
@@ -823,7 +823,7 @@ def test_what_was_allowed_to_an_earlier_emulator_is_not_allowed_to_this_one() ->
         later.emulator._assemble(storage)
         try:
             assert SUBSCRIPTION in later.emulator.resources.subscriptions
-            assert not later.emulator.pushes._pushers
+            assert not later.emulator.pushes.pushers
         finally:
             await later.__aexit__()
 

@@ -321,7 +321,7 @@ class EmbeddedCloud:
         if not pushes.busy():
             due = pushes.next_due()
             if self._hostile is not None:
-                self._hostile.play(settled=due is None or due > horizon)
+                self._hostile.play(pushes.pushers.values(), settled=due is None or due > horizon)
         running = [self._describe(name) for name in pushes.busy()]
         if self.pubsub.emulator.schedules.in_flight:
             running.append("the request of a schedule")

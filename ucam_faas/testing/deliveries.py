@@ -51,7 +51,8 @@ class OnceForEachMessage:
     ) -> str:
         """Publish, unless it was done for this message; return the id."""
         with self._lock:
-            key = (topic, *self._hostile.message)
+            sending = self._hostile.current
+            key = (topic, *((sending.pusher.name, sending.ordinal) if sending else ("", 0)))
             if key not in self._published:
                 self._published[key] = self._publisher.publish(topic, data, attributes, **options)
             return self._published[key]
@@ -98,5 +99,5 @@ def _async(task: Task, hostile: Hostile, room: int) -> Callable[[Any], Any]:
 
 
 def _meeting(task: Task, hostile: Hostile) -> Meeting | None:
-    pusher = hostile.current
-    return pusher.meeting if pusher is not None and pusher.name == task.name else None
+    sending = hostile.current
+    return sending.meeting if sending is not None and sending.pusher.name == task.name else None

@@ -38,9 +38,9 @@ class Pusher:
 
     def __init__(self, hub: Hub, queue: Queue, proto: Any, make_token: MakeToken) -> None:
         self.queue = queue
-        self._hub = hub
+        self.hub = hub
         self._make_token = make_token
-        self._holder = Holder()
+        self.holder = Holder()
         self._tasks: set[asyncio.Task[None]] = set()
         self._window = FIRST_WINDOW
         self._backoff = 0.0
@@ -49,6 +49,8 @@ class Pusher:
         self.paused = False
         self._timer: Timer | None = None
         self._proto = proto
+        self.name: str = proto.name.rpartition("/")[2]
+        """The subscription's short name."""
         self._endpoint = Endpoint(proto.push_config.push_endpoint)
         self.configure(proto)
         hub.join(queue, self)
@@ -64,17 +66,17 @@ class Pusher:
         self._endpoint.close()
         self._endpoint = Endpoint(proto.push_config.push_endpoint)
         self._seconds = float(proto.ack_deadline_seconds)
-        self._holder.ack_deadline = self._seconds + MARGIN_SECONDS
+        self.holder.ack_deadline = self._seconds + MARGIN_SECONDS
 
     def close(self) -> None:
         """Stop; what was sent and not answered is delivered again."""
-        self._hub.leave(self.queue, self)
+        self.hub.leave(self.queue, self)
         for task in self._tasks:
             task.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self._endpoint.close()
-        self._hub.engine.release(self.queue, self._holder)
+        self.hub.engine.release(self.queue, self.holder)
 
     def hurry(self) -> int:
         """Hold back no longer, and return how many messages waited for their backoff to end."""
@@ -82,7 +84,7 @@ class Pusher:
         if self._timer is not None:
             self._timer.cancel()
             self._resume()
-        return self.queue.hurry(self._hub.now())
+        return self.queue.hurry(self.hub.now())
 
     @property
     def in_flight(self) -> int:
@@ -104,31 +106,31 @@ class Pusher:
         room = self._window - len(self._tasks)
         if room <= 0 or self._timer is not None or self.paused:
             return
-        now = self._hub.now()
-        for lease in self._hub.engine.take(self.queue, now, self._holder, room):
+        now = self.hub.now()
+        for lease in self.hub.engine.take(self.queue, now, self.holder, room):
             task = asyncio.ensure_future(self._push(lease, self._failures))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _push(self, lease: Lease, failures: int) -> None:
-        try:
-            status = await self._send(lease)
-        except Exception as error:  # no request, so no answer: the push has failed all the same
-            logger.exception("ucam_faas_emulator_error")
-            status = f"the request could not be made: {error}"
+        status = await self.send(lease)
         self._adapt(status in ACKNOWLEDGED, failures)
-        self._conclude(lease, status)
         self._tasks.discard(asyncio.current_task())
-        self._hub.changed()
+        self.conclude(lease, status)
 
-    async def _send(self, lease: Lease) -> int | str:
-        self._tell("delivered", lease)
-        headers, body = self._request(lease)
-        return await post(self._hub.clock, self._seconds, self._endpoint, headers, body)
+    async def send(self, lease: Lease) -> int | str:
+        """Send a message, and return the status of the response, or the reason for none."""
+        try:
+            self._tell("delivered", lease)
+            headers, body = self._request(lease)
+            return await post(self.hub.clock, self._seconds, self._endpoint, headers, body)
+        except Exception as error:  # without a request there is no answer: a failure
+            logger.exception("ucam_faas_emulator_error")
+            return f"the request could not be made: {error}"
 
-    def _conclude(self, lease: Lease, status: int | str) -> None:
+    def conclude(self, lease: Lease, status: int | str) -> None:
         """Acknowledge a message, or deliver it again, as the response says."""
-        now, engine, rules = self._hub.now(), self._hub.engine, self.queue.rules
+        now, engine, rules = self.hub.now(), self.hub.engine, self.queue.rules
         ids = [lease.ack_id]
         if status in ACKNOWLEDGED:
             engine.ack(self.queue, ids, now)
@@ -138,6 +140,7 @@ class Pusher:
             delay = max(rules.backoff(lease.attempt), self._backoff)
             self._tell("failed", lease, status=status, retry_seconds=None if last else delay)
             engine.modify(self.queue, ids, 0, now)
+        self.hub.changed()
 
     def _request(self, lease: Lease) -> tuple[bytes, bytes]:
         config, name = self._proto.push_config, self._proto.name
@@ -166,17 +169,17 @@ class Pusher:
         self._failures += 1
         self._window = max(self._window // 2, 1)
         self._backoff = min(max(2 * self._backoff, MIN_BACKOFF_SECONDS), MAX_BACKOFF_SECONDS)
-        self._resume_at = self._hub.clock.monotonic() + self._backoff
+        self._resume_at = self.hub.clock.monotonic() + self._backoff
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._hub.clock.call_later(self._backoff, self._resume)
+        self._timer = self.hub.clock.call_later(self._backoff, self._resume)
 
     def _resume(self) -> None:
         self._timer = None
-        self._hub.wake(self.queue)
+        self.hub.wake(self.queue)
 
     def _tell(self, event: str, lease: Lease, **fields: Any) -> None:
-        observer = self._hub.engine.observer
+        observer = self.hub.engine.observer
         if observer is not None:
             known = {"message": lease.message, "attempt": lease.attempt}
             observer(event, {"subscription": self._proto.name, **known, **fields})

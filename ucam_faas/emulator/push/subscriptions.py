@@ -32,31 +32,32 @@ class PushSubscriptions:
         self._resources = resources
         self._make_token = make_token
         self._allow_remote = allow_remote
-        self._pushers: dict[str, Pusher] = {}
+        self.pushers: dict[str, Pusher] = {}
+        """By the subscriptions' full names."""
         self._paused = False
         self.make_pusher: Callable[..., Pusher] = Pusher
         """Makes the pushers that are started from now on."""
 
     def busy(self) -> list[str]:
         """Return the subscriptions that send something, or will before any time has to pass."""
-        return [name for name, pusher in self._pushers.items() if pusher.busy]
+        return [name for name, pusher in self.pushers.items() if pusher.busy]
 
     def sending(self) -> list[str]:
         """Return the subscriptions that wait for an answer."""
-        return [name for name, pusher in self._pushers.items() if pusher.in_flight]
+        return [name for name, pusher in self.pushers.items() if pusher.in_flight]
 
     def failing(self, attempts: int) -> list[str]:
         """Return the subscriptions with a message that has failed more often than this."""
         return [
             name.rpartition("/")[2]
-            for name, pusher in self._pushers.items()
+            for name, pusher in self.pushers.items()
             if any(entry.failures > attempts for entry in pusher.queue.entries.values())
         ]
 
     def next_due(self) -> float | None:
         """Return when the next backoff ends, in epoch seconds; None: nothing waits for one."""
-        dues = [pusher.resumes_at for pusher in self._pushers.values()]
-        for pusher in self._pushers.values():
+        dues = [pusher.resumes_at for pusher in self.pushers.values()]
+        for pusher in self.pushers.values():
             entries = pusher.queue.entries.values()
             dues += [entry.due for entry in entries if entry.state is State.DELAYED]
         due = min((due for due in dues if due is not None), default=None)
@@ -66,7 +67,7 @@ class PushSubscriptions:
     def check(self, name: str) -> None:
         """Start, change or stop pushing, as a subscription now says."""
         resource = self._resources.subscriptions.get(name)
-        pusher = self._pushers.get(name)
+        pusher = self.pushers.get(name)
         queue = None if resource is None else resource.queue
         pushes = queue is not None and queue.rules.pushes
         if resource is not None and pushes and not self._allow_remote:
@@ -75,7 +76,7 @@ class PushSubscriptions:
                 logger.warning("ucam_faas_emulator_does_not_push %s: %s", name, wrong)
                 pushes = False
         if pusher is not None and (not pushes or pusher.queue is not queue):
-            self._pushers.pop(name).close()
+            self.pushers.pop(name).close()
             pusher = None
         if resource is not None and queue is not None and pushes:
             if pusher is not None:
@@ -83,29 +84,29 @@ class PushSubscriptions:
             else:
                 pusher = self.make_pusher(self._hub, queue, resource.proto, self._make_token)
                 pusher.paused = self._paused
-                self._pushers[name] = pusher
+                self.pushers[name] = pusher
 
     def pause(self) -> None:
         """Send nothing new."""
         self._paused = True
-        for pusher in self._pushers.values():
+        for pusher in self.pushers.values():
             pusher.paused = True
 
     def resume(self) -> None:
         """Send again."""
         self._paused = False
-        for pusher in self._pushers.values():
+        for pusher in self.pushers.values():
             pusher.paused = False
             self._hub.wake(pusher.queue)
 
     def hurry(self) -> int:
         """Deliver at once what waits for its backoff to end; return how many messages it is."""
-        count = sum(pusher.hurry() for pusher in self._pushers.values())
+        count = sum(pusher.hurry() for pusher in self.pushers.values())
         self._hub.changed()
         return count
 
     def close(self) -> None:
         """Stop all."""
-        for pusher in self._pushers.values():
+        for pusher in self.pushers.values():
             pusher.close()
-        self._pushers.clear()
+        self.pushers.clear()
