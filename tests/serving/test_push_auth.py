@@ -33,7 +33,7 @@ from ucam_faas.serving.certificates import (
 from ucam_faas.serving.push_auth import PushVerifier
 from ucam_faas.testing import Client, ManualClock, make_push, serve
 
-from .harness import on_a_loop
+from .harness import on_a_loop, settle
 
 AUDIENCE = "https://service.example.com/task"
 EMAIL = "push@project.iam.gserviceaccount.com"
@@ -455,9 +455,9 @@ class HangingFetches:
         """Answer, and wait for the threads and for what they tell the event loop."""
         self._ended.set()
         for thread in threading.enumerate():
-            if thread.name == "ucam-faas-certificates":
+            if thread.name == "ucam-faas-off-loop":
                 await asyncio.to_thread(thread.join, 10)
-        await asyncio.sleep(0)
+        await settle()
 
 
 def test_certificates_are_not_waited_for_longer_than_a_subscription_waits(
