@@ -18,7 +18,8 @@ from ucam_faas.config import Settings
 from ucam_faas.testing import Client, serve
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"])
+FOLDERS = ("", "benchmarks/", "docs/**/", "example_tasks/**/", "terraform/**/")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}*.md"))
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -105,6 +106,26 @@ def test_links_lead_somewhere(document: Path) -> None:
     missing = [link for link in links if not (document.parent / link).exists()]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_to_a_section_lead_to_a_heading(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text())
+
+    missing = [
+        (path, anchor)
+        for path, anchor in links
+        if anchor not in anchors(document.parent / path if path else document)
+    ]
+
+    assert missing == []
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_environment_variable_that_the_documents_name_exists() -> None:
