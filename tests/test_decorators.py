@@ -124,7 +124,7 @@ all_decorators = pytest.mark.parametrize("decorate", DECORATORS.values(), ids=DE
 @all_decorators
 def test_a_direct_call_just_runs_the_function(decorate: Any) -> None:
     @decorate
-    def double(payload: int) -> int:
+    def double(payload: Any) -> Any:
         return payload * 2
 
     assert double(21) == 42
@@ -133,7 +133,7 @@ def test_a_direct_call_just_runs_the_function(decorate: Any) -> None:
 @all_decorators
 def test_a_direct_call_may_name_its_argument(decorate: Any) -> None:
     @decorate
-    def double(payload: int) -> int:
+    def double(payload: Any) -> Any:
         return payload * 2
 
     assert double(payload=21) == 42
@@ -152,7 +152,7 @@ def test_a_direct_call_raises_what_the_function_raises(decorate: Any) -> None:
 @all_decorators
 def test_a_direct_call_of_an_async_task_is_awaited(decorate: Any) -> None:
     @decorate
-    async def double(payload: int) -> int:
+    async def double(payload: Any) -> Any:
         return payload * 2
 
     async def call() -> int:
@@ -163,7 +163,7 @@ def test_a_direct_call_of_an_async_task_is_awaited(decorate: Any) -> None:
 
 @all_decorators
 def test_a_task_keeps_name_doc_module_and_signature(decorate: Any) -> None:
-    def original(payload: dict[str, int]) -> str:
+    def original(payload: Any) -> str:
         """Say something."""
         return ""
 
@@ -197,7 +197,7 @@ def test_a_task_may_take_no_argument(decorate: Any, is_async: bool) -> None:
 @all_decorators
 def test_a_task_may_have_more_arguments_with_defaults(decorate: Any) -> None:
     @decorate
-    def scale(payload: int, factor: int = 2) -> int:
+    def scale(payload: Any, factor: int = 2) -> Any:
         return payload * factor
 
     assert (scale(3), scale(3, 3), scale(3, factor=4)) == (6, 9, 12)
@@ -260,7 +260,7 @@ def test_a_handler_has_its_options() -> None:
 
 def test_methods_of_an_http_task_are_in_capitals() -> None:
     @http(path="/users/<id>", methods=["get", "Post"])
-    def users(request: Any) -> str:
+    def users(request: Any, id: str) -> str:
         return ""
 
     assert users.task.methods == ("GET", "POST")
@@ -374,7 +374,7 @@ def healthy(payload: Any) -> None: ...
 def status(payload: Any) -> None: ...
 
 
-@all_decorators
+@pytest.mark.parametrize("decorate", [d for n, d in DECORATORS.items() if n != "http"])
 @pytest.mark.parametrize("function", [two_arguments, keyword_only, only_keywords])
 def test_a_function_that_cannot_take_the_payload_is_refused(decorate: Any, function: Any) -> None:
     message = refused(decorate, function)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -88,6 +89,20 @@ def test_the_code_of_the_guide_runs(ucam_faas_client: Callable[..., Client]) -> 
 
     client = ucam_faas_client(names["clean_up"])
     assert client.push("clean_up").status == 200
+
+
+def test_the_code_of_the_http_page_answers(ucam_faas_client: Callable[..., Client]) -> None:
+    names: dict[str, Any] = {}
+    (block,) = blocks("docs/http.md", "python")
+    exec(compile(block, "docs/http.md", "exec"), names)
+
+    client = ucam_faas_client(names["room"], names["add_room"], names["rooms"])
+    made = client.post("/rooms", json={"name": "Attic"})
+
+    assert client.get("/rooms/1").json() == {"name": "Library", "language": "en"}
+    assert client.get("/rooms/9").status == 404
+    assert client.get(made.headers["location"]).json()["name"] == "Attic"
+    assert client.get("/rooms").json() == ["Library", "Kitchen", "Attic"]
 
 
 @pytest.mark.slow

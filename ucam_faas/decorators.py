@@ -19,7 +19,6 @@ from ucam_faas.tasks.task import Kind, Task
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
-    from flask import Request
 
 _NOT_GIVEN: Any = object()
 _Read = Callable[[Any], Mapping[str, Any]]
@@ -76,6 +75,15 @@ class AnyDecorator(Protocol):
     ) -> TaskFunction[[PayloadT], ResultT]: ...
     @overload
     def __call__(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
+
+
+class RouteDecorator(Protocol):
+    """Makes a task of a function of a request and of the values that a path captures."""
+
+    def __call__(
+        self, function: Callable[ParametersT, ResultT], /
+    ) -> TaskFunction[ParametersT, ResultT]:
+        """Decorate."""
 
 
 def _needs(
@@ -251,17 +259,27 @@ class Decorators:
         path: str,
         methods: Sequence[str] = ("GET",),
         **given: Unpack[HttpOptions],
-    ) -> Decorator[Request]:
+    ) -> RouteDecorator:
         """Make a task that gets a Flask request and returns any Flask response value.
 
+        The function's first parameter takes the request, and may be left out. The values that the
+        path captures are arguments of their names.
+
         Args:
-            path: the route in Flask's syntax; what it captures is in `request.view_args`.
+            path: the route in Flask's syntax, such as "/rooms/<int:room_id>".
             methods: the HTTP methods that it answers.
             given: `timeout` (at most an hour), `concurrency`, `memory`, `cpu`, `min_instances`,
                 `max_instances`, `secrets`, `environment` and `init`, as of `message_handler`.
 
         Raises:
-            TaskDefinitionError: an argument can never work.
+            TaskDefinitionError: an argument can never work; or the function's parameters aren't
+                those that the path captures, or are annotated with other types.
+
+        >>> @http(path="/rooms/<int:room_id>")
+        ... def room(request, room_id: int) -> str:
+        ...     return f"Room {room_id}"
+        >>> room(None, 5)
+        'Room 5'
         """
         if not isinstance(path, str) or not path.startswith("/"):
             raise TaskDefinitionError(
@@ -273,9 +291,9 @@ class Decorators:
             raise TaskDefinitionError(
                 f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
             )
-        captured = {"path": path, "methods": tuple(method.upper() for method in methods)}
-        decorate = self._decorator(Kind.HTTP, given, lambda _: captured)
-        return cast("Decorator[Request]", decorate)
+        route = {"path": path, "methods": tuple(method.upper() for method in methods)}
+        decorate = self._decorator(Kind.HTTP, given, lambda _: route)
+        return cast("RouteDecorator", decorate)
 
     def _decorator(
         self, kind: Kind, given: Mapping[str, Any], read: _Read = lambda _: {}

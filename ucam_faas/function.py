@@ -30,7 +30,8 @@ from ucam_faas.outcomes import (
     name as outcome_name,
 )
 from ucam_faas.tasks import outer_decorators, registry, unnamed_functions
-from ucam_faas.tasks.arguments import takes_nothing, without_payload
+from ucam_faas.tasks.arguments import check_takes_payload, of_payload
+from ucam_faas.tasks.path_parameters import of_request
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.triggers import Trigger
 
@@ -58,11 +59,12 @@ def make(
         TaskDefinitionError: it can never be a task.
     """
     name = _checked_name(function)
+    if kind is not Kind.HTTP:
+        check_takes_payload(function)
     fields = {**read(function), **fields}
-    takes_payload = not takes_nothing(function)
     if name == unnamed_functions.UNNAMED:
         function = unnamed_functions.as_function(function)
-    run = function if takes_payload else without_payload(function)
+    run = of_request(function, fields["path"]) if kind is Kind.HTTP else of_payload(function)
     task = Task(
         name=name,
         module=function.__module__ or "__main__",
@@ -203,14 +205,6 @@ def _checked_name(function: Any) -> str:
         raise TaskDefinitionError(
             f"{name!r} cannot be a task: it yields, so calling it would run nothing."
         )
-    if not takes_nothing(function):
-        try:
-            inspect.signature(function).bind(None)
-        except TypeError as error:
-            raise TaskDefinitionError(
-                f"{name}{inspect.signature(function)} cannot be a task: it is called "
-                "with one argument, the payload, or with none."
-            ) from error
     _refuse_reserved(name)
     return name
 

@@ -24,9 +24,9 @@ USERS = {"ada": User(user_id="ada", name="Ada Lovelace")}
 
 
 @ucam_faas.http(path="/users/<user_id>", methods=["GET"])
-def get_user(request: Request) -> ResponseReturnValue:
+def get_user(user_id: str) -> ResponseReturnValue:
     """Look a user up."""
-    user = USERS.get((request.view_args or {})["user_id"])
+    user = USERS.get(user_id)
     if user is None:
         return {"error": "There is no such user"}, 404
     return user.model_dump()

@@ -287,7 +287,7 @@ async def greet(user: User):
 def shout(body): ...
 
 @ucam_faas.http(path="/users/<id>", methods=["GET", "PUT"])
-def users(request): ...
+def users(request, id): ...
 ''',
     )
 
@@ -418,7 +418,7 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
 
 
 def named(decorate: Any) -> Any:
-    def it_s(payload: Any) -> None: ...
+    def it_s(payload: Any, **captured: Any) -> None: ...
 
     return decorate(it_s).task
 

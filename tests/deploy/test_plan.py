@@ -145,7 +145,7 @@ def test_a_job_has_schedules_and_no_subscription(planned: Planned) -> None:
 
 def test_an_http_task_has_neither_topic_nor_subscription(tmp_path: Path) -> None:
     @ucam_faas.http(path="/users/<id>", timeout=timedelta(minutes=30))
-    def users(request: Any) -> str:
+    def users(request: Any, id: str) -> str:
         return ""
 
     plan = plan_in(tmp_path, users.task)

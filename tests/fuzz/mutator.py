@@ -313,14 +313,14 @@ async def data(payload: Any) -> Any:
 
 
 @ucam_faas.http(path="/web/<path:rest>", methods=["GET", "POST", "DELETE"])
-async def web(request: Any) -> dict[str, Any]:
+async def web(request: Any, rest: str) -> dict[str, Any]:
     with suppress(UnicodeDecodeError):  # Werkzeug's own word on a query that is no UTF-8
         request.args.to_dict()
-    return {"rest": request.view_args["rest"], "body": len(request.get_data())}
+    return {"rest": rest, "body": len(request.get_data())}
 
 
 @ucam_faas.http(path="/page/<int:number>/", methods=["GET", "POST"])
-async def page(request: Any) -> str:
+async def page(request: Any, number: int) -> str:
     return request.path
 
 

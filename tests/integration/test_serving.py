@@ -267,8 +267,8 @@ def test_an_http_task_is_served(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(
         "import ucam_faas\n"
         "@ucam_faas.http(path='/greetings/<name>')\n"
-        "def greet(request):\n"
-        "    return {'hello': request.view_args['name'], 'from': request.args['from']}\n"
+        "def greet(request, name):\n"
+        "    return {'hello': name, 'from': request.args['from']}\n"
     )
     server = serve(FUNCTION_SOURCE=str(tmp_path / "main.py"))
 

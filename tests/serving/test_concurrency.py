@@ -113,7 +113,7 @@ async def test_as_many_run_and_wait_as_may_and_the_rest_is_429_at_once(
 
     assert before == [None] * (running + waiting) + [429, 429]
     assert [answer.status for answer in found] == [200] * (running + waiting) + [429, 429]
-    assert found[-1].text == "Too many deliveries at once"
+    assert found[-1].text == "Too many requests at once"
     assert crowd.most == running
 
 

@@ -34,7 +34,7 @@ from .harness import (
 )
 
 TIMEOUT = timedelta(seconds=30)
-TOO_LATE = (504, "The event was not handled in time")
+TOO_LATE = (504, "Not handled in time")
 
 
 def sync_task(act: Any, **policy: Any) -> Any:

@@ -52,12 +52,12 @@ def data(name: str) -> None:
     behave(name)
 
 @ucam_faas.http(path="/users/<int:number>", methods=["GET", "POST"])
-def page(request):
-    return {"number": request.view_args["number"], "body": request.get_data().decode()}
+def page(request, number):
+    return {"number": number, "body": request.get_data().decode()}
 
 @ucam_faas.http(path="/users/<name>")
-async def async_page(request):
-    return request.view_args["name"] + request.args.get("q", "")
+async def async_page(request, name: str):
+    return name + request.args.get("q", "")
 
 def behave(name: str) -> None:
     if name == "fail":

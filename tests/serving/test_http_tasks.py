@@ -23,7 +23,7 @@ MakeClient = Callable[..., Client]
 
 def page_of(value: Callable[[Any], Any], path: str = "/page", *methods: str) -> Any:
     @ucam_faas.http(path=path, methods=methods or ("GET",))
-    def page(request: flask.Request) -> Any:
+    def page(request: flask.Request, **captured: Any) -> Any:
         return value(request)
 
     return page
@@ -31,7 +31,7 @@ def page_of(value: Callable[[Any], Any], path: str = "/page", *methods: str) -> 
 
 def async_page_of(value: Callable[[Any], Any], path: str = "/page", *methods: str) -> Any:
     @ucam_faas.http(path=path, methods=methods or ("GET",))
-    async def page(request: flask.Request) -> Any:
+    async def page(request: flask.Request, **captured: Any) -> Any:
         return value(request)
 
     return page
@@ -259,6 +259,21 @@ def test_an_http_task_raises_or_returns_outcomes(
     response = client.get("/page")
 
     assert response.status == status
+
+
+@both_kinds
+def test_a_failure_is_answered_and_logged_as_a_request(
+    make: Any, ucam_faas_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Any) -> None:
+        raise KeyError("secret")
+
+    client = ucam_faas_client(make(fail))
+
+    response = client.get("/page")
+
+    assert (response.status, response.text) == (500, "An error occurred while handling the request")
+    assert caplog.records[-1].__dict__["fields"]["request"] == "GET /page"
 
 
 @both_kinds

@@ -253,7 +253,7 @@ def test_retry_says_when_in_whole_seconds_rounded_up(
 
     response = deliver(client, "message")
 
-    assert (response.status, response.text) == (503, "The event is to be delivered again")
+    assert (response.status, response.text) == (503, "Try again later")
     assert response.headers.get("retry-after") == header
 
 

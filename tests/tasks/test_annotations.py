@@ -259,6 +259,8 @@ def test_a_message_type_that_contradicts_the_annotation_is_refused_with_both(
         (AnyT, Order),
         (object, Order),
         (Any, None),
+        (dict[str, int], Any),
+        (int, Any),
         (bytes, None),
         (bytes | None, None),
         ("Nowhere", Order),

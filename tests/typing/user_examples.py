@@ -258,8 +258,13 @@ async def wait(body: bytes) -> str:
 
 
 @ucam_faas.http(path="/orders/<int:number>", methods=["GET", "POST"])
-def show(request: Request) -> tuple[str, int]:
-    return request.path, 200
+def show(request: Request, number: int) -> tuple[str, int]:
+    return request.path, number
+
+
+@ucam_faas.http(path="/health/<part>")
+async def health(part: str) -> str:
+    return part
 
 
 # A task called as the function that it is, and run as the task that it is
@@ -287,7 +292,8 @@ async def call_them(event: CloudEvent, request: Request) -> None:
     assert_type(reverse(b""), bytes)
     assert_type(count(b""), dict[str, int])
     assert_type(await wait(b""), str)
-    assert_type(show(request), tuple[str, int])
+    assert_type(show(request, 5), tuple[str, int])
+    assert_type(await health(part="disk"), str)
     assert_type(store.execute(event), ExecutionInfo)
     assert_type(store_later.execute(event), ExecutionInfo)
     assert_type(handle.execute_for_result(event), ExecutionInfo)

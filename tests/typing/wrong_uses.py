@@ -89,16 +89,6 @@ def decorate() -> None:
     @ucam_faas.http(methods=["GET"])  # E: call-arg
     def has_no_path(request: object) -> None: ...
 
-    @ucam_faas.http(path="/", methods=["GET"])  # E: arg-type
-    def takes_no_request(body: bytes) -> None: ...
-
-
-def collect() -> None:
-    ucam_faas.TaskCollection(memory=1)  # E: arg-type
-    ucam_faas.TaskCollection(memry="1Gi")  # E: call-arg
-    ucam_faas.TaskCollection(topic="orders")  # E: call-arg
-    ucam_faas.TaskCollection({"memory": "1Gi"})  # E: call-arg, arg-type
-
 
 def call() -> None:
     store("order")  # E: arg-type

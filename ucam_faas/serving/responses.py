@@ -75,7 +75,10 @@ def of_conclusion(task: Task, conclusion: Conclusion) -> Response:
         fields = DEFAULT_HTTP_RESPONSE_CREATOR.fields(conclusion.info)
         if fields is not None:
             return Response(fields.status_code, fields.message.encode())
-    return of_outcome(outcome)
+    response = of_outcome(outcome)
+    if task.kind is Kind.HTTP and response.status == 500:
+        return replace(response, body=b"An error occurred while handling the request")
+    return response
 
 
 _CUSTOMISABLE = (Done, Failed, Crashed, DeadLetter, InvalidPayload, MalformedEvent, WrongEventType)

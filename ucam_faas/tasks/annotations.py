@@ -115,8 +115,8 @@ def check_agrees(function: Callable[..., Any], message_type: Any) -> None:
     if isinstance(annotation, str) or accepts(annotation, message_type):
         return
     raise TaskDefinitionError(
-        f"{_named(function)}: its parameter is annotated with {_shown(annotation)}, and "
-        f"message_type={_shown(message_type)}. Leave message_type= out, or give the parameter "
+        f"{_named(function)}: its parameter is annotated with {shown(annotation)}, and "
+        f"message_type={shown(message_type)}. Leave message_type= out, or give the parameter "
         "the same type."
     )
 
@@ -132,7 +132,8 @@ def accepts(annotation: Any, kind: Any) -> bool:
     (True, False, False)
     """
     annotation, kind = plain(annotation), bytes if kind is None else plain(kind)
-    if annotation in (NOT_ANNOTATED, Any, object, kind) or isinstance(annotation, TypeVar):
+    is_open = annotation in (NOT_ANNOTATED, Any, object, kind) or isinstance(annotation, TypeVar)
+    if is_open or kind is Any:
         return True
     wide, narrow = get_origin(annotation), get_origin(kind)
     if narrow in (Annotated, Union, UnionType):
@@ -165,7 +166,8 @@ def _named(function: Any) -> str:
     return str(getattr(function, "__name__", None) or type(function).__name__)
 
 
-def _shown(kind: Any) -> str:
+def shown(kind: Any) -> str:
+    """Return a type as it is written in code."""
     if get_origin(kind) is None and isinstance(kind, type | NewType):
         return kind.__name__
     return repr(kind)

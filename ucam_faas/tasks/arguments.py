@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ucam_faas.exceptions import TaskDefinitionError
+
 
 def takes_nothing(function: Callable[..., Any]) -> bool:
     """Return True if a function can be called without an argument, and not with one.
@@ -26,8 +28,25 @@ def _binds(signature: inspect.Signature, *arguments: Any) -> bool:
     return True
 
 
-def without_payload(function: Callable[[], Any]) -> Callable[[Any], Any]:
-    """Return a function of a payload that calls a function without arguments."""
+def check_takes_payload(function: Callable[..., Any]) -> None:
+    """Refuse a function that needs more than a payload.
+
+    Raises:
+        TaskDefinitionError: with its signature.
+    """
+    signature = inspect.signature(function)
+    if not _binds(signature) and not _binds(signature, None):
+        name = getattr(function, "__name__", type(function).__name__)
+        raise TaskDefinitionError(
+            f"{name}{signature} cannot be a task: it is called with one argument, the payload, or "
+            "with none."
+        )
+
+
+def of_payload(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a function of a payload that calls a task's function, which may take none."""
+    if not takes_nothing(function):
+        return function
 
     def call(payload: Any) -> Any:
         return function()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 UNNAMED = "unnamed"
 """The name of a task until its module is loaded."""
@@ -24,19 +24,20 @@ def as_function(function: Any) -> Callable[..., Any]:
     """Return a function that calls a lambda or a callable object."""
     call = function if inspect.isfunction(function) else type(function).__call__
 
-    def called(*payload: Any) -> Any:
-        return function(*payload)
+    def called(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
 
-    async def called_async(*payload: Any) -> Any:
-        return await function(*payload)
+    async def called_async(*arguments: Any, **named: Any) -> Any:
+        return await function(*arguments, **named)
 
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
-    made = called_async if is_async else called
+    made: Any = called_async if is_async else called
+    made.__signature__ = inspect.signature(function)
     made.__name__ = made.__qualname__ = UNNAMED
     made.__module__ = getattr(function, "__module__", None) or "__main__"
     described = function if inspect.isfunction(function) else type(function)
     made.__doc__ = described.__doc__
-    return made
+    return cast("Callable[..., Any]", made)
 
 
 def take_name(task_function: Any, name: str) -> None:

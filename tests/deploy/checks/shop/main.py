@@ -39,11 +39,11 @@ def pay_back(data: bytes) -> None:
 
 
 @ucam_faas.http(path="/orders/<order_id>", methods=["GET"])
-def show_order(request: object) -> str:
+def show_order(order_id: str) -> str:
     """Show an order."""
     return ""
 
 
 @ucam_faas.raw_event(run_as="job", timeout=timedelta(hours=2), schedule=Schedule("0 3 * * *"))
-def clean_up(body: bytes) -> None:
+def clean_up(body: object) -> None:
     """Remove old orders."""
