@@ -115,16 +115,26 @@ class BackgroundHandler(logging.Handler):
             thread.join(FLUSH_SECONDS)
 
     def _write_all(self, items: SimpleQueue[_Item]) -> None:
+        is_ending = False
         while True:
             batch = [items.get()]
             while not items.empty():  # this thread is the only one that takes
                 batch.append(items.get())
             with self._turn():
                 self._write_batch(batch)
-            if None in batch:  # later, if the reader kept it longer than a fork waits
-                self._thread = None
+            is_ending = is_ending or None in batch
+            if is_ending and self._end():
                 return
             time.sleep(BATCH_SECONDS)
+
+    def _end(self) -> bool:
+        """End the thread, unless a line came meanwhile: a later one starts another thread."""
+        assert self.lock is not None, "handlers have one"
+        with self.lock:  # as `_put` has
+            if not self._items.empty():
+                return False
+            self._thread = None
+            return True
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
