@@ -14,10 +14,11 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs import problems
 from ucam_faas.net import cross_site
 from ucam_faas.outcomes import Failed
-from ucam_faas.serving.app import App, Scope
+from ucam_faas.serving.app import App
 from ucam_faas.serving.bodies import Receive
 from ucam_faas.serving.observer import Observer
 from ucam_faas.serving.responses import Response
+from ucam_faas.serving.routes import Scope
 from ucam_faas.tasks import startup
 from ucam_faas.tasks.task import Task
 

@@ -1,0 +1,111 @@
+"""From a request's path to its task.
+
+`/<task name>` is a task's path, `/` that of the first one; either may end in a topic's name
+(`/projects/P/topics/T`). HTTP tasks have the paths that they ask for. A single event task that is
+served alone has every path.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.serving.responses import Response
+from ucam_faas.tasks.task import Kind, Task
+
+Scope = MutableMapping[str, Any]
+_OF_BROWSERS = ("/favicon.ico", "/robots.txt")
+"""Browsers ask for these unasked; functions-framework keeps them from its one target, too."""
+
+
+class Routes:
+    """The paths of tasks.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._events = _event_paths(tasks)
+        self._root = next(iter(self._events.values()), None)
+        self._any_path = len(tasks) == 1
+        self._flask: Any = None
+        http_tasks = [task for task in tasks if task.kind is Kind.HTTP]
+        self.paths = [*self._events, *(task.path for task in http_tasks if task.path)]
+        if http_tasks:
+            from ucam_faas.serving.flask_tasks import FlaskRoutes
+
+            self._flask = FlaskRoutes(http_tasks)
+
+    def find(self, scope: Scope, headers: Mapping[str, str]) -> Task | Response | None:
+        """Return the task for a request, or the answer of Flask's routes, or None.
+
+        An event task's own path comes first, then the routes of HTTP tasks, then the root.
+        """
+        path = scope["path"]
+        place = path if path == "/" or path in self._events else _without_topic(path)
+        if place in self._events:
+            return self._events[place]
+        if self._flask is not None:
+            route: Task | Response | None = self._flask.find(_request(scope, headers))
+            if isinstance(route, Task) or (route and (place != "/" or self._root is None)):
+                return route
+        is_root = place == "/" or (self._any_path and path not in _OF_BROWSERS)
+        return self._root if is_root else None
+
+    def caller(
+        self, task: Task, scope: Scope, headers: Mapping[str, str], body: bytes
+    ) -> Callable[[Callable[..., Any], Any], Any] | None:
+        """Return a caller of the task's function in which `flask.request` works, if it may be used.
+
+        It can't be without Flask, nor in a task whose return value isn't the response.
+        """
+        if not task.returns_response or "flask" not in sys.modules:
+            return None
+        from ucam_faas.serving import flask_tasks
+
+        app = self._flask.app if task.kind is Kind.HTTP else flask_tasks.bare()
+        return flask_tasks.caller(app, task, _request(scope, headers), body)
+
+
+def _event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
+    """Return the paths of the tasks that take events, and refuse clashes.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
+    """
+    events = {f"/{task.name}": task for task in tasks if task.kind is not Kind.HTTP}
+    asked: dict[tuple[str, str], Task] = {}
+    for task in tasks:
+        if task.kind is Kind.HTTP:
+            path = re.sub(r"<([^<>:]*:)?[^<>:]*>", r"<\1>", task.path or "/")  # whatever the names
+            others = [asked.setdefault((method, path), task) for method in task.methods]
+            for other in [*others, events.get(path, task)]:
+                if other is not task:
+                    raise UCAMFAASCouldNotLoadTarget(
+                        f"The tasks {other.name!r} and {task.name!r} ask for the same path "
+                        f"{task.path!r}. Give one of them another."
+                    )
+    return events
+
+
+def _without_topic(path: str) -> str:
+    before, separator, _ = path.partition("/projects/")
+    return (before or "/") if separator and "/topics/" in path else ""
+
+
+def _request(scope: Scope, headers: Mapping[str, str]) -> Any:
+    from ucam_faas.serving.flask_tasks import HttpRequest
+
+    return HttpRequest(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope.get("query_string", b""),
+        headers=headers,
+        scheme=scope.get("scheme", "http"),
+        server=tuple(scope.get("server") or ("localhost", 80)),
+        client=(scope.get("client") or ("",))[0],
+    )
