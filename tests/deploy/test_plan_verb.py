@@ -142,7 +142,7 @@ def test_an_incompatible_payload_is_told_before_the_last_one_is_forgotten(planne
     result = plan(planned)
 
     assert result.exit_code == 0
-    assert "count_orders: The payload was protobuf, is json now." in result.stderr
+    assert "count_orders: The payload had the format protobuf, and has json now" in result.stderr
     assert plan(planned).stderr == "", "it is told once: the file has the new one"
 
 

@@ -1,1 +1,1 @@
-"""What payloads are, as plain JSON, and which changes of them old messages do not survive."""
+"""Payloads as plain JSON, and the changes that old messages may not survive."""

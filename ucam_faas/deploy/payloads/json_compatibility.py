@@ -1,213 +1,229 @@
-"""What messages of the old form meet when the JSON Schema of a payload has changed.
+"""Compare two JSON Schemas of pydantic: provably safe edits pass, everything else is a change.
 
-What cannot be seen to let every old value through is a change: so is a keyword that is not known
-here, and not the same as before. Unions are taken apart into alternatives, and each old one needs a
-new one that takes all of it. Fields that a model does not know, and ignores, are not looked at.
+An edit is safe if each alternative of the old schema (`int | None` has two, an enum one for each
+value) fits one of the new schema. A limit may widen; a keyword that is unknown here may go, but
+neither come nor change. Fields that a model doesn't know, and ignores, are left out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ucam_faas.deploy.payloads.changes import Change, ChangeKind
-from ucam_faas.deploy.payloads.json_alternatives import alternatives, is_any, shown
-from ucam_faas.deploy.payloads.json_limits import narrowed
-from ucam_faas.deploy.payloads.schemas import ALSO_NAMED, KEYS
+from ucam_faas.deploy.payloads.changes import Change
+from ucam_faas.deploy.payloads.schemas import ALSO_NAMED, KEYS, LIMITS, STRICT
 
 Schema = dict[str, Any]
 
+_DEFINITIONS = "#/$defs/"
+_IGNORED = {
+    *("description", "examples", "example", "default", "deprecated", "readOnly", "writeOnly"),
+    *("externalDocs", "$comment", "$schema", "$id", "$defs", "discriminator"),
+}
+_COMPARED = {"title", "type", "properties", "required", "additionalProperties", "items"}
+"""Keywords that are compared one by one; all others are limits."""
+_LEAST = {*("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "ge", "gt")}
+_MOST = {
+    *("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "le", "lt"),
+    *("max_digits", "decimal_places"),
+}
+_FREE_FORMATS = ("binary", "password", "path")
+"""Formats that refuse no text."""
+_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+
 
 def changes(old: Any, new: Any) -> list[Change]:
-    """Return the incompatible changes from one JSON Schema to another."""
-    return _Comparison(old, new).schemas(old, new)
+    """Return the changes from one JSON Schema to another."""
+    return _Comparison(_definitions(old), _definitions(new)).schemas(old, new)
 
 
 class _Comparison:
-    def __init__(self, old: Any, new: Any) -> None:
-        self.old_definitions = old.get("$defs", {}) if isinstance(old, dict) else {}
-        self.new_definitions = new.get("$defs", {}) if isinstance(new, dict) else {}
-        self.running: set[tuple[str, str]] = set()
-        self.assumed: set[tuple[str, str]] = set()
-        self.done: dict[tuple[str, str], list[Change]] = {}
+    def __init__(self, old: Schema, new: Schema) -> None:
+        self.old, self.new = old, new
+        self.known: dict[tuple[str, str], list[Change]] = {}
 
     def schemas(self, old: Any, new: Any) -> list[Change]:
-        """Compare two schemas; one that holds itself is compatible if all else in it is."""
+        """Compare two schemas; a schema that contains itself is safe if the rest of it is."""
         pair = (json.dumps(old, sort_keys=True), json.dumps(new, sort_keys=True))
-        if pair in self.running:
-            self.assumed.add(pair)
-            return []
-        if pair not in self.done:
-            self.running.add(pair)
-            found = self._unions(old, new)
-            self.running.remove(pair)
-            self.assumed.discard(pair)
-            if not found and self.assumed:
-                return found  # it may yet turn out that what was assumed is not so
-            self.done[pair] = found
-        return self.done[pair]
+        if pair not in self.known:
+            before = dict(self.known)
+            self.known[pair] = []
+            changes = list(self._unions(old, new))
+            if changes:  # results that relied on this pair are void
+                self.known = {**before, pair: changes}
+        return self.known[pair]
 
-    def _unions(self, old: Any, new: Any) -> list[Change]:
-        olds = alternatives(old, self.old_definitions)
-        news = alternatives(new, self.new_definitions)
-        several = len([found for found in olds if found.get("type") != "null"]) > 1
-        return [change for found in olds for change in self._covered(found, news, several=several)]
+    def _unions(self, old: Any, new: Any) -> Iterator[Change]:
+        news = list(_alternatives(new, self.new))
+        for part in _alternatives(old, self.old):
+            for point in _points(part):
+                attempts = [self._fit(point, other) for other in news]
+                if not attempts:
+                    yield _refused(point, {"type": "nothing"})
+                elif all(attempts):
+                    yield from min(attempts, key=len)
 
-    def _covered(self, old: Schema, news: list[Schema], *, several: bool) -> list[Change]:
-        """Find what of an old alternative no new one takes."""
-        attempts = [self._alternative(old, new) for new in news]
-        if not all(attempts):
+    def _fit(self, old: Schema, new: Schema) -> list[Change]:
+        """Compare two schemas that aren't unions."""
+        if not new.keys() - {"title"}:
             return []
-        values = old.get("enum", [])
-        if len(values) > 1 and len(news) > 1:  # each may have another alternative
-            points = ({**old, "enum": [value]} for value in values)
-            return [c for point in points for c in self._covered(point, news, several=several)]
-        same = [
-            found
-            for new, found in zip(news, attempts, strict=True)
-            if _is_same(old, new, alone=not several and len(_of_type(old, news)) == 1)
-        ]
-        if same:
-            return min(same, key=len)
-        expected = " or ".join(dict.fromkeys(map(shown, news))) or "nothing"
-        if several or old.get("type") == "null":
-            what = f"may no longer be {shown(old)}: expected {expected}"
-            return [Change("", ChangeKind.ALTERNATIVE, what)]
-        return [Change("", ChangeKind.RETYPED, f"was {shown(old)}, is {expected} now")]
+        before, after = old.get("type"), new.get("type")
+        if not isinstance(before, str):
+            fits = self._is_same(old, new)
+        else:
+            fits = after in (None, before) or (before, after) == ("integer", "number")
+        if not fits:
+            return [_refused(old, new)]
+        changes = list(self._limits(_flat(old), _flat(new)))
+        if before == "object":
+            changes += self._objects(old, new)
+        elif before == "array":
+            items = self.schemas(old.get("items", True), new.get("items", True))
+            changes += [change.below("[]") for change in items]
+        return changes
 
-    def _alternative(self, old: Schema, new: Schema) -> list[Change]:
-        """Compare two schemas that are no unions."""
-        if is_any(new):
-            return []
-        kinds = old.get("type"), new.get("type")
-        unknown = kinds[0] is None and old != new
-        if unknown or (kinds[1] not in (None, kinds[0]) and kinds != ("integer", "number")):
-            return [Change("", ChangeKind.RETYPED, f"was {shown(old)}, is {shown(new)} now")]
-        found = list(narrowed(old, new))
-        if new.get("type", kinds[0]) == "object" and kinds[0] == "object":
-            found += self._objects(old, new)
-        elif new.get("type", kinds[0]) == "array" and kinds[0] == "array":
-            found += self._arrays(old, new)
-        if "contentSchema" in new:
-            found += self.schemas(old.get("contentSchema", True), new["contentSchema"])
-        return found
+    def _is_same(self, old: Any, new: Any) -> bool:
+        return bool(old == new and ("$ref" not in json.dumps(new) or self.old == self.new))
+
+    def _limits(self, old: Schema, new: Schema) -> Iterator[Change]:
+        for key in sorted(new.keys() - _COMPARED):
+            if not self._is_same(old.get(key), new[key]) and not _is_wider(key, old, new):
+                was = f"was {json.dumps(old[key])}" if key in old else "was not set"
+                text = f"has the limit {key} {json.dumps(new[key])}, which {was}"
+                if key == "enum":
+                    text = f"was {_shown(old)}, may only be {_shown(new)} now"
+                yield Change("", f"{text}: other old messages are refused")
 
     def _objects(self, old: Schema, new: Schema) -> Iterator[Change]:
         names, known = _names(old), _names(new)
-        gone = [name for name in names if name not in known]
-        added = {*known.values()} - {known.get(name) for name in names}
-        fields, others, renamed = old.get("properties", {}), _others(new), set[str]()
         for name, field in names.items():
             if name in known:
-                found = self.schemas(fields[field], new["properties"][known[name]])
-            elif "properties" not in new and others not in (None, False):
-                key = self.schemas({"enum": [name]}, _keys(new))  # a map may take it
-                found = self.schemas(fields[field], others) + key
+                fields = self.schemas(old["properties"][field], new["properties"][known[name]])
+                yield from (change.below(name) for change in fields)
             else:
-                found = self._gone(fields[field], new, added if len(gone) == 1 else set(), renamed)
-            yield from (change.below(name) for change in found)
-        given = {known.get(n) for n, field in names.items() if field in old.get("required", [])}
-        for name in new.get("required", []):
-            if name not in given | renamed:
-                was_there = any(known.get(other) == name for other in names)
-                what = "was optional, is required now" if was_there else "is new and required"
-                yield Change(name, ChangeKind.REQUIRED, what)
+                yield Change(name, "is gone: its values in old messages are dropped or refused")
+        required = old.get("required", [])
+        filled = {known.get(name) for name, field in names.items() if field in required}
+        for name in sorted({*new.get("required", [])} - filled):
+            yield Change(name, "is required now: old messages without it are refused")
         yield from self._other_fields(old, new)
 
-    def _gone(self, field: Any, new: Schema, added: set[str], renamed: set[str]) -> list[Change]:
-        """Say that a field is gone; where one of the same type is new, it may be that."""
-        same = [name for name in added if not self.schemas(field, new["properties"][name])]
-        if len(same) == 1:
-            renamed.add(same[0])
-            what = f"is gone, and {same[0]!r}, which takes the same, is new"
-            return [Change("", ChangeKind.RENAMED, what)]
-        return [Change("", ChangeKind.REMOVED, "is gone")]
-
     def _other_fields(self, old: Schema, new: Schema) -> Iterator[Change]:
-        """Compare the fields that have no names in the schema, and the values of maps."""
+        """Compare the fields without a name in the schema: the values of maps."""
         before, after = _others(old), _others(new)
-        patterns = old.get("patternProperties", {}), new.get("patternProperties", {})
-        for pattern, value in patterns[0].items():
-            target = patterns[1].get(pattern, after)
-            if target is None or target is False:
-                what = f"with keys of the form {pattern!r} are gone"
-                yield Change("*", ChangeKind.REMOVED, what)
-            else:
-                yield from (change.below("*") for change in self.schemas(value, target))
+        patterns = (schema.get("patternProperties") for schema in (old, new))
+        if not self._is_same(*patterns):
+            yield Change("*", "has other patterns of keys: old messages may be refused")
         if before is False:
             return
-        if before is None:
-            if after is False:
-                yield Change("", ChangeKind.CLOSED, "refuses other fields now")
-            elif after is not None:
-                yield from (change.below("*") for change in self.schemas(True, after))
-            return
-        for value in patterns[1].values():
-            yield from (change.below("*") for change in self.schemas(before, value))
-        if "properties" not in old:  # a map has become a model
-            for name in new.get("properties", {}):
-                found = self.schemas(before, new["properties"][name])
-                yield from (change.below(name) for change in found)
-        if after is None or after is False:
-            yield Change("*", ChangeKind.REMOVED, "are dropped now, unless their names are known")
-            return
-        yield from (change.below("*") for change in self.schemas(before, after))
-        yield from (change.below("<key>") for change in self.schemas(_keys(old), _keys(new)))
+        if before is not None and new.get("properties") and "properties" not in old:
+            yield Change("*", "was a map, and has fixed fields now: old messages may be refused")
+        elif after is False:
+            yield Change("", "refuses unknown fields now, which it ignored or kept")
+        elif after is not None:
+            values = self.schemas(True if before is None else before, after)
+            yield from (change.below("*") for change in values)
+        elif before is not None:
+            yield Change("*", "are dropped now, unless the model knows their names")
 
-    def _arrays(self, old: Schema, new: Schema) -> Iterator[Change]:
-        firsts = old.get("prefixItems", []), new.get("prefixItems", [])
-        longest, most = max(map(len, firsts)), old.get("maxItems")
-        for index in range(longest if most is None else min(most, longest)):
-            before, after = _item(old, index), _item(new, index)
-            if before is not False:
-                yield from (c.below(f"[{index}]") for c in self.schemas(before, after))
-        rest = _item(old, longest), _item(new, longest)
-        if (most is None or most > longest) and rest[0] is not False:
-            yield from (change.below("[]") for change in self.schemas(*rest))
+
+def _definitions(schema: Any) -> Schema:
+    return schema.get("$defs", {}) if isinstance(schema, dict) else {}
+
+
+def _alternatives(schema: Any, definitions: Schema) -> Iterator[Schema]:
+    """Yield plain schemas, without unions and references, one for each way to be valid."""
+    if not isinstance(schema, dict):
+        yield from [{}] if schema else []
+        return
+    name = schema.get("$ref", "").removeprefix(_DEFINITIONS)
+    key = next((key for key in ("anyOf", "oneOf") if key in schema), "$ref")
+    if key == "$ref" and name not in definitions:
+        yield _plain(schema)
+        return
+    rest = _plain({part: value for part, value in schema.items() if part not in (key, "title")})
+    for part in [definitions[name]] if key == "$ref" else schema[key]:
+        for alternative in _alternatives(part, definitions):
+            joined = {**rest, **alternative}
+            twice = [word for word in rest if joined[word] != rest[word]]
+            joined |= {f"also {word}": rest[word] for word in twice}
+            if isinstance(schema.get("discriminator"), dict):  # required, in spite of a default
+                tag = schema["discriminator"]["propertyName"]
+                joined["required"] = sorted({*joined.get("required", []), tag})
+            yield joined
+
+
+def _plain(schema: Schema) -> Schema:
+    """Leave out annotations, and write a constant as an enum."""
+    ours = (KEYS, LIMITS, STRICT)
+    plain = {
+        key: value
+        for key, value in schema.items()
+        if key not in _IGNORED and (key in ours or not key.startswith("x-"))
+    }
+    if "properties" not in plain:
+        plain.pop("title", None)
+    if "const" in plain:
+        plain["enum"] = [plain.pop("const")]
+    return plain
+
+
+def _points(schema: Schema) -> Iterator[Schema]:
+    """Yield a schema for each value of an enum."""
+    if "enum" not in schema:
+        yield schema
+    for value in schema.get("enum", []):
+        kind = _TYPES.get(type(value), "array" if isinstance(value, list) else "object")
+        yield {**schema, "type": kind, "enum": [value]}
+
+
+def _flat(schema: Schema) -> Schema:
+    """Return a schema with pydantic's own limits beside the others."""
+    limits: Schema = schema.get(LIMITS, {})
+    return {key: value for key, value in schema.items() if key != LIMITS} | limits
+
+
+def _is_wider(key: str, old: Schema, new: Schema) -> bool:
+    """Return True if a new limit accepts whatever the old one did."""
+    before, after = old.get(key, old.get(f"exclusive{key.capitalize()}")), new[key]
+    if key == "format":
+        return bool(after in _FREE_FORMATS)
+    if key not in _LEAST | _MOST | {"enum", "multipleOf"} or before is None:
+        return False
+    if key == "enum":
+        return {*map(json.dumps, before)} <= {*map(json.dumps, after)}
+    try:
+        numbers = Decimal(str(before)), Decimal(str(after))
+    except InvalidOperation:  # a date
+        return False
+    if key == "multipleOf":
+        return numbers[0] % numbers[1] == 0
+    return numbers[0] >= numbers[1] if key in _LEAST else numbers[0] <= numbers[1]
+
+
+def _refused(old: Schema, new: Schema) -> Change:
+    return Change("", f"was {_shown(old)}, is {_shown(new)} now: old messages are refused")
+
+
+def _shown(schema: Schema) -> str:
+    """Return a schema in a word or two."""
+    if "enum" in schema:
+        return " or ".join(map(json.dumps, schema["enum"]))
+    kind = schema.get("title") or str(schema.get("type", "anything"))
+    return f"{kind} ({schema['format']})" if "format" in schema else kind
 
 
 def _names(schema: Schema) -> dict[str, str]:
-    """Return each name that a field is read from, and the field."""
-    found: dict[str, str] = {}
+    """Return the fields of a schema by all the names from which they are read."""
+    names: dict[str, str] = {}
     for name, field in schema.get("properties", {}).items():
         others = field.get(ALSO_NAMED, []) if isinstance(field, dict) else []
-        found |= dict.fromkeys((name, *others), name)
-    return found
+        names |= dict.fromkeys((name, *others), name)
+    return names
 
 
 def _others(schema: Schema) -> Any:
-    """Return what fields without a name in the schema are; None: they are ignored."""
-    closed = False if "patternProperties" in schema else None  # pydantic refuses other keys
-    return schema.get("additionalProperties", closed)
-
-
-def _keys(schema: Schema) -> Schema:
-    found: Schema = schema.get(KEYS) or schema.get("propertyNames") or {}
-    return found if "type" in found or "$ref" in found else {"type": "string", **found}
-
-
-def _item(schema: Schema, index: int) -> Any:
-    first = schema.get("prefixItems", [])
-    return first[index] if index < len(first) else schema.get("items", True)
-
-
-def _of_type(old: Schema, news: Iterable[Schema]) -> list[Schema]:
-    kinds = {old.get("type"), *(["number"] if old.get("type") == "integer" else [])}
-    return [new for new in news if new.get("type") in kinds]
-
-
-def _is_same(old: Schema, new: Schema, *, alone: bool) -> bool:
-    """Tell whether two alternatives are one thing, before and after."""
-    if not _of_type(old, [new]):
-        return False
-    if alone or old["type"] != "object":
-        return True
-    tags = _tags(old)
-    return old.get("title") == new.get("title") or bool(tags and tags == _tags(new))
-
-
-def _tags(schema: Schema) -> dict[str, str]:
-    """Return the fields that have one value only, by which a union's alternatives are told."""
-    fields = {name: f for name, f in schema.get("properties", {}).items() if isinstance(f, dict)}
-    return {name: json.dumps(field["const"]) for name, field in fields.items() if "const" in field}
+    """Return the schema of fields without a name; None: they are ignored."""
+    return schema.get("additionalProperties", None if "properties" in schema else True)

@@ -9,11 +9,11 @@ from typing import Any
 def render(payload: dict[str, Any]) -> tuple[str, str]:
     """Return a description as text, and its syntax: "proto2" or "proto3".
 
-    What is on the wire is the same as in the files that the message comes from. Messages of other
-    packages are in it, too, under their full names with _ for each dot.
+    The wire format is that of the original files. Messages of other packages have their full names,
+    with _ for each dot.
     """
-    found = _File(payload)
-    return "\n".join(found.lines()) + "\n", found.syntax
+    file = _File(payload)
+    return "\n".join(file.lines()) + "\n", file.syntax
 
 
 class _File:
@@ -49,12 +49,12 @@ class _File:
         return parent if parent in self.messages else ""
 
     def _local(self, name: str) -> str:
-        """Return the name of a type that is in no other."""
+        """Return the name of a top-level type."""
         prefix = f"{self.package}." if self.package else ""
         return (name.removeprefix(prefix) if name.startswith(prefix) else name).replace(".", "_")
 
     def _reference(self, name: str) -> str:
-        """Return what a field calls a type."""
+        """Return the name of a type in a field."""
         if name not in self.names:  # one of Google's
             return f".{name}"
         parts: list[str] = []
@@ -95,13 +95,15 @@ class _File:
             yield from (f"  {name} = {number};" for name in names)
         yield "}"
 
-    def _reserved(self, found: dict[str, Any]) -> Iterator[str]:
-        ranges = found.get("reserved_numbers", [])
+    def _reserved(self, described: dict[str, Any]) -> Iterator[str]:
+        ranges = described.get("reserved_numbers", [])
         if ranges:
             shown = (str(low) if low == high else f"{low} to {high}" for low, high in ranges)
             yield f"  reserved {', '.join(shown)};"
-        if found.get("reserved_names"):
-            yield "  reserved " + ", ".join(f'"{name}"' for name in found["reserved_names"]) + ";"
+        if described.get("reserved_names"):
+            yield (
+                "  reserved " + ", ".join(f'"{name}"' for name in described["reserved_names"]) + ";"
+            )
 
     def _is_entry(self, name: str) -> bool:
         return bool(self.messages.get(name, {}).get("map_entry"))
@@ -111,7 +113,7 @@ class _File:
         if self._is_entry(kind):
             entry = self.messages[kind]["fields"]
             return f"map<{self._kind(entry['1'])}, {self._kind(entry['2'])}>"
-        if kind.startswith("group "):  # these words have no other place in a field
+        if kind.startswith("group "):  # a field has no other place for these words
             return f"/* a group on the wire */ {self._reference(kind.removeprefix('group '))}"
         return self._reference(kind) if "." in kind or kind in self.names else kind
 

@@ -1,4 +1,4 @@
-"""From a protobuf message class to plain JSON that says what is on the wire.
+"""Describe a protobuf message class as plain JSON: numbers, types and labels on the wire.
 
 Source: protobuf's pages "Encoding" and "Language Guide", and its descriptor.proto.
 """
@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 GOOGLES = "google/protobuf/"
-"""Files of types that never change: they are named, not described."""
+"""Files of types that never change: the description only names them."""
 _LABELS = {1: "singular", 2: "required", 3: "repeated"}
 _LEGACY_REQUIRED = 3
-"""FeatureSet.FieldPresence: what `required` is called in the editions."""
+"""FeatureSet.FieldPresence: the name of `required` in the editions."""
 
 
 def describe(descriptor: Any) -> dict[str, Any]:
-    """Return a message and all that is in it.
+    """Return a message with the messages and enums in it.
 
     Args:
         descriptor: of a message class.
@@ -26,14 +26,14 @@ def describe(descriptor: Any) -> dict[str, Any]:
     imports: set[str] = set()
     waiting = [descriptor]
     while waiting:
-        found = waiting.pop()
-        if found.file.name.startswith(GOOGLES):
-            imports.add(found.file.name)
-        elif hasattr(found, "values_by_number"):
-            enums[found.full_name] = _enum(found)
-        elif found.full_name not in messages:
-            messages[found.full_name] = _message(found)
-            types = [field.message_type or field.enum_type for field in found.fields]
+        inner = waiting.pop()
+        if inner.file.name.startswith(GOOGLES):
+            imports.add(inner.file.name)
+        elif hasattr(inner, "values_by_number"):
+            enums[inner.full_name] = _enum(inner)
+        elif inner.full_name not in messages:
+            messages[inner.full_name] = _message(inner)
+            types = [field.message_type or field.enum_type for field in inner.fields]
             waiting += [kind for kind in types if kind is not None]
     return {
         "format": "protobuf",
@@ -52,8 +52,8 @@ def _message(descriptor: Any) -> dict[str, Any]:
     fields = sorted(proto.field, key=lambda field: int(field.number))
     described = {str(f.number): _field(f, descriptor.fields_by_name[f.name]) for f in fields}
     ranges = [[part.start, part.end - 1] for part in proto.reserved_range]
-    found = {"fields": described} | _reserved(ranges, proto.reserved_name)
-    return found | ({"map_entry": True} if proto.options.map_entry else {})
+    message = {"fields": described} | _reserved(ranges, proto.reserved_name)
+    return message | ({"map_entry": True} if proto.options.map_entry else {})
 
 
 def _field(field: Any, descriptor: Any) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def _field(field: Any, descriptor: Any) -> dict[str, Any]:
         label = "required"
     elif label == "singular" and oneof is None and descriptor.message_type is None:
         label = "optional" if descriptor.has_presence else "singular"
-    found = {"name": field.name, "type": _type_of(field), "label": label}
-    return found | ({"oneof": oneof.name} if oneof is not None else {})
+    described = {"name": field.name, "type": _type_of(field), "label": label}
+    return described | ({"oneof": oneof.name} if oneof is not None else {})
 
 
 def _type_of(field: Any) -> str:
@@ -88,9 +88,5 @@ def _enum(descriptor: Any) -> dict[str, Any]:
 
 
 def _reserved(ranges: list[list[int]], names: Iterable[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if ranges:
-        found["reserved_numbers"] = sorted(ranges)
-    if names:
-        found["reserved_names"] = sorted(names)
-    return found
+    numbers = {"reserved_numbers": sorted(ranges)} if ranges else {}
+    return numbers | ({"reserved_names": sorted(names)} if names else {})

@@ -8,6 +8,7 @@ from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.payloads import compatibility
+from ucam_faas.deploy.payloads.changes import FIX
 from ucam_faas.tasks.payload_types import is_json
 from ucam_faas.tasks.task import Kind, Task
 
@@ -19,7 +20,7 @@ _INPUT = "INPUT_FILE"
     why="Messages in flight, retries and other publishers still have the old form.",
 )
 def changed(inputs: Inputs) -> Iterator[Finding]:
-    """A payload that no longer takes what it took in the last plan: fields removed, retyped, …"""
+    """A payload that may refuse or misread messages of the last plan: fields gone, retyped, …"""
     for planned in inputs.planned:
         before = inputs.last.tasks.get(planned.task.name, {}) if inputs.last else {}
         for change in compatibility.changes(
@@ -28,8 +29,8 @@ def changed(inputs: Inputs) -> Iterator[Finding]:
             field = f"{change.path!r} of the payload" if change.path else "the payload"
             yield Finding(
                 decorated(planned.task),
-                f"The task {planned.task.name!r}: {field} {change.what}.",
-                change.fix,
+                f"The task {planned.task.name!r}: {field} {change.text}.",
+                FIX,
                 planned.task.name,
             )
 
