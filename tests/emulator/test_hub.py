@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.processes import HANG_SECONDS
 from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.api.pulling import PULL_SECONDS
 from ucam_faas.emulator.core.answers import READ_SECONDS
 from ucam_faas.emulator.core.lease import DAY, Holder
 from ucam_faas.emulator.emulator import Emulator, Options
@@ -336,6 +337,64 @@ def test_a_message_is_streamed_when_its_publisher_has_had_time_to_read_its_id(
 
             assert found == [b"a"] * publishers
             streaming.cancel()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_message_is_pulled_when_its_publisher_has_had_time_to_read_its_id(at_once: bool) -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            if at_once:
+                await cloud.publish("a")
+            pulling = asyncio.ensure_future(pull(cloud, return_immediately=at_once))
+            await settle()
+            if not at_once:
+                await cloud.publish("a")
+            await settle()
+            await cloud.advance(READ_SECONDS / 2)
+            assert not pulling.done()
+
+            await cloud.advance(READ_SECONDS / 2)
+
+            assert [received.message.data for received in await pulling] == [b"a"]
+
+    asyncio.run(run())
+
+
+def test_a_pull_that_is_given_up_before_its_answer_leaves_its_messages_to_others() -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            await cloud.publish("a")
+            pulling = asyncio.ensure_future(pull(cloud))
+            await settle()  # the message is leased, and held back for its publisher
+
+            pulling.cancel()
+            await settle()
+            await cloud.advance(READ_SECONDS)
+
+            assert len(await pull(cloud)) == 1
+
+    asyncio.run(run())
+
+
+def test_an_empty_pull_is_answered_before_clients_give_up() -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            pulling = asyncio.ensure_future(pull(cloud, return_immediately=False))
+            await settle()
+            await cloud.advance(PULL_SECONDS - 0.1)
+            assert not pulling.done()
+
+            await cloud.advance(0.1)
+
+            assert await pulling == []
 
     asyncio.run(run())
 

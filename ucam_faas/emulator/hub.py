@@ -53,7 +53,7 @@ class Hub:
         self._timer_due = 0.0
         self._answers = Answers(engine.last)
         self.readers_clock: Clock = SystemClock()
-        """Of those who read answers: they take real time, though a test may move the clock."""
+        """Of clients: they take real time to read an answer, though a test may move the clock."""
         self.closed = False
 
     def now(self) -> Moment:

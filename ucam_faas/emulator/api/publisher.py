@@ -149,10 +149,12 @@ class PublisherApi:
 
 
 def _attributes(message: Any) -> dict[str, str]:
-    found = dict(message.attributes)
-    if len(found) > MAX_ATTRIBUTES:
-        raise invalid(f"A message has {len(found)} attributes; at most {MAX_ATTRIBUTES}.")
-    for key, value in found.items():
+    if len(message.attributes) > MAX_ATTRIBUTES:
+        raise invalid(
+            f"A message has {len(message.attributes)} attributes; at most {MAX_ATTRIBUTES}."
+        )
+    attributes = dict(message.attributes)
+    for key, value in attributes.items():
         if not key or len(key.encode()) > MAX_ATTRIBUTE_KEY_BYTES:
             raise invalid(f"An attribute key has to have 1 to {MAX_ATTRIBUTE_KEY_BYTES} bytes.")
         if key.startswith("goog") and not key.startswith(OF_CLIENTS):
@@ -162,4 +164,4 @@ def _attributes(message: Any) -> dict[str, str]:
                 f"The value of the attribute {key!r} is longer than "
                 f"{MAX_ATTRIBUTE_VALUE_BYTES} bytes."
             )
-    return found
+    return attributes

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
+from ucam_faas.clock import timeout
 from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.api.received import received
 from ucam_faas.emulator.api.streaming_pull import StreamingPull
@@ -72,13 +74,7 @@ class Pulling:
         hub.join(queue, puller)
         self._pullers[puller] = request.subscription
         try:
-            if request.return_immediately or self._closed:
-                await hub.saved()
-            else:
-                async with asyncio.timeout(PULL_SECONDS):
-                    await puller.ready.wait()
-        except TimeoutError:
-            pass
+            await self._wait(puller, at_once=request.return_immediately or self._closed)
         except asyncio.CancelledError:  # the client is gone
             hub.engine.release(queue, puller.holder)
             hub.changed()
@@ -89,6 +85,17 @@ class Pulling:
         if puller.error is not None:
             raise puller.error
         return protos.PullResponse(received_messages=received(queue, puller.leases))
+
+    async def _wait(self, puller: Puller, *, at_once: bool) -> None:
+        """Wait for messages, and until their publishers have had time to read their ids."""
+        hub = self._hub
+        if at_once:
+            await hub.saved()
+        else:
+            with suppress(TimeoutError):
+                async with timeout(hub.readers_clock, PULL_SECONDS):
+                    await puller.ready.wait()
+        await hub.read(max((lease.message.number for lease in puller.leases), default=0))
 
     def queue(self, subscription: str) -> Queue:
         """Return the queue of a subscription that can be pulled.

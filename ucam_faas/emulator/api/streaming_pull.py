@@ -91,7 +91,12 @@ class StreamingPull:
         return not self._half_closed
 
     def _half_close(self) -> None:
-        """Send no more messages to a client that sends no more requests, and end."""
+        """Send no more messages to a client that sends no more requests, and end.
+
+        A client that closes its side right after its first request may get an old backlog first:
+        the end of its requests arrives later than they do. At the end of the stream those messages
+        are released, and are delivered again.
+        """
         self._half_closed = True
         if self._queue is not None:
             self._hub.leave(self._queue, self)
