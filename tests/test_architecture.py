@@ -83,7 +83,7 @@ HEAVY = {
     "google.rpc": owner("emulator.api.protos"),
     "google.cloud.pubsub_v1": owner(in_functions="dev.external"),
     "google.api_core": owner(in_functions="dev.external"),
-    "google.cloud.scheduler_v1": owner(in_functions="emulator.wire.methods emulator.scheduler.api"),
+    "google.cloud.scheduler_v1": owner(in_functions="emulator.scheduler.messages"),
     "google.cloud.location": owner(in_functions="emulator.scheduler.api"),
     "grpc": owner("emulator.wire.grpc", in_functions="publishing.google emulator.emulator"),
     "cryptography": owner(in_functions="emulator.push.tokens"),
@@ -287,7 +287,10 @@ def test_the_emulator_knows_nothing_of_tasks() -> None:
     assert beyond == []
 
 
-PURE = ("emulator.core", "emulator.scheduler.engine", "emulator.errors", "gcp")
+PURE = (
+    *("emulator.core", "emulator.scheduler.engine", "emulator.scheduler.jobs"),
+    *("emulator.errors", "gcp"),
+)
 """State, and time that is passed in. `emulator.core.storage.sqlite` is one side of a port."""
 INPUT_OUTPUT = {"asyncio", "socket", "sqlite3", "threading", "time", "os", "subprocess", "ssl"}
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.scheduler.engine import (
-    SPARE_ENTRIES,
+from ucam_faas.emulator.scheduler.engine import SPARE_ENTRIES, Scheduler
+from ucam_faas.emulator.scheduler.jobs import (
     Firing,
     HttpTarget,
     Job,
@@ -23,7 +23,6 @@ from ucam_faas.emulator.scheduler.engine import (
     OidcToken,
     PubsubTarget,
     RetryConfig,
-    Scheduler,
 )
 from ucam_faas.gcp.cron import Cron, ScheduleError
 

@@ -18,7 +18,8 @@ from hypothesis import given, settings, strategies as st
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler import api
 from ucam_faas.emulator.scheduler.api import SchedulerApi, location_methods, methods
-from ucam_faas.emulator.scheduler.engine import Firing, HttpTarget, Job, PubsubTarget, Scheduler
+from ucam_faas.emulator.scheduler.engine import Scheduler
+from ucam_faas.emulator.scheduler.jobs import Firing, HttpTarget, Job, PubsubTarget
 
 START = 1767225600.0
 """Midnight, 1 January 2026, UTC."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ucam_faas.emulator.api import checks, protos
-from ucam_faas.emulator.api.resources import Resources, TopicResource, page
+from ucam_faas.emulator.api.pages import page
+from ucam_faas.emulator.api.resources import Resources, TopicResource
 from ucam_faas.emulator.core.engine import Draft
 from ucam_faas.emulator.errors import RpcError, already_exists, invalid
 from ucam_faas.gcp.limits import (

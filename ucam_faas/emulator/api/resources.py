@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import binascii
 import uuid
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,9 +11,8 @@ from ucam_faas.emulator.api import checks, protos
 from ucam_faas.emulator.core.engine import Engine
 from ucam_faas.emulator.core.moment import Moment
 from ucam_faas.emulator.core.queues import Log, Queue
-from ucam_faas.emulator.errors import invalid, not_found
+from ucam_faas.emulator.errors import not_found
 
-MAX_PAGE = 1000
 EXPIRY_SECONDS = 60.0
 """How often to look for what has expired: subscriptions live for a day, snapshots for an hour."""
 ResourceT = TypeVar("ResourceT")
@@ -225,29 +222,3 @@ def _find(table: Mapping[str, ResourceT], name: str, kind: str) -> ResourceT:
 def _unpack(value: bytes, kind: Any) -> tuple[list[int], Any]:
     head, _, body = value.partition(b"\n")
     return [int(number) for number in head.split()], kind.FromString(body)
-
-
-def page(names: Iterable[str], prefix: str, size: int, token: str) -> tuple[list[str], str]:
-    """Return the names with a prefix that are on a page, and the token of the next page.
-
-    Raises:
-        RpcError: INVALID_ARGUMENT: a negative size, or a token that no page had.
-    """
-    if size < 0:
-        raise invalid(f"Invalid page_size: {size}. Expected 0 (the default) or more.")
-    after = _read_token(token)
-    found = sorted(name for name in names if name.startswith(prefix) and name > after)
-    size = min(size or MAX_PAGE, MAX_PAGE)
-    more = len(found) > size
-    return found[:size], urlsafe_b64encode(found[size - 1].encode()).decode() if more else ""
-
-
-def _read_token(token: str) -> str:
-    """Return the last name of the page that a token came with."""
-    try:
-        name = urlsafe_b64decode(token.encode()).decode()
-    except (binascii.Error, UnicodeError) as error:
-        raise invalid(f"Invalid page_token: {token[:100]!r}.") from error
-    if name and not name.startswith("projects/"):
-        raise invalid(f"Invalid page_token: {token[:100]!r}.")
-    return name

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ucam_faas.emulator.api import ack_ids, checks, protos
-from ucam_faas.emulator.api.resources import (
-    Resources,
-    SnapshotResource,
-    SubscriptionResource,
-    page,
-)
+from ucam_faas.emulator.api.pages import page
+from ucam_faas.emulator.api.resources import Resources, SnapshotResource, SubscriptionResource
 from ucam_faas.emulator.core.lease import DAY
 from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.errors import RpcError, already_exists, invalid

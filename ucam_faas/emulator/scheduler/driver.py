@@ -11,7 +11,8 @@ from ucam_faas.emulator.core.engine import Draft, timestamp
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.push.client import Endpoint, post, refuse_remote
 from ucam_faas.emulator.push.tokens import MakeToken
-from ucam_faas.emulator.scheduler.engine import Firing, HttpTarget, Job, PubsubTarget, Scheduler
+from ucam_faas.emulator.scheduler.engine import Scheduler
+from ucam_faas.emulator.scheduler.jobs import Firing, HttpTarget, Job, PubsubTarget
 
 NOT_FOUND, PERMISSION_DENIED, INTERNAL, UNAVAILABLE = 5, 7, 13, 14
 """Codes of google.rpc."""

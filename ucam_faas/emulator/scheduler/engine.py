@@ -1,196 +1,29 @@
-"""Cloud Scheduler's jobs and when they run: state, and time as epoch seconds. Pure.
+"""When Cloud Scheduler's jobs run: state, and time as epoch seconds. Pure.
 
 Who drives it asks `next_due` when to come back, sends what `due` (or `run`) hands out, and tells
 `finished` how each went, by the job's attempt deadline at the latest. It is not safe for threads:
 call it under one lock, or from one event loop.
 
-Sources: Google's pages "Job", "RetryConfig", "jobs.run" and "Retry jobs" of Cloud Scheduler.
+Sources: Google's pages "Job", "jobs.run" and "Retry jobs" of Cloud Scheduler.
 """
 
 from __future__ import annotations
 
-import base64
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from math import floor
 from typing import Any
 
 from ucam_faas.emulator.errors import RpcError, already_exists, not_found
+from ucam_faas.emulator.scheduler.jobs import Firing, Job, JobState
 from ucam_faas.gcp.cron import Cron, ScheduleError
 
 OK, UNKNOWN, INVALID_ARGUMENT = 0, 2, 3
 """Codes of google.rpc that a job's status takes here; the driver may give others."""
 SPARE_ENTRIES = 64  # outdated ones that the heap may hold before it is cleaned
-
-
-class JobState(StrEnum):
-    """A job's state. DISABLED: its stored schedule cannot be read any more; an update mends it."""
-
-    ENABLED = "ENABLED"
-    PAUSED = "PAUSED"
-    DISABLED = "DISABLED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PubsubTarget:
-    """A message to publish ("PubsubTarget").
-
-    Args:
-        topic: `projects/P/topics/T`.
-        data: of the message; it or the attributes are not empty.
-        attributes: of the message.
-    """
-
-    topic: str
-    data: bytes = b""
-    attributes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OidcToken:
-    """A token to send as `Authorization: Bearer` ("OidcToken"); no audience: the target's URI."""
-
-    service_account_email: str
-    audience: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpTarget:
-    """A request to send ("HttpTarget"); a status of 200-299 is a success.
-
-    Cloud Scheduler sends its own Host, Content-Length, `User-Agent: Google-Cloud-Scheduler`,
-    `X-CloudScheduler: true`, `X-CloudScheduler-JobName` and `X-CloudScheduler-ScheduleTime` (RFC
-    3339) in place of the user's, drops the user's `X-Google-*` and `X-AppEngine-*`, and says
-    `application/octet-stream` of a body without a Content-Type.
-
-    Args:
-        uri: with http:// or https://.
-        method: such as "POST".
-        headers: the user's.
-        body: with POST, PUT and PATCH only.
-        oidc: the token to send, if any.
-    """
-
-    uri: str
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    oidc: OidcToken | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryConfig:
-    """What follows a failed attempt ("RetryConfig", "Retry jobs"). Durations are seconds.
-
-    Args:
-        retry_count: retries of an execution, 0-5.
-        max_retry_duration: time for retries, from the execution's first attempt; 0: no limit.
-            With both limits, retries end when both are reached; with neither, there are none.
-        min_backoff: before the first retry.
-        max_backoff: before any retry, at most.
-        max_doublings: how often the backoff doubles; after that it grows by its last value.
-    """
-
-    retry_count: int = 0
-    max_retry_duration: float = 0.0
-    min_backoff: float = 5.0
-    max_backoff: float = 3600.0
-    max_doublings: int = 5
-
-    def backoff(self, retry: int) -> float:
-        """Return the seconds to wait before a retry; the first is number 1.
-
-        >>> config = RetryConfig(min_backoff=10, max_backoff=300, max_doublings=3)
-        >>> [config.backoff(retry) for retry in range(1, 9)]
-        [10.0, 20.0, 40.0, 80.0, 160.0, 240.0, 300.0, 300.0]
-        """
-        doublings = min(retry - 1, self.max_doublings, 64)
-        steps = retry - doublings
-        return float(min(self.min_backoff * 2**doublings * steps, self.max_backoff))
-
-    def allows(self, retry: int, elapsed: float) -> bool:
-        """Return whether a retry may start `elapsed` seconds after the first attempt did."""
-        if retry <= self.retry_count:
-            return True
-        return self.max_retry_duration > 0 and elapsed <= self.max_retry_duration
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A job: what the user asked for, and how it is going ("Job"). Times are epoch seconds.
-
-    Args:
-        name: `projects/P/locations/L/jobs/ID`.
-        schedule, time_zone: see `Cron`.
-        target: what a run sends.
-        description: at most 500 characters.
-        retry: what follows a failed attempt.
-        attempt_deadline: seconds that an HTTP target may take to answer, 15-1800.
-        state: paused jobs run by force only.
-        user_update_time: when the user created or last updated it.
-        schedule_time: the next run or retry; None: there is none.
-        last_attempt_time: when the last attempt started; None: there was none.
-        status_code: of google.rpc, of the last attempt that ended; None: none ended.
-        status_message: says more about the code.
-    """
-
-    name: str
-    schedule: str
-    target: PubsubTarget | HttpTarget
-    time_zone: str = "UTC"
-    description: str = ""
-    retry: RetryConfig = RetryConfig()
-    attempt_deadline: float = 180.0
-    state: JobState = JobState.ENABLED
-    user_update_time: float = 0.0
-    schedule_time: float | None = None
-    last_attempt_time: float | None = None
-    status_code: int | None = None
-    status_message: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the job as JSON-able values."""
-        found = asdict(self)
-        binary = "data" if isinstance(self.target, PubsubTarget) else "body"
-        found["target"][binary] = base64.b64encode(found["target"][binary]).decode()
-        return found
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Job:
-        """Return the job that `to_dict` was called on."""
-        target = dict(stored["target"])
-        binary = "data" if "data" in target else "body"
-        target[binary] = base64.b64decode(target[binary])
-        if target.get("oidc"):
-            target["oidc"] = OidcToken(**target["oidc"])
-        read = PubsubTarget(**target) if binary == "data" else HttpTarget(**target)
-        state, retry = JobState(stored["state"]), RetryConfig(**stored["retry"])
-        return cls(**{**stored, "target": read, "retry": retry, "state": state})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
-    """One attempt to send a job's target now. Times are epoch seconds.
-
-    Args:
-        job: as it was when the attempt started.
-        id: tells this scheduler's attempts apart.
-        attempt: 1 for the first of an execution, then its retries.
-        scheduled_time: when the execution was due.
-        first_attempt_time: when the execution's first attempt started.
-        forced: the user asked for the execution, rather than the schedule.
-    """
-
-    job: Job
-    id: int
-    attempt: int = 1
-    scheduled_time: float
-    first_attempt_time: float
-    forced: bool = False
 
 
 @dataclass(slots=True)
@@ -205,7 +38,7 @@ class _Track:
     running: int | None = None
     """The attempt that the schedule or a retry started: there is one at a time."""
     forced: set[int] = field(default_factory=set)
-    ticket: int = 0
+    serial: int = 0
     """Of the job's one valid entry in the heap."""
 
     def plan(self, now: float) -> None:
@@ -397,9 +230,9 @@ class Scheduler:
         times = [at for at in (track.regular, track.retry_at) if at is not None]
         at = min(times, default=None)
         job = self._jobs[name] = replace(self._jobs[name], schedule_time=at, **changes)
-        track.ticket = next(self._numbers)
+        track.serial = next(self._numbers)
         if at is not None and track.running is None:
-            heapq.heappush(self._heap, (at, track.ticket, name))
+            heapq.heappush(self._heap, (at, track.serial, name))
             if len(self._heap) > 2 * len(self._jobs) + SPARE_ENTRIES:
                 self._heap = [entry for entry in self._heap if self._is_valid(entry)]
                 heapq.heapify(self._heap)
@@ -408,5 +241,5 @@ class Scheduler:
         return job
 
     def _is_valid(self, entry: tuple[float, int, str]) -> bool:
-        _, ticket, name = entry
-        return name in self._tracks and self._tracks[name].ticket == ticket
+        _, serial, name = entry
+        return name in self._tracks and self._tracks[name].serial == serial
