@@ -14,7 +14,8 @@ from hypothesis import given, strategies as st
 import ucam_faas
 from ucam_faas import ConfigurationError, RetryPolicy, Schedule, TaskCollection
 from ucam_faas.deploy import layers
-from ucam_faas.deploy.plan import Plan, make, service_name
+from ucam_faas.deploy.plan import make, service_name
+from ucam_faas.deploy.planned import Plan, PlannedTopic
 from ucam_faas.tasks.task import Task
 
 Planned = Callable[..., Mapping[str, Any]]
@@ -42,7 +43,7 @@ def planned(tmp_path: Path) -> Planned:
 
     def plan(task: Task, configuration: str = "", stage: str | None = None) -> Mapping[str, Any]:
         found = plan_in(tmp_path, task, configuration=configuration, stage=stage)
-        variables: Mapping[str, Any] = found.variables["tasks"][task.name]
+        variables: Mapping[str, Any] = found.to_json()["tasks"][task.name]
         return variables
 
     return plan
@@ -84,7 +85,7 @@ def test_the_deadline_ladder_goes_up(seconds: int) -> None:
     """Task timeout, ack deadline, Cloud Run's timeout: none ends before the one below it."""
     task = task_of(timeout=timedelta(seconds=seconds))
 
-    found = make([task], layers.ConfigFile(), None).variables["tasks"]["send"]
+    found = make([task], layers.ConfigFile(), None).to_json()["tasks"]["send"]
 
     deadline = found["triggers"]["subscriptions"]["send"]["ack_deadline_seconds"]
     assert seconds <= deadline <= found["function"]["timeout_seconds"] <= 3600
@@ -150,8 +151,8 @@ def test_an_http_task_has_neither_topic_nor_subscription(tmp_path: Path) -> None
 
     plan = plan_in(tmp_path, users.task)
 
-    assert plan.variables["topics"] == {}
-    found = plan.variables["tasks"]["users"]
+    assert plan.topics == {}
+    found = plan.to_json()["tasks"]["users"]
     assert found["triggers"] == {"subscriptions": {}, "cron_schedules": {}}
     assert found["function"]["timeout_seconds"] == 1800
 
@@ -217,7 +218,7 @@ def test_topics_of_ours_are_made_once_and_those_of_others_not_at_all(tmp_path: P
         task_of("three", topic="projects/other/topics/users"),
     )
 
-    assert plan.variables["topics"] == {"orders": {"dead_letters": False, "kms_key": None}}
+    assert plan.topics == {"orders": PlannedTopic(dead_letters=False, kms_key=None)}
 
 
 def test_a_dead_letter_topic_that_nobody_reads_whole_gets_a_keeper(tmp_path: Path) -> None:
@@ -229,10 +230,10 @@ def test_a_dead_letter_topic_that_nobody_reads_whole_gets_a_keeper(tmp_path: Pat
         task_of("remind", topic="unpaid"),
     )
 
-    topics = {name: found["dead_letters"] for name, found in plan.variables["topics"].items()}
+    topics = {name: topic.dead_letters for name, topic in plan.topics.items()}
     assert topics["failed"] is True, "who filters does not take them all"
     assert topics["unpaid"] is False, "a task takes them"
-    subscription = plan.variables["tasks"]["send"]["triggers"]["subscriptions"]["send"]
+    subscription = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"]["send"]
     assert subscription["dead_letter"]["topic"] == "failed"
 
 
@@ -242,9 +243,9 @@ def test_a_task_that_reads_another_s_dead_letters_reads_the_topic_that_has_them(
     """A topic that the module would make for the task is then one of the collection's."""
     plan = plan_in(tmp_path, task_of("send"), task_of("look", topic="send-dead-letter"))
 
-    subscription = plan.variables["tasks"]["send"]["triggers"]["subscriptions"]["send"]
+    subscription = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"]["send"]
     assert subscription["dead_letter"] == {"max_attempts": 5, "topic": "send-dead-letter"}
-    assert "send-dead-letter" in plan.variables["topics"]
+    assert "send-dead-letter" in plan.topics
 
 
 def test_without_attempts_to_count_the_task_itself_may_publish_dead_letters(
@@ -266,8 +267,8 @@ def test_what_tasks_share_has_the_labels_that_they_share(tmp_path: Path) -> None
 
     plan = plan_in(tmp_path, task_of("one"), task_of("two"), configuration=configuration)
 
-    assert plan.variables["labels"] == {"team": "mail"}
-    assert plan.variables["tasks"]["one"]["labels"] == {"team": "mail", "cost": "high"}
+    assert plan.labels == {"team": "mail"}
+    assert plan.to_json()["tasks"]["one"]["labels"] == {"team": "mail", "cost": "high"}
 
 
 def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> N
 
     plan = plan_in(tmp_path, *tasks, configuration=f'[task.one]\nkms_key = "{key}"')
 
-    assert plan.variables["topics"]["orders"]["kms_key"] == key
+    assert plan.topics["orders"].kms_key == key
     with pytest.raises(ConfigurationError, match="topic 'orders' is encrypted with one key"):
         plan_in(
             tmp_path,
@@ -295,14 +296,14 @@ def test_a_job_has_no_say_in_the_key_of_a_topic_that_has_its_name(tmp_path: Path
         configuration=f'kms_key = "{key}"\n[task.report]\nkms_key = "{other}"',
     )
 
-    assert plan.variables["topics"]["report"]["kms_key"] == key
+    assert plan.topics["report"].kms_key == key
 
 
 def test_a_job_may_publish_its_own_dead_letters(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, task_of(run_as="job", dead_letter_topic="failed-jobs"))
 
-    assert plan.variables["tasks"]["send"]["function"]["publishes_to"] == ["failed-jobs"]
-    assert plan.variables["topics"] == {"failed-jobs": {"dead_letters": True, "kms_key": None}}
+    assert plan.to_json()["tasks"]["send"]["function"]["publishes_to"] == ["failed-jobs"]
+    assert plan.topics == {"failed-jobs": PlannedTopic(dead_letters=True, kms_key=None)}
 
 
 # --- names

@@ -22,7 +22,7 @@ from ucam_faas import (
 )
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.tasks.needs import TaskPlan, plan_of
+from ucam_faas.tasks.needs import TaskNeeds, needs_of
 
 
 class Order(BaseModel):
@@ -43,18 +43,18 @@ class Point:
     x: int
 
 
-def plan(decorate: Callable[..., Any], name: str = "work", **settings: Any) -> TaskPlan:
+def plan(decorate: Callable[..., Any], name: str = "work", **settings: Any) -> TaskNeeds:
     def function(payload: Any) -> None: ...
 
     function.__name__ = function.__qualname__ = name
-    return plan_of(decorate(function).task, Settings(**settings))
+    return needs_of(decorate(function).task, Settings(**settings))
 
 
 def test_a_plan_is_the_same_on_the_other_side_of_a_pipe() -> None:
     schedules = [Schedule("0 3 * * *", data=b"\xff", attributes={"a": "b"}, paused=True)]
     found = plan(message_handler(message_type=None, schedule=schedules, filter="attributes:a"))
 
-    assert TaskPlan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert TaskNeeds.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.emulator.core.engine import Draft
 from ucam_faas.emulator.core.lease import Holder
 from ucam_faas.emulator.emulator import Emulator, Options
-from ucam_faas.tasks.needs import TaskPlan
+from ucam_faas.tasks.needs import TaskNeeds
 
 URL = "http://127.0.0.1:1"
 
 pytestmark = pytest.mark.slow
 
 
-def task(name: str, topic: str | None = None, *, dead: str | None = None) -> TaskPlan:
-    return TaskPlan(
+def task(name: str, topic: str | None = None, *, dead: str | None = None) -> TaskNeeds:
+    return TaskNeeds(
         name=name,
         path=f"/{name}",
         takes="bytes",
@@ -39,7 +39,7 @@ class Cloud:
         self.told: list[str] = []
         self.found: list[dict[str, tuple[str, str]]] = []
 
-    async def apply(self, *steps: Sequence[TaskPlan], publish: str = "") -> None:
+    async def apply(self, *steps: Sequence[TaskNeeds], publish: str = "") -> None:
         """Apply plans; after the first ones, publish to a topic."""
         async with Emulator(Options()) as emulator:
             provisioning = Provisioning(emulator, "p", self.told.append)
@@ -63,7 +63,7 @@ def _subscriptions(emulator: Emulator) -> dict[str, tuple[str, str]]:
     }
 
 
-def apply(*steps: Sequence[TaskPlan], publish: str = "", **options: Any) -> Cloud:
+def apply(*steps: Sequence[TaskNeeds], publish: str = "", **options: Any) -> Cloud:
     cloud = Cloud(**options)
     asyncio.run(cloud.apply(*steps, publish=publish))
     return cloud
@@ -136,7 +136,7 @@ def test_dead_letters_that_wait_are_counted() -> None:
     """Those that were pulled and not acknowledged wait, too."""
 
     async def count() -> list[dict[str, int]]:
-        plans = [task("one"), task("two"), TaskPlan(name="page", path="/", takes="HTTP request")]
+        plans = [task("one"), task("two"), TaskNeeds(name="page", path="/", takes="HTTP request")]
         async with Emulator(Options()) as emulator:
             provisioning = Provisioning(emulator, "p", print)
             provisioning.apply(plans, URL, {})

@@ -11,7 +11,7 @@ import pytest
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.execution.dead_letters import SUBSCRIPTION_ATTRIBUTE
-from ucam_faas.tasks.needs import SchedulePlan, TaskPlan
+from ucam_faas.tasks.needs import ScheduleNeeds, TaskNeeds
 
 SUBSCRIPTION = "projects/p/subscriptions/work"
 
@@ -40,8 +40,8 @@ def observe(event: str, **fields: Any) -> str:
     return screen.lines[0][14:]
 
 
-def schedule(expression: str = "0 3 * * *") -> SchedulePlan:
-    return SchedulePlan(
+def schedule(expression: str = "0 3 * * *") -> ScheduleNeeds:
+    return ScheduleNeeds(
         expression=expression, time_zone="Etc/UTC", data="", attributes={}, paused=False
     )
 
@@ -226,7 +226,7 @@ def test_it_ends_in_order_when_nobody_reads_on() -> None:
 def test_schedules_stand_below_their_task_with_their_next_runs() -> None:
     screen = Screen()
     plans = [
-        TaskPlan(
+        TaskNeeds(
             name="work",
             path="/work",
             takes="bytes",
@@ -259,7 +259,7 @@ def test_the_table_folds_a_trigger_that_is_too_long(columns: int) -> None:
 
 def test_the_table_cuts_long_types_and_escapes_what_steers() -> None:
     screen = Screen()
-    long = TaskPlan(name="work", path="/", takes="x" * 99, topic="t", filter="attributes:\n" * 9)
+    long = TaskNeeds(name="work", path="/", takes="x" * 99, topic="t", filter="attributes:\n" * 9)
 
     screen.stream.table([long], {})
 
@@ -279,15 +279,15 @@ def test_cloud_run_jobs_are_marked() -> None:
 # --- lines to paste
 
 
-def paste(*plans: TaskPlan, url: str = "http://h:1") -> list[str]:
+def paste(*plans: TaskNeeds, url: str = "http://h:1") -> list[str]:
     screen = Screen()
     screen.stream.to_paste(plans, pubsub="h:2", project="p", url=url)
     text = "\n".join(screen.lines).replace("\\\n", "")
     return [" ".join(line.split()) for line in text.splitlines() if line]
 
 
-def plan(name: str, **fields: Any) -> TaskPlan:
-    return TaskPlan(**{"name": name, "path": f"/{name}", "takes": "T", "topic": name, **fields})
+def plan(name: str, **fields: Any) -> TaskNeeds:
+    return TaskNeeds(**{"name": name, "path": f"/{name}", "takes": "T", "topic": name, **fields})
 
 
 def test_what_is_sure_to_be_taken_is_tried_first() -> None:

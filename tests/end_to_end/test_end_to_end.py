@@ -26,7 +26,7 @@ from tests.integration.processes import wait_until
 from ucam_faas.config import Settings
 from ucam_faas.local_testing import EmbeddedCloud
 from ucam_faas.tasks import registry
-from ucam_faas.tasks.needs import TaskPlan, plan_of
+from ucam_faas.tasks.needs import TaskNeeds, needs_of
 
 from . import cloud, guide
 
@@ -136,7 +136,7 @@ def test_each_subscription_is_what_the_decorators_ask_for(
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     tasks = registry.load(str(ROOT / "example_tasks"))
-    plans = [plan_of(task, Settings()) for task in tasks if task.run_as == "service"]
+    plans = [needs_of(task, Settings()) for task in tasks if task.run_as == "service"]
     asked_for = {plan.name: as_asked_for(plan) for plan in plans if plan.topic is not None}
 
     found = {name: as_found(pubsub.port, name) for name in asked_for}
@@ -145,7 +145,7 @@ def test_each_subscription_is_what_the_decorators_ask_for(
     assert found == asked_for
 
 
-def as_asked_for(plan: TaskPlan) -> dict[str, Any]:
+def as_asked_for(plan: TaskNeeds) -> dict[str, Any]:
     """Return what a task needs of its subscription, in the API's words."""
     return {
         "topic": f"projects/{PROJECT}/topics/{plan.topic}",

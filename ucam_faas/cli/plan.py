@@ -13,6 +13,7 @@ from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import plan as plans, summary
 from ucam_faas.deploy.checks import plan_file
 from ucam_faas.deploy.payloads import compatibility
+from ucam_faas.deploy.planned import Plan
 from ucam_faas.exceptions import ConfigurationError
 
 
@@ -48,12 +49,12 @@ def command(
     _files.settle(output, found.text(), check=check, verb="plan")
 
 
-def _warn(found: plans.Plan, before: str) -> None:
+def _warn(found: Plan, before: str) -> None:
     """Tell which payloads no longer take what the file that is overwritten says they do."""
     with suppress(ConfigurationError):  # it is no plan: nothing is known of what was
         tasks = plan_file.parse(before, name=plans.FILE_NAME).tasks
         for one in found.tasks:
             name = one.task.name
             old = tasks.get(name, {}).get("payload")
-            for change in compatibility.changes(old, found.variables["tasks"][name]["payload"]):
+            for change in compatibility.changes(old, one.payload):
                 click.secho(f"{name}: {change.message}", fg="yellow", err=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ucam_faas.deploy import asyncapi_messages
-from ucam_faas.deploy.plan import Plan, PlannedTask
+from ucam_faas.deploy.planned import Plan, PlannedTask
 from ucam_faas.events.messages import TOPIC_PATH
 
 VERSION = "3.0.0"
@@ -29,12 +29,12 @@ def document(plan: Plan, info: Mapping[str, str]) -> Object:
 
     Args:
         plan: of a stage: its project is that of the topics.
-        info: title and version, and a description if there is one.
+        info: title and version, and a description if there is planned.
     """
-    made = _Document(plan.variables.get("project", _PROJECT))
-    for one in plan.tasks:
-        if one.task.run_as == "service" and one.needs.topic is not None:
-            made.add(one)
+    made = _Document(plan.project or _PROJECT)
+    for planned in plan.tasks:
+        if planned.is_pushed_to:
+            made.add(planned)
     return {
         "asyncapi": VERSION,
         "info": dict(info),
@@ -57,18 +57,18 @@ class _Document:
     messages: dict[str, Object] = field(default_factory=dict)
     schemas: dict[str, Object] = field(default_factory=dict)
 
-    def add(self, one: PlannedTask) -> None:
+    def add(self, planned: PlannedTask) -> None:
         """Add a task: what it receives, its dead letters, and what it publishes."""
-        name, needs = one.task.name, one.needs
+        name, needs = planned.task.name, planned.needs
         assert needs.topic is not None, "tasks without a topic are left out"
-        message = self._message(one)
+        message = self._message(planned)
         self.operations[name] = {
             "action": "receive",
             **self._on(needs.topic, message),
             "title": name,
             **({"summary": needs.summary} if needs.summary else {}),
-            "description": "\n\n".join(_description(one)),
-            "x-ucam-faas": _extension(one),
+            "description": "\n\n".join(_description(planned)),
+            "x-ucam-faas": _extension(planned),
         }
         if needs.dead_letter_topic is not None:
             self.operations[f"{name}.dead-letter"] = {
@@ -76,7 +76,7 @@ class _Document:
                 **self._on(needs.dead_letter_topic, message),
                 "summary": f"What {name} could not handle in {needs.max_attempts} deliveries.",
             }
-        for topic in one.merged["publishes_to"]:
+        for topic in planned.merged["publishes_to"]:
             sent = {"action": "send", **self._on(topic), "summary": f"What {name} publishes."}
             self.operations[f"{name}.publish.{self._channel(topic)}"] = sent
 
@@ -111,18 +111,18 @@ class _Document:
             self.channels[channel]["parameters"] = {"project": {"description": what}}
         return channel
 
-    def _message(self, one: PlannedTask) -> str:
+    def _message(self, planned: PlannedTask) -> str:
         """Return the name of a task's message; tasks that take the same have one of them."""
-        wanted = asyncapi_messages.key(asyncapi_messages.name_of(one.task))
-        for name in (wanted, f"{one.task.name}.{wanted}"):
-            message, schemas = asyncapi_messages.describe(one.task, name)
+        wanted = asyncapi_messages.key(asyncapi_messages.name_of(planned.task))
+        for name in (wanted, f"{planned.task.name}.{wanted}"):
+            message, schemas = asyncapi_messages.describe(planned.task, name)
             if self.messages.get(name, message) == message and all(
                 self.schemas.get(key, schema) == schema for key, schema in schemas.items()
             ):
                 self.messages[name] = message
                 self.schemas |= schemas
                 return name
-        raise AssertionError(f"{one.task.name} is there twice")
+        raise AssertionError(f"{planned.task.name} is there twice")
 
 
 def _free(wanted: str, taken: Mapping[str, Any]) -> str:
@@ -133,10 +133,10 @@ def _free(wanted: str, taken: Mapping[str, Any]) -> str:
     return found
 
 
-def _description(one: PlannedTask) -> Iterator[str]:
+def _description(planned: PlannedTask) -> Iterator[str]:
     """Yield paragraphs, in CommonMark."""
-    needs = one.needs
-    text = (inspect.getdoc(one.task.function) or "").partition("\n")[2].strip()
+    needs = planned.needs
+    text = (inspect.getdoc(planned.task.function) or "").partition("\n")[2].strip()
     if text:
         yield text
     if needs.filter:
@@ -156,9 +156,9 @@ def _description(one: PlannedTask) -> Iterator[str]:
         yield f"Delivered up to {needs.max_attempts} times, {waits}; {dead}."
 
 
-def _extension(one: PlannedTask) -> Object:
+def _extension(planned: PlannedTask) -> Object:
     """Return what AsyncAPI has no word for."""
-    needs = one.needs
+    needs = planned.needs
     return {
         "subscription": needs.name,
         "filter": needs.filter,

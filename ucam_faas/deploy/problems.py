@@ -8,8 +8,9 @@ from typing import Any
 
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin, header_of
 from ucam_faas.deploy.keys import keys
-from ucam_faas.exceptions import ConfigurationError, TaskDefinitionError
+from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.tasks.option_table import OPTIONS, Option
+from ucam_faas.tasks.options import problem_of
 
 STAGE, TASK = "stage", "task"
 _TYPES = {dict: "a table", list: "a list", str: "text", bool: "true or false"}
@@ -201,13 +202,9 @@ def _values(
 
 
 def _checked(origin: Origin, name: str, option: Option, value: Any) -> Iterator[Problem]:
-    assert option.check is not None, f"the configuration may have {name}"
-    try:
-        option.check(value)
-    except TaskDefinitionError as error:
-        text = str(error).rstrip(".")
-        named = text.startswith((f"{name}=", f"{name}:"))
-        yield Problem(origin=origin, text=f"{text}." if named else f"{name}: {text}.")
+    text = problem_of(option, value, name)
+    if text is not None:
+        yield Problem(origin=origin, text=f"{text}.")
 
 
 def _type(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""A plan for people: a table of what is deployed."""
+"""A plan for people: a table of the tasks that it deploys."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ucam_faas.deploy.plan import Plan, PlannedTask
+from ucam_faas.deploy.planned import Plan, PlannedTask
 from ucam_faas.tasks.policies import backoffs
 
 HEADINGS = ("TASK", "RUNS AS", "TRIGGER", "RETRIES", "INSTANCES")
@@ -14,57 +14,52 @@ _SHOWN_WAITS = 4
 def rows(plan: Plan) -> list[Sequence[str]]:
     """Return the table's rows: a text for each heading, of one or more lines."""
     return [
-        (one.task.name, _runs_as(plan, one), _trigger(one), _retries(plan, one), _size(plan, one))
-        for one in plan.tasks
+        (task.name, _runs_as(task), _trigger(task), _retries(task), _size(task))
+        for task in plan.tasks
     ]
 
 
-def _runs_as(plan: Plan, one: PlannedTask) -> str:
-    variables = plan.variables["tasks"][one.task.name]
-    seconds = variables["function"]["timeout_seconds"]
-    return f"{one.task.run_as} {variables['name']}\nup to {_seconds(seconds)}"
+def _runs_as(planned: PlannedTask) -> str:
+    limit = _seconds(planned.timeout_seconds)
+    return f"{planned.task.run_as} {planned.service}\nup to {limit}"
 
 
-def _trigger(one: PlannedTask) -> str:
-    lines = []
-    if one.needs.topic is None:
-        lines.append(f"HTTP {one.needs.path}")
-    elif one.task.run_as == "service":
-        ordered = ", ordered" * one.needs.ordered
-        lines.append(f"topic {one.needs.topic}{ordered}")
-        if one.needs.filter:
-            lines.append(f"  where {one.needs.filter}")
-    for schedule in one.needs.schedules:
+def _trigger(planned: PlannedTask) -> str:
+    needs, lines = planned.needs, []
+    if needs.topic is None:
+        lines.append(f"HTTP {needs.path}")
+    elif planned.is_pushed_to:
+        ordered = ", ordered" * needs.ordered
+        lines.append(f"topic {needs.topic}{ordered}")
+        if needs.filter:
+            lines.append(f"  where {needs.filter}")
+    for schedule in needs.schedules:
         paused = " (paused)" * schedule.paused
         lines.append(f"{schedule.expression}  {schedule.time_zone}{paused}")
     return "\n".join(lines) or "started by hand"
 
 
-def _retries(plan: Plan, one: PlannedTask) -> str:
-    if one.needs.topic is None:
+def _retries(planned: PlannedTask) -> str:
+    if planned.needs.topic is None:
         return ""
-    if one.task.run_as == "job":
-        return f"{plan.variables['tasks'][one.task.name]['function']['max_retries']}, at once"
-    retry = one.task.policy.retry
+    if planned.is_job:
+        return f"{planned.max_retries}, at once"
+    retry = planned.task.policy.retry
     waits = backoffs(retry, (retry.max_attempts or _SHOWN_WAITS + 2) - 1)
     shown = ", ".join(_seconds(wait) for wait in waits[:_SHOWN_WAITS])
     after = f"after {shown}{', …' if len(waits) > _SHOWN_WAITS else ''}"
     if retry.max_attempts is None:
-        days = one.merged["message_retention_seconds"] / 86400
+        days = planned.merged["message_retention_seconds"] / 86400
         return f"{after}\nfor {days:g} days, then lost"
-    return f"{after}\nthen to {one.needs.dead_letter_topic}"
+    return f"{after}\nthen to {planned.needs.dead_letter_topic}"
 
 
-def _size(plan: Plan, one: PlannedTask) -> str:
-    variables = plan.variables["tasks"][one.task.name]
-    room = f"{variables['function']['cpu']} CPU, {variables['function']['memory']}"
-    if one.task.run_as == "job":
-        return f"1 for each start\n{room}"
-    found = variables["concurrency"]
-    at_a_time = found["max_concurrent_functions_per_instance"]
-    return (
-        f"{found['min_instances']} to {found['max_instances']}, {at_a_time} at a time each\n{room}"
-    )
+def _size(planned: PlannedTask) -> str:
+    size = f"{planned.argument('cpu')} CPU, {planned.merged['memory']}"
+    if planned.is_job:
+        return f"1 for each start\n{size}"
+    least, most = planned.merged["min_instances"], planned.merged["max_instances"]
+    return f"{least} to {most}, {planned.at_a_time} at a time each\n{size}"
 
 
 def _seconds(seconds: float) -> str:

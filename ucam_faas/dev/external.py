@@ -24,7 +24,7 @@ from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
 from ucam_faas.exceptions import ConfigurationError, PublishError, UCAMFAASException
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.publishing.google import GooglePublisher
-from ucam_faas.tasks.needs import TaskPlan, full_topic
+from ucam_faas.tasks.needs import TaskNeeds, full_topic
 
 SUFFIX = "-dev"
 """Of subscriptions: those of the deployed tasks are left alone."""
@@ -108,7 +108,7 @@ class ExternalPubsub:
         self._pulling: dict[str, Future[Any]] = {}
         self._closing = False
 
-    def apply(self, plans: Sequence[TaskPlan], url: str) -> None:
+    def apply(self, plans: Sequence[TaskNeeds], url: str) -> None:
         """Make what tasks need if it is not there, and send them what they get.
 
         Args:
@@ -153,7 +153,7 @@ class ExternalPubsub:
         self._make(self._publisher.create_topic, {"name": name}, f"topic {name}")
         return name
 
-    def _subscription(self, plan: TaskPlan) -> str:
+    def _subscription(self, plan: TaskNeeds) -> str:
         request: dict[str, Any] = {
             "name": self._named(plan.name),
             "topic": self._topic(plan.topic or ""),
@@ -202,7 +202,7 @@ class ExternalPubsub:
 class _Sender:
     """Sends a task what its subscription gets."""
 
-    def __init__(self, plan: TaskPlan, subscription: str, url: str, observer: Observer) -> None:
+    def __init__(self, plan: TaskNeeds, subscription: str, url: str, observer: Observer) -> None:
         self._plan = plan
         self._subscription = subscription
         parts = urlsplit(url)

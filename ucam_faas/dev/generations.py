@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from ucam_faas.exceptions import UCAMFAASException
-from ucam_faas.tasks.needs import TaskPlan
+from ucam_faas.tasks.needs import TaskNeeds
 
 CLOSE_SECONDS = 2.0
 """So long we wait for a process to take no new connections: a task may block its event loop."""
@@ -51,7 +51,7 @@ class Generation:
         kill_seconds: float,
     ) -> None:
         self.process = process
-        self.plans = [TaskPlan.from_dict(plan) for plan in said["plans"]]
+        self.plans = [TaskNeeds.from_json(plan) for plan in said["plans"]]
         self.folders: list[str] = said["folders"]
         """Which hold its modules."""
         self.down: dict[str, str] = said["down"]

@@ -16,7 +16,7 @@ from ucam_faas.emulator.emulator import Emulator
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler import api as scheduler_api
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
-from ucam_faas.tasks.needs import TaskPlan, full_topic, job_id
+from ucam_faas.tasks.needs import TaskNeeds, full_topic, job_id
 
 LOCATION = "local"
 LABEL = "made-by"
@@ -50,7 +50,7 @@ class Provisioning:
 
     def apply(
         self,
-        plans: Sequence[TaskPlan],
+        plans: Sequence[TaskNeeds],
         url: str,
         push: dict[str, str],
         *,
@@ -87,7 +87,7 @@ class Provisioning:
         self._jobs(plans, whole=whole)
         self._emulator.hub.changed()
 
-    def next_runs(self, plans: Sequence[TaskPlan]) -> dict[str, float | None]:
+    def next_runs(self, plans: Sequence[TaskNeeds]) -> dict[str, float | None]:
         """Return when each schedule runs next, in epoch seconds; None: it is paused."""
         jobs = self._jobs_by_name()
         found: dict[str, float | None] = {}
@@ -98,7 +98,7 @@ class Provisioning:
                     found[job_id(plan, number)] = job.schedule_time
         return found
 
-    def dead_letters(self, plans: Sequence[TaskPlan]) -> dict[str, int]:
+    def dead_letters(self, plans: Sequence[TaskNeeds]) -> dict[str, int]:
         """Return how many dead letters wait, by subscription; those without any are left out."""
         found: dict[str, int] = {}
         for proto in self._of_dead_letters([plan for plan in plans if plan.topic is not None]):
@@ -117,7 +117,7 @@ class Provisioning:
         if name not in self._emulator.resources.topics:
             self._emulator.publisher.create_topic(protos.Topic(name=name))
 
-    def _of_task(self, plan: TaskPlan, url: str, push: dict[str, str]) -> Any:
+    def _of_task(self, plan: TaskNeeds, url: str, push: dict[str, str]) -> Any:
         proto = protos.Subscription(
             name=f"projects/{self._project}/subscriptions/{plan.name}",
             topic=full_topic(plan.topic or "", self._project),
@@ -143,7 +143,7 @@ class Provisioning:
             proto.push_config.oidc_token.service_account_email = push["email"]
         return proto
 
-    def _of_dead_letters(self, plans: Sequence[TaskPlan]) -> list[Any]:
+    def _of_dead_letters(self, plans: Sequence[TaskNeeds]) -> list[Any]:
         """Return the subscriptions that keep dead letters, where no task takes them all."""
         read = {full_topic(plan.topic or "", self._project) for plan in plans if not plan.filter}
         names = {plan.name for plan in plans}
@@ -200,7 +200,7 @@ class Provisioning:
                 else f"--target leaves out {_short(name)}: its subscription keeps its messages"
             )
 
-    def _jobs(self, plans: Sequence[TaskPlan], *, whole: bool) -> None:
+    def _jobs(self, plans: Sequence[TaskNeeds], *, whole: bool) -> None:
         wanted: set[str] = set()
         for plan in plans:
             for number, schedule in enumerate(plan.schedules):
@@ -240,7 +240,7 @@ class Provisioning:
         if paused:
             self._emulator.schedules.scheduler.pause(name, self._emulator.hub.wall_time())
 
-    def _job_name(self, plan: TaskPlan, number: int) -> str:
+    def _job_name(self, plan: TaskNeeds, number: int) -> str:
         return f"projects/{self._project}/locations/{LOCATION}/jobs/{job_id(plan, number)}"
 
     def _jobs_by_name(self) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def _has_messages(found: Any) -> bool:
     return queue is not None and queue.floor <= queue.log.last
 
 
-def _dead_letter_topics(plan: TaskPlan) -> set[str]:
+def _dead_letter_topics(plan: TaskNeeds) -> set[str]:
     return {topic for topic in (plan.dead_letter_topic, plan.decided_dead_letter_topic) if topic}
 
 

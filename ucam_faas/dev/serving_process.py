@@ -41,7 +41,7 @@ from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.serving import server
 from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks import registry
-from ucam_faas.tasks.needs import plan_of, with_dead_letter_topic
+from ucam_faas.tasks.needs import needs_of, with_dead_letter_topic
 from ucam_faas.tasks.task import Task
 
 
@@ -72,7 +72,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         setup.adopt_structlog()
         environment.declare(tasks, os.environ, Path.cwd())
         built = runtime.build(settings, tasks)
-        plans = [plan_of(task, settings).to_dict() for task in tasks]
+        plans = [needs_of(task, settings).to_json() for task in tasks]
         app = LocalApp(tasks, built, Parent())
     except UCAMFAASException as error:
         fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))

@@ -31,7 +31,7 @@ from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.logs.columns import of_terminal
-from ucam_faas.tasks.needs import TaskPlan
+from ucam_faas.tasks.needs import TaskNeeds
 
 HANG_SECONDS = 1.0
 """Code that has not been loaded by then is given up when it changes."""
@@ -327,7 +327,7 @@ class Session:
         await asyncio.sleep(HANG_SECONDS)
         return await self._folders.change(look)
 
-    def _table(self, plans: list[TaskPlan]) -> None:
+    def _table(self, plans: list[TaskNeeds]) -> None:
         self._stream.table(plans, self._provisioning.next_runs(plans))
 
     def _welcome(self, generation: Generation, pubsub: str, scheduler: str, url: str) -> None:
@@ -393,7 +393,7 @@ def _told(changed: set[str]) -> str:
     return f"{_names(changed - gone)} changed, {_names(gone)} deleted; serving the rest"
 
 
-def _shown(plan: TaskPlan) -> TaskPlan:
+def _shown(plan: TaskNeeds) -> TaskNeeds:
     """Return what the table shows of a task."""
     return replace(plan, sample=None, summary="")
 

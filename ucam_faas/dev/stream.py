@@ -17,7 +17,7 @@ import click
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.execution.dead_letters import SUBSCRIPTION_ATTRIBUTE
 from ucam_faas.logs.columns import INDENT, cut, fold, paragraph, printable
-from ucam_faas.tasks.needs import TaskPlan, job_id
+from ucam_faas.tasks.needs import TaskNeeds, job_id
 
 DIM = "dim"
 """Not a colour, but as the tasks' log has it."""
@@ -61,7 +61,7 @@ class Stream:
         self._dead_letters: set[str] = set()
         self._quoted: set[int] = set()
 
-    def follow(self, plans: Sequence[TaskPlan], *, suffix: str, logged: bool) -> None:
+    def follow(self, plans: Sequence[TaskNeeds], *, suffix: str, logged: bool) -> None:
         """Tell of the messages of these tasks from now on.
 
         Args:
@@ -148,7 +148,7 @@ class Stream:
         text = cut(printable(content), columns - INDENT)
         self._show(" " * INDENT + self._paint(text, DIM))
 
-    def table(self, plans: Sequence[TaskPlan], next_runs: Mapping[str, float | None]) -> None:
+    def table(self, plans: Sequence[TaskNeeds], next_runs: Mapping[str, float | None]) -> None:
         """Show what is served.
 
         Args:
@@ -170,7 +170,7 @@ class Stream:
                 self._show(f"  {'':<{names}}  {'':<{types}}  {part}")
 
     def to_paste(
-        self, plans: Sequence[TaskPlan], *, pubsub: str, project: str, url: str = ""
+        self, plans: Sequence[TaskNeeds], *, pubsub: str, project: str, url: str = ""
     ) -> None:
         """Show lines that try the tasks.
 
@@ -233,7 +233,7 @@ def gcloud_environment(pubsub: str, project: str) -> str:
     )
 
 
-def _triggers(plan: TaskPlan, next_runs: Mapping[str, float | None]) -> list[str]:
+def _triggers(plan: TaskNeeds, next_runs: Mapping[str, float | None]) -> list[str]:
     """Return a task's trigger, its filter and its schedules, each for a line."""
     if plan.topic is None:
         return [f"HTTP {plan.path}"]
@@ -256,7 +256,7 @@ def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
     return f"next {datetime.fromtimestamp(time, UTC).astimezone():%a %d %b %H:%M %Z}"
 
 
-def _hardness(plan: TaskPlan) -> tuple[bool, bool, bool]:
+def _hardness(plan: TaskNeeds) -> tuple[bool, bool, bool]:
     """Sort first what is tried with one message that is sure to be taken."""
     # Where bytes are taken, any will do: what has a type of its own shows more.
     return plan.filter is not None, plan.sample is None, plan.takes == "bytes"

@@ -21,7 +21,7 @@ STARTED = {"run-as": "job"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulePlan:
+class ScheduleNeeds:
     """A schedule. Data are in base64."""
 
     expression: str
@@ -32,7 +32,7 @@ class SchedulePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskPlan:
+class TaskNeeds:
     """A task, its trigger and its policy.
 
     Args:
@@ -59,18 +59,18 @@ class TaskPlan:
     max_attempts: int | None = None
     dead_letter_topic: str | None = None
     decided_dead_letter_topic: str | None = None
-    schedules: tuple[SchedulePlan, ...] = field(default_factory=tuple)
+    schedules: tuple[ScheduleNeeds, ...] = field(default_factory=tuple)
     sample: str | None = None
     """Data to try it with, if they are text and the task is known to take them."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON has it."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, found: dict[str, Any]) -> TaskPlan:
+    def from_json(cls, found: dict[str, Any]) -> TaskNeeds:
         """Return the plan that `to_dict` was called on."""
-        schedules = tuple(SchedulePlan(**schedule) for schedule in found["schedules"])
+        schedules = tuple(ScheduleNeeds(**schedule) for schedule in found["schedules"])
         return cls(**{**found, "schedules": schedules})
 
 
@@ -86,7 +86,7 @@ def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
     return replace(task, policy=replace(task.policy, dead_letter_topic=topic))
 
 
-def plan_of(task: Task, settings: Settings) -> TaskPlan:
+def needs_of(task: Task, settings: Settings) -> TaskNeeds:
     """Return what a task needs.
 
     Raises:
@@ -96,7 +96,7 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
     path = (task.path or "/") if task.kind is Kind.HTTP else f"/{task.name}"
     trigger, retry = task.trigger, task.policy.retry
     if trigger is None:
-        return TaskPlan(name=task.name, path=path, takes=takes, summary=task.summary)
+        return TaskNeeds(name=task.name, path=path, takes=takes, summary=task.summary)
     if not is_topic_name(task.name):
         raise TaskDefinitionError(
             f"The task {task.name!r} can be served, but Pub/Sub can't have a subscription of its "
@@ -104,7 +104,7 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
         )
     seconds = math.ceil(task.policy.served_timeout_seconds)
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic
-    return TaskPlan(
+    return TaskNeeds(
         name=task.name,
         path=path,
         takes=takes,
@@ -121,7 +121,7 @@ def plan_of(task: Task, settings: Settings) -> TaskPlan:
         dead_letter_topic=(decided or f"{task.name}-dead-letter") if retry.max_attempts else None,
         decided_dead_letter_topic=decided,
         schedules=tuple(
-            SchedulePlan(
+            ScheduleNeeds(
                 expression=schedule.expression,
                 time_zone=schedule.time_zone,
                 data=base64.b64encode(schedule.data).decode(),
@@ -156,7 +156,7 @@ def _sample(task: Task) -> str | None:
     return text if text and text.isprintable() else None
 
 
-def job_id(plan: TaskPlan, number: int) -> str:
+def job_id(plan: TaskNeeds, number: int) -> str:
     """Return the name of a task's schedule: the task's own, and a number from the second on."""
     return plan.name if number == 0 else f"{plan.name}-{number + 1}"
 

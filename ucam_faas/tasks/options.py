@@ -48,9 +48,26 @@ def _check_value(option: Option, value: Any) -> None:
     is_list = option.merge == "list"
     if is_list and (not isinstance(value, Sequence) or isinstance(value, str)):
         raise TaskDefinitionError(f"{option.name}={value!r}: expected a list of {option.takes}.")
-    if option.check is not None:
-        for item in value if is_list else [value]:
-            option.check(item)
+    for item in value if is_list else [value]:
+        text = problem_of(option, item)
+        if text is not None:
+            raise TaskDefinitionError(f"{text}.")
+
+
+def problem_of(option: Option, value: Any, name: str = "") -> str | None:
+    """Return the problem of a value, an item or an entry, with the option's name, or None.
+
+    Args:
+        name: of an option in a table, its full name.
+    """
+    name = name or option.name
+    try:
+        if option.check is not None:
+            option.check(value)
+    except TaskDefinitionError as error:
+        text = str(error).rstrip(".")
+        return text if text.startswith((f"{name}=", f"{name}:")) else f"{name}: {text}"
+    return None
 
 
 Path = tuple[str, ...]

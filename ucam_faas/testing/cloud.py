@@ -26,7 +26,7 @@ from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.serving.app import App
 from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks import environment, registry
-from ucam_faas.tasks.needs import full_topic, job_id, plan_of, with_dead_letter_topic
+from ucam_faas.tasks.needs import full_topic, job_id, needs_of, with_dead_letter_topic
 from ucam_faas.tasks.policies import MAX_ATTEMPTS
 from ucam_faas.tasks.task import Task
 from ucam_faas.testing import ManualClock
@@ -129,7 +129,7 @@ class EmbeddedCloud:
         self.executions: list[LocalExecution] = []
         settings = replace(settings or Settings(), project=pubsub.project)
         found = [with_dead_letter_topic(task, settings) for task in _tasks(tasks)]
-        self._plans = {task.name: plan_of(task, settings) for task in found}
+        self._plans = {task.name: needs_of(task, settings) for task in found}
         self._hostile = Hostile(seed) if deliveries == "hostile" else None
         self._make_pusher: Callable[..., Pusher] = OneByOne
         if self._hostile is not None:

@@ -7,13 +7,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.checks.terraform.resources import TerraformPlan
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.findings import Place
-from ucam_faas.deploy.plan import Plan, PlannedTask
+from ucam_faas.deploy.planned import Plan, PlannedTask
 from ucam_faas.deploy.problems import Problem, stages
 from ucam_faas.tasks.task import Task
 
@@ -49,11 +48,7 @@ class Inputs:
     @property
     def services(self) -> Iterator[PlannedTask]:
         """The tasks that get pushed messages."""
-        return (
-            planned
-            for planned in self.planned
-            if planned.needs.topic and planned.task.run_as == "service"
-        )
+        return (planned for planned in self.planned if planned.is_pushed_to)
 
     @property
     def plan_again(self) -> str:
@@ -66,12 +61,6 @@ class Inputs:
             f"Name the stage that was planned, with {named}. If it was none, run: ucam-faas plan, "
             "with the same options."
         )
-
-    def variables(self, planned: PlannedTask) -> dict[str, Any]:
-        """Return a task's variables in the plan."""
-        assert self.plan is not None, "a planned task is of a plan"
-        variables: dict[str, Any] = self.plan.variables["tasks"][planned.task.name]
-        return variables
 
 
 def decorated(task: Task) -> Place:

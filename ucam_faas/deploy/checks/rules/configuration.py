@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding, Place
-from ucam_faas.deploy.plan import PlannedTask
+from ucam_faas.deploy.planned import PlannedTask
 from ucam_faas.deploy.problems import TASK, where_for_all
 from ucam_faas.tasks.resources import cpu_count
 

@@ -63,7 +63,7 @@ def lost_early(inputs: Inputs) -> Iterator[Finding]:
 @rule("dead-letters-return", why="A message that keeps failing goes round in a circle.")
 def dead_letters_return(inputs: Inputs) -> Iterator[Finding]:
     """A dead-letter topic that leads back to the task, directly or through other tasks."""
-    project = inputs.plan.variables.get("project", "-") if inputs.plan else "-"
+    project = (inputs.plan and inputs.plan.project) or "-"
     leads: dict[str, set[str]] = {}
     ways = []
     for planned in inputs.services:
@@ -121,14 +121,12 @@ def archive_in_vain(inputs: Inputs) -> Iterator[Finding]:
 )
 def topic_missing(inputs: Inputs) -> Iterator[Finding]:
     """A topic in `publishes_to` with a short name that no task reads."""
-    made = set(inputs.plan.variables["topics"]) if inputs.plan else set()
-    for planned in inputs.services:
-        subscriptions = inputs.variables(planned)["triggers"]["subscriptions"]
-        made |= {
-            f"{name}-dead-letter"
-            for name, subscription in subscriptions.items()
-            if subscription["dead_letter"] and subscription["dead_letter"]["topic"] is None
-        }
+    made = set(inputs.plan.topics) if inputs.plan else set()
+    made |= {
+        f"{planned.needs.name}-dead-letter"
+        for planned in inputs.services
+        if planned.dead_letters and planned.dead_letters.topic is None
+    }
     for planned in inputs.planned:
         for topic in planned.merged["publishes_to"]:
             if "/" not in topic and topic not in made:

@@ -11,7 +11,7 @@ from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import deployments
 from ucam_faas.deploy.findings import Finding, Place
-from ucam_faas.deploy.plan import PlannedTask
+from ucam_faas.deploy.planned import PlannedTask
 from ucam_faas.deploy.secret_names import looks_secret
 from ucam_faas.exceptions import ConfigurationError
 

@@ -58,19 +58,18 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
 def too_long(inputs: Inputs) -> Iterator[Finding]:
     """A subscription that gives its dead-letter topic or archive too long a name."""
     for planned in inputs.services:
-        for name, subscription in inputs.variables(planned)["triggers"]["subscriptions"].items():
-            dead_letter = subscription["dead_letter"]
-            if dead_letter is None or dead_letter["topic"] is not None:
-                continue
-            derived = name + (_ARCHIVE if planned.merged["dead_letter_archive"] else _KEPT)
-            if len(derived) > LONGEST_NAME:
-                yield Finding(
-                    decorated(planned.task),
-                    f"The dead letters of {planned.task.name!r} would be kept in {derived!r}, "
-                    f"which has {len(derived)} characters.",
-                    "Rename the function, or name a topic with dead_letter_topic=….",
-                    planned.task.name,
-                )
+        if planned.dead_letters is None or planned.dead_letters.topic is not None:
+            continue
+        suffix = _ARCHIVE if planned.merged["dead_letter_archive"] else _KEPT
+        derived = planned.needs.name + suffix
+        if len(derived) > LONGEST_NAME:
+            yield Finding(
+                decorated(planned.task),
+                f"The dead letters of {planned.task.name!r} would be kept in {derived!r}, "
+                f"which has {len(derived)} characters.",
+                "Rename the function, or name a topic with dead_letter_topic=….",
+                planned.task.name,
+            )
 
 
 OF_CODE = (refused, collide)

@@ -23,9 +23,7 @@ def changed(inputs: Inputs) -> Iterator[Finding]:
     """A payload that may refuse or misread messages of the last plan: fields gone, retyped, …"""
     for planned in inputs.planned:
         before = inputs.last.tasks.get(planned.task.name, {}) if inputs.last else {}
-        for change in compatibility.changes(
-            before.get("payload"), inputs.variables(planned)["payload"]
-        ):
+        for change in compatibility.changes(before.get("payload"), planned.payload):
             field = f"{change.path!r} of the payload" if change.path else "the payload"
             yield Finding(
                 decorated(planned.task),

@@ -19,7 +19,7 @@ def out_of_date(inputs: Inputs) -> Iterator[Finding]:
     if inputs.plan is None or inputs.on_disk is None:
         return
     name = inputs.on_disk.name
-    before, now = inputs.on_disk.variables, inputs.plan.variables
+    before, now = inputs.on_disk.variables, inputs.plan.to_json()
     for section in ("tasks", "topics"):
         old, new = before.get(section, {}), now[section]
         for key in sorted(old.keys() | new.keys()):
@@ -77,7 +77,7 @@ def replaced(inputs: Inputs) -> Iterator[Finding]:
     for planned in inputs.services:
         before = inputs.last.tasks.get(planned.task.name, {}) if inputs.last else {}
         old = before.get("triggers", {}).get("subscriptions", {}).get(planned.needs.name)
-        new = inputs.variables(planned)["triggers"]["subscriptions"][planned.needs.name]
+        new = planned.needs.to_json()
         changed = [what for key, what in _UNCHANGEABLE.items() if old and old.get(key) != new[key]]
         if changed:
             yield Finding(
@@ -95,9 +95,10 @@ def removed_while_protected(inputs: Inputs) -> Iterator[Finding]:
     """A task of the last plan that is gone, whose service is protected from deletion."""
     if inputs.plan is None or inputs.last is None:
         return
+    names = {planned.name for planned in inputs.planned}
     for name, task in inputs.last.tasks.items():
         protected = task.get("function", {}).get("deletion_protection")
-        if protected and name not in inputs.plan.variables["tasks"]:
+        if protected and name not in names:
             yield Finding(
                 inputs.last.place("tasks", name),
                 f"The task {name!r} is gone, and its deployment is protected from deletion.",

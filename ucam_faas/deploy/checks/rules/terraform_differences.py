@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ucam_faas.deploy.checks.inputs import Inputs, decorated
@@ -21,9 +21,10 @@ from ucam_faas.deploy.checks.terraform.deployments import (
 )
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.planned import PlannedTask
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.needs import full_topic
-from ucam_faas.tasks.resources import cpu_count, memory_bytes
+from ucam_faas.tasks.resources import cpu_count, memory_bytes, secret_version
 
 SERVICE_TIMEOUT, JOB_TIMEOUT, ACK_DEADLINE_SECONDS = "300s", "600s", 10
 """Google's, where Terraform says nothing. Pages "Set request timeout", "Set task timeout" and
@@ -45,7 +46,7 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
             lacks += [] if serves_all else [f"no Cloud Run {task.run_as}"]
         elif task.run_as == "service" and planned.needs.topic and not deployment.subscriptions:
             lacks.append("no subscription that pushes to it")
-        wanted = inputs.variables(planned)["triggers"]["cron_schedules"]
+        wanted = planned.schedules
         if deployment and UNKNOWN not in schedules:
             lacks += [f"no schedule {name!r}" for name in wanted if name not in schedules]
         for lack in lacks:
@@ -80,7 +81,7 @@ def deadline_ladder(inputs: Inputs) -> Iterator[Finding]:
     """Not: task's timeout ≤ ack deadline ≤ Cloud Run's timeout."""
     for deployment in deployments(inputs):
         planned, run = deployment.planned, deployment.run
-        own = inputs.variables(planned)["function"]["timeout_seconds"]
+        own = planned.timeout_seconds
         default = JOB_TIMEOUT if run.type == JOB else SERVICE_TIMEOUT
         waits = seconds(run.given(*deployment.template, "timeout", default=default))
         if waits is not None and waits < own:
@@ -111,18 +112,18 @@ def _ladder(deployment: Deployment, resource: Resource, what: str, expected: str
 def differs(inputs: Inputs) -> Iterator[Finding]:
     """A size, trigger, retry policy, variable or schedule in Terraform that is not the plan's."""
     for deployment in deployments(inputs):
-        variables = inputs.variables(deployment.planned)
+        planned = deployment.planned
         project = str(deployment.run.get("project"))
         pairs = [(deployment.run, *pair) for pair in _of_place(deployment.run, inputs)]
-        pairs += [(deployment.run, *pair) for pair in _of_run(deployment, variables)]
+        pairs += [(deployment.run, *pair) for pair in _of_run(deployment)]
         for subscription in deployment.subscriptions:
-            wanted = variables["triggers"]["subscriptions"].get(deployment.planned.needs.name, {})
-            pairs += [(subscription, *pair) for pair in _of_push(subscription, wanted, project)]
-        for name, wanted in variables["triggers"]["cron_schedules"].items():
+            pairs += [(subscription, *pair) for pair in _of_push(subscription, planned, project)]
+        for name in planned.schedules:
             assert inputs.terraform is not None
             for schedule in inputs.terraform.of(SCHEDULE):
                 if schedule.get("name") == name:
-                    pairs += [(schedule, *pair) for pair in _of_schedule(schedule, wanted, project)]
+                    expected = _of_schedule(schedule, planned, name, project)
+                    pairs += [(schedule, *pair) for pair in expected]
         for resource, what, is_there, expected in pairs:
             if is_there is not UNKNOWN and is_there != expected:
                 yield Finding(
@@ -130,7 +131,7 @@ def differs(inputs: Inputs) -> Iterator[Finding]:
                     f"{resource.address}: {what} is {_shown(is_there)}; the code and the "
                     f"configuration say {_shown(expected)}.",
                     _plan_again(inputs),
-                    deployment.planned.task.name,
+                    planned.name,
                 )
 
 
@@ -147,36 +148,36 @@ _Pair = tuple[str, Any, Any]
 
 
 def _of_place(run: Resource, inputs: Inputs) -> Iterator[_Pair]:
-    said = inputs.plan.variables if inputs.plan else {}
-    for name, attribute in (("project", "project"), ("region", "location")):
-        if name in said:
-            yield f"the {name}", run.get(attribute), said[name]
+    if inputs.plan and inputs.plan.project:
+        yield "the project", run.get("project"), inputs.plan.project
+    if inputs.plan and inputs.plan.region:
+        yield "the region", run.get("location"), inputs.plan.region
 
 
-def _of_run(deployment: Deployment, variables: Mapping[str, Any]) -> Iterator[_Pair]:
-    run, function, sizes = deployment.run, variables["function"], variables["concurrency"]
+def _of_run(deployment: Deployment) -> Iterator[_Pair]:
+    run, planned = deployment.run, deployment.planned
     limits = run.get(*deployment.template, "containers", "resources", "limits") or {}
     for name, number in (("memory", memory_bytes), ("cpu", cpu_count)):
-        is_there = limits.get(name)
-        same = is_there is None or _same(number, is_there, function[name])
-        yield name, function[name] if same else is_there, function[name]
-    for variable, value in function["environment"].items():
+        is_there, expected = limits.get(name), planned.argument(name)
+        same = is_there is None or _same(number, is_there, expected)
+        yield name, expected if same else is_there, expected
+    for variable, value in planned.environment.items():
         yield f"the variable {variable}", deployment.environ.get(variable), value
-    for variable, secret in function["secrets"].items():
-        expected = (secret["secret"], secret["version"])
-        yield f"the secret in {variable}", deployment.environ.get(variable), expected
-    if function["service_account"]:
+    for variable, secret in planned.merged["secrets"].items():
+        version = tuple(secret_version(secret, variable))
+        yield f"the secret in {variable}", deployment.environ.get(variable), version
+    if planned.merged["service_account"]:
         account = run.get(*deployment.template, "service_account")
-        yield "the service account", account, function["service_account"]
+        yield "the service account", account, planned.merged["service_account"]
     if run.type == JOB:
-        yield "max_retries", run.get(*deployment.template, "max_retries"), function["max_retries"]
+        yield "max_retries", run.get(*deployment.template, "max_retries"), planned.max_retries
         return
-    yield "ingress", run.given("ingress", default=FROM_ANYWHERE), function["ingress"]
+    yield "ingress", run.given("ingress", default=FROM_ANYWHERE), planned.argument("ingress")
     at_a_time = run.get("template", "max_instance_request_concurrency")
-    yield "concurrency", at_a_time, sizes["max_concurrent_functions_per_instance"]
+    yield "concurrency", at_a_time, planned.at_a_time
     for name, default in _DEFAULT_INSTANCES.items():
         is_there = run.get("template", "scaling", f"{name}_instance_count") or default
-        yield f"{name}_instances", is_there, sizes[f"{name}_instances"]
+        yield f"{name}_instances", is_there, planned.merged[f"{name}_instances"]
 
 
 def _same(number: Any, first: Any, second: Any) -> bool:
@@ -186,37 +187,41 @@ def _same(number: Any, first: Any, second: Any) -> bool:
         return False
 
 
-def _of_push(subscription: Resource, wanted: Mapping[str, Any], project: str) -> Iterator[_Pair]:
-    if not wanted:
+def _of_push(subscription: Resource, planned: PlannedTask, project: str) -> Iterator[_Pair]:
+    needs, expected = planned.needs, planned.dead_letters
+    if needs.topic is None:
         return
-    yield "the topic", full_name(subscription, "topic"), full_topic(wanted["topic"], project)
-    yield "the filter", subscription.get("filter") or None, wanted["filter"]
-    yield "message ordering", bool(subscription.get("enable_message_ordering")), wanted["ordered"]
-    yield "wrapping", not subscription.get("push_config", "no_wrapper"), wanted["wrapped"]
+    yield "the topic", full_name(subscription, "topic"), full_topic(needs.topic, project)
+    yield "the filter", subscription.get("filter") or None, needs.filter
+    yield "message ordering", bool(subscription.get("enable_message_ordering")), needs.ordered
+    yield "wrapping", not subscription.get("push_config", "no_wrapper"), needs.wrapped
     kept = seconds(subscription.get("message_retention_duration"))
-    yield "retention", kept, wanted["message_retention_seconds"]
-    for name in ("minimum", "maximum"):
+    yield "retention", kept, planned.merged["message_retention_seconds"]
+    backoffs = {"minimum": needs.min_backoff_seconds, "maximum": needs.max_backoff_seconds}
+    for name, backoff in backoffs.items():
         is_there = seconds(subscription.get("retry_policy", f"{name}_backoff"))
-        yield f"the {name} backoff", is_there, wanted["retry"][f"{name[:3]}_backoff_seconds"]
-    expected = wanted["dead_letter"]
+        yield f"the {name} backoff", is_there, backoff
     attempts = subscription.get("dead_letter_policy", "max_delivery_attempts")
-    yield "the number of attempts", attempts, expected and expected["max_attempts"]
+    yield "the number of attempts", attempts, expected and expected.max_attempts
     if expected:
-        name = expected["topic"] or f"{subscription.get('name')}-dead-letter"
+        topic = expected.topic or f"{subscription.get('name')}-dead-letter"
         is_there = full_name(subscription, "dead_letter_policy", "dead_letter_topic")
-        yield "the dead-letter topic", is_there, full_topic(name, project)
+        yield "the dead-letter topic", is_there, full_topic(topic, project)
 
 
-def _of_schedule(schedule: Resource, wanted: Mapping[str, Any], project: str) -> Iterator[_Pair]:
-    yield "the schedule", schedule.get("schedule"), wanted["schedule"]
-    yield "the time zone", schedule.get("time_zone") or "Etc/UTC", wanted["time_zone"]
-    yield "paused", schedule.given("paused", default=False), wanted["paused"]
-    if wanted["topic"] is not None:
+def _of_schedule(
+    schedule: Resource, planned: PlannedTask, name: str, project: str
+) -> Iterator[_Pair]:
+    wanted = planned.schedules[name]
+    yield "the schedule", schedule.get("schedule"), wanted.expression
+    yield "the time zone", schedule.get("time_zone") or "Etc/UTC", wanted.time_zone
+    yield "paused", schedule.given("paused", default=False), wanted.paused
+    if planned.is_pushed_to:
         topic = full_name(schedule, "pubsub_target", "topic_name")
-        yield "the topic", topic, full_topic(wanted["topic"], project)
-        yield "the data", schedule.get("pubsub_target", "data") or "", wanted["data"] or ""
+        yield "the topic", topic, full_topic(planned.needs.topic or "", project)
+        yield "the data", schedule.get("pubsub_target", "data") or "", wanted.data
         attributes = schedule.get("pubsub_target", "attributes") or {}
-        yield "the attributes", attributes, wanted["attributes"]
+        yield "the attributes", attributes, wanted.attributes
 
 
 @rule("terraform-topic-missing", why="`terraform apply` fails, or publishers find no topic.")
@@ -227,7 +232,7 @@ def topic_missing(inputs: Inputs) -> Iterator[Finding]:
     made = {topic.get("name") for topic in inputs.terraform.of(TOPIC)}
     for planned in inputs.planned:
         for topic in {planned.needs.topic, planned.needs.decided_dead_letter_topic} - {None}:
-            if topic in inputs.plan.variables["topics"] and not made & {topic, UNKNOWN}:
+            if topic in inputs.plan.topics and not made & {topic, UNKNOWN}:
                 yield Finding(
                     decorated(planned.task),
                     f"The task {planned.task.name!r} has the topic {topic!r}, which is not made in "

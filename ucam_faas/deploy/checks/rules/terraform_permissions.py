@@ -167,7 +167,7 @@ def secret_refused(inputs: Inputs) -> Iterator[Finding]:
 def publish_refused(inputs: Inputs) -> Iterator[Finding]:
     """A topic of `publishes_to` on which the task's account may not publish."""
     for deployment, account in _own_accounts(inputs):
-        for topic in inputs.variables(deployment.planned)["function"]["publishes_to"]:
+        for topic in deployment.planned.publishes_to:
             if not _given(inputs, "pubsub_topic", topic, PUBLISHER, account):
                 on, task = f"the topic {topic}", deployment.planned.task.name
                 yield _grant(deployment.run, _who(account), PUBLISHER[0], on, task)
@@ -188,7 +188,7 @@ def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
     """A schedule whose account may not run the job."""
     for deployment in deployments(inputs):
         assert inputs.terraform is not None
-        wanted = inputs.variables(deployment.planned)["triggers"]["cron_schedules"]
+        wanted = deployment.planned.schedules
         for schedule in inputs.terraform.of(SCHEDULE):
             if deployment.planned.task.run_as != "job" or schedule.get("name") not in wanted:
                 continue

@@ -1,0 +1,206 @@
+"""A plan's data: tasks, topics, and their form as Terraform variables.
+
+Nothing in it is secret: secrets are named, not read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ucam_faas.deploy.keys import keys
+from ucam_faas.deploy.layers import Merged
+from ucam_faas.tasks.needs import ScheduleNeeds, TaskNeeds, job_id
+from ucam_faas.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTopic:
+    """A topic that the deployment makes.
+
+    Args:
+        dead_letters: a subscription keeps its messages.
+        kms_key: encrypts it.
+    """
+
+    dead_letters: bool
+    kms_key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetters:
+    """Where Pub/Sub puts a message after its last attempt.
+
+    Args:
+        topic: None: the Terraform module makes one for the subscription.
+    """
+
+    max_attempts: int
+    topic: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTask:
+    """A task, its needs in any cloud, its options, and the values that are computed from them.
+
+    Args:
+        merged: the options in force.
+        service: the name of its Cloud Run service or job.
+        timeout_seconds: how long Cloud Run waits for an execution.
+        environment: all environment variables that are not secrets.
+        publishes_to: topics; also that of dead letters, if the task itself publishes them.
+        at_a_time: the requests that an instance gets at a time; None: it is a job.
+        max_retries: of a job; None: it is a service.
+        dead_letters: None: it has no subscription, or messages are delivered until they expire.
+        payload: the schema of its payload, if it has one.
+    """
+
+    task: Task
+    needs: TaskNeeds
+    merged: Merged
+    service: str
+    timeout_seconds: int
+    environment: Mapping[str, str]
+    publishes_to: Sequence[str]
+    at_a_time: int | None
+    max_retries: int | None
+    dead_letters: DeadLetters | None
+    payload: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The task's name in the code."""
+        return self.task.name
+
+    @property
+    def is_job(self) -> bool:
+        """It is a Cloud Run job."""
+        return self.task.run_as == "job"
+
+    @property
+    def is_pushed_to(self) -> bool:
+        """It has a push subscription."""
+        return self.needs.topic is not None and not self.is_job
+
+    @property
+    def schedules(self) -> Mapping[str, ScheduleNeeds]:
+        """Its schedules, by their names in Cloud Scheduler."""
+        return {job_id(self.needs, i): found for i, found in enumerate(self.needs.schedules)}
+
+    def argument(self, option: str) -> Any:
+        """Return the value of an option as Terraform has it."""
+        value, express = self.merged[option], keys()[option].express
+        return value if express is None else express(value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the arguments of the Terraform module for one task."""
+        channels = self.merged["alert_channels"]
+        variables = {
+            "name": self.service,
+            "summary": self.task.summary,
+            "function": self._function(),
+            "concurrency": self._concurrency(),
+            "triggers": {
+                "subscriptions": self._subscriptions(),
+                "cron_schedules": self._schedules(),
+            },
+            "alerting": {"notification_channels": channels} if channels else None,
+            "payload": self.payload,
+        }
+        for name, option in keys().items():
+            concerned = not (self.is_job and option.concerns == "services")
+            if option.terraform and concerned and not option.computed:
+                _put(variables, option.terraform.split("."), self.argument(name))
+        return variables
+
+    def _function(self) -> dict[str, Any]:
+        function: dict[str, Any] = {
+            "target": self.name,
+            "timeout_seconds": self.timeout_seconds,
+            "environment": dict(self.environment),
+            "publishes_to": list(self.publishes_to),
+        }
+        return function | ({"max_retries": self.max_retries} if self.is_job else {})
+
+    def _concurrency(self) -> dict[str, Any]:
+        return {} if self.is_job else {"max_concurrent_functions_per_instance": self.at_a_time}
+
+    def _subscriptions(self) -> dict[str, Any]:
+        needs = self.needs
+        subscription = {
+            "topic": needs.topic,
+            "filter": needs.filter,
+            "ordered": needs.ordered,
+            "wrapped": needs.wrapped,
+            "path": needs.path,
+            "ack_deadline_seconds": needs.ack_deadline_seconds,
+            "retry": {
+                "min_backoff_seconds": _number(needs.min_backoff_seconds),
+                "max_backoff_seconds": _number(needs.max_backoff_seconds),
+            },
+            "dead_letter": self.dead_letters and asdict(self.dead_letters),
+        }
+        return {needs.name: subscription} if self.is_pushed_to else {}
+
+    def _schedules(self) -> dict[str, Any]:
+        return {
+            name: {
+                "schedule": schedule.expression,
+                "time_zone": schedule.time_zone,
+                "paused": schedule.paused,
+                "data": None if self.is_job else schedule.data,
+                "attributes": {} if self.is_job else schedule.attributes,
+                "topic": None if self.is_job else self.needs.topic,
+            }
+            for name, schedule in self.schedules.items()
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The deployment of a stage.
+
+    Args:
+        labels: those of all tasks, for the things that they share.
+        topics: those that the deployment makes, by their short names.
+    """
+
+    stage: str | None
+    project: str | None
+    region: str | None
+    labels: Mapping[str, str]
+    topics: Mapping[str, PlannedTopic]
+    tasks: Sequence[PlannedTask]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the Terraform variables of `terraform/modules/collection`."""
+        places = {"project": self.project, "region": self.region}
+        return {
+            **{name: place for name, place in places.items() if place},
+            "labels": dict(self.labels),
+            "topics": {name: asdict(topic) for name, topic in self.topics.items()},
+            "tasks": {planned.name: planned.to_json() for planned in self.tasks},
+        }
+
+    def text(self) -> str:
+        """Return the file: sorted, so that equal plans are equal files."""
+        return json.dumps(self.to_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _put(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set a value at a path; `*` is every name that is there."""
+    name, *rest = path
+    if name == "*":
+        for inner in table.values():
+            _put(inner, rest, value)
+    elif rest:
+        _put(table[name], rest, value)
+    else:
+        table[name] = value
+
+
+def _number(seconds: float) -> float:
+    """Return a number as people write it: 10, not 10.0."""
+    return int(seconds) if seconds == int(seconds) else seconds
