@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -87,51 +86,6 @@ class Entry:
         self.due = 0.0
         """When the lease or the backoff ends, in steady seconds."""
         self.holder: Holder | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Line:
-    """The messages of one ordering key that are not acknowledged, in publish order.
-
-    What fails is moved from the end of `taken` to the start of `waiting`, with all that come after
-    it: a message is moved once for each of its leases, whatever the order of the failures.
-    """
-
-    taken: deque[Entry] = field(default_factory=deque)
-    """Leased or acknowledged; all are before those that wait."""
-    waiting: deque[Entry] = field(default_factory=deque)
-    """At most the first is delayed. Acknowledged ones are gone, but for their place here."""
-    leased: int = 0
-    holder: Holder | None = None
-    """Who has the leased ones, and may have the next ones; nobody else may."""
-
-    def next(self) -> Entry | None:
-        """Return the first one behind those that are taken."""
-        waiting = self.waiting
-        while waiting and waiting[0].state is State.ACKED:
-            waiting.popleft()
-        return waiting[0] if waiting else None
-
-    def take(self, entry: Entry) -> None:
-        """Take the next one."""
-        assert self.next() is entry
-        self.taken.append(self.waiting.popleft())
-
-    def take_back(self, entry: Entry) -> list[Entry]:
-        """Let a taken one wait, and all that come after it; return those that were taken."""
-        first = self.next()
-        if first is not None:
-            first.state = State.WAITING  # a delay is over: it goes with those before it
-        back = []
-        while self.taken and self.taken[-1].number >= entry.number:
-            back.append(self.taken.pop())
-        self.waiting.extendleft(back)
-        return back
-
-    def pop_done(self) -> Iterator[Entry]:
-        """Forget the acknowledged ones that come before all others, and return them."""
-        while self.taken and self.taken[0].state is State.ACKED:
-            yield self.taken.popleft()
 
 
 class AckId(NamedTuple):

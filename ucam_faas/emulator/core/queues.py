@@ -7,12 +7,12 @@ nobody has asked for yet takes no memory.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 
-from ucam_faas.emulator.core.lease import AckId, Entry, Holder, Lease, Line, Rules, State
+from ucam_faas.emulator.core.lease import AckId, Entry, Holder, Lease, Rules, State
+from ucam_faas.emulator.core.lines import Lines
 from ucam_faas.emulator.core.moment import Moment
 from ucam_faas.emulator.core.storage import Message, Progress, Storage
 from ucam_faas.emulator.core.timers import Timers
@@ -87,8 +87,7 @@ class Queue:
         self._failures_before = progress.failures
         self.entries: dict[int, Entry] = {}
         """By number, ascending."""
-        self._lines: dict[str, Line] = {}
-        self._ready: list[int] = []
+        self._lines = Lines(self.entries)
         self._timers = timers
         self._acked: list[int] = []
         self._failed: dict[int, int] = {}
@@ -113,7 +112,7 @@ class Queue:
     @property
     def has_more(self) -> bool:
         """There may be something to take."""
-        return bool(self._ready) or self.cursor <= self.log.last
+        return self._lines.has_ready or self.cursor <= self.log.last
 
     # -- delivering ---------------------------------------------------------------------------
 
@@ -139,16 +138,12 @@ class Queue:
     def _candidates(
         self, oldest: float, holder: Holder, last: int
     ) -> Iterator[tuple[Message, Entry]]:
-        while self._ready:
-            entry = self.entries.get(self._ready[0])
-            if entry is None or not self._is_next(entry):
-                heapq.heappop(self._ready)
-                continue
+        while (entry := self._lines.peek()) is not None:
             if not holder.has_room():
                 return
-            heapq.heappop(self._ready)
+            self._lines.pop()
             yield from self._run(entry, oldest, holder)
-            self._settle(entry.key)
+            self._lines.settle(entry.key)
         yield from self._new_candidates(oldest, holder, min(last, self.log.last))
 
     def _run(self, first: Entry, oldest: float, holder: Holder) -> Iterator[tuple[Message, Entry]]:
@@ -196,28 +191,13 @@ class Queue:
         return accepts is None or accepts(message.attributes)
 
     def _enter(self, entry: Entry, holder: Holder) -> bool:
-        """Take a new message in, into its key's line if it has one; tell whether it can go now."""
+        """Take a new message in, and into its key's line; return True if it can go now."""
         self.cursor = entry.number + 1
         self.entries[entry.number] = entry
         if not (self.rules.ordered and entry.key):
             entry.key = ""
             return True
-        line = self._lines.get(entry.key)
-        if line is None:
-            line = self._lines[entry.key] = Line()
-            can_go = True
-        else:
-            is_holders = line.holder is holder and line.leased > 0 and not self.rules.pushes
-            can_go = is_holders and line.next() is None
-        line.waiting.append(entry)
-        return can_go
-
-    def _is_next(self, entry: Entry) -> bool:
-        """Tell whether a message from the ready ones is ready still."""
-        if entry.state is not State.WAITING:
-            return False
-        line = self._lines.get(entry.key)
-        return line is None or (line.leased == 0 and line.next() is entry)
+        return self._lines.enter(entry, None if self.rules.pushes else holder)
 
     def _lease(self, message: Message, entry: Entry, now: Moment, holder: Holder) -> Lease:
         deadline = holder.ack_deadline or self.rules.ack_deadline
@@ -228,9 +208,7 @@ class Queue:
         holder.bytes += entry.size
         line = self._lines.get(entry.key)
         if line is not None:
-            line.take(entry)
-            line.leased += 1
-            line.holder = holder
+            line.take(entry, holder)
         return Lease(message, AckId(self.number, entry.number, token), entry.failures + 1)
 
     # -- what subscribers answer --------------------------------------------------------------
@@ -269,7 +247,7 @@ class Queue:
         for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
             if entry.holder is holder:  # taking one back takes back those behind it
                 self._take_back(entry)
-                self._settle(entry.key, entry)
+                self._lines.settle(entry.key, entry)
 
     def end(self, entry: Entry, now: Moment) -> None:
         """End the lease or the backoff of a message."""
@@ -277,7 +255,7 @@ class Queue:
             self._fail(entry, now)
         else:
             entry.state = State.WAITING
-            self._settle(entry.key, entry)
+            self._lines.settle(entry.key, entry)
 
     def hurry(self, now: Moment) -> int:
         """End all backoffs, at the next tick, and return how many messages waited for one."""
@@ -306,13 +284,13 @@ class Queue:
             self._acked.append(ack_id.number)
 
     def _acknowledge(self, entry: Entry) -> None:
-        if entry.key in self._lines and entry.state is State.LEASED:
+        if self._lines.get(entry.key) is not None and entry.state is State.LEASED:
             self._end_lease(entry)
             self._acked.append(entry.number)
             entry.state = State.ACKED
         else:  # late, in a line: what is behind it waits for what failed before it
             self._finish(entry)
-        self._settle(entry.key)
+        self._lines.settle(entry.key)
 
     def _finish(self, entry: Entry) -> None:
         """Have done with a message, whatever is before it in its line."""
@@ -330,22 +308,21 @@ class Queue:
             entry.state, entry.token = State.DELAYED, next(self._tokens)
             entry.due = now.steady + delay
             self._timers.set(self, entry)
-        self._settle(entry.key, entry)
+        self._lines.settle(entry.key, entry)
         if 0 < self.rules.max_attempts <= entry.failures:  # last: it comes again if this fails
             message = self._read(entry.number)
             if message is None or self._dead_letter(self, message, entry.failures, now):
                 self._finish(entry)
-                self._settle(entry.key)
+                self._lines.settle(entry.key)
 
     def _take_back(self, entry: Entry) -> None:
         """Let a message wait again, and with it all of its key that come after it."""
-        line = self._lines.get(entry.key)
-        for one in [entry] if line is None else line.take_back(entry):
-            if one.state is State.ACKED and self.rules.exactly_once:
-                self._finish(one)  # that was confirmed
+        for taken in self._lines.take_back(entry):
+            if taken.state is State.ACKED and self.rules.exactly_once:
+                self._finish(taken)  # that was confirmed
             else:
-                self._end_lease(one)
-                one.state = State.WAITING
+                self._end_lease(taken)
+                taken.state = State.WAITING
 
     def _end_lease(self, entry: Entry) -> None:
         holder, entry.holder = entry.holder, None
@@ -355,20 +332,6 @@ class Queue:
             line = self._lines.get(entry.key)
             if line is not None:
                 line.leased -= 1
-
-    def _settle(self, key: str, entry: Entry | None = None) -> None:
-        """Make ready what can go now: the head of a key's line, or a message without a key."""
-        line = self._lines.get(key)
-        if line is not None:
-            for done in line.pop_done():
-                self.entries.pop(done.number, None)
-            entry = line.next()
-            if not line.taken and entry is None:
-                del self._lines[key]
-            if line.leased:
-                return
-        if entry is not None and entry.state is State.WAITING:
-            heapq.heappush(self._ready, entry.number)
 
     def _read(self, number: int) -> Message | None:
         message = next(self._storage.read(self.log.number, number), None)
@@ -391,7 +354,7 @@ class Queue:
             if self._is_wanted(message):
                 entry = Entry(message, self._failures_before.get(message.number, 0))
                 self._enter(entry, NOBODY)
-                self._settle(entry.key, entry)
+                self._lines.settle(entry.key, entry)
         self.cursor = last + 1
 
     def forget_before(self, number: int) -> None:
@@ -400,16 +363,15 @@ class Queue:
             entry = self.entries.get(old)
             if entry is not None:  # settling a line takes those out that were acknowledged
                 self._finish(entry)
-                self._settle(entry.key)
+                self._lines.settle(entry.key)
         self.cursor = max(self.cursor, number)
 
     def restart(self, cursor: int, unacknowledged: Sequence[int] = ()) -> None:
         """Deliver these, and all from `cursor` on; every lease ends, and its late answer too."""
         self._oldest_token = next(self._tokens)
         self.close()
-        for table in (self.entries, self._lines, self._ready, self._failed):
+        for table in (self.entries, self._lines, self._failed, self._acked):
             table.clear()
-        self._acked.clear()
         self._failures_before.clear()
         self.cursor = min(unacknowledged, default=cursor)
         behind = takewhile(
