@@ -1,4 +1,4 @@
-"""Requests for the REST face: valid ones of every route in, broken ones out.
+"""Requests for REST: valid ones of every route in, broken ones out.
 
 `Mutator` makes requests from a seed, `Target` answers them in this process. What is never allowed
 to happen is in `Target.ask`: a status of 500 or more, a log record of level ERROR or with a
@@ -22,7 +22,7 @@ from urllib.parse import unquote
 from tests.integration.processes import HANG_SECONDS
 from ucam_faas.emulator.core.storage.memory import MemoryStorage
 from ucam_faas.emulator.emulator import Emulator, Options
-from ucam_faas.emulator.wire.rest import RestFace
+from ucam_faas.emulator.wire.rest import RestApp
 from ucam_faas.testing import ManualClock
 
 P = "/v1/projects/p"
@@ -352,7 +352,7 @@ class Target:
         self.clock = ManualClock()
         self.emulator = Emulator(Options(), clock=self.clock)
         self.emulator._assemble(MemoryStorage())
-        self.face = RestFace(self.emulator.services, self.emulator._pages())
+        self.app = RestApp(self.emulator.services, self.emulator._pages())
         logging.getLogger().addHandler(self._records)
         asyncio.get_running_loop().set_exception_handler(self._records.of_loop)
         return self
@@ -397,7 +397,7 @@ class Target:
             sent.append(event)
 
         self._records.found.clear()
-        task = asyncio.ensure_future(self.face(scope, receive, send))
+        task = asyncio.ensure_future(self.app(scope, receive, send))
         may_wait = made.path.partition("?")[0].endswith(":pull")  # there may be no message
         done, _ = await asyncio.wait([task], timeout=0.5 if may_wait else HANG_SECONDS)
         if not done:

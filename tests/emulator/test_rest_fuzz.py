@@ -222,7 +222,7 @@ def test_a_client_that_is_gone_takes_no_messages() -> None:
                 "type": "http", "method": "POST", "path": f"{P}/subscriptions/sub:pull",
                 "query_string": b"", "headers": [],
             }  # fmt: skip
-            pull = asyncio.ensure_future(target.face(scope, receive, send))
+            pull = asyncio.ensure_future(target.app(scope, receive, send))
             await target.let_time_pass(0.1)
             gone.set()
             await target.let_time_pass(0.1)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.emulator.wire.rest import RestFace
+from ucam_faas.emulator.wire.rest import RestApp
 
 from .push_sink import TOPIC, Cloud
 
 
 async def post(
-    face: RestFace, path: str, *headers: tuple[bytes, bytes], host: bytes = b"127.0.0.1:8085"
+    app: RestApp, path: str, *headers: tuple[bytes, bytes], host: bytes = b"127.0.0.1:8085"
 ) -> int:
     """Send a request, and return the status."""
     sent: list[Any] = []
@@ -30,7 +30,7 @@ async def post(
         "type": "http", "method": "POST", "path": path, "query_string": b"",
         "headers": [(b"host", host), *headers],
     }  # fmt: skip
-    await face(scope, receive, send)
+    await app(scope, receive, send)
     status: int = sent[0]["status"]
     return status
 
@@ -52,10 +52,10 @@ def test_only_web_pages_of_this_machine_may_call(
 ) -> None:
     async def run() -> None:
         async with Cloud() as cloud:
-            face = RestFace(cloud.emulator.services, cloud.emulator._pages())
+            app = RestApp(cloud.emulator.services, cloud.emulator._pages())
             headers = [] if origin is None else [(b"origin", origin)]
 
-            assert await post(face, path, *headers) == status
+            assert await post(app, path, *headers) == status
 
     asyncio.run(run())
 
@@ -69,8 +69,8 @@ def test_a_name_of_elsewhere_is_refused_unless_the_port_is_open_to_other_machine
     async def run() -> None:
         async with Cloud() as cloud:
             emulator = cloud.emulator
-            face = RestFace(emulator.services, emulator._pages(), any_host=any_host)
+            app = RestApp(emulator.services, emulator._pages(), any_host=any_host)
 
-            assert await post(face, "/reset", host=b"evil.example:8085") == status
+            assert await post(app, "/reset", host=b"evil.example:8085") == status
 
     asyncio.run(run())

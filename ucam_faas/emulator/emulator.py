@@ -1,4 +1,4 @@
-"""Puts the emulator together: storage, engine, methods, faces, pushes, schedules."""
+"""Puts the emulator together: storage, engine, methods, gRPC and REST, pushes, schedules."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from ucam_faas.emulator.push.tokens import Tokens
 from ucam_faas.emulator.scheduler.api import SchedulerApi
 from ucam_faas.emulator.scheduler.driver import Schedules
 from ucam_faas.emulator.wire.methods import Services
-from ucam_faas.emulator.wire.port import Connections, Front
-from ucam_faas.emulator.wire.rest import Page, RestFace
+from ucam_faas.emulator.wire.port import Connections, NewConnection
+from ucam_faas.emulator.wire.rest import Page, RestApp
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.net import sockets
 from ucam_faas.net.cross_site import is_this_machine
@@ -44,7 +44,7 @@ from ucam_faas.net.http_protocol import HttpProtocol
 STATE_FILE = "pubsub.sqlite3"
 HAS_ABSTRACT_SOCKETS: bool = sys.platform == "linux"
 BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+"""Connections that may wait to be accepted, at most."""
 GRACE_SECONDS = 0.1
 """For calls that run when the emulator stops."""
 
@@ -56,9 +56,9 @@ class Options:
     Args:
         host: address to listen on.
         port: for gRPC and REST; 0: any free one.
-        port_option: what to set when the port is taken.
-        rest_port: REST alone, besides; None: no second port.
-        state: folder to keep everything in; None: memory.
+        port_option: the option to name when the port is taken.
+        rest_port: a second port, for REST alone; None: none.
+        state: the folder for all data; None: memory.
         allow_remote_push: push to other machines, too.
         longest_timer: seconds; how late schedules may run after the machine slept.
         hold_pushes: push nothing until `pushes.resume()`.
@@ -75,7 +75,7 @@ class Options:
 
 
 def reset(state: Path) -> None:
-    """Forget what an emulator kept in a folder.
+    """Delete the data that an emulator kept in a folder.
 
     Raises:
         ConfigurationError: it is in use, or cannot be deleted.
@@ -84,7 +84,9 @@ def reset(state: Path) -> None:
         try:
             open_storage(state).close()
         except ConfigurationError as error:
-            if isinstance(error.__cause__, sqlite3.OperationalError):  # what is broken may go
+            if isinstance(
+                error.__cause__, sqlite3.OperationalError
+            ):  # a broken file may be deleted
                 raise
     try:
         for path in state.glob(f"{STATE_FILE}*"):
@@ -103,12 +105,12 @@ def open_storage(state: Path | None) -> Storage:
 
 
 class Emulator:
-    """A running emulator, on the running event loop: `async with Emulator(Options()) as found`.
+    """A running emulator, on the running event loop: `async with Emulator(Options()) as emulator`.
 
     Args:
         options: how it runs.
         clock: the time, and timers.
-        observer: is told of every message that is published, acknowledged, fails, …
+        observer: gets an event for every message that is published, acknowledged, fails, …
         pages: other things to serve over HTTP, by method and path.
     """
 
@@ -161,10 +163,10 @@ class Emulator:
         stack.callback(self.schedules.close)
         stack.callback(self.pushes.close)
         make_http = self._http_factory()
-        front = await loop.create_server(
-            lambda: Front(path, make_http, self._connections), sock=listener
+        port = await loop.create_server(
+            lambda: NewConnection(path, make_http, self._connections), sock=listener
         )
-        stack.callback(front.close)
+        stack.callback(port.close)
         if options.rest_port is not None:
             rest = stack.enter_context(listen(options.host, options.rest_port, "--rest-port"))
             stack.callback((await loop.create_server(make_http, sock=rest)).close)
@@ -174,8 +176,11 @@ class Emulator:
             connection.shutdown()
 
     async def _cut_off(self) -> None:
-        """Close what is open still: nobody answers any more."""
-        for transport in [*self._connections, *(one.transport for one in self._http.connections)]:
+        """Close the connections that are still open: no answer will come."""
+        for transport in [
+            *self._connections,
+            *(connection.transport for connection in self._http.connections),
+        ]:
             transport.close()
         await asyncio.sleep(0)  # then they are
 
@@ -235,10 +240,8 @@ class Emulator:
                 watch(name)
 
     def _http_factory(self) -> Callable[[], asyncio.Protocol]:
-        face = RestFace(
-            self.services, self._pages(), any_host=not is_this_machine(self.options.host)
-        )
-        config = Config(face, log_config=None, access_log=False, lifespan="off", ws="none")
+        app = RestApp(self.services, self._pages(), any_host=not is_this_machine(self.options.host))
+        config = Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
         config.load()
         return lambda: HttpProtocol(config=config, server_state=self._http, app_state={})
 

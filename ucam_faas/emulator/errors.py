@@ -1,4 +1,4 @@
-"""The one error that RPC methods raise; each face turns it into its own answer."""
+"""The one error that RPC methods raise; gRPC and REST each turn it into their own answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RpcError(UCAMFAASException):
 
     Args:
         code: the canonical gRPC code, such as "NOT_FOUND".
-        message: what was found, what was expected, what to do.
+        message: the value found, the value expected, and the fix.
         reason: of an ErrorInfo detail, if there is one.
         metadata: of the ErrorInfo detail.
     """
@@ -33,12 +33,12 @@ class RpcError(UCAMFAASException):
 
 
 def invalid(message: str) -> RpcError:
-    """Return the error for a request that can never be right."""
+    """Return the error for a request that can never succeed."""
     return RpcError("INVALID_ARGUMENT", message)
 
 
 def not_found(name: str) -> RpcError:
-    """Return the error for a resource that is not there."""
+    """Return the error for a resource that does not exist."""
     return RpcError("NOT_FOUND", f"Resource not found (resource={name.rpartition('/')[2]}).")
 
 
@@ -48,6 +48,6 @@ def already_exists(name: str) -> RpcError:
     return RpcError("ALREADY_EXISTS", f"Resource already exists in the project (resource={short}).")
 
 
-def unsupported(what: str) -> RpcError:
-    """Return the error for a part of the API that this emulator does not have."""
-    return RpcError("UNIMPLEMENTED", f"{what} are not supported by the ucam-faas emulator.")
+def unsupported(feature: str) -> RpcError:
+    """Return the error for a part of the API that this emulator lacks."""
+    return RpcError("UNIMPLEMENTED", f"{feature} are not supported by the ucam-faas emulator.")

@@ -22,28 +22,28 @@ from ucam_faas.emulator.errors import RpcError
 logger = logging.getLogger("ucam_faas.emulator")
 
 LONGEST_TIMER_SECONDS = 6 * 3600.0
-"""Subscriptions and snapshots that nobody uses expire, even if nothing else happens."""
+"""Unused subscriptions and snapshots expire, even if nothing else happens."""
 
 
 class Consumer(Protocol):
     """Takes a queue's messages."""
 
     def offer(self) -> None:
-        """Take what is wanted of what there is; little enough that others get some, too."""
+        """Take as many messages as wanted, but leave some for others."""
 
 
 class Hub:
     """Runs turns: save, answer, deliver.
 
     Args:
-        engine: what is driven.
+        engine: the one to drive.
         clock: the time, and timers.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine = engine
         self.sweepers: list[Callable[[Moment], None]] = []
-        """Called every now and then, to drop what has expired."""
+        """Called every now and then, to drop expired resources."""
         self.clock = clock
         self._loop = asyncio.get_running_loop()
         self._consumers: dict[Queue, dict[Consumer, None]] = {}
@@ -71,10 +71,10 @@ class Hub:
             self._loop.call_soon(self._turn)
 
     async def saved(self) -> None:
-        """Return when everything that was done until now will outlive the process.
+        """Return when all changes made until now will outlive the process.
 
         Raises:
-            RpcError: it will not.
+            RpcError: they will not.
         """
         if self.closed:
             raise RpcError("UNAVAILABLE", "The emulator has stopped.")
@@ -91,7 +91,7 @@ class Hub:
         self.wake(queue)
 
     def leave(self, queue: Queue, consumer: Consumer) -> None:
-        """Offer nothing to a consumer any more."""
+        """Offer nothing more to a consumer."""
         consumers = self._consumers.get(queue, {})
         consumers.pop(consumer, None)
         queue.readers = len(consumers)
@@ -137,13 +137,15 @@ class Hub:
         published = self.engine.last
         try:
             self.engine.save()
-        except Exception as error:  # a full disk, say: no caller may wait without an end
+        except (
+            Exception
+        ) as error:  # such as a full disk: callers get an error, and don't wait forever
             logger.exception("ucam_faas_emulator_error")
             failure = RpcError("INTERNAL", f"The emulator cannot go on: {error}")
             self._answer(lambda future: future.set_exception(failure))
         else:
             self._answer(lambda future: future.set_result(None))
-        # The loop calls back in order: those who were answered come first, and hand their
+        # The loop calls back in order: answered callers come first, and hand their
         # responses to their transports before they wait again.
         self._loop.call_soon(self._deliver, published)
 
@@ -159,7 +161,7 @@ class Hub:
             self._loop.call_soon(self._offer)
 
     def _offer(self) -> None:
-        """Offer what there is to those who want it."""
+        """Offer the messages of awake queues to their consumers."""
         self._offering = False
         if self.closed:
             return
@@ -179,7 +181,7 @@ class Hub:
     def _offer_to(self, consumer: Consumer) -> None:
         try:
             consumer.offer()
-        except Exception:  # an unreadable disk, say: the others get theirs
+        except Exception:  # such as an unreadable disk: the other consumers get their messages
             logger.exception("ucam_faas_emulator_error")
 
     def _answer(self, settle: Callable[[asyncio.Future[None]], None]) -> None:
@@ -209,5 +211,5 @@ class Hub:
             for sweep in self.sweepers:
                 sweep(now)
             self.engine.tick(now)
-        finally:  # or time would stand still
+        finally:  # or no timer would be set again
             self.changed()

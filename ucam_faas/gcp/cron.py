@@ -34,7 +34,7 @@ class _Field:
     low: int
     high: int
     names: tuple[str, ...] = ()
-    """Of the values from `low` on, in capitals."""
+    """The names of the values from `low` on, in capitals."""
 
     def __str__(self) -> str:
         names = f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
@@ -299,7 +299,7 @@ class Cron:
             nothing, is UTC.
 
     Raises:
-        ScheduleError: with what was found and what is expected.
+        ScheduleError: with the value found and the values expected.
 
     >>> Cron("30 9 * * MON", "Europe/London").after(datetime(2026, 7, 1, tzinfo=UTC)).isoformat()
     '2026-07-06T08:30:00+00:00'

@@ -14,16 +14,16 @@ from typing import NoReturn
 MAX_FILTER_BYTES = 256
 
 Matcher = Callable[[Mapping[str, str]], bool]
-"""Tells whether a message with these attributes is delivered."""
+"""Returns True if a message with these attributes is delivered."""
 
 
 class FilterError(ValueError):
-    """A text is no filter.
+    """A text is not a filter.
 
     Args:
-        position: of what was found, in characters; the first is 1.
-        found: a piece of the text, in quotes; or what else is wrong.
-        expected: what would have been right there.
+        position: of the text found, in characters; the first is 1.
+        found: a piece of the text, in quotes; or another reason.
+        expected: the right text at that place.
     """
 
     def __init__(self, *, position: int, found: str, expected: str) -> None:
@@ -34,7 +34,7 @@ class FilterError(ValueError):
 
 
 def parse(text: str) -> Matcher:
-    """Return the function that tells which attributes a filter lets through.
+    """Return the function that applies a filter to attributes.
 
     Raises:
         FilterError: it is blank, too long, or not in the language.
@@ -72,7 +72,7 @@ def parse(text: str) -> Matcher:
 
 @dataclass(slots=True)
 class _Group:
-    """What stands between two parentheses: terms, all joined by AND or all by OR."""
+    """The text between two parentheses: terms, all joined by AND or all by OR."""
 
     negated: bool = False
     joined_by: str | None = None
@@ -137,8 +137,8 @@ def _comparison(scanner: _Scanner) -> Matcher:
 
 
 class _Scanner:
-    """Reads tokens off a text. What may come next is the parser's to know: `-` opens a term, and
-    is part of a key."""
+    """Reads tokens off a text. The parser knows which may come next: `-` opens a term, and is part
+    of a key."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -149,8 +149,8 @@ class _Scanner:
         """Read this token, if it is next."""
         self._skip_space()
         word = _WORD.match(self.text, self.at)
-        found = word[0] if word and token.isalpha() else self.text[self.at : self.at + len(token)]
-        if found != token:
+        next_ = word[0] if word and token.isalpha() else self.text[self.at : self.at + len(token)]
+        if next_ != token:
             return False
         self._last = self.at
         self.at += len(token)
@@ -166,7 +166,7 @@ class _Scanner:
             self.fail(repr(token))
 
     def at_end(self) -> bool:
-        """Tell whether there is only space left."""
+        """Return True if there is only space left."""
         self._skip_space()
         return self.at == len(self.text)
 

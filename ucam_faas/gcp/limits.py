@@ -16,11 +16,11 @@ MIN_ACK_DEADLINE_SECONDS, MAX_ACK_DEADLINE_SECONDS = 10, 600
 MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS = 600, 31 * 24 * 3600
 """How long a subscription keeps a message."""
 REQUESTS_OF_AN_INSTANCE = 80
-"""That Cloud Run sends to one at a time, unless it is told otherwise."""
+"""The most that Cloud Run sends to an instance at a time, by default."""
 
 
 def backoff_seconds(least: float, most: float, failures: int) -> float:
-    """Return the wait after so many failures: exponential, from the least to the most.
+    """Return the wait after a number of failures: exponential, from the least to the most.
 
     That each wait is twice the one before is our reading of Google's page; Pub/Sub's vary.
 

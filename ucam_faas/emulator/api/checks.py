@@ -1,7 +1,7 @@
 """Names, limits and update masks, as Google's API reference states them.
 
-Every function raises RpcError (INVALID_ARGUMENT, if it does not say otherwise) that names what was
-found and what is expected.
+Every function raises RpcError (INVALID_ARGUMENT, unless its docstring says otherwise) that names
+the value found and the values expected.
 Sources: "Resource names", "Quotas and limits", and the reference of google.pubsub.v1.
 """
 
@@ -45,8 +45,8 @@ _UNSUPPORTED = {
 
 def name(value: str, *kinds: str) -> str:
     """Return a well-formed resource name of one of these kinds, such as "topics"."""
-    found = _NAME.fullmatch(value)
-    if found is None or found[1] not in kinds:
+    match = _NAME.fullmatch(value)
+    if match is None or match[1] not in kinds:
         forms = " or ".join(f"projects/PROJECT/{kind}/ID" for kind in kinds)
         raise invalid(
             f"Invalid resource name given (name={value}). Expected {forms}, with an ID of 3 to "
@@ -64,7 +64,7 @@ def project(value: str) -> str:
 
 
 def supported(resource: Any) -> None:
-    """Refuse, by name, the parts of the API that are not there.
+    """Refuse, by name, the parts of the API that this emulator lacks.
 
     Raises:
         RpcError: UNIMPLEMENTED.
@@ -74,29 +74,29 @@ def supported(resource: Any) -> None:
             raise unsupported(_UNSUPPORTED[field.name])
 
 
-def labels(found: Mapping[str, str]) -> None:
+def labels(by_key: Mapping[str, str]) -> None:
     """Refuse labels that Google Cloud refuses."""
-    for key, value in found.items():
+    for key, value in by_key.items():
         if not key[:1].isalpha() or not _is_label(key) or not _is_label(value):
             raise invalid(
                 f"Invalid label: {key}={value}. Expected lowercase letters, numbers, - and _, at "
                 "most 63, and a letter first in the key."
             )
-    if len(found) > 64:
-        raise invalid(f"There are {len(found)} labels; at most 64 are allowed.")
+    if len(by_key) > 64:
+        raise invalid(f"There are {len(by_key)} labels; at most 64 are allowed.")
 
 
 def _is_label(text: str) -> bool:
-    """Tell whether a text has only what labels may have; letters of any language count."""
+    """Return True if a text has only characters of labels; letters of any language count."""
     return len(text) <= _MAX_LABEL and all(
         c in "-_" or c.isdecimal() or (c.isalpha() and c == c.lower()) for c in text
     )
 
 
-def between(value: float, low: float, high: float, what: str) -> float:
+def between(value: float, low: float, high: float, field: str) -> float:
     """Refuse a duration, in seconds, that is outside of its limits."""
     if not low <= value <= high:
-        raise invalid(f"Invalid {what}: {value:g}s. Expected between {low:g}s and {high:g}s.")
+        raise invalid(f"Invalid {field}: {value:g}s. Expected between {low:g}s and {high:g}s.")
     return value
 
 
@@ -114,8 +114,10 @@ def topic(resource: Any) -> None:
     supported(resource)
     labels(resource.labels)
     if resource.HasField("message_retention_duration"):
-        found = protos.seconds(resource.message_retention_duration)
-        between(found, MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS, "message_retention_duration")
+        retention = protos.seconds(resource.message_retention_duration)
+        between(
+            retention, MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS, "message_retention_duration"
+        )
 
 
 def subscription(resource: Any) -> None:
@@ -187,8 +189,8 @@ def push_config(config: Any) -> None:
     endpoint = config.push_endpoint
     if not endpoint:
         return
-    found = _ENDPOINT.fullmatch(endpoint)
-    if found is None or int(found[1] or 0) > 65535 or not _has_host(endpoint):
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None or int(match[1] or 0) > 65535 or not _has_host(endpoint):
         raise invalid(
             f"Invalid push endpoint given (endpoint={endpoint}). Expected an http(s) URL."
         )

@@ -1,4 +1,4 @@
-"""The methods of google.iam.v1.IAMPolicy: policies are kept, and forbid nothing."""
+"""The methods of google.iam.v1.IAMPolicy: policies are stored but not enforced."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class IamApi:
         return policy
 
     def test_iam_permissions(self, request: Any) -> Any:
-        """Return the permissions that the caller has: all, of a resource that is there."""
+        """Return the permissions that the caller has: all, of a resource that exists."""
         for permission in request.permissions:
             if "*" in permission:
                 raise invalid(f"Invalid permission: {permission}. Wildcards are not allowed.")
@@ -51,5 +51,9 @@ class IamApi:
             raise not_found(checks.name(name, *KINDS))
 
     def _exists(self, name: str) -> bool:
-        found = self._resources
-        return name in found.topics or name in found.subscriptions or name in found.snapshots
+        resources = self._resources
+        return (
+            name in resources.topics
+            or name in resources.subscriptions
+            or name in resources.snapshots
+        )

@@ -36,7 +36,7 @@ StreamingPullRequest = pb("StreamingPullRequest")
 StreamingPullResponse = pb("StreamingPullResponse")
 
 Methods = dict[str, tuple[Any, Any]]
-"""Of a service: a method's name, its request class and its response class."""
+"""The methods of a service by name, each with its request class and its response class."""
 
 
 def _methods(**table: Any) -> Methods:

@@ -19,7 +19,7 @@ from ucam_faas.gcp.limits import (
 
 MAX_MESSAGES = 1000
 OF_CLIENTS = "googclient_"
-"""What Google's own client libraries put before the attributes that they add."""
+"""Google's own client libraries add attributes with this prefix."""
 _CHANGEABLE = ("labels", "message_retention_duration", "message_storage_policy", "tags")
 _NOTHING: dict[str, str] = {}
 
@@ -49,12 +49,12 @@ class PublisherApi:
 
     def update_topic(self, request: Any) -> Any:
         """Change the fields that the mask names."""
-        found = self._resources.topic(request.topic.name)
-        proto = checks.updated(found.proto, request.topic, request.update_mask, _CHANGEABLE)
+        topic = self._resources.topic(request.topic.name)
+        proto = checks.updated(topic.proto, request.topic, request.update_mask, _CHANGEABLE)
         checks.topic(proto)
-        found.proto = proto
-        found.log.retention = protos.seconds(proto.message_retention_duration)
-        self._resources.keep_topic(found)
+        topic.proto = proto
+        topic.log.retention = protos.seconds(proto.message_retention_duration)
+        self._resources.keep_topic(topic)
         return proto
 
     def publish(self, request: Any) -> Any:
@@ -108,8 +108,8 @@ class PublisherApi:
         self._resources.topic(request.topic)
         attached = [
             name
-            for name, found in self._resources.subscriptions.items()
-            if found.proto.topic == request.topic and not found.proto.detached
+            for name, subscription in self._resources.subscriptions.items()
+            if subscription.proto.topic == request.topic and not subscription.proto.detached
         ]
         names, token = page(attached, "", request.page_size, request.page_token)
         answer = protos.PUBLISHER["ListTopicSubscriptions"][1]
@@ -123,29 +123,29 @@ class PublisherApi:
         return answer(snapshots=names, next_page_token=token)
 
     def delete_topic(self, request: Any) -> Any:
-        """Delete a topic; its subscriptions stay, and what they have still to deliver."""
+        """Delete a topic; its subscriptions stay, with their undelivered messages."""
         name = request.topic
         log = self._resources.topic(name).log
         self._resources.forget("topics", name)
         del self._resources.engine.topics[name]
-        for found in self._resources.subscriptions.values():
-            if found.proto.topic == name:
-                found.proto.topic = checks.DELETED_TOPIC
-                self._resources.keep_subscription(found)
+        for subscription in self._resources.subscriptions.values():
+            if subscription.proto.topic == name:
+                subscription.proto.topic = checks.DELETED_TOPIC
+                self._resources.keep_subscription(subscription)
         self._resources.close_unused(log)
         return protos.Empty()
 
     def detach_subscription(self, request: Any) -> Any:
-        """Cut a subscription off from its topic: it delivers nothing any more."""
-        found = self._resources.subscription(request.subscription)
-        if found.proto.detached:
+        """Cut a subscription off from its topic: it delivers no more messages."""
+        subscription = self._resources.subscription(request.subscription)
+        if subscription.proto.detached:
             raise RpcError("FAILED_PRECONDITION", "The subscription is detached already.")
-        queue, found.queue = found.queue, None
-        found.proto.detached = True
+        queue, subscription.queue = subscription.queue, None
+        subscription.proto.detached = True
         if queue is not None:
             self._resources.engine.close_queue(queue)
             self._resources.close_unused(queue.log)
-        self._resources.keep_subscription(found)
+        self._resources.keep_subscription(subscription)
         return protos.PUBLISHER["DetachSubscription"][1]()
 
 

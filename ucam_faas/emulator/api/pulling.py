@@ -35,7 +35,7 @@ class Puller:
         self.ready = asyncio.Event()
 
     def offer(self) -> None:
-        """Take what there is, once."""
+        """Take messages, once."""
         if not self.leases:
             engine = self._hub.engine
             self.leases = engine.take(self._queue, self._hub.now(), self.holder, self._limit)
@@ -53,8 +53,8 @@ class Pulling:
     """Pull and StreamingPull.
 
     Args:
-        hub: which has the messages.
-        subscriptions: which finds the queues.
+        hub: offers the messages.
+        subscriptions: finds the queues.
     """
 
     def __init__(self, hub: Hub, subscriptions: SubscriberApi) -> None:
@@ -62,7 +62,7 @@ class Pulling:
         self._subscriptions = subscriptions
         self._streams: dict[StreamingPull, None] = {}
         self._pullers: dict[Puller, str] = {}
-        """And their subscriptions."""
+        """With their subscriptions."""
         self._closed = False
 
     async def pull(self, request: Any) -> Any:
@@ -132,7 +132,7 @@ class Pulling:
             stream.end(RpcError("UNAVAILABLE", "The emulator is ending."))
 
     def check(self, subscription: str) -> None:
-        """End the calls for a subscription that is gone, is detached or pushes."""
+        """End the calls for a subscription that was deleted or detached, or pushes."""
         try:
             self.queue(subscription)
         except RpcError as error:

@@ -14,7 +14,7 @@ from ucam_faas.emulator.core.queues import Log, Queue
 from ucam_faas.emulator.errors import not_found
 
 EXPIRY_SECONDS = 60.0
-"""How often to look for what has expired: subscriptions live for a day, snapshots for an hour."""
+"""How often to look for expired resources: subscriptions live for a day, snapshots for an hour."""
 ResourceT = TypeVar("ResourceT")
 
 
@@ -36,7 +36,7 @@ class SubscriptionResource:
 
 @dataclass(slots=True, eq=False)
 class SnapshotResource:
-    """Which messages of a topic's log a subscription had not acknowledged."""
+    """The messages of a topic's log that a subscription had not acknowledged."""
 
     proto: Any
     log: Log
@@ -50,10 +50,10 @@ class SnapshotResource:
 
 
 class Resources:
-    """What there is, by full name.
+    """All resources, by full name.
 
     Args:
-        engine: which has the messages.
+        engine: holds the messages.
         now: returns the time.
     """
 
@@ -61,7 +61,7 @@ class Resources:
         self.engine = engine
         self.now = now
         self.watchers: list[Callable[[str], None]] = []
-        """Called with a subscription that was made, changed or is gone."""
+        """Called with the name of a subscription that was made, changed or deleted."""
         self.load()
 
     def load(self) -> None:
@@ -90,9 +90,9 @@ class Resources:
         for name, value in storage.resources("snapshots").items():
             (log_number, cursor, *numbers), proto = _unpack(value, protos.Snapshot)
             log = self._log(log_number)
-            found = SnapshotResource(proto, log, cursor, tuple(numbers))
-            log.pins[name] = found.floor
-            self.snapshots[name] = found
+            snapshot = SnapshotResource(proto, log, cursor, tuple(numbers))
+            log.pins[name] = snapshot.floor
+            self.snapshots[name] = snapshot
         for name, value in storage.resources("policies").items():
             self.policies[name] = protos.Policy.FromString(value)
 
@@ -109,7 +109,7 @@ class Resources:
         """Return the name of a resource to create: a random one if none is given.
 
         Args:
-            name: as it was given.
+            name: from the request.
             sibling: a resource in the same project.
             kind: "subscriptions" or "snapshots".
 
@@ -144,20 +144,26 @@ class Resources:
         """
         return _find(self.snapshots, name, "snapshots")
 
-    def keep_topic(self, found: TopicResource) -> None:
+    def keep_topic(self, topic: TopicResource) -> None:
         """Put a topic into the storage."""
-        self._put("topics", found.proto, found.log.number)
+        self._put("topics", topic.proto, topic.log.number)
 
-    def keep_subscription(self, found: SubscriptionResource) -> None:
+    def keep_subscription(self, subscription: SubscriptionResource) -> None:
         """Put a subscription into the storage."""
-        queue = found.queue
+        queue = subscription.queue
         numbers = (0, 0) if queue is None else (queue.number, queue.log.number)
-        self._put("subscriptions", found.proto, *numbers)
-        self._tell(found.proto.name)
+        self._put("subscriptions", subscription.proto, *numbers)
+        self._tell(subscription.proto.name)
 
-    def keep_snapshot(self, found: SnapshotResource) -> None:
+    def keep_snapshot(self, snapshot: SnapshotResource) -> None:
         """Put a snapshot into the storage."""
-        self._put("snapshots", found.proto, found.log.number, found.cursor, *found.unacknowledged)
+        self._put(
+            "snapshots",
+            snapshot.proto,
+            snapshot.log.number,
+            snapshot.cursor,
+            *snapshot.unacknowledged,
+        )
 
     def keep_policy(self, name: str, policy: Any) -> None:
         """Put an IAM policy into the storage."""
@@ -177,7 +183,7 @@ class Resources:
             self.engine.close_log(log)
 
     def expire(self, now: Moment) -> None:
-        """Drop the subscriptions and snapshots whose time is up."""
+        """Drop expired subscriptions and snapshots."""
         if now.steady < self._expire_at:
             return
         self._expire_at = now.steady + EXPIRY_SECONDS

@@ -1,6 +1,6 @@
-"""The methods of google.pubsub.v1.SchemaService, of projects without schemas: none can be made yet.
+"""The methods of google.pubsub.v1.SchemaService, for projects without schemas: none can be created.
 
-So a client that lists them, or looks for one, goes on as it does with a new project.
+A client that lists schemas, or looks one up, works as it does in a new project.
 """
 
 from __future__ import annotations

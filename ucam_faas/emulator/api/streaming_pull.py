@@ -16,7 +16,7 @@ from ucam_faas.emulator.hub import Hub
 
 MAX_IN_RESPONSE = 250
 MAX_OUTSTANDING = 10_000
-"""Of a stream that sets no limit, to protect its client and this process."""
+"""The limit of a stream that sets none, to protect its client and this process."""
 
 
 class StreamingPull:
@@ -82,7 +82,7 @@ class StreamingPull:
         self._outbox.put_nowait(None)
 
     async def _may_write(self) -> bool:
-        """Wait until publishers know what they published; return True if the client still wants it.
+        """Wait until publishers have their ids; return True if the client still wants the messages.
 
         A client may look a message up by the id that its publisher got. Both are answered on
         connections of their own, and only time makes the one come before the other.
@@ -138,7 +138,7 @@ class StreamingPull:
         self._hub.join(queue, self)
 
     async def _answer(self, request: Any) -> None:
-        """Do what a request says of earlier deliveries; confirm it, with exactly-once delivery."""
+        """Acknowledge and modify as a request asks; confirm it, with exactly-once delivery."""
         if not (
             request.ack_ids or request.modify_deadline_ack_ids or request.modify_deadline_seconds
         ):
@@ -179,7 +179,7 @@ class StreamingPull:
 
 
 def _flow_control(messages: int, size: int) -> tuple[float, float]:
-    """Return the limits of a stream; 0 or less: none of the client's."""
+    """Return the limits of a stream; 0 or less: the client set none."""
     return (
         messages if messages > 0 else MAX_OUTSTANDING,
         size if size > 0 else float("inf"),

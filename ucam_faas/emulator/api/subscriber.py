@@ -1,4 +1,4 @@
-"""The methods of google.pubsub.v1.Subscriber that answer at once. Pulling is in `pulling`."""
+"""The methods of google.pubsub.v1.Subscriber that answer at once. Pull is in `pulling`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SubscriberApi:
     # -- subscriptions ------------------------------------------------------------------------
 
     def create_subscription(self, request: Any) -> Any:
-        """Create a subscription, which gets what is published from now on."""
+        """Create a subscription, which gets the messages published from now on."""
         name = self._resources.named(request.name, request.topic, "subscriptions")
         if name in self._resources.subscriptions:
             raise already_exists(name)
@@ -53,10 +53,10 @@ class SubscriberApi:
         queue = self._engine.open_queue(
             self._resources.new_number(), name, log, checks.rules(proto), self._resources.now()
         )
-        found = SubscriptionResource(proto, queue)
-        self._resources.subscriptions[name] = found
-        self._resources.keep_subscription(found)
-        return self._shown(found)
+        subscription = SubscriptionResource(proto, queue)
+        self._resources.subscriptions[name] = subscription
+        self._resources.keep_subscription(subscription)
+        return self._shown(subscription)
 
     def get_subscription(self, request: Any) -> Any:
         """Return a subscription."""
@@ -64,27 +64,29 @@ class SubscriberApi:
 
     def update_subscription(self, request: Any) -> Any:
         """Change the fields that the mask names."""
-        found = self._resources.subscription(request.subscription.name)
-        proto = checks.updated(found.proto, request.subscription, request.update_mask, _CHANGEABLE)
-        self._change(found, proto)
-        return self._shown(found)
+        subscription = self._resources.subscription(request.subscription.name)
+        proto = checks.updated(
+            subscription.proto, request.subscription, request.update_mask, _CHANGEABLE
+        )
+        self._change(subscription, proto)
+        return self._shown(subscription)
 
     def modify_push_config(self, request: Any) -> Any:
-        """Push elsewhere, or no more."""
-        found = self._resources.subscription(request.subscription)
+        """Push to another endpoint, or stop pushing."""
+        subscription = self._resources.subscription(request.subscription)
         proto = protos.Subscription()
-        proto.CopyFrom(found.proto)
+        proto.CopyFrom(subscription.proto)
         proto.push_config.CopyFrom(request.push_config)
-        self._change(found, proto)
+        self._change(subscription, proto)
         return protos.Empty()
 
-    def _change(self, found: SubscriptionResource, proto: Any) -> None:
+    def _change(self, subscription: SubscriptionResource, proto: Any) -> None:
         self._check(proto)
-        found.proto = proto
-        if found.queue is not None:
-            found.queue.rules = checks.rules(proto)
-            self._engine.awake[found.queue] = None
-        self._resources.keep_subscription(found)
+        subscription.proto = proto
+        if subscription.queue is not None:
+            subscription.queue.rules = checks.rules(proto)
+            self._engine.awake[subscription.queue] = None
+        self._resources.keep_subscription(subscription)
 
     def _check(self, proto: Any) -> None:
         checks.subscription(proto)
@@ -100,21 +102,21 @@ class SubscriberApi:
             request.page_size,
             request.page_token,
         )
-        found = [self._shown(self._resources.subscriptions[name]) for name in names]
+        subscriptions = [self._shown(self._resources.subscriptions[name]) for name in names]
         answer = protos.SUBSCRIBER["ListSubscriptions"][1]
-        return answer(subscriptions=found, next_page_token=token)
+        return answer(subscriptions=subscriptions, next_page_token=token)
 
     def delete_subscription(self, request: Any) -> Any:
-        """Delete a subscription, and what it had still to deliver."""
+        """Delete a subscription, with its undelivered messages."""
         self._resources.drop_subscription(request.subscription)
         return protos.Empty()
 
-    def _shown(self, found: SubscriptionResource) -> Any:
-        topic = self._resources.topics.get(found.proto.topic)
+    def _shown(self, subscription: SubscriptionResource) -> Any:
+        topic = self._resources.topics.get(subscription.proto.topic)
         if topic is None or not topic.proto.HasField("message_retention_duration"):
-            return found.proto
+            return subscription.proto
         shown = protos.Subscription()
-        shown.CopyFrom(found.proto)
+        shown.CopyFrom(subscription.proto)
         retention = topic.proto.message_retention_duration
         shown.topic_message_retention_duration.CopyFrom(retention)
         return shown
@@ -159,7 +161,7 @@ class SubscriberApi:
     # -- snapshots ----------------------------------------------------------------------------
 
     def create_snapshot(self, request: Any) -> Any:
-        """Remember what a subscription has not acknowledged."""
+        """Remember the messages that a subscription has not acknowledged."""
         name = self._resources.named(request.name, request.subscription, "snapshots")
         if name in self._resources.snapshots:
             raise already_exists(name)
@@ -180,10 +182,10 @@ class SubscriberApi:
                 "less than an hour.",
             )
         proto.expire_time.CopyFrom(protos.timestamp(now + lifetime))
-        found = SnapshotResource(proto, queue.log, queue.cursor, tuple(unacknowledged))
-        self._resources.snapshots[name] = found
-        queue.log.pins[name] = found.floor
-        self._resources.keep_snapshot(found)
+        snapshot = SnapshotResource(proto, queue.log, queue.cursor, tuple(unacknowledged))
+        self._resources.snapshots[name] = snapshot
+        queue.log.pins[name] = snapshot.floor
+        self._resources.keep_snapshot(snapshot)
         return proto
 
     def get_snapshot(self, request: Any) -> Any:
@@ -198,19 +200,19 @@ class SubscriberApi:
             request.page_size,
             request.page_token,
         )
-        found = [self._resources.snapshots[name].proto for name in names]
+        snapshots = [self._resources.snapshots[name].proto for name in names]
         answer = protos.SUBSCRIBER["ListSnapshots"][1]
-        return answer(snapshots=found, next_page_token=token)
+        return answer(snapshots=snapshots, next_page_token=token)
 
     def update_snapshot(self, request: Any) -> Any:
         """Change the fields that the mask names."""
-        found = self._resources.snapshot(request.snapshot.name)
+        snapshot = self._resources.snapshot(request.snapshot.name)
         allowed = ("labels", "expire_time")
-        proto = checks.updated(found.proto, request.snapshot, request.update_mask, allowed)
+        proto = checks.updated(snapshot.proto, request.snapshot, request.update_mask, allowed)
         checks.presentable(proto)
         checks.labels(proto.labels)
-        found.proto = proto
-        self._resources.keep_snapshot(found)
+        snapshot.proto = proto
+        self._resources.keep_snapshot(snapshot)
         return proto
 
     def delete_snapshot(self, request: Any) -> Any:
@@ -225,15 +227,15 @@ class SubscriberApi:
         if target == "time":
             self._engine.seek_time(queue, protos.epoch(request.time), self._resources.now())
         elif target == "snapshot":
-            found = self._resources.snapshot(request.snapshot)
+            snapshot = self._resources.snapshot(request.snapshot)
             topic = self._resources.subscription(request.subscription).proto.topic
-            if found.log is not queue.log or found.proto.topic != topic:
+            if snapshot.log is not queue.log or snapshot.proto.topic != topic:
                 raise RpcError(
                     "FAILED_PRECONDITION",
-                    f"The snapshot is of the topic {found.proto.topic}, the subscription of "
+                    f"The snapshot is of the topic {snapshot.proto.topic}, the subscription of "
                     f"{topic}: they must be the same, and the topic must not be deleted.",
                 )
-            self._engine.seek(queue, found.cursor, found.unacknowledged)
+            self._engine.seek(queue, snapshot.cursor, snapshot.unacknowledged)
         else:
             raise invalid("Seek needs a time or a snapshot.")
         return protos.SUBSCRIBER["Seek"][1]()

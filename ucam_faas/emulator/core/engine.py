@@ -1,26 +1,25 @@
 """The messages of all topics: publishing, dead letters, retention. Pure, like `queues`.
 
-Nothing here starts by itself: who drives it calls `tick` when `next_due` says so, calls `save`
-before it answers for what was done and `answered` after that, and serves the queues in `awake`.
-What is due or changed is kept in tables of its own, so that nothing has to go through all queues.
+Nothing here starts by itself: the driver calls `tick` when `next_due` says so, calls `save` before
+it answers and `answered` after that, and serves the queues in `awake`. Due and changed queues are
+kept in tables of their own, so that nothing has to go through all queues.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ucam_faas.emulator.core.lease import AckId, Holder, Lease, Rules
-from ucam_faas.emulator.core.moment import Moment
+from ucam_faas.emulator.core.moment import Moment, timestamp
 from ucam_faas.emulator.core.queues import Log, Queue
 from ucam_faas.emulator.core.storage import Message, Storage
 from ucam_faas.emulator.core.timers import Timers
 
 SWEEP_SECONDS = 1.0
-"""After this time, what everybody has acknowledged is dropped."""
+"""After this time, messages that all subscriptions have acknowledged are dropped."""
 RETENTION_SWEEP_SECONDS = 6 * 3600.0
-"""After this time at most, what is too old is dropped. It is never delivered, in any case."""
+"""After this time at most, expired messages are dropped. They are never delivered, in any case."""
 
 
 class Draft(NamedTuple):
@@ -32,7 +31,7 @@ class Draft(NamedTuple):
 
 
 Observer = Callable[[str, dict[str, Any]], None]
-"""Told what happens: an event's name and its fields."""
+"""Gets the name and the fields of each event."""
 
 
 class Engine:
@@ -40,7 +39,7 @@ class Engine:
 
     Args:
         storage: where they are kept.
-        observer: is told of every message that is published, fails or is dead-lettered.
+        observer: gets an event for every message that is published, fails or is dead-lettered.
     """
 
     def __init__(self, storage: Storage, observer: Observer | None = None) -> None:
@@ -48,9 +47,9 @@ class Engine:
         self.observer = observer
         self.logs: dict[int, Log] = {}
         self.topics: dict[str, Log] = {}
-        """The logs of topics that are there, by full name."""
+        """The logs of existing topics, by full name."""
         self.names: dict[int, str] = {}
-        """Of the queues: the subscriptions' full names."""
+        """The subscriptions' full names, by the queues' numbers."""
         self.awake: dict[Queue, None] = {}
         """Queues which may have something new to take."""
         self.timers: Timers[Queue] = Timers()
@@ -163,17 +162,17 @@ class Engine:
         return queue.modify(ids, seconds, now)
 
     def release(self, queue: Queue, holder: Holder) -> None:
-        """Take back what somebody holds who is gone."""
+        """Take back the messages of a holder that is gone."""
         queue.release(holder)
         self.awake[queue] = None
 
     def seek(self, queue: Queue, cursor: int, unacknowledged: Sequence[int]) -> None:
-        """Go back, or on, to what a snapshot remembers."""
+        """Go back, or on, to a snapshot."""
         queue.restart(cursor, unacknowledged)
         self.awake[queue] = None
 
     def seek_time(self, queue: Queue, time: float, now: Moment) -> None:
-        """Acknowledge all that is older, and deliver again what is not and is still kept."""
+        """Acknowledge all older messages, and deliver the others again if they are still kept."""
         first = self.storage.first_since(queue.log.number, time)
         number = self.last + 1 if first is None else first
         if queue.rules.retain_acked or queue.log.retention:
@@ -231,7 +230,7 @@ class Engine:
         return min((due for due in dues if due is not None), default=None)
 
     def tick(self, now: Moment) -> None:
-        """Do what is due: end leases and backoffs, drop what nobody needs."""
+        """End due leases and backoffs, and drop messages that are no longer needed."""
         for queue, entry in self.timers.pop(now.steady):
             queue.end(entry, now)
             self._touch(queue, now)
@@ -244,7 +243,7 @@ class Engine:
             self._sweep(list(self._stale), now)
 
     def save(self) -> None:
-        """Make everything that was done last."""
+        """Save all changes."""
         for queue in self._changed:
             queue.save()
         self._changed.clear()
@@ -265,7 +264,7 @@ class Engine:
                 log.dropped = before
 
     def _first_needed(self, log: Log, now: Moment) -> int:
-        """Forget what is too old, and return the number of the first message that is needed."""
+        """Forget expired messages, and return the number of the first message that is needed."""
         kept: dict[float, int] = {}
 
         def oldest_kept(seconds: float) -> int:
@@ -287,9 +286,3 @@ class Engine:
 
     def _queues(self) -> list[Queue]:
         return [queue for log in self.logs.values() for queue in log.queues.values()]
-
-
-def timestamp(time: float) -> str:
-    """Return an instant as Google's JSON has it: RFC 3339, in UTC."""
-    moment = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What a queue knows of one message that is not acknowledged yet, and of who holds it."""
+"""The state of one message that is not acknowledged yet, and its holder."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Rules:
 
 @dataclass(slots=True, eq=False)
 class Holder:
-    """Who messages are leased to, and how much it holds.
+    """A subscriber that leases messages, and how much it holds.
 
     Args:
         ack_deadline: of its leases, in seconds; None: the subscription's.
-        max_messages: that it wants to hold at a time.
-        max_bytes: that it wants to hold at a time; the last message may go beyond.
+        max_messages: the most that it wants to hold at a time.
+        max_bytes: the most that it wants to hold at a time; the last message may go beyond.
     """
 
     ack_deadline: float | None = None

@@ -79,7 +79,7 @@ class Lines:
 
     @property
     def has_ready(self) -> bool:
-        """There may be something in `peek`."""
+        """`peek` may return a message."""
         return bool(self._ready)
 
     def clear(self) -> None:

@@ -1,8 +1,8 @@
 """One subscription's messages: which wait, are leased, are delayed, are acknowledged.
 
-Pure: it reads messages through the storage port, is told the time, and knows no wire. What is
-not acknowledged is in `entries`, or at `cursor` or after it in the topic's log; so a backlog that
-nobody has asked for yet takes no memory.
+Pure: it reads messages through the storage port, is given the time, and knows no wire. The messages
+that are not acknowledged are in `entries`, or in the topic's log from `cursor` on; so an untouched
+backlog takes no memory.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ucam_faas.emulator.core.storage import Message, Progress, Storage
 from ucam_faas.emulator.core.timers import Timers
 
 SCANNED_AT_ONCE = 5_000
-"""Messages looked at in one take: a filter that takes none must not hold up everybody else."""
-NOBODY = Holder()
+"""Messages looked at in one take: a filter that takes none must not hold up other queues."""
+NO_HOLDER = Holder()
 BYTES_AT_ONCE = 10_000_000
 """Taken in one take, but for one message of any size: a response must fit into memory."""
 
@@ -54,7 +54,7 @@ class Queue:
         timers: where the ends of its leases and backoffs are set.
         dead_letter: publishes a message to the dead-letter topic; False: it cannot.
         now: for the first token, and for when it was last used.
-        new: no ack id was given out for it yet; those that look so are of an earlier emulator.
+        new: no ack id of it exists yet; those that seem to be its own are of an earlier emulator.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Queue:
 
     @property
     def has_more(self) -> bool:
-        """There may be something to take."""
+        """There may be messages to take."""
         return self._lines.has_ready or self.cursor <= self.log.last
 
     # -- delivering ---------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Queue:
 
         Args:
             now: the time.
-            holder: who gets them.
+            holder: the one that gets them.
             limit: how many.
             last: the number of the last message that may be delivered.
         """
@@ -211,7 +211,7 @@ class Queue:
             line.take(entry, holder)
         return Lease(message, AckId(self.number, entry.number, token), entry.failures + 1)
 
-    # -- what subscribers answer --------------------------------------------------------------
+    # -- answers of subscribers ----------------------------------------------------------------
 
     def ack(self, ids: Iterable[AckId], now: Moment) -> list[AckId]:
         """Acknowledge, and return the ids that do not count (with exactly-once delivery)."""
@@ -241,7 +241,7 @@ class Queue:
         return stale
 
     def release(self, holder: Holder) -> None:
-        """Take back what somebody holds who is gone; that is no failure."""
+        """Take back the messages of a holder that is gone; that is no failure."""
         if not holder.messages:
             return
         for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
@@ -279,7 +279,7 @@ class Queue:
         if entry is not None:
             if entry.state is not State.ACKED:
                 self._acknowledge(entry)
-        elif self.cursor <= ack_id.number <= self.log.last:  # of before a restart
+        elif self.cursor <= ack_id.number <= self.log.last:  # from before a restart
             self._acked_before.add(ack_id.number)
             self._acked.append(ack_id.number)
 
@@ -288,7 +288,7 @@ class Queue:
             self._end_lease(entry)
             self._acked.append(entry.number)
             entry.state = State.ACKED
-        else:  # late, in a line: what is behind it waits for what failed before it
+        else:  # late, in a line: later messages wait for a failed one before it
             self._finish(entry)
         self._lines.settle(entry.key)
 
@@ -353,7 +353,7 @@ class Queue:
                 break
             if self._is_wanted(message):
                 entry = Entry(message, self._failures_before.get(message.number, 0))
-                self._enter(entry, NOBODY)
+                self._enter(entry, NO_HOLDER)
                 self._lines.settle(entry.key, entry)
         self.cursor = last + 1
 
@@ -388,6 +388,6 @@ class Queue:
             entry.state = State.ACKED
 
     def save(self) -> None:
-        """Hand what changed since the last call to the storage."""
+        """Hand the changes since the last call to the storage."""
         self._storage.advance(self.number, self.floor, self._acked, self._failed)
         self._acked, self._failed = [], {}

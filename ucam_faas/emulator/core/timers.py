@@ -15,7 +15,7 @@ _TIMED = (State.LEASED, State.DELAYED)
 
 
 class Numbered(Protocol):
-    """A queue, or what stands for it in a test."""
+    """A queue, or its substitute in a test."""
 
     number: int
 
@@ -68,7 +68,7 @@ class Timers(Generic[QueueT]):
         return self._heap[0].due if self._heap else None
 
     def pop(self, now: float) -> Iterator[tuple[QueueT, Entry]]:
-        """Return what is due by now; also what becomes so meanwhile."""
+        """Return the entries that are due by now, or become due meanwhile."""
         while (due := self.next_due()) is not None and due <= now:
             timer = heapq.heappop(self._heap)
             yield timer.queue, timer.entry

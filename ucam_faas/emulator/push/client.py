@@ -62,7 +62,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         if self._answer is None or self._received > MAX_RESPONSE_BYTES:
-            self._fail(ConnectionClosed("the response is too long, or nobody asked for it"))
+            self._fail(ConnectionClosed("the response is too long, or no request was made"))
             self.close()
             return
         try:
@@ -81,10 +81,10 @@ class _Connection(asyncio.Protocol):
             self._succeed(keep=False)
 
     def on_message_complete(self) -> None:
-        if self._status == 100:  # what counts comes later
+        if self._status == 100:  # the final response comes later
             self._status, self._has_length = 0, False
         else:
-            # A second response is to nothing that was asked.
+            # A second response answers no request.
             keep = self._answer is not None and self._status >= 200
             self._succeed(keep=keep and self._parser.should_keep_alive())
 

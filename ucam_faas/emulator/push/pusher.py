@@ -69,7 +69,7 @@ class Pusher:
         self.holder.ack_deadline = self._seconds + MARGIN_SECONDS
 
     def close(self) -> None:
-        """Stop; what was sent and not answered is delivered again."""
+        """Stop; unanswered messages are delivered again."""
         self.hub.leave(self.queue, self)
         for task in self._tasks:
             task.cancel()

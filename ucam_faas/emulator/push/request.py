@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from ucam_faas.emulator.core.engine import timestamp
+from ucam_faas.emulator.core.moment import timestamp
 from ucam_faas.emulator.core.storage import Message
 
 USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"

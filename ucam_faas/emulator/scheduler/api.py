@@ -134,7 +134,7 @@ class SchedulerApi:
 
 
 def methods() -> protos.Methods:
-    """Return the gRPC face of `google.cloud.scheduler.v1.CloudScheduler`."""
+    """Return the methods of `google.cloud.scheduler.v1.CloudScheduler`."""
     job, jobs = messages.pb("Job"), messages.pb("ListJobsResponse")
     answers = {"CreateJob": job, "GetJob": job, "ListJobs": jobs, "UpdateJob": job}
     answers |= {"DeleteJob": protos.Empty, "PauseJob": job, "ResumeJob": job, "RunJob": job}
@@ -142,7 +142,7 @@ def methods() -> protos.Methods:
 
 
 def location_methods() -> protos.Methods:
-    """Return the gRPC face of `google.cloud.location.Locations`."""
+    """Return the methods of `google.cloud.location.Locations`."""
     pb2 = _locations_pb2()
     return {
         "ListLocations": (pb2.ListLocationsRequest, pb2.ListLocationsResponse),

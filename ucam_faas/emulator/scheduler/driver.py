@@ -7,7 +7,8 @@ import json
 import logging
 
 from ucam_faas.clock import Timer
-from ucam_faas.emulator.core.engine import Draft, timestamp
+from ucam_faas.emulator.core.engine import Draft
+from ucam_faas.emulator.core.moment import timestamp
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.push.client import Endpoint, post, refuse_remote
 from ucam_faas.emulator.push.tokens import MakeToken
@@ -64,7 +65,7 @@ class Schedules:
         self._ahead = self._wall_ahead()  # the clock may be another one
 
     def close(self) -> None:
-        """Stop; requests under way are given up."""
+        """Stop, and cancel running requests."""
         for task in self._tasks:
             task.cancel()
         if self._timer is not None:
@@ -76,7 +77,7 @@ class Schedules:
         return len(self._tasks)
 
     def fire(self, firing: Firing) -> None:
-        """Make an attempt, and tell the scheduler how it went."""
+        """Make an attempt, and report its result to the scheduler."""
         observer = self._hub.engine.observer
         if observer is not None:
             observer("scheduled", {"job": firing.job.name, "forced": firing.forced})
@@ -98,7 +99,7 @@ class Schedules:
             engine.publish(
                 target.topic, [Draft("", target.attributes, target.data)], self._hub.now()
             )
-        except Exception as error:  # a full disk, say; or no job would ever run again
+        except Exception as error:  # such as a full disk; unreported, the job would never run again
             logger.exception("ucam_faas_emulator_error")
             text = f"The message could not be published: {error}"
             self.scheduler.finished(firing, False, now, text, INTERNAL)
@@ -109,7 +110,7 @@ class Schedules:
     async def _request(self, firing: Firing, target: HttpTarget) -> None:
         try:
             code, text = await self._send(firing, target)
-        except Exception as error:  # or the job would never run again
+        except Exception as error:  # unreported, the job would never run again
             logger.exception("ucam_faas_emulator_error")
             code, text = INTERNAL, f"The request could not be made: {error}"
         self.scheduler.finished(firing, code == 0, self._hub.wall_time(), text, code)

@@ -1,8 +1,8 @@
 """When Cloud Scheduler's jobs run: state, and time as epoch seconds. Pure.
 
-Who drives it asks `next_due` when to come back, sends what `due` (or `run`) hands out, and tells
-`finished` how each went, by the job's attempt deadline at the latest. It is not safe for threads:
-call it under one lock, or from one event loop.
+The driver asks `next_due` when to come back, makes the attempts that `due` (or `run`) returns, and
+reports the result of each to `finished`, by the job's attempt deadline at the latest. It is not
+safe for threads: call it under one lock, or from one event loop.
 
 Sources: Google's pages "Job", "jobs.run" and "Retry jobs" of Cloud Scheduler.
 """
@@ -28,7 +28,7 @@ SPARE_ENTRIES = 64  # outdated ones that the heap may hold before it is cleaned
 
 @dataclass(slots=True)
 class _Track:
-    """How a job is going, as far as it does not outlive the process."""
+    """The status of a job that does not outlive the process."""
 
     cron: Cron | None
     regular: float | None = None
@@ -39,7 +39,7 @@ class _Track:
     """The attempt that the schedule or a retry started: there is one at a time."""
     forced: set[int] = field(default_factory=set)
     serial: int = 0
-    """Of the job's one valid entry in the heap."""
+    """The serial number of the job's one valid entry in the heap."""
 
     def plan(self, now: float) -> None:
         self.stop()
@@ -61,7 +61,7 @@ class Scheduler:
     another starts when that ends. However many runs were missed, one is made up for while the
     process lived (a laptop slept), none after a restart.
 
-    A name that is not there is an `RpcError` NOT_FOUND, a bad schedule or zone a `ScheduleError`;
+    A name that does not exist is an `RpcError` NOT_FOUND, a bad schedule or zone a `ScheduleError`;
     neither changes anything.
 
     Args:
@@ -110,7 +110,7 @@ class Scheduler:
         return [self._jobs[name] for name in sorted(self._jobs) if name.startswith(prefix)]
 
     def update(self, job: Job, now: float) -> Job:
-        """Replace what the user asked for. Only a new schedule or zone changes the next run."""
+        """Replace a job's configuration. Only a new schedule or zone changes the next run."""
         old, track = self.get(job.name), self._tracks[job.name]
         cron = Cron(job.schedule, job.time_zone)
         disabled = old.state is JobState.DISABLED
@@ -126,7 +126,7 @@ class Scheduler:
         )
 
     def delete(self, name: str) -> None:
-        """Remove a job; how its attempts under way end is of no interest then."""
+        """Remove a job; the results of its running attempts are ignored."""
         self.get(name)
         del self._jobs[name], self._tracks[name]
         self._save(name, None)
@@ -172,13 +172,13 @@ class Scheduler:
             self._replace(name)
 
     def next_due(self) -> float | None:
-        """Return when `due` will have something; None: never, as things are."""
+        """Return when the next attempt is due; None: there is none."""
         while self._heap and not self._is_valid(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def due(self, now: float) -> Sequence[Firing]:
-        """Return the attempts to make now, each of which `finished` is to be told of."""
+        """Return the attempts to make now; report each to `finished`."""
         firings = []
         while (at := self.next_due()) is not None and at <= now:
             firings.append(self._start(heapq.heappop(self._heap)[2], now))
@@ -200,7 +200,7 @@ class Scheduler:
     def finished(
         self, firing: Firing, ok: bool, now: float, message: str = "", code: int | None = None
     ) -> None:
-        """Take note of how an attempt ended. Said twice, or of a deleted job, it is ignored.
+        """Record the result of an attempt. A second result, or one of a deleted job, is ignored.
 
         After a failure the retry config decides; a run that comes before the retry replaces it.
         `message` and `code` (of google.rpc; None: OK or UNKNOWN) become the job's status.

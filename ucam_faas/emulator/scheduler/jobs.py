@@ -13,7 +13,7 @@ from typing import Any
 
 
 class JobState(StrEnum):
-    """A job's state. DISABLED: its stored schedule cannot be read any more; an update mends it."""
+    """A job's state. DISABLED: its stored schedule can no longer be read; an update repairs it."""
 
     ENABLED = "ENABLED"
     PAUSED = "PAUSED"
@@ -69,7 +69,7 @@ class HttpTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryConfig:
-    """What follows a failed attempt ("RetryConfig", "Retry jobs"). Durations are seconds.
+    """The retries of failed attempts ("RetryConfig", "Retry jobs"). Durations are seconds.
 
     Args:
         retry_count: retries of an execution, 0-5.
@@ -98,7 +98,7 @@ class RetryConfig:
         return float(min(self.min_backoff * 2**doublings * steps, self.max_backoff))
 
     def allows(self, retry: int, elapsed: float) -> bool:
-        """Return whether a retry may start `elapsed` seconds after the first attempt did."""
+        """Return True if a retry may start `elapsed` seconds after the first attempt did."""
         if retry <= self.retry_count:
             return True
         return self.max_retry_duration > 0 and elapsed <= self.max_retry_duration
@@ -106,14 +106,14 @@ class RetryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job: what the user asked for, and how it is going ("Job"). Times are epoch seconds.
+    """A job: its configuration and its status ("Job"). Times are epoch seconds.
 
     Args:
         name: `projects/P/locations/L/jobs/ID`.
         schedule, time_zone: see `Cron`.
-        target: what a run sends.
+        target: the message or request that a run sends.
         description: at most 500 characters.
-        retry: what follows a failed attempt.
+        retry: when failed attempts are repeated.
         attempt_deadline: seconds that an HTTP target may take to answer, 15-1800.
         state: paused jobs run by force only.
         user_update_time: when the user created or last updated it.
@@ -139,10 +139,10 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as JSON-able values."""
-        found = asdict(self)
+        fields = asdict(self)
         binary = "data" if isinstance(self.target, PubsubTarget) else "body"
-        found["target"][binary] = base64.b64encode(found["target"][binary]).decode()
-        return found
+        fields["target"][binary] = base64.b64encode(fields["target"][binary]).decode()
+        return fields
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Job:
@@ -163,7 +163,7 @@ class Firing:
 
     Args:
         job: as it was when the attempt started.
-        id: tells this scheduler's attempts apart.
+        id: unique among this scheduler's attempts.
         attempt: 1 for the first of an execution, then its retries.
         scheduled_time: when the execution was due.
         first_attempt_time: when the execution's first attempt started.

@@ -35,7 +35,7 @@ def pb(name: str) -> Any:
 
 
 def with_doublings(job: Any) -> Any:
-    """Return a copy in which the default stands for a max_doublings of 0, which is also unset."""
+    """Return a copy with the default for a max_doublings of 0, which may mean unset."""
     copied = type(job)()
     copied.CopyFrom(job)
     copied.retry_config.max_doublings = job.retry_config.max_doublings or 5

@@ -1,4 +1,4 @@
-"""The gRPC face: the methods of `services` on a socket of their own."""
+"""gRPC: the methods of `Services` on a socket of their own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         handler = self._known.get(path)
         if handler is None:
             handler = self._make(path)
-            if handler is None:  # not kept: there is no end of paths that are not there
+            if handler is None:  # not kept: there is no limit to unknown paths
                 return _failing(path)
             self._known[path] = handler
         return handler
@@ -63,13 +63,13 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
                 request_deserializer=protos.StreamingPullRequest.FromString,
                 response_serializer=protos.StreamingPullResponse.SerializeToString,
             )
-        found = self._services.find(service, method)
-        if found is None:
+        unary = self._services.find(service, method)
+        if unary is None:
             return None
         return grpc.unary_unary_rpc_method_handler(
-            _unary(found),
-            request_deserializer=found.request.FromString,
-            response_serializer=found.response.SerializeToString,
+            _unary(unary),
+            request_deserializer=unary.request.FromString,
+            response_serializer=unary.response.SerializeToString,
         )
 
     async def _streaming_pull(self, requests: AsyncIterator[Any], context: Any) -> None:

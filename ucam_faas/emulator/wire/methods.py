@@ -1,4 +1,4 @@
-"""The services by name: what both faces can call."""
+"""The methods of all services by name, for gRPC and REST."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _READS = ("Get", "List", "Test")
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One unary method: the classes of its messages, and what answers it."""
+    """One unary method: the classes of its messages, and its function."""
 
     request: Any
     response: Any
@@ -41,7 +41,7 @@ class Services:
     """All methods.
 
     Args:
-        hub: saves before anybody is answered.
+        hub: saves before a method is answered.
         publisher: topics.
         subscriber: subscriptions.
         pulling: Pull and StreamingPull.
@@ -108,5 +108,5 @@ def _snake(name: str) -> str:
 
 
 def unknown(service: str, method: str) -> RpcError:
-    """Return the error for a method that nobody has heard of."""
+    """Return the error for an unknown method."""
     return RpcError("UNIMPLEMENTED", f"There is no method {method!r} in {service!r}.")

@@ -1,6 +1,6 @@
-"""One port for both faces: HTTP/2 connections are gRPC's, all others are REST.
+"""One port for gRPC and REST: HTTP/2 connections are gRPC's, all others are REST.
 
-The first bytes of a connection tell: HTTP/2 starts with a preface. gRPC listens on a socket of
+The first bytes of a connection decide: HTTP/2 starts with a preface. gRPC listens on a socket of
 its own, to which its connections are spliced.
 """
 
@@ -15,16 +15,16 @@ PREFACE = b"PRI * HTTP/2.0"
 _HIGH_WATER = 1024 * 1024
 
 Connections = WeakSet[asyncio.BaseTransport]
-"""Those that may be open."""
+"""Connections that may be open."""
 
 
-class Front(asyncio.Protocol):
-    """A connection, until it is known what it is.
+class NewConnection(asyncio.Protocol):
+    """A connection, until its first bytes show its protocol.
 
     Args:
         grpc_path: the unix socket that gRPC listens on.
         make_http: makes the protocol of an HTTP/1.1 connection.
-        connections: which it becomes one of.
+        connections: the set that it is added to.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Front(asyncio.Protocol):
 
 
 class _Pipe(asyncio.Protocol):
-    """One end of a splice: what it reads, the other end writes."""
+    """One end of a splice: the other end writes the bytes that it reads."""
 
     def __init__(self) -> None:
         self.transport: Any = None

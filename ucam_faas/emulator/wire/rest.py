@@ -1,4 +1,4 @@
-"""The REST face: an ASGI application that carries the methods of `services` as Google's JSON.
+"""REST: an ASGI application that serves the methods of `Services` as Google's JSON.
 
 Paths are those of the API reference. Errors have Google's form, and what is not supported is a
 400 with the status UNIMPLEMENTED: on a 501 gcloud tries again and again.
@@ -41,7 +41,7 @@ Page = Callable[[], Awaitable[tuple[str, bytes]]]
 """Returns a media type and a body."""
 
 
-class RestFace:
+class RestApp:
     """The application.
 
     Args:
@@ -85,13 +85,16 @@ class RestFace:
         if page is not None:
             return 200, *await page()
         body = await _body(receive)
-        route, name = _find(method, path)
-        found = self._services.find(route.service, route.method)
-        if found is None:
+        match = find(method, path)
+        if match is None:
+            raise _no_such_path(method, path)
+        route, name = match
+        unary = self._services.find(route.service, route.method)
+        if unary is None:
             raise _no_such_path(method, path)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        request = _request(found.request, route, name, body, query)
-        call = found.call(request)
+        request = _request(unary.request, route, name, body, query)
+        call = unary.call(request)
         response = await (_unless_gone(call, receive) if route.method == "Pull" else call)
         return 200, _JSON, json.dumps(protos.to_dict(response)).encode()
 
@@ -100,7 +103,7 @@ _JSON = "application/json; charset=UTF-8"
 
 
 async def _unless_gone(call: Awaitable[Any], receive: Any) -> Any:
-    """Wait for a call, but not when the client does not wait any more: a pull would go on."""
+    """Wait for a call until the client leaves: a pull would go on."""
     calling = asyncio.ensure_future(call)
     leaving = asyncio.ensure_future(receive())
     try:
@@ -126,13 +129,6 @@ async def _body(receive: Any) -> bytes:
         if not event.get("more_body"):
             break
     return b"".join(parts)
-
-
-def _find(method: str, path: str) -> tuple[Route, str]:
-    found = find(method, path)
-    if found is not None:
-        return found
-    raise _no_such_path(method, path)
 
 
 def _no_such_path(method: str, path: str) -> RpcError:
@@ -171,7 +167,7 @@ def _request(make: Any, route: Route, name: str, body: bytes, query: list[tuple[
 def _with_json_masks(content: dict[str, Any]) -> dict[str, Any]:
     """Return a request with its update mask as JSON has it: Google's API takes snake_case too."""
     return content | {
-        key: re.sub("_([a-z0-9])", lambda found: found[1].upper(), content[key])
+        key: re.sub("_([a-z0-9])", lambda match: match[1].upper(), content[key])
         for key in ("updateMask", "update_mask")
         if isinstance(content.get(key), str)
     }

@@ -82,7 +82,7 @@ class Route:
     template: str
     pattern: re.Pattern[str]
     field: str
-    """Of the request message, to be filled from the path."""
+    """The field of the request message that the path fills."""
     service: str
     method: str
     body: str
@@ -105,7 +105,7 @@ ROUTES = [_route(line) for line in _TEXT.strip().splitlines()]
 def find(verb: str, path: str) -> tuple[Route, str] | None:
     """Return the route of a request, and the resource that its path names."""
     for route in ROUTES:
-        found = route.pattern.fullmatch(path) if route.verb == verb else None
-        if found is not None:
-            return route, found[1]
+        match = route.pattern.fullmatch(path) if route.verb == verb else None
+        if match is not None:
+            return route, match[1]
     return None

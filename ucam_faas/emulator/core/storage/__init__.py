@@ -42,7 +42,7 @@ class Progress:
 
 
 class Storage(Protocol):
-    """Keeps what must outlive the process."""
+    """Keeps everything that must outlive the process."""
 
     def resources(self, kind: str) -> dict[str, bytes]:
         """Return all resources of a kind, by name."""

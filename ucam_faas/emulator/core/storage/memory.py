@@ -55,8 +55,8 @@ class MemoryStorage:
 
     def progress(self, queue: int) -> Progress:
         """Return how far a queue is."""
-        found = self._progress.get(queue, Progress())
-        return Progress(found.floor, set(found.acked), dict(found.failures))
+        kept = self._progress.get(queue, Progress())
+        return Progress(kept.floor, set(kept.acked), dict(kept.failures))
 
     def advance(
         self, queue: int, floor: int, acked: Iterable[int], failures: Mapping[int, int]

@@ -16,7 +16,7 @@ from ucam_faas.emulator.core.storage import Message, Progress
 from ucam_faas.exceptions import ConfigurationError
 
 _VERSION = 1
-# In one transaction: a file with half of it would be none of ours.
+# In one transaction: a file with half of it would be refused.
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS resources (
@@ -49,7 +49,7 @@ class SqliteStorage:
         path: the file; it and its folder are made.
 
     Raises:
-        ConfigurationError: the file is in use by another emulator, or is none of ours.
+        ConfigurationError: the file is in use by another emulator, or is not one of an emulator.
     """
 
     def __init__(self, path: Path) -> None:
