@@ -97,7 +97,7 @@ resource "google_monitoring_alert_policy" "oldest_message" {
     content   = <<-EOT
       A message of the subscription `${google_pubsub_subscription.push[each.key].name}` of the task **${var.name}** waits for more than ${local.oldest_message_seconds[each.key]} seconds. It is lost after ${each.value.message_retention_seconds} seconds.
 
-      1. Is the task failing? Its log (${local.log_query}), entries of severity WARNING or ERROR. Then mend it and deploy.
+      1. Is the task failing? Its log (${local.log_query}), entries of severity WARNING or ERROR. Then fix it and deploy.
       2. Is it called at all? In the metrics of the subscription, push requests by response code: 401 and 403 mean that a grant is missing (apply the module again), 404 that the path `${each.value.path}` is not served.
       3. Is it too slow? Answers 429 and 504 in the log, and the service at its maximum of ${var.concurrency.max_instances} instances: raise `concurrency`, or publish less.
       4. The messages are never wanted? `gcloud pubsub subscriptions seek ${each.key} --project=${var.project} --time=$(date -u +%Y-%m-%dT%H:%M:%SZ)` drops all that wait.
@@ -146,9 +146,9 @@ resource "google_monitoring_alert_policy" "errors" {
       Executions of the task **${var.name}** fail. Messages are delivered again; they are not lost yet.
 
       1. See why: the task's log (${local.log_query}), entries of severity WARNING or ERROR, and Error Reporting for exceptions with their tracebacks.
-      2. Only since the last deployment? Give the traffic back to the revision before: `gcloud run services update-traffic ${var.name} --project=${var.project} --region=${var.region} --to-revisions=REVISION=100`, and then mend what was deployed, or the next apply brings it back.
+      2. Only since the last deployment? Give the traffic back to the revision before: `gcloud run services update-traffic ${var.name} --project=${var.project} --region=${var.region} --to-revisions=REVISION=100`, and then fix the code, or the next apply brings it back.
       3. 504: the task takes longer than its ${var.function.timeout_seconds} seconds. 503 with few instances: see whether instances are killed for their memory (${var.function.memory}).
-      4. What failed too often is among the dead letters, which have an alert of their own.
+      4. Messages that failed too often are among the dead letters, which have an alert of their own.
     EOT
   }
 }
@@ -194,7 +194,7 @@ resource "google_monitoring_alert_policy" "job_failed" {
       An execution of the job **${var.name}** failed, after ${var.function.max_retries} retries. Nothing runs it again before its next schedule.
 
       1. See why: `gcloud run jobs executions list --job=${var.name} --project=${var.project} --region=${var.region}`, and the log (${local.log_query}).
-      2. Mend it, and deploy.
+      2. Fix it, and deploy.
       3. Run it now, if it cannot wait: `gcloud run jobs execute ${var.name} --project=${var.project} --region=${var.region}`.
     EOT
   }

@@ -1,6 +1,6 @@
 # Accounts, and who may do what: each grant is on the one resource, and none on the project.
 # The table in the README says the same. What may be of another project is granted there: the provider keeps the
-# project of a full name, and would make the grant anew each time if this one differed.
+# project of a full name, and would make the grant again each time if this one differed.
 
 locals {
   # An account's id has 6 to 30 characters, and a task's name may have 49: long ones are cut, and told apart by a
@@ -106,13 +106,13 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 
-  # A subscription that is made anew, with another filter say, has its old name and none of its grants.
+  # A subscription that is replaced, with another filter say, has its old name and none of its grants.
   lifecycle {
     replace_triggered_by = [google_pubsub_subscription.push[each.key].id]
   }
 }
 
-# As whom Cloud Scheduler runs the job. What it publishes to topics, it publishes as its own service agent.
+# The account that Cloud Scheduler runs the job as. It publishes to topics as its own service agent.
 resource "google_service_account" "scheduler" {
   count = local.is_job && length(local.schedules) > 0 ? 1 : 0
 

@@ -1,4 +1,4 @@
-# What the variables come to. service.tf, job.tf, pubsub.tf, scheduler.tf, iam.tf and alerts.tf make it.
+# Values computed from the variables. service.tf, job.tf, pubsub.tf, scheduler.tf, iam.tf and alerts.tf make it.
 
 locals {
   is_service = var.function.run_as == "service"
@@ -65,7 +65,7 @@ locals {
 
   made_topics = toset([for found in values(local.subscriptions) : found.topic if found.create_topic])
 
-  # What a schedule without a topic publishes to: there is one subscription then.
+  # The topic of a schedule without one: there is one subscription then.
   default_topic = one([for found in values(local.subscriptions) : found.topic if length(local.subscriptions) == 1])
 
   # Full names. Those of topics that are made here are taken from the resource, so that it is made first;

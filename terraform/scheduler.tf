@@ -58,7 +58,7 @@ resource "google_cloud_scheduler_job" "schedule" {
     }
   }
 
-  # A message that nobody is subscribed to yet is lost.
+  # A message to a topic without a subscription is lost.
   depends_on = [
     google_pubsub_subscription.push,
     google_cloud_run_v2_job_iam_member.scheduler,

@@ -45,30 +45,30 @@ variable "region" {
 }
 
 variable "function" {
-  description = "What runs: the container, and what it is given."
+  description = "The container, and its settings."
   nullable    = false
   type = object({
     container_image = string                      # Image that holds the tasks.
     target          = optional(string)            # Name of the task in the code, as `FUNCTION_TARGET`. None: the image knows.
-    run_as          = optional(string, "service") # `service`: messages and requests are sent to it. `job`: runs to its end, by a schedule or by hand.
-    memory          = optional(string, "512Mi")   # Of an instance.
+    run_as          = optional(string, "service") # Service or job: Pub/Sub pushes messages to a service; a schedule or a person starts a job, which runs once to its end.
+    memory          = optional(string, "512Mi")   # Memory of an instance.
     cpu             = optional(string, "1")       # CPUs of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
-    timeout_seconds = optional(number, 300)       # Longest execution, as in the code: up to 600 for messages, 3600 for requests, 604800 for jobs.
-    environment     = optional(map(string), {})   # Environment variables.
+    timeout_seconds = optional(number, 300)       # Longest time from the arrival of a message or request to the answer, as in the code: up to 600 for messages, 3600 for requests, 604800 for jobs.
+    environment     = optional(map(string), {})   # Environment variables that are not secret.
     secrets = optional(map(object({               # Environment variables from Secret Manager.
       secret  = string                            # Id of the secret, or `projects/P/secrets/S`.
       version = optional(string, "latest")        # Number or alias of the version.
     })), {})
-    service_account = optional(string)                                  # Email of an existing account to run as. None: one is made for this task.
-    ingress         = optional(string, "INGRESS_TRAFFIC_INTERNAL_ONLY") # From where requests may come. Pushes of the same project are internal.
-    vpc_access = optional(object({                                      # The network that the task reaches.
+    service_account = optional(string)                                  # Email of an existing account to run as; none: Terraform makes one for the task.
+    ingress         = optional(string, "INGRESS_TRAFFIC_INTERNAL_ONLY") # Where requests may come from; Pub/Sub's pushes in the same project are internal.
+    vpc_access = optional(object({                                      # Access to a VPC network: a connector, or direct egress.
       network    = optional(string)                                     # Network, for direct VPC egress.
       subnetwork = optional(string)                                     # Subnetwork, for direct VPC egress.
-      tags       = optional(list(string), [])                           # Network tags, for direct VPC egress.
+      tags       = optional(list(string), [])                           # Network tags for firewall rules, for direct VPC egress.
       connector  = optional(string)                                     # Serverless VPC Access connector, instead of a network.
-      egress     = optional(string, "PRIVATE_RANGES_ONLY")              # What goes through the network: `PRIVATE_RANGES_ONLY` or `ALL_TRAFFIC`.
+      egress     = optional(string, "PRIVATE_RANGES_ONLY")              # Traffic that goes through the network: `PRIVATE_RANGES_ONLY` or `ALL_TRAFFIC`.
     }))
-    publishes_to        = optional(list(string), []) # Topics to which the task may publish: short names in this project, or `projects/P/topics/T`.
+    publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
     invokers            = optional(list(string), []) # Who else may call the service or run the job: IAM members such as `group:team@example.org`.
     deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or job.
     max_retries         = optional(number, 3)        # Jobs: how often an execution that failed is run again.
@@ -102,7 +102,7 @@ variable "function" {
     error_message = "function.cpu is \"${var.function.cpu}\"; Cloud Run has 1, 2, 4, 6 and 8 CPUs, and for a service also from 0.08 to 1 (500m is 0.5)."
   }
 
-  # The pair. What is wrong in itself has its own message above. Locals cannot be used: they come after this.
+  # The pair. A value that is wrong by itself has its own message above. Locals cannot be used: they come after this.
   validation {
     condition = try(anytrue([
       for found in [{
@@ -195,9 +195,9 @@ variable "concurrency" {
   nullable    = false
   default     = {}
   type = object({
-    max_concurrent_functions_per_instance = optional(number)      # Requests that an instance gets at a time. Default: 4; 1 with less than one CPU.
-    min_instances                         = optional(number, 0)   # Instances kept warm, which cost also when idle.
-    max_instances                         = optional(number, 100) # The most at a time.
+    max_concurrent_functions_per_instance = optional(number)      # Executions at a time in an instance. Default: 4; 1 with less than one CPU.
+    min_instances                         = optional(number, 0)   # Instances that are kept warm, which cost also when idle.
+    max_instances                         = optional(number, 100) # The most instances at a time.
   })
 
   validation {
@@ -227,32 +227,32 @@ variable "concurrency" {
 }
 
 variable "triggers" {
-  description = "What makes it run. The keys are the names of the subscriptions and of the Cloud Scheduler jobs, which are unique in the project. A service with schedules and no subscription gets a topic and a subscription named after the task."
+  description = "Subscriptions and schedules that make it run. The keys are the names of the subscriptions and of the Cloud Scheduler jobs, which are unique in the project. A service with schedules and no subscription gets a topic and a subscription named after the task."
   nullable    = false
   default     = {}
   type = object({
     subscriptions = optional(map(object({                   # Push subscriptions.
-      topic                     = optional(string)          # Short name of a topic of this project, or `projects/P/topics/T`. Default: the name of the subscription.
+      topic                     = optional(string)          # Topic whose messages the task gets: a short name in this project, or `projects/P/topics/T`. Default: the name of the subscription.
       create_topic              = optional(bool, false)     # Make the topic. Otherwise it exists.
-      filter                    = optional(string)          # Which messages are wanted, by their attributes.
+      filter                    = optional(string)          # Which messages the task gets, by their attributes; the others are acknowledged.
       ordered                   = optional(bool, false)     # Messages with one ordering key come one after the other.
       wrapped                   = optional(bool, true)      # Messages come in Pub/Sub's JSON. False: the data alone, and the rest in headers.
       path                      = optional(string)          # Path of the push. Default: `/TARGET`.
       ack_deadline_seconds      = optional(number)          # How long Pub/Sub waits for the answer. Default: the timeout, and at least 10.
-      message_retention_seconds = optional(number, 604800)  # How long a message is tried.
+      message_retention_seconds = optional(number, 604800)  # How long the subscription keeps a message.
       labels                    = optional(map(string), {}) # Labels of this subscription.
-      retry = optional(object({                             # The wait before a message is delivered again.
+      retry = optional(object({                             # How often and how soon Pub/Sub delivers a message again: the waits. The attempts are `dead_letter.max_attempts`.
         min_backoff_seconds = optional(number, 10)          # After the first failure.
         max_backoff_seconds = optional(number, 600)         # At most.
       }), {})
-      dead_letter = optional(object({       # Where a message goes that keeps failing. None: it is delivered until it expires, and is then lost. `{}`: all defaults.
+      dead_letter = optional(object({       # Dead letters: messages that keep failing. None: a message is delivered until it expires, and is then lost. `{}`: all defaults.
         max_attempts = optional(number, 5)  # Deliveries before it is put aside.
-        topic        = optional(string)     # Existing topic for it. Default: `SUBSCRIPTION-dead-letter`, made with a subscription that keeps messages for 31 days.
+        topic        = optional(string)     # Topic for messages that failed, which exists. Default: `SUBSCRIPTION-dead-letter`, made with a subscription that keeps messages for 31 days.
         subscription = optional(string)     # Name of the subscription that keeps the messages of that existing topic, to be watched by the alert.
         grant        = optional(bool, true) # Let Pub/Sub publish to that existing topic. False: you grant it yourself.
       }))
     })), {})
-    cron_schedules = optional(any, {}) # Cloud Scheduler jobs. They publish to a topic, or run the Cloud Run job. A list of schedules, as 1.0 took it, names them after the task.
+    cron_schedules = optional(any, {}) # When Cloud Scheduler publishes to the topic, or starts the job. A list of schedules, as 1.0 took it, names them after the task.
     # schedule   = string                      # Five fields: minute, hour, day of month, month, day of week.
     # time_zone  = optional(string, "Etc/UTC") # Time zone of the schedule.
     # paused     = optional(bool, false)       # Made, but not run.
@@ -342,7 +342,7 @@ variable "triggers" {
       for name, found in var.triggers.subscriptions :
       try(found.dead_letter.topic, null) == null || try(found.dead_letter.topic != coalesce(found.topic, name), false)
     ])
-    error_message = "triggers.subscriptions.….dead_letter.topic is the topic that the subscription reads: a message that fails would come back for ever."
+    error_message = "triggers.subscriptions.….dead_letter.topic is the topic that the subscription reads: a message that fails would come back again and again."
   }
 
   validation {
@@ -360,7 +360,7 @@ variable "triggers" {
     error_message = "triggers.subscriptions: messages cannot be pushed to a job, and function.run_as is job."
   }
 
-  # What a type would tell: it can't be a map of objects and a list.
+  # The checks of a type: it can't be a map of objects and a list.
   validation {
     condition = try(alltrue([
       for found in var.triggers.cron_schedules : can(tostring(found)) ? true : (
@@ -414,7 +414,7 @@ variable "triggers" {
 
   validation {
     condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) > 0 || try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) == null]), true)
-    error_message = "triggers.cron_schedules.….topic: nobody reads that topic; give the task a subscription to it in triggers.subscriptions."
+    error_message = "triggers.cron_schedules.….topic: no task reads that topic; give the task a subscription to it in triggers.subscriptions."
   }
 
   validation {
@@ -437,7 +437,7 @@ variable "alerting" {
   description = "Alert policies: dead letters, messages that wait too long, errors. null: none."
   default     = {}
   type = object({
-    notification_channels      = optional(list(string), []) # Who is told: `projects/P/notificationChannels/N`. None: incidents are only listed.
+    notification_channels      = optional(list(string), []) # Notification channels that incidents are sent to: `projects/P/notificationChannels/N`. None: incidents are only listed.
     monitoring_scoping_project = optional(string)           # Project in which the policies are made, if it is not the task's.
     oldest_message_seconds     = optional(number, 3600)     # A message that waits longer, or for half of its retention, is an incident.
     error_ratio                = optional(number, 0.1)      # A share of 5xx answers above this, in ten minutes, is an incident.
@@ -465,7 +465,7 @@ variable "alerting" {
 }
 
 variable "labels" {
-  description = "Labels of everything that takes labels."
+  description = "Labels of everything that is made for the task."
   type        = map(string)
   nullable    = false
   default     = {}
@@ -477,7 +477,7 @@ variable "labels" {
 }
 
 variable "kms_key" {
-  description = "Cloud KMS key (`projects/P/locations/L/keyRings/R/cryptoKeys/K`) with which the container and the topics are encrypted. Cloud Run's and Pub/Sub's service agents must be allowed to use it."
+  description = "Customer-managed key that encrypts the container and its topics: `projects/P/locations/L/keyRings/R/cryptoKeys/K`. Cloud Run's and Pub/Sub's service agents must be allowed to use it."
   type        = string
   default     = null
 
@@ -488,7 +488,7 @@ variable "kms_key" {
 }
 
 variable "dead_letter_archive" {
-  description = "Name of a bucket to which dead letters are also written, as Avro files. Of the dead-letter topics that this module makes."
+  description = "Name of a bucket that dead letters are also written to, as Avro files. Only those of the dead-letter topics that this module makes."
   type        = string
   default     = null
 

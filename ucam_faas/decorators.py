@@ -118,8 +118,8 @@ class Decorators:
     def raw_event(self, function: Any = None, /, **given: Any) -> Any:
         """Make a task that gets the request's body as bytes; what it returns is the response.
 
-        Options are those of `message_handler`, without `message_type`, `create_default_info` and
-        `options`.
+        Its options are in `TaskOptions`: those of `message_handler`, except `message_type`,
+        `create_default_info` and `options`.
 
         >>> @raw_event
         ... def shout(body: bytes) -> str:
@@ -144,8 +144,8 @@ class Decorators:
         A function whose parameter is annotated with `CloudEvent` gets the event; any other gets the
         event's data, such as the value of its JSON.
 
-        Options are those of `message_handler`, without `message_type`, `create_default_info` and
-        `options`.
+        Its options are in `TaskOptions`: those of `message_handler`, except `message_type`,
+        `create_default_info` and `options`.
 
         >>> @cloud_event
         ... def count(data: list[str]) -> int:
@@ -209,31 +209,8 @@ class Decorators:
             message_type: a pydantic model, a dataclass or a type such as list[int] (JSON data),
                 a protobuf message class (binary data), any function `(bytes) -> T`, or None for
                 bytes; default: the annotation of the function's parameter.
-            topic: whose messages the task gets: the short name of a topic of ours, or
-                `projects/P/topics/T`, one that exists; default: a topic named after the task.
-            filter: which of them, by their attributes, in Pub/Sub's filter language; default: all.
-            schedule: a cron expression such as "0 3 * * *" or a `Schedule`, which publishes to the
-                topic at these times; or a list of them.
-            ordered: messages with one ordering key are delivered one after the other.
-            retry: a `RetryPolicy`: how often and how soon a message is delivered again; default:
-                5 deliveries, 10 to 600 seconds apart, then the dead-letter topic.
-            dead_letter_topic: overrides UCAM_FAAS_DEAD_LETTER_TOPIC.
-            timeout: from arrival to answer; default 5 minutes, at most 10: the longest that
-                Pub/Sub waits for an answer.
-            concurrency: executions at a time in one process.
-            memory: of an instance, such as "512Mi" or "2Gi".
-            cpu: of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
-            min_instances: instances that are kept warm.
-            max_instances: the most instances at a time.
-            run_as: "service", which messages are pushed to; or "job", which a schedule or a person
-                starts and which may take up to 7 days.
-            secrets: environment variable to the name of a secret in Secret Manager.
-            environment: environment variable to value.
-            init: run once in each process before the task's first execution: functions without
-                arguments, or Defer objects.
-            create_default_info: makes the report when the function returns none; called with
-                `execution=` an ExecutionResult.
-            options: replacements for the log line and the HTTP response.
+            given: the options in `HandlerOptions`, such as `topic`, `schedule`, `retry`, `timeout`,
+                `memory` and `init`. The field of an option has its limits; so has docs/tasks.md.
 
         Raises:
             TaskDefinitionError: an argument can never work, or is outside Google's limits.
@@ -268,8 +245,7 @@ class Decorators:
         Args:
             path: the route in Flask's syntax, such as "/rooms/<int:room_id>".
             methods: the HTTP methods that it answers.
-            given: `timeout` (at most an hour), `concurrency`, `memory`, `cpu`, `min_instances`,
-                `max_instances`, `secrets`, `environment` and `init`, as of `message_handler`.
+            given: the options in `HttpOptions`, such as `timeout` (at most an hour) and `memory`.
 
         Raises:
             TaskDefinitionError: an argument can never work; or the function's parameters aren't

@@ -1,4 +1,4 @@
-# What is at Google's limits, but within them, is accepted.
+# Values at Google's limits are accepted.
 
 mock_provider "google" {}
 

@@ -1,4 +1,4 @@
-# Alert policies, and what they tell people to do.
+# Alert policies, and their instructions.
 
 mock_provider "google" {}
 
@@ -49,12 +49,12 @@ run "a_service_has_three_alerts" {
       policy.project == "my-project" && policy.notification_channels == tolist(["projects/my-project/notificationChannels/1"]) &&
       length(policy.documentation[0].content) > 300 && length(policy.documentation[0].content) < 8192 && strcontains(policy.documentation[0].content, "**orders**")
     ])
-    error_message = "each tells somebody what to do"
+    error_message = "each has instructions"
   }
 
   assert {
     condition     = length(google_monitoring_alert_policy.job_failed) == 0
-    error_message = "a service is no job"
+    error_message = "a service is not a job"
   }
 }
 

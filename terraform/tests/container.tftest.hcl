@@ -48,7 +48,7 @@ run "a_service_has_safe_defaults" {
 
   assert {
     condition     = length(google_cloud_run_v2_job.this) == 0 && google_cloud_run_v2_service.this[0].template[0].execution_environment == null
-    error_message = "it is no job, and Cloud Run chooses where it runs"
+    error_message = "it is not a job, and Cloud Run chooses where it runs"
   }
 }
 
@@ -189,7 +189,7 @@ run "a_job_runs_to_its_end" {
 
   assert {
     condition     = length(google_cloud_run_v2_service.this) == 0 && google_cloud_run_v2_job.this[0].deletion_protection
-    error_message = "it is no service"
+    error_message = "it is not a service"
   }
 
   assert {

@@ -97,8 +97,9 @@ class HttpOptions(TypedDict, total=False):
     concurrency: Annotated[
         int | None,
         Option(
-            doc="executions at a time in one process",
-            takes="1 to 1000; 1 with less than one CPU. Default: `THREADS`; of async tasks 80",
+            doc="executions at a time",
+            takes="1 to 1000 in one process; 1 with less than one CPU. Default: `THREADS`; async "
+            "tasks: 80",
             concerns="services",
             terraform="concurrency.max_concurrent_functions_per_instance",
             computed=True,
@@ -156,7 +157,7 @@ class HttpOptions(TypedDict, total=False):
     environment: Annotated[
         Mapping[str, str] | None,
         Option(
-            doc="environment variables, which are no secrets",
+            doc="environment variables that are not secret",
             takes="variable to text",
             check=lambda value: resources.check_variables("environment", value),
             merge="map",
@@ -196,8 +197,8 @@ class TaskDefaults(HttpOptions, total=False):
     run_as: Annotated[
         RunAs | None,
         Option(
-            doc='"service": Pub/Sub pushes messages to it; or "job": a schedule or a person starts '
-            "it, and it runs once to its end",
+            doc="service or job: Pub/Sub pushes messages to a service; a schedule or a person "
+            "starts a job, which runs once to its end",
             takes='`"service"` or `"job"`. A job has no `topic`, `filter`, `ordered`, '
             "`concurrency` or instances, and its schedules have no data",
             check=resources.check_run_as,
@@ -219,8 +220,8 @@ class TaskDefaults(HttpOptions, total=False):
     dead_letter_topic: Annotated[
         str | None,
         Option(
-            doc="topic for messages that failed, instead of UCAM_FAAS_DEAD_LETTER_TOPIC",
-            takes="as `topic`",
+            doc="topic for messages that failed",
+            takes="as `topic`; default: UCAM_FAAS_DEAD_LETTER_TOPIC, or a topic of the task's own",
             terraform=f"{SUBSCRIPTION}.dead_letter.topic",
             computed=True,
         ),
@@ -255,7 +256,7 @@ class TaskOptions(TaskDefaults, total=False):
     schedule: Annotated[
         str | Schedule | Sequence[str | Schedule] | None,
         Option(
-            doc="when Cloud Scheduler publishes to the topic, and which message",
+            doc="when Cloud Scheduler publishes to the topic, or starts the job",
             takes='cron expression such as `"0 3 * * *"`, `Schedule`, or a list of them',
             terraform="triggers.cron_schedules",
             computed=True,

@@ -9,7 +9,7 @@ data "google_project" "this" {
 locals {
   project_number = var.project_number == null ? one(data.google_project.this[*].number) : var.project_number
 
-  # Topics of ours to which some task's dead letters go.
+  # Topics that this module makes for dead letters.
   dead_letter_topics = toset([
     for topic in concat(
       [for name, topic in var.topics : name if topic.dead_letters],

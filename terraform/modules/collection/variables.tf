@@ -52,7 +52,7 @@ variable "topics" {
 }
 
 variable "tasks" {
-  description = "The tasks: by name in the code, the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above. Topics are short names of `topics`, or `projects/P/topics/T`. What else the plan's file says of a task is ignored."
+  description = "The tasks: by name in the code, the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above. Topics are short names of `topics`, or `projects/P/topics/T`. The other attributes of a task in the plan's file are ignored."
   type        = any # the module for one task has the types
   nullable    = false
 
@@ -61,7 +61,7 @@ variable "tasks" {
     error_message = "tasks: each task has a name and a function; see the module for one task."
   }
 
-  # What a type would not tell either: Terraform drops attributes that a type does not have.
+  # No type would refuse these: Terraform drops attributes that a type does not have.
   validation {
     condition = length(setsubtract(
       flatten([for task in values(var.tasks) : try(keys(task), [])]),

@@ -1,4 +1,4 @@
-# The collection: shared topics, their dead letters, and what each task is given.
+# The collection: shared topics, their dead letters, and the arguments of each task.
 
 mock_provider "google" {}
 
