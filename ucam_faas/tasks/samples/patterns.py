@@ -6,6 +6,7 @@ import importlib
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class _Writer:
             case "ANY":
                 return self._pick(_PLAIN)
             case "IN":
-                return self._pick(_members(value))
+                return self._pick(_members(tuple(value)))
             case "BRANCH":
                 branches: list[Iterable[Any]] = value[1]
                 return self.write(self._pick(branches))
@@ -111,7 +112,8 @@ class _Writer:
         return choices[0] if self._chance is None else self._chance.choice(choices)
 
 
-def _members(nodes: list[tuple[Any, Any]]) -> list[str]:
+@lru_cache(16)  # a text of many characters asks for the same class again and again
+def _members(nodes: tuple[tuple[Any, Any], ...]) -> list[str]:
     """Return characters of a class such as `[a-z_]`, the plainest first."""
     negated = str(nodes[0][0]) == "NEGATE"
     found = [c for c in _ANY if any(_is_in(c, *node) for node in nodes) is not negated]
