@@ -95,8 +95,8 @@ HEAVY = {
     "google.oauth2": owner(in_functions="serving.push_auth"),
     "requests": owner(in_functions="serving.push_auth"),
     "cloudevents": owner(
-        in_functions="testing.of_1_0 events.deliveries testing",
-        for_types="events.context decorators events.deliveries function testing",
+        in_functions="testing.of_1_0 events.deliveries testing.events",
+        for_types="events.context decorators events.deliveries function testing.events",
     ),
     "functions_framework": owner(in_functions="function"),
     "gunicorn": owner("serving.server"),

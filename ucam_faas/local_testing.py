@@ -8,8 +8,8 @@ from ucam_faas.testing.cloud import (
     EmbeddedCloud,
     LocalCloudFactory,
     LocalExecution,
-    NotIdleError,
 )
+from ucam_faas.testing.idle import NotIdleError
 from ucam_faas.testing.pubsub import EmbeddedPubsub
 
 __all__ = [

@@ -39,8 +39,8 @@ from ucam_faas.testing import (
     make_push,
     run,
     serve,
-    to_bytes,
 )
+from ucam_faas.testing.events import to_bytes
 
 
 class User(BaseModel):

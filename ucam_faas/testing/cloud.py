@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dev.provisioning import LOCATION, Provisioning
-from ucam_faas.emulator.core.lease import State
 from ucam_faas.emulator.push.pusher import Pusher
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.events.messages import PubsubMessage
@@ -25,25 +22,18 @@ from ucam_faas.publishing import Publisher
 from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.serving.app import App
 from ucam_faas.serving.observer import Observer
-from ucam_faas.tasks import environment, registry
+from ucam_faas.tasks import environment
 from ucam_faas.tasks.needs import full_topic, job_id, needs_of, with_dead_letter_topic
-from ucam_faas.tasks.policies import MAX_ATTEMPTS
 from ucam_faas.tasks.task import Task
-from ucam_faas.testing import ManualClock
+from ucam_faas.testing.clock import ManualClock
 from ucam_faas.testing.deliveries import OnceForEachMessage, OneByOne, at_once
 from ucam_faas.testing.hostile import Hostile
+from ucam_faas.testing.idle import IDLE_SECONDS, Idle
 from ucam_faas.testing.pubsub import EmbeddedPubsub, model
 from ucam_faas.testing.serving import served
+from ucam_faas.testing.tasks import task_of, tasks_of
 
-IDLE_SECONDS = 30.0
-POLL_SECONDS = 0.0005
-ROUNDING_SECONDS = 1e-5
-"""A datetime is rounded: what is due may need time to move on a little further."""
 Deliveries = Literal["normal", "parallel", "hostile"]
-
-
-class NotIdleError(AssertionError):
-    """Something still runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +45,8 @@ class LocalExecution:
         message_id: of the message; None: it was called over HTTP.
         outcome: `Done`, `Failed`, `DeadLettered`, …, of `ucam_faas.outcomes`.
         info: its report.
-        value: what the function returned, if it is a JSON value.
-        error: what it raised.
+        value: the function's return value, if it is a JSON value.
+        error: the exception that it raised.
     """
 
     task: str
@@ -81,14 +71,14 @@ class LocalCloudFactory(Protocol):
 
 
 class EmbeddedCloud:
-    """Tasks that are served, and pushed what is published to their topics.
+    """Tasks that are served, and get the messages that are published to their topics.
 
-    Time stands still, but for `advance` and `wait_idle`. What is published is delivered at once;
-    with hostile deliveries, when one of these two is called.
+    Time stands still, except in `advance` and `wait_idle`. Messages are delivered at once; with
+    hostile deliveries, when one of these two is called.
 
     Args:
         pubsub: an empty one, which goes by `clock`.
-        clock: the test's.
+        clock: the test's clock.
         tasks: decorated functions, their tasks, or one source (a path or a module name).
         deliveries: "normal": each task gets its messages one after the other, in the order of
             their publishing; "parallel": several at once, as Pub/Sub does; "hostile": each comes
@@ -128,9 +118,10 @@ class EmbeddedCloud:
         self.seed = seed
         self.executions: list[LocalExecution] = []
         settings = replace(settings or Settings(), project=pubsub.project)
-        found = [with_dead_letter_topic(task, settings) for task in _tasks(tasks)]
-        self._plans = {task.name: needs_of(task, settings) for task in found}
+        served_tasks = [with_dead_letter_topic(task, settings) for task in tasks_of(tasks)]
+        self._plans = {task.name: needs_of(task, settings) for task in served_tasks}
         self._hostile = Hostile(seed) if deliveries == "hostile" else None
+        self._idle = Idle(pubsub, clock, self._plans, self._hostile)
         self._make_pusher: Callable[..., Pusher] = OneByOne
         if self._hostile is not None:
             self._make_pusher = self._hostile.make_pusher
@@ -138,8 +129,8 @@ class EmbeddedCloud:
             self._make_pusher = Pusher
         self._stack = ExitStack()
         with ExitStack() as stack:
-            stack.enter_context(environment.HERE.during(found))
-            self.url = stack.enter_context(served(self._app(found, settings)))
+            stack.enter_context(environment.HERE.during(served_tasks))
+            self.url = stack.enter_context(served(self._app(served_tasks, settings)))
             pubsub.in_use = True
             stack.callback(self._stop_pushing)
             self._start_pushing()
@@ -181,7 +172,7 @@ class EmbeddedCloud:
         """Publish a message, and return its id; see `EmbeddedPubsub.publish`.
 
         Args:
-            task: to whose topic; or the topic's name.
+            task: the reader of the topic; or the topic's name.
             data: bytes, str, a pydantic model, a protobuf message, or a JSON value.
             attributes: of the message.
             ordering_key: of the message.
@@ -191,12 +182,12 @@ class EmbeddedCloud:
 
     def executions_of(self, task: Any) -> list[LocalExecution]:
         """Return the executions of one task that have ended."""
-        name = task if isinstance(task, str) else _task(task).name
+        name = task if isinstance(task, str) else task_of(task).name
         return [execution for execution in self.executions if execution.task == name]
 
     @property
     def dead_letters(self) -> list[PubsubMessage]:
-        """What is in the dead-letter topics of the tasks, oldest first; it stays there."""
+        """The messages in the tasks' dead-letter topics, oldest first; they stay there."""
         topics = {
             full_topic(topic, self.pubsub.project)
             for plan in self._plans.values()
@@ -207,27 +198,27 @@ class EmbeddedCloud:
         def read() -> list[PubsubMessage]:
             engine = self.pubsub.emulator.engine
             logs = [engine.topics[topic] for topic in topics if topic in engine.topics]
-            found = [message for log in logs for message in engine.storage.read(log.number, 0)]
-            return [model(message) for message in sorted(found)]
+            messages = [message for log in logs for message in engine.storage.read(log.number, 0)]
+            return [model(message) for message in sorted(messages)]
 
         return self.pubsub.call(read)
 
     @property
     def tricks(self) -> list[str]:
-        """What hostile deliveries did so far, one line each."""
+        """The tricks of hostile deliveries so far, one line each."""
         return [str(trick) for trick in self._hostile.tricks] if self._hostile else []
 
     def run_schedule(self, task: Any, number: int = 0) -> None:
         """Run a task's schedule now, paused or not.
 
         Args:
-            task: whose.
-            number: which, if it has several; 0: the first.
+            task: the one with the schedule.
+            number: of the schedule; 0: the first.
 
         Raises:
             ValueError: it has no such schedule.
         """
-        name = _task(task).name
+        name = task_of(task).name
         plan = self._plans.get(name)
         count = len(plan.schedules) if plan is not None else 0
         if plan is None or not 0 <= number < count:
@@ -250,90 +241,17 @@ class EmbeddedCloud:
             timeout_seconds: of real time.
 
         Raises:
-            NotIdleError: something still runs after that time, or fails for ever.
+            NotIdleError: something still runs after that time, or fails each time.
         """
-        until = time.monotonic() + timeout_seconds
-        while (due := self._wait(until, timeout_seconds)) is not None:
-            endless = self.pubsub.call(self.pubsub.emulator.pushes.failing, MAX_ATTEMPTS)
-            if endless:
-                raise NotIdleError(
-                    f"Messages of {', '.join(endless)} have failed more than {MAX_ATTEMPTS} times, "
-                    "and have no max_attempts: they would fail for ever."
-                )
-            self._advance_to(due)
+        self._idle.wait(timeout_seconds)
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass: backoffs end and schedules run, and what they set off is waited for.
+        """Let time pass: backoffs end, schedules run, and the executions that follow end.
 
         Raises:
-            NotIdleError: what was set off at one time still runs after 30 s of real time.
+            NotIdleError: an execution still runs after 30 s of real time.
         """
-        end = self.clock.now() + by
-        while True:
-            backoff = self._wait_at_a_time(end.timestamp())
-            schedule = self.pubsub.call(self.pubsub.emulator.schedules.scheduler.next_due)
-            due = min((time for time in (backoff, schedule) if time is not None), default=None)
-            if due is None or due > end.timestamp():
-                break
-            self._advance_to(due)
-        self.clock.advance(max(timedelta(), end - self.clock.now()))
-        self._wait_at_a_time(end.timestamp())
-
-    def _advance_to(self, time: float) -> None:
-        before = self.clock.now()
-        seconds = max(0.0, time - before.timestamp())
-        self.clock.advance(timedelta(seconds=seconds))
-        if self.clock.now() == before:  # it did not help
-            self.clock.advance(timedelta(seconds=ROUNDING_SECONDS))
-
-    def _wait_at_a_time(self, horizon: float) -> float | None:
-        return self._wait(time.monotonic() + IDLE_SECONDS, IDLE_SECONDS, horizon)
-
-    def _wait(
-        self, until: float, timeout_seconds: float, horizon: float = float("inf")
-    ) -> float | None:
-        """Wait, in real time, until nothing can happen before the clock moves.
-
-        Args:
-            until: when to give up, by the system's monotonic clock.
-            timeout_seconds: for the message of the error.
-            horizon: how far the clock will be moved, in epoch seconds.
-
-        Returns:
-            when the next backoff ends, in epoch seconds; None: nothing waits for one.
-        """
-        while True:
-            running, due = self.pubsub.call(self._look, horizon)
-            if not running:
-                return due
-            if time.monotonic() > until:
-                raise NotIdleError(
-                    f"After {timeout_seconds:g} s of real time, something still runs: "
-                    f"{', '.join(running)}. Let it end, or wait longer: "
-                    "wait_idle(timeout_seconds=…)."
-                )
-            time.sleep(POLL_SECONDS)
-
-    def _look(self, horizon: float) -> tuple[list[str], float | None]:
-        """Return what runs, and when the next backoff ends; on the emulator's thread."""
-        pushes = self.pubsub.emulator.pushes
-        due = None
-        if not pushes.busy():
-            due = pushes.next_due()
-            if self._hostile is not None:
-                self._hostile.play(pushes.pushers.values(), settled=due is None or due > horizon)
-        running = [self._describe(name) for name in pushes.busy()]
-        if self.pubsub.emulator.schedules.in_flight:
-            running.append("the request of a schedule")
-        return running, due
-
-    def _describe(self, subscription: str) -> str:
-        name = subscription.rpartition("/")[2]
-        found = self.pubsub.emulator.resources.subscriptions.get(subscription)
-        entries = found.queue.entries.values() if found is not None and found.queue else ()
-        leased = [str(entry.number) for entry in entries if entry.state is State.LEASED]
-        kind = "task" if name in self._plans else "subscription"
-        return f"the {kind} {name!r} (message {', '.join(leased[:3]) or 'to come'})"
+        self._idle.advance(by)
 
 
 class _Recorder(Observer):
@@ -354,25 +272,8 @@ class _Recorder(Observer):
         )
 
 
-def _task(function: Any) -> Task:
-    found = function if isinstance(function, Task) else registry.task_of(function)
-    if found is None:
-        raise UCAMFAASCouldNotLoadTarget(f"{function!r} is not a task: decorate it.")
-    return found
-
-
-def _tasks(given: tuple[Any, ...]) -> list[Task]:
-    if len(given) == 1 and isinstance(given[0], str | Path):
-        return registry.load(str(given[0]))
-    found: dict[str, Task] = {}
-    for task in map(_task, given):
-        if found.setdefault(task.name, task) is not task:
-            raise UCAMFAASCouldNotLoadTarget(f"There are two tasks named {task.name!r}.")
-    return list(found.values())
-
-
 def _topic(function: Any) -> str:
-    task = _task(function)
+    task = task_of(function)
     if task.trigger is None:
         raise UCAMFAASCouldNotLoadTarget(f"{task.name!r} is an HTTP task, and has no topic.")
     return task.trigger.topic

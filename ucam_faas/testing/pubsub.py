@@ -15,10 +15,11 @@ from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.serving.background import BackgroundLoop
 from ucam_faas.tasks.needs import full_topic
-from ucam_faas.testing import ManualClock, to_bytes
+from ucam_faas.testing.clock import ManualClock
+from ucam_faas.testing.events import to_bytes
 
 PROJECT = "test-project"
-FoundT = TypeVar("FoundT")
+ResultT = TypeVar("ResultT")
 
 
 class EmbeddedPubsub:
@@ -28,8 +29,8 @@ class EmbeddedPubsub:
     ways to do the same without a client. Names of topics and subscriptions may be short or full.
 
     Attributes:
-        host: what PUBSUB_EMULATOR_HOST is set to: `127.0.0.1:PORT`.
-        project: what GOOGLE_CLOUD_PROJECT is set to.
+        host: the value of PUBSUB_EMULATOR_HOST: `127.0.0.1:PORT`.
+        project: the value of GOOGLE_CLOUD_PROJECT.
     """
 
     def __init__(self) -> None:
@@ -92,10 +93,10 @@ class EmbeddedPubsub:
             RpcError: there is one of this name, or Pub/Sub would refuse the fields.
         """
         full = self.create_topic(topic)
-        found = self._subscription(name or full.rpartition("/")[2])
-        proto = protos.Subscription(name=found, topic=full, **fields)
+        subscription = self._subscription(name or full.rpartition("/")[2])
+        proto = protos.Subscription(name=subscription, topic=full, **fields)
         self.call(self.emulator.subscriber.create_subscription, proto)
-        return found
+        return subscription
 
     def publish(
         self,
@@ -126,7 +127,7 @@ class EmbeddedPubsub:
         return str(answer.message_ids[0])
 
     def pull(self, subscription: str) -> list[PubsubMessage]:
-        """Return and acknowledge all that a subscription has to deliver now; it does not wait.
+        """Return and acknowledge the messages that a subscription can deliver now, without waiting.
 
         Raises:
             RpcError: there is no such subscription.
@@ -143,17 +144,17 @@ class EmbeddedPubsub:
 
         return self.call(take)
 
-    def call(self, function: Callable[..., FoundT], *args: Any, **options: Any) -> FoundT:
-        """Call a function on the emulator's thread, save, and return what it returned."""
+    def call(self, function: Callable[..., ResultT], *args: Any, **options: Any) -> ResultT:
+        """Call a function on the emulator's thread, save, and return its result."""
 
-        async def run() -> FoundT:
-            found = function(*args, **options)
+        async def run() -> ResultT:
+            result = function(*args, **options)
             await self.emulator.hub.saved()
-            return found
+            return result
 
         return self.run(run)
 
-    def run(self, make: Callable[[], Coroutine[Any, Any, FoundT]]) -> FoundT:
+    def run(self, make: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
         """Run a coroutine on the emulator's thread, and return its result.
 
         Raises:
@@ -167,7 +168,7 @@ class EmbeddedPubsub:
         return name if "/" in name else f"projects/{self.project}/subscriptions/{name}"
 
     def _settle(self) -> None:
-        """Return when the emulator has done what is to be done now."""
+        """Return when the emulator has done the work that is due now."""
 
         async def turns() -> None:
             for _ in range(2):  # a timer may set off another turn
@@ -180,7 +181,7 @@ class _LoopClock:
     """The emulator's clock. If its source is moved by hand, that happens in another thread.
 
     Args:
-        settle: returns when what a timer set off has been done.
+        settle: returns when the work that a timer started has been done.
     """
 
     def __init__(self, settle: Callable[[], None]) -> None:

@@ -1,0 +1,127 @@
+"""Waiting until a local cloud is idle: messages are done, and time moves on over backoffs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from datetime import timedelta
+
+from ucam_faas.emulator.core.lease import State
+from ucam_faas.tasks.policies import MAX_ATTEMPTS
+from ucam_faas.testing.clock import ManualClock
+from ucam_faas.testing.hostile import Hostile
+from ucam_faas.testing.pubsub import EmbeddedPubsub
+
+IDLE_SECONDS = 30.0
+POLL_SECONDS = 0.0005
+ROUNDING_SECONDS = 1e-5
+"""A datetime is rounded: a timer may need time to move on a little further."""
+
+
+class NotIdleError(AssertionError):
+    """Something still runs."""
+
+
+class Idle:
+    """Waits in real time while something runs, and then moves the test's clock.
+
+    Args:
+        pubsub: pushes to the tasks.
+        clock: the test's, by which `pubsub` goes.
+        tasks: names of the tasks that are served, for messages of errors.
+        hostile: decides the deliveries; None: they are as published.
+    """
+
+    def __init__(
+        self,
+        pubsub: EmbeddedPubsub,
+        clock: ManualClock,
+        tasks: Collection[str],
+        hostile: Hostile | None,
+    ) -> None:
+        self._pubsub = pubsub
+        self._clock = clock
+        self._tasks = tasks
+        self._hostile = hostile
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Return when all messages are done; see `EmbeddedCloud.wait_idle`."""
+        until = time.monotonic() + timeout_seconds
+        while (due := self._settle(until, timeout_seconds)) is not None:
+            endless = self._pubsub.call(self._pubsub.emulator.pushes.failing, MAX_ATTEMPTS)
+            if endless:
+                raise NotIdleError(
+                    f"Messages of {', '.join(endless)} have failed more than {MAX_ATTEMPTS} times, "
+                    "and have no max_attempts: they would never succeed."
+                )
+            self._advance_to(due)
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass, and wait at each time that something is due at."""
+        end = self._clock.now() + by
+        while True:
+            backoff = self._settle_at_a_time(end.timestamp())
+            schedule = self._pubsub.call(self._pubsub.emulator.schedules.scheduler.next_due)
+            due = min((time for time in (backoff, schedule) if time is not None), default=None)
+            if due is None or due > end.timestamp():
+                break
+            self._advance_to(due)
+        self._clock.advance(max(timedelta(), end - self._clock.now()))
+        self._settle_at_a_time(end.timestamp())
+
+    def _advance_to(self, time: float) -> None:
+        before = self._clock.now()
+        seconds = max(0.0, time - before.timestamp())
+        self._clock.advance(timedelta(seconds=seconds))
+        if self._clock.now() == before:
+            self._clock.advance(timedelta(seconds=ROUNDING_SECONDS))
+
+    def _settle_at_a_time(self, horizon: float) -> float | None:
+        return self._settle(time.monotonic() + IDLE_SECONDS, IDLE_SECONDS, horizon)
+
+    def _settle(
+        self, until: float, timeout_seconds: float, horizon: float = float("inf")
+    ) -> float | None:
+        """Wait, in real time, until nothing can happen before the clock moves.
+
+        Args:
+            until: when to give up, by the system's monotonic clock.
+            timeout_seconds: for the message of the error.
+            horizon: how far the clock will be moved, in epoch seconds.
+
+        Returns:
+            when the next backoff ends, in epoch seconds; None: no message waits for one.
+        """
+        while True:
+            running, due = self._pubsub.call(self._look, horizon)
+            if not running:
+                return due
+            if time.monotonic() > until:
+                raise NotIdleError(
+                    f"After {timeout_seconds:g} s of real time, something still runs: "
+                    f"{', '.join(running)}. Let it end, or wait longer: "
+                    "wait_idle(timeout_seconds=…)."
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _look(self, horizon: float) -> tuple[list[str], float | None]:
+        """Return what runs, and when the next backoff ends; on the emulator's thread."""
+        pushes = self._pubsub.emulator.pushes
+        due = None
+        if not pushes.busy():
+            due = pushes.next_due()
+            if self._hostile is not None:
+                self._hostile.play(pushes.pushers.values(), settled=due is None or due > horizon)
+        running = [self._describe(name) for name in pushes.busy()]
+        if self._pubsub.emulator.schedules.in_flight:
+            running.append("the request of a schedule")
+        return running, due
+
+    def _describe(self, name: str) -> str:
+        short = name.rpartition("/")[2]
+        subscription = self._pubsub.emulator.resources.subscriptions.get(name)
+        queue = subscription.queue if subscription is not None else None
+        entries = queue.entries.values() if queue else ()
+        leased = [str(entry.number) for entry in entries if entry.state is State.LEASED]
+        kind = "task" if short in self._tasks else "subscription"
+        return f"the {kind} {short!r} (message {', '.join(leased[:3]) or 'to come'})"
