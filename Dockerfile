@@ -4,7 +4,7 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 ARG TASKS=example_tasks
 
-# run: what production has. Python, a user without rights, and nothing that installs anything.
+# run: the production stage. Python, a user without rights, and no installer.
 FROM ${PYTHON_IMAGE} AS run
 # The official image has no bytecode of the standard library, and this one will not write any.
 RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
@@ -21,7 +21,7 @@ WORKDIR /srv/app
 USER 65532:65532
 ENTRYPOINT ["ucam-faas"]
 
-# packages: a virtual environment with ucam_faas and what it needs, each file known by its hash.
+# packages: a virtual environment with ucam_faas and its dependencies, pinned by hash.
 FROM ${PYTHON_IMAGE} AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \

@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header
 
-# Reading and rewriting the tests anew takes as long as running the fast ones.
+# Without bytecode, reading and rewriting the tests takes as long as running the fast ones.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -38,11 +38,11 @@ lint: $(STAMP)  ## check style, types and words
 	$(BIN)/mypy
 	$(BIN)/python docs/words.py
 
-image:  ## build the two images that collections of tasks are built on
+image:  ## build the two base images for tasks
 	docker build --target build --tag ucam-faas:build .
 	docker build --target run --tag ucam-faas:run .
 
-lock: $(STAMP)  ## pin the newest versions of what goes into the image
+lock: $(STAMP)  ## pin the newest versions of the image's packages
 	$(LOCK) --extra auth --extra pubsub --extra storage --output-file .ci/locks/image.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	  $(LOCK) --no-annotate --output-file .ci/locks/build.txt -
@@ -59,5 +59,5 @@ benchmark-container: $(STAMP)  ## compare size and cold start with functions-fra
 benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratios (needs wrk, java and the SDK)
 	$(BIN)/python benchmarks/guard.py
 
-clean:  ## remove what was installed and cached
+clean:  ## remove installed and cached files
 	rm -rf $(VENV) benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,10 +38,10 @@ is tested too, so that this page stays true. The few rows that Google does not d
 
 def behaviours() -> list[Behaviour]:
     """Return all rows, in the order of the table."""
-    found = importlib.import_module(f"{PACKAGE}.behaviours")
+    module = importlib.import_module(f"{PACKAGE}.behaviours")
     for path in sorted(SUITE.glob("test_*.py")):
         importlib.import_module(f"{PACKAGE}.{path.stem}")
-    return sorted(found.BEHAVIOURS.values(), key=lambda row: found.GROUPS.index(row.group))
+    return sorted(module.BEHAVIOURS.values(), key=lambda row: module.GROUPS.index(row.group))
 
 
 def render() -> str:
@@ -82,9 +82,9 @@ def _differences(rows: Sequence[Behaviour]) -> list[str]:
     left = [row for row in differing if _documented(row)]
     lines = []
     for title, belongs in kinds:
-        if found := [row for row in left if belongs(row)]:
-            lines += [f"### {title}\n", *_merged(found)]
-            left = [row for row in left if row not in found]
+        if rows_of_kind := [row for row in left if belongs(row)]:
+            lines += [f"### {title}\n", *_merged(rows_of_kind)]
+            left = [row for row in left if row not in rows_of_kind]
     if unsaid := [row for row in differing if not _documented(row)]:
         lines += ["### The documentation does not say\n", *_merged(unsaid)]
     return lines
@@ -98,8 +98,8 @@ def _merged(rows: Sequence[Behaviour]) -> list[str]:
         for row in of_group:
             ways.setdefault((_side(row.ours), _side(row.google)), []).append(row)
         first = group
-        for (ours, google), found in ways.items():
-            claims = "<br>".join(_text(row.claim) for row in found)
+        for (ours, google), differing in ways.items():
+            claims = "<br>".join(_text(row.claim) for row in differing)
             lines.append(f"| {first} | {claims} | {ours} | {google} |")
             first = ""
     return [*lines, ""]
@@ -107,9 +107,9 @@ def _merged(rows: Sequence[Behaviour]) -> list[str]:
 
 def _tables(rows: Sequence[Behaviour]) -> list[str]:
     lines = []
-    for group, found in groupby(rows, key=lambda row: row.group):
+    for group, of_group in groupby(rows, key=lambda row: row.group):
         head = ["| behaviour | ours | Google's emulator | documentation |", "|---|---|---|---|"]
-        lines += [f"### {group}\n", *head, *map(_row, found), ""]
+        lines += [f"### {group}\n", *head, *map(_row, of_group), ""]
     return lines
 
 
@@ -136,8 +136,8 @@ def _links(rows: Sequence[Behaviour]) -> list[str]:
 
 
 def _pages() -> dict[str, str]:
-    found: dict[str, str] = importlib.import_module(f"{PACKAGE}.behaviours").PAGES
-    return found
+    pages: dict[str, str] = importlib.import_module(f"{PACKAGE}.behaviours").PAGES
+    return pages
 
 
 def _text(text: str) -> str:

@@ -39,11 +39,11 @@ _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOT
 
 def outcomes() -> str:
     rows = ["| outcome | when | HTTP | Pub/Sub | log | exit |", "|---|---|---|---|---|---|"]
-    for kind, found in ANSWERS.items():
-        does = "acknowledges" if found.acknowledges else "retries"
+    for kind, answer in ANSWERS.items():
+        does = "acknowledges" if answer.acknowledges else "retries"
         rows.append(
-            f"| {kind.__name__} | {_when(kind)}{' *permanent*' if found.permanent else ''} "
-            f"| {found.http_status} | {does} | {found.severity} | {found.exit_code} |"
+            f"| {kind.__name__} | {_when(kind)}{' *permanent*' if answer.permanent else ''} "
+            f"| {answer.http_status} | {does} | {answer.severity} | {answer.exit_code} |"
         )
     return "\n".join(rows) + "\n"
 
@@ -90,16 +90,16 @@ def _default(option: Option) -> str:
 
 def rules() -> str:
     rows = ["| rule | finds | why it matters |", "|---|---|---|"]
-    for family, found in FAMILIES.items():
+    for family, rules in FAMILIES.items():
         rows.append(f"| **{family}** | | |")
-        rows += [f"| `{rule.name}` | {rule.finds} | {rule.why} |" for rule in found]
+        rows += [f"| `{rule.name}` | {rule.finds} | {rule.why} |" for rule in rules]
     return "\n".join(rows) + "\n"
 
 
 def ratios() -> str:
-    found = tomllib.loads((ROOT / "benchmarks/ratios.toml").read_text())["ratios"]
+    ratios = tomllib.loads((ROOT / "benchmarks/ratios.toml").read_text())["ratios"]
     rows = ["| benchmark | times better | at least |", "|---|---|---|"]
-    rows += [f"| {name} | {ratio:.3g} | {0.6 * ratio:.2g} |" for name, ratio in found.items()]
+    rows += [f"| {name} | {ratio:.3g} | {0.6 * ratio:.2g} |" for name, ratio in ratios.items()]
     return "\n".join(rows) + "\n"
 
 
@@ -139,7 +139,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def render(text: str) -> str:
-    return _PART.sub(lambda found: found[1] + "\n" + PARTS[found[2]]() + "\n" + found[3], text)
+    return _PART.sub(lambda match: match[1] + "\n" + PARTS[match[2]]() + "\n" + match[3], text)
 
 
 def main() -> int:

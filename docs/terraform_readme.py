@@ -81,11 +81,11 @@ def _attributes(body: str, name: str, *, is_map: bool) -> Iterable[Row]:
                     rows[index] = replace(rows[index], default=end[1])
         elif commented := _COMMENTED.match(line):
             rows += _commented(f"  {commented[1]}", rows)
-        elif found := _ATTRIBUTE.match(line):
-            rows.append(_row(f"{path[-1]}.{found[1]}", found[2], found[3]))
-            if found[2].endswith("({"):
+        elif match := _ATTRIBUTE.match(line):
+            rows.append(_row(f"{path[-1]}.{match[1]}", match[2], match[3]))
+            if match[2].endswith("({"):
                 opened.append(len(rows) - 1)
-                path.append(rows[-1].name + (".NAME" if "map(" in found[2] else ""))
+                path.append(rows[-1].name + (".NAME" if "map(" in match[2] else ""))
         else:
             sys.exit(f"{name}: this line is not understood: {line}")
     return rows
@@ -95,9 +95,9 @@ def _commented(line: str, rows: list[Row]) -> list[Row]:
     """Return an attribute that a comment describes, and make its parent a map of objects."""
     index = max(number for number, row in enumerate(rows) if row.type in ("any", _OBJECTS))
     rows[index] = replace(rows[index], type=_OBJECTS)
-    found = _ATTRIBUTE.match(line)
-    assert found is not None, line
-    return [_row(f"{rows[index].name}.NAME.{found[1]}", found[2], found[3])]
+    match = _ATTRIBUTE.match(line)
+    assert match is not None, line
+    return [_row(f"{rows[index].name}.NAME.{match[1]}", match[2], match[3])]
 
 
 _OBJECTS = "map of objects"
@@ -107,8 +107,8 @@ def _row(name: str, text: str, what: str | None) -> Row:
     if not what:
         sys.exit(f"{name!r} has no comment that describes it.")
     optional = text.startswith("optional(")
-    found = _OPTIONAL.fullmatch(text)
-    kind, _, default = (found[1] if found else text.removeprefix("optional(")).partition(", ")
+    inside = _OPTIONAL.fullmatch(text)
+    kind, _, default = (inside[1] if inside else text.removeprefix("optional(")).partition(", ")
     return Row(
         name=name,
         type=_type(kind),
@@ -131,7 +131,7 @@ def _line(row: Row) -> str:
 def render(module: Path, text: str) -> str:
     parts = {"inputs": inputs, "outputs": outputs}
     return _PART.sub(
-        lambda found: found[1] + "\n" + parts[found[2]](module) + "\n" + found[3], text
+        lambda match: match[1] + "\n" + parts[match[2]](module) + "\n" + match[3], text
     )
 
 

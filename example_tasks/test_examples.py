@@ -37,12 +37,12 @@ class Curl(NamedTuple):
 
 
 def curl_lines() -> list[Curl]:
-    found = []
+    lines: list[Curl] = []
     for readme in READMES:
         text = (EXAMPLES / readme).read_text()
         blocks = re.findall(r"```sh\n(curl.*?)```.*?```text\n(.*?)\n```", text, re.DOTALL)
-        found += [parse_curl(readme, command, answer) for command, answer in blocks]
-    return found
+        lines += [parse_curl(readme, command, answer) for command, answer in blocks]
+    return lines
 
 
 def parse_curl(readme: str, command: str, answer: str) -> Curl:
@@ -95,9 +95,9 @@ async def fetch_status(url: str) -> int:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_is_complete(package: str) -> None:
-    found = {path.name for path in (EXAMPLES / package).iterdir()}
+    names = {path.name for path in (EXAMPLES / package).iterdir()}
 
-    assert {"README.md", "__init__.py", "main.py", f"test_{package}.py"} <= found
+    assert {"README.md", "__init__.py", "main.py", f"test_{package}.py"} <= names
 
 
 def test_every_folder_is_a_package() -> None:

@@ -20,7 +20,7 @@ UPSERT = "INSERT INTO prices VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET pence
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one article costs."""
+    """The price of one article."""
 
     sku: str
     pence: int
@@ -29,7 +29,7 @@ class Price:
 def parse_prices(data: bytes) -> list[Price]:
     """Read a price list: CSV in UTF-8, with the columns `sku` and `pence`.
 
-    Whatever is raised here makes the answer 400, and the task is not run.
+    An exception here makes the answer 400, and the task does not run.
 
     >>> parse_prices(b"sku,pence\\nA1,250\\n")
     [Price(sku='A1', pence=250)]

@@ -27,9 +27,9 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_site_is_fetched() -> None:
-    found = asyncio.run(fetch_all([*STATUSES, "http://gone.test/"], fetch))
+    statuses = asyncio.run(fetch_all([*STATUSES, "http://gone.test/"], fetch))
 
-    assert found == {**STATUSES, "http://gone.test/": None}
+    assert statuses == {**STATUSES, "http://gone.test/": None}
 
 
 def test_as_many_as_allowed_run_at_once_and_no_more() -> None:

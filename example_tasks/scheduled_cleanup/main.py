@@ -35,7 +35,7 @@ def remove_old_exports(body: bytes) -> dict[str, Any] | tuple[str, int]:
 
 
 def default_directory() -> Path:
-    """Return a folder in which nobody misses anything."""
+    """Return a folder that holds nothing of value."""
     return Path(tempfile.gettempdir(), "ucam_faas_exports")
 
 
@@ -47,8 +47,8 @@ def remove_older(directory: Path, limit: datetime, *, dry_run: bool = False) -> 
     removed = 0
     for path in directory.glob("*"):
         with suppress(FileNotFoundError):  # another run was faster
-            found = path.lstat()
-            if stat.S_ISREG(found.st_mode) and found.st_mtime < limit.timestamp():
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_mtime < limit.timestamp():
                 if not dry_run:
                     path.unlink()
                 removed += 1

@@ -11,14 +11,14 @@ LOWEST_STOCK = {"north": {"A1": 10, "B2": 5}, "south": {"A1": 3}}
 
 
 class StockCount(BaseModel):
-    """What was counted in a warehouse."""
+    """A count of the articles in a warehouse."""
 
     warehouse: str = Field(examples=["north"])
     counts: dict[str, NonNegativeInt] = Field(examples=[{"A1": 12, "B2": 4}])
 
 
 class StockReportInfo(ucam_faas.MessageHandlerExecutionInfo):
-    """The report: what describes the message is filled in, and these fields come on top."""
+    """A report with fields of its own; ucam_faas fills in those that describe the message."""
 
     warehouse: str
     low: list[str] = Field(default_factory=list)

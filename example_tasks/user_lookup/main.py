@@ -14,7 +14,7 @@ import ucam_faas
 
 
 class User(BaseModel):
-    """Somebody who may log in."""
+    """A person who may log in."""
 
     user_id: str = Field(pattern=r"^[a-z0-9]{1,20}$")
     name: str = Field(min_length=1)
@@ -39,7 +39,7 @@ def create_user(request: Request) -> ResponseReturnValue:
         user = User.model_validate_json(request.get_data())
     except ValidationError:
         return {"error": "Expected JSON with user_id and name"}, 400
-    # Creating the same user again is no error: a client that got no answer may ask again.
+    # Creating the same user again is not an error: a client that got no answer may ask again.
     if USERS.setdefault(user.user_id, user) != user:
         return {"error": "This user_id is taken"}, 409
     return user.model_dump(), 201, {"Location": f"/users/{user.user_id}"}

@@ -34,7 +34,7 @@ def test_a_known_user_is_found(client: testing.Client) -> None:
 
 
 def test_an_unknown_user_is_not_found(client: testing.Client) -> None:
-    assert client.get("/users/nobody").status == 404
+    assert client.get("/users/unknown").status == 404
 
 
 def test_a_user_that_was_created_is_found(client: testing.Client) -> None:

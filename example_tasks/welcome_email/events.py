@@ -1,4 +1,4 @@
-"""What the sign-up page publishes."""
+"""The messages that the sign-up page publishes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class NewUser(BaseModel):
-    """Somebody has signed up."""
+    """A person has signed up."""
 
     user_id: str = Field(pattern=r"^[a-z0-9-]+$", examples=["u-1"])
     name: str = Field(min_length=1, examples=["Ada"])

@@ -18,7 +18,7 @@ def deliver(message: EmailMessage) -> None:
     """Hand an email to the mail server; without one, only log that there was an email.
 
     Raises:
-        AddressRefusedError: trying again is no use.
+        AddressRefusedError: trying again is useless.
         OSError: trying again later may help. All errors of smtplib are OSErrors.
     """
     host = os.environ.get("SMTP_HOST")

@@ -20,7 +20,7 @@ DEAD_LETTERS = "projects/p/topics/dead"
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[EmailMessage]:
-    """What was sent."""
+    """The emails that were sent."""
     emails: list[EmailMessage] = []
     monkeypatch.setattr(main, "deliver", emails.append)
     return emails
@@ -66,17 +66,17 @@ def test_a_run_reports_the_result(sent: list[EmailMessage]) -> None:
 def test_a_mail_server_that_is_down_means_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(smtplib.SMTPServerDisconnected("bye"), monkeypatch)
 
-    found = testing.conclude(send_welcome_email, ADA)
+    conclusion = testing.conclude(send_welcome_email, ADA)
 
-    assert isinstance(found.outcome, Retry)
+    assert isinstance(conclusion.outcome, Retry)
 
 
 def test_a_refused_address_means_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(mail.AddressRefusedError(), monkeypatch)
 
-    found = testing.conclude(send_welcome_email, ADA)
+    conclusion = testing.conclude(send_welcome_email, ADA)
 
-    assert isinstance(found.outcome, DeadLetter)
+    assert isinstance(conclusion.outcome, DeadLetter)
 
 
 @pytest.mark.parametrize(
