@@ -18,15 +18,16 @@ from ucam_faas.tasks.task import Kind, Task
 @dataclass(frozen=True, slots=True)
 class _Member:
     function: Any
-    given: Mapping[str, Any]
+    options: Mapping[str, Any]
 
 
 class TaskCollection(Decorators, TaskHolder):
     """Tasks with common defaults. Its methods are the decorators; collections may hold others.
 
-    What a decorator says wins over its collection's defaults, and these over those of the
-    collections around it. Dicts (`secrets`, `environment`) are merged, and `init` runs on, the
-    outermost first. `run_as`, `retry` and `dead_letter_topic` do not concern HTTP tasks.
+    A decorator's options win over those of its collection, and these over the options of the
+    collections around it. Dicts (`secrets`, `environment`) are merged, and `init` runs the
+    functions of all, the outermost first. HTTP tasks ignore `run_as`, `retry` and
+    `dead_letter_topic`.
 
     Args:
         defaults: options of every task in it, those of `message_handler` but for the trigger's and
@@ -54,7 +55,7 @@ class TaskCollection(Decorators, TaskHolder):
 
     @property
     def tasks(self) -> list[Task]:
-        """The tasks in it, and in what it includes, in order."""
+        """Its tasks and those of the collections in it, in order."""
         return [member.function.task for _, member in self._all()]
 
     def include(self, *others: TaskCollection) -> None:
@@ -70,11 +71,13 @@ class TaskCollection(Decorators, TaskHolder):
                 self._check_name(member.function.task)
             other._parent = self
             try:
-                anew = [(one.function, owner._remade(one)) for owner, one in other._all()]
+                members = [
+                    (member.function, owner._remade(member)) for owner, member in other._all()
+                ]
             except TaskDefinitionError:
                 other._parent = None
                 raise
-            for function, task in anew:
+            for function, task in members:
                 put(function, task)
             self._members.append(other)
 
@@ -86,19 +89,17 @@ class TaskCollection(Decorators, TaskHolder):
                 f"{other!r} is in a collection already: include it in one only."
             )
         if other is self._root():
-            raise TaskDefinitionError(
-                f"{other!r} holds the collection that it is to be included in."
-            )
+            raise TaskDefinitionError(f"{other!r} already holds the collection that includes it.")
 
     def _root(self) -> TaskCollection:
         return self if self._parent is None else self._parent._root()
 
     def _all(self) -> list[tuple[TaskCollection, _Member]]:
-        """Return the tasks in it and below, and whose they are."""
-        found: list[tuple[TaskCollection, _Member]] = []
+        """Return the tasks in it and in the collections below, each with its collection."""
+        tasks: list[tuple[TaskCollection, _Member]] = []
         for member in self._members:
-            found += member._all() if isinstance(member, TaskCollection) else [(self, member)]
-        return found
+            tasks += member._all() if isinstance(member, TaskCollection) else [(self, member)]
+        return tasks
 
     def _check_name(self, task: Task) -> None:
         """Refuse a second task of one name in the whole."""
@@ -112,13 +113,13 @@ class TaskCollection(Decorators, TaskHolder):
 
     def _remade(self, member: _Member) -> Task:
         task: Task = member.function.task
-        return remade(task, *task_fields(task.kind, member.given, self._defaults()))
+        return remade(task, *task_fields(task.kind, member.options, self._defaults()))
 
     def _defaults(self) -> list[Mapping[str, Any]]:
         """Return the defaults in force, the outermost first."""
         outer = [] if self._parent is None else self._parent._defaults()
         return [*outer, self._own]
 
-    def _made(self, task_function: Any, given: Mapping[str, Any]) -> None:
+    def _made(self, task_function: Any, options: Mapping[str, Any]) -> None:
         self._check_name(task_function.task)
-        self._members.append(_Member(task_function, given))
+        self._members.append(_Member(task_function, options))

@@ -293,7 +293,7 @@ class Decorators:
     def _defaults(self) -> list[Mapping[str, Any]]:
         return []
 
-    def _made(self, task_function: Any, given: Mapping[str, Any]) -> None:
+    def _made(self, task_function: Any, options: Mapping[str, Any]) -> None:
         """Take note of a task."""
 
 

@@ -84,15 +84,15 @@ def problems(project: Project, text: str) -> list[str]:
         ("[task.a]\nprojct = 1", "2 [task.a]: there is no key 'projct'. Known are: memory, cpu"),
         ("[stages.a]", "1 top level: there is no key 'stages'. Did you mean 'stage'?"),
         ("[vpc_access]\nnetwrk = 1", "2 top level: vpc_access has no key 'netwrk'. Did you mean '"),
-        ("[tool.ucam-faas]\nregion = 1", "1 top level: in ucam-faas.toml the keys stand at the"),
+        ("[tool.ucam-faas]\nregion = 1", "1 top level: ucam-faas.toml has the keys at the top"),
         ("timeout = 3", "1 top level: 'timeout' belongs in the code: write timeout=… on the"),
         ("[task.a]\nrun_as = 'job'", "2 [task.a]: 'run_as' belongs in the code"),
         (
             "[task.a]\nproject = 'my-project'",
             "2 [task.a]: 'project' is for all tasks: write it at the top level or in [stage.NAME].",
         ),
-        ("[stage.a]\n[stage.a.stage.b]", "2 [stage.a]: 'stage' cannot stand here: expected [stag"),
-        ("[stage.a.task.b]", "1 [stage.a]: 'task' cannot stand here: expected [task.NAME]."),
+        ("[stage.a]\n[stage.a.stage.b]", "2 [stage.a]: 'stage' cannot be here: expected [stage"),
+        ("[stage.a.task.b]", "1 [stage.a]: 'task' cannot be here: expected [task.NAME]."),
     ],
 )
 def test_a_key_that_cannot_be_there_is_told_with_what_can(

@@ -1,6 +1,6 @@
-"""From a plan to an AsyncAPI 3 document: the topics, what is on them, and which task takes it.
+"""From a plan to an AsyncAPI 3 document: the topics, their messages, and the tasks that take them.
 
-Tasks without a topic are not in it: HTTP tasks are called, and jobs are started. Sources: the
+Tasks without a topic are left out: HTTP tasks are called, and jobs are started. Sources: the
 AsyncAPI specification 3.0.0, and its Google Cloud Pub/Sub bindings 0.2.0.
 """
 
@@ -58,7 +58,7 @@ class _Document:
     schemas: dict[str, Object] = field(default_factory=dict)
 
     def add(self, planned: PlannedTask) -> None:
-        """Add a task: what it receives, its dead letters, and what it publishes."""
+        """Add a task: its messages, its dead letters, and the topics that it publishes to."""
         name, needs = planned.task.name, planned.needs
         assert needs.topic is not None, "tasks without a topic are left out"
         message = self._message(planned)
@@ -74,21 +74,25 @@ class _Document:
             self.operations[f"{name}.dead-letter"] = {
                 "action": "send",
                 **self._on(needs.dead_letter_topic, message),
-                "summary": f"What {name} could not handle in {needs.max_attempts} deliveries.",
+                "summary": f"Messages that {name} failed {needs.max_attempts} times to handle.",
             }
         for topic in planned.merged["publishes_to"]:
-            sent = {"action": "send", **self._on(topic), "summary": f"What {name} publishes."}
+            sent = {
+                "action": "send",
+                **self._on(topic),
+                "summary": f"Messages that {name} publishes.",
+            }
             self.operations[f"{name}.publish.{self._channel(topic)}"] = sent
 
     def _on(self, topic: str, message: str | None = None) -> Object:
         """Return the channel and the messages of an operation."""
         channel = self._channel(topic)
-        found: Object = {"channel": {"$ref": f"#/channels/{channel}"}}
+        operation: Object = {"channel": {"$ref": f"#/channels/{channel}"}}
         if message is not None:
             messages = self.channels[channel].setdefault("messages", {})
             messages[message] = {"$ref": f"#/components/messages/{message}"}
-            found["messages"] = [{"$ref": f"#/channels/{channel}/messages/{message}"}]
-        return found
+            operation["messages"] = [{"$ref": f"#/channels/{channel}/messages/{message}"}]
+        return operation
 
     def _channel(self, topic: str) -> str:
         """Return the id of a topic's channel, which is made if it is new."""
@@ -126,11 +130,11 @@ class _Document:
 
 
 def _free(wanted: str, taken: Mapping[str, Any]) -> str:
-    found, number = wanted, 1
-    while found in taken:
+    name, number = wanted, 1
+    while name in taken:
         number += 1
-        found = f"{wanted}-{number}"
-    return found
+        name = f"{wanted}-{number}"
+    return name
 
 
 def _description(planned: PlannedTask) -> Iterator[str]:
@@ -157,7 +161,7 @@ def _description(planned: PlannedTask) -> Iterator[str]:
 
 
 def _extension(planned: PlannedTask) -> Object:
-    """Return what AsyncAPI has no word for."""
+    """Return the fields that AsyncAPI lacks."""
     needs = planned.needs
     return {
         "subscription": needs.name,

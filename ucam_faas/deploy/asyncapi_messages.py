@@ -1,7 +1,7 @@
-"""What a task takes, as a message and the schemas of an AsyncAPI 3 document.
+"""A task's message and the schemas of its payload, as an AsyncAPI 3 document has them.
 
-AsyncAPI's Schema Object is JSON Schema draft 7; pydantic's schemas are of 2020-12, and are put into
-the older words.
+AsyncAPI's Schema Object is JSON Schema draft 7; pydantic's schemas, of 2020-12, are rewritten
+in the older words.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def key(name: str) -> str:
 
 
 def name_of(task: Task) -> str:
-    """Return what a task's message is called: as its type, if it has one."""
+    """Return the name of a task's message: that of its type, if it has one."""
     kind = task.message_type
     if task.kind is not Kind.MESSAGE or schema_of(task) is None:
         return task.name
-    return str(kind if get_origin(kind) is not None else kind.__name__)  # list[int] is no list
+    return str(kind if get_origin(kind) is not None else kind.__name__)  # not `list` of list[int]
 
 
 def describe(task: Task, name: str) -> tuple[Object, dict[str, Object]]:
@@ -47,28 +47,28 @@ def describe(task: Task, name: str) -> tuple[Object, dict[str, Object]]:
         name: of the message; the names of its schemas begin with it.
     """
     payload, schemas = schema_of(task, values=True), dict[str, Object]()
-    found: Object = {"name": name, "title": name_of(task)}
+    message: Object = {"name": name, "title": name_of(task)}
     if payload is None or payload.get("event_type") == PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE:
-        found["contentType"] = "application/octet-stream"
+        message["contentType"] = "application/octet-stream"
     elif payload["format"] == "protobuf":
-        found["contentType"] = "application/protobuf"
+        message["contentType"] = "application/protobuf"
         text, syntax = render(payload)
         version = syntax.removeprefix("proto")
         media_type = f"application/vnd.google.protobuf;version={version}"
-        found["payload"] = {"schemaFormat": media_type, "schema": text}
+        message["payload"] = {"schemaFormat": media_type, "schema": text}
     else:
-        found["contentType"] = "application/json"
-        found["payload"] = {"$ref": f"#/components/schemas/{name}"}
+        message["contentType"] = "application/json"
+        message["payload"] = {"$ref": f"#/components/schemas/{name}"}
         schemas = _schemas(payload["schema"], name)
     if payload is not None and "event_type" in payload:
-        found["description"] = f"CloudEvents of the type `{payload['event_type']}`."
+        message["description"] = f"CloudEvents of the type `{payload['event_type']}`."
     binding: Object = {"bindingVersion": BINDING_VERSION}
     attributes = {name: {"type": "string"} for name in _attributes(task)}
     if attributes:
-        found["headers"] = {"type": "object", "properties": attributes}
+        message["headers"] = {"type": "object", "properties": attributes}
         binding["attributes"] = attributes
-    found["bindings"] = {"googlepubsub": binding}
-    return found, schemas
+    message["bindings"] = {"googlepubsub": binding}
+    return message, schemas
 
 
 def _attributes(task: Task) -> list[str]:
@@ -88,20 +88,21 @@ def _schemas(schema: Any, name: str) -> dict[str, Object]:
     if parts[""].keys() == {"$ref"}:  # it holds itself
         names[parts.pop("")["$ref"].removeprefix(_DEFINITIONS)] = name
     return {
-        names[part]: map_schema(found, lambda inner: _draft_7(inner, names))
-        for part, found in parts.items()
+        names[part]: map_schema(part_schema, lambda inner: _draft_7(inner, names))
+        for part, part_schema in parts.items()
     }
 
 
 def _draft_7(schema: Object, names: dict[str, str]) -> Object:
-    found = {word: part for word, part in schema.items() if word != "discriminator"}
-    if "prefixItems" in found:
-        rest = {"additionalItems": found["items"]} if "items" in found else {}
-        found |= {"items": found.pop("prefixItems"), **rest}
-    if "$ref" in found:
-        local = found.pop("$ref")
+    words = {word: part for word, part in schema.items() if word != "discriminator"}
+    if "prefixItems" in words:
+        rest = {"additionalItems": words["items"]} if "items" in words else {}
+        words |= {"items": words.pop("prefixItems"), **rest}
+    if "$ref" in words:
+        local = words.pop("$ref")
         if local.startswith(_DEFINITIONS):
             local = f"#/components/schemas/{names[local.removeprefix(_DEFINITIONS)]}"
         reference = {"$ref": local}
-        found = {"allOf": [reference], **found} if found else reference  # what is beside it is void
-    return found
+        # Draft 7 ignores the words beside $ref.
+        words = {"allOf": [reference], **words} if words else reference
+    return words

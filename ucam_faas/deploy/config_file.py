@@ -1,6 +1,6 @@
 """Finding and reading the configuration: `[tool.ucam-faas]` in pyproject.toml, or ucam-faas.toml.
 
-What is in it is checked elsewhere; here each key only gets its line.
+`problems` checks its content; here each key only gets its line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from ucam_faas.exceptions import ConfigurationError
 
 KeyPath = tuple[str, ...]
-"""Where something stands, such as ("task", "welcome", "memory"); of our table, unless said."""
+"""The keys that lead to a value in our table, such as ("task", "welcome", "memory")."""
 
 OURS = ("tool", "ucam-faas")
 PYPROJECT, OWN = "pyproject.toml", "ucam-faas.toml"
@@ -46,13 +46,13 @@ class ConfigFile:
 
     Args:
         table: our table.
-        prefix: where our table stands in the file.
-        lines: the lines of what is in the table.
+        prefix: the keys that lead to our table in the file.
+        lines: the line of each key in the table.
     """
 
     path: Path | None = None
     name: str | None = None
-    """The path as people are shown it."""
+    """The path as messages show it."""
     table: Mapping[str, Any] = field(default_factory=dict)
     prefix: KeyPath = ()
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class ConfigFile:
         return dict(table)
 
     def origin(self, layer: KeyPath, key: KeyPath = ()) -> Origin:
-        """Return where a key of a layer stands: its line, or the nearest above it that is known."""
+        """Return the origin of a key in a layer: its line, or the nearest known line above it."""
         at = (*layer, *key)
         while at and at not in self.lines:
             at = at[:-1]
@@ -76,20 +76,20 @@ class ConfigFile:
 def find(start: Path) -> ConfigFile:
     """Read the configuration of the first directory that has one, from `start` upwards.
 
-    A directory with `.git` is the last one that is looked in.
+    The search ends at a directory with `.git`.
 
     Raises:
         ConfigurationError: a file cannot be read, or a directory has two configurations.
     """
     for directory in (start.resolve(), *start.resolve().parents):
-        found = [file for file in (_read(directory, PYPROJECT), _read(directory, OWN)) if file]
-        if len(found) == 2:
+        files = [file for file in (_read(directory, PYPROJECT), _read(directory, OWN)) if file]
+        if len(files) == 2:
             raise ConfigurationError(
                 f"{directory} has two configurations: [tool.ucam-faas] in {PYPROJECT} and {OWN}. "
                 "Keep one: delete that table, or that file."
             )
-        if found:
-            return found[0]
+        if files:
+            return files[0]
         if (directory / ".git").exists():
             break
     return ConfigFile()
@@ -121,15 +121,15 @@ def _read(directory: Path, name: str) -> ConfigFile | None:
 
 
 def lines_of(text: str) -> dict[KeyPath, int]:
-    """Return the line on which each key of a TOML document first stands.
+    """Return the first line of each key of a TOML document.
 
-    What a statement of several lines holds has the line on which the statement begins. A statement
-    ends where tomllib first takes it: one whose string or list is still open is no TOML.
+    All keys in a statement of several lines get the line on which the statement begins. A statement
+    ends where tomllib first accepts it: an open string or list is not TOML.
 
     >>> lines_of("a = 1\\n[b]\\nc.d = [\\n  2,\\n]")
     {('a',): 1, ('b',): 2, ('b', 'c'): 3, ('b', 'c', 'd'): 3}
     """
-    found: dict[KeyPath, int] = {}
+    numbers: dict[KeyPath, int] = {}
     header: KeyPath = ()
     statement, begin = "", 1
     for number, line in enumerate(text.split("\n"), 1):
@@ -144,13 +144,13 @@ def lines_of(text: str) -> dict[KeyPath, int]:
         else:
             paths = [(*header, *path) for path in _paths(parsed)]
         for path in paths:
-            found.setdefault(path, begin)
+            numbers.setdefault(path, begin)
         statement, begin = "", number + 1
-    return found
+    return numbers
 
 
 def _paths(table: Any) -> Iterator[KeyPath]:
-    """Yield the paths of what is in a table, parents first."""
+    """Yield the paths of all keys in a table, parents first."""
     if isinstance(table, list) and table:
         table = table[0]  # of `[[header]]`
     if isinstance(table, dict):

@@ -1,8 +1,7 @@
 """One configuration from all its layers, and where each value of it comes from.
 
 Later layers win: defaults → code (collections) → app → stage → code (decorator) → task →
-task.stage. What is said about one task wins over what is said about all, and then the file over the
-code.
+task.stage. Options of one task win over options of all tasks, and then the file over the code.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ from ucam_faas.tasks.task import Task
 DEFAULT, COLLECTION = Origin(layer="default"), Origin(layer="collection")
 DECORATOR = Origin(layer="decorator")
 _Layer = tuple[Mapping[str, Any], Callable[[KeyPath], Origin]]
-"""What it says, and the function from a path in it to its origin."""
+"""Its options, and the function from a path in it to its origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What is in force for a task.
+    """The options in force for a task.
 
     Args:
-        values: by key: all of them. What nothing is said about is empty, or None.
+        values: by key, all keys; the default, empty or None if no layer has a value.
         origins: by path: ("memory",), ("environment", "MODE"), ("publishes_to", "orders"),
             ("vpc_access", "tags", "web").
     """
@@ -64,10 +63,10 @@ def read(start: Path) -> ConfigFile:
 
 
 def merge_task(config: ConfigFile, task: Task, stage: str | None) -> Merged:
-    """Return what is in force for a task in a stage.
+    """Return the options in force for a task in a stage.
 
     Raises:
-        ProblemsError: there is no such stage, or what is merged can never work.
+        ProblemsError: the stage does not exist, or the merged options can never work.
     """
     file, line = task.place
     return merge(
@@ -92,12 +91,12 @@ def merge(
     """Merge the layers of a task.
 
     Args:
-        collection: what the code says for a collection of tasks.
-        decorator: what the code says for this one.
-        decorated: where it does.
+        collection: the options of the task's collections.
+        decorator: the options of its decorator.
+        decorated: the origin of these.
 
     Raises:
-        ProblemsError: there is no such stage, or what is merged can never work.
+        ProblemsError: the stage does not exist, or the merged options can never work.
     """
     check_stage(config, stage)
     options = keys()
@@ -121,13 +120,13 @@ def merge(
 
 
 def _file_layers(config: ConfigFile, path: KeyPath, stage: str | None) -> list[_Layer]:
-    """Return a table of the file and what it says for the stage."""
+    """Return a table of the file, and its table for the stage."""
     paths = [path, *([(*path, STAGE, stage)] if stage is not None else [])]
     return [(config.layer(at), partial(config.origin, at)) for at in paths]
 
 
 def _problems(merged: Merged) -> Iterator[Problem]:
-    """Yield what is wrong with values together, each of which was right in its layer."""
+    """Yield the problems of values that are right one by one, but not together."""
     try:
         check_together(merged.values)
     except TaskDefinitionError as error:
@@ -149,7 +148,7 @@ def _problems(merged: Merged) -> Iterator[Problem]:
 def _clash(merged: Merged, text: str, paths: list[KeyPath]) -> Problem:
     """Make a problem of values that do not fit, with its origin in the file if it has one there."""
     origins = [merged.origin(*path) for path in paths]
-    origin = next((found for found in origins if found.file), DEFAULT)
+    origin = next((origin for origin in origins if origin.file), DEFAULT)
     each = zip((".".join(path) for path in paths), origins, strict=True)
-    told = ", ".join(f"{name} from {found}" for name, found in each)
+    told = ", ".join(f"{name} from {origin}" for name, origin in each)
     return Problem(origin=origin, text=f"the task {merged.task!r}: {text} ({told}).")

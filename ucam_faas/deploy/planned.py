@@ -87,7 +87,10 @@ class PlannedTask:
     @property
     def schedules(self) -> Mapping[str, ScheduleNeeds]:
         """Its schedules, by their names in Cloud Scheduler."""
-        return {job_id(self.needs, i): found for i, found in enumerate(self.needs.schedules)}
+        return {
+            job_id(self.needs, number): schedule
+            for number, schedule in enumerate(self.needs.schedules)
+        }
 
     def argument(self, option: str) -> Any:
         """Return the value of an option as Terraform has it."""
@@ -202,5 +205,5 @@ def _put(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _number(seconds: float) -> float:
-    """Return a number as people write it: 10, not 10.0."""
+    """Return a whole number without a fraction: 10, not 10.0."""
     return int(seconds) if seconds == int(seconds) else seconds

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file: unknown keys, wrong types, what Google refuses."""
+"""The problems of a configuration file: unknown keys, wrong types, values that Google refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES = {dict: "a table", list: "a list", str: "text", bool: "true or false"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong, and where."""
+    """A problem and its place."""
 
     origin: Origin
     text: str
@@ -42,10 +42,10 @@ class ProblemsError(ConfigurationError):
 
 
 def check_file(config: ConfigFile) -> None:
-    """Refuse a file in which anything is wrong.
+    """Refuse a file with problems.
 
     Raises:
-        ProblemsError: with all of it.
+        ProblemsError: with all of them.
     """
     _refuse(_layer(config, (), config.table))
 
@@ -58,9 +58,9 @@ def check_stage(config: ConfigFile, stage: str | None) -> None:
     """
     known = stages(config)
     if stage is not None and stage not in known:
-        found = f"Found: {', '.join(map(repr, known))}." if known else "Found none."
+        listed = f"Found: {', '.join(map(repr, known))}." if known else "Found none."
         header = header_of((*config.prefix, STAGE, stage))
-        text = f"there is no stage {stage!r}.{_hint(stage, known)} {found} A stage is a table"
+        text = f"there is no stage {stage!r}.{_hint(stage, known)} {listed} A stage is a table"
         where = config.origin(()) if config.path else Origin(layer="configuration")
         raise ProblemsError([Problem(origin=where, text=f"{text}: {header}.")])
 
@@ -71,11 +71,11 @@ def check_tasks(config: ConfigFile, names: Collection[str]) -> None:
     Raises:
         ProblemsError: with those that exist.
     """
-    found = ", ".join(map(repr, sorted(names)))
+    listed = ", ".join(map(repr, sorted(names)))
     _refuse(
         Problem(
             origin=config.origin((TASK, name)),
-            text=f"there is no task {name!r}.{_hint(name, names)} Found: {found}.",
+            text=f"there is no task {name!r}.{_hint(name, names)} Found: {listed}.",
         )
         for name in config.layer((TASK,))
         if name not in names
@@ -84,20 +84,20 @@ def check_tasks(config: ConfigFile, names: Collection[str]) -> None:
 
 def stages(config: ConfigFile) -> list[str]:
     """Return the stages that a file has."""
-    found = config.table.get(STAGE)
-    return sorted(found) if isinstance(found, dict) else []
+    tables = config.table.get(STAGE)
+    return sorted(tables) if isinstance(tables, dict) else []
 
 
 def where_for_all(config: ConfigFile) -> str:
-    """Say where what is for all tasks is written."""
+    """Return the tables for the keys of all tasks, as a phrase."""
     table = f"in {header_of(config.prefix)}" if config.prefix else "at the top level"
     return f"{table} or in {header_of((*config.prefix, STAGE, 'NAME'))}"
 
 
 def _refuse(problems: Iterable[Problem]) -> None:
-    found = list(problems)
-    if found:
-        raise ProblemsError(found)
+    listed = list(problems)
+    if listed:
+        raise ProblemsError(listed)
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
@@ -108,7 +108,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 
 def _layer(config: ConfigFile, path: KeyPath, layer: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with a layer and the layers in it."""
+    """Yield the problems of a layer and of the layers in it."""
     tables = (STAGE, TASK) if not path else (STAGE,) if _is_task(path) else ()
     options = _allowed(path)
     for name, value in layer.items():
@@ -131,7 +131,7 @@ def _is_task(path: KeyPath) -> bool:
 
 
 def _layers_in(config: ConfigFile, path: KeyPath, tables: Any) -> Iterator[Problem]:
-    """Yield what is wrong with `stage` or `task`, and the layers in it."""
+    """Yield the problems of `stage` or `task`, and of the layers in it."""
     if not isinstance(tables, dict):
         text = f"expected a table of tables; found {_type(tables)}."
         yield Problem(origin=config.origin(path), text=text)
@@ -156,15 +156,15 @@ def _allowed(path: KeyPath) -> dict[str, Option]:
 
 
 def _misplaced(config: ConfigFile, path: KeyPath, name: str, tables: Iterable[str]) -> str:
-    """Say why a key is wrong where it is."""
+    """Return why a key is wrong in its place."""
     if name in OPTIONS:
         return f"{name!r} belongs in the code: write {name}=… on the decorator."
     if name in keys():
         return f"{name!r} is for all tasks: write it {where_for_all(config)}."
     if name in (STAGE, TASK):
-        return f"{name!r} cannot stand here: expected {header_of((*config.prefix, name, 'NAME'))}."
+        return f"{name!r} cannot be here: expected {header_of((*config.prefix, name, 'NAME'))}."
     if not config.prefix and name == "tool":
-        return f"in {config.name} the keys stand at the top level, without [tool.ucam-faas]."
+        return f"{config.name} has the keys at the top level, without [tool.ucam-faas]."
     known = list(_allowed(path))
     hint = _hint(name, [*known, *tables]) or f" Known are: {', '.join(known)}."
     return f"there is no key {name!r}.{hint}"
@@ -176,7 +176,7 @@ _SHAPES = {"list": list, "map": dict, "table": dict}
 def _values(
     config: ConfigFile, layer: KeyPath, path: KeyPath, option: Option, value: Any
 ) -> Iterator[Problem]:
-    """Yield the faults of a key's value, its items or its entries."""
+    """Yield the problems of a key's value, its items or its entries."""
     origin, name = config.origin(layer, path), ".".join(path)
     expected = _SHAPES.get(option.merge)
     if expected and not isinstance(value, expected):

@@ -1,4 +1,4 @@
-"""Checks of an option's value: each raises TaskDefinitionError with what was expected."""
+"""Checks of an option's value: each raises TaskDefinitionError with the expected form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tasks need of the cloud: plain values, which one process can tell another."""
+"""The needs of tasks in the cloud: plain values, which one process can send to another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data
 from ucam_faas.tasks.task import Kind, Task
 
 STARTED = {"run-as": "job"}
-"""Attributes of the message that stands for the start of a job, where there are no jobs."""
+"""Attributes of the message that starts a job in `ucam-faas dev`, which has no jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,11 @@ class TaskNeeds:
 
     Args:
         name: of the task, and of its subscription.
-        path: where it is served.
+        path: at which it is served.
         topic: short, or full; None: it is called over HTTP only.
         wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
-        dead_letter_topic: where Pub/Sub puts what failed `max_attempts` times.
-        decided_dead_letter_topic: where the task itself puts what can never succeed.
+        dead_letter_topic: gets messages that failed `max_attempts` times, from Pub/Sub.
+        decided_dead_letter_topic: gets messages that can never succeed, from the task itself.
     """
 
     name: str
@@ -64,18 +64,18 @@ class TaskNeeds:
     """Data to try it with, if they are text and the task is known to take them."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as JSON has it."""
+        """Return the needs as JSON has them."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> TaskNeeds:
+    def from_json(cls, values: dict[str, Any]) -> TaskNeeds:
         """Return the plan that `to_dict` was called on."""
-        schedules = tuple(ScheduleNeeds(**schedule) for schedule in found["schedules"])
-        return cls(**{**found, "schedules": schedules})
+        schedules = tuple(ScheduleNeeds(**schedule) for schedule in values["schedules"])
+        return cls(**{**values, "schedules": schedules})
 
 
 def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
-    """Return a task whose own dead letters have a place to go to, as in the cloud.
+    """Return a task that has a topic for its own dead letters, as in the cloud.
 
     It is that of its subscription, if neither the task nor the settings name another.
     """
@@ -87,7 +87,7 @@ def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
 
 
 def needs_of(task: Task, settings: Settings) -> TaskNeeds:
-    """Return what a task needs.
+    """Return the needs of a task.
 
     Raises:
         TaskDefinitionError: a subscription cannot have the task's name.
@@ -135,7 +135,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
 
 
 def _takes(task: Task) -> str:
-    """Return the name of what a task's function gets."""
+    """Return the name of the type that a task's function takes."""
     kind = task.message_type
     if kind is None:
         return "bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value
@@ -148,7 +148,7 @@ def _sample(task: Task) -> str | None:
     kind = task.message_type
     checked = is_json(kind)
     if task.kind is Kind.EVENT_DATA or not (kind is None or checked):
-        return None  # only the user's own code can tell, and it is not called for that
+        return None  # only the user's own code knows, and it is not called for a sample
     try:
         text = (accepted_sample(task) if checked else sample_data(task)).decode()
     except (NoSampleError, UnicodeDecodeError):
@@ -156,9 +156,9 @@ def _sample(task: Task) -> str | None:
     return text if text and text.isprintable() else None
 
 
-def job_id(plan: TaskNeeds, number: int) -> str:
+def job_id(needs: TaskNeeds, number: int) -> str:
     """Return the name of a task's schedule: the task's own, and a number from the second on."""
-    return plan.name if number == 0 else f"{plan.name}-{number + 1}"
+    return needs.name if number == 0 else f"{needs.name}-{number + 1}"
 
 
 def full_topic(topic: str, project: str) -> str:

@@ -52,10 +52,10 @@ class RetryPolicy:
                 f"{MAX_JOB_ATTEMPTS}."
             )
         for name in ("min_backoff", "max_backoff"):
-            found = getattr(self, name)
-            if not isinstance(found, timedelta) or not timedelta(0) <= found <= MAX_BACKOFF:
+            backoff = getattr(self, name)
+            if not isinstance(backoff, timedelta) or not timedelta(0) <= backoff <= MAX_BACKOFF:
                 raise TaskDefinitionError(
-                    f"{name}={found!r}: expected a timedelta from 0 to 600 seconds (Pub/Sub's "
+                    f"{name}={backoff!r}: expected a timedelta from 0 to 600 seconds (Pub/Sub's "
                     f"limits), such as {name}=timedelta(seconds=30)."
                 )
         if self.min_backoff > self.max_backoff:
@@ -140,7 +140,7 @@ def check_topic(topic: str) -> None:
 
 
 def is_topic_name(name: str) -> bool:
-    """Tell whether Pub/Sub lets a topic of ours have this name.
+    """Return True if Pub/Sub lets us make a topic of this name.
 
     >>> is_topic_name("orders"), is_topic_name("_orders"), is_topic_name("googly")
     (True, False, False)

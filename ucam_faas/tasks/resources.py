@@ -1,4 +1,4 @@
-"""The limits of what a task can ask of Cloud Run: memory, CPUs, instances, secrets, environment.
+"""Cloud Run's limits of a task's resources: memory, CPUs, instances, secrets, environment.
 
 Sources of the limits: Google's pages "Configure memory limits", "Configure CPU limits", "Set
 minimum instances", "Configure environment variables" and "Configure secrets" of Cloud Run.
@@ -69,7 +69,7 @@ def memory_bytes(text: str) -> int:
     """Return an amount of memory in bytes.
 
     Raises:
-        TaskDefinitionError: it is none, or outside Cloud Run's limits.
+        TaskDefinitionError: it is not an amount, or outside Cloud Run's limits.
 
     >>> memory_bytes("512Mi") == 512 * MEBIBYTE
     True
@@ -88,7 +88,7 @@ def cpu_count(value: float | str) -> Fraction:
     """Return a number of CPUs.
 
     Raises:
-        TaskDefinitionError: it is none, or not one that Cloud Run has.
+        TaskDefinitionError: it is not a number, or not one that Cloud Run offers.
 
     >>> cpu_count(2), cpu_count("500m")
     (Fraction(2, 1), Fraction(1, 2))
@@ -109,13 +109,13 @@ def secret_version(text: str, variable: str) -> SecretVersion:
     """Return the secret that a text names.
 
     Raises:
-        TaskDefinitionError: it names none.
+        TaskDefinitionError: it does not name a secret.
 
     >>> secret_version("api-key:3", "API_KEY")
     SecretVersion(secret='api-key', version='3')
     """
     match = re.fullmatch(_SECRET, text) if isinstance(text, str) else None
-    # Neither message repeats what was found: it may be the secret itself.
+    # Neither message repeats the text: it may be the secret itself.
     if match is None:
         raise TaskDefinitionError(
             f"secrets: the value of {variable!r} is not the name of a secret in Secret Manager: "
@@ -216,7 +216,7 @@ def check_secrets(secrets: Any) -> None:
     """Refuse variables that cannot be set, and values that do not name a secret.
 
     Raises:
-        TaskDefinitionError: with what was expected.
+        TaskDefinitionError: with the expected form.
     """
     check_variables("secrets", secrets)
     for variable, secret in secrets.items():
@@ -227,7 +227,7 @@ def check_variables(option: str, variables: Any) -> None:
     """Refuse environment variables that cannot be set.
 
     Raises:
-        TaskDefinitionError: with what was expected.
+        TaskDefinitionError: with the expected form.
     """
     if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
         raise TaskDefinitionError(f"{option}: expected a dict from variable to text.")

@@ -21,7 +21,7 @@ CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
 
 
 class Kind(StrEnum):
-    """What a task's function takes."""
+    """The argument of a task's function."""
 
     RAW = "raw event"
     CLOUD_EVENT = "CloudEvent"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerExecutionOptions:
-    """Replacements for what happens after an execution.
+    """Replacements for the log line and the HTTP response of an execution.
 
     Args:
         log_execution_result: gets the ExecutionInfo instead of the log line of this package.
@@ -49,10 +49,10 @@ class HandlerExecutionOptions:
 
 
 def check_function(name: str, value: Any, signature: str) -> None:
-    """Refuse what is neither a function nor None.
+    """Refuse a value that is neither a function nor None.
 
     Raises:
-        TaskDefinitionError: with what was found.
+        TaskDefinitionError: with the value.
     """
     if value is not None and not callable(value):
         raise TaskDefinitionError(f"{name}={value!r}: expected a function {signature}, or None.")
@@ -73,7 +73,7 @@ _LONGEST_JOB = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
-    """A decorated function and what is known of it. Two are never equal."""
+    """A decorated function, its trigger and its policy. Two are never equal."""
 
     name: str
     module: str
@@ -83,7 +83,7 @@ class Task:
     """From message data (MESSAGE) or a CloudEvent (EVENT_DATA) to the payload."""
     message_type: Any = None
     module_spec: Any = None
-    """Another object each time that the module is executed: told apart, reloads are no clashes."""
+    """Another object each time that the module is executed: so a reload is not a clash of names."""
     trigger: Trigger | None = None
     """None: requests to its path only, as for HTTP tasks."""
     policy: Policy = field(default_factory=Policy)
@@ -127,7 +127,7 @@ class Task:
         )
 
     def _check_deadline(self) -> None:
-        """Refuse a timeout that outlasts what waits for the answer."""
+        """Refuse a timeout that is longer than Pub/Sub or Cloud Run waits."""
         seconds, why, hint = _LONGEST_PUSH
         if self.run_as == "job":
             if self.kind is Kind.HTTP:
@@ -155,12 +155,12 @@ class Task:
 
     @property
     def returns_response(self) -> bool:
-        """What the function returns is the HTTP response."""
+        """The function's return value is the HTTP response."""
         return self.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP)
 
     @property
     def payload_type(self) -> Any:
-        """The type that the payload is checked against; None where only a function can tell."""
+        """The type that the payload is checked against; None where only a function knows it."""
         return getattr(self.parse, "event_data_model", self.message_type)
 
     @property

@@ -1,4 +1,4 @@
-"""What makes a task run: a topic, and schedules that publish to it.
+"""Triggers of tasks: a topic, and schedules that publish to it.
 
 Sources of the limits: Google's pages "Filter messages from a subscription", "PubsubMessage", and
 Cloud Scheduler's "Quotas and limits".
@@ -84,12 +84,12 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """What makes a task run.
+    """A topic and schedules that make a task run.
 
     Args:
-        topic: a short name, of a topic of ours, or `projects/P/topics/T`, one that exists.
+        topic: a short name, of a topic that the deployment makes, or `projects/P/topics/T`.
         filter: which messages, in Pub/Sub's filter language; None: all.
-        schedules: what publishes to the topic at set times.
+        schedules: publish to the topic at set times.
         ordered: messages with one ordering key are delivered one after the other.
 
     Raises:

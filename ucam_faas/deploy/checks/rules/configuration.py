@@ -7,15 +7,11 @@ from collections.abc import Iterator
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.planned import PlannedTask
 from ucam_faas.deploy.problems import TASK, where_for_all
+from ucam_faas.tasks.option_table import Concerns
 from ucam_faas.tasks.resources import cpu_count
-
-_OF_PUSHES = ("message_retention_seconds", "dead_letter_archive")
-_WITHOUT_EFFECT = {
-    "a Cloud Run job": ("min_instances", "max_instances", "ingress", *_OF_PUSHES),
-    "called over HTTP, without a subscription": _OF_PUSHES,
-}
 
 
 @rule("configuration-unusable", why="Neither a plan nor a deployment is possible.")
@@ -33,8 +29,8 @@ def unusable(inputs: Inputs) -> Iterator[Finding]:
 def in_vain(inputs: Inputs) -> Iterator[Finding]:
     """A setting of one task that has no effect for its kind of task."""
     for planned in inputs.planned:
-        kind = _kind(planned)
-        for key in _WITHOUT_EFFECT.get(kind, ()):
+        kind, concerning = _kind(planned)
+        for key in (name for name, option in keys().items() if option.concerns not in concerning):
             origin = planned.merged.origin(key)
             if origin.file and f"{TASK}.{planned.task.name}" in origin.layer:
                 yield Finding(
@@ -45,10 +41,13 @@ def in_vain(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
-def _kind(planned: PlannedTask) -> str:
-    if planned.task.run_as == "job":
-        return "a Cloud Run job"
-    return "" if planned.needs.topic else "called over HTTP, without a subscription"
+def _kind(planned: PlannedTask) -> tuple[str, set[Concerns]]:
+    """Return the kind of a task, and which options concern it."""
+    if planned.is_job:
+        return "a Cloud Run job", {"all"}
+    if planned.is_pushed_to:
+        return "a service with a subscription", {"all", "services", "pushes"}
+    return "called over HTTP, without a subscription", {"all", "services"}
 
 
 @rule(
