@@ -103,11 +103,21 @@ def event_app_test_client_factory(
 
 
 @pytest.fixture
-def ucam_faas_publisher() -> MemoryPublisher:
-    """Keep what is published to the topics that are named in its `topics`."""
+def ucam_faas_publisher() -> Iterator[MemoryPublisher]:
+    """Keep the messages that are published to the topics that are named in its `topics`.
+
+    `task.publish()` goes to it: in a task that is called or `run`, and with
+    `publisher=ucam_faas_publisher` in one that is served.
+    """
+    from ucam_faas.clock import SystemClock
+    from ucam_faas.config import Settings
+    from ucam_faas.execution.runtime import CURRENT, Runtime
     from ucam_faas.testing import MemoryPublisher
 
-    return MemoryPublisher()
+    publisher = MemoryPublisher()
+    CURRENT.set(Runtime(Settings(), SystemClock(), publisher))
+    yield publisher
+    CURRENT.set(None)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ _Read = Callable[[Any], Mapping[str, Any]]
 
 ModelT = TypeVar("ModelT")
 PayloadT = TypeVar("PayloadT")
+PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
 ResultT = TypeVar("ResultT")
 InfoT = TypeVar("InfoT", bound=ExecutionInfo)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -40,10 +41,6 @@ class TaskFunction(Protocol[ParametersT, ResultT_co]):
     def __call__(self, *args: ParametersT.args, **kwargs: ParametersT.kwargs) -> ResultT_co:
         """Run the function itself."""
 
-    @overload
-    def execute(self: TaskFunction[..., InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
-    @overload
-    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
     def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
         """Run the pipeline on an event; an aborted run raises ExecutionAbortedException."""
 
@@ -51,7 +48,60 @@ class TaskFunction(Protocol[ParametersT, ResultT_co]):
         """Run the pipeline on an event, and return the report, also of a failed run."""
 
 
-CloudEventHandlerExecutorFn = TaskFunction
+class PayloadTask(
+    TaskFunction[[PayloadT_contra], ResultT_co], Protocol[PayloadT_contra, ResultT_co]
+):
+    """A decorated function of a payload."""
+
+    @overload
+    def execute(self: PayloadTask[Any, InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
+    @overload
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
+        """Run the pipeline on an event; an aborted run raises ExecutionAbortedException."""
+
+    def publish(
+        self,
+        payload: PayloadT_contra,
+        *,
+        attributes: Mapping[str, str] | None = None,
+        ordering_key: str = "",
+    ) -> str:
+        """Publish a payload to the task's topic, and return the message's id.
+
+        It is serialised by the task's message type, and checked by the task's parser. The call
+        waits for Pub/Sub: in an async task, await `asyncio.to_thread(other_task.publish, payload)`.
+
+        Args:
+            payload: a value of the task's message type; bytes are taken as the message's data.
+            attributes: the message's attributes.
+            ordering_key: messages with the same key are delivered in order.
+
+        Raises:
+            TypeError: the payload can't be serialised for the task.
+            ValueError: the task's parser rejects the payload, or Pub/Sub would the message.
+            TaskDefinitionError: the task has no topic.
+            PublishError: it was not published, or it isn't known whether it was.
+        """
+
+
+class PlainTask(TaskFunction[[], ResultT_co], Protocol[ResultT_co]):
+    """A decorated function without a parameter."""
+
+    @overload
+    def execute(self: PlainTask[InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
+    @overload
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
+        """Run the pipeline on an event; an aborted run raises ExecutionAbortedException."""
+
+    def publish(
+        self, *, attributes: Mapping[str, str] | None = None, ordering_key: str = ""
+    ) -> str:
+        """Publish a message without data to the task's topic, and return its id."""
+
+
+CloudEventHandlerExecutorFn = PayloadTask
 """The name in 1.0."""
 
 
@@ -61,9 +111,9 @@ class Decorator(Protocol[PayloadT]):
     @overload
     def __call__(
         self, function: Callable[[PayloadT], ResultT], /
-    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
-    def __call__(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
+    def __call__(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
 
 
 class AnyDecorator(Protocol):
@@ -72,9 +122,9 @@ class AnyDecorator(Protocol):
     @overload
     def __call__(
         self, function: Callable[[PayloadT], ResultT], /
-    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
-    def __call__(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
+    def __call__(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
 
 
 class RouteDecorator(Protocol):
@@ -108,11 +158,9 @@ class Decorators:
     """The decorators. Those of a TaskCollection have its defaults."""
 
     @overload
-    def raw_event(
-        self, function: Callable[[bytes], ResultT], /
-    ) -> TaskFunction[[bytes], ResultT]: ...
+    def raw_event(self, function: Callable[[bytes], ResultT], /) -> PayloadTask[bytes, ResultT]: ...
     @overload
-    def raw_event(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
+    def raw_event(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
     @overload
     def raw_event(self, /, **given: Unpack[TaskOptions]) -> Decorator[bytes]: ...
     def raw_event(self, function: Any = None, /, **given: Any) -> Any:
@@ -133,9 +181,9 @@ class Decorators:
     @overload
     def cloud_event(
         self, function: Callable[[PayloadT], ResultT], /
-    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
-    def cloud_event(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
+    def cloud_event(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
     @overload
     def cloud_event(self, /, **given: Unpack[TaskOptions]) -> AnyDecorator: ...
     def cloud_event(self, function: Any = None, /, **given: Any) -> Any:
@@ -183,9 +231,9 @@ class Decorators:
     @overload
     def message_handler(
         self, function: Callable[[PayloadT], ResultT], /
-    ) -> TaskFunction[[PayloadT], ResultT]: ...
+    ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
-    def message_handler(self, function: Callable[[], ResultT], /) -> TaskFunction[[], ResultT]: ...
+    def message_handler(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
     @overload
     def message_handler(self, /, **given: Unpack[HandlerOptions]) -> AnyDecorator: ...
     @overload

@@ -23,6 +23,7 @@ from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
 from ucam_faas.execution import runtime
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.pipeline import execute
+from ucam_faas.execution.publication import NO_PAYLOAD, publish
 from ucam_faas.outcomes import (
     InvalidPayload,
     MalformedEvent,
@@ -117,6 +118,7 @@ def make(
     setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
     attributes.task = task
     attributes.execute = _execute
+    attributes.publish = functools.partial(_publish, task_function)
     attributes.execute_for_result = lambda event: _conclude(event).info
     attributes.__ucam_wrapped__ = function
     if name == unnamed_functions.UNNAMED:
@@ -126,6 +128,16 @@ def make(
     registry.register(task, function.__qualname__)
     _tell_functions_framework(name)
     return task_function
+
+
+def _publish(
+    task_function: Any,
+    payload: Any = NO_PAYLOAD,
+    *,
+    attributes: Mapping[str, str] | None = None,
+    ordering_key: str = "",
+) -> str:
+    return publish(task_function.task, payload, attributes, ordering_key)
 
 
 def _name(task_function: Any, trigger_of: Callable[[str], Trigger | None], name: str) -> None:

@@ -144,6 +144,23 @@ def test_a_job_has_schedules_and_no_subscription(planned: Planned) -> None:
     assert task["concurrency"] == {}
 
 
+def test_topics_of_the_decorator_and_of_the_configuration_are_granted(tmp_path: Path) -> None:
+    @ucam_faas.message_handler(topic="refunds")
+    def refund(data: bytes) -> None: ...
+
+    @ucam_faas.message_handler(publishes=[refund, "projects/other/topics/audit", refund])
+    def pay(data: bytes) -> None: ...
+
+    text = '[task.pay]\npublishes_to = ["invoices", "refunds"]\n'
+    plan = plan_in(tmp_path, pay.task, refund.task, configuration=text)
+
+    assert plan.to_json()["tasks"]["pay"]["function"]["publishes_to"] == [
+        "refunds",
+        "projects/other/topics/audit",
+        "invoices",
+    ]
+
+
 def test_an_http_task_has_neither_topic_nor_subscription(tmp_path: Path) -> None:
     @ucam_faas.http(path="/users/<id>", timeout=timedelta(minutes=30))
     def users(request: Any, id: str) -> str:

@@ -226,6 +226,23 @@ def test_a_task_publishes_to_another_one_with_googles_client(ucam_faas_local: Se
     assert sorted(values(cloud, take_part)) == ["one", "three", "two"]
 
 
+def test_a_task_publishes_to_another_one(ucam_faas_local: Serve) -> None:
+    @message_handler
+    async def take_part(data: bytes) -> str:
+        return data.decode()
+
+    @message_handler(publishes=[take_part])
+    def split(data: bytes) -> None:
+        for part in data.split():
+            take_part.publish(part)
+
+    cloud = ucam_faas_local(split, take_part)
+    split.publish(b"one two three")
+    cloud.wait_idle()
+
+    assert sorted(values(cloud, take_part)) == ["one", "three", "two"]
+
+
 def test_cloud_event_tasks_get_googles_event(ucam_faas_local: Serve) -> None:
     @cloud_event
     def look(event: CloudEvent) -> str:

@@ -94,6 +94,8 @@ def call() -> None:
     store("order")  # E: arg-type
     store(Order(number=1), 2)  # E: call-arg
     tidy_up(b"")  # E: call-arg
+    store.publish("order")  # E: arg-type
+    store.publish()  # E: call-arg
     store.execute(b"")  # E: arg-type
     store.run(b"")  # E: attr-defined
     count: int = store(Order(number=1))  # E: assignment

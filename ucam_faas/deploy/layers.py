@@ -21,6 +21,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.options import RIVALS, lay_over
 from ucam_faas.tasks.resources import check_together
 from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.topics import topics_of
 
 DEFAULT, COLLECTION = Origin(layer="default"), Origin(layer="collection")
 DECORATOR = Origin(layer="decorator")
@@ -73,10 +74,15 @@ def merge_task(config: ConfigFile, task: Task, stage: str | None) -> Merged:
         config,
         task=task.name,
         stage=stage,
-        collection=task.collection_options,
-        decorator=task.own_options,
+        collection=_with_topics(task.collection_options),
+        decorator=_with_topics(task.own_options),
         decorated=Origin(layer="decorator", file=os.path.relpath(file), line=line),
     )
+
+
+def _with_topics(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options with `publishes` as the configuration has it."""
+    return {**options, "publishes_to": topics_of(options.get("publishes", ()))}
 
 
 def merge(

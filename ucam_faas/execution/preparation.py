@@ -17,6 +17,7 @@ from ucam_faas.events.context import (
 from ucam_faas.events.model_errors import describe_error, is_about_data
 from ucam_faas.exceptions import ExecutionAbortedException
 from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.runtime import CURRENT
 from ucam_faas.logs.context import LOG_CONTEXT
 from ucam_faas.outcomes import InvalidPayload, RaisedOutcome
 from ucam_faas.tasks.task import Kind
@@ -37,6 +38,7 @@ def prepare(execution: Execution) -> Any:
     """
     delivery, task = execution.delivery, execution.task
     LOG_CONTEXT.set(execution.log_context)
+    CURRENT.set(execution.runtime)
     if delivery.attributes is not None:
         execution.event = CloudEventHandlerContext(
             delivery.attributes, delivery.cloud_event, delivery.execution_id

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from functools import cache
 
 from ucam_faas.clock import Clock, SystemClock
@@ -15,11 +17,48 @@ from ucam_faas.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, time and the way out. `publisher` is None when nothing is ever published."""
+    """Settings, time and the way out."""
 
     settings: Settings
     clock: Clock
     publisher: Publisher | None = None
+    """Takes dead letters, and the messages of `task.publish()`."""
+    connect: Callable[[Settings], Publisher] | None = None
+    """Makes the publisher of `task.publish()` where no task has dead letters; None in tests."""
+
+    def outgoing(self) -> Publisher:
+        """Return the publisher of `task.publish()`.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if self.publisher is not None:
+            return self.publisher
+        if self.connect is None:
+            raise ConfigurationError(
+                "The task publishes, and the test gives it no publisher: use the fixture "
+                "ucam_faas_publisher, with publisher=ucam_faas_publisher for a client."
+            )
+        return self.connect(self.settings)
+
+    def full_topic(self, topic: str, owner: str) -> str:
+        """Return the full name of a topic; the short one in tests without a project.
+
+        Args:
+            topic: as it is written.
+            owner: the task that it belongs to, for the error.
+
+        Raises:
+            ConfigurationError: a short name, and no project to look for it in.
+        """
+        if "/" in topic or (self.connect is None and not self.settings.project):
+            return topic
+        if not self.settings.project:
+            raise ConfigurationError(
+                f"The topic {topic!r} of task {owner!r} names no project. Write "
+                "projects/PROJECT/topics/TOPIC, or set GOOGLE_CLOUD_PROJECT."
+            )
+        return f"projects/{self.settings.project}/topics/{topic}"
 
     def dead_letter_topic(self, task: Task) -> str | None:
         """Return the full name of the topic that takes this task's dead letters, if any.
@@ -28,14 +67,7 @@ class Runtime:
             ConfigurationError: a short name, and no project to look for it in.
         """
         topic = task.policy.dead_letter_topic or self.settings.dead_letter_topic
-        if topic is None or "/" in topic:
-            return topic
-        if not self.settings.project:
-            raise ConfigurationError(
-                f"The dead-letter topic {topic!r} of task {task.name!r} names no project. "
-                "Write projects/PROJECT/topics/TOPIC, or set GOOGLE_CLOUD_PROJECT."
-            )
-        return f"projects/{self.settings.project}/topics/{topic}"
+        return None if topic is None else self.full_topic(topic, task.name)
 
 
 def build(settings: Settings, tasks: list[Task]) -> Runtime:
@@ -46,23 +78,42 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
     """
     if settings.dead_letter_topic:
         check_topic(settings.dead_letter_topic)
-    bare = Runtime(settings, SystemClock())
+    bare = Runtime(settings, SystemClock(), connect=publisher_of)
     topics = [bare.dead_letter_topic(task) for task in tasks]  # all of them: each is checked
-    if not any(topics):
+    if not any(topics) and not any(task.publishes for task in tasks):
         return bare
+    return replace(bare, publisher=publisher_of(settings))
+
+
+@cache
+def publisher_of(settings: Settings) -> Publisher:
+    """Return the publisher to the Pub/Sub that settings name.
+
+    Raises:
+        MissingExtraError: google-cloud-pubsub isn't installed.
+    """
     if settings.pubsub_emulator:
         from ucam_faas.publishing.rest import RestPublisher
 
-        return Runtime(settings, bare.clock, RestPublisher(settings.pubsub_emulator))
+        return RestPublisher(settings.pubsub_emulator)
     from ucam_faas.publishing.google import GooglePublisher
 
-    return Runtime(settings, bare.clock, GooglePublisher())
+    return GooglePublisher()
+
+
+CURRENT: ContextVar[Runtime | None] = ContextVar("CURRENT", default=None)
+"""The runtime of the execution under way."""
+
+
+def current() -> Runtime:
+    """Return the runtime of the execution under way, or that of the environment."""
+    return CURRENT.get() or of_environment()
 
 
 @cache
 def of_environment() -> Runtime:
     """Return the runtime for tasks that are called outside a front door.
 
-    It publishes nothing: a dead letter fails, as with no topic configured.
+    It publishes no dead letters: they fail, as with no topic configured.
     """
-    return Runtime(Settings.from_environ(), SystemClock())
+    return Runtime(Settings.from_environ(), SystemClock(), connect=publisher_of)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 from ucam_faas.events.execution_info import ExecutionInfo
-from ucam_faas.tasks import resources
+from ucam_faas.tasks import resources, topics
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import check_callable
@@ -187,6 +187,17 @@ class HttpOptions(TypedDict, total=False):
             takes="functions without arguments or `Defer` objects, such as init=[connect]",
             check=lambda item: check_callable("init=[…]", item),
             merge="list",
+        ),
+    ]
+    publishes: Annotated[
+        Sequence[Any] | None,
+        Option(
+            doc="tasks and topics that the task publishes to: it is granted the permission",
+            takes="tasks, or topics: `T` or `projects/P/topics/T`",
+            check=topics.check_target,
+            merge="list",
+            terraform="function.publishes_to",
+            computed=True,
         ),
     ]
 

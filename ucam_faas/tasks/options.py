@@ -155,6 +155,7 @@ def task_fields(
         "collection_options": inherited,
         "run_as": run_as,
         "init": tuple(options.get("init", ())),
+        "publishes": tuple(options.get("publishes", ())),
         **_part(options, _IN_TASK),
     }
     if kind is Kind.HTTP:

@@ -95,6 +95,8 @@ class Task:
     """A service, which is called; or a job, which runs once to its end."""
     init: tuple[Callable[[], Any], ...] = ()
     """Run once in each process that serves the task, before its first execution."""
+    publishes: tuple[Any, ...] = ()
+    """The tasks and topics that it publishes to."""
     create_default_info: Callable[..., ExecutionInfo] | None = None
     options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)
     path: str | None = None

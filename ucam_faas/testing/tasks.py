@@ -12,7 +12,7 @@ from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.pipeline import execute
-from ucam_faas.execution.runtime import Runtime
+from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.tasks import environment, registry
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.testing.events import make_push, to_bytes
@@ -49,7 +49,8 @@ def conclude(task: Any, event: Any = b"", *, runtime: Runtime | None = None) -> 
     else:
         push = make_push(event)
         envelope = envelopes.decode(push.body, {"content-type": "application/json"})
-    execution = Execution(task, envelope, runtime or Runtime(Settings(), SystemClock()))
+    runtime = runtime or CURRENT.get() or Runtime(Settings(), SystemClock())
+    execution = Execution(task, envelope, runtime)
     with environment.HERE.during([task]):
         return execute(execution)
 

@@ -1,0 +1,77 @@
+"""From a payload to the data of a message, by the type of the task that gets it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextvars import Context
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ucam_faas.events.model_errors import describe_error
+from ucam_faas.tasks.annotations import shown
+from ucam_faas.tasks.payload_types import is_json, protobuf_class
+from ucam_faas.tasks.task import Kind, Task
+
+
+def serialise(task: Task, payload: Any) -> bytes:
+    """Return the data of a message with a payload, which the task's parser has accepted.
+
+    Args:
+        task: the task that gets the message.
+        payload: of its message type: a model (or a value that the model validates), a protobuf
+            message, bytes. Where a function makes the payload, bytes.
+
+    Raises:
+        TypeError: a payload of this type can't be serialised for the task.
+        ValueError: the task's parser rejects it; the text has no value of the payload.
+    """
+    try:
+        data = payload if isinstance(payload, bytes) else _serialiser(task)(payload)
+    except ValidationError as error:
+        raise _rejected(task, error) from None  # its text has values of the payload
+    if task.kind is Kind.MESSAGE and task.parse is not None:
+        try:
+            Context().run(task.parse, data)  # the contexts are those of another message
+        except Exception as error:  # a parser raises anything
+            raise _rejected(task, error) from None
+    return data
+
+
+def _rejected(task: Task, error: Exception) -> ValueError:
+    return ValueError(f"The task {task.name!r} rejects the payload: {describe_error(error)}.")
+
+
+@cache
+def _serialiser(task: Task) -> Callable[[Any], bytes]:
+    """Return the function from a payload to data: the reverse of `parsers.message_parser`."""
+    kind = task.message_type if task.kind is Kind.MESSAGE else None
+    if protobuf_class(kind) is not None:
+        return _of_class(task, kind, _protobuf_data)
+    if hasattr(kind, "__struct_fields__"):
+        return _of_class(task, kind, sys.modules["msgspec"].json.encode)  # its class is imported
+    if kind in (int, float):
+        return _of_class(task, kind, lambda payload: str(payload).encode())
+    if kind is None or not is_json(kind):
+        return _of_class(task, bytes, bytes)
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    return lambda payload: adapter.dump_json(adapter.validate_python(payload), by_alias=True)
+
+
+def _of_class(task: Task, kind: Any, dump: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    def serialise(payload: Any) -> bytes:
+        if not isinstance(payload, kind):
+            raise TypeError(
+                f"The task {task.name!r} takes {shown(kind)}: a payload of type "
+                f"{type(payload).__name__} can't be serialised for it."
+            )
+        return dump(payload)
+
+    return serialise
+
+
+def _protobuf_data(message: Any) -> bytes:
+    is_plus = not hasattr(message, "SerializeToString")
+    return bytes(type(message).serialize(message) if is_plus else message.SerializeToString())

@@ -1,0 +1,54 @@
+"""The topics of tasks, for those that publish to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.tasks.outer_decorators import task_function_of
+from ucam_faas.tasks.policies import check_topic
+from ucam_faas.tasks.task import Task
+
+
+def topic_of(task: Task) -> str:
+    """Return the topic of a task, as a short or a full name.
+
+    Raises:
+        TaskDefinitionError: it gets no messages.
+    """
+    if task.trigger is None:
+        raise TaskDefinitionError(
+            f"{task.name!r} is an HTTP task, and has no topic: send a request to {task.path}."
+        )
+    if task.run_as == "job":
+        raise TaskDefinitionError(
+            f"{task.name!r} is a Cloud Run job, and gets no messages: a schedule or a person "
+            "starts it."
+        )
+    return task.trigger.topic
+
+
+def topics_of(publishes: Iterable[Any]) -> list[str]:
+    """Return the topics of a `publishes=` option, once each."""
+    return list(dict.fromkeys(map(_topic, publishes)))
+
+
+def check_target(target: Any) -> None:
+    """Refuse an item of `publishes=` that no message can be published to.
+
+    Raises:
+        TaskDefinitionError: with the item.
+    """
+    check_topic(_topic(target))
+
+
+def _topic(target: Any) -> str:
+    if isinstance(target, str):
+        return target
+    task_function = task_function_of(target)
+    if task_function is None:
+        raise TaskDefinitionError(
+            f'publishes=[{target!r}]: expected tasks, or topics: "T" or "projects/P/topics/T".'
+        )
+    return topic_of(task_function.task)
