@@ -263,11 +263,8 @@ PAYLOADS = [
     Seed(
         "a job that takes a payload and gets none",
         "job-without-input",
-        (CODE, '@ucam_faas.message_handler(run_as="job"'),
-        (
-            (CODE, "raw_event(run_as", "message_handler(run_as"),
-            (CODE, "clean_up(body: bytes", "clean_up(order: Order"),
-        ),
+        (CODE, '@ucam_faas.message_handler(message_type=Order, run_as="job"'),
+        ((CODE, "raw_event(run_as", "message_handler(message_type=Order, run_as"),),
     ),
 ]
 
