@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from . import refusals
 from .answers import Snapshot
 from .attached import ROOT
 from .cases import MODULE, SERVICE, USES, Use, examples
@@ -47,6 +48,17 @@ def test_the_modules_own_tests_pass(folder: str, terraform: MakeTerraform) -> No
     assert report.diagnostics == []
     assert report.runs
     assert report.failed == []
+
+
+def test_the_module_refuses_each_value_of_the_table(terraform: MakeTerraform) -> None:
+    module = terraform(".")
+    (module.folder / "tests" / refusals.FILE).write_text(refusals.render())
+
+    report = module.test(refusals.FILE)
+
+    assert report.diagnostics == []
+    assert report.failed == []
+    assert len(report.runs) == sum(map(len, refusals.TABLE.values()))
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
