@@ -111,6 +111,25 @@ def test_an_unknown_target_is_one_line_with_the_known_ones(
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--target", "stroe"],
+        ["serve", "--target", "stroe"],
+        ["run", "stroe"],
+        ["publish", "stroe", "x"],
+        ["config", "stroe"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_task_gets_a_suggestion(
+    arguments: list[str], ucam_faas: Run, sources: Sources
+) -> None:
+    sources.write("main.py", "store", "two")
+
+    assert "'stroe' in ./main.py. Did you mean 'store'?" in error_of(ucam_faas(*arguments))
+
+
+@pytest.mark.parametrize(
     ("variable", "text"),
     [("PORT", "http"), ("WORKERS", "0"), ("DEBUG", "maybe"), ("UCAM_FAAS_LOG_FORMAT", "xml")],
 )

@@ -16,8 +16,8 @@ from ucam_faas.dev import local_state
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.filters import parse as parse_filter
 from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
-from ucam_faas.tasks import registry
 from ucam_faas.tasks.policies import check_topic
+from ucam_faas.tasks.several_sources import tasks_of
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.triggers import check_attributes
 
@@ -129,8 +129,7 @@ def _sources(named: str | None, cloud: local_state.LocalCloud | None) -> list[st
 
 def _load(name: str, sources: list[str]) -> Task:
     """Find a task in one of the sources."""
-    holds = [s for s in sources[:-1] if name in {task.name for task in registry.load(s)}]
-    tasks = registry.load((holds or sources[-1:])[0], name)
+    tasks = tasks_of(sources, name)
     if len(tasks) != 1:
         raise ConfigurationError(f"A message goes to one task: {name!r} names {len(tasks)}.")
     if tasks[0].trigger is None:

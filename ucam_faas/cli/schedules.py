@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from datetime import datetime
+from difflib import get_close_matches
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import click
 
@@ -95,6 +96,16 @@ def _local(time: str | None) -> str:
     return datetime.fromisoformat(time).astimezone().strftime("%a %d %b %Y %H:%M:%S %Z")
 
 
+def _hint(path: str, names: list[str]) -> str:
+    """Return the names that a schedule can have, the one that was meant first."""
+    if not names:
+        return ""
+    name = unquote(path.removeprefix("/").rpartition(":")[0])
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{meant} There are: {', '.join(names)}."
+
+
 class _Jobs:
     """The scheduler's REST API."""
 
@@ -142,6 +153,5 @@ class _Jobs:
             connection.close()
         if refusal is not None:
             names = [job["name"].rpartition("/")[2] for job in self.list()] if body else []
-            hint = f" There are: {', '.join(names)}." if names else ""
-            raise ScheduleRequestError(f"{refusal}{hint}")
+            raise ScheduleRequestError(f"{refusal}{_hint(path, names)}")
         return answer

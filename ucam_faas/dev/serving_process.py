@@ -32,7 +32,6 @@ from ucam_faas.dev.local_app import LocalApp
 from ucam_faas.exceptions import (
     ConfigurationError,
     NoSuchTargetError,
-    UCAMFAASCouldNotLoadTarget,
     UCAMFAASException,
 )
 from ucam_faas.execution import runtime
@@ -40,9 +39,7 @@ from ucam_faas.logs import setup
 from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.serving import server
 from ucam_faas.serving.observer import Observer
-from ucam_faas.tasks import registry
 from ucam_faas.tasks.needs import needs_of, with_dead_letter_topic
-from ucam_faas.tasks.task import Task
 
 
 def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> None:
@@ -68,7 +65,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     settings = Settings.from_environ()
     setup.configure(settings)
     try:
-        tasks = [with_dead_letter_topic(t, settings) for t in load(sources, target or None)]
+        tasks = [with_dead_letter_topic(t, settings) for t in tasks_of(sources, target or None)]
         setup.adopt_structlog()
         environment.declare(tasks, os.environ, Path.cwd())
         built = runtime.build(settings, tasks)
@@ -153,33 +150,6 @@ def folders(files: Iterable[str]) -> list[str]:
     paths = (Path(file).resolve() for file in files if file.endswith(".py"))
     found = {str(path.parent) for path in paths}
     return sorted(folder for folder in found if not f"{folder}{os.sep}".startswith(theirs))
-
-
-def load(sources: list[str], target: str | None) -> list[Task]:
-    """Return the tasks of all sources.
-
-    Raises:
-        UCAMFAASException: a source cannot be loaded, or two of them hold tasks of one name.
-    """
-    found: dict[str, tuple[Task, str]] = {}
-    for source in sources:
-        for task in registry.load(source, target if len(sources) == 1 else None):
-            if task.name in found and found[task.name][0] is not task:
-                raise UCAMFAASCouldNotLoadTarget(
-                    f"{source} and {found[task.name][1]} both hold a task named {task.name!r}. "
-                    "Rename one: a task's name is its path and its topic."
-                )
-            found[task.name] = (task, source)
-    if target is None or len(sources) == 1:
-        return [task for task, _ in found.values()]
-    wanted = [name.strip() for name in target.split(",")]
-    for name in wanted:
-        if name not in found:
-            raise NoSuchTargetError(
-                f"No task named {name!r} in {', '.join(sources)}. "
-                f"Found: {', '.join(map(repr, found))}."
-            )
-    return [found[name][0] for name in dict.fromkeys(wanted)]
 
 
 if __name__ == "__main__":

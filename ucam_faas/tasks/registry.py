@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -122,8 +123,18 @@ def _find(name: str, tasks: list[Task], modules: list[ModuleType], source: str) 
             return task
     if any(name in vars(module) for module in modules):
         raise UCAMFAASCouldNotLoadTarget(f"{name!r} in {source} is not a task. {_advice(name)}")
-    found = ", ".join(repr(task.name) for task in tasks) or "none"
-    raise NoSuchTargetError(f"No task named {name!r} in {source}. Found: {found}.")
+    raise no_such_task(name, source, [task.name for task in tasks])
+
+
+def no_such_task(name: str, source: str, names: Iterable[str]) -> NoSuchTargetError:
+    """Return the error of a name that no task has, with those that there are."""
+    from difflib import get_close_matches
+
+    known = list(names)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(map(repr, known)) or "none"
+    return NoSuchTargetError(f"No task named {name!r} in {source}.{hint} Found: {listed}.")
 
 
 def _advice(name: str) -> str:
