@@ -85,7 +85,9 @@ class Sink:
     answer: bytes = json.dumps({"messageIds": ["17"]}).encode()
     requests: list[tuple[str, Any]] = field(default_factory=list)
     histories: list[dict[str, Any] | None] = field(default_factory=lambda: [None])
-    """What it says of messages, one after the other; None: it does not say it."""
+    """The news of the message, one after the other; None: it doesn't tell any."""
+    asked: list[str] = field(default_factory=list)
+    """The queries for them."""
 
     @property
     def topic(self) -> str:
@@ -115,7 +117,9 @@ def listening(sink: Sink) -> Iterator[Sink]:
             self.wfile.write(sink.answer)
 
         def do_GET(self) -> None:
-            assert self.path == "/ucam-faas/history"
+            path, _, query = self.path.partition("?")
+            assert path == "/ucam-faas/history"
+            sink.asked.append(query)
             found = sink.histories.pop(0) if len(sink.histories) > 1 else sink.histories[0]
             answer = json.dumps(found).encode()
             self.send_response(404 if found is None else 200)
@@ -335,8 +339,12 @@ ACKNOWLEDGED = {"event": "acknowledged", "attempt": 2}
 DEAD = {"event": "dead_lettered", "attempt": None, "topic": "dead", "message_id": "18"}
 
 
+def news(*steps: dict[str, Any]) -> dict[str, Any]:
+    return {"steps": list(steps), "down": None}
+
+
 def test_waiting_tells_each_attempt_until_one_is_acknowledged(publish: Publish, sink: Sink) -> None:
-    sink.histories = [{}, {"welcome/17": [FAILED]}, {"welcome/17": [FAILED, ACKNOWLEDGED]}]
+    sink.histories = [news(), news(FAILED), news(), news(ACKNOWLEDGED)]
 
     result = publish("welcome", ADA, "--wait")
 
@@ -346,26 +354,42 @@ def test_waiting_tells_each_attempt_until_one_is_acknowledged(publish: Publish, 
         "dev.",
         "Handled by welcome, attempt 2.",
     ]
+    asked = "task=welcome&message=17&after="
+    assert sink.asked[1:] == [f"{asked}0", f"{asked}1", f"{asked}1"]
+
+
+def test_waiting_for_a_task_whose_start_up_failed_says_so_at_once(
+    publish: Publish, sink: Sink
+) -> None:
+    down = {"steps": [], "down": "make_client failed: OSError: no route"}
+    sink.histories = [news(), down, down, news(ACKNOWLEDGED)]
+
+    result = publish("welcome", ADA, "--wait")
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "welcome can't run: make_client failed: OSError: no route",
+        "The message waits until you save a fix. Still waiting.",
+    ]
 
 
 def test_waiting_without_news_says_once_where_to_look(
     publish: Publish, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A task whose start-up code failed gets no messages."""
     monkeypatch.setattr(_waiting, "PATIENCE_SECONDS", 0.0)
-    sink.histories = [{}, {}, {}, {"welcome/17": [ACKNOWLEDGED]}]
+    sink.histories = [news(), news(), news(), news(ACKNOWLEDGED)]
 
     result = publish("welcome", ADA, "--wait")
 
     assert result.exit_code == 0
     (note,) = result.stderr.splitlines()
-    assert "start-up code failed" in note
+    assert "the task still runs" in note
 
 
 def test_waiting_for_a_message_that_is_dead_lettered_ends_with_1(
     publish: Publish, sink: Sink
 ) -> None:
-    sink.histories = [{"keep/17": [ACKNOWLEDGED]}, {"welcome/17": [GIVEN_UP, DEAD]}]
+    sink.histories = [news(), news(GIVEN_UP, DEAD)]
 
     result = publish("welcome", ADA, "--wait")
 
@@ -377,7 +401,7 @@ def test_waiting_for_a_message_that_is_dead_lettered_ends_with_1(
 
 
 def test_waiting_ends_when_dev_does(publish: Publish, sink: Sink) -> None:
-    sink.histories = [{}, {}, None]
+    sink.histories = [news(), news(), None]
 
     result = publish("welcome", ADA, "--wait")
 

@@ -55,8 +55,12 @@ def test_waiting_ends_with_an_error_when_dev_ends(start_dev: StartDev) -> None:
         waiting.kill()
 
 
-def told(history: History) -> Any:
-    return json.loads(asyncio.run(history.page())[1])
+def page(history: History, query: str) -> Any:
+    return json.loads(asyncio.run(history.page(query))[1])
+
+
+def steps(history: History, number: int, after: int = 0) -> Any:
+    return page(history, f"task=store&message={number}&after={after}")["steps"]
 
 
 def tell(history: History, event: str, number: int, **fields: Any) -> None:
@@ -71,7 +75,28 @@ def test_a_message_that_is_only_published_or_delivered_has_no_history() -> None:
     tell(history, "delivered", 1, attempt=1)
     history.observe("published", {"topic": "t", "message": SimpleNamespace(number=1)})
 
-    assert told(history) == {}
+    assert steps(history, 1) == []
+
+
+def test_only_the_steps_that_are_new_are_told() -> None:
+    history = History()
+    tell(history, "failed", 1, attempt=1, status=500, retry_seconds=1.0)
+    tell(history, "acknowledged", 1, attempt=2)
+
+    assert [step["event"] for step in steps(history, 1)] == ["failed", "acknowledged"]
+    assert [step["event"] for step in steps(history, 1, after=1)] == ["acknowledged"]
+    assert steps(history, 1, after=2) == []
+    assert page(history, "") == {"steps": [], "down": None}
+
+
+def test_a_task_whose_start_up_failed_is_told_until_it_is_served() -> None:
+    history = History()
+
+    history.serves({"store": "connect failed"})
+    assert page(history, "task=store&message=1")["down"] == "connect failed"
+    assert page(history, "task=other&message=1")["down"] is None
+    history.serves({})
+    assert page(history, "task=store&message=1")["down"] is None
 
 
 def test_the_oldest_messages_are_forgotten_but_none_that_has_not_ended() -> None:
@@ -81,7 +106,5 @@ def test_the_oldest_messages_are_forgotten_but_none_that_has_not_ended() -> None
     for number in range(1, 2001):
         tell(history, "acknowledged", number, attempt=1)
 
-    found = told(history)
-    assert len(found) == 1001
-    assert {"store/0", "store/1001", "store/2000"} <= found.keys()
-    assert "store/1000" not in found
+    assert steps(history, 1000) == []
+    assert all(steps(history, number) for number in (0, 1001, 2000))

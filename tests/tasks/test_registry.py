@@ -221,7 +221,10 @@ def test_targets_are_in_the_order_that_was_asked_for(sources: Sources) -> None:
 def test_a_missing_target_is_an_error_that_says_what_there_is(sources: Sources) -> None:
     source = sources.write("main.py", "one", "two")
 
-    assert error(source, "tow") == f"No task named 'tow' in {source}. Found: 'one', 'two'."
+    assert (
+        error(source, "tow")
+        == f"No task named 'tow' in {source}. Did you mean 'two'? Found: 'one', 'two'."
+    )
 
 
 def test_a_missing_target_of_a_source_without_tasks_is_an_error(sources: Sources) -> None:

@@ -12,6 +12,7 @@ import click
 
 from ucam_faas.cli import _serving_options as options
 from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._messages import fail
 from ucam_faas.cli._source import HELP
 from ucam_faas.config import Settings
 from ucam_faas.dev.env_file import NAME, EnvFile
@@ -60,7 +61,7 @@ class _Group(SuggestingGroup):
         try:
             return super().invoke(ctx)
         except UCAMFAASException as error:
-            click.secho(f"ucam-faas: {' '.join(str(error).split())}", fg="red", err=True)
+            fail(str(error))
             sys.exit(error.exit_code)
 
 

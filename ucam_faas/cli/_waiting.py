@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
 from ucam_faas.cli._destination import Destination
+from ucam_faas.cli._messages import note
 from ucam_faas.dev.history import PAGE
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
@@ -23,10 +25,7 @@ POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 5.0
 """Without news for this long after publishing, we say where to look."""
 _TIMEOUT_SECONDS = 10.0
-_NO_NEWS = (
-    "No answer yet: the task still runs, or its start-up code failed and the message waits. The "
-    "output of `ucam-faas dev` says which."
-)
+_NO_NEWS = "No answer yet: the task still runs. Its log is in the output of `ucam-faas dev`."
 _SOONER = ", or when you press Enter in dev"
 
 
@@ -49,7 +48,7 @@ def wait(destination: Destination, task: str, message_id: str) -> int:
     Raises:
         ConfigurationError: `ucam-faas dev` has ended before.
     """
-    for step in _steps(destination, f"{task}/{message_id}"):
+    for step in _steps(destination, task, message_id):
         match step["event"]:
             case "failed":
                 delay = step["retry_seconds"]
@@ -67,33 +66,37 @@ def wait(destination: Destination, task: str, message_id: str) -> int:
     raise AssertionError("a message ends in one of the two ways")
 
 
-def _steps(destination: Destination, key: str) -> Iterator[dict[str, Any]]:
-    """Yield what happens to a message."""
-    seen, note_at = 0, time.monotonic() + PATIENCE_SECONDS
+def _steps(destination: Destination, task: str, message_id: str) -> Iterator[dict[str, Any]]:
+    """Yield what happens to a message; on the way, say why nothing does."""
+    known, note_at, told = 0, time.monotonic() + PATIENCE_SECONDS, None
     while True:
-        found = _history(destination.history or "")
-        if found is None:
+        news = _history(destination.history or "", task=task, message=message_id, after=known)
+        if news is None:
             raise UCAMFAASException(
                 "`ucam-faas dev` has ended before the message was handled. Started again, it "
                 "delivers the message, unless it runs with --memory."
             )
-        steps = found.get(key, [])
-        yield from steps[seen:]
-        seen = len(steps)
-        if not seen and time.monotonic() >= note_at:
+        yield from news["steps"]
+        known += len(news["steps"])
+        if (down := news["down"]) and down != told:
+            told, note_at = down, math.inf
+            note(
+                f"{task} can't run: {down}\nThe message waits until you save a fix. Still waiting."
+            )
+        if not known and time.monotonic() >= note_at:
             note_at = math.inf
-            click.secho(_NO_NEWS, fg="yellow", err=True)
+            note(_NO_NEWS)
         time.sleep(POLL_SECONDS)
 
 
-def _history(host: str) -> dict[str, list[dict[str, Any]]] | None:
-    """Return the page of `ucam-faas dev`; None: it is not there."""
+def _history(host: str, **query: str | int) -> dict[str, Any] | None:
+    """Return what is new in `ucam-faas dev`; None: it is not there."""
     connection = HTTPConnection(host, timeout=_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", PAGE)
+        connection.request("GET", f"{PAGE}?{urlencode(query)}")
         response = connection.getresponse()
-        body = response.read()
-        return dict(json.loads(body)) if response.status == 200 else None
+        body = dict(json.loads(response.read()))
+        return body if response.status == 200 and "steps" in body else None
     except (OSError, HTTPException, ValueError, TypeError):
         return None
     finally:

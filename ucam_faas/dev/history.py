@@ -1,13 +1,15 @@
 """How the last messages of each task went, for `ucam-faas publish --wait`.
 
-In: the emulator's events, with the dead letters that tasks publish told as such. Out: a page of
-JSON, by `TASK/MESSAGE_ID`: the attempts that failed, and how it ended.
+In: the emulator's events, with the dead letters that tasks publish told as such, and the tasks
+whose start-up code failed. Out, for one delivery: the steps that are new since the last answer.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 PAGE = "/ucam-faas/history"
 _MOST = 1000
@@ -15,11 +17,16 @@ _MOST = 1000
 
 
 class History:
-    """An observer of the emulator."""
+    """The steps of each delivery: the attempts that failed, and how it ended."""
 
     def __init__(self) -> None:
         self._running: dict[str, list[dict[str, Any]]] = {}
         self._ended: dict[str, list[dict[str, Any]]] = {}
+        self._down: dict[str, str] = {}
+
+    def serves(self, down: Mapping[str, str]) -> None:
+        """Note which tasks can't run now, and why: their start-up code failed."""
+        self._down = dict(down)
 
     def observe(self, event: str, fields: dict[str, Any]) -> None:
         """Remember what happened to a message."""
@@ -38,9 +45,20 @@ class History:
             while len(self._ended) > _MOST:
                 del self._ended[next(iter(self._ended))]
 
-    async def page(self) -> tuple[str, bytes]:
-        """Return the media type and the body of the page."""
-        return "application/json", json.dumps(self._running | self._ended).encode()
+    async def page(self, query: str) -> tuple[str, bytes]:
+        """Return the media type and the body of the page.
+
+        Args:
+            query: `task` and `message` name the delivery; `after` is the number of steps that are
+                known.
+        """
+        asked = dict(parse_qsl(query))
+        task, after = asked.get("task", ""), asked.get("after", "")
+        key = f"{task}/{asked.get('message', '')}"
+        steps = self._running.get(key) or self._ended.get(key) or []
+        new = steps[int(after) if after.isdecimal() else 0 :]
+        body = {"steps": new, "down": self._down.get(task)}
+        return "application/json", json.dumps(body).encode()
 
 
 def _short(name: str) -> str:

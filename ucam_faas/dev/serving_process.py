@@ -40,6 +40,7 @@ from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.serving import server
 from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks.needs import needs_of, with_dead_letter_topic
+from ucam_faas.tasks.several_sources import tasks_of
 
 
 def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> None:

@@ -247,6 +247,7 @@ class Session:
             suffix=SUFFIX if self._options.external is not None else "",
             logged=self._settings.log_level in ("DEBUG", "INFO"),
         )
+        self._history.serves(generation.down)
         for name, why in generation.down.items():
             self._stream.line("error", name, f"{why}\nIts messages wait; other tasks are served.")
         if last is not None:

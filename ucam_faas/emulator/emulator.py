@@ -246,18 +246,18 @@ class Emulator:
         return lambda: HttpProtocol(config=config, server_state=self._http, app_state={})
 
     def _pages(self) -> dict[tuple[str, str], Page]:
-        async def ok() -> tuple[str, bytes]:
+        async def ok(query: str) -> tuple[str, bytes]:
             return "text/plain", b"Ok\n"
 
-        async def reset_all() -> tuple[str, bytes]:
+        async def reset_all(query: str) -> tuple[str, bytes]:
             self.clear()
             await self.hub.saved()
             return "text/plain", b"Ok\n"
 
-        async def jwks() -> tuple[str, bytes]:
+        async def jwks(query: str) -> tuple[str, bytes]:
             return "application/json", json.dumps(self.tokens.jwks()).encode()
 
-        async def certificates() -> tuple[str, bytes]:
+        async def certificates(query: str) -> tuple[str, bytes]:
             return "application/json", json.dumps(self.tokens.certificates()).encode()
 
         return {

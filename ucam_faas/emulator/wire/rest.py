@@ -37,8 +37,8 @@ _STATUS = {
     "UNIMPLEMENTED": 400,
 }
 _IGNORED = {"alt", "prettyPrint", "quotaUser", "key", "fields", "userProject"}
-Page = Callable[[], Awaitable[tuple[str, bytes]]]
-"""Returns a media type and a body."""
+Page = Callable[[str], Awaitable[tuple[str, bytes]]]
+"""Takes the query string, and returns a media type and a body."""
 
 
 class RestApp:
@@ -83,7 +83,7 @@ class RestApp:
             raise RpcError("PERMISSION_DENIED", refused)
         page = self._pages.get((method, path))
         if page is not None:
-            return 200, *await page()
+            return 200, *await page(scope["query_string"].decode("latin-1"))
         body = await _body(receive)
         match = find(method, path)
         if match is None:
