@@ -279,6 +279,32 @@ def test_an_outcome_that_was_not_called_is_not_taken_for_success(how: str) -> No
     assert not outcomes.answer(found.outcome).acknowledges
 
 
+def test_an_awaitable_that_nothing_awaits_fails_with_a_hint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its work is not done, and the text of an exception is not logged."""
+
+    async def work() -> int:
+        raise AssertionError("never begun")
+
+    @message_handler
+    async def delegate(data: bytes) -> Any:
+        return work()
+
+    @message_handler
+    async def start(data: bytes) -> Any:
+        return asyncio.get_running_loop().create_future()
+
+    for task, kind in ((delegate, "coroutine"), (start, "Future")):
+        caplog.clear()
+        conclusion = conclude(task, b"")
+
+        assert isinstance(conclusion.outcome, Crashed)
+        assert f"returned a {kind}" in str(conclusion.error)
+        assert caplog.records[0].message == "ucam_faas_result_was_not_awaited"
+        assert "return await" in caplog.records[0].__dict__["fields"]["hint"]
+
+
 @pytest.mark.filterwarnings("ignore:coroutine")
 def test_a_coroutine_function_behind_a_sync_wrapper_is_run_or_refused() -> None:
     ran: list[bytes] = []

@@ -16,7 +16,7 @@ import pytest
 import ucam_faas
 from ucam_faas.testing import Client
 
-from .harness import exchange, lines, make_app, on_a_loop
+from .harness import exchange, lines, make_app, messages, on_a_loop
 
 MakeClient = Callable[..., Client]
 
@@ -274,6 +274,27 @@ def test_a_failure_is_answered_and_logged_as_a_request(
 
     assert (response.status, response.text) == (500, "An error occurred while handling the request")
     assert caplog.records[-1].__dict__["fields"]["request"] == "GET /page"
+
+
+def test_a_coroutine_of_an_http_task_is_run_or_refused_with_a_hint(
+    ucam_faas_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer() -> str:
+        return flask.request.path
+
+    @ucam_faas.http(path="/sync")
+    def sync() -> Any:
+        return answer()
+
+    @ucam_faas.http(path="/async")
+    async def forgetful() -> Any:
+        return answer()
+
+    client = ucam_faas_client(sync, forgetful)
+
+    assert client.get("/sync").text == "/sync"
+    assert client.get("/async").status == 500
+    assert "ucam_faas_result_was_not_awaited" in messages(caplog.records)
 
 
 @both_kinds

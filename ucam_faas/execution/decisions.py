@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from collections.abc import Awaitable
 from types import CoroutineType, TracebackType
 from typing import Any
 
@@ -48,12 +49,11 @@ def decide(execution: Execution, value: Any) -> Decision:
         value = value()  # `return Retry`, as `raise Retry` would
     if isinstance(value, RaisedOutcome):
         return Decision(value)
-    if inspect.iscoroutine(value):
-        if not task.is_async:  # a sync wrapper of an async function: this is its thread
-            return decide(execution, asyncio.run(value))
-        value.close()
-        error = TypeError(f"{task.name} returned a coroutine: await it, as in `return await …`")
-        return Decision(Crashed(), error=error)
+    if inspect.iscoroutine(value) and not task.is_async:
+        # A sync wrapper of an async function: this is its thread.
+        return decide(execution, asyncio.run(value))
+    if value is not None and isinstance(value, Awaitable):
+        return _not_awaited(task.name, value)
     if isinstance(value, ExecutionInfo):
         result = value.execution
         if result.status is ExecutionStatus.COMPLETED:
@@ -66,6 +66,15 @@ def decide(execution: Execution, value: Any) -> Decision:
         log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
         value = None
     return Decision(_DONE, value)
+
+
+def _not_awaited(task: str, value: Awaitable[Any]) -> Decision:
+    """Fail, and log a hint: the text of the error is not logged by default."""
+    if inspect.iscoroutine(value):
+        value.close()
+    kind, hint = type(value).__qualname__, "write `return await …` in an `async def`"
+    log_problem("ucam_faas_result_was_not_awaited", type=kind, hint=hint)
+    return Decision(Crashed(), error=TypeError(f"{task} returned a {kind}: {hint}"))
 
 
 def decide_error(error: BaseException) -> Decision:

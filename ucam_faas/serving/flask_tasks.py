@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -77,14 +78,15 @@ def caller(
     environ, is_http = environ_of(request, body), task.kind is Kind.HTTP
 
     def respond(value: Any) -> Any:
-        if not is_http or isinstance(value, Outcome | ExecutionInfo):
+        if not is_http or isinstance(value, Outcome | ExecutionInfo | Awaitable):
             return value
         return of_flask(flask_response(app, value))
 
     def call(function: Callable[..., Any], payload: Any) -> Any:
         with app.request_context(environ) as context:
             try:
-                return respond(function(context.request if is_http else payload))
+                value = function(context.request if is_http else payload)
+                return respond(asyncio.run(value) if inspect.iscoroutine(value) else value)
             except HTTPException as error:
                 return of_flask(error.get_response(environ))
 
