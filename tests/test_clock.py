@@ -49,3 +49,21 @@ def test_a_cancellation_from_outside_stays_one() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(main())
+
+
+def test_a_cancellation_at_the_time_limit_stays_one() -> None:
+    clock = ManualClock()
+
+    async def main() -> None:
+        async def wait() -> None:
+            async with timeout(clock, 30):
+                await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(wait())
+        await asyncio.sleep(0)
+        clock.advance(timedelta(seconds=30))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
