@@ -22,8 +22,8 @@ Subscribe = Callable[..., Any]
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """The Pub/Sub under test."""
-    with running_endpoint(tmp_path_factory.mktemp("endpoint")) as found:
-        yield found
+    with running_endpoint(tmp_path_factory.mktemp("endpoint")) as endpoint_:
+        yield endpoint_
 
 
 @pytest.fixture

@@ -62,9 +62,9 @@ def running_ours(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
         return READY.search(process.stdout)
 
     try:
-        found = wait_until(ready, "our emulator is ready", 30)
-        assert found
-        yield found.group(1)
+        match = wait_until(ready, "our emulator is ready", 30)
+        assert match
+        yield match.group(1)
     finally:
         process.kill()
 

@@ -46,13 +46,13 @@ class Clients:
         return list(response.message_ids)
 
     async def pull(self, subscription: str, count: int = 1) -> list[Any]:
-        found: list[Any] = []
-        while len(found) < count:
+        messages: list[Any] = []
+        while len(messages) < count:
             response = await self.subscriber.pull(
                 subscription=subscription, max_messages=count, timeout=20
             )
-            found += response.received_messages
-        return found
+            messages += response.received_messages
+        return messages
 
 
 @asynccontextmanager
@@ -173,8 +173,8 @@ def test_resources_are_listed_changed_and_deleted(run: Run) -> None:
         project = f"projects/{PROJECT}"
 
         topics = [
-            found.name
-            async for found in await clients.publisher.list_topics(
+            topic.name
+            async for topic in await clients.publisher.list_topics(
                 request={"project": project, "page_size": 2}
             )
         ]

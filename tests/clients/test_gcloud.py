@@ -49,7 +49,7 @@ def test_the_life_of_a_topic(gcloud: Gcloud, endpoint: Endpoint) -> None:
         (f"{TOPICS} update {topic} {update}",),
     )
 
-    assert [found["name"] for found in listed] == [name]
+    assert [topic["name"] for topic in listed] == [name]
     assert of_topic == [f"projects/{PROJECT}/subscriptions/{subscription}"]
     described = gcloud.run(f"{TOPICS} describe {topic}")
     assert described["messageRetentionDuration"] == "172800s"
@@ -156,12 +156,12 @@ def test_a_subscription_is_changed_listed_and_deleted(
         f"{SUBSCRIPTIONS} modify-push-config {subscription} --push-endpoint=http://127.0.0.1:9/x"
     )
 
-    (found,) = gcloud.run(f"{SUBSCRIPTIONS} list --filter=name:{subscription}")
-    assert found["ackDeadlineSeconds"] == 42
-    assert not {"deadLetterPolicy", "retryPolicy"} & found.keys()
-    assert found["pushConfig"]["pushEndpoint"] == "http://127.0.0.1:9/x"
+    (shown,) = gcloud.run(f"{SUBSCRIPTIONS} list --filter=name:{subscription}")
+    assert shown["ackDeadlineSeconds"] == 42
+    assert not {"deadLetterPolicy", "retryPolicy"} & shown.keys()
+    assert shown["pushConfig"]["pushEndpoint"] == "http://127.0.0.1:9/x"
     if endpoint.is_ours:
-        assert found["labels"] == {"team": "y"}
+        assert shown["labels"] == {"team": "y"}
     gcloud.run(f"{SUBSCRIPTIONS} delete {subscription}")
     with pytest.raises(GcloudError, match=r"NOT_FOUND|not found|does not exist"):
         gcloud.run(f"{SUBSCRIPTIONS} pull {subscription}")
@@ -180,14 +180,14 @@ def test_snapshots_and_seeking(gcloud: Gcloud, topic: str) -> None:
     gcloud.run(f"{SUBSCRIPTIONS} seek {subscription} --time=-p1h")
     (third,) = gcloud.run(pull)
 
-    ids = {found["message"]["messageId"] for found in (first, second, third)}
+    ids = {pulled["message"]["messageId"] for pulled in (first, second, third)}
     assert len(ids) == 1
     name = f"projects/{PROJECT}/snapshots/{snapshot}"
     listed, of_topic = gcloud.together(
         (f"pubsub snapshots list --filter=name:{snapshot}",),
         (f"alpha {TOPICS} list-snapshots {topic}",),
     )
-    assert [found["name"] for found in listed] == [name]
+    assert [resource["name"] for resource in listed] == [name]
     assert of_topic == [name]
     gcloud.run(f"pubsub snapshots delete {snapshot}")
 

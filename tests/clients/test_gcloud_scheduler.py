@@ -25,8 +25,8 @@ def gcloud(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Gclo
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with running_sink() as found:
-        yield found
+    with running_sink() as sink:
+        yield sink
 
 
 def new_id() -> str:
@@ -56,7 +56,7 @@ def test_the_life_of_a_job_that_publishes(gcloud: Gcloud, pubsub: Emulator) -> N
     listed, paused = gcloud.together(
         (f"{JOBS} list {AT} --filter=name:{job}",), (f"{JOBS} describe {job} {AT}",)
     )
-    assert [found["name"] for found in listed] == [name]
+    assert [job["name"] for job in listed] == [name]
     assert paused["state"] == "PAUSED"
     gcloud.run(f"{JOBS} resume {job} {AT}")
     gcloud.run(f"{JOBS} update pubsub {job} {AT} --message-body=tock", "--schedule=*/5 * * * *")

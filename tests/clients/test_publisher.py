@@ -41,14 +41,14 @@ NEVER = float("inf")
 
 def read(pubsub: Emulator, subscription: str, count: int) -> list[Any]:
     """Pull until so many messages have come."""
-    found: list[Any] = []
+    messages: list[Any] = []
 
     def complete() -> bool:
-        found.extend(pubsub.pull(subscription))
-        return len(found) >= count
+        messages.extend(pubsub.pull(subscription))
+        return len(messages) >= count
 
     wait_until(complete, f"{count} messages")
-    return found
+    return messages
 
 
 def test_batches_arrive_whole_and_each_message_has_an_id_of_its_own(
@@ -61,10 +61,10 @@ def test_batches_arrive_whole_and_each_message_has_an_id_of_its_own(
     futures = [publisher.publish(topic, b"%d" % n, number=str(n)) for n in range(500)]
     ids = [future.result(timeout=30) for future in futures]
 
-    found = read(pubsub, subscription, 500)
-    assert all(isinstance(found, str) for found in ids)
-    assert Counter(message.message_id for message in found) == Counter(ids)
-    assert {(message.data, message.attributes["number"]) for message in found} == {
+    messages = read(pubsub, subscription, 500)
+    assert all(isinstance(message_id, str) for message_id in ids)
+    assert Counter(message.message_id for message in messages) == Counter(ids)
+    assert {(message.data, message.attributes["number"]) for message in messages} == {
         (b"%d" % n, str(n)) for n in range(500)
     }
 
@@ -172,9 +172,9 @@ def test_messages_of_a_key_are_published_in_order(
     for future in futures:
         future.result(timeout=30)
 
-    found = read(pubsub, subscription, 100)
+    messages = read(pubsub, subscription, 100)
     for key in "ab":
-        data = [int(message.data) for message in found if message.ordering_key == key]
+        data = [int(message.data) for message in messages if message.ordering_key == key]
         assert data == list(range(50))
 
 

@@ -121,7 +121,7 @@ def test_a_subscription_keeps_every_setting(pubsub: Emulator, topic: str) -> Non
     }
     assert pubsub.subscriber.get_subscription(subscription=created.name) == created
     listed = pubsub.subscriber.list_subscriptions(project=OF_PROJECT)
-    assert [found for found in listed if found.topic == topic] == [created]
+    assert [resource for resource in listed if resource.topic == topic] == [created]
 
 
 @pytest.mark.usefixtures("ours_only")
@@ -207,7 +207,7 @@ def test_what_cannot_be_changed_is_refused(pubsub: Emulator, topic: str, subscri
 
 
 def test_lists_come_in_pages(pubsub: Emulator) -> None:
-    project = new_name("topics").replace("/topics/t-", "-")  # one that nobody else uses
+    project = new_name("topics").replace("/topics/t-", "-")  # used by no other test
     topics = [f"{project}/topics/topic-{n}" for n in range(5)]
     subscriptions = [f"{project}/subscriptions/sub-{n}" for n in range(5)]
     for name in topics:
@@ -224,7 +224,7 @@ def test_lists_come_in_pages(pubsub: Emulator) -> None:
     )
 
     assert [len(page.topics) for page in of_topics.pages] == [2, 2, 1]
-    assert sorted(found.name for found in of_subscriptions) == subscriptions
+    assert sorted(resource.name for resource in of_subscriptions) == subscriptions
     assert sorted(of_topic) == subscriptions
 
 
@@ -284,15 +284,15 @@ def test_a_policy_is_set_and_read_back(
     policy.bindings.add(role="roles/pubsub.viewer", members=["group:logs@google.com"])
     new_policy = client.set_iam_policy(request={"resource": resource, "policy": policy})
 
-    found = client.get_iam_policy(request={"resource": resource})
-    assert found == new_policy
-    assert {binding.role: list(binding.members) for binding in found.bindings} == {
+    policy = client.get_iam_policy(request={"resource": resource})
+    assert policy == new_policy
+    assert {binding.role: list(binding.members) for binding in policy.bindings} == {
         "roles/pubsub.editor": ["domain:google.com"],
         "roles/pubsub.viewer": ["group:logs@google.com"],
     }
-    found.etag = b"an old one"
+    policy.etag = b"an old one"
     with pytest.raises(GoogleAPICallError):
-        client.set_iam_policy(request={"resource": resource, "policy": found})
+        client.set_iam_policy(request={"resource": resource, "policy": policy})
 
 
 @pytest.mark.usefixtures("ours_only")

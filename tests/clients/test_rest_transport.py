@@ -101,10 +101,12 @@ def test_resources_are_found_listed_and_deleted(
 
     assert publisher.get_topic(topic=topic).name == topic
     assert topic in {
-        found.name for found in publisher.list_topics(request={"project": project, "page_size": 2})
+        topic.name for topic in publisher.list_topics(request={"project": project, "page_size": 2})
     }
     assert list(publisher.list_topic_subscriptions(topic=topic)) == [subscription]
-    assert subscription in {found.name for found in subscriber.list_subscriptions(project=project)}
+    assert subscription in {
+        resource.name for resource in subscriber.list_subscriptions(project=project)
+    }
     subscriber.delete_subscription(subscription=subscription)
     publisher.delete_topic(topic=topic)
     with pytest.raises(NotFound):
@@ -145,8 +147,8 @@ def test_a_subscription_keeps_its_settings_and_is_changed_with_a_mask(
     subscriber.modify_push_config(
         subscription=name, push_config={"push_endpoint": "http://127.0.0.1:9/x"}
     )
-    found = subscriber.get_subscription(subscription=name)
-    assert found.push_config.push_endpoint == "http://127.0.0.1:9/x"
+    resource = subscriber.get_subscription(subscription=name)
+    assert resource.push_config.push_endpoint == "http://127.0.0.1:9/x"
 
 
 def test_a_topic_is_changed_with_a_mask(publisher: PublisherClient, topic: str) -> None:
@@ -211,13 +213,13 @@ def test_policies_and_detaching(
     publisher.set_iam_policy(request={"resource": topic, "policy": {"bindings": [binding]}})
     permissions = ["pubsub.topics.publish"]
 
-    found = publisher.get_iam_policy(request={"resource": topic})
+    policy = publisher.get_iam_policy(request={"resource": topic})
     allowed = publisher.test_iam_permissions(
         request={"resource": topic, "permissions": permissions}
     )
     publisher.detach_subscription(request={"subscription": subscription})
 
-    assert [list(each.members) for each in found.bindings] == [["domain:google.com"]]
+    assert [list(each.members) for each in policy.bindings] == [["domain:google.com"]]
     assert list(allowed.permissions) == permissions
     assert subscriber.get_subscription(subscription=subscription).detached
 

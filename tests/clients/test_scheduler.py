@@ -35,8 +35,8 @@ Call = Callable[..., Any]
 def call(request: pytest.FixtureRequest, endpoint: Endpoint) -> Iterator[Call]:
     """Call a method of a client by its name; a list comes whole."""
     connected = {"grpc": over_grpc, "asyncio": over_asyncio, "rest": over_rest}
-    with connected[request.param](endpoint) as found:
-        yield found
+    with connected[request.param](endpoint) as endpoint_:
+        yield endpoint_
 
 
 @contextmanager
@@ -68,21 +68,21 @@ def over_asyncio(endpoint: Endpoint) -> Iterator[Call]:
         client = runner.run(connect())
 
         async def answer(method: str, arguments: dict[str, Any]) -> Any:
-            found = await getattr(client, method)(**arguments)
-            return [each async for each in found] if hasattr(found, "__aiter__") else found
+            response = await getattr(client, method)(**arguments)
+            return [each async for each in response] if hasattr(response, "__aiter__") else response
 
         yield lambda method, **arguments: runner.run(answer(method, arguments))
     gc.collect()  # gRPC's polling thread ends with the last object of it
 
 
-def listed(found: Any) -> Any:
-    return list(found) if hasattr(found, "pages") else found
+def listed(response: Any) -> Any:
+    return list(response) if hasattr(response, "pages") else response
 
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with running_sink() as found:
-        yield found
+    with running_sink() as sink:
+        yield sink
 
 
 def new_job_name() -> str:
@@ -115,7 +115,7 @@ def test_a_job_is_created_found_listed_and_deleted(call: Call, pubsub: Emulator)
     next_run = created.schedule_time
     assert (next_run.month, next_run.day, next_run.hour, next_run.minute) == (1, 1, 3, 0)
     assert call("get_job", name=created.name) == created
-    assert created.name in {found.name for found in call("list_jobs", parent=LOCATION)}
+    assert created.name in {job.name for job in call("list_jobs", parent=LOCATION)}
     call("delete_job", name=created.name)
     with pytest.raises(NotFound):
         call("get_job", name=created.name)
@@ -209,16 +209,16 @@ def test_a_retry_configuration_is_kept(call: Call, pubsub: Emulator) -> None:
 
 
 def test_jobs_are_listed_in_pages(call: Call, pubsub: Emulator) -> None:
-    project = new_name("topics").rpartition("/")[2]  # one that nobody else uses
+    project = new_name("topics").rpartition("/")[2]  # used by no other test
     parent = f"projects/{project}/locations/europe-west2"
     topic = pubsub.create_topic(f"projects/{project}/topics/topic")
     names = [f"{parent}/jobs/job-{n}" for n in range(5)]
     for name in names:
         call("create_job", parent=parent, job=pubsub_job(topic) | {"name": name})
 
-    found = call("list_jobs", request={"parent": parent, "page_size": 2})
+    listed = call("list_jobs", request={"parent": parent, "page_size": 2})
 
-    assert sorted(job.name for job in found) == names
+    assert sorted(job.name for job in listed) == names
 
 
 def test_errors_have_their_classes(call: Call, pubsub: Emulator) -> None:
@@ -238,8 +238,8 @@ def test_errors_have_their_classes(call: Call, pubsub: Emulator) -> None:
 
 
 def test_locations_are_listed(call: Call) -> None:
-    found = call("list_locations", request={"name": f"projects/{PROJECT}"})
+    listed = call("list_locations", request={"name": f"projects/{PROJECT}"})
 
-    assert "europe-west2" in {location.location_id for location in found.locations}
+    assert "europe-west2" in {location.location_id for location in listed.locations}
     one = call("get_location", request={"name": LOCATION})
     assert one.location_id == "europe-west2"

@@ -178,7 +178,7 @@ def test_flow_control_bounds_what_is_held_and_loses_nothing(
 def test_a_lease_is_extended_for_as_long_as_the_callback_runs(
     pubsub: Emulator, subscribe: Subscribe
 ) -> None:
-    """A message that nobody leases comes again meanwhile: its deadline has passed."""
+    """A message whose lease is not extended comes again meanwhile."""
     topic, subscription = subscribed(pubsub, ack_deadline_seconds=10)
     unleased = pubsub.subscribe(topic, ack_deadline_seconds=10)
     finish = threading.Event()

@@ -29,14 +29,14 @@ def subscription(pubsub: Emulator, topic: str) -> str:
 
 def pull(pubsub: Emulator, subscription: str, count: int = 1, seconds: float = 20) -> list[Any]:
     """Pull until so many have come; nothing is acknowledged."""
-    found: list[Any] = []
+    messages: list[Any] = []
     deadline = time.monotonic() + seconds
-    while len(found) < count and time.monotonic() < deadline:
+    while len(messages) < count and time.monotonic() < deadline:
         response = pubsub.subscriber.pull(
             subscription=subscription, max_messages=count, timeout=seconds, retry=Retry()
         )
-        found += response.received_messages
-    return found
+        messages += response.received_messages
+    return messages
 
 
 def acknowledge(pubsub: Emulator, subscription: str, received: list[Any]) -> None:
@@ -157,13 +157,13 @@ def test_snapshots_are_listed_changed_and_deleted(
 
     listed = [snapshot.name for snapshot in subscriber.list_snapshots(project=project)]
     of_topic = list(pubsub.publisher.list_topic_snapshots(topic=topic))
-    found = subscriber.get_snapshot(snapshot=name)
+    resource = subscriber.get_snapshot(snapshot=name)
     subscriber.delete_snapshot(snapshot=name)
 
     assert name in listed
     assert of_topic == [name]
-    assert found.topic == topic
-    assert found.expire_time > datetime.datetime.now(datetime.UTC)
+    assert resource.topic == topic
+    assert resource.expire_time > datetime.datetime.now(datetime.UTC)
     with pytest.raises(NotFound):
         subscriber.get_snapshot(snapshot=name)
 
@@ -214,8 +214,8 @@ def test_a_detached_subscription_cannot_be_pulled(
 def test_a_push_subscription_becomes_a_pull_subscription(pubsub: Emulator, topic: str) -> None:
     endpoint = "http://127.0.0.1:9/nobody"
     subscription = pubsub.subscribe(topic, push_config={"push_endpoint": endpoint})
-    found = pubsub.subscriber.get_subscription(subscription=subscription)
-    assert found.push_config.push_endpoint == endpoint
+    resource = pubsub.subscriber.get_subscription(subscription=subscription)
+    assert resource.push_config.push_endpoint == endpoint
     pubsub.publish(topic, b"data")
 
     pubsub.subscriber.modify_push_config(subscription=subscription, push_config={})

@@ -123,9 +123,9 @@ class PublisherContract:
     ) -> None:
         ids = {publisher.publish(topic, b"same", {}) for _ in range(3)}
 
-        found = read_back(topic)
+        resource = read_back(topic)
         assert len(ids) == 3
-        assert {message.message_id for message in found} == ids
+        assert {message.message_id for message in resource} == ids
 
     def test_what_the_caller_changes_afterwards_changes_nothing(
         self, publisher: Publisher, topic: str, read_back: ReadBack

@@ -1,4 +1,4 @@
-"""Random request messages for every method, and what is never allowed to happen with them."""
+"""Random request messages for every method, and the failures that they must never cause."""
 
 from __future__ import annotations
 
@@ -138,13 +138,13 @@ class Caller:
         self.target = target
         self.maker = Maker(seed)
         self.counts: Counter[str] = Counter()
-        found = {(PUBLISHER, n) for n in protos.PUBLISHER} | {(IAM, n) for n in protos.IAM}
-        found |= {(SUBSCRIBER, n) for n in protos.SUBSCRIBER}
+        methods = {(PUBLISHER, n) for n in protos.PUBLISHER} | {(IAM, n) for n in protos.IAM}
+        methods |= {(SUBSCRIBER, n) for n in protos.SUBSCRIBER}
         self.services.find(SCHEDULER, "ListJobs")
-        found |= set(self.services._methods)
-        self.methods = sorted(found)
+        methods |= set(self.services._methods)
+        self.methods = sorted(methods)
         makers = ("CreateTopic", "CreateSubscription", "CreateSnapshot", "CreateJob", "Publish")
-        self.makers = [found for found in self.methods if found[1] in makers]
+        self.makers = [method for method in self.methods if method[1] in makers]
 
     async def step(self) -> None:
         """Call one method, or use one stream."""
@@ -205,8 +205,8 @@ class Caller:
         except Exception as error:
             raise BrokenError(f"{what} raises {error!r}") from error
         finally:
-            logged = list(self.target._records.found)
-            self.target._records.found.clear()
+            logged = list(self.target._records.texts)
+            self.target._records.texts.clear()
         if logged:
             raise BrokenError(f"{what} logs {logged[0]}")
         self.counts["OK"] += 1

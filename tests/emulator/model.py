@@ -99,7 +99,7 @@ class ModelQueue:
         return next(item for item in self.items if item.number == number)
 
     def ack(self, given: Given) -> bool:
-        """Acknowledge; tell whether that counts."""
+        """Acknowledge; return True if that counts."""
         item = self.item(given.number)
         if self.rules.exactly_once:
             if not self._is_current(item, given):

@@ -159,9 +159,9 @@ class Cloud:
 
     async def call(self, service: str, method: str, **fields: Any) -> Any:
         """Call a method."""
-        found = self.emulator.services.find(service, method)
-        assert found is not None
-        return await found.call(found.request(**fields))
+        unary = self.emulator.services.find(service, method)
+        assert unary is not None
+        return await unary.call(unary.request(**fields))
 
     async def subscribe(self, endpoint: str, push: Any = None, **fields: Any) -> None:
         """Make a subscription that pushes."""
@@ -171,9 +171,9 @@ class Cloud:
 
     async def push_to(self, endpoint: str, **config: Any) -> None:
         """Push elsewhere from now on."""
-        found = {"push_endpoint": endpoint, **config}
+        config = {"push_endpoint": endpoint, **config}
         await self.call(
-            SUBSCRIBER, "ModifyPushConfig", subscription=SUBSCRIPTION, push_config=found
+            SUBSCRIBER, "ModifyPushConfig", subscription=SUBSCRIPTION, push_config=config
         )
 
     async def publish(self, *data: str, **fields: Any) -> None:
@@ -182,7 +182,7 @@ class Cloud:
         await self.call(PUBLISHER, "Publish", topic=TOPIC, messages=messages)
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, and everybody do what is due."""
+        """Let time pass, and run everything that is due."""
         for part in (seconds, 0.0, 0.0):  # what is due then may set timers that are due, too
             self.clock.advance(timedelta(seconds=part))
             await settle()
@@ -203,7 +203,7 @@ class Cloud:
 
 
 async def settle() -> None:
-    """Let everybody do what needs neither time nor the network."""
+    """Run everything that needs neither time nor the network."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""Requests for REST: valid ones of every route in, broken ones out.
+"""Requests for REST: from valid ones of every route to broken ones.
 
 `Mutator` makes requests from a seed, `Target` answers them in this process. What is never allowed
 to happen is in `Target.ask`: a status of 500 or more, a log record of level ERROR or with a
@@ -396,7 +396,7 @@ class Target:
         async def send(event: Any) -> None:
             sent.append(event)
 
-        self._records.found.clear()
+        self._records.texts.clear()
         task = asyncio.ensure_future(self.app(scope, receive, send))
         may_wait = made.path.partition("?")[0].endswith(":pull")  # there may be no message
         done, _ = await asyncio.wait([task], timeout=0.5 if may_wait else HANG_SECONDS)
@@ -415,8 +415,8 @@ class Target:
     def _check(self, made: Request, sent: list[Any]) -> None:
         status, body = sent[0]["status"], sent[1]["body"]
         self.counts[status] += 1
-        if self._records.found:
-            raise BrokenError(f"{made} logs {self._records.found[0]}")
+        if self._records.texts:
+            raise BrokenError(f"{made} logs {self._records.texts[0]}")
         if status >= 500:
             raise BrokenError(f"{made} is answered {status} {body!r}")
         if status >= 400:
@@ -433,13 +433,13 @@ class _Records(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
-        self.found: list[str] = []
+        self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR or record.exc_info:
-            self.found.append(logging.Formatter().format(record))
+            self.texts.append(logging.Formatter().format(record))
 
     def of_loop(self, _: Any, context: dict[str, Any]) -> None:
         error = context.get("exception")
         trace = "" if error is None else "".join(traceback.format_exception(error))
-        self.found.append(f"{context['message']} {trace}")
+        self.texts.append(f"{context['message']} {trace}")

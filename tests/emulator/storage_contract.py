@@ -22,7 +22,7 @@ def message(number: int, time: float = 0.0, **fields: object) -> Message:
 
 
 def numbers(storage: Storage, first: int = 0, log: int = LOG) -> list[int]:
-    return [found.number for found in storage.read(log, first)]
+    return [message.number for message in storage.read(log, first)]
 
 
 class StorageContract:
@@ -35,7 +35,7 @@ class StorageContract:
 
     @pytest.fixture
     def reopen(self) -> Reopen:
-        """Return a function that commits, ends the storage and begins it anew."""
+        """Return a function that commits, closes the storage and opens it again."""
         raise NotImplementedError("override the fixture `reopen`")
 
     # -- messages -----------------------------------------------------------------------------
@@ -163,10 +163,10 @@ class StorageContract:
 
     def test_progress_that_was_returned_is_the_callers(self, storage: Storage) -> None:
         storage.advance(QUEUE, 1, [3], {4: 1})
-        found = storage.progress(QUEUE)
+        progress = storage.progress(QUEUE)
 
-        found.acked.clear()
-        found.failures.clear()
+        progress.acked.clear()
+        progress.failures.clear()
 
         assert storage.progress(QUEUE) == Progress(1, {3}, {4: 1})
 
@@ -201,10 +201,10 @@ class StorageContract:
         storage.put("topics", "never there", None)
 
         for prepare in (lambda: storage, lambda: reopen(storage)):
-            found = prepare()
-            assert found.resources("topics") == {"a": b"4"}
-            assert found.resources("subscriptions") == {"a": b"3"}
-            assert found.resources("others") == {}
+            prepared = prepare()
+            assert prepared.resources("topics") == {"a": b"4"}
+            assert prepared.resources("subscriptions") == {"a": b"3"}
+            assert prepared.resources("others") == {}
 
     def test_clearing_forgets_everything(self, storage: Storage, reopen: Reopen) -> None:
         storage.put("topics", "a", b"1")
@@ -214,7 +214,7 @@ class StorageContract:
         storage.clear()
 
         for prepare in (lambda: storage, lambda: reopen(storage)):
-            found = prepare()
-            assert found.resources("topics") == {}
-            assert numbers(found) == []
-            assert found.progress(QUEUE) == Progress(0, set(), {})
+            prepared = prepare()
+            assert prepared.resources("topics") == {}
+            assert numbers(prepared) == []
+            assert prepared.progress(QUEUE) == Progress(0, set(), {})

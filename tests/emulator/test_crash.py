@@ -63,8 +63,8 @@ class Running:
 
     def _port(self) -> int | None:
         assert self.process.popen.poll() is None, f"It ended: {self.process.output}"
-        _, found, rest = self.process.stdout.partition(READY)
-        return int(rest.split()[0]) if found and "\n" in rest else None
+        _, separator, rest = self.process.stdout.partition(READY)
+        return int(rest.split()[0]) if separator and "\n" in rest else None
 
     async def call(self, service: str, method: str, seconds: float = 10.0, **fields: Any) -> Any:
         """Call a method; what a killed server leaves open fails."""
@@ -166,15 +166,15 @@ async def under_load(
                 await task
 
 
-async def wait_for(found: Callable[[], bool], what: str) -> None:
+async def wait_for(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
-    while not found():
+    while not condition():
         assert time.monotonic() < deadline, f"Not within {SETTLE_SECONDS:g} s: {what}"
         await asyncio.sleep(0.01)
 
 
 async def drain(emulator: Running, book: Book) -> None:
-    """Let everybody have what is left, and one more at the end of it."""
+    """Let every subscription have the messages left, and one more at the end."""
     last = protos.PubsubMessage(data=b"last")
     await emulator.call(PUBLISHER, "Publish", topic=TOPIC, messages=[last])
     book.published.add("last")

@@ -1,4 +1,4 @@
-"""The hub drives the engine: on time, and nobody is answered before everything is saved."""
+"""The hub drives the engine: on time, and no caller is answered before everything is saved."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def subscribe(cloud: Cloud, **options: Any) -> None:
     await cloud.call(SUBSCRIBER, "CreateSubscription", name=SUBSCRIPTION, topic=TOPIC, **options)
 
 
-def test_nobody_is_answered_before_the_work_is_saved() -> None:
+def test_no_caller_is_answered_before_the_work_is_saved() -> None:
     async def run() -> None:
         async with Cloud() as cloud:
             saved: list[str] = []
@@ -50,7 +50,7 @@ def test_nobody_is_answered_before_the_work_is_saved() -> None:
 
 
 def test_what_cannot_be_saved_is_not_answered_as_if_it_were() -> None:
-    """As on a full disk. Nobody waits for ever, either."""
+    """As on a full disk. No caller waits forever, either."""
 
     async def run() -> None:
         async with Cloud() as cloud:
@@ -165,7 +165,7 @@ def test_a_pull_that_is_given_up_leaves_everything_to_others() -> None:
     asyncio.run(run())
 
 
-def test_a_subscription_that_nobody_uses_expires() -> None:
+def test_an_unused_subscription_expires() -> None:
     async def run() -> None:
         async with Cloud() as cloud:
             await subscribe(cloud, expiration_policy={"ttl": {"seconds": int(7 * DAY)}})
@@ -197,7 +197,7 @@ def test_a_snapshot_expires() -> None:
     asyncio.run(run())
 
 
-def test_everybody_gets_some_of_what_there_is() -> None:
+def test_every_consumer_gets_some_messages() -> None:
     async def run() -> None:
         async with Cloud() as cloud:
             await subscribe(cloud)
@@ -209,8 +209,8 @@ def test_everybody_gets_some_of_what_there_is() -> None:
 
             await cloud.publish(*"abcde")
 
-            found = [await one for one in pulls]
-            assert sorted(one.message.data for (one,) in found) == [b"a", b"b", b"c", b"d", b"e"]
+            pulled = [await one for one in pulls]
+            assert sorted(one.message.data for (one,) in pulled) == [b"a", b"b", b"c", b"d", b"e"]
 
     asyncio.run(run())
 
@@ -270,7 +270,7 @@ async def stream(
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("how", ["pull", "stream"])
-def test_nobody_waits_for_a_subscription_that_cannot_be_pulled_any_more(how: str, end: str) -> None:
+def test_calls_end_when_a_subscription_can_no_longer_be_pulled(how: str, end: str) -> None:
     async def run() -> None:
         async with Cloud() as cloud:
             await subscribe(cloud)
@@ -295,10 +295,10 @@ def test_a_half_closed_stream_gets_no_more_messages() -> None:
         async with Cloud() as cloud:
             await subscribe(cloud)
             cloud.emulator.hub.readers_clock = cloud.clock
-            found: list[bytes] = []
+            streamed: list[bytes] = []
             last = asyncio.Event()
             streaming = asyncio.ensure_future(
-                stream(cloud, last, lambda message: found.append(message.data))
+                stream(cloud, last, lambda message: streamed.append(message.data))
             )
             await settle()
             await cloud.publish("a")
@@ -309,7 +309,7 @@ def test_a_half_closed_stream_gets_no_more_messages() -> None:
             await cloud.advance(READ_SECONDS)
 
             assert streaming.done()
-            assert found == []
+            assert streamed == []
             assert [one.message.data for one in await pull(cloud)] == [b"a"]
 
     asyncio.run(run())
@@ -323,19 +323,19 @@ def test_a_message_is_streamed_when_its_publisher_has_had_time_to_read_its_id(
         async with Cloud() as cloud:
             await subscribe(cloud)
             cloud.emulator.hub.readers_clock = cloud.clock
-            found: list[bytes] = []
+            streamed: list[bytes] = []
             streaming = asyncio.ensure_future(
-                stream(cloud, on_message=lambda message: found.append(message.data))
+                stream(cloud, on_message=lambda message: streamed.append(message.data))
             )
             await settle()
             await asyncio.gather(*(cloud.publish("a") for _ in range(publishers)))
             await settle()
             await cloud.advance(READ_SECONDS / 2)
-            assert found == []
+            assert streamed == []
 
             await cloud.advance(READ_SECONDS / 2)
 
-            assert found == [b"a"] * publishers
+            assert streamed == [b"a"] * publishers
             streaming.cancel()
 
     asyncio.run(run())
@@ -412,8 +412,8 @@ def test_a_message_is_delivered_after_its_publisher_was_answered(publishers: int
             class Consumer:
                 def offer(self) -> None:
                     engine, now = cloud.emulator.engine, cloud.emulator.hub.now()
-                    for delivery in engine.take(cloud.queue, now, Holder(), 100):
-                        delivered.append(str(delivery.message.number))
+                    for lease in engine.take(cloud.queue, now, Holder(), 100):
+                        delivered.append(str(lease.message.number))
                         assert delivered[-1] in answered
 
             async def publish() -> None:
@@ -515,7 +515,7 @@ def test_a_subscription_with_an_open_stream_does_not_expire() -> None:
     asyncio.run(run())
 
 
-def test_nobody_waits_for_an_emulator_that_has_stopped() -> None:
+def test_calls_end_when_the_emulator_has_stopped() -> None:
     async def run() -> None:
         async with Cloud() as cloud:
             cloud.emulator.hub.close()
@@ -558,8 +558,8 @@ def test_a_schedule_whose_message_could_not_be_kept_runs_again() -> None:
 
             storage.append = fail  # type: ignore[method-assign]
             await cloud.advance(60)
-            found = await cloud.call(SCHEDULER, "GetJob", name=job["name"])
-            assert "disk full" in found.status.message
+            answer = await cloud.call(SCHEDULER, "GetJob", name=job["name"])
+            assert "disk full" in answer.status.message
 
             storage.append = append  # type: ignore[method-assign]
             await cloud.advance(60)

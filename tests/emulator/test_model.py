@@ -103,19 +103,19 @@ class Comparison(RuleBasedStateMachine):
         room = deepcopy(holder)
 
         self.world.engine.answered(self.world.engine.last)
-        found = self.world.engine.take(queue, self.world.moment, holder, limit)
+        leases = self.world.engine.take(queue, self.world.moment, holder, limit)
 
         if not model.rules.ordered:
-            assert [d.message.number for d in found] == fitting(could_go, room, limit)
+            assert [d.message.number for d in leases] == fitting(could_go, room, limit)
         seen: set[int] = set()
-        for delivery in found:
-            message = delivery.message
+        for lease in leases:
+            message = lease.message
             item = model.item(message.number)
             assert item in could_go, f"{item} is not due"
             assert room.has_room(), f"{item} is more than the holder wants"
             room.messages += 1
             room.bytes += item.size
-            assert delivery.attempt == item.failures + 1
+            assert lease.attempt == item.failures + 1
             assert (message.data.decode(), message.key) == (item.data, item.key)
             earlier = [
                 other.number
@@ -125,12 +125,12 @@ class Comparison(RuleBasedStateMachine):
             ]
             assert seen.issuperset(earlier), f"{item} passes {earlier}"
             seen.add(item.number)
-        assert len(found) <= limit
-        assert len(seen) == len(found)
-        for delivery in found:
+        assert len(leases) <= limit
+        assert len(seen) == len(leases)
+        for lease in leases:
             due = now + (holder.ack_deadline or model.rules.ack_deadline)
-            model.lease(delivery.message.number, kind, delivery.ack_id, due)
-        if kind in ("any", "patient") and len(found) < limit:
+            model.lease(lease.message.number, kind, lease.ack_id, due)
+        if kind in ("any", "patient") and len(leases) < limit:
             assert model.waiting(now) == [], "not all that could go was taken"
 
     @rule(which=some, chosen=st.lists(some, min_size=1, max_size=4))
@@ -152,9 +152,9 @@ class Comparison(RuleBasedStateMachine):
         for given in [given for given in model.given if given.ack_id in ids]:
             assert model.ack(given)
 
-        found = self.world.engine.ack(queue, ids, self.world.moment)
+        stale = self.world.engine.ack(queue, ids, self.world.moment)
 
-        assert found == []
+        assert stale == []
 
     @rule(
         which=some, chosen=st.lists(some, min_size=1, max_size=4),
@@ -177,11 +177,11 @@ class Comparison(RuleBasedStateMachine):
     @rule(which=some, holder=kind_of_holder)
     def release(self, which: int, holder: str) -> None:
         number = self.chosen(which)
-        found = self.holders.pop((number, holder), None)
-        if found is not None:
+        held = self.holders.pop((number, holder), None)
+        if held is not None:
             self.models[number].release(holder)
-            self.world.engine.release(self.world.queues[number], found)
-            assert (found.messages, found.bytes) == (0, 0)
+            self.world.engine.release(self.world.queues[number], held)
+            assert (held.messages, held.bytes) == (0, 0)
 
     @rule(seconds=st.sampled_from([0.5, 3.0, 10.0, 60.0, 400.0]))
     def wait(self, seconds: float) -> None:
@@ -209,7 +209,7 @@ class Comparison(RuleBasedStateMachine):
 
     def forget_if_gone(self, model: ModelQueue, item: Item) -> None:
         """A sweep drops what is too old; when, is its own affair."""
-        number = next(n for n, found in self.models.items() if found is model)
+        number = next(n for n, other in self.models.items() if other is model)
         if item.number not in self.world.queues[number].entries:
             item.state, item.holder, item.ever_acked = "acked", "", True
 
@@ -357,24 +357,24 @@ class Comparison(RuleBasedStateMachine):
         expected = self.dead_letters().__self__
         known = {item.number for item in list(self.models.values())[-1].items}
         known_last = max(known, default=0)
-        found = [m for m in self.world.messages(DEAD) if m.number > known_last]
-        assert sorted(m.data.decode() for m in found) == sorted(item.data for item in expected)
-        for message in found:
+        dead = [m for m in self.world.messages(DEAD) if m.number > known_last]
+        assert sorted(m.data.decode() for m in dead) == sorted(item.data for item in expected)
+        for message in dead:
             self.enter(DEAD, message.number, message.data.decode(), message.key, message.size)
         expected.clear()
 
 
 def fitting(items: list[Item], holder: Holder, limit: int) -> list[int]:
     """Return the numbers of the first items that fit."""
-    found: list[int] = []
+    numbers: list[int] = []
     room = deepcopy(holder)
     for item in items:
-        if len(found) >= limit or not room.has_room():
+        if len(numbers) >= limit or not room.has_room():
             break
         room.messages += 1
         room.bytes += item.size
-        found.append(item.number)
-    return found
+        numbers.append(item.number)
+    return numbers
 
 
 class SqliteComparison(Comparison):

@@ -544,7 +544,7 @@ async def test_what_was_answered_in_part_is_not_sent_twice(answer: Answer) -> No
 
 
 @on_a_loop
-async def test_what_nobody_asked_for_ends_a_connection() -> None:
+async def test_a_response_without_a_request_ends_a_connection() -> None:
     async with Sink() as sink:
         sink.answer = in_order(response(204) + response(500), response(201))
         endpoint = Endpoint(sink.url)
@@ -733,7 +733,7 @@ async def test_google_auth_verifies_the_token_of_a_push() -> None:
         token = {"service_account_email": EMAIL, "audience": AUDIENCE}
         scheme, _, text = (await pushed_token(cloud, sink, token)).partition(" ")
 
-        # The clock of the test stands at another time than google-auth's.
+        # The test's clock shows another time than google-auth's.
         claims = id_token.verify_token(
             text, certificates(cloud), audience=AUDIENCE, clock_skew_in_seconds=10**9
         )

@@ -31,10 +31,10 @@ def test_what_is_too_old_is_not_delivered(world: World) -> None:
 def test_what_became_too_old_while_it_was_delivered_does_not_come_again(world: World) -> None:
     queue = world.subscribe(retention=600.0, ack_deadline=600.0)
     world.publish("old")
-    found = world.take(queue)
+    leases = world.take(queue)
     world.now += 600.5
 
-    world.nack(queue, found["old"])
+    world.nack(queue, leases["old"])
 
     assert world.take(queue) == {}
     assert queue.entries == {}
@@ -54,11 +54,11 @@ def test_a_topic_that_retains_messages_offers_them_to_its_subscriptions(world: W
     assert list(world.take(queue)) == ["a"]
 
 
-def test_what_everybody_has_acknowledged_is_dropped(world: World) -> None:
+def test_messages_that_all_have_acknowledged_are_dropped(world: World) -> None:
     first, second = world.subscribe(), world.subscribe()
     world.publish("a", "b")
-    found = world.take(first)
-    world.ack(first, *found.values())
+    leases = world.take(first)
+    world.ack(first, *leases.values())
     world.advance(5.0)
     assert world.kept() == ["a", "b"]
 
@@ -79,10 +79,10 @@ def test_messages_of_a_topic_without_subscriptions_are_dropped(world: World) -> 
 def test_what_a_snapshot_needs_is_kept(world: World) -> None:
     queue = world.subscribe()
     world.publish("a", "b")
-    found = world.take(queue)
+    leases = world.take(queue)
     unacknowledged, cursor = queue.unacknowledged(), queue.cursor
     queue.log.pins["snapshot"] = min(unacknowledged)
-    world.ack(queue, *found.values())
+    world.ack(queue, *leases.values())
     world.advance(5.0)
     assert world.kept() == ["a", "b"]
 
@@ -109,7 +109,7 @@ def test_retained_messages_are_kept_as_long_as_is_asked_for(world: World, by: st
     assert world.kept() == []
 
 
-def test_what_is_too_old_is_dropped_though_nobody_asked_for_it(world: World) -> None:
+def test_expired_messages_are_dropped_without_a_pull(world: World) -> None:
     queue = world.subscribe(retention=3600.0)
     world.publish("a")
 
@@ -150,8 +150,8 @@ def test_seeking_to_a_time_acknowledges_what_is_older(world: World) -> None:
 def test_seeking_past_what_was_acknowledged_out_of_order(world: World) -> None:
     queue = world.subscribe(ordered=True)
     world.publish("a1", "a2", key="a")
-    found = world.take(queue)
-    world.ack(queue, found["a2"])
+    leases = world.take(queue)
+    world.ack(queue, leases["a2"])
 
     world.engine.seek_time(queue, world.now + 1.0, world.moment)
 
@@ -165,8 +165,8 @@ def test_seeking_back_delivers_again_what_was_retained(world: World) -> None:
     world.advance(10.0)
     middle = world.now
     world.publish("b", "c")
-    found = world.take(queue)
-    world.ack(queue, *found.values())
+    leases = world.take(queue)
+    world.ack(queue, *leases.values())
 
     world.engine.seek_time(queue, middle, world.moment)
 
@@ -177,8 +177,8 @@ def test_seeking_back_delivers_again_what_was_retained(world: World) -> None:
 def test_seeking_back_without_retention_brings_back_nothing(world: World) -> None:
     queue = world.subscribe()
     world.publish("a", "b")
-    found = world.take(queue)
-    world.ack(queue, found["a"])
+    leases = world.take(queue)
+    world.ack(queue, leases["a"])
 
     world.engine.seek_time(queue, START - 10.0, world.moment)
 
@@ -223,11 +223,11 @@ def test_seeking_to_a_snapshot_restores_what_was_not_acknowledged(kept_world: Wo
     world = kept_world
     queue = world.subscribe()
     world.publish("a", "b", "c")
-    found = world.take(queue)
-    world.ack(queue, found["b"])
+    leases = world.take(queue)
+    world.ack(queue, leases["b"])
     cursor, unacknowledged = snapshot(queue)
     world.publish("d")
-    world.ack(queue, *found.values())
+    world.ack(queue, *leases.values())
     world.ack(queue, *world.take(queue).values())
 
     world.engine.seek(queue, cursor, unacknowledged)
@@ -240,8 +240,8 @@ def test_a_snapshot_after_a_restart_remembers_acknowledgements(kept_world: World
     world = kept_world
     queue = world.subscribe()
     world.publish("a", "b", "c", "d")
-    found = world.take(queue, 3)
-    world.ack(queue, found["b"], found["c"])
+    leases = world.take(queue, 3)
+    world.ack(queue, leases["b"], leases["c"])
     queue = restarted(world)
 
     cursor, unacknowledged = snapshot(queue)
@@ -264,11 +264,11 @@ def test_a_restart_keeps_acknowledgements_failures_and_the_cursor(kept_world: Wo
     world = kept_world
     queue = world.subscribe()
     world.publish("a", "b", "c", "d")
-    found = world.take(queue, 3)
-    world.ack(queue, found["b"])
-    world.nack(queue, found["a"])
+    leases = world.take(queue, 3)
+    world.ack(queue, leases["b"])
+    world.nack(queue, leases["a"])
     world.nack(queue, world.take(queue, 1)["a"])
-    world.nack(queue, found["c"])
+    world.nack(queue, leases["c"])
 
     queue = restarted(world)
 
@@ -279,9 +279,9 @@ def test_two_restarts_keep_as_much_as_one(kept_world: World) -> None:
     world = kept_world
     queue = world.subscribe()
     world.publish("a", "b", "c")
-    found = world.take(queue)
-    world.ack(queue, found["b"])
-    world.nack(queue, found["c"])
+    leases = world.take(queue)
+    world.ack(queue, leases["b"])
+    world.nack(queue, leases["c"])
 
     restarted(world)
     queue = restarted(world)
@@ -293,10 +293,10 @@ def test_an_acknowledgement_of_before_a_restart_counts_after_it(kept_world: Worl
     world = kept_world
     queue = world.subscribe()
     world.publish("a", "b")
-    found = world.take(queue)
+    leases = world.take(queue)
 
     queue = restarted(world)
-    world.ack(queue, found["a"])
+    world.ack(queue, leases["a"])
 
     assert list(world.take(queue)) == ["b"]
     queue = restarted(world)
@@ -307,8 +307,8 @@ def test_a_restart_keeps_the_order(kept_world: World) -> None:
     world = kept_world
     queue = world.subscribe(ordered=True)
     world.publish("a1", "a2", "a3", key="a")
-    found = world.take(queue)
-    world.ack(queue, found["a2"])
+    leases = world.take(queue)
+    world.ack(queue, leases["a2"])
 
     queue = restarted(world)
 
@@ -358,9 +358,9 @@ def test_leases_that_are_long_over_take_no_memory(world: World) -> None:
     queue = world.subscribe(ack_deadline=600.0)
     for _ in range(100):
         world.publish(*map(str, range(100)))
-        found = world.take(queue).values()
-        world.modify(queue, 300, *found)
-        world.ack(queue, *found)
+        leases = world.take(queue).values()
+        world.modify(queue, 300, *leases)
+        world.ack(queue, *leases)
 
     assert len(queue._timers) < 3000
 
@@ -395,14 +395,14 @@ def test_an_ack_id_of_an_earlier_emulator_acknowledges_nothing() -> None:
 def test_a_late_acknowledgement_lets_nothing_overtake_what_failed(world: World) -> None:
     queue = world.subscribe(ordered=True, min_backoff=10.0, max_backoff=10.0)
     world.publish("a", "b", "c", key="k")
-    found = world.take(queue)
-    world.nack(queue, found["b"])
-    world.ack(queue, found["c"])
+    leases = world.take(queue)
+    world.nack(queue, leases["b"])
+    world.ack(queue, leases["c"])
 
     world.publish("d", key="k")
 
     assert list(world.take(queue)) == []
-    world.ack(queue, found["a"])
+    world.ack(queue, leases["a"])
     world.advance(10)
     assert list(world.take(queue)) == ["b", "d"]
 
@@ -410,15 +410,15 @@ def test_a_late_acknowledgement_lets_nothing_overtake_what_failed(world: World) 
 def test_exactly_once_what_was_acknowledged_does_not_come_again_with_its_key(world: World) -> None:
     queue = world.subscribe(ordered=True, exactly_once=True)
     world.publish("a", "b", "c", key="k")
-    found = world.take(queue)
-    assert world.ack(queue, found["b"]) == []
+    leases = world.take(queue)
+    assert world.ack(queue, leases["b"]) == []
 
-    world.nack(queue, found["a"])
+    world.nack(queue, leases["a"])
 
     assert list(world.take(queue)) == ["a", "c"]
 
 
-def test_a_backlog_of_one_key_holds_nobody_up(world: World) -> None:
+def test_a_backlog_of_one_key_holds_up_no_other_queue(world: World) -> None:
     """What waits for the first message of its key is not read all at once."""
     queue = world.subscribe(ordered=True)
     world.publish(*map(str, range(SCANNED_AT_ONCE + 100)), key="k")

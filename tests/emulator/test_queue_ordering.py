@@ -31,35 +31,35 @@ def test_a_key_waits_and_others_do_not(world: World, ordered: Queue) -> None:
 def test_messages_of_a_key_go_out_together_in_order(world: World, ordered: Queue) -> None:
     world.publish("a1", "a2", "a3", key="a")
 
-    found = world.take(ordered, 2)
+    leases = world.take(ordered, 2)
 
     other = Holder()
-    assert list(found) == ["a1", "a2"]
+    assert list(leases) == ["a1", "a2"]
     assert world.take(ordered, holder=other) == {}
-    world.ack(ordered, found["a1"])
+    world.ack(ordered, leases["a1"])
     assert world.take(ordered, holder=other) == {}
-    world.ack(ordered, found["a2"])
+    world.ack(ordered, leases["a2"])
     assert list(world.take(ordered, holder=other)) == ["a3"]
 
 
 def test_a_failure_lets_all_later_ones_of_its_key_come_again(world: World, ordered: Queue) -> None:
     world.publish("a1", "a2", "a3", key="a")
     world.publish("b1", key="b")
-    found = world.take(ordered)
+    leases = world.take(ordered)
 
-    world.nack(ordered, found["a2"])
+    world.nack(ordered, leases["a2"])
 
     assert world.take(ordered) == {}
-    world.ack(ordered, found["a1"])
+    world.ack(ordered, leases["a1"])
     assert attempts(world.take(ordered)) == {"a2": 2, "a3": 1}
 
 
 def test_what_was_acknowledged_out_of_order_comes_again(world: World, ordered: Queue) -> None:
     world.publish("a1", "a2", key="a")
-    found = world.take(ordered)
-    world.ack(ordered, found["a2"])
+    leases = world.take(ordered)
+    world.ack(ordered, leases["a2"])
 
-    world.nack(ordered, found["a1"])
+    world.nack(ordered, leases["a1"])
 
     assert list(world.take(ordered)) == ["a1", "a2"]
 
@@ -68,9 +68,9 @@ def test_what_was_acknowledged_out_of_order_is_done_in_the_end(
     world: World, ordered: Queue
 ) -> None:
     world.publish("a1", "a2", "a3", key="a")
-    found = world.take(ordered)
+    leases = world.take(ordered)
 
-    world.ack(ordered, found["a3"], found["a2"], found["a1"])
+    world.ack(ordered, leases["a3"], leases["a2"], leases["a1"])
 
     world.advance(100.0)
     assert world.take(ordered) == {}
@@ -127,10 +127,10 @@ def test_pushes_go_one_at_a_time_for_each_key(world: World) -> None:
     world.publish("a1", "a2", key="a")
     world.publish("b1", "b2", key="b")
 
-    found = world.take(queue)
-    assert list(found) == ["a1", "b1"]
-    world.nack(queue, found["a1"])
-    world.ack(queue, found["b1"])
+    leases = world.take(queue)
+    assert list(leases) == ["a1", "b1"]
+    world.nack(queue, leases["a1"])
+    world.ack(queue, leases["b1"])
 
     assert attempts(world.take(queue)) == {"a1": 2, "b2": 1}
 
@@ -148,11 +148,11 @@ def test_flow_control_does_not_let_a_message_pass_an_earlier_one(
     """One that was not taken for want of room holds up new ones of its key."""
     world.publish("a1", "a2", key="a")
     world.publish("b", "c")
-    found = world.take(ordered)
+    leases = world.take(ordered)
     holder = Holder(max_messages=2)
-    world.nack(ordered, found["b"])
+    world.nack(ordered, leases["b"])
     world.take(ordered, holder=holder)
-    world.nack(ordered, found["a1"])
+    world.nack(ordered, leases["a1"])
     assert list(world.take(ordered, holder=holder)) == ["a1"]
     world.publish("a3", key="a")
     holder.max_messages = 10
@@ -191,9 +191,9 @@ def test_releasing_one_of_a_key_releases_those_behind_it(world: World, ordered: 
 
 def test_a_late_acknowledgement_moves_a_key_on(world: World, ordered: Queue) -> None:
     world.publish("a1", "a2", key="a")
-    found = world.take(ordered, 1)
+    leases = world.take(ordered, 1)
     world.advance(10.0)
 
-    world.ack(ordered, found["a1"])
+    world.ack(ordered, leases["a1"])
 
     assert list(world.take(ordered)) == ["a2"]

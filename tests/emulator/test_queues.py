@@ -60,9 +60,9 @@ def test_a_holder_may_have_another_deadline(world: World) -> None:
 def test_what_is_acknowledged_does_not_come_again(world: World) -> None:
     queue = world.subscribe()
     world.publish("a", "b")
-    found = world.take(queue)
+    leases = world.take(queue)
 
-    assert world.ack(queue, found["a"]) == []
+    assert world.ack(queue, leases["a"]) == []
 
     world.advance(3600)
     assert list(world.take(queue)) == ["b"]
@@ -71,10 +71,10 @@ def test_what_is_acknowledged_does_not_come_again(world: World) -> None:
 def test_a_deadline_can_be_put_off_and_brought_forward(world: World) -> None:
     queue = world.subscribe(ack_deadline=10.0)
     world.publish("later", "sooner")
-    found = world.take(queue)
+    leases = world.take(queue)
 
-    world.modify(queue, 100, found["later"])
-    world.modify(queue, 1, found["sooner"])
+    world.modify(queue, 100, leases["later"])
+    world.modify(queue, 1, leases["sooner"])
 
     world.advance(1.0)
     assert list(world.take(queue, holder=Holder(ack_deadline=600.0))) == ["sooner"]
@@ -89,9 +89,9 @@ def test_a_nack_lets_a_message_come_again_at_once(world: World) -> None:
     world.publish("a")
 
     for attempt in range(1, 4):
-        found = world.take(queue)
-        assert attempts(found) == {"a": attempt}
-        world.nack(queue, found["a"])
+        leases = world.take(queue)
+        assert attempts(leases) == {"a": attempt}
+        world.nack(queue, leases["a"])
 
 
 def test_a_late_nack_is_no_failure(world: World) -> None:
@@ -112,8 +112,8 @@ def test_a_late_nack_is_no_failure(world: World) -> None:
 def test_what_is_to_be_delivered_again_comes_before_what_is_new(world: World) -> None:
     queue = world.subscribe()
     world.publish("a", "b")
-    found = world.take(queue, 1)
-    world.nack(queue, found["a"])
+    leases = world.take(queue, 1)
+    world.nack(queue, leases["a"])
 
     assert list(world.take(queue)) == ["a", "b"]
 
@@ -121,11 +121,11 @@ def test_what_is_to_be_delivered_again_comes_before_what_is_new(world: World) ->
 def test_a_late_acknowledgement_counts(world: World) -> None:
     queue = world.subscribe(ack_deadline=10.0)
     world.publish("waiting", "leased again", "delayed")
-    found = world.take(queue)
+    leases = world.take(queue)
     world.advance(10.0)
     world.take(queue, 1)
 
-    assert world.ack(queue, *found.values()) == []
+    assert world.ack(queue, *leases.values()) == []
 
     world.advance(100.0)
     assert world.take(queue) == {}
@@ -134,10 +134,10 @@ def test_a_late_acknowledgement_counts(world: World) -> None:
 def test_acknowledging_twice_does_no_harm(world: World) -> None:
     queue = world.subscribe()
     world.publish("a")
-    found = world.take(queue)["a"]
+    lease = world.take(queue)["a"]
 
-    world.ack(queue, found, found)
-    world.ack(queue, found)
+    world.ack(queue, lease, lease)
+    world.ack(queue, lease)
 
     assert world.holder.messages == world.holder.bytes == 0
 
@@ -145,11 +145,11 @@ def test_acknowledging_twice_does_no_harm(world: World) -> None:
 def test_an_ack_id_of_another_subscription_does_nothing(world: World) -> None:
     first, second = world.subscribe(), world.subscribe()
     world.publish("a")
-    found = world.take(first)["a"]
+    lease = world.take(first)["a"]
     world.take(second)
 
-    world.ack(second, found)
-    world.nack(second, found)
+    world.ack(second, lease)
+    world.nack(second, lease)
 
     world.advance(10.0)
     assert attempts(world.take(second)) == {"a": 2}
@@ -228,7 +228,7 @@ def test_backoff_stays_finite() -> None:
     assert Rules(min_backoff=0.0, max_backoff=600.0).backoff(100_000) == 0.0
 
 
-def test_a_backoff_holds_up_nobody_else(world: World) -> None:
+def test_a_backoff_holds_up_no_other_message(world: World) -> None:
     queue = world.subscribe(min_backoff=30.0, max_backoff=30.0)
     world.publish("a", "b")
     world.nack(queue, world.take(queue, 1)["a"])
@@ -270,9 +270,9 @@ def test_without_its_topic_a_message_is_delivered_on_and_on(world: World) -> Non
     queue = world.subscribe(dead_letter_topic=missing, max_attempts=5)
     world.publish("a")
     for attempt in range(1, 9):
-        found = world.take(queue)
-        assert attempts(found) == {"a": attempt}
-        world.nack(queue, found["a"])
+        leases = world.take(queue)
+        assert attempts(leases) == {"a": attempt}
+        world.nack(queue, leases["a"])
 
     world.engine.topics[missing] = world.engine.open_log(77)
     world.nack(queue, world.take(queue)["a"])
@@ -315,10 +315,10 @@ def test_a_dead_letter_topic_may_be_the_topic_itself(world: World) -> None:
     for _ in range(5):
         world.nack(queue, world.take(queue)["a"])
 
-    found = world.take(queue)["a"]
+    lease = world.take(queue)["a"]
 
-    assert found.attempt == 1
-    assert found.message.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
+    assert lease.attempt == 1
+    assert lease.message.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
 
 
 def test_release_is_no_failure(world: World) -> None:
@@ -352,9 +352,9 @@ def test_what_a_filter_refuses_is_acknowledged(world: World) -> None:
     world.publish("good", good="1")
     world.publish("bad too")
 
-    found = world.take(queue)
-    assert list(found) == ["good"]
-    world.ack(queue, found["good"])
+    leases = world.take(queue)
+    assert list(leases) == ["good"]
+    world.ack(queue, leases["good"])
     world.advance(2.0)
 
     assert world.kept() == []
@@ -368,7 +368,7 @@ def test_a_filter_that_refuses_everything_gives_way_to_others(world: World) -> N
 
     world.engine.awake.clear()
     assert world.take(queue) == {}
-    assert queue in world.engine.awake, "nobody would come back for the rest"
+    assert queue in world.engine.awake, "the rest would be left"
 
     assert list(world.take(queue)) == ["good"]
 
@@ -389,9 +389,9 @@ def test_a_holder_gets_no_more_messages_than_it_wants(world: World) -> None:
     world.publish("a", "b", "c")
     holder = Holder(max_messages=2)
 
-    found = world.take(queue, holder=holder)
-    assert list(found) == ["a", "b"]
-    world.ack(queue, found["a"])
+    leases = world.take(queue, holder=holder)
+    assert list(leases) == ["a", "b"]
+    world.ack(queue, leases["a"])
 
     assert list(world.take(queue, holder=holder)) == ["c"]
 
@@ -401,10 +401,10 @@ def test_a_holder_gets_nothing_more_once_it_has_the_bytes_that_it_wants(world: W
     world.publish("a" * 6, "b" * 6, "c")
     holder = Holder(max_bytes=10)
 
-    found = world.take(queue, holder=holder)
-    assert list(found) == ["a" * 6, "b" * 6]
+    leases = world.take(queue, holder=holder)
+    assert list(leases) == ["a" * 6, "b" * 6]
     assert holder.bytes == 12
-    world.ack(queue, found["b" * 6])
+    world.ack(queue, leases["b" * 6])
 
     assert list(world.take(queue, holder=holder)) == ["c"]
 
@@ -414,9 +414,9 @@ def test_a_message_larger_than_what_a_holder_wants_comes_alone(world: World) -> 
     world.publish("large" * 100, "a", "b")
     holder = Holder(max_bytes=10)
 
-    found = world.take(queue, holder=holder)
-    assert list(found) == ["large" * 100]
-    world.ack(queue, *found.values())
+    leases = world.take(queue, holder=holder)
+    assert list(leases) == ["large" * 100]
+    world.ack(queue, *leases.values())
 
     assert list(world.take(queue, holder=holder)) == ["a", "b"]
 

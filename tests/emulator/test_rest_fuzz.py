@@ -108,7 +108,7 @@ def test_random_grpc_messages_are_answered(seed: int) -> None:
                 st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
                 lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=20), inner),
                 max_leaves=10,
-            ).map(lambda found: json.dumps(found).encode()),
+            ).map(lambda body: json.dumps(body).encode()),
         ),
         min_size=20,
         max_size=20,
@@ -159,11 +159,11 @@ def test_a_duration_that_is_none_is_refused(field: str, value: dict[str, object]
     async def run() -> None:
         async with Target() as target:
             await target.ask(TOPIC)
-            found = target.emulator.services.find(SUBSCRIBER, "CreateSubscription")
-            assert found is not None
+            method = target.emulator.services.find(SUBSCRIBER, "CreateSubscription")
+            assert method is not None
             name, topic = "projects/p/subscriptions/sub", "projects/p/topics/top"
             with pytest.raises(RpcError) as caught:
-                await found.call(found.request(name=name, topic=topic, **{field: value}))
+                await method.call(method.request(name=name, topic=topic, **{field: value}))
             assert caught.value.code == "INVALID_ARGUMENT"
 
     asyncio.run(run())
@@ -176,8 +176,8 @@ def test_what_only_the_server_says_is_not_taken_from_a_client() -> None:
         async with Target() as target:
             await target.ask(TOPIC)
             await target.ask(request("PUT", f"{P}/subscriptions/sub", body))
-            found = target.emulator.resources.subscription("projects/p/subscriptions/sub")
-            assert not found.proto.HasField("topic_message_retention_duration")
+            resource = target.emulator.resources.subscription("projects/p/subscriptions/sub")
+            assert not resource.proto.HasField("topic_message_retention_duration")
 
     asyncio.run(run())
 
@@ -216,7 +216,7 @@ def test_a_client_that_is_gone_takes_no_messages() -> None:
                 return {"type": "http.disconnect"}
 
             async def send(event: object) -> None:
-                """Nobody hears."""
+                """The client has gone."""
 
             scope = {
                 "type": "http", "method": "POST", "path": f"{P}/subscriptions/sub:pull",
@@ -231,7 +231,7 @@ def test_a_client_that_is_gone_takes_no_messages() -> None:
 
             queue = target.emulator.resources.subscription("projects/p/subscriptions/sub").queue
             assert queue is not None
-            assert queue.entries == {}, "it is leased to nobody"
+            assert queue.entries == {}, "it is still leased"
             pull.cancel()
             await asyncio.wait([pull])
 

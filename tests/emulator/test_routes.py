@@ -41,10 +41,10 @@ GOOGLES: dict[str, Any] = {
 
 def options_of(route: Route) -> list[dict[str, str]]:
     """Return the forms that Google's client library knows of a route's method."""
-    found: list[dict[str, str]] = getattr(
+    options: list[dict[str, str]] = getattr(
         GOOGLES[route.service], f"_Base{route.method}"
     )._get_http_options()
-    return found
+    return options
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.verb} {route.template}")
@@ -75,14 +75,14 @@ def test_no_path_belongs_to_two_methods() -> None:
     for route in ROUTES:
         path = re.sub(r"{[\w.]+=([^}]+)}", r"\1", route.template).replace("*", "x")
 
-        found = find(route.verb, path)
+        match = find(route.verb, path)
 
-        assert found is not None
-        assert found[0] is route
+        assert match is not None
+        assert match[0] is route
 
 
 def test_a_project_may_have_a_domain() -> None:
-    found = find("POST", "/v1/projects/example.com:p/topics/t:publish")
+    match = find("POST", "/v1/projects/example.com:p/topics/t:publish")
 
-    assert found is not None
-    assert (found[0].method, found[1]) == ("Publish", "projects/example.com:p/topics/t")
+    assert match is not None
+    assert (match[0].method, match[1]) == ("Publish", "projects/example.com:p/topics/t")

@@ -44,11 +44,11 @@ def leased_line(count: int) -> tuple[World, Any, list[Any]]:
 @pytest.mark.parametrize("answer", ["nack", "ack"])
 def test_messages_of_one_key_may_be_answered_in_reverse(answer: str) -> None:
     def cost(count: int) -> int:
-        world, queue, found = leased_line(count)
+        world, queue, leases = leased_line(count)
         act = getattr(world, answer)
 
         def run() -> None:
-            for delivery in reversed(found):
+            for delivery in reversed(leases):
                 act(queue, delivery)
                 world.engine.save()
 
@@ -59,8 +59,8 @@ def test_messages_of_one_key_may_be_answered_in_reverse(answer: str) -> None:
 
 def test_messages_of_one_key_may_be_taken_one_by_one() -> None:
     def cost(count: int) -> int:
-        world, queue, found = leased_line(count)
-        world.nack(queue, found[0])  # and all come again
+        world, queue, leases = leased_line(count)
+        world.nack(queue, leases[0])  # and all come again
 
         def run() -> None:
             for _ in range(count):
@@ -76,11 +76,11 @@ def test_late_acknowledgements_in_reverse_cost_no_search() -> None:
     """They are of messages that wait again, in the middle of their line."""
 
     def cost(count: int) -> int:
-        world, queue, found = leased_line(count)
-        world.nack(queue, found[0])
+        world, queue, leases = leased_line(count)
+        world.nack(queue, leases[0])
 
         def run() -> None:
-            for delivery in reversed(found):
+            for delivery in reversed(leases):
                 world.ack(queue, delivery)
 
         calls = calls_of(run)

@@ -39,11 +39,11 @@ def job(name: str = "j", schedule: str = "0 * * * *", **fields: Any) -> Job:
 class Saved(dict[str, Job]):
     """What `save` was called with last."""
 
-    def __call__(self, name: str, found: Job | None) -> None:
-        if found is None:
+    def __call__(self, name: str, stored: Job | None) -> None:
+        if stored is None:
             del self[name]
         else:
-            self[name] = found
+            self[name] = stored
 
 
 @pytest.fixture
@@ -111,18 +111,18 @@ def test_runs_come_in_the_order_of_time_over_all_jobs(scheduler: Scheduler) -> N
     for name, schedule in [("a", "30 * * * *"), ("b", "15 * * * *"), ("c", "45 * * * *")]:
         scheduler.create(job(name, schedule), START)
 
-    found = [firing.job.name[-1] for _, firing in drive(scheduler, START + 2 * HOUR)]
+    runs = [firing.job.name[-1] for _, firing in drive(scheduler, START + 2 * HOUR)]
 
-    assert found == ["b", "a", "c", "b", "a", "c"]
+    assert runs == ["b", "a", "c", "b", "a", "c"]
 
 
 def test_a_time_zone_and_its_clock_changes_count(scheduler: Scheduler) -> None:
     before = datetime(2026, 3, 28, 12, tzinfo=UTC).timestamp()
     scheduler.create(job(schedule="0 9 * * *", time_zone="Europe/London"), before)
 
-    found = [at - before for at, _ in drive(scheduler, before + 2 * DAY)]
+    runs = [at - before for at, _ in drive(scheduler, before + 2 * DAY)]
 
-    assert found == [20 * HOUR, 44 * HOUR]
+    assert runs == [20 * HOUR, 44 * HOUR]
 
 
 @pytest.mark.parametrize("late", [1e-6, 3e-7, 0.4e-6, 0.25])
@@ -160,9 +160,9 @@ def test_a_run_that_comes_due_during_another_starts_when_that_ends(scheduler: Sc
 def test_every_n_minutes_counts_from_the_end_of_the_run_before(scheduler: Scheduler) -> None:
     scheduler.create(job(schedule="every 5 minutes"), START + 17)
 
-    found = starts(scheduler, START + 20 * MINUTE, takes=MINUTE)
+    runs = starts(scheduler, START + 20 * MINUTE, takes=MINUTE)
 
-    assert found == [17 + 5 * MINUTE, 17 + 11 * MINUTE, 17 + 17 * MINUTE]
+    assert runs == [17 + 5 * MINUTE, 17 + 11 * MINUTE, 17 + 17 * MINUTE]
 
 
 def test_a_job_that_never_runs_again_is_never_due(scheduler: Scheduler) -> None:
@@ -281,9 +281,9 @@ def test_a_run_that_comes_before_the_retry_takes_its_place(scheduler: Scheduler)
     config = RetryConfig(retry_count=5, min_backoff=25)
     scheduler.create(job(schedule="* * * * *", retry=config), START)
 
-    found = [(at - START, f.attempt) for at, f in drive(scheduler, START + 190, ok=False)]
+    runs = [(at - START, f.attempt) for at, f in drive(scheduler, START + 190, ok=False)]
 
-    assert found == [(60, 1), (85, 2), (120, 1), (145, 2), (180, 1)]
+    assert runs == [(60, 1), (85, 2), (120, 1), (145, 2), (180, 1)]
 
 
 def test_a_run_at_the_time_of_the_retry_takes_its_place(scheduler: Scheduler) -> None:
@@ -310,8 +310,8 @@ def test_the_status_is_that_of_the_last_attempt(scheduler: Scheduler) -> None:
     def end(hours: int, ok: bool, **options: Any) -> tuple[int | None, str]:
         firing = only(scheduler.due(START + hours * HOUR))
         scheduler.finished(firing, ok, START + hours * HOUR, **options)
-        found = scheduler.get(PREFIX + "j")
-        return found.status_code, found.status_message
+        job = scheduler.get(PREFIX + "j")
+        return job.status_code, job.status_message
 
     assert end(1, False, message="answered 500") == (2, "answered 500")
     assert end(2, False, message="took too long", code=4) == (4, "took too long")
@@ -373,8 +373,8 @@ def test_jobs_are_listed_by_name(scheduler: Scheduler) -> None:
         scheduler.create(job(name), START)
     scheduler.create(replace(job(), name="projects/q/locations/l/jobs/d"), START)
 
-    assert [found.name[-1] for found in scheduler.list(PREFIX)] == ["a", "b", "c"]
-    assert [found.name[-1] for found in scheduler.list()] == ["a", "b", "c", "d"]
+    assert [each.name[-1] for each in scheduler.list(PREFIX)] == ["a", "b", "c"]
+    assert [each.name[-1] for each in scheduler.list()] == ["a", "b", "c", "d"]
 
 
 def test_a_deleted_job_does_not_run(scheduler: Scheduler, saved: Saved) -> None:
@@ -538,8 +538,8 @@ def test_a_paused_job_runs_by_force_and_is_not_retried(scheduler: Scheduler) -> 
     firing = scheduler.run(PREFIX + "j", START)
     scheduler.finished(firing, False, START, "no")
 
-    found = scheduler.get(PREFIX + "j")
-    assert (found.state, found.status_message) == (JobState.PAUSED, "no")
+    paused = scheduler.get(PREFIX + "j")
+    assert (paused.state, paused.status_message) == (JobState.PAUSED, "no")
     assert scheduler.next_due() is None
 
 
@@ -640,8 +640,8 @@ def test_a_job_whose_zone_is_gone_is_disabled_and_an_update_mends_it(scheduler: 
     assert "'Europe/Atlantis'" in broken.status_message
     assert [f.job.name for f in scheduler.due(START + HOUR)] == [PREFIX + "other"]
 
-    mended = scheduler.update(job(), START)
-    assert (mended.state, mended.schedule_time) == (JobState.ENABLED, START + HOUR)
+    repaired = scheduler.update(job(), START)
+    assert (repaired.state, repaired.schedule_time) == (JobState.ENABLED, START + HOUR)
 
 
 def test_a_disabled_job_is_enabled_at_a_restart_that_can_read_it(scheduler: Scheduler) -> None:
@@ -689,8 +689,8 @@ JOBS = st.builds(
 
 @given(JOBS)
 @settings(max_examples=50)
-def test_a_job_survives_json(found: Job) -> None:
-    assert Job.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+def test_a_job_survives_json(original: Job) -> None:
+    assert Job.from_dict(json.loads(json.dumps(original.to_dict()))) == original
 
 
 def test_the_heap_does_not_grow_with_what_users_do(scheduler: Scheduler) -> None:
@@ -704,8 +704,8 @@ def test_the_heap_does_not_grow_with_what_users_do(scheduler: Scheduler) -> None
         assert scheduler.next_due() == START + DAY, "jobs do not get lost"
 
     assert len(scheduler._heap) <= 2 * 9 + SPARE_ENTRIES
-    found = [firing.job.name[-1] for firing in scheduler.due(START + 2 * DAY)]
-    assert found == [str(number) for number in range(9)], "and keep their order"
+    runs = [firing.job.name[-1] for firing in scheduler.due(START + 2 * DAY)]
+    assert runs == [str(number) for number in range(9)], "and keep their order"
 
 
 # -- against models -------------------------------------------------------------------------------
@@ -717,16 +717,16 @@ def expected(
     """Return starts and attempts of one job, by the documentation's words and without a heap."""
 
     def after(now: float) -> float:
-        found = cron.after(datetime.fromtimestamp(int(now), UTC))
-        assert found is not None
-        return found.timestamp()
+        run = cron.after(datetime.fromtimestamp(int(now), UTC))
+        assert run is not None
+        return run.timestamp()
 
-    found: list[tuple[float, int]] = []
+    run: list[tuple[float, int]] = []
     free, regular = START, after(START)
     while (start := max(regular, free)) <= until:
         first, regular = start, after(start)
         for attempt in itertools.count(1):
-            found.append((start, attempt))
+            run.append((start, attempt))
             takes, ok = next(ends)
             free = start + takes
             if cron.counts_from_end:
@@ -737,7 +737,7 @@ def expected(
             if ok or not more or retry_at >= regular or retry_at > until:
                 break
             start = retry_at
-    return found
+    return run
 
 
 @pytest.mark.slow
@@ -763,16 +763,16 @@ def test_attempts_are_those_that_the_documentation_asks_for(
     scheduler.create(job(schedule=schedule, retry=config), START)
     outcomes = itertools.cycle(ends)
 
-    found, now = [], START
+    runs, now = [], START
     while (at := scheduler.next_due()) is not None and max(at, now) <= until:
         now = max(at, now)
         firing = only(scheduler.due(now))
-        found.append((now, firing.attempt))
+        runs.append((now, firing.attempt))
         takes, ok = next(outcomes)
         now += takes
         scheduler.finished(firing, ok, now)
 
-    assert found == expected(Cron(schedule, "UTC"), config, itertools.cycle(ends), until)
+    assert runs == expected(Cron(schedule, "UTC"), config, itertools.cycle(ends), until)
 
 
 class AnyUse(RuleBasedStateMachine):
@@ -800,8 +800,8 @@ class AnyUse(RuleBasedStateMachine):
 
     @rule(name=names, schedule=st.sampled_from(["* * * * *", "0 0 29 2 *"]))
     def update(self, name: str, schedule: str) -> None:
-        found = self.scheduler.get(name)
-        self.scheduler.update(replace(found, schedule=schedule), self.now)
+        job = self.scheduler.get(name)
+        self.scheduler.update(replace(job, schedule=schedule), self.now)
 
     @rule(name=names)
     def pause_or_resume(self, name: str) -> None:
@@ -845,7 +845,7 @@ class AnyUse(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        stored = [Job.from_dict(found.to_dict()) for found in self.saved.values()]
+        stored = [Job.from_dict(each.to_dict()) for each in self.saved.values()]
         self.scheduler = Scheduler(self.saved)
         self.scheduler.restore(stored, self.now)
         self.running.clear()
@@ -858,21 +858,21 @@ class AnyUse(RuleBasedStateMachine):
     @invariant()
     def what_is_next_is_the_first_of_all_that_can_start(self) -> None:
         times = [
-            found.schedule_time
-            for found in self.scheduler.list()
-            if found.schedule_time is not None and found.name not in self.running
+            each.schedule_time
+            for each in self.scheduler.list()
+            if each.schedule_time is not None and each.name not in self.running
         ]
         assert self.scheduler.next_due() == min(times, default=None)
 
     @invariant()
     def only_enabled_jobs_have_a_next_time(self) -> None:
-        for found in self.scheduler.list():
-            assert (found.schedule_time is not None) == (found.state is JobState.ENABLED)
+        for each in self.scheduler.list():
+            assert (each.schedule_time is not None) == (each.state is JobState.ENABLED)
 
     @invariant()
     def what_is_kept_is_what_was_saved(self) -> None:
         def bare(jobs: Any) -> list[Job]:
-            return [replace(found, schedule_time=None) for found in jobs]
+            return [replace(each, schedule_time=None) for each in jobs]
 
         kept = self.scheduler.list()
         assert bare(kept) == bare(self.saved[name] for name in sorted(self.saved))

@@ -634,22 +634,22 @@ def test_a_disabled_job_says_why(place: Place) -> None:
     target = PubsubTarget(topic="projects/p/topics/top", data=b"x")
     place.scheduler.restore([Job(name=NAME, schedule="bad", target=target)], START)
 
-    found = place.call("GetJob", name=NAME)
+    job = place.call("GetJob", name=NAME)
 
-    assert (found["state"], found["status"]["code"]) == ("DISABLED", 3)
+    assert (job["state"], job["status"]["code"]) == ("DISABLED", 3)
 
 
-# -- locations and faces --------------------------------------------------------------------------
+# -- locations and methods ------------------------------------------------------------------------
 
 
 def test_locations_are_a_few_and_those_with_jobs(place: Place) -> None:
     parent = "projects/p/locations/asia-east1"
     place.call("CreateJob", parent=parent, job={"schedule": "* * * * *", "pubsubTarget": PUBSUB})
 
-    found = place.call("ListLocations", name="projects/p")["locations"]
+    listed = place.call("ListLocations", name="projects/p")["locations"]
 
-    assert {"name": parent, "locationId": "asia-east1"} in found
-    assert [place["locationId"] for place in found] == sorted([*api.LOCATIONS, "asia-east1"])
+    assert {"name": parent, "locationId": "asia-east1"} in listed
+    assert [place["locationId"] for place in listed] == sorted([*api.LOCATIONS, "asia-east1"])
     other = place.call("ListLocations", name="projects/q")["locations"]
     assert len(other) == len(api.LOCATIONS)
 

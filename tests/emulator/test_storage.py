@@ -86,11 +86,11 @@ def test_what_was_not_committed_does_not_survive_a_crash(
     storage.put("topics", "b", b"1")
     storage.advance(QUEUE, 2, [4], {})
 
-    with closing(crashed(file, tmp_path / "copy")) as found:
-        assert numbers(found) == [1]
-        assert found.last_number() == 1
-        assert found.resources("topics") == {"a": b"1"}
-        assert found.progress(QUEUE) == Progress(1, {3}, {2: 1})
+    with closing(crashed(file, tmp_path / "copy")) as storage:
+        assert numbers(storage) == [1]
+        assert storage.last_number() == 1
+        assert storage.resources("topics") == {"a": b"1"}
+        assert storage.progress(QUEUE) == Progress(1, {3}, {2: 1})
 
 
 def test_closing_commits(opened: Callable[[], SqliteStorage]) -> None:
@@ -122,8 +122,8 @@ def test_a_file_of_a_killed_emulator_is_free(file: Path) -> None:
     script = (
         "import sys, pathlib, time\n"
         "from ucam_faas.emulator.core.storage.sqlite import SqliteStorage\n"
-        "found = SqliteStorage(pathlib.Path(sys.argv[1])); found.put('topics', 'a', b'1')\n"
-        "found.commit(); print('ready', flush=True); time.sleep(60)"
+        "storage = SqliteStorage(pathlib.Path(sys.argv[1])); storage.put('topics', 'a', b'1')\n"
+        "storage.commit(); print('ready', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE
@@ -134,8 +134,8 @@ def test_a_file_of_a_killed_emulator_is_free(file: Path) -> None:
             SqliteStorage(file)
         process.send_signal(signal.SIGKILL)
 
-    with closing(SqliteStorage(file)) as found:
-        assert found.resources("topics") == {"a": b"1"}
+    with closing(SqliteStorage(file)) as storage:
+        assert storage.resources("topics") == {"a": b"1"}
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(file: Path) -> None:
@@ -176,8 +176,8 @@ def test_an_empty_file_is_a_new_state(file: Path) -> None:
     file.parent.mkdir()
     file.touch()
 
-    with closing(SqliteStorage(file)) as found:
-        assert found.last_number() == 0
+    with closing(SqliteStorage(file)) as storage:
+        assert storage.last_number() == 0
 
 
 @contextmanager
@@ -272,8 +272,8 @@ def test_the_state_of_a_running_emulator_is_not_reset(tmp_path: Path) -> None:
         reset_state(tmp_path)
 
     storage.close()
-    with closing(SqliteStorage(tmp_path / STATE_FILE)) as found:
-        assert numbers(found) == [1]
+    with closing(SqliteStorage(tmp_path / STATE_FILE)) as storage:
+        assert numbers(storage) == [1]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database" * 100])

@@ -24,7 +24,7 @@ def subscription(number: int) -> str:
 
 
 class World:
-    """One engine with topics and subscriptions, which can end and begin anew.
+    """One engine with topics and subscriptions, which can end and start again.
 
     Args:
         storage: default: memory.
@@ -42,7 +42,7 @@ class World:
         self.begin(storage or MemoryStorage())
 
     def begin(self, storage: Storage) -> None:
-        """Begin anew with a storage: leases and holders are gone."""
+        """Start again with a storage: leases and holders are gone."""
         self.storage = storage
         self.engine = Engine(storage, lambda name, fields: self.events.append((name, fields)))
         self.holder = Holder()
@@ -135,7 +135,7 @@ def attempts(leases: dict[str, Lease]) -> dict[str, int]:
 
 
 def restarted(world: World) -> Queue:
-    """Save, begin anew, and return the first subscription's queue."""
+    """Save, start again, and return the first subscription's queue."""
     world.engine.save()
     world.now += 0.001
     world.begin(world.storage)

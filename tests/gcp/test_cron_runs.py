@@ -32,11 +32,11 @@ def utc(text: str) -> datetime:
 def runs(expression: str, zone: str, start: str, count: int) -> list[str]:
     """Return the next runs in the zone's wall clock time."""
     cron = Cron(expression, zone)
-    found, now = [], utc(start)
+    runs, now = [], utc(start)
     for _ in range(count):
         now = cron.after(now) or pytest.fail("no next run")
-        found.append(f"{now.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M%z}")
-    return found
+        runs.append(f"{now.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M%z}")
+    return runs
 
 
 def days(expression: str, start: str, count: int) -> list[str]:
@@ -152,11 +152,11 @@ def test_the_next_run_is_strictly_after_the_instant(zone: str, instant: str, exp
 def test_an_instant_may_be_given_in_any_zone(zone: str) -> None:
     instant = datetime(2026, 7, 1, 9, 30, tzinfo=ZoneInfo("Asia/Tokyo"))
 
-    found = Cron("0 * * * *", zone).after(instant)
+    run = Cron("0 * * * *", zone).after(instant)
 
-    assert found == utc("2026-07-01T01:00")
-    assert found is not None
-    assert found.tzinfo is UTC
+    assert run == utc("2026-07-01T01:00")
+    assert run is not None
+    assert run.tzinfo is UTC
 
 
 def test_an_instant_without_a_zone_is_refused() -> None:
@@ -277,9 +277,9 @@ def test_steps_go_on_through_both_passes_of_an_hour() -> None:
 
 def test_a_clock_may_change_by_half_an_hour() -> None:
     """Lord Howe, 5 April 2026: 01:59 is followed by 01:30."""
-    found = runs("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T10:00", 3)
+    shown = runs("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T10:00", 3)
 
-    assert found == ["2026-04-05 01:45+1100", "2026-04-05 01:45+1030", "2026-04-06 01:45+1030"]
+    assert shown == ["2026-04-05 01:45+1100", "2026-04-05 01:45+1030", "2026-04-06 01:45+1030"]
 
 
 def test_a_clock_may_leap_over_midnight() -> None:
@@ -306,7 +306,7 @@ def test_clock_changes_do_not_touch_every_n_minutes() -> None:
 
 @dataclass(frozen=True)
 class Written:
-    """A field as text, and the values that it stands for."""
+    """A field as text, and its values."""
 
     text: str
     values: Collection[int]
@@ -371,21 +371,21 @@ def matches(fields: tuple[Written, ...], shown: datetime) -> bool:
 def walk(fields: tuple[Written, ...], zone: str, start: datetime, end: datetime) -> list[datetime]:
     """Return the runs after `start` up to `end`, by looking at the clock each minute."""
     place = ZoneInfo(zone)
-    found, now = [], start + MINUTE
+    runs, now = [], start + MINUTE
     while now <= end:
         if matches(fields, now.astimezone(place)):
-            found.append(now)
+            runs.append(now)
         now += MINUTE
-    return found
+    return runs
 
 
 def asked(fields: tuple[Written, ...], zone: str, start: datetime, end: datetime) -> list[datetime]:
     cron = Cron(" ".join(field.text for field in fields), zone)
-    found, now = [], cron.after(start)
+    runs, now = [], cron.after(start)
     while now is not None and now <= end:
-        found.append(now)
+        runs.append(now)
         now = cron.after(now)
-    return found
+    return runs
 
 
 def changes(zone: str, year: int) -> list[datetime]:
@@ -450,8 +450,8 @@ def test_runs_are_those_of_a_walk_wherever_clocks_change(
     pick: int,
     offset: int,
 ) -> None:
-    found = changes(zone, year) or [datetime(year, 3, 29, tzinfo=UTC)]
-    begin = found[pick % len(found)] - offset * MINUTE
+    hours = changes(zone, year) or [datetime(year, 3, 29, tzinfo=UTC)]
+    begin = hours[pick % len(hours)] - offset * MINUTE
     end = begin + 8 * HOUR
     fields = (minute, hour, day, Written("*", set(range(1, 13))), weekday)
 

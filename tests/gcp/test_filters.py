@@ -47,7 +47,7 @@ def test_a_documented_expression_matches_what_it_says(
 ) -> None:
     matches = parse(text)
 
-    assert [found for found in (COM, NET, NONE) if matches(found)] == matched
+    assert [attributes for attributes in (COM, NET, NONE) if matches(attributes)] == matched
 
 
 def test_not_binds_closer_than_and() -> None:

@@ -151,7 +151,9 @@ class PubSub:
         self, topic: str, *messages: bytes | Mapping[str, Any], seconds: float = SECONDS
     ) -> list[str]:
         """Publish messages in one request, and return their ids."""
-        bodies = [{"data": found} if isinstance(found, bytes) else found for found in messages]
+        bodies = [
+            {"data": message} if isinstance(message, bytes) else message for message in messages
+        ]
         answer = self.call("publish", topic=topic, messages=bodies, seconds=seconds)
         return list(answer.message_ids)
 
@@ -159,12 +161,12 @@ class PubSub:
         """Return this many messages of a subscription, waiting for them; fail if they stay out."""
         seconds = seconds or self.patience
         deadline = time.monotonic() + seconds
-        found: list[Any] = []
-        while len(found) < count:
+        messages: list[Any] = []
+        while len(messages) < count:
             left = deadline - time.monotonic()
-            assert left > 0, f"{len(found)} of {count} messages within {seconds:g} s"
-            found += self.pull_now(subscription, wait=left)
-        return found
+            assert left > 0, f"{len(messages)} of {count} messages within {seconds:g} s"
+            messages += self.pull_now(subscription, wait=left)
+        return messages
 
     def pull_now(self, subscription: str, *, limit: int = 100, wait: float = 0) -> list[Any]:
         """Return what is there to be delivered; wait for the first message if told to."""
@@ -205,11 +207,11 @@ class Refusal:
 def refused(*codes: str) -> Iterator[Refusal]:
     """Expect that the call in the block is refused: INVALID_ARGUMENT, or one of these codes."""
     codes = codes or ("INVALID_ARGUMENT",)
-    found = Refusal()
+    refusal = Refusal()
     try:
-        yield found
+        yield refusal
     except GoogleAPICallError as error:
-        found.message, found.details = str(error.message), error.details
+        refusal.message, refusal.details = str(error.message), error.details
         if code_of(error) not in codes:
             raise AssertionError(f"refused, but with {error!r}") from error
     else:
@@ -218,8 +220,8 @@ def refused(*codes: str) -> Iterator[Refusal]:
 
 def code_of(error: GoogleAPICallError) -> str:
     """Return the name of a refusal's code."""
-    found = error.grpc_status_code
-    return str(found.name) if found is not None else type(error).__name__
+    code = error.grpc_status_code
+    return str(code.name) if code is not None else type(error).__name__
 
 
 def data_of(received: list[Any]) -> list[bytes]:

@@ -166,7 +166,11 @@ def behaviour_of(test: Callable[..., object]) -> Behaviour | None:
 
 def _add(name: str, row: Behaviour) -> None:
     claim = (row.group, row.claim)
-    same = [other for other, found in BEHAVIOURS.items() if (found.group, found.claim) == claim]
+    same = [
+        other
+        for other, behaviour in BEHAVIOURS.items()
+        if (behaviour.group, behaviour.claim) == claim
+    ]
     if same not in ([], [name]):
         raise ValueError(f"Two cases of one claim: {row.claim!r}")
     BEHAVIOURS[name] = row

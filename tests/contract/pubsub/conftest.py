@@ -16,13 +16,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make two tests of each case."""
     if "side" not in metafunc.fixturenames:
         return
-    found = behaviour_of(metafunc.function)
-    assert found is not None, f"{metafunc.function.__name__} declares no behaviour"
+    behaviour = behaviour_of(metafunc.function)
+    assert behaviour is not None, f"{metafunc.function.__name__} declares no behaviour"
     sides = []
     for side in ("ours", "google"):
         marks = [pytest.mark.slow]
-        difference = found.difference(side)
-        if difference is not None and not found.observed:
+        difference = behaviour.difference(side)
+        if difference is not None and not behaviour.observed:
             failures = (AssertionError, GoogleAPICallError)
             marks.append(pytest.mark.xfail(reason=difference, raises=failures, strict=True))
         sides.append(pytest.param(side, marks=marks))
@@ -47,13 +47,13 @@ def pubsub(request: pytest.FixtureRequest, side: str) -> Iterator[PubSub]:
     case = behaviour_of(request.function)
     differs = case is not None and case.difference(side) is not None and not case.observed
     patience = SHORT_PATIENCE if differs else PATIENCE
-    found = PubSub(request.getfixturevalue(side), patience=patience)
-    yield found
-    found.close()
+    pubsub_ = PubSub(request.getfixturevalue(side), patience=patience)
+    yield pubsub_
+    pubsub_.close()
 
 
 @pytest.fixture
 def sink(pubsub: PubSub) -> Iterator[Sink]:
     """An endpoint for pushes."""
-    with Sink(patience=pubsub.patience) as found:
-        yield found
+    with Sink(patience=pubsub.patience) as sink:
+        yield sink

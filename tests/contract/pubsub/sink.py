@@ -31,7 +31,7 @@ class Push:
 
 
 class Sink:
-    """The endpoint. It answers with the next of `answers`, the last one for ever.
+    """The endpoint. It answers with the next of `answers`, the last one again and again.
 
     Args:
         answers: statuses.

@@ -195,8 +195,8 @@ def test_subscriptions_deadline(pubsub: PubSub) -> None:
 
     pubsub.modify(subscription, 99, *pubsub.pull(subscription))
 
-    found = pubsub.get_subscription(subscription)
-    assert found.ack_deadline_seconds == 10
+    resource = pubsub.get_subscription(subscription)
+    assert resource.ack_deadline_seconds == 10
 
 
 @acks("A malformed ack id is INVALID_ARGUMENT to modify.", docs="Error codes")

@@ -131,9 +131,9 @@ def test_kept(pubsub: PubSub) -> None:
 
     source.nack(5)
 
-    found = source.dead_letter()
-    attributes = {k: v for k, v in found.attributes.items() if not k.startswith(PREFIX)}
-    assert (found.data, attributes, found.ordering_key) == (b"x", {"a": "1"}, "key")
+    dead_letter = source.dead_letter()
+    attributes = {k: v for k, v in dead_letter.attributes.items() if not k.startswith(PREFIX)}
+    assert (dead_letter.data, attributes, dead_letter.ordering_key) == (b"x", {"a": "1"}, "key")
 
 
 @dead_letters("A dead letter has a message id of its own.", docs="Dead-letter topics")
@@ -155,9 +155,9 @@ def test_source_attributes(pubsub: PubSub) -> None:
 
     source.nack(5)
 
-    found = source.dead_letter().attributes
-    assert found[f"{PREFIX}Subscription"] == source.subscription.rpartition("/")[2]
-    assert found[f"{PREFIX}SubscriptionProject"] == pubsub.project.removeprefix("projects/")
+    attributes = source.dead_letter().attributes
+    assert attributes[f"{PREFIX}Subscription"] == source.subscription.rpartition("/")[2]
+    assert attributes[f"{PREFIX}SubscriptionProject"] == pubsub.project.removeprefix("projects/")
 
 
 @dead_letters("An attribute tells the number of attempts.", docs="Dead-letter topics")
@@ -215,5 +215,5 @@ dead_letters.only_in_the_cloud(
     docs="Dead-letter topics",
 )
 dead_letters.only_in_the_cloud(
-    "Attempts are counted at best effort; the count may begin anew.", docs="Dead-letter topics"
+    "Attempts are counted at best effort; the count may start again.", docs="Dead-letter topics"
 )

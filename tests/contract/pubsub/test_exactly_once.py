@@ -1,4 +1,4 @@
-"""Exactly-once delivery: acknowledgements that tell whether they counted."""
+"""Exactly-once delivery: acknowledgements that are confirmed or refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def failures(call: Callable[[], object]) -> dict[str, str]:
     """Return what a refused call says of each ack id."""
     with refused() as refusal:
         call()
-    infos = [found for found in refusal.details if isinstance(found, ErrorInfo)]
+    infos = [detail for detail in refusal.details if isinstance(detail, ErrorInfo)]
     assert len(infos) == 1, refusal
     return dict(infos[0].metadata)
 
@@ -61,9 +61,9 @@ def test_outdated_ack_id(pubsub: PubSub) -> None:
 def test_error_info(pubsub: PubSub) -> None:
     subscription, first, _ = received_twice(pubsub)
 
-    found = failures(lambda: pubsub.acknowledge(subscription, first))
+    failed = failures(lambda: pubsub.acknowledge(subscription, first))
 
-    assert found == {first.ack_id: INVALID}
+    assert failed == {first.ack_id: INVALID}
 
 
 @exactly_once(
@@ -72,9 +72,9 @@ def test_error_info(pubsub: PubSub) -> None:
 def test_outdated_ack_id_to_modify(pubsub: PubSub) -> None:
     subscription, first, _ = received_twice(pubsub)
 
-    found = failures(lambda: pubsub.modify(subscription, 30, first))
+    failed = failures(lambda: pubsub.modify(subscription, 30, first))
 
-    assert found == {first.ack_id: INVALID}
+    assert failed == {first.ack_id: INVALID}
 
 
 @exactly_once("An outdated acknowledgement changes nothing.", docs="Exactly-once delivery")
@@ -95,9 +95,9 @@ def test_expired_ack_id(pubsub: PubSub) -> None:
     pubsub.modify(subscription, 1, first)
     pubsub.pull(subscription)
 
-    found = failures(lambda: pubsub.acknowledge(subscription, first))
+    failed = failures(lambda: pubsub.acknowledge(subscription, first))
 
-    assert found == {first.ack_id: INVALID}
+    assert failed == {first.ack_id: INVALID}
 
 
 @exactly_once(
@@ -106,9 +106,9 @@ def test_expired_ack_id(pubsub: PubSub) -> None:
 def test_mixed_request(pubsub: PubSub) -> None:
     subscription, first, second = received_twice(pubsub)
 
-    found = failures(lambda: pubsub.acknowledge(subscription, first, second))
+    failed = failures(lambda: pubsub.acknowledge(subscription, first, second))
 
-    assert found == {first.ack_id: INVALID}
+    assert failed == {first.ack_id: INVALID}
     assert failures(lambda: pubsub.modify(subscription, 0, second)) == {second.ack_id: INVALID}
 
 
@@ -134,10 +134,10 @@ def test_confirmed_acknowledgement(pubsub: PubSub) -> None:
     with Stream(pubsub, subscription) as stream:
         (received,) = stream.wait_for(1)
         stream.acknowledge(received)
-        found = stream.wait_for_part("acknowledge_confirmation")
+        response = stream.wait_for_part("acknowledge_confirmation")
 
-    assert list(found.ack_ids) == [received.ack_id]
-    assert list(found.invalid_ack_ids) == []
+    assert list(response.ack_ids) == [received.ack_id]
+    assert list(response.invalid_ack_ids) == []
 
 
 @exactly_once(
@@ -152,10 +152,10 @@ def test_confirmed_modification(pubsub: PubSub) -> None:
     with Stream(pubsub, subscription) as stream:
         (received,) = stream.wait_for(1)
         stream.modify(30, received)
-        found = stream.wait_for_part("modify_ack_deadline_confirmation")
+        response = stream.wait_for_part("modify_ack_deadline_confirmation")
 
-    assert list(found.ack_ids) == [received.ack_id]
-    assert list(found.invalid_ack_ids) == []
+    assert list(response.ack_ids) == [received.ack_id]
+    assert list(response.invalid_ack_ids) == []
 
 
 @exactly_once(
@@ -168,8 +168,8 @@ def test_refused_on_a_stream(pubsub: PubSub) -> None:
 
     with Stream(pubsub, subscription) as stream:
         stream.acknowledge(first)
-        found = stream.wait_for_part("acknowledge_confirmation")
-        assert list(found.invalid_ack_ids) == [first.ack_id]
+        response = stream.wait_for_part("acknowledge_confirmation")
+        assert list(response.invalid_ack_ids) == [first.ack_id]
 
         stream.modify(0, second)
         assert data_of(stream.wait_for(1)) == [b"x"]
@@ -186,7 +186,7 @@ def test_no_confirmation(pubsub: PubSub) -> None:
         pubsub.publish(topic, b"y")
         stream.wait_for(2)
 
-        assert not any(found.acknowledge_confirmation for found in stream.responses)
+        assert not any(response.acknowledge_confirmation for response in stream.responses)
 
 
 exactly_once.only_in_the_cloud(

@@ -16,9 +16,13 @@ def let_through(pubsub: PubSub, text: str, *messages: Attributes) -> list[Attrib
     """Return those of the messages that a subscription with this filter gets."""
     topic = pubsub.topic()
     filtered = pubsub.subscription(topic, filter=text)
-    pubsub.publish(topic, *({"data": b"x", "attributes": found} for found in messages))
+    pubsub.publish(topic, *({"data": b"x", "attributes": attributes} for attributes in messages))
     received = pubsub.pull_now(filtered, wait=2)
-    return [found for found in messages if found in (dict(x.message.attributes) for x in received)]
+    return [
+        attributes
+        for attributes in messages
+        if attributes in (dict(x.message.attributes) for x in received)
+    ]
 
 
 COM, ORG, NONE = {"domain": "com"}, {"domain": "org"}, {"other": "com"}
@@ -69,9 +73,9 @@ def test_not_equal(pubsub: PubSub) -> None:
 def test_has_prefix(pubsub: PubSub) -> None:
     company = {"domain": "co"}
 
-    found = let_through(pubsub, 'hasPrefix(attributes.domain, "co")', COM, company, ORG, NONE)
+    passed = let_through(pubsub, 'hasPrefix(attributes.domain, "co")', COM, company, ORG, NONE)
 
-    assert found == [COM, company]
+    assert passed == [COM, company]
 
 
 @filters("`NOT` turns a condition round.", docs="Filter messages", google="every message comes")

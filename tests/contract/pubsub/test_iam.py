@@ -31,9 +31,9 @@ def test_set(pubsub: PubSub) -> None:
 
     answer = pubsub.call("set_iam_policy", resource=topic, policy={"bindings": BINDINGS})
 
-    found = pubsub.call("get_iam_policy", resource=topic)
-    assert bindings_of(answer) == bindings_of(found) == BINDINGS
-    assert answer.etag == found.etag != b""
+    policy = pubsub.call("get_iam_policy", resource=topic)
+    assert bindings_of(answer) == bindings_of(policy) == BINDINGS
+    assert answer.etag == policy.etag != b""
 
 
 @iam("Subscriptions have policies.", docs="Access control", google="UNIMPLEMENTED")

@@ -27,13 +27,13 @@ def test_order_of_pull(pubsub: PubSub) -> None:
     for one in data:
         pubsub.publish(topic, *keyed("a", one))
 
-    found: list[bytes] = []
-    while len(found) < len(data):
+    pulled: list[bytes] = []
+    while len(pulled) < len(data):
         received = pubsub.pull(subscription)
         pubsub.acknowledge(subscription, *received)
-        found += data_of(received)
+        pulled += data_of(received)
 
-    assert found == data
+    assert pulled == data
 
 
 @ordering("A stream delivers messages of one key in order.", docs="Order messages")

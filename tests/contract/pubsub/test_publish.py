@@ -99,7 +99,9 @@ def test_fan_out(pubsub: PubSub) -> None:
 
     ids = pubsub.publish(topic, b"1", b"2")
 
-    assert [sorted(ids_of(pubsub.pull(found, 2))) for found in subscriptions] == [sorted(ids)] * 3
+    assert [sorted(ids_of(pubsub.pull(subscription, 2))) for subscription in subscriptions] == [
+        sorted(ids)
+    ] * 3
 
 
 @publishing("A subscription gets no message from before it was created.", docs="API: Subscription")

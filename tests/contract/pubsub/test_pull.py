@@ -85,10 +85,10 @@ def test_two_pulls(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     ids = pubsub.publish(topic, *[b"x"] * 4)
 
-    found = pubsub.pull_now(subscription, limit=2, wait=5)
-    found += pubsub.pull(subscription, 4 - len(found))
+    messages = pubsub.pull_now(subscription, limit=2, wait=5)
+    messages += pubsub.pull(subscription, 4 - len(messages))
 
-    assert sorted(ids_of(found)) == sorted(ids)
+    assert sorted(ids_of(messages)) == sorted(ids)
 
 
 @pull("A message is delivered again when its ack deadline has passed.", docs="API: Subscription")

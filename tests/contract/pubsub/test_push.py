@@ -290,10 +290,10 @@ def test_detach(pubsub: PubSub, sink: Sink) -> None:
 def test_version(pubsub: PubSub, sink: Sink) -> None:
     _, subscription = pushed(pubsub, sink)
 
-    found = pubsub.get_subscription(subscription).push_config
+    config = pubsub.get_subscription(subscription).push_config
 
-    assert found.push_endpoint == sink.url
-    assert dict(found.attributes) == {"x-goog-version": "v1"}
+    assert config.push_endpoint == sink.url
+    assert dict(config.attributes) == {"x-goog-version": "v1"}
 
 
 def claims_of(header: str) -> Any:

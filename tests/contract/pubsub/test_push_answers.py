@@ -17,7 +17,7 @@ answers = Group("Push: answers and backoff")
 
 
 def stays(pubsub: PubSub, subscription: str) -> bool:
-    """Tell whether a message was left unacknowledged, by turning push off."""
+    """Return True if a message was left unacknowledged, by turning push off."""
     pubsub.call("modify_push_config", subscription=subscription, push_config={})
     return bool(pubsub.pull_now(subscription, wait=pubsub.patience))
 

@@ -71,8 +71,8 @@ def test_get(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
 
     assert body_of(pubsub.rest("GET", topic))["name"] == topic
-    found = body_of(pubsub.rest("GET", subscription))
-    assert (found["name"], found["topic"]) == (subscription, topic)
+    body = body_of(pubsub.rest("GET", subscription))
+    assert (body["name"], body["topic"]) == (subscription, topic)
 
 
 @rest("GET lists topics, with page size and token in the query.", docs="REST reference")
@@ -83,8 +83,8 @@ def test_list(pubsub: PubSub) -> None:
     token = first["nextPageToken"]
     second = body_of(pubsub.rest("GET", f"{pubsub.project}/topics?pageSize=2&pageToken={token}"))
 
-    found = [topic["name"] for topic in first["topics"] + second["topics"]]
-    assert sorted(found) == names
+    listed = [topic["name"] for topic in first["topics"] + second["topics"]]
+    assert sorted(listed) == names
     assert not second.get("nextPageToken")
 
 
@@ -247,8 +247,8 @@ def test_modify_push_config(pubsub: PubSub) -> None:
 
     assert body_of(pubsub.rest("POST", f"{name}:modifyPushConfig", body)) == {}
 
-    found = body_of(pubsub.rest("GET", name))
-    assert found["pushConfig"]["pushEndpoint"] == "http://127.0.0.1:9/new"
+    body = body_of(pubsub.rest("GET", name))
+    assert body["pushConfig"]["pushEndpoint"] == "http://127.0.0.1:9/new"
 
 
 @rest("POST :seek takes a time.", docs="REST reference")
@@ -308,8 +308,8 @@ def test_iam(pubsub: PubSub) -> None:
 
     body_of(pubsub.rest("POST", f"{topic}:setIamPolicy", {"policy": policy}))
 
-    found = body_of(pubsub.rest("GET", f"{topic}:getIamPolicy"))
-    assert found["bindings"] == policy["bindings"]
+    body = body_of(pubsub.rest("GET", f"{topic}:getIamPolicy"))
+    assert body["bindings"] == policy["bindings"]
     asked = {"permissions": ["pubsub.topics.get"]}
     assert body_of(pubsub.rest("POST", f"{topic}:testIamPermissions", asked)) == asked
 

@@ -42,21 +42,21 @@ def test_create(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     name = pubsub.name("snapshots")
 
-    found = pubsub.call(
+    resource = pubsub.call(
         "create_snapshot", name=name, subscription=subscription, labels={"team": "data"}
     )
 
-    assert (found.name, found.topic, dict(found.labels)) == (name, topic, {"team": "data"})
-    assert pubsub.call("get_snapshot", snapshot=name) == found
+    assert (resource.name, resource.topic, dict(resource.labels)) == (name, topic, {"team": "data"})
+    assert pubsub.call("get_snapshot", snapshot=name) == resource
 
 
 @seeking("A snapshot of an empty backlog expires after 7 days.", docs="API: Snapshot")
 def test_expire_time(pubsub: PubSub) -> None:
     name = snapshot(pubsub, pubsub.subscription())
 
-    found = pubsub.call("get_snapshot", snapshot=name)
+    resource = pubsub.call("get_snapshot", snapshot=name)
 
-    left = found.expire_time.timestamp() - time.time()
+    left = resource.expire_time.timestamp() - time.time()
     assert left == pytest.approx(7 * DAY, abs=60)
 
 
@@ -66,9 +66,9 @@ def test_expire_time(pubsub: PubSub) -> None:
     google="INVALID_ARGUMENT",
 )
 def test_random_name(pubsub: PubSub) -> None:
-    found = pubsub.call("create_snapshot", subscription=pubsub.subscription())
+    resource = pubsub.call("create_snapshot", subscription=pubsub.subscription())
 
-    assert found.name.startswith(f"{pubsub.project}/snapshots/")
+    assert resource.name.startswith(f"{pubsub.project}/snapshots/")
 
 
 @seeking("A snapshot that exists is not created again: ALREADY_EXISTS.", docs="API: Subscriber")
@@ -102,10 +102,10 @@ def test_list(pubsub: PubSub) -> None:
     names = {snapshot(pubsub, subscription) for _ in range(3)}
 
     pages = pubsub.call("list_snapshots", project=pubsub.project, page_size=2).pages
-    found = [[one.name for one in page.snapshots] for page in pages]
+    listed = [[one.name for one in page.snapshots] for page in pages]
 
-    assert [len(page) for page in found] == [2, 1]
-    assert set(found[0] + found[1]) == names
+    assert [len(page) for page in listed] == [2, 1]
+    assert set(listed[0] + listed[1]) == names
 
 
 @seeking("A topic lists the names of its snapshots.", docs="API: Publisher")
@@ -114,9 +114,9 @@ def test_list_of_a_topic(pubsub: PubSub) -> None:
     names = {snapshot(pubsub, subscription) for _ in range(2)}
     snapshot(pubsub, pubsub.subscription())
 
-    found = pubsub.call("list_topic_snapshots", topic=topic)
+    listed = pubsub.call("list_topic_snapshots", topic=topic)
 
-    assert set(found.snapshots) == names
+    assert set(listed.snapshots) == names
 
 
 @seeking(

@@ -459,16 +459,16 @@ def test_properties(pubsub: PubSub) -> None:
 
     with Stream(pubsub, subscription) as stream:
         stream.wait_for(1)
-        found = stream.wait_for_part("subscription_properties")
+        response = stream.wait_for_part("subscription_properties")
 
-    assert found.message_ordering_enabled
-    assert found.exactly_once_delivery_enabled
+    assert response.message_ordering_enabled
+    assert response.exactly_once_delivery_enabled
 
 
 def wait_for_both(one: Stream, other: Stream, count: int) -> list[Any]:
     def enough() -> list[Any]:
-        found = one.messages + other.messages
-        return found if len(found) >= count else []
+        messages = one.messages + other.messages
+        return messages if len(messages) >= count else []
 
     return wait_until(enough, f"{count} messages")
 

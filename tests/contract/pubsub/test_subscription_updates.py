@@ -24,10 +24,10 @@ def update(pubsub: PubSub, name: str, *paths: str, **fields: Any) -> Any:
 def test_update_ack_deadline(pubsub: PubSub) -> None:
     name = pubsub.subscription()
 
-    found = update(pubsub, name, "ack_deadline_seconds", ack_deadline_seconds=60)
+    resource = update(pubsub, name, "ack_deadline_seconds", ack_deadline_seconds=60)
 
-    assert found.ack_deadline_seconds == 60
-    assert found == pubsub.get_subscription(name)
+    assert resource.ack_deadline_seconds == 60
+    assert resource == pubsub.get_subscription(name)
 
 
 @updates("An update changes the retention of messages.", docs="API: Subscriber")
@@ -38,9 +38,9 @@ def test_update_retention(pubsub: PubSub) -> None:
 
     update(pubsub, name, *paths, **fields)
 
-    found = pubsub.get_subscription(name)
-    assert found.message_retention_duration.total_seconds() == DAY
-    assert found.retain_acked_messages
+    resource = pubsub.get_subscription(name)
+    assert resource.message_retention_duration.total_seconds() == DAY
+    assert resource.retain_acked_messages
 
 
 @updates(
@@ -116,8 +116,8 @@ def test_update_only_what_the_mask_names(pubsub: PubSub) -> None:
 
     update(pubsub, name, "retain_acked_messages", **fields)
 
-    found = pubsub.get_subscription(name)
-    assert (found.ack_deadline_seconds, found.retain_acked_messages) == (42, True)
+    resource = pubsub.get_subscription(name)
+    assert (resource.ack_deadline_seconds, resource.retain_acked_messages) == (42, True)
 
 
 @updates("A bad value in an update is refused, and changes nothing.", docs="API: Subscriber")

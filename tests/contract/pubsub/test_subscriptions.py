@@ -16,10 +16,10 @@ DAY = 24 * 60 * 60
 def test_create(pubsub: PubSub) -> None:
     topic, name = pubsub.topic(), pubsub.name("subscriptions")
 
-    found = pubsub.call("create_subscription", name=name, topic=topic)
+    resource = pubsub.call("create_subscription", name=name, topic=topic)
 
-    assert (found.name, found.topic) == (name, topic)
-    assert found == pubsub.get_subscription(name)
+    assert (resource.name, resource.topic) == (name, topic)
+    assert resource == pubsub.get_subscription(name)
 
 
 @subscriptions(
@@ -42,24 +42,24 @@ def test_create_for_a_missing_topic(pubsub: PubSub) -> None:
 
 @subscriptions("A subscription created without a name gets a random one.", docs="API: Subscriber")
 def test_random_name(pubsub: PubSub) -> None:
-    found = pubsub.call("create_subscription", topic=pubsub.topic())
+    resource = pubsub.call("create_subscription", topic=pubsub.topic())
 
-    assert found.name.startswith(f"{pubsub.project}/subscriptions/")
-    assert pubsub.call("get_subscription", subscription=found.name) == found
+    assert resource.name.startswith(f"{pubsub.project}/subscriptions/")
+    assert pubsub.call("get_subscription", subscription=resource.name) == resource
 
 
 @subscriptions("The ack deadline is 10 s if none is given.", docs="API: Subscription")
 def test_default_ack_deadline(pubsub: PubSub) -> None:
-    found = pubsub.get_subscription(pubsub.subscription())
+    resource = pubsub.get_subscription(pubsub.subscription())
 
-    assert found.ack_deadline_seconds == 10
+    assert resource.ack_deadline_seconds == 10
 
 
 @subscriptions("Messages are kept for 7 days if nothing else is given.", docs="API: Subscription")
 def test_default_retention(pubsub: PubSub) -> None:
-    found = pubsub.get_subscription(pubsub.subscription())
+    resource = pubsub.get_subscription(pubsub.subscription())
 
-    assert found.message_retention_duration.total_seconds() == 7 * DAY
+    assert resource.message_retention_duration.total_seconds() == 7 * DAY
 
 
 @subscriptions(
@@ -68,9 +68,9 @@ def test_default_retention(pubsub: PubSub) -> None:
     google="none",
 )
 def test_default_expiry(pubsub: PubSub) -> None:
-    found = pubsub.get_subscription(pubsub.subscription())
+    resource = pubsub.get_subscription(pubsub.subscription())
 
-    assert found.expiration_policy.ttl.total_seconds() == 31 * DAY
+    assert resource.expiration_policy.ttl.total_seconds() == 31 * DAY
 
 
 @subscriptions(
@@ -79,10 +79,10 @@ def test_default_expiry(pubsub: PubSub) -> None:
 def test_never_expires(pubsub: PubSub) -> None:
     name = pubsub.subscription(expiration_policy={})
 
-    found = pubsub.get_subscription(name)
+    resource = pubsub.get_subscription(name)
 
-    assert "expiration_policy" in found
-    assert "ttl" not in found.expiration_policy
+    assert "expiration_policy" in resource
+    assert "ttl" not in resource.expiration_policy
 
 
 @subscriptions(
@@ -90,24 +90,24 @@ def test_never_expires(pubsub: PubSub) -> None:
     docs="API: Subscription",
 )
 def test_default_features(pubsub: PubSub) -> None:
-    found = pubsub.get_subscription(pubsub.subscription())
+    resource = pubsub.get_subscription(pubsub.subscription())
 
-    assert not found.enable_message_ordering
-    assert not found.enable_exactly_once_delivery
-    assert not found.retain_acked_messages
-    assert not found.detached
-    assert "dead_letter_policy" not in found
-    assert "retry_policy" not in found
-    assert found.filter == found.push_config.push_endpoint == ""
+    assert not resource.enable_message_ordering
+    assert not resource.enable_exactly_once_delivery
+    assert not resource.retain_acked_messages
+    assert not resource.detached
+    assert "dead_letter_policy" not in resource
+    assert "retry_policy" not in resource
+    assert resource.filter == resource.push_config.push_endpoint == ""
 
 
 @subscriptions(
     "A subscription's state is ACTIVE.", docs="API: Subscription", google="STATE_UNSPECIFIED"
 )
 def test_state(pubsub: PubSub) -> None:
-    found = pubsub.get_subscription(pubsub.subscription())
+    resource = pubsub.get_subscription(pubsub.subscription())
 
-    assert found.state.name == "ACTIVE"
+    assert resource.state.name == "ACTIVE"
 
 
 @subscriptions("A subscription keeps all that it was created with.", docs="API: Subscription")
@@ -125,19 +125,19 @@ def test_everything_given(pubsub: PubSub) -> None:
         "retry_policy": {"minimum_backoff": {"seconds": 1}, "maximum_backoff": {"seconds": 9}},
     }
 
-    found = pubsub.get_subscription(pubsub.subscription(**fields))
+    resource = pubsub.get_subscription(pubsub.subscription(**fields))
 
-    assert found.ack_deadline_seconds == 42
-    assert found.retain_acked_messages
-    assert found.message_retention_duration.total_seconds() == DAY
-    assert dict(found.labels) == {"team": "data"}
-    assert found.enable_message_ordering
-    assert found.expiration_policy.ttl.total_seconds() == 2 * DAY
-    assert found.filter == "attributes:a"
-    assert found.dead_letter_policy.dead_letter_topic == dead
-    assert found.dead_letter_policy.max_delivery_attempts == 7
-    assert found.retry_policy.minimum_backoff.total_seconds() == 1
-    assert found.retry_policy.maximum_backoff.total_seconds() == 9
+    assert resource.ack_deadline_seconds == 42
+    assert resource.retain_acked_messages
+    assert resource.message_retention_duration.total_seconds() == DAY
+    assert dict(resource.labels) == {"team": "data"}
+    assert resource.enable_message_ordering
+    assert resource.expiration_policy.ttl.total_seconds() == 2 * DAY
+    assert resource.filter == "attributes:a"
+    assert resource.dead_letter_policy.dead_letter_topic == dead
+    assert resource.dead_letter_policy.max_delivery_attempts == 7
+    assert resource.retry_policy.minimum_backoff.total_seconds() == 1
+    assert resource.retry_policy.maximum_backoff.total_seconds() == 9
 
 
 @subscriptions(
@@ -148,9 +148,9 @@ def test_everything_given(pubsub: PubSub) -> None:
 def test_topics_retention(pubsub: PubSub) -> None:
     topic = pubsub.topic(message_retention_duration={"seconds": DAY})
 
-    found = pubsub.get_subscription(pubsub.subscription(topic))
+    resource = pubsub.get_subscription(pubsub.subscription(topic))
 
-    assert found.topic_message_retention_duration.total_seconds() == DAY
+    assert resource.topic_message_retention_duration.total_seconds() == DAY
 
 
 @subscriptions("A subscription that does not exist is NOT_FOUND to get.", docs="Error codes")
@@ -163,9 +163,9 @@ def test_get_missing(pubsub: PubSub) -> None:
 def test_list(pubsub: PubSub) -> None:
     names = {pubsub.subscription() for _ in range(3)}
 
-    found = pubsub.call("list_subscriptions", project=pubsub.project)
+    listed = pubsub.call("list_subscriptions", project=pubsub.project)
 
-    assert {one.name for one in found} == names
+    assert {one.name for one in listed} == names
 
 
 @subscriptions(
@@ -176,10 +176,10 @@ def test_list_pages(pubsub: PubSub) -> None:
     names = sorted(pubsub.subscription(topic) for _ in range(3))
 
     pages = pubsub.call("list_subscriptions", project=pubsub.project, page_size=2).pages
-    found = [[one.name for one in page.subscriptions] for page in pages]
+    listed = [[one.name for one in page.subscriptions] for page in pages]
 
-    assert [len(page) for page in found] == [2, 1]
-    assert sorted(found[0] + found[1]) == names
+    assert [len(page) for page in listed] == [2, 1]
+    assert sorted(listed[0] + listed[1]) == names
 
 
 @subscriptions("A deleted subscription is NOT_FOUND to get and to pull.", docs="API: Subscriber")
@@ -272,6 +272,6 @@ def test_detach_missing(pubsub: PubSub) -> None:
 
 
 subscriptions.only_in_the_cloud(
-    "A subscription that nobody uses is deleted after its ttl, in days at the least.",
+    "An unused subscription is deleted after its ttl, in days at the least.",
     docs="API: ExpirationPolicy",
 )

@@ -169,9 +169,9 @@ def test_update_missing(pubsub: PubSub) -> None:
 def test_list(pubsub: PubSub) -> None:
     names = {pubsub.topic() for _ in range(3)}
 
-    found = pubsub.call("list_topics", project=pubsub.project).topics
+    listed = pubsub.call("list_topics", project=pubsub.project).topics
 
-    assert {topic.name for topic in found} == names
+    assert {topic.name for topic in listed} == names
 
 
 @topics("A project in which nothing was created lists no topics.", docs="API: Publisher")
@@ -182,16 +182,16 @@ def test_list_nothing(pubsub: PubSub) -> None:
 @topics("A list comes in pages of at most `page_size`, each topic once.", docs="API: Publisher")
 def test_list_pages(pubsub: PubSub) -> None:
     names = sorted(pubsub.topic() for _ in range(5))
-    found, sizes, token = [], [], ""
+    listed, sizes, token = [], [], ""
 
     for _ in range(3):
         pager = pubsub.call("list_topics", project=pubsub.project, page_size=2, page_token=token)
         page = next(iter(pager.pages))
-        found += [topic.name for topic in page.topics]
+        listed += [topic.name for topic in page.topics]
         sizes.append(len(page.topics))
         token = page.next_page_token
 
-    assert (sorted(found), sizes, token) == (names, [2, 2, 1], "")
+    assert (sorted(listed), sizes, token) == (names, [2, 2, 1], "")
 
 
 @topics(
@@ -212,9 +212,9 @@ def test_list_subscriptions(pubsub: PubSub) -> None:
     names = {pubsub.subscription(topic) for _ in range(2)}
     pubsub.subscription()
 
-    found = pubsub.call("list_topic_subscriptions", topic=topic)
+    listed = pubsub.call("list_topic_subscriptions", topic=topic)
 
-    assert set(found.subscriptions) == names
+    assert set(listed.subscriptions) == names
 
 
 @topics("A topic's subscriptions come in pages too.", docs="API: Publisher")
@@ -222,9 +222,9 @@ def test_list_subscriptions_in_pages(pubsub: PubSub) -> None:
     topic = pubsub.topic()
     names = {pubsub.subscription(topic) for _ in range(3)}
 
-    found = pubsub.call("list_topic_subscriptions", topic=topic, page_size=2)
+    listed = pubsub.call("list_topic_subscriptions", topic=topic, page_size=2)
 
-    assert [len(page.subscriptions) for page in found.pages] == [2, 1]
+    assert [len(page.subscriptions) for page in listed.pages] == [2, 1]
     assert set(pubsub.call("list_topic_subscriptions", topic=topic)) == names
 
 
