@@ -29,7 +29,7 @@ variable "project_number" {
 
   validation {
     condition     = var.project_number == null || can(regex("^[0-9]+$", var.project_number))
-    error_message = "project_number is \"${coalesce(var.project_number, "null")}\"; expected digits. The project's id goes to project."
+    error_message = "project_number is \"${coalesce(var.project_number, "null")}\"; expected digits. Set project to the project's id."
   }
 }
 
@@ -117,12 +117,12 @@ variable "function" {
 
   validation {
     condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= (var.function.run_as == "job" ? 604800 : 3600)
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}; Cloud Run takes 1 to 3600 for a service, and up to 604800 for run_as = \"job\"."
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}; Cloud Run accepts 1 to 3600 for a service, and up to 604800 for run_as = \"job\"."
   }
 
   validation {
     condition     = alltrue([for name in concat(keys(var.function.environment), keys(var.function.secrets)) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
-    error_message = "function.environment and function.secrets: expected names of environment variables (letters, digits and _, the first no digit); found ${join(", ", concat(keys(var.function.environment), keys(var.function.secrets)))}."
+    error_message = "function.environment and function.secrets: expected names of environment variables (letters, digits and _, not beginning with a digit); found ${join(", ", concat(keys(var.function.environment), keys(var.function.secrets)))}."
   }
 
   validation {
@@ -143,7 +143,7 @@ variable "function" {
       for secret in values(var.function.secrets) :
       can(regex("^(projects/[^/]+/secrets/)?[A-Za-z0-9_-]{1,255}$", secret.secret))
     ])
-    error_message = "function.secrets: expected the id of a secret (letters, digits, - and _), or projects/P/secrets/S, in secret; the version goes to version. Not the secret itself."
+    error_message = "function.secrets: expected the id of a secret (letters, digits, - and _), or projects/P/secrets/S, in secret; set its version in version. The secret's value does not belong here."
   }
 
   validation {
@@ -166,7 +166,7 @@ variable "function" {
 
   validation {
     condition     = var.function.vpc_access == null || try((var.function.vpc_access.connector != null) != (var.function.vpc_access.network != null || var.function.vpc_access.subnetwork != null), false)
-    error_message = "function.vpc_access: give network or subnetwork (or both), or connector, but not both kinds."
+    error_message = "function.vpc_access: set network, subnetwork or both; or connector alone."
   }
 
   validation {
@@ -186,7 +186,7 @@ variable "function" {
 
   validation {
     condition     = var.function.max_retries >= 0 && var.function.max_retries <= 10 && floor(var.function.max_retries) == var.function.max_retries
-    error_message = "function.max_retries is ${var.function.max_retries}; Cloud Run jobs take 0 to 10."
+    error_message = "function.max_retries is ${var.function.max_retries}; Cloud Run jobs accept 0 to 10."
   }
 }
 
@@ -202,7 +202,7 @@ variable "concurrency" {
 
   validation {
     condition     = try(var.concurrency.max_concurrent_functions_per_instance >= 1 && var.concurrency.max_concurrent_functions_per_instance <= 1000 && floor(var.concurrency.max_concurrent_functions_per_instance) == var.concurrency.max_concurrent_functions_per_instance, var.concurrency.max_concurrent_functions_per_instance == null)
-    error_message = "concurrency.max_concurrent_functions_per_instance is ${coalesce(var.concurrency.max_concurrent_functions_per_instance, 0)}; Cloud Run takes 1 to 1000."
+    error_message = "concurrency.max_concurrent_functions_per_instance is ${coalesce(var.concurrency.max_concurrent_functions_per_instance, 0)}; Cloud Run accepts 1 to 1000."
   }
 
   validation {
@@ -271,7 +271,7 @@ variable "triggers" {
       for name, found in var.triggers.subscriptions :
       length(name) <= (var.dead_letter_archive == null ? 243 : 235) if found.dead_letter == null ? false : found.dead_letter.topic == null
     ])
-    error_message = "triggers.subscriptions: a name with dead letters has at most 243 characters, because \"-dead-letter\" is put after it, and 235 with dead_letter_archive (\"-dead-letter-archive\")."
+    error_message = "triggers.subscriptions: a name with dead letters has at most 243 characters, because \"-dead-letter\" is appended, and 235 with dead_letter_archive (\"-dead-letter-archive\")."
   }
 
   validation {
@@ -281,12 +281,12 @@ variable "triggers" {
 
   validation {
     condition     = alltrue([for found in values(var.triggers.subscriptions) : !startswith(coalesce(found.topic, "-"), "projects/") if found.create_topic])
-    error_message = "triggers.subscriptions.….create_topic: a topic is made in this project, so give its short name in topic."
+    error_message = "triggers.subscriptions.….create_topic: the topic is made in this project, so set topic to its short name."
   }
 
   validation {
     condition     = alltrue([for found in values(var.triggers.subscriptions) : length(coalesce(found.filter, "-")) <= 256])
-    error_message = "triggers.subscriptions.….filter: Pub/Sub takes up to 256 bytes."
+    error_message = "triggers.subscriptions.….filter: Pub/Sub accepts up to 256 bytes."
   }
 
   validation {
@@ -296,7 +296,7 @@ variable "triggers" {
 
   validation {
     condition     = alltrue([for found in values(var.triggers.subscriptions) : found.ack_deadline_seconds == null || try(found.ack_deadline_seconds >= 10 && found.ack_deadline_seconds <= 600 && floor(found.ack_deadline_seconds) == found.ack_deadline_seconds, false)])
-    error_message = "triggers.subscriptions.….ack_deadline_seconds: Pub/Sub takes whole seconds, 10 to 600."
+    error_message = "triggers.subscriptions.….ack_deadline_seconds: Pub/Sub accepts whole seconds, 10 to 600."
   }
 
   validation {
@@ -306,12 +306,12 @@ variable "triggers" {
 
   validation {
     condition     = alltrue([for found in values(var.triggers.subscriptions) : found.ack_deadline_seconds == null || try(found.ack_deadline_seconds >= min(600, var.function.timeout_seconds), false)])
-    error_message = "triggers.subscriptions.….ack_deadline_seconds is less than function.timeout_seconds, which is ${var.function.timeout_seconds}: a message would be delivered again while it is still worked on."
+    error_message = "triggers.subscriptions.….ack_deadline_seconds is less than function.timeout_seconds, which is ${var.function.timeout_seconds}: Pub/Sub would deliver a message again while the task is still running."
   }
 
   validation {
     condition     = alltrue([for found in values(var.triggers.subscriptions) : found.message_retention_seconds >= 600 && found.message_retention_seconds <= 2678400])
-    error_message = "triggers.subscriptions.….message_retention_seconds: Pub/Sub takes 600 (ten minutes) to 2678400 (31 days)."
+    error_message = "triggers.subscriptions.….message_retention_seconds: Pub/Sub accepts 600 (ten minutes) to 2678400 (31 days)."
   }
 
   validation {
@@ -319,7 +319,7 @@ variable "triggers" {
       for found in values(var.triggers.subscriptions) :
       [for seconds in values(found.retry) : seconds >= 0 && seconds <= 600]
     ]))
-    error_message = "triggers.subscriptions.….retry: Pub/Sub takes 0 to 600 for min_backoff_seconds and max_backoff_seconds."
+    error_message = "triggers.subscriptions.….retry: Pub/Sub accepts 0 to 600 for min_backoff_seconds and max_backoff_seconds."
   }
 
   validation {
@@ -329,7 +329,7 @@ variable "triggers" {
 
   validation {
     condition     = alltrue([for found in values(var.triggers.subscriptions) : found.dead_letter == null || try(found.dead_letter.max_attempts >= 5 && found.dead_letter.max_attempts <= 100 && floor(found.dead_letter.max_attempts) == found.dead_letter.max_attempts, false)])
-    error_message = "triggers.subscriptions.….dead_letter.max_attempts: Pub/Sub takes 5 to 100."
+    error_message = "triggers.subscriptions.….dead_letter.max_attempts: Pub/Sub accepts 5 to 100."
   }
 
   validation {
@@ -342,12 +342,12 @@ variable "triggers" {
       for name, found in var.triggers.subscriptions :
       try(found.dead_letter.topic, null) == null || try(found.dead_letter.topic != coalesce(found.topic, name), false)
     ])
-    error_message = "triggers.subscriptions.….dead_letter.topic is the topic that the subscription reads: a message that fails would come back again and again."
+    error_message = "triggers.subscriptions.….dead_letter.topic is the topic that the subscription reads: a failing message would come back again and again."
   }
 
   validation {
     condition     = alltrue([for found in values(var.triggers.subscriptions) : try(found.dead_letter.topic, null) != null || try(found.dead_letter.subscription, null) == null && try(found.dead_letter.grant, true)])
-    error_message = "triggers.subscriptions.….dead_letter: subscription and grant speak of an existing topic; give topic, or leave them out."
+    error_message = "triggers.subscriptions.….dead_letter: subscription and grant are for an existing topic; set topic, or leave them out."
   }
 
   validation {
@@ -357,7 +357,7 @@ variable "triggers" {
 
   validation {
     condition     = var.function.run_as != "job" || length(var.triggers.subscriptions) == 0
-    error_message = "triggers.subscriptions: messages cannot be pushed to a job, and function.run_as is job."
+    error_message = "triggers.subscriptions: Pub/Sub cannot push messages to a job (function.run_as)."
   }
 
   # The checks of a type: it can't be a map of objects and a list.
@@ -370,7 +370,7 @@ variable "triggers" {
         (try(found.attributes, null) == null ? true : can({ for key, value in found.attributes : key => tostring(value) }))
       )
     ]), false)
-    error_message = "triggers.cron_schedules: expected objects by name, each with a schedule, and perhaps time_zone, paused (true or false), data, attributes (texts by name) and topic; or a list of schedules, such as [\"0 3 * * *\"]."
+    error_message = "triggers.cron_schedules: expected objects by name, each with a schedule, and optionally time_zone, paused (true or false), data, attributes (texts by name) and topic; or a list of schedules, such as [\"0 3 * * *\"]."
   }
 
   validation {
@@ -399,7 +399,7 @@ variable "triggers" {
         for key, value in try(found.attributes, null) == null ? {} : found.attributes : length(key) >= 1 && length(key) <= 256 && length(value) <= 1024 && !startswith(key, "goog")
       ])
     ]), true)
-    error_message = "triggers.cron_schedules.….attributes: Pub/Sub takes up to 100, with keys of 1 to 256 bytes that do not begin with goog, and values of up to 1024 bytes."
+    error_message = "triggers.cron_schedules.….attributes: Pub/Sub accepts up to 100, with keys of 1 to 256 bytes that do not begin with goog, and values of up to 1024 bytes."
   }
 
   validation {
@@ -409,7 +409,7 @@ variable "triggers" {
 
   validation {
     condition     = length(var.triggers.subscriptions) <= 1 || try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) != null]), true)
-    error_message = "triggers.cron_schedules.….topic: there are several subscriptions, so say to which topic the schedule publishes."
+    error_message = "triggers.cron_schedules.….topic: with several subscriptions, name the topic to which the schedule publishes."
   }
 
   validation {
@@ -419,17 +419,17 @@ variable "triggers" {
 
   validation {
     condition     = var.function.run_as != "job" || try(alltrue([for found in var.triggers.cron_schedules : try(found.data, null) == null && try(found.topic, null) == null && try(length(found.attributes), 0) == 0]), true)
-    error_message = "triggers.cron_schedules: a job (function.run_as) is run by a schedule without a message; leave out data, attributes and topic."
+    error_message = "triggers.cron_schedules: a schedule starts a job (function.run_as) without a message; leave out data, attributes and topic."
   }
 
   validation {
     condition     = var.function.run_as != "service" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || length(var.name) >= 3
-    error_message = "name is \"${var.name}\", which is too short for the topic and the subscription that are made for the schedules (3 characters). Name them in triggers.subscriptions."
+    error_message = "name is \"${var.name}\", too short for the topic and the subscription of its schedules (at least 3 characters). Name them in triggers.subscriptions."
   }
 
   validation {
     condition     = var.function.run_as != "service" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || var.function.timeout_seconds <= 600
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub, through which schedules come, waits at most 600 seconds. Make the task faster, or run it as a job (function.run_as = \"job\")."
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but schedules use Pub/Sub, which waits at most 600 seconds. Make the task faster, or run it as a job (function.run_as = \"job\")."
   }
 }
 
@@ -460,7 +460,7 @@ variable "alerting" {
 
   validation {
     condition     = try(var.alerting.error_ratio >= 0 && var.alerting.error_ratio < 1, var.alerting == null)
-    error_message = "alerting.error_ratio: expected a share, from 0 to less than 1."
+    error_message = "alerting.error_ratio: expected a ratio from 0 to less than 1."
   }
 }
 
