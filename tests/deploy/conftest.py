@@ -83,6 +83,6 @@ def payload_of(message_type: Any) -> dict[str, Any]:
     @message_handler(message_type=message_type)
     def work(payload: Any) -> None: ...
 
-    found = schema_of(work.task)
-    read: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True))
+    schema = schema_of(work.task)
+    read: dict[str, Any] = json.loads(json.dumps(schema, sort_keys=True))
     return read

@@ -39,7 +39,7 @@ def _fields(types: st.SearchStrategy[Any]) -> st.SearchStrategy[Shape]:
     oneof = st.sampled_from((None, None, "pick"))
     field = st.tuples(st.integers(1, 6), st.sampled_from("abcdef"), types, _labels, oneof)
     fields = st.lists(field, max_size=4, unique_by=(lambda f: f[0], lambda f: f[1]))
-    return fields.map(lambda found: tuple(map(_plain, sorted(found, key=lambda f: f[0]))))
+    return fields.map(lambda fields: tuple(map(_plain, sorted(fields, key=lambda f: f[0]))))
 
 
 def _plain(field: Shape) -> Shape:
@@ -134,16 +134,16 @@ def values_of(shape: Shape) -> st.SearchStrategy[dict[str, Any]]:
 
 def _value(kind: Any, label: str) -> st.SearchStrategy[Any]:
     if isinstance(kind, str):
-        found: st.SearchStrategy[Any] = st.sampled_from(_VALUES.get(kind, [0, 5]))
+        values: st.SearchStrategy[Any] = st.sampled_from(_VALUES.get(kind, [0, 5]))
     elif kind[0] == "message":
-        found = values_of(kind[1])
+        values = values_of(kind[1])
     else:
-        found = st.sampled_from([number for number, _ in kind[1]])
-    return st.lists(found, max_size=2) if label == "repeated" else found
+        values = st.sampled_from([number for number, _ in kind[1]])
+    return st.lists(values, max_size=2) if label == "repeated" else values
 
 
 def is_same(old: Shape, before: Any, new: Shape, after: Any) -> bool:
-    """Tell whether two messages hold the same in the fields that both have by name."""
+    """Return True if two messages have equal values in the fields of the same name."""
     others = {field[1]: field for field in new}
     return all(
         _is_same_field(field, others[field[1]], before, after)
@@ -161,7 +161,7 @@ def _is_same_field(old: Shape, new: Shape, before: Any, after: Any) -> bool:
         was, has = ([was] * before.HasField(name), [has] * after.HasField(name))
     inner = new[2][1]
     return len(was) == len(has) and all(
-        is_same(kind[1], one, inner, other) for one, other in zip(was, has, strict=True)
+        is_same(kind[1], first, inner, second) for first, second in zip(was, has, strict=True)
     )
 
 

@@ -141,8 +141,8 @@ def shop(project: Project) -> Project:
 def document(project: Project, *arguments: str) -> Document:
     result = project.run("asyncapi", *arguments)
     assert result.exit_code == 0, result.output
-    found: Document = json.loads(result.stdout)
-    return found
+    document: Document = json.loads(result.stdout)
+    return document
 
 
 # --- valid
@@ -152,11 +152,11 @@ def document(project: Project, *arguments: str) -> Document:
 def test_the_document_of_the_example_tasks_is_valid(
     project: Project, official: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = document(project, str(ROOT / "example_tasks"))
+    described = document(project, str(ROOT / "example_tasks"))
 
-    official.validate(found)
-    assert {"send_welcome_email", "total_order", "import_prices"} < found["operations"].keys()
-    assert "get_user" not in found["operations"]
+    official.validate(described)
+    assert {"send_welcome_email", "total_order", "import_prices"} < described["operations"].keys()
+    assert "get_user" not in described["operations"]
 
 
 @pytest.mark.slow
@@ -175,21 +175,21 @@ def test_the_official_schema_looks_at_bindings_and_schemas(
     shop: Project, official: Any, part: str, name: str
 ) -> None:
     """What is checked against it would not be valid whatever it is."""
-    found = document(shop)
-    broken = found.get(part, found["components"].get(part))[name]
+    described = document(shop)
+    broken = described.get(part, described["components"].get(part))[name]
     if part == "schemas":
         broken["type"] = "strange"
     else:
         broken["bindings"]["googlepubsub"]["strange"] = True
 
-    assert not official.is_valid(found)
+    assert not official.is_valid(described)
 
 
 def test_every_reference_leads_somewhere(shop: Project) -> None:
-    found = document(shop)
+    described = document(shop)
 
-    for reference in references(found):
-        place: Any = found
+    for reference in references(described):
+        place: Any = described
         for part in reference.removeprefix("#/").split("/"):
             assert part in place, reference
             place = place[part]
@@ -217,11 +217,11 @@ def test_an_operations_messages_are_those_of_its_channel(shop: Project) -> None:
 
 
 def test_each_task_receives_from_its_topic(shop: Project) -> None:
-    found = document(shop)
+    described = document(shop)
 
     received = {
-        name: found["channels"][operation["channel"]["$ref"].rpartition("/")[2]]["address"]
-        for name, operation in found["operations"].items()
+        name: described["channels"][operation["channel"]["$ref"].rpartition("/")[2]]["address"]
+        for name, operation in described["operations"].items()
         if operation["action"] == "receive"
     }
     assert received == {

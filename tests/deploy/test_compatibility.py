@@ -1,4 +1,4 @@
-"""Changes of payloads: what old messages would meet is found, and nothing else."""
+"""Changes of payloads: edits that old messages may not survive are found, and safe edits pass."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ def paths(old: Any, new: Any) -> list[str]:
 
 def model(name: str = "Model", /, **fields: Any) -> Any:
     """Return a model: a field is a type, or a type and its default (or Field)."""
-    given = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
-    return create_model(name, **given)
+    definitions = {
+        key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()
+    }
+    return create_model(name, **definitions)
 
 
 ADDRESS, OTHER_ADDRESS = model("Address", zip=str), model("Address", zip=int)
@@ -89,8 +91,8 @@ class OtherPong(BaseModel):
 
 
 def closed(**fields: Any) -> Any:
-    given = {name: (kind, ...) for name, kind in fields.items()}
-    return create_model("Model", __config__=ConfigDict(extra="forbid"), **given)
+    definitions = {name: (kind, ...) for name, kind in fields.items()}
+    return create_model("Model", __config__=ConfigDict(extra="forbid"), **definitions)
 
 
 def named(*names: str) -> Any:
@@ -301,9 +303,9 @@ def test_who_takes_both_names_can_rename() -> None:
     ],
 )
 def test_what_is_not_shown_to_be_compatible_is_a_change(old: Any, new: Any, count: int) -> None:
-    found = changes({"format": "json", "schema": old}, {"format": "json", "schema": new})
+    differences = changes({"format": "json", "schema": old}, {"format": "json", "schema": new})
 
-    assert len(found) == count
+    assert len(differences) == count
 
 
 # --- whole payloads
@@ -360,9 +362,9 @@ def test_a_change_says_what_an_old_message_meets(old: Any, new: Any, text: str) 
 
 
 def test_a_change_says_what_to_do() -> None:
-    (found,) = between(model(user=model("User", zip=str)), model(user=model("User", zip=int)))
+    (change,) = between(model(user=model("User", zip=str)), model(user=model("User", zip=int)))
 
-    assert found.message == (
+    assert change.message == (
         "user.zip was string, is integer now: old messages are refused. Take both forms until no "
         "old message is left: an optional field, OLD | NEW, validation_alias=AliasChoices(NEW, "
         "OLD), in protobuf a new number. Or give the new form a task and a topic of its own."
@@ -408,12 +410,12 @@ def test_whatever_the_new_model_refuses_or_drops_is_found(data: st.DataObject) -
     old = data.draw(models)
     new = data.draw(mutations(old))
     before, after = type_of(old), type_of(new)
-    found = between(before, after)
+    differences = between(before, after)
     for _ in range(3):
         payload = json.dumps(data.draw(payloads(old)))
 
-        assert found or not takes(before, payload) or takes(after, payload)
-    assert found or names(old) <= names(new)
+        assert differences or not takes(before, payload) or takes(after, payload)
+    assert differences or names(old) <= names(new)
 
 
 def takes(kind: Any, payload: str) -> bool:

@@ -44,18 +44,18 @@ def test_each_value_is_printed_with_its_line_and_its_layer(app: Project) -> None
     result = app.run("config", "--stage", "production", "welcome")
 
     assert result.exit_code == 0, result.output
-    found = rows(result.output)
+    lines = rows(result.output)
     production = "[tool.ucam-faas.stage.production]"
-    assert ["region", "europe-west2", "pyproject.toml:2 [tool.ucam-faas]"] in found
-    assert ["project", "my-project", f"pyproject.toml:6 {production}"] in found
-    assert ["min_instances", "1", f"pyproject.toml:7 {production}"] in found
+    assert ["region", "europe-west2", "pyproject.toml:2 [tool.ucam-faas]"] in lines
+    assert ["project", "my-project", f"pyproject.toml:6 {production}"] in lines
+    assert ["min_instances", "1", f"pyproject.toml:7 {production}"] in lines
     welcome = "[tool.ucam-faas.task.welcome.stage.production]"
-    assert ["memory", "1Gi", f"pyproject.toml:13 {welcome}"] in found
-    assert ["publishes_to", "orders", "pyproject.toml:10 [tool.ucam-faas.task.welcome]"] in found
-    assert ["environment.MODE", "fast", "pyproject.toml:3 [tool.ucam-faas]"] in found
-    assert ["cpu", "2", "main.py:3 decorator"] in found
-    assert ["secrets.API_KEY", "api-key:3", "main.py:3 decorator"] in found
-    assert ["max_instances", "100", "default"] in found
+    assert ["memory", "1Gi", f"pyproject.toml:13 {welcome}"] in lines
+    assert ["publishes_to", "orders", "pyproject.toml:10 [tool.ucam-faas.task.welcome]"] in lines
+    assert ["environment.MODE", "fast", "pyproject.toml:3 [tool.ucam-faas]"] in lines
+    assert ["cpu", "2", "main.py:3 decorator"] in lines
+    assert ["secrets.API_KEY", "api-key:3", "main.py:3 decorator"] in lines
+    assert ["max_instances", "100", "default"] in lines
 
 
 def test_all_tasks_are_printed_unless_one_is_named(app: Project) -> None:
@@ -75,17 +75,17 @@ def test_without_a_stage_what_is_said_for_stages_does_not_count(app: Project) ->
 def test_json_has_values_and_origins(app: Project) -> None:
     result = app.run("config", "--json", "--stage", "production")
 
-    found = json.loads(result.output)
-    assert (found["file"], found["stage"]) == ("pyproject.toml", "production")
-    assert list(found["tasks"]) == ["welcome", "report"]
-    welcome = found["tasks"]["welcome"]
+    document = json.loads(result.output)
+    assert (document["file"], document["stage"]) == ("pyproject.toml", "production")
+    assert list(document["tasks"]) == ["welcome", "report"]
+    welcome = document["tasks"]["welcome"]
     assert welcome["values"]["environment"] == {"MODE": "fast"}
     assert welcome["origins"]["environment.MODE"] == {
         "layer": "[tool.ucam-faas]",
         "file": "pyproject.toml",
         "line": 3,
     }
-    assert "memory" not in found["tasks"]["report"]["origins"]
+    assert "memory" not in document["tasks"]["report"]["origins"]
 
 
 def test_without_a_configuration_the_code_is_shown(project: Project) -> None:
@@ -216,9 +216,9 @@ DOCUMENT = (Path(__file__).parents[2] / "docs/deployment-configuration.md").read
 
 
 def block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
-    assert found is not None
-    return found[1]
+    match = re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert match is not None
+    return match[1]
 
 
 def test_the_documents_example_prints_what_it_shows(project: Project) -> None:

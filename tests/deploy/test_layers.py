@@ -42,36 +42,36 @@ LAYERS = st.tuples(*[LAYER] * len(ORDER))
 Given = tuple[dict[str, Any], ...]
 
 
-def config_of(given: Given, *, others: dict[str, Any] | None = None) -> ConfigFile:
+def config_of(layers: Given, *, others: dict[str, Any] | None = None) -> ConfigFile:
     """Return the file that has these layers."""
-    _, app, stage, _, task, task_stage = given
+    _, app, stage, _, task, task_stage = layers
     own = {**task, "stage": {"live": task_stage}}
     rest = others or {}
     table = {**app, "stage": {"live": stage, "test": rest}, "task": {"welcome": own, "bye": rest}}
     return ConfigFile(table=table)
 
 
-def merged(given: Given, *, stage: str | None = "live", **options: Any) -> Merged:
+def merged(layers: Given, *, stage: str | None = "live", **options: Any) -> Merged:
     return merge(
-        config_of(given, **options),
+        config_of(layers, **options),
         task="welcome",
         stage=stage,
-        collection=given[0],
-        decorator=given[3],
+        collection=layers[0],
+        decorator=layers[3],
     )
 
 
 def parts(table: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     """Return each value, entry and item of a layer by its path; of an item, the item."""
-    found: dict[tuple[str, ...], Any] = {}
+    leaves: dict[tuple[str, ...], Any] = {}
     for name, value in table.items():
         if isinstance(value, dict):
-            found |= parts(value, (*path, name))
+            leaves |= parts(value, (*path, name))
         elif isinstance(value, list):
-            found |= {(*path, name, item): item for item in value}
+            leaves |= {(*path, name, item): item for item in value}
         else:
-            found[*path, name] = value
-    return found
+            leaves[*path, name] = value
+    return leaves
 
 
 def in_list(path: tuple[str, ...]) -> bool:
@@ -80,74 +80,74 @@ def in_list(path: tuple[str, ...]) -> bool:
 
 @pytest.mark.slow
 @given(LAYERS)
-def test_the_last_layer_that_says_something_wins(given: Given) -> None:
-    found = merged(given)
+def test_the_last_layer_that_says_something_wins(layers: Given) -> None:
+    result = merged(layers)
 
-    last = {path: value for layer in given for path, value in parts(layer).items()}
-    said = {path: value for path, value in parts(found.values).items() if path in found.origins}
+    last = {path: value for layer in layers for path, value in parts(layer).items()}
+    said = {path: value for path, value in parts(result.values).items() if path in result.origins}
     assert said == last
 
 
 @pytest.mark.slow
 @given(LAYERS)
-def test_lists_concatenate_without_repeats_and_keep_first_places(given: Given) -> None:
-    found = merged(given)
+def test_lists_concatenate_without_repeats_and_keep_first_places(layers: Given) -> None:
+    result = merged(layers)
 
     for name in LISTS:
-        items = [item for layer in given for item in layer.get(name, [])]
-        assert found[name] == list(dict.fromkeys(items))
+        items = [item for layer in layers for item in layer.get(name, [])]
+        assert result[name] == list(dict.fromkeys(items))
 
 
 @pytest.mark.slow
 @given(LAYERS)
-def test_an_origin_is_the_layer_that_supplied_the_value(given: Given) -> None:
-    found = merged(given)
+def test_an_origin_is_the_layer_that_supplied_the_value(layers: Given) -> None:
+    result = merged(layers)
 
     suppliers: dict[tuple[str, ...], list[str]] = {}
-    for name, layer in zip(ORDER, given, strict=True):
+    for name, layer in zip(ORDER, layers, strict=True):
         for path in parts(layer):
             suppliers.setdefault(path, []).append(name)
     for path, names in suppliers.items():
-        assert found.origin(*path).layer == names[0 if in_list(path) else -1]
-    assert found.origins.keys() == suppliers.keys()
+        assert result.origin(*path).layer == names[0 if in_list(path) else -1]
+    assert result.origins.keys() == suppliers.keys()
 
 
 @pytest.mark.slow
 @given(LAYERS)
-def test_merging_is_deterministic_and_changes_no_layer(given: Given) -> None:
-    before = repr(given)
+def test_merging_is_deterministic_and_changes_no_layer(layers: Given) -> None:
+    before = repr(layers)
 
-    first, second = merged(given), merged(given)
+    first, second = merged(layers), merged(layers)
 
     assert first == second
     assert list(first.origins) == list(second.origins)
-    assert repr(given) == before
+    assert repr(layers) == before
 
 
 def test_what_one_layer_says_is_in_the_order_of_the_keys() -> None:
     """So that each process prints the same."""
     layer = dict.fromkeys(reversed(SCALARS), "A") | {name: ["A"] for name in reversed(LISTS)}
 
-    found = merge(ConfigFile(), task="welcome", collection=layer, decorator={})
+    result = merge(ConfigFile(), task="welcome", collection=layer, decorator={})
 
-    assert [path[0] for path in found.origins] == [name for name in keys() if name in layer]
+    assert [path[0] for path in result.origins] == [name for name in keys() if name in layer]
 
 
 @pytest.mark.slow
 @given(LAYERS, LAYER)
-def test_other_stages_and_tasks_change_nothing(given: Given, others: dict[str, Any]) -> None:
-    assert merged(given, others=others) == merged(given)
+def test_other_stages_and_tasks_change_nothing(layers: Given, others: dict[str, Any]) -> None:
+    assert merged(layers, others=others) == merged(layers)
 
 
 @pytest.mark.slow
 @given(LAYERS)
-def test_without_a_stage_no_stage_counts(given: Given) -> None:
-    collection, app, _, decorator, task, _ = given
+def test_without_a_stage_no_stage_counts(layers: Given) -> None:
+    collection, app, _, decorator, task, _ = layers
 
-    found = merged(given, stage=None)
+    result = merged(layers, stage=None)
 
     without = merged((collection, app, {}, decorator, task, {}))
-    assert (found.values, found.origins) == (without.values, without.origins)
+    assert (result.values, result.origins) == (without.values, without.origins)
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ VARIABLES: Any = st.fixed_dictionaries(
 @given(st.tuples(*[VARIABLES] * len(ORDER)))
 def test_a_variable_is_what_the_last_layer_makes_it(kinds: tuple[dict[str, str], ...]) -> None:
     """A stage may put a secret where the code has a plain value, and the other way round."""
-    given = tuple(
+    layers = tuple(
         {
             kind: {name: f"v-{number}" for name in layer if layer[name] == kind}
             for kind in ("environment", "secrets")
@@ -177,25 +177,25 @@ def test_a_variable_is_what_the_last_layer_makes_it(kinds: tuple[dict[str, str],
         for number, layer in enumerate(kinds)
     )
 
-    found = merged(given)
+    result = merged(layers)
 
     last = {name: (kind, number) for number, at in enumerate(kinds) for name, kind in at.items()}
     for kind in ("environment", "secrets"):
         expected = {name: f"v-{number}" for name, (k, number) in last.items() if k == kind}
-        assert found[kind] == expected
+        assert result[kind] == expected
         for name in expected:
-            assert found.origin(kind, name).layer == ORDER[last[name][1]]
-    assert len(found.origins) == len(last)
+            assert result.origin(kind, name).layer == ORDER[last[name][1]]
+    assert len(result.origins) == len(last)
 
 
 def test_what_nothing_is_said_about_has_its_default() -> None:
-    found = merge(ConfigFile(), task="welcome", collection={}, decorator={})
+    result = merge(ConfigFile(), task="welcome", collection={}, decorator={})
 
-    assert found.origins == {}
-    assert found.origin("memory").layer == "default"
+    assert result.origins == {}
+    assert result.origin("memory").layer == "default"
     defaults = {key.name: key.default for key in keys().values() if key.merge == "value"}
-    assert {name: found[name] for name in defaults} == defaults
-    assert {repr(found[name]) for name in keys().keys() - defaults.keys()} == {"[]", "{}"}
+    assert {name: result[name] for name in defaults} == defaults
+    assert {repr(result[name]) for name in keys().keys() - defaults.keys()} == {"[]", "{}"}
 
 
 # --- values that do not fit together

@@ -19,26 +19,26 @@ from .conftest import Project
 
 
 def test_without_a_file_the_configuration_is_empty(project: Project) -> None:
-    found = find(project.root)
+    config = find(project.root)
 
-    assert found == ConfigFile()
+    assert config == ConfigFile()
 
 
 def test_the_table_of_pyproject_is_read(project: Project) -> None:
     project.write("pyproject.toml", "[project]\nname = 'x'\n[tool.ucam-faas]\nregion = 'r'")
 
-    found = find(project.root)
+    config = find(project.root)
 
-    assert (found.name, dict(found.table)) == ("pyproject.toml", {"region": "r"})
+    assert (config.name, dict(config.table)) == ("pyproject.toml", {"region": "r"})
 
 
 def test_the_top_level_of_ucam_faas_toml_is_read(project: Project) -> None:
     project.write("ucam-faas.toml", "region = 'r'")
     project.write("pyproject.toml", "[project]\nname = 'x'")
 
-    found = find(project.root)
+    config = find(project.root)
 
-    assert (found.name, dict(found.table)) == ("ucam-faas.toml", {"region": "r"})
+    assert (config.name, dict(config.table)) == ("ucam-faas.toml", {"region": "r"})
 
 
 def test_the_nearest_directory_with_a_configuration_counts(project: Project) -> None:
@@ -47,9 +47,9 @@ def test_the_nearest_directory_with_a_configuration_counts(project: Project) -> 
     project.write("a/ucam-faas.toml", "region = 'near'")
     project.write("a/b/pyproject.toml", "[project]\nname = 'x'")
 
-    found = find(project.root / "a/b")
+    config = find(project.root / "a/b")
 
-    assert dict(found.table) == {"region": "near"}
+    assert dict(config.table) == {"region": "near"}
 
 
 def test_nothing_above_a_git_directory_is_read(project: Project) -> None:

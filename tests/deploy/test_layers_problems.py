@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file is said with its line, what was found and what to do."""
+"""Errors in a configuration file name the line, the value that was found, and the fix."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_tables_for_all_tasks_are_named_as_pyproject_has_them(project: Proje
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("stage = 3", "expected a table of tables; found a number"),
         ("task = ['a']", "expected a table of tables; found a list"),
@@ -127,14 +127,16 @@ def test_the_tables_for_all_tasks_are_named_as_pyproject_has_them(project: Proje
         ("vpc_access.tags = 'web'", "vpc_access.tags: expected a list; found text"),
         ("[[labels]]\na = 'b'", "labels: expected a table; found a list"),
         ("environment.A = 3", "level: environment: the value of 'A' is of type int: expected text"),
-        ("deletion_protection = 'no'", 'expected true or false; found "no"'),
+        ("deletion_protection = 'no'", 'expected true or false; expected "no"'),
         ("region = 3", "expected a region, such as europe-west2; found 3"),
     ],
 )
-def test_a_wrong_type_is_told_with_the_right_one(text: str, found: str, project: Project) -> None:
+def test_a_wrong_type_is_told_with_the_right_one(
+    text: str, expected: str, project: Project
+) -> None:
     (problem,) = problems(project, text)
 
-    assert found in problem
+    assert expected in problem
 
 
 @pytest.mark.parametrize(

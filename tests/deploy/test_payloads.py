@@ -1,4 +1,4 @@
-"""What a task's payload is, as plain JSON: the same each time, and nothing private in it."""
+"""Schemas of payloads, as plain JSON: the same each time, and nothing private in them."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def schema(message_type: Any, *, values: bool = False) -> Any:
     @message_handler(message_type=message_type)
     def work(payload: Any) -> None: ...
 
-    found = schema_of(work.task, values=values)
-    assert found == json.loads(json.dumps(found, allow_nan=False))
-    return found
+    described = schema_of(work.task, values=values)
+    assert described == json.loads(json.dumps(described, allow_nan=False))
+    return described
 
 
 def field(kind: Any, **options: Any) -> Any:
@@ -90,23 +90,23 @@ def test_what_is_read_from_json_has_a_json_schema(kind: Any) -> None:
 
 
 def test_the_schema_says_what_the_documentation_says() -> None:
-    found = schema(Order)["schema"]
+    described = schema(Order)["schema"]
 
-    assert found["description"] == "What was bought."
-    assert found["properties"]["note"] == {
+    assert described["description"] == "What was bought."
+    assert described["properties"]["note"] == {
         "title": "Note",
         "type": "string",
         "description": "Anything.",
     }
-    assert found["required"] == ["number"]
+    assert described["required"] == ["number"]
 
 
 def test_defaults_and_examples_are_left_out_and_fields_of_that_name_are_not() -> None:
-    found = schema(Order)
+    described = schema(Order)
 
-    assert "hunter2" not in json.dumps(found)
-    assert {"default", "examples"} < found["schema"]["properties"].keys()
-    assert found["schema"]["properties"]["number"] == {
+    assert "hunter2" not in json.dumps(described)
+    assert {"default", "examples"} < described["schema"]["properties"].keys()
+    assert described["schema"]["properties"]["number"] == {
         "title": "Number",
         "type": "integer",
         "exclusiveMinimum": 0,
@@ -209,10 +209,10 @@ def test_the_data_of_a_cloud_event_are_known_by_their_type() -> None:
     @cloud_event_handler(event_data_parser=parser)
     def work(payload: Any) -> None: ...
 
-    found = schema_of(work.task)
-    assert found is not None
-    assert (found["format"], found["event_type"]) == ("json", "com.example.created")
-    assert list(found["schema"]["properties"]) == ["x"]
+    described = schema_of(work.task)
+    assert described is not None
+    assert (described["format"], described["event_type"]) == ("json", "com.example.created")
+    assert list(described["schema"]["properties"]) == ["x"]
 
 
 # --- protobuf
@@ -257,12 +257,12 @@ message_type {
 
 
 def test_a_protobuf_message_is_described_by_what_is_on_the_wire() -> None:
-    found = schema(message_class(RICH, "Top", syntax="proto3"))
+    described = schema(message_class(RICH, "Top", syntax="proto3"))
 
-    assert (found["format"], found["message"]) == ("protobuf", "test.Top")
-    assert found["imports"] == ["google/protobuf/timestamp.proto"]
-    top = found["messages"]["test.Top"]
-    assert list(found["messages"]) == ["test.Top"]
+    assert (described["format"], described["message"]) == ("protobuf", "test.Top")
+    assert described["imports"] == ["google/protobuf/timestamp.proto"]
+    top = described["messages"]["test.Top"]
+    assert list(described["messages"]) == ["test.Top"]
     assert top["fields"] == {
         "1": {"name": "n", "type": "int32", "label": "singular"},
         "2": {"name": "many", "type": "string", "label": "repeated"},
@@ -273,7 +273,7 @@ def test_a_protobuf_message_is_described_by_what_is_on_the_wire() -> None:
         "7": {"name": "at", "type": "google.protobuf.Timestamp", "label": "singular"},
     }
     assert (top["reserved_numbers"], top["reserved_names"]) == ([[9, 11]], ["gone"])
-    assert found["enums"]["test.Top.Kind"] == {
+    assert described["enums"]["test.Top.Kind"] == {
         "values": {"0": ["NONE"], "1": ["SOME"]},
         "reserved_numbers": [[2, 3]],
     }
@@ -294,6 +294,6 @@ def test_required_is_required_in_proto2_and_in_the_editions(
 ) -> None:
     proto = f'message_type {{ name: "M" field {{ name: "a" number: 1 type: TYPE_INT32 {text} }} }}'
 
-    found = schema(message_class(proto, "M", **options))
+    described = schema(message_class(proto, "M", **options))
 
-    assert found["messages"]["test.M"]["fields"]["1"]["label"] == "required"
+    assert described["messages"]["test.M"]["fields"]["1"]["label"] == "required"

@@ -26,8 +26,8 @@ def task_of(name: str = "send", **options: Any) -> Task:
         """Send it."""
 
     function.__name__ = name
-    found: Task = ucam_faas.message_handler(message_type=None, **options)(function).task
-    return found
+    task: Task = ucam_faas.message_handler(message_type=None, **options)(function).task
+    return task
 
 
 def plan_in(
@@ -42,8 +42,8 @@ def planned(tmp_path: Path) -> Planned:
     """Plans one task, and returns its variables."""
 
     def plan(task: Task, configuration: str = "", stage: str | None = None) -> Mapping[str, Any]:
-        found = plan_in(tmp_path, task, configuration=configuration, stage=stage)
-        variables: Mapping[str, Any] = found.to_json()["tasks"][task.name]
+        plan = plan_in(tmp_path, task, configuration=configuration, stage=stage)
+        variables: Mapping[str, Any] = plan.to_json()["tasks"][task.name]
         return variables
 
     return plan
@@ -85,10 +85,10 @@ def test_the_deadline_ladder_goes_up(seconds: int) -> None:
     """Task timeout, ack deadline, Cloud Run's timeout: none ends before the one below it."""
     task = task_of(timeout=timedelta(seconds=seconds))
 
-    found = make([task], layers.ConfigFile(), None).to_json()["tasks"]["send"]
+    variables = make([task], layers.ConfigFile(), None).to_json()["tasks"]["send"]
 
-    deadline = found["triggers"]["subscriptions"]["send"]["ack_deadline_seconds"]
-    assert seconds <= deadline <= found["function"]["timeout_seconds"] <= 3600
+    deadline = variables["triggers"]["subscriptions"]["send"]["ack_deadline_seconds"]
+    assert seconds <= deadline <= variables["function"]["timeout_seconds"] <= 3600
     assert 10 <= deadline <= 600
 
 
@@ -169,9 +169,9 @@ def test_an_http_task_has_neither_topic_nor_subscription(tmp_path: Path) -> None
     plan = plan_in(tmp_path, users.task)
 
     assert plan.topics == {}
-    found = plan.to_json()["tasks"]["users"]
-    assert found["triggers"] == {"subscriptions": {}, "cron_schedules": {}}
-    assert found["function"]["timeout_seconds"] == 1800
+    users = plan.to_json()["tasks"]["users"]
+    assert users["triggers"] == {"subscriptions": {}, "cron_schedules": {}}
+    assert users["function"]["timeout_seconds"] == 1800
 
 
 def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> None:
@@ -185,10 +185,10 @@ def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> No
         "async": planned(ucam_faas.message_handler(message_type=None)(wait).task)["concurrency"],
     }
 
-    found = {
+    sizes = {
         name: value["max_concurrent_functions_per_instance"] for name, value in at_a_time.items()
     }
-    assert found == {"sync": 8, "limited": 3, "part": 1, "async": 80}
+    assert sizes == {"sync": 8, "limited": 3, "part": 1, "async": 80}
 
 
 def test_layers_reach_the_plan(planned: Planned) -> None:
@@ -198,7 +198,7 @@ def test_layers_reach_the_plan(planned: Planned) -> None:
     def send(payload: bytes) -> None:
         """Send it."""
 
-    found = planned(
+    variables = planned(
         send.task,
         """
         log_level = "DEBUG"
@@ -213,15 +213,15 @@ def test_layers_reach_the_plan(planned: Planned) -> None:
         "production",
     )
 
-    assert found["function"]["memory"] == "1Gi"
-    assert found["function"]["environment"] == {"A": "1", "UCAM_FAAS_LOG_LEVEL": "DEBUG"}
-    assert found["function"]["secrets"] == {"KEY": {"secret": "key", "version": "2"}}
-    assert found["function"]["ingress"] == "INGRESS_TRAFFIC_ALL"
-    assert found["function"]["vpc_access"]["egress"] == "ALL_TRAFFIC"
-    assert found["concurrency"]["min_instances"] == 1
-    assert found["alerting"] == {"notification_channels": ["projects/p/notificationChannels/1"]}
-    assert found["labels"] == {"team": "mail"}
-    assert found["kms_key"].endswith("/k")
+    assert variables["function"]["memory"] == "1Gi"
+    assert variables["function"]["environment"] == {"A": "1", "UCAM_FAAS_LOG_LEVEL": "DEBUG"}
+    assert variables["function"]["secrets"] == {"KEY": {"secret": "key", "version": "2"}}
+    assert variables["function"]["ingress"] == "INGRESS_TRAFFIC_ALL"
+    assert variables["function"]["vpc_access"]["egress"] == "ALL_TRAFFIC"
+    assert variables["concurrency"]["min_instances"] == 1
+    assert variables["alerting"] == {"notification_channels": ["projects/p/notificationChannels/1"]}
+    assert variables["labels"] == {"team": "mail"}
+    assert variables["kms_key"].endswith("/k")
 
 
 # --- topics

@@ -84,12 +84,12 @@ def compiled(folder: Path, text: str, message: str) -> dict[str, Any]:
 def test_a_message_is_the_same_when_its_text_is_compiled(
     tmp_path: Path, text: str, message: str, syntax: str
 ) -> None:
-    found = compiled(tmp_path, text, message)
+    described = compiled(tmp_path, text, message)
 
-    rendered, said = render(found)
+    rendered, said = render(described)
 
     assert said == syntax
-    assert compiled(tmp_path, rendered, message) == found
+    assert compiled(tmp_path, rendered, message) == described
 
 
 def test_types_of_another_package_are_in_the_text_too(tmp_path: Path) -> None:
@@ -97,10 +97,10 @@ def test_types_of_another_package_are_in_the_text_too(tmp_path: Path) -> None:
 
     rendered, _ = render(compiled(tmp_path, TWO_PACKAGES, "shop.Order"))
 
-    found = compiled(tmp_path, rendered, "shop.Order")["messages"]
-    assert found["shop.bank_v1_Money"]["fields"]["1"] == {
+    described = compiled(tmp_path, rendered, "shop.Order")["messages"]
+    assert described["shop.bank_v1_Money"]["fields"]["1"] == {
         "name": "units",
         "type": "int64",
         "label": "singular",
     }
-    assert found["shop.Order"]["fields"]["2"]["type"] == "shop.bank_v1_Money.Rounding"
+    assert described["shop.Order"]["fields"]["2"]["type"] == "shop.bank_v1_Money.Rounding"

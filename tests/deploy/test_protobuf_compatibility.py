@@ -1,4 +1,4 @@
-"""What a protobuf message of the old form meets in the new one: on the wire, numbers are names."""
+"""Changes of protobuf messages: on the wire, numbers are names."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ def shape(*fields: tuple[Any, ...]) -> Shape:
 
 
 def paths(old: Shape, new: Shape, reserved: tuple[int, ...] = ()) -> list[str]:
-    found = changes(payload_of(protos.class_of(old)), payload_of(protos.class_of(new, reserved)))
-    return [change.path for change in found]
+    differences = changes(
+        payload_of(protos.class_of(old)), payload_of(protos.class_of(new, reserved))
+    )
+    return [change.path for change in differences]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_a_number_stays_reserved() -> None:
     old = payload_of(protos.class_of((), reserved=(1, 2, 3)))
     new = payload_of(protos.class_of((), reserved=(1, 3)))
 
-    assert [found.text for found in changes(old, new)] == [
+    assert [change.text for change in changes(old, new)] == [
         "no longer reserves the numbers 2 to 2: old values are lost or read as another field later"
     ]
     assert changes(new, old) == []
@@ -104,7 +106,7 @@ def test_a_new_field_of_an_old_message_may_not_be_required() -> None:
     old, new = payload_of(protos.class_of(())), payload_of(protos.class_of(shape((1, "a"))))
     new["messages"]["made.up.Top"]["fields"]["1"]["label"] = "required"
 
-    assert [found.path for found in changes(old, new)] == ["a"]
+    assert [change.path for change in changes(old, new)] == ["a"]
 
 
 EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -119,7 +121,9 @@ def test_whatever_arrives_otherwise_in_a_new_protobuf_message_is_found(data: st.
     before, after = protos.class_of(old), protos.class_of(new, data.draw(protos.reserved))
     message = before(**data.draw(protos.values_of(old)))
 
-    found = changes(payload_of(before), payload_of(after))
+    differences = changes(payload_of(before), payload_of(after))
 
     assert changes(payload_of(before), payload_of(before)) == []
-    assert found or protos.is_same(old, message, new, after.FromString(message.SerializeToString()))
+    assert differences or protos.is_same(
+        old, message, new, after.FromString(message.SerializeToString())
+    )

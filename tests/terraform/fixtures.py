@@ -52,7 +52,7 @@ def terraform_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         with attached_environment(TYPES, folder) as environment:
             yield environment
     except InstallError as error:
-        unavailable(f"what stands in for the google provider cannot be installed: {error}")
+        unavailable(f"the stand-in for the google provider cannot be installed: {error}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The module as it stands: formatted, valid, planned, its own tests pass, its README up to date."""
+"""The module is formatted, valid and planned, its own tests pass, and its README is up to date."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_what_is_in_another_project_is_not_changed_again(terraform: MakeTerrafor
     assert changed(applied.plan(variables)) == {}
 
 
-def test_a_subscription_that_is_made_anew_gets_its_grant_anew(terraform: MakeTerraform) -> None:
+def test_a_replaced_subscription_gets_a_new_grant(terraform: MakeTerraform) -> None:
     """It keeps its name; without the grant its dead letters would not be forwarded."""
     variables = copy.deepcopy(SERVICE)
     applied = terraform(".")
@@ -111,9 +111,11 @@ def test_a_subscription_that_is_made_anew_gets_its_grant_anew(terraform: MakeTer
 
 
 def changed(plan: Snapshot) -> dict[str, list[str]]:
-    """Return what is done to each resource, if anything is."""
-    changes = {found["address"]: found["change"] for found in plan.json["resource_changes"]}
-    return {name: one["actions"] for name, one in changes.items() if one["actions"] != ["no-op"]}
+    """Return the actions on each resource that changes."""
+    actions = {
+        change["address"]: change["change"]["actions"] for change in plan.json["resource_changes"]
+    }
+    return {address: some for address, some in actions.items() if some != ["no-op"]}
 
 
 def test_the_example_of_the_tests_readme_passes(terraform: MakeTerraform) -> None:

@@ -44,8 +44,8 @@ class Shop:
 
     def line(self, name: str, text: str) -> int:
         """Return the line of the first appearance of a text."""
-        before, found, _ = self.path(name).read_text().partition(text)
-        assert found, f"{text!r} is not in {name}"
+        before, there, _ = self.path(name).read_text().partition(text)
+        assert there, f"{text!r} is not in {name}"
         return before.count("\n") + 1
 
     def plan(self, *arguments: str) -> None:
@@ -57,9 +57,9 @@ class Shop:
         """Return the findings."""
         result = self.run(*arguments, "--json")
         assert result.exit_code in (0, 1), result.output
-        found: list[dict[str, Any]] = json.loads(result.stdout)
-        assert result.exit_code == bool(found)
-        return found
+        findings: list[dict[str, Any]] = json.loads(result.stdout)
+        assert result.exit_code == bool(findings)
+        return findings
 
     def run(self, *arguments: str) -> Result:
         return self.project.run("check", *arguments)

@@ -99,7 +99,7 @@ CONFIGURATION = [
     ),
     Seed(
         "retention of a job, which has no subscription",
-        "setting-in-vain",
+        "setting-without-effect",
         (CONFIG, "message_retention_seconds = 700"),
         (setting("clean_up", "message_retention_seconds = 700"),),
     ),
@@ -180,13 +180,13 @@ DELIVERY = [
     ),
     Seed(
         "an archive of dead letters that are elsewhere",
-        "archive-in-vain",
+        "archive-without-effect",
         (CONFIG, "dead_letter_archive"),
         (setting("pay_back", 'dead_letter_archive = "my-bucket"'),),
     ),
     Seed(
-        "publishing to a topic that nobody makes",
-        "topic-nobody-makes",
+        "publishing to a missing topic",
+        "topic-missing",
         (CONFIG, "publishes_to"),
         ((CONFIG, '["refunds"]', '["refund"]'),),
     ),

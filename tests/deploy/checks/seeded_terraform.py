@@ -1,4 +1,4 @@
-"""Faults for Terraform's plan of the clean collection, as if somebody had written them by hand."""
+"""Faults for Terraform's plan of the clean collection, as if written by hand."""
 
 from __future__ import annotations
 
@@ -58,9 +58,13 @@ def drop(*addresses: str) -> Change:
 
     def change(plan: Plan) -> None:
         for module in modules(plan):
-            found = module.get("resources", [])
-            module["resources"] = [one for one in found if one["address"] not in addresses]
-        there = [one for one in plan["resource_changes"] if one["address"] in addresses]
+            resources = module.get("resources", [])
+            module["resources"] = [
+                resource for resource in resources if resource["address"] not in addresses
+            ]
+        there = [
+            resource for resource in plan["resource_changes"] if resource["address"] in addresses
+        ]
         assert len(there) == len(addresses), f"expected {addresses}"
 
     return change
@@ -71,10 +75,10 @@ def put(address: str, *path: str, value: Any) -> Change:
 
     def change(plan: Plan) -> None:
         (resource,) = (
-            one
+            resource
             for module in modules(plan)
-            for one in module.get("resources", [])
-            if one["address"] == address
+            for resource in module.get("resources", [])
+            if resource["address"] == address
         )
         *blocks, last = path
         target = resource["values"]
@@ -91,8 +95,8 @@ def add(kind: str, called: str, /, **values: Any) -> Change:
 
     def change(plan: Plan) -> None:
         (root, *_) = modules(plan)
-        found = {"address": f"{kind}.{called}", "mode": "managed", "type": kind, "name": called}
-        root.setdefault("resources", []).append({**found, "values": values})
+        entry = {"address": f"{kind}.{called}", "mode": "managed", "type": kind, "name": called}
+        root.setdefault("resources", []).append({**entry, "values": values})
 
     return change
 
@@ -102,9 +106,9 @@ def set_variable(address: str, name: str, value: str) -> Change:
 
     def change(plan: Plan) -> None:
         for module in modules(plan):
-            for one in module.get("resources", []):
-                if one["address"] == address:
-                    container = one["values"]["template"][0]["containers"][0]
+            for resource in module.get("resources", []):
+                if resource["address"] == address:
+                    container = resource["values"]["template"][0]["containers"][0]
                     kept = [entry for entry in container["env"] if entry["name"] != name]
                     new = {"name": name, "value": value, "value_source": []}
                     container["env"] = [*kept, new]
@@ -275,7 +279,9 @@ DELIVERY = [
         "subscription-expires",
         (put(COUNT_KEPT, "expiration_policy", value=[{"ttl": "86400s"}]),),
     ),
-    TerraformSeed("dead letters that nobody keeps", "dead-letters-unread", (drop(COUNT_KEPT),)),
+    TerraformSeed(
+        "dead letters without a subscription", "dead-letters-unread", (drop(COUNT_KEPT),)
+    ),
     TerraformSeed(
         "a push to another path",
         "push-path-wrong",
@@ -297,7 +303,7 @@ GRANTS = [
         says="lacks roles/run.invoker on the service count-orders",
     ),
     TerraformSeed(
-        "a grant to call the service for somebody else",
+        "a grant to call the service for another account",
         "push-refused",
         (
             put(

@@ -67,8 +67,8 @@ resource "google_cloud_scheduler_job" "first" {
 
 
 @pytest.fixture
-def found(project: Project, terraform_environment: Mapping[str, str]) -> str:
-    """What is found in the least that Terraform takes."""
+def report(project: Project, terraform_environment: Mapping[str, str]) -> str:
+    """The findings for the smallest configuration that Terraform accepts."""
     (project.root / "main.py").write_text(CODE)
     infra = project.root / "infra"
     infra.mkdir()
@@ -78,7 +78,7 @@ def found(project: Project, terraform_environment: Mapping[str, str]) -> str:
     (infra / "plan.json").write_text(json.dumps(terraform.plan().json))
     result = project.run("check", "--terraform", "infra/plan.json", "--json")
     findings: list[dict[str, Any]] = json.loads(result.stdout)
-    return "\n".join(f"{one['rule']}: {one['what']}" for one in findings)
+    return "\n".join(f"{finding['rule']}: {finding['what']}" for finding in findings)
 
 
 @pytest.mark.slow
@@ -92,13 +92,13 @@ def found(project: Project, terraform_environment: Mapping[str, str]) -> str:
         "terraform-task-missing: Terraform's plan in infra/plan.json has no schedule 'count-2'",
     ],
 )
-def test_what_is_left_out_is_a_fault_if_googles_default_is(found: str, fault: str) -> None:
-    assert fault in found
+def test_what_is_left_out_is_a_fault_if_googles_default_is(report: str, fault: str) -> None:
+    assert fault in report
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("harmless", ["paused", "max_instances"])
 def test_what_is_left_out_is_none_if_googles_default_is_what_is_wanted(
-    found: str, harmless: str
+    report: str, harmless: str
 ) -> None:
-    assert harmless not in found
+    assert harmless not in report

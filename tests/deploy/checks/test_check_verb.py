@@ -39,9 +39,9 @@ def test_findings_are_in_the_order_of_files_and_lines(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", "= 86400", "= 3000")
     shop.edit("main.py", 'Schedule("0 3 * * *")', 'Schedule("0 3 31 * *")')
 
-    found = shop.check()
+    findings = shop.check()
 
-    assert [(one["file"], one["rule"]) for one in found] == [
+    assert [(finding["file"], finding["rule"]) for finding in findings] == [
         ("main.py", "schedule-skips-months"),
         ("ucam-faas.toml", "unreachable"),
         ("ucam-faas.toml", "retries-outlast-retention"),
@@ -52,15 +52,15 @@ def test_all_problems_of_a_configuration_are_findings(shop: Shop) -> None:
     shop.edit(*setting("count_orders", 'memmory = "1Gi"'))
     shop.edit(*setting("pay_back", "cpu = 3"))
 
-    found = shop.check()
+    findings = shop.check()
 
-    assert [one["rule"] for one in found] == ["configuration-unusable"] * 2
+    assert [finding["rule"] for finding in findings] == ["configuration-unusable"] * 2
 
 
 def test_a_stage_that_does_not_exist_is_a_finding(shop: Shop) -> None:
-    (found,) = shop.check("--stage", "prodction")
+    (finding,) = shop.check("--stage", "prodction")
 
-    assert "Did you mean 'production'?" in found["what"]
+    assert "Did you mean 'production'?" in finding["what"]
 
 
 def test_what_prevents_a_plan_is_said_to_hide_the_rest(shop: Shop) -> None:
@@ -76,16 +76,16 @@ def test_a_stage_is_checked_with_what_it_says(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", 'memory = "1Gi"', 'environment = { HOST = "localhost" }')
 
     assert shop.check() == []
-    assert {one["rule"] for one in shop.check("--stage", "production")} == {"unreachable"}
+    assert {finding["rule"] for finding in shop.check("--stage", "production")} == {"unreachable"}
 
 
 def test_a_plan_of_a_stage_is_not_to_be_overwritten_by_one_of_none(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", "[task.count_orders]", "[stage.test]\n[task.count_orders]")
     shop.plan("--stage", "production")
 
-    without = {one["fix"] for one in shop.check()}
+    without = {finding["fix"] for finding in shop.check()}
     shop.edit("ucam-faas.toml", "strict", "lax")
-    named = {one["fix"] for one in shop.check("--stage", "production")}
+    named = {finding["fix"] for finding in shop.check("--stage", "production")}
 
     again = "un: ucam-faas plan, with the same options."
     assert without == {
@@ -98,9 +98,9 @@ def test_a_plan_of_a_stage_is_not_to_be_overwritten_by_one_of_none(shop: Shop) -
 def test_what_is_said_once_for_all_tasks_is_one_finding(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", "project =", 'environment = { HOST = "localhost" }\nproject =')
 
-    (found,) = shop.check()
+    (finding,) = shop.check()
 
-    assert (found["line"], found["task"]) == (1, None)
+    assert (finding["line"], finding["task"]) == (1, None)
 
 
 # --- what is ignored
@@ -117,21 +117,21 @@ def test_a_rule_that_one_task_ignores_holds_for_the_others(shop: Shop) -> None:
     shop.edit(*variable("HOST", "localhost"))
     shop.edit(*setting("pay_back", 'ignore = ["unreachable"]'))
 
-    assert [one["task"] for one in shop.check()] == ["count_orders"]
+    assert [finding["task"] for finding in shop.check()] == ["count_orders"]
 
 
 def test_what_is_said_for_all_is_found_unless_all_ignore_it(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", "project =", 'environment = { HOST = "localhost" }\nproject =')
     shop.edit(*setting("pay_back", 'ignore = ["unreachable"]'))
 
-    assert [one["rule"] for one in shop.check()] == ["unreachable"]
+    assert [finding["rule"] for finding in shop.check()] == ["unreachable"]
 
 
 def test_what_is_no_tasks_is_ignored_if_all_tasks_ignore_it(shop: Shop, clean_plan: str) -> None:
     plan = json.loads(clean_plan)
     plan["topics"]["old"] = {"dead_letters": False}
     shop.path(PLAN).write_text(json.dumps(plan))
-    assert [one["rule"] for one in shop.check()] == ["plan-out-of-date"]
+    assert [finding["rule"] for finding in shop.check()] == ["plan-out-of-date"]
 
     shop.edit("ucam-faas.toml", "project =", 'ignore = ["plan-out-of-date"]\nproject =')
 
@@ -249,7 +249,7 @@ def test_a_variable_without_a_value_is_taken_from_the_environment(shop: Shop) ->
         "Set TF_VAR_container_image=… in the environment, or plan yourself and give the output of "
         "`terraform show -json PLAN`."
     )
-    assert {one["rule"] for one in json.loads(result.stdout)} >= {"terraform-task-missing"}
+    assert {finding["rule"] for finding in json.loads(result.stdout)} >= {"terraform-task-missing"}
 
 
 @pytest.mark.slow
@@ -271,10 +271,10 @@ def test_the_plan_of_a_folder_is_made_and_checked(
     )
 
     assert (clean.returncode, clean.stdout) == (0, "[]\n"), clean.stderr
-    (found,) = json.loads(faulty.stdout)
-    assert found["rule"] == "terraform-differs"
-    assert "MODE is 'strict'" in found["what"]
-    assert found["file"].endswith("infra/main.tf")
+    (finding,) = json.loads(faulty.stdout)
+    assert finding["rule"] == "terraform-differs"
+    assert "MODE is 'strict'" in finding["what"]
+    assert finding["file"].endswith("infra/main.tf")
 
 
 @pytest.mark.slow
@@ -286,8 +286,8 @@ def test_without_the_modules_files_a_finding_names_the_address(
     shop.path("infra/main.tf").unlink()
     shop.edit("ucam-faas.toml", "strict", "lax")
 
-    (found,) = shop.check("--terraform", TERRAFORM_PLAN)
+    (finding,) = shop.check("--terraform", TERRAFORM_PLAN)
 
-    assert (found["file"], found["line"]) == (TERRAFORM_PLAN, None)
+    assert (finding["file"], finding["line"]) == (TERRAFORM_PLAN, None)
     address = 'module.tasks.module.task["count_orders"].google_cloud_run_v2_service.this[0]'
-    assert found["address"] == address
+    assert finding["address"] == address

@@ -1,4 +1,4 @@
-"""Where there is no contradiction, none is found."""
+"""A collection without contradictions has no findings."""
 
 from __future__ import annotations
 

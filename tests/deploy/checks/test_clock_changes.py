@@ -15,19 +15,21 @@ ZONES = ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Africa/Cas
 
 
 def test_the_changes_of_london_in_a_year() -> None:
-    found = list(changes(ZoneInfo("Europe/London"), date(2027, 1, 1), date(2028, 1, 1)))
+    clock_changes = list(changes(ZoneInfo("Europe/London"), date(2027, 1, 1), date(2028, 1, 1)))
 
-    assert found == [
+    assert clock_changes == [
         ClockChange(datetime(2027, 3, 28, 1), datetime(2027, 3, 28, 2), skips=True),
         ClockChange(datetime(2027, 10, 31, 1), datetime(2027, 10, 31, 2), skips=False),
     ]
 
 
 def test_half_an_hour_on_lord_howe_island() -> None:
-    found = list(changes(ZoneInfo("Australia/Lord_Howe"), date(2027, 1, 1), date(2028, 1, 1)))
+    clock_changes = list(
+        changes(ZoneInfo("Australia/Lord_Howe"), date(2027, 1, 1), date(2028, 1, 1))
+    )
 
-    assert {change.end - change.begin for change in found} == {timedelta(minutes=30)}
-    assert [change.skips for change in found] == [False, True]
+    assert {change.end - change.begin for change in clock_changes} == {timedelta(minutes=30)}
+    assert [change.skips for change in clock_changes] == [False, True]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
@@ -40,8 +42,8 @@ def test_times_in_a_change_are_shown_never_or_twice(
     zone_name: str, year: int, data: st.DataObject
 ) -> None:
     zone = ZoneInfo(zone_name)
-    found = list(changes(zone, date(year, 1, 1), date(year + 1, 1, 1)))
-    change = data.draw(st.sampled_from(found))
+    clock_changes = list(changes(zone, date(year, 1, 1), date(year + 1, 1, 1)))
+    change = data.draw(st.sampled_from(clock_changes))
     minutes = int((change.end - change.begin) / timedelta(minutes=1))
 
     shown = change.begin + timedelta(minutes=data.draw(st.integers(0, minutes - 1)))

@@ -20,8 +20,8 @@ def grant(
 ) -> Grant:
     """Return the grant of a resource with these values."""
     type_name = f"google_{kind}_iam_{how}"
-    found = {"address": f"{type_name}.x", "mode": "managed", "type": type_name, "name": "x"}
-    root = {"resources": [{**found, "values": values}]}
+    entry = {"address": f"{type_name}.x", "mode": "managed", "type": type_name, "name": "x"}
+    root = {"resources": [{**entry, "values": values}]}
     text = json.dumps({"planned_values": {"root_module": root}})
     (only,) = grants_of(resources.parse(text, name="plan", directory=tmp_path))
     return only
@@ -40,27 +40,27 @@ def grant(
     ],
 )
 def test_a_role_for_somebody(tmp_path: Path, role: str, member: str, gives: bool) -> None:
-    found = grant(tmp_path, topic="orders", role=role, member=member)
+    granted = grant(tmp_path, topic="orders", role=role, member=member)
 
-    assert found.gives("pubsub_topic", TOPIC, PUBLISHER, ADA) is gives
+    assert granted.gives("pubsub_topic", TOPIC, PUBLISHER, ADA) is gives
 
 
 def test_a_binding_gives_a_role_to_each_of_its_members(tmp_path: Path) -> None:
     members = ["serviceAccount:bob@p.iam.gserviceaccount.com", f"serviceAccount:{ADA}"]
 
-    found = grant(tmp_path, how="binding", topic=TOPIC, role=PUBLISHER[0], members=members)
+    granted = grant(tmp_path, how="binding", topic=TOPIC, role=PUBLISHER[0], members=members)
 
-    assert found.gives("pubsub_topic", "orders", PUBLISHER, ADA)
+    assert granted.gives("pubsub_topic", "orders", PUBLISHER, ADA)
 
 
 def test_a_policy_may_give_anything_to_anybody(tmp_path: Path) -> None:
-    found = grant(tmp_path, how="policy", topic=TOPIC, policy_data="…")
+    granted = grant(tmp_path, how="policy", topic=TOPIC, policy_data="…")
 
-    assert found.gives("pubsub_topic", TOPIC, PUBLISHER, ADA)
-    assert not found.gives("pubsub_topic", "projects/p/topics/other", PUBLISHER, ADA)
+    assert granted.gives("pubsub_topic", TOPIC, PUBLISHER, ADA)
+    assert not granted.gives("pubsub_topic", "projects/p/topics/other", PUBLISHER, ADA)
 
 
 def test_a_grant_on_something_of_another_kind_gives_nothing(tmp_path: Path) -> None:
-    found = grant(tmp_path, topic="orders", role="roles/run.invoker", member=f"user:{ADA}")
+    granted = grant(tmp_path, topic="orders", role="roles/run.invoker", member=f"user:{ADA}")
 
-    assert not found.gives("cloud_run_v2_service", "orders", INVOKER, ADA)
+    assert not granted.gives("cloud_run_v2_service", "orders", INVOKER, ADA)

@@ -30,10 +30,10 @@ DOCUMENTS = st.dictionaries(
 def test_each_key_of_a_plan_has_its_line(document: dict[str, object]) -> None:
     text = json.dumps(document, indent=1, sort_keys=True)
 
-    found = plan_file.lines_of(text)
+    lines = plan_file.lines_of(text)
 
-    assert {path[0] for path in found} == document.keys()
-    for path, line in found.items():
+    assert {path[0] for path in lines} == document.keys()
+    for path, line in lines.items():
         key, indent = json.dumps(path[-1]), " " * len(path)
         assert text.splitlines()[line - 1].startswith(f"{indent}{key}:")
 
@@ -42,10 +42,10 @@ def test_a_place_that_is_not_in_the_plan_is_the_nearest_above(tmp_path: Path) ->
     file = tmp_path / "plan.json"
     file.write_text('{\n "tasks": {\n  "a": {}\n }\n}')
 
-    found = plan_file.read(file)
+    plan = plan_file.read(file)
 
-    assert found.place("tasks", "a", "function", "memory").line == 3
-    assert found.place("topics").line == 1
+    assert plan.place("tasks", "a", "function", "memory").line == 3
+    assert plan.place("topics").line == 1
 
 
 PLAN = {
@@ -123,20 +123,20 @@ PLAN = {
 def test_values_are_known_unknown_or_absent(tmp_path: Path) -> None:
     plan = resources.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
 
-    (found,) = plan.of("google_pubsub_subscription")
+    (subscription,) = plan.of("google_pubsub_subscription")
 
-    assert found.get("name") == "s"
-    assert found.get("id") is UNKNOWN
-    assert found.get("push_config", "oidc_token", "service_account_email") is UNKNOWN
-    assert found.get("push_config", "push_endpoint") is None
-    assert found.get("retry_policy", "minimum_backoff") is None
+    assert subscription.get("name") == "s"
+    assert subscription.get("id") is UNKNOWN
+    assert subscription.get("push_config", "oidc_token", "service_account_email") is UNKNOWN
+    assert subscription.get("push_config", "push_endpoint") is None
+    assert subscription.get("retry_policy", "minimum_backoff") is None
 
 
 def test_an_account_that_is_not_made_yet_has_its_email(tmp_path: Path) -> None:
     plan = resources.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
-    (found,) = plan.of("google_pubsub_subscription")
+    (subscription,) = plan.of("google_pubsub_subscription")
 
-    account = plan.account(found, "push_config", "oidc_token", "service_account_email")
+    account = plan.account(subscription, "push_config", "oidc_token", "service_account_email")
 
     assert account == "pusher@p.iam.gserviceaccount.com"
 
@@ -146,7 +146,7 @@ def test_a_resource_of_a_module_stands_where_the_module_is_called(tmp_path: Path
 
     plan = resources.parse(json.dumps(PLAN), name="plan", directory=tmp_path)
 
-    assert {one.place.line for one in plan.resources} == {5}
+    assert {resource.place.line for resource in plan.resources} == {5}
 
 
 # --- filters

@@ -24,10 +24,10 @@ def test_a_seeded_fault_is_found_at_its_line(shop: Shop, clean_plan: str, seed: 
     if seed.planned:
         shop.plan()
 
-    found = shop.check("--against", LAST)
+    findings = shop.check("--against", LAST)
 
-    assert {one["rule"] for one in found} == {seed.rule, *seed.also}
-    (first, *_) = (one for one in found if one["rule"] == seed.rule)
+    assert {finding["rule"] for finding in findings} == {seed.rule, *seed.also}
+    (first, *_) = (finding for finding in findings if finding["rule"] == seed.rule)
     assert (first["file"], first["line"]) == (seed.at[0], shop.line(*seed.at))
     assert seed.says in first["what"]
 
@@ -45,10 +45,10 @@ def test_a_seeded_fault_of_terraform_is_found(
     if seed.file:
         shop.path(seed.file[0]).write_text(seed.file[1])
 
-    found = shop.check("--terraform", TERRAFORM_PLAN)
+    findings = shop.check("--terraform", TERRAFORM_PLAN)
 
-    assert {one["rule"] for one in found} == {seed.rule, *seed.also}
-    (first, *_) = (one for one in found if one["rule"] == seed.rule)
+    assert {finding["rule"] for finding in findings} == {seed.rule, *seed.also}
+    (first, *_) = (finding for finding in findings if finding["rule"] == seed.rule)
     assert (first["file"], first["line"]) == (seed.at[0], shop.line(*seed.at))
     assert seed.says in first["what"]
 

@@ -47,7 +47,7 @@ IN_GRANTS = [
         says="too much: orders-runtime run.invoker service orders",
     ),
     Fault(
-        what="everybody may call the service",
+        what="anyone may call the service",
         edits=change(
             INVOKER, '"serviceAccount:${google_service_account.push[0].email}"', '"allUsers"'
         ),

@@ -54,7 +54,7 @@ IN_MEANING = [
         says="subscriptions.tftest.hcl",
     ),
     Fault(
-        what="the token is for somebody else",
+        what="the token is for another audience",
         edits=change(
             PUSH,
             "audience              = google_cloud_run_v2_service.this[0].uri",

@@ -42,7 +42,7 @@ AGAINST_THE_SCHEMA = [
         says='"expiration_policy" is not expected here',
     ),
     Fault(
-        what="a block stands twice that may be there once",
+        what="a block is there twice, and may be there once",
         edits=change(PUSH, "retry_policy {", 'expiration_policy { ttl = "" }\n  retry_policy {'),
         layer=VALIDATE,
         says='No more than 1 "expiration_policy" blocks',

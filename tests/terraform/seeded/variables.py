@@ -12,7 +12,7 @@ Variables = dict[str, Any]
 
 
 def put(path: str, value: Any) -> Callable[[Variables], None]:
-    """Return a change that sets what stands at `a.b.c`."""
+    """Return a change that sets the value at `a.b.c`."""
     *above, last = path.split(".")
 
     def change(variables: Variables) -> None:
@@ -24,7 +24,7 @@ def put(path: str, value: Any) -> Callable[[Variables], None]:
 
 
 def drop(path: str) -> Callable[[Variables], None]:
-    """Return a change that removes what stands at `a.b.c`."""
+    """Return a change that removes the value at `a.b.c`."""
     *above, last = path.split(".")
 
     def change(variables: Variables) -> None:

@@ -33,7 +33,7 @@ class Member:
     optional: bool
     required: bool
     code: str = ""
-    """What stands behind it: for what is only computed, the one source of its type."""
+    """The expression behind it: the only source of the type of a computed attribute."""
     argument: Argument | None = None
     """None: it is only computed."""
     choices: tuple[str, ...] = ()

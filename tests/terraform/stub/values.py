@@ -56,7 +56,7 @@ def change_attributes(block: dict[str, Any], value: Any, change: Change, path: P
 
 
 def places(value: Any, dotted: str, path: Path = ()) -> Iterator[Place]:
-    """Yield what stands at `a.b.c`, through every element of the lists on the way."""
+    """Yield the values at `a.b.c`, through every element of the lists on the way."""
     if isinstance(value, list):
         for index, element in enumerate(value):
             yield from places(element, dotted, (*path, index))

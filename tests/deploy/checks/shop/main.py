@@ -9,7 +9,7 @@ from ucam_faas import RetryPolicy, Schedule
 
 
 class Order(BaseModel):
-    """What somebody ordered."""
+    """An order."""
 
     order_id: str
     pence: int = 0
@@ -35,7 +35,7 @@ def count_orders(order: Order) -> None:
     dead_letter_topic="failed-refunds",
 )
 def pay_back(data: bytes) -> None:
-    """Pay somebody back."""
+    """Pay a customer back."""
 
 
 @ucam_faas.http(path="/orders/<order_id>", methods=["GET"])

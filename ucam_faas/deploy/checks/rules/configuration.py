@@ -25,8 +25,8 @@ def unusable(inputs: Inputs) -> Iterator[Finding]:
         )
 
 
-@rule("setting-in-vain", why="Its author believes that it is in force.")
-def in_vain(inputs: Inputs) -> Iterator[Finding]:
+@rule("setting-without-effect", why="Its author believes that it is in force.")
+def without_effect(inputs: Inputs) -> Iterator[Finding]:
     """A setting of one task that has no effect for its kind of task."""
     for planned in inputs.planned:
         kind, concerning = _kind(planned)
@@ -67,4 +67,4 @@ def concurrency_without_cpu(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-RULES = (unusable, in_vain, concurrency_without_cpu)
+RULES = (unusable, without_effect, concurrency_without_cpu)

@@ -94,8 +94,8 @@ def _reached(topic: str, leads: dict[str, set[str]]) -> set[str]:
     return reached
 
 
-@rule("archive-in-vain", why="The bucket does not get the dead letters.")
-def archive_in_vain(inputs: Inputs) -> Iterator[Finding]:
+@rule("archive-without-effect", why="The bucket does not get the dead letters.")
+def archive_without_effect(inputs: Inputs) -> Iterator[Finding]:
     """An archive of a task without dead letters, or with a dead-letter topic of its own."""
     key = "dead_letter_archive"
     for planned in inputs.services:
@@ -116,7 +116,7 @@ def archive_in_vain(inputs: Inputs) -> Iterator[Finding]:
 
 
 @rule(
-    "topic-nobody-makes",
+    "topic-missing",
     why="`terraform apply` fails, because it cannot grant a role on a missing topic.",
 )
 def topic_missing(inputs: Inputs) -> Iterator[Finding]:
@@ -157,7 +157,7 @@ RULES = (
     outlast_retention,
     lost_early,
     dead_letters_return,
-    archive_in_vain,
+    archive_without_effect,
     topic_missing,
     nothing_matches,
 )
