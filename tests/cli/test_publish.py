@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from google.protobuf.source_context_pb2 import SourceContext
 
 from tests.support.sources import Sources
-from ucam_faas.cli import _waiting, main
+from ucam_faas.cli import _local_cloud, _waiting, main
 from ucam_faas.dev.local_state import LocalCloud, forget, write
 from ucam_faas.publishing import google
 from ucam_faas.publishing.memory import MemoryPublisher
@@ -118,6 +118,9 @@ def listening(sink: Sink) -> Iterator[Sink]:
 
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
+            if path == "/ucam-faas/folder":
+                sink.histories = [{"folder": "/home/ada/app"}]
+                path = "/ucam-faas/history"
             assert path == "/ucam-faas/history"
             sink.asked.append(query)
             found = sink.histories.pop(0) if len(sink.histories) > 1 else sink.histories[0]
@@ -729,6 +732,37 @@ def test_googles_pubsub_is_published_to_when_asked_for_whatever_else_there_is(
 
 
 # --- sources
+
+
+def test_below_the_folder_of_dev_its_pubsub_tasks_and_paths_are_used(
+    publish: Publish, sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources.write("app/jobs.py", "other")
+    write(sources.root, LocalCloud(pubsub=sink.host, project="p-1", sources=("app/jobs.py",)))
+    (sources.root / "inner" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(sources.root / "inner" / "deep")
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST")
+
+    listed = CliRunner().invoke(main, ["tasks", "--json"])
+    monkeypatch.chdir(sources.root / "inner" / "deep")
+    publish("other", "x")
+
+    assert [task["name"] for task in json.loads(listed.stdout)] == ["other"]
+    assert sink.topic == "projects/p-1/topics/other"
+
+
+@pytest.mark.parametrize("arguments", [["publish", "other", "x"], ["tasks"], ["schedules"]])
+def test_where_dev_runs_is_said_in_other_folders(
+    arguments: list[str], sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sources.root / ".git").mkdir()
+    monkeypatch.chdir(sources.root)
+    monkeypatch.setattr(_local_cloud, "DEFAULT_ADDRESS", sink.host)
+
+    result = CliRunner().invoke(main, arguments)
+
+    assert result.exit_code == 2
+    assert "A `ucam-faas dev` runs in /home/ada/app: go there first." in result.stderr
 
 
 def test_the_source_is_an_option_of_the_verb_and_of_the_command(

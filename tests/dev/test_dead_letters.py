@@ -50,6 +50,13 @@ def test_a_dead_letter_whose_delivery_fails_after_all_is_told_and_so_is_the_fail
     assert [event for event, _ in told(*events)] == ["delivered", "dead_lettered", "failed"]
 
 
+def test_a_delivery_that_is_cancelled_is_forgotten() -> None:
+    """Its dead letter, which comes later, is a message like others."""
+    events = told(delivery("delivered"), delivery("cancelled"), published())
+
+    assert [event for event, _ in events] == ["delivered", "published"]
+
+
 def test_the_next_delivery_of_the_message_is_told_whole() -> None:
     again = delivery("delivered"), delivery("acknowledged")
     before = delivery("delivered"), published(), delivery("failed", status=504)

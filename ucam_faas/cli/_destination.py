@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ucam_faas.cli._local_cloud import elsewhere
 from ucam_faas.config import Settings
+from ucam_faas.dev import emulator_address
 from ucam_faas.dev.local_state import DEFAULT_PROJECT, LocalCloud
 from ucam_faas.exceptions import ConfigurationError, PublishError
 from ucam_faas.publishing import Publisher
@@ -87,13 +89,9 @@ def find(
     if host is None:
         raise ConfigurationError(
             "There is no local Pub/Sub to publish to: start `ucam-faas dev` in this directory, or "
-            "set PUBSUB_EMULATOR_HOST; --google publishes to Google's."
+            f"set PUBSUB_EMULATOR_HOST; --google publishes to Google's.{elsewhere()}"
         )
-    name, _, port = host.rpartition(":")
-    if not name or not port.isdecimal() or "/" in host:
-        raise ConfigurationError(
-            f"PUBSUB_EMULATOR_HOST is {host!r}; expected host:port, such as 127.0.0.1:8085. {_CURE}"
-        )
+    emulator_address.parse(host, _CURE)
     hint = (
         "PUBSUB_EMULATOR_HOST names this Pub/Sub: does it run, and does it have the topic? If "
         f"another is meant: {_CURE}"

@@ -5,11 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ucam_faas.cli._local_cloud import elsewhere
 from ucam_faas.deploy import source as sources
+from ucam_faas.dev.local_state import LocalCloud
+from ucam_faas.exceptions import NoSuchTargetError
+
+if TYPE_CHECKING:
+    from ucam_faas.tasks.task import Task
 
 FORMS = "File, package directory, folder of task packages, or dotted module."
 OTHERWISE = "[FUNCTION_SOURCE, or source in [tool.ucam-faas]; default: ./main.py]"
@@ -57,6 +63,29 @@ def sources_parameters(verb: _Verb) -> _Verb:
 def decide(source: str | None) -> str:
     """Return where the tasks are, for a verb that needs no more of the configuration."""
     return sources.decide(source, Path.cwd())
+
+
+def of_cloud(source: str | None, cloud: LocalCloud | None) -> list[str]:
+    """Return the sources that are named, or those that `ucam-faas dev` serves."""
+    if cloud is not None and cloud.sources and sources.chosen(source) is None:
+        return list(cloud.sources)
+    return [decide(source)]
+
+
+def load(named: Sequence[str], target: str | None = None) -> list[Task]:
+    """Load tasks for a verb that works with a local cloud.
+
+    Raises:
+        UCAMFAASException: it isn't possible; where a source is missing, with the folder of a
+            `ucam-faas dev` that runs elsewhere.
+    """
+    from ucam_faas.tasks.several_sources import tasks_of
+
+    try:
+        return tasks_of(named, target)
+    except NoSuchTargetError as error:
+        here = any(Path(source).exists() for source in named)
+        raise NoSuchTargetError(f"{error}{'' if here else elsewhere()}") from error
 
 
 def is_source(argument: str) -> bool:

@@ -12,10 +12,8 @@ import click
 from ucam_faas._optional import check_local
 from ucam_faas.cli._source import decide, sources_parameters
 from ucam_faas.dev.env_file import NAME
-from ucam_faas.dev.local_state import DEFAULT_PROJECT, FOLDER
+from ucam_faas.dev.local_state import DEFAULT_PROJECT, DEFAULT_PUBSUB_PORT, FOLDER
 from ucam_faas.exceptions import ConfigurationError
-
-DEFAULT_PUBSUB_PORT = 8085
 
 
 @click.command()

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import IO
 
 import click
 
-from ucam_faas.cli import _destination, _message_data, _waiting
-from ucam_faas.cli._source import decide, is_source, source_parameters
+from ucam_faas.cli import _destination, _local_cloud, _message_data, _source, _waiting
+from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.config import Settings
-from ucam_faas.deploy.source import chosen
-from ucam_faas.dev import local_state
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.filters import parse as parse_filter
 from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
 from ucam_faas.tasks.policies import check_topic
-from ucam_faas.tasks.several_sources import tasks_of
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.triggers import check_attributes
 
@@ -91,8 +87,8 @@ def command(
     if wait and (dry_run or topic or google):
         raise click.UsageError("--wait excludes --dry-run, --topic and --google.")
     settings = Settings.from_environ(project=project)
-    cloud = local_state.read(Path.cwd())
-    found = _load(task, _sources(source, cloud)) if task else None
+    cloud = _local_cloud.find(source)
+    found = _load(task, _source.of_cloud(source, cloud)) if task else None
     payload = _message_data.data_of(found, data, file, sample=sample, may_be_empty=bool(attributes))
     if found is not None:
         _message_data.check(found, payload)
@@ -120,16 +116,9 @@ def command(
         sys.exit(_waiting.wait(destination, found.name, message_id))
 
 
-def _sources(named: str | None, cloud: local_state.LocalCloud | None) -> list[str]:
-    """Return where the task may be: where it was said, or in what `ucam-faas dev` serves."""
-    if cloud is not None and cloud.sources and chosen(named) is None:
-        return list(cloud.sources)
-    return [decide(named)]
-
-
 def _load(name: str, sources: list[str]) -> Task:
     """Find a task in one of the sources."""
-    tasks = tasks_of(sources, name)
+    tasks = _source.load(sources, name)
     if len(tasks) != 1:
         raise ConfigurationError(f"A message goes to one task: {name!r} names {len(tasks)}.")
     if tasks[0].trigger is None:

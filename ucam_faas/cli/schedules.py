@@ -7,14 +7,13 @@ import os
 from datetime import datetime
 from difflib import get_close_matches
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 import click
 
+from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._group import SuggestingGroup
-from ucam_faas.dev import local_state
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
 DEFAULT_LOCATION = "local"
@@ -110,14 +109,14 @@ class _Jobs:
     """The scheduler's REST API."""
 
     def __init__(self, project: str | None, location: str) -> None:
-        cloud = local_state.read(Path.cwd())
+        cloud = _local_cloud.find()
         host = os.environ.get("PUBSUB_EMULATOR_HOST")
         if cloud is not None and host in (None, "", cloud.pubsub):
             host, project = cloud.scheduler or cloud.pubsub, project or cloud.project
         if not host:
             raise ConfigurationError(
                 "There is no local cloud: run `ucam-faas dev` in this directory, or set "
-                "PUBSUB_EMULATOR_HOST to the address of an emulator."
+                f"PUBSUB_EMULATOR_HOST to the address of an emulator.{_local_cloud.elsewhere()}"
             )
         project = project or os.environ.get("GOOGLE_CLOUD_PROJECT") or "local"
         self._host = host

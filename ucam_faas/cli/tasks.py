@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from ucam_faas.cli._source import decide, source_parameters
+from ucam_faas.cli import _local_cloud
+from ucam_faas.cli._source import load, of_cloud, source_parameters
 from ucam_faas.cli._table import print_table
-from ucam_faas.tasks import registry
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.triggers import Schedule
 
@@ -19,7 +19,7 @@ from ucam_faas.tasks.triggers import Schedule
 @source_parameters
 def command(source: str | None, as_json: bool) -> None:
     """List the tasks that SOURCE holds."""
-    tasks = registry.load(decide(source))
+    tasks = load(of_cloud(source, _local_cloud.find(source)))
     if as_json:
         click.echo(json.dumps([row(task) for task in tasks], indent=2))
         return

@@ -56,16 +56,16 @@ class OwnDeadLetters:
                 dead = {"message": self._running[key], "as": fields["message"]}
                 self._observer("dead_lettered", {"subscription": key[0], **fields, **dead})
                 return
-        elif event in ("delivered", "acknowledged", "failed"):
+        elif event in ("delivered", "acknowledged", "failed", "cancelled"):
             key = (fields["subscription"].rpartition("/")[2], str(fields["message"].number))
             if event == "delivered":
                 self._running[key] = fields["message"]
             else:
                 self._running.pop(key, None)
-                if key in self._dead:
-                    self._dead.remove(key)
-                    if event == "acknowledged":
-                        return
+                was_dead = key in self._dead
+                self._dead.discard(key)
+                if event == "cancelled" or (was_dead and event == "acknowledged"):
+                    return
         self._observer(event, fields)
 
 

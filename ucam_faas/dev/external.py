@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas._optional import require
+from ucam_faas.dev import emulator_address
 from ucam_faas.emulator.core.engine import Observer
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.push import request as push_request
@@ -46,14 +47,10 @@ async def check(host: str) -> None:
     Raises:
         ConfigurationError: this is no address, or nothing answers there.
     """
-    name, _, port = host.rpartition(":")
-    if not name or not port.isdecimal() or "/" in host:
-        raise ConfigurationError(
-            f"PUBSUB_EMULATOR_HOST is {host!r}; expected host:port, such as 127.0.0.1:8085. {_CURE}"
-        )
+    name, port = emulator_address.parse(host, _CURE)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection(name.strip("[]"), int(port))
+            reader, writer = await asyncio.open_connection(name, port)
             writer.write(GREETING)
             await reader.readexactly(1)
     except (OSError, EOFError, OverflowError, ValueError) as error:

@@ -21,6 +21,10 @@ FILE = "dev.json"
 LOCK = "dev.lock"
 DEFAULT_PROJECT = "local"
 """Of a Pub/Sub on this machine, if nothing names another."""
+DEFAULT_PUBSUB_PORT = 8085
+DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PUBSUB_PORT}"
+PAGE = "/ucam-faas/folder"
+"""Of `ucam-faas dev`: the folder that it runs in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -113,7 +114,10 @@ class Session:
             state=options.state, hold_pushes=True,
         )  # fmt: skip
         with contextlib.closing(listener):
-            pages = {("GET", PAGE): self._history.page}
+            pages = {
+                ("GET", PAGE): self._history.page,
+                ("GET", local_state.PAGE): _folder_page,
+            }
             async with Emulator(emulator_options, observer=self._observe, pages=pages) as emulator:
                 try:
                     await self._serve(listener, emulator)
@@ -378,6 +382,11 @@ def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
     if not used:
         del found["PUBSUB_EMULATOR_HOST"]
     return found
+
+
+async def _folder_page(query: str) -> tuple[str, bytes]:
+    """Say which folder this is, to verbs that are called in another."""
+    return "application/json", json.dumps({"folder": str(Path.cwd())}).encode()
 
 
 def _names(paths: Iterable[str]) -> str:

@@ -124,6 +124,9 @@ class Pusher:
             self._tell("delivered", lease)
             headers, body = self._request(lease)
             return await post(self.hub.clock, self._seconds, self._endpoint, headers, body)
+        except asyncio.CancelledError:  # the subscription is gone, or it is the end
+            self._tell("cancelled", lease)
+            raise
         except Exception as error:  # without a request there is no answer: a failure
             logger.exception("ucam_faas_emulator_error")
             return f"the request could not be made: {error}"
