@@ -1,4 +1,4 @@
-"""Collections hand their defaults down, nest, and hold one task of a name."""
+"""Collections hand their options down, nest, and hold one task of a name."""
 
 from __future__ import annotations
 
@@ -102,15 +102,17 @@ def test_a_task_function_still_runs_and_executes_what_it_was_made_anew_as() -> N
 
 
 def test_two_tasks_of_one_name_are_refused_where_they_meet() -> None:
-    one, other = _two()
-    add(one, "send")
+    collection, other = _two()
+    add(collection, "send")
 
     with pytest.raises(TaskDefinitionError, match="named 'send'"):
-        add(one, "send")
+        add(collection, "send")
     add(other, "send")
     with pytest.raises(TaskDefinitionError, match="named 'send'"):
-        one.include(other)
-    assert [task.name for task in one.tasks] == ["send"], "what was refused is not in it"
+        collection.include(other)
+    assert [task.name for task in collection.tasks] == ["send"], (
+        "the refused collection is not in it"
+    )
 
 
 def test_names_are_unique_across_branches() -> None:
@@ -123,17 +125,17 @@ def test_names_are_unique_across_branches() -> None:
 
 
 def test_a_collection_is_in_one_place_and_not_in_itself() -> None:
-    one, other = _two()
-    one.include(other)
+    collection, other = _two()
+    collection.include(other)
 
     with pytest.raises(TaskDefinitionError, match="in a collection already"):
         TaskCollection().include(other)
     with pytest.raises(TaskDefinitionError, match="holds the collection"):
-        other.include(one)
+        other.include(collection)
     with pytest.raises(TaskDefinitionError, match="holds the collection"):
-        one.include(one)
+        collection.include(collection)
     with pytest.raises(TaskDefinitionError, match="expected a TaskCollection"):
-        one.include("billing")  # type: ignore[arg-type]
+        collection.include("billing")  # type: ignore[arg-type]
 
 
 def test_a_default_that_makes_a_task_impossible_changes_no_task() -> None:

@@ -15,7 +15,7 @@ import ucam_faas
 from ucam_faas import ConfigurationError, RetryPolicy, Schedule, TaskCollection
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.plan import make, service_name
-from ucam_faas.deploy.planned import Plan, PlannedTopic
+from ucam_faas.deploy.terraform_variables import Plan, PlannedTopic
 from ucam_faas.tasks.task import Task
 
 Planned = Callable[..., Mapping[str, Any]]

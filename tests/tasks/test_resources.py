@@ -1,4 +1,4 @@
-"""What a task asks of Cloud Run is checked when it is decorated: at import, not at apply."""
+"""A task's resources are checked when it is decorated: at import, not at apply."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def task_of(**options: Any) -> Task:
     def task(payload: bytes) -> None:
         """Do nothing."""
 
-    found: Task = task.task
-    return found
+    decorated: Task = task.task
+    return decorated
 
 
 def refused(**options: Any) -> str:

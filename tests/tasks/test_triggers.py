@@ -342,9 +342,9 @@ def test_a_task_has_the_trigger_and_the_retry_policy_of_its_decorator(decorator:
     assert run.task.policy.timeout == timedelta(seconds=9)
 
 
-@pytest.mark.parametrize("given", [[NIGHTLY, WEEKLY], (NIGHTLY, WEEKLY)], ids=["list", "tuple"])
-def test_a_task_may_have_several_schedules(given: Any) -> None:
-    @raw_event(schedule=given)
+@pytest.mark.parametrize("schedules", [[NIGHTLY, WEEKLY], (NIGHTLY, WEEKLY)], ids=["list", "tuple"])
+def test_a_task_may_have_several_schedules(schedules: Any) -> None:
+    @raw_event(schedule=schedules)
     def run(payload: Any) -> None: ...
 
     assert run.task.trigger is not None

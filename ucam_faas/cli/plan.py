@@ -13,7 +13,7 @@ from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import plan as plans, summary
 from ucam_faas.deploy.checks import plan_file
 from ucam_faas.deploy.payloads import compatibility
-from ucam_faas.deploy.planned import Plan
+from ucam_faas.deploy.terraform_variables import Plan
 from ucam_faas.exceptions import ConfigurationError
 
 

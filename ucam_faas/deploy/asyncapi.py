@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ucam_faas.deploy import asyncapi_messages
-from ucam_faas.deploy.planned import Plan, PlannedTask
+from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.events.messages import TOPIC_PATH
 
 VERSION = "3.0.0"

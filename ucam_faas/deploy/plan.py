@@ -1,4 +1,4 @@
-"""From tasks and the layers of configuration to a plan: see `planned` for its data."""
+"""From tasks and the layers of configuration to a plan: see `terraform_variables` for its data."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.payloads import schemas
-from ucam_faas.deploy.planned import DeadLetters, Plan, PlannedTask, PlannedTopic
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
+from ucam_faas.deploy.terraform_variables import DeadLetters, Plan, PlannedTask, PlannedTopic
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.tasks import registry

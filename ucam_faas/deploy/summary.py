@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ucam_faas.deploy.planned import Plan, PlannedTask
+from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.tasks.policies import backoffs
 
 HEADINGS = ("TASK", "RUNS AS", "TRIGGER", "RETRIES", "INSTANCES")

@@ -12,8 +12,8 @@ from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.checks.terraform.resources import TerraformPlan
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.findings import Place
-from ucam_faas.deploy.planned import Plan, PlannedTask
 from ucam_faas.deploy.problems import Problem, stages
+from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.tasks.task import Task
 
 

@@ -11,8 +11,8 @@ from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import deployments
 from ucam_faas.deploy.findings import Finding, Place
-from ucam_faas.deploy.planned import PlannedTask
 from ucam_faas.deploy.secret_names import looks_secret
+from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import ConfigurationError
 
 SECONDS_TO_END = 10

@@ -11,7 +11,7 @@ from ucam_faas.deploy.checks import clock_changes
 from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
-from ucam_faas.deploy.planned import PlannedTask
+from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.gcp import cron
 from ucam_faas.gcp.cron import Times
 from ucam_faas.tasks.triggers import Schedule

@@ -21,7 +21,7 @@ from ucam_faas.deploy.checks.terraform.deployments import (
 )
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
 from ucam_faas.deploy.findings import Finding
-from ucam_faas.deploy.planned import PlannedTask
+from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.needs import full_topic
 from ucam_faas.tasks.resources import cpu_count, memory_bytes, secret_version

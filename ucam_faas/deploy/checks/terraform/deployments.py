@@ -10,7 +10,7 @@ from typing import Any
 
 from ucam_faas.deploy.checks.inputs import Inputs
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan
-from ucam_faas.deploy.planned import PlannedTask
+from ucam_faas.deploy.terraform_variables import PlannedTask
 
 SERVICE, JOB = "google_cloud_run_v2_service", "google_cloud_run_v2_job"
 SUBSCRIPTION, TOPIC = "google_pubsub_subscription", "google_pubsub_topic"
