@@ -127,7 +127,7 @@ def test_the_tables_for_all_tasks_are_named_as_pyproject_has_them(project: Proje
         ("vpc_access.tags = 'web'", "vpc_access.tags: expected a list; found text"),
         ("[[labels]]\na = 'b'", "labels: expected a table; found a list"),
         ("environment.A = 3", "level: environment: the value of 'A' is of type int: expected text"),
-        ("deletion_protection = 'no'", 'expected true or false; expected "no"'),
+        ("deletion_protection = 'no'", 'expected true or false; found "no"'),
         ("region = 3", "expected a region, such as europe-west2; found 3"),
     ],
 )
