@@ -1,4 +1,4 @@
-"""What holds for every test; fixtures that several rooms use are in `support/`."""
+"""Settings of every test; fixtures that several rooms use are in `support/`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
     os.unsetenv(name)
 
-# Machines are shared and slow at times; and what lands does not hang on the luck of one run.
+# Machines are shared and slow at times; and in CI a run doesn't depend on chance.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _CLOUDS = pytest.StashKey["list[EmbeddedCloud]"]()
 _MOST_LINES = 100
 _ENV_FILE = pytest.StashKey[str]()
-"""What the report's header says about `.env`."""
+"""The line about `.env` in the report's header."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

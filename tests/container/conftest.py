@@ -23,8 +23,8 @@ COLLECTION = Path(__file__).parent / "collection"
 def dockerfile() -> str:
     """The three lines that users are told to write, with the images of this test run."""
     guide = (ROOT / "docs/container.md").read_text()
-    (found,) = re.findall(r"```dockerfile\n(.*?)```", guide, re.DOTALL)
-    return str(found).replace("ucam-faas:", f"{NAME}:")
+    (block,) = re.findall(r"```dockerfile\n(.*?)```", guide, re.DOTALL)
+    return str(block).replace("ucam-faas:", f"{NAME}:")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def bases(engine: None) -> None:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's project: the collection, a Dockerfile of three lines, and what is private."""
+    """A user's project: the collection, a Dockerfile of three lines, and private files."""
     folder = tmp_path_factory.mktemp("project") / "project"
     shutil.copytree(COLLECTION, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "Dockerfile").write_text(dockerfile())
@@ -85,9 +85,9 @@ def embedded(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         return re.search(r"ready on 0\.0\.0\.0:(\d+)", process.stdout)
 
     try:
-        found = wait_until(ready, "the embedded Pub/Sub is ready", 30)
-        assert found
-        clients = Emulator(f"127.0.0.1:{found[1]}")
+        ready_line = wait_until(ready, "the embedded Pub/Sub is ready", 30)
+        assert ready_line
+        clients = Emulator(f"127.0.0.1:{ready_line[1]}")
         yield clients
         clients.close()
     finally:
@@ -102,13 +102,13 @@ def pubsub(
     if request.param == "embedded":
         yield request.getfixturevalue("embedded")
     else:
-        with running_emulator(tmp_path_factory.mktemp("google")) as found:
-            yield found
+        with running_emulator(tmp_path_factory.mktemp("google")) as emulator:
+            yield emulator
 
 
 @pytest.fixture(scope="session")
 def docker_compose_file() -> str:
-    """What compose starts."""
+    """The file of the containers that compose starts."""
     return str(Path(__file__).parent / "compose.yaml")
 
 

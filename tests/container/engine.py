@@ -17,7 +17,7 @@ from tests.integration.processes import Answer, free_port, request, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = f"ucam-faas-test-{os.getpid()}"
-"""What every image and container of this test run is named after."""
+"""The beginning of the names of all images and containers of this test run."""
 LOCKED_UP = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 
 
@@ -81,8 +81,8 @@ class Container:
 
     def state(self) -> dict[str, Any]:
         """Return what the engine knows of its state."""
-        found: dict[str, Any] = json.loads(docker("inspect", "--format={{json .State}}", self.id))
-        return found
+        state: dict[str, Any] = json.loads(docker("inspect", "--format={{json .State}}", self.id))
+        return state
 
     def get(self, path: str) -> Answer:
         """Ask for a page."""
@@ -129,9 +129,9 @@ def serve(image: str, *options: str) -> Iterator[Container]:
     """Start a locked-up container that serves, on a port that it keeps when it is started again."""
     port = free_port()
     with run(image, *LOCKED_UP, f"--publish=127.0.0.1:{port}:8080", *options) as container:
-        found = Container(container.id, port)
-        found.wait_until_served()
-        yield found
+        running = Container(container.id, port)
+        running.wait_until_served()
+        yield running
 
 
 def run_python(image: str, code: str, program: str = "python") -> str:

@@ -49,7 +49,7 @@ def test_a_copy_of_the_repository_builds_any_folder_in_it(engine: None, tmp_path
     image = build("copy", "--build-arg=TASKS=deep/my_tasks", folder=tmp_path)
 
     with serve(image, "--env=FUNCTION_TARGET=greet") as container:
-        assert container.post("/", b"Ada").body == b"Good morning, nobody: Ada"
+        assert container.post("/", b"Ada").body == b"Good morning, stranger: Ada"
 
 
 def test_requirements_of_the_collection_are_installed(image: str) -> None:
@@ -72,7 +72,7 @@ def test_requirements_that_break_something_fail_the_build(
     (tmp_path / "main.py").write_text(TASK)
     (tmp_path / "requirements.txt").write_text(f"{requirement}\n")
 
-    with pytest.raises(DockerError) as found:
+    with pytest.raises(DockerError) as refusal:
         build("broken", folder=tmp_path)
 
-    assert re.search(why, str(found.value))
+    assert re.search(why, str(refusal.value))

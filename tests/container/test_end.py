@@ -18,8 +18,8 @@ MESSAGES = 250
 def test_a_container_that_ends_under_load_loses_no_message(image: str, embedded: Emulator) -> None:
     """It ends in time, in order, and in the middle of the work; started again, it does the rest.
 
-    Each message is done once: what had begun was finished and acknowledged, and what had not
-    was delivered again.
+    Each message is done once: executions that had begun ended and were acknowledged, and the
+    other messages were delivered again.
     """
     topic = embedded.create_topic()
     with serve(image) as container:

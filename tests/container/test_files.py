@@ -19,27 +19,34 @@ from .engine import ROOT
 
 LOCKS = ROOT / ".ci/locks"
 EXTRAS = {"auth", "pubsub", "storage"}
-"""What a container can be asked to do: verify pushes, publish dead letters, read inputs."""
+"""Extras for the work of a container: verify pushes, publish dead letters, read inputs."""
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def pins(name: str) -> dict[str, str]:
     """The packages of a lock, with their versions."""
-    found = re.findall(r"^([\w.-]+)==(\S+)", (LOCKS / name).read_text(), re.MULTILINE)
-    return {canonicalize_name(package): version for package, version in found}
+    pins = re.findall(r"^([\w.-]+)==(\S+)", (LOCKS / name).read_text(), re.MULTILINE)
+    return {canonicalize_name(package): version for package, version in pins}
 
 
 def unsatisfied(requirements: list[str], name: str) -> list[str]:
     pinned = pins(name)
     parsed = map(Requirement, requirements)
-    return [str(one) for one in parsed if not one.specifier.contains(pinned.get(one.name, "0"))]
+    return [
+        str(requirement)
+        for requirement in parsed
+        if not requirement.specifier.contains(pinned.get(requirement.name, "0"))
+    ]
 
 
 def test_the_lock_satisfies_pyproject() -> None:
     """If not: make lock."""
     project = PYPROJECT["project"]
     optional = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(one for extra in EXTRAS for one in optional[extra])]
+    wanted = [
+        *project["dependencies"],
+        *(requirement for extra in EXTRAS for requirement in optional[extra]),
+    ]
 
     assert unsatisfied(wanted, "image.txt") == []
     assert unsatisfied(PYPROJECT["build-system"]["requires"], "build.txt") == []

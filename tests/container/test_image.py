@@ -1,4 +1,4 @@
-"""What an image holds, and what it does not."""
+"""The files of an image, and those that it leaves out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_user_cannot_change_the_code(image: str) -> None:
 
 
 def test_of_the_project_it_holds_the_collection_alone(image: str) -> None:
-    """Neither what stands beside the folder, nor hidden files in it: .git, .env and the like."""
+    """Neither files beside the folder, nor hidden files in it: .git, .env and the like."""
     files = {Path(line) for line in run_python(image, FIND_FILES).splitlines()}
 
     assert {str(path) for path in files if path.suffix != ".pyc"} == {

@@ -35,8 +35,8 @@ def outcomes(tasks: Container, subscription: str, message_id: str, count: int) -
 
     def find() -> list[dict[str, Any]]:
         # Two Pub/Subs may give two messages one id.
-        found = tasks.log(message_id=message_id, subscription=subscription)
-        return found if len(found) >= count else []
+        lines = tasks.log(message_id=message_id, subscription=subscription)
+        return lines if len(lines) >= count else []
 
     return [line["outcome"] for line in wait_until(find, f"{count} executions", 60)]
 
@@ -90,8 +90,8 @@ def test_a_message_that_fails_always_becomes_a_dead_letter(
 
     last = "dead_lettered" if pubsub is embedded else "crashed"
     assert outcomes(tasks, subscription, message_id, 5) == ["crashed"] * 4 + [last]
-    (found,) = wait_until(lambda: pubsub.pull(dead_letters), "the dead letter", 60)
-    assert found.data == b'{"number": 4}'
+    (message,) = wait_until(lambda: pubsub.pull(dead_letters), "the dead letter", 60)
+    assert message.data == b'{"number": 4}'
 
 
 def test_what_a_task_gives_up_is_published_from_the_container(
@@ -104,5 +104,5 @@ def test_what_a_task_gives_up_is_published_from_the_container(
     message_id = embedded.publish(topic, b'{"number": 5}')
 
     assert outcomes(tasks, subscription, message_id, 1) == ["dead_lettered"]
-    (found,) = wait_until(lambda: embedded.pull(dead_letters), "the dead letter")
-    assert (found.data, found.attributes["ucam_faas_task"]) == (b'{"number": 5}', "give_up")
+    (message,) = wait_until(lambda: embedded.pull(dead_letters), "the dead letter")
+    assert (message.data, message.attributes["ucam_faas_task"]) == (b'{"number": 5}', "give_up")

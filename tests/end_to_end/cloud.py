@@ -1,4 +1,4 @@
-"""A cloud on this machine, and what a Terraform state deploys in it.
+"""A cloud on this machine, with the resources of a Terraform state.
 
 The embedded Pub/Sub and Cloud Scheduler get it over their REST API, and containers get what Cloud
 Run gives them. Three things are not as in the state: addresses lead to this machine; the Cloud
@@ -52,7 +52,7 @@ def create(deployed: Deployed, port: int, services: Mapping[str, str], admin: st
         deployed: what there is to create.
         port: of the embedded Pub/Sub.
         services: addresses of Cloud Run services, by name.
-        admin: the address of what stands for the Cloud Run Admin API.
+        admin: the address of the stand-in for the Cloud Run Admin API.
     """
     addresses = {
         uri: services.get(name, NOBODY) for uri, name in deployed.services_by_uri().items()
@@ -97,10 +97,10 @@ def service(workload: Workload, *options: str) -> Iterator[Container]:
     cloud_run = _environment({"PORT": str(workload.port), "K_SERVICE": workload.name})
     published = f"--publish=127.0.0.1:{port}:{workload.port}"
     with _container(workload, published, *cloud_run, *options) as started:
-        found = Container(started.id, port)
-        found.wait_until_served()
-        wait_until(lambda: found.get(str(workload.health)).status == 200, "it is healthy")
-        yield found
+        running = Container(started.id, port)
+        running.wait_until_served()
+        wait_until(lambda: running.get(str(workload.health)).status == 200, "it is healthy")
+        yield running
 
 
 @contextmanager

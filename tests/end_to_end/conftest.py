@@ -34,7 +34,7 @@ def repository(
     terraform_environment: Mapping[str, str],  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[guide.Repository]:
-    """What the guide's local commands leave, up to `terraform apply`."""
+    """The repository after the guide's local commands, up to `terraform apply`."""
     require_engine()
     folder = tmp_path_factory.mktemp("guide") / "repository"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
@@ -46,12 +46,12 @@ def repository(
         "DOCKER_BUILDKIT": "1",
         "TF_CLI_ARGS_destroy": "-auto-approve",  # for typing yes
     }
-    found = guide.Repository(folder, environment)
+    repository = guide.Repository(folder, environment)
     try:
         for command in guide.commands(guide.LOCAL):
             if not command.startswith(guide.REMOVAL):
-                found.run(command)
-        yield found
+                repository.run(command)
+        yield repository
     finally:
         if docker("images", "--quiet", guide.IMAGE):
             docker("rmi", "--force", guide.IMAGE)
@@ -59,23 +59,23 @@ def repository(
 
 @pytest.fixture(scope="session")
 def deployed(repository: guide.Repository) -> Deployed:
-    """What Terraform has made."""
+    """The resources that Terraform has made."""
     return Deployed(Terraform(repository.folder / "deploy", repository.environment).show())
 
 
 @pytest.fixture(scope="session")
 def pubsub() -> Iterator[cloud.ReachablePubsub]:
     """The embedded Pub/Sub and Cloud Scheduler."""
-    found = cloud.ReachablePubsub()
-    yield found
-    found.close()
+    pubsub = cloud.ReachablePubsub()
+    yield pubsub
+    pubsub.close()
 
 
 @pytest.fixture(scope="session")
 def report_stock(deployed: Deployed, pubsub: cloud.ReachablePubsub) -> Iterator[Container]:
     """The service of that name."""
-    with cloud.service(deployed.service("report-stock"), *pubsub.for_containers) as found:
-        yield found
+    with cloud.service(deployed.service("report-stock"), *pubsub.for_containers) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")
@@ -90,15 +90,15 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def remove_old_exports(deployed: Deployed, exports: Path) -> Iterator[Container]:
     """The service of that name."""
     volume = f"--volume={exports}:/tmp/ucam_faas_exports"
-    with cloud.service(deployed.service("remove-old-exports"), volume) as found:
-        yield found
+    with cloud.service(deployed.service("remove-old-exports"), volume) as service:
+        yield service
 
 
 @pytest.fixture
 def admin() -> Iterator[Sink]:
     """The Cloud Run Admin API: it keeps what it is asked."""
-    with running_sink() as found:
-        yield found
+    with running_sink() as sink:
+        yield sink
 
 
 @pytest.fixture
@@ -114,9 +114,9 @@ def local(
     pubsub.reset(clock)
     services = {"report-stock": report_stock, "remove-old-exports": remove_old_exports}
     addresses = {name: f"http://127.0.0.1:{each.port}" for name, each in services.items()}
-    with closing(EmbeddedCloud(pubsub, clock, deliveries="parallel")) as found:
+    with closing(EmbeddedCloud(pubsub, clock, deliveries="parallel")) as local:
         cloud.create(deployed, pubsub.port, addresses, admin.url)
-        yield found
+        yield local
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
-"""What a Terraform state deploys, as the APIs of Google Cloud get it.
+"""The resources of a Terraform state, as the APIs of Google Cloud get them.
 
 Nothing is picked: whatever the state holds goes to the API under its own name, and an API refuses
-what it does not know. Only what is Terraform's own is left out, and what is not set.
+unknown fields. Only Terraform's own fields and unset ones are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OF_CONTAINERS = {"image", "env", "resources", "ports", "startup_probe", "livene
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Cloud Run service or job: its container, and what Cloud Run gives it."""
+    """A Cloud Run service or job: its container and settings."""
 
     name: str
     image: str
@@ -41,18 +41,18 @@ class Deployed:
 
     def topics(self) -> dict[str, Any]:
         """Return the bodies of the topics, by full name."""
-        return {found.values["id"]: body(found) for found in self.state.of("google_pubsub_topic")}
+        return {topic.values["id"]: body(topic) for topic in self.state.of("google_pubsub_topic")}
 
     def subscriptions(self) -> dict[str, Any]:
         """Return the bodies of the subscriptions, by full name."""
-        found = self.state.of("google_pubsub_subscription")
-        return {each.values["id"]: body(each) for each in found}
+        subscriptions = self.state.of("google_pubsub_subscription")
+        return {each.values["id"]: body(each) for each in subscriptions}
 
     def schedules(self) -> dict[str, tuple[Any, bool]]:
         """Return the bodies of the Cloud Scheduler jobs, and which are paused, by full name."""
         return {
-            found.values["id"]: (body(found), found.values["paused"])
-            for found in self.state.of("google_cloud_scheduler_job")
+            job.values["id"]: (body(job), job.values["paused"])
+            for job in self.state.of("google_cloud_scheduler_job")
         }
 
     def service(self, name: str) -> Workload:
@@ -68,10 +68,10 @@ class Deployed:
     def services_by_uri(self) -> dict[str, str]:
         """Return the names of the services, by their addresses."""
         services = self.state.of("google_cloud_run_v2_service")
-        return {found.values["uri"]: found.values["name"] for found in services}
+        return {service.values["uri"]: service.values["name"] for service in services}
 
     def _named(self, kind: str, name: str) -> list[Resource]:
-        return [found for found in self.state.of(kind) if found.values["name"] == name]
+        return [resource for resource in self.state.of(kind) if resource.values["name"] == name]
 
 
 def body(resource: Resource) -> Any:
@@ -81,7 +81,7 @@ def body(resource: Resource) -> Any:
 
 
 def _api(value: Any) -> Any:
-    """Terraform has a block as a list of one, and what is not set as null, empty text or list."""
+    """Terraform has a block as a list of one, and an unset field as null, empty text or list."""
     if isinstance(value, dict):
         return {name: _api(each) for name, each in value.items() if each not in (None, "", [])}
     if isinstance(value, list) and isinstance(value[0], dict):
@@ -92,8 +92,8 @@ def _api(value: Any) -> Any:
 
 def _workload(name: str, containers: list[Any]) -> Workload:
     (container,) = containers
-    given = {key for key, value in container.items() if value not in (None, "", [])}
-    assert given <= _OF_CONTAINERS, "the container is told more than these tests tell it"
+    fields = {key for key, value in container.items() if value not in (None, "", [])}
+    assert fields <= _OF_CONTAINERS, "the container is told more than these tests tell it"
     assert not any(each["value_source"] for each in container["env"]), "there are no secrets here"
     service = bool(container.get("ports"))
     return Workload(

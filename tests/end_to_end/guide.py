@@ -27,18 +27,18 @@ def commands(beginning: str | tuple[str, ...] = "") -> list[str]:
     """Return the guide's commands, or those with a beginning, each on one line."""
     blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    found = [" ".join(line.split()) for line in lines if line]
-    return [line for line in found if line.startswith(beginning)]
+    commands = [" ".join(line.split()) for line in lines if line]
+    return [line for line in commands if line.startswith(beginning)]
 
 
 def variables() -> dict[str, str]:
     """Return the variables that the guide sets."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for line in commands():
         name, equals, text = line.partition("=")
         if equals and name.isupper():
-            found[name] = Template(text).substitute(found)
-    return found | {"IMAGE": IMAGE}
+            variables[name] = Template(text).substitute(variables)
+    return variables | {"IMAGE": IMAGE}
 
 
 def filled_in(command: str) -> str:
@@ -59,7 +59,7 @@ class Repository:
 
     folder: Path
     environment: Mapping[str, str]
-    """Of the commands; terraform finds what stands in for Google."""
+    """Of the commands; terraform finds the stand-ins for Google."""
 
     def run(self, command: str) -> None:
         """Run a command in it, which must succeed."""

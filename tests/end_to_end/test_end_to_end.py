@@ -1,4 +1,4 @@
-"""What is deployed is what is tested: the example collection, from its code to its effects.
+"""The deployed collection works: the example collection, from its code to its effects.
 
 `ucam-faas plan` → terraform plan and apply → the resources of Terraform's state, in the embedded
 Pub/Sub and Cloud Scheduler → the container image, with the environment of that state → gcloud.
@@ -48,24 +48,24 @@ def executions(container: Container, message_id: str, count: int) -> list[dict[s
     """Wait for so many executions of a message, and return what was logged about them."""
 
     def find() -> list[dict[str, Any]]:
-        found = container.log(message_id=message_id)
-        return found if len(found) >= count else []
+        lines = container.log(message_id=message_id)
+        return lines if len(lines) >= count else []
 
-    found = wait_until(find, f"{count} executions of message {message_id}")
-    assert len(found) == count
-    return found
+    lines = wait_until(find, f"{count} executions of message {message_id}")
+    assert len(lines) == count
+    return lines
 
 
 def test_a_service_serves_its_own_task_alone(
     report_stock: Container, remove_old_exports: Container
 ) -> None:
-    found = [
+    names = [
         line["tasks"]
         for container in (report_stock, remove_old_exports)
         for line in container.log(message="ucam_faas_serving")
     ]
 
-    assert found == [["report_stock"], ["remove_old_exports"]]
+    assert names == [["report_stock"], ["remove_old_exports"]]
 
 
 def test_a_message_is_handled(
@@ -96,8 +96,8 @@ def test_a_message_that_fails_is_retried_as_planned_and_then_a_dead_letter(
         local.advance(A_MOMENT)
         executions(report_stock, message_id, attempt + 1)
 
-    found = executions(report_stock, message_id, 5)
-    assert [line["outcome"] for line in found] == ["failed"] * 4 + ["dead_lettered"]
+    lines = executions(report_stock, message_id, 5)
+    assert [line["outcome"] for line in lines] == ["failed"] * 4 + ["dead_lettered"]
     (received,) = guide.run(gcloud, pull)
     letter = received["message"]
     published = letter["attributes"].pop("CloudPubSubDeadLetterSourceTopicPublishTime")
@@ -139,10 +139,10 @@ def test_each_subscription_is_what_the_decorators_ask_for(
     plans = [needs_of(task, Settings()) for task in tasks if task.run_as == "service"]
     asked_for = {plan.name: as_asked_for(plan) for plan in plans if plan.topic is not None}
 
-    found = {name: as_found(pubsub.port, name) for name in asked_for}
+    subscriptions = {name: as_found(pubsub.port, name) for name in asked_for}
 
-    assert len(found) > 5
-    assert found == asked_for
+    assert len(subscriptions) > 5
+    assert subscriptions == asked_for
 
 
 def as_asked_for(plan: TaskNeeds) -> dict[str, Any]:
@@ -167,14 +167,14 @@ def as_asked_for(plan: TaskNeeds) -> dict[str, Any]:
 
 def as_found(port: int, name: str) -> dict[str, Any]:
     """Return the same of a subscription that is there."""
-    found = cloud.get(port, f"projects/{PROJECT}/subscriptions/{name}")
+    subscription = cloud.get(port, f"projects/{PROJECT}/subscriptions/{name}")
     return {
-        "topic": found["topic"],
-        "filter": found.get("filter"),
-        "ordered": found.get("enableMessageOrdering", False),
-        "wrapped": "noWrapper" not in found["pushConfig"],
-        "path": urlsplit(found["pushConfig"]["pushEndpoint"]).path,
-        "ack_deadline": found["ackDeadlineSeconds"],
-        "retry": found.get("retryPolicy"),
-        "dead_letter": found.get("deadLetterPolicy"),
+        "topic": subscription["topic"],
+        "filter": subscription.get("filter"),
+        "ordered": subscription.get("enableMessageOrdering", False),
+        "wrapped": "noWrapper" not in subscription["pushConfig"],
+        "path": urlsplit(subscription["pushConfig"]["pushEndpoint"]).path,
+        "ack_deadline": subscription["ackDeadlineSeconds"],
+        "retry": subscription.get("retryPolicy"),
+        "dead_letter": subscription.get("deadLetterPolicy"),
     }

@@ -1,6 +1,6 @@
 """docs/deploy.md: each of its commands is run, or gcloud's own parser takes it.
 
-What Google would answer to those that are only parsed is not known.
+Google's answers to the commands that are only parsed aren't known.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def test_gclouds_parser_takes_each_command(tmp_path: Path) -> None:
     wrong = "gcloud run jobs execute export-prices --regoin=europe-west2"
     commands = [guide.filled_in(line) for line in guide.commands("gcloud")]
 
-    found = parsed([*commands, wrong], tmp_path)
+    results = parsed([*commands, wrong], tmp_path)
 
-    assert found == {**dict.fromkeys(commands, True), wrong: False}
+    assert results == {**dict.fromkeys(commands, True), wrong: False}
 
 
 def parsed(commands: list[str], folder: Path) -> dict[str, bool]:

@@ -68,10 +68,10 @@ def test_a_schedule_starts_a_job_which_runs_to_its_end(
     local.advance(A_MOMENT)
 
     started = admin.wait()
-    found = re.fullmatch(r"/v2/projects/.+/locations/.+/jobs/(.+):run", started.path)
+    match = re.fullmatch(r"/v2/projects/.+/locations/.+/jobs/(.+):run", started.path)
     assert started.method == "POST"
-    assert found
-    job = deployed.job(found[1])
+    assert match
+    job = deployed.job(match[1])
     with_prices = prices(job, tmp_path)
     with cloud.execution(job, with_prices) as container:
         assert container.wait() == 0, container.output()

@@ -31,8 +31,8 @@ async def run(count: int, seed: int) -> int:
             if number % 100_000 == 0:
                 print(f"{number:>9} after {time.perf_counter() - started:.0f} s", flush=True)
     print("\nstatus     count")
-    for status, found in sorted(target.counts.items()):
-        print(f"{status:<6} {found:>9}")
+    for status, times in sorted(target.counts.items()):
+        print(f"{status:<6} {times:>9}")
     print(f"broken {sum(broken.values()):>9}")
     return 1 if broken else 0
 

@@ -2,7 +2,7 @@
 
 `Mutator` makes requests from a seed, `Target` answers them as the server does. What is never
 allowed to happen is in `Target.ask`: an exception, a status of 500 or more, a log record of level
-ERROR or with a traceback, a log line that is no JSON.
+ERROR or with a traceback, a log line that isn't JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @dataclass(frozen=True)
 class Request:
-    """What goes over the wire."""
+    """A request as it goes over the wire."""
 
     method: str
     path: str
@@ -268,7 +268,7 @@ class Person(BaseModel):
 
 
 def _look_around() -> None:
-    """Ask for all that a task may ask for; what is no event says so in its own way."""
+    """Read everything that a task may read; a request that isn't an event raises its own error."""
     context = ucam_faas.CLOUD_EVENT_CONTEXT.get(None)
     if context is not None:
         with suppress(ucam_faas.UCAMFAASException):
@@ -314,7 +314,7 @@ async def data(payload: Any) -> Any:
 
 @ucam_faas.http(path="/web/<path:rest>", methods=["GET", "POST", "DELETE"])
 async def web(request: Any, rest: str) -> dict[str, Any]:
-    with suppress(UnicodeDecodeError):  # Werkzeug's own word on a query that is no UTF-8
+    with suppress(UnicodeDecodeError):  # Werkzeug's own word on a query that isn't UTF-8
         request.args.to_dict()
     return {"rest": rest, "body": len(request.get_data())}
 

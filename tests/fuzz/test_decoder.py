@@ -52,13 +52,13 @@ def ask_all(requests: list[Request]) -> list[int]:
 
 
 def breakages(requests: list[Request]) -> list[str]:
-    found: list[str] = []
+    errors: list[str] = []
     for made in requests:
         try:
             ask_all([made])
         except BrokenError as error:
-            found.append(str(error)[:1000])
-    return found
+            errors.append(str(error)[:1000])
+    return errors
 
 
 @pytest.mark.parametrize("name", ["raw", "event", "data"])
@@ -85,19 +85,19 @@ def test_the_mutator_breaks_some_deliveries_and_leaves_some_valid() -> None:
     mutator = Mutator(1)
     requests = [mutator.make() for _ in range(500)]
 
-    found = ask_all(requests)
+    answers = ask_all(requests)
 
-    assert found.count(200) > 100
-    assert found.count(400) > 100
+    assert answers.count(200) > 100
+    assert answers.count(400) > 100
 
 
 @pytest.mark.slow
 def test_mutated_deliveries_break_nothing() -> None:
     mutator = Mutator(20260131)
 
-    found = breakages([mutator.make() for _ in range(MUTATED)])
+    broken = breakages([mutator.make() for _ in range(MUTATED)])
 
-    assert not found, f"{len(found)} of {MUTATED}, the first: {found[0]}"
+    assert not broken, f"{len(broken)} of {MUTATED}, the first: {broken[0]}"
 
 
 JSON = st.recursive(

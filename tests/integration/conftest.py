@@ -43,5 +43,5 @@ def run_once(tmp_path: Path) -> Callable[..., Server]:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Google's Pub/Sub emulator, and the clients of google-cloud-pubsub for it."""
-    with running_emulator(tmp_path_factory.mktemp("emulator")) as found:
-        yield found
+    with running_emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+        yield emulator

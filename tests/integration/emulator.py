@@ -83,10 +83,10 @@ class Emulator:
         """Stop a subscription's pushes, and return the messages that it would push again."""
         self.subscriber.modify_push_config(subscription=subscription, push_config={})
         deadline = time.monotonic() + 1.5  # what was nacked comes again after 1 s
-        found: list[Any] = []
-        while not found and time.monotonic() < deadline:
-            found = self.pull(subscription, seconds=deadline - time.monotonic())
-        return found
+        messages: list[Any] = []
+        while not messages and time.monotonic() < deadline:
+            messages = self.pull(subscription, seconds=deadline - time.monotonic())
+        return messages
 
 
 def new_name(kind: str) -> str:
@@ -97,7 +97,7 @@ def new_name(kind: str) -> str:
 @contextmanager
 def running_emulator(folder: Path) -> Iterator[Emulator]:
     """Run the emulator; skip the test where there is none, but fail it in CI."""
-    for _ in range(3):  # somebody else may take the free port first
+    for _ in range(3):  # another process may take the free port first
         port = free_port()
         process = Process(_command(port), folder, {**os.environ, "HOME": str(folder)})
         try:

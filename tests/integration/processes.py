@@ -1,6 +1,6 @@
 """Real processes for tests: started, watched and ended with all their children.
 
-What a process prints goes to files, so that nothing here needs a thread. `wait_until` is the
+The output of a process goes to files, so that nothing here needs a thread. `wait_until` is the
 only thing in these tests that waits.
 """
 
@@ -25,9 +25,9 @@ SCRIPTS = Path(sys.executable).parent
 UCAM_FAAS = str(SCRIPTS / "ucam-faas")
 
 HANG_SECONDS = 60.0
-"""The longest wait for what must happen: a slow machine needs seconds, a fault never ends."""
+"""The longest wait for an event: a slow machine needs seconds, and a fault never ends."""
 NEVER_SECONDS = "600"
-"""A grace so long that an end which waits for it counts as a hang."""
+"""A grace of such length that an end which waits for it counts as a hang."""
 
 FoundT = TypeVar("FoundT")
 
@@ -35,18 +35,18 @@ FoundT = TypeVar("FoundT")
 def wait_until(find: Callable[[], FoundT], what: str, seconds: float = HANG_SECONDS) -> FoundT:
     """Return what `find` finds as soon as that is true, or fail at the deadline."""
     deadline = time.monotonic() + seconds
-    while not (found := find()):
+    while not (result := find()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"Not within {seconds:g} s: {what}. Last seen: {found!r}")
+            raise AssertionError(f"Not within {seconds:g} s: {what}. Last seen: {result!r}")
         time.sleep(0.01)
-    return found
+    return result
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody has at the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a port of the loopback interface that is free at the moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ class Process:
 
     @property
     def stdout(self) -> str:
-        """What it has printed."""
+        """Its standard output so far."""
         return self._stdout.read_text()
 
     @property
     def stderr(self) -> str:
-        """What it has printed on standard error."""
+        """Its standard error so far."""
         return self._stderr.read_text()
 
     @property
@@ -183,14 +183,14 @@ class Server(Process):
 
     def pids_of_workers(self, count: int) -> set[int]:
         """Ask until this many processes have answered."""
-        found: set[int] = set()
+        pids: set[int] = set()
 
         def all_found() -> bool:
-            found.add(self.pid_of_worker())
-            return len(found) == count
+            pids.add(self.pid_of_worker())
+            return len(pids) == count
 
         wait_until(all_found, f"{count} processes answer")
-        return found
+        return pids
 
     def new_pid_of_worker(self, old: int) -> int:
         """Ask for the process that answers, once it is another."""
@@ -200,8 +200,8 @@ class Server(Process):
                 answer = self.post("/process_id", seconds=5)
             except (OSError, http.client.HTTPException):
                 return None
-            found = int(answer.body) if answer.status == 200 else None
-            return found if found != old else None
+            pid = int(answer.body) if answer.status == 200 else None
+            return pid if pid != old else None
 
         return wait_until(find, "another process answers") or 0
 

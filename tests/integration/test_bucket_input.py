@@ -48,7 +48,7 @@ def bucket_host() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("name", "code"), [("people.json", 0), ("nobody.json", 3)])
+@pytest.mark.parametrize(("name", "code"), [("people.json", 0), ("missing.json", 3)])
 def test_the_input_of_a_job_comes_from_a_bucket(
     tmp_path: Path, bucket_host: str, name: str, code: int
 ) -> None:
@@ -74,4 +74,4 @@ def test_the_input_of_a_job_comes_from_a_bucket(
     )
 
     assert result.returncode == code, result.stdout + result.stderr
-    assert ("gs://inputs/nobody.json" in result.stderr) == (code == 3)
+    assert ("gs://inputs/missing.json" in result.stderr) == (code == 3)

@@ -146,7 +146,7 @@ def test_a_mistyped_variable_is_a_warning_and_no_error(run_once: RunOnce) -> Non
     assert "secret" not in process.output
 
 
-@pytest.mark.parametrize("target", ["not_a_task", "nobody"])
+@pytest.mark.parametrize("target", ["not_a_task", "missing"])
 def test_a_run_of_what_is_no_task_has_exit_code_2(run_once: RunOnce, target: str) -> None:
     process = run_once("--long-running", "--source", str(SOURCE), "--target", target)
 

@@ -46,7 +46,7 @@ def test_workers_end_in_order_when_their_main_process_is_killed(serve: Serve, ta
 def test_a_worker_whose_event_loop_is_stuck_ends_when_its_main_process_is_killed(
     serve: Serve, tmp_path: Path
 ) -> None:
-    """Nobody else is left to kill it."""
+    """No other process is left to kill it."""
     (tmp_path / "main.py").write_text(STUCK)
     server = serve(FUNCTION_SOURCE=str(tmp_path / "main.py"), UCAM_FAAS_GRACE_SECONDS="0")
     worker = server.pid_of_worker()
@@ -281,7 +281,7 @@ def slow_endpoint(*, drips: bool) -> Iterator[tuple[int, list[socket.socket]]]:
 
 
 def exists(pid: int) -> bool:
-    """Whether a process runs; a dead one that nobody has waited for yet does not."""
+    """Return True if a process runs; a dead one whose parent hasn't waited for it doesn't."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]

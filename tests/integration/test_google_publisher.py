@@ -17,7 +17,7 @@ from .processes import Process, environment, wait_until
 pytestmark = pytest.mark.slow
 
 
-END = {"end": "of what was published"}
+END = {"end": "of the messages"}
 
 
 class TestGooglePublisher(PublisherContract):
@@ -38,14 +38,14 @@ class TestGooglePublisher(PublisherContract):
         def read(_: str) -> list[PubsubMessage]:
             """Publish a last message, and read until it comes."""
             emulator.publish(topic, b"", **END)
-            found: list[PubsubMessage] = []
+            messages: list[PubsubMessage] = []
 
             def at_end() -> bool:
-                found.extend(map(as_ours, emulator.pull(subscription)))
-                return any(message.attributes == END for message in found)
+                messages.extend(map(as_ours, emulator.pull(subscription)))
+                return any(message.attributes == END for message in messages)
 
             wait_until(at_end, "the last message")
-            return [message for message in found if message.attributes != END]
+            return [message for message in messages if message.attributes != END]
 
         return read
 

@@ -1,4 +1,4 @@
-"""Start-up code of a real process: the port is closed until it has run, or for ever if it fails.
+"""Start-up code of a real process: the port opens when it has run, and not at all if it fails.
 
 The tasks wait for the test at a socket, so that nothing here sleeps.
 """
@@ -128,7 +128,7 @@ class Gate:
             waiting.close()
 
     def is_left_alone(self) -> bool:
-        """Tell whether nobody has come since."""
+        """Return True if no other connection has come since."""
         self.listener.settimeout(0)
         try:
             self.waiting.append(self.listener.accept()[0])
@@ -138,15 +138,15 @@ class Gate:
 
     def close(self) -> None:
         """Let all go."""
-        for found in (self.listener, *self.waiting):
-            found.close()
+        for connection in (self.listener, *self.waiting):
+            connection.close()
 
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    found = Gate()
-    yield found
-    found.close()
+    gate = Gate()
+    yield gate
+    gate.close()
 
 
 @pytest.fixture
@@ -183,18 +183,18 @@ def connects(port: int) -> bool:
 @contextmanager
 def watched(server: Server) -> Iterator[list[int]]:
     """Connect to its port all the time, and collect the times that it took a connection."""
-    found: list[int] = []
+    answers: list[int] = []
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.is_set():
             if connects(server.port):
-                found.append(1)
+                answers.append(1)
 
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield found
+        yield answers
     finally:
         ended.set()
         thread.join()

@@ -47,9 +47,9 @@ class Gate:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    found = Gate()
-    yield found
-    found.close()
+    gate = Gate()
+    yield gate
+    gate.close()
 
 
 def save(folder: Path, version: int, waits: bool = True) -> None:

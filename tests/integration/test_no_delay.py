@@ -19,16 +19,16 @@ def has_no_delay(transport: asyncio.BaseTransport) -> bool:
 
 async def accepted_from(listener: socket.socket) -> bool:
     """Accept a connection as asyncio does, and return whether it has the option."""
-    found = asyncio.get_running_loop().create_future()
+    answer = asyncio.get_running_loop().create_future()
 
     class Accepted(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            found.set_result(has_no_delay(transport))
+            answer.set_result(has_no_delay(transport))
             transport.close()
 
     async with await asyncio.get_running_loop().create_server(Accepted, sock=listener):
         with socket.create_connection(listener.getsockname()[:2]):
-            return bool(await asyncio.wait_for(found, 30))
+            return bool(await asyncio.wait_for(answer, 30))
 
 
 BINDERS: dict[str, Callable[[], socket.socket]] = {

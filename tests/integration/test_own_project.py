@@ -34,10 +34,14 @@ def requirements_of(example: dict[str, Any]) -> list[Requirement]:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["commit", "wheel", "checkout"])
 def test_an_example_depends_on_this_package_in_this_version(example: dict[str, Any]) -> None:
-    ours = [found for found in requirements_of(example) if found.name == OURS["name"]]
+    ours = [
+        requirement for requirement in requirements_of(example) if requirement.name == OURS["name"]
+    ]
 
-    assert [sorted(found.extras) for found in ours] == [[], ["local"]]
-    assert set().union(*(found.extras for found in ours)) <= set(OURS["optional-dependencies"])
+    assert [sorted(requirement.extras) for requirement in ours] == [[], ["local"]]
+    assert set().union(*(requirement.extras for requirement in ours)) <= set(
+        OURS["optional-dependencies"]
+    )
     first = ours[0]
     assert first.url is not None or OURS["version"] in first.specifier
     assert first.url is not None or "1.0.3" not in first.specifier

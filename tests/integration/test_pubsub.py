@@ -21,8 +21,8 @@ Serve = Callable[..., Server]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A process without a dead-letter topic, for all tests: each has its own message ids."""
-    with serving(folder=tmp_path_factory.mktemp("server")) as found:
-        yield found
+    with serving(folder=tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def dead_lettering_server(
         "UCAM_FAAS_DEAD_LETTER_TOPIC": dead_letter_topic,
         "PUBSUB_EMULATOR_HOST": emulator.host,
     }
-    with serving(folder=folder, **environ) as found:
-        yield found
+    with serving(folder=folder, **environ) as server:
+        yield server
 
 
 def outcomes(server: Server, message_id: str) -> list[str]:

@@ -71,8 +71,8 @@ class TestRestPublisherWithOurEmulator(PublisherContract):
     def read_back(self, call: Call, topic: str) -> ReadBack:
         def read(topic: str) -> list[PubsubMessage]:
             pull = topic.replace("topics", "subscriptions") + ":pull"
-            found = call("POST", pull, maxMessages=100, returnImmediately=True)
-            return [_as_ours(item["message"]) for item in found.get("receivedMessages", [])]
+            response = call("POST", pull, maxMessages=100, returnImmediately=True)
+            return [_as_ours(item["message"]) for item in response.get("receivedMessages", [])]
 
         return read
 

@@ -1,4 +1,4 @@
-"""`ucam-faas` as a real process: gunicorn, its workers, sockets and what they print."""
+"""`ucam-faas` as a real process: gunicorn, its workers, sockets and output."""
 
 import json
 import os
@@ -23,8 +23,8 @@ Serve = Callable[..., Server]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One process for the tests that leave it as it is."""
     folder = tmp_path_factory.mktemp("server")
-    with serving(folder=folder, UCAM_FAAS_MAX_BODY_BYTES="1000000") as found:
-        yield found
+    with serving(folder=folder, UCAM_FAAS_MAX_BODY_BYTES="1000000") as server:
+        yield server
 
 
 def test_options_say_what_is_served(serve: Serve) -> None:
@@ -134,11 +134,11 @@ def test_a_body_up_to_the_limit_is_taken(serve: Serve) -> None:
 
 
 def test_a_connection_serves_many_requests(server: Server) -> None:
-    one = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n"
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n"
 
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         for number in range(3):
-            client.sendall(one + str(number).encode())
+            client.sendall(head + str(number).encode())
             received = b""
             while not received.endswith(b"\r\n\r\n%d" % number):
                 part = client.recv(65_536)
@@ -233,7 +233,7 @@ def test_a_process_is_kept_while_it_may_have_abandoned_threads(serve: Serve) -> 
 
 
 def test_a_dead_letter_that_cannot_be_published_fails_its_delivery_soon(serve: Serve) -> None:
-    """Pub/Sub is not to be reached: the delivery is not held until nobody waits any more."""
+    """Pub/Sub can't be reached: the delivery ends before its sender gives up."""
     server = serve(
         UCAM_FAAS_DEAD_LETTER_TOPIC="projects/p/topics/dead",
         PUBSUB_EMULATOR_HOST=f"127.0.0.1:{free_port()}",

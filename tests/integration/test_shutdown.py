@@ -46,13 +46,13 @@ def test_under_load_an_effect_is_acknowledged_exactly_if_it_happened(
     ended = threading.Event()
 
     def client(name: int) -> dict[str, int]:
-        found: dict[str, int] = {}
+        statuses: dict[str, int] = {}
         while not ended.is_set():
-            id = f"{name}-{len(found)}"
-            found[id] = post_work(server, id, seconds=0.05, task=task)
-            if found[id] == NO_ANSWER:
+            id = f"{name}-{len(statuses)}"
+            statuses[id] = post_work(server, id, seconds=0.05, task=task)
+            if statuses[id] == NO_ANSWER:
                 break
-        return found
+        return statuses
 
     with ThreadPoolExecutor(16) as clients:
         running = [clients.submit(client, name) for name in range(16)]
@@ -151,7 +151,7 @@ def test_control_c_ends_all_processes_cleanly(serve: Serve, workers: int) -> Non
     assert server.wait() == 0
     assert server.stderr == ""
     assert [line for line in server.log() if line["severity"] != "INFO"] == []
-    wait_until(lambda: not _answers(server), "nobody listens")
+    wait_until(lambda: not _answers(server), "the port is closed")
 
 
 def test_an_interrupt_of_the_main_process_alone_ends_all_in_order(serve: Serve) -> None:

@@ -26,8 +26,8 @@ SMUGGLED = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nsmuggled
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(folder=tmp_path_factory.mktemp("server"), FUNCTION_TARGET="echo") as found:
-        yield found
+    with serving(folder=tmp_path_factory.mktemp("server"), FUNCTION_TARGET="echo") as server:
+        yield server
 
 
 def responses(port: int, *parts: bytes, count: int = 1) -> list[tuple[int, bytes]]:
@@ -57,9 +57,9 @@ def test_the_body_of_an_upgrade_request_is_read(
     body = b"a body"
     head = HEAD % (b"/echo", protocol) + b"Content-Length: 6\r\n\r\n"
 
-    found = responses(server.port, *([head, body] if apart else [head + body]))
+    answers = responses(server.port, *([head, body] if apart else [head + body]))
 
-    assert found == [(200, body)]
+    assert answers == [(200, body)]
 
 
 @pytest.mark.parametrize("cut", range(0, 300, 7))
@@ -73,9 +73,9 @@ def test_the_body_of_an_upgrade_request_is_not_the_next_request(server: Server) 
     before = server.effects("echo")
     head = HEAD % (b"/echo", b"h2c") + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
 
-    found = responses(server.port, head, SMUGGLED)
+    answers = responses(server.port, head, SMUGGLED)
 
-    assert found == [(200, SMUGGLED)]
+    assert answers == [(200, SMUGGLED)]
     assert len(server.effects("echo")) == len(before) + 1
 
 
@@ -83,18 +83,18 @@ def test_a_connection_goes_on_after_an_upgrade_request(server: Server) -> None:
     upgrade = HEAD % (b"/echo", b"h2c") + b"Content-Length: 3\r\n\r\none"
     plain = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\ntwo"
 
-    found = responses(server.port, upgrade + plain + upgrade, count=3)
+    answers = responses(server.port, upgrade + plain + upgrade, count=3)
 
-    assert found == [(200, b"one"), (200, b"two"), (200, b"one")]
+    assert answers == [(200, b"one"), (200, b"two"), (200, b"one")]
 
 
 def test_connect_is_refused(server: Server) -> None:
     request = b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n" + SMUGGLED
     before = server.effects("echo")
 
-    (found,) = responses(server.port, request)
+    (answer,) = responses(server.port, request)
 
-    assert found[0] == 400
+    assert answer[0] == 400
     assert server.effects("echo") == before
 
 

@@ -68,8 +68,8 @@ SET_UPS = {"basic": BASIC, "dict": DICT, "observe": OBSERVE, "handler": HANDLER}
 
 def lines(server: Server) -> list[dict[str, Any]]:
     """Return the lines about executions, wherever they were printed."""
-    found = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
-    return [line for line in found if line.get("message") == "ucam_faas_function_aborted"]
+    lines = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("message") == "ucam_faas_function_aborted"]
 
 
 def check(server: Server) -> None:

@@ -16,7 +16,7 @@ from ucam_faas.logs import setup
 
 
 class Log:
-    """What is written to the log, from `configure` on."""
+    """The text of the log, from `configure` on."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
@@ -32,7 +32,7 @@ class Log:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """The JSON lines; what is no valid JSON fails the test."""
+        """The JSON lines; a line that isn't valid JSON fails the test."""
         return [
             json.loads(line, parse_constant=_refuse_constant, parse_int=_parse_int)
             for line in self.text.split("\n")[:-1]
@@ -50,7 +50,7 @@ def _parse_int(digits: str) -> int | str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise AssertionError(f"{name} is no JSON")
+    raise AssertionError(f"{name} is not JSON")
 
 
 @pytest.fixture

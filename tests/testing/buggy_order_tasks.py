@@ -16,7 +16,7 @@ from .events import Change, Reading
 
 
 def marks_before_the_work(serve: Serve, clock: ManualClock) -> None:
-    """What failed the first time, for the row that it needs comes later, is taken for done."""
+    """A message that failed, because the row that it needs comes later, is taken for done."""
     seen: set[str] = set()
     customers: dict[str, list[str]] = {}
 
@@ -111,7 +111,7 @@ def relies_on_an_order_it_did_not_ask_for(serve: Serve, clock: ManualClock) -> N
 
 
 def ignores_an_update_before_its_create(serve: Serve, clock: ManualClock) -> None:
-    """An update of what is not there yet is lost."""
+    """An update of a row that isn't there yet is lost."""
     users: dict[str, str] = {}
 
     @message_handler(message_type=Change)
@@ -148,7 +148,7 @@ def creates_over_an_update(serve: Serve, clock: ManualClock) -> None:
 
 
 def brings_back_what_was_deleted(serve: Serve, clock: ManualClock) -> None:
-    """A create that comes after its delete makes the row anew."""
+    """A create that comes after its delete makes the row again."""
     users: dict[str, str] = {}
 
     @message_handler(message_type=Change)
@@ -167,7 +167,7 @@ def brings_back_what_was_deleted(serve: Serve, clock: ManualClock) -> None:
 
 
 def skips_what_is_older_than_the_newest(serve: Serve, clock: ManualClock) -> None:
-    """What was published before the newest message that was handled is taken for handled."""
+    """Messages published before the newest handled message are taken for handled."""
     handled: set[bytes] = set()
     newest: dict[str, Any] = {}
 

@@ -106,7 +106,7 @@ def awaits_between_check_and_act(serve: Serve, clock: ManualClock) -> None:
 
 
 def marks_after_the_work(serve: Serve, clock: ManualClock) -> None:
-    """What is under way is not marked as seen yet."""
+    """Messages under way aren't marked as seen yet."""
     seen: set[str] = set()
     sent: list[str] = []
 
@@ -218,7 +218,7 @@ def answers_for_a_copy_that_fails(serve: Serve, clock: ManualClock) -> None:
         locked.add(order.id)
         try:
             await asyncio.sleep(0.002)
-            if calls["all"] > 1 and not calls["failed"]:  # busy: somebody else asks, too
+            if calls["all"] > 1 and not calls["failed"]:  # busy: another copy asks, too
                 calls["failed"] += 1
                 raise ConnectionError
             booked.add(order.id)

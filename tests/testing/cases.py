@@ -1,4 +1,4 @@
-"""What a test with a task is: it serves the task, publishes, waits, and asserts."""
+"""Tests with a task: each serves the task, publishes, waits, and asserts."""
 
 from __future__ import annotations
 

@@ -29,17 +29,17 @@ def claims_and_confirms(serve: Serve, clock: ManualClock) -> None:
 
     def claim(key: str) -> str:
         with lock:
-            found = claims.get(key, "free")
-            if found == "free":
+            state = claims.get(key, "free")
+            if state == "free":
                 claims[key] = "claimed"
-            return found
+            return state
 
     @message_handler(message_type=Order)
     def confirm(order: Order) -> None:
-        found = claim(order.id)
-        if found == "claimed":
+        state = claim(order.id)
+        if state == "claimed":
             raise Retry(timedelta(seconds=10))
-        if found == "done":
+        if state == "done":
             return
         time.sleep(0.001)
         sent.append(order.id)
@@ -130,7 +130,7 @@ def waits_for_each_forerunner(serve: Serve, clock: ManualClock) -> None:
 
 
 def compares_and_sets(serve: Serve, clock: ManualClock) -> None:
-    """A write counts only if nobody else wrote since the read; else the message comes again."""
+    """A write counts only if no other copy wrote since the read; else the message comes again."""
     row: dict[str, tuple[int, frozenset[str]]] = {"account": (0, frozenset())}
     lock = threading.Lock()
 
@@ -178,7 +178,7 @@ def needs_all_its_attempts(serve: Serve, clock: ManualClock) -> None:
 
 
 def dead_letters_once(serve: Serve, clock: ManualClock) -> None:
-    """What can never succeed is put aside, and each message once."""
+    """A message that can never succeed is put aside, once."""
     rows: dict[str, Order] = {}
 
     @message_handler(message_type=Order, dead_letter_topic="rejected")
@@ -193,11 +193,11 @@ def dead_letters_once(serve: Serve, clock: ManualClock) -> None:
     assert list(rows) == ["o1"]
     letters = sorted(letter.data for letter in cloud.dead_letters)
     assert letters == [b"junk", b"junk", b"other junk"]
-    assert any(isinstance(one.outcome, DeadLettered) for one in cloud.executions)
+    assert any(isinstance(execution.outcome, DeadLettered) for execution in cloud.executions)
 
 
 def gives_up_after_its_attempts(serve: Serve, clock: ManualClock) -> None:
-    """What fails each time is a dead letter after as many attempts as were asked for."""
+    """A message that fails each time is a dead letter after `max_attempts`."""
 
     @message_handler(message_type=None, retry=RetryPolicy(max_attempts=6))
     def fail(data: bytes) -> None:
@@ -255,7 +255,7 @@ def counts_down_through_its_own_topic(serve: Serve, clock: ManualClock) -> None:
 
 
 def cleans_up_by_schedule(serve: Serve, clock: ManualClock) -> None:
-    """What runs by a schedule looks at what is there."""
+    """A scheduled task looks at the rows that are there."""
     rows = {"old": 1, "new": 100}
 
     @message_handler(message_type=None, schedule=Schedule("0 3 * * *", data=b"x"))

@@ -41,7 +41,7 @@ def upserts_by_key(serve: Serve, clock: ManualClock) -> None:
 
 
 def compares_versions(serve: Serve, clock: ManualClock) -> None:
-    """What is older than what is there is left out."""
+    """A change that is older than the row is left out."""
     rows: dict[str, int] = {}
     lock = threading.Lock()
 
@@ -205,8 +205,8 @@ def writes_in_a_transaction(serve: Serve, clock: ManualClock) -> None:
         def pay(order: Order) -> None:
             with closing(sqlite3.connect(name, uri=True, isolation_level=None)) as database:
                 database.execute("BEGIN IMMEDIATE")
-                found = database.execute("INSERT OR IGNORE INTO orders VALUES (?)", (order.id,))
-                if found.rowcount:
+                cursor = database.execute("INSERT OR IGNORE INTO orders VALUES (?)", (order.id,))
+                if cursor.rowcount:
                     database.execute("UPDATE total SET amount = amount + ?", (order.amount,))
                 database.execute("COMMIT")
 
@@ -285,7 +285,7 @@ def remembers_message_ids(serve: Serve, clock: ManualClock) -> None:
 
 
 def replaces_rows_under_a_lock(serve: Serve, clock: ManualClock) -> None:
-    """Nobody sees the rows between delete and insert."""
+    """No reader sees the rows between delete and insert."""
     rows: list[Line] = []
     lock = threading.Lock()
 

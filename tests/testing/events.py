@@ -1,4 +1,4 @@
-"""What the messages of these tests hold."""
+"""The payloads of these tests' messages."""
 
 from __future__ import annotations
 

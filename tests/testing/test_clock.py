@@ -44,9 +44,9 @@ def is_delayed(pubsub: EmbeddedPubsub, subscription: str) -> bool:
 
 @pytest.fixture
 def puller(ucam_faas_clock: ManualClock, ucam_faas_pubsub: EmbeddedPubsub) -> Any:
-    found = Puller()
-    yield found
-    found.client.close()
+    puller = Puller()
+    yield puller
+    puller.client.close()
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:The return_immediately flag:DeprecationWarning")

@@ -1,4 +1,4 @@
-"""What hostile deliveries do to messages, and what they do not."""
+"""The tricks of hostile deliveries, and their limits."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_the_same_seed_does_the_same(ucam_faas_local: Serve) -> None:
 
 
 def test_another_seed_does_something_else(ucam_faas_local: Serve) -> None:
-    found = {tuple(play(ucam_faas_local, seed).tricks) for seed in range(5)}
+    tricks = {tuple(play(ucam_faas_local, seed).tricks) for seed in range(5)}
 
-    assert len(found) == 5
+    assert len(tricks) == 5
 
 
 @per_seed

@@ -1,4 +1,4 @@
-"""`ucam_faas_local`: failures, backoffs, dead letters, and what cannot go well."""
+"""`ucam_faas_local`: failures, backoffs, dead letters, and wrong uses."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_what_a_task_gives_up_is_dead_lettered_at_once(ucam_faas_local: Serve) -
     (letter,) = cloud.dead_letters
     assert letter.attributes["ucam_faas_reason"] == "no such address"
     assert len(cloud.executions) == 1
-    assert [found.data for found in cloud.dead_letters] == [b"x"]  # it stays there
+    assert [message.data for message in cloud.dead_letters] == [b"x"]  # it stays there
 
 
 def test_settings_are_served_with(ucam_faas_local: Serve) -> None:

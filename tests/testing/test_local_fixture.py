@@ -1,4 +1,4 @@
-"""`ucam_faas_local`: tasks are served, and what is published is pushed to them."""
+"""`ucam_faas_local`: tasks are served, and get the messages that are published."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_the_variables():
 def test_the_variables_of_the_env_file_are_there_before_the_code_is_imported(
     project: Path,
 ) -> None:
-    """What the shell has wins; the file is the one beside pytest's configuration."""
+    """The shell's variables win; the file is beside pytest's configuration."""
     (project / "pytest.ini").touch()
     (project / ".env").write_text("API_KEY=file\nPUBSUB_EMULATOR_HOST=file:1\n")
     (project / "inside").mkdir()

@@ -1,4 +1,4 @@
-"""What users test with does what it says, without waiting."""
+"""The helpers for users' tests do what they say, without waiting."""
 
 from __future__ import annotations
 
@@ -204,10 +204,10 @@ def test_data_has_its_wire_form(data: Any, expected: bytes) -> None:
 
 
 def test_a_message_has_an_id_of_its_own_and_a_time() -> None:
-    one, other = make_message(), make_message()
+    first, other = make_message(), make_message()
 
-    assert one.message_id != other.message_id
-    assert one.publish_time == PUBLISH_TIME
+    assert first.message_id != other.message_id
+    assert first.publish_time == PUBLISH_TIME
 
 
 def test_a_message_has_what_it_is_given() -> None:
@@ -344,9 +344,9 @@ def test_a_conclusion_takes_a_runtime() -> None:
     def wait(data: bytes) -> None:
         clock.advance(timedelta(seconds=3))
 
-    found = conclude(wait, runtime=Runtime(Settings(), clock))
+    conclusion = conclude(wait, runtime=Runtime(Settings(), clock))
 
-    assert found.info.execution.duration_seconds == 3
+    assert conclusion.info.execution.duration_seconds == 3
 
 
 @pytest.mark.parametrize("thing", [len, None, User])
@@ -436,9 +436,9 @@ def test_the_client_fixture_serves(ucam_faas_client: Callable[..., Client]) -> N
 
 
 def test_the_client_fixture_serves_several(ucam_faas_client: Callable[..., Client]) -> None:
-    one, other = ucam_faas_client(greet), ucam_faas_client(shout)
+    first, other = ucam_faas_client(greet), ucam_faas_client(shout)
 
-    assert one.push("greet", User(name="Ada")).status == 200
+    assert first.push("greet", User(name="Ada")).status == 200
     assert other.post("/", body="x").text == "X"
 
 

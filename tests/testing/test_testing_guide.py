@@ -20,7 +20,7 @@ TUTORIAL = PYTHON.findall((ROOT / "docs/tutorial.md").read_text())[1]
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What pytest says about the examples, each in a file of its own, beside the tutorial's."""
+    """pytest's report on the examples, each in its own file, beside the tutorial's."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "main.py").write_text(TUTORIAL)
     for number, example in enumerate(EXAMPLES, 1):

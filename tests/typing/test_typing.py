@@ -46,17 +46,17 @@ def test_wrong_uses_are_errors_and_nothing_else_is(cache: Path) -> None:
     expected = {
         (number, code.strip())
         for number, line in enumerate(lines, 1)
-        if (found := EXPECTED.search(line))
-        for code in found["codes"].split(",")
+        if (match := EXPECTED.search(line))
+        for code in match["codes"].split(",")
     }
 
     # An error in a decorator's arguments makes an untyped decorator, too: once is enough.
     output = mypy("wrong_uses.py", cache, "--allow-untyped-decorators")
 
     reported = {
-        (int(found["line"]), found["code"])
+        (int(match["line"]), match["code"])
         for line in output.splitlines()
-        if (found := REPORTED.match(line))
+        if (match := REPORTED.match(line))
     }
     assert reported == expected, output
 

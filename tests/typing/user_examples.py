@@ -1,4 +1,4 @@
-"""What users write, with the types that they get: `test_typing.py` has mypy check it."""
+"""Users' code, with the types that they get: `test_typing.py` has mypy check it."""
 
 from datetime import timedelta
 from typing import assert_type

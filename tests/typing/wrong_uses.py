@@ -1,4 +1,4 @@
-"""What users get wrong: `test_typing.py` expects of mypy the errors named, and no others.
+"""Wrong uses: `test_typing.py` expects of mypy the errors named, and no others.
 
 In functions, so that the module can be imported: the decorators refuse some of it by themselves.
 """

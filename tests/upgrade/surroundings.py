@@ -1,7 +1,7 @@
 """A pytest plugin for the process that runs 1.0's tests: what surrounded them in their repository.
 
 The sdist holds the tests without the fixtures of their repository, its protobuf example and its
-bucket. `imported` stands in for their imports: a name that this package lacks fails the tests that
+bucket. `imported` replaces their imports: a name that this package lacks fails the tests that
 use it, not the whole module.
 """
 
@@ -46,7 +46,7 @@ def run_ucam_faas(target: str, *, debug: bool, long_running: bool, **options: An
 
 
 class _AnyType:
-    """Stands in for a type with other parameters: at run time, only annotations name it."""
+    """Replaces a type with other parameters: at run time, only annotations name it."""
 
     def __class_getitem__(cls, _: object) -> type:
         return cls
@@ -57,7 +57,7 @@ ADAPTED = {
     "ucam_faas.pydantic.SerialisableException": SerialisableException,
     "ucam_faas.run_ucam_faas": run_ucam_faas,
 }
-"""Names that were not documented, and what does the same here."""
+"""Undocumented names, and their equivalents here."""
 
 
 def imported(module: str, name: str) -> Any:
@@ -71,7 +71,7 @@ def imported(module: str, name: str) -> Any:
 
 
 class Missing:
-    """A name that this package lacks; it may stand in annotations, where nothing looks at it."""
+    """A name that this package lacks; annotations may name it, since nothing reads them."""
 
     def __init__(self, name: str) -> None:
         self._name = name

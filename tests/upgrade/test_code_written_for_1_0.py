@@ -1,4 +1,4 @@
-"""What 1.0 documents, or its users write: it imports, and does what it did."""
+"""Code from the documentation of 1.0, or of its users: it imports, and behaves as before."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Order(BaseModel):
     "module", ["cloud_events", "execution_info", "gcp_pubsub", "handler_execution", "messages"]
 )
 def test_a_module_of_1_0_has_the_names_of_the_package(module: str) -> None:
-    found = importlib.import_module(f"ucam_faas.{module}")
+    old = importlib.import_module(f"ucam_faas.{module}")
 
     renamed = {"PUBSUB_CLOUD_EVENT_TOPIC_PATTERN"}
-    for name in set(found.__all__) - renamed:
-        assert getattr(found, name) is getattr(ucam_faas, name)
+    for name in set(old.__all__) - renamed:
+        assert getattr(old, name) is getattr(ucam_faas, name)
 
 
 # --- infos
@@ -152,9 +152,9 @@ def test_a_message_in_a_python_value_is_decoded() -> None:
 def test_a_message_has_googles_names_by_alias() -> None:
     message = make_message(b"hi", message_id="7", ordering_key="k")
 
-    found = message.model_dump(mode="json", by_alias=True)
+    dumped = message.model_dump(mode="json", by_alias=True)
 
-    assert set(found) == {
+    assert set(dumped) == {
         *("@type", "data", "attributes", "messageId", "publishTime", "orderingKey")
     }
 

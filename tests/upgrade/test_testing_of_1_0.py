@@ -55,11 +55,11 @@ def test_a_target_is_served_to_flasks_test_client(
 def test_the_factory_makes_valid_events_with_random_and_given_attributes() -> None:
     from ucam_faas.testing import CloudEventFactory  # importing polyfactory takes its time
 
-    one, other = CloudEventFactory.build(type="t"), CloudEventFactory.build()
+    first, other = CloudEventFactory.build(type="t"), CloudEventFactory.build()
 
-    assert (one.type, one.specversion) == ("t", "1.0")
-    assert one.id != other.id
-    assert type(one).model_validate(one.model_dump()) == one
+    assert (first.type, first.specversion) == ("t", "1.0")
+    assert first.id != other.id
+    assert type(first).model_validate(first.model_dump()) == first
 
 
 @pytest.mark.slow

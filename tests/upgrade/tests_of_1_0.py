@@ -89,9 +89,9 @@ def adapted(source: str) -> str:
 
 
 def _imports(tree: ast.AST) -> Iterator[ast.ImportFrom]:
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     yield from sorted(
-        (node for node in found if (node.module or "").split(".")[0] == "ucam_faas"),
+        (node for node in imports if (node.module or "").split(".")[0] == "ucam_faas"),
         key=lambda node: node.lineno,
     )
 
@@ -128,14 +128,14 @@ def _cases(report: Path) -> Iterator[tuple[str, str | None]]:
 def main() -> int:
     """Print each failure and the count; return the exit code."""
     with TemporaryDirectory() as folder:
-        found = results(Path(folder))
+        failures = results(Path(folder))
     known = differences()
-    failed = {test for test, failure in found.items() if failure is not None}
+    failed = {test for test, failure in failures.items() if failure is not None}
     for test in sorted(failed):
-        print(f"{'known' if test in known else 'NEW':5}  {test}: {found[test]}")
+        print(f"{'known' if test in known else 'NEW':5}  {test}: {failures[test]}")
     for test in sorted(known.keys() - failed):
         print(f"listed in differences.toml, and doesn't fail: {test}")
-    print(f"{len(found) - len(failed)} passed, {len(failed)} failed")
+    print(f"{len(failures) - len(failed)} passed, {len(failed)} failed")
     return int(failed != known.keys())
 
 

@@ -1,4 +1,4 @@
-"""What the ways of delivering need besides a pusher."""
+"""Pushers, publishers and wrappers of tasks for each way of delivering."""
 
 from __future__ import annotations
 

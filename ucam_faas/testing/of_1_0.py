@@ -1,4 +1,4 @@
-"""What 1.0's `ucam_faas.testing` had, on top of what this one has."""
+"""Names of 1.0's `ucam_faas.testing` that 2.0 keeps for its users."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class CreateEventAppClientFn(Protocol):
 
 
 def flask_client(send: Callable[..., Any]) -> FlaskClient:
-    """Return Flask's test client for what `Client.request` reaches."""
+    """Return Flask's test client for the application behind `Client.request`."""
     from flask import Flask, Response, request
 
     app = Flask("ucam_faas")
 
     def answer(path: str) -> Response:
-        found = send(
+        response = send(
             request.method,
             request.full_path.removesuffix("?"),
             body=request.get_data(),
             headers={name.lower(): value for name, value in request.headers.items()},
         )
-        return Response(found.body, found.status, found.headers)
+        return Response(response.body, response.status, response.headers)
 
     app.add_url_rule("/", view_func=answer, defaults={"path": ""}, methods=_METHODS)
     app.add_url_rule("/<path:path>", view_func=answer, methods=_METHODS)

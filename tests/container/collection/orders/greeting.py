@@ -1,3 +1,3 @@
-"""What tasks say."""
+"""The greeting of the tasks."""
 
 GREETING = "Good morning"

@@ -65,8 +65,8 @@ def take_time(order: Order) -> None:
 
 @ucam_faas.raw_event
 def greet(body: bytes) -> str:
-    """Answer with what another module of the package and the environment say."""
-    return f"{GREETING}, {os.environ.get('NAME', 'nobody')}: {body.decode()}"
+    """Answer with texts of another module of the package and of the environment."""
+    return f"{GREETING}, {os.environ.get('NAME', 'stranger')}: {body.decode()}"
 
 
 @ucam_faas.raw_event
