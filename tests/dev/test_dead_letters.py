@@ -84,12 +84,20 @@ def test_other_events_are_told_as_they_are() -> None:
 
 
 def test_dead_letters_that_wait_are_counted_with_a_line_that_shows_them() -> None:
-    assert waiting({"work-dead": 3, "shop-dead": 1}, "A=b") == (
+    counts = {"work-dead": 3, "shop-dead": 1}
+
+    assert waiting(counts, "A=b", pubsub="127.0.0.1:8085", project="p") == (
         "4 dead letters are waiting: 3 in work-dead, 1 in shop-dead. "
         "To see them (--auto-ack takes them away):\n\n"
         "  A=b gcloud pubsub subscriptions pull work-dead --limit 10\n\n"
+        "  curl http://127.0.0.1:8085/v1/projects/p/subscriptions/work-dead:pull "
+        "-d '{\"maxMessages\": 10}'\n\n"
     )
 
 
 def test_no_dead_letters_are_not_mentioned() -> None:
-    assert waiting({}, "A=b") == ""
+    assert waiting({}, "A=b", pubsub="", project="p") == ""
+
+
+def test_there_is_no_curl_line_for_googles_pubsub() -> None:
+    assert "curl" not in waiting({"work-dead": 1}, "A=b", pubsub="", project="p")

@@ -162,7 +162,7 @@ def test_a_web_page_of_elsewhere_cannot_run_a_task(dev: Dev, headers: dict[str, 
     assert request(dev.rest.port, "GET", "/v1/projects/local/topics", b"", headers).status == 403
 
     assert dev.effects("store", number=666) == []
-    dev.wait_shown("WARNING", "ucam_faas_cross_site_request_refused")
+    dev.wait_shown("WARNING", "a web page's request was refused")
 
 
 # --- the lines to paste

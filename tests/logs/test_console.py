@@ -163,7 +163,17 @@ def test_the_stack_of_an_abandoned_thread_is_lines(console: Log) -> None:
     logging.getLogger("ucam_faas").error("ucam_faas_thread_abandoned", extra={"fields": fields})
 
     lines = [line.strip() for line in console.text.splitlines()]
+    assert "past its deadline" in lines[0]
     assert lines[1:] == ['File "a.py", line 1', "wait()"]
+
+
+def test_events_are_sentences_for_people(console: Log) -> None:
+    logging.getLogger("ucam_faas").info("ucam_faas_init_completed")
+    logging.getLogger("theirs").info("ucam_faas_init_completed")
+
+    ours, theirs = console.text.splitlines()
+    assert ours.endswith("start-up code has run")
+    assert theirs.endswith("ucam_faas_init_completed")
 
 
 def test_payloads_are_shown_when_they_are_asked_for(console: Log) -> None:

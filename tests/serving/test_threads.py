@@ -142,6 +142,8 @@ def test_an_abandoned_thread_is_replaced_and_ends_with_its_work(
 
     assert stack is not None
     assert "harness" in stack
+    assert 'threading.py", line' not in stack.partition("harness")[0]
+    assert "ucam_faas/serving/threads.py" not in stack
     assert replaced
     assert sizes == (2, 1)
     assert not first.is_alive()

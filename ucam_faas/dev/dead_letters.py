@@ -13,12 +13,14 @@ _Key = tuple[str, str]
 """A subscription's short name and a message id."""
 
 
-def waiting(counts: Mapping[str, int], gcloud: str) -> str:
+def waiting(counts: Mapping[str, int], gcloud: str, *, pubsub: str, project: str) -> str:
     """Return the paragraph that says where dead letters wait; nothing if none do.
 
     Args:
         counts: messages by subscription.
         gcloud: the variables that make gcloud use this Pub/Sub.
+        pubsub: `host:port` of it; nothing between the quotes: Google's.
+        project: of the subscriptions.
     """
     if not counts:
         return ""
@@ -29,7 +31,16 @@ def waiting(counts: Mapping[str, int], gcloud: str) -> str:
     return (
         f"{letters} waiting: {places}. To see them (--auto-ack takes them away):\n\n"
         f"  {gcloud} gcloud pubsub subscriptions pull {first} --limit 10\n\n"
+        f"{_curl(pubsub, project, first)}"
     )
+
+
+def _curl(pubsub: str, project: str, subscription: str) -> str:
+    """Return a line for those who don't have gcloud."""
+    if not pubsub:
+        return ""
+    url = f"http://{pubsub}/v1/projects/{project}/subscriptions/{subscription}:pull"
+    return f"  curl {url} -d '{{\"maxMessages\": 10}}'\n\n"
 
 
 class OwnDeadLetters:

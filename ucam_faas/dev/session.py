@@ -349,7 +349,9 @@ class Session:
         self._stream.to_paste(up or plans, pubsub=pubsub, project=self._options.project, url=url)
         click.echo()
         gcloud = gcloud_environment(pubsub, self._options.project)
-        click.echo(waiting(self._provisioning.dead_letters(plans), gcloud), nl=False)
+        letters = self._provisioning.dead_letters(plans)
+        text = waiting(letters, gcloud, pubsub=pubsub, project=self._options.project)
+        click.echo(text, nl=False)
         enter = " Enter retries what waits." if has_keyboard() else ""
         self._stream.say(f"Saved files are served at once.{enter} Control-C ends.")
         click.echo()

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ucam_faas.logs.columns import INDENT, fold, paragraph, printable
 from ucam_faas.logs.records import context_of, fields_of, message_of, readable
+from ucam_faas.logs.sentences import SENTENCES
 from ucam_faas.logs.tracebacks import name_of, render
 
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
@@ -70,6 +71,8 @@ class ConsoleFormatter(logging.Formatter):
         if context is not None or "task" in fields:
             about = printable(context.task if context else readable(fields["task"])) + "  "
         message, *more = message_of(record).split("\n")
+        if record.name == "ucam_faas":
+            message = SENTENCES.get(message, message)
         parts = [self._execution(record, fields) if ours else printable(message)]
         parts += _pairs(fields, _TOLD if ours else ("task", "stack"))
         expected = getattr(record, "expected", None)

@@ -11,7 +11,10 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import dropwhile
+from pathlib import Path
 from queue import SimpleQueue
+from types import FrameType
 
 
 class Work:
@@ -41,7 +44,7 @@ class Work:
             with suppress(RuntimeError):  # the system has none: the next submit tries again
                 self._pool.start_if_needed()
             frame = sys._current_frames().get(self._thread.ident or 0)
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        return _stack_of_user_code(frame) if frame else ""
 
     def run(self) -> bool:
         """Do the work in this thread; True if the thread is still the pool's."""
@@ -123,3 +126,11 @@ class ThreadPool:
             del work  # an idle thread holds on to nothing
             with self.lock:
                 self._free += 1
+
+
+def _stack_of_user_code(frame: FrameType) -> str:
+    """Return a thread's stack without the frames above the function: threading's and ours."""
+    ours = (threading.__file__, f"{Path(__file__).parents[1]}/")
+    stack = traceback.extract_stack(frame)
+    shown = list(dropwhile(lambda line: line.filename.startswith(ours), stack))
+    return "".join(traceback.format_list(shown or stack))
