@@ -53,7 +53,7 @@ def _when(kind: type[Outcome]) -> str:
 
 
 def variables() -> str:
-    rows = ["| variable | default | what |", "|---|---|---|"]
+    rows = ["| variable | default | description |", "|---|---|---|"]
     for spec in fields(Settings):
         name, what = spec.metadata["variable"], spec.metadata["doc"]
         default = spec.default
@@ -63,7 +63,7 @@ def variables() -> str:
 
 
 def keys(options: Iterable[Option]) -> str:
-    rows = ["| key | takes | default | what |", "|---|---|---|---|"]
+    rows = ["| key | takes | default | description |", "|---|---|---|---|"]
     for option in options:
         shape = f"{option.merge} of " if option.merge in ("list", "map") else ""
         where = "; not for one task" if option.configurable == "for all tasks" else ""
@@ -73,7 +73,10 @@ def keys(options: Iterable[Option]) -> str:
 
 
 def options() -> str:
-    rows = ["| option | what | takes | default | decorators | also |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| option | description | takes | default | decorators | also |",
+        "|---|---|---|---|---|---|",
+    ]
     for option in OPTIONS.values():
         on = "handlers" if "raw_event" not in option.taken_by else "not `http`"
         also = ["collections"] * (COLLECTION in option.taken_by)

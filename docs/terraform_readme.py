@@ -38,7 +38,7 @@ class Row:
 
 
 def inputs(module: Path) -> str:
-    rows = ["| input | type | default | what |", "|---|---|---|---|"]
+    rows = ["| input | type | default | description |", "|---|---|---|---|"]
     for name, fields, body in _blocks(module / "variables.tf"):
         kind = fields["type"]
         nested = (
@@ -51,7 +51,7 @@ def inputs(module: Path) -> str:
 
 
 def outputs(module: Path) -> str:
-    rows = ["| output | what |", "|---|---|"]
+    rows = ["| output | description |", "|---|---|"]
     for name, fields, _ in _blocks(module / "outputs.tf"):
         rows.append(f"| `{name}` | {fields['description']} |")
     return "\n".join(rows) + "\n"
