@@ -480,3 +480,11 @@ def test_a_task_of_a_module_can_be_pickled_for_a_process_pool() -> None:
 
     assert sys.modules[__name__].picklable is picklable
     assert pickle.loads(pickle.dumps(picklable)) is picklable
+
+
+def test_a_task_is_shown_in_one_line() -> None:
+    @message_handler(message_type=None, topic="orders")
+    def send(data: bytes) -> None: ...
+
+    assert repr(send.task) == f"<Task 'send' of {__name__}: message topic='orders'>"
+    assert send.task.route == "/send"

@@ -59,7 +59,7 @@ def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
         click.echo(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
         width = max(len(task.name) for task in tasks)
         for task in tasks:
-            path = task.path if task.kind is Kind.HTTP else f"/{task.name}"
+            path = task.route
             click.echo(f"  {task.name:<{width}}  {task.kind:<16}  {path}")
         click.echo(f"\nSend a message:\n\n  {example(tasks, url)}\n")
     else:

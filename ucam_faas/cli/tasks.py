@@ -42,7 +42,7 @@ def row(task: Task) -> dict[str, Any]:
         "module": task.module,
         "kind": task.kind.value,
         "takes": name or ("bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value),
-        "path": task.path if task.kind is Kind.HTTP else f"/{task.name}",
+        "path": task.route,
         "methods": list(task.methods) if task.kind is Kind.HTTP else ["POST"],
         "async": task.is_async,
         "run_as": task.run_as,

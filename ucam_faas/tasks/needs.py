@@ -93,10 +93,9 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         TaskDefinitionError: a subscription cannot have the task's name.
     """
     takes = _takes(task)
-    path = (task.path or "/") if task.kind is Kind.HTTP else f"/{task.name}"
     trigger, retry = task.trigger, task.policy.retry
     if trigger is None:
-        return TaskNeeds(name=task.name, path=path, takes=takes, summary=task.summary)
+        return TaskNeeds(name=task.name, path=task.route, takes=takes, summary=task.summary)
     if not is_topic_name(task.name):
         raise TaskDefinitionError(
             f"The task {task.name!r} can be served, but Pub/Sub can't have a subscription of its "
@@ -106,7 +105,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic
     return TaskNeeds(
         name=task.name,
-        path=path,
+        path=task.route,
         takes=takes,
         summary=task.summary,
         run_as=task.run_as,

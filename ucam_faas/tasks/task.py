@@ -71,7 +71,7 @@ _LONGEST_JOB = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Task:
     """A decorated function, its trigger and its policy. Two are never equal."""
 
@@ -111,6 +111,10 @@ class Task:
         self._check_attempts()
         self._check_deadline()
         self._check_share()
+
+    def __repr__(self) -> str:
+        topic = f" topic={self.trigger.topic!r}" if self.trigger else ""
+        return f"<Task {self.name!r} of {self.module}: {self.kind.value}{topic}>"
 
     def _check_attempts(self) -> None:
         attempts, is_job = self.policy.retry.max_attempts, self.run_as == "job"
@@ -164,6 +168,11 @@ class Task:
     def payload_type(self) -> Any:
         """The type that the payload is checked against; None where only a function knows it."""
         return getattr(self.parse, "event_data_model", self.message_type)
+
+    @property
+    def route(self) -> str:
+        """The path at which it is served, in Flask's syntax."""
+        return (self.path or "/") if self.kind is Kind.HTTP else f"/{self.name}"
 
     @property
     def place(self) -> tuple[str, int]:
