@@ -1,4 +1,4 @@
-"""What terraform answers with `-json`, as values: diagnostics, plans and states, test results."""
+"""Answers of `terraform … -json` as values: diagnostics, plans, states and test results."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Snapshot:
 
     def at(self, address: str) -> Resource:
         """Return the resource with this address."""
-        found = {resource.address: resource for resource in self.resources}
-        assert address in found, f"no {address}; there are {', '.join(sorted(found))}"
-        return found[address]
+        resources = {resource.address: resource for resource in self.resources}
+        assert address in resources, f"no {address}; there are {', '.join(sorted(resources))}"
+        return resources[address]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TestReport:
-    """What `terraform test` found."""
+    """The results of `terraform test`."""
 
     __test__ = False
 
@@ -94,17 +94,19 @@ def lines_of(output: str) -> Iterator[dict[str, Any]]:
 
 
 def errors_in(lines: Iterable[dict[str, Any]]) -> list[Diagnostic]:
-    found = [to_diagnostic(line["diagnostic"]) for line in lines if line["type"] == "diagnostic"]
-    return [diagnostic for diagnostic in found if diagnostic.severity == "error"]
+    diagnostics = [
+        to_diagnostic(line["diagnostic"]) for line in lines if line["type"] == "diagnostic"
+    ]
+    return [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
 
 
-def to_diagnostic(found: dict[str, Any]) -> Diagnostic:
+def to_diagnostic(document: dict[str, Any]) -> Diagnostic:
     return Diagnostic(
-        severity=found["severity"],
-        summary=found["summary"],
-        detail=found.get("detail", ""),
-        address=found.get("address", ""),
-        file=found.get("range", {}).get("filename", ""),
+        severity=document["severity"],
+        summary=document["summary"],
+        detail=document.get("detail", ""),
+        address=document.get("address", ""),
+        file=document.get("range", {}).get("filename", ""),
     )
 
 
@@ -114,15 +116,15 @@ def to_snapshot(shown: dict[str, Any], values: dict[str, Any]) -> Snapshot:
 
 
 def _resources(module: dict[str, Any]) -> Iterator[Resource]:
-    for found in module.get("resources", []):
+    for raw in module.get("resources", []):
         yield Resource(
-            address=found["address"],
-            mode=found["mode"],
-            type=found["type"],
-            name=found["name"],
-            index=found.get("index"),
-            values=found["values"],
-            depends_on=found.get("depends_on", []),
+            address=raw["address"],
+            mode=raw["mode"],
+            type=raw["type"],
+            name=raw["name"],
+            index=raw.get("index"),
+            values=raw["values"],
+            depends_on=raw.get("depends_on", []),
         )
     for child in module.get("child_modules", []):
         yield from _resources(child)

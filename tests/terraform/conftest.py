@@ -55,8 +55,8 @@ def deploy(terraform_copies: fixtures.Copies, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def schema(terraform_environment: Mapping[str, str]) -> dict[str, Any]:
     """The schema that the stand-in serves."""
-    found: dict[str, Any] = json.loads(cache.schema(fixtures.TYPES).read_text())
-    return found
+    served: dict[str, Any] = json.loads(cache.schema(fixtures.TYPES).read_text())
+    return served
 
 
 @pytest.fixture

@@ -80,8 +80,8 @@ def found_by(
 
     `expected`: the grants of the sound module.
     """
-    if fault.edits and (found := terraform.validate()):
-        return VALIDATE, _text(found)
+    if fault.edits and (diagnostics := terraform.validate()):
+        return VALIDATE, _text(diagnostics)
     try:
         state = terraform.apply(variables)
     except TerraformError as error:
@@ -112,10 +112,10 @@ def _grant_faults(state: Snapshot, expected: set[Grant]) -> list[str]:
     ]
 
 
-def _layer_of(found: list[Diagnostic]) -> str:
-    of_variables = all(diagnostic.summary in _OF_VARIABLES for diagnostic in found)
+def _layer_of(diagnostics: list[Diagnostic]) -> str:
+    of_variables = all(diagnostic.summary in _OF_VARIABLES for diagnostic in diagnostics)
     return VARIABLES if of_variables else PLAN
 
 
-def _text(found: list[Diagnostic]) -> str:
-    return "\n".join(map(str, found))
+def _text(diagnostics: list[Diagnostic]) -> str:
+    return "\n".join(map(str, diagnostics))

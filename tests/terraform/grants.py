@@ -40,7 +40,7 @@ class Grant(NamedTuple):
 
 def grants_in(snapshot: Snapshot) -> set[Grant]:
     """Return the grants on single resources. What is only known after apply is named so."""
-    return {_grant(found) for found in snapshot.resources if found.type in KINDS}
+    return {_grant(resource) for resource in snapshot.resources if resource.type in KINDS}
 
 
 def broad_grants_in(snapshot: Snapshot) -> list[str]:
@@ -66,8 +66,8 @@ def _grant(resource: Resource) -> Grant:
 def _who(member: str) -> str:
     if _PUBSUB_AGENT.fullmatch(member):
         return "Pub/Sub"
-    found = _ACCOUNT.fullmatch(member)
-    return found[1] if found else member
+    match = _ACCOUNT.fullmatch(member)
+    return match[1] if match else member
 
 
 def _breadth(resource: Resource) -> str | None:

@@ -61,8 +61,10 @@ class Terraform:
 
     def validate(self) -> list[Diagnostic]:
         """Return the errors that are found without variables; none: it is valid."""
-        found = json.loads(self._run("validate", "-json").stdout)
-        return [to_diagnostic(item) for item in found["diagnostics"] if item["severity"] == "error"]
+        report = json.loads(self._run("validate", "-json").stdout)
+        return [
+            to_diagnostic(item) for item in report["diagnostics"] if item["severity"] == "error"
+        ]
 
     def plan(self, variables: Mapping[str, Any] | None = None) -> Snapshot:
         """Return what would be. Raises TerraformError."""

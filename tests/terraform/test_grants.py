@@ -147,11 +147,8 @@ def test_the_accounts_of_a_task_differ(use: Use, deploy: Deploy) -> None:
 def accounts_in(state: Snapshot) -> tuple[set[str], set[str]]:
     """Return the accounts that run something, and those that call or write something."""
     templates = [
-        *(found.values["template"][0] for found in state.of("google_cloud_run_v2_service")),
-        *(
-            found.values["template"][0]["template"][0]
-            for found in state.of("google_cloud_run_v2_job")
-        ),
+        *(run.values["template"][0] for run in state.of("google_cloud_run_v2_service")),
+        *(run.values["template"][0]["template"][0] for run in state.of("google_cloud_run_v2_job")),
     ]
     calling = {
         block["service_account_email"]

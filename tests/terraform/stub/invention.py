@@ -56,8 +56,8 @@ class Identity:
         kept = dict(value)
         for name, template in self.in_full.items():
             parts = _FIELD.sub(r"(?P<\1>[^/]+)", template)
-            found = re.fullmatch(parts, kept[name])
-            kept |= found.groupdict() if found else {}
+            match = re.fullmatch(parts, kept[name])
+            kept |= match.groupdict() if match else {}
             kept[name] = template.format_map(kept)
         return kept
 
@@ -69,13 +69,13 @@ class Identity:
 
 def load_identities() -> dict[str, Identity]:
     """Read the templates of each type; a data source's name begins with `data.`."""
-    found = {}
+    identities = {}
     for name, templates in tomllib.loads(IDENTITIES.read_text()).items():
         known = frozenset(templates.pop("known_when_planned", ()))
         in_full = templates.pop("in_full", {})
         fixed = frozenset(templates.pop("replaced_with_another", ()))
-        found[name] = Identity(templates, known, in_full, fixed)
-    return found
+        identities[name] = Identity(templates, known, in_full, fixed)
+    return identities
 
 
 def foresee(
@@ -106,9 +106,9 @@ def complete(
     foreseen = identity.as_kept(foresee(value, identity=identity, defaults=defaults))
     names = _names(foreseen, identity, defaults)
 
-    def fill(path: Path, attribute: dict[str, Any], given: Any) -> Any:
-        if given is not UNKNOWN:
-            return given
+    def fill(path: Path, attribute: dict[str, Any], value: Any) -> Any:
+        if value is not UNKNOWN:
+            return value
         if len(path) == 1 and path[0] in names and attribute["type"] == "string":
             return names[str(path[0])]
         return _generic(str(path[-1]), attribute["type"])
@@ -133,7 +133,7 @@ def _names(value: dict[str, Any], identity: Identity, defaults: dict[str, Any]) 
     names["project_number"] = project_number(names["project"])
     for name, template in identity.templates.items():
         if name not in known:
-            names[name] = _FIELD.sub(lambda found: names.get(found[1], found[1]), template)
+            names[name] = _FIELD.sub(lambda match: names.get(match[1], match[1]), template)
     return names
 
 

@@ -94,13 +94,13 @@ def read_package(javascript: str, declarations: str) -> Package:
 
 def _arguments(code: str) -> dict[str, Argument]:
     return {
-        found["name"]: Argument(
-            is_block=found["is_block"] == "true",
-            nesting=found["nesting"],
-            kind=found["kind"],
-            repeats="Mapper" in found["value"],
+        match["name"]: Argument(
+            is_block=match["is_block"] == "true",
+            nesting=match["nesting"],
+            kind=match["kind"],
+            repeats="Mapper" in match["value"],
         )
-        for found in _ARGUMENT.finditer(code)
+        for match in _ARGUMENT.finditer(code)
     }
 
 
@@ -108,16 +108,16 @@ def _members(
     code: str, arguments: dict[str, Argument], choices: dict[str, tuple[str, ...]]
 ) -> Structure:
     return {
-        found["name"]: Member(
-            name=found["name"],
-            computed=found["computed"] == "true",
-            optional=found["optional"] == "true",
-            required=found["required"] == "true",
-            code=found["code"],
-            argument=arguments.get(found["name"]),
-            choices=choices.get(found["name"], ()),
+        match["name"]: Member(
+            name=match["name"],
+            computed=match["computed"] == "true",
+            optional=match["optional"] == "true",
+            required=match["required"] == "true",
+            code=match["code"],
+            argument=arguments.get(match["name"]),
+            choices=choices.get(match["name"], ()),
         )
-        for found in _FLAGS.finditer(code)
+        for match in _FLAGS.finditer(code)
     }
 
 
@@ -130,15 +130,15 @@ def _unflagged(arguments: dict[str, Argument]) -> Structure:
 
 
 def _all_choices(declarations: str) -> list[tuple[str, dict[str, tuple[str, ...]]]]:
-    found = []
+    declared = []
     for name, body in _INTERFACE.findall(declarations):
         choices = {}
         for comment in _COMMENT.findall(body):
             member, listed = _DOCUMENTED.search(comment), _CHOICES.search(comment)
             if member and listed:
                 choices[member[1]] = tuple(json.loads(listed[1]))
-        found.append((name, choices))
-    return found
+        declared.append((name, choices))
+    return declared
 
 
 def _title(name: str) -> str:

@@ -62,8 +62,8 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
         return pb.ValidateProviderConfig.Response()
 
     def ConfigureProvider(self, request: Any, context: Any) -> Any:
-        given = decode(request.config)
-        self.settings = {name: given[name] for name in _FROM_PROVIDER if _is_text(given[name])}
+        config = decode(request.config)
+        self.settings = {name: config[name] for name in _FROM_PROVIDER if _is_text(config[name])}
         return pb.ConfigureProvider.Response()
 
     def StopProvider(self, request: Any, context: Any) -> Any:
@@ -71,17 +71,17 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
 
     def ValidateResourceConfig(self, request: Any, context: Any) -> Any:
         block = self._resource(request.type_name)
-        found = validate(request.type_name, block, decode(request.config), self.rules)
-        return pb.ValidateResourceConfig.Response(diagnostics=to_diagnostics(found))
+        diagnostics = validate(request.type_name, block, decode(request.config), self.rules)
+        return pb.ValidateResourceConfig.Response(diagnostics=to_diagnostics(diagnostics))
 
     def ValidateDataResourceConfig(self, request: Any, context: Any) -> Any:
-        found = validate(
+        diagnostics = validate(
             f"data.{request.type_name}",
             self._data_source(request.type_name),
             decode(request.config),
             self.rules,
         )
-        return pb.ValidateDataResourceConfig.Response(diagnostics=to_diagnostics(found))
+        return pb.ValidateDataResourceConfig.Response(diagnostics=to_diagnostics(diagnostics))
 
     def UpgradeResourceState(self, request: Any, context: Any) -> Any:
         state = pb.DynamicValue(json=request.raw_state.json)
@@ -120,8 +120,8 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
     def ReadDataSource(self, request: Any, context: Any) -> Any:
         block = self._data_source(request.type_name)
         wanted = change_attributes(block, decode(request.config), _await)
-        found = self._complete(f"data.{request.type_name}", block, wanted)
-        return pb.ReadDataSource.Response(state=encode(found))
+        state = self._complete(f"data.{request.type_name}", block, wanted)
+        return pb.ReadDataSource.Response(state=encode(state))
 
     def _resource(self, type_name: str) -> dict[str, Any]:
         block: dict[str, Any] = self.schema["resources"][type_name]["block"]

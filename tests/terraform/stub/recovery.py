@@ -82,5 +82,5 @@ def _schemas(
 
 
 def _version(declarations: str) -> str:
-    found = _VERSION.search(declarations)
-    return found[1] if found else "unknown"
+    match = _VERSION.search(declarations)
+    return match[1] if match else "unknown"

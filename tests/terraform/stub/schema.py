@@ -72,25 +72,25 @@ def _type(package: Package, member: Member) -> Type:
         return _SCALARS[kind]
     if collection := _COLLECTION.fullmatch(kind):
         return [nesting, _SCALARS[collection[1]]]
-    found = _object(package, kind)
-    return found if nesting == "struct" else [nesting, found]
+    element = _object(package, kind)
+    return element if nesting == "struct" else [nesting, element]
 
 
 def _computed_type(package: Package, member: Member) -> Type:
-    if found := _MAP.search(member.code):
-        mapping: Type = ["map", _SCALARS[found[1].lower()]]
-        return ["list", mapping] if found[2] else mapping
-    if found := _OBJECT.search(member.code):
-        element = _object(package, found[1])
-        if found[2] == "OutputReference":
+    if match := _MAP.search(member.code):
+        mapping: Type = ["map", _SCALARS[match[1].lower()]]
+        return ["list", mapping] if match[2] else mapping
+    if match := _OBJECT.search(member.code):
+        element = _object(package, match[1])
+        if match[2] == "OutputReference":
             return element
-        return ["set" if found[3] == "true" else "list", element]
-    if found := _GETTER.search(member.code):
-        scalar = _SCALARS[(found[1] or "String").lower()]
-        if found[2] is None:
+        return ["set" if match[3] == "true" else "list", element]
+    if match := _GETTER.search(member.code):
+        scalar = _SCALARS[(match[1] or "String").lower()]
+        if match[2] is None:
             return scalar
         is_set = "Fn.tolist(" in member.code
-        return ["set" if is_set else _COLLECTIONS[found[2]], scalar]
+        return ["set" if is_set else _COLLECTIONS[match[2]], scalar]
     raise UnknownForm(f"{package.type_name}: the type of {member.name!r} in {member.code!r}")
 
 
@@ -100,7 +100,7 @@ def _object(package: Package, kind: str) -> Type:
 
 
 def _structure(package: Package, kind: str) -> Structure:
-    found = package.structures.get(kind) or package.structures.get(kind.removesuffix("List"))
-    if found is None:
+    structure = package.structures.get(kind) or package.structures.get(kind.removesuffix("List"))
+    if structure is None:
         raise UnknownForm(f"{package.type_name}: no structure named {kind!r}")
-    return found
+    return structure

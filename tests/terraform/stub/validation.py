@@ -63,20 +63,20 @@ def validate(
     type_name: str, block: dict[str, Any], value: dict[str, Any], rules: list[Rule]
 ) -> list[Finding]:
     """Return what is wrong with the configuration of a resource."""
-    found = list(_against_schema(block, value))
+    faults = list(_against_schema(block, value))
     for rule in rules:
         if any(fnmatchcase(type_name, pattern) for pattern in rule.types):
-            found += _against_rule(rule, value)
-    return found
+            faults += _against_rule(rule, value)
+    return faults
 
 
 def _against_schema(block: dict[str, Any], value: dict[str, Any]) -> Iterator[Finding]:
-    for path, attribute, given in attributes_of(block, value):
-        if given is None:
+    for path, attribute, setting in attributes_of(block, value):
+        if setting is None:
             continue
         if attribute.get("computed") and not attribute.get("optional"):
             yield Finding(path, f"{path[-1]} is decided by the provider and cannot be set")
-        for text in given if isinstance(given, list) else [given]:
+        for text in setting if isinstance(setting, list) else [setting]:
             if _is_unlisted(text, attribute.get("choices")):
                 expected = ", ".join(attribute["choices"])
                 yield Finding(path, f"{path[-1]} is {text!r}; expected one of {expected}")
@@ -88,9 +88,9 @@ def _is_unlisted(value: Any, choices: list[str] | None) -> bool:
 
 
 def _against_rule(rule: Rule, value: dict[str, Any]) -> Iterator[Finding]:
-    for path, given in places(value, rule.at):
-        if given is not None and given is not UNKNOWN:
-            wrong = _group_fault(rule, given) if rule.group else _fault(rule, given)
+    for path, setting in places(value, rule.at):
+        if setting is not None and setting is not UNKNOWN:
+            wrong = _group_fault(rule, setting) if rule.group else _fault(rule, setting)
             if wrong:
                 yield Finding(path, f"{wrong} ({rule.source})")
 
@@ -109,10 +109,10 @@ def _duration_fault(rule: Rule, value: Any) -> str | None:
     if rule.seconds is None:
         return None
     low, high = rule.seconds
-    found = _SECONDS.fullmatch(str(value))
-    if found is None or not low <= float(found[1]) <= high:
+    match = _SECONDS.fullmatch(str(value))
+    if match is None or not low <= float(match[1]) <= high:
         return f"{rule.at} is {value!r}; expected '{low}s' to '{high}s'"
-    if rule.multiple_of_seconds and float(found[1]) % rule.multiple_of_seconds:
+    if rule.multiple_of_seconds and float(match[1]) % rule.multiple_of_seconds:
         return f"{rule.at} is {value!r}; expected a multiple of {rule.multiple_of_seconds}s"
     return None
 
@@ -120,8 +120,8 @@ def _duration_fault(rule: Rule, value: Any) -> str | None:
 def _group_fault(rule: Rule, value: dict[str, Any]) -> str | None:
     if any(value.get(name) is UNKNOWN for name in rule.group):
         return None
-    given = [name for name in rule.group if is_given(value.get(name))]
-    if len(given) == 1 or (not given and not rule.exactly_one_of):
+    names = [name for name in rule.group if is_given(value.get(name))]
+    if len(names) == 1 or (not names and not rule.exactly_one_of):
         return None
     wanted = "exactly" if rule.exactly_one_of else "at most"
-    return f"expected {wanted} one of {', '.join(rule.group)}; found {', '.join(given) or 'none'}"
+    return f"expected {wanted} one of {', '.join(rule.group)}; found {', '.join(names) or 'none'}"
