@@ -105,6 +105,36 @@ def test_the_code_of_the_http_page_answers(ucam_faas_client: Callable[..., Clien
     assert client.get("/rooms").json() == ["Library", "Kitchen", "Attic"]
 
 
+PAY_BACK = """
+from datetime import timedelta
+import ucam_faas
+
+@ucam_faas.message_handler(
+    timeout=timedelta(minutes=5), retry=ucam_faas.RetryPolicy(max_attempts=10)
+)
+def pay_back(data: bytes) -> None: ...
+"""
+
+
+@pytest.mark.slow
+def test_the_finding_that_the_page_on_checks_shows_is_what_the_check_prints(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(PAY_BACK)
+    lines = "[task.pay_back]\nmessage_retention_seconds = 3000\n"
+    (tmp_path / "ucam-faas.toml").write_text(lines)
+    (finding,) = blocks("docs/check.md", "text")[:1]
+
+    result = subprocess.run(
+        [sys.executable, "-m", "ucam_faas", "check"],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "97"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert finding in result.stdout
+
+
 @pytest.mark.slow
 def test_the_generated_parts_are_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "docs/generate.py"), "--check"]
