@@ -7,10 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ucam_faas.logs.columns import NARROWEST, fold as fold_text, width
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 PIPED_WIDTH = 160
+_NARROWEST_LAST = 24
+"""Columns that the last column of a table needs at least, folded at words."""
 
 
 def print_table(
@@ -45,12 +49,22 @@ def print_table(
         table.add_row(*(Text(text, style) for text in row))
     unlimited = console.options.update(max_width=sys.maxsize)
     if not fold and Measurement.get(console, unlimited, table).maximum > console.width:
-        _print_blocks(console, headings, rows, is_dim)
-        return
+        longest = [max(map(_width, column)) for column in zip(headings, *rows, strict=True)]
+        room = console.width - sum(longest[:-1]) - 2 * len(longest)
+        if room < _NARROWEST_LAST:
+            _print_blocks(console, headings, rows, is_dim)
+            return
+        for column in table.columns[:-1]:
+            column.no_wrap = True
     with console.capture() as captured:
         console.print(table)
     lines = (line.rstrip() for line in captured.get().splitlines())
     print(*lines, sep="\n")  # noqa: T201  # without the spaces that fill a table's last column
+
+
+def _width(text: str) -> int:
+    """Return the columns of a text's widest line."""
+    return max(map(width, text.splitlines()), default=0)
 
 
 def _print_blocks(
@@ -59,12 +73,14 @@ def _print_blocks(
     rows: Sequence[Sequence[str]],
     is_dim: Callable[[Sequence[str]], bool],
 ) -> None:
-    width = max(map(len, headings))
+    lead_width = max(map(len, headings))
+    room = max(console.width - lead_width - 2, NARROWEST)
     for row in rows:
         for heading, text in zip(headings, row, strict=True):
-            for number, line in enumerate(text.splitlines()):
+            lines = [part for line in text.splitlines() for part in fold_text(line, room)]
+            for number, line in enumerate(lines):
                 lead = heading if number == 0 else ""
                 style = "dim" if is_dim(row) else None
-                shown = f"{lead:<{width}}  {line}"
+                shown = f"{lead:<{lead_width}}  {line}"
                 console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
         console.print()

@@ -14,10 +14,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlencode
 
-import click
-
 from ucam_faas.cli._destination import Destination
-from ucam_faas.cli._messages import note
+from ucam_faas.cli._messages import note, say
 from ucam_faas.dev.history import PAGE
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
@@ -55,13 +53,13 @@ def wait(destination: Destination, task: str, message_id: str) -> int:
                 then = "" if delay is None else f"; the next one is in {delay:.3g} s{_SOONER}"
                 why = step["status"]
                 why = f"HTTP status {why}" if isinstance(why, int) else why
-                click.secho(f"Attempt {step['attempt']} failed ({why}){then}.", fg="yellow")
+                say(f"Attempt {step['attempt']} failed ({why}){then}.", "yellow")
             case "acknowledged":
-                click.secho(f"Handled by {task}, attempt {step['attempt']}.", fg="green")
+                say(f"Handled by {task}, attempt {step['attempt']}.", "green")
                 return 0
             case "dead_lettered":
                 letter = f"message {step['message_id']} of {step['topic']}"
-                click.secho(f"Given up by {task}: it is a dead letter now, {letter}.", fg="red")
+                say(f"Given up by {task}: it is a dead letter now, {letter}.", "red")
                 return 1
     raise AssertionError("a message ends in one of the two ways")
 

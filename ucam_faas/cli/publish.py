@@ -8,6 +8,7 @@ from typing import IO
 import click
 
 from ucam_faas.cli import _destination, _local_cloud, _message_data, _source, _waiting
+from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
@@ -102,16 +103,16 @@ def command(
     except ConfigurationError as error:
         if not dry_run:
             raise
-        click.echo(f"Nothing was published to {topic}: this is a dry run. {error}")
+        say(f"Nothing was published to {topic}: this is a dry run. {error}")
         return
     topic = destination.full_name(topic)
     if dry_run:
-        click.echo(f"Nothing was published to {topic} ({destination.name}): this is a dry run.")
+        say(f"Nothing was published to {topic} ({destination.name}): this is a dry run.")
         return
     if wait:
         _waiting.check(destination)
     message_id = destination.publish(topic, payload, attributes, ordering_key)
-    click.echo(f"Published message {message_id} to {topic} ({destination.name}).")
+    say(f"Published message {message_id} to {topic} ({destination.name}).")
     if wait and found is not None:
         sys.exit(_waiting.wait(destination, found.name, message_id))
 
@@ -158,5 +159,5 @@ def _topic_of(task: Task | None, attributes: dict[str, str], *, wait: bool) -> s
             raise ConfigurationError(
                 f"--wait would never end, because {text}. Add what it asks for with --attribute."
             )
-        click.secho(f"Note: {text}", fg="yellow", err=True)
+        note(f"Note: {text}")
     return trigger.topic

@@ -14,6 +14,7 @@ import click
 
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
 DEFAULT_LOCATION = "local"
@@ -70,7 +71,7 @@ def _list(jobs: list[dict[str, Any]]) -> None:
     if not jobs:
         click.echo("There are no schedules.")
         return
-    rows = [("SCHEDULE", "CRON", "TIME ZONE", "NEXT RUN", "LAST RUN")]
+    rows = []
     for job in jobs:
         paused = job.get("state") == "PAUSED"
         rows.append(
@@ -82,17 +83,14 @@ def _list(jobs: list[dict[str, Any]]) -> None:
                 _local(job.get("lastAttemptTime")),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    print_table(("SCHEDULE", "CRON", "TIME ZONE", "NEXT RUN", "LAST RUN"), rows)
 
 
 def _local(time: str | None) -> str:
     """Return an instant in this machine's time zone."""
     if not time:
         return ""
-    return datetime.fromisoformat(time).astimezone().strftime("%a %d %b %Y %H:%M:%S %Z")
+    return datetime.fromisoformat(time).astimezone().strftime("%a %d %b %Y %H:%M %Z")
 
 
 def _hint(path: str, names: list[str]) -> str:
