@@ -59,8 +59,7 @@ def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
         click.echo(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
         width = max(len(task.name) for task in tasks)
         for task in tasks:
-            path = task.route
-            click.echo(f"  {task.name:<{width}}  {task.kind:<16}  {path}")
+            click.echo(f"  {task.name:<{width}}  {task.kind:<16}  {task.route}")
         click.echo(f"\nSend a message:\n\n  {example(tasks, url)}\n")
     else:
         logger.info("ucam_faas_serving", extra={"fields": fields})
@@ -78,7 +77,7 @@ def example(tasks: Sequence[Task], url: str) -> str:
     """Return a shell line that sends something to the first task that takes messages."""
     first = max(tasks, key=_easy_to_sample)
     if first.kind is Kind.HTTP:
-        path = (first.path or "/").replace("<", "{").replace(">", "}")
+        path = first.route.replace("<", "{").replace(">", "}")
         return f"curl -X {first.methods[0]} {shlex.quote(url + path)}"
     if first.kind is Kind.RAW:
         return f"curl {url}/{first.name} -d 'hello'"

@@ -10,7 +10,7 @@ import click
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._source import load, of_cloud, source_parameters
 from ucam_faas.cli._table import print_table
-from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.triggers import Schedule
 
 
@@ -36,14 +36,13 @@ def _shown(task: Task) -> list[str]:
 
 def row(task: Task) -> dict[str, Any]:
     """Return a task as JSON."""
-    name = getattr(task.message_type, "__name__", None)
     return {
         "name": task.name,
         "module": task.module,
         "kind": task.kind.value,
-        "takes": name or ("bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value),
+        "takes": task.takes,
         "path": task.route,
-        "methods": list(task.methods) if task.kind is Kind.HTTP else ["POST"],
+        "methods": list(task.methods),
         "async": task.is_async,
         "run_as": task.run_as,
         **_trigger_row(task),

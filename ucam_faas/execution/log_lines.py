@@ -15,7 +15,7 @@ from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.logs.problems import log_problem, logger, safely
 from ucam_faas.outcomes import Crashed, Failed, InvalidPayload, Outcome, answer, name
-from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.task import Task
 
 COMPLETED = "ucam_faas_function_completed"
 ABORTED = "ucam_faas_function_aborted"
@@ -182,7 +182,7 @@ def _delivery_fields(execution: Execution, outcome: Outcome) -> dict[str, Any]:
 def _message(task: Task, outcome: Outcome, error: BaseException | None) -> str:
     if answer(outcome).exit_code == 0:
         return COMPLETED
-    if task.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP) and error is not None:
+    if task.returns_response and error is not None:
         return FAILED_UNCAUGHT if isinstance(outcome, Crashed) else FAILED_GRACEFULLY
     return ABORTED
 

@@ -75,7 +75,7 @@ def _default_info(execution: Execution, result: ExecutionResult) -> ExecutionInf
             return copy_context().run(_custom_info, execution, result)
         except (Exception, SystemExit) as error:
             log_problem("ucam_faas_default_info_failed", error=error)
-    if task.kind not in (Kind.MESSAGE, Kind.EVENT_DATA):
+    if task.returns_response:
         return ExecutionInfo(execution=result)
     fields: dict[str, Any] = {
         "execution": result,

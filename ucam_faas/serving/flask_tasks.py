@@ -43,7 +43,7 @@ class FlaskRoutes:
         for task in self._tasks.values():
             try:
                 self.app.add_url_rule(
-                    task.path or "/",
+                    task.route,
                     endpoint=task.name,
                     view_func=task.function,
                     methods=task.methods,

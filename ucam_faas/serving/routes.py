@@ -34,7 +34,7 @@ class Routes:
         self._any_path = len(tasks) == 1
         self._flask: Any = None
         http_tasks = [task for task in tasks if task.kind is Kind.HTTP]
-        self.paths = [*self._events, *(task.path for task in http_tasks if task.path)]
+        self.paths = [*self._events, *(task.route for task in http_tasks)]
         if http_tasks:
             from ucam_faas.serving.flask_tasks import FlaskRoutes
 
@@ -77,11 +77,11 @@ def _event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
     Raises:
         UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
     """
-    events = {f"/{task.name}": task for task in tasks if task.kind is not Kind.HTTP}
+    events = {task.route: task for task in tasks if task.kind is not Kind.HTTP}
     asked: dict[tuple[str, str], Task] = {}
     for task in tasks:
         if task.kind is Kind.HTTP:
-            path = re.sub(r"<([^<>:]*:)?[^<>:]*>", r"<\1>", task.path or "/")  # whatever the names
+            path = re.sub(r"<([^<>:]*:)?[^<>:]*>", r"<\1>", task.route)  # whatever the names
             others = [asked.setdefault((method, path), task) for method in task.methods]
             for other in [*others, events.get(path, task)]:
                 if other is not task:

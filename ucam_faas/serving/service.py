@@ -48,7 +48,7 @@ class Service:
         """Return the answer to a request whose body need not be read, or None."""
         if self.runner.draining:
             return self.reject(ShuttingDown("SIGTERM was received"), method, path)
-        if method != "POST" and task.kind not in (Kind.RAW, Kind.HTTP):
+        if method != "POST" and task.takes_events:
             response = self.reject(WrongMethod("expected POST"), method, path)
             return Response(response.status, response.body, (*response.headers, ("allow", "POST")))
         length = headers.get("content-length", "")
@@ -114,7 +114,7 @@ class Service:
 async def _decode(
     task: Task, method: str, path: str, headers: Mapping[str, str], body: bytes
 ) -> Delivery:
-    if task.kind in (Kind.RAW, Kind.HTTP):
+    if not task.takes_events:
         request = f"{method} {path[:200]}" if task.kind is Kind.HTTP else ""
         return envelopes.raw(body, headers, request)
     if len(body) <= off_loop.LARGE_BYTES:

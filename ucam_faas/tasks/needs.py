@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, get_origin
+from typing import Any
 
 from ucam_faas.config import Settings
 from ucam_faas.events.messages import TOPIC_PATH
@@ -92,10 +92,9 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
     Raises:
         TaskDefinitionError: a subscription cannot have the task's name.
     """
-    takes = _takes(task)
     trigger, retry = task.trigger, task.policy.retry
     if trigger is None:
-        return TaskNeeds(name=task.name, path=task.route, takes=takes, summary=task.summary)
+        return TaskNeeds(name=task.name, path=task.route, takes=task.takes, summary=task.summary)
     if not is_topic_name(task.name):
         raise TaskDefinitionError(
             f"The task {task.name!r} can be served, but Pub/Sub can't have a subscription of its "
@@ -106,7 +105,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
     return TaskNeeds(
         name=task.name,
         path=task.route,
-        takes=takes,
+        takes=task.takes,
         summary=task.summary,
         run_as=task.run_as,
         topic=trigger.topic,
@@ -131,16 +130,6 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         ),
         sample=_sample(task),
     )
-
-
-def _takes(task: Task) -> str:
-    """Return the name of the type that a task's function takes."""
-    kind = task.message_type
-    if kind is None:
-        return "bytes" if task.kind in (Kind.RAW, Kind.MESSAGE) else task.kind.value
-    if get_origin(kind) is not None:  # list[int] has the name of list
-        return str(kind)
-    return str(getattr(kind, "__name__", None) or type(kind).__name__)
 
 
 def _sample(task: Task) -> str | None:

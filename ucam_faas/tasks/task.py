@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_origin
 
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
@@ -160,6 +160,26 @@ class Task:
             )
 
     @property
+    def route(self) -> str:
+        """The path at which it is served, in Flask's syntax."""
+        return (self.path or "/") if self.kind is Kind.HTTP else f"/{self.name}"
+
+    @property
+    def takes(self) -> str:
+        """The name of its payload's type."""
+        kind = self.message_type
+        if kind is None:
+            return "bytes" if self.kind in (Kind.RAW, Kind.MESSAGE) else self.kind.value
+        if get_origin(kind) is not None:  # list[int] has the name of list
+            return str(kind)
+        return str(getattr(kind, "__name__", None) or type(kind).__name__)
+
+    @property
+    def takes_events(self) -> bool:
+        """Its requests carry events: CloudEvents, or pushes of messages."""
+        return self.kind not in (Kind.RAW, Kind.HTTP)
+
+    @property
     def returns_response(self) -> bool:
         """The function's return value is the HTTP response."""
         return self.kind in (Kind.RAW, Kind.CLOUD_EVENT, Kind.HTTP)
@@ -168,11 +188,6 @@ class Task:
     def payload_type(self) -> Any:
         """The type that the payload is checked against; None where only a function knows it."""
         return getattr(self.parse, "event_data_model", self.message_type)
-
-    @property
-    def route(self) -> str:
-        """The path at which it is served, in Flask's syntax."""
-        return (self.path or "/") if self.kind is Kind.HTTP else f"/{self.name}"
 
     @property
     def place(self) -> tuple[str, int]:
