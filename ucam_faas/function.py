@@ -106,13 +106,13 @@ def make(
         return execute(Execution(attributes.task, envelope, runtime.of_environment()))
 
     def _execute(event: AnyCloudEvent) -> ExecutionInfo:
-        found = _conclude(event)
-        completed = found.info.execution.status is ExecutionStatus.COMPLETED
-        if completed or isinstance(found.value, ExecutionInfo):  # what the function returned
-            return found.info
-        if isinstance(found.error, ExecutionAbortedException):
-            raise found.error
-        raise _aborted(attributes.task.name, found) from found.error
+        conclusion = _conclude(event)
+        completed = conclusion.info.execution.status is ExecutionStatus.COMPLETED
+        if completed or isinstance(conclusion.value, ExecutionInfo):  # what the function returned
+            return conclusion.info
+        if isinstance(conclusion.error, ExecutionAbortedException):
+            raise conclusion.error
+        raise _aborted(attributes.task.name, conclusion) from conclusion.error
 
     attributes: Any = task_function
     setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
@@ -146,9 +146,9 @@ def _name(task_function: Any, trigger_of: Callable[[str], Trigger | None], name:
     put(task_function, replace(task_function.task, name=name, trigger=trigger_of(name)))
 
 
-def _aborted(name: str, found: Conclusion) -> ExecutionAbortedException:
+def _aborted(name: str, conclusion: Conclusion) -> ExecutionAbortedException:
     """Return what `execute` raises; the texts are those of 1.0."""
-    error, outcome = found.error, found.outcome
+    error, outcome = conclusion.error, conclusion.outcome
     if isinstance(outcome, InvalidPayload):
         text = "message_parser failed to parse message"
     elif isinstance(outcome, WrongEventType | MalformedEvent):
@@ -157,7 +157,7 @@ def _aborted(name: str, found: Conclusion) -> ExecutionAbortedException:
         text = f"{name} handler threw an exception"
     else:
         text = f"{name} was aborted: {outcome_name(outcome)}"
-    aborted = ExecutionAbortedException(text, execution_info=found.info)
+    aborted = ExecutionAbortedException(text, execution_info=conclusion.info)
     if error is not None:
         aborted.add_note(f"{type(error).__qualname__}: {error}")
     return aborted
@@ -232,7 +232,7 @@ RESERVED_NAMES = frozenset({"healthy", "status"})
 
 
 def _is_flask_request(value: Any, task: Task) -> bool:
-    """Tell whether functions-framework calls: with a Flask request, for this target."""
+    """Return True if functions-framework calls, with a Flask request, for this target."""
     flask = sys.modules.get("flask")
     if flask is None or not isinstance(value, flask.Request):
         return False
@@ -243,7 +243,7 @@ def _is_flask_request(value: Any, task: Task) -> bool:
 
 
 def _is_foreign_event(value: Any, task: Task) -> bool:
-    """Tell whether the value is a CloudEvent that the function itself does not take."""
+    """Return True if the value is a CloudEvent that the function itself does not take."""
     if task.kind in (Kind.CLOUD_EVENT, Kind.HTTP):
         return False
     return _is_event(value)

@@ -1,4 +1,4 @@
-"""A publisher that keeps what it is given: for tests."""
+"""A publisher that keeps the messages in memory, for tests."""
 
 from __future__ import annotations
 

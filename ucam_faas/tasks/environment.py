@@ -79,8 +79,8 @@ class Declared:
         """Set variables, and append what is held, also when it raises."""
         for task in tasks:
             declared = combine(OPTIONS, task.collection_options, task.own_options)
-            found, conflicts = self._hold(task.name, declared.get("environment", {}))
-            held += found
+            newly_held, conflicts = self._hold(task.name, declared.get("environment", {}))
+            held += newly_held
             for conflict in conflicts:
                 raise ConfigurationError(
                     f"The tasks {conflict.first!r} and {conflict.second!r} run in one process, and "
@@ -89,7 +89,7 @@ class Declared:
                 )
 
     def _hold(self, task: str, variables: Mapping[str, str]) -> tuple[list[_Held], list[Conflict]]:
-        found: list[_Held] = []
+        values: list[_Held] = []
         conflicts: list[Conflict] = []
         with self._lock:
             for variable, value in variables.items():
@@ -103,12 +103,12 @@ class Declared:
                     conflicts.append(Conflict(variable, held.task, task))
                     continue
                 held.holders += 1
-                found.append(held)
-        return found, conflicts
+                values.append(held)
+        return values, conflicts
 
-    def _release(self, found: Iterable[_Held]) -> None:
+    def _release(self, values: Iterable[_Held]) -> None:
         with self._lock:
-            for held in found:
+            for held in values:
                 held.holders -= 1
                 if held.holders or self._held.get(held.variable) is not held:
                     continue

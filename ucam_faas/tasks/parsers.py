@@ -1,4 +1,4 @@
-"""From what a decorator was given to a function that makes payloads.
+"""From the options of a decorator to a function that makes payloads.
 
 Parsers raise what they like: the pipeline takes WrongEventType and MalformedEvent for what
 they say, and any other exception as a rejected payload.
@@ -111,8 +111,8 @@ def check_sync(option: str, parser: Any) -> None:
     call = parser if inspect.isroutine(parser) else getattr(parser, "__call__", parser)  # noqa: B004
     for function in (parser, call):
         if any(
-            found(function)
-            for found in (
+            is_kind(function)
+            for is_kind in (
                 inspect.iscoroutinefunction,
                 inspect.isgeneratorfunction,
                 inspect.isasyncgenfunction,

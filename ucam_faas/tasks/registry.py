@@ -69,12 +69,12 @@ def load(source: str, target: str | None = None) -> list[Task]:
     wanted = [name.strip() for name in target.split(",") if name.strip()]
     if not wanted:
         raise NoSuchTargetError(f"The target {target!r} names no task.")
-    found = [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
-    return [_as_in_module(task, modules) for task in found]
+    named = [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
+    return [_as_in_module(task, modules) for task in named]
 
 
 def forget(module: str) -> None:
-    """Forget the tasks of a module that is about to be imported anew, and of its submodules."""
+    """Forget the tasks of a module that is about to be imported again, and of its submodules."""
     for home, name in list(_TASKS):
         if home == module or home.startswith(f"{module}."):
             del _TASKS[home, name]
@@ -153,18 +153,18 @@ def _advice(name: str) -> str:
 
 def _collect(modules: list[ModuleType]) -> list[Task]:
     """Return the tasks of these modules, of their submodules, and those they import."""
-    found: dict[int, Task] = {}
+    by_id: dict[int, Task] = {}
     for module in modules:
         package = module.__name__ if hasattr(module, "__path__") else module.__package__
         for (home, _), tasks in _TASKS.items():
             if home == module.__name__ or (package and home.startswith(f"{package}.")):
-                found |= {id(task): task for task in tasks}
+                by_id |= {id(task): task for task in tasks}
         for name, value in vars(module).items():
             task = _task_behind(value, name)
             held = value.tasks if isinstance(value, TaskHolder) else [task] if task else []
-            for one in held:
-                found.setdefault(id(one), one)
-    return list(found.values())
+            for held_task in held:
+                by_id.setdefault(id(held_task), held_task)
+    return list(by_id.values())
 
 
 def _refuse_clashes(tasks: list[Task], source: str) -> None:

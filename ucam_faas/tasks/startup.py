@@ -61,9 +61,9 @@ class Defer(Generic[ValueT]):
         Raises:
             TaskDefinitionError: the factory is async, or needs this very value.
         """
-        found = self._value
-        if found:
-            return found[0]
+        value = self._value
+        if value:
+            return value[0]
         with self._lock:
             if not self._value:
                 self._value = (self._compute(),)
@@ -121,23 +121,25 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def check_callable(where: str, given: Any) -> None:
+def check_callable(where: str, function: Any) -> None:
     """Refuse what cannot be called without arguments, and what would do nothing then.
 
     Raises:
         TaskDefinitionError: with what was found.
     """
-    if not callable(given):
-        raise TaskDefinitionError(f"{where}: expected a function without arguments, not {given!r}.")
-    if inspect.isgeneratorfunction(given) or inspect.isasyncgenfunction(given):
+    if not callable(function):
         raise TaskDefinitionError(
-            f"{where}: {name_of(given)} yields, so calling it would run nothing."
+            f"{where}: expected a function without arguments, not {function!r}."
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TaskDefinitionError(
+            f"{where}: {name_of(function)} yields, so calling it would run nothing."
         )
     try:
-        inspect.signature(given).bind()
+        inspect.signature(function).bind()
     except TypeError as error:
         raise TaskDefinitionError(
-            f"{where}: {name_of(given)} is called without arguments, and that fails: {error}."
+            f"{where}: {name_of(function)} is called without arguments, and that fails: {error}."
         ) from error
     except ValueError:
         return  # some built-in functions have no signature
@@ -181,12 +183,12 @@ async def run(
 
 async def _run(task: Task, function: Callable[[], Any]) -> None:
     if task.is_async or inspect.iscoroutinefunction(function):
-        found = _call(task, function)
+        result = _call(task, function)
     else:
-        found = await asyncio.to_thread(_call, task, function)
-    if inspect.iscoroutine(found):
+        result = await asyncio.to_thread(_call, task, function)
+    if inspect.iscoroutine(result):
         with _named(task, function):
-            await found
+            await result
 
 
 def run_here(task: Task, clock: Clock) -> None:
@@ -197,21 +199,21 @@ def run_here(task: Task, clock: Clock) -> None:
     """
     with _timed(clock) as completed:
         for _, function in _steps([task]):
-            found = _call(task, function)
-            if inspect.iscoroutine(found):
+            result = _call(task, function)
+            if inspect.iscoroutine(result):
                 with _named(task, function):
-                    asyncio.run(found)
+                    asyncio.run(result)
             completed.append(function)
 
 
 def _steps(tasks: Iterable[Task]) -> Sequence[tuple[Task, Callable[[], Any]]]:
     """Return each callable once, with the first task that lists it."""
-    found: list[tuple[Task, Callable[[], Any]]] = []
+    steps: list[tuple[Task, Callable[[], Any]]] = []
     for task in tasks:
         for function in task.init:
-            if all(function != other for _, other in found):
-                found.append((task, function))
-    return found
+            if all(function != other for _, other in steps):
+                steps.append((task, function))
+    return steps
 
 
 @contextmanager
