@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -20,3 +21,21 @@ for name in ("COLUMNS", "LINES"):
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+TOGETHER = {"clients", "contract", "dev", "integration", "terraform"}
+"""Folders whose tests share processes that take seconds to start."""
+ON_DOCKER = {"container", "end_to_end"}
+"""Folders whose tests build and name the same images."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a folder of these in one of `make test`'s processes, and elsewhere a file."""
+    addresses = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if addresses:
+        raise pytest.UsageError(f"Names differ in each process, give them ids=: {addresses}")
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
+        group = "docker" if folder in ON_DOCKER else folder if folder in TOGETHER else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))

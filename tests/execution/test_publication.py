@@ -65,7 +65,7 @@ def things(ucam_faas_publisher: MemoryPublisher) -> list[Any]:
         (parse_pair, b"a,b", b"a,b"),
         (json.loads, b"[1]", b"[1]"),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", None) or repr(value),
 )
 def test_the_payload_is_serialised_by_the_message_type(
     message_type: Any, payload: Any, data: bytes, things: list[Any]

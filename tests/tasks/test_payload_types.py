@@ -125,7 +125,7 @@ class Name(str):
         (parse_in_parts, "plain def"),
         (list[AttrsUser], "AttrsUser"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_a_type_that_would_make_wrong_payloads_is_refused(message_type: Any, says: str) -> None:
     if message_type is Old and ExtendedTypedDict is TypedDict:

@@ -241,7 +241,7 @@ def test_the_type_that_a_parser_returns_says_what_its_data_look_like() -> None:
     assert json.loads(accepted_sample(task_for(parse_sum))) == {"numbers": []}
 
 
-@pytest.mark.parametrize("parser", [json.loads, bytes.decode, int], ids=str)
+@pytest.mark.parametrize("parser", [json.loads, bytes.decode, int])
 def test_for_a_parser_that_says_nothing_usual_data_are_tried(parser: Any) -> None:
     parser(accepted_sample(task_for(parser)))
 
