@@ -146,18 +146,22 @@ def ucam_faas_pubsub(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     _ucam_faas_emulator: EmbeddedPubsub,
-) -> EmbeddedPubsub:
+) -> Iterator[EmbeddedPubsub]:
     """Run an empty Pub/Sub and Cloud Scheduler in this process, where Google's clients find it.
 
     In tests that use `ucam_faas_clock`, too, it goes by that clock: leases, backoffs, retentions
     and schedules end when it is advanced. It is a `ucam_faas.local_testing.EmbeddedPubsub`.
     """
+    from ucam_faas.execution.runtime import of_environment
+
     uses_clock = "ucam_faas_clock" in request.fixturenames
     clock = request.getfixturevalue("ucam_faas_clock") if uses_clock else None
     _ucam_faas_emulator.reset(clock)
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", _ucam_faas_emulator.host)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", _ucam_faas_emulator.project)
-    return _ucam_faas_emulator
+    of_environment.cache_clear()  # an earlier test may have published elsewhere
+    yield _ucam_faas_emulator
+    of_environment.cache_clear()
 
 
 @pytest.fixture

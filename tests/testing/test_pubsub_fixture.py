@@ -23,6 +23,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncI
 from pydantic import BaseModel
 
 from ucam_faas.emulator.errors import RpcError
+from ucam_faas.execution.runtime import of_environment
 from ucam_faas.local_testing import EmbeddedPubsub
 
 from .conftest import Subscribe
@@ -209,3 +210,11 @@ def test_googles_scheduler_client_makes_jobs_in_it(ucam_faas_pubsub: EmbeddedPub
         client.run_job(name=job.name)
 
     assert [message.data for message in ucam_faas_pubsub.pull("orders")] == [b"x"]
+
+
+def test_tasks_publish_here_whatever_was_published_before(request: pytest.FixtureRequest) -> None:
+    before = of_environment()
+
+    pubsub = request.getfixturevalue("ucam_faas_pubsub")
+
+    assert of_environment().settings.project == pubsub.project != before.settings.project
