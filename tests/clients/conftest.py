@@ -64,7 +64,7 @@ def make_publisher(environ: None) -> Iterator[MakePublisher]:
 def subscribe(environ: None) -> Iterator[Subscribe]:
     """Subscribe with a client of its own: `subscribe(name, callback, **options)` is the future.
 
-    What is not cancelled by then is cancelled at the end.
+    Futures that still run are cancelled at the end.
     """
     with ExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""What Google's clients are tested against: ours, Google's emulator, or one that runs already.
+"""The Pub/Sub behind Google's clients: ours, Google's emulator, or one that runs already.
 
 `CLIENTS_AGAINST=ours` (the default), `google`, or `HOST:PORT`.
 """

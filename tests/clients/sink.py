@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked; the names of headers are in lower case."""
+    """A request; the names of headers are in lower case."""
 
     method: str
     path: str

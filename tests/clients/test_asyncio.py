@@ -123,10 +123,10 @@ def test_a_stream_receives_and_acknowledges(run: Run) -> None:
         async for response in await clients.subscriber.streaming_pull(requests=sent()):
             held = list(response.received_messages)
             if held and not refused:
-                refused, one = True, held.pop()
+                refused, received = True, held.pop()
                 await requests.put(
                     StreamingPullRequest(
-                        modify_deadline_ack_ids=[one.ack_id], modify_deadline_seconds=[0]
+                        modify_deadline_ack_ids=[received.ack_id], modify_deadline_seconds=[0]
                     )
                 )
             seen |= {received.message.data for received in held}

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def options(endpoint: Endpoint) -> dict[str, Any]:
-    """What makes a client use plain HTTP: a scheme in the endpoint, and no account."""
+    """Make a client use plain HTTP: a scheme in the endpoint, and no account."""
     return {
         "transport": "rest",
         "credentials": AnonymousCredentials(),

@@ -1,4 +1,4 @@
-"""What every `Publisher` does: subclass it, and override the three fixtures.
+"""The contract of every `Publisher`: subclass it, and override the three fixtures.
 
 class TestGooglePublisher(PublisherContract):
     @pytest.fixture

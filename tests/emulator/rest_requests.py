@@ -214,7 +214,7 @@ FIELDS = [
 
 @dataclass(frozen=True)
 class Request:
-    """What goes over the wire."""
+    """The request as it goes over the wire."""
 
     method: str
     path: str
@@ -229,7 +229,7 @@ def request(method: str, path: str, content: Any = None) -> Request:
 
 
 class BrokenError(AssertionError):
-    """What must never happen."""
+    """A failure that must never happen."""
 
 
 class Mutator:

@@ -1,4 +1,4 @@
-"""What every `Storage` does: subclass it, and override the fixture `reopen`.
+"""The contract of every `Storage`: subclass it, and override the fixture `reopen`.
 
 Reopening means what the adapter makes of it: memory goes on as it is, a file is closed and opened.
 """

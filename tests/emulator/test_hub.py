@@ -142,7 +142,7 @@ def test_a_waiting_pull_gets_what_is_published() -> None:
 
             await cloud.publish("a")
 
-            assert [one.message.data for one in await waiting] == [b"a"]
+            assert [received.message.data for received in await waiting] == [b"a"]
 
     asyncio.run(run())
 
@@ -209,8 +209,14 @@ def test_every_consumer_gets_some_messages() -> None:
 
             await cloud.publish(*"abcde")
 
-            pulled = [await one for one in pulls]
-            assert sorted(one.message.data for (one,) in pulled) == [b"a", b"b", b"c", b"d", b"e"]
+            pulled = [await call for call in pulls]
+            assert sorted(received.message.data for (received,) in pulled) == [
+                b"a",
+                b"b",
+                b"c",
+                b"d",
+                b"e",
+            ]
 
     asyncio.run(run())
 
@@ -227,7 +233,7 @@ def test_topics_outlive_their_names() -> None:
 
             await cloud.publish("new")
 
-            assert [one.message.data for one in await pull(cloud)] == [b"old"]
+            assert [received.message.data for received in await pull(cloud)] == [b"old"]
 
     asyncio.run(run())
 
@@ -310,7 +316,7 @@ def test_a_half_closed_stream_gets_no_more_messages() -> None:
 
             assert streaming.done()
             assert streamed == []
-            assert [one.message.data for one in await pull(cloud)] == [b"a"]
+            assert [received.message.data for received in await pull(cloud)] == [b"a"]
 
     asyncio.run(run())
 
@@ -455,7 +461,7 @@ def test_backoffs_end_though_the_wall_clock_is_set_back() -> None:
             backoff = {"minimum_backoff": {"seconds": 20}, "maximum_backoff": {"seconds": 20}}
             await subscribe(cloud, retry_policy=backoff)
             await cloud.publish("a")
-            ids = [one.ack_id for one in await pull(cloud)]
+            ids = [received.ack_id for received in await pull(cloud)]
             fields = {"ack_ids": ids, "ack_deadline_seconds": 0}
             await cloud.call(SUBSCRIBER, "ModifyAckDeadline", subscription=SUBSCRIPTION, **fields)
 

@@ -390,7 +390,7 @@ class SqliteComparison(Comparison):
 
     @rule()
     def crash(self) -> None:
-        """What was not saved is lost, and nothing else."""
+        """Unsaved changes are lost, and nothing else."""
         self.world.storage._db.close()  # type: ignore[attr-defined]  # rolls back
         getattr(self, "expected_dead", []).clear()
         self.recall(SqliteStorage(self.folder / "state"))

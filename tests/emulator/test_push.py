@@ -613,7 +613,7 @@ async def test_a_subscription_that_pulls_from_now_on_gets_what_was_in_flight() -
         response = await cloud.call(
             SUBSCRIBER, "Pull", subscription=SUBSCRIPTION, max_messages=5, return_immediately=True
         )
-        assert [one.message.data for one in response.received_messages] == [b"a"]
+        assert [received.message.data for received in response.received_messages] == [b"a"]
         assert [entry.failures for entry in cloud.queue.entries.values()] == [0]
 
 

@@ -419,7 +419,7 @@ def test_exactly_once_what_was_acknowledged_does_not_come_again_with_its_key(wor
 
 
 def test_a_backlog_of_one_key_holds_up_no_other_queue(world: World) -> None:
-    """What waits for the first message of its key is not read all at once."""
+    """The messages that wait for the first of their key are not read all at once."""
     queue = world.subscribe(ordered=True)
     world.publish(*map(str, range(SCANNED_AT_ONCE + 100)), key="k")
     world.take(queue, 1)

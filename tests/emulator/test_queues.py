@@ -1,4 +1,4 @@
-"""What one subscription delivers, and when: the core, with hand-moved time."""
+"""The deliveries of one subscription, and their times: the core, with hand-moved time."""
 
 from __future__ import annotations
 

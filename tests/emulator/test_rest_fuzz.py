@@ -118,7 +118,7 @@ def test_anything_is_answered(requests: list[Request]) -> None:
     ask(TOPIC, *requests)
 
 
-# What fuzzing and reading found, one by one.
+# The bugs that fuzzing and reading found.
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b'{"\\ud800": 1}'])

@@ -1,4 +1,4 @@
-"""What work costs as queues, lines and topics grow: counted in function calls, not in time."""
+"""The cost of work as queues, lines and topics grow: counted in function calls, not in time."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_timers_of_leases_that_are_over_are_cleared_away() -> None:
 
 
 class Details:
-    """What gRPC tells of a call."""
+    """The details of a call, as gRPC has them."""
 
     def __init__(self, method: str) -> None:
         self.method = method

@@ -37,7 +37,7 @@ def job(name: str = "j", schedule: str = "0 * * * *", **fields: Any) -> Job:
 
 
 class Saved(dict[str, Job]):
-    """What `save` was called with last."""
+    """The last arguments of `save`."""
 
     def __call__(self, name: str, stored: Job | None) -> None:
         if stored is None:

@@ -91,7 +91,7 @@ def test_a_string_is_unescaped(literal: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "found", "expected"),
+    ("text", "position", "piece", "expected"),
     [
         ("", 1, "the end", "attributes"),
         (" \n ", 4, "the end", "attributes"),
@@ -132,15 +132,15 @@ def test_a_string_is_unescaped(literal: str, value: str) -> None:
     ],
 )
 def test_what_is_no_filter_is_refused_with_place_and_expectation(
-    text: str, position: int, found: str, expected: str
+    text: str, position: int, piece: str, expected: str
 ) -> None:
     with pytest.raises(FilterError) as caught:
         parse(text)
 
     error = caught.value
-    assert (error.position, error.found) == (position, found)
+    assert (error.position, error.piece) == (position, piece)
     assert expected in error.expected
-    assert f"at character {position}: found {found}, expected " in str(error)
+    assert f"at character {position}: found {piece}, expected " in str(error)
 
 
 def of_size(size: int, letter: str = "x") -> str:

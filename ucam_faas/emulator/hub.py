@@ -199,7 +199,7 @@ class Hub:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_due = due
-        # To the microsecond: what is due in 10 s is due when 10 s have passed.
+        # To the microsecond: a timer of 10 s is due when 10 s have passed.
         seconds = max(0.0, round(due - now, 6))
         self._timer = self.clock.call_later(seconds, self._on_timer)
 

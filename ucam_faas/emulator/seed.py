@@ -2,7 +2,7 @@
 
 The file has the form of the REST API: `{"topics": [{"name": "projects/P/topics/T"}, …],
 "subscriptions": [{"name": …, "topic": …, …}, …], "jobs": [{"name": …, "schedule": …}, …]}`. A
-topic may be its name alone. What is there already stays as it is.
+topic may be its name alone. Existing resources stay as they are.
 """
 
 from __future__ import annotations

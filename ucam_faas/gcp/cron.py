@@ -118,7 +118,7 @@ def parse(expression: str) -> Times:
     and days in any case.
 
     Raises:
-        ScheduleError: with the field, the part found and what is expected; or it never runs.
+        ScheduleError: with the field and its range; or the schedule never runs.
     """
     texts = expression.split()
     if len(texts) != len(_FIELDS):

@@ -22,14 +22,14 @@ class FilterError(ValueError):
 
     Args:
         position: of the text found, in characters; the first is 1.
-        found: a piece of the text, in quotes; or another reason.
+        piece: a piece of the text, in quotes; or another reason.
         expected: the right text at that place.
     """
 
-    def __init__(self, *, position: int, found: str, expected: str) -> None:
-        super().__init__(f"at character {position}: found {found}, expected {expected}")
+    def __init__(self, *, position: int, piece: str, expected: str) -> None:
+        super().__init__(f"at character {position}: found {piece}, expected {expected}")
         self.position = position
-        self.found = found
+        self.piece = piece
         self.expected = expected
 
 
@@ -49,8 +49,8 @@ def parse(text: str) -> Matcher:
     """
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_FILTER_BYTES:
-        found, expected = f"{size} bytes", f"at most {MAX_FILTER_BYTES} bytes in UTF-8"
-        raise FilterError(position=1, found=found, expected=expected)
+        piece, expected = f"{size} bytes", f"at most {MAX_FILTER_BYTES} bytes in UTF-8"
+        raise FilterError(position=1, piece=piece, expected=expected)
     scanner = _Scanner(text)
     groups = [_Group()]
     while True:  # groups are a list, not calls: 256 bytes nest deeper than Python's stack
@@ -185,10 +185,10 @@ class _Scanner:
         return self._string("a value in double quotes")
 
     def fail(self, expected: str) -> NoReturn:
-        """Raise FilterError for what is next."""
-        piece = _PIECE.match(self.text, self.at)
-        found = repr(piece[0][:30]) if piece else "the end"
-        raise FilterError(position=self.at + 1, found=found, expected=expected)
+        """Raise FilterError for the next piece of the text."""
+        match = _PIECE.match(self.text, self.at)
+        piece = repr(match[0][:30]) if match else "the end"
+        raise FilterError(position=self.at + 1, piece=piece, expected=expected)
 
     def _skip_space(self) -> None:
         space = _SPACE.match(self.text, self.at)

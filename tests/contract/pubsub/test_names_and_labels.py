@@ -1,4 +1,4 @@
-"""What topics, subscriptions and snapshots may be called, and what their labels may say."""
+"""The names that topics, subscriptions and snapshots may have, and their labels."""
 
 from __future__ import annotations
 

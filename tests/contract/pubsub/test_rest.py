@@ -96,7 +96,7 @@ def test_list_subscriptions(pubsub: PubSub) -> None:
     of_project = body_of(pubsub.rest("GET", f"{pubsub.project}/subscriptions"))
 
     assert of_topic["subscriptions"] == [subscription]
-    assert [one["name"] for one in of_project["subscriptions"]] == [subscription]
+    assert [resource["name"] for resource in of_project["subscriptions"]] == [subscription]
 
 
 @rest("POST :publish takes data as base64, and returns ids.", docs="REST reference")

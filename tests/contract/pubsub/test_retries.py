@@ -126,7 +126,7 @@ def test_other_messages(pubsub: PubSub) -> None:
 
     pubsub.publish(topic, b"y")
 
-    assert [one.message.data for one in pubsub.pull(subscription)] == [b"y"]
+    assert [received.message.data for received in pubsub.pull(subscription)] == [b"y"]
 
 
 retries.only_in_the_cloud(

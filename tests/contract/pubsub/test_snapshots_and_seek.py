@@ -102,7 +102,7 @@ def test_list(pubsub: PubSub) -> None:
     names = {snapshot(pubsub, subscription) for _ in range(3)}
 
     pages = pubsub.call("list_snapshots", project=pubsub.project, page_size=2).pages
-    listed = [[one.name for one in page.snapshots] for page in pages]
+    listed = [[resource.name for resource in page.snapshots] for page in pages]
 
     assert [len(page) for page in listed] == [2, 1]
     assert set(listed[0] + listed[1]) == names

@@ -426,7 +426,7 @@ async def count_early(pubsub: PubSub, count: int = 20) -> int:
         task = asyncio.ensure_future(publish())
         left = count
         async for response in stream:
-            ids = {one.message.message_id for one in response.received_messages}
+            ids = {received.message.message_id for received in response.received_messages}
             early += len(ids - known)
             left -= len(ids)
             if left <= 0:
@@ -465,9 +465,9 @@ def test_properties(pubsub: PubSub) -> None:
     assert response.exactly_once_delivery_enabled
 
 
-def wait_for_both(one: Stream, other: Stream, count: int) -> list[Any]:
+def wait_for_both(first: Stream, second: Stream, count: int) -> list[Any]:
     def enough() -> list[Any]:
-        messages = one.messages + other.messages
+        messages = first.messages + second.messages
         return messages if len(messages) >= count else []
 
     return wait_until(enough, f"{count} messages")

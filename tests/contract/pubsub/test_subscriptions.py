@@ -165,7 +165,7 @@ def test_list(pubsub: PubSub) -> None:
 
     listed = pubsub.call("list_subscriptions", project=pubsub.project)
 
-    assert {one.name for one in listed} == names
+    assert {resource.name for resource in listed} == names
 
 
 @subscriptions(
@@ -176,7 +176,7 @@ def test_list_pages(pubsub: PubSub) -> None:
     names = sorted(pubsub.subscription(topic) for _ in range(3))
 
     pages = pubsub.call("list_subscriptions", project=pubsub.project, page_size=2).pages
-    listed = [[one.name for one in page.subscriptions] for page in pages]
+    listed = [[resource.name for resource in page.subscriptions] for page in pages]
 
     assert [len(page) for page in listed] == [2, 1]
     assert sorted(listed[0] + listed[1]) == names

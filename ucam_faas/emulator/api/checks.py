@@ -205,7 +205,7 @@ def push_config(config: Any) -> None:
 def _has_host(url: str) -> bool:
     try:
         return bool(urlsplit(url).hostname)
-    except ValueError:  # [:::] is no address, say
+    except ValueError:  # such as [:::], which is not an address
         return False
 
 
@@ -240,12 +240,12 @@ def rules(resource: Any) -> Rules:
     )
 
 
-def updated(current: Any, given: Any, mask: Any, allowed: Sequence[str]) -> Any:
+def updated(current: Any, new: Any, mask: Any, allowed: Sequence[str]) -> Any:
     """Return a copy of a resource with the fields that a mask names taken from another.
 
     Args:
         current: the resource as it is.
-        given: where the new values are.
+        new: holds the new values.
         mask: the update mask.
         allowed: the fields that can be changed.
     """
@@ -262,7 +262,7 @@ def updated(current: Any, given: Any, mask: Any, allowed: Sequence[str]) -> Any:
     result = type(current)()
     result.CopyFrom(current)
     try:
-        mask.MergeMessage(given, result, True, True)
+        mask.MergeMessage(new, result, True, True)
     except ValueError as error:
         raise invalid(f"Invalid update_mask: {error}") from error
     return result

@@ -18,8 +18,8 @@ from ucam_faas.emulator.core.lease import Entry, Holder, State
 class Line:
     """The messages of one ordering key that are not acknowledged, in publish order.
 
-    What fails is moved from the end of `taken` to the start of `waiting`, with all that come after
-    it: a message is moved once for each of its leases, whatever the order of the failures.
+    A failed message moves from the end of `taken` to the start of `waiting`, with all that come
+    after it: a message is moved once for each of its leases, whatever the order of the failures.
     """
 
     taken: deque[Entry] = field(default_factory=deque)

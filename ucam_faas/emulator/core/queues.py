@@ -241,7 +241,7 @@ class Queue:
         return stale
 
     def release(self, holder: Holder) -> None:
-        """Take back the messages of a holder that is gone; that is no failure."""
+        """Take back the messages of a holder that is gone, without counting a failure."""
         if not holder.messages:
             return
         for entry in [entry for entry in self.entries.values() if entry.holder is holder]:

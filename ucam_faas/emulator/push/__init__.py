@@ -1,1 +1,1 @@
-"""Push delivery: HTTP requests to subscribers, and what their answers mean for the messages."""
+"""Push delivery: HTTP requests to subscribers, whose answers acknowledge the messages."""

@@ -171,7 +171,7 @@ class Endpoint:
                 _Connection, self.host, self._port, ssl=context
             )
         except UnicodeError as error:
-            raise OSError(f"{self.host!r} is no host: {error}") from error
+            raise OSError(f"{self.host!r} is not a host: {error}") from error
         return connection
 
     def close(self) -> None:

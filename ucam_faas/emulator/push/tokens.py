@@ -1,6 +1,6 @@
 """OIDC tokens for pushes, signed with a key of the emulator's own, and the keys to verify them.
 
-Real tokens are signed by Google; what verifies ours is told where its keys are, with
+Google signs real tokens. To verify these, tell the verifier where the keys are, with
 UCAM_FAAS_PUSH_CERTS_URL=http://HOST:PORT/oauth2/v1/certs. Source: Google's page "Authentication
 for push subscriptions".
 """
@@ -29,7 +29,7 @@ class Tokens:
     Args:
         now: returns epoch seconds.
         kept: the key of an earlier run, in PEM.
-        keep: is given a new key, in PEM.
+        keep: stores a new key, in PEM.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class Scheduler:
     neither changes anything.
 
     Args:
-        save: is given a job's name and its new self, or None when it is deleted.
+        save: gets a job's name and the changed job, or None when it is deleted.
     """
 
     def __init__(self, save: Callable[[str, Job | None], None]) -> None:
@@ -192,7 +192,7 @@ class Scheduler:
             track.plan(now)
             job = self._replace(name, last_attempt_time=now)
             return Firing(job=job, id=number, scheduled_time=regular, first_attempt_time=now)
-        assert retry is not None, "what is due is a run or a retry"
+        assert retry is not None, "a due attempt is a run or a retry"
         track.retry_at = track.retry = None
         job = self._replace(name, last_attempt_time=now)
         return replace(retry, job=job, id=number, attempt=retry.attempt + 1)

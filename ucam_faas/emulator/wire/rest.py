@@ -1,6 +1,6 @@
 """REST: an ASGI application that serves the methods of `Services` as Google's JSON.
 
-Paths are those of the API reference. Errors have Google's form, and what is not supported is a
+Paths are those of the API reference. Errors have Google's form, and an unsupported method is a
 400 with the status UNIMPLEMENTED: on a 501 gcloud tries again and again.
 """
 

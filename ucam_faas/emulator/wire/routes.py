@@ -1,6 +1,6 @@
 """The HTTP form of each method, as the services' own annotations have it.
 
-What neither the path nor the body holds is in query parameters.
+Query parameters hold the fields that neither the path nor the body has.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Storage(Protocol):
     def advance(
         self, queue: int, floor: int, acked: Iterable[int], failures: Mapping[int, int]
     ) -> None:
-        """Keep a queue's new floor, and what was acknowledged or failed since the last call."""
+        """Keep a queue's new floor, and the messages acknowledged or failed since the last call."""
 
     def restart(self, queue: int, progress: Progress) -> None:
         """Replace a queue's progress."""
@@ -80,10 +80,10 @@ class Storage(Protocol):
         """Forget a queue's progress."""
 
     def commit(self) -> None:
-        """Make all writes since the last commit last."""
+        """Make all writes since the last commit durable."""
 
     def clear(self) -> None:
         """Forget everything."""
 
     def close(self) -> None:
-        """Commit, and release what is held."""
+        """Commit, and release the storage."""

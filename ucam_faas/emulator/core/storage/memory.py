@@ -61,7 +61,7 @@ class MemoryStorage:
     def advance(
         self, queue: int, floor: int, acked: Iterable[int], failures: Mapping[int, int]
     ) -> None:
-        """Keep a queue's new floor, and what was acknowledged or failed since the last call."""
+        """Keep a queue's new floor, and the messages acknowledged or failed since the last call."""
         kept = self._progress.setdefault(queue, Progress())
         kept.failures.update(failures)
         for number in acked:

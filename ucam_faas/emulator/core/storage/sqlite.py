@@ -162,7 +162,7 @@ class SqliteStorage:
     def advance(
         self, queue: int, floor: int, acked: Iterable[int], failures: Mapping[int, int]
     ) -> None:
-        """Keep a queue's new floor, and what was acknowledged or failed since the last call."""
+        """Keep a queue's new floor, and the messages acknowledged or failed since the last call."""
         run, many = self._db.execute, self._db.executemany
         run("REPLACE INTO floors VALUES (?, ?)", (queue, floor))
         run("DELETE FROM acked WHERE queue = ? AND number < ?", (queue, floor))
@@ -188,14 +188,14 @@ class SqliteStorage:
             self._db.execute(f"DELETE FROM {table} WHERE queue = ?", (queue,))
 
     def commit(self) -> None:
-        """Make all writes since the last commit last.
+        """Make all writes since the last commit durable.
 
         Raises:
             sqlite3.Error: they do not; those to come may.
         """
-        if not self._db.in_transaction:  # SQLite gave it up, as it does on a full disk
+        if not self._db.in_transaction:  # SQLite ended it, as it does on a full disk
             self._db.execute("BEGIN")
-            raise sqlite3.OperationalError("what was done since the last commit is lost")
+            raise sqlite3.OperationalError("the changes since the last commit are lost")
         if self._last != self._kept_last:
             self._db.execute("UPDATE counter SET last = ?", (self._last,))
         self._db.execute("COMMIT")
@@ -208,7 +208,7 @@ class SqliteStorage:
             self._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
-        """Commit, and release what is held."""
+        """Commit, and release the storage."""
         self.commit()
         self._db.close()
 
@@ -221,7 +221,7 @@ def _make_private(path: Path) -> None:
 
 
 def _cure(error: sqlite3.OperationalError) -> str:
-    """Say what to do about a file that cannot be opened."""
+    """Return the advice for a file that cannot be opened."""
     code = error.sqlite_errorcode & 0xFF
     if code == sqlite3.SQLITE_READONLY:
         return (
