@@ -158,10 +158,10 @@ DELIVERY = [
         says="10 attempts of the task 'pay_back' may take 5430 s",
     ),
     Seed(
-        "no dead letters and an hour's retention",
+        "no dead letters and almost a day's retention",
         "failures-lost-early",
         (CONFIG, "message_retention_seconds"),
-        ((CONFIG, "= 86400", "= 3600"), (CODE, "max_attempts=10", "max_attempts=None")),
+        ((CONFIG, "= 86400", "= 86399"), (CODE, "max_attempts=10", "max_attempts=None")),
     ),
     Seed(
         "dead letters into the task's own topic",
@@ -270,7 +270,7 @@ PAYLOADS = [
 
 ENVIRONMENT = [
     Seed(
-        "a drain of 30 s", "drain-too-long", VARIABLES, (variable("UCAM_FAAS_GRACE_SECONDS", "30"),)
+        "a drain of 10 s", "drain-too-long", VARIABLES, (variable("UCAM_FAAS_GRACE_SECONDS", "10"),)
     ),
     Seed("a number that is none", "variable-refused", VARIABLES, (variable("THREADS", "many"),)),
     Seed(

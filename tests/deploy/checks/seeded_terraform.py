@@ -399,6 +399,21 @@ GRANTS = [
         file=("infra/extra.tf", 'resource "google_project_iam_binding" "editor" {\n}\n'),
     ),
     TerraformSeed(
+        "a topic to which anyone may publish",
+        "granted-to-all",
+        (
+            add(
+                "google_pubsub_topic_iam_member",
+                "all",
+                topic="orders",
+                role="roles/pubsub.publisher",
+                member="allUsers",
+            ),
+        ),
+        at=("infra/extra.tf", "resource"),
+        file=("infra/extra.tf", 'resource "google_pubsub_topic_iam_member" "all" {\n}\n'),
+    ),
+    TerraformSeed(
         "a service that takes messages from anybody",
         "granted-to-all",
         (
