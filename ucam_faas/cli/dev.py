@@ -60,7 +60,8 @@ def command(
     is served at once. Variables that the shell lacks are read from ./.env.
     """
     check_local("run a Pub/Sub on this machine")
-    from ucam_faas.dev.session import DevOptions, run
+    from ucam_faas.dev.options import DevOptions
+    from ucam_faas.dev.session import run
 
     if memory and reset:
         raise ConfigurationError("--memory keeps nothing: there is nothing to --reset.")

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from ucam_faas.config import Settings, mistyped
 from ucam_faas.dev import generations, local_state
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
-from ucam_faas.dev.env_file import EnvFile
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.history import PAGE, History
 from ucam_faas.dev.keys import has_keyboard, on_enter
 from ucam_faas.dev.not_loaded import answering
+from ucam_faas.dev.options import DevOptions, environment_of, reachable
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream, gcloud_environment
 from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
@@ -36,39 +36,6 @@ from ucam_faas.tasks.needs import TaskNeeds
 
 HANG_SECONDS = 1.0
 """Code that has not been loaded by then is given up when it changes."""
-QUEUE = "1000"
-"""No delivery is refused: here, no other instance would take it."""
-CERTIFICATES_PATH = "/oauth2/v1/certs"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevOptions:
-    """What the command line says.
-
-    Args:
-        sources: what holds the tasks.
-        target: names of the tasks to serve; None: all.
-        host: address of the tasks and of Pub/Sub.
-        port: of the tasks.
-        pubsub_port: of Pub/Sub and the scheduler.
-        project: of the topics.
-        external: `host:port` of the Pub/Sub to use instead of the embedded one; nothing between
-            the quotes: Google's; None: the embedded one.
-        state: folder to keep messages and schedules in; None: memory.
-        reset: start empty.
-        env_file: is read again each time that the code is loaded.
-    """
-
-    sources: tuple[str, ...]
-    target: str | None
-    host: str
-    port: int
-    pubsub_port: int
-    project: str
-    external: str | None
-    state: Path | None
-    reset: bool
-    env_file: EnvFile
 
 
 class Session:
@@ -162,13 +129,13 @@ class Session:
 
     async def _serve(self, listener: socket.socket, emulator: Emulator) -> None:
         options = self._options
-        pubsub = f"{_reachable(options.host)}:{emulator.port}"
-        url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
+        pubsub = f"{reachable(options.host)}:{emulator.port}"
+        url = f"http://{reachable(options.host)}:{listener.getsockname()[1]}"
         self._pubsub = pubsub
         self._listener = listener
         self._emulator = emulator
         self._url = url
-        environ = _environment(options, pubsub)
+        environ = environment_of(options, pubsub)
         settings = self._settings = Settings.from_environ(environ)
         for variable, hint in mistyped(environ).items():
             self._stream.line("warning", "", f"{variable} is set, and not used: {hint}")
@@ -236,7 +203,7 @@ class Session:
             options.env_file.load()
         except ConfigurationError as error:
             raise NotLoadedError(str(error)) from error
-        environ = _environment(options, self._pubsub)
+        environ = environment_of(options, self._pubsub)
         generation = await generations.start(
             self._listener, list(options.sources), options.target, environ
         )
@@ -369,23 +336,6 @@ async def run(options: DevOptions) -> int:
         raise UCAMFAASException(str(error)) from error
 
 
-def _environment(options: DevOptions, pubsub: str) -> dict[str, str]:
-    used = pubsub if options.external is None else options.external
-    found = {
-        "UCAM_FAAS_LOG_FORMAT": "console",
-        "UCAM_FAAS_LOG_EXCEPTION_TEXT": "true",
-        "UCAM_FAAS_QUEUE": QUEUE,
-        "UCAM_FAAS_PUSH_CERTS_URL": f"http://{pubsub}{CERTIFICATES_PATH}",
-        **os.environ,
-        "PUBSUB_EMULATOR_HOST": used,
-        "GOOGLE_CLOUD_PROJECT": options.project,
-        "PYTHONUNBUFFERED": "1",
-    }
-    if not used:
-        del found["PUBSUB_EMULATOR_HOST"]
-    return found
-
-
 async def _folder_page(query: str) -> tuple[str, bytes]:
     """Say which folder this is, to verbs that are called in another."""
     return "application/json", json.dumps({"folder": str(Path.cwd())}).encode()
@@ -408,8 +358,3 @@ def _told(changed: set[str]) -> str:
 def _shown(plan: TaskNeeds) -> TaskNeeds:
     """Return what the table shows of a task."""
     return replace(plan, sample=None, summary="")
-
-
-def _reachable(host: str) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host

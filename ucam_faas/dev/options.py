@@ -1,0 +1,72 @@
+"""The options of `ucam-faas dev`, and the environment that the tasks get from them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ucam_faas.dev.env_file import EnvFile
+
+QUEUE = "1000"
+"""No delivery is refused: here, no other instance would take it."""
+CERTIFICATES_PATH = "/oauth2/v1/certs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevOptions:
+    """What the command line says.
+
+    Args:
+        sources: what holds the tasks.
+        target: names of the tasks to serve; None: all.
+        host: address of the tasks and of Pub/Sub.
+        port: of the tasks.
+        pubsub_port: of Pub/Sub and the scheduler.
+        project: of the topics.
+        external: `host:port` of the Pub/Sub to use instead of the embedded one; nothing between
+            the quotes: Google's; None: the embedded one.
+        state: folder to keep messages and schedules in; None: memory.
+        reset: start empty.
+        env_file: is read again each time that the code is loaded.
+    """
+
+    sources: tuple[str, ...]
+    target: str | None
+    host: str
+    port: int
+    pubsub_port: int
+    project: str
+    external: str | None
+    state: Path | None
+    reset: bool
+    env_file: EnvFile
+
+
+def environment_of(options: DevOptions, pubsub: str) -> dict[str, str]:
+    """Return the environment of the process that serves the tasks.
+
+    Args:
+        options: of the command line.
+        pubsub: `host:port` of the embedded Pub/Sub.
+    """
+    used = pubsub if options.external is None else options.external
+    environ = {
+        "UCAM_FAAS_LOG_FORMAT": "console",
+        "UCAM_FAAS_LOG_EXCEPTION_TEXT": "true",
+        "UCAM_FAAS_QUEUE": QUEUE,
+        "UCAM_FAAS_PUSH_CERTS_URL": f"http://{pubsub}{CERTIFICATES_PATH}",
+        **os.environ,
+        "PUBSUB_EMULATOR_HOST": used,
+        "GOOGLE_CLOUD_PROJECT": options.project,
+        "PYTHONUNBUFFERED": "1",
+    }
+    if not used:
+        del environ["PUBSUB_EMULATOR_HOST"]
+    return environ
+
+
+def reachable(host: str) -> str:
+    """Return the host under which this machine reaches an address that it listens on."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
