@@ -344,6 +344,6 @@ def test_schedules_come_and_go(editor: Editor) -> None:
 def test_a_name_that_no_subscription_can_have_is_refused(editor: Editor) -> None:
     write(editor.main, task(editor.name, 1), task("ab", topic="'some-topic'"))
 
-    editor.wait_shown("error", "'ab' can't have a subscription of its name")
+    editor.wait_shown("error", "'ab' can be served, but Pub/Sub can't have")
     editor.wait_shown("reload", "the last good code goes on being served")
     assert editor.version("a") == 0

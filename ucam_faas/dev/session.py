@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import click
 
 from ucam_faas.config import Settings, mistyped
 from ucam_faas.dev import generations, local_state
+from ucam_faas.dev.change_texts import describe, names_of
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
@@ -272,7 +273,7 @@ class Session:
         self, last: Generation, look: Look, changed: set[str]
     ) -> tuple[Generation, Look]:
         started = asyncio.get_running_loop().time()
-        names = _names(changed)
+        names = names_of(changed)
         try:
             generation, change = await self._race(self._start(), self._change_of_a_hang(look))
             if generation is None:
@@ -288,7 +289,7 @@ class Session:
         except (RpcError, UCAMFAASException) as error:
             self._stream.line("error", "", str(error))
         seconds = asyncio.get_running_loop().time() - started
-        self._stream.line("reload", "", f"{_told(changed)} after {seconds:.2f} s")
+        self._stream.line("reload", "", f"{describe(changed)} after {seconds:.2f} s")
         if [_shown(plan) for plan in last.plans] != [_shown(plan) for plan in generation.plans]:
             click.echo()
             self._table(generation.plans)
@@ -339,20 +340,6 @@ async def run(options: DevOptions) -> int:
 async def _folder_page(query: str) -> tuple[str, bytes]:
     """Say which folder this is, to verbs that are called in another."""
     return "application/json", json.dumps({"folder": str(Path.cwd())}).encode()
-
-
-def _names(paths: Iterable[str]) -> str:
-    return ", ".join(sorted(os.path.relpath(path) for path in paths))
-
-
-def _told(changed: set[str]) -> str:
-    """Return what happened to files, and what is done about it."""
-    gone = {path for path in changed if not os.path.lexists(path)}
-    if not gone:
-        return f"{_names(changed)} changed; serving it"
-    if gone == changed:
-        return f"{_names(gone)} deleted; serving without it"
-    return f"{_names(changed - gone)} changed, {_names(gone)} deleted; serving the rest"
 
 
 def _shown(plan: TaskNeeds) -> TaskNeeds:

@@ -1,0 +1,21 @@
+"""Changes of files, in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+
+def names_of(paths: Iterable[str]) -> str:
+    """Return the paths of files from here, in order."""
+    return ", ".join(sorted(os.path.relpath(path) for path in paths))
+
+
+def describe(changed: set[str]) -> str:
+    """Return what happened to files, and what is done about it."""
+    gone = {path for path in changed if not os.path.lexists(path)}
+    if not gone:
+        return f"{names_of(changed)} changed; serving it"
+    if gone == changed:
+        return f"{names_of(gone)} deleted; serving without it"
+    return f"{names_of(changed - gone)} changed, {names_of(gone)} deleted; serving the rest"
