@@ -14,7 +14,7 @@ from ucam_faas import outcomes
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.outcomes import ANSWERS, DeadLetter, DeadLettered, Ignore, Outcome, Retry
 
-ABSTRACT = {"Outcome", "RaisedOutcome", "Refused"}
+ABSTRACT = {"Outcome", "RaisedOutcome", "Refused", "_Decided"}
 
 
 def all_outcomes() -> Iterator[type[Outcome]]:

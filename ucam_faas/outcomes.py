@@ -29,20 +29,21 @@ from ucam_faas.exceptions import TaskDefinitionError, UCAMFAASException
 
 
 class Outcome:
-    """The decision after a delivery. `reason` is for logs and dead letters, never for a response.
+    """The decision after a delivery.
 
-    Args:
-        reason: a rule, a field's path or a user's words, never a value of the payload.
+    `reason` is for logs and dead letters, never for a response: a rule, a field's path or a user's
+    words, never a value of the payload.
     """
 
-    def __init__(self, reason: str | None = None) -> None:
-        self.reason = reason
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({'' if self.reason is None else repr(self.reason)})"
+    reason: str | None = None
 
 
-class Done(Outcome):
+@dataclass(frozen=True, slots=True)
+class _Decided(Outcome):
+    reason: str | None = None
+
+
+class Done(_Decided):
     """The task returned."""
 
 
@@ -100,35 +101,35 @@ class DeadLetter(RaisedOutcome):
         super().__init__(reason)
 
 
-class DeadLettered(Outcome):
+class DeadLettered(_Decided):
     """The message is on the dead-letter topic."""
 
 
-class Failed(Outcome):
+class Failed(_Decided):
     """An expected failure: `UCAMFAASException`, an aborted ExecutionInfo."""
 
 
-class Crashed(Outcome):
+class Crashed(_Decided):
     """An unexpected exception."""
 
 
-class NoSuchTask(Outcome):
+class NoSuchTask(_Decided):
     """No task has this path."""
 
 
-class WrongMethod(Outcome):
+class WrongMethod(_Decided):
     """Events are delivered with POST."""
 
 
-class Overloaded(Outcome):
+class Overloaded(_Decided):
     """The process has reached its limit of deliveries, or of bytes in them."""
 
 
-class TimedOut(Outcome):
+class TimedOut(_Decided):
     """The deadline passed."""
 
 
-class ShuttingDown(Outcome):
+class ShuttingDown(_Decided):
     """The process is ending, and this delivery wasn't done in time."""
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 import ucam_faas
+from ucam_faas.clock import SystemClock
 from ucam_faas.execution import off_loop
 
-from .harness import make_app, on_a_loop, settle, start, until
+from .harness import make_app, on_a_loop, push, settle, start, until
 
 
 class Part(bytearray):
@@ -78,3 +79,19 @@ async def test_work_off_the_loop_that_fails_is_freed() -> None:
         await off_loop.in_thread(decode)
 
     await until(freed)  # the thread itself ends a moment later
+
+
+@on_a_loop
+async def test_a_sync_task_that_fails_is_freed_when_it_is_answered() -> None:
+    freed = threading.Event()
+
+    @ucam_faas.message_handler(message_type=None)
+    def crash(data: bytes) -> None:
+        part = Part(1000)
+        weakref.finalize(part, freed.set)
+        raise ValueError
+
+    response = await push(make_app(crash, clock=SystemClock()), "crash")
+
+    assert response.status == 500
+    await until(freed)  # the thread itself goes on a moment later

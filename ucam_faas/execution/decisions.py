@@ -77,15 +77,17 @@ def _not_awaited(task: str, value: Awaitable[Any]) -> Decision:
     return Decision(Crashed(), error=TypeError(f"{task} returned a {kind}: {hint}"))
 
 
-def decide_error(error: BaseException) -> Decision:
+def decide_error(execution: Execution, error: BaseException) -> Decision:
     """Return the decision on an exception of the function, or of its preparation."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]  # asyncio.TaskGroup wraps the exception of its one task
-    if isinstance(error, Refused):
-        return Decision(error.with_traceback(None), error=error.__cause__ or error)
-    if isinstance(error, RaisedOutcome):
+    if isinstance(error, Refused) and not execution.is_started:
+        cause = error.__cause__ if isinstance(error, InvalidPayload) else None
+        return Decision(error.with_traceback(None), error=cause or error)
+    if isinstance(error, RaisedOutcome) and not isinstance(error, Refused):
         return Decision(error.with_traceback(None))  # its frames would hold on to this run
-    error = error.with_traceback(_of_user(error.__traceback__))
+    trace = error.__traceback__
+    error = error.with_traceback(_of_user(trace) or trace)
     if isinstance(error, ExecutionAbortedException):
         info = error.execution_info if isinstance(error.execution_info, ExecutionInfo) else None
         return Decision(_failure(_reason(info)), error=error, info=info)
@@ -93,7 +95,7 @@ def decide_error(error: BaseException) -> Decision:
     return Decision(outcome, error=error)
 
 
-REASONS: dict[type[Outcome], AbortedExecutionReason] = {
+REASONS: dict[type, AbortedExecutionReason] = {
     WrongEventType: AbortedExecutionReason.CLOUD_EVENT_TYPE_INCORRECT,
     MalformedEvent: AbortedExecutionReason.SERVICE_DATA_INVALID,
     InvalidPayload: AbortedExecutionReason.USER_DATA_INVALID,
@@ -101,11 +103,18 @@ REASONS: dict[type[Outcome], AbortedExecutionReason] = {
 """The reason in the report of an execution that was aborted with one of these outcomes."""
 
 
+def reason_of(outcome: Outcome) -> AbortedExecutionReason:
+    """Return the reason in a report; a subclass of an outcome has its base's."""
+    reasons = (REASONS[kind] for kind in type(outcome).__mro__ if kind in REASONS)
+    return next(reasons, AbortedExecutionReason.FUNCTION_ABORTED)
+
+
 def _failure(reason: str | None) -> Outcome:
     """Return the outcome of an aborted run: one of the package's reasons decides it."""
     for kind, own in REASONS.items():
         if reason == own:
-            return kind(reason)
+            outcome: Outcome = kind(reason)
+            return outcome
     return Failed(reason)
 
 

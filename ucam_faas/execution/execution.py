@@ -63,6 +63,7 @@ class Execution:
         "convert",
         "delivery",
         "event",
+        "is_started",
         "log_context",
         "message",
         "runtime",
@@ -91,6 +92,8 @@ class Execution:
         self.log_context = _log_context(task, delivery, runtime.settings)
         self.event: CloudEventHandlerContext | None = None
         self.message: MessageHandlerContext | None = None
+        self.is_started = False
+        """The function was called."""
         self._claim = threading.Lock()
 
     def claim(self) -> bool:

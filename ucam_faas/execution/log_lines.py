@@ -97,7 +97,9 @@ def record(
             custom(info)
             return None
         fields |= info_fields(info, payloads=execution.runtime.settings.log_payloads)
-    except (Exception, SystemExit) as problem:
+    except KeyboardInterrupt:  # for the process, not for the task
+        raise
+    except BaseException as problem:  # a user's logger or report may do anything
         log_problem("ucam_faas_report_failed", task=task.name, error=problem)
         if custom is not None:
             return None

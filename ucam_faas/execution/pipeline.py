@@ -15,26 +15,27 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any
 
-from ucam_faas.events.execution_info import AbortedExecutionResult, ExecutionInfo
 from ucam_faas.execution import dead_letters, log_lines, off_loop
 from ucam_faas.execution.decisions import decide, decide_error, refusal
 from ucam_faas.execution.execution import Conclusion, Decision, Execution
 from ucam_faas.execution.preparation import accept, prepare
 from ucam_faas.execution.reporting import report
-from ucam_faas.outcomes import Crashed, Outcome
+from ucam_faas.outcomes import Outcome
 
 
 def execute(execution: Execution) -> Conclusion:
     """Run an execution to its end in this thread, without a deadline."""
     if execution.task.is_async:
-        conclusion: Conclusion | None = _in_own_loop(lambda: run_async(execution))
-    else:
-        conclusion = run(execution)
+        return _logged(_in_own_loop(lambda: run_async(execution)))
+    return _logged(run(execution))
+
+
+def _logged(conclusion: Conclusion | None) -> Conclusion:
     assert conclusion is not None, "only `stop` takes the claim, and nothing else has it"
     log_lines.write(conclusion.line)
     return conclusion
@@ -58,7 +59,7 @@ def _call(execution: Execution) -> Decision:
     except KeyboardInterrupt:  # for the process, not for the task
         raise
     except BaseException as error:  # sys.exit() in a task must not go unanswered
-        return decide_error(error)
+        return decide_error(execution, error)
 
 
 async def run_async(execution: Execution) -> Conclusion | None:
@@ -67,7 +68,19 @@ async def run_async(execution: Execution) -> Conclusion | None:
     if not dead_letters.may_publish(execution, decision.outcome):
         return _conclude(execution, decision)
     context = copy_context()  # publishing blocks
-    return await off_loop.in_thread(lambda: context.run(_conclude, execution, decision))
+    work = off_loop.in_thread(lambda: context.run(_conclude, execution, decision))
+    return await _to_its_end(work)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, Conclusion | None]) -> Conclusion | None:
+    """Wait for a conclusion even when cancelled: its dead letter may be published already."""
+    ending = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            if ending.done():
+                raise
 
 
 async def _call_async(execution: Execution) -> Decision:
@@ -84,7 +97,7 @@ async def _call_async(execution: Execution) -> Decision:
     except BaseException as error:
         if isinstance(error, asyncio.CancelledError) and execution.is_claimed:
             raise  # stopped from outside, and concluded there
-        return decide_error(error)
+        return decide_error(execution, error)
 
 
 async def _prepare_in_thread(execution: Execution) -> Any:
@@ -100,6 +113,7 @@ async def _prepare_in_thread(execution: Execution) -> Any:
 def _start(execution: Execution, payload: Any) -> Any:
     """Call the function."""
     accept(execution)
+    execution.is_started = True
     function = execution.task.function
     return function(payload) if execution.call is None else execution.call(function, payload)
 
@@ -107,11 +121,6 @@ def _start(execution: Execution, payload: Any) -> Any:
 def stop(execution: Execution, outcome: Outcome) -> Conclusion | None:
     """Conclude without waiting for the function; None if it is concluding by itself."""
     return report(execution, Decision(outcome), outcome) if execution.claim() else None
-
-
-def broken(error: BaseException) -> Conclusion:
-    """Conclude after a fault of the pipeline itself."""
-    return Conclusion(Crashed(), ExecutionInfo(execution=AbortedExecutionResult()), None, error)
 
 
 def _conclude(execution: Execution, decision: Decision) -> Conclusion | None:

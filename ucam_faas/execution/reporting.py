@@ -12,7 +12,6 @@ from ucam_faas.events.context import (
     MESSAGE_NOT_ACCEPTED,
 )
 from ucam_faas.events.execution_info import (
-    AbortedExecutionReason,
     AbortedExecutionResult,
     CloudEventHandlerExecutionInfo,
     CompletedExecutionResult,
@@ -22,7 +21,7 @@ from ucam_faas.events.execution_info import (
     MessageHandlerExecutionInfo,
 )
 from ucam_faas.execution import log_lines
-from ucam_faas.execution.decisions import REASONS
+from ucam_faas.execution.decisions import reason_of
 from ucam_faas.execution.execution import Conclusion, Decision, Execution
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Done, Ignore, Outcome
@@ -35,36 +34,40 @@ def report(execution: Execution, decision: Decision, settled: Outcome) -> Conclu
     Args:
         settled: the decision's outcome; or DeadLettered, when the message is on its topic.
     """
-    seconds = execution.elapsed_seconds()
-    info = _info(execution, decision, seconds)
+    result = _result(decision, execution.elapsed_seconds())
+    try:
+        info = _info(execution, decision, result)
+    except KeyboardInterrupt:  # for the process, not for the task
+        raise
+    except BaseException as error:  # a user's subclass may do anything
+        log_problem("ucam_faas_report_failed", task=execution.task.name, error=error)
+        info = ExecutionInfo(execution=result)
     line = log_lines.record(execution, decision, settled, info)
     return Conclusion(settled, info, decision.value, decision.error, line)
 
 
-def _info(execution: Execution, decision: Decision, seconds: float) -> ExecutionInfo:
+def _info(execution: Execution, decision: Decision, result: ExecutionResult) -> ExecutionInfo:
     """Return the function's own report, or make one."""
-    own, outcome = decision.info, decision.outcome
+    own = decision.info
     if own is None:
-        result = _result(decision, seconds)
         info = _default_info(execution, result)
         if decision.value is not None and not execution.task.returns_response:
-            return info.with_result(decision.value)
-        return info
-    try:
-        if own.execution.status is ExecutionStatus.ABORTED or isinstance(outcome, Done):
-            return own.with_duration(seconds)
-        # It came with an exception that says otherwise.
-        return own.model_copy(update={"execution": _result(decision, seconds)})
-    except (Exception, SystemExit) as error:  # a subclass may do anything
-        log_problem("ucam_faas_report_failed", task=execution.task.name, error=error)
-        return ExecutionInfo(execution=_result(decision, seconds))
+            info = info.with_result(decision.value)
+    elif own.execution.status is ExecutionStatus.ABORTED or isinstance(decision.outcome, Done):
+        info = own.with_duration(result.duration_seconds or 0.0)
+    else:  # it came with an exception that says otherwise
+        info = own.model_copy(update={"execution": result})
+    if not isinstance(info, ExecutionInfo):
+        raise TypeError(f"a method of the report returned {type(info).__qualname__}")
+    return info
 
 
 def _result(decision: Decision, seconds: float) -> ExecutionResult:
     if isinstance(decision.outcome, Done | Ignore):
         return CompletedExecutionResult(duration_seconds=seconds)
-    reason = REASONS.get(type(decision.outcome), AbortedExecutionReason.FUNCTION_ABORTED)
-    return AbortedExecutionResult(reason=reason, exception=decision.error, duration_seconds=seconds)
+    return AbortedExecutionResult(
+        reason=reason_of(decision.outcome), exception=decision.error, duration_seconds=seconds
+    )
 
 
 def _default_info(execution: Execution, result: ExecutionResult) -> ExecutionInfo:

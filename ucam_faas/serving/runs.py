@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
+from functools import partial
 
+from ucam_faas.events.execution_info import AbortedExecutionResult, ExecutionInfo
 from ucam_faas.execution import log_lines, pipeline
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.logs.problems import log_problem
-from ucam_faas.outcomes import Outcome
+from ucam_faas.outcomes import Crashed, Outcome
 from ucam_faas.serving.threads import ThreadPool, Work
 
 
@@ -53,15 +55,9 @@ class Run:
     def start(self, pool: ThreadPool, results: Results) -> None:
         """Run in a thread."""
         try:
-            self._work = pool.submit(lambda: results.put(self, self._conclude()))
+            self._work = pool.submit(partial(_run, self.execution), partial(results.put, self))
         except RuntimeError as error:
             self.finish(_broken(error))
-
-    def _conclude(self) -> Conclusion | None:
-        try:
-            return pipeline.run(self.execution)
-        except BaseException as error:
-            return _broken(error)
 
     def start_async(self) -> None:
         """Run on the loop."""
@@ -69,9 +65,9 @@ class Run:
         async def run() -> None:
             try:
                 conclusion = await pipeline.run_async(self.execution)
-            except asyncio.CancelledError:
-                return
             except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and self.done.done():
+                    return  # it was stopped
                 conclusion = _broken(error)
             self.finish(conclusion)
 
@@ -103,7 +99,15 @@ class Run:
             self.done.set_result(conclusion)
 
 
+def _run(execution: Execution) -> Conclusion | None:
+    try:
+        return pipeline.run(execution)
+    except BaseException as error:
+        return _broken(error)
+
+
 def _broken(error: BaseException) -> Conclusion:
     """Conclude when the pipeline itself failed: a delivery always gets an answer."""
     log_problem("ucam_faas_pipeline_failed", error=error)
-    return pipeline.broken(error)
+    info = ExecutionInfo(execution=AbortedExecutionResult())
+    return Conclusion(Crashed(), info, None, error)

@@ -15,14 +15,18 @@ from itertools import dropwhile
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
+from typing import Any
 
 
 class Work:
     """One piece of work handed to the pool."""
 
-    def __init__(self, pool: ThreadPool, run: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: ThreadPool, call: Callable[[], Any], finish: Callable[[Any], object]
+    ) -> None:
         self._pool = pool
-        self._run = run
+        self._call = call
+        self._finish = finish
         self._thread: threading.Thread | None = None
         self._ended = False
         self._abandoned = False
@@ -51,9 +55,11 @@ class Work:
         if not self._begin():
             return True
         try:
-            self._run()
+            # No frame below this one refers to the work's owner, nor this one to the result: an
+            # exception in it would keep them alive through its traceback.
+            self._finish(self._call())
         finally:
-            del self._run  # it refers to this work's owner: no cycle is left behind
+            del self._call, self._finish  # they refer to the owner
             stays = self._end()
         return stays
 
@@ -84,13 +90,15 @@ class ThreadPool:
         """Threads that wait or are about to, less the work that is queued for them."""
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
 
-    def submit(self, run: Callable[[], None]) -> Work:
-        """Call `run`, which must not raise, in a thread of the pool.
+    def submit(
+        self, call: Callable[[], Any], finish: Callable[[Any], object] = lambda _: None
+    ) -> Work:
+        """In a thread of the pool, call `call`, and `finish` with its result; neither may raise.
 
         Raises:
             RuntimeError: the system gives the process no thread.
         """
-        work = Work(self, run)
+        work = Work(self, call, finish)
         with self.lock:
             self._free -= 1
             try:
