@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import weakref
 from collections.abc import Iterator
@@ -82,7 +83,10 @@ async def test_work_off_the_loop_that_fails_is_freed() -> None:
 
 
 @on_a_loop
-async def test_a_sync_task_that_fails_is_freed_when_it_is_answered() -> None:
+async def test_a_sync_task_that_fails_is_freed_when_it_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="ucam_faas")  # pytest keeps records
     freed = threading.Event()
 
     @ucam_faas.message_handler(message_type=None)
