@@ -47,6 +47,7 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     ),
     "a new field that is optional": ((*FIELD, f"{FIELD[1]}    customer: str | None = None\n"),),
     "a field that takes more": ((*FIELD, "    pence: int | None = 0\n"),),
+    "a day's retention without dead letters": ((CODE, "max_attempts=10", "max_attempts=None"),),
     "a job with its input": (
         (CODE, "raw_event(run_as", "message_handler(message_type=Order, run_as"),
         setting("clean_up", 'environment = { INPUT_BUCKET = "b", INPUT_FILE = "order.json" }'),
