@@ -23,7 +23,6 @@ from ucam_faas.exceptions import ExecutionAbortedException, TaskDefinitionError
 from ucam_faas.execution import runtime
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.pipeline import execute
-from ucam_faas.execution.publication import NO_PAYLOAD, publish
 from ucam_faas.outcomes import (
     InvalidPayload,
     MalformedEvent,
@@ -32,7 +31,6 @@ from ucam_faas.outcomes import (
 )
 from ucam_faas.tasks import outer_decorators, registry, unnamed_functions
 from ucam_faas.tasks.arguments import check_takes_payload, of_payload
-from ucam_faas.tasks.path_parameters import of_request
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.triggers import Trigger
 
@@ -65,7 +63,7 @@ def make(
     fields = {**read(function), **fields}
     if name == unnamed_functions.UNNAMED:
         function = unnamed_functions.as_function(function)
-    run = of_request(function, fields["path"]) if kind is Kind.HTTP else of_payload(function)
+    run = _of_request(function, fields["path"]) if kind is Kind.HTTP else of_payload(function)
     task = Task(
         name=name,
         module=function.__module__ or "__main__",
@@ -130,14 +128,16 @@ def make(
     return task_function
 
 
-def _publish(
-    task_function: Any,
-    payload: Any = NO_PAYLOAD,
-    *,
-    attributes: Mapping[str, str] | None = None,
-    ordering_key: str = "",
-) -> str:
-    return publish(task_function.task, payload, attributes, ordering_key)
+def _of_request(function: Any, path: str) -> Any:
+    from ucam_faas.tasks.path_parameters import of_request  # HTTP tasks only: kept off the start
+
+    return of_request(function, path)
+
+
+def _publish(task_function: Any, *args: Any, **kwargs: Any) -> str:
+    from ucam_faas.execution.publication import publish  # kept off the start
+
+    return publish(task_function.task, *args, **kwargs)
 
 
 def _name(task_function: Any, trigger_of: Callable[[str], Trigger | None], name: str) -> None:

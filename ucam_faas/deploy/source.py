@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ucam_faas.config import Settings
-from ucam_faas.deploy import config_file
-from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from ucam_faas.deploy.config_file import ConfigFile
 
 
 def decide(named: str | None, start: Path) -> str:
@@ -26,7 +27,11 @@ def decide(named: str | None, start: Path) -> str:
     Raises:
         ConfigurationError: the configuration can't be read.
     """
-    return chosen(named) or in_config(config_file.find(start)) or Settings().source
+    if source := chosen(named):
+        return source
+    from ucam_faas.deploy import config_file  # kept off the start
+
+    return in_config(config_file.find(start)) or Settings().source
 
 
 def decide_in(config: ConfigFile, *, stage: str | None, named: str | None) -> str:

@@ -20,7 +20,11 @@ PUBLISHED = {"ucam_faas_trigger": "publish"}
 
 
 def publish(
-    task: Task, payload: Any, attributes: Mapping[str, str] | None, ordering_key: str
+    task: Task,
+    payload: Any = NO_PAYLOAD,
+    *,
+    attributes: Mapping[str, str] | None = None,
+    ordering_key: str = "",
 ) -> str:
     """Publish a message to a task's topic, and return its id.
 

@@ -11,7 +11,6 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.gcp import cron, filters
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.tasks.policies import check_topic
 
@@ -75,6 +74,8 @@ class Schedule:
                 f"Schedule({self.expression!r}): expected a cron expression, such as "
                 'Schedule("0 3 * * *").'
             )
+        from ucam_faas.gcp import cron
+
         try:
             object.__setattr__(self, "expression", cron.expand(self.expression))
             cron.check(self.expression)
@@ -109,6 +110,8 @@ class Trigger:
             self._check_filter(self.filter)
 
     def _check_filter(self, text: str) -> None:
+        from ucam_faas.gcp import filters
+
         if not isinstance(text, str) or not text.strip():
             raise TaskDefinitionError(
                 f"filter={text!r}: expected a filter of at most {filters.MAX_FILTER_BYTES} bytes, "
@@ -227,6 +230,8 @@ def _check_time_zone(name: str) -> None:
             f"time_zone={name!r}: expected a name in the time zone database, such as "
             "'Europe/London' or 'Etc/UTC'."
         )
+    from ucam_faas.gcp import cron
+
     try:
         cron.read_zone(name)
     except cron.ScheduleError as error:
