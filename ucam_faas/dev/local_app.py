@@ -26,15 +26,24 @@ TEXT = b"Web pages of other sites may not call this port"
 
 
 class LocalApp(App):
-    """The tasks of one process, which browsers can reach."""
+    """The tasks of one process, which browsers can reach.
 
-    any_host = False
-    """The port is open to other machines."""
+    It finishes the requests that wait when another process takes over.
+
+    Args:
+        any_host: the port is open to other machines.
+    """
 
     def __init__(
-        self, tasks: Sequence[Task], runtime: Runtime, observer: Observer | None = None
+        self,
+        tasks: Sequence[Task],
+        runtime: Runtime,
+        observer: Observer | None = None,
+        *,
+        any_host: bool = False,
     ) -> None:
-        super().__init__(tasks, runtime, observer)
+        super().__init__(tasks, runtime, observer, patient=True)
+        self._any_host = any_host
         self.down: dict[str, str] = {}
         """Tasks whose start-up code failed, and why."""
 
@@ -57,7 +66,7 @@ class LocalApp(App):
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:
         """Return the response to one request."""
-        refused = cross_site.refusal(scope["headers"], any_host=self.any_host)
+        refused = cross_site.refusal(scope["headers"], any_host=self._any_host)
         if refused is None:
             return await super().respond(scope, receive)
         problems.log_foreign(scope["path"], refused)

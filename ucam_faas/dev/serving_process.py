@@ -62,7 +62,7 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
                 tell(closed=True)
 
     os.set_inheritable(parent_fd, False)
-    leash = _Leash(parent_fd)
+    watch = _ParentWatch(parent_fd)
     settings = Settings.from_environ()
     setup.configure(settings)
     try:
@@ -71,24 +71,23 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         environment.declare(tasks, os.environ, Path.cwd())
         built = runtime.build(settings, tasks)
         plans = [needs_of(task, settings).to_json() for task in tasks]
-        app = LocalApp(tasks, built, Parent())
+        listener = socket.socket(fileno=listener_fd)
+        any_host = not is_this_machine(listener.getsockname()[0])
+        app = LocalApp(tasks, built, Parent(), any_host=any_host)
     except UCAMFAASException as error:
         fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))
         tell(folders=folders(files_of(error)), error=str(error), fatal=fatal)
         sys.exit(error.exit_code)
     tell(folders=folders(module_files()), plans=plans)
 
-    app.service.runner.patient = True  # when another process takes over, nothing is to fail
-    listener = socket.socket(fileno=listener_fd)
-    app.any_host = not is_this_machine(listener.getsockname()[0])
     try:
-        server.run(app, listener, before_fork=leash.pass_on)
+        server.run(app, listener, before_fork=watch.pass_on)
     except UCAMFAASException as error:
         tell(folders=folders(module_files()), error=str(error))
         sys.exit(error.exit_code)
 
 
-class _Leash:
+class _ParentWatch:
     """Ends this process and its workers when the other end of a socket is closed.
 
     A thread watches it while the tasks are loaded, and then a thread in each worker: a process
@@ -100,7 +99,7 @@ class _Leash:
         self._pid = os.getpid()
         self._stop, self._stopped = os.pipe()
         self._thread = threading.Thread(
-            target=self._watch, args=(self._stop,), name="ucam-faas-leash", daemon=True
+            target=self._watch, args=(self._stop,), name="ucam-faas-parent-watch", daemon=True
         )
         self._thread.start()
 
@@ -112,7 +111,7 @@ class _Leash:
         os.register_at_fork(after_in_child=self._watch_in_child)
 
     def _watch_in_child(self) -> None:
-        threading.Thread(target=self._watch, name="ucam-faas-leash", daemon=True).start()
+        threading.Thread(target=self._watch, name="ucam-faas-parent-watch", daemon=True).start()
 
     def _watch(self, *others: int) -> None:
         poll = select.poll()  # select() takes no numbers over 1023

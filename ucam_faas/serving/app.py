@@ -24,17 +24,25 @@ _OK = Response(200, b"ok")
 class App:
     """The tasks of one process as an ASGI application.
 
+    Args:
+        patient: see `Runner`.
+
     Raises:
         UCAMFAASCouldNotLoadTarget: two tasks ask for one path.
     """
 
     def __init__(
-        self, tasks: Sequence[Task], runtime: Runtime, observer: Observer | None = None
+        self,
+        tasks: Sequence[Task],
+        runtime: Runtime,
+        observer: Observer | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
         self.tasks = list(tasks)
         self.runtime = runtime
         self.observer = observer or Observer()
-        self.service = Service(self.tasks, runtime, self.observer)
+        self.service = Service(self.tasks, runtime, self.observer, patient=patient)
         self._routes = Routes(self.tasks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

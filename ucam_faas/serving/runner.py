@@ -28,19 +28,24 @@ class Runner:
 
     Args:
         limit_by_default: a task that states no timeout gets the default one.
+        patient: while it drains, waiting executions may still run, until the grace ends.
     """
 
     def __init__(
-        self, tasks: Iterable[Task], runtime: Runtime, *, limit_by_default: bool = True
+        self,
+        tasks: Iterable[Task],
+        runtime: Runtime,
+        *,
+        limit_by_default: bool = True,
+        patient: bool = False,
     ) -> None:
         settings = runtime.settings
         self.runtime = runtime
         self.draining = False
-        self.patient = False
-        """While it drains, waiting executions may still run, until the grace ends."""
         self.is_exhausted = False
         """Too many threads and tasks are abandoned: the process should be replaced."""
         self._limit_by_default = limit_by_default
+        self._patient = patient
         self._runs: set[Run] = set()
         self._cancelled: set[asyncio.Task[None]] = set()
         self._pool = ThreadPool(settings.threads)
@@ -90,7 +95,7 @@ class Runner:
             return
         self.draining = True
         for run in list(self._runs):
-            if not run.running and not self.patient:
+            if not run.running and not self._patient:
                 run.stop(ShuttingDown())
         self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self._end_grace)
 

@@ -33,11 +33,17 @@ _CLOSE = (("connection", "close"),)
 
 
 class Service:
-    """The tasks of one process, ready to be called. It belongs to one event loop."""
+    """The tasks of one process, ready to be called. It belongs to one event loop.
 
-    def __init__(self, tasks: Sequence[Task], runtime: Runtime, observer: Observer) -> None:
+    Args:
+        patient: see `Runner`.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Task], runtime: Runtime, observer: Observer, *, patient: bool = False
+    ) -> None:
         self.runtime = runtime
-        self.runner = Runner(tasks, runtime)
+        self.runner = Runner(tasks, runtime, patient=patient)
         self.bodies = Bodies(runtime.settings, runtime.clock)
         self._observer = observer
         self._verifier = _verifier(runtime)
