@@ -33,10 +33,10 @@ def check(module: str, *, extra: str, purpose: str) -> None:
         MissingExtraError: it is not installed.
     """
     try:
-        found = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(module)
     except ImportError:
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         raise _missing(module, extra, purpose)
 
 
@@ -44,7 +44,7 @@ LOCAL = (
     *("google.pubsub_v1", "google.iam.v1", "google.cloud.scheduler_v1", "grpc"),
     *("cryptography", "watchfiles"),
 )
-"""What the extra `local` brings."""
+"""The packages that the extra `local` installs."""
 
 
 def check_local(purpose: str) -> None:

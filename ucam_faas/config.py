@@ -26,7 +26,7 @@ def _variable(name: str, default: Any, doc: str, choices: tuple[str, ...] = ()) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says."""
+    """The settings that are read from the environment."""
 
     target: str | None = _variable(
         "FUNCTION_TARGET", None, "names of the tasks to serve, comma-separated; none: all"
@@ -146,18 +146,18 @@ class Settings:
             raise ConfigurationError(f"PORT is {self.port}; expected at most 65535.")
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    def from_environ(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         """Read the environment.
 
         Args:
             environ: the variables; default: this process's.
-            given: settings that win over their variables, unless they are None.
+            overrides: settings that win over their variables, unless they are None.
 
         Raises:
             ConfigurationError: a variable has a value that cannot be used.
         """
         environ = os.environ if environ is None else environ
-        values = {name: value for name, value in given.items() if value is not None}
+        values = {name: value for name, value in overrides.items() if value is not None}
         for spec in fields(cls):
             text = environ.get(spec.metadata["variable"], "")
             if spec.name not in values and text != "":

@@ -162,8 +162,8 @@ class Decorators:
     @overload
     def raw_event(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
     @overload
-    def raw_event(self, /, **given: Unpack[TaskOptions]) -> Decorator[bytes]: ...
-    def raw_event(self, function: Any = None, /, **given: Any) -> Any:
+    def raw_event(self, /, **options: Unpack[TaskOptions]) -> Decorator[bytes]: ...
+    def raw_event(self, function: Any = None, /, **options: Any) -> Any:
         """Make a task that gets the request's body as bytes; what it returns is the response.
 
         Its options are in `TaskOptions`: those of `message_handler`, except `message_type`,
@@ -175,7 +175,7 @@ class Decorators:
         >>> shout(b"hello")
         'HELLO'
         """
-        decorate = self._decorator(Kind.RAW, given)
+        decorate = self._decorator(Kind.RAW, options)
         return decorate if function is None else decorate(function)
 
     @overload
@@ -185,8 +185,8 @@ class Decorators:
     @overload
     def cloud_event(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
     @overload
-    def cloud_event(self, /, **given: Unpack[TaskOptions]) -> AnyDecorator: ...
-    def cloud_event(self, function: Any = None, /, **given: Any) -> Any:
+    def cloud_event(self, /, **options: Unpack[TaskOptions]) -> AnyDecorator: ...
+    def cloud_event(self, function: Any = None, /, **options: Any) -> Any:
         """Make a task that gets a CloudEvent of any type, or its data: the annotation decides.
 
         A function whose parameter is annotated with `CloudEvent` gets the event; any other gets the
@@ -202,19 +202,19 @@ class Decorators:
         2
         """
         decorate = self._decorator(
-            Kind.CLOUD_EVENT, given, lambda task: {"parse": payload_parser(task)}
+            Kind.CLOUD_EVENT, options, lambda task: {"parse": payload_parser(task)}
         )
         return decorate if function is None else decorate(function)
 
     @_needs("event_data_parser", "event_data_parser=CloudEventType(…)")
     def cloud_event_handler(
-        self, *, event_data_parser: Callable[[Any], PayloadT], **given: Unpack[HandlerOptions]
+        self, *, event_data_parser: Callable[[Any], PayloadT], **options: Unpack[HandlerOptions]
     ) -> Decorator[PayloadT]:
         """Make a task that gets what a parser makes of a CloudEvent.
 
         Args:
             event_data_parser: from CloudEvent to payload; a `CloudEventType`, or any function.
-            given: the options of `message_handler`, without `message_type`.
+            options: the options of `message_handler`, without `message_type`.
 
         Raises:
             TaskDefinitionError: an argument can never work.
@@ -225,7 +225,7 @@ class Decorators:
                 "event_data_model=…) or a function (CloudEvent) -> T."
             )
         check_sync("event_data_parser", event_data_parser)
-        decorate = self._decorator(Kind.EVENT_DATA, given, lambda _: {"parse": event_data_parser})
+        decorate = self._decorator(Kind.EVENT_DATA, options, lambda _: {"parse": event_data_parser})
         return cast("Decorator[PayloadT]", decorate)
 
     @overload
@@ -235,10 +235,10 @@ class Decorators:
     @overload
     def message_handler(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
     @overload
-    def message_handler(self, /, **given: Unpack[HandlerOptions]) -> AnyDecorator: ...
+    def message_handler(self, /, **options: Unpack[HandlerOptions]) -> AnyDecorator: ...
     @overload
     def message_handler(
-        self, /, *, message_type: None, **given: Unpack[HandlerOptions]
+        self, /, *, message_type: None, **options: Unpack[HandlerOptions]
     ) -> Decorator[bytes]: ...
     @overload
     def message_handler(
@@ -246,10 +246,10 @@ class Decorators:
         /,
         *,
         message_type: type[ModelT] | Callable[[bytes], ModelT],
-        **given: Unpack[HandlerOptions],
+        **options: Unpack[HandlerOptions],
     ) -> Decorator[ModelT]: ...
     def message_handler(
-        self, function: Any = None, /, *, message_type: Any = _NOT_GIVEN, **given: Any
+        self, function: Any = None, /, *, message_type: Any = _NOT_GIVEN, **options: Any
     ) -> Any:
         """Make a task that gets the parsed data of a Pub/Sub message.
 
@@ -257,8 +257,8 @@ class Decorators:
             message_type: a pydantic model, a dataclass or a type such as list[int] (JSON data),
                 a protobuf message class (binary data), any function `(bytes) -> T`, or None for
                 bytes; default: the annotation of the function's parameter.
-            given: the options in `HandlerOptions`, such as `topic`, `schedule`, `retry`, `timeout`,
-                `memory` and `init`. The field of an option has its limits; so has docs/tasks.md.
+            options: the options in `HandlerOptions`, such as `topic`, `schedule`, `retry`,
+                `timeout`, `memory` and `init`. Their limits are in docs/tasks.md.
 
         Raises:
             TaskDefinitionError: an argument can never work, or is outside Google's limits.
@@ -274,7 +274,7 @@ class Decorators:
             read: _Read = lambda task: _message_fields(message_type_of(task))  # noqa: E731
         else:
             read = _typed(message_type)
-        decorate = self._decorator(Kind.MESSAGE, given, read)
+        decorate = self._decorator(Kind.MESSAGE, options, read)
         return decorate if function is None else decorate(function)
 
     @_needs("path", 'path="/users/<id>"')
@@ -283,7 +283,7 @@ class Decorators:
         *,
         path: str,
         methods: Sequence[str] = ("GET",),
-        **given: Unpack[HttpOptions],
+        **options: Unpack[HttpOptions],
     ) -> RouteDecorator:
         """Make a task that gets a Flask request and returns any Flask response value.
 
@@ -293,7 +293,7 @@ class Decorators:
         Args:
             path: the route in Flask's syntax, such as "/rooms/<int:room_id>".
             methods: the HTTP methods that it answers.
-            given: the options in `HttpOptions`, such as `timeout` (at most an hour) and `memory`.
+            options: the options in `HttpOptions`, such as `timeout` (at most an hour) and `memory`.
 
         Raises:
             TaskDefinitionError: an argument can never work; or the function's parameters aren't
@@ -316,24 +316,24 @@ class Decorators:
                 f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
             )
         route = {"path": path, "methods": tuple(method.upper() for method in methods)}
-        decorate = self._decorator(Kind.HTTP, given, lambda _: route)
+        decorate = self._decorator(Kind.HTTP, options, lambda _: route)
         return cast("RouteDecorator", decorate)
 
     def _decorator(
-        self, kind: Kind, given: Mapping[str, Any], read: _Read = lambda _: {}
+        self, kind: Kind, options: Mapping[str, Any], read: _Read = lambda _: {}
     ) -> Callable[[Any], Any]:
         """Return the decorator of one function; the options are checked now.
 
         Args:
             read: from the function to the fields of its task that depend on it.
         """
-        check_options(_NAMES[kind], given)
+        check_options(_NAMES[kind], options)
         defaults = self._defaults()
-        trigger_of, fields = task_fields(kind, given, defaults)
+        trigger_of, fields = task_fields(kind, options, defaults)
 
         def decorate(function: Any) -> Any:
             task_function = make(function, kind, trigger_of, fields, read)
-            self._made(task_function, given)
+            self._made(task_function, options)
             return task_function
 
         return decorate

@@ -47,8 +47,8 @@ class ExecutionAbortedException(UCAMFAASException):
         self.execution_info = execution_info
 
     def __repr__(self) -> str:
-        given = [*map(repr, self.args), f"execution_info={self.execution_info!r}"]
-        return f"{type(self).__name__}({', '.join(given)})"
+        arguments = [*map(repr, self.args), f"execution_info={self.execution_info!r}"]
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
 
 class UCAMFAASCouldNotLoadTarget(UCAMFAASException):

@@ -1,8 +1,8 @@
-"""From a function to a task function: what a decorated function is and does.
+"""Turn a function into a task function, and register its task.
 
-It stays a function: called with its own argument, it just runs. Called with what
-functions-framework passes (a Flask request, or a CloudEvent that is not its own argument), it goes
-through the pipeline and answers as our own server would.
+Called with its own argument, a task function just runs. Called by functions-framework (with a Flask
+request, or a CloudEvent that isn't its own argument), it goes through the pipeline and answers as
+our own server would.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def make(
 
     Args:
         function: the user's function.
-        kind: of the task.
-        trigger_of: from the task's name to its trigger.
+        kind: the kind of task.
+        trigger_of: returns the trigger for a task's name.
         fields: the other fields of the task.
-        read: from the function to the fields that depend on it.
+        read: returns the fields that depend on the function.
 
     Raises:
-        TaskDefinitionError: it can never be a task.
+        TaskDefinitionError: the function can't be a task.
     """
     name = _checked_name(function)
     if kind is not Kind.HTTP:
@@ -82,9 +82,9 @@ def make(
             if payload:
                 return run(*payload)
             if _is_flask_request(args[0], task):
-                # By name, as with any entry point: front doors are above this module.
-                door = importlib.import_module("ucam_faas.serving.functions_framework")
-                return door.respond(task, args[0])
+                # By name: serving depends on this module, not the other way round.
+                adapter = importlib.import_module("ucam_faas.serving.functions_framework")
+                return adapter.respond(task, args[0])
             if _is_foreign_event(args[0], task):
                 return _execute(args[0])
             if task.kind is Kind.CLOUD_EVENT and task.parse is not None and _is_event(args[0]):
@@ -106,7 +106,9 @@ def make(
     def _execute(event: AnyCloudEvent) -> ExecutionInfo:
         conclusion = _conclude(event)
         completed = conclusion.info.execution.status is ExecutionStatus.COMPLETED
-        if completed or isinstance(conclusion.value, ExecutionInfo):  # what the function returned
+        if completed or isinstance(
+            conclusion.value, ExecutionInfo
+        ):  # the function chose the status
             return conclusion.info
         if isinstance(conclusion.error, ExecutionAbortedException):
             raise conclusion.error
@@ -147,7 +149,7 @@ def _name(task_function: Any, trigger_of: Callable[[str], Trigger | None], name:
 
 
 def _aborted(name: str, conclusion: Conclusion) -> ExecutionAbortedException:
-    """Return what `execute` raises; the texts are those of 1.0."""
+    """Return the exception that `execute` raises; the texts are those of 1.0."""
     error, outcome = conclusion.error, conclusion.outcome
     if isinstance(outcome, InvalidPayload):
         text = "message_parser failed to parse message"
@@ -169,7 +171,7 @@ def remade(
     """Return a task with other options.
 
     Raises:
-        TaskDefinitionError: it can never be a task.
+        TaskDefinitionError: the function can't be a task.
     """
     new = replace(task, trigger=trigger_of(task.name), **fields)
     _check_scheduled_data(new)
@@ -177,13 +179,13 @@ def remade(
 
 
 def put(task_function: Any, task: Task) -> None:
-    """Give a task function another task, which takes the place of its own."""
+    """Replace a task function's task."""
     registry.exchange(task_function.task, task)
     task_function.task = task
 
 
 def _check_scheduled_data(task: Task) -> None:
-    """Refuse a schedule whose messages the task would reject, each time."""
+    """Refuse a schedule whose messages the task would always reject."""
     of_type = isinstance(task.message_type, type) or get_origin(task.message_type) is not None
     if task.trigger is None or task.parse is None or not of_type or task.run_as == "job":
         return  # functions are not called here: they may do anything; jobs get no message
@@ -232,7 +234,7 @@ RESERVED_NAMES = frozenset({"healthy", "status"})
 
 
 def _is_flask_request(value: Any, task: Task) -> bool:
-    """Return True if functions-framework calls, with a Flask request, for this target."""
+    """Return True if this is functions-framework calling its target with a Flask request."""
     flask = sys.modules.get("flask")
     if flask is None or not isinstance(value, flask.Request):
         return False
@@ -255,7 +257,7 @@ def _is_event(value: Any) -> bool:
 
 
 def _tell_functions_framework(name: str) -> None:
-    """Ask functions-framework, if it loads this module, for the request as it is."""
+    """If functions-framework loads this module, ask it for the raw request."""
     if "functions_framework" in sys.modules:
         functions = importlib.import_module("functions_framework._function_registry")
         functions.REGISTRY_MAP[name] = functions.HTTP_SIGNATURE_TYPE

@@ -93,7 +93,7 @@ def test_without_a_configuration_the_code_is_shown(project: Project) -> None:
 
     result = project.run("config")
 
-    assert "everything is said in the code" in result.output
+    assert "all values come from the code" in result.output
     assert ["memory", "1Gi"] in [row[:2] for row in rows(result.output)]
 
 

@@ -158,7 +158,7 @@ def test_one_that_greets_and_answers_no_call_is_given_up(tmp_path: Path, idle: i
     finally:
         process.kill()
 
-    assert "Pub/Sub did not make the topic" in process.stderr
+    assert "Pub/Sub did not create the topic" in process.stderr
     assert "Traceback" not in process.output
 
 

@@ -127,8 +127,8 @@ def test_another_topic_loses_messages_and_says_so() -> None:
     empty = apply([task("one")], [task("one", "other")])
     full = apply([task("one")], [task("one", "other")], publish="one")
 
-    assert empty.told[0].endswith("made anew")
-    assert full.told[0].endswith("made anew, without the messages that it had")
+    assert empty.told[0].endswith("recreated")
+    assert full.told[0].endswith("recreated, without the messages that it had")
     assert full.found[1]["one"] == ("other", "/one")
 
 

@@ -223,7 +223,7 @@ def test_a_running_task_ends_in_the_code_that_it_began_in(editor: Editor) -> Non
 def test_a_syntax_error_is_shown_and_the_last_good_code_goes_on(editor: Editor) -> None:
     write(editor.main, "def broken(:")
     (error,) = editor.wait_shown("error", "main.py")
-    editor.wait_shown("reload", "the last good code goes on being served")
+    editor.wait_shown("reload", "still serving the last code that worked")
     before = editor.version("a")
     editor.save(editor.main, task(editor.name, 1))
 
@@ -345,5 +345,5 @@ def test_a_name_that_no_subscription_can_have_is_refused(editor: Editor) -> None
     write(editor.main, task(editor.name, 1), task("ab", topic="'some-topic'"))
 
     editor.wait_shown("error", "'ab' can be served, but Pub/Sub can't have")
-    editor.wait_shown("reload", "the last good code goes on being served")
+    editor.wait_shown("reload", "still serving the last code that worked")
     assert editor.version("a") == 0

@@ -304,5 +304,5 @@ async def test_an_http_task_on_an_event_tasks_path_does_not_start() -> None:
 async def test_a_path_that_is_no_flask_route_does_not_start() -> None:
     page = http_task("page", "/a/<int:", "GET")
 
-    with pytest.raises(UCAMFAASCouldNotLoadTarget, match="no Flask route"):
+    with pytest.raises(UCAMFAASCouldNotLoadTarget, match="isn't a Flask route"):
         make_app(page)

@@ -19,12 +19,12 @@ from ucam_faas.dev.env_file import NAME, EnvFile
 from ucam_faas.exceptions import UCAMFAASException
 
 _VERBS = {
-    "asyncapi": "describe the topics of tasks, and what is on them, as AsyncAPI",
+    "asyncapi": "describe the topics of tasks and their messages as AsyncAPI",
     "check": "find contradictions between code, configuration and Terraform",
-    "config": "print what is configured for each task, and where each value comes from",
-    "dev": "serve tasks with a Pub/Sub and a scheduler of their own, on this machine",
+    "config": "print the configuration of each task, and the origin of each value",
+    "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
-    "plan": "write what the tasks need of Google Cloud, as variables for Terraform",
+    "plan": "write the resources that tasks need, as variables for Terraform",
     "publish": "send a task a message",
     "run": "run a task once, as a Cloud Run job does",
     "schedules": "list, run, pause and resume the schedules of a local cloud",
@@ -34,7 +34,7 @@ _VERBS = {
 
 
 _LOCAL = ("dev", "publish", "schedules", "tasks")
-"""Those that read `.env`: they work with a local cloud."""
+"""Verbs that work with a local cloud, and so read `.env`."""
 
 
 class _Group(SuggestingGroup):
@@ -85,26 +85,26 @@ class _Group(SuggestingGroup):
 @options.input_file
 @click.version_option(package_name="ucam-faas", prog_name="ucam-faas")
 @click.pass_context
-def main(ctx: click.Context, /, **given: Any) -> None:
+def main(ctx: click.Context, /, **arguments: Any) -> None:
     """Serve decorated Python functions as tasks on Google Cloud.
 
     Without a command: as serve, or with --long-running as run.
     """
-    ctx.obj = given
+    ctx.obj = arguments
     if ctx.invoked_subcommand is None:
-        sys.exit(_without_a_verb(given))
+        sys.exit(_without_a_verb(arguments))
     if ctx.invoked_subcommand in _LOCAL:
         env_file = EnvFile(Path(NAME), os.environ)
         env_file.load()  # before the verb reads its options from variables
         ctx.meta[NAME] = env_file
 
 
-def _without_a_verb(given: dict[str, Any]) -> int:
+def _without_a_verb(arguments: dict[str, Any]) -> int:
     """Serve, or run a task once, as options and environment say; return the exit code."""
-    if Settings.from_environ(long_running=given["long_running"]).long_running:
+    if Settings.from_environ(long_running=arguments["long_running"]).long_running:
         from ucam_faas.cli.run import run_once
 
-        return run_once(given)
+        return run_once(arguments)
     from ucam_faas.cli.serve import serve
 
-    return serve(given)
+    return serve(arguments)

@@ -1,4 +1,4 @@
-"""The files that verbs write: what is in them now, and what is put there."""
+"""The files that verbs write: reading, comparing and writing their text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ucam_faas.exceptions import ConfigurationError
 
 
 def read(path: Path) -> str | None:
-    """Return the text of a file; None if it is not there, or is no text.
+    """Return the text of a file; None if it doesn't exist or isn't text.
 
     Raises:
         ConfigurationError: it cannot be read.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 _SERVING = (
-    "`ucam-faas serve` serves; `ucam-faas dev` serves with a Pub/Sub of its own, on your machine"
+    "`ucam-faas serve` serves; `ucam-faas dev` serves on your machine, with an embedded Pub/Sub"
 )
 _OTHER_WORDS = {
     "start": _SERVING,
@@ -17,7 +17,7 @@ _OTHER_WORDS = {
     "version": "`ucam-faas --version` shows it",
     "help": "`ucam-faas --help` shows it",
 }
-"""What people type for what has another name here."""
+"""Verbs of other tools, and our command for each."""
 
 
 class SuggestingGroup(click.Group):

@@ -1,4 +1,4 @@
-"""The data of a message to publish: as given, or made up; in the form that the task takes."""
+"""The data of a message to publish: an argument, a file or a sample, in the form the task takes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def data_of(
     """Return the data to publish.
 
     Args:
-        task: who is to take it; None: it is for a topic alone.
+        task: the receiving task; None if only a topic is known.
         argument: the data, as it is on the command line.
         file: holds the data.
         sample: make the data up.
@@ -34,8 +34,8 @@ def data_of(
         ConfigurationError: there is no data; the message shows some that the task takes.
     """
     if argument is not None or file is not None:
-        given = file.read() if file is not None else as_bytes(argument or "")
-        return _binary(task, given) if task is not None else given
+        content = file.read() if file is not None else as_bytes(argument or "")
+        return _binary(task, content) if task is not None else content
     if task is None and sample:
         raise ConfigurationError("--sample makes data up for a task: name one.")
     if task is None or (may_be_empty and not sample):

@@ -21,6 +21,6 @@ input_file = click.option(
 
 
 def merged(**options: Any) -> dict[str, Any]:
-    """Return the options of a verb, and those that stand before it, by the names of settings."""
+    """Return the options before and after a verb, by the names of settings."""
     before = dict(click.get_current_context().obj or {})
     return before | {name: value for name, value in options.items() if value is not None}

@@ -101,7 +101,7 @@ def _one(argument: str | None, option: str | None) -> str | None:
 
 
 def _of_group() -> str | None:
-    """Return the `--source` that stands before the verb."""
+    """Return the `--source` that comes before the verb."""
     source: str | None = (click.get_current_context().obj or {}).get("source")
     return source
 

@@ -36,13 +36,15 @@ class Started:
     handler: logging.Handler
 
 
-def start(given: Mapping[str, Any]) -> Started:
+def start(arguments: Mapping[str, Any]) -> Started:
     """Read options and environment, set the log up, and load the tasks.
 
     Raises:
         UCAMFAASException: one of these can't be used.
     """
-    settings = Settings.from_environ(**{**given, "source": _source.decide(given.get("source"))})
+    settings = Settings.from_environ(
+        **{**arguments, "source": _source.decide(arguments.get("source"))}
+    )
     handler = setup.configure(settings)
     for variable, hint in mistyped(os.environ).items():
         fields = {"variable": variable, "hint": hint}

@@ -29,7 +29,7 @@ def print_table(
 
     Args:
         rows: the texts as they are: they may hold brackets, and several lines.
-        is_dim: tells whether a row matters less.
+        is_dim: returns True if a row matters less.
         spaced: with an empty line after each.
         fold: side by side in any case: texts that are too long go on in the next line.
     """

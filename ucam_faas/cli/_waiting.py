@@ -88,7 +88,7 @@ def _steps(destination: Destination, task: str, message_id: str) -> Iterator[dic
 
 
 def _history(host: str, **query: str | int) -> dict[str, Any] | None:
-    """Return what is new in `ucam-faas dev`; None: it is not there."""
+    """Return new events of `ucam-faas dev`; None if it isn't running."""
     connection = HTTPConnection(host, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", f"{PAGE}?{urlencode(query)}")

@@ -1,4 +1,4 @@
-"""`ucam-faas asyncapi`: the topics of a collection and what is on them, as AsyncAPI."""
+"""`ucam-faas asyncapi`: the topics of a collection and their messages, as AsyncAPI."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ucam_faas.exceptions import ConfigurationError
 )
 @source_parameters
 def command(source: str | None, stage: str | None, output: Path | None, check: bool) -> None:
-    """Describe the topics of SOURCE's tasks, and what is on them, as AsyncAPI 3 in JSON.
+    """Describe the topics of SOURCE's tasks and their messages as AsyncAPI 3 in JSON.
 
     Title and version are those of [project] in pyproject.toml.
     """
     if check and output is None:
         raise click.UsageError("--check needs --output: the file to look at.")
-    found = plans.read(Path.cwd(), source=source, stage=stage)
-    document = asyncapi.document(found, _info(Path.cwd()))
+    plan = plans.read(Path.cwd(), source=source, stage=stage)
+    document = asyncapi.document(plan, _info(Path.cwd()))
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         click.echo(text, nl=False)
@@ -42,7 +42,7 @@ def command(source: str | None, stage: str | None, output: Path | None, check: b
 
 
 def _info(start: Path) -> dict[str, str]:
-    """Return what the nearest pyproject.toml says of its project."""
+    """Return title and version from the nearest pyproject.toml's [project]."""
     project = _project(start)
     info = {"title": project.get("name", start.name), "version": project.get("version", "0.0.0")}
     if "description" in project:
@@ -55,18 +55,18 @@ def _project(start: Path) -> dict[str, str]:
         file = directory / "pyproject.toml"
         if file.is_file():
             try:
-                found = tomllib.loads(file.read_bytes().decode()).get("project", {})
+                project = tomllib.loads(file.read_bytes().decode()).get("project", {})
             except ValueError as error:
                 raise ConfigurationError(f"{file} cannot be read as TOML: {error}.") from error
             texts = {"name", "version", "description"}
-            if not isinstance(found, dict) or not all(
-                isinstance(found[key], str) for key in texts & found.keys()
+            if not isinstance(project, dict) or not all(
+                isinstance(project[key], str) for key in texts & project.keys()
             ):
                 raise ConfigurationError(
                     f"{file}: [project]: expected a table, with name, version and description as "
                     "texts."
                 )
-            return {key: found[key] for key in texts & found.keys()}
+            return {key: project[key] for key in texts & project.keys()}
         if (directory / ".git").exists():
             break
     return {}

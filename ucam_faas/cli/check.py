@@ -46,31 +46,37 @@ _WIDEST = 100
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @source_parameters
-def command(*, as_json: bool, source: str | None, **given: Any) -> None:
+def command(*, as_json: bool, source: str | None, **files: Any) -> None:
     """Report every contradiction between the code of SOURCE, its configuration and Terraform.
 
     The exit code is 1 if there is any, and 2 if something can't be read.
     """
-    inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **given)
-    found = checks.run(inputs)
+    inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **files)
+    findings = checks.run(inputs)
     if as_json:
-        click.echo(json.dumps([_as_json(one) for one in found], indent=2, ensure_ascii=False))
+        click.echo(
+            json.dumps([_as_json(finding) for finding in findings], indent=2, ensure_ascii=False)
+        )
     else:
-        _print(found, inputs)
-    sys.exit(1 if found else 0)
+        _print(findings, inputs)
+    sys.exit(1 if findings else 0)
 
 
-def _as_json(found: Finding) -> dict[str, Any]:
-    place = {"file": found.place.file, "line": found.place.line, "address": found.place.within}
-    return {**asdict(found), "place": str(found.place), **place}
+def _as_json(finding: Finding) -> dict[str, Any]:
+    place = {
+        "file": finding.place.file,
+        "line": finding.place.line,
+        "address": finding.place.within,
+    }
+    return {**asdict(finding), "place": str(finding.place), **place}
 
 
-def _print(found: Sequence[Finding], inputs: Inputs) -> None:
+def _print(findings: Sequence[Finding], inputs: Inputs) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    for one in found:
-        place = click.style(str(one.place), bold=True)
-        click.echo(f"{place}  {click.style(one.rule, fg='red')}")
-        for label, text in (("", one.what), ("why", one.why), ("do", one.fix)):
+    for finding in findings:
+        place = click.style(str(finding.place), bold=True)
+        click.echo(f"{place}  {click.style(finding.rule, fg='red')}")
+        for label, text in (("", finding.what), ("why", finding.why), ("do", finding.fix)):
             lead = f"  {label:<3}  " if label else "  "
             lines = textwrap.wrap(
                 text,
@@ -82,14 +88,18 @@ def _print(found: Sequence[Finding], inputs: Inputs) -> None:
             )
             click.echo("\n".join(lines))
         click.echo()
-    many = f"{len(found)} finding{'s' * (len(found) != 1)}" if found else "No contradiction found"
-    click.secho(f"{many}: {_looked_at(inputs)}.", fg="red" if found else "green")
+    many = (
+        f"{len(findings)} finding{'s' * (len(findings) != 1)}"
+        if findings
+        else "No contradiction found"
+    )
+    click.secho(f"{many}: {_looked_at(inputs)}.", fg="red" if findings else "green")
 
 
 def _looked_at(inputs: Inputs) -> str:
-    """Say what was looked at, and what was not."""
+    """Return the names of the files that were checked."""
     if inputs.plan is None:
-        return "that much prevents a plan, and what needs one was not looked at"
+        return "these findings prevent a plan, and the rules that need one were skipped"
     number = len(inputs.planned)
     seen = [f"{number} task{'s' * (number != 1)}", inputs.config.name or "no configuration"]
     on_disk, last, terraform = inputs.on_disk, inputs.last, inputs.terraform

@@ -1,4 +1,4 @@
-"""`ucam-faas config`: what is configured for each task, and where each value comes from."""
+"""`ucam-faas config`: the configuration of each task, and the origin of each value."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ucam_faas.tasks.option_table import Option
 
 @click.command("config")
 @click.argument("task", required=False)
-@click.option("--stage", help="Stage. [default: none: what is said for all stages]")
+@click.option("--stage", help="Stage. [default: only the values for all stages]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @source_parameters
 def command(task: str | None, stage: str | None, source: str | None, as_json: bool) -> None:
-    """Print what is configured for TASK, or for each task, and where each value comes from.
+    """Print the configuration of TASK, or of each task, and the origin of each value.
 
     The configuration is [tool.ucam-faas] in pyproject.toml, or ucam-faas.toml, in this directory or
     the nearest above it.
@@ -39,32 +39,32 @@ def command(task: str | None, stage: str | None, source: str | None, as_json: bo
     check_stage(config, stage)
     source = decide_in(config, stage=stage, named=source)
     tasks = registry.load(source)
-    check_tasks(config, [found.name for found in tasks])
+    check_tasks(config, [each.name for each in tasks])
     wanted = registry.load(source, task) if task else tasks
-    found = [layers.merge_task(config, one, stage) for one in wanted]
+    merged_tasks = [layers.merge_task(config, each, stage) for each in wanted]
     if as_json:
-        click.echo(json.dumps(_as_json(config, stage, found), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_as_json(config, stage, merged_tasks), indent=2, ensure_ascii=False))
     else:
-        _print(config, stage, found)
+        _print(config, stage, merged_tasks)
 
 
-def _as_json(config: ConfigFile, stage: str | None, found: list[Merged]) -> dict[str, Any]:
+def _as_json(config: ConfigFile, stage: str | None, merged_tasks: list[Merged]) -> dict[str, Any]:
     tasks = {
         merged.task: {
             "values": merged.values,
             "origins": {".".join(path): asdict(origin) for path, origin in merged.origins.items()},
         }
-        for merged in found
+        for merged in merged_tasks
     }
     return {"file": config.name, "stage": stage, "tasks": tasks}
 
 
-def _print(config: ConfigFile, stage: str | None, found: list[Merged]) -> None:
-    click.echo(f"configuration  {config.name or 'none: everything is said in the code'}")
+def _print(config: ConfigFile, stage: str | None, merged_tasks: list[Merged]) -> None:
+    click.echo(f"configuration  {config.name or 'none: all values come from the code'}")
     click.echo(f"stage          {stage or 'none'}")
     for_all = [option for option in keys().values() if option.configurable == "for all tasks"]
     own = [option for option in keys().values() if option.configurable != "for all tasks"]
-    parts = [("all tasks", for_all, found[0]), *((m.task, own, m) for m in found)]
+    parts = [("all tasks", for_all, merged_tasks[0]), *((m.task, own, m) for m in merged_tasks)]
     for title, options, merged in parts:
         rows = list(_rows(merged, options, merged.values))
         if rows:
@@ -76,7 +76,7 @@ def _print(config: ConfigFile, stage: str | None, found: list[Merged]) -> None:
 def _rows(
     merged: Merged, options: Iterable[Option], values: Mapping[str, Any], path: KeyPath = ()
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield name, value and origin of what has a value; of lists and maps, each part of it."""
+    """Yield name, value and origin of each option that is set; lists and maps, part by part."""
     for option in options:
         at: KeyPath = (*path, option.name)
         value: Any = values.get(option.name)

@@ -38,23 +38,23 @@ def command(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Write what the tasks of SOURCE need of Google Cloud, as variables for Terraform."""
-    found = plans.read(Path.cwd(), source=source, stage=stage)
+    """Write the resources that SOURCE's tasks need, as variables for Terraform."""
+    plan = plans.read(Path.cwd(), source=source, stage=stage)
     if as_json:
-        click.echo(found.text(), nl=False)
+        click.echo(plan.text(), nl=False)
         return
     if not check:
-        print_table(summary.HEADINGS, summary.rows(found), spaced=True)
-        _warn(found, _files.read(output) or "")
-    _files.settle(output, found.text(), check=check, verb="plan")
+        print_table(summary.HEADINGS, summary.rows(plan), spaced=True)
+        _warn(plan, _files.read(output) or "")
+    _files.settle(output, plan.text(), check=check, verb="plan")
 
 
-def _warn(found: Plan, before: str) -> None:
-    """Tell which payloads no longer take what the file that is overwritten says they do."""
-    with suppress(ConfigurationError):  # it is no plan: nothing is known of what was
+def _warn(plan: Plan, before: str) -> None:
+    """Warn of payload types that are incompatible with those in the file to overwrite."""
+    with suppress(ConfigurationError):  # it isn't a plan: there is nothing to compare with
         tasks = plan_file.parse(before, name=plans.FILE_NAME).tasks
-        for one in found.tasks:
-            name = one.task.name
+        for needs in plan.tasks:
+            name = needs.task.name
             old = tasks.get(name, {}).get("payload")
-            for change in compatibility.changes(old, one.payload):
+            for change in compatibility.changes(old, needs.payload):
                 click.secho(f"{name}: {change.message}", fg="yellow", err=True)

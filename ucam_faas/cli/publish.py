@@ -19,12 +19,12 @@ from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.triggers import check_attributes
 
 
-def _pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def _pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
     """Split each attribute at its first `=`."""
-    for text in given:
+    for text in texts:
         if not text.partition("=")[1]:
             raise click.BadParameter(f"{text!r}: expected KEY=VALUE, such as kind=order.")
-    return dict(text.split("=", 1) for text in given)
+    return dict(text.split("=", 1) for text in texts)
 
 
 @click.command("publish")
@@ -89,15 +89,17 @@ def command(
         raise click.UsageError("--wait excludes --dry-run, --topic and --google.")
     settings = Settings.from_environ(project=project)
     cloud = _local_cloud.find(source)
-    found = _load(task, _source.of_cloud(source, cloud)) if task else None
-    payload = _message_data.data_of(found, data, file, sample=sample, may_be_empty=bool(attributes))
-    if found is not None:
-        _message_data.check(found, payload)
+    loaded = _load(task, _source.of_cloud(source, cloud)) if task else None
+    payload = _message_data.data_of(
+        loaded, data, file, sample=sample, may_be_empty=bool(attributes)
+    )
+    if loaded is not None:
+        _message_data.check(loaded, payload)
     _check_limits(payload, attributes, ordering_key)
-    topic = topic or _topic_of(found, attributes, wait=wait)
+    topic = topic or _topic_of(loaded, attributes, wait=wait)
     check_topic(topic)
     if sample or dry_run:
-        click.echo(f"Data: {_message_data.shown(payload, found)}")
+        click.echo(f"Data: {_message_data.shown(payload, loaded)}")
     try:
         destination = _destination.find(settings, project, cloud, google=google)
     except ConfigurationError as error:
@@ -113,8 +115,8 @@ def command(
         _waiting.check(destination)
     message_id = destination.publish(topic, payload, attributes, ordering_key)
     say(f"Published message {message_id} to {topic} ({destination.name}).")
-    if wait and found is not None:
-        sys.exit(_waiting.wait(destination, found.name, message_id))
+    if wait and loaded is not None:
+        sys.exit(_waiting.wait(destination, loaded.name, message_id))
 
 
 def _load(name: str, sources: list[str]) -> Task:

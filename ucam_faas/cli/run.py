@@ -19,24 +19,24 @@ from ucam_faas.exceptions import ConfigurationError
 @options.input_bucket
 @options.debug
 @_source.source_parameters
-def command(task: str | None, source: str | None, **given: Any) -> None:
+def command(task: str | None, source: str | None, **arguments: Any) -> None:
     """Run TASK once, and exit, as a Cloud Run job does.
 
     Without TASK: the one that FUNCTION_TARGET names, or the only one of SOURCE. The exit code says
-    how it went.
+    if it succeeded.
     """
     if task and source is None and _source.is_source(task):
         task, source = None, task
-    sys.exit(run_once(options.merged(target=task, source=source, **given, long_running=True)))
+    sys.exit(run_once(options.merged(target=task, source=source, **arguments, long_running=True)))
 
 
-def run_once(given: Mapping[str, Any]) -> int:
+def run_once(arguments: Mapping[str, Any]) -> int:
     """Run a task as options and environment say; return the exit code.
 
     Raises:
         ConfigurationError: they name more than one.
     """
-    started = start(given)
+    started = start(arguments)
     if len(started.tasks) != 1:
         names = ", ".join(repr(task.name) for task in started.tasks)
         raise ConfigurationError(

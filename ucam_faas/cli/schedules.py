@@ -22,7 +22,7 @@ SECONDS = 10.0
 
 
 class ScheduleRequestError(UCAMFAASException):
-    """The scheduler did not do what it was asked to."""
+    """The scheduler refused a request, or did not answer."""
 
 
 @click.group("schedules", cls=SuggestingGroup, invoke_without_command=True)
@@ -63,8 +63,8 @@ def pause(where: tuple[str | None, str], name: str) -> None:
 @click.pass_obj
 def resume(where: tuple[str | None, str], name: str) -> None:
     """Run the schedule NAME at its times again."""
-    found = _Jobs(*where).act(name, "resume")
-    click.echo(f"{name} runs next: {_local(found.get('scheduleTime'))}")
+    job = _Jobs(*where).act(name, "resume")
+    click.echo(f"{name} runs next: {_local(job.get('scheduleTime'))}")
 
 
 def _list(jobs: list[dict[str, Any]]) -> None:
@@ -94,7 +94,7 @@ def _local(time: str | None) -> str:
 
 
 def _hint(path: str, names: list[str]) -> str:
-    """Return the names that a schedule can have, the one that was meant first."""
+    """Return the names that a schedule can have, the closest one first."""
     if not names:
         return ""
     name = unquote(path.removeprefix("/").rpartition(":")[0])
@@ -130,7 +130,7 @@ class _Jobs:
         return jobs
 
     def act(self, name: str, verb: str) -> dict[str, Any]:
-        """Do something to a job, and return it."""
+        """Call a method of a job, such as `run`, and return the job."""
         return self._call("POST", f"/{quote(name, safe='')}:{verb}")
 
     def _call(self, method: str, path: str) -> dict[str, Any]:

@@ -25,14 +25,14 @@ logger = logging.getLogger("ucam_faas")
 @options.port
 @options.debug
 @_source.source_parameters
-def command(**given: Any) -> None:
+def command(**arguments: Any) -> None:
     """Serve the tasks of SOURCE over HTTP, as `ucam-faas` without a command does."""
-    sys.exit(serve(options.merged(**given, long_running=False)))
+    sys.exit(serve(options.merged(**arguments, long_running=False)))
 
 
-def serve(given: Mapping[str, Any]) -> int:
+def serve(arguments: Mapping[str, Any]) -> int:
     """Serve as options and environment say; return the exit code."""
-    started = start(given)
+    started = start(arguments)
     from ucam_faas.serving import server
     from ucam_faas.serving.app import App
     from ucam_faas.serving.observer import Observer
@@ -51,7 +51,7 @@ def serve(given: Mapping[str, Any]) -> int:
 
 
 def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
-    """Say what is served, and with which line to send a message."""
+    """Show the tasks, and a command that sends a message."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     fields = {"url": url, "tasks": [task.name for task in tasks]}

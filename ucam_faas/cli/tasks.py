@@ -1,4 +1,4 @@
-"""`ucam-faas tasks`: what a source holds."""
+"""`ucam-faas tasks`: the tasks of a source."""
 
 from __future__ import annotations
 
@@ -53,22 +53,22 @@ def row(task: Task) -> dict[str, Any]:
 
 
 def _timeout_seconds(task: Task) -> float | None:
-    """Return how long a task may take; None: nothing is said about a job."""
+    """Return how long a task may take; None for a job without a timeout."""
     if task.run_as == "job" and task.policy.timeout is None:
         return None
     return task.policy.served_timeout_seconds
 
 
 def trigger(task: Task) -> str:
-    """Return what makes a task run, for people: a line for its topic, and one for each schedule."""
+    """Return a task's triggers for people: a line for its topic, and one for each schedule."""
     if task.trigger is None:
         return ""
-    found = task.trigger
+    trigger = task.trigger
     if task.run_as == "job":
-        return "\n".join(_line(schedule) for schedule in found.schedules) or "job"
-    notes = [*(["filtered"] if found.filter else []), *(["ordered"] if found.ordered else [])]
-    lines = [f"{found.topic} ({', '.join(notes)})" if notes else found.topic]
-    return "\n".join([*lines, *map(_line, found.schedules)])
+        return "\n".join(_line(schedule) for schedule in trigger.schedules) or "job"
+    notes = [*(["filtered"] if trigger.filter else []), *(["ordered"] if trigger.ordered else [])]
+    lines = [f"{trigger.topic} ({', '.join(notes)})" if notes else trigger.topic]
+    return "\n".join([*lines, *map(_line, trigger.schedules)])
 
 
 def _line(schedule: Schedule) -> str:

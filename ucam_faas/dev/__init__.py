@@ -1,1 +1,1 @@
-"""`ucam-faas dev`: tasks served as in production, with a Pub/Sub and a scheduler beside them."""
+"""`ucam-faas dev`: serve tasks as in production, with an embedded Pub/Sub and scheduler."""

@@ -1,4 +1,4 @@
-"""Changes of files, in words."""
+"""Descriptions of changed files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 
 def names_of(paths: Iterable[str]) -> str:
-    """Return the paths of files from here, in order."""
+    """Return the sorted relative paths of files."""
     return ", ".join(sorted(os.path.relpath(path) for path in paths))
 
 
 def describe(changed: set[str]) -> str:
-    """Return what happened to files, and what is done about it."""
+    """Return a sentence on the changed files and the reaction to them."""
     gone = {path for path in changed if not os.path.lexists(path)}
     if not gone:
         return f"{names_of(changed)} changed; serving it"

@@ -1,7 +1,7 @@
-"""Which Python files have changed since a moment: two looks at their folders are compared.
+"""Find changed Python files by comparing two looks at their folders.
 
-What the operating system notifies us of only says when to look again. So nothing is missed that
-is saved while the last change is still being loaded.
+The operating system's notifications only prompt another look, so a file that is saved while the
+last change is still loading isn't missed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from ucam_faas._optional import require
 
 SETTLE_MILLISECONDS = 50
-"""What is saved within this time is one change: editors write in several steps."""
+"""Files saved within this time are one change: editors write in several steps."""
 LOOK_MILLISECONDS = 250
-"""We look at least this often: what changes before we are watching notifies nobody."""
+"""We look at least this often: a change before we are watching sends no notification."""
 _IGNORED = (".", "__pycache__", "node_modules")
 
 
@@ -33,7 +33,7 @@ class Look:
     taken_at: int = field(default_factory=time.time_ns)
 
     def changed_since(self, before: Look) -> set[str]:
-        """Return the files that are new, others, or gone."""
+        """Return the files that were added, modified or deleted."""
         return {
             path
             for path in before.files.keys() | self.files.keys()
@@ -41,7 +41,7 @@ class Look:
         }
 
     def _is_news(self, path: str, before: Look) -> bool:
-        """Tell a file that was written since from one in a folder that was not looked at."""
+        """Return True unless the file is older and its folder was not looked at before."""
         return os.path.dirname(path) in before.folders or (
             self.files.get(path, (0, 0))[0] >= before.taken_at
         )
@@ -52,7 +52,7 @@ class Folders:
 
     Args:
         sources: files and directories; a folder that is made in one of these may hold tasks.
-        others: files to look at, too, which may not be there.
+        others: more files to look at, which may not exist.
     """
 
     def __init__(self, sources: Sequence[str], others: Sequence[Path] = ()) -> None:
@@ -62,7 +62,7 @@ class Folders:
         self.found: set[str] = {str(path.parent) for path in files}
 
     def add(self, folders: Iterable[str]) -> None:
-        """Look at these folders, too, from now on."""
+        """Look at these folders as well from now on."""
         self.found.update(folders)
 
     def look(self) -> Look:
@@ -70,9 +70,9 @@ class Folders:
         folders = {*self.found, *map(str, self._roots)}
         folders |= {entry.path for root in self._roots for entry in _entries(str(root), True)}
         files: dict[str, tuple[int, int]] = {}
-        found: list[os.DirEntry[str] | Path] = [*self._others]
-        found += [entry for folder in folders for entry in _entries(folder, False)]
-        for path in found:
+        entries: list[os.DirEntry[str] | Path] = [*self._others]
+        entries += [entry for folder in folders for entry in _entries(folder, False)]
+        for path in entries:
             try:
                 stat = path.stat()
             except OSError:  # gone, or a link to nowhere
@@ -127,10 +127,10 @@ class Folders:
 def _entries(folder: str, directories: bool) -> list[os.DirEntry[str]]:
     """Return the directories of a folder that may hold tasks, or its Python files."""
     try:
-        with os.scandir(folder) as found:
+        with os.scandir(folder) as entries:
             return [
                 entry
-                for entry in found
+                for entry in entries
                 if not entry.name.startswith(_IGNORED)
                 and (entry.is_dir() if directories else entry.name.endswith(".py"))
             ]

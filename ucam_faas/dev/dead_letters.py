@@ -1,4 +1,4 @@
-"""Dead letters as `ucam-faas dev` shows them: those that wait, and those that tasks publish."""
+"""Dead letters in `ucam-faas dev`: those that wait, and those that tasks publish."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _Key = tuple[str, str]
 
 
 def waiting(counts: Mapping[str, int], gcloud: str, *, pubsub: str, project: str) -> str:
-    """Return the paragraph that says where dead letters wait; nothing if none do.
+    """Return the paragraph that says where dead letters wait, or an empty text.
 
     Args:
         counts: messages by subscription.
         gcloud: the variables that make gcloud use this Pub/Sub.
-        pubsub: `host:port` of it; nothing between the quotes: Google's.
+        pubsub: its `host:port`; empty for Google's.
         project: of the subscriptions.
     """
     if not counts:
@@ -36,7 +36,7 @@ def waiting(counts: Mapping[str, int], gcloud: str, *, pubsub: str, project: str
 
 
 def _curl(pubsub: str, project: str, subscription: str) -> str:
-    """Return a line for those who don't have gcloud."""
+    """Return a curl command, for developers without gcloud."""
     if not pubsub:
         return ""
     url = f"http://{pubsub}/v1/projects/{project}/subscriptions/{subscription}:pull"
@@ -44,13 +44,13 @@ def _curl(pubsub: str, project: str, subscription: str) -> str:
 
 
 class OwnDeadLetters:
-    """An observer before another: what a task publishes itself is told as if Pub/Sub forwarded it.
+    """An observer that reports dead letters published by tasks as if Pub/Sub had forwarded them.
 
     A dead letter of a delivery that runs is one event, `dead_lettered`, instead of a message
-    published and a delivery done. All other events are handed on.
+    published and a delivery done. All other events are passed on.
 
     Args:
-        observer: is told.
+        observer: gets the resulting events.
     """
 
     def __init__(self, observer: Observer) -> None:
@@ -59,7 +59,7 @@ class OwnDeadLetters:
         self._dead: set[_Key] = set()
 
     def __call__(self, event: str, fields: dict[str, Any]) -> None:
-        """Take an event of the emulator's."""
+        """Handle an event of the emulator."""
         if event == "published":
             key = _original(fields["message"])
             if key in self._running:  # otherwise it is a dead letter that is published again

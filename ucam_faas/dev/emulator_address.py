@@ -10,7 +10,7 @@ def parse(address: str, cure: str) -> tuple[str, int]:
 
     Args:
         address: the variable's value.
-        cure: what helps if another Pub/Sub is meant.
+        cure: advice for the error, if another Pub/Sub was meant.
 
     Raises:
         ConfigurationError: it isn't `host:port`.

@@ -1,5 +1,5 @@
-"""The variables of a `.env` file, for `ucam-faas dev` and tests. What serves in production never
-reads one.
+"""The variables of a `.env` file, for `ucam-faas dev` and tests. Production never reads
+one.
 
 The syntax is python-dotenv's. A variable that is set already wins over the file.
 """
@@ -27,14 +27,14 @@ class EnvFile:
     def __init__(self, path: Path, environ: MutableMapping[str, str]) -> None:
         self.path = path
         self.loaded: dict[str, str] = {}
-        """What is set because the file says so."""
+        """The variables that were set from the file."""
         self._environ = environ
 
     def load(self) -> None:
-        """Set what the file says now and the environment doesn't; what it said before is unset.
+        """Set the file's variables that the environment lacks, and unset those of the last load.
 
         Raises:
-            ConfigurationError: the file can't be read, or a line of it is no variable.
+            ConfigurationError: the file can't be read, or a line of it isn't a variable.
             MissingExtraError: python-dotenv isn't installed, and there is a file.
         """
         self.unload()

@@ -1,6 +1,6 @@
 """The environment that tasks declare, for the one process that serves all of them here.
 
-What the shell says wins. Secrets stay in Secret Manager: who develops sets their variables.
+Variables of the shell win. Secrets stay in Secret Manager: developers set their variables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ logger = logging.getLogger("ucam_faas")
 
 
 def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Path) -> None:
-    """Set the variables that tasks declare, in code or configuration, and nobody has set.
+    """Set the variables that tasks declare, in code or configuration, unless they are set already.
 
     Args:
         tasks: those that are served.
@@ -28,7 +28,7 @@ def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Pat
         ConfigurationError: the configuration cannot be used.
     """
     config = layers.read(start)
-    given = set(environ)
+    already_set = set(environ)
     declared = Declared(environ)
     missing: set[str] = set()
     for task in tasks:
@@ -37,7 +37,7 @@ def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Pat
             event = "ucam_faas_environment_differs"
             _warn(event, task, conflict.variable, first=conflict.first)
         for variable, secret in merged["secrets"].items():
-            if variable not in given and variable not in missing:
+            if variable not in already_set and variable not in missing:
                 missing.add(variable)
                 _warn("ucam_faas_secret_not_set", task, variable, secret=secret)
 

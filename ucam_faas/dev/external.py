@@ -1,6 +1,6 @@
-"""Another Pub/Sub than the embedded one: Google's, or the emulator of PUBSUB_EMULATOR_HOST.
+"""A Pub/Sub other than the embedded one: Google's, or the emulator of PUBSUB_EMULATOR_HOST.
 
-It cannot push to a laptop, so each task has a pull subscription, and what is pulled is sent to
+It cannot push to a laptop, so each task has a pull subscription, and each pulled message is sent to
 the task as a push would be: the same request, and the response acknowledges.
 """
 
@@ -28,10 +28,10 @@ from ucam_faas.publishing.google import GooglePublisher
 from ucam_faas.tasks.needs import TaskNeeds, full_topic
 
 SUFFIX = "-dev"
-"""Of subscriptions: those of the deployed tasks are left alone."""
+"""The end of our subscriptions' names: those of deployed tasks are left alone."""
 MARGIN_SECONDS = 30.0
 CONNECT_SECONDS = 2.0
-"""An emulator that takes longer to accept a connection and to greet is taken for gone."""
+"""An emulator that takes longer to accept a connection and greet counts as gone."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 """An HTTP/2 client's preface and empty settings: a server answers with its own (RFC 9113)."""
 CALL_SECONDS = 5.0
@@ -39,13 +39,13 @@ CALL_SECONDS = 5.0
 
 
 async def check(host: str) -> None:
-    """Connect to an emulator, and let it go.
+    """Check that an emulator answers.
 
     Args:
         host: `host:port`.
 
     Raises:
-        ConfigurationError: this is no address, or nothing answers there.
+        ConfigurationError: it isn't an address, or nothing answers there.
     """
     name, port = emulator_address.parse(host, _CURE)
     try:
@@ -67,12 +67,12 @@ _CURE = "`unset PUBSUB_EMULATOR_HOST`, or `ucam-faas dev --pubsub embedded`."
 
 
 class ExternalPubsub:
-    """Topics and pull subscriptions of tasks, and what is pulled from them.
+    """Topics and pull subscriptions of tasks, and the messages pulled from them.
 
     Args:
         host: `host:port` of an emulator; none: Google's.
         project: of the topics and subscriptions.
-        observer: is told what happens to messages; called on other threads.
+        observer: gets the events of messages; called on other threads.
         tell: takes a sentence about what was made.
 
     Raises:
@@ -106,7 +106,7 @@ class ExternalPubsub:
         self._closing = False
 
     def apply(self, plans: Sequence[TaskNeeds], url: str) -> None:
-        """Make what tasks need if it is not there, and send them what they get.
+        """Create the missing topics and subscriptions, and send tasks their messages.
 
         Args:
             plans: the tasks.
@@ -135,7 +135,7 @@ class ExternalPubsub:
             self._tell(f"no message: {error}")
 
     def close(self) -> None:
-        """Stop pulling; what is under way is delivered again."""
+        """Stop pulling; Pub/Sub redelivers unfinished messages."""
         self._closing = True
         for pulling in self._pulling.values():
             pulling.cancel()
@@ -184,20 +184,20 @@ class ExternalPubsub:
 
     def _make(self, create: Callable[..., Any], request: dict[str, Any], what: str) -> None:
         if self._closing:
-            raise UCAMFAASException(f"The {what} was not made: this is the end.")
+            raise UCAMFAASException(f"The {what} was not created: the session is ending.")
         try:
             create(request=request, retry=None, timeout=CALL_SECONDS)
         except self._exceptions.AlreadyExists:
             return
         except self._exceptions.GoogleAPIError as error:
             raise UCAMFAASException(
-                f"Pub/Sub did not make the {what}: {error}. {self._cure}"
+                f"Pub/Sub did not create the {what}: {error}. {self._cure}"
             ) from error
         self._tell(what)
 
 
 class _Sender:
-    """Sends a task what its subscription gets."""
+    """Sends a task the messages of its subscription."""
 
     def __init__(self, plan: TaskNeeds, subscription: str, url: str, observer: Observer) -> None:
         self._plan = plan

@@ -20,9 +20,9 @@ from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.tasks.needs import TaskNeeds
 
 CLOSE_SECONDS = 2.0
-"""So long we wait for a process to take no new connections: a task may block its event loop."""
+"""How long a process has to stop accepting connections: a task may block its event loop."""
 KILL_SECONDS = 20.0
-"""At least this long, a process may drain."""
+"""The shortest time that a process has to drain."""
 _LONGEST_LINE = 64 * 1024 * 1024
 
 
@@ -41,7 +41,7 @@ class NotLoadedError(UCAMFAASException):
 
 
 class Generation:
-    """One serving process, which leads a group of its own."""
+    """One serving process, the leader of its own process group."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Generation:
         self.process = process
         self.plans = [TaskNeeds.from_json(plan) for plan in said["plans"]]
         self.folders: list[str] = said["folders"]
-        """Which hold its modules."""
+        """The folders of its modules."""
         self.down: dict[str, str] = said["down"]
         """Tasks whose start-up code failed, and why."""
         self._workers: int = said["ready"]
@@ -66,7 +66,7 @@ class Generation:
         _kill(self.process)
 
     async def close(self) -> None:
-        """Let it take no new connections; return when it is so."""
+        """Make it stop accepting connections; return when it has."""
         self._terminate()
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -112,7 +112,7 @@ async def start(
         fds = (listener.fileno(), theirs.fileno())
         try:
             process = await asyncio.create_subprocess_exec(
-                # -P: a file of the user in this directory is no part of Python's library.
+                # -P: a user's file in this directory must not shadow Python's library.
                 *(sys.executable, "-P", "-m", "ucam_faas.dev.serving_process"),
                 *(*map(str, fds), target or "", *sources),
                 pass_fds=fds,
@@ -134,7 +134,7 @@ async def start(
 
 
 async def _hear(reader: asyncio.StreamReader) -> dict[str, Any]:
-    """Return what a process says of itself, when it says that it is ready."""
+    """Return the report of a process, once it is ready."""
     said: dict[str, Any] = {}
     with suppress(ConnectionError):
         while line := await reader.readline():
@@ -154,7 +154,7 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 def _kill_seconds(environ: Mapping[str, str]) -> float:
-    """Return how long a process may drain: somewhat longer than it is told to."""
+    """Return how long a process may drain: a little longer than its own limit."""
     try:
         grace = float(environ.get("UCAM_FAAS_GRACE_SECONDS", ""))
     except ValueError:

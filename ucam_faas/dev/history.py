@@ -1,4 +1,4 @@
-"""How the last messages of each task went, for `ucam-faas publish --wait`.
+"""The last deliveries of each task, for `ucam-faas publish --wait`.
 
 In: the emulator's events, with the dead letters that tasks publish told as such, and the tasks
 whose start-up code failed. Out, for one delivery: the steps that are new since the last answer.
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 PAGE = "/ucam-faas/history"
 _MOST = 1000
-"""Deliveries that are kept, of those that have ended; the oldest are dropped first."""
+"""How many finished deliveries are kept; the oldest are dropped first."""
 
 
 class History:
@@ -29,7 +29,7 @@ class History:
         self._down = dict(down)
 
     def observe(self, event: str, fields: dict[str, Any]) -> None:
-        """Remember what happened to a message."""
+        """Remember an event of a message."""
         if event not in ("acknowledged", "failed", "dead_lettered"):
             return
         key = f"{_short(fields['subscription'])}/{fields['message'].number}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 BACKGROUND_SECONDS = 0.5
-"""How often we look whether a terminal is ours again: keys are for the shell in the meantime."""
+"""How often we check if the terminal is ours again: until then, the shell gets the keys."""
 
 
 def has_keyboard() -> bool:
@@ -19,7 +19,7 @@ def has_keyboard() -> bool:
 
 @contextmanager
 def on_enter(call: Callable[[], None]) -> Iterator[None]:
-    """Call a function on the running event loop when Enter is pressed, meanwhile."""
+    """While the block runs, call a function on the event loop when Enter is pressed."""
     if not has_keyboard():
         yield
         return

@@ -52,13 +52,15 @@ def read(folder: Path) -> LocalCloud | None:
     """Return the local cloud of a directory of tasks; None: none, or its file cannot be read.
 
     Args:
-        folder: the directory that `ucam-faas dev` was started in. What the file says more is not
-            for us: a newer version may have written it.
+        folder: the directory that `ucam-faas dev` was started in. Unknown fields of the file are
+            ignored: a newer version may have written them.
     """
     try:
-        found = json.loads((folder / FOLDER / FILE).read_bytes())
+        document = json.loads((folder / FOLDER / FILE).read_bytes())
         known = {
-            field.name: found[field.name] for field in fields(LocalCloud) if field.name in found
+            field.name: document[field.name]
+            for field in fields(LocalCloud)
+            if field.name in document
         }
         known["sources"] = tuple(known.get("sources", []))
         cloud = LocalCloud(**known)

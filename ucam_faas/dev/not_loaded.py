@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from ucam_faas.emulator.emulator import BACKLOG
 
 READ_SECONDS = 5.0
-"""For the head of a request."""
+"""The time to read the head of a request."""
 _TEXT = b"The tasks could not be loaded: the output of `ucam-faas dev` says why.\n"
 _RESPONSE = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nconnection: close\r\n"
@@ -20,7 +20,7 @@ _RESPONSE = (
 
 @asynccontextmanager
 async def answering(listener: socket.socket) -> AsyncIterator[None]:
-    """Answer all requests with 503 meanwhile; the listener stays open afterwards."""
+    """Answer all requests with 503 while the block runs; the listener stays open afterwards."""
     server = await asyncio.start_server(_answer, sock=listener.dup(), backlog=BACKLOG)
     try:
         yield

@@ -15,7 +15,7 @@ CERTIFICATES_PATH = "/oauth2/v1/certs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
-    """What the command line says.
+    """The options of `ucam-faas dev`.
 
     Args:
         sources: what holds the tasks.

@@ -1,7 +1,7 @@
-"""From what tasks need to the topics, subscriptions and jobs of the embedded Pub/Sub.
+"""Create the topics, subscriptions and jobs that tasks need, in the embedded Pub/Sub.
 
-Repeated after each change of the code: what is there and right stays as it is, with its
-messages; what no task asks for any more is deleted, if it was made here.
+Repeated after each change of the code: existing resources that match stay as they are, with
+their messages; resources made here that no task asks for any more are deleted.
 """
 
 from __future__ import annotations
@@ -81,31 +81,31 @@ class Provisioning:
         for proto in wanted:
             self._subscription(proto)
         names = {proto.name for proto in wanted}
-        for name, found in list(self._emulator.resources.subscriptions.items()):
-            if found.proto.labels.get(LABEL) == OURS and name not in names:
-                self._retire(name, found, whole=whole)
+        for name, subscription in list(self._emulator.resources.subscriptions.items()):
+            if subscription.proto.labels.get(LABEL) == OURS and name not in names:
+                self._retire(name, subscription, whole=whole)
         self._jobs(plans, whole=whole)
         self._emulator.hub.changed()
 
     def next_runs(self, plans: Sequence[TaskNeeds]) -> dict[str, float | None]:
         """Return when each schedule runs next, in epoch seconds; None: it is paused."""
         jobs = self._jobs_by_name()
-        found: dict[str, float | None] = {}
+        times: dict[str, float | None] = {}
         for plan in plans:
             for number in range(len(plan.schedules)):
                 job = jobs.get(self._job_name(plan, number))
                 if job is not None:
-                    found[job_id(plan, number)] = job.schedule_time
-        return found
+                    times[job_id(plan, number)] = job.schedule_time
+        return times
 
     def dead_letters(self, plans: Sequence[TaskNeeds]) -> dict[str, int]:
         """Return how many dead letters wait, by subscription; those without any are left out."""
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for proto in self._of_dead_letters([plan for plan in plans if plan.topic is not None]):
             there = self._emulator.resources.subscriptions.get(proto.name)
             if there is not None and there.queue is not None:
-                found[_short(proto.name)] = self._count(there.queue)
-        return {name: count for name, count in found.items() if count}
+                counts[_short(proto.name)] = self._count(there.queue)
+        return {name: count for name, count in counts.items() if count}
 
     def _count(self, queue: Queue) -> int:
         """Count the messages that aren't acknowledged, of a subscription without a filter."""
@@ -147,50 +147,50 @@ class Provisioning:
         """Return the subscriptions that keep dead letters, where no task takes them all."""
         read = {full_topic(plan.topic or "", self._project) for plan in plans if not plan.filter}
         names = {plan.name for plan in plans}
-        found: dict[str, Any] = {}
+        subscriptions: dict[str, Any] = {}
         for plan in plans:
             for topic in sorted(_dead_letter_topics(plan)):
                 full = full_topic(topic, self._project)
-                if full not in read and full not in found:
+                if full not in read and full not in subscriptions:
                     name = _short(full)
                     while name in names:
                         name += "-kept"
                     names.add(name)
-                    found[full] = protos.Subscription(
+                    subscriptions[full] = protos.Subscription(
                         name=f"projects/{self._project}/subscriptions/{name}",
                         topic=full,
                         labels={LABEL: OURS},
                         message_retention_duration=DEAD_LETTERS_KEPT,
                     )
-        return list(found.values())
+        return list(subscriptions.values())
 
     def _subscription(self, wanted: Any) -> None:
         name = wanted.name
         wanted.expiration_policy.SetInParent()  # never: some schedules run once a year
-        found = self._emulator.resources.subscriptions.get(name)
-        if found is not None and any(
-            getattr(found.proto, field) != getattr(wanted, field) for field in _IMMUTABLE
+        subscription = self._emulator.resources.subscriptions.get(name)
+        if subscription is not None and any(
+            getattr(subscription.proto, field) != getattr(wanted, field) for field in _IMMUTABLE
         ):
-            lost = ", without the messages that it had" * _has_messages(found)
+            lost = ", without the messages that it had" * _has_messages(subscription)
             self._emulator.resources.drop_subscription(name)
             self._tell(
-                f"the subscription {_short(name)} has another topic, filter or order: made anew"
+                f"the subscription {_short(name)} has another topic, filter or order: recreated"
                 f"{lost}"
             )
-            found = None
-        if found is None:
+            subscription = None
+        if subscription is None:
             self._emulator.subscriber.create_subscription(wanted)
         else:
             update = protos.SUBSCRIBER["UpdateSubscription"][0](subscription=wanted)
             update.update_mask.paths.extend(_MUTABLE)
             self._emulator.subscriber.update_subscription(update)
 
-    def _retire(self, name: str, found: Any, *, whole: bool) -> None:
+    def _retire(self, name: str, subscription: Any, *, whole: bool) -> None:
         """Delete a subscription that no task asks for; or let it wait, if it has messages."""
-        if whole and not _has_messages(found):
+        if whole and not _has_messages(subscription):
             self._emulator.resources.drop_subscription(name)
             self._tell(f"no task asks for the subscription {_short(name)} any more: deleted")
-        elif found.proto.push_config.push_endpoint:
+        elif subscription.proto.push_config.push_endpoint:
             request = protos.SUBSCRIBER["ModifyPushConfig"][0](subscription=name)
             self._emulator.subscriber.modify_push_config(request)
             self._tell(
@@ -247,9 +247,9 @@ class Provisioning:
         return {job.name: job for job in self._emulator.schedules.scheduler.list()}
 
 
-def _has_messages(found: Any) -> bool:
-    """Tell whether a subscription may have messages that nobody has acknowledged."""
-    queue = found.queue
+def _has_messages(subscription: Any) -> bool:
+    """Return True if a subscription may have unacknowledged messages."""
+    queue = subscription.queue
     return queue is not None and queue.floor <= queue.log.last
 
 

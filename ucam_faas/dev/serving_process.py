@@ -1,11 +1,11 @@
-"""The process that serves the tasks. Run as a module; `session` starts it, and a new one for
-each change of the code.
+"""The process that serves the tasks. Run as a module; `session` starts a new one
+after each change of the code.
 
-It is given its sources and two inherited file descriptors: the listening socket, and a socket to
-the process that started it. There it says, in lines of JSON, which folders hold its modules and
-what its tasks need, and then that it is ready, with how many workers; or why it is not. Each worker
-says when it takes no new connections any more. When that socket is closed, or whoever started it
-is gone, it ends.
+It gets its sources and two inherited file descriptors: the listening socket, and a socket to its
+parent process. To the parent it writes, in lines of JSON, the folders of its modules and the needs
+of its tasks, and then that it is ready, with its number of workers; or why it isn't. Each worker
+reports when it no longer accepts connections. The process ends when that socket is closed or its
+parent has ended.
 """
 
 from __future__ import annotations
@@ -131,14 +131,14 @@ def module_files() -> set[str]:
 
 def files_of(error: BaseException | None) -> set[str]:
     """Return the files of all modules, and of those that could not be imported."""
-    found = module_files()
+    files = module_files()
     while error is not None:
         frames = traceback.extract_tb(error.__traceback__)
-        found |= {frame.filename for frame in frames}
+        files |= {frame.filename for frame in frames}
         if isinstance(error, SyntaxError):
-            found.add(error.filename or "")
+            files.add(error.filename or "")
         error = error.__cause__
-    return found
+    return files
 
 
 def folders(files: Iterable[str]) -> list[str]:
@@ -148,8 +148,8 @@ def folders(files: Iterable[str]) -> list[str]:
     libraries |= {site.getusersitepackages(), str(Path(ucam_faas.__file__).parent)}
     theirs = tuple(f"{Path(library).resolve()}{os.sep}" for library in libraries)
     paths = (Path(file).resolve() for file in files if file.endswith(".py"))
-    found = {str(path.parent) for path in paths}
-    return sorted(folder for folder in found if not f"{folder}{os.sep}".startswith(theirs))
+    folders = {str(path.parent) for path in paths}
+    return sorted(folder for folder in folders if not f"{folder}{os.sep}".startswith(theirs))
 
 
 if __name__ == "__main__":

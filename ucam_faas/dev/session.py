@@ -1,4 +1,4 @@
-"""One run of `ucam-faas dev`: starts everything, follows changes of the code, ends in order."""
+"""One run of `ucam-faas dev`: start everything, follow changes of the code, end in order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ucam_faas.logs.columns import of_terminal
 from ucam_faas.tasks.needs import TaskNeeds
 
 HANG_SECONDS = 1.0
-"""Code that has not been loaded by then is given up when it changes."""
+"""After this time, a change of the code cancels its loading."""
 
 
 class Session:
@@ -107,14 +107,14 @@ class Session:
             self._stream.line("ending", "", text)
 
     def _stop(self) -> None:
-        """End in order; asked twice, at once."""
+        """End in order; at once if called twice."""
         if self._stopped.is_set():
             for generation in self._endings:
                 generation.kill()
         self._stopped.set()
 
     def _end(self, generation: Generation) -> None:
-        """Let a process end, beside what else goes on."""
+        """Let a process end in the background."""
         ending = self._endings[generation] = asyncio.ensure_future(generation.stop())
         ending.add_done_callback(lambda _: self._endings.pop(generation))
 
@@ -177,7 +177,7 @@ class Session:
             await self._follow(generation, look)
 
     async def _first(self, look: Look) -> tuple[Generation | None, Look]:
-        """Load the tasks, after each change until they can be served.
+        """Load the tasks, again after each change, until they can be served.
 
         Raises:
             NotLoadedError: no change of a file can help.
@@ -212,7 +212,7 @@ class Session:
         return generation
 
     async def _take_over(self, generation: Generation) -> None:
-        """Let a new process serve, and the last one end."""
+        """Switch to a new process, and let the last one end."""
         last, self._generation = self._generation, generation
         self._stream.follow(
             generation.plans,
@@ -223,7 +223,7 @@ class Session:
         for name, why in generation.down.items():
             self._stream.line("error", name, f"{why}\nIts messages wait; other tasks are served.")
         if last is not None:
-            await last.close()  # what is asked for from now on is for the new one
+            await last.close()  # new requests go to the new process
             self._end(last)
         if self._external is None:
             self._provisioning.apply(
@@ -237,16 +237,16 @@ class Session:
             self._provisioning.apply(generation.plans, "", {})
 
     def _hurry(self) -> None:
-        """Deliver what waits in backoff: whoever saves a file or presses Enter waits for it."""
+        """Deliver messages in backoff now: a developer who saved or pressed Enter is waiting."""
         if count := self._emulator.pushes.hurry():
             these = "1 message" if count == 1 else f"{count} messages"
             self._stream.line("again", "", f"{these} that waited for a retry")
 
     async def _follow(self, generation: Generation, look: Look) -> None:
-        """Serve what the files hold, until it is time to stop.
+        """Serve the current code until the session stops.
 
         Args:
-            generation: what is served first.
+            generation: the first process that serves.
             look: at the files, from before they were loaded.
         """
         while not self._stopped.is_set():
@@ -259,8 +259,8 @@ class Session:
                 return
 
     async def _race(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Return what is done first, among Nones: the rest is given up, all of it at the end."""
-        tasks = [asyncio.ensure_future(one) for one in (*work, self._stopped.wait())]
+        """Return the first results, and None for the others, which are cancelled."""
+        tasks = [asyncio.ensure_future(coroutine) for coroutine in (*work, self._stopped.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -282,7 +282,7 @@ class Session:
             self._folders.add(error.folders)
             named = str(error).startswith(names)
             self._stream.line("error", "", str(error) if named else f"{names}: {error}")
-            self._stream.line("reload", "", "the last good code goes on being served")
+            self._stream.line("reload", "", "still serving the last code that worked")
             return last, look
         try:
             await self._take_over(generation)
@@ -320,7 +320,7 @@ class Session:
         letters = self._provisioning.dead_letters(plans)
         text = waiting(letters, gcloud, pubsub=pubsub, project=self._options.project)
         click.echo(text, nl=False)
-        enter = " Enter retries what waits." if has_keyboard() else ""
+        enter = " Press Enter to retry waiting messages." if has_keyboard() else ""
         self._stream.say(f"Saved files are served at once.{enter} Control-C ends.")
         click.echo()
 
@@ -338,10 +338,10 @@ async def run(options: DevOptions) -> int:
 
 
 async def _folder_page(query: str) -> tuple[str, bytes]:
-    """Say which folder this is, to verbs that are called in another."""
+    """Return this folder, for commands run in another one."""
     return "application/json", json.dumps({"folder": str(Path.cwd())}).encode()
 
 
 def _shown(plan: TaskNeeds) -> TaskNeeds:
-    """Return what the table shows of a task."""
+    """Return the fields of a task that the table shows."""
     return replace(plan, sample=None, summary="")

@@ -1,7 +1,7 @@
-"""What `ucam-faas dev` shows: the table of tasks, lines to paste, and what happens to each message.
+"""The output of `ucam-faas dev`: the table of tasks, commands to paste, and each message's events.
 
-Lines have the columns of the tasks' own log: time, what, which task, the rest. What the tasks' log
-tells of a delivery, how it ended and why, isn't told again.
+Lines have the columns of the tasks' own log: time, event, task, text. How a delivery ended, and
+why, isn't repeated if the tasks' log says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ucam_faas.logs.columns import INDENT, cut, fold, paragraph, printable
 from ucam_faas.tasks.needs import TaskNeeds, job_id
 
 DIM = "dim"
-"""Not a colour, but as the tasks' log has it."""
+"""Not a colour: the style of the tasks' log."""
 _COLOURS = {
     "published": "blue",
     "delivered": DIM,
@@ -33,7 +33,7 @@ _COLOURS = {
     "error": "red",
 }
 COLUMNS = 100
-"""Where there is no terminal."""
+"""The width without a terminal."""
 _WIDEST_NAME, _WIDEST_TYPE = 40, 24
 _QUOTED_BYTES = 2000
 
@@ -62,19 +62,19 @@ class Stream:
         self._quoted: set[int] = set()
 
     def follow(self, plans: Sequence[TaskNeeds], *, suffix: str, logged: bool) -> None:
-        """Tell of the messages of these tasks from now on.
+        """Show the messages of these tasks from now on.
 
         Args:
             plans: the tasks.
             suffix: of their subscriptions.
-            logged: the tasks' own log tells how each delivery ended.
+            logged: the tasks' own log says how each delivery ended.
         """
         self._told = {f"{plan.name}{suffix}" for plan in plans} if logged else set()
         topics = [plan.dead_letter_topic for plan in plans]
         self._dead_letters = {_short(topic) for topic in topics if topic}
 
     def line(self, what: str, about: str, text: str) -> None:
-        """Show one thing that happened."""
+        """Show one event."""
         time = datetime.now().strftime("%H:%M:%S.%f")[:-3]
         about = f"{printable(about)}  " if about else ""
         first, *more = text.split("\n")
@@ -96,7 +96,7 @@ class Stream:
             self._show(line)
 
     def observe(self, event: str, fields: dict[str, Any]) -> None:
-        """Show what happens to a message."""
+        """Show an event of a message."""
         message: Message | None = fields.get("message")
         number = "" if message is None else f"message {message.number}"
         about = _short(fields.get("subscription") or fields.get("topic") or "")
@@ -121,7 +121,7 @@ class Stream:
 
     def _published(self, topic: str, message: Message) -> None:
         if topic in self._dead_letters and SUBSCRIPTION_ATTRIBUTE in message.attributes:
-            return  # it is told as the dead letter that it is
+            return  # shown as a dead letter already
         key = f", key {printable(message.key)}" if message.key else ""
         self.line("published", topic, f"message {message.number}, {_size(len(message.data))}{key}")
 
@@ -137,7 +137,7 @@ class Stream:
         self._quote(message)
 
     def _quote(self, message: Message) -> None:
-        """Show what a message holds, in one line, if it wasn't shown before."""
+        """Show a message's content in one line, unless it was shown before."""
         if message.number in self._quoted:
             return
         self._quoted.add(message.number)
@@ -149,7 +149,7 @@ class Stream:
         self._show(" " * INDENT + self._paint(text, DIM))
 
     def table(self, plans: Sequence[TaskNeeds], next_runs: Mapping[str, float | None]) -> None:
-        """Show what is served.
+        """Show the table of tasks.
 
         Args:
             plans: the tasks.
@@ -172,11 +172,11 @@ class Stream:
     def to_paste(
         self, plans: Sequence[TaskNeeds], *, pubsub: str, project: str, url: str = ""
     ) -> None:
-        """Show lines that try the tasks.
+        """Show commands that try the tasks.
 
         Args:
             plans: the tasks.
-            pubsub: `host:port` of Pub/Sub; nothing between the quotes: Google's.
+            pubsub: `host:port` of Pub/Sub; empty for Google's.
             project: of the topics.
             url: where the tasks are served.
         """
@@ -192,7 +192,7 @@ class Stream:
         elif url and plans:
             path = plans[0].path.replace("<", "{").replace(">", "}")
             blocks.append(f"  curl {shlex.quote(url + path)}")
-        # A job is a service's guest here, and may want what only the cloud has.
+        # A job may need resources that only the cloud has.
         scheduled = min(
             (plan for plan in plans if plan.schedules),
             key=lambda plan: plan.run_as == "job",
@@ -208,12 +208,12 @@ class Stream:
         return click.style(text, dim=True) if colour == DIM else click.style(text, fg=colour)
 
     def _show(self, line: str) -> None:
-        """Write a line; who publishes a message is not to suffer when that cannot be done."""
+        """Write a line; a failure to do so doesn't fail the publisher's request."""
         try:
             self._write(line)
         except UnicodeEncodeError:
             self._write(line.encode("ascii", "backslashreplace").decode())
-        except BrokenPipeError:  # nobody reads on: end in order, as after Control-C
+        except BrokenPipeError:  # the reader is gone: end in order, as after Control-C
             self._write = lambda _: None
             signal.raise_signal(signal.SIGTERM)
 
@@ -222,7 +222,7 @@ def gcloud_environment(pubsub: str, project: str) -> str:
     """Return the variables that make gcloud use a Pub/Sub, for a shell, in lines of their own.
 
     Args:
-        pubsub: `host:port`; nothing: Google's.
+        pubsub: `host:port`; empty for Google's.
         project: of the topics.
     """
     if not pubsub:
@@ -234,7 +234,7 @@ def gcloud_environment(pubsub: str, project: str) -> str:
 
 
 def _triggers(plan: TaskNeeds, next_runs: Mapping[str, float | None]) -> list[str]:
-    """Return a task's trigger, its filter and its schedules, each for a line."""
+    """Return a task's trigger, filter and schedules, a line each."""
     if plan.topic is None:
         return [f"HTTP {plan.path}"]
     job = ", Cloud Run job" if plan.run_as == "job" else ""
@@ -257,13 +257,13 @@ def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
 
 
 def _hardness(plan: TaskNeeds) -> tuple[bool, bool, bool]:
-    """Sort first what is tried with one message that is sure to be taken."""
-    # Where bytes are taken, any will do: what has a type of its own shows more.
+    """Sort first the tasks that surely accept a sample message."""
+    # Any message suits a task that takes bytes: a task with a type shows more.
     return plan.filter is not None, plan.sample is None, plan.takes == "bytes"
 
 
 def _text(data: bytes) -> str:
-    """Return the beginning of a message's data, as text if they are that."""
+    """Return the beginning of a message's data, as text if it is UTF-8."""
     start = data[:_QUOTED_BYTES]
     try:
         return start.decode()

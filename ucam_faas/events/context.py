@@ -1,4 +1,4 @@
-"""What a running task can ask about its delivery, held in ContextVars.
+"""The running task's delivery, held in ContextVars.
 
 `CLOUD_EVENT_CONTEXT` is set while any event task runs, `MESSAGE_CONTEXT` while a message
 handler runs. Threads of the task pool and coroutines see the values of their own execution.

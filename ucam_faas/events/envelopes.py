@@ -300,4 +300,4 @@ _TRANSPORT_HEADERS = frozenset(
         "x-serverless-authorization",
     }
 )
-"""Headers of an unwrapped push that are no attributes of its message."""
+"""Headers of an unwrapped push that aren't attributes of its message."""

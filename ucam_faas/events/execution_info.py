@@ -89,7 +89,7 @@ class ExecutionInfo(BaseModel):
 
         @property
         def result(self) -> Any:
-            """What the task returned, if it was a JSON value; otherwise there is no such field."""
+            """The task's result, if it was a JSON value; otherwise the field is missing."""
 
     else:
 

@@ -34,7 +34,7 @@ _COLLECTIONS = {
     for kind, name in _SCHEMAS.items()
     if "fail_fast" in getattr(getattr(core_schema, name, None), "__annotations__", ())
 }
-"""What can fail at its first error; in older versions of pydantic, dictionaries can't."""
+"""Schemas that can fail at the first error; in older versions of pydantic, dictionaries can't."""
 _VALUES = {
     *("custom_error_context", "default", "expected", "members", "metadata", "serialization"),
 }

@@ -96,7 +96,7 @@ class PubsubMessage(BaseModel):
 
 
 class MessagePublishedData(BaseModel):
-    """What a push delivers: a message and where it comes from.
+    """The content of a push: a message and its subscription.
 
     It is the body of a wrapped push and the data of a CloudEvent of the type
     `google.cloud.pubsub.topic.v1.messagePublished`.

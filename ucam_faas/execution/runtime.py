@@ -1,4 +1,4 @@
-"""What the edges need, built once at start-up and passed down."""
+"""The settings and collaborators of the pipeline, built once at start-up and passed down."""
 
 from __future__ import annotations
 

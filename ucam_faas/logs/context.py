@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LogContext:
-    """What every log line of a running execution carries."""
+    """The fields on every log line of a running execution."""
 
     task: str
     execution_id: str

@@ -185,7 +185,7 @@ def _encode(line: dict[str, Any]) -> str:
     """Return the line as JSON; a value that cannot be written in full is written as text."""
     try:
         return to_json(line, fallback=readable, inf_nan_mode="null").decode()
-    except Exception:  # lone surrogates, circles, keys that are no strings
+    except Exception:  # lone surrogates, circles, keys that aren't strings
         plain = {readable(key): _plain(value) for key, value in line.items()}
         return json.dumps(plain, allow_nan=False)
 

@@ -100,7 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Read the request's head again without `Upgrade`; the parser then expects its body.
 
         Raises:
-            httptools.HttpParserError: it is no HTTP request then.
+            httptools.HttpParserError: it isn't an HTTP request.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":  # always another protocol, and none that is served

@@ -50,7 +50,7 @@ class FlaskRoutes:
                 )
             except (ValueError, LookupError) as error:
                 raise UCAMFAASCouldNotLoadTarget(
-                    f"The path {task.path!r} of task {task.name!r} is no Flask route: {error}"
+                    f"The path {task.path!r} of task {task.name!r} isn't a Flask route: {error}"
                 ) from error
 
     def find(self, request: HttpRequest) -> Task | Response | None:

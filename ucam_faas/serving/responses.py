@@ -94,7 +94,7 @@ def converter(task: Task) -> Callable[[Any], Response] | None:
             return Response(200, b"" if task.kind is Kind.RAW else b"OK")
         try:
             made = _made(value)
-        except Exception:  # the work is done: that its result is no response does not undo it
+        except Exception:  # the work is done: an invalid result doesn't undo it
             kind = type(value).__qualname__
             problems.log_problem("ucam_faas_result_is_no_response", task=task.name, type=kind)
             return Response(200)
@@ -130,13 +130,13 @@ def flask_response(app: Any, value: Any) -> Any:
     """Return Flask's response for a value, less the headers that cannot be sent.
 
     Raises:
-        TypeError: it is no response, or its status can't be that of an answer.
+        TypeError: it isn't a response, or its status isn't one of 200 to 599.
     """
     if isinstance(value, tuple) and len(value) > 1 and not isinstance(value[-1], str | int):
         value = (*value[:-1], sendable(value[-1]))  # Flask itself refuses some of them
     response = app.make_response(value)
     if not 200 <= response.status_code <= 599:
-        raise TypeError(f"{response.status_code} is no status of a response")
+        raise TypeError(f"{response.status_code} isn't a status of a response")
     return response
 
 

@@ -176,7 +176,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's main process, to which exit codes say nothing: a task may end its process.
 
     gunicorn takes 3 and 4 for a start that failed, and ends all. Workers that cannot start tell
-    `_Gunicorn.fail` instead; these two numbers are no exit codes.
+    `_Gunicorn.fail` instead; these two numbers aren't exit codes.
     """
 
     WORKER_BOOT_ERROR = 0x103

@@ -1,4 +1,4 @@
-"""What a `@cloud_event` function takes, by its annotation: the event, or the event's data."""
+"""The argument of a `@cloud_event` function, by its annotation: the event, or the event's data."""
 
 from __future__ import annotations
 

@@ -118,4 +118,4 @@ class Declared:
 
 
 HERE = Declared(os.environ)
-"""Of this process: what tasks have declared isn't taken for what the platform has set."""
+"""This process's: tells variables that tasks declared from those that the platform set."""

@@ -109,7 +109,7 @@ def _execute_file(path: Path, on_import: Callable[[str], None]) -> ModuleType:
         name, path, submodule_search_locations=[str(path.parent)]
     )
     if spec is None or spec.loader is None:
-        raise UCAMFAASCouldNotLoadTarget(f"{path} is no Python file: expected one ending in .py.")
+        raise UCAMFAASCouldNotLoadTarget(f"{path} isn't a Python file: expected one ending in .py.")
     on_import(name)
     for other in [other for other in sys.modules if other.startswith(f"{name}.")]:
         del sys.modules[other]  # of the file that had this name before

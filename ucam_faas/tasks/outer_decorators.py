@@ -1,4 +1,4 @@
-"""Decorators that stand above ours: `@traced` over `@raw_event`.
+"""Decorators above ours: `@traced` over `@raw_event`.
 
 They get what functions-framework would pass them, the Flask request of a raw task and the
 CloudEvent of the others, and run around the user's function, inside the pipeline. A task without

@@ -1,7 +1,7 @@
 """From the options of a decorator to a function that makes payloads.
 
-Parsers raise what they like: the pipeline takes WrongEventType and MalformedEvent for what
-they say, and any other exception as a rejected payload.
+Parsers raise what they like: the pipeline keeps WrongEventType and MalformedEvent, and
+treats any other exception as a rejected payload.
 """
 
 from __future__ import annotations

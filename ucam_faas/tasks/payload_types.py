@@ -1,4 +1,4 @@
-"""What the type of a message's payload is: which types are JSON to pydantic, which are protobuf."""
+"""The types of payloads: those that pydantic reads from JSON, and protobuf messages."""
 
 from __future__ import annotations
 

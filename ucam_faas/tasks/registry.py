@@ -1,4 +1,4 @@
-"""Which tasks there are: what decorators registered, and what a source holds."""
+"""The tasks that decorators registered, and those that a source holds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def exchange(old: Task, new: Task) -> None:
 
 
 class TaskHolder:
-    """What holds tasks, and may stand in a module: a TaskCollection."""
+    """A holder of tasks that a module may bind: a TaskCollection."""
 
     @property
     def tasks(self) -> list[Task]:
@@ -107,7 +107,7 @@ def _as_in_module(task: Task, modules: list[ModuleType]) -> Task:
 
 
 def _task_behind(value: Any, name: str | None = None) -> Task | None:
-    """Return the task of what is bound in a module; one without a name takes the name there."""
+    """Return the task of a module's value; an unnamed task takes the name that it is bound to."""
     task_function = outer_decorators.task_function_of(value)
     if task_function is None:
         return None
@@ -138,7 +138,7 @@ def no_such_task(name: str, source: str, names: Iterable[str]) -> NoSuchTargetEr
 
 
 def _advice(name: str) -> str:
-    """Say how a function becomes a task; of functions-framework's functions, in place of what."""
+    """Say how a function becomes a task, also in place of functions-framework's decorators."""
     functions = sys.modules.get("functions_framework._function_registry")
     signature = getattr(functions, "REGISTRY_MAP", {}).get(name)
     if signature == "http":

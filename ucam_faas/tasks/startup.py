@@ -122,10 +122,10 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def check_callable(where: str, function: Any) -> None:
-    """Refuse what cannot be called without arguments, and what would do nothing then.
+    """Refuse a value that cannot be called without arguments, or whose call would do nothing.
 
     Raises:
-        TaskDefinitionError: with what was found.
+        TaskDefinitionError: it names the value.
     """
     if not callable(function):
         raise TaskDefinitionError(

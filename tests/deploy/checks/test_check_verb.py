@@ -69,7 +69,7 @@ def test_what_prevents_a_plan_is_said_to_hide_the_rest(shop: Shop) -> None:
     result = shop.run()
 
     assert result.exit_code == 1
-    assert "what needs one was not looked at" in result.stdout
+    assert "the rules that need one were skipped" in result.stdout
 
 
 def test_a_stage_is_checked_with_what_it_says(shop: Shop) -> None:

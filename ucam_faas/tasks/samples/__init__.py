@@ -21,7 +21,7 @@ from ucam_faas.tasks.task import Kind, Task
 
 VARIATIONS = 20
 _GUESSES = (b"hello", b"{}", b"[]", b"1", b'"text"', b"true", b"null", b"2026-01-31T09:00:00Z")
-"""What is tried on a parser that says nothing of what it takes."""
+"""The data that is tried on a parser whose type isn't declared."""
 
 
 class NoSampleError(Exception):
@@ -126,7 +126,7 @@ def _schema(kind: Any) -> dict[str, Any]:
 def _returned_type(parser: Any) -> Any:
     """Return what a parser function is annotated to return, if that has a schema."""
     with suppress(Exception):  # annotations may name what is not there at run time
-        found = get_type_hints(parser).get("return")
-        if found not in (None, bytes, str, Any) and _has_schema(found):
-            return found
+        annotation = get_type_hints(parser).get("return")
+        if annotation not in (None, bytes, str, Any) and _has_schema(annotation):
+            return annotation
     return None

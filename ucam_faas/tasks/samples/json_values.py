@@ -100,34 +100,36 @@ class _Maker:
         required = schema.get("required", [])
         # All of a tree's optional branches would never end.
         names = list(properties) if self._all_properties and depth < _DEEPEST // 2 else required
-        found = {name: self.make(properties[name], variation, depth + 1) for name in names}
+        sample = {name: self.make(properties[name], variation, depth + 1) for name in names}
         number = 0
-        while len(found) < schema.get("minProperties", 0) and number < _MOST_ITEMS:
+        while len(sample) < schema.get("minProperties", 0) and number < _MOST_ITEMS:
             name, value = self._other_property(schema, number, depth)
-            found[name] = value
+            sample[name] = value
             number += 1
-        return found
+        return sample
 
     def _other_property(self, schema: dict[str, Any], number: int, depth: int) -> tuple[str, Any]:
         names = {"type": "string", **schema.get("propertyNames", {})}
         values = schema.get("additionalProperties", {})
-        for pattern, found in schema.get("patternProperties", {}).items():
-            names, values = {**names, "pattern": pattern}, found
+        for pattern, pattern_schema in schema.get("patternProperties", {}).items():
+            names, values = {**names, "pattern": pattern}, pattern_schema
         values = values if isinstance(values, dict) else {}
         return str(self.make(names, number, depth + 1)), self.make(values, number, depth + 1)
 
     def _array(self, schema: dict[str, Any], variation: int, depth: int) -> list[Any]:
-        found = [self.make(item, variation, depth + 1) for item in schema.get("prefixItems", [])]
+        items_made = [
+            self.make(item, variation, depth + 1) for item in schema.get("prefixItems", [])
+        ]
         items, wanted = schema.get("items", {}), schema.get("minItems", 0)
-        if (self._all_properties or depth == 0) and not found:  # one item says more than none
+        if (self._all_properties or depth == 0) and not items_made:  # one item says more than none
             wanted = max(wanted, min(1, schema.get("maxItems", 1)))
         unique, number = schema.get("uniqueItems", False), variation
-        while isinstance(items, dict) and len(found) < wanted and number < _MOST_ITEMS:
+        while isinstance(items, dict) and len(items_made) < wanted and number < _MOST_ITEMS:
             item = self.make(items, number, depth + 1)
-            if not (unique and item in found):
-                found.append(item)
+            if not (unique and item in items_made):
+                items_made.append(item)
             number += unique
-        return found
+        return items_made
 
     def _text(self, schema: dict[str, Any], variation: int, depth: int) -> str:
         shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
@@ -181,5 +183,5 @@ def _number(schema: dict[str, Any], variation: int) -> float:
     # Up to the highest, and then down from the first.
     ups = math.floor((top - first) / step) if math.isfinite(top) else variation
     down = first - step * (variation - ups)
-    found = next(filter(fits, (first + step * variation, down)), first)
-    return int(found) if whole else float(found)
+    number = next(filter(fits, (first + step * variation, down)), first)
+    return int(number) if whole else float(number)

@@ -14,7 +14,7 @@ T = TypeVar("T")
 _TRIES = 200
 _LONGEST_REPEAT = 64
 _PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_.:/@"
-"""What is tried for a class of characters, before any other character."""
+"""The characters that are tried first for a class of characters."""
 _ANY = [*_PLAIN, *map(chr, range(33, 127)), "\t", "\n", *map(chr, range(160, 0x3000))]
 _CATEGORIES: dict[str, Callable[[str], bool]] = {
     "CATEGORY_DIGIT": str.isdecimal,
@@ -116,10 +116,10 @@ class _Writer:
 def _members(nodes: tuple[tuple[Any, Any], ...]) -> list[str]:
     """Return characters of a class such as `[a-z_]`, the plainest first."""
     negated = str(nodes[0][0]) == "NEGATE"
-    found = [c for c in _ANY if any(_is_in(c, *node) for node in nodes) is not negated]
+    characters = [c for c in _ANY if any(_is_in(c, *node) for node in nodes) is not negated]
     rare = [chr(value) for op, value in nodes if str(op) == "LITERAL" and not negated]
     rare += [chr(value[0]) for op, value in nodes if str(op) == "RANGE" and not negated]
-    return found or rare or [""]
+    return characters or rare or [""]
 
 
 def _is_in(character: str, op: Any, value: Any) -> bool:

@@ -65,7 +65,7 @@ def to_json(kind: Any, data: bytes) -> str:
 def _message(descriptor: Any, depth: int) -> Any:
     if descriptor.full_name in _WELL_KNOWN:
         return _WELL_KNOWN[descriptor.full_name]
-    found: dict[str, Any] = {}
+    sample: dict[str, Any] = {}
     seen: set[str] = set()
     for field in descriptor.fields:
         oneof = field.containing_oneof
@@ -76,19 +76,19 @@ def _message(descriptor: Any, depth: int) -> Any:
         if field.message_type is not None and field.message_type.full_name == _ANY:
             continue  # it would have to name a type
         seen.update({oneof.name} if oneof is not None else ())
-        found[field.json_name] = _field(field, depth)
-    return found
+        sample[field.json_name] = _field(field, depth)
+    return sample
 
 
 def _is_needed(field: Any) -> bool:
-    found = getattr(field, "is_required", None)
-    return bool(field.label == _REQUIRED if found is None else found)
+    is_required = getattr(field, "is_required", None)
+    return bool(field.label == _REQUIRED if is_required is None else is_required)
 
 
 def _is_repeated(field: Any) -> bool:
     # protobuf has these since version 6.31, and deprecates `label`.
-    found = getattr(field, "is_repeated", None)
-    return bool(field.label == _REPEATED if found is None else found)
+    is_repeated = getattr(field, "is_repeated", None)
+    return bool(field.label == _REPEATED if is_repeated is None else is_repeated)
 
 
 def _field(field: Any, depth: int) -> Any:

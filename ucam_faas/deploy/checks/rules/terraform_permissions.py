@@ -199,7 +199,10 @@ def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
                 yield _grant(schedule, who, INVOKER[0], on, deployment.planned.task.name)
 
 
-@rule("granted-above", why="The role holds for everything in it, not for what the task needs.")
+@rule(
+    "granted-above",
+    why="The role covers everything in it, not only the resources that the task needs.",
+)
 def granted_above(inputs: Inputs) -> Iterator[Finding]:
     """A role of a task's account, or of Pub/Sub's, on a whole project, folder or organization."""
     if inputs.terraform is None:
