@@ -101,6 +101,18 @@ def test_a_task_without_a_parameter_is_published_to_without_a_payload(things: li
     assert things[0].attributes == {"ucam_faas_trigger": "publish"}
 
 
+def test_a_missing_payload_is_refused_where_the_task_takes_one(things: list[Any]) -> None:
+    with pytest.raises(TypeError, match=r"'take' takes Order: give it one"):
+        taking(Order).publish()
+
+    assert things == []
+
+
+def test_an_ordering_key_that_is_no_text_is_refused(things: list[Any]) -> None:
+    with pytest.raises(TypeError, match=r"ordering_key=5: expected a text"):
+        taking(None).publish(b"x", ordering_key=5)
+
+
 @pytest.mark.parametrize(
     ("message_type", "payload", "error", "part"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.sources import Sources
-from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.exceptions import TaskDefinitionError, UCAMFAASCouldNotLoadTarget
 from ucam_faas.tasks import registry
 
 
@@ -362,8 +362,6 @@ def test_what_an_import_in_an_import_raises_is_located_there(sources: Sources) -
 
 
 def test_a_wrong_decorator_is_an_error_of_its_own_words(sources: Sources) -> None:
-    from ucam_faas.exceptions import TaskDefinitionError
-
     source = sources.write("main.py", before="@ucam_faas.raw_event\ndef bad(one, two): ...")
 
     with pytest.raises(TaskDefinitionError, match="bad"):
@@ -470,3 +468,15 @@ def test_a_function_of_functions_framework_is_refused_with_the_right_decorator(
 
     assert f"'hook' in {source} is not a task. In place of @functions_framework.{decorator}" in text
     assert advice in text
+
+
+def test_an_error_of_a_decorator_names_the_line_in_the_users_file(sources: Sources) -> None:
+    wrong = "@ucam_faas.message_handler(memory='1 GB')\ndef wrong(data: bytes): ..."
+    source = sources.write("main.py", before=wrong)
+
+    with pytest.raises(TaskDefinitionError) as caught:
+        registry.load(source, None)
+
+    lines = Path(source).read_text().splitlines()
+    line = lines.index("@ucam_faas.message_handler(memory='1 GB')") + 1
+    assert f"(at {source}:{line})" in str(caught.value)

@@ -30,13 +30,13 @@ def publish(
 
     Raises:
         TaskDefinitionError: the task has no topic.
-        TypeError: the payload can't be serialised for the task.
+        TypeError: the payload is missing, or can't be serialised for the task.
         ValueError: the task's parser rejects the payload, or Pub/Sub would the message.
         ConfigurationError: no project, or no publisher.
         PublishError: it was not published, or it isn't known whether it was.
     """
     topic = topic_of(task)
-    data = b"" if payload is NO_PAYLOAD else serialise(task, payload)
+    data = _nothing_for(task) if payload is NO_PAYLOAD else serialise(task, payload)
     attributes = dict(attributes or {})
     if payload is NO_PAYLOAD and not attributes:
         attributes = PUBLISHED
@@ -47,11 +47,23 @@ def publish(
     )
 
 
+def _nothing_for(task: Task) -> bytes:
+    """Return the data of a message without a payload, if the task takes one."""
+    try:
+        return serialise(task, b"")
+    except ValueError:
+        raise TypeError(
+            f"{task.name!r} takes {task.takes}: give it one, as in {task.name}.publish(payload)."
+        ) from None
+
+
 def _check_message(data: bytes, attributes: Mapping[str, str], ordering_key: str) -> None:
     try:
         check_attributes(attributes)
     except TaskDefinitionError as error:
         raise ValueError(str(error)) from error
+    if not isinstance(ordering_key, str):
+        raise TypeError(f"ordering_key={ordering_key!r}: expected a text.")
     if not data and not attributes:
         raise ValueError(
             "Pub/Sub takes no message without data or an attribute: add attributes={…}."

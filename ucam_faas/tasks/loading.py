@@ -21,7 +21,7 @@ from ucam_faas.exceptions import (
     UCAMFAASException,
 )
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parents[1])
 _LONE_FILE = "__ucam_faas_source__"
 """Marks modules that were imported from a lone file: another of that name may replace them."""
 

@@ -252,7 +252,7 @@ def _place(error: BaseException) -> str:
     import sysconfig
 
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    others = ("<", *(f"{path}{os.sep}" for path in (*paths, Path(__file__).parent)))
+    others = ("<", *(f"{path}{os.sep}" for path in (*paths, Path(__file__).parents[1])))
     traceback, place = error.__traceback__, ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
