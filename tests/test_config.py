@@ -1,4 +1,4 @@
-"""Every environment variable is read, checked, and overridden by what is given."""
+"""Every environment variable is read, checked, and overridden by arguments."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def test_the_list_of_variables_here_is_complete() -> None:
 def test_a_variable_is_read(variable: str) -> None:
     name, text, value = READ[variable]
 
-    found = getattr(Settings.from_environ({variable: text}), name)
+    setting = getattr(Settings.from_environ({variable: text}), name)
 
-    assert found == value
-    assert type(found) is type(value)
+    assert setting == value
+    assert type(setting) is type(value)
 
 
 @pytest.mark.parametrize("variable", READ)
@@ -65,13 +65,13 @@ def test_an_empty_variable_is_as_good_as_none(variable: str) -> None:
 @pytest.mark.parametrize("variable", READ)
 def test_what_is_given_wins_over_the_variable(variable: str) -> None:
     name, text, _ = READ[variable]
-    given = getattr(Settings(), name)
-    if given is None:
-        given = "given" if name not in ("queue", "max_attempts", "log_exception_text") else 1
+    argument = getattr(Settings(), name)
+    if argument is None:
+        argument = "given" if name not in ("queue", "max_attempts", "log_exception_text") else 1
 
-    settings = Settings.from_environ({variable: text}, **{name: given})
+    settings = Settings.from_environ({variable: text}, **{name: argument})
 
-    assert getattr(settings, name) == given
+    assert getattr(settings, name) == argument
 
 
 @pytest.mark.parametrize("variable", READ)

@@ -87,11 +87,11 @@ def test_a_name_of_version_1_is_importable(name: str) -> None:
 
 
 def test_star_import_gives_every_public_name() -> None:
-    found: dict[str, Any] = {}
+    namespace: dict[str, Any] = {}
 
-    exec("from ucam_faas import *", found)
+    exec("from ucam_faas import *", namespace)
 
-    assert set(NAMES) <= set(found)
+    assert set(NAMES) <= set(namespace)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -347,7 +347,7 @@ def refused(decorate: Any, function: Any) -> str:
     return str(caught.value)
 
 
-def two_arguments(one: Any, two: Any) -> None: ...
+def two_arguments(first: Any, two: Any) -> None: ...
 
 
 def keyword_only(payload: Any, *, option: int) -> None: ...

@@ -1,4 +1,4 @@
-"""What imports pull in, read from `sys.modules` of fresh processes: time and memory at a start."""
+"""The modules that an import loads, read from `sys.modules` of fresh processes: cost at a start."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def modules_after(code: str) -> set[str]:
 def offenders(loaded: set[str], unwanted: set[str]) -> set[str]:
     """Return the unwanted libraries among what is loaded.
 
-    What a bare interpreter has does not count: `.pth` files may make namespace packages at its
+    A bare interpreter's modules do not count: `.pth` files may make namespace packages at its
     start, such as an empty google.cloud.
     """
     return (unwanted & loaded) - modules_after("")

@@ -1,4 +1,4 @@
-"""The table of outcomes is complete, and what tasks make of outcomes is checked at once."""
+"""The table of outcomes is complete, and the outcomes that tasks make are checked at once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ABSTRACT = {"Outcome", "RaisedOutcome", "Refused", "_Decided"}
 
 
 def all_outcomes() -> Iterator[type[Outcome]]:
-    found: list[type[Outcome]] = [Outcome]
-    for kind in found:
-        found += [sub for sub in kind.__subclasses__() if sub.__module__ == outcomes.__name__]
-    return (kind for kind in found if kind.__name__ not in ABSTRACT)
+    kinds: list[type[Outcome]] = [Outcome]
+    for kind in kinds:
+        kinds += [sub for sub in kind.__subclasses__() if sub.__module__ == outcomes.__name__]
+    return (kind for kind in kinds if kind.__name__ not in ABSTRACT)
 
 
 def make(kind: type[Outcome]) -> Outcome:

@@ -123,9 +123,9 @@ def listening(sink: Sink) -> Iterator[Sink]:
                 path = "/ucam-faas/history"
             assert path == "/ucam-faas/history"
             sink.asked.append(query)
-            found = sink.histories.pop(0) if len(sink.histories) > 1 else sink.histories[0]
-            answer = json.dumps(found).encode()
-            self.send_response(404 if found is None else 200)
+            history = sink.histories.pop(0) if len(sink.histories) > 1 else sink.histories[0]
+            answer = json.dumps(history).encode()
+            self.send_response(404 if history is None else 200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
@@ -147,8 +147,8 @@ def listening(sink: Sink) -> Iterator[Sink]:
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with listening(Sink()) as found:
-        yield found
+    with listening(Sink()) as server:
+        yield server
 
 
 Publish = Callable[..., Result]
@@ -264,7 +264,7 @@ def test_data_of_a_raw_task_is_not_checked(publish: Publish, sink: Sink) -> None
 
 
 def test_bytes_on_the_command_line_are_sent_as_they_are(publish: Publish, sink: Sink) -> None:
-    publish("keep", "\udcff\u00e9")  # how Python reads an argument that is no UTF-8
+    publish("keep", "\udcff\u00e9")  # how Python reads an argument that isn't UTF-8
 
     assert sink.message["data"] == b"\xff\xc3\xa9"
 

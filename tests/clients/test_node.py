@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "node"
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Node's path, with what package-lock.json says installed in node_modules (git-ignored)."""
+    """Return Node's path; package-lock.json's packages are in node_modules (git-ignored)."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         unavailable("node and npm are not both on PATH")

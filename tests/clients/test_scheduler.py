@@ -241,5 +241,5 @@ def test_locations_are_listed(call: Call) -> None:
     listed = call("list_locations", request={"name": f"projects/{PROJECT}"})
 
     assert "europe-west2" in {location.location_id for location in listed.locations}
-    one = call("get_location", request={"name": LOCATION})
-    assert one.location_id == "europe-west2"
+    location_read = call("get_location", request={"name": LOCATION})
+    assert location_read.location_id == "europe-west2"

@@ -212,7 +212,7 @@ def test_a_detached_subscription_cannot_be_pulled(
 
 
 def test_a_push_subscription_becomes_a_pull_subscription(pubsub: Emulator, topic: str) -> None:
-    endpoint = "http://127.0.0.1:9/nobody"
+    endpoint = "http://127.0.0.1:9/unused"
     subscription = pubsub.subscribe(topic, push_config={"push_endpoint": endpoint})
     resource = pubsub.subscriber.get_subscription(subscription=subscription)
     assert resource.push_config.push_endpoint == endpoint

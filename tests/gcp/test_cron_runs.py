@@ -325,16 +325,16 @@ def field(low: int, high: int, names: str = "", extra: int | None = None) -> st.
     @st.composite
     def term(draw: st.DrawFn) -> Written:
         first, last = sorted((draw(st.sampled_from(numbers)), draw(st.sampled_from(numbers))))
-        one, other = draw(st.sampled_from(spelled[first])), draw(st.sampled_from(spelled[last]))
-        if last > high and names and one.upper() in names.split():
-            one = str(first)
+        start, other = draw(st.sampled_from(spelled[first])), draw(st.sampled_from(spelled[last]))
+        if last > high and names and start.upper() in names.split():
+            start = str(first)
         step = draw(st.integers(1, high + 3))
         return draw(
             st.sampled_from(
                 [
-                    Written(one, {first}),
-                    Written(f"{one}-{other}", set(range(first, last + 1))),
-                    Written(f"{one}-{other}/{step}", set(range(first, last + 1, step))),
+                    Written(start, {first}),
+                    Written(f"{start}-{other}", set(range(first, last + 1))),
+                    Written(f"{start}-{other}/{step}", set(range(first, last + 1, step))),
                     Written(f"*/{step}", set(range(low, high + 1, step))),
                 ]
             )
@@ -392,8 +392,8 @@ def changes(zone: str, year: int) -> list[datetime]:
     """Return the hours of a year after which a zone's offset is another."""
     place = ZoneInfo(zone)
 
-    def differ(one: datetime, other: datetime) -> bool:
-        return one.astimezone(place).utcoffset() != other.astimezone(place).utcoffset()
+    def differ(moment: datetime, other: datetime) -> bool:
+        return moment.astimezone(place).utcoffset() != other.astimezone(place).utcoffset()
 
     days = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(366)]
     return [

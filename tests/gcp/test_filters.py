@@ -167,7 +167,7 @@ def test_a_filter_may_nest_as_deep_as_its_size_allows(opening: str) -> None:
     assert matches({"k": ""}) is (opening == "(" or depth % 2 == 0)
 
 
-# --- against an evaluator of our own: trees with their text, and what they come to
+# --- against an evaluator of our own: trees with their text and their value
 
 KEYS = ["a", "b", "a-b", "AND", "x/y", 'q"\\', "é", " "]
 VALUES = ["", "x", "xy", "y", 'q"\\', "\n", "é😀", "AND"]

@@ -1,6 +1,6 @@
-"""What the contract of publishers leaves open: how the publisher of Google begins.
+"""How Google's publisher starts, which the contract of publishers leaves open.
 
-What every publisher does is in `tests/contract`.
+The behaviour of every publisher is in `tests/contract`.
 """
 
 from __future__ import annotations
