@@ -300,9 +300,10 @@ async def test_an_http_task_on_an_event_tasks_path_does_not_start() -> None:
         make_app(orders, page)
 
 
+@pytest.mark.parametrize("path", ["/a/<int:", "/a/<int(foo=2):id>", "/<int:id>/<int:id>"])
 @on_a_loop
-async def test_a_path_that_is_no_flask_route_does_not_start() -> None:
-    page = http_task("page", "/a/<int:", "GET")
+async def test_a_path_that_is_no_flask_route_does_not_start(path: str) -> None:
+    page = http_task("page", path, "GET")
 
     with pytest.raises(UCAMFAASCouldNotLoadTarget, match="isn't a Flask route"):
         make_app(page)

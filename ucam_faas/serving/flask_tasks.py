@@ -48,7 +48,7 @@ class FlaskRoutes:
                     view_func=task.function,
                     methods=task.methods,
                 )
-            except (ValueError, LookupError) as error:
+            except (ValueError, LookupError, TypeError, SyntaxError) as error:
                 raise UCAMFAASCouldNotLoadTarget(
                     f"The path {task.path!r} of task {task.name!r} isn't a Flask route: {error}"
                 ) from error
