@@ -25,7 +25,7 @@ _Verb = Callable[..., None]
 
 
 def source_parameters(verb: _Verb) -> _Verb:
-    """Give a verb SOURCE and `--source`; it is called with `source`: what they name, or None."""
+    """Give a verb SOURCE and `--source`; it is called with the named `source`, or None."""
 
     @click.argument("source_argument", metavar="[SOURCE]", required=False)
     @click.option("--source", "source_option", help=f"The same as SOURCE: {_lower(HELP)}")

@@ -65,7 +65,7 @@ def wait(destination: Destination, task: str, message_id: str) -> int:
 
 
 def _steps(destination: Destination, task: str, message_id: str) -> Iterator[dict[str, Any]]:
-    """Yield what happens to a message; on the way, say why nothing does."""
+    """Yield a message's events; while there are none, say why."""
     known, note_at, told = 0, time.monotonic() + PATIENCE_SECONDS, None
     while True:
         news = _history(destination.history or "", task=task, message=message_id, after=known)

@@ -97,7 +97,7 @@ def of_cloud_event(event: Any) -> Delivery:
 
 
 def _plain(body: bytes, headers: Mapping[str, str], media_type: str, path: str) -> Delivery:
-    """Read what no header announces: a wrapped push, or one unwrapped without metadata."""
+    """Read a wrapped push, or one unwrapped without metadata: no header announces these."""
     from_google = headers.get("user-agent", "").startswith(("APIs-Google", "CloudPubSub-Google"))
     try:
         published = validate_push(body)

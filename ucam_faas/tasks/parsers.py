@@ -106,7 +106,7 @@ def check_sync(option: str, parser: Any) -> None:
     """Refuse a parser that returns a coroutine or a generator, whatever it gets.
 
     Raises:
-        TaskDefinitionError: with what to write.
+        TaskDefinitionError: with the right annotation or message type.
     """
     call = parser if inspect.isroutine(parser) else getattr(parser, "__call__", parser)  # noqa: B004
     for function in (parser, call):

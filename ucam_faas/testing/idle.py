@@ -105,7 +105,7 @@ class Idle:
             time.sleep(POLL_SECONDS)
 
     def _look(self, horizon: float) -> tuple[list[str], float | None]:
-        """Return what runs, and when the next backoff ends; on the emulator's thread."""
+        """Return the running deliveries and the next backoff's end; on the emulator's thread."""
         pushes = self._pubsub.emulator.pushes
         due = None
         if not pushes.busy():

@@ -130,7 +130,7 @@ class Lines:
         return [entry] if line is None else line.take_back(entry)
 
     def settle(self, key: str, entry: Entry | None = None) -> None:
-        """Make ready what can go now: the head of a key's line, or a message without a key."""
+        """Make messages ready that can go now: the head of a key's line, or one without a key."""
         line = self._lines.get(key)
         if line is not None:
             for done in line.pop_done():

@@ -100,7 +100,7 @@ class PushSubscriptions:
             self._hub.wake(pusher.queue)
 
     def hurry(self) -> int:
-        """Deliver at once what waits for its backoff to end; return how many messages it is."""
+        """Deliver messages that wait for a backoff at once, and return their number."""
         count = sum(pusher.hurry() for pusher in self.pushers.values())
         self._hub.changed()
         return count

@@ -108,7 +108,7 @@ def _ladder(deployment: Deployment, resource: Resource, what: str, expected: str
     )
 
 
-@rule("terraform-differs", why="What was tested is not what is deployed.")
+@rule("terraform-differs", why="The deployed version differs from the tested one.")
 def differs(inputs: Inputs) -> Iterator[Finding]:
     """A size, trigger, retry policy, variable or schedule in Terraform that is not the plan's."""
     for deployment in deployments(inputs):

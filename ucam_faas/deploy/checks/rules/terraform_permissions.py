@@ -1,4 +1,4 @@
-"""Rules of permissions in Terraform's plan: each account has what it needs, and no more."""
+"""Rules of permissions in Terraform's plan: each account has the roles it needs, and no more."""
 
 from __future__ import annotations
 
