@@ -150,6 +150,21 @@ def test_a_default_that_makes_a_task_impossible_changes_no_task() -> None:
     assert add(inner, "later").task.collection_options == {}
 
 
+def test_an_option_by_position_is_refused_with_the_right_form() -> None:
+    with pytest.raises(TaskDefinitionError, match="a collection has no name, and takes options by"):
+        TaskCollection("billing")  # type: ignore[arg-type]
+
+
+def test_a_default_that_makes_a_task_impossible_is_refused_with_the_tasks_name() -> None:
+    inner, outer = TaskCollection(), TaskCollection(cpu=4, memory="2Gi")
+
+    @inner.message_handler(memory="1Gi")
+    def charge(pence: int) -> None: ...
+
+    with pytest.raises(TaskDefinitionError, match=r"^task 'charge': .*memory"):
+        outer.include(inner)
+
+
 def test_a_default_is_checked_at_once_and_must_be_one() -> None:
     with pytest.raises(TaskDefinitionError, match="has no option 'topic'"):
         TaskCollection(topic="orders")  # type: ignore[call-arg]

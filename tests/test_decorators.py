@@ -347,6 +347,10 @@ def refused(decorate: Any, function: Any) -> str:
     return str(caught.value)
 
 
+def len_of(body: bytes) -> int:
+    return len(body)
+
+
 def two_arguments(first: Any, two: Any) -> None: ...
 
 
@@ -427,17 +431,15 @@ def test_a_task_cannot_be_decorated_again(decorate: Any) -> None:
             lambda: cloud_event_handler(**BY_EVENT, create_default_info=5),
             "create_default_info=5",
         ),
-        (
-            lambda: HandlerExecutionOptions(log_execution_result=5),
-            "log_execution_result=5",
-        ),
-        (lambda: HandlerExecutionOptions(make_http_response="x"), "make_http_response='x'"),
         (lambda: http(path="users"), "path='users'"),
         (lambda: http(path=""), "path=''"),
         (lambda: http(path="/healthy"), "path='/healthy'"),
         (lambda: http(path="/status/"), "path='/status/'"),
         (lambda: http(path="/users", methods="GET"), "methods='GET'"),
         (lambda: http(path="/users", methods=[]), "methods=[]"),
+        (lambda: http(path="/users", methods=5), "methods=5"),
+        (lambda: http(path="/users", methods=[5]), "methods=[5]"),
+        (lambda: http(path="/users", methods=["GET", "FETCH"]), "HTTP has no method 'FETCH'"),
         (lambda: raw_event(timeout=5), "timeout=5"),
         (lambda: cloud_event(concurrency=0), "concurrency=0"),
         (lambda: message_handler(message_type=None, dead_letter_topic="a/b"), "'a/b'"),
@@ -447,11 +449,19 @@ def test_a_task_cannot_be_decorated_again(decorate: Any) -> None:
 def test_an_option_that_can_never_work_is_refused_with_what_was_found(
     make: Callable[[], Any], part: str
 ) -> None:
-    with pytest.raises(TaskDefinitionError) as caught:
-        make()
+    def charge(payload: Any) -> None: ...
 
-    assert part in str(caught.value)
-    assert "\n" not in str(caught.value)
+    message = refused(make(), charge)
+
+    assert message.startswith("task 'charge': ")
+    assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("option", ["log_execution_result", "make_http_response"])
+def test_a_replacement_that_is_no_function_is_refused(option: str) -> None:
+    with pytest.raises(TaskDefinitionError, match=f"^{option}=5: expected a function"):
+        HandlerExecutionOptions(**{option: 5})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["cloud_event_handler", "http"])
@@ -465,7 +475,7 @@ def test_a_decorator_that_needs_options_says_so_when_used_without(name: str) -> 
 
 def test_an_unknown_option_is_refused_in_the_words_of_the_decorator() -> None:
     with pytest.raises((TaskDefinitionError, TypeError), match="retries") as caught:
-        raw_event(retries=3)
+        raw_event(retries=3)(len_of)
 
     assert "Policy" not in str(caught.value), "the user wrote raw_event, and knows of no Policy"
 

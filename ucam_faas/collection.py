@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Never, Unpack
 
 from ucam_faas.decorators import Decorators
 from ucam_faas.exceptions import TaskDefinitionError
@@ -46,7 +46,12 @@ class TaskCollection(Decorators, TaskHolder):
     ['charge']
     """
 
-    def __init__(self, **defaults: Unpack[TaskDefaults]) -> None:
+    def __init__(self, *wrong: Never, **defaults: Unpack[TaskDefaults]) -> None:
+        if wrong:
+            raise TaskDefinitionError(
+                f"TaskCollection({wrong[0]!r}): a collection has no name, and takes options by "
+                'keyword only, such as TaskCollection(memory="1Gi").'
+            )
         check_options(COLLECTION, defaults)
         task_fields(Kind.MESSAGE, {}, [defaults])  # raises if no task could have them
         self._own: Mapping[str, Any] = defaults
@@ -113,7 +118,7 @@ class TaskCollection(Decorators, TaskHolder):
 
     def _remade(self, member: _Member) -> Task:
         task: Task = member.function.task
-        return remade(task, *task_fields(task.kind, member.options, self._defaults()))
+        return remade(task, lambda: task_fields(task.kind, member.options, self._defaults()))
 
     def _defaults(self) -> list[Mapping[str, Any]]:
         """Return the defaults in force, the outermost first."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cas
 
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.function import RESERVED_NAMES, make
+from ucam_faas.function import make
 from ucam_faas.tasks.annotations import check_agrees, message_type_of
 from ucam_faas.tasks.cloud_event_payloads import payload_parser
 from ucam_faas.tasks.option_table import HandlerOptions, HttpOptions, TaskOptions
-from ucam_faas.tasks.options import check_options, task_fields
-from ucam_faas.tasks.parsers import check_sync, message_parser
+from ucam_faas.tasks.options import TriggerOf, check_options, task_fields
+from ucam_faas.tasks.parsers import check_event_parser, message_parser
 from ucam_faas.tasks.payload_types import plain
 from ucam_faas.tasks.task import Kind, Task
 
@@ -219,14 +219,12 @@ class Decorators:
         Raises:
             TaskDefinitionError: an argument can never work.
         """
-        if not callable(event_data_parser):
-            raise TaskDefinitionError(
-                f"event_data_parser={event_data_parser!r}: expected CloudEventType(event_type=…, "
-                "event_data_model=…) or a function (CloudEvent) -> T."
-            )
-        check_sync("event_data_parser", event_data_parser)
-        decorate = self._decorator(Kind.EVENT_DATA, options, lambda _: {"parse": event_data_parser})
-        return cast("Decorator[PayloadT]", decorate)
+
+        def read(_: Any) -> dict[str, Any]:
+            check_event_parser(event_data_parser)
+            return {"parse": event_data_parser}
+
+        return cast("Decorator[PayloadT]", self._decorator(Kind.EVENT_DATA, options, read))
 
     @overload
     def message_handler(
@@ -270,10 +268,14 @@ class Decorators:
         >>> double(21)
         42
         """
-        if message_type is _NOT_GIVEN:
-            read: _Read = lambda task: _message_fields(message_type_of(task))  # noqa: E731
-        else:
-            read = _typed(message_type)
+
+        def read(task: Any) -> dict[str, Any]:
+            if message_type is _NOT_GIVEN:
+                return _message_fields(message_type_of(task))
+            fields = _message_fields(message_type)
+            check_agrees(task, fields["message_type"])
+            return fields
+
         decorate = self._decorator(Kind.MESSAGE, options, read)
         return decorate if function is None else decorate(function)
 
@@ -305,34 +307,30 @@ class Decorators:
         >>> room(None, 5)
         'Room 5'
         """
-        if not isinstance(path, str) or not path.startswith("/"):
-            raise TaskDefinitionError(
-                f"path={path!r}: expected a path that starts with /, such as /users/<id>."
-            )
-        if path.strip("/") in RESERVED_NAMES:
-            raise TaskDefinitionError(f"path={path!r} answers health checks: choose another.")
-        if isinstance(methods, str) or not methods:
-            raise TaskDefinitionError(
-                f"methods={methods!r}: expected a list of HTTP methods, such as ['GET', 'POST']."
-            )
-        route = {"path": path, "methods": tuple(method.upper() for method in methods)}
-        decorate = self._decorator(Kind.HTTP, options, lambda _: route)
-        return cast("RouteDecorator", decorate)
+
+        def read(_: Any) -> dict[str, Any]:
+            from ucam_faas.tasks.http_routes import route_fields  # HTTP tasks only
+
+            return route_fields(path, methods)
+
+        return cast("RouteDecorator", self._decorator(Kind.HTTP, options, read))
 
     def _decorator(
         self, kind: Kind, options: Mapping[str, Any], read: _Read = lambda _: {}
     ) -> Callable[[Any], Any]:
-        """Return the decorator of one function; the options are checked now.
+        """Return the decorator of one function. Its options are checked with the function, so that
+        errors name the task.
 
         Args:
             read: from the function to the fields of its task that depend on it.
         """
-        check_options(_NAMES[kind], options)
-        defaults = self._defaults()
-        trigger_of, fields = task_fields(kind, options, defaults)
+
+        def chosen() -> tuple[TriggerOf, dict[str, Any]]:
+            check_options(_NAMES[kind], options)
+            return task_fields(kind, options, self._defaults())
 
         def decorate(function: Any) -> Any:
-            task_function = make(function, kind, trigger_of, fields, read)
+            task_function = make(function, kind, chosen, read)
             self._made(task_function, options)
             return task_function
 
@@ -348,17 +346,6 @@ class Decorators:
 def _message_fields(message_type: Any) -> dict[str, Any]:
     kind = plain(message_type)
     return {"parse": message_parser(kind), "message_type": None if kind is bytes else kind}
-
-
-def _typed(message_type: Any) -> _Read:
-    """Return the fields of a `message_type=`, and check it against each function."""
-    fields = _message_fields(message_type)
-
-    def read(function: Any) -> dict[str, Any]:
-        check_agrees(function, fields["message_type"])
-        return fields
-
-    return read
 
 
 _NAMES = {

@@ -31,8 +31,8 @@ from ucam_faas.outcomes import (
 )
 from ucam_faas.tasks import outer_decorators, registry, unnamed_functions
 from ucam_faas.tasks.arguments import check_takes_payload, of_payload
-from ucam_faas.tasks.task import Kind, Task
-from ucam_faas.tasks.triggers import Trigger
+from ucam_faas.tasks.options import TriggerOf, naming
+from ucam_faas.tasks.task import HEALTH_PATHS, Kind, Task
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 def make(
     function: Any,
     kind: Kind,
-    trigger_of: Callable[[str], Trigger | None],
-    fields: Mapping[str, Any],
+    chosen: Callable[[], tuple[TriggerOf, Mapping[str, Any]]],
     read: Callable[[Any], Mapping[str, Any]],
 ) -> Any:
     """Make a task function, and register its task.
@@ -50,17 +49,17 @@ def make(
     Args:
         function: the user's function.
         kind: the kind of task.
-        trigger_of: returns the trigger for a task's name.
-        fields: the other fields of the task.
+        chosen: returns the trigger for a task's name, and the other fields that options decide.
         read: returns the fields that depend on the function.
 
     Raises:
-        TaskDefinitionError: the function can't be a task.
+        TaskDefinitionError: the function can't be a task, or not with these options.
     """
     name = _checked_name(function)
     if kind is not Kind.HTTP:
         check_takes_payload(function)
-    fields = {**read(function), **fields}
+    (trigger_of, fields), read_fields = naming(name, lambda: (chosen(), read(function)))
+    fields = {**read_fields, **fields}
     if name == unnamed_functions.UNNAMED:
         function = unnamed_functions.as_function(function)
     run = _of_request(function, fields["path"]) if kind is Kind.HTTP else of_payload(function)
@@ -142,7 +141,7 @@ def _publish(task_function: Any, *args: Any, **kwargs: Any) -> str:
     return publish(task_function.task, *args, **kwargs)
 
 
-def _name(task_function: Any, trigger_of: Callable[[str], Trigger | None], name: str) -> None:
+def _name(task_function: Any, trigger_of: TriggerOf, name: str) -> None:
     """Name an unnamed task."""
     _refuse_reserved(name)
     put(task_function, replace(task_function.task, name=name, trigger=trigger_of(name)))
@@ -165,14 +164,13 @@ def _aborted(name: str, conclusion: Conclusion) -> ExecutionAbortedException:
     return aborted
 
 
-def remade(
-    task: Task, trigger_of: Callable[[str], Trigger | None], fields: Mapping[str, Any]
-) -> Task:
+def remade(task: Task, chosen: Callable[[], tuple[TriggerOf, Mapping[str, Any]]]) -> Task:
     """Return a task with other options.
 
     Raises:
-        TaskDefinitionError: the function can't be a task.
+        TaskDefinitionError: the function can't be a task with them.
     """
+    trigger_of, fields = naming(task.name, chosen)
     new = replace(task, trigger=trigger_of(task.name), **fields)
     _check_scheduled_data(new)
     return new
@@ -224,13 +222,10 @@ def _checked_name(function: Any) -> str:
 
 
 def _refuse_reserved(name: str) -> None:
-    if name in RESERVED_NAMES:
+    if f"/{name}" in HEALTH_PATHS:
         raise TaskDefinitionError(
             f"A task cannot be named {name!r}: the path /{name} answers health checks."
         )
-
-
-RESERVED_NAMES = frozenset({"healthy", "status"})
 
 
 def _is_flask_request(value: Any, task: Task) -> bool:

@@ -83,9 +83,9 @@ def test_a_wrong_value_of_a_new_option_is_refused_in_code_and_configuration(
     project.write("ucam-faas.toml", CONFIGURATION.replace("4Gi", "40Gi"))
 
     with pytest.raises(TaskDefinitionError, match="expected 1Gi to 9Gi"):
-        ucam_faas.http(path="/", scratch="40Gi")  # type: ignore[call-arg]
+        ucam_faas.http(path="/", scratch="40Gi")(lambda: "")  # type: ignore[call-arg]
     with pytest.raises(TaskDefinitionError, match="did you mean 'scratch'"):
-        ucam_faas.http(path="/", scrach="4Gi")  # type: ignore[call-arg]
+        ucam_faas.http(path="/", scrach="4Gi")(lambda: "")  # type: ignore[call-arg]
     message = project.run("plan", "--json").stderr
     assert 'ucam-faas.toml:2 [task.of_file]: scratch: expected 1Gi to 9Gi; found "40Gi"' in message
 

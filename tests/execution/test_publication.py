@@ -243,7 +243,14 @@ def test_schedules_and_publications_carry_different_triggers() -> None:
 @pytest.mark.parametrize("target", [5, None, "a b", json.loads])
 def test_a_target_that_is_neither_task_nor_topic_is_refused(target: Any) -> None:
     with pytest.raises(TaskDefinitionError):
-        message_handler(publishes=[target])
+        message_handler(publishes=[target])(lambda payload: None)
+
+
+def test_a_target_without_a_decorator_is_named() -> None:
+    def charge(pence: int) -> None: ...
+
+    with pytest.raises(TaskDefinitionError, match="'charge' is a function without a decorator"):
+        message_handler(publishes=[charge])(lambda payload: None)
 
 
 def test_a_target_without_a_topic_is_refused() -> None:
@@ -252,4 +259,4 @@ def test_a_target_without_a_topic_is_refused() -> None:
         return ""
 
     with pytest.raises(TaskDefinitionError, match="'rooms' is an HTTP task"):
-        raw_event(publishes=[rooms])
+        raw_event(publishes=[rooms])(lambda body: None)

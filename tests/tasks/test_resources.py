@@ -204,7 +204,7 @@ def test_a_schedule_starts_a_job_without_a_message() -> None:
 
 def test_an_http_task_is_no_job() -> None:
     with pytest.raises(TaskDefinitionError, match="http has no option 'run_as'"):
-        http(path="/x", run_as="job")  # type: ignore[call-arg]
+        http(path="/x", run_as="job")(lambda: "")  # type: ignore[call-arg]
 
 
 def test_a_raw_task_takes_the_same_options() -> None:

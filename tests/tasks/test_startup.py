@@ -346,7 +346,7 @@ def test_what_cannot_be_start_up_code_is_refused_when_the_task_is_defined(
     init: Any, says: str
 ) -> None:
     with pytest.raises(TaskDefinitionError, match=says):
-        raw_event(init=[init] if callable(init) else init)
+        raw_event(init=[init] if callable(init) else init)(lambda body: None)
 
 
 # --- the log

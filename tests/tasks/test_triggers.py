@@ -44,6 +44,13 @@ def refused(make: Any, *arguments: Any, **options: Any) -> str:
     return str(caught.value)
 
 
+def store(payload: Any) -> None: ...
+
+
+def page(request: Any) -> str:
+    return ""
+
+
 # --- schedules
 
 
@@ -145,7 +152,7 @@ def test_a_schedule_with_nothing_to_send_carries_an_attribute(schedule: Any) -> 
 
 
 def test_a_schedule_with_nothing_to_send_passes_no_filter_for_other_attributes() -> None:
-    message = refused(raw_event, schedule="0 3 * * *", filter="attributes:kind")
+    message = refused(raw_event(schedule="0 3 * * *", filter="attributes:kind"), store)
 
     assert "never reaches the task" in message
 
@@ -405,7 +412,7 @@ def test_a_task_may_have_a_name_that_no_topic_can_have(decorator: Any, name: str
 def test_a_wrong_option_is_refused_when_the_decorator_is_made(
     decorator: Any, options: dict[str, Any], part: str
 ) -> None:
-    assert part in refused(decorator, **options)
+    assert part in refused(decorator(**options), store)
 
 
 @pytest.mark.parametrize("name", ["topic", "filter", "schedule", "ordered", "retry"])
@@ -415,20 +422,20 @@ def test_an_http_task_has_no_trigger_and_no_option_for_one(name: str) -> None:
         return ""
 
     assert users.task.trigger is None
-    assert f"http has no option {name!r}" in refused(http, path="/users", **{name: None})
+    assert f"http has no option {name!r}" in refused(http(path="/users", **{name: None}), page)
 
 
 @all_decorators
 def test_a_misspelt_option_is_refused_with_the_one_that_was_meant(decorator: Any) -> None:
-    assert "no option 'schedules': did you mean 'schedule'?" in refused(
-        decorator, schedules=[NIGHTLY]
-    )
+    message = refused(decorator(schedules=[NIGHTLY]), store)
+
+    assert "no option 'schedules': did you mean 'schedule'?" in message
 
 
 def test_an_option_of_handlers_is_refused_elsewhere_with_those_that_there_are() -> None:
-    message = refused(raw_event, message_type=Order)
+    message = refused(raw_event(message_type=Order), store)  # type: ignore[call-overload]
 
-    assert message.startswith("raw_event has no option 'message_type': ")
+    assert message.startswith("task 'store': raw_event has no option 'message_type': ")
     assert "concurrency, cpu, dead_letter_topic, environment, filter" in message
 
 

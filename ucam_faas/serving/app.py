@@ -13,11 +13,10 @@ from ucam_faas.serving.responses import Response
 from ucam_faas.serving.routes import Routes, Scope
 from ucam_faas.serving.service import Service
 from ucam_faas.tasks import startup
-from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.task import HEALTH_PATHS, Task
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-HEALTH_PATHS = ("/healthy", "/status")
 _OK = Response(200, b"ok")
 
 

@@ -84,22 +84,22 @@ def message_type_of(function: Callable[..., Any]) -> Any:
     annotation = payload_annotation(function)
     if annotation is NOT_ANNOTATED or annotation is None:
         raise TaskDefinitionError(
-            f"@ucam_faas.message_handler needs to know the type of {_named(function)}'s messages: "
-            "annotate its parameter, or write @ucam_faas.message_handler(message_type=…), with a "
-            "pydantic model, a protobuf message class, a function (bytes) -> T, or None for bytes."
+            "@ucam_faas.message_handler needs to know the type of the messages: annotate its "
+            "parameter, or write @ucam_faas.message_handler(message_type=…), with a pydantic "
+            "model, a protobuf message class, a function (bytes) -> T, or None for bytes."
         )
     if isinstance(annotation, str):
         raise TaskDefinitionError(
-            f"{_named(function)}: the annotation {annotation!r} of its parameter can't be "
-            "resolved. Define or import its names above the function, not under TYPE_CHECKING; "
-            "or write @ucam_faas.message_handler(message_type=…)."
+            f"the annotation {annotation!r} of its parameter can't be resolved. Define or import "
+            "its names above the function, not under TYPE_CHECKING; or write "
+            "@ucam_faas.message_handler(message_type=…)."
         )
     kind = plain(annotation)
     if isinstance(kind, type) and kind.__module__.partition(".")[0] in _OF_LIBRARIES:
         hint = _NOT_PAYLOADS.get(kind.__name__)
         if hint is not None:
             raise TaskDefinitionError(
-                f"{_named(function)} takes a {kind.__name__}, and @ucam_faas.message_handler "
+                f"it takes a {kind.__name__}, and @ucam_faas.message_handler "
                 f"hands over the message's data: annotate the parameter with their type; {hint}."
             )
     return kind
@@ -115,7 +115,7 @@ def check_agrees(function: Callable[..., Any], message_type: Any) -> None:
     if isinstance(annotation, str) or accepts(annotation, message_type):
         return
     raise TaskDefinitionError(
-        f"{_named(function)}: its parameter is annotated with {shown(annotation)}, and "
+        f"its parameter is annotated with {shown(annotation)}, and "
         f"message_type={shown(message_type)}. Leave message_type= out, or give the parameter "
         "the same type."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.option_table import OPTIONS, Option
@@ -15,6 +15,25 @@ from ucam_faas.tasks.triggers import Trigger, trigger_maker
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
 _IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
 _IN_TASK = frozenset({"create_default_info", "options"})
+
+
+ResultT = TypeVar("ResultT")
+
+
+def naming(name: str, make: Callable[[], ResultT]) -> ResultT:
+    """Return the result of a function whose errors are about a task's options.
+
+    Args:
+        name: the task's.
+        make: the function.
+
+    Raises:
+        TaskDefinitionError: its error, with the task's name before it.
+    """
+    try:
+        return make()
+    except TaskDefinitionError as error:
+        raise TaskDefinitionError(f"task {name!r}: {error}") from error
 
 
 def check_options(taker: str, said: Mapping[str, Any]) -> None:

@@ -102,6 +102,20 @@ def _check_class(kind: Any) -> None:
         )
 
 
+def check_event_parser(parser: Any) -> None:
+    """Refuse an `event_data_parser=` that isn't a function.
+
+    Raises:
+        TaskDefinitionError: with the option.
+    """
+    if not callable(parser):
+        raise TaskDefinitionError(
+            f"event_data_parser={parser!r}: expected CloudEventType(event_type=…, "
+            "event_data_model=…) or a function (CloudEvent) -> T."
+        )
+    check_sync("event_data_parser", parser)
+
+
 def check_sync(option: str, parser: Any) -> None:
     """Refuse a parser that returns a coroutine or a generator, whatever it gets.
 

@@ -19,6 +19,9 @@ ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
 CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
 """Returns any Flask response value, or None for 200 `OK`."""
 
+HEALTH_PATHS = ("/healthy", "/status")
+"""The paths that answer health checks; a task can have neither."""
+
 
 class Kind(StrEnum):
     """The argument of a task's function."""

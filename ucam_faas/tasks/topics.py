@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,6 +49,11 @@ def _topic(target: Any) -> str:
         return target
     task_function = task_function_of(target)
     if task_function is None:
+        if inspect.isfunction(target):
+            raise TaskDefinitionError(
+                f"publishes=[{target.__name__}]: {target.__name__!r} is a function without a "
+                "decorator, and not a task: decorate it, or name a topic."
+            )
         raise TaskDefinitionError(
             f'publishes=[{target!r}]: expected tasks, or topics: "T" or "projects/P/topics/T".'
         )
