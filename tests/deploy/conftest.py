@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the way to the cloud: a project on disk, and the command line in it."""
+"""Fixtures for the deployment tests: a project on disk, and the command line in it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty project; what it imports is forgotten afterwards."""
+    """An empty project; its imports are undone afterwards."""
     modules = dict(sys.modules)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -78,7 +78,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 
 
 def payload_of(message_type: Any) -> dict[str, Any]:
-    """Return the payload as it is when a plan has been written and read."""
+    """Return the payload after a plan with it was written and read."""
 
     @message_handler(message_type=message_type)
     def work(payload: Any) -> None: ...

@@ -1,7 +1,7 @@
-"""Payload models as plain values, so that they can be made up, changed, and made into pydantic's.
+"""Payload models as plain values, which tests generate, change and turn into pydantic models.
 
-A shape is a tuple: its kind, and what it is made of. `type_of` makes the type, `payloads` makes up
-JSON that it takes, and `mutations` changes something somewhere in it.
+A shape is a tuple: its kind and its parts. `type_of` returns its Python type, `payloads` generates
+JSON that the type accepts, and `mutations` generates shapes that differ from it in one place.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _leaves = st.one_of(
 
 
 def _objects(shapes: st.SearchStrategy[Shape]) -> st.SearchStrategy[Shape]:
-    """Models: class, what is done with other fields, fields (name, shape, required, alias)."""
+    """Models: class, treatment of extra fields, fields (name, shape, required, alias)."""
     alias = st.sampled_from((None, None, None, "A", "B"))
     field = st.tuples(st.sampled_from(NAMES), shapes, st.booleans(), alias)
     fields = st.lists(field, max_size=3, unique_by=(lambda f: f[0], lambda f: f[3] or f[0]))
@@ -82,7 +82,7 @@ models = _objects(shapes)
 
 
 def type_of(shape: Shape) -> Any:
-    """Return the type that a shape is of."""
+    """Return the Python type of a shape."""
     match shape:
         case ("int", low, high):
             return Annotated[int, Field(ge=low, le=high)]
@@ -145,7 +145,7 @@ _values: dict[str, st.SearchStrategy[Any]] = {
 
 
 def payloads(shape: Shape) -> st.SearchStrategy[Any]:
-    """Make up JSON values of a shape: nearly all of them are ones that its type takes."""
+    """Generate JSON values of a shape; its type accepts nearly all of them."""
     match shape:
         case ("int", low, high):
             return st.integers(-3 if low is None else low, 9 if high is None else high)
@@ -174,7 +174,7 @@ def payloads(shape: Shape) -> st.SearchStrategy[Any]:
 
 
 def payloads_of_tagged(tag: str, shape: Shape) -> st.SearchStrategy[Any]:
-    """Make up an alternative, with and without its tag."""
+    """Generate an alternative, with and without its tag."""
     tagged = payloads(shape).map(lambda value: {**value, "tag": tag})
     return payloads(shape) | tagged
 
@@ -186,7 +186,7 @@ def _objects_of(fields: tuple[Any, ...], others: dict[str, Any]) -> st.SearchStr
 
 
 def mutations(shape: Shape) -> st.SearchStrategy[Shape]:
-    """Change something: the shape itself, or a part of it."""
+    """Change the shape itself or one of its parts."""
     inner = [
         mutations(part).map(_replacing(shape, index))
         for index, part in enumerate(shape)

@@ -1,4 +1,4 @@
-"""Protobuf messages as plain values, so that they can be made up, changed, and made into classes.
+"""Protobuf messages as plain values, which tests generate, change and turn into classes.
 
 A shape is a tuple of fields, each a tuple: number, name, type, label, oneof. A type is the name of
 a scalar, ("enum", ((number, name), …)) or ("message", shape).
@@ -43,7 +43,7 @@ def _fields(types: st.SearchStrategy[Any]) -> st.SearchStrategy[Shape]:
 
 
 def _plain(field: Shape) -> Shape:
-    """Leave out what protobuf does not allow: a label in a oneof."""
+    """Drop the labels of fields in a oneof, which protobuf doesn't allow."""
     number, name, kind, label, oneof = field
     return (number, name, kind, "singular" if oneof else label, oneof)
 
@@ -128,7 +128,7 @@ def _message(proto: Any, shape: Shape, path: str, reserved: list[int]) -> None:
 
 
 def values_of(shape: Shape) -> st.SearchStrategy[dict[str, Any]]:
-    """Make up what a message holds."""
+    """Generate a message's content."""
     return st.fixed_dictionaries({}, optional={f[1]: _value(f[2], f[3]) for f in shape})
 
 

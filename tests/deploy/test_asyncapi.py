@@ -1,4 +1,4 @@
-"""The AsyncAPI document: valid by the official schema, and says what the code says."""
+"""The AsyncAPI document is valid by the official schema and agrees with the code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Cash(BaseModel):
 
 
 class Order(BaseModel):
-    """What was bought."""
+    """The goods that were bought."""
     paid: Card | Cash = Field(Cash(kind="cash"), discriminator="kind")
     number: int = 7
     pair: tuple[int, str]
@@ -108,7 +108,7 @@ publishes_to = ["sums", "orders"]
 
 
 def unavailable(reason: str) -> NoReturn:
-    """Skip; in CI everything has to be there."""
+    """Skip on a laptop; fail in CI, where the schema must be installed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -174,7 +174,7 @@ def test_the_document_of_all_kinds_of_tasks_is_valid(
 def test_the_official_schema_looks_at_bindings_and_schemas(
     shop: Project, official: Any, part: str, name: str
 ) -> None:
-    """What is checked against it would not be valid whatever it is."""
+    """Proves that the other tests would fail if a binding or a schema were invalid."""
     described = document(shop)
     broken = described.get(part, described["components"].get(part))[name]
     if part == "schemas":

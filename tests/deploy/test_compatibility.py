@@ -1,4 +1,4 @@
-"""Changes of payloads: edits that old messages may not survive are found, and safe edits pass."""
+"""Changes of payloads: edits that may break old messages are reported; safe edits pass."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ class OtherBranch(BaseModel):
 
 
 def test_what_was_assumed_at_one_place_is_not_taken_for_granted_at_another() -> None:
-    """In `a` there is another way out, so that Branch need not fit; in `b` there is none."""
+    """`a` has another alternative, so Branch need not fit; `b` has none."""
     old = model(a=model("Box", branch=Branch), b=Leaf)
     new = model(a=model("Box", branch=OtherBranch) | Any, b=OtherLeaf)
 

@@ -59,13 +59,13 @@ def test_each_value_is_printed_with_its_line_and_its_layer(app: Project) -> None
 
 
 def test_all_tasks_are_printed_unless_one_is_named(app: Project) -> None:
-    every, one = app.run("config").output, app.run("config", "report").output
+    all_tasks, report = app.run("config").output, app.run("config", "report").output
 
-    assert {"welcome", "report"} <= {row[0] for row in rows(every)}
-    assert "welcome" not in {row[0] for row in rows(one)}
+    assert {"welcome", "report"} <= {row[0] for row in rows(all_tasks)}
+    assert "welcome" not in {row[0] for row in rows(report)}
 
 
-def test_without_a_stage_what_is_said_for_stages_does_not_count(app: Project) -> None:
+def test_without_a_stage_the_values_of_stages_are_ignored(app: Project) -> None:
     result = app.run("config", "--json")
 
     values = json.loads(result.output)["tasks"]["welcome"]["values"]
@@ -137,7 +137,7 @@ def test_long_values_are_folded_and_not_cut(project: Project) -> None:
 def test_the_configuration_says_where_the_tasks_are(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From any directory below it, too: a path is relative to the file."""
+    """Also from any directory below it, because paths are relative to the file."""
     project.tasks("welcome", path="src/jobs.py")
     project.write("ucam-faas.toml", "source = 'src/jobs.py'")
 

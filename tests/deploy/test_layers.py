@@ -1,4 +1,4 @@
-"""Layers merge in their order, and each value knows the layer that it comes from."""
+"""Layers merge in order, and each value records its layer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def merged(layers: Given, *, stage: str | None = "live", **options: Any) -> Merg
 
 
 def parts(table: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """Return each value, entry and item of a layer by its path; of an item, the item."""
+    """Return each value, entry and item of a layer by its path."""
     leaves: dict[tuple[str, ...], Any] = {}
     for name, value in table.items():
         if isinstance(value, dict):
@@ -125,7 +125,7 @@ def test_merging_is_deterministic_and_changes_no_layer(layers: Given) -> None:
 
 
 def test_what_one_layer_says_is_in_the_order_of_the_keys() -> None:
-    """So that each process prints the same."""
+    """Otherwise two processes would print different text."""
     layer = dict.fromkeys(reversed(SCALARS), "A") | {name: ["A"] for name in reversed(LISTS)}
 
     result = merge(ConfigFile(), task="welcome", collection=layer, decorator={})

@@ -42,7 +42,7 @@ def test_the_top_level_of_ucam_faas_toml_is_read(project: Project) -> None:
 
 
 def test_the_nearest_directory_with_a_configuration_counts(project: Project) -> None:
-    """A pyproject.toml without our table is none."""
+    """A pyproject.toml without our table isn't a configuration file."""
     project.write("ucam-faas.toml", "region = 'far'")
     project.write("a/ucam-faas.toml", "region = 'near'")
     project.write("a/b/pyproject.toml", "[project]\nname = 'x'")
@@ -138,7 +138,7 @@ TABLES: Any = st.recursive(
 
 
 class Writer:
-    """Writes TOML in many shapes, and notes on which line each key begins."""
+    """Writes TOML in many shapes, and records the line of each key."""
 
     def __init__(self, data: st.DataObject) -> None:
         self.draw = lambda *choices: data.draw(st.sampled_from(choices))

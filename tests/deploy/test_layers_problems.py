@@ -53,7 +53,7 @@ EVERY_KEY = """
 
 
 def test_a_file_with_every_key_is_right(project: Project) -> None:
-    """The premise of the tests below, and of the documented table."""
+    """The tests below and the documented table rely on this."""
     project.write("ucam-faas.toml", EVERY_KEY)
 
     config = layers.read(project.root)
@@ -65,7 +65,7 @@ def test_a_file_with_every_key_is_right(project: Project) -> None:
 
 
 def problems(project: Project, text: str) -> list[str]:
-    """Return what is wrong with a file."""
+    """Return the problems of a file."""
     project.write("ucam-faas.toml", text)
     with pytest.raises(ProblemsError) as caught:
         layers.read(project.root)
@@ -213,7 +213,7 @@ def test_all_problems_are_kept_and_the_first_is_told(project: Project) -> None:
 
 
 def test_a_tasks_stage_must_be_one_of_the_app(project: Project) -> None:
-    """So that a misspelt stage is not silently left out."""
+    """Otherwise a misspelt stage would be ignored silently."""
     (problem,) = problems(project, "[stage.production]\n[task.a.stage.prodution]")
 
     assert problem == (

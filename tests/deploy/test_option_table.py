@@ -1,4 +1,4 @@
-"""The documents and Terraform's variables say of each option what the table says."""
+"""The documentation and Terraform's variables agree with the option table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_terraform_documents_an_option_as_the_table_does(path: str) -> None:
 
 @pytest.mark.parametrize("path", IN_TERRAFORM)
 def test_an_option_has_one_default(path: str) -> None:
-    """Whoever writes variables by hand gets the same as `ucam-faas plan`."""
+    """Hand-written variables get the same defaults as those of `ucam-faas plan`."""
     option = IN_TERRAFORM[path]
     default = option.unset if option.express is None else option.default
 

@@ -1,4 +1,4 @@
-"""Schemas of payloads, as plain JSON: the same each time, and nothing private in them."""
+"""Schemas of payloads are plain JSON, the same each time, with nothing private in them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Colour(Enum):
 
 
 class Order(BaseModel):
-    """What was bought."""
+    """The goods that were bought."""
 
     number: int = Field(gt=0, examples=[7])
     password: SecretStr = SecretStr("hunter2")
@@ -72,7 +72,7 @@ class Point:
 
 
 class NoSchema:
-    """Nothing that pydantic knows."""
+    """A type that pydantic doesn't know."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
@@ -219,7 +219,7 @@ def test_the_data_of_a_cloud_event_are_known_by_their_type() -> None:
 
 
 def message_class(text: str, name: str, **options: Any) -> Any:
-    """Make a class of a FileDescriptorProto in text format."""
+    """Make a class from a FileDescriptorProto in text format."""
     file = descriptor_pb2.FileDescriptorProto(name="test.proto", package="test", **options)
     text_format.Parse(text, file)
     pool = descriptor_pool.DescriptorPool()

@@ -1,4 +1,4 @@
-"""The plan says what the code says, in Terraform's variables."""
+"""The plan states the code's options as Terraform variables."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_subscription_is_as_the_decorator_says(planned: Planned) -> None:
 
 @given(seconds=st.integers(1, 600))
 def test_the_deadline_ladder_goes_up(seconds: int) -> None:
-    """Task timeout, ack deadline, Cloud Run's timeout: none ends before the one below it."""
+    """Task timeout, ack deadline, Cloud Run's timeout: none is shorter than the one before it."""
     task = task_of(timeout=timedelta(seconds=seconds))
 
     variables = make([task], layers.ConfigFile(), None).to_json()["tasks"]["send"]
@@ -257,7 +257,7 @@ def test_a_dead_letter_topic_that_nobody_reads_whole_gets_a_keeper(tmp_path: Pat
 def test_a_task_that_reads_another_s_dead_letters_reads_the_topic_that_has_them(
     tmp_path: Path,
 ) -> None:
-    """A topic that the module would make for the task is then one of the collection's."""
+    """The collection then makes the topic that the module would make for the task."""
     plan = plan_in(tmp_path, task_of("send"), task_of("look", topic="send-dead-letter"))
 
     subscription = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"]["send"]

@@ -85,7 +85,7 @@ def test_a_name_that_pubsub_refuses_is_one_line(planned: Project) -> None:
 def test_names_stay_whole_where_the_table_is_too_wide(
     planned: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are what people look for, and copy."""
+    """People search for them and copy them."""
     monkeypatch.setenv("COLUMNS", "60")
 
     lines = plan(planned).output.splitlines()

@@ -1,4 +1,4 @@
-"""Changes of protobuf messages: on the wire, numbers are names."""
+"""Changes of protobuf messages: on the wire, a field's number is its name."""
 
 from __future__ import annotations
 

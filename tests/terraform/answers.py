@@ -25,7 +25,7 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource or data source, as planned or as it is; what is not known yet has no value."""
+    """A planned or existing resource or data source; attributes not known yet are missing."""
 
     address: str
     mode: str
@@ -35,7 +35,7 @@ class Resource:
     index: str | int | None
     values: dict[str, Any]
     depends_on: list[str]
-    """In a state: the addresses, without index, of all that was made before."""
+    """In a state: the addresses, without index, of the resources made before this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Snapshot:
     """A plan or a state."""
 
     json: dict[str, Any]
-    """What `terraform show -json` printed."""
+    """The output of `terraform show -json`."""
     resources: list[Resource]
     outputs: dict[str, Any]
 

@@ -1,6 +1,7 @@
-"""What the stand-in needs, made once on a machine and kept in the user's cache folder.
+"""Files of the stand-in, made once per machine and kept in the user's cache folder.
 
-Two sessions that want the same wait for each other; a key in the name tells versions apart.
+Two sessions that need the same file make it once: the second waits. A key in the file's name
+distinguishes its versions.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from .stub.recovery import write_schema
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 SCHEMA_PACKAGE = "cdktn-provider-google"
 SCHEMA_VERSION = "21.1.0"
-"""Of the package; it holds hashicorp/google 8.7.0."""
+"""The package's version; it holds hashicorp/google 8.7.0."""
 STUB = Path(__file__).with_name("stub")
 _RECOVERY = ("packages", "recovery", "schema")
-"""The modules that say what a recovered schema is like."""
+"""The modules that determine a recovered schema."""
 _PIP_SECONDS = 600
 
 
@@ -73,7 +74,7 @@ def _pip(*arguments: str) -> None:
 
 
 def made(name: str, make: Callable[[Path], None]) -> Path:
-    """Return the cached folder of this name, complete; whoever comes first makes it."""
+    """Return the complete cached folder of this name; the first caller makes it."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ucam-faas-tests"
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root / f"{name}.lock"):

@@ -1,4 +1,4 @@
-"""Uses of the module that the tests look at: its examples, and all that it has at once."""
+"""Uses of the module to test: its examples, and a service and a job with every option set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY = "projects/my-project/locations/europe-west2/keyRings/tasks/cryptoKeys/task
 CHANNEL = "projects/my-project/notificationChannels/1"
 
 EXAMPLE_VARIABLES = {"project": PROJECT, "container_image": IMAGE}
-"""What the examples leave open."""
+"""The variables that the examples don't set."""
 
 SERVICE: dict[str, Any] = {
     "name": "orders",
@@ -53,7 +53,7 @@ SERVICE: dict[str, Any] = {
     "kms_key": KEY,
     "dead_letter_archive": "my-dead-letters",
 }
-"""A service with all that the module has for services."""
+"""A service with every option that the module has for services."""
 
 JOB: dict[str, Any] = {
     "name": "yearly-report",
@@ -72,7 +72,7 @@ JOB: dict[str, Any] = {
     },
     "alerting": {},
 }
-"""A job with all that the module has for jobs."""
+"""A job with every option that the module has for jobs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the tests of the module and of the stand-in share: each use is deployed once a session."""
+"""Fixtures for the tests of the module and of the stand-in; each use is deployed once a session."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESOURCES = Path(__file__).with_name("resources.tf")
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A use of the module as it is planned, and as it then is."""
+    """A use of the module: its plan, and its state after apply."""
 
     plan: Snapshot
     state: Snapshot
@@ -61,7 +61,7 @@ def schema(terraform_environment: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def resources(terraform_environment: Mapping[str, str], tmp_path: Path) -> Terraform:
-    """Some resources that need no module, initialised."""
+    """An initialised folder with some resources outside the module."""
     (tmp_path / "main.tf").write_text(RESOURCES.read_text())
     made = Terraform(tmp_path, terraform_environment)
     made.init()

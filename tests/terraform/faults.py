@@ -30,11 +30,11 @@ _OF_VARIABLES = ("Invalid value for variable", "Invalid value for input variable
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A replacement in one block of a file, which has to have the old text once."""
+    """A replacement in one block of a file, which must have the old text exactly once."""
 
     file: str
     block: str
-    """How the block's first line begins; empty for the whole file."""
+    """The start of the block's first line; empty for the whole file."""
     old: str
     new: str
 
@@ -52,17 +52,17 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something wrong, and which layer is to find it."""
+    """A fault, and the layer that must find it."""
 
     what: str
     layer: str
     says: str = ""
-    """Part of what the layer says. `MODULE_TESTS`: the file. `NOTHING`: who would find it."""
+    """Part of the layer's message; for `MODULE_TESTS` the file, for `NOTHING` where it shows."""
     edits: tuple[Edit, ...] = ()
     variables: Callable[[dict[str, Any]], object] = lambda variables: None
     """Changes the variables in place."""
     use: dict[str, Any] = field(default_factory=lambda: SERVICE)
-    """The variables to begin with."""
+    """The variables before the change."""
 
     def plant(self, module: Path) -> dict[str, Any]:
         """Change the module's files, and return the changed variables."""
@@ -76,7 +76,7 @@ class Fault:
 def found_by(
     fault: Fault, terraform: Terraform, variables: dict[str, Any], expected: set[Grant]
 ) -> tuple[str, str]:
-    """Return the first layer that finds a planted fault, and what it says.
+    """Return the first layer that finds a planted fault, and its message.
 
     `expected`: the grants of the sound module.
     """
@@ -95,7 +95,7 @@ def found_by(
 
 
 def _test_files(fault: Fault, terraform: Terraform) -> list[str]:
-    """Return the tests that are to find it: the file it names, or all that come to a resource."""
+    """Return the tests that must find it: the file that it names, or all that apply the module."""
     if fault.layer == MODULE_TESTS:
         return [fault.says]
     files = (terraform.folder / "tests").glob("*.tftest.hcl") if fault.edits else []

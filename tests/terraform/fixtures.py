@@ -36,10 +36,10 @@ from .runner import Terraform
 MakeTerraform = Callable[..., Terraform]
 
 EXTRA_TYPES = {"google_project_iam_member", "google_pubsub_topic_iam_binding"}
-"""What the module must not use, but the provider has."""
+"""Resource types of the provider that the module must not use."""
 
 TYPES = types_in(MODULE) | EXTRA_TYPES
-"""What the stand-in knows."""
+"""The resource types that the stand-in knows."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Who may do what on what, read from a plan or a state.
+"""The IAM grants of a plan or a state: account, role and resource.
 
 Service accounts are named by the part before the @, Pub/Sub's own by `Pub/Sub`, and roles without
 `roles/`.
@@ -20,7 +20,7 @@ KINDS = {
     "google_secret_manager_secret_iam_member": ("secret", "secret_id"),
     "google_storage_bucket_iam_member": ("bucket", "bucket"),
 }
-"""Types of grants that are on one resource, what they are on, and the attribute that names it."""
+"""Grants on one resource: their type, the resource's kind, and the attribute that names it."""
 
 _BROAD = re.compile(r"google_(project|folder|organization|billing_account)_iam_\w+")
 _AUTHORITATIVE = re.compile(r"google_\w+_iam_(policy|binding)")
@@ -39,12 +39,12 @@ class Grant(NamedTuple):
 
 
 def grants_in(snapshot: Snapshot) -> set[Grant]:
-    """Return the grants on single resources. What is only known after apply is named so."""
+    """Return the grants on single resources, with a placeholder for unknown values."""
     return {_grant(resource) for resource in snapshot.resources if resource.type in KINDS}
 
 
 def broad_grants_in(snapshot: Snapshot) -> list[str]:
-    """Return what gives away too much, or takes away what others granted: each with its reason."""
+    """Return the resources that grant too much or revoke others' grants, each with its reason."""
     return [
         f"{resource.address}: {fault}"
         for resource in snapshot.resources

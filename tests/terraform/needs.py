@@ -1,6 +1,6 @@
-"""What has to be granted before something is made, or its first messages are refused.
+"""The grants that a resource needs before it is made; without them its first messages are refused.
 
-Read from a state, which knows every name, and in which order things were made.
+They are read from a state, which holds every name and the order in which the resources were made.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _PUBSUB = "@gcp-sa-pubsub.iam.gserviceaccount.com"
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A grant that a resource cannot do without."""
+    """A grant that a resource needs."""
 
     of: Resource
     type: str
     role: str
     member: str
-    """How the member ends."""
+    """The end of the member's name."""
     on: dict[str, str]
-    """The attribute that names what it is on, and how its value ends."""
+    """The attribute that names the granted resource, and the end of its value."""
 
     def is_met_by(self, grant: Resource) -> bool:
-        """Whether this is the grant."""
+        """Return True if this is the grant."""
         return (
             grant.type == self.type
             and str(grant.values["role"]).startswith(self.role)
@@ -39,7 +39,7 @@ class Need:
 
 
 def unmet_needs(state: Snapshot) -> list[str]:
-    """Return the grants that are missing, or are not made before what needs them."""
+    """Return the grants that are missing, or made after the resources that need them."""
     return [
         f"{need.of.address} needs {need.role} for {need.member} on {need.on} {fault}"
         for resource in state.resources
@@ -92,7 +92,7 @@ def _of_archive(resource: Resource, archive: dict[str, Any]) -> Iterator[Need]:
 
 
 def _signed_by_pubsub(resource: Resource, email: str) -> Need:
-    """Either of the two roles that let Pub/Sub make tokens of an account begins like this."""
+    """Both roles that let Pub/Sub create an account's tokens begin like this."""
     role, on = "roles/iam.serviceAccount", {"service_account_id": email}
     return Need(resource, "google_service_account_iam_member", role, _PUBSUB, on)
 

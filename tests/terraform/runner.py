@@ -60,14 +60,14 @@ class Terraform:
         return self._run("fmt", "-check", "-recursive", "-list=true").stdout.split()
 
     def validate(self) -> list[Diagnostic]:
-        """Return the errors that are found without variables; none: it is valid."""
+        """Return the errors of `terraform validate`; an empty list if the folder is valid."""
         report = json.loads(self._run("validate", "-json").stdout)
         return [
             to_diagnostic(item) for item in report["diagnostics"] if item["severity"] == "error"
         ]
 
     def plan(self, variables: Mapping[str, Any] | None = None) -> Snapshot:
-        """Return what would be. Raises TerraformError."""
+        """Return the plan. Raises TerraformError."""
         with _scratch(variables) as (scratch, arguments):
             saved = str(scratch / "plan")
             self.run("plan", "-json", f"-out={saved}", *arguments)
@@ -75,13 +75,13 @@ class Terraform:
         return to_snapshot(planned, planned["planned_values"])
 
     def apply(self, variables: Mapping[str, Any] | None = None) -> Snapshot:
-        """Make it so, and return the state. Raises TerraformError."""
+        """Apply the configuration and return the state. Raises TerraformError."""
         with _scratch(variables) as (_, arguments):
             self.run("apply", "-json", "-auto-approve", *arguments)
         return self.show()
 
     def destroy(self, variables: Mapping[str, Any] | None = None) -> None:
-        """Remove all that was applied. Raises TerraformError."""
+        """Destroy all resources. Raises TerraformError."""
         with _scratch(variables) as (_, arguments):
             self.run("apply", "-destroy", "-json", "-auto-approve", *arguments)
 
@@ -102,7 +102,7 @@ class Terraform:
         return TestReport(list(dict.fromkeys(runs)), errors_in(lines))
 
     def run(self, *arguments: str) -> str:
-        """Return what any command prints. Raises TerraformError."""
+        """Return the output of any command. Raises TerraformError."""
         done = self._run(*arguments)
         if done.returncode:
             errors = errors_in(lines_of(done.stdout))
@@ -125,7 +125,7 @@ class Terraform:
 
 @contextmanager
 def _scratch(variables: Mapping[str, Any] | None) -> Iterator[tuple[Path, list[str]]]:
-    """Yield a folder that does not stay, and the arguments that pass the variables."""
+    """Yield a temporary folder, and the arguments that pass the variables."""
     with TemporaryDirectory(prefix="ucam-faas-") as name:
         file = Path(name) / "variables.tfvars.json"
         file.write_text(json.dumps(variables or {}))

@@ -1,4 +1,4 @@
-"""What is made once is made once, whole, whoever asks at the same time."""
+"""Concurrent callers get one complete copy, made once."""
 
 from __future__ import annotations
 

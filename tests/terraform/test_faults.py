@@ -1,7 +1,7 @@
-"""What is found when something is wrong, by which layer, and what is not found before Google looks.
+"""The first layer that detects each fault, and the faults that only Google detects.
 
-Each fault is planted in a fresh copy. The list of what `NOTHING` finds is as true as the others: it
-fails when something begins to find it.
+Each fault is planted in a fresh copy. The faults of `NOTHING` are proved too: the test fails once
+a layer detects one of them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def test_a_fault_is_found_where_it_is_said(
 
 
 def test_every_kind_of_fault_is_seeded() -> None:
-    """At least 25 that are found, by every layer there is."""
+    """At least 25 faults are found, and each layer finds some."""
     seeded = Counter(fault.layer for fault in FAULTS)
 
     assert sum(seeded.values()) - seeded[NOTHING] >= 25

@@ -1,4 +1,4 @@
-"""Who may do what on what: the whole list for each use of the module, and nothing beyond it."""
+"""The exact IAM grants of each use of the module: none missing, none extra."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_is_granted_is_what_is_listed(use: Use, deploy: Deploy) -> None:
 
 @each_use
 def test_the_plan_shows_every_grant_before_it_is_made(use: Use, deploy: Deploy) -> None:
-    """All but the number of the account on which Pub/Sub may make tokens."""
+    """The names of accounts are not known yet, so the grants on accounts are only counted."""
     planned = grants_in(deploy(use).plan)
 
     known = {grant for grant in EXPECTED[use.name] if not grant.on.startswith("account ")}
@@ -136,7 +136,7 @@ def test_grants_are_made_before_what_needs_them(use: Use, deploy: Deploy) -> Non
 
 @each_use
 def test_the_accounts_of_a_task_differ(use: Use, deploy: Deploy) -> None:
-    """As whom it runs, as whom Pub/Sub calls it, as whom a scheduler runs it."""
+    """It runs, Pub/Sub calls it and the scheduler runs it, each under its own account."""
     running, calling = accounts_in(deploy(use).state)
 
     assert running
@@ -145,7 +145,7 @@ def test_the_accounts_of_a_task_differ(use: Use, deploy: Deploy) -> None:
 
 
 def accounts_in(state: Snapshot) -> tuple[set[str], set[str]]:
-    """Return the accounts that run something, and those that call or write something."""
+    """Return the accounts that services run as, and those that call or publish."""
     templates = [
         *(run.values["template"][0] for run in state.of("google_cloud_run_v2_service")),
         *(run.values["template"][0]["template"][0] for run in state.of("google_cloud_run_v2_job")),

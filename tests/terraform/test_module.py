@@ -82,7 +82,7 @@ def test_what_was_applied_is_not_changed_again(use: Use, terraform: MakeTerrafor
 
 
 def test_what_is_in_another_project_is_not_changed_again(terraform: MakeTerraform) -> None:
-    """The provider keeps the project of a full name; another one would be a new grant each time."""
+    """The provider keeps a full name's project; a change of it would replace the grant."""
     variables = copy.deepcopy(SERVICE)
     other = "projects/other-project"
     variables["function"]["publishes_to"] = [f"{other}/topics/invoices"]
@@ -96,7 +96,7 @@ def test_what_is_in_another_project_is_not_changed_again(terraform: MakeTerrafor
 
 
 def test_a_replaced_subscription_gets_a_new_grant(terraform: MakeTerraform) -> None:
-    """It keeps its name; without the grant its dead letters would not be forwarded."""
+    """It keeps its name; without the grant Pub/Sub would not forward its dead letters."""
     variables = copy.deepcopy(SERVICE)
     applied = terraform(".")
     applied.apply(variables)

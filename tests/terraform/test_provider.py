@@ -1,4 +1,4 @@
-"""Terraform with the stand-in: what it plans, applies, replaces and refuses."""
+"""Terraform plans, applies, replaces and refuses resources with the stand-in."""
 
 from __future__ import annotations
 

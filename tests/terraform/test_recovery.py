@@ -165,7 +165,7 @@ def test_it_knows_attributes_blocks_and_choices(schema: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_it_holds_no_prose(schema: dict[str, Any]) -> None:
-    """The package's descriptions are not ours to keep."""
+    """We don't have the right to redistribute the package's descriptions."""
     assert [text for text in texts_in(schema) if " " in text] == []
 
 
@@ -193,7 +193,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def shape(block: dict[str, Any]) -> dict[str, Any]:
-    """Reduce a block to what both terraform and our schema say of it."""
+    """Reduce a block to the facts that Terraform's schema and our schema share."""
     attributes = {
         name: (
             attribute["type"],

@@ -41,7 +41,7 @@ def test_a_rule_holds(limit: dict[str, Any], good: Any, bad: Any) -> None:
 
 @pytest.mark.slow
 def test_a_rule_is_about_something_that_is_there(schema: dict[str, Any]) -> None:
-    """A rule on a misspelt place would always hold."""
+    """A rule with a misspelt place would never fail."""
     astray = [
         f"{name}: {rule.at}"
         for rule in load_rules()

@@ -37,7 +37,7 @@ class Shop:
         return self.project.root / name
 
     def edit(self, name: str, old: str, new: str) -> None:
-        """Put a text in place of another, which is there once."""
+        """Replace a text that occurs exactly once."""
         text = self.path(name).read_text()
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
         self.path(name).write_text(text.replace(old, new))
@@ -73,7 +73,7 @@ def shop(project: Project) -> Shop:
 
 @pytest.fixture(scope="session")
 def clean_plan(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The plan's file of the collection without contradictions; made by a process of its own."""
+    """The plan's file of the collection without contradictions, made in a separate process."""
     root = tmp_path_factory.mktemp("clean-plan")
     shutil.copytree(SHOP, root, dirs_exist_ok=True)
     plan = [sys.executable, "-m", "ucam_faas", "plan", "--output", PLAN]
@@ -83,7 +83,7 @@ def clean_plan(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TerraformPlans:
-    """What `terraform show -json` says of the collection: before it is made, and after."""
+    """The output of `terraform show -json` for the collection, before and after its deployment."""
 
     before: dict[str, Any]
     after: dict[str, Any]

@@ -11,10 +11,10 @@ SIGNATURE = {
     "show_order": "@ucam_faas.http(",
     "clean_up": "@ucam_faas.raw_event(",
 }
-"""How the decorators of the clean collection begin."""
+"""The first lines of the decorators in the clean collection."""
 
 Edit = tuple[str, str, str]
-"""A file, a text in it, and what takes its place."""
+"""A file, a text in it, and the text that replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Seed:
         name: what it is.
         rule: that finds it.
         at: file, and a text on the line that is named; or a file alone.
-        edits: what makes the fault.
-        also: other rules that it breaks, rightly.
+        edits: the changes that make the fault.
+        also: the other rules that it breaks, too.
         planned: whether the plan's file on disk is written after the edits, so that it is new.
-        says: a part of what is reported.
+        says: a part of the report's text.
     """
 
     name: str
@@ -141,7 +141,7 @@ CONFIGURATION = [
         planned=False,
     ),
     Seed(
-        "a name that is too long with what is put behind it",
+        "a name that is too long with its suffix",
         "derived-name-too-long",
         task("count_orders"),
         ((CODE, "def count_orders", f"def count{'_' * 240}"), (CONFIG, "[task.count_orders]", "")),

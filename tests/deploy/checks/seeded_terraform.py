@@ -29,8 +29,8 @@ class TerraformSeed:
     """A fault.
 
     Args:
-        made: in the plan of what is deployed already, in which everything is known.
-        also: other rules that it breaks, rightly.
+        made: whether the fault is in the plan after deployment, which has no unknown values.
+        also: the other rules that it breaks, too.
         file: a file of the root module, with its text.
     """
 
@@ -71,7 +71,7 @@ def drop(*addresses: str) -> Change:
 
 
 def put(address: str, *path: str, value: Any) -> Change:
-    """Give a value; of blocks, in the first one."""
+    """Set a value; if a block is repeated, in the first."""
 
     def change(plan: Plan) -> None:
         (resource,) = (
@@ -102,7 +102,7 @@ def add(kind: str, called: str, /, **values: Any) -> Change:
 
 
 def set_variable(address: str, name: str, value: str) -> Change:
-    """Give an environment variable of a service another value, or add it."""
+    """Set an environment variable of a service."""
 
     def change(plan: Plan) -> None:
         for module in modules(plan):

@@ -1,4 +1,4 @@
-"""Terraform that is written by hand: what it leaves out is what Google makes of it."""
+"""Hand-written Terraform: attributes that it leaves out have Google's defaults."""
 
 from __future__ import annotations
 

@@ -171,14 +171,14 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_2(
 def test_a_folder_cannot_be_checked_without_terraform(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was asked for, so that silence would be taken for "no contradiction"."""
+    """The user asked for it, and would take silence for "no contradiction"."""
     monkeypatch.setenv("PATH", str(shop.project.root))
 
     assert "terraform is not on PATH" in shop.project.error("check", "--terraform", "infra")
 
 
 def alone_on_path(shop: Shop, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a terraform on a PATH that has nothing else."""
+    """Put a fake terraform alone on PATH."""
     program = shop.path("bin/terraform")
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\n{script}")
@@ -197,10 +197,10 @@ def test_a_folder_that_is_not_initialised_is_told_how(
 
 
 @pytest.mark.slow
-def test_of_terraforms_errors_the_first_is_told_shortened_at_a_word(
+def test_the_first_of_terraforms_errors_is_reported_and_shortened_at_a_word(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a warning, which is no error."""
+    """Warnings before the error are skipped."""
     text = f"│ Warning: old\n\nError: No luck\n\n{'because ' * 80}\n\nError: Second\n"
     alone_on_path(shop, f"import sys; sys.exit({text!r})", monkeypatch)
     shop.path("infra/.terraform").mkdir()
@@ -256,7 +256,7 @@ def test_a_variable_without_a_value_is_taken_from_the_environment(shop: Shop) ->
 def test_the_plan_of_a_folder_is_made_and_checked(
     terraform_shop: Terraform, terraform_plans: TerraformPlans, tmp_path: Path
 ) -> None:
-    """Wholly as a user does: the tasks, their plan's file and an initialised root module."""
+    """A user's whole setup: the tasks, their plan's file and an initialised root module."""
     root = terraform_shop.folder.parent
     config = (root / "ucam-faas.toml").read_text().replace("strict", "lax")
     (tmp_path / "ucam-faas.toml").write_text(config)

@@ -1,4 +1,4 @@
-"""Changes of the clocks, and what schedules make of them."""
+"""Schedules when the clocks change."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def test_a_schedule_is_hit_by_a_change_at_its_time(
 
 @pytest.mark.parametrize("expression", ["15 * * * *", "*/15 * * * *"])
 def test_what_runs_every_hour_may_be_in_a_change(expression: str) -> None:
-    """It is not reported: the next run is at most an hour away, as always."""
+    """It isn't reported, because the next run is at most an hour away, as on every day."""
     assert len(cron.parse(expression).hours) == 24

@@ -1,4 +1,4 @@
-"""Who may do what: what is known decides, and what is not known breaks no rule."""
+"""The rules on IAM grants; a value that the plan doesn't know yet breaks none of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is near to a fault and is none: no finding."""
+"""Sound configurations that resemble a fault; the checks report nothing for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rules are told of plans and filters, without Terraform."""
+"""The facts that the rules read from plans and filters; Terraform isn't needed."""
 
 from __future__ import annotations
 

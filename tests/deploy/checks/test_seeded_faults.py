@@ -54,7 +54,7 @@ def test_a_seeded_fault_of_terraform_is_found(
 
 
 def test_every_rule_has_a_seeded_fault() -> None:
-    """A rule that no fault was seeded for may find nothing."""
+    """A rule without a seeded fault might never find anything."""
     seeded = {seed.rule for seed in (*SEEDS, *TERRAFORM_SEEDS)}
 
     assert {rule.name for rule in RULES} == seeded

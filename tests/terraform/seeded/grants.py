@@ -1,4 +1,4 @@
-"""Faults in who may do what, and in what is made first."""
+"""Faults in IAM grants and in the order of creation."""
 
 from __future__ import annotations
 

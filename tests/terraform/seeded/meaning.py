@@ -1,4 +1,4 @@
-"""Faults that are sound Terraform: only who knows what is wanted sees them."""
+"""Faults in valid Terraform: they contradict the module's purpose."""
 
 from __future__ import annotations
 

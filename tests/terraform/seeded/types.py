@@ -1,4 +1,4 @@
-"""Faults that the provider's schema tells: names, types, blocks, references."""
+"""Faults that the provider's schema reveals: names, types, blocks, references."""
 
 from __future__ import annotations
 

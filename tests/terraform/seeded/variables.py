@@ -1,4 +1,4 @@
-"""Faults in what a user of the module writes."""
+"""Faults in the variables that a user of the module sets."""
 
 from __future__ import annotations
 

@@ -35,24 +35,24 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How the identifying attributes of one type are made of the others."""
+    """Templates that build one type's identifying attributes from its other attributes."""
 
     templates: dict[str, str] = field(default_factory=dict)
     known_when_planned: frozenset[str] = frozenset()
     in_full: dict[str, str] = field(default_factory=dict)
-    """Attributes that are kept as full names, however they were given."""
+    """Attributes that are stored as full names, even if the configuration has a short name."""
     replaced_with_another: frozenset[str] = frozenset()
-    """Attributes that cannot be changed in place, beside those of which the id is made."""
+    """Attributes, other than the parts of the id, that cannot change in place."""
 
     @property
     def replacing(self) -> set[str]:
-        """The attributes with another value of which it is another resource."""
+        """The attributes whose change replaces the resource."""
         made_of = [self.templates.get("id", ""), *self.in_full.values()]
         named = {name for template in made_of for name in _FIELD.findall(template)}
         return named | self.replaced_with_another
 
     def as_kept(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Return the value with full names; its project, say, is then that of the name."""
+        """Return the value with full names, and with the project (for example) of the name."""
         kept = dict(value)
         for name, template in self.in_full.items():
             parts = _FIELD.sub(r"(?P<\1>[^/]+)", template)
@@ -62,7 +62,7 @@ class Identity:
         return kept
 
     def as_planned(self, value: dict[str, Any], prior: dict[str, Any]) -> dict[str, Any]:
-        """Return the value with the full name that is there, if a short one means the same."""
+        """Return the value with the stored full name if the new short name means the same."""
         last = {name: prior[name].rpartition("/")[2] for name in self.in_full}
         return value | {name: prior[name] for name, short in last.items() if value[name] == short}
 
@@ -81,7 +81,7 @@ def load_identities() -> dict[str, Identity]:
 def foresee(
     value: dict[str, Any], *, identity: Identity, defaults: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the value with what the provider works out by itself; `defaults` is its block."""
+    """Return the value with the provider's computed values; `defaults` is the provider's block."""
     foreseen = dict(value)
     for name in ("project", "region"):
         if value.get(name) is UNKNOWN and name in defaults:
@@ -118,7 +118,7 @@ def complete(
 
 
 def project_number(project: str) -> str:
-    """Return the number that a project of this name has here."""
+    """Return the made-up number of the project with this name."""
     return str(10**11 + int(hashlib.sha256(project.encode()).hexdigest(), 16) % 10**11)
 
 

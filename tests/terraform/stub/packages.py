@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """How a member is written in a configuration."""
+    """The form of a member in a configuration."""
 
     is_block: bool
     nesting: str
@@ -21,7 +21,7 @@ class Argument:
     kind: str
     """string, number, boolean, stringList, …, or the name of a structure."""
     repeats: bool
-    """Whether it may be there more than once."""
+    """True if it may be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Member:
     optional: bool
     required: bool
     code: str = ""
-    """The expression behind it: the only source of the type of a computed attribute."""
+    """The expression that returns it: the only source of a computed attribute's type."""
     argument: Argument | None = None
-    """None: it is only computed."""
+    """None if it is only computed."""
     choices: tuple[str, ...] = ()
     """The possible values that its documentation lists."""
 
@@ -76,7 +76,7 @@ _CHOICES = re.compile(r"Possible values(?: are)?: (\[[^\]]*\])")
 
 
 def read_package(javascript: str, declarations: str) -> Package:
-    """Return what the `index.js` and `index.d.ts` of one folder of the package say."""
+    """Read the `index.js` and `index.d.ts` of one folder of the package."""
     arguments = {_title(name): _arguments(body) for name, body in _FUNCTION.findall(javascript)}
     choices = dict(_all_choices(declarations))
     structures = {}
@@ -122,7 +122,7 @@ def _members(
 
 
 def _unflagged(arguments: dict[str, Argument]) -> Structure:
-    """A provider's blocks come without flags: all that is in them is taken for optional."""
+    """A provider's blocks come without flags, so all their members count as optional."""
     return {
         name: Member(name, computed=False, optional=True, required=False, argument=argument)
         for name, argument in arguments.items()

@@ -19,7 +19,7 @@ from .values import UNKNOWN, Path, change_attributes
 from .wire import decode, encode, to_diagnostics, to_path, to_schema
 
 _FROM_PROVIDER = ("project", "region")
-"""What a resource takes from the provider's block, known as early as that is."""
+"""Attributes that a resource takes from the provider's block, and known as early as the block."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
     identities: dict[str, Identity]
     settings: dict[str, Any] = field(default_factory=dict)
     announced: Any = field(init=False)
-    """The schema as Terraform asks for it, again and again."""
+    """The encoded schema, kept because Terraform asks for it repeatedly."""
 
     def __post_init__(self) -> None:
         resources, data = self.schema["resources"], self.schema["data_sources"]
@@ -137,7 +137,7 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
 
 
 def _await(path: Path, attribute: dict[str, Any], value: Any) -> Any:
-    """Say of what is left to the provider that it is known after apply."""
+    """Mark a value that the provider computes as known after apply."""
     return UNKNOWN if value is None and attribute.get("computed") else value
 
 

@@ -56,7 +56,7 @@ def _folder(name: str) -> str:
 
 
 def _read(wheel: Path, folders: set[str]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield the JavaScript and the declarations of each folder that is there."""
+    """Yield the JavaScript and the declarations of each folder that exists."""
     texts: dict[tuple[str, str], str] = {}
     with zipfile.ZipFile(wheel) as archive:
         [inner] = [name for name in archive.namelist() if name.endswith(".jsii.tgz")]

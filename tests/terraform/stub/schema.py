@@ -1,8 +1,8 @@
-"""Turns what a package holds into Terraform's schema, as `terraform providers schema -json` has it.
+"""Turns a package's contents into the schema that `terraform providers schema -json` prints.
 
-Descriptions are left out, but for the values they list: those stand as `choices` in an attribute.
-Not recoverable: conflicts, what forces a new resource, what is sensitive, limits of blocks but 0
-and 1.
+Descriptions are dropped, except the values that they list, which become an attribute's `choices`.
+Not recoverable: conflicts, attributes that force a new resource, sensitive attributes, and limits
+of blocks other than 0 and 1.
 """
 
 from __future__ import annotations

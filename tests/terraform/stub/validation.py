@@ -1,6 +1,7 @@
-"""What the provider refuses beyond Terraform's own look at the schema.
+"""The provider's own refusals, beyond Terraform's check of the schema.
 
-Computed attributes that are set, values that the documentation does not list, and `rules.toml`.
+It refuses computed attributes that are set, values that the documentation doesn't list, and
+violations of `rules.toml`.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ _SECONDS = re.compile(r"(\d+(?:\.\d{1,9})?)s")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A limit of Google's on one place of some types of resources. What is not known passes."""
+    """A limit of Google's on one place of some types of resources. Unknown values pass."""
 
     types: list[str]
     """Names, or patterns of them."""
     source: str
-    """The page that says so."""
+    """The page that documents the limit."""
     at: str = ""
     """The place, such as `retry_policy.minimum_backoff`; for groups, the block they are in."""
     says: str = ""
-    """In words, what `matches` wants."""
+    """The expectation of `matches` in words."""
     matches: str | None = None
     one_of: list[str] | None = None
     range: tuple[float, float] | None = None
@@ -42,13 +43,13 @@ class Rule:
 
     @property
     def group(self) -> list[str]:
-        """The blocks or attributes of which one may be there."""
+        """The blocks or attributes that exclude each other."""
         return self.exactly_one_of or self.at_most_one_of or []
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, and where."""
+    """A problem and the path of the attribute that has it."""
 
     path: Path
     message: str
@@ -62,7 +63,7 @@ def load_rules(path: FilePath = RULES) -> list[Rule]:
 def validate(
     type_name: str, block: dict[str, Any], value: dict[str, Any], rules: list[Rule]
 ) -> list[Finding]:
-    """Return what is wrong with the configuration of a resource."""
+    """Return the problems of a resource's configuration."""
     faults = list(_against_schema(block, value))
     for rule in rules:
         if any(fnmatchcase(type_name, pattern) for pattern in rule.types):
@@ -83,7 +84,7 @@ def _against_schema(block: dict[str, Any], value: dict[str, Any]) -> Iterator[Fi
 
 
 def _is_unlisted(value: Any, choices: list[str] | None) -> bool:
-    """The provider takes the empty text for a choice that was not made."""
+    """The provider treats an empty string as unset."""
     return choices is not None and isinstance(value, str) and value not in ("", *choices)
 
 

@@ -37,7 +37,7 @@ def attributes_of(
 
 
 def change_attributes(block: dict[str, Any], value: Any, change: Change, path: Path = ()) -> Any:
-    """Return the value with each attribute replaced by what `change` returns for it."""
+    """Return the value with each attribute replaced by the result of `change`."""
     if not isinstance(value, dict):
         return value
     changed = dict(value)
@@ -68,7 +68,7 @@ def places(value: Any, dotted: str, path: Path = ()) -> Iterator[Place]:
 
 
 def is_given(value: Any) -> bool:
-    """Whether a configuration says something: not None, and no empty block."""
+    """Return True if a configuration sets the value: it isn't None or an empty block."""
     return value is not None and value != [] and value != {}
 
 
