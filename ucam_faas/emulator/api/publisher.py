@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ucam_faas.emulator.api import checks, protos
-from ucam_faas.emulator.api.pages import page
+from ucam_faas.emulator.api.pages import page, page_of_project
 from ucam_faas.emulator.api.resources import Resources, TopicResource
 from ucam_faas.emulator.core.engine import Draft
 from ucam_faas.emulator.errors import RpcError, already_exists, invalid
@@ -94,14 +94,9 @@ class PublisherApi:
 
     def list_topics(self, request: Any) -> Any:
         """Return a project's topics, a page at a time."""
-        names, token = page(
-            self._resources.topics,
-            f"{checks.project(request.project)}/topics/",
-            request.page_size,
-            request.page_token,
-        )
-        topics = [self._resources.topics[name].proto for name in names]
-        return protos.PUBLISHER["ListTopics"][1](topics=topics, next_page_token=token)
+        topics, token = page_of_project(request, self._resources.topics, "topics")
+        answer = protos.PUBLISHER["ListTopics"][1]
+        return answer(topics=[topic.proto for topic in topics], next_page_token=token)
 
     def list_topic_subscriptions(self, request: Any) -> Any:
         """Return the names of the subscriptions to a topic, a page at a time."""
@@ -111,14 +106,14 @@ class PublisherApi:
             for name, subscription in self._resources.subscriptions.items()
             if subscription.proto.topic == request.topic and not subscription.proto.detached
         ]
-        names, token = page(attached, "", request.page_size, request.page_token)
+        names, token = page(request, attached)
         answer = protos.PUBLISHER["ListTopicSubscriptions"][1]
         return answer(subscriptions=names, next_page_token=token)
 
     def list_topic_snapshots(self, request: Any) -> Any:
         """Return the names of a topic's snapshots, a page at a time."""
         log = self._resources.topic(request.topic).log
-        names, token = page(log.pins, "", request.page_size, request.page_token)
+        names, token = page(request, log.pins)
         answer = protos.PUBLISHER["ListTopicSnapshots"][1]
         return answer(snapshots=names, next_page_token=token)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ucam_faas.emulator.api import ack_ids, checks, protos
-from ucam_faas.emulator.api.pages import page
+from ucam_faas.emulator.api.pages import page_of_project
 from ucam_faas.emulator.api.resources import Resources, SnapshotResource, SubscriptionResource
 from ucam_faas.emulator.core.lease import DAY
 from ucam_faas.emulator.core.queues import Queue
@@ -96,15 +96,9 @@ class SubscriberApi:
 
     def list_subscriptions(self, request: Any) -> Any:
         """Return a project's subscriptions, a page at a time."""
-        names, token = page(
-            self._resources.subscriptions,
-            f"{checks.project(request.project)}/subscriptions/",
-            request.page_size,
-            request.page_token,
-        )
-        subscriptions = [self._shown(self._resources.subscriptions[name]) for name in names]
+        page, token = page_of_project(request, self._resources.subscriptions, "subscriptions")
         answer = protos.SUBSCRIBER["ListSubscriptions"][1]
-        return answer(subscriptions=subscriptions, next_page_token=token)
+        return answer(subscriptions=map(self._shown, page), next_page_token=token)
 
     def delete_subscription(self, request: Any) -> Any:
         """Delete a subscription, with its undelivered messages."""
@@ -194,15 +188,9 @@ class SubscriberApi:
 
     def list_snapshots(self, request: Any) -> Any:
         """Return a project's snapshots, a page at a time."""
-        names, token = page(
-            self._resources.snapshots,
-            f"{checks.project(request.project)}/snapshots/",
-            request.page_size,
-            request.page_token,
-        )
-        snapshots = [self._resources.snapshots[name].proto for name in names]
+        snapshots, token = page_of_project(request, self._resources.snapshots, "snapshots")
         answer = protos.SUBSCRIBER["ListSnapshots"][1]
-        return answer(snapshots=snapshots, next_page_token=token)
+        return answer(snapshots=[snapshot.proto for snapshot in snapshots], next_page_token=token)
 
     def update_snapshot(self, request: Any) -> Any:
         """Change the fields that the mask names."""

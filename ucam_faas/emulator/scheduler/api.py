@@ -70,7 +70,7 @@ class SchedulerApi:
         """Return a page of a location's jobs, by name."""
         _check_name(request.parent, _LOCATION, "parent")
         jobs = {job.name: job for job in self._scheduler.list(f"{request.parent}/jobs/")}
-        names, token = page(jobs, "", request.page_size, request.page_token, longest=MAX_PAGE)
+        names, token = page(request, jobs, longest=MAX_PAGE)
         response = messages.pb("ListJobsResponse")(next_page_token=token)
         response.jobs.extend(messages.write(jobs[name]) for name in names)
         return response
