@@ -59,15 +59,16 @@ class Folders:
         self._others = [path.absolute() for path in others]
         self._roots = [Path(source).resolve() for source in sources if Path(source).is_dir()]
         files = [Path(source).resolve() for source in sources if Path(source).is_file()]
-        self.found: set[str] = {str(path.parent) for path in files}
+        self.watched: set[str] = {str(path.parent) for path in files}
+        """Folders to look at, beside those of the sources that are directories."""
 
     def add(self, folders: Iterable[str]) -> None:
         """Look at these folders as well from now on."""
-        self.found.update(folders)
+        self.watched.update(folders)
 
     def look(self) -> Look:
         """Look at all of them."""
-        folders = {*self.found, *map(str, self._roots)}
+        folders = {*self.watched, *map(str, self._roots)}
         folders |= {entry.path for root in self._roots for entry in _entries(str(root), True)}
         files: dict[str, tuple[int, int]] = {}
         entries: list[os.DirEntry[str] | Path] = [*self._others]
