@@ -42,10 +42,10 @@ class Cloud:
     async def apply(self, *steps: Sequence[TaskNeeds], publish: str = "") -> None:
         """Apply plans; after the first ones, publish to a topic."""
         async with Emulator(Options()) as emulator:
-            provisioning = Provisioning(emulator, "p", self.told.append)
+            provisioning = Provisioning(emulator, "p")
             for plans in steps:
                 options = {} if plans is steps[0] else self.options
-                provisioning.apply(plans, URL, {}, **options)
+                self.told += provisioning.apply(plans, URL, {}, **options)
                 self.found.append(_subscriptions(emulator))
                 if publish and plans is steps[0]:
                     topic = f"projects/p/topics/{publish}"
@@ -138,7 +138,7 @@ def test_dead_letters_that_wait_are_counted() -> None:
     async def count() -> list[dict[str, int]]:
         plans = [task("one"), task("two"), TaskNeeds(name="page", path="/", takes="HTTP request")]
         async with Emulator(Options()) as emulator:
-            provisioning = Provisioning(emulator, "p", print)
+            provisioning = Provisioning(emulator, "p")
             provisioning.apply(plans, URL, {})
             found = [provisioning.dead_letters(plans)]
             drafts = [Draft("", {}, b"x")] * 3
@@ -159,7 +159,7 @@ def test_dead_letters_that_wait_are_counted() -> None:
 def test_an_older_subscription_for_dead_letters_keeps_them_for_31_days_from_now_on() -> None:
     async def retentions() -> list[int]:
         async with Emulator(Options()) as emulator:
-            provisioning = Provisioning(emulator, "p", print)
+            provisioning = Provisioning(emulator, "p")
             provisioning.apply([task("one")], URL, {})
             name = "projects/p/subscriptions/one-dead"
             found = emulator.resources.subscriptions[name].proto

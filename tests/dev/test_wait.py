@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ucam_faas.dev.history import History
+from ucam_faas.dev.observer import SessionObserver
+from ucam_faas.dev.stream import Stream
+from ucam_faas.emulator.core.storage import Message
 
 from .cloud import Dev
 from .conftest import StartDev
@@ -64,16 +66,17 @@ def steps(history: History, number: int, after: int = 0) -> Any:
 
 
 def tell(history: History, event: str, number: int, **fields: Any) -> None:
-    message = SimpleNamespace(number=number)
-    subscription = "projects/local/subscriptions/store"
-    history.observe(event, {"subscription": subscription, "message": message, **fields})
+    message = Message(number, 0.0, "", {}, b"")
+    getattr(history, event)("projects/local/subscriptions/store", message, **fields)
 
 
 def test_a_message_that_is_only_published_or_delivered_has_no_history() -> None:
     history = History()
+    observer = SessionObserver(Stream(lambda line: None, colours=False), history)
+    message = Message(1, 0.0, "", {}, b"")
 
-    tell(history, "delivered", 1, attempt=1)
-    history.observe("published", {"topic": "t", "message": SimpleNamespace(number=1)})
+    observer.published("t", [message])
+    observer.delivered("projects/local/subscriptions/store", message, 1)
 
     assert steps(history, 1) == []
 

@@ -18,6 +18,8 @@ from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.emulator.wire.methods import PUBLISHER, SUBSCRIBER
 from ucam_faas.testing import ManualClock
 
+from .recorder import Recorder
+
 TOPIC = "projects/p/topics/top"
 DEAD = "projects/p/topics/dead"
 SUBSCRIPTION = "projects/p/subscriptions/sub"
@@ -138,11 +140,12 @@ class Cloud:
 
     def __init__(self, **options: Any) -> None:
         self.clock = WallClock()
-        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.recorder = Recorder()
+        self.told = self.recorder.told
         self.emulator = Emulator(
             Options(**options),
             clock=self.clock,
-            observer=lambda name, fields: self.events.append((name, fields)),
+            observer=self.recorder,
         )
 
     async def __aenter__(self) -> Cloud:
@@ -186,10 +189,6 @@ class Cloud:
         for part in (seconds, 0.0, 0.0):  # what is due then may set timers that are due, too
             self.clock.advance(timedelta(seconds=part))
             await settle()
-
-    def told(self, event: str) -> list[dict[str, Any]]:
-        """Return the fields of all events of a kind."""
-        return [fields for name, fields in self.events if name == event]
 
     @property
     def queue(self) -> Any:

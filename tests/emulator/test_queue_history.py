@@ -344,7 +344,7 @@ def test_a_backlog_takes_no_memory(tmp_path: Path) -> None:
     for _ in range(20):
         world.publish(*["x" * 200] * 1000)
         world.engine.save()
-        world.events.clear()
+        world.recorder.events.clear()
 
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -371,10 +371,14 @@ def test_an_event_is_told_of_each_publish_and_dead_letter(world: World) -> None:
     for _ in range(5):
         world.nack(queue, world.take(queue)["a"])
 
-    assert [name for name, _ in world.events] == ["published", "published", "dead_lettered"]
-    fields = world.events[-1][1]
+    assert [name for name, _ in world.recorder.events] == [
+        "published",
+        "published",
+        "dead_lettered",
+    ]
+    fields = world.recorder.events[-1][1]
     assert fields["subscription"] == subscription(100)
-    assert fields["as"].number != fields["message"].number
+    assert fields["letter"].number != fields["message"].number
 
 
 def test_an_ack_id_of_an_earlier_emulator_acknowledges_nothing() -> None:

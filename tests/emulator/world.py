@@ -12,6 +12,8 @@ from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.core.storage import Message, Storage
 from ucam_faas.emulator.core.storage.memory import MemoryStorage
 
+from .recorder import Recorder
+
 TOPIC = "projects/p/topics/t"
 DEAD = "projects/p/topics/dead"
 START = 1_700_000_000.0
@@ -37,14 +39,14 @@ class World:
         self.retention: dict[str, float] = {}
         self.rules: dict[int, tuple[str, Rules]] = {}
         self.queues: dict[int, Queue] = {}
-        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.recorder = Recorder()
         self.holder = Holder()
         self.begin(storage or MemoryStorage())
 
     def begin(self, storage: Storage) -> None:
         """Start again with a storage: leases and holders are gone."""
         self.storage = storage
-        self.engine = Engine(storage, lambda name, fields: self.events.append((name, fields)))
+        self.engine = Engine(storage, self.recorder)
         self.holder = Holder()
         for number, topic in enumerate(self.topics, 1):
             log = self.engine.topics[topic] = self.engine.open_log(number)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ucam_faas._optional import require
 from ucam_faas.dev import emulator_address
-from ucam_faas.emulator.core.engine import Observer
+from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.push import request as push_request
 from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
@@ -72,17 +72,14 @@ class ExternalPubsub:
     Args:
         host: `host:port` of an emulator; none: Google's.
         project: of the topics and subscriptions.
-        observer: gets the events of messages; called on other threads.
-        tell: takes a sentence about what was made.
+        observer: gets the events; called on other threads.
 
     Raises:
         MissingExtraError: google-cloud-pubsub is not installed.
         UCAMFAASException: its clients cannot be made: there are no credentials, say.
     """
 
-    def __init__(
-        self, host: str, project: str, observer: Observer, tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, host: str, project: str, observer: SessionObserver) -> None:
         # Google's clients read it: Google's own Pub/Sub is meant, if there is no host.
         os.environ.pop("PUBSUB_EMULATOR_HOST", None)
         if host:
@@ -94,7 +91,6 @@ class ExternalPubsub:
         self._project = project
         self._cure = f"To use the embedded one: {_CURE}" if host else ""
         self._observer = observer
-        self._tell = tell
         self._messages = GooglePublisher(host or None)
         try:
             self._publisher: Any = pubsub.PublisherClient()
@@ -132,7 +128,7 @@ class ExternalPubsub:
         try:
             self._messages.publish(topic, message.data, message.attributes)
         except PublishError as error:
-            self._tell(f"no message: {error}")
+            self._observer.not_published(error)
 
     def close(self) -> None:
         """Stop pulling; Pub/Sub redelivers unfinished messages."""
@@ -193,13 +189,15 @@ class ExternalPubsub:
             raise UCAMFAASException(
                 f"Pub/Sub did not create the {what}: {error}. {self._cure}"
             ) from error
-        self._tell(what)
+        self._observer.made(what)
 
 
 class _Sender:
     """Sends a task the messages of its subscription."""
 
-    def __init__(self, plan: TaskNeeds, subscription: str, url: str, observer: Observer) -> None:
+    def __init__(
+        self, plan: TaskNeeds, subscription: str, url: str, observer: SessionObserver
+    ) -> None:
         self._plan = plan
         self._subscription = subscription
         parts = urlsplit(url)
@@ -217,16 +215,19 @@ class _Sender:
             pulled.data,
         )
         attempt = pulled.delivery_attempt or 1
-        self._tell("delivered", message, attempt)
+        delivery = (self._subscription, message, attempt)
+        with self._lock:
+            self._observer.delivered(*delivery)
         status = self._post(message, pulled.delivery_attempt)
-        if status in ACKNOWLEDGED:
-            pulled.ack()
-            self._tell("acknowledged", message, attempt, status=status)
-        else:
-            pulled.nack()
-            last = 0 < (self._plan.max_attempts or 0) <= attempt
-            delay = None if last else self._plan.min_backoff_seconds
-            self._tell("failed", message, attempt, status=status, retry_seconds=delay)
+        with self._lock:
+            if status in ACKNOWLEDGED:
+                pulled.ack()
+                self._observer.acknowledged(*delivery, status=status)
+            else:
+                pulled.nack()
+                last = 0 < (self._plan.max_attempts or 0) <= attempt
+                delay = None if last else self._plan.min_backoff_seconds
+                self._observer.failed(*delivery, status=status, retry_seconds=delay)
 
     def _post(self, message: Message, attempt: int | None) -> int | str:
         if self._plan.wrapped:
@@ -243,8 +244,3 @@ class _Sender:
             return str(error) or type(error).__name__
         finally:
             connection.close()
-
-    def _tell(self, event: str, message: Message, attempt: int, **fields: Any) -> None:
-        known = {"message": message, "attempt": attempt}
-        with self._lock:
-            self._observer(event, {"subscription": self._subscription, **known, **fields})

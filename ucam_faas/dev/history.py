@@ -1,7 +1,7 @@
 """The last deliveries of each task, for `ucam-faas publish --wait`.
 
-In: the emulator's events, with the dead letters that tasks publish told as such, and the tasks
-whose start-up code failed. Out, for one delivery: the steps that are new since the last answer.
+In: the ends of attempts, and the tasks whose start-up code failed. Out, for one delivery: the
+steps that are new since the last answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
+
+from ucam_faas.emulator.core.storage import Message
 
 PAGE = "/ucam-faas/history"
 _MOST = 1000
@@ -28,22 +30,27 @@ class History:
         """Note which tasks can't run now, and why: their start-up code failed."""
         self._down = dict(down)
 
-    def observe(self, event: str, fields: dict[str, Any]) -> None:
-        """Remember an event of a message."""
-        if event not in ("acknowledged", "failed", "dead_lettered"):
-            return
-        key = f"{_short(fields['subscription'])}/{fields['message'].number}"
-        step = {"event": event, "attempt": fields.get("attempt")}
-        if event == "failed":
-            step |= {"status": fields["status"], "retry_seconds": fields["retry_seconds"]}
-        elif event == "dead_lettered":
-            step |= {"topic": _short(fields["topic"]), "message_id": str(fields["as"].number)}
-        steps = self._running.setdefault(key, [])
-        steps.append(step)
-        if event != "failed":
-            self._ended[key] = self._running.pop(key)
-            while len(self._ended) > _MOST:
-                del self._ended[next(iter(self._ended))]
+    def failed(self, subscription: str, message: Message, attempt: int, **fields: Any) -> None:
+        """Remember a failed attempt, with its `status` and `retry_seconds`."""
+        step = {"event": "failed", "attempt": attempt, **fields}
+        self._running.setdefault(_key(subscription, message), []).append(step)
+
+    def acknowledged(self, subscription: str, message: Message, attempt: int) -> None:
+        """Remember that a delivery succeeded."""
+        self._end(_key(subscription, message), {"event": "acknowledged", "attempt": attempt})
+
+    def dead_lettered(
+        self, subscription: str, message: Message, topic: str, letter: Message
+    ) -> None:
+        """Remember that a delivery ended as a dead letter."""
+        place = {"topic": _short(topic), "message_id": str(letter.number)}
+        step = {"event": "dead_lettered", "attempt": None, **place}
+        self._end(_key(subscription, message), step)
+
+    def _end(self, key: str, step: dict[str, Any]) -> None:
+        self._ended[key] = [*self._running.pop(key, []), step]
+        while len(self._ended) > _MOST:
+            del self._ended[next(iter(self._ended))]
 
     async def page(self, query: str) -> tuple[str, bytes]:
         """Return the media type and the body of the page.
@@ -59,6 +66,10 @@ class History:
         new = steps[int(after) if after.isdecimal() else 0 :]
         body = {"steps": new, "down": self._down.get(task)}
         return "application/json", json.dumps(body).encode()
+
+
+def _key(subscription: str, message: Message) -> str:
+    return f"{_short(subscription)}/{message.number}"
 
 
 def _short(name: str) -> str:

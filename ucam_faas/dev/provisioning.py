@@ -6,7 +6,7 @@ their messages; resources made here that no task asks for any more are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -40,13 +40,11 @@ class Provisioning:
     Args:
         emulator: where the resources are.
         project: of the resources.
-        tell: takes a sentence about what was changed.
     """
 
-    def __init__(self, emulator: Emulator, project: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, emulator: Emulator, project: str) -> None:
         self._emulator = emulator
         self._project = project
-        self._tell = tell
 
     def apply(
         self,
@@ -56,8 +54,8 @@ class Provisioning:
         *,
         whole: bool = True,
         down: Collection[str] = (),
-    ) -> None:
-        """Make what the tasks need.
+    ) -> list[str]:
+        """Create the resources that the tasks need, and return a sentence on each other change.
 
         Args:
             plans: the tasks.
@@ -78,14 +76,14 @@ class Provisioning:
             urls = {plan.name: "" if plan.name in down else url for plan in pushed}
             wanted += [self._of_task(plan, urls[plan.name], push) for plan in pushed]
             wanted += self._of_dead_letters(pushed)
-        for proto in wanted:
-            self._subscription(proto)
+        changes = [self._subscription(proto) for proto in wanted]
         names = {proto.name for proto in wanted}
         for name, subscription in list(self._emulator.resources.subscriptions.items()):
             if subscription.proto.labels.get(LABEL) == OURS and name not in names:
-                self._retire(name, subscription, whole=whole)
+                changes.append(self._retire(name, subscription, whole=whole))
         self._jobs(plans, whole=whole)
         self._emulator.hub.changed()
+        return list(filter(None, changes))
 
     def next_runs(self, plans: Sequence[TaskNeeds]) -> dict[str, float | None]:
         """Return when each schedule runs next, in epoch seconds; None: it is paused."""
@@ -164,8 +162,8 @@ class Provisioning:
                     )
         return list(subscriptions.values())
 
-    def _subscription(self, wanted: Any) -> None:
-        name = wanted.name
+    def _subscription(self, wanted: Any) -> str:
+        name, change = wanted.name, ""
         wanted.expiration_policy.SetInParent()  # never: some schedules run once a year
         subscription = self._emulator.resources.subscriptions.get(name)
         if subscription is not None and any(
@@ -173,10 +171,8 @@ class Provisioning:
         ):
             lost = ", without the messages that it had" * _has_messages(subscription)
             self._emulator.resources.drop_subscription(name)
-            self._tell(
-                f"the subscription {_short(name)} has another topic, filter or order: recreated"
-                f"{lost}"
-            )
+            change = f"the subscription {_short(name)} has another topic, filter or order: "
+            change += f"recreated{lost}"
             subscription = None
         if subscription is None:
             self._emulator.subscriber.create_subscription(wanted)
@@ -184,21 +180,23 @@ class Provisioning:
             update = protos.SUBSCRIBER["UpdateSubscription"][0](subscription=wanted)
             update.update_mask.paths.extend(_MUTABLE)
             self._emulator.subscriber.update_subscription(update)
+        return change
 
-    def _retire(self, name: str, subscription: Any, *, whole: bool) -> None:
+    def _retire(self, name: str, subscription: Any, *, whole: bool) -> str:
         """Delete a subscription that no task asks for; or let it wait, if it has messages."""
         if whole and not _has_messages(subscription):
             self._emulator.resources.drop_subscription(name)
-            self._tell(f"no task asks for the subscription {_short(name)} any more: deleted")
-        elif subscription.proto.push_config.push_endpoint:
-            request = protos.SUBSCRIBER["ModifyPushConfig"][0](subscription=name)
-            self._emulator.subscriber.modify_push_config(request)
-            self._tell(
-                f"no task asks for the subscription {_short(name)} any more: it keeps its "
-                "messages until one does"
-                if whole
-                else f"--target leaves out {_short(name)}: its subscription keeps its messages"
-            )
+            return f"no task asks for the subscription {_short(name)} any more: deleted"
+        if not subscription.proto.push_config.push_endpoint:
+            return ""
+        request = protos.SUBSCRIBER["ModifyPushConfig"][0](subscription=name)
+        self._emulator.subscriber.modify_push_config(request)
+        if not whole:
+            return f"--target leaves out {_short(name)}: its subscription keeps its messages"
+        return (
+            f"no task asks for the subscription {_short(name)} any more: it keeps its messages "
+            "until one does"
+        )
 
     def _jobs(self, plans: Sequence[TaskNeeds], *, whole: bool) -> None:
         wanted: set[str] = set()

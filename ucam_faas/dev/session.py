@@ -17,18 +17,18 @@ from typing import Any
 import click
 
 from ucam_faas.config import Settings, mistyped
-from ucam_faas.dev import generations, local_state
+from ucam_faas.dev import generations, local_state, welcome
 from ucam_faas.dev.change_texts import describe, names_of
 from ucam_faas.dev.changes import Folders, Look
-from ucam_faas.dev.dead_letters import OwnDeadLetters, waiting
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.history import PAGE, History
 from ucam_faas.dev.keys import has_keyboard, on_enter
 from ucam_faas.dev.not_loaded import answering
+from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.dev.options import DevOptions, environment_of, reachable
 from ucam_faas.dev.provisioning import Provisioning
-from ucam_faas.dev.stream import Stream, gcloud_environment
+from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
@@ -50,7 +50,7 @@ class Session:
             columns=lambda: of_terminal(sys.stdout.fileno()) if sys.stdout.isatty() else None,
         )
         self._history = History()
-        self._events = OwnDeadLetters(self._tell)
+        self._observer = SessionObserver(self._stream, self._history)
         self._stopped = asyncio.Event()
         self._generation: Generation | None = None
         self._endings: dict[Generation, asyncio.Future[None]] = {}
@@ -86,7 +86,7 @@ class Session:
                 ("GET", PAGE): self._history.page,
                 ("GET", local_state.PAGE): _folder_page,
             }
-            async with Emulator(emulator_options, observer=self._observe, pages=pages) as emulator:
+            async with Emulator(emulator_options, observer=self._observer, pages=pages) as emulator:
                 try:
                     await self._serve(listener, emulator)
                 finally:
@@ -118,16 +118,6 @@ class Session:
         ending = self._endings[generation] = asyncio.ensure_future(generation.stop())
         ending.add_done_callback(lambda _: self._endings.pop(generation))
 
-    def _observe(self, event: str, fields: dict[str, Any]) -> None:
-        if self._external is not None and event == "published":
-            self._external.publish(fields["topic"], fields["message"])
-        else:
-            self._events(event, fields)
-
-    def _tell(self, event: str, fields: dict[str, Any]) -> None:
-        self._history.observe(event, fields)
-        self._stream.observe(event, fields)
-
     async def _serve(self, listener: socket.socket, emulator: Emulator) -> None:
         options = self._options
         pubsub = f"{reachable(options.host)}:{emulator.port}"
@@ -145,23 +135,17 @@ class Session:
             if settings.push_audience and settings.push_email
             else {}
         )
-        self._provisioning = Provisioning(
-            emulator, options.project, lambda text: self._stream.line("reload", "", text)
-        )
+        self._provisioning = Provisioning(emulator, options.project)
         look = self._folders.look()
         generation, look = await self._first(look)
         if generation is None:
             return
         if options.external is not None:
-            (self._external,) = await self._race(
-                asyncio.to_thread(
-                    ExternalPubsub,
-                    options.external,
-                    options.project,
-                    self._stream.observe,
-                    lambda text: self._stream.line("made", "", text),
-                )
-            )
+            arguments = (options.external, options.project, self._observer)
+            (external,) = await self._race(asyncio.to_thread(ExternalPubsub, *arguments))
+            if external is not None:
+                self._observer.forward(external.publish)
+            self._external = external
         await self._take_over(generation)
         if self._stopped.is_set():
             return
@@ -226,10 +210,12 @@ class Session:
             await last.close()  # new requests go to the new process
             self._end(last)
         if self._external is None:
-            self._provisioning.apply(
+            changes = self._provisioning.apply(
                 generation.plans, self._url, self._push,
                 whole=self._options.target is None, down=generation.down,
             )  # fmt: skip
+            for change in changes:
+                self._stream.line("reload", "", change)
             self._hurry()
         else:
             up = [plan for plan in generation.plans if plan.name not in generation.down]
@@ -301,7 +287,8 @@ class Session:
         return await self._folders.change(look)
 
     def _table(self, plans: list[TaskNeeds]) -> None:
-        self._stream.table(plans, self._provisioning.next_runs(plans))
+        next_runs = self._provisioning.next_runs(plans)
+        self._stream.table(*welcome.table(plans, next_runs, self._stream.columns))
 
     def _welcome(self, generation: Generation, pubsub: str, scheduler: str, url: str) -> None:
         plans = generation.plans
@@ -312,14 +299,12 @@ class Session:
             where = f"{used}\nCloud Scheduler on {scheduler}"
         click.echo(f"\nTasks on {url}\n{where}\nState {kept}\n")
         self._table(plans)
-        click.echo("\nTry, in another terminal:\n")
         up = [plan for plan in plans if plan.name not in generation.down]
-        self._stream.to_paste(up or plans, pubsub=pubsub, project=self._options.project, url=url)
-        click.echo()
-        gcloud = gcloud_environment(pubsub, self._options.project)
-        letters = self._provisioning.dead_letters(plans)
-        text = waiting(letters, gcloud, pubsub=pubsub, project=self._options.project)
-        click.echo(text, nl=False)
+        place = {"pubsub": pubsub, "project": self._options.project}
+        click.echo(
+            f"\nTry, in another terminal:\n\n{welcome.commands(up or plans, url=url, **place)}\n"
+        )
+        click.echo(welcome.dead_letters(self._provisioning.dead_letters(plans), **place), nl=False)
         enter = " Press Enter to retry waiting messages." if has_keyboard() else ""
         self._stream.say(f"Saved files are served at once.{enter} Control-C ends.")
         click.echo()

@@ -24,12 +24,14 @@ from ucam_faas.emulator.api.pulling import Pulling
 from ucam_faas.emulator.api.resources import Resources
 from ucam_faas.emulator.api.schemas import SchemasApi
 from ucam_faas.emulator.api.subscriber import SubscriberApi
-from ucam_faas.emulator.core.engine import Engine, Observer
+from ucam_faas.emulator.core.engine import Engine
+from ucam_faas.emulator.core.observer import Observer
 from ucam_faas.emulator.core.storage import Storage
 from ucam_faas.emulator.core.storage.memory import MemoryStorage
 from ucam_faas.emulator.core.storage.sqlite import SqliteStorage
 from ucam_faas.emulator.hub import Hub
-from ucam_faas.emulator.push.subscriptions import PushSubscriptions
+from ucam_faas.emulator.push.pusher import Pusher
+from ucam_faas.emulator.push.subscriptions import MakePusher, PushSubscriptions
 from ucam_faas.emulator.push.tokens import Tokens
 from ucam_faas.emulator.scheduler.api import SchedulerApi
 from ucam_faas.emulator.scheduler.driver import Schedules
@@ -110,7 +112,8 @@ class Emulator:
     Args:
         options: how it runs.
         clock: the time, and timers.
-        observer: gets an event for every message that is published, acknowledged, fails, …
+        observer: gets the events; default: none does.
+        make_pusher: makes the pusher of each push subscription.
         pages: other things to serve over HTTP, by method and path.
     """
 
@@ -120,12 +123,14 @@ class Emulator:
         *,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        make_pusher: MakePusher = Pusher,
         pages: Mapping[tuple[str, str], Page] | None = None,
     ) -> None:
         self.options = options
         self._more_pages = pages or {}
         self._clock = clock or SystemClock()
         self._observer = observer
+        self._make_pusher = make_pusher
         self._running = AsyncExitStack()
         self.port = 0
 
@@ -200,6 +205,7 @@ class Emulator:
             self.hub,
             self.resources,
             self.tokens.make,
+            self._make_pusher,
             allow_remote=options.allow_remote_push,
         )
         self.schedules = Schedules(

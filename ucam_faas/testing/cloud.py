@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,6 +12,7 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dev.provisioning import LOCATION, Provisioning
 from ucam_faas.emulator.push.pusher import Pusher
+from ucam_faas.emulator.push.subscriptions import MakePusher
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
@@ -108,11 +109,6 @@ class EmbeddedCloud:
         if deliveries not in get_args(Deliveries):
             known = ", ".join(map(repr, get_args(Deliveries)))
             raise ValueError(f"deliveries={deliveries!r}: expected one of {known}.")
-        if pubsub.in_use:
-            raise RuntimeError(
-                "There is a local cloud already. Give all tasks to one call, such as "
-                "ucam_faas_local(one, other), or close() the first."
-            )
         self.pubsub = pubsub
         self.clock = clock
         self.seed = seed
@@ -122,18 +118,18 @@ class EmbeddedCloud:
         self._plans = {task.name: needs_of(task, settings) for task in served_tasks}
         self._hostile = Hostile(seed) if deliveries == "hostile" else None
         self._idle = Idle(pubsub, clock, self._plans, self._hostile)
-        self._make_pusher: Callable[..., Pusher] = OneByOne
+        make_pusher: MakePusher = Pusher if deliveries == "parallel" else OneByOne
         if self._hostile is not None:
-            self._make_pusher = self._hostile.make_pusher
-        elif deliveries == "parallel":
-            self._make_pusher = Pusher
+            make_pusher = self._hostile.make_pusher
         self._stack = ExitStack()
         with ExitStack() as stack:
             stack.enter_context(environment.HERE.during(served_tasks))
             self.url = stack.enter_context(served(self._app(served_tasks, settings)))
-            pubsub.in_use = True
-            stack.callback(self._stop_pushing)
-            self._start_pushing()
+            stack.enter_context(pubsub.used(make_pusher))
+            if self._hostile is not None:
+                stack.callback(pubsub.call, self._hostile.close)
+            provisioning = Provisioning(pubsub.emulator, pubsub.project)
+            pubsub.call(provisioning.apply, list(self._plans.values()), self.url, {})
             self._stack = stack.pop_all()
 
     def _app(self, tasks: list[Task], settings: Settings) -> App:
@@ -142,20 +138,6 @@ class EmbeddedCloud:
             publisher = OnceForEachMessage(publisher, self._hostile)
             tasks = [at_once(task, self._hostile, settings.threads) for task in tasks]
         return App(tasks, Runtime(settings, SystemClock(), publisher), _Recorder(self.executions))
-
-    def _start_pushing(self) -> None:
-        emulator = self.pubsub.emulator
-        emulator.pushes.make_pusher = self._make_pusher
-        provisioning = Provisioning(emulator, self.pubsub.project, lambda text: None)
-        self.pubsub.call(provisioning.apply, list(self._plans.values()), self.url, {})
-
-    def _stop_pushing(self) -> None:
-        self.pubsub.in_use = False
-        emulator = self.pubsub.emulator
-        if self._hostile is not None:
-            self.pubsub.call(self._hostile.close)
-        emulator.pushes.make_pusher = Pusher
-        self.pubsub.call(emulator.clear)
 
     def close(self) -> None:
         """Stop pushing and serving; the fixture does it at the end of the test."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.core.lease import Holder
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.emulator import Emulator, Options
+from ucam_faas.emulator.push.pusher import Pusher
+from ucam_faas.emulator.push.subscriptions import MakePusher
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.serving.background import BackgroundLoop
 from ucam_faas.tasks.needs import full_topic
@@ -37,6 +40,7 @@ class EmbeddedPubsub:
         self.project = PROJECT
         self._clock = _LoopClock(self._settle)
         self._closed = False
+        self._make_pusher: MakePusher | None = None
         self._loop = BackgroundLoop()
         try:
             self.emulator = self._loop.run(self._start)
@@ -44,11 +48,32 @@ class EmbeddedPubsub:
             self._loop.close()
             raise
         self.host = f"127.0.0.1:{self.emulator.port}"
-        self.in_use = False
-        """An `EmbeddedCloud` runs on it."""
 
     async def _start(self) -> Emulator:
-        return await Emulator(Options(longest_timer=float("inf")), clock=self._clock).__aenter__()
+        def make_pusher(*arguments: Any) -> Pusher:
+            return (self._make_pusher or Pusher)(*arguments)
+
+        options = Options(longest_timer=float("inf"))
+        return await Emulator(options, clock=self._clock, make_pusher=make_pusher).__aenter__()
+
+    @contextmanager
+    def used(self, make_pusher: MakePusher) -> Iterator[None]:
+        """Push with these pushers while the block runs, and forget everything at its end.
+
+        Raises:
+            RuntimeError: another local cloud uses it.
+        """
+        if self._make_pusher is not None:
+            raise RuntimeError(
+                "There is a local cloud already. Give all tasks to one call, such as "
+                "ucam_faas_local(one, other), or close() the first."
+            )
+        self._make_pusher = make_pusher
+        try:
+            yield
+        finally:
+            self._make_pusher = None
+            self.call(self.emulator.clear)
 
     def close(self) -> None:
         """Stop."""

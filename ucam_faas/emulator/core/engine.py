@@ -7,11 +7,12 @@ kept in tables of their own, so that nothing has to go through all queues.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from ucam_faas.emulator.core.lease import AckId, Holder, Lease, Rules
 from ucam_faas.emulator.core.moment import Moment, timestamp
+from ucam_faas.emulator.core.observer import Observer
 from ucam_faas.emulator.core.queues import Log, Queue
 from ucam_faas.emulator.core.storage import Message, Storage
 from ucam_faas.emulator.core.timers import Timers
@@ -30,21 +31,17 @@ class Draft(NamedTuple):
     data: bytes
 
 
-Observer = Callable[[str, dict[str, Any]], None]
-"""Gets the name and the fields of each event."""
-
-
 class Engine:
     """All logs and queues.
 
     Args:
         storage: where they are kept.
-        observer: gets an event for every message that is published, fails or is dead-lettered.
+        observer: gets the events; default: none does.
     """
 
     def __init__(self, storage: Storage, observer: Observer | None = None) -> None:
         self.storage = storage
-        self.observer = observer
+        self.observer = observer or Observer()
         self.logs: dict[int, Log] = {}
         self.topics: dict[str, Log] = {}
         """The logs of existing topics, by full name."""
@@ -126,9 +123,7 @@ class Engine:
         self.last = log.last = last + len(messages)
         self._published[log] = None
         self._sweep_soon(log, now)
-        if self.observer is not None:
-            for message in messages:
-                self.observer("published", {"topic": topic, "message": message})
+        self.observer.published(topic, messages)
         return messages
 
     def answered(self, last: int) -> None:
@@ -217,9 +212,7 @@ class Engine:
         }
         draft = Draft(message.key, attributes, message.data)
         (dead,) = self.publish(topic, [draft], now)
-        if self.observer is not None:
-            fields = {"subscription": name, "message": message, "topic": topic, "as": dead}
-            self.observer("dead_lettered", fields)
+        self.observer.dead_lettered(name, message, topic, dead)
         return True
 
     # -- time ---------------------------------------------------------------------------------

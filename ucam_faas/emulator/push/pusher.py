@@ -120,12 +120,13 @@ class Pusher:
 
     async def send(self, lease: Lease) -> int | str:
         """Send a message, and return the status of the response, or the reason for none."""
+        observer, name = self.hub.engine.observer, self._proto.name
         try:
-            self._tell("delivered", lease)
+            observer.delivered(name, lease.message, lease.attempt)
             headers, body = self._request(lease)
             return await post(self.hub.clock, self._seconds, self._endpoint, headers, body)
         except asyncio.CancelledError:  # the subscription is gone, or it is the end
-            self._tell("cancelled", lease)
+            observer.cancelled(name, lease.message)
             raise
         except Exception as error:  # without a request there is no answer: a failure
             logger.exception("ucam_faas_emulator_error")
@@ -134,14 +135,20 @@ class Pusher:
     def conclude(self, lease: Lease, status: int | str) -> None:
         """Acknowledge a message, or deliver it again, as the response says."""
         now, engine, rules = self.hub.now(), self.hub.engine, self.queue.rules
-        ids = [lease.ack_id]
+        ids, message = [lease.ack_id], lease.message
         if status in ACKNOWLEDGED:
             engine.ack(self.queue, ids, now)
-            self._tell("acknowledged", lease, status=status)
+            engine.observer.acknowledged(self._proto.name, message, lease.attempt, status=status)
         else:
             last = 0 < rules.max_attempts <= lease.attempt
             delay = max(rules.backoff(lease.attempt), self._backoff)
-            self._tell("failed", lease, status=status, retry_seconds=None if last else delay)
+            engine.observer.failed(
+                self._proto.name,
+                message,
+                lease.attempt,
+                status=status,
+                retry_seconds=None if last else delay,
+            )
             engine.modify(self.queue, ids, 0, now)
         self.hub.changed()
 
@@ -180,9 +187,3 @@ class Pusher:
     def _resume(self) -> None:
         self._timer = None
         self.hub.wake(self.queue)
-
-    def _tell(self, event: str, lease: Lease, **fields: Any) -> None:
-        observer = self.hub.engine.observer
-        if observer is not None:
-            known = {"message": lease.message, "attempt": lease.attempt}
-            observer(event, {"subscription": self._proto.name, **known, **fields})

@@ -13,6 +13,7 @@ from ucam_faas.emulator.push.pusher import Pusher
 from ucam_faas.emulator.push.tokens import MakeToken
 
 logger = logging.getLogger("ucam_faas.emulator")
+MakePusher = Callable[..., Pusher]
 
 
 class PushSubscriptions:
@@ -22,21 +23,27 @@ class PushSubscriptions:
         hub: offers the messages.
         resources: the subscriptions.
         make_token: signs the tokens of requests.
+        make_pusher: makes each pusher, from the arguments of `Pusher`.
         allow_remote: push to other machines, too.
     """
 
     def __init__(
-        self, hub: Hub, resources: Resources, make_token: MakeToken, *, allow_remote: bool
+        self,
+        hub: Hub,
+        resources: Resources,
+        make_token: MakeToken,
+        make_pusher: MakePusher,
+        *,
+        allow_remote: bool,
     ) -> None:
         self._hub = hub
         self._resources = resources
         self._make_token = make_token
+        self._make_pusher = make_pusher
         self._allow_remote = allow_remote
         self.pushers: dict[str, Pusher] = {}
         """By the subscriptions' full names."""
         self._paused = False
-        self.make_pusher: Callable[..., Pusher] = Pusher
-        """Makes the pushers that are started from now on."""
 
     def busy(self) -> list[str]:
         """Return the subscriptions that send something, or will before any time has to pass."""
@@ -82,7 +89,7 @@ class PushSubscriptions:
             if pusher is not None:
                 pusher.configure(resource.proto)
             else:
-                pusher = self.make_pusher(self._hub, queue, resource.proto, self._make_token)
+                pusher = self._make_pusher(self._hub, queue, resource.proto, self._make_token)
                 pusher.paused = self._paused
                 self.pushers[name] = pusher
 

@@ -78,9 +78,7 @@ class Schedules:
 
     def fire(self, firing: Firing) -> None:
         """Make an attempt, and report its result to the scheduler."""
-        observer = self._hub.engine.observer
-        if observer is not None:
-            observer("scheduled", {"job": firing.job.name, "forced": firing.forced})
+        self._hub.engine.observer.scheduled(firing.job.name, forced=firing.forced)
         target = firing.job.target
         if isinstance(target, PubsubTarget):
             self._publish(firing, target)
