@@ -16,6 +16,9 @@ EVERY_KEY = """
     project = "my-project"
     region = "europe-west2"
     source = "tasks"
+    existing_topics = ["orders"]
+    kept_topics = ["welcome-dead-letter"]
+    cpu_quota = 200
     memory = "1Gi"
     cpu = 0.5
     min_instances = 0
@@ -161,6 +164,9 @@ def test_a_wrong_type_is_told_with_the_right_one(
         "kms_key = 'my-key'",
         "dead_letter_archive = 'gs://my-archive'",
         "alert_channels = ['someone@example.org']",
+        "existing_topics = ['projects/p/topics/orders']",
+        "kept_topics = ['no']",
+        "cpu_quota = 0.5",
         "publishes_to = ['o']",
         "publishes_to = ['goog-orders']",
         "environment = { 'A B' = '' }",
@@ -200,6 +206,15 @@ def test_a_variable_that_is_also_a_secret_is_refused(project: Project) -> None:
     assert problem == (
         "ucam-faas.toml:2 top level: 'A' is in environment and in secrets: keep one of them."
     )
+
+
+def test_a_topic_cannot_be_made_elsewhere_and_kept_here(project: Project) -> None:
+    project.tasks("welcome")
+    project.write("ucam-faas.toml", 'existing_topics = ["old"]\nkept_topics = [\n  "old"]')
+
+    error = project.error("plan")
+
+    assert error.startswith("ucam-faas: ucam-faas.toml:2 top level: 'old' is in existing_topics")
 
 
 def test_all_problems_are_kept_and_the_first_is_told(project: Project) -> None:

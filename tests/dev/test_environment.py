@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import ucam_faas
+from ucam_faas.deploy import layers
 from ucam_faas.dev.environment import declare
 from ucam_faas.tasks.task import Task
 
@@ -24,7 +25,7 @@ def declared(tmp_path: Path) -> Declare:
     def run(*tasks: Task, configuration: str = "", **shell: str) -> dict[str, str]:
         (tmp_path / "ucam-faas.toml").write_text(configuration)
         environ = dict(shell)
-        declare(tasks, environ, tmp_path)
+        declare(tasks, environ, layers.read(tmp_path))
         return environ
 
     return run

@@ -189,3 +189,14 @@ def test_the_messages_of_a_task_that_is_down_wait() -> None:
     cloud = apply([task("one")], [task("one")], down={"one"})
 
     assert cloud.found[1] == {"one": ("one", ""), "one-dead": ("one-dead", "")}
+
+
+def test_a_topic_that_exists_without_the_tasks_is_made_for_those_that_publish_to_it() -> None:
+    async def topics() -> set[str]:
+        async with Emulator(Options()) as emulator:
+            Provisioning(emulator, "p", print).apply(
+                [task("one")], URL, {}, existing_topics=["audit", "one"]
+            )
+            return {name.rpartition("/")[2] for name in emulator.resources.topics}
+
+    assert asyncio.run(topics()) == {"one", "one-dead", "audit"}

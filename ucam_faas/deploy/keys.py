@@ -20,9 +20,9 @@ from ucam_faas.deploy.value_checks import (
     matches,
     one_of,
 )
-from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS, MIN_RETENTION_SECONDS
+from ucam_faas.gcp.limits import CPU_QUOTA, MAX_RETENTION_SECONDS, MIN_RETENTION_SECONDS
 from ucam_faas.tasks.option_table import OPTIONS, SUBSCRIPTION, Option
-from ucam_faas.tasks.policies import check_topic
+from ucam_faas.tasks.policies import check_topic, is_topic_name
 
 MAX_LABELS = 64
 _RETENTION = f"{MIN_RETENTION_SECONDS} to {MAX_RETENTION_SECONDS} seconds (10 minutes to 31 days)"
@@ -32,6 +32,8 @@ _INGRESS = {
     "internal-and-cloud-load-balancing": "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
 }
 _EGRESS = {"private-ranges-only": "PRIVATE_RANGES_ONLY", "all-traffic": "ALL_TRAFFIC"}
+_SHORT_TOPICS = "short names of topics"
+_IS_SHORT_TOPIC = holds(is_topic_name, "the short name of a topic of this project, such as orders")
 (_LEVEL,) = (spec for spec in fields(Settings) if spec.name == "log_level")
 
 
@@ -99,6 +101,29 @@ _CONFIGURATION = {
         "names one; a path is relative to the configuration file",
         takes="file, folder or module",
         check=IS_TEXT,
+        configurable="for all tasks",
+    ),
+    "existing_topics": Option(
+        doc="topics of this project that exist elsewhere: the deployment uses them and never makes "
+        "or deletes them. `ucam-faas dev` makes them",
+        takes=_SHORT_TOPICS,
+        check=_IS_SHORT_TOPIC,
+        merge="list",
+        configurable="for all tasks",
+    ),
+    "kept_topics": Option(
+        doc="topics that no task uses any more, and that stay, each with a subscription that keeps "
+        "its messages, until you remove them here",
+        takes=_SHORT_TOPICS,
+        check=_IS_SHORT_TOPIC,
+        merge="list",
+        configurable="for all tasks",
+    ),
+    "cpu_quota": Option(
+        doc="Cloud Run's regional quota of CPUs, from the quotas page of the console",
+        takes="whole number of CPUs, from 1",
+        check=holds(lambda value: type(value) is int and value >= 1, "a whole number from 1"),
+        default=CPU_QUOTA,
         configurable="for all tasks",
     ),
     "service_account": Option(

@@ -133,6 +133,11 @@ def _file_layers(config: ConfigFile, path: KeyPath, stage: str | None) -> list[_
 
 def _problems(merged: Merged) -> Iterator[Problem]:
     """Yield the problems of values that are right one by one, but not together."""
+    for topic in merged["existing_topics"]:
+        if topic in merged["kept_topics"]:
+            at = merged.origin("kept_topics", topic)
+            text = f"{topic!r} is in existing_topics and in kept_topics: keep one of them."
+            yield Problem(origin=at, text=text)
     try:
         check_together(merged.values)
     except TaskDefinitionError as error:

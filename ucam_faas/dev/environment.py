@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import MutableMapping, Sequence
-from pathlib import Path
 
 from ucam_faas.deploy import layers
+from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.tasks.environment import Declared
 from ucam_faas.tasks.task import Task
 
 logger = logging.getLogger("ucam_faas")
 
 
-def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], start: Path) -> None:
+def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], config: ConfigFile) -> None:
     """Set the variables that tasks declare, in code or configuration, unless they are set already.
 
     Args:
         tasks: those that are served.
         environ: of this process.
-        start: where the configuration is looked for.
+        config: read and checked.
 
     Raises:
-        ConfigurationError: the configuration cannot be used.
+        ConfigurationError: the configuration doesn't fit the tasks.
     """
-    config = layers.read(start)
     already_set = set(environ)
     declared = Declared(environ)
     missing: set[str] = set()

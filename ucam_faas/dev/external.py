@@ -101,16 +101,21 @@ class ExternalPubsub:
         self._pulling: dict[str, Future[Any]] = {}
         self._closing = False
 
-    def apply(self, plans: Sequence[TaskNeeds], url: str) -> None:
+    def apply(
+        self, plans: Sequence[TaskNeeds], url: str, existing_topics: Sequence[str] = ()
+    ) -> None:
         """Create the missing topics and subscriptions, and send tasks their messages.
 
         Args:
             plans: the tasks.
             url: where they are served.
+            existing_topics: topics that the cloud has without the tasks.
 
         Raises:
             UCAMFAASException: Pub/Sub refuses something, or doesn't answer.
         """
+        for topic in existing_topics:
+            self._topic(topic)
         wanted = {plan.name: plan for plan in plans if plan.topic is not None}
         for name in self._pulling.keys() - wanted.keys():
             self._pulling.pop(name).cancel()

@@ -52,6 +52,7 @@ class Generation:
     ) -> None:
         self.process = process
         self.plans = [TaskNeeds.from_json(plan) for plan in said["plans"]]
+        self.existing_topics: list[str] = said["existing_topics"]
         self.folders: list[str] = said["folders"]
         """The folders of its modules."""
         self.down: dict[str, str] = said["down"]

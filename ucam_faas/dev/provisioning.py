@@ -52,6 +52,7 @@ class Provisioning:
         url: str,
         push: dict[str, str],
         *,
+        existing_topics: Sequence[str] = (),
         whole: bool = True,
         down: Collection[str] = (),
     ) -> list[str]:
@@ -61,6 +62,7 @@ class Provisioning:
             plans: the tasks.
             url: where they are served; none: only topics and jobs are made.
             push: audience and service account of the token that pushes carry; empty: none.
+            existing_topics: topics that the cloud has without the tasks.
             whole: there are no other tasks; False: what other tasks need stays.
             down: names of the tasks that cannot run now: their messages wait.
 
@@ -71,6 +73,8 @@ class Provisioning:
         for plan in pushed:
             for topic in (plan.topic or "", *_dead_letter_topics(plan)):
                 self._topic(full_topic(topic, self._project))
+        for topic in existing_topics:
+            self._topic(full_topic(topic, self._project))
         wanted = []
         if url:
             urls = {plan.name: "" if plan.name in down else url for plan in pushed}

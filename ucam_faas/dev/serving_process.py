@@ -27,6 +27,7 @@ from typing import Any
 
 import ucam_faas
 from ucam_faas.config import Settings
+from ucam_faas.deploy import layers
 from ucam_faas.dev import environment
 from ucam_faas.dev.local_app import LocalApp
 from ucam_faas.exceptions import (
@@ -68,7 +69,8 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     try:
         tasks = [with_dead_letter_topic(t, settings) for t in tasks_of(sources, target or None)]
         setup.adopt_structlog()
-        environment.declare(tasks, os.environ, Path.cwd())
+        config = layers.read(Path.cwd())
+        environment.declare(tasks, os.environ, config)
         built = runtime.build(settings, tasks)
         plans = [needs_of(task, settings).to_json() for task in tasks]
         listener = socket.socket(fileno=listener_fd)
@@ -78,7 +80,8 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))
         tell(folders=folders(files_of(error)), error=str(error), fatal=fatal)
         sys.exit(error.exit_code)
-    tell(folders=folders(module_files()), plans=plans)
+    existing = config.layer(()).get("existing_topics", [])
+    tell(folders=folders(module_files()), plans=plans, existing_topics=existing)
 
     try:
         server.run(app, listener, before_fork=watch.pass_on)

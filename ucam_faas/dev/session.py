@@ -212,6 +212,7 @@ class Session:
         if self._external is None:
             changes = self._provisioning.apply(
                 generation.plans, self._url, self._push,
+                existing_topics=generation.existing_topics,
                 whole=self._options.target is None, down=generation.down,
             )  # fmt: skip
             for change in changes:
@@ -219,7 +220,8 @@ class Session:
             self._hurry()
         else:
             up = [plan for plan in generation.plans if plan.name not in generation.down]
-            await self._race(asyncio.to_thread(self._external.apply, up, self._url))
+            topics = generation.existing_topics
+            await self._race(asyncio.to_thread(self._external.apply, up, self._url, topics))
             self._provisioning.apply(generation.plans, "", {})
 
     def _hurry(self) -> None:

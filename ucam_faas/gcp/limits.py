@@ -1,7 +1,7 @@
-"""Pub/Sub's limits and its backoff, and Cloud Run's usual concurrency.
+"""Pub/Sub's limits and its backoff, Cloud Run's usual concurrency and its quota of CPUs.
 
-Sources: Google's pages "Quotas and limits", "Handle message failures" and "Maximum concurrent
-requests for services".
+Sources: Google's pages "Quotas and limits", "Handle message failures", "Maximum concurrent
+requests for services" and "About maximum instances".
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ MIN_RETENTION_SECONDS, MAX_RETENTION_SECONDS = 600, 31 * 24 * 3600
 """How long a subscription keeps a message."""
 REQUESTS_OF_AN_INSTANCE = 80
 """The most that Cloud Run sends to an instance at a time, by default."""
+CPU_QUOTA = 20
+"""The CPUs that a region grants a new project. Google documents no number: this is the one in
+Cloud Run's own refusals (`CpuAllocPerProjectRegion … allowed: 20000`, in thousandths of a CPU)."""
 
 
 def backoff_seconds(least: float, most: float, failures: int) -> float:
