@@ -92,7 +92,7 @@ def test_what_is_read_from_json_has_a_json_schema(kind: Any) -> None:
 def test_the_schema_says_what_the_documentation_says() -> None:
     described = schema(Order)["schema"]
 
-    assert described["description"] == "What was bought."
+    assert described["description"] == "The goods that were bought."
     assert described["properties"]["note"] == {
         "title": "Note",
         "type": "string",
