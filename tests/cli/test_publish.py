@@ -60,6 +60,9 @@ def described(found): ...
 @ucam_faas.raw_event
 def raw(body): ...
 
+@ucam_faas.message_handler
+def tidy(): ...
+
 @ucam_faas.http(path="/page")
 def page(request): ...
 """
@@ -240,6 +243,17 @@ def test_a_dash_is_standard_input(publish: Publish, sink: Sink) -> None:
     publish("keep", "--file", "-", input=data)
 
     assert sink.message["data"] == data
+
+
+@pytest.mark.parametrize("arguments", [[], ["--sample"]])
+def test_a_task_without_a_parameter_needs_no_data(
+    publish: Publish, sink: Sink, arguments: list[str]
+) -> None:
+    result = publish("tidy", *arguments)
+
+    assert result.exit_code == 0, result.output
+    assert sink.message["data"] == b""
+    assert sink.message["attributes"] == {"ucam_faas_trigger": "publish"}
 
 
 def test_a_sample_is_shown_and_sent(publish: Publish, sink: Sink) -> None:
@@ -506,7 +520,7 @@ def test_a_topics_name_is_part_of_a_path_whatever_it_holds(publish: Publish, sin
         (("keep", "x", "--attribute", "=x"), ("key of 1 to 256 bytes",)),
         (("keep", "x", "--attribute", "k=" + "x" * 1025), ("at most 1024",)),
         (("keep", "x", "--attribute", "k=\udcff"), ("cannot be written in UTF-8",)),
-        (("keep", "x", "--ordering-key", "x" * 1025), ("--ordering-key", "1024 bytes")),
+        (("keep", "x", "--ordering-key", "x" * 1025), ("ordering key", "1024 bytes")),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else " ".join(value)[:40],
 )

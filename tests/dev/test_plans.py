@@ -80,6 +80,18 @@ def test_a_sample_is_one_that_the_task_takes(
     assert (found.takes, found.sample) == (takes, sample)
 
 
+@pytest.mark.parametrize("decorate", [message_handler, raw_event, cloud_event])
+def test_a_task_without_a_parameter_takes_nothing_and_needs_no_data(
+    decorate: Callable[..., Any],
+) -> None:
+    @decorate
+    async def tidy() -> None: ...
+
+    needs = needs_of(tidy.task, Settings())
+
+    assert (needs.takes, needs.sample) == ("nothing", "")
+
+
 def test_a_parser_of_the_user_is_not_called_to_find_out() -> None:
     called: list[bytes] = []
 

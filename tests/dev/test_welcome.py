@@ -100,6 +100,13 @@ def test_a_filter_that_would_stop_the_message_is_tried_last() -> None:
     assert lines[0] == "ucam-faas publish unknown DATA"
 
 
+def test_a_task_that_takes_nothing_is_tried_without_data() -> None:
+    lines = paste(plan("tidy", sample="", takes="nothing"))
+
+    assert lines[0] == "ucam-faas publish tidy"
+    assert lines[-1].endswith("publish tidy --attribute ucam_faas_trigger=publish")
+
+
 def test_a_task_without_a_sample_needs_data() -> None:
     lines = paste(plan("unknown"))
 

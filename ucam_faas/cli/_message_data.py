@@ -38,7 +38,7 @@ def data_of(
         return _binary(task, content) if task is not None else content
     if task is None and sample:
         raise ConfigurationError("--sample makes data up for a task: name one.")
-    if task is None or (may_be_empty and not sample):
+    if task is None or task.takes_nothing or (may_be_empty and not sample):
         return b""
     if sample:
         return _made_up(task)

@@ -13,10 +13,9 @@ from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.filters import parse as parse_filter
-from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
+from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
-from ucam_faas.tasks.triggers import check_attributes
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -95,7 +94,9 @@ def command(
     )
     if loaded is not None:
         _message_data.check(loaded, payload)
-    _check_limits(payload, attributes, ordering_key)
+        if loaded.takes_nothing:
+            attributes = message_attributes(payload, attributes)
+    _check_message(payload, attributes, ordering_key)
     topic = topic or _topic_of(loaded, attributes, wait=wait)
     check_topic(topic)
     if sample or dry_run:
@@ -131,19 +132,11 @@ def _load(name: str, sources: list[str]) -> Task:
     return tasks[0]
 
 
-def _check_limits(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:
-    check_attributes(attributes)
-    if not data and not attributes:
-        raise ConfigurationError("Pub/Sub takes no message without data or an attribute.")
-    size = len(data) + sum(len(text.encode()) for pair in attributes.items() for text in pair)
-    if size > MAX_MESSAGE_BYTES:
-        raise ConfigurationError(
-            f"The message has {size} bytes: Pub/Sub takes at most {MAX_MESSAGE_BYTES}."
-        )
-    if len(ordering_key.encode(errors="replace")) > MAX_ORDERING_KEY_BYTES:
-        raise ConfigurationError(
-            f"--ordering-key has more than {MAX_ORDERING_KEY_BYTES} bytes, Pub/Sub's limit."
-        )
+def _check_message(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:
+    try:
+        check_message(data, attributes, ordering_key)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _topic_of(task: Task | None, attributes: dict[str, str], *, wait: bool) -> str:

@@ -50,10 +50,13 @@ def commands(plans: Sequence[TaskNeeds], *, pubsub: str, project: str, url: str 
     blocks: list[str] = []
     first = min((plan for plan in plans if plan.topic), key=_hardness, default=None)
     if first is not None:
-        sample = "DATA" if first.sample is None else shlex.quote(first.sample)
-        blocks.append(f"  ucam-faas publish {first.name} {sample}")
+        data, message = "", "--attribute ucam_faas_trigger=publish"
+        if first.sample != "":
+            data = f" {'DATA' if first.sample is None else shlex.quote(first.sample)}"
+            message = f"--message{data}"
+        blocks.append(f"  ucam-faas publish {first.name}{data}")
         gcloud = _gcloud_environment(pubsub, project)
-        blocks.append(f"  {gcloud} gcloud pubsub topics publish {first.topic} --message {sample}")
+        blocks.append(f"  {gcloud} gcloud pubsub topics publish {first.topic} {message}")
     elif url and plans:
         path = plans[0].path.replace("<", "{").replace(">", "}")
         blocks.append(f"  curl {shlex.quote(url + path)}")
@@ -138,4 +141,4 @@ def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
 def _hardness(plan: TaskNeeds) -> tuple[bool, bool, bool]:
     """Sort first the tasks that surely accept a sample message."""
     # Any message suits a task that takes bytes: a task with a type shows more.
-    return plan.filter is not None, plan.sample is None, plan.takes == "bytes"
+    return plan.filter is not None, plan.sample is None, plan.takes in ("bytes", "nothing")

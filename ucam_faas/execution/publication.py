@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution import runtime
-from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES, MAX_ORDERING_KEY_BYTES
+from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.publishing.payloads import serialise
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import topic_of
-from ucam_faas.tasks.triggers import check_attributes
 
 NO_PAYLOAD: Any = object()
-
-PUBLISHED = {"ucam_faas_trigger": "publish"}
-"""The attributes of a message that has nothing else: Pub/Sub takes no empty message."""
 
 
 def publish(
@@ -38,9 +33,9 @@ def publish(
     topic = topic_of(task)
     data = _nothing_for(task) if payload is NO_PAYLOAD else serialise(task, payload)
     attributes = dict(attributes or {})
-    if payload is NO_PAYLOAD and not attributes:
-        attributes = PUBLISHED
-    _check_message(data, attributes, ordering_key)
+    if payload is NO_PAYLOAD:
+        attributes = message_attributes(data, attributes)
+    check_message(data, attributes, ordering_key)
     here = runtime.current()
     return here.outgoing().publish(
         here.full_topic(topic, task.name), data, attributes, ordering_key=ordering_key
@@ -55,25 +50,3 @@ def _nothing_for(task: Task) -> bytes:
         raise TypeError(
             f"{task.name!r} takes {task.takes}: give it one, as in {task.name}.publish(payload)."
         ) from None
-
-
-def _check_message(data: bytes, attributes: Mapping[str, str], ordering_key: str) -> None:
-    try:
-        check_attributes(attributes)
-    except TaskDefinitionError as error:
-        raise ValueError(str(error)) from error
-    if not isinstance(ordering_key, str):
-        raise TypeError(f"ordering_key={ordering_key!r}: expected a text.")
-    if not data and not attributes:
-        raise ValueError(
-            "Pub/Sub takes no message without data or an attribute: add attributes={…}."
-        )
-    size = len(data) + sum(len(text.encode()) for pair in attributes.items() for text in pair)
-    if size > MAX_MESSAGE_BYTES:
-        raise ValueError(
-            f"The message has {size} bytes: Pub/Sub takes at most {MAX_MESSAGE_BYTES}."
-        )
-    if len(ordering_key.encode()) > MAX_ORDERING_KEY_BYTES:
-        raise ValueError(
-            f"The ordering key has over {MAX_ORDERING_KEY_BYTES} bytes, Pub/Sub's limit."
-        )

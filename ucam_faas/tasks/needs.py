@@ -61,7 +61,7 @@ class TaskNeeds:
     decided_dead_letter_topic: str | None = None
     schedules: tuple[ScheduleNeeds, ...] = field(default_factory=tuple)
     sample: str | None = None
-    """Data to try it with, if they are text and the task is known to take them."""
+    """Data to try it with, if they are text and the task is known to take them; "": none needed."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the needs as JSON has them."""
@@ -133,6 +133,8 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
 
 
 def _sample(task: Task) -> str | None:
+    if task.takes_nothing:
+        return ""
     kind = task.message_type
     checked = is_json(kind)
     if task.kind is Kind.EVENT_DATA or not (kind is None or checked):

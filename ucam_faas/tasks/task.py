@@ -11,6 +11,7 @@ from typing import Any, get_origin
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
+from ucam_faas.tasks.arguments import takes_nothing
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
 from ucam_faas.tasks.resources import RunAs, cpu_count
 from ucam_faas.tasks.triggers import Trigger
@@ -170,12 +171,19 @@ class Task:
     @property
     def takes(self) -> str:
         """The name of its payload's type."""
+        if self.takes_nothing:
+            return "nothing"
         kind = self.message_type
         if kind is None:
             return "bytes" if self.kind in (Kind.RAW, Kind.MESSAGE) else self.kind.value
         if get_origin(kind) is not None:  # list[int] has the name of list
             return str(kind)
         return str(getattr(kind, "__name__", None) or type(kind).__name__)
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Its function has no parameter: a message to it needs no data."""
+        return self.kind is not Kind.HTTP and takes_nothing(self.function)
 
     @property
     def takes_events(self) -> bool:

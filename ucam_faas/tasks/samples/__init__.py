@@ -81,7 +81,9 @@ def _candidates(task: Task) -> Iterator[bytes | Exception]:
     """Yield data, the simplest first; an exception says why some could not be made."""
     kind = task.message_type
     message_class = protobuf_class(kind)
-    if message_class is not None:
+    if task.takes_nothing:
+        yield b""
+    elif message_class is not None:
         yield protobuf.sample(message_class)
     elif _has_schema(kind):
         yield from _from_schema(kind)
