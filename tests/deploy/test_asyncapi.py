@@ -239,7 +239,7 @@ def test_the_project_is_that_of_the_stage(shop: Project) -> None:
     assert "parameters" not in channels["add_up"]
 
 
-def test_an_operation_says_when_a_task_runs_and_what_becomes_of_failures(shop: Project) -> None:
+def test_an_operation_describes_its_schedule_and_its_failures(shop: Project) -> None:
     operation = document(shop)["operations"]["count_orders"]
 
     assert operation["summary"] == "Count orders."
@@ -268,7 +268,7 @@ def test_a_message_that_is_never_given_up_has_no_dead_letters(shop: Project) -> 
     assert dead["channel"] == {"$ref": "#/channels/count_orders-dead-letter"}
 
 
-def test_what_a_task_publishes_is_in_it(shop: Project) -> None:
+def test_the_document_lists_the_topics_that_a_task_publishes_to(shop: Project) -> None:
     operations = document(shop)["operations"]
 
     published = {name for name in operations if name.startswith("add_up.publish.")}
@@ -327,7 +327,7 @@ def test_bytes_have_no_schema(shop: Project) -> None:
 @pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_what_a_model_takes_is_valid_by_its_schema_of_draft_7(data: st.DataObject) -> None:
+def test_a_payload_that_a_model_accepts_is_valid_by_its_draft_7_schema(data: st.DataObject) -> None:
     shape = data.draw(models)
     kind, payload = type_of(shape), data.draw(payloads(shape))
     _, schemas = asyncapi_messages.describe(task_of(kind), "Made")

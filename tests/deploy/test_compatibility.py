@@ -126,7 +126,9 @@ def told_apart(union: Any) -> Any:
         (Numbers, Texts, ["children[].value", "value"]),
     ],
 )
-def test_what_breaks_is_found_at_its_place(old: Any, new: Any, expected: list[str]) -> None:
+def test_a_breaking_change_is_reported_at_its_place(
+    old: Any, new: Any, expected: list[str]
+) -> None:
     assert paths(old, new) == expected
 
 
@@ -189,7 +191,7 @@ def test_what_breaks_is_found_at_its_place(old: Any, new: Any, expected: list[st
         (closed(zip=str), dict[int, str], ["a", "a.zip"]),
     ],
 )
-def test_what_breaks_in_a_field_is_found_at_its_place(
+def test_a_breaking_change_of_a_field_is_reported_at_its_place(
     old: Any, new: Any, expected: list[str]
 ) -> None:
     assert paths(model(a=old), model(a=new)) == expected
@@ -217,7 +219,7 @@ class OtherBranch(BaseModel):
     value: str
 
 
-def test_what_was_assumed_at_one_place_is_not_taken_for_granted_at_another() -> None:
+def test_an_assumption_made_at_one_place_does_not_hold_at_another() -> None:
     """`a` has another alternative, so Branch need not fit; `b` has none."""
     old = model(a=model("Box", branch=Branch), b=Leaf)
     new = model(a=model("Box", branch=OtherBranch) | Any, b=OtherLeaf)
@@ -240,7 +242,7 @@ def test_what_was_assumed_at_one_place_is_not_taken_for_granted_at_another() -> 
         (Ping, Ping),
     ],
 )
-def test_what_takes_every_old_message_is_no_change(old: Any, new: Any) -> None:
+def test_a_model_that_accepts_every_old_message_is_no_change(old: Any, new: Any) -> None:
     assert between(old, new) == []
 
 
@@ -274,7 +276,7 @@ def test_a_field_that_takes_every_old_value_is_no_change(old: Any, new: Any) -> 
     assert between(model(a=old), model(a=new)) == []
 
 
-def test_who_takes_both_names_can_rename() -> None:
+def test_a_field_that_accepts_both_names_can_be_renamed() -> None:
     class Renamed(BaseModel):
         model_config = ConfigDict(populate_by_name=True)
         user_name: int = Field(alias="userName")
@@ -302,7 +304,7 @@ def test_who_takes_both_names_can_rename() -> None:
         ({"type": "string", "discriminator": "kind"}, {"type": "string"}, 0),
     ],
 )
-def test_what_is_not_shown_to_be_compatible_is_a_change(old: Any, new: Any, count: int) -> None:
+def test_a_schema_not_proved_compatible_is_a_change(old: Any, new: Any, count: int) -> None:
     differences = changes({"format": "json", "schema": old}, {"format": "json", "schema": new})
 
     assert len(differences) == count
@@ -355,13 +357,13 @@ def test_of_bytes_nothing_is_known() -> None:
         (dict[str, int], model(), "* are dropped now, unless the model knows their names"),
     ],
 )
-def test_a_change_says_what_an_old_message_meets(old: Any, new: Any, text: str) -> None:
+def test_a_change_describes_its_effect_on_old_messages(old: Any, new: Any, text: str) -> None:
     (change,) = between(old, new)
 
     assert f"{change.path} {change.text}".startswith(text)
 
 
-def test_a_change_says_what_to_do() -> None:
+def test_a_change_suggests_a_fix() -> None:
     (change,) = between(model(user=model("User", zip=str)), model(user=model("User", zip=int)))
 
     assert change.message == (
@@ -399,14 +401,14 @@ EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow
 @pytest.mark.slow
 @EXAMPLES
 @given(models)
-def test_what_is_the_same_has_no_changes(shape: Shape) -> None:
+def test_equal_models_have_no_changes(shape: Shape) -> None:
     assert between(type_of(shape), type_of(shape)) == []
 
 
 @pytest.mark.slow
 @EXAMPLES
 @given(st.data())
-def test_whatever_the_new_model_refuses_or_drops_is_found(data: st.DataObject) -> None:
+def test_all_data_that_the_new_model_refuses_or_drops_is_reported(data: st.DataObject) -> None:
     old = data.draw(models)
     new = data.draw(mutations(old))
     before, after = type_of(old), type_of(new)

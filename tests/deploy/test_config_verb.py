@@ -97,7 +97,7 @@ def test_without_a_configuration_the_code_is_shown(project: Project) -> None:
     assert ["memory", "1Gi"] in [row[:2] for row in rows(result.output)]
 
 
-def test_what_collections_say_is_told_apart_from_what_the_decorator_says(project: Project) -> None:
+def test_values_of_collections_and_decorators_have_different_origins(project: Project) -> None:
     project.write(
         "main.py",
         """
@@ -188,7 +188,7 @@ def test_a_source_may_be_a_module(project: Project) -> None:
         (["--source", "nowhere.py"], ["nowhere.py"]),
     ],
 )
-def test_what_does_not_exist_is_one_line_with_what_does(
+def test_an_unknown_name_is_one_line_with_the_known_names(
     arguments: list[str], parts: list[str], app: Project
 ) -> None:
     line = app.error("config", *arguments)
@@ -221,7 +221,7 @@ def block(language: str) -> str:
     return match[1]
 
 
-def test_the_documents_example_prints_what_it_shows(project: Project) -> None:
+def test_the_documented_example_prints_the_documented_output(project: Project) -> None:
     project.write("main.py", block("python"))
     project.write("pyproject.toml", block("toml"))
     (command,) = re.findall(r"^`ucam-faas (config .*)`:$", DOCUMENT, re.MULTILINE)

@@ -124,7 +124,7 @@ def test_merging_is_deterministic_and_changes_no_layer(layers: Given) -> None:
     assert repr(layers) == before
 
 
-def test_what_one_layer_says_is_in_the_order_of_the_keys() -> None:
+def test_a_layers_values_are_in_the_order_of_the_keys() -> None:
     """Otherwise two processes would print different text."""
     layer = dict.fromkeys(reversed(SCALARS), "A") | {name: ["A"] for name in reversed(LISTS)}
 
@@ -167,7 +167,7 @@ VARIABLES: Any = st.fixed_dictionaries(
 
 @pytest.mark.slow
 @given(st.tuples(*[VARIABLES] * len(ORDER)))
-def test_a_variable_is_what_the_last_layer_makes_it(kinds: tuple[dict[str, str], ...]) -> None:
+def test_the_last_layer_decides_a_variable(kinds: tuple[dict[str, str], ...]) -> None:
     """A stage may put a secret where the code has a plain value, and the other way round."""
     layers = tuple(
         {
@@ -188,7 +188,7 @@ def test_a_variable_is_what_the_last_layer_makes_it(kinds: tuple[dict[str, str],
     assert len(result.origins) == len(last)
 
 
-def test_what_nothing_is_said_about_has_its_default() -> None:
+def test_an_unset_key_has_its_default() -> None:
     result = merge(ConfigFile(), task="welcome", collection={}, decorator={})
 
     assert result.origins == {}
@@ -209,7 +209,7 @@ def clash(project: Project, text: str, **decorator: Any) -> str:
     return str(caught.value)
 
 
-def test_a_stage_that_breaks_a_pair_is_told_with_both_origins(project: Project) -> None:
+def test_an_error_about_a_pair_of_values_names_both_origins(project: Project) -> None:
     line = clash(project, "[stage.live]\nmemory = '16Gi'", cpu=2)
 
     assert line == (
@@ -219,7 +219,9 @@ def test_a_stage_that_breaks_a_pair_is_told_with_both_origins(project: Project) 
     )
 
 
-def test_more_least_than_most_instances_is_told_with_the_default(project: Project) -> None:
+def test_min_instances_above_the_default_maximum_is_an_error_with_the_default(
+    project: Project,
+) -> None:
     line = clash(project, "stage.live.min_instances = 101")
 
     assert "min_instances=101 is more than max_instances=100" in line

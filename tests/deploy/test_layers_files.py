@@ -181,7 +181,7 @@ def test_lines_are_found_in_any_layout(table: dict[str, Any], data: st.DataObjec
     assert lines_of(writer.text) == writer.lines
 
 
-def test_reading_checks_what_it_found(project: Project) -> None:
+def test_reading_checks_the_file(project: Project) -> None:
     project.write("ucam-faas.toml", "regoin = 'europe-west2'")
 
     with pytest.raises(ConfigurationError, match=r"^ucam-faas\.toml:1 top level: .*'region'\?"):

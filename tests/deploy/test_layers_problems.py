@@ -98,7 +98,7 @@ def problems(project: Project, text: str) -> list[str]:
         ("[stage.a.task.b]", "1 [stage.a]: 'task' cannot be here: expected [task.NAME]."),
     ],
 )
-def test_a_key_that_cannot_be_there_is_told_with_what_can(
+def test_a_misplaced_key_is_an_error_with_the_right_place(
     text: str, expected: str, project: Project
 ) -> None:
     (problem,) = problems(project, text)
@@ -134,7 +134,7 @@ def test_the_tables_for_all_tasks_are_named_as_pyproject_has_them(project: Proje
         ("region = 3", "expected a region, such as europe-west2; found 3"),
     ],
 )
-def test_a_wrong_type_is_told_with_the_right_one(
+def test_a_wrong_type_is_an_error_with_the_right_type(
     text: str, expected: str, project: Project
 ) -> None:
     (problem,) = problems(project, text)
@@ -186,7 +186,9 @@ def test_a_wrong_type_is_told_with_the_right_one(
         "vpc_access.network = 3",
     ],
 )
-def test_what_google_would_refuse_is_refused_where_it_stands(text: str, project: Project) -> None:
+def test_a_value_that_google_would_refuse_is_refused_at_its_line(
+    text: str, project: Project
+) -> None:
     (problem,) = problems(project, f"\n[task.a]\n[stage.b]\n{text}")
 
     assert problem.startswith("ucam-faas.toml:3 [stage.b]: ")
@@ -217,7 +219,7 @@ def test_a_topic_cannot_be_made_elsewhere_and_kept_here(project: Project) -> Non
     assert error.startswith("ucam-faas: ucam-faas.toml:2 top level: 'old' is in existing_topics")
 
 
-def test_all_problems_are_kept_and_the_first_is_told(project: Project) -> None:
+def test_all_problems_are_kept_and_the_first_is_reported(project: Project) -> None:
     project.write("ucam-faas.toml", "a = 1\n[stage.x]\nb = 2\n[task.y]\nc = 3")
 
     with pytest.raises(ProblemsError) as caught:
@@ -237,7 +239,7 @@ def test_a_tasks_stage_must_be_one_of_the_app(project: Project) -> None:
     )
 
 
-def test_an_unknown_stage_is_told_with_those_that_there_are(project: Project) -> None:
+def test_an_unknown_stage_is_an_error_with_the_known_stages(project: Project) -> None:
     project.write("pyproject.toml", "[tool.ucam-faas.stage.production]\n[tool.ucam-faas.stage.dev]")
     config = layers.read(project.root)
 
@@ -252,7 +254,7 @@ def test_a_stage_without_a_configuration_is_unknown() -> None:
         check_stage(ConfigFile(), "dev")
 
 
-def test_a_table_of_no_task_is_told_with_the_tasks_that_there_are(project: Project) -> None:
+def test_a_table_of_an_unknown_task_is_an_error_with_the_known_tasks(project: Project) -> None:
     project.write("ucam-faas.toml", "[task.welcom]\n[task.report]")
     config = layers.read(project.root)
 
@@ -279,7 +281,7 @@ def test_a_table_of_no_task_is_told_with_the_tasks_that_there_are(project: Proje
         ("PUBLIC_KEY", False),
     ],
 )
-def test_names_of_secrets_are_told_from_others(name: str, secret: bool) -> None:
+def test_names_of_secrets_are_recognised(name: str, secret: bool) -> None:
     assert looks_secret(name) is secret
 
 

@@ -85,11 +85,11 @@ class NoSchema:
 
 
 @pytest.mark.parametrize("kind", [Order, Point, list[int], dict[str, Order], int | None])
-def test_what_is_read_from_json_has_a_json_schema(kind: Any) -> None:
+def test_a_type_read_from_json_has_a_json_schema(kind: Any) -> None:
     assert schema(kind)["format"] == "json"
 
 
-def test_the_schema_says_what_the_documentation_says() -> None:
+def test_the_schema_has_the_documented_descriptions() -> None:
     described = schema(Order)["schema"]
 
     assert described["description"] == "The goods that were bought."
@@ -194,7 +194,7 @@ def test_infinite_limits_are_none() -> None:
         http(path="/work"),
     ],
 )
-def test_nothing_is_said_of_what_only_the_tasks_code_can_tell(
+def test_a_payload_known_only_to_the_tasks_code_has_no_schema(
     decorate: Callable[..., Any],
 ) -> None:
     @decorate
@@ -256,7 +256,7 @@ message_type {
 """
 
 
-def test_a_protobuf_message_is_described_by_what_is_on_the_wire() -> None:
+def test_a_protobuf_message_is_described_by_its_wire_format() -> None:
     described = schema(message_class(RICH, "Top", syntax="proto3"))
 
     assert (described["format"], described["message"]) == ("protobuf", "test.Top")

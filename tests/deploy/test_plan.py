@@ -274,7 +274,7 @@ def test_without_attempts_to_count_the_task_itself_may_publish_dead_letters(
     assert task["function"]["publishes_to"] == ["failed"]
 
 
-def test_what_tasks_share_has_the_labels_that_they_share(tmp_path: Path) -> None:
+def test_shared_resources_have_only_the_shared_labels(tmp_path: Path) -> None:
     configuration = """
         [labels]
         team = "mail"
@@ -337,13 +337,13 @@ def test_names_that_google_refuses_are_refused(tmp_path: Path) -> None:
 # --- the file
 
 
-def test_equal_plans_are_equal_files_whatever_the_order(tmp_path: Path) -> None:
+def test_equal_plans_are_equal_files_in_any_order_of_tasks(tmp_path: Path) -> None:
     tasks = [task_of(name, environment={"B": "1", "A": "2"}) for name in ("one", "two", "three")]
 
     assert plan_in(tmp_path, *tasks).text() == plan_in(tmp_path, *reversed(tasks)).text()
 
 
-def test_the_environment_of_who_plans_is_not_planned(
+def test_the_planning_machines_environment_is_not_planned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = plan_in(tmp_path, task_of()).text()

@@ -58,7 +58,7 @@ def test_the_file_is_written_where_terraform_reads_it(planned: Project) -> None:
     assert sorted(variables["tasks"]) == ["count_orders", "export"]
 
 
-def test_the_summary_says_what_runs_when_and_what_becomes_of_failures(planned: Project) -> None:
+def test_the_summary_lists_tasks_schedules_and_failures(planned: Project) -> None:
     output = plan(planned).output
 
     assert "service count-orders" in output
@@ -133,7 +133,7 @@ def test_json_is_printed_and_nothing_is_written(planned: Project) -> None:
     assert not (planned.root / FILE).exists()
 
 
-def test_an_incompatible_payload_is_told_before_the_last_one_is_forgotten(planned: Project) -> None:
+def test_an_incompatible_payload_is_reported_once(planned: Project) -> None:
     file = planned.root / FILE
     plan(planned)
     tasks = file.read_text().replace('"format": "json"', '"format": "protobuf"')
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_written_is_one_line(planned: Project, verb: str) 
 
 
 @pytest.mark.parametrize("before", [b"[]", b'{"tasks": []}', b"\xff", b'{"tasks": {"export": 1}}'])
-def test_what_is_no_plan_is_overwritten(planned: Project, before: bytes) -> None:
+def test_a_file_that_is_not_a_plan_is_overwritten(planned: Project, before: bytes) -> None:
     (planned.root / FILE).write_bytes(before)
 
     assert plan(planned, "--check").exit_code == 1

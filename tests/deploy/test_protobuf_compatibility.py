@@ -64,7 +64,9 @@ def paths(old: Shape, new: Shape, reserved: tuple[int, ...] = ()) -> list[str]:
         ),
     ],
 )
-def test_what_breaks_on_the_wire_is_found(old: Shape, new: Shape, expected: list[str]) -> None:
+def test_a_change_that_breaks_the_wire_format_is_reported(
+    old: Shape, new: Shape, expected: list[str]
+) -> None:
     assert paths(old, new) == expected
 
 
@@ -80,7 +82,7 @@ def test_what_breaks_on_the_wire_is_found(old: Shape, new: Shape, expected: list
         (shape((1, "a")), shape((1, "a", "int32", "singular", "pick"), (2, "b"))),
     ],
 )
-def test_what_is_the_same_on_the_wire_is_no_change(old: Shape, new: Shape) -> None:
+def test_a_change_with_the_same_wire_format_is_no_change(old: Shape, new: Shape) -> None:
     assert paths(old, new) == []
 
 
@@ -115,7 +117,7 @@ EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow
 @pytest.mark.slow
 @EXAMPLES
 @given(st.data())
-def test_whatever_arrives_otherwise_in_a_new_protobuf_message_is_found(data: st.DataObject) -> None:
+def test_a_value_that_reads_differently_in_the_new_message_is_reported(data: st.DataObject) -> None:
     old = data.draw(protos.shapes)
     new = data.draw(protos.mutations(old))
     before, after = protos.class_of(old), protos.class_of(new, data.draw(protos.reserved))

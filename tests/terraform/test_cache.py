@@ -31,7 +31,7 @@ def test_another_session_waits_until_it_is_made_and_does_not_make_it_again(tmp_p
     assert len(made) == 1
 
 
-def test_what_could_not_be_made_is_made_the_next_time(tmp_path: Path) -> None:
+def test_a_failed_attempt_is_repeated_the_next_time(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").touch()
         raise cache.InstallError("no network")

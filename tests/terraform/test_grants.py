@@ -101,7 +101,7 @@ def test_every_use_has_its_list_of_grants() -> None:
 
 
 @each_use
-def test_what_is_granted_is_what_is_listed(use: Use, deploy: Deploy) -> None:
+def test_the_state_has_exactly_the_listed_grants(use: Use, deploy: Deploy) -> None:
     state = deploy(use).state
 
     assert grants_in(state) == EXPECTED[use.name]
@@ -130,7 +130,7 @@ def test_nothing_is_granted_on_more_than_one_resource_or_to_anybody(
 
 
 @each_use
-def test_grants_are_made_before_what_needs_them(use: Use, deploy: Deploy) -> None:
+def test_grants_are_made_before_the_resources_that_need_them(use: Use, deploy: Deploy) -> None:
     assert unmet_needs(deploy(use).state) == []
 
 

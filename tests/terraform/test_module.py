@@ -74,14 +74,14 @@ def test_every_use_is_planned_and_applied_as_planned(use: Use, deploy: Deploy) -
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
-def test_what_was_applied_is_not_changed_again(use: Use, terraform: MakeTerraform) -> None:
+def test_a_second_plan_has_no_changes(use: Use, terraform: MakeTerraform) -> None:
     applied = terraform(use.folder)
     applied.apply(use.variables)
 
     assert changed(applied.plan(use.variables)) == {}
 
 
-def test_what_is_in_another_project_is_not_changed_again(terraform: MakeTerraform) -> None:
+def test_a_second_plan_keeps_resources_of_other_projects(terraform: MakeTerraform) -> None:
     """The provider keeps a full name's project; a change of it would replace the grant."""
     variables = copy.deepcopy(SERVICE)
     other = "projects/other-project"

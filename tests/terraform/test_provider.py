@@ -45,7 +45,7 @@ def test_accounts_are_known_when_planned_and_ids_are_not(resources: Terraform) -
     assert "id" not in plan.at("google_pubsub_topic.orders").values
 
 
-def test_what_was_applied_needs_no_change(resources: Terraform) -> None:
+def test_an_applied_configuration_needs_no_change(resources: Terraform) -> None:
     resources.apply()
 
     assert actions(resources.plan().json) == {"no-op"}
@@ -61,7 +61,7 @@ def test_a_label_changes_in_place_and_a_name_replaces(resources: Terraform) -> N
     assert actions(renamed.json, "google_pubsub_topic.orders") == {"delete", "create"}
 
 
-def test_what_was_applied_can_be_destroyed(resources: Terraform) -> None:
+def test_applied_resources_can_be_destroyed(resources: Terraform) -> None:
     resources.apply()
 
     resources.destroy()

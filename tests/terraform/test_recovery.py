@@ -124,7 +124,7 @@ def test_attributes_blocks_and_choices_are_read(tmp_path: Path) -> None:
         ('new ThingPartOutputReference(this, "made")', ["object", {"size": "number"}]),
     ],
 )
-def test_the_type_of_what_is_only_computed_is_read_from_its_code(
+def test_the_type_of_a_computed_attribute_is_read_from_its_code(
     tmp_path: Path, code: str, type_: Any
 ) -> None:
     schema = recover_schema(make_wheel(tmp_path, code), ["google_thing"])

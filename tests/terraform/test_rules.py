@@ -52,7 +52,7 @@ def test_a_rule_is_about_something_that_is_there(schema: dict[str, Any]) -> None
     assert astray == []
 
 
-def test_what_is_invented_is_the_same_each_time() -> None:
+def test_invented_values_are_the_same_each_time() -> None:
     identity = load_identities()["google_service_account"]
     value = {"account_id": "push", "project": UNKNOWN, "email": UNKNOWN, "id": UNKNOWN}
     block = {"attributes": {name: {"type": "string"} for name in value}, "block_types": {}}
@@ -66,7 +66,7 @@ def test_what_is_invented_is_the_same_each_time() -> None:
     assert first["id"] == "projects/p/serviceAccounts/push@p.iam.gserviceaccount.com"
 
 
-def test_what_depends_on_the_unknown_is_not_foreseen() -> None:
+def test_values_that_depend_on_unknown_values_are_not_foreseen() -> None:
     identity = Identity({"id": "{name}", "email": "{name}@x"}, frozenset({"email"}))
     value = {"name": UNKNOWN, "email": UNKNOWN}
 

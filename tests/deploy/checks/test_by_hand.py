@@ -92,13 +92,13 @@ def report(project: Project, terraform_environment: Mapping[str, str]) -> str:
         "terraform-task-missing: Terraform's plan in infra/plan.json has no schedule 'count-2'",
     ],
 )
-def test_what_is_left_out_is_a_fault_if_googles_default_is(report: str, fault: str) -> None:
+def test_a_missing_attribute_is_a_fault_if_googles_default_is(report: str, fault: str) -> None:
     assert fault in report
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("harmless", ["paused", "max_instances"])
-def test_what_is_left_out_is_none_if_googles_default_is_what_is_wanted(
+def test_a_missing_attribute_is_no_fault_if_googles_default_is_right(
     report: str, harmless: str
 ) -> None:
     assert harmless not in report

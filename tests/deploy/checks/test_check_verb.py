@@ -63,7 +63,7 @@ def test_a_stage_that_does_not_exist_is_a_finding(shop: Shop) -> None:
     assert "Did you mean 'production'?" in finding["what"]
 
 
-def test_what_prevents_a_plan_is_said_to_hide_the_rest(shop: Shop) -> None:
+def test_an_error_that_prevents_a_plan_says_that_rules_were_skipped(shop: Shop) -> None:
     shop.edit("main.py", "def show_order", "def Pay_Back")
 
     result = shop.run()
@@ -72,7 +72,7 @@ def test_what_prevents_a_plan_is_said_to_hide_the_rest(shop: Shop) -> None:
     assert "the rules that need one were skipped" in result.stdout
 
 
-def test_a_stage_is_checked_with_what_it_says(shop: Shop) -> None:
+def test_a_stage_is_checked_with_its_own_values(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", 'memory = "1Gi"', 'environment = { HOST = "localhost" }')
 
     assert shop.check() == []
@@ -95,7 +95,7 @@ def test_a_plan_of_a_stage_is_not_to_be_overwritten_by_one_of_none(shop: Shop) -
     assert named == {f"R{again}"}
 
 
-def test_what_is_said_once_for_all_tasks_is_one_finding(shop: Shop) -> None:
+def test_a_value_set_for_all_tasks_is_one_finding(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", "project =", 'environment = { HOST = "localhost" }\nproject =')
 
     (finding,) = shop.check()
@@ -120,14 +120,16 @@ def test_a_rule_that_one_task_ignores_holds_for_the_others(shop: Shop) -> None:
     assert [finding["task"] for finding in shop.check()] == ["count_orders"]
 
 
-def test_what_is_said_for_all_is_found_unless_all_ignore_it(shop: Shop) -> None:
+def test_a_value_set_for_all_tasks_is_reported_unless_all_ignore_it(shop: Shop) -> None:
     shop.edit("ucam-faas.toml", "project =", 'environment = { HOST = "localhost" }\nproject =')
     shop.edit(*setting("pay_back", 'ignore = ["unreachable"]'))
 
     assert [finding["rule"] for finding in shop.check()] == ["unreachable"]
 
 
-def test_what_is_no_tasks_is_ignored_if_all_tasks_ignore_it(shop: Shop, clean_plan: str) -> None:
+def test_a_finding_without_a_task_is_ignored_if_all_tasks_ignore_it(
+    shop: Shop, clean_plan: str
+) -> None:
     plan = json.loads(clean_plan)
     plan["topics"]["old"] = {"dead_letters": False}
     shop.path(PLAN).write_text(json.dumps(plan))
@@ -159,7 +161,7 @@ ODD = """{
         (["--against", "odd.json"], "odd.json isn't a plan"),
     ],
 )
-def test_what_cannot_be_read_is_one_line_and_exit_code_2(
+def test_an_unreadable_file_is_one_line_and_exit_code_2(
     shop: Shop, arguments: list[str], said: str
 ) -> None:
     shop.path("other.json").write_text("{}")
@@ -186,7 +188,7 @@ def alone_on_path(shop: Shop, script: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", str(program.parent))
 
 
-def test_a_folder_that_is_not_initialised_is_told_how(
+def test_an_uninitialised_folder_is_an_error_with_the_command_to_run(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone_on_path(shop, "", monkeypatch)
@@ -215,7 +217,7 @@ def test_the_first_of_terraforms_errors_is_reported_and_shortened_at_a_word(
 
 
 @pytest.mark.slow
-def test_of_a_terraform_that_says_nothing_the_exit_code_is_told(
+def test_the_exit_code_is_reported_if_terraform_prints_nothing(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone_on_path(shop, "import sys; sys.exit(7)", monkeypatch)

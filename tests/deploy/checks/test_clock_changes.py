@@ -77,6 +77,6 @@ def test_a_schedule_is_hit_by_a_change_at_its_time(
 
 
 @pytest.mark.parametrize("expression", ["15 * * * *", "*/15 * * * *"])
-def test_what_runs_every_hour_may_be_in_a_change(expression: str) -> None:
+def test_an_hourly_schedule_may_run_during_a_clock_change(expression: str) -> None:
     """It isn't reported, because the next run is at most an hour away, as on every day."""
     assert len(cron.parse(expression).hours) == 24

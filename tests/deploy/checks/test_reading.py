@@ -204,7 +204,7 @@ def test_a_filter_that_asks_for_little_matches_something(text: str) -> None:
     assert not matches_nothing(text)
 
 
-def test_what_would_take_too_long_is_not_judged() -> None:
+def test_a_filter_that_takes_too_long_to_decide_is_not_judged() -> None:
     text = " AND ".join(f'attributes.{key} = "{key}"' for key in "abcdefgh")
 
     assert not matches_nothing(f'{text} AND attributes.a = "x"')
