@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,18 @@ TOGETHER = {"clients", "contract", "dev", "integration", "terraform"}
 """Folders whose tests share processes that take seconds to start."""
 ON_DOCKER = {"container", "end_to_end"}
 """Folders whose tests build and name the same images."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep what is collected out of the garbage collector's way: it lives as long as pytest does.
+
+    Each full collection would walk these half a million objects, a seventh of the fast tests' time.
+    """
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -155,14 +155,10 @@ def tree_of(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text())
 
 
-def imports_of(importer: str, tree: ast.Module) -> Iterator[tuple[str, Import]]:
-    """Yield `("own" | "other", import)` for each import of a module."""
-    yield from _walk(importer, tree, in_function=False, for_types=False)
-
-
-def _walk(
-    importer: str, node: ast.AST, *, in_function: bool, for_types: bool
+def imports_of(
+    importer: str, node: ast.AST, *, in_function: bool = False, for_types: bool = False
 ) -> Iterator[tuple[str, Import]]:
+    """Yield `("own" | "other", import)` for each import of a module."""
     for name in _imported(importer, node):
         own = name == PACKAGE or name.startswith(f"{PACKAGE}.")
         short = _module_of(name) if own else name
@@ -170,13 +166,15 @@ def _walk(
         yield ("own" if own else "other"), found
     if isinstance(node, ast.If) and _is_type_checking(node.test):
         for child in node.body:
-            yield from _walk(importer, child, in_function=in_function, for_types=True)
+            yield from imports_of(importer, child, in_function=in_function, for_types=True)
         for child in node.orelse:
-            yield from _walk(importer, child, in_function=in_function, for_types=for_types)
+            yield from imports_of(importer, child, in_function=in_function, for_types=for_types)
         return
     inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
     for child in ast.iter_child_nodes(node):
-        yield from _walk(importer, child, in_function=in_function or inside, for_types=for_types)
+        yield from imports_of(
+            importer, child, in_function=in_function or inside, for_types=for_types
+        )
 
 
 def _imported(importer: str, node: ast.AST) -> list[str]:
@@ -216,12 +214,12 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 @cache
 def all_imports(kind: str) -> list[Import]:
-    return [
-        found
-        for module in MODULES
-        for which, found in imports_of(module, tree_of(module))
-        if which == kind
-    ]
+    return [found for which, found in _imports_of_the_package() if which == kind]
+
+
+@cache
+def _imports_of_the_package() -> list[tuple[str, Import]]:
+    return [pair for module in MODULES for pair in imports_of(module, tree_of(module))]
 
 
 def level(module: str) -> float:

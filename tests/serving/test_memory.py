@@ -34,7 +34,6 @@ def raw(body: bytes) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_garbage_collection() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
