@@ -69,7 +69,7 @@ variable "function" {
       egress     = optional(string, "PRIVATE_RANGES_ONLY")              # Traffic that goes through the network: `PRIVATE_RANGES_ONLY` or `ALL_TRAFFIC`.
     }))
     publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
-    invokers            = optional(list(string), []) # Who else may call the service or run the job: IAM members such as `group:team@example.org`.
+    invokers            = optional(list(string), []) # IAM members that may call the service or run the job, such as `group:team@example.org`.
     deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or job.
     max_retries         = optional(number, 3)        # Jobs: how often an execution that failed is run again.
   })

@@ -35,6 +35,7 @@ EVERY_KEY = """
     environment = { MODE = "fast" }
     secrets = { API_KEY = "api-key:3" }
     labels = { team = "a-team", "größe" = "" }
+    invokers = ["group:team@example.org", "allUsers"]
     ignore = ["schedule-rare"]
 
     [vpc_access]
@@ -167,6 +168,9 @@ def test_a_wrong_type_is_an_error_with_the_right_type(
         "existing_topics = ['projects/p/topics/orders']",
         "kept_topics = ['no']",
         "cpu_quota = 0.5",
+        "invokers = ['team@example.org']",
+        "invokers = ['user:team']",
+        "invokers = ['everyone']",
         "publishes_to = ['o']",
         "publishes_to = ['goog-orders']",
         "environment = { 'A B' = '' }",

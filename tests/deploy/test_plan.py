@@ -174,6 +174,24 @@ def test_an_http_task_has_neither_topic_nor_subscription(tmp_path: Path) -> None
     assert users["function"]["timeout_seconds"] == 1800
 
 
+def test_callers_of_all_layers_may_call_the_task(planned: Planned) -> None:
+    collection = TaskCollection(invokers=["group:team@example.org"])
+
+    @collection.http(path="/users/<id>", invokers=["allUsers", "group:team@example.org"])
+    def users(id: str) -> str:
+        return ""
+
+    configuration = 'invokers = ["user:ada@example.org"]\n[task.users]\ninvokers = ["domain:b.org"]'
+    variables = planned(users.task, configuration)
+
+    assert variables["function"]["invokers"] == [
+        "group:team@example.org",
+        "user:ada@example.org",
+        "allUsers",
+        "domain:b.org",
+    ]
+
+
 def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> None:
     async def wait(payload: bytes) -> None:
         """Wait."""

@@ -180,6 +180,18 @@ class HttpOptions(TypedDict, total=False):
             express=_terraform_secrets,
         ),
     ]
+    invokers: Annotated[
+        Sequence[str] | None,
+        Option(
+            doc="IAM members that may call the service or run the job",
+            takes="`user:E`, `group:E`, `serviceAccount:E` with an email E, `domain:D`, "
+            "`principal:…`, `principalSet:…`, `allUsers`, `allAuthenticatedUsers`",
+            check=resources.check_member,
+            merge="list",
+            configurable="anywhere",
+            terraform="function.invokers",
+        ),
+    ]
     init: Annotated[
         Sequence[Callable[[], Any]] | None,
         Option(

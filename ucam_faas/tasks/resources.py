@@ -1,7 +1,8 @@
-"""Cloud Run's limits of a task's resources: memory, CPUs, instances, secrets, environment.
+"""Cloud Run's limits of a task's resources: memory, CPUs, instances, secrets, environment, callers.
 
 Sources of the limits: Google's pages "Configure memory limits", "Configure CPU limits", "Set
-minimum instances", "Configure environment variables" and "Configure secrets" of Cloud Run.
+minimum instances", "Configure environment variables" and "Configure secrets" of Cloud Run, and
+"Principal identifiers" of IAM.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _SECRET = (
     r"(?:projects/(?P<project>[^/:]+)/secrets/)?(?P<name>[A-Za-z0-9_-]{1,255})"
     r"(?:(?::|/versions/)(?P<version>latest|[1-9][0-9]*|[A-Za-z][A-Za-z0-9_-]{0,62}))?"
+)
+_MEMBER = (
+    r"allUsers|allAuthenticatedUsers|(?:user|group|serviceAccount):[^@\s]+@[^@\s]+"
+    r"|domain:[^@:\s]+|(?:principal|principalSet)://\S+"
 )
 _TOKENS = (
     "AIza",
@@ -246,3 +251,17 @@ def check_variables(option: str, variables: Any) -> None:
             raise TaskDefinitionError(
                 f"{option}: the value of {name!r} is of type {type(value).__name__}: expected text."
             )
+
+
+def check_member(member: Any) -> None:
+    """Refuse all but a member of an IAM policy.
+
+    Raises:
+        TaskDefinitionError: with the forms of members.
+    """
+    if not (isinstance(member, str) and re.fullmatch(_MEMBER, member)):
+        raise TaskDefinitionError(
+            f"invokers: {member!r} is not a member of an IAM policy: expected allUsers, "
+            "allAuthenticatedUsers, or a kind and a name, such as group:team@example.org, "
+            "user:ada@example.org or serviceAccount:shop@my-project.iam.gserviceaccount.com."
+        )
