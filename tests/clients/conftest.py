@@ -28,7 +28,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def ours_only(endpoint: Endpoint) -> None:
-    """Skip what Google's emulator does not have."""
+    """Skip features that Google's emulator lacks."""
     if not endpoint.is_ours:
         pytest.skip("Google's emulator does not do this")
 

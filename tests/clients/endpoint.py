@@ -30,7 +30,7 @@ class Endpoint:
     host: str
     """`127.0.0.1:PORT`."""
     is_ours: bool
-    """Whether it has what Google's emulator has not: IAM, detaching, Cloud Scheduler, limits."""
+    """Whether it has what Google's emulator lacks: IAM, detaching, Cloud Scheduler, limits."""
 
     @property
     def url(self) -> str:
@@ -40,7 +40,7 @@ class Endpoint:
 
 @contextmanager
 def running_endpoint(folder: Path) -> Iterator[Endpoint]:
-    """Run what was chosen."""
+    """Run the chosen emulator."""
     if CHOICE == "ours":
         with running_ours(folder, "--memory") as host:
             yield Endpoint(host, is_ours=True)

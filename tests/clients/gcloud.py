@@ -16,7 +16,7 @@ from .endpoint import Endpoint, unavailable
 
 
 class GcloudError(Exception):
-    """It ended with an error; the text is what it printed on standard error."""
+    """It ended with an error; the text is its standard error."""
 
 
 class Gcloud:
@@ -41,7 +41,7 @@ class Gcloud:
         }
 
     def run(self, command: str, *arguments: str) -> Any:
-        """Run `gcloud COMMAND ARGUMENTS`, and return what it answers; the command is split."""
+        """Run `gcloud COMMAND ARGUMENTS`, and return its output; the command is split."""
         done = subprocess.run(
             [self._path, *command.split(), *arguments, "--format=json"],
             env=self._environ,

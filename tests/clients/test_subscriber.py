@@ -26,7 +26,7 @@ gives_back_at_once = pytest.mark.usefixtures("ours_only")
 
 
 class Seen:
-    """A callback that acknowledges, and keeps what it was called with."""
+    """A callback that acknowledges, and keeps its arguments."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []

@@ -36,8 +36,8 @@ def test_more_than_a_hundred_attributes_are_refused_as_pubsub_does() -> None:
 
 
 def test_publishers_share_nothing() -> None:
-    one, other = MemoryPublisher(), MemoryPublisher()
+    first, second = MemoryPublisher(), MemoryPublisher()
 
-    one.topics[TOPIC] = []
+    first.topics[TOPIC] = []
 
-    assert other.topics == {}
+    assert second.topics == {}

@@ -28,7 +28,7 @@ from tests.integration.processes import (
 SOURCE = Path(__file__).parent / "tasks" / "main.py"
 PROJECT = "local"
 ENDS_WITHIN = HANG_SECONDS
-"""Seconds: what a drain may take at most, and some more."""
+"""Seconds: the longest drain, and some more."""
 _LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  (\w+(?: out)?) +(.*)")
 
 
@@ -46,18 +46,18 @@ class Rest:
         self.port = port
 
     def call(self, method: str, path: str, body: Any = None) -> Answer:
-        """Make a call; `path` is what comes after `/v1/`."""
+        """Make a call; `path` follows `/v1/`."""
         content = b"" if body is None else json.dumps(body).encode()
         return request(self.port, method, f"/v1/{path}", content)
 
     def get(self, path: str) -> Any:
-        """Return what is there."""
+        """Return the resource."""
         answer = self.call("GET", path)
         assert answer.status == 200, answer
         return json.loads(answer.body)
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is something."""
+        """Return True if the resource exists."""
         return self.call("GET", path).status == 200
 
     def subscription(self, name: str) -> Any:
@@ -82,7 +82,9 @@ class Rest:
         body = {"maxMessages": 100, "returnImmediately": True}
         answer = self.call("POST", f"{name}:pull", body)
         assert answer.status == 200, answer
-        return [found["message"] for found in json.loads(answer.body).get("receivedMessages", [])]
+        return [
+            delivery["message"] for delivery in json.loads(answer.body).get("receivedMessages", [])
+        ]
 
 
 class Dev(Server):
@@ -108,12 +110,12 @@ class Dev(Server):
             whole, end, _ = file.read().rpartition(b"\n")
         self._read_to += len(whole + end)
         for line in whole.decode().splitlines():
-            if found := _LINE.fullmatch(line):
-                self._lines.append(Line(*found.groups()))
+            if match := _LINE.fullmatch(line):
+                self._lines.append(Line(*match.groups()))
         return self._lines
 
     def shown(self, what: str, *parts: str) -> list[str]:
-        """Return what lines of one kind say that hold these parts."""
+        """Return the texts of the lines of a kind that contain these parts."""
         return [
             line.text
             for line in self.lines
@@ -121,21 +123,21 @@ class Dev(Server):
         ]
 
     def wait_shown(self, what: str, *parts: str, count: int = 1) -> list[str]:
-        """Return them when there are so many."""
+        """Return the texts when there are at least `count`."""
 
         def find() -> list[str]:
             assert self.popen.poll() is None, f"It has ended: {self.output}"
-            found = self.shown(what, *parts)
-            return found if len(found) >= count else []
+            texts = self.shown(what, *parts)
+            return texts if len(texts) >= count else []
 
         return wait_until(find, f"{count} times {what} {parts}")
 
     def wait_effects(self, effect: str, count: int = 1, **fields: Any) -> list[dict[str, Any]]:
-        """Return what its tasks have done, when they have done it so often."""
+        """Return the recorded effects of its tasks, when there are at least `count`."""
 
         def find() -> list[dict[str, Any]]:
-            found = self.effects(effect, **fields)
-            return found if len(found) >= count else []
+            effects = self.effects(effect, **fields)
+            return effects if len(effects) >= count else []
 
         return wait_until(find, f"{count} times {effect} {fields}")
 
@@ -173,10 +175,10 @@ class Dev(Server):
 
 def environ_of(folder: Path, **more: str) -> dict[str, str]:
     """Return a process's environment."""
-    found = environment(folder, **more)
+    environ = environment(folder, **more)
     if "UCAM_FAAS_LOG_FORMAT" not in more:
-        del found["UCAM_FAAS_LOG_FORMAT"]
-    return found
+        del environ["UCAM_FAAS_LOG_FORMAT"]
+    return environ
 
 
 def starting(folder: Path, *arguments: str, **environ: str) -> Dev:
@@ -194,8 +196,8 @@ def running(folder: Path, *arguments: str, **environ: str) -> Iterator[Dev]:
         shutil.copy(SOURCE, folder / "main.py")
     dev = starting(folder, *arguments, **environ)
     try:
-        found = wait_until(lambda: _address(dev), "it serves")
-        dev.port, pubsub = int(found[1]), int(found[2])
+        address = wait_until(lambda: _address(dev), "it serves")
+        dev.port, pubsub = int(address[1]), int(address[2])
         dev.rest = Rest(pubsub)
         yield dev
     finally:
@@ -228,15 +230,15 @@ def descendants(pid: int) -> list[int]:
         with suppress(OSError, IndexError):
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
-    found, new = [], [pid]
+    pids, new = [], [pid]
     while new:
         new = [child for parent in new for child in children.get(parent, [])]
-        found += new
-    return found
+        pids += new
+    return pids
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended, and waits to be asked, does not."""
+    """Return True if a process runs; a zombie doesn't."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -250,11 +252,11 @@ def wait_ended(pids: list[int]) -> None:
 
 
 def can_listen(port: int) -> bool:
-    """Tell whether nobody has a port."""
-    with socket.socket() as found:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Return True if a port is free."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            found.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True

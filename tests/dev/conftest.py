@@ -21,8 +21,8 @@ StartDev = Callable[..., Dev]
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """One that all tests share which leave it as it is."""
-    with running(tmp_path_factory.mktemp("dev")) as found:
-        yield found
+    with running(tmp_path_factory.mktemp("dev")) as dev:
+        yield dev
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Two looks at folders, and what has changed between them."""
+"""Two looks at folders, and the changes between them."""
 
 from __future__ import annotations
 

@@ -48,11 +48,11 @@ def start_emulator(tmp_path: Path) -> Iterator[StartEmulator]:
         def start(*arguments: str) -> Emulator:
             folder = tmp_path / f"emulator-{len(list(tmp_path.glob('emulator-*')))}"
             command = [UCAM_FAAS, "emulator", "--port", "0", *arguments]
-            found = Emulator(command, folder, environ_of(folder))
-            stack.callback(found.kill)
-            line = wait_until(lambda: READY.fullmatch(found.stdout), "it is ready")
-            found.rest = Rest(int(line[1]))
-            return found
+            emulator = Emulator(command, folder, environ_of(folder))
+            stack.callback(emulator.kill)
+            line = wait_until(lambda: READY.fullmatch(emulator.stdout), "it is ready")
+            emulator.rest = Rest(int(line[1]))
+            return emulator
 
         yield start
 

@@ -110,7 +110,7 @@ def test_a_running_task_is_finished_when_it_is_killed(start_dev: StartDev) -> No
 
     dev.signal(signal.SIGKILL)
     dev.wait()
-    wait_until(lambda: can_listen(dev.port), "nobody holds its port", 5.0)
+    wait_until(lambda: can_listen(dev.port), "its port is free", 5.0)
     dev.say("go")
 
     dev.wait_effects("end", data="a")

@@ -1,4 +1,4 @@
-"""`ucam-faas dev` and the verbs around it read `.env`; what serves in production does not."""
+"""`ucam-faas dev` and the verbs around it read `.env`; the server in production doesn't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a `.env` file is set in an environment."""
+"""The syntax of a `.env` file, and the variables that it sets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def loaded(folder: Path, content: str | bytes, **environ: str) -> dict[str, str]
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("content", "variables"),
     [
         ("KEY=secret", {"KEY": "secret"}),
         ("\ufeffKEY=secret\r\nOTHER=x\r\n", {"KEY": "secret", "OTHER": "x"}),
@@ -37,9 +37,9 @@ def loaded(folder: Path, content: str | bytes, **environ: str) -> dict[str, str]
     ],
 )
 def test_the_syntax_is_that_of_python_dotenv(
-    tmp_path: Path, content: str, found: dict[str, str]
+    tmp_path: Path, content: str, variables: dict[str, str]
 ) -> None:
-    assert loaded(tmp_path, content) == found
+    assert loaded(tmp_path, content) == variables
 
 
 @pytest.mark.parametrize("value", ["of the shell", ""])

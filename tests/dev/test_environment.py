@@ -19,7 +19,7 @@ Declare = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def declared(tmp_path: Path) -> Declare:
-    """Declares the variables of tasks, beside what the shell has, and returns what is set."""
+    """Declares the variables of tasks beside the shell's, and returns the environment."""
     (tmp_path / ".git").mkdir()
 
     def run(*tasks: Task, configuration: str = "", **shell: str) -> dict[str, str]:

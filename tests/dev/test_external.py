@@ -28,8 +28,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
     command = [UCAM_FAAS, "emulator", "--port", "0", "--memory"]
     process = Process(command, folder, environ_of(folder))
     try:
-        found = wait_until(lambda: re.search(r" on 127.0.0.1:(\d+)", process.stdout), "it is ready")
-        yield Rest(int(found[1]))
+        match = wait_until(lambda: re.search(r" on 127.0.0.1:(\d+)", process.stdout), "it is ready")
+        yield Rest(int(match[1]))
     finally:
         process.kill()
 
@@ -38,8 +38,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
 def dev(tmp_path_factory: pytest.TempPathFactory, other: Rest) -> Iterator[Dev]:
     """One that uses it."""
     folder = tmp_path_factory.mktemp("dev")
-    with running(folder, PUBSUB_EMULATOR_HOST=f"127.0.0.1:{other.port}") as found:
-        yield found
+    with running(folder, PUBSUB_EMULATOR_HOST=f"127.0.0.1:{other.port}") as dev:
+        yield dev
 
 
 def test_its_topics_and_pull_subscriptions_are_made_there(dev: Dev, other: Rest) -> None:
@@ -126,7 +126,7 @@ def command(folder: Path, host: str) -> Process:
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "127.0.0.1", "http://127.0.0.1:{port}"])
 def test_where_nothing_answers_it_says_so_and_how_to_do_without(tmp_path: Path, host: str) -> None:
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))  # nobody listens, and nobody else gets it
+        free.bind(("127.0.0.1", 0))  # nothing listens, and no other process gets it
         host = host.format(port=free.getsockname()[1])
         process = command(tmp_path, host)
         try:

@@ -66,8 +66,8 @@ def test_what_the_filter_stops_is_not_delivered_and_the_rest_comes_in_order(dev:
         dev.rest.publish("shop-events", b"no", key="k", kind="other")
         dev.rest.publish("shop-events", b"%d" % number, key="k", kind="order")
 
-    found = dev.wait_effects("on_order", 5)
-    assert [effect["data"] for effect in found] == ["0", "1", "2", "3", "4"]
+    effects = dev.wait_effects("on_order", 5)
+    assert [effect["data"] for effect in effects] == ["0", "1", "2", "3", "4"]
 
 
 def test_a_schedule_that_is_run_reaches_its_task(dev: Dev) -> None:

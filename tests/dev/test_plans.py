@@ -1,4 +1,4 @@
-"""What tasks need of the cloud, as plain values."""
+"""The needs of tasks in the cloud, as plain values."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def plan(decorate: Callable[..., Any], name: str = "work", **settings: Any) -> T
 
 def test_a_plan_is_the_same_on_the_other_side_of_a_pipe() -> None:
     schedules = [Schedule("0 3 * * *", data=b"\xff", attributes={"a": "b"}, paused=True)]
-    found = plan(message_handler(message_type=None, schedule=schedules, filter="attributes:a"))
+    needs = plan(message_handler(message_type=None, schedule=schedules, filter="attributes:a"))
 
-    assert TaskNeeds.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert TaskNeeds.from_json(json.loads(json.dumps(needs.to_json()))) == needs
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_a_plan_is_the_same_on_the_other_side_of_a_pipe() -> None:
 def test_a_sample_is_one_that_the_task_takes(
     decorate: Callable[..., Any], takes: str, sample: str | None
 ) -> None:
-    found = plan(decorate)
+    needs = plan(decorate)
 
-    assert (found.takes, found.sample) == (takes, sample)
+    assert (needs.takes, needs.sample) == (takes, sample)
 
 
 @pytest.mark.parametrize("decorate", [message_handler, raw_event, cloud_event])
@@ -104,9 +104,9 @@ def test_a_parser_of_the_user_is_not_called_to_find_out() -> None:
 def test_the_ack_deadline_is_the_timeout_within_pubsubs_limits(
     seconds: float, deadline: int
 ) -> None:
-    found = plan(message_handler(message_type=None, timeout=timedelta(seconds=seconds)))
+    needs = plan(message_handler(message_type=None, timeout=timedelta(seconds=seconds)))
 
-    assert found.ack_deadline_seconds == deadline
+    assert needs.ack_deadline_seconds == deadline
 
 
 def test_dead_letters_go_where_the_task_or_the_environment_says() -> None:

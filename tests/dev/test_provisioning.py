@@ -56,10 +56,10 @@ def _subscriptions(emulator: Emulator) -> dict[str, tuple[str, str]]:
     """Return the topic and the path of each subscription."""
     return {
         name.rpartition("/")[2]: (
-            found.proto.topic.rpartition("/")[2],
-            found.proto.push_config.push_endpoint.removeprefix(URL),
+            subscription.proto.topic.rpartition("/")[2],
+            subscription.proto.push_config.push_endpoint.removeprefix(URL),
         )
-        for name, found in emulator.resources.subscriptions.items()
+        for name, subscription in emulator.resources.subscriptions.items()
     }
 
 
@@ -140,18 +140,18 @@ def test_dead_letters_that_wait_are_counted() -> None:
         async with Emulator(Options()) as emulator:
             provisioning = Provisioning(emulator, "p")
             provisioning.apply(plans, URL, {})
-            found = [provisioning.dead_letters(plans)]
+            counts = [provisioning.dead_letters(plans)]
             drafts = [Draft("", {}, b"x")] * 3
             now = emulator.hub.now()
             emulator.engine.publish("projects/p/topics/two-dead", drafts, now)
-            found.append(provisioning.dead_letters(plans))
+            counts.append(provisioning.dead_letters(plans))
             queue = emulator.resources.subscriptions["projects/p/subscriptions/two-dead"].queue
             assert queue is not None
             emulator.engine.answered(emulator.engine.last)
             first, _ = emulator.engine.take(queue, now, Holder(), 2)
             emulator.engine.ack(queue, [first.ack_id], now)
-            found.append(provisioning.dead_letters(plans))
-            return found
+            counts.append(provisioning.dead_letters(plans))
+            return counts
 
     assert asyncio.run(count()) == [{}, {"two-dead": 3}, {"two-dead": 2}]
 
@@ -162,13 +162,13 @@ def test_an_older_subscription_for_dead_letters_keeps_them_for_31_days_from_now_
             provisioning = Provisioning(emulator, "p")
             provisioning.apply([task("one")], URL, {})
             name = "projects/p/subscriptions/one-dead"
-            found = emulator.resources.subscriptions[name].proto
-            found.message_retention_duration.seconds = 7 * 24 * 3600
+            subscription = emulator.resources.subscriptions[name].proto
+            subscription.message_retention_duration.seconds = 7 * 24 * 3600
             provisioning.apply([task("one")], URL, {})
             there = emulator.resources.subscriptions
             return [
-                there[f"projects/p/subscriptions/{one}"].proto.message_retention_duration.seconds
-                for one in ("one", "one-dead")
+                there[f"projects/p/subscriptions/{short}"].proto.message_retention_duration.seconds
+                for short in ("one", "one-dead")
             ]
 
     assert asyncio.run(retentions()) == [7 * 24 * 3600, 31 * 24 * 3600]

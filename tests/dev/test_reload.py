@@ -33,9 +33,9 @@ HANG = "import time; time.sleep(600)"
 
 def task(name: str, version: int | str = 0, **options: str) -> str:
     """Return the code of a task that records its version."""
-    given = "".join(f", {key}={value}" for key, value in options.items())
+    arguments = "".join(f", {key}={value}" for key, value in options.items())
     return (
-        f"@ucam_faas.message_handler(message_type=None, retry=AT_ONCE{given})\n"
+        f"@ucam_faas.message_handler(message_type=None, retry=AT_ONCE{arguments})\n"
         f"def {name}(data):\n"
         f"    record({name!r}, data=data.decode(), version={version})\n"
     )
@@ -74,7 +74,7 @@ class Editor:
         self.wait_shown("reload", served, count=count + 1)
 
     def shown(self, what: str, *parts: str) -> list[str]:
-        """Return what lines of this test say."""
+        """Return the texts of this test's lines."""
         return [
             line.text
             for line in self.dev.lines[self.before :]
@@ -85,8 +85,8 @@ class Editor:
         """Return them when there are so many."""
 
         def find() -> list[str]:
-            found = self.shown(what, *parts)
-            return found if len(found) >= count else []
+            texts = self.shown(what, *parts)
+            return texts if len(texts) >= count else []
 
         return wait_until(find, f"{count} times {what} {parts}")
 
@@ -105,18 +105,18 @@ class Editor:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     folder = tmp_path_factory.mktemp("reload")
     write(folder / "main.py", task("first"))
-    with running(folder) as found:
-        yield found
+    with running(folder) as dev:
+        yield dev
 
 
 @pytest.fixture
 def editor(shared: Dev, request: pytest.FixtureRequest) -> Editor:
     """Serve a task of the test's own name."""
     number = request.session.items.index(request.node)
-    found = Editor(shared, f"work{number:03}")
-    found.save(found.main, task(found.name))
-    found.before = len(shared.lines)
-    return found
+    editor = Editor(shared, f"work{number:03}")
+    editor.save(editor.main, task(editor.name))
+    editor.before = len(shared.lines)
+    return editor
 
 
 # --- what is served

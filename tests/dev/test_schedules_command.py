@@ -67,10 +67,10 @@ def test_they_are_listed_with_their_next_runs(dev: Dev, monkeypatch: pytest.Monk
 def test_those_of_an_address_are_listed(dev: Dev, tmp_path: Path) -> None:
     host = f"127.0.0.1:{dev.rest.port}"
 
-    found = run(PUBSUB_EMULATOR_HOST=host, GOOGLE_CLOUD_PROJECT="local")
+    result = run(PUBSUB_EMULATOR_HOST=host, GOOGLE_CLOUD_PROJECT="local")
     elsewhere = run(PUBSUB_EMULATOR_HOST=host, GOOGLE_CLOUD_PROJECT="other")
 
-    assert "clean_up-2" in found.output
+    assert "clean_up-2" in result.output
     assert elsewhere.output == "There are no schedules.\n"
 
 

@@ -1,4 +1,4 @@
-"""What `ucam-faas dev` has made and shown when it is ready."""
+"""The resources and output of `ucam-faas dev` when it is ready."""
 
 from __future__ import annotations
 
@@ -74,46 +74,49 @@ def test_topics_are_made(dev: Dev, topic: str) -> None:
 
 
 def test_a_subscription_is_as_its_decorator_says(dev: Dev) -> None:
-    found = dev.rest.subscription("on_order")
+    subscription = dev.rest.subscription("on_order")
 
-    assert found["topic"] == "projects/local/topics/shop-events"
-    assert found["pushConfig"]["pushEndpoint"] == f"{dev.url}/on_order"
-    assert found["filter"] == 'attributes.kind = "order"'
-    assert found["enableMessageOrdering"] is True
-    assert found["ackDeadlineSeconds"] == 45
-    assert found["retryPolicy"] == {"minimumBackoff": "2s", "maximumBackoff": "20s"}
-    assert found["deadLetterPolicy"] == {
+    assert subscription["topic"] == "projects/local/topics/shop-events"
+    assert subscription["pushConfig"]["pushEndpoint"] == f"{dev.url}/on_order"
+    assert subscription["filter"] == 'attributes.kind = "order"'
+    assert subscription["enableMessageOrdering"] is True
+    assert subscription["ackDeadlineSeconds"] == 45
+    assert subscription["retryPolicy"] == {"minimumBackoff": "2s", "maximumBackoff": "20s"}
+    assert subscription["deadLetterPolicy"] == {
         "deadLetterTopic": "projects/local/topics/shop-dead",
         "maxDeliveryAttempts": 7,
     }
 
 
 def test_a_subscription_by_default(dev: Dev) -> None:
-    found = dev.rest.subscription("linger")
+    subscription = dev.rest.subscription("linger")
 
-    assert found["topic"] == "projects/local/topics/linger"
-    assert "filter" not in found
-    assert "enableMessageOrdering" not in found
-    assert found["ackDeadlineSeconds"] == 300
+    assert subscription["topic"] == "projects/local/topics/linger"
+    assert "filter" not in subscription
+    assert "enableMessageOrdering" not in subscription
+    assert subscription["ackDeadlineSeconds"] == 300
     assert (
-        found["deadLetterPolicy"]["deadLetterTopic"] == "projects/local/topics/linger-dead-letter"
+        subscription["deadLetterPolicy"]["deadLetterTopic"]
+        == "projects/local/topics/linger-dead-letter"
     )
-    assert found["deadLetterPolicy"]["maxDeliveryAttempts"] == 5
+    assert subscription["deadLetterPolicy"]["maxDeliveryAttempts"] == 5
 
 
 def test_a_raw_event_is_pushed_unwrapped(dev: Dev) -> None:
-    found = dev.rest.subscription("clean_up")
+    subscription = dev.rest.subscription("clean_up")
 
-    assert found["pushConfig"]["noWrapper"] == {"writeMetadata": True}
+    assert subscription["pushConfig"]["noWrapper"] == {"writeMetadata": True}
 
 
 @pytest.mark.parametrize("name", ["fail-dead-letter", "shop-dead"])
 def test_a_subscription_keeps_dead_letters(dev: Dev, name: str) -> None:
-    found = dev.rest.subscription(name)
+    subscription = dev.rest.subscription(name)
 
-    assert found["topic"] == f"projects/local/topics/{name}"
-    assert found.get("pushConfig", {}) == {}
-    assert found["messageRetentionDuration"] == "2678400s"  # 31 days, as with the Terraform module
+    assert subscription["topic"] == f"projects/local/topics/{name}"
+    assert subscription.get("pushConfig", {}) == {}
+    assert (
+        subscription["messageRetentionDuration"] == "2678400s"
+    )  # 31 days, as with the Terraform module
 
 
 def test_an_http_task_has_no_topic_and_is_served(dev: Dev) -> None:
@@ -138,7 +141,7 @@ def test_schedules_are_as_the_decorator_says(dev: Dev) -> None:
 def test_several_sources_in_a_repository(
     start_dev: StartDev, tmp_path: Path, options: list[str]
 ) -> None:
-    """What it keeps is ignored by git; a file named like a module of Python is in nobody's way."""
+    """Git ignores its state; a file named like a module of Python does no harm."""
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     (tmp_path / "socket.py").write_text("raise AssertionError('imported by mistake')")
     for name in ("first", "second"):

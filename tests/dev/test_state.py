@@ -1,4 +1,4 @@
-"""What outlives `ucam-faas dev`, however it ends; and what does not."""
+"""Messages and schedules outlive `ucam-faas dev`, however it ends."""
 
 from __future__ import annotations
 

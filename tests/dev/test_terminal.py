@@ -67,12 +67,12 @@ class Terminal:
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     shutil.copy(SOURCE, tmp_path / "main.py")
-    found = Terminal([UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0"], tmp_path)
+    terminal = Terminal([UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0"], tmp_path)
     try:
-        wait_until(lambda: "Control-C ends." in found.screen(), "it serves")
-        yield found
+        wait_until(lambda: "Control-C ends." in terminal.screen(), "it serves")
+        yield terminal
     finally:
-        found.close()
+        terminal.close()
 
 
 def test_lines_are_coloured_and_stay_aligned_and_control_c_ends_it(terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""docs/tutorial.md works as written: its code is served, and its commands show what it shows."""
+"""docs/tutorial.md works as written: its code is served, and its commands print its output."""
 
 from __future__ import annotations
 

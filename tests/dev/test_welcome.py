@@ -135,7 +135,7 @@ def test_the_first_schedule_is_run() -> None:
 
 
 def test_the_schedule_of_a_job_is_run_if_there_is_no_other() -> None:
-    """A job may want what only the cloud has."""
+    """A job may need resources that only the cloud has."""
     job = plan("job", schedules=(schedule(),), run_as="job")
 
     assert paste(job)[-1] == "ucam-faas schedules run job"

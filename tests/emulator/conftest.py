@@ -23,7 +23,7 @@ def world() -> World:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def kept_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """A world in each storage, for what is about restarts."""
+    """A world in each storage, for tests of restarts."""
     storage: Storage = (
         MemoryStorage() if request.param == "memory" else SqliteStorage(tmp_path / "state")
     )

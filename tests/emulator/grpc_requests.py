@@ -68,7 +68,7 @@ class Maker:
         """Given out lately."""
 
     def fill(self, message: Any, depth: int = 0, often: float = 0.5) -> Any:
-        """Set some fields of a message to what may be right."""
+        """Set some fields of a message to values that may be right."""
         for field in message.DESCRIPTOR.fields:
             if self.random.random() < self._share(message, field, often):
                 try:
@@ -131,7 +131,7 @@ class Maker:
 
 
 class Caller:
-    """Calls the methods of a target with what a maker makes."""
+    """Calls the methods of a target with a maker's requests."""
 
     def __init__(self, target: Target, seed: int) -> None:
         self.services = target.emulator.services
@@ -163,7 +163,7 @@ class Caller:
             try:
                 protos.to_dict(response)
             except Exception as error:
-                raise BrokenError(f"{what} returns what is no JSON: {error!r}") from error
+                raise BrokenError(f"{what} returns something that isn't JSON: {error!r}") from error
             if name == "Pull":
                 self._remember(response.received_messages)
 
@@ -213,4 +213,4 @@ class Caller:
         return response
 
     def _remember(self, received: Any) -> None:
-        self.maker.ack_ids = [one.ack_id for one in received] or self.maker.ack_ids
+        self.maker.ack_ids = [message.ack_id for message in received] or self.maker.ack_ids

@@ -1,4 +1,4 @@
-"""A simple, obviously right subscription: a list of messages, and what became of each.
+"""A simple, obviously right subscription: a list of messages with their states.
 
 It has no cursor, no heaps and no storage; it is slow, and says what the engine has to do.
 """
@@ -36,7 +36,7 @@ class Item:
 
 
 @dataclass
-class Given:
+class Delivery:
     """A delivery that the test has, current or not."""
 
     number: int
@@ -55,7 +55,7 @@ class ModelQueue:
 
     rules: Rules
     items: list[Item] = field(default_factory=list)
-    given: list[Given] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
     seeks: int = 0
 
     def line(self, item: Item) -> list[Item]:
@@ -68,7 +68,7 @@ class ModelQueue:
         return item.time < now - self.rules.retention
 
     def waiting(self, now: float, holder: str = "") -> list[Item]:
-        """Return what could be delivered to a holder now, if all of it were taken."""
+        """Return the messages that could be delivered to a holder now, if it took them all."""
         return [item for item in self.items if self._can_go(item, now, holder)]
 
     def _can_go(self, item: Item, now: float, holder: str) -> bool:
@@ -92,34 +92,34 @@ class ModelQueue:
     def lease(self, number: int, holder: str, ack_id: AckId, due: float) -> Item:
         item = self.item(number)
         item.state, item.holder, item.ack_id, item.due = LEASED, holder, ack_id, due
-        self.given.append(Given(number, ack_id, self.seeks))
+        self.deliveries.append(Delivery(number, ack_id, self.seeks))
         return item
 
     def item(self, number: int) -> Item:
         return next(item for item in self.items if item.number == number)
 
-    def ack(self, given: Given) -> bool:
+    def ack(self, delivery: Delivery) -> bool:
         """Acknowledge; return True if that counts."""
-        item = self.item(given.number)
+        item = self.item(delivery.number)
         if self.rules.exactly_once:
-            if not self._is_current(item, given):
+            if not self._is_current(item, delivery):
                 return False
-        elif given.seeks < self.seeks:
+        elif delivery.seeks < self.seeks:
             return True
         item.state, item.holder, item.ever_acked = ACKED, "", True
         return True
 
-    def modify(self, given: Given, seconds: float, now: float) -> Item | None:
+    def modify(self, delivery: Delivery, seconds: float, now: float) -> Item | None:
         """Put a deadline off, or return the message that has failed."""
-        item = self.item(given.number)
-        if self._is_current(item, given):
+        item = self.item(delivery.number)
+        if self._is_current(item, delivery):
             if seconds <= 0:
                 return item
             item.due = now + seconds
         return None
 
-    def _is_current(self, item: Item, given: Given) -> bool:
-        return item.state == LEASED and item.ack_id == given.ack_id
+    def _is_current(self, item: Item, delivery: Delivery) -> bool:
+        return item.state == LEASED and item.ack_id == delivery.ack_id
 
     def fail(self, item: Item, now: float, dead_letter: Callable[[Item], None]) -> None:
         item.failures += 1
@@ -165,9 +165,9 @@ class ModelQueue:
             item.state = ACKED if item.ever_acked else WAITING
 
     def crash(self) -> None:
-        """Lose what is not kept: leases, backoffs."""
+        """Lose leases and backoffs, which are not kept."""
         self.seeks = 0
-        for given in self.given:
-            given.seeks = 0
+        for delivery in self.deliveries:
+            delivery.seeks = 0
         for item in self.items:
             item.state, item.holder = (ACKED if item.ever_acked else WAITING), ""

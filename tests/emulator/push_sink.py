@@ -110,7 +110,9 @@ class Sink:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("utf-8", "surrogateescape")
                 line, *lines = head[:-4].split("\r\n")
-                headers = [(name, text) for name, _, text in (one.partition(": ") for one in lines)]
+                headers = [
+                    (name, text) for name, _, text in (line.partition(": ") for line in lines)
+                ]
                 length = int(dict(headers)["Content-Length"])
                 pushed = Pushed(number, line, headers, await reader.readexactly(length))
                 self.pushed.append(pushed)
@@ -181,7 +183,7 @@ class Cloud:
 
     async def publish(self, *data: str, **fields: Any) -> None:
         """Publish messages."""
-        messages = [protos.PubsubMessage(data=one.encode(), **fields) for one in data]
+        messages = [protos.PubsubMessage(data=text.encode(), **fields) for text in data]
         await self.call(PUBLISHER, "Publish", topic=TOPIC, messages=messages)
 
     async def advance(self, seconds: float) -> None:

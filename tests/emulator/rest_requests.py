@@ -429,7 +429,7 @@ class Target:
 
 
 class _Records(logging.Handler):
-    """Keeps what must not be logged."""
+    """Keeps log lines that must not come."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)

@@ -172,12 +172,12 @@ class StorageContract:
 
     def test_restarting_replaces_the_progress(self, storage: Storage, reopen: Reopen) -> None:
         storage.advance(QUEUE, 50, [60], {61: 3})
-        given = Progress(10, {12, 14}, {11: 2})
+        progress = Progress(10, {12, 14}, {11: 2})
 
-        storage.restart(QUEUE, replace(given, acked=set(given.acked)))
+        storage.restart(QUEUE, replace(progress, acked=set(progress.acked)))
 
-        assert storage.progress(QUEUE) == given
-        assert reopen(storage).progress(QUEUE) == given
+        assert storage.progress(QUEUE) == progress
+        assert reopen(storage).progress(QUEUE) == progress
 
     def test_queues_are_apart(self, storage: Storage) -> None:
         storage.advance(QUEUE, 5, [7], {6: 1})

@@ -67,7 +67,7 @@ class Running:
         return int(rest.split()[0]) if separator and "\n" in rest else None
 
     async def call(self, service: str, method: str, seconds: float = 10.0, **fields: Any) -> Any:
-        """Call a method; what a killed server leaves open fails."""
+        """Call a method; it fails if the server is killed meanwhile."""
         methods = protos.PUBLISHER if service == PUBLISHER else protos.SUBSCRIBER
         request, response = methods[method]
         multi = self.channel.unary_unary(
@@ -77,7 +77,7 @@ class Running:
 
 
 class Book:
-    """What was answered, and what must therefore be."""
+    """The answered requests, and the state that they promise."""
 
     def __init__(self) -> None:
         self.published: set[str] = set()
@@ -89,7 +89,7 @@ class Book:
         self.number = 0
 
     def deliver(self, subscription: str, data: str) -> None:
-        """Note a delivery; one of what had been acknowledged before must not be."""
+        """Note a delivery; a message that was acknowledged before must not come."""
         if data in self.acked[subscription]:
             self.again.append((subscription, data))
         self.delivered[subscription].add(data)
@@ -101,25 +101,25 @@ async def publish(emulator: Running, book: Book) -> None:
         for _ in range(20):
             book.number += 1
             data.append(f"{book.number}".encode())
-        messages = [protos.PubsubMessage(data=one) for one in data]
+        messages = [protos.PubsubMessage(data=text) for text in data]
         await emulator.call(PUBLISHER, "Publish", topic=TOPIC, messages=messages)
-        book.published.update(one.decode() for one in data)
+        book.published.update(text.decode() for text in data)
 
 
 async def pull(emulator: Running, book: Book, name: str = PULLED) -> None:
     while True:
         response = await emulator.call(SUBSCRIBER, "Pull", 60.0, subscription=name, max_messages=90)
         received = list(response.received_messages)
-        for one in received:
-            book.deliver(name, one.message.data.decode())
+        for delivery in received:
+            book.deliver(name, delivery.message.data.decode())
         await ack(emulator, book, name, received)
 
 
 async def ack(emulator: Running, book: Book, name: str, received: list[Any]) -> None:
-    ids = [one.ack_id for one in received]
+    ids = [message.ack_id for message in received]
     if ids:
         await emulator.call(SUBSCRIBER, "Acknowledge", subscription=name, ack_ids=ids)
-        book.acked[name].update(one.message.data.decode() for one in received)
+        book.acked[name].update(delivery.message.data.decode() for delivery in received)
 
 
 async def stream(emulator: Running, book: Book) -> None:
@@ -140,8 +140,8 @@ async def stream(emulator: Running, book: Book) -> None:
     try:
         async for response in call:
             received = list(response.received_messages)
-            for one in received:
-                book.deliver(STREAMED, one.message.data.decode())
+            for delivery in received:
+                book.deliver(STREAMED, delivery.message.data.decode())
             await ack(emulator, book, STREAMED, received)
     finally:
         closed.set()
@@ -155,7 +155,7 @@ async def under_load(
     emulator: Running, book: Book, during: Callable[[], Awaitable[None]], *work: Work
 ) -> None:
     """Do something while clients work; they end with it, as far as they have not failed."""
-    tasks = [asyncio.ensure_future(one(emulator, book)) for one in work]
+    tasks = [asyncio.ensure_future(client(emulator, book)) for client in work]
     try:
         await during()
     finally:

@@ -137,10 +137,14 @@ class Comparison(RuleBasedStateMachine):
     def ack(self, which: int, chosen: list[int]) -> None:
         number = self.chosen(which)
         model, queue = self.models[number], self.world.queues[number]
-        givens = [model.given[n % len(model.given)] for n in chosen if model.given]
-        expected = [given.ack_id for given in givens if not model.ack(given)]
+        deliveries = [
+            model.deliveries[n % len(model.deliveries)] for n in chosen if model.deliveries
+        ]
+        expected = [delivery.ack_id for delivery in deliveries if not model.ack(delivery)]
 
-        stale = self.world.engine.ack(queue, [given.ack_id for given in givens], self.world.moment)
+        stale = self.world.engine.ack(
+            queue, [delivery.ack_id for delivery in deliveries], self.world.moment
+        )
 
         assert stale == expected
 
@@ -149,8 +153,8 @@ class Comparison(RuleBasedStateMachine):
         number = self.chosen(which)
         model, queue = self.models[number], self.world.queues[number]
         ids = [item.ack_id for item in model.items if item.ack_id and item.state == LEASED][:count]
-        for given in [given for given in model.given if given.ack_id in ids]:
-            assert model.ack(given)
+        for delivery in [delivery for delivery in model.deliveries if delivery.ack_id in ids]:
+            assert model.ack(delivery)
 
         stale = self.world.engine.ack(queue, ids, self.world.moment)
 
@@ -163,12 +167,14 @@ class Comparison(RuleBasedStateMachine):
     def modify(self, which: int, chosen: list[int], seconds: int) -> None:
         number = self.chosen(which)
         model, queue, now = self.models[number], self.world.queues[number], self.world.now
-        givens = [model.given[n % len(model.given)] for n in chosen if model.given]
-        for given in givens:
-            failed = model.modify(given, seconds, now)
+        deliveries = [
+            model.deliveries[n % len(model.deliveries)] for n in chosen if model.deliveries
+        ]
+        for delivery in deliveries:
+            failed = model.modify(delivery, seconds, now)
             if failed is not None:
                 model.fail(failed, now, self.dead_letters())
-        ids = [given.ack_id for given in givens]
+        ids = [delivery.ack_id for delivery in deliveries]
 
         self.world.engine.modify(queue, ids, seconds, self.world.moment)
 
@@ -208,7 +214,7 @@ class Comparison(RuleBasedStateMachine):
         self.save()
 
     def forget_if_gone(self, model: ModelQueue, item: Item) -> None:
-        """A sweep drops what is too old; when, is its own affair."""
+        """A sweep drops expired messages, at a time that it chooses."""
         number = next(n for n, other in self.models.items() if other is model)
         if item.number not in self.world.queues[number].entries:
             item.state, item.holder, item.ever_acked = "acked", "", True
@@ -323,10 +329,12 @@ class Comparison(RuleBasedStateMachine):
             for which, (number, model) in enumerate(self.models.items()):
                 self.take(which, "any", 100)
                 for item in [item for item in model.items if item.state == LEASED]:
-                    given = next(g for g in model.given if g.ack_id == item.ack_id)
-                    assert model.ack(given)
+                    delivery = next(
+                        delivery for delivery in model.deliveries if delivery.ack_id == item.ack_id
+                    )
+                    assert model.ack(delivery)
                     self.world.engine.ack(
-                        self.world.queues[number], [given.ack_id], self.world.moment
+                        self.world.queues[number], [delivery.ack_id], self.world.moment
                     )
             self.wait(10.0)
             left = any(
@@ -353,7 +361,7 @@ class Comparison(RuleBasedStateMachine):
         return self.expected_dead.append
 
     def check_dead_letters(self) -> None:
-        """Enter what the engine has just dead-lettered, which must be what the model has."""
+        """Enter the message that the engine has just dead-lettered: the same as in the model."""
         expected = self.dead_letters().__self__
         known = {item.number for item in list(self.models.values())[-1].items}
         known_last = max(known, default=0)

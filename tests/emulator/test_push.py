@@ -1,4 +1,4 @@
-"""Pushes: what is sent, what counts as an acknowledgement, and how fast they come."""
+"""Pushes: the requests, the answers that acknowledge, and the pace."""
 
 from __future__ import annotations
 
@@ -478,8 +478,8 @@ async def test_one_key_is_pushed_one_message_at_a_time() -> None:
         await until(lambda: len(cloud.told("acknowledged")) == 5, "all")
 
         data = [pushed.data for pushed in sink.pushed]
-        assert [one for one in data if one[0] == "a"] == ["a1", "a2", "a3"]
-        assert [one for one in data if one[0] == "b"] == ["b1", "b2"]
+        assert [text for text in data if text[0] == "a"] == ["a1", "a2", "a3"]
+        assert [text for text in data if text[0] == "b"] == ["b1", "b2"]
 
 
 # -- connections ------------------------------------------------------------------------------

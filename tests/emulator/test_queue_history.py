@@ -1,4 +1,4 @@
-"""What is kept, and what comes again: retention, seeking, restarts."""
+"""Messages that are kept, and come again: retention, seeking, restarts."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_a_snapshot_after_a_restart_remembers_acknowledgements(kept_world: World
 
 
 def snapshot(queue: Queue) -> tuple[int, list[int]]:
-    """Remember what is not acknowledged, as CreateSnapshot does."""
+    """Remember the unacknowledged messages, as CreateSnapshot does."""
     unacknowledged = queue.unacknowledged()
     queue.log.pins["snapshot"] = min(unacknowledged, default=queue.cursor)
     return queue.cursor, unacknowledged

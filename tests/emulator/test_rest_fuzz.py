@@ -39,7 +39,7 @@ def ask(*requests: Request) -> list[int]:
 
 @pytest.mark.slow
 def test_valid_requests_are_answered() -> None:
-    """The fuzzing starts from what works."""
+    """The fuzzing starts from requests that work."""
     statuses = ask(*[request(*template) for template in TEMPLATES])
 
     assert statuses.count(200) > len(TEMPLATES) * 0.7
@@ -197,7 +197,7 @@ def test_a_grpc_method_that_is_none_is_unimplemented(path: str) -> None:
 
 
 def test_a_client_that_is_gone_takes_no_messages() -> None:
-    """It gave up waiting: what is published then is for others, and not an attempt lost."""
+    """It gave up waiting: messages published then are for others, and no attempt is lost."""
 
     async def run() -> None:
         async with Target() as target:

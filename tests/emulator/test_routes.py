@@ -1,4 +1,4 @@
-"""The table of routes says what Google's client libraries say for their REST transports."""
+"""The table of routes is that of the REST transports in Google's client libraries."""
 
 from __future__ import annotations
 

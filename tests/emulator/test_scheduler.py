@@ -445,13 +445,17 @@ def test_resuming_during_an_attempt_does_not_start_another(scheduler: Scheduler)
 def test_only_enabled_jobs_pause_and_only_paused_ones_resume(scheduler: Scheduler) -> None:
     scheduler.create(job(), START)
 
-    with pytest.raises(RpcError, match="ENABLED: only a job that is PAUSED can be resumed") as one:
+    with pytest.raises(
+        RpcError, match="ENABLED: only a job that is PAUSED can be resumed"
+    ) as resuming:
         scheduler.resume(PREFIX + "j", START)
     scheduler.pause(PREFIX + "j", START)
-    with pytest.raises(RpcError, match="PAUSED: only a job that is ENABLED can be paused") as two:
+    with pytest.raises(
+        RpcError, match="PAUSED: only a job that is ENABLED can be paused"
+    ) as pausing:
         scheduler.pause(PREFIX + "j", START)
 
-    assert one.value.code == two.value.code == "FAILED_PRECONDITION"
+    assert resuming.value.code == pausing.value.code == "FAILED_PRECONDITION"
 
 
 def test_a_new_schedule_counts_from_the_update(scheduler: Scheduler) -> None:
@@ -776,7 +780,7 @@ def test_attempts_are_those_that_the_documentation_asks_for(
 
 
 class AnyUse(RuleBasedStateMachine):
-    """Whatever users and drivers do, in any order: what must hold, holds."""
+    """The invariants hold whatever users and drivers do, in any order."""
 
     names = Bundle("names")
     attempts = Bundle("attempts")

@@ -1,4 +1,4 @@
-"""Cloud Scheduler's RPC methods, given what gcloud and the Python client send."""
+"""Cloud Scheduler's RPC methods, with the requests of gcloud and the Python client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GCLOUD_RETRY = {
 
 
 class Place:
-    """An API, its clock, and what it was told to fire and save."""
+    """An API, its clock, and the jobs that it has fired and saved."""
 
     def __init__(self) -> None:
         self.now = START
@@ -164,11 +164,11 @@ def test_the_message_is_what_the_python_client_reads(place: Place) -> None:
 
 
 def test_a_job_without_a_name_gets_one_of_its_own(place: Place) -> None:
-    one, two = place.create(name="")["name"], place.create(name="")["name"]
+    first, second = place.create(name="")["name"], place.create(name="")["name"]
 
-    assert one != two
-    assert one.startswith(f"{PARENT}/jobs/")
-    assert place.call("GetJob", name=one)["name"] == one
+    assert first != second
+    assert first.startswith(f"{PARENT}/jobs/")
+    assert place.call("GetJob", name=first)["name"] == first
 
 
 def test_output_only_fields_of_a_new_job_are_ignored(place: Place) -> None:
@@ -327,12 +327,12 @@ def test_jobs_are_listed_page_by_page(place: Place) -> None:
     for name in "bdaec":
         place.create(name=f"{PARENT}/jobs/{name}")
 
-    one = place.call("ListJobs", parent=PARENT, pageSize=2)
-    two = place.call("ListJobs", parent=PARENT, pageSize=2, pageToken=one["nextPageToken"])
-    three = place.call("ListJobs", parent=PARENT, pageSize=2, pageToken=two["nextPageToken"])
+    first = place.call("ListJobs", parent=PARENT, pageSize=2)
+    second = place.call("ListJobs", parent=PARENT, pageSize=2, pageToken=first["nextPageToken"])
+    third = place.call("ListJobs", parent=PARENT, pageSize=2, pageToken=second["nextPageToken"])
 
-    assert [names(one), names(two), names(three)] == [["a", "b"], ["c", "d"], ["e"]]
-    assert "nextPageToken" not in three
+    assert [names(first), names(second), names(third)] == [["a", "b"], ["c", "d"], ["e"]]
+    assert "nextPageToken" not in third
 
 
 def test_a_page_that_holds_all_has_no_next(place: Place) -> None:
@@ -409,7 +409,7 @@ def test_gcloud_sends_a_body_full_of_defaults_and_the_mask_decides(place: Place)
 
 
 @pytest.mark.parametrize(
-    ("mask", "given", "expected"),
+    ("mask", "fields", "expected"),
     [
         ("description", {}, {"description": ""}),
         ("timeZone", {"timeZone": "Asia/Tokyo"}, {"timeZone": "Asia/Tokyo"}),
@@ -427,7 +427,7 @@ def test_gcloud_sends_a_body_full_of_defaults_and_the_mask_decides(place: Place)
     ],
 )
 def test_a_mask_names_what_changes_and_nothing_else_does(
-    place: Place, mask: str, given: dict[str, Any], expected: dict[str, Any]
+    place: Place, mask: str, fields: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     place.create(
         description="old",
@@ -437,7 +437,7 @@ def test_a_mask_names_what_changes_and_nothing_else_does(
     )
     before = flat(place.call("GetJob", name=NAME))
 
-    after = flat(place.update(mask, **given))
+    after = flat(place.update(mask, **fields))
 
     empty: dict[str, Any] = {"description": "", "retryCount": 0, "headers": {}, "maxDoublings": 0}
     for key, value in expected.items():

@@ -1,4 +1,4 @@
-"""Both storages keep the contract, and SQLite's keeps what was committed, whatever happens."""
+"""Both storages keep the contract, and SQLite's keeps committed data, whatever happens."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(file: Path) -> Iterator[Callable[[], SqliteStorage]]:
-    """Open the file; what is open is closed in the end."""
+    """Open the file; it is closed in the end."""
     made: list[SqliteStorage] = []
 
     def make() -> SqliteStorage:
@@ -67,7 +67,7 @@ def opened(file: Path) -> Iterator[Callable[[], SqliteStorage]]:
 
 
 def crashed(file: Path, to: Path) -> SqliteStorage:
-    """Open what a killed process would leave: the files as they are now."""
+    """Open the files as they are now, as a killed process would leave them."""
     to.mkdir()
     for path in file.parent.iterdir():
         shutil.copy(path, to)

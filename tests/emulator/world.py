@@ -1,4 +1,4 @@
-"""An engine with hand-moved time, and short words for what tests do with it."""
+"""An engine with hand-moved time, and short methods for tests."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class World:
 
     def publish(self, *data: str, key: str = "", topic: str = TOPIC, **attributes: str) -> None:
         """Publish messages."""
-        drafts = [Draft(key, attributes, one.encode()) for one in data]
+        drafts = [Draft(key, attributes, text.encode()) for text in data]
         self.engine.publish(topic, drafts, self.moment)
 
     def take(

@@ -1,5 +1,4 @@
-"""The variables of a `.env` file, for `ucam-faas dev` and tests. Production never reads
-one.
+"""The variables of a `.env` file, for `ucam-faas dev` and tests; production never reads one.
 
 The syntax is python-dotenv's. A variable that is set already wins over the file.
 """
@@ -43,7 +42,7 @@ class EnvFile:
                 self._environ[name] = self.loaded[name] = value
 
     def unload(self) -> None:
-        """Unset what the file has set, unless it was changed since."""
+        """Unset the variables that the file has set, unless they were changed since."""
         for name, value in self.loaded.items():
             if self._environ.get(name) == value:
                 del self._environ[name]

@@ -227,7 +227,7 @@ class Provisioning:
                 self._emulator.schedules.scheduler.delete(job.name)
 
     def _job(self, wanted: dict[str, Any], *, paused: bool) -> None:
-        """Make a job, or bring it up to date; what a user paused or resumed stays so."""
+        """Create or update a job; a job that a user paused or resumed stays so."""
         api, methods = self._emulator.scheduler, scheduler_api.methods()
         name = wanted["name"]
         parent = name.rpartition("/jobs/")[0]

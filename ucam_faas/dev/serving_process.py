@@ -45,7 +45,7 @@ from ucam_faas.tasks.several_sources import tasks_of
 
 
 def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> None:
-    """Load the sources, tell what they need, and serve until a signal says to stop."""
+    """Load the sources, report their needs, and serve until a signal says to stop."""
 
     def tell(**message: Any) -> None:
         line = json.dumps(message).encode() + b"\n"

@@ -21,7 +21,7 @@ _KINDS = ("topics", "subscriptions", "jobs")
 
 
 async def sow(emulator: Emulator, path: Path) -> None:
-    """Make what a file names.
+    """Create the resources that a file names.
 
     Raises:
         ConfigurationError: the file cannot be read, or something in it is wrong.

@@ -29,7 +29,7 @@ from tests.integration.processes import Answer, Process, environment, request, w
 SECONDS = 10.0
 """How long a call may take."""
 PATIENCE = 8.0
-"""How long a test waits for what should come; less than the shortest lease, of 10 s."""
+"""How long a test waits for messages; less than the shortest lease, of 10 s."""
 SHORT_PATIENCE = 0.3
 """The same where a side is known to differ: it will not come."""
 _READY = "ucam-faas emulator ready on 127.0.0.1:"
@@ -91,14 +91,14 @@ class PubSub:
     def __init__(self, backend: Backend, *, patience: float) -> None:
         self._backend = backend
         self.patience = patience
-        """How many seconds to wait for what should come."""
+        """How many seconds to wait for messages."""
         self.project = f"projects/p-{uuid.uuid4().hex[:12]}"
         self.port = backend.port
         self.subscriber = backend.subscriber
         self._pushing: list[str] = []
 
     def close(self) -> None:
-        """Stop what would push on when the test is over."""
+        """Stop pushes, which would go on after the test."""
         for subscription in self._pushing:
             with suppress(GoogleAPICallError):
                 self.call("delete_subscription", subscription=subscription)
@@ -169,7 +169,7 @@ class PubSub:
         return messages
 
     def pull_now(self, subscription: str, *, limit: int = 100, wait: float = 0) -> list[Any]:
-        """Return what is there to be delivered; wait for the first message if told to."""
+        """Return the messages that can be delivered; wait so many seconds for the first."""
         fields = {"subscription": subscription, "max_messages": limit}
         try:
             response = self.call(
@@ -226,16 +226,16 @@ def code_of(error: GoogleAPICallError) -> str:
 
 def data_of(received: list[Any]) -> list[bytes]:
     """Return the data of received messages."""
-    return [one.message.data for one in received]
+    return [delivery.message.data for delivery in received]
 
 
 def ids_of(received: list[Any]) -> list[str]:
     """Return the message ids of received messages."""
-    return [one.message.message_id for one in received]
+    return [delivery.message.message_id for delivery in received]
 
 
 def _ack_ids(received: tuple[Any, ...]) -> list[str]:
-    return [one if isinstance(one, str) else one.ack_id for one in received]
+    return [message if isinstance(message, str) else message.ack_id for message in received]
 
 
 def _json(body: object) -> bytes:

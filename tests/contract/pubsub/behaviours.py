@@ -99,7 +99,7 @@ class Behaviour:
 
     group: str
     claim: str
-    """One sentence: what Google documents."""
+    """The documented behaviour, in one sentence."""
     docs: str
     """The page that documents it."""
     ours: str | None = None
@@ -113,9 +113,11 @@ class Behaviour:
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:
-            raise ValueError(f"{self.group!r} is no group: add it to GROUPS")
+            raise ValueError(f"{self.group!r} isn't a group: add it to GROUPS")
         if self.docs not in PAGES:
-            raise ValueError(f"{self.docs!r} is no page of Google's documentation: add it to PAGES")
+            raise ValueError(
+                f"{self.docs!r} isn't a page of Google's documentation: add it to PAGES"
+            )
 
     def difference(self, backend: str) -> str | None:
         """Return how a backend is known to differ from the documentation."""
@@ -155,12 +157,12 @@ class Group:
         return declare
 
     def only_in_the_cloud(self, claim: str, *, docs: str) -> None:
-        """Declare what no emulator can show."""
+        """Declare a behaviour that no emulator can show."""
         _add(claim, Behaviour(self._name, claim, docs, cloud_only=True))
 
 
 def behaviour_of(test: Callable[..., object]) -> Behaviour | None:
-    """Return what a test function was declared to be the case of."""
+    """Return the behaviour that a test function is a case of."""
     return BEHAVIOURS.get(f"{test.__module__}.{test.__qualname__}")
 
 

@@ -1,4 +1,4 @@
-"""An HTTP endpoint that keeps the pushes it gets, and answers what it is told to."""
+"""An HTTP endpoint that keeps the pushes it gets, and answers as its test says."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class _Server(ThreadingHTTPServer):
     sink: Sink
 
     def handle_error(self, *_: object) -> None:
-        """A client that goes away is no error here."""
+        """Ignore a client that goes away."""
 
 
 class _Handler(BaseHTTPRequestHandler):

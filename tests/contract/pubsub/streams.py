@@ -1,4 +1,4 @@
-"""A StreamingPull stream that keeps what comes, so that a test can wait for it."""
+"""A StreamingPull stream that keeps its responses, so that a test can wait for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Stream:
     @property
     def messages(self) -> list[Any]:
         """The messages that have come."""
-        return [one for response in self.responses for one in response.received_messages]
+        return [message for response in self.responses for message in response.received_messages]
 
     def send(self, **fields: Any) -> None:
         """Send a request."""
@@ -48,11 +48,11 @@ class Stream:
 
     def acknowledge(self, *received: Any) -> None:
         """Acknowledge messages on the stream."""
-        self.send(ack_ids=[one.ack_id for one in received])
+        self.send(ack_ids=[message.ack_id for message in received])
 
     def modify(self, seconds: int, *received: Any) -> None:
         """Set the deadline of messages on the stream; 0 is a nack."""
-        ids = [one.ack_id for one in received]
+        ids = [message.ack_id for message in received]
         self.send(modify_deadline_ack_ids=ids, modify_deadline_seconds=[seconds] * len(ids))
 
     def wait_for(self, count: int, seconds: float = 0) -> list[Any]:
@@ -69,7 +69,12 @@ class Stream:
 
         def find() -> Any:
             return next(
-                (getattr(one, field) for one in self.responses if getattr(one, field)), None
+                (
+                    getattr(response, field)
+                    for response in self.responses
+                    if getattr(response, field)
+                ),
+                None,
             )
 
         return wait_until(find, field, seconds or self._patience)

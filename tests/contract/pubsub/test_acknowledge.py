@@ -16,7 +16,7 @@ MALFORMED = ["no such id", "", "é", "AAAA", "x" * 200]
 def test_acknowledge(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     pubsub.publish(topic, b"1", b"2")
-    received = sorted(pubsub.pull(subscription, 2), key=lambda one: one.message.data)
+    received = sorted(pubsub.pull(subscription, 2), key=lambda delivery: delivery.message.data)
 
     pubsub.acknowledge(subscription, received[0])
 
@@ -29,7 +29,7 @@ def test_acknowledge(pubsub: PubSub) -> None:
 def test_acknowledge_several(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     pubsub.publish(topic, b"1", b"2", b"3")
-    received = sorted(pubsub.pull(subscription, 3), key=lambda one: one.message.data)
+    received = sorted(pubsub.pull(subscription, 3), key=lambda delivery: delivery.message.data)
 
     pubsub.acknowledge(subscription, *received[:2])
 
@@ -44,32 +44,32 @@ def test_acknowledge_several(pubsub: PubSub) -> None:
 )
 @pytest.mark.parametrize("exactly_once", [False, True])
 def test_ack_id_of_another_subscription(pubsub: PubSub, exactly_once: bool) -> None:
-    topic, one = pubsub.subscribed_topic()
-    other = pubsub.subscription(topic, enable_exactly_once_delivery=exactly_once)
+    topic, first = pubsub.subscribed_topic()
+    second = pubsub.subscription(topic, enable_exactly_once_delivery=exactly_once)
     pubsub.publish(topic, b"x")
-    received = pubsub.pull(one)
+    received = pubsub.pull(first)
 
     with refused():
-        pubsub.acknowledge(other, *received)
+        pubsub.acknowledge(second, *received)
     with refused():
-        pubsub.modify(other, 0, *received)
+        pubsub.modify(second, 0, *received)
 
-    pubsub.modify(one, 0, *received)
-    assert data_of(pubsub.pull(one)) == [b"x"]
+    pubsub.modify(first, 0, *received)
+    assert data_of(pubsub.pull(first)) == [b"x"]
 
 
 @acks("An acknowledgement in one subscription means nothing to another.", docs="API: Subscription")
 def test_subscriptions_are_apart(pubsub: PubSub) -> None:
     topic = pubsub.topic()
-    one, other = pubsub.subscription(topic), pubsub.subscription(topic)
+    first, second = pubsub.subscription(topic), pubsub.subscription(topic)
     pubsub.publish(topic, b"x")
 
-    pubsub.acknowledge(one, *pubsub.pull(one))
+    pubsub.acknowledge(first, *pubsub.pull(first))
 
-    assert data_of(pubsub.pull(other)) == [b"x"]
+    assert data_of(pubsub.pull(second)) == [b"x"]
 
 
-@acks("Acknowledging a message twice is no error.", docs="API: Subscriber")
+@acks("Acknowledging a message twice isn't an error.", docs="API: Subscriber")
 def test_acknowledge_twice(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     pubsub.publish(topic, b"x")
@@ -79,7 +79,7 @@ def test_acknowledge_twice(pubsub: PubSub) -> None:
     pubsub.acknowledge(subscription, received)
 
 
-@acks("Acknowledging too late is no error.", docs="Exactly-once delivery")
+@acks("Acknowledging too late isn't an error.", docs="Exactly-once delivery")
 def test_acknowledge_too_late(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     pubsub.publish(topic, b"x")

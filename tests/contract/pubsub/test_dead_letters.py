@@ -1,4 +1,4 @@
-"""Dead letters: counting attempts, and forwarding what was tried too often."""
+"""Dead letters: counting attempts, and forwarding messages that were tried too often."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_delivery_attempt_on_a_stream(pubsub: PubSub) -> None:
     with Stream(pubsub, source.subscription) as stream:
         stream.modify(0, *stream.wait_for(1))
 
-        assert [one.delivery_attempt for one in stream.wait_for(2)] == [1, 2]
+        assert [message.delivery_attempt for message in stream.wait_for(2)] == [1, 2]
 
 
 @dead_letters("An ack deadline that passes counts as an attempt.", docs="API: DeadLetterPolicy")

@@ -27,7 +27,7 @@ def received_twice(pubsub: PubSub) -> tuple[str, Any, Any]:
 
 
 def failures(call: Callable[[], object]) -> dict[str, str]:
-    """Return what a refused call says of each ack id."""
+    """Return the reason that a refused call has for each ack id."""
     with refused() as refusal:
         call()
     infos = [detail for detail in refusal.details if isinstance(detail, ErrorInfo)]

@@ -1,4 +1,4 @@
-"""docs/fidelity.md is what the cases of this folder say."""
+"""docs/fidelity.md is generated from the cases of this folder."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_escapes(pubsub: PubSub, text: str, value: str) -> None:
 
 
 @filters(
-    "What does not match is acknowledged: it does not come later.",
+    "A message that does not match is acknowledged: it does not come later.",
     docs="Filter messages",
     google="every message comes",
 )
@@ -214,7 +214,7 @@ def test_acknowledged(pubsub: PubSub) -> None:
     received = pubsub.pull(subscription)
     pubsub.acknowledge(subscription, *received)
 
-    assert [one.message.data for one in received] == [b"match"]
+    assert [delivery.message.data for delivery in received] == [b"match"]
     assert pubsub.pull_now(subscription) == []
 
 
@@ -255,7 +255,7 @@ WRONG = [
 
 
 @filters(
-    "A text that is no filter is INVALID_ARGUMENT.",
+    "A text that isn't a filter is INVALID_ARGUMENT.",
     docs="Filter messages",
     google="takes any filter",
 )

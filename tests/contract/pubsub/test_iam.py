@@ -13,7 +13,7 @@ BINDINGS = [{"role": "roles/pubsub.publisher", "members": ["user:ann@example.com
 
 
 def bindings_of(policy: Any) -> list[dict[str, Any]]:
-    return [{"role": one.role, "members": list(one.members)} for one in policy.bindings]
+    return [{"role": binding.role, "members": list(binding.members)} for binding in policy.bindings]
 
 
 @iam("A new resource has a policy without bindings.", docs="API: IAMPolicy", google="UNIMPLEMENTED")

@@ -1,4 +1,4 @@
-"""What Google's cloud does and neither side can: ours refuses it, by name."""
+"""Features of Google's cloud that neither emulator has: ours refuses them by name."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_schemas(side: str, pubsub: PubSub) -> None:
 
 
 @unsupported(
-    "What is not supported is a 4xx over REST, with the status UNIMPLEMENTED: clients try a 501 "
+    "An unsupported method is a 4xx over REST, with the status UNIMPLEMENTED: clients try a 501 "
     "again.",
     docs="Not documented",
     google="200",

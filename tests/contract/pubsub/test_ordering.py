@@ -13,7 +13,7 @@ ordering = Group("Ordering")
 
 
 def keyed(key: str, *data: bytes) -> list[dict[str, Any]]:
-    return [{"data": one, "ordering_key": key} for one in data]
+    return [{"data": text, "ordering_key": key} for text in data]
 
 
 def ordered(pubsub: PubSub, **fields: Any) -> tuple[str, str]:
@@ -24,8 +24,8 @@ def ordered(pubsub: PubSub, **fields: Any) -> tuple[str, str]:
 def test_order_of_pull(pubsub: PubSub) -> None:
     topic, subscription = ordered(pubsub)
     data = [b"%d" % number for number in range(30)]
-    for one in data:
-        pubsub.publish(topic, *keyed("a", one))
+    for text in data:
+        pubsub.publish(topic, *keyed("a", text))
 
     pulled: list[bytes] = []
     while len(pulled) < len(data):
@@ -42,8 +42,8 @@ def test_order_of_stream(pubsub: PubSub) -> None:
     data = [b"%d" % number for number in range(30)]
 
     with Stream(pubsub, subscription) as stream:
-        for one in data:
-            pubsub.publish(topic, *keyed("a", one))
+        for text in data:
+            pubsub.publish(topic, *keyed("a", text))
         for count in range(1, 31):
             stream.acknowledge(stream.wait_for(count)[count - 1])
 
@@ -181,7 +181,9 @@ def test_nack_and_other_keys(pubsub: PubSub) -> None:
     pubsub.publish(topic, *keyed("b", b"b1"))
     received = pubsub.pull(subscription, 2)
 
-    pubsub.modify(subscription, 0, *(one for one in received if one.message.data == b"a1"))
+    pubsub.modify(
+        subscription, 0, *(delivery for delivery in received if delivery.message.data == b"a1")
+    )
 
     assert data_of(pubsub.pull(subscription)) == [b"a1"]
     assert pubsub.pull_now(subscription) == []

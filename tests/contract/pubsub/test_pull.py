@@ -1,4 +1,4 @@
-"""Pull: what comes, when it comes again, and when nothing comes."""
+"""Pull: the messages that come, redelivery, and empty answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_pull(pubsub: PubSub) -> None:
     received = pubsub.pull(subscription, 2)
 
     assert sorted(ids_of(received)) == sorted(ids)
-    assert len({one.ack_id for one in received} - {""}) == 2
+    assert len({message.ack_id for message in received} - {""}) == 2
 
 
 @pull("A pull returns at most `max_messages`.", docs="API: PullRequest")

@@ -1,4 +1,4 @@
-"""Push: what a request looks like."""
+"""Push: the form of requests."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_delivery_attempt(pubsub: PubSub, sink: Sink) -> None:
 
     pushes = sink.wait_for(2)
 
-    assert [one.json.get("deliveryAttempt") for one in pushes] == [1, 2]
+    assert [push.json.get("deliveryAttempt") for push in pushes] == [1, 2]
 
 
 @push("Without a dead-letter policy it tells none.", docs="Handle message failures")
@@ -234,7 +234,7 @@ def test_turn_push_off(pubsub: PubSub, sink: Sink) -> None:
     assert sink.pushes == []
 
 
-@push("A push config turns push on, for what is already there.", docs="API: Subscriber")
+@push("A push config turns push on, also for waiting messages.", docs="API: Subscriber")
 def test_turn_push_on(pubsub: PubSub, sink: Sink) -> None:
     topic = pubsub.topic()
     subscription = pubsub.subscription(topic, push_config={})

@@ -33,7 +33,7 @@ def test_success(pubsub: PubSub, sink: Sink, status: int) -> None:
     pubsub.publish(topic, b"2")
 
     pushes = sink.wait_for(2)
-    assert [one.json["message"]["data"] for one in pushes] == ["MQ==", "Mg=="]
+    assert [push.json["message"]["data"] for push in pushes] == ["MQ==", "Mg=="]
 
 
 @answers(
@@ -49,7 +49,7 @@ def test_answer_without_length(pubsub: PubSub, sink: Sink) -> None:
     pubsub.publish(topic, b"2")
 
     pushes = sink.wait_for(2)
-    assert [one.json["message"]["data"] for one in pushes] == ["MQ==", "Mg=="]
+    assert [push.json["message"]["data"] for push in pushes] == ["MQ==", "Mg=="]
 
 
 @answers("Every other status is a nack: the message is pushed again.", docs="Push subscriptions")
@@ -66,7 +66,7 @@ def test_failure(pubsub: PubSub) -> None:
         (id,) = pubsub.publish(topic, b"x")
 
         for sink in sinks:
-            assert [one.json["message"]["messageId"] for one in sink.wait_for(2)] == [id, id]
+            assert [push.json["message"]["messageId"] for push in sink.wait_for(2)] == [id, id]
 
 
 @answers("203 is a nack.", docs="Push subscriptions", google="acknowledges")
@@ -87,7 +87,7 @@ def test_redirect(pubsub: PubSub, sink: Sink) -> None:
 
     pubsub.publish(topic, b"x")
 
-    assert [one.path for one in sink.wait_for(2)] == ["/push", "/push"]
+    assert [push.path for push in sink.wait_for(2)] == ["/push", "/push"]
 
 
 @answers("No connection is a nack: the message stays.", docs="Push subscriptions")

@@ -314,7 +314,7 @@ def test_iam(pubsub: PubSub) -> None:
     assert body_of(pubsub.rest("POST", f"{topic}:testIamPermissions", asked)) == asked
 
 
-@rest("What does not exist is 404 NOT_FOUND, in the error's body too.", docs="Error codes")
+@rest("A missing resource is 404 NOT_FOUND, in the error's body too.", docs="Error codes")
 def test_not_found(pubsub: PubSub) -> None:
     name = pubsub.name("topics")
 
@@ -324,7 +324,7 @@ def test_not_found(pubsub: PubSub) -> None:
     )
 
 
-@rest("What exists already is 409 ALREADY_EXISTS.", docs="Error codes")
+@rest("A resource that exists already is 409 ALREADY_EXISTS.", docs="Error codes")
 def test_already_exists(pubsub: PubSub) -> None:
     error_of(pubsub.rest("PUT", pubsub.topic(), {}), 409, "ALREADY_EXISTS")
 
@@ -352,13 +352,13 @@ def test_failed_precondition(pubsub: PubSub) -> None:
     error_of(answer, 400, "FAILED_PRECONDITION")
 
 
-@rest("A body that is no JSON is 400 INVALID_ARGUMENT.", docs="Error codes")
+@rest("A body that isn't JSON is 400 INVALID_ARGUMENT.", docs="Error codes")
 @pytest.mark.parametrize("body", [b"{", b"not json", b'{"messages":', b"\xff\xfe"])
 def test_no_json(pubsub: PubSub, body: bytes) -> None:
     error_of(pubsub.rest("POST", f"{pubsub.topic()}:publish", body), 400, "INVALID_ARGUMENT")
 
 
-@rest("JSON that is no object is 400 INVALID_ARGUMENT.", docs="Error codes")
+@rest("JSON that isn't an object is 400 INVALID_ARGUMENT.", docs="Error codes")
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"'])
 def test_no_object(pubsub: PubSub, body: bytes) -> None:
     error_of(pubsub.rest("POST", f"{pubsub.topic()}:publish", body), 400, "INVALID_ARGUMENT")
@@ -384,7 +384,7 @@ def test_wrong_type(pubsub: PubSub, field: dict[str, Any]) -> None:
     error_of(answer, 400, "INVALID_ARGUMENT")
 
 
-@rest("Data that is no base64 is 400 INVALID_ARGUMENT.", docs="Error codes")
+@rest("Data that isn't base64 is 400 INVALID_ARGUMENT.", docs="Error codes")
 def test_no_base64(pubsub: PubSub) -> None:
     body = {"messages": [{"data": "not base64!"}]}
 

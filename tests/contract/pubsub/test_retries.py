@@ -103,7 +103,7 @@ def test_maximum_backoff(pubsub: PubSub) -> None:
     assert time.monotonic() - start > 0.1 + 7 * 0.2 - 0.3
 
 
-@retries("A backoff of 0 is no backoff.", docs="API: RetryPolicy")
+@retries("A backoff of 0 retries at once.", docs="API: RetryPolicy")
 def test_no_backoff(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic(retry_policy=policy(0, 0))
     pubsub.publish(topic, b"x")

@@ -162,7 +162,8 @@ def test_delete(pubsub: PubSub) -> None:
 
 
 @seeking(
-    "Seeking to a snapshot brings back what was not acknowledged then.", docs="Replay messages"
+    "Seeking to a snapshot brings back the messages that were not acknowledged then.",
+    docs="Replay messages",
 )
 def test_seek_to_a_snapshot(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
@@ -178,7 +179,9 @@ def test_seek_to_a_snapshot(pubsub: PubSub) -> None:
     assert pubsub.pull_now(subscription) == []
 
 
-@seeking("Seeking to a snapshot brings back what was published since, too.", docs="API: Subscriber")
+@seeking(
+    "Seeking to a snapshot also brings back the messages published since.", docs="API: Subscriber"
+)
 def test_seek_to_a_snapshot_and_later_messages(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     name = snapshot(pubsub, subscription)
@@ -309,7 +312,7 @@ def test_seek_of_outstanding_messages(pubsub: PubSub) -> None:
     assert data_of(pubsub.pull(subscription)) == [b"x"]
 
 
-@seeking("What is published after a seek to now is delivered.", docs="Replay messages")
+@seeking("A message published after a seek to now is delivered.", docs="Replay messages")
 def test_publish_after_a_seek(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     pubsub.publish(topic, b"old")
@@ -390,7 +393,7 @@ def test_seek_in_the_topics_retention(pubsub: PubSub) -> None:
 
 
 @seeking(
-    "A new subscription gets nothing of what its topic kept from before.",
+    "A new subscription gets no messages that its topic kept from before.",
     docs="Replay messages",
     google="gets it",
 )
@@ -403,7 +406,9 @@ def test_new_subscription(pubsub: PubSub) -> None:
     assert pubsub.pull_now(subscription) == []
 
 
-@seeking("A new subscription may seek to what its topic kept from before.", docs="API: Topic")
+@seeking(
+    "A new subscription may seek to messages that its topic kept from before.", docs="API: Topic"
+)
 def test_seek_before_the_subscription(pubsub: PubSub) -> None:
     topic = pubsub.topic(message_retention_duration={"seconds": DAY})
     pubsub.publish(topic, b"x")

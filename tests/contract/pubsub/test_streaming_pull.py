@@ -1,4 +1,4 @@
-"""StreamingPull: what comes, acknowledgements on the stream, flow control, requests refused."""
+"""StreamingPull: messages, acknowledgements on the stream, flow control, refused requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .streams import Stream
 streaming = Group("StreamingPull")
 
 
-@streaming("A stream delivers what is there and what is published later.", docs="API: Subscriber")
+@streaming("A stream delivers waiting messages and those published later.", docs="API: Subscriber")
 def test_delivery(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     ids = pubsub.publish(topic, b"before")
@@ -38,9 +38,9 @@ def test_delivery(pubsub: PubSub) -> None:
 def test_two_streams(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
 
-    with Stream(pubsub, subscription) as one, Stream(pubsub, subscription) as other:
+    with Stream(pubsub, subscription) as first, Stream(pubsub, subscription) as second:
         ids = pubsub.publish(topic, *[b"x"] * 20)
-        got = wait_for_both(one, other, 20)
+        got = wait_for_both(first, second, 20)
 
     assert sorted(ids_of(got)) == sorted(ids)
 
@@ -198,7 +198,7 @@ def test_ack_id_of_another_subscription(pubsub: PubSub, how: str) -> None:
 
 
 @streaming(
-    "What is acknowledged on the stream does not come again.", docs="API: StreamingPullRequest"
+    "A message acknowledged on the stream does not come again.", docs="API: StreamingPullRequest"
 )
 def test_acknowledge(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
@@ -237,7 +237,9 @@ def test_modify(pubsub: PubSub) -> None:
         assert data_of(stream.wait_for(2)) == [b"x", b"x"]
 
 
-@streaming("An unary call may nack what came on a stream.", docs="API: StreamingPullRequest")
+@streaming(
+    "A unary call may nack a message that came on a stream.", docs="API: StreamingPullRequest"
+)
 def test_unary_nack(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     pubsub.publish(topic, b"x")
@@ -248,7 +250,9 @@ def test_unary_nack(pubsub: PubSub) -> None:
         assert data_of(stream.wait_for(2)) == [b"x", b"x"]
 
 
-@streaming("A stream may acknowledge what a pull returned.", docs="API: StreamingPullRequest")
+@streaming(
+    "A stream may acknowledge messages that a pull returned.", docs="API: StreamingPullRequest"
+)
 def test_acknowledge_what_was_pulled(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic()
     pubsub.publish(topic, b"1", b"2")
@@ -329,7 +333,7 @@ def test_large_message(pubsub: PubSub) -> None:
         assert len(stream.wait_for(1)[0].message.data) == 5000
 
 
-@streaming("A limit of 0 or less is no limit.", docs="API: StreamingPullRequest")
+@streaming("A limit of 0 or less means no limit.", docs="API: StreamingPullRequest")
 @pytest.mark.parametrize("limit", [0, -1])
 def test_no_flow_control(pubsub: PubSub, limit: int) -> None:
     topic, subscription = pubsub.subscribed_topic()
@@ -341,7 +345,7 @@ def test_no_flow_control(pubsub: PubSub, limit: int) -> None:
 
 
 @streaming(
-    "What a closed stream held is delivered again at once.",
+    "The messages of a closed stream are delivered again at once.",
     docs="Not documented",
     google="only after 60 s",
 )
@@ -449,7 +453,7 @@ def test_deleted_subscription(pubsub: PubSub) -> None:
 
 
 @streaming(
-    "A response tells whether ordering and exactly-once are on.", docs="API: StreamingPullResponse"
+    "A response says if ordering and exactly-once are on.", docs="API: StreamingPullResponse"
 )
 def test_properties(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic(

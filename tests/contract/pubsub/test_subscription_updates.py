@@ -1,4 +1,4 @@
-"""Updates of subscriptions: what may change, and what may not."""
+"""Updates of subscriptions: fields that may change, and fields that may not."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_update_exactly_once(pubsub: PubSub) -> None:
     assert pubsub.get_subscription(name).enable_exactly_once_delivery
 
 
-@updates("An update leaves alone what the mask does not name.", docs="API: Subscriber")
+@updates("An update changes only the fields that the mask names.", docs="API: Subscriber")
 def test_update_only_what_the_mask_names(pubsub: PubSub) -> None:
     name = pubsub.subscription(ack_deadline_seconds=42)
     fields = {"ack_deadline_seconds": 60, "retain_acked_messages": True}

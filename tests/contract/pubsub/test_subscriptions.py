@@ -223,7 +223,8 @@ def test_deleted_topic(pubsub: PubSub) -> None:
 
 
 @subscriptions(
-    "What a deleted topic left in its subscriptions is still delivered.", docs="API: Publisher"
+    "Messages that a deleted topic left in its subscriptions are still delivered.",
+    docs="API: Publisher",
 )
 def test_messages_of_a_deleted_topic(pubsub: PubSub) -> None:
     topic, name = pubsub.subscribed_topic()

@@ -34,7 +34,7 @@ def test_create_twice(pubsub: PubSub) -> None:
         pubsub.call("create_topic", name=name)
 
 
-@topics("Getting a topic returns what it was created with.", docs="API: Publisher")
+@topics("Getting a topic returns the fields that it was created with.", docs="API: Publisher")
 def test_get(pubsub: PubSub) -> None:
     name = pubsub.topic(labels={"team": "data"})
 
@@ -112,7 +112,7 @@ def test_update_clears(pubsub: PubSub) -> None:
     assert "message_retention_duration" not in pubsub.call("get_topic", topic=name)
 
 
-@topics("An update leaves alone what the mask does not name.", docs="API: Publisher")
+@topics("An update changes only the fields that the mask names.", docs="API: Publisher")
 def test_update_only_what_the_mask_names(pubsub: PubSub) -> None:
     name = pubsub.topic(labels={"team": "data"})
 

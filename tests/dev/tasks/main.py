@@ -28,7 +28,7 @@ def record(effect: str, **fields: Any) -> None:
 
 
 def said(name: str) -> bool:
-    """Tell whether the test has made a file of this name beside the effects."""
+    """Return True if the test has made a file of this name beside the effects."""
     return EFFECTS.with_name(name).exists()
 
 

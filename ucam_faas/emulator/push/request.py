@@ -72,7 +72,7 @@ def unwrapped(message: Message, subscription: str, *, metadata: bool) -> tuple[b
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:
-    """Return header lines; what cannot be one, or would be more than one, is left out."""
+    """Return header lines, without attributes that would make none or more than one."""
     lines = [
         f"{key}: {value}\r\n"
         for key, value in headers.items()
