@@ -37,6 +37,21 @@ class Puller:
         )
 
 
+@pytest.mark.parametrize("by", [timedelta(seconds=5), 5, 5.0])
+def test_a_clock_is_advanced_by_a_timedelta_or_seconds(by: Any) -> None:
+    clock = ManualClock()
+
+    clock.advance(by)
+
+    assert clock.monotonic() == 5.0
+
+
+@pytest.mark.parametrize("by", ["5", None, True])
+def test_a_clock_refuses_to_be_advanced_by_anything_else(by: Any) -> None:
+    with pytest.raises(TypeError, match="expected a timedelta, or seconds"):
+        ManualClock().advance(by)
+
+
 def is_delayed(pubsub: EmbeddedPubsub, subscription: str) -> bool:
     entries = pubsub.emulator.subscriber.queue(subscription).entries.values()
     return [entry.state for entry in entries] == [State.DELAYED]

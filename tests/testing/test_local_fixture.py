@@ -18,9 +18,11 @@ from cloudevents.http import CloudEvent
 from google.cloud import pubsub_v1
 
 from ucam_faas import RetryPolicy, cloud_event, http, message_handler
+from ucam_faas.emulator.errors import RpcError
 from ucam_faas.local_testing import NotIdleError
 from ucam_faas.outcomes import Crashed, Done
 from ucam_faas.tasks import registry
+from ucam_faas.testing import ManualClock
 
 from .cases import Serve
 from .tasks import User, crash, greet, shout, values, wait_a_moment
@@ -152,6 +154,22 @@ def test_ordered_tasks_get_the_messages_of_a_key_in_order_though_one_fails(
 
     assert [text for text in seen if text[0] == "a"] == ["a1", "a2", "a3"]
     assert [text for text in seen if text[0] == "b"] == ["b1", "b2"]
+
+
+def test_a_missing_topic_is_named_with_those_that_there_are(ucam_faas_local: Serve) -> None:
+    cloud = ucam_faas_local(greet)
+
+    for topic in ("gret", shout):
+        with pytest.raises(RpcError, match=r"Topic not found: '\w+'. Topics here: 'greet', "):
+            cloud.publish(topic, b"x")
+
+
+def test_time_is_advanced_by_seconds_too(
+    ucam_faas_local: Serve, ucam_faas_clock: ManualClock
+) -> None:
+    ucam_faas_local(greet).advance(60)
+
+    assert ucam_faas_clock.monotonic() == 60.0
 
 
 def test_filters_let_only_their_messages_through(ucam_faas_local: Serve) -> None:

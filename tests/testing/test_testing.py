@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from pydantic import BaseModel
+from google.pubsub_v1.types import Topic
+from pydantic import BaseModel, Field
 
 from tests.support.sources import Sources
 from ucam_faas import (
@@ -185,6 +187,15 @@ def test_the_systems_clock_calls_on_the_loop() -> None:
 # --- messages and events
 
 
+class Aliased(BaseModel):
+    first: int = Field(serialization_alias="number")
+
+
+@dataclass
+class Point:
+    x: int
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -195,6 +206,10 @@ def test_the_systems_clock_calls_on_the_loop() -> None:
         ([1], b"[1]"),
         (1, b"1"),
         (StringValue(value="x"), b"\n\x01x"),
+        (Topic(name="x"), b"\n\x01x"),
+        (Aliased(first=1), b'{"number":1}'),
+        ([Aliased(first=1), date(2026, 1, 31)], b'[{"number": 1}, "2026-01-31"]'),
+        (Point(1), b'{"x": 1}'),
     ],
     ids=lambda value: type(value).__name__,
 )

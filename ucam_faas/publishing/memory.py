@@ -27,9 +27,23 @@ class MemoryPublisher:
         ordering_key: str = "",
         timeout_seconds: float = 10.0,
     ) -> str:
-        """Publish one message, and return its id."""
+        """Publish one message, and return its id.
+
+        Raises:
+            PublishError: there is no such topic, or the message is empty.
+            TypeError: the data aren't bytes.
+        """
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"data is of type {type(data).__name__}: expected bytes. "
+                "`my_task.publish(payload)` serialises a payload as the task takes it."
+            )
         if topic not in self.topics:
-            raise PublishError(f"Topic not found: {topic}")
+            known = ", ".join(map(repr, self.topics)) or "none"
+            raise PublishError(
+                f"Topic not found: {topic}. Topics here: {known}. Create it with "
+                f"`publisher.topics[{topic!r}] = []`."
+            )
         if len(attributes) > MAX_ATTRIBUTES or not (data or attributes):
             raise PublishError("The message needs data or attributes, and at most 100 of these.")
         message_id = str(next(self._ids))

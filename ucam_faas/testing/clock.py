@@ -48,9 +48,16 @@ class ManualClock:
             heapq.heappush(self._due, timer)
         return timer
 
-    def advance(self, by: timedelta) -> None:
-        """Let time pass, and call in order the callbacks that become due, on this thread."""
-        until = self._elapsed + by.total_seconds()
+    def advance(self, by: timedelta | float) -> None:
+        """Let time pass, and call in order the callbacks that become due, on this thread.
+
+        Args:
+            by: a timedelta, or seconds.
+
+        Raises:
+            TypeError: it is neither.
+        """
+        until = self._elapsed + duration(by).total_seconds()
         while (timer := self._next_due(until)) is not None:
             if not timer.cancelled:
                 timer.callback()
@@ -63,3 +70,16 @@ class ManualClock:
             timer = heapq.heappop(self._due)
             self._elapsed = max(self._elapsed, timer.at)
             return timer
+
+
+def duration(by: timedelta | float) -> timedelta:
+    """Return a duration, which may be given in seconds.
+
+    Raises:
+        TypeError: it is neither a timedelta nor a number.
+    """
+    if isinstance(by, timedelta):
+        return by
+    if isinstance(by, int | float) and not isinstance(by, bool):
+        return timedelta(seconds=by)
+    raise TypeError(f"advance({by!r}): expected a timedelta, or seconds.")

@@ -26,7 +26,7 @@ from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks import environment
 from ucam_faas.tasks.needs import full_topic, job_id, needs_of, with_dead_letter_topic
 from ucam_faas.tasks.task import Task
-from ucam_faas.testing.clock import ManualClock
+from ucam_faas.testing.clock import ManualClock, duration
 from ucam_faas.testing.deliveries import OnceForEachMessage, OneByOne, at_once
 from ucam_faas.testing.hostile import Hostile
 from ucam_faas.testing.idle import IDLE_SECONDS, Idle
@@ -227,13 +227,17 @@ class EmbeddedCloud:
         """
         self._idle.wait(timeout_seconds)
 
-    def advance(self, by: timedelta) -> None:
+    def advance(self, by: timedelta | float) -> None:
         """Let time pass: backoffs end, schedules run, and the executions that follow end.
 
+        Args:
+            by: a timedelta, or seconds.
+
         Raises:
+            TypeError: it is neither.
             NotIdleError: an execution still runs after 30 s of real time.
         """
-        self._idle.advance(by)
+        self._idle.advance(duration(by))
 
 
 class _Recorder(Observer):

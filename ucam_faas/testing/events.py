@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from ucam_faas.events.messages import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE, PubsubMessage
+from ucam_faas.tasks.payload_types import protobuf_class
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -32,8 +34,8 @@ def make_message(
     """Make a Pub/Sub message.
 
     Args:
-        data: bytes; a str, as UTF-8; a protobuf message, in its binary form; or a pydantic model
-            or other JSON value, as JSON.
+        data: bytes; a str, as UTF-8; a protobuf or proto-plus message, in its binary form; or a
+            pydantic model, dataclass or other JSON value, as JSON.
         attributes: of the message.
         message_id: default: one that no other message has.
         publish_time: default: the time at which `ManualClock` starts.
@@ -54,11 +56,17 @@ def to_bytes(data: Any) -> bytes:
         return data
     if isinstance(data, str):
         return data.encode()
-    if isinstance(data, BaseModel):
-        return data.model_dump_json().encode()
     if hasattr(data, "SerializeToString"):
         return bytes(data.SerializeToString())
-    return json.dumps(data).encode()
+    if protobuf_class(type(data)) is not None:  # of proto-plus
+        return bytes(type(data).serialize(data))
+    if isinstance(data, BaseModel):
+        return data.model_dump_json(by_alias=True).encode()
+    return json.dumps(data, default=_json_value).encode()
+
+
+def _json_value(value: Any) -> Any:
+    return to_jsonable_python(value, by_alias=True)
 
 
 def make_cloud_event(

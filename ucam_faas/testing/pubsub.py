@@ -13,6 +13,7 @@ from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.core.lease import Holder
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.emulator import Emulator, Options
+from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.push.pusher import Pusher
 from ucam_faas.emulator.push.subscriptions import MakePusher
 from ucam_faas.events.messages import PubsubMessage
@@ -145,11 +146,22 @@ class EmbeddedPubsub:
         message = protos.PubsubMessage(
             data=to_bytes(data), attributes=dict(attributes or {}), ordering_key=ordering_key
         )
-        request = protos.PUBLISHER["Publish"][0](
-            topic=full_topic(topic, self.project), messages=[message]
-        )
+        full = full_topic(topic, self.project)
+        self._check_topic(full)
+        request = protos.PUBLISHER["Publish"][0](topic=full, messages=[message])
         answer = self.call(self.emulator.publisher.publish, request)
         return str(answer.message_ids[0])
+
+    def _check_topic(self, full: str) -> None:
+        topics = self.emulator.resources.topics
+        if full not in topics:
+            own = f"projects/{self.project}/topics/"
+            known = ", ".join(repr(name.removeprefix(own)) for name in sorted(topics)) or "none"
+            raise RpcError(
+                "NOT_FOUND",
+                f"Topic not found: {full.removeprefix(own)!r}. Topics here: {known}. Serve the "
+                "task that reads it, or create it with create_topic.",
+            )
 
     def pull(self, subscription: str) -> list[PubsubMessage]:
         """Return and acknowledge the messages that a subscription can deliver now, without waiting.
