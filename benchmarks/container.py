@@ -2,9 +2,9 @@
 
     python benchmarks/container.py            # needs a Docker engine; about 2 minutes
 
-All sides stand on the base image that the Dockerfile names, have the same versions of what they
-share, run a task with the same pydantic model, and are plain `docker run`. Figures are medians of
-alternating rounds, after one round that is not counted.
+All sides use the Dockerfile's base image, the same versions of shared packages and a task with the
+same pydantic model, and are started by a plain `docker run`. Figures are medians of alternating
+rounds, after one round that isn't counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIDES = {
     "A": ("functions-framework", "pydantic"),
     "A with clients": ("functions-framework", "pydantic", *CLIENTS),
 }
-"""What is installed beside the handler; ours has Google's clients in it."""
+"""The packages installed next to the handler; our image includes Google's clients."""
 REFERENCE = """\
 ARG PYTHON_IMAGE
 FROM ${PYTHON_IMAGE}
@@ -110,15 +110,15 @@ def is_served(port: int) -> bool:
 
 
 def default_base() -> str:
-    found = re.search(r"^ARG PYTHON_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)
-    assert found
-    return found[1]
+    match = re.search(r"^ARG PYTHON_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)
+    assert match
+    return match[1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--base", default=default_base(), help="the image that all stand on")
+    parser.add_argument("--base", default=default_base(), help="the base image of all sides")
     options = parser.parse_args()
     if shutil.which("docker") is None:
         raise SystemExit("docker is not on PATH: this needs a Docker engine.")
@@ -128,8 +128,8 @@ def main() -> None:
             build_reference(side, options.base)
     starts: dict[str, list[tuple[float, float]]] = {side: [] for side in SIDES}
     for _ in range(options.rounds + 1):
-        for side, found in starts.items():
-            found.append(cold_start(side))
+        for side, times in starts.items():
+            times.append(cold_start(side))
     rows = {
         "size, MB": {side: megabytes(image_of(side)) for side in SIDES},
         "over the base, MB": {

@@ -56,7 +56,7 @@ QUICK = Size(1, 1, 10_000, 20_000, 5_000, 2_000, 40, 100, 20_000, 100_000)
 
 @dataclass(frozen=True)
 class Bar:
-    """What the ratio of ours to Google's has to be; no limit: it is shown for information."""
+    """The limit on our figure divided by Google's; without a limit the ratio is only shown."""
 
     unit: str
     limit: float | None = None
@@ -128,36 +128,36 @@ def load(side: Side, measure: str, count: int, *more: str) -> Any:
     return json.loads(text.splitlines()[-1])
 
 
-def measure(name: str, size: Size, only: set[str], found: Figures) -> None:
+def measure(name: str, size: Size, only: set[str], rows: Figures) -> None:
     """Take one round of a side's figures."""
     for _ in range(size.starts if "ready" in only else 0):
         with running(name) as side:
-            note_start(side, found)
+            note_start(side, rows)
     if only & {"ready", "memory"}:
         with running(name) as side:
             if "ready" in only:
-                note_start(side, found)
+                note_start(side, rows)
             if "memory" in only:
                 time.sleep(1)
-                note_memory(side, "idle", found)
+                note_memory(side, "idle", rows)
                 load(side, "through", size.through)
-                note_memory(side, "after messages", found)
+                note_memory(side, "after messages", rows)
     if only & {"publish", "pull", "stream", "push", "latency", "one"}:
         with running(name) as side:
-            measure_speed(side, size, only, found)
+            measure_speed(side, size, only, rows)
 
 
-def note_start(side: Side, found: Figures) -> None:
-    found["ready, GET /"].append(side.seconds_to_http)
-    found["ready, gRPC"].append(side.seconds_to_grpc)
+def note_start(side: Side, rows: Figures) -> None:
+    rows["ready, GET /"].append(side.seconds_to_http)
+    rows["ready, gRPC"].append(side.seconds_to_grpc)
 
 
-def note_memory(side: Side, when: str, found: Figures) -> None:
+def note_memory(side: Side, when: str, rows: Figures) -> None:
     for kind in ("Pss", "Rss"):
-        found[f"memory, {when}, {kind}"].append(side.memory_mb(kind))
+        rows[f"memory, {when}, {kind}"].append(side.memory_mb(kind))
 
 
-def measure_speed(side: Side, size: Size, only: set[str], found: Figures) -> None:
+def measure_speed(side: Side, size: Size, only: set[str], rows: Figures) -> None:
     for group, row, count in (
         ("publish", "publish, client batching", size.publish),
         ("pull", "pull + acknowledge", size.pull),
@@ -165,17 +165,17 @@ def measure_speed(side: Side, size: Size, only: set[str], found: Figures) -> Non
         ("push", "push", size.push),
     ):
         if group in only:
-            found[row].append(load(side, group, count)["messages/s"])
+            rows[row].append(load(side, group, count)["messages/s"])
     if "one" in only:
         for way in ("gRPC", "REST"):
             figures = load(side, f"{way.lower()}_publish", size.publish_one)
-            found[f"publish one, {way}, p50"].append(figures["p50 ms"])
+            rows[f"publish one, {way}, p50"].append(figures["p50 ms"])
     if "latency" in only:
         for ending, options in (("", []), (", 20/s", ["20"])):
             figures = load(side, "latency", size.latency, *options)
             for percentile in ("p50", "p95"):
                 row = f"push latency {percentile}{ending}"
-                found[row].append(figures[f"{percentile} ms"])
+                rows[row].append(figures[f"{percentile} ms"])
 
 
 def measure_backlog(size: Size, empty: Figures, full: Figures) -> None:
@@ -210,9 +210,9 @@ def measure_scale(size: Size, small: Figures, large: Figures) -> None:
             large["create a subscription"].append(figures["rest/s"])
             large["publish p50"].append(load(side, "grpc_publish", 1000)["p50 ms"])
         with running("ours") as side:
-            for found, count in ((small, LINE // 4), (large, LINE)):
+            for rows, count in ((small, LINE // 4), (large, LINE)):
                 rate = load(side, "nack", count)["messages/s"]
-                found["nack in reverse, one key"].append(rate)
+                rows["nack in reverse, one key"].append(rate)
 
 
 def row_of(name: str, bar: Bar, ours: list[float], other: list[float]) -> dict[str, Any]:
@@ -266,17 +266,17 @@ def main() -> None:
     if options.rounds:
         size = Size(**{**asdict(size), "rounds": options.rounds})
 
-    found: dict[str, Figures] = {"ours": defaultdict(list), "google": defaultdict(list)}
+    figures: dict[str, Figures] = {"ours": defaultdict(list), "google": defaultdict(list)}
     started = time.monotonic()
     if only - {"backlog", "scale"}:
         for number in range(size.rounds):
             for name in ("ours", "google") if number % 2 == 0 else ("google", "ours"):
                 print(f"round {number + 1} of {size.rounds}: {name}", file=sys.stderr, flush=True)
-                measure(name, size, only, found[name])
+                measure(name, size, only, figures[name])
     rows = [
-        row_of(name, bar, found["ours"][name], found["google"][name])
+        row_of(name, bar, figures["ours"][name], figures["google"][name])
         for name, bar in BARS.items()
-        if name in found["ours"]
+        if name in figures["ours"]
     ]
     show(f"messages of 100 bytes; {size.rounds} rounds", "Google's emulator", rows)
 

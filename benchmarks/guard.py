@@ -2,12 +2,12 @@
 
     python benchmarks/guard.py                   # under 90 s; needs wrk, java and Google's emulator
     python benchmarks/guard.py --only serving
-    python benchmarks/guard.py --record          # write what was measured to ratios.toml
+    python benchmarks/guard.py --record          # write the measured ratios to ratios.toml
 
 Both sides of each ratio are measured in this run, so that a slow machine is slow for both. A ratio
-says how many times better ours is; one below 60 % of its record is measured twice more, and
-fails if it stays there. So does one that has a record and was not measured. A missing tool skips
-its rows with a reason, but fails where CI=true.
+says how many times better ours is. A ratio below 60 % of its record is measured twice more, and
+fails if it stays there; so does a recorded ratio that was not measured. A missing tool skips its
+rows with a reason, but fails where CI=true.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def serving() -> Ratios:
             with serving_sides.served(side) as (_, seconds, _):
                 starts.append(seconds)
         start[side] = min(starts)
-    found = {}
+    ratios = {}
     for other in serving_sides.COMMANDS:
         if other != "ours":
-            found[f"serving, requests/s, against {other}"] = speed["ours"] / speed[other]
-            found[f"serving, kept alive p50, against {other}"] = p50[other] / p50["ours"]
-            found[f"serving, start to first 2xx, against {other}"] = start[other] / start["ours"]
-    return found
+            ratios[f"serving, requests/s, against {other}"] = speed["ours"] / speed[other]
+            ratios[f"serving, kept alive p50, against {other}"] = p50[other] / p50["ours"]
+            ratios[f"serving, start to first 2xx, against {other}"] = start[other] / start["ours"]
+    return ratios
 
 
 SHORT = emulator.Size(
@@ -80,18 +80,18 @@ def pubsub() -> Ratios:
             emulator.note_start(process, figures[side])
             emulator.measure_speed(process, SHORT, set(emulator.GROUPS), figures[side])
             emulator.note_memory(process, "after messages", figures[side])
-    found = {}
+    ratios = {}
     for name, bar in emulator.BARS.items():
         if name in figures["ours"] and "p95" not in name:  # too few for a tail
             ours, google = figures["ours"][name][0], figures["google"][name][0]
             ratio = ours / google if bar.unit == "messages/s" else google / ours
-            found[f"local Pub/Sub, {name}"] = ratio
-    return found
+            ratios[f"local Pub/Sub, {name}"] = ratio
+    return ratios
 
 
 GROUPS: dict[str, Callable[[], Ratios]] = {"serving": serving, "pubsub": pubsub}
 BEGINNINGS = {"serving": "serving, ", "pubsub": "local Pub/Sub, "}
-"""Of the names of a group's rows."""
+"""The start of the row names in each group."""
 
 
 def recorded() -> Ratios:
@@ -99,19 +99,19 @@ def recorded() -> Ratios:
     return dict(tomllib.loads(RATIOS.read_text())["ratios"]) if RATIOS.exists() else {}
 
 
-def record(found: Ratios) -> None:
-    rows = "".join(f'"{name}" = {ratio:.3g}\n' for name, ratio in sorted(found.items()))
+def record(ratios: Ratios) -> None:
+    rows = "".join(f'"{name}" = {ratio:.3g}\n' for name, ratio in sorted(ratios.items()))
     RATIOS.write_text(f"{HEADER}\n[ratios]\n{rows}")
 
 
 HEADER = """\
-# How many times better ours is than the other side of each benchmark: what benchmarks/guard.py
-# holds each run to 60 % of, and what the table of benchmarks/README.md is made of.
+# How many times better ours is than the other side of each benchmark. benchmarks/guard.py fails a
+# run below 60 % of these ratios; the table in benchmarks/README.md is generated from them.
 """
 
 
 def guard(groups: list[str], known: Ratios) -> list[str]:
-    """Measure, say what came out, and return the rows that stayed below their floors."""
+    """Measure, print the ratios, and return the rows that stayed below their floors."""
     below: list[str] = []
     for group in groups:
         best: Ratios = {}
@@ -141,8 +141,8 @@ def is_below(ratio: float, name: str, known: Ratios) -> bool:
     return ratio < FLOOR * known.get(name, 0.0)
 
 
-def show(found: Ratios, known: Ratios) -> None:
-    for name, ratio in found.items():
+def show(ratios: Ratios, known: Ratios) -> None:
+    for name, ratio in ratios.items():
         floor = FLOOR * known.get(name, 0.0)
         verdict = "FAIL" if is_below(ratio, name, known) else "pass"
         print(f"{name:56}{ratio:9.3g}   at least {floor:<8.3g}{verdict}", flush=True)
@@ -153,16 +153,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default=",".join(GROUPS), help=f"of {', '.join(GROUPS)}")
-    parser.add_argument("--record", action="store_true", help="write what is measured")
+    parser.add_argument("--record", action="store_true", help="write the measured ratios")
     options = parser.parse_args()
     groups = options.only.split(",")
     started = time.monotonic()
     if options.record:
-        found = recorded()
+        ratios = recorded()
         for group in groups:
-            found |= GROUPS[group]()
-        record(found)
-        show(found, {})
+            ratios |= GROUPS[group]()
+        record(ratios)
+        show(ratios, {})
         return 0
     below = guard(groups, recorded())
     print(f"{time.monotonic() - started:.0f} s")

@@ -1,4 +1,4 @@
-"""What all three sides parse and log: the same model, and a line with the same fields."""
+"""The model that all three sides parse, and a log line with the same fields."""
 
 from __future__ import annotations
 

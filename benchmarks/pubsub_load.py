@@ -40,7 +40,7 @@ RANDOM = os.urandom(88)
 REQUEST = 1000
 """Messages in a request of the raw publisher; Pub/Sub's limit."""
 OUTSTANDING = 1000
-"""What google-cloud-pubsub's subscriber asks for by default."""
+"""The default of google-cloud-pubsub's subscriber."""
 NACKED_AT_ONCE = 100
 JSON = {"Content-Type": "application/json"}
 DATA_FIELD = re.compile(rb'"data"\s*:\s*"([^"]+)"')
@@ -80,19 +80,21 @@ class Clients:
             self.publisher.publish(request=request)
 
     def pull(self, subscription: str, count: int) -> None:
-        """Pull and acknowledge so many different messages."""
+        """Pull and acknowledge this number of different messages."""
         seen: set[str] = set()
         request = PullRequest(subscription=subscription, max_messages=REQUEST)
         while len(seen) < count:
             response = self.subscriber.pull(request=request, timeout=60)
             received = type(response).pb(response).received_messages
             acknowledge = AcknowledgeRequest(subscription=subscription)
-            AcknowledgeRequest.pb(acknowledge).ack_ids.extend(one.ack_id for one in received)
+            AcknowledgeRequest.pb(acknowledge).ack_ids.extend(
+                message.ack_id for message in received
+            )
             self.subscriber.acknowledge(request=acknowledge)
-            seen.update(one.message.message_id for one in received)
+            seen.update(message.message.message_id for message in received)
 
     def stream(self, subscription: str, count: int) -> None:
-        """Receive so many different messages from a stream, and acknowledge each response."""
+        """Receive this number of different messages from a stream; acknowledge each response."""
         seen: set[str] = set()
         requests: queue.SimpleQueue[StreamingPullRequest] = queue.SimpleQueue()
         requests.put(
@@ -107,9 +109,11 @@ class Clients:
         for response in responses:
             received = StreamingPullResponse.pb(response).received_messages
             acknowledge = StreamingPullRequest()
-            StreamingPullRequest.pb(acknowledge).ack_ids.extend(one.ack_id for one in received)
+            StreamingPullRequest.pb(acknowledge).ack_ids.extend(
+                message.ack_id for message in received
+            )
             requests.put(acknowledge)
-            seen.update(one.message.message_id for one in received)
+            seen.update(message.message.message_id for message in received)
             if len(seen) >= count:
                 break
         responses.cancel()
@@ -183,14 +187,14 @@ def latency(host: str, count: int, per_second: float = 0) -> dict[str, float]:
     The next one is published when the one before has arrived, or at a fixed rate.
     """
     clients = Clients(host)
-    found: list[float] = []
+    latencies: list[float] = []
 
     async def measure() -> None:
         arrived = asyncio.Event()
 
         def receive(body: bytes) -> None:
             sent = base64.b64decode(DATA_FIELD.search(body)[1])  # type: ignore[index]
-            found.append(time.perf_counter() - float(sent))
+            latencies.append(time.perf_counter() - float(sent))
             arrived.set()
 
         topic, subscription = clients.create()
@@ -209,13 +213,13 @@ def latency(host: str, count: int, per_second: float = 0) -> dict[str, float]:
                 else:
                     await asyncio.wait_for(arrived.wait(), 60)
             await asyncio.gather(*sending)
-            while len(found) < len(sending):
+            while len(latencies) < len(sending):
                 arrived.clear()
                 await asyncio.wait_for(arrived.wait(), 60)
             await stop_pushing(clients, subscription)
 
     asyncio.run(measure())
-    measured = sorted(1000 * seconds for seconds in found[count // 5 :])
+    measured = sorted(1000 * seconds for seconds in latencies[count // 5 :])
     return {
         "p50 ms": statistics.median(measured),
         "p95 ms": measured[int(len(measured) * 0.95)],
@@ -246,12 +250,12 @@ def rest_publish(host: str, count: int) -> dict[str, float]:
 
 
 def one_by_one(call: Any, count: int) -> dict[str, float]:
-    found = []
+    milliseconds = []
     for _ in range(count + count // 5):
         started = time.perf_counter()
         call()
-        found.append(1000 * (time.perf_counter() - started))
-    return {"p50 ms": statistics.median(found[count // 5 :])}
+        milliseconds.append(1000 * (time.perf_counter() - started))
+    return {"p50 ms": statistics.median(milliseconds[count // 5 :])}
 
 
 async def push_to(clients: Clients, subscription: str, server: asyncio.Server) -> None:
@@ -322,7 +326,7 @@ def nack(host: str, count: int) -> dict[str, float]:
     responses = clients.subscriber.streaming_pull(requests=iter(requests.get, None))
     while len(ids) < count:
         received = StreamingPullResponse.pb(next(responses)).received_messages
-        ids += [one.ack_id for one in received]
+        ids += [message.ack_id for message in received]
     ids.reverse()
 
     def run() -> None:

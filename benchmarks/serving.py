@@ -26,9 +26,9 @@ def worker_memory_mib(parent: int) -> float:
     """Resident memory of the worker, in MiB: of the arbiter's only child."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     status = Path(f"/proc/{children[-1] if children else parent}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert found, status
-    return int(found.group(1)) / 1024
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert match, status
+    return int(match.group(1)) / 1024
 
 
 def measure(side: str, seconds: int, workers: int) -> dict[str, float]:
@@ -59,25 +59,25 @@ def main() -> None:
     parser.add_argument("--soak", action="store_true", help="also 200,000 requests")
     options = parser.parse_args()
     require()
-    found: dict[str, Figures] = {side: defaultdict(list) for side in options.sides.split(",")}
+    results: dict[str, Figures] = {side: defaultdict(list) for side in options.sides.split(",")}
     for _ in range(options.rounds):
-        for side, figures in found.items():
+        for side, figures in results.items():
             for name, value in measure(side, options.seconds, options.workers).items():
                 figures[name].append(value)
     for _ in range(3 * options.rounds):  # start-up varies more than the rest
-        for side, figures in found.items():
+        for side, figures in results.items():
             figures["start s"].append(measure_start(side))
-    show(found)
+    show(results)
     if options.soak:
         soak()
 
 
-def show(found: dict[str, Figures]) -> None:
-    others = [side for side in found if side != "ours"]
+def show(results: dict[str, Figures]) -> None:
+    others = [side for side in results if side != "ours"]
     ratios = "".join(f"{f'ours/{side}':>12}" for side in others)
-    print(f"{'':20}" + "".join(f"{side:>10}" for side in found) + ratios)
+    print(f"{'':20}" + "".join(f"{side:>10}" for side in results) + ratios)
     for name in ROWS:
-        medians = {side: statistics.median(figures[name]) for side, figures in found.items()}
+        medians = {side: statistics.median(figures[name]) for side, figures in results.items()}
         values = "".join(f"{value:10.2f}" for value in medians.values())
         print(
             f"{name:20}{values}" + "".join(f"{medians['ours'] / medians[o]:12.2f}" for o in others)

@@ -72,9 +72,9 @@ def require() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def post(port: int) -> int:
@@ -130,21 +130,21 @@ def throughput(port: int, seconds: float) -> float:
     if "Non-2xx" in output:
         raise SystemExit(f"not every answer was a 2xx:\n{output}")
     time.sleep(0.5)  # wrk leaves its last requests running
-    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    assert found, output
-    return float(found.group(1))
+    match = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert match, output
+    return float(match.group(1))
 
 
 def keep_alive_p50_ms(port: int, requests: int = 300) -> float:
     """Median time from request to answer on one connection that is kept alive."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    found = []
+    milliseconds = []
     for _ in range(requests):
         started = time.perf_counter()
         connection.request("POST", "/", PUSH, HEADERS)
         answer = connection.getresponse()
         answer.read()
-        found.append(1000 * (time.perf_counter() - started))
+        milliseconds.append(1000 * (time.perf_counter() - started))
         assert answer.status == 200, answer.status
     connection.close()
-    return statistics.median(found[requests // 10 :])
+    return statistics.median(milliseconds[requests // 10 :])

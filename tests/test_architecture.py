@@ -1,6 +1,6 @@
 """The folders are the architecture: imports point down, or sideways without a circle.
 
-Imports are read from the syntax trees, wherever they stand: at the top of a module, inside a
+Imports are read from the syntax trees, wherever they are: at the top of a module, inside a
 function, under TYPE_CHECKING, or by name (`import_module`, `require`).
 """
 
@@ -27,15 +27,15 @@ LEVELS = (
     {"serving", "emulator"},
     {"dev", "deploy", "testing", "cli", "_pytest_plugin", "__main__"},
 )
-"""The rooms of docs/architecture.md: a folder with all that is in it, or a module beside them.
-`__init__` stands just above level 4."""
+"""The rooms of docs/architecture.md: a folder and its contents, or a top-level module.
+`__init__` is just above level 4."""
 
 OLD_NAMES = {
     *("cloud_events", "contexts", "execution_info", "gcp_pubsub"),
     *("handler_execution", "messages"),
     "local_testing",
 }
-"""Modules that hold nothing but names that they had in earlier versions: no room imports them."""
+"""Modules that only re-export the names of earlier versions: no room imports them."""
 
 UPWARD = {
     ("function", "serving.functions_framework"): (
@@ -52,7 +52,7 @@ ANNOTATIONS_ONLY = {
 
 @dataclass(frozen=True)
 class Owner:
-    """Who may import a library."""
+    """The modules that may import a library."""
 
     anywhere: frozenset[str] = frozenset()
     in_functions: frozenset[str] = frozenset()
@@ -113,7 +113,7 @@ ALLOWED = {"pydantic", "pydantic_core"}
 """Third-party libraries that any module may import."""
 
 UNUSED = {"structlog"}
-"""Libraries that tasks bring along: no module imports them."""
+"""Libraries that tasks may install: no module imports them."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ MODULES = module_names()
 
 
 def test_the_package_holds_code_and_nothing_left_over() -> None:
-    """What an editor or a patch leaves behind would be in the wheel."""
+    """An editor's or a patch's leftover files would be in the wheel."""
     files = [path for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
     assert [path.name for path in files if path.suffix not in (".py", ".typed")] == []
@@ -162,8 +162,8 @@ def imports_of(
     for name in _imported(importer, node):
         own = name == PACKAGE or name.startswith(f"{PACKAGE}.")
         short = _module_of(name) if own else name
-        found = Import(importer, short, getattr(node, "lineno", 0), in_function, for_types)
-        yield ("own" if own else "other"), found
+        statement = Import(importer, short, getattr(node, "lineno", 0), in_function, for_types)
+        yield ("own" if own else "other"), statement
     if isinstance(node, ast.If) and _is_type_checking(node.test):
         for child in node.body:
             yield from imports_of(importer, child, in_function=in_function, for_types=True)
@@ -214,7 +214,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 @cache
 def all_imports(kind: str) -> list[Import]:
-    return [found for which, found in _imports_of_the_package() if which == kind]
+    return [statement for which, statement in _imports_of_the_package() if which == kind]
 
 
 @cache
@@ -252,7 +252,9 @@ def test_every_room_says_what_it_holds() -> None:
 
 
 def test_old_names_are_for_users_only() -> None:
-    assert [str(found) for found in all_imports("own") if found.imported in OLD_NAMES] == []
+    assert [
+        str(statement) for statement in all_imports("own") if statement.imported in OLD_NAMES
+    ] == []
 
 
 def test_owners_of_libraries_are_modules() -> None:
@@ -262,24 +264,26 @@ def test_owners_of_libraries_are_modules() -> None:
 
 def test_imports_point_down_the_table_or_sideways() -> None:
     upward = [
-        f"{found} (level {level(found.importer)} to {level(found.imported)})"
-        for found in all_imports("own")
-        if level(found.imported) > level(found.importer)
-        and (found.importer, found.imported) not in UPWARD
-        and not (found.for_types and (found.importer, found.imported) in ANNOTATIONS_ONLY)
+        f"{statement} (level {level(statement.importer)} to {level(statement.imported)})"
+        for statement in all_imports("own")
+        if level(statement.imported) > level(statement.importer)
+        and (statement.importer, statement.imported) not in UPWARD
+        and not (
+            statement.for_types and (statement.importer, statement.imported) in ANNOTATIONS_ONLY
+        )
     ]
 
     assert upward == []
 
 
-def test_the_emulator_knows_nothing_of_tasks() -> None:
+def test_the_emulator_does_not_import_the_rooms_of_tasks() -> None:
     """It delivers over HTTP, as the cloud does."""
     beyond = [
-        str(found)
-        for found in all_imports("own")
-        if found.importer.partition(".")[0] == "emulator"
-        and found.imported.partition(".")[0] != "emulator"
-        and level(found.imported) > 1
+        str(statement)
+        for statement in all_imports("own")
+        if statement.importer.partition(".")[0] == "emulator"
+        and statement.imported.partition(".")[0] != "emulator"
+        and level(statement.imported) > 1
     ]
 
     assert beyond == []
@@ -289,7 +293,7 @@ PURE = (
     *("emulator.core", "emulator.scheduler.engine", "emulator.scheduler.jobs"),
     *("emulator.errors", "gcp"),
 )
-"""State, and time that is passed in. `emulator.core.storage.sqlite` is one side of a port."""
+"""They hold state and take the time as an argument. `emulator.core.storage.sqlite` does I/O."""
 INPUT_OUTPUT = {"asyncio", "socket", "sqlite3", "threading", "time", "os", "subprocess", "ssl"}
 
 
@@ -299,21 +303,23 @@ def is_pure(module: str) -> bool:
 
 def test_the_pure_rooms_do_no_input_or_output() -> None:
     impure = [
-        str(found)
-        for found in all_imports("other")
-        if is_pure(found.importer) and found.imported.partition(".")[0] in INPUT_OUTPUT
+        str(statement)
+        for statement in all_imports("other")
+        if is_pure(statement.importer) and statement.imported.partition(".")[0] in INPUT_OUTPUT
     ]
     outside = [
-        str(found)
-        for found in all_imports("own")
-        if is_pure(found.importer) and not is_pure(found.imported) and level(found.imported) > 1
+        str(statement)
+        for statement in all_imports("own")
+        if is_pure(statement.importer)
+        and not is_pure(statement.imported)
+        and level(statement.imported) > 1
     ]
 
     assert impure + outside == []
 
 
 def test_intervals_are_not_measured_by_the_wall_clock() -> None:
-    """It may be set back. The emulator's schedules and the times of files are wall time."""
+    """It may be set back. The emulator's schedules and the times of files use wall time."""
     readers = [
         name
         for name in MODULES
@@ -326,17 +332,20 @@ def test_intervals_are_not_measured_by_the_wall_clock() -> None:
 
 
 def test_every_exception_is_needed() -> None:
-    pairs = {(found.importer, found.imported) for found in all_imports("own")}
+    pairs = {(statement.importer, statement.imported) for statement in all_imports("own")}
 
     assert (UPWARD.keys() | ANNOTATIONS_ONLY.keys()) <= pairs
 
 
 def test_imports_make_no_circle() -> None:
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
-    for found in all_imports("own"):
-        pair = (found.importer, found.imported)
-        if found.importer != found.imported and pair not in UPWARD.keys() | ANNOTATIONS_ONLY.keys():
-            graph[found.importer].add(found.imported)
+    for statement in all_imports("own"):
+        pair = (statement.importer, statement.imported)
+        if (
+            statement.importer != statement.imported
+            and pair not in UPWARD.keys() | ANNOTATIONS_ONLY.keys()
+        ):
+            graph[statement.importer].add(statement.imported)
 
     assert circle_in(graph) is None
 
@@ -351,16 +360,16 @@ def circle_in(graph: dict[str, set[str]]) -> list[str] | None:
         if module in done:
             return None
         for other in sorted(graph[module]):
-            found = search(other, [*path, module])
-            if found:
-                return found
+            circle = search(other, [*path, module])
+            if circle:
+                return circle
         done.add(module)
         return None
 
-    return next((found for module in sorted(graph) if (found := search(module, []))), None)
+    return next((circle for module in sorted(graph) if (circle := search(module, []))), None)
 
 
-def test_what_the_package_exports_comes_from_level_4_or_below() -> None:
+def test_the_package_exports_names_of_level_4_or_below() -> None:
     tree = ast.parse((ROOT / "__init__.py").read_text())
     homes = next(
         ast.literal_eval(node.value)
@@ -376,31 +385,33 @@ def test_a_heavy_library_is_imported_by_its_owner_only(library: str) -> None:
     allowed = HEAVY[library]
 
     strangers = [
-        str(found)
-        for found in all_imports("other")
-        if _is_in(found.imported, library)
-        and not any(_is_in(found.importer, place) for place in allowed.anywhere)
-        and not (found.in_function and found.importer in allowed.in_functions)
-        and not (found.for_types and found.importer in allowed.for_types)
+        str(statement)
+        for statement in all_imports("other")
+        if _is_in(statement.imported, library)
+        and not any(_is_in(statement.importer, place) for place in allowed.anywhere)
+        and not (statement.in_function and statement.importer in allowed.in_functions)
+        and not (statement.for_types and statement.importer in allowed.for_types)
     ]
 
     assert strangers == []
 
 
 @pytest.mark.parametrize("library", UNUSED)
-def test_a_library_that_tasks_bring_along_is_imported_by_nobody(library: str) -> None:
-    assert [str(found) for found in all_imports("other") if _is_in(found.imported, library)] == []
+def test_no_module_imports_a_library_that_tasks_install(library: str) -> None:
+    assert [
+        str(statement) for statement in all_imports("other") if _is_in(statement.imported, library)
+    ] == []
 
 
 def test_every_third_party_library_is_known() -> None:
     unknown = [
-        str(found)
-        for found in all_imports("other")
-        if found.imported.partition(".")[0] not in sys.stdlib_module_names | ALLOWED
-        and not any(_is_in(found.imported, library) for library in HEAVY)
+        str(statement)
+        for statement in all_imports("other")
+        if statement.imported.partition(".")[0] not in sys.stdlib_module_names | ALLOWED
+        and not any(_is_in(statement.imported, library) for library in HEAVY)
     ]
 
-    assert unknown == [], "Say in HEAVY who owns these libraries"
+    assert unknown == [], "Name the owners of these libraries in HEAVY"
 
 
 def _is_in(name: str, library: str) -> bool:
@@ -421,11 +432,11 @@ def load():
 """
 
 
-def test_imports_are_found_wherever_they_stand() -> None:
-    """The reader of imports itself: a rule that sees nothing is always kept."""
-    found = [item for _, item in imports_of("sample", ast.parse(SOURCE))]
+def test_imports_are_found_anywhere_in_a_module() -> None:
+    """If the reader missed imports, every rule would pass."""
+    imports = [item for _, item in imports_of("sample", ast.parse(SOURCE))]
 
-    seen = {item.imported: (item.in_function, item.for_types) for item in found}
+    seen = {item.imported: (item.in_function, item.for_types) for item in imports}
     assert seen == {
         "os": (False, False),
         "typing.TYPE_CHECKING": (False, False),

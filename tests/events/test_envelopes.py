@@ -310,7 +310,7 @@ def test_an_unwrapped_payload_of_google_may_hold_the_words_of_an_envelope(body: 
 
 
 def test_an_unwrapped_message_with_attributes_of_a_cloud_event_is_still_a_message() -> None:
-    # What publishes CloudEvents through Pub/Sub puts their attributes into the message's.
+    # Publishers of CloudEvents through Pub/Sub put the event's attributes into the message's.
     attributes = {**BINARY, "ce-id": "abc"}
 
     delivery = decode(b"hi", {**UNWRAPPED, **attributes})
@@ -501,18 +501,18 @@ def test_an_event_object_keeps_what_it_has() -> None:
         {"a": 1}, id="7", subject="s", time="2026-01-31T09:00:00+00:00", colour="blue"
     )
 
-    found = of_cloud_event(event).cloud_event()
+    cloud_event = of_cloud_event(event).cloud_event()
 
-    assert found == event
+    assert cloud_event == event
 
 
 @pytest.mark.parametrize("data", [b"\x00\xff", b'{"a": 1}', "text", {"a": 1}, [1], 0], ids=repr)
 def test_the_data_of_an_event_object_is_what_it_is(data: Any) -> None:
     event = make_cloud_event(data)
 
-    found = of_cloud_event(event).cloud_event()
+    cloud_event = of_cloud_event(event).cloud_event()
 
-    assert found.data == data
+    assert cloud_event.data == data
 
 
 def test_an_event_object_of_the_pydantic_kind_is_read() -> None:

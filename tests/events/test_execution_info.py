@@ -97,11 +97,11 @@ def test_the_exception_of_an_aborted_info_is_its_traceback_in_json() -> None:
     except ValueError as error:
         info = ExecutionInfo(execution=AbortedExecutionResult(exception=error))
 
-    found = json.loads(info.model_dump_json())["execution"]["exception"]
+    text = json.loads(info.model_dump_json())["execution"]["exception"]
 
-    assert found.startswith("Traceback (most recent call last):\n")
-    assert found.endswith("ValueError: because\n")
-    assert "test_execution_info.py" in found
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.endswith("ValueError: because\n")
+    assert "test_execution_info.py" in text
 
 
 def test_a_message_handlers_info_in_json() -> None:
@@ -145,12 +145,12 @@ def test_a_cloud_event_handlers_info_in_json() -> None:
 def test_outside_an_execution_an_infos_context_is_empty() -> None:
     info = copy_context().run(MessageHandlerExecutionInfo)
 
-    found = info.model_dump(mode="json")
-    assert found["execution_id"] is None
-    assert found["cloudevents"] is None
-    assert found["pubsub_message"] is None
-    assert found["cloud_event_handler"] == {"input_event_accepted": False}
-    assert found["message_handler"] == {"input_message_accepted": False}
+    dump = info.model_dump(mode="json")
+    assert dump["execution_id"] is None
+    assert dump["cloudevents"] is None
+    assert dump["pubsub_message"] is None
+    assert dump["cloud_event_handler"] == {"input_event_accepted": False}
+    assert dump["message_handler"] == {"input_message_accepted": False}
 
 
 def test_the_reasons_are_those_of_version_1() -> None:
@@ -200,9 +200,9 @@ def test_a_subclass_adds_required_fields_and_methods() -> None:
 
     info = in_context(lambda: CleanUpInfo(deleted=3))
 
-    found = info.model_dump(mode="json")
-    assert (found["deleted"], found["kept"]) == (3, 0)
-    assert found["pubsub_message"]["message_id"] == "7"
+    dump = info.model_dump(mode="json")
+    assert (dump["deleted"], dump["kept"]) == (3, 0)
+    assert dump["pubsub_message"]["message_id"] == "7"
     with pytest.raises(ValidationError):
         CleanUpInfo()  # type: ignore[call-arg]
 
@@ -210,9 +210,9 @@ def test_a_subclass_adds_required_fields_and_methods() -> None:
 def test_json_brings_an_info_back() -> None:
     sent = ExecutionInfo(execution=AbortedExecutionResult(reason="my.reason"), deleted=3)
 
-    found = ExecutionInfo.model_validate_json(sent.model_dump_json())
+    info = ExecutionInfo.model_validate_json(sent.model_dump_json())
 
-    assert found == sent
+    assert info == sent
 
 
 @pytest.mark.parametrize("result", [CompletedExecutionResult(), AbortedExecutionResult()])
@@ -230,9 +230,9 @@ def test_the_duration_is_set_on_a_copy(result: Any) -> None:
 def test_the_result_is_set_on_a_copy() -> None:
     info = ExecutionInfo()
 
-    found = info.with_result({"a": 1})
+    copy = info.with_result({"a": 1})
 
-    assert found.model_dump(mode="json")["result"] == {"a": 1}
+    assert copy.model_dump(mode="json")["result"] == {"a": 1}
     assert "result" not in info.model_dump()
 
 
@@ -253,7 +253,7 @@ def test_a_cloud_event_is_built_when_it_is_asked_for_and_once() -> None:
 def test_attributes_are_read_from_a_cloud_event() -> None:
     event = make_cloud_event(None, id="1", type="t", source="s", subject="x")
 
-    found = CloudEventAttributes.from_cloud_event(event)
+    attributes = CloudEventAttributes.from_cloud_event(event)
 
-    assert (found.event_id, found.event_type, found.event_source) == ("1", "t", "s")
-    assert (found.event_subject, found.event_spec_version) == ("x", "1.0")
+    assert (attributes.event_id, attributes.event_type, attributes.event_source) == ("1", "t", "s")
+    assert (attributes.event_subject, attributes.event_spec_version) == ("x", "1.0")

@@ -110,9 +110,9 @@ def test_a_push_needs_a_message() -> None:
 def test_data_is_the_standard_base64_in_json(data: bytes) -> None:
     message = PubsubMessage(data=data)
 
-    found = message.model_dump(mode="json")["data"]
+    text = message.model_dump(mode="json")["data"]
 
-    assert found == base64.b64encode(data).decode()
+    assert text == base64.b64encode(data).decode()
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,4 +1,4 @@
-"""Trace context: what is well-formed is read, what is not is no trace."""
+"""Well-formed trace contexts are read; malformed ones are ignored."""
 
 from __future__ import annotations
 
@@ -104,6 +104,6 @@ def test_no_header_is_an_error(text: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(trace=st.integers(1, 2**128 - 1), span=st.integers(1, 2**64 - 1), flags=st.integers(0, 255))
 def test_any_traceparent_arrives_intact(trace: int, span: int, flags: int) -> None:
-    found = from_headers({"traceparent": f"00-{trace:032x}-{span:016x}-{flags:02x}"})
+    parsed = from_headers({"traceparent": f"00-{trace:032x}-{span:016x}-{flags:02x}"})
 
-    assert found == Trace(f"{trace:032x}", f"{span:016x}", bool(flags % 2))
+    assert parsed == Trace(f"{trace:032x}", f"{span:016x}", bool(flags % 2))

@@ -1,4 +1,4 @@
-"""What can never be handled is on its topic before it is acknowledged, or is not acknowledged."""
+"""A dead letter is published before its message is acknowledged; else Pub/Sub keeps the message."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class User(BaseModel):
 
 
 class Letters:
-    """A runtime with a dead-letter topic, and what is on it."""
+    """A runtime with a dead-letter topic, and the messages on the topic."""
 
     def __init__(self) -> None:
         self.publisher = MemoryPublisher({TOPIC: [], OWN_TOPIC: []})
@@ -105,10 +105,10 @@ def greet(user: User) -> None:
 def test_a_dead_letter_is_the_message_with_its_reason(task: Any, letters: Letters) -> None:
     message = make_message(b"\x00hi", attributes={"k": "v"}, ordering_key="o", message_id="m7")
 
-    found = letters.handle(task, message)
+    conclusion = letters.handle(task, message)
 
-    assert isinstance(found.outcome, DeadLettered)
-    assert found.outcome.reason == "too old"
+    assert isinstance(conclusion.outcome, DeadLettered)
+    assert conclusion.outcome.reason == "too old"
     (letter,) = letters()
     assert (letter.data, letter.ordering_key) == (b"\x00hi", "o")
     assert letter.attributes["k"] == "v"
@@ -168,9 +168,9 @@ def test_attributes_of_google_are_dropped_but_for_the_trace(letters: Letters) ->
 def test_a_dead_letter_has_a_hundred_attributes_at_most(count: int, letters: Letters) -> None:
     attributes = {f"key-{number}": "v" for number in range(count)}
 
-    found = letters.handle(give_up, make_message(attributes=attributes), delivery_attempt=5)
+    conclusion = letters.handle(give_up, make_message(attributes=attributes), delivery_attempt=5)
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     (letter,) = letters()
     assert len(letter.attributes) == 100
     assert attributes.items() <= letter.attributes.items()
@@ -204,9 +204,9 @@ def test_any_reason_fits_into_an_attribute(reason: str) -> None:
     def task(data: bytes) -> None:
         raise DeadLetter(reason)
 
-    found = letters.handle(task, make_message())
+    conclusion = letters.handle(task, make_message())
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     (letter,) = letters()
     assert len(letter.attributes["ucam_faas_reason"].encode()) <= 1024
 
@@ -217,25 +217,25 @@ def test_an_odd_reason_is_no_hindrance(reason: Any, letters: Letters) -> None:
     def task(data: bytes) -> None:
         raise DeadLetter(reason)
 
-    found = letters.handle(task, make_message())
+    conclusion = letters.handle(task, make_message())
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     assert len(letters()) == 1
 
 
 def test_a_payload_that_is_rejected_goes_to_the_topic_at_once(letters: Letters) -> None:
-    found = letters.handle(greet, make_message(b'{"name": ["secret"]}'))
+    conclusion = letters.handle(greet, make_message(b'{"name": ["secret"]}'))
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     (letter,) = letters()
     assert letter.data == b'{"name": ["secret"]}'
     assert letter.attributes["ucam_faas_reason"] == "name: string_type"
 
 
 def test_an_empty_message_that_is_rejected_goes_to_the_topic(letters: Letters) -> None:
-    found = letters.handle(greet, make_message(b""))
+    conclusion = letters.handle(greet, make_message(b""))
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     assert letters()[0].data == b""
 
 
@@ -246,17 +246,17 @@ def test_an_outcome_of_a_parser_goes_to_the_topic(letters: Letters) -> None:
     @message_handler(message_type=parse)
     def task(data: bytes) -> None: ...
 
-    found = letters.handle(task, make_message())
+    conclusion = letters.handle(task, make_message())
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
 
 
 def test_an_event_without_a_message_cannot_be_kept_and_is_not_acknowledged(
     letters: Letters,
 ) -> None:
-    found = conclude(greet, make_cloud_event({}, type="other"), runtime=letters.runtime)
+    conclusion = conclude(greet, make_cloud_event({}, type="other"), runtime=letters.runtime)
 
-    assert not outcomes.answer(found.outcome).acknowledges
+    assert not outcomes.answer(conclusion.outcome).acknowledges
     assert letters() == []
 
 
@@ -274,22 +274,22 @@ def test_nothing_else_goes_to_the_topic(outcome: Exception, letters: Letters) ->
 
 
 def test_without_a_topic_a_dead_letter_is_not_acknowledged() -> None:
-    found = conclude(give_up, runtime=runtime(MemoryPublisher(), topic=None))
+    conclusion = conclude(give_up, runtime=runtime(MemoryPublisher(), topic=None))
 
-    assert isinstance(found.outcome, DeadLetter)
-    assert not outcomes.answer(found.outcome).acknowledges
+    assert isinstance(conclusion.outcome, DeadLetter)
+    assert not outcomes.answer(conclusion.outcome).acknowledges
 
 
 def test_without_a_publisher_a_dead_letter_is_not_acknowledged() -> None:
-    found = conclude(give_up, runtime=runtime(None))
+    conclusion = conclude(give_up, runtime=runtime(None))
 
-    assert isinstance(found.outcome, DeadLetter)
+    assert isinstance(conclusion.outcome, DeadLetter)
 
 
 def test_without_a_topic_a_rejected_payload_stays_rejected() -> None:
-    found = conclude(greet, b"junk")
+    conclusion = conclude(greet, b"junk")
 
-    assert isinstance(found.outcome, outcomes.InvalidPayload)
+    assert isinstance(conclusion.outcome, outcomes.InvalidPayload)
 
 
 @pytest.mark.parametrize("task", [give_up, give_up_async, greet])
@@ -299,17 +299,17 @@ def test_without_a_topic_a_rejected_payload_stays_rejected() -> None:
 def test_when_publishing_fails_the_outcome_stays_as_it_was(
     task: Any, error: Exception, log: Log
 ) -> None:
-    found = conclude(task, b"junk", runtime=runtime(FailingPublisher(error)))
+    conclusion = conclude(task, b"junk", runtime=runtime(FailingPublisher(error)))
 
-    assert type(found.outcome) in (DeadLetter, outcomes.InvalidPayload)
-    assert not outcomes.answer(found.outcome).acknowledges
+    assert type(conclusion.outcome) in (DeadLetter, outcomes.InvalidPayload)
+    assert not outcomes.answer(conclusion.outcome).acknowledges
     assert "ucam_faas_dead_letter_failed" in [line["message"] for line in log.lines]
 
 
 def test_a_topic_that_does_not_exist_is_a_failure_to_publish(log: Log) -> None:
-    found = conclude(give_up, runtime=runtime(MemoryPublisher()))
+    conclusion = conclude(give_up, runtime=runtime(MemoryPublisher()))
 
-    assert isinstance(found.outcome, DeadLetter)
+    assert isinstance(conclusion.outcome, DeadLetter)
 
 
 def test_a_tasks_own_topic_comes_first(letters: Letters) -> None:

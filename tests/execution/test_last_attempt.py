@@ -94,9 +94,9 @@ def test_a_failure_at_the_last_attempt_is_a_dead_letter(
 ) -> None:
     message = make_message(b"hi", attributes={"k": "v"}, ordering_key="o", message_id="m7")
 
-    found = letters.handle(make(error), message, delivery_attempt=LAST)
+    conclusion = letters.handle(make(error), message, delivery_attempt=LAST)
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     (letter,) = letters()
     assert (letter.data, letter.ordering_key, letter.attributes["k"]) == (b"hi", "o", "v")
     assert letter.attributes["ucam_faas_reason"] == f"{why} (attempt 5, the last)"
@@ -109,10 +109,10 @@ def test_a_report_of_failure_at_the_last_attempt_is_a_dead_letter(letters: Lette
     def task(data: bytes) -> ExecutionInfo:
         return ExecutionInfo(execution=AbortedExecutionResult(reason="shop.sold-out"))
 
-    found = letters.handle(task, make_message(), delivery_attempt=LAST)
+    conclusion = letters.handle(task, make_message(), delivery_attempt=LAST)
 
-    assert isinstance(found.outcome, DeadLettered)
-    assert found.info.execution.status is ExecutionStatus.ABORTED
+    assert isinstance(conclusion.outcome, DeadLettered)
+    assert conclusion.info.execution.status is ExecutionStatus.ABORTED
     assert letters()[0].attributes["ucam_faas_reason"] == "shop.sold-out (attempt 5, the last)"
 
 
@@ -126,17 +126,17 @@ def test_a_dead_letter_keeps_the_trace(letters: Letters) -> None:
 
 @pytest.mark.parametrize("attempt", [None, 1, LAST - 1])
 def test_a_failure_before_is_delivered_again(attempt: int | None, letters: Letters) -> None:
-    found = letters.handle(raising(ValueError()), make_message(), delivery_attempt=attempt)
+    conclusion = letters.handle(raising(ValueError()), make_message(), delivery_attempt=attempt)
 
-    assert isinstance(found.outcome, outcomes.Crashed)
+    assert isinstance(conclusion.outcome, outcomes.Crashed)
     assert letters() == []
 
 
 def test_an_attempt_after_the_last_one_counts_as_the_last(letters: Letters) -> None:
     """Publishing failed at the last one, or Pub/Sub's count differs: it is approximate."""
-    found = letters.handle(raising(ValueError()), make_message(), delivery_attempt=LAST + 2)
+    conclusion = letters.handle(raising(ValueError()), make_message(), delivery_attempt=LAST + 2)
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     assert len(letters()) == 1
 
 
@@ -146,9 +146,9 @@ def test_success_at_the_last_attempt_stays_success(value: Any, letters: Letters)
     def task(data: bytes) -> Any:
         return value
 
-    found = letters.handle(task, make_message(), delivery_attempt=LAST)
+    conclusion = letters.handle(task, make_message(), delivery_attempt=LAST)
 
-    assert type(found.outcome) in (outcomes.Done, Ignore)
+    assert type(conclusion.outcome) in (outcomes.Done, Ignore)
     assert letters() == []
 
 
@@ -165,9 +165,9 @@ def test_the_retry_policy_says_which_attempt_is_the_last(letters: Letters) -> No
 def test_without_a_last_attempt_there_is_no_dead_letter(letters: Letters) -> None:
     task = raising(ValueError(), retry=RetryPolicy(max_attempts=None))
 
-    found = letters.handle(task, make_message(), delivery_attempt=100)
+    conclusion = letters.handle(task, make_message(), delivery_attempt=100)
 
-    assert isinstance(found.outcome, outcomes.Crashed)
+    assert isinstance(conclusion.outcome, outcomes.Crashed)
 
 
 def test_the_deployments_number_of_attempts_wins_over_the_codes(letters: Letters) -> None:
@@ -190,10 +190,10 @@ def test_when_publishing_fails_the_last_attempt_fails_as_the_others(
     push = make_push(b"hi", delivery_attempt=LAST)
     there = runtime(FailingPublisher(PublishError("down")))
 
-    found = execute(Execution(make(ValueError()).task, decode(push.body, {}), there))
+    conclusion = execute(Execution(make(ValueError()).task, decode(push.body, {}), there))
 
-    assert isinstance(found.outcome, outcomes.Crashed)
-    assert not outcomes.answer(found.outcome).acknowledges
+    assert isinstance(conclusion.outcome, outcomes.Crashed)
+    assert not outcomes.answer(conclusion.outcome).acknowledges
     assert "ucam_faas_dead_letter_failed" in [line["message"] for line in log.lines]
 
 
@@ -203,23 +203,23 @@ def test_without_a_topic_the_last_attempt_fails_as_the_others(there: Runtime) ->
         there = replace(there, settings=replace(there.settings, dead_letter_topic=None))
     push = make_push(b"hi", delivery_attempt=LAST)
 
-    found = execute(Execution(raising(ValueError()).task, decode(push.body, {}), there))
+    conclusion = execute(Execution(raising(ValueError()).task, decode(push.body, {}), there))
 
-    assert isinstance(found.outcome, outcomes.Crashed)
+    assert isinstance(conclusion.outcome, outcomes.Crashed)
 
 
 @pytest.mark.parametrize("outcome", [outcomes.TimedOut(), outcomes.ShuttingDown()], ids=repr)
 def test_a_task_that_is_stopped_at_the_last_attempt_is_left_to_pubsub(
     outcome: outcomes.Outcome, letters: Letters
 ) -> None:
-    """Whoever stops it mustn't wait, and at its deadline there is no time left to publish."""
+    """The caller of `stop` mustn't wait, and at the deadline no time is left to publish."""
     push = make_push(b"hi", delivery_attempt=LAST)
     execution = Execution(raising(ValueError()).task, decode(push.body, {}), letters.runtime)
 
-    found = pipeline.stop(execution, outcome)
+    conclusion = pipeline.stop(execution, outcome)
 
-    assert found is not None
-    assert found.outcome is outcome
+    assert conclusion is not None
+    assert conclusion.outcome is outcome
     assert letters() == []
 
 
@@ -236,10 +236,10 @@ def test_publishing_does_not_block_the_event_loop(letters: Letters) -> None:
     task = raising_async(ValueError()).task
     execution = Execution(task, decode(push.body, {}), runtime(Publisher()))
 
-    found = asyncio.run(pipeline.run_async(execution))
+    conclusion = asyncio.run(pipeline.run_async(execution))
 
-    assert found is not None
-    assert isinstance(found.outcome, DeadLettered)
+    assert conclusion is not None
+    assert isinstance(conclusion.outcome, DeadLettered)
     assert threads
     assert threading.current_thread() not in threads
 
@@ -254,9 +254,9 @@ def test_a_cloud_event_tells_its_attempt_in_its_data(letters: Letters) -> None:
     data = {"message": {"data": "aGk=", "messageId": "m7"}, "deliveryAttempt": LAST}
     event = make_cloud_event(data, type="google.cloud.pubsub.topic.v1.messagePublished")
 
-    found = execute(Execution(task.task, of_cloud_event(event), letters.runtime))
+    conclusion = execute(Execution(task.task, of_cloud_event(event), letters.runtime))
 
-    assert isinstance(found.outcome, DeadLettered)
+    assert isinstance(conclusion.outcome, DeadLettered)
     assert letters()[0].data == b"hi"
 
 
@@ -268,9 +268,9 @@ def test_the_body_of_a_raw_task_may_be_a_push(attempt: int, letters: Letters) ->
 
     push = make_push(b"hi", delivery_attempt=attempt)
 
-    found = execute(Execution(task.task, raw(push.body, {}), letters.runtime))
+    conclusion = execute(Execution(task.task, raw(push.body, {}), letters.runtime))
 
-    assert isinstance(found.outcome, DeadLettered) is (attempt == LAST)
+    assert isinstance(conclusion.outcome, DeadLettered) is (attempt == LAST)
     assert len(letters()) == (attempt == LAST)
 
 
@@ -279,9 +279,9 @@ def test_a_raw_task_that_fails_on_something_else_just_fails(letters: Letters) ->
     def task(body: bytes) -> None:
         raise ValueError
 
-    found = execute(Execution(task.task, raw(b"not a push", {}), letters.runtime))
+    conclusion = execute(Execution(task.task, raw(b"not a push", {}), letters.runtime))
 
-    assert isinstance(found.outcome, outcomes.Crashed)
+    assert isinstance(conclusion.outcome, outcomes.Crashed)
 
 
 def test_an_http_task_has_no_last_attempt(letters: Letters) -> None:
@@ -293,9 +293,9 @@ def test_an_http_task_has_no_last_attempt(letters: Letters) -> None:
 
     push = make_push(b"hi", delivery_attempt=LAST)
 
-    found = execute(Execution(task.task, raw(push.body, {}), letters.runtime))
+    conclusion = execute(Execution(task.task, raw(push.body, {}), letters.runtime))
 
-    assert isinstance(found.outcome, outcomes.Crashed)
+    assert isinstance(conclusion.outcome, outcomes.Crashed)
     assert letters() == []
 
 
@@ -329,9 +329,9 @@ def test_a_dead_lettered_failure_is_answered_as_done(letters: Letters) -> None:
     options = HandlerExecutionOptions(make_http_response=unavailable)
     task = raising(StockError(), options=options)
 
-    found: Conclusion = letters.handle(task, make_message(), delivery_attempt=LAST)
+    conclusion: Conclusion = letters.handle(task, make_message(), delivery_attempt=LAST)
 
-    assert of_conclusion(task.task, found).status == 200
+    assert of_conclusion(task.task, conclusion).status == 200
 
 
 def test_a_failure_that_takes_long_leaves_publishing_a_second(letters: Letters) -> None:

@@ -190,10 +190,10 @@ def test_what_an_execution_is_stopped_with_is_one_line(log: Log) -> None:
     task = handler(lambda data: None)
     execution = Execution(task.task, decode(make_push(b"").body, {}), runtime())
 
-    found = pipeline.stop(execution, TimedOut())
+    conclusion = pipeline.stop(execution, TimedOut())
 
-    assert found is not None
-    log_lines.write(found.line)
+    assert conclusion is not None
+    log_lines.write(conclusion.line)
     assert (log.line["severity"], log.line["outcome"]) == ("WARNING", "timed_out")
     assert log.line["message"] == "ucam_faas_function_aborted"
 
@@ -340,10 +340,10 @@ def test_payloads_and_results_are_logged_when_asked_for(log: Log) -> None:
 
     conclude(task, secret_message(), runtime=runtime(log_payloads=True))
 
-    found = log.line["execution_info"]
-    assert found["result"] == SECRET
-    assert found["pubsub_message"]["attributes"]["k"] == SECRET
-    assert found["pubsub_message"]["data"].startswith("MDc3MDAg")
+    info = log.line["execution_info"]
+    assert info["result"] == SECRET
+    assert info["pubsub_message"]["attributes"]["k"] == SECRET
+    assert info["pubsub_message"]["data"].startswith("MDc3MDAg")
 
 
 def test_exception_texts_are_logged_when_asked_for(log: Log) -> None:
@@ -411,9 +411,9 @@ def test_a_tasks_logger_gets_the_info_instead_of_the_line(log: Log) -> None:
     seen: list[ExecutionInfo] = []
     options = HandlerExecutionOptions(log_execution_result=seen.append)
 
-    found = conclude(handler(lambda data: None, options=options))
+    conclusion = conclude(handler(lambda data: None, options=options))
 
-    assert seen == [found.info]
+    assert seen == [conclusion.info]
     assert seen[0].execution.duration_seconds is not None
     assert log.lines == []
 
@@ -423,10 +423,10 @@ def test_a_tasks_logger_gets_the_info_instead_of_the_line(log: Log) -> None:
 def test_a_logger_that_fails_changes_nothing(act: Any, error: Exception, log: Log) -> None:
     options = HandlerExecutionOptions(log_execution_result=throw(error))
 
-    found = conclude(handler(act, options=options))
+    conclusion = conclude(handler(act, options=options))
     expected = conclude(handler(act))
 
-    assert type(found.outcome) is type(expected.outcome)
+    assert type(conclusion.outcome) is type(expected.outcome)
     assert log.lines[0]["message"] == "ucam_faas_report_failed"
 
 
@@ -463,9 +463,9 @@ def test_a_wide_representation_has_dotted_names(log: Log) -> None:
 def test_the_default_logger_logs_an_info(
     result: Any, severity: str, message: str, log: Log
 ) -> None:
-    given = ExecutionInfo() if result is None else ExecutionInfo(execution=result)
+    info = ExecutionInfo() if result is None else ExecutionInfo(execution=result)
 
-    DEFAULT_EXECUTION_RESULT_LOGGER(given)
+    DEFAULT_EXECUTION_RESULT_LOGGER(info)
 
     assert (log.line["severity"], log.line["message"]) == (severity, message)
 

@@ -1,4 +1,4 @@
-"""What a function does, and what it comes to: every row, for sync and async tasks."""
+"""The outcome of everything that a function can do, for sync and async tasks."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def give(value: Any) -> Act:
 both = pytest.mark.parametrize("how", ["sync", "async"])
 
 
-def status_of(found: Conclusion) -> str:
-    return str(found.info.execution.status)
+def status_of(conclusion: Conclusion) -> str:
+    return str(conclusion.info.execution.status)
 
 
 def reason_of(info: ExecutionInfo) -> str | None:
@@ -121,21 +121,21 @@ def reason_of(info: ExecutionInfo) -> str | None:
 
 @both
 def test_none_is_done(how: str) -> None:
-    found = conclude(handler(give(None), how))
+    conclusion = conclude(handler(give(None), how))
 
-    assert isinstance(found.outcome, Done)
-    assert status_of(found) == "COMPLETED"
-    assert "result" not in found.info.model_dump()
+    assert isinstance(conclusion.outcome, Done)
+    assert status_of(conclusion) == "COMPLETED"
+    assert "result" not in conclusion.info.model_dump()
 
 
 @both
 @pytest.mark.parametrize("value", ["text", 0, False, 1.5, [], [1, {"a": None}], {"a": 1}], ids=repr)
 def test_any_json_is_kept_as_the_result(how: str, value: Any) -> None:
-    found = conclude(handler(give(value), how))
+    conclusion = conclude(handler(give(value), how))
 
-    assert isinstance(found.outcome, Done)
-    assert found.info.model_dump(mode="json")["result"] == value
-    assert found.value == value
+    assert isinstance(conclusion.outcome, Done)
+    assert conclusion.info.model_dump(mode="json")["result"] == value
+    assert conclusion.value == value
 
 
 @both
@@ -143,37 +143,37 @@ def test_an_info_is_the_report(how: str) -> None:
     class CleanUpInfo(MessageHandlerExecutionInfo):
         deleted: int
 
-    found = conclude(handler(lambda data: CleanUpInfo(deleted=3), how), b"hi")
+    conclusion = conclude(handler(lambda data: CleanUpInfo(deleted=3), how), b"hi")
 
-    assert isinstance(found.outcome, Done)
-    assert isinstance(found.info, CleanUpInfo)
-    assert found.info.deleted == 3
-    assert found.info.pubsub_message is not None
-    assert found.info.pubsub_message.data == b"hi"
-    assert found.info.message_handler.input_message_accepted
-    assert found.info.cloud_event_handler.input_event_accepted
-    assert found.info.execution_id
-    assert found.info.execution.duration_seconds is not None
+    assert isinstance(conclusion.outcome, Done)
+    assert isinstance(conclusion.info, CleanUpInfo)
+    assert conclusion.info.deleted == 3
+    assert conclusion.info.pubsub_message is not None
+    assert conclusion.info.pubsub_message.data == b"hi"
+    assert conclusion.info.message_handler.input_message_accepted
+    assert conclusion.info.cloud_event_handler.input_event_accepted
+    assert conclusion.info.execution_id
+    assert conclusion.info.execution.duration_seconds is not None
 
 
 @both
 def test_a_completed_info_without_a_context_is_the_report(how: str) -> None:
-    found = conclude(handler(lambda data: ExecutionInfo(deleted=3), how))
+    conclusion = conclude(handler(lambda data: ExecutionInfo(deleted=3), how))
 
-    assert isinstance(found.outcome, Done)
-    assert found.info.model_dump()["deleted"] == 3
+    assert isinstance(conclusion.outcome, Done)
+    assert conclusion.info.model_dump()["deleted"] == 3
 
 
 @both
 def test_an_aborted_info_is_a_failure(how: str) -> None:
     aborted = ExecutionInfo(execution=AbortedExecutionResult(reason="my.reason"), deleted=3)
 
-    found = conclude(handler(give(aborted), how))
+    conclusion = conclude(handler(give(aborted), how))
 
-    assert isinstance(found.outcome, Failed)
-    assert found.outcome.reason == "my.reason"
-    assert reason_of(found.info) == "my.reason"
-    assert found.info.model_dump()["deleted"] == 3
+    assert isinstance(conclusion.outcome, Failed)
+    assert conclusion.outcome.reason == "my.reason"
+    assert reason_of(conclusion.info) == "my.reason"
+    assert conclusion.info.model_dump()["deleted"] == 3
 
 
 def test_an_info_that_is_returned_twice_is_not_changed() -> None:
@@ -204,18 +204,18 @@ for _ in range(100_000):
     ids=["object", "set", "bytes", "model", "circle", "deep", "key", "raises"],
 )
 def test_a_result_that_is_no_json_is_still_done_and_logged(how: str, value: Any, log: Log) -> None:
-    found = conclude(handler(give(value), how))
+    conclusion = conclude(handler(give(value), how))
 
-    assert isinstance(found.outcome, Done)
-    assert status_of(found) == "COMPLETED"
+    assert isinstance(conclusion.outcome, Done)
+    assert status_of(conclusion) == "COMPLETED"
     messages = [line["message"] for line in log.lines]
     assert messages == ["ucam_faas_result_is_not_json", "ucam_faas_function_completed"]
 
 
 def test_an_info_that_cannot_be_serialised_is_still_done(log: Log) -> None:
-    found = conclude(handler(lambda data: ExecutionInfo(thing=object())))
+    conclusion = conclude(handler(lambda data: ExecutionInfo(thing=object())))
 
-    assert isinstance(found.outcome, Done)
+    assert isinstance(conclusion.outcome, Done)
     assert [line["message"] for line in log.lines] == [
         "ucam_faas_report_failed",
         "ucam_faas_function_completed",
@@ -236,11 +236,11 @@ RAISED: list[Any] = [
 def test_an_outcome_is_raised_or_returned(
     how: str, make: Callable[[Any], Act], outcome: Outcome, name: str, status: str
 ) -> None:
-    found = conclude(handler(make(outcome), how))
+    conclusion = conclude(handler(make(outcome), how))
 
-    assert found.outcome is outcome
-    assert outcomes.name(found.outcome) == name
-    assert status_of(found) == status
+    assert conclusion.outcome is outcome
+    assert outcomes.name(conclusion.outcome) == name
+    assert status_of(conclusion) == status
 
 
 class NotYet(Retry):
@@ -260,9 +260,9 @@ class TooOld(Ignore):
 def test_a_subclass_of_an_outcome_is_one(
     how: str, make: Callable[[Any], Act], outcome: Outcome, status: int
 ) -> None:
-    found = conclude(handler(make(outcome), how))
+    conclusion = conclude(handler(make(outcome), how))
 
-    assert outcomes.answer(found.outcome).http_status == status
+    assert outcomes.answer(conclusion.outcome).http_status == status
 
 
 def test_a_bare_outcome_is_no_reason_to_raise() -> None:
@@ -274,9 +274,9 @@ def test_a_bare_outcome_is_no_reason_to_raise() -> None:
 @both
 def test_an_outcome_that_was_not_called_is_not_taken_for_success(how: str) -> None:
     # `return Retry` without brackets: acknowledging would lose the message.
-    found = conclude(handler(give(Retry), how))
+    conclusion = conclude(handler(give(Retry), how))
 
-    assert not outcomes.answer(found.outcome).acknowledges
+    assert not outcomes.answer(conclusion.outcome).acknowledges
 
 
 def test_an_awaitable_that_nothing_awaits_fails_with_a_hint(
@@ -317,9 +317,9 @@ def test_a_coroutine_function_behind_a_sync_wrapper_is_run_or_refused() -> None:
     def wrapper(data: bytes) -> Any:
         return work(data)
 
-    found = conclude(wrapper, b"hi")
+    conclusion = conclude(wrapper, b"hi")
 
-    acknowledged = outcomes.answer(found.outcome).acknowledges
+    acknowledged = outcomes.answer(conclusion.outcome).acknowledges
     assert acknowledged == (ran == [b"hi"]), "acknowledged, and never run"
 
 
@@ -355,11 +355,11 @@ def test_an_outcome_in_a_group_of_its_own_is_the_outcome() -> None:
 @both
 @pytest.mark.parametrize("error", [UCAMFAASException("x"), UCAMFAASCouldNotProcess("x")], ids=repr)
 def test_an_expected_exception_is_a_failure(how: str, error: Exception) -> None:
-    found = conclude(handler(throw(error), how))
+    conclusion = conclude(handler(throw(error), how))
 
-    assert isinstance(found.outcome, Failed)
-    assert reason_of(found.info) == AbortedExecutionReason.FUNCTION_ABORTED
-    assert found.error is error
+    assert isinstance(conclusion.outcome, Failed)
+    assert reason_of(conclusion.info) == AbortedExecutionReason.FUNCTION_ABORTED
+    assert conclusion.error is error
 
 
 @both
@@ -378,18 +378,18 @@ def test_an_expected_exception_is_a_failure(how: str, error: Exception) -> None:
     ids=repr,
 )
 def test_any_other_exception_is_a_crash(how: str, error: BaseException) -> None:
-    found = conclude(handler(throw(error), how))
+    conclusion = conclude(handler(throw(error), how))
 
-    assert isinstance(found.outcome, Crashed)
-    assert reason_of(found.info) == AbortedExecutionReason.FUNCTION_ABORTED
-    assert status_of(found) == "ABORTED"
+    assert isinstance(conclusion.outcome, Crashed)
+    assert reason_of(conclusion.info) == AbortedExecutionReason.FUNCTION_ABORTED
+    assert status_of(conclusion) == "ABORTED"
 
 
 @both
 def test_a_traceback_begins_where_the_user_wrote_it(how: str) -> None:
-    found = conclude(handler(throw(ValueError("x")), how))
+    conclusion = conclude(handler(throw(ValueError("x")), how))
 
-    text = found.info.model_dump(mode="json")["execution"]["exception"]
+    text = conclusion.info.model_dump(mode="json")["execution"]["exception"]
     assert "ValueError: x" in text
     assert "in act" in text
     assert "ucam_faas/execution/" not in text
@@ -400,12 +400,12 @@ def test_an_aborted_exception_brings_its_own_info(how: str) -> None:
     own = ExecutionInfo(execution=AbortedExecutionResult(reason="my.reason"), deleted=3)
     error = ExecutionAbortedException("no", execution_info=own)
 
-    found = conclude(handler(throw(error), how))
+    conclusion = conclude(handler(throw(error), how))
 
-    assert isinstance(found.outcome, Failed)
-    assert reason_of(found.info) == "my.reason"
-    assert found.info.model_dump()["deleted"] == 3
-    assert found.info.execution.duration_seconds is not None
+    assert isinstance(conclusion.outcome, Failed)
+    assert reason_of(conclusion.info) == "my.reason"
+    assert conclusion.info.model_dump()["deleted"] == 3
+    assert conclusion.info.execution.duration_seconds is not None
 
 
 @both
@@ -413,11 +413,11 @@ def test_an_aborted_exception_is_aborted_whatever_its_info_says(how: str) -> Non
     # The info of one who writes only `MyInfo(...)` says COMPLETED: that is its default.
     error = ExecutionAbortedException("no", execution_info=ExecutionInfo(deleted=3))
 
-    found = conclude(handler(throw(error), how))
+    conclusion = conclude(handler(throw(error), how))
 
-    assert isinstance(found.outcome, Failed)
-    assert status_of(found) == "ABORTED"
-    assert found.info.model_dump()["deleted"] == 3
+    assert isinstance(conclusion.outcome, Failed)
+    assert status_of(conclusion) == "ABORTED"
+    assert conclusion.info.model_dump()["deleted"] == 3
 
 
 @both
@@ -425,10 +425,10 @@ def test_an_aborted_exception_is_aborted_whatever_its_info_says(how: str) -> Non
 def test_an_aborted_exception_without_an_info_is_a_failure_too(how: str, own: Any) -> None:
     error = ExecutionAbortedException("no", execution_info=own)
 
-    found = conclude(handler(throw(error), how))
+    conclusion = conclude(handler(throw(error), how))
 
-    assert isinstance(found.outcome, Failed)
-    assert status_of(found) == "ABORTED"
+    assert isinstance(conclusion.outcome, Failed)
+    assert status_of(conclusion) == "ABORTED"
 
 
 def test_execute_raises_for_an_aborted_exception_whatever_its_info_says() -> None:
@@ -455,10 +455,10 @@ def never(payload: Any) -> Any:
 @both
 @pytest.mark.parametrize("data", [b"", b"junk", b'{"name": 5}', b"\xff"])
 def test_a_payload_that_the_message_type_rejects_is_invalid(how: str, data: bytes) -> None:
-    found = conclude(handler(never, how, message_type=User), data)
+    conclusion = conclude(handler(never, how, message_type=User), data)
 
-    assert isinstance(found.outcome, InvalidPayload)
-    assert reason_of(found.info) == BROKEN_PAYLOAD
+    assert isinstance(conclusion.outcome, InvalidPayload)
+    assert reason_of(conclusion.info) == BROKEN_PAYLOAD
 
 
 @both
@@ -466,26 +466,26 @@ def test_a_payload_that_the_message_type_rejects_is_invalid(how: str, data: byte
     "error", [ValueError("secret"), KeyError("secret"), UCAMFAASException("secret"), SystemExit(1)]
 )
 def test_whatever_a_parser_raises_is_an_invalid_payload(how: str, error: BaseException) -> None:
-    found = conclude(handler(never, how, message_type=throw(error)))
+    conclusion = conclude(handler(never, how, message_type=throw(error)))
 
-    assert isinstance(found.outcome, InvalidPayload)
-    assert "secret" not in str(found.outcome.reason)
+    assert isinstance(conclusion.outcome, InvalidPayload)
+    assert "secret" not in str(conclusion.outcome.reason)
 
 
 @both
 @pytest.mark.parametrize("outcome", [Retry(), Ignore("x"), DeadLetter("x")], ids=repr)
 def test_a_parser_may_raise_an_outcome(how: str, outcome: Any) -> None:
-    found = conclude(handler(never, how, message_type=throw(outcome)))
+    conclusion = conclude(handler(never, how, message_type=throw(outcome)))
 
-    assert found.outcome is outcome
+    assert conclusion.outcome is outcome
 
 
 @both
 def test_an_event_of_another_type_is_the_wrong_one(how: str) -> None:
-    found = conclude(handler(never, how), make_cloud_event({}, type="other"))
+    conclusion = conclude(handler(never, how), make_cloud_event({}, type="other"))
 
-    assert isinstance(found.outcome, WrongEventType)
-    assert reason_of(found.info) == BROKEN_TYPE
+    assert isinstance(conclusion.outcome, WrongEventType)
+    assert reason_of(conclusion.info) == BROKEN_TYPE
 
 
 @both
@@ -493,25 +493,25 @@ def test_an_event_of_another_type_is_the_wrong_one(how: str) -> None:
 def test_an_event_without_its_message_is_malformed(how: str, data: Any) -> None:
     event = make_cloud_event(data, type="google.cloud.pubsub.topic.v1.messagePublished")
 
-    found = conclude(handler(never, how), event)
+    conclusion = conclude(handler(never, how), event)
 
-    assert isinstance(found.outcome, MalformedEvent)
-    assert reason_of(found.info) == BROKEN_EVENT
-    assert "secret" not in str(found.outcome.reason)
+    assert isinstance(conclusion.outcome, MalformedEvent)
+    assert reason_of(conclusion.info) == BROKEN_EVENT
+    assert "secret" not in str(conclusion.outcome.reason)
 
 
 def test_the_info_says_how_far_a_message_came() -> None:
     rejected = run(handler(never, message_type=User), b"junk").model_dump()
     accepted = run(handler(give(None))).model_dump()
 
-    found = [
+    flags = [
         (
             info["cloud_event_handler"]["input_event_accepted"],
             info["message_handler"]["input_message_accepted"],
         )
         for info in (rejected, accepted)
     ]
-    assert found == [(True, False), (True, True)]
+    assert flags == [(True, False), (True, True)]
 
 
 def test_the_info_of_an_event_without_a_message_says_nothing_of_one() -> None:
@@ -537,19 +537,19 @@ def test_a_raw_task_gets_bytes_and_returns_anything() -> None:
     def task(body: bytes) -> Any:
         return (body, marker)
 
-    found = conclude(task, b"\x00")
+    conclusion = conclude(task, b"\x00")
 
-    assert isinstance(found.outcome, Done)
-    assert found.value == (b"\x00", marker)
-    assert "result" not in found.info.model_dump()
+    assert isinstance(conclusion.outcome, Done)
+    assert conclusion.value == (b"\x00", marker)
+    assert "result" not in conclusion.info.model_dump()
 
 
 def test_a_cloud_event_task_gets_the_event() -> None:
     event = make_cloud_event({"a": 1}, colour="blue")
 
     @cloud_event
-    def task(found: CloudEvent) -> Any:
-        return found
+    def task(received: CloudEvent) -> Any:
+        return received
 
     assert conclude(task, event).value == event
 
@@ -566,12 +566,12 @@ def test_an_event_data_task_gets_the_data(how: str) -> None:
     async def async_task(user: User) -> str:
         return user.name
 
-    found = conclude(
+    conclusion = conclude(
         decorate(task if how == "sync" else async_task), make_cloud_event({"name": "Ada"}, type="t")
     )
 
-    assert found.info.model_dump(mode="json")["result"] == "Ada"
-    assert set(found.info.model_dump()) == {
+    assert conclusion.info.model_dump(mode="json")["result"] == "Ada"
+    assert set(conclusion.info.model_dump()) == {
         "execution",
         "execution_id",
         "cloudevents",
@@ -592,10 +592,10 @@ def test_an_event_data_task_rejects(event: Any, outcome: type[Outcome], reason: 
     @cloud_event_handler(event_data_parser=CloudEventType(event_type="t", event_data_model=User))
     def task(user: User) -> None: ...
 
-    found = conclude(task, event)
+    conclusion = conclude(task, event)
 
-    assert isinstance(found.outcome, outcome)
-    assert reason_of(found.info) == reason
+    assert isinstance(conclusion.outcome, outcome)
+    assert reason_of(conclusion.info) == reason
 
 
 @pytest.mark.parametrize("decorate", [raw_event, cloud_event])
@@ -632,14 +632,16 @@ class OwnInfo(MessageHandlerExecutionInfo):
     ],
 )
 def test_the_default_info_is_made_by_the_task(how: str, act: Act, status: str, result: Any) -> None:
-    found = conclude(handler(act, how, create_default_info=OwnInfo), make_message(message_id="7"))
+    conclusion = conclude(
+        handler(act, how, create_default_info=OwnInfo), make_message(message_id="7")
+    )
 
-    assert isinstance(found.info, OwnInfo)
-    assert status_of(found) == status
-    assert found.info.pubsub_message is not None
-    assert found.info.pubsub_message.message_id == "7"
-    assert found.info.message_handler.input_message_accepted
-    assert found.info.model_dump().get("result") == result
+    assert isinstance(conclusion.info, OwnInfo)
+    assert status_of(conclusion) == status
+    assert conclusion.info.pubsub_message is not None
+    assert conclusion.info.pubsub_message.message_id == "7"
+    assert conclusion.info.message_handler.input_message_accepted
+    assert conclusion.info.model_dump().get("result") == result
 
 
 def test_the_default_info_is_made_for_rejected_messages_too() -> None:
@@ -653,9 +655,9 @@ def test_the_default_info_is_made_for_rejected_messages_too() -> None:
 def test_create_default_info_is_called_with_the_result_by_name() -> None:
     calls: list[dict[str, Any]] = []
 
-    def create(**given: Any) -> ExecutionInfo:
-        calls.append(given)
-        return ExecutionInfo(**given)
+    def create(**fields: Any) -> ExecutionInfo:
+        calls.append(fields)
+        return ExecutionInfo(**fields)
 
     run(handler(give(None), create_default_info=create))
 
@@ -685,10 +687,10 @@ def test_an_info_that_the_function_returns_is_not_replaced() -> None:
 def test_a_default_info_that_cannot_be_made_changes_no_outcome(
     how: str, act: Act, create: Any, log: Log
 ) -> None:
-    found = conclude(handler(act, how, create_default_info=create))
+    conclusion = conclude(handler(act, how, create_default_info=create))
 
-    assert isinstance(found.outcome, Done)
-    assert isinstance(found.info, ExecutionInfo)
+    assert isinstance(conclusion.outcome, Done)
+    assert isinstance(conclusion.info, ExecutionInfo)
     assert "ucam_faas_default_info_failed" in [line["message"] for line in log.lines]
 
 
@@ -733,9 +735,9 @@ def test_the_message_context_holds_the_delivery_attempt() -> None:
 @pytest.mark.parametrize("decompress", [gzip.decompress, bz2.decompress])
 def test_data_that_does_not_decompress_is_an_invalid_payload(decompress: Any) -> None:
     """gzip and bz2 raise OSErrors, which are retried when they come from the system."""
-    found = conclude(handler(never, message_type=decompress), make_message(b"plain"))
+    conclusion = conclude(handler(never, message_type=decompress), make_message(b"plain"))
 
-    assert isinstance(found.outcome, InvalidPayload)
+    assert isinstance(conclusion.outcome, InvalidPayload)
 
 
 def test_a_parser_sees_the_message_before_it_is_accepted() -> None:
@@ -816,9 +818,9 @@ def test_the_duration_is_from_the_beginning_to_the_end(
         if error is not None:
             raise error
 
-    found = conclude(handler(act, how), runtime=Runtime(Settings(), clock))
+    conclusion = conclude(handler(act, how), runtime=Runtime(Settings(), clock))
 
-    assert found.info.execution.duration_seconds == 3
+    assert conclusion.info.execution.duration_seconds == 3
 
 
 # --- stopping
@@ -827,10 +829,10 @@ RUNTIME = Runtime(Settings(), ManualClock())
 
 
 def execution_of(task: Any) -> Execution:
-    found = task_of(task)
-    assert found is not None
+    registered = task_of(task)
+    assert registered is not None
     push = make_push(b"hi")
-    return Execution(found, decode(push.body, {"content-type": "application/json"}), RUNTIME)
+    return Execution(registered, decode(push.body, {"content-type": "application/json"}), RUNTIME)
 
 
 def finish(execution: Execution) -> Conclusion | None:
@@ -849,9 +851,9 @@ def test_what_is_stopped_while_it_runs_is_concluded_by_what_stops_it(
         handler(lambda data: stopped.append(pipeline.stop(execution, outcome)), how)
     )
 
-    found = finish(execution)
+    returned = finish(execution)
 
-    assert found is None
+    assert returned is None
     (conclusion,) = stopped
     assert conclusion is not None
     assert conclusion.outcome is outcome
@@ -863,9 +865,9 @@ def test_what_is_stopped_while_it_runs_is_concluded_by_what_stops_it(
 def test_what_has_finished_cannot_be_stopped(how: str) -> None:
     execution = execution_of(handler(give(None), how))
 
-    found = finish(execution)
+    conclusion = finish(execution)
 
-    assert found is not None
+    assert conclusion is not None
     assert pipeline.stop(execution, TimedOut()) is None
 
 
@@ -893,14 +895,14 @@ def test_of_stopping_and_finishing_at_once_exactly_one_concludes() -> None:
     def race() -> list[Conclusion]:
         barrier = threading.Barrier(2)
         execution = execution_of(handler(lambda data: barrier.wait(5) and None))
-        found: list[Conclusion | None] = []
-        thread = threading.Thread(target=lambda: found.append(pipeline.run(execution)))
+        conclusions: list[Conclusion | None] = []
+        thread = threading.Thread(target=lambda: conclusions.append(pipeline.run(execution)))
         thread.start()
         barrier.wait(5)
-        found.append(pipeline.stop(execution, TimedOut()))
+        conclusions.append(pipeline.stop(execution, TimedOut()))
         thread.join(5)
-        assert len(found) == 2
-        return [conclusion for conclusion in found if conclusion is not None]
+        assert len(conclusions) == 2
+        return [conclusion for conclusion in conclusions if conclusion is not None]
 
     counts = [len(race()) for _ in range(50)]
 
@@ -911,18 +913,18 @@ def test_of_two_that_stop_at_once_exactly_one_concludes() -> None:
     def race() -> int:
         barrier = threading.Barrier(4)
         execution = execution_of(handler(give(None)))
-        found: list[Conclusion | None] = []
+        conclusions: list[Conclusion | None] = []
 
         def stop() -> None:
             barrier.wait(5)
-            found.append(pipeline.stop(execution, TimedOut()))
+            conclusions.append(pipeline.stop(execution, TimedOut()))
 
         threads = [threading.Thread(target=stop) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(5)
-        return sum(conclusion is not None for conclusion in found)
+        return sum(conclusion is not None for conclusion in conclusions)
 
     assert [race() for _ in range(20)] == [1] * 20
 
@@ -958,9 +960,9 @@ def test_an_async_task_that_cancels_itself_crashes() -> None:
         task.cancel()
         await asyncio.sleep(0)
 
-    found = conclude(cancel)
+    conclusion = conclude(cancel)
 
-    assert isinstance(found.outcome, Crashed)
+    assert isinstance(conclusion.outcome, Crashed)
 
 
 def test_async_tasks_at_once_see_their_own_contexts() -> None:

@@ -1,4 +1,4 @@
-"""What the edges need is built, or refused, at start-up."""
+"""The runtime is built, or refused with an error, at start-up."""
 
 from __future__ import annotations
 

@@ -504,9 +504,9 @@ def test_extra_fields_that_are_called_fields_are_shown(log: Log) -> None:
 @pytest.fixture
 def _enabled_again() -> Iterator[None]:
     yield
-    for one in logging.root.manager.loggerDict.values():
-        if isinstance(one, logging.Logger):
-            one.disabled = False
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.mark.usefixtures("_enabled_again")

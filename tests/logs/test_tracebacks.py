@@ -1,4 +1,4 @@
-"""Tracebacks say where and what kind, and only when asked what the exceptions say."""
+"""Tracebacks have places and types; the exceptions' texts are added only on request."""
 
 from __future__ import annotations
 
@@ -120,10 +120,10 @@ def test_the_members_of_a_group_are_shown() -> None:
 
 
 def test_a_circle_of_causes_ends() -> None:
-    one, two = OwnError("1"), OwnError("2")
-    one.__cause__, two.__cause__ = two, one
+    first, second = OwnError("1"), OwnError("2")
+    first.__cause__, second.__cause__ = second, first
 
-    assert render(one, texts=False).count("Traceback") == 2
+    assert render(first, texts=False).count("Traceback") == 2
 
 
 def test_an_exception_that_was_never_raised_is_rendered() -> None:

@@ -48,9 +48,9 @@ class Pipe:
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    found = Pipe()
-    yield found
-    found.handler._end_thread()
+    pipe = Pipe()
+    yield pipe
+    pipe.handler._end_thread()
 
 
 def test_lines_arrive_whole_and_in_order(pipe: Pipe) -> None:
@@ -65,7 +65,7 @@ def test_lines_arrive_whole_and_in_order(pipe: Pipe) -> None:
 
 
 def test_a_reader_that_has_stopped_holds_nothing_up() -> None:
-    """What finds the buffer full is dropped, and its number is told when there is room again."""
+    """Lines are dropped while the buffer is full, and their number is logged when it has room."""
     pipe = Pipe(limit_bytes=1000)
     pipe.fill()
 

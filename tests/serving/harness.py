@@ -100,20 +100,20 @@ async def exchange(
         ],
     }
     waiting = list(chunks)
-    found = Exchange()
+    record = Exchange()
 
     async def receive() -> dict[str, Any]:
-        found.received += 1
+        record.received += 1
         if not waiting or waiting[0] is None:
             return {"type": "http.disconnect"}
         body = waiting.pop(0)
         return {"type": "http.request", "body": body, "more_body": bool(waiting)}
 
     async def send(event: Any) -> None:
-        found.sent.append(event)
+        record.sent.append(event)
 
     await app(scope, receive, send)
-    return found
+    return record
 
 
 async def push(app: App, task: str, data: Any = b"", **options: Any) -> Exchange:
@@ -157,8 +157,8 @@ def messages(records: Iterable[logging.LogRecord]) -> list[str]:
 def fields_of(records: Iterable[logging.LogRecord], message: str) -> dict[str, Any]:
     """Return the fields of the one line with a message."""
     (record,) = [record for record in records if record.getMessage() == message]
-    found: dict[str, Any] = record.__dict__["fields"]
-    return found
+    fields: dict[str, Any] = record.__dict__["fields"]
+    return fields
 
 
 class Held:

@@ -263,11 +263,11 @@ def test_the_report_of_a_dead_letter_says_why_it_is_one(
     ucam_faas_publisher.topics[DEAD] = []
     runtime = Runtime(Settings(dead_letter_topic=DEAD), SystemClock(), ucam_faas_publisher)
 
-    found = testing.conclude(task, b"no number", runtime=runtime)
+    conclusion = testing.conclude(task, b"no number", runtime=runtime)
 
-    assert isinstance(found.outcome, DeadLettered)
-    assert found.info.execution.status == "ABORTED"
-    assert found.info.execution.reason == "ucam_faas.user-data-invalid"
+    assert isinstance(conclusion.outcome, DeadLettered)
+    assert conclusion.info.execution.status == "ABORTED"
+    assert conclusion.info.execution.reason == "ucam_faas.user-data-invalid"
 
 
 def test_the_time_that_a_body_takes_counts_towards_the_deadline() -> None:

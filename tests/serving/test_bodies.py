@@ -45,9 +45,11 @@ paths = pytest.mark.parametrize("path", ["/raw", "/page"])
 @paths
 @on_a_loop
 async def test_a_body_of_the_limit_is_taken(path: str) -> None:
-    found = await exchange(app_of(), path, [b"x" * LIMIT], headers={"content-length": str(LIMIT)})
+    response = await exchange(
+        app_of(), path, [b"x" * LIMIT], headers={"content-length": str(LIMIT)}
+    )
 
-    assert found.status == 200
+    assert response.status == 200
     assert _ran == [b"x" * LIMIT]
 
 
@@ -58,11 +60,11 @@ async def test_a_body_announced_over_the_limit_is_413_unread(
 ) -> None:
     headers = {"content-length": str(LIMIT + 1)}
 
-    found = await exchange(app_of(), path, [b"x"], headers=headers)
+    response = await exchange(app_of(), path, [b"x"], headers=headers)
 
-    assert (found.status, found.text) == (413, "The body is too large")
-    assert found.received == 0
-    assert found.header("connection") == "close"
+    assert (response.status, response.text) == (413, "The body is too large")
+    assert response.received == 0
+    assert response.header("connection") == "close"
     assert _ran == []
     fields = fields_of(caplog.records, "ucam_faas_request_rejected")
     assert fields["detail"] == f"body: over {LIMIT} bytes"
@@ -78,20 +80,20 @@ async def test_a_body_that_grows_over_the_limit_is_413_and_not_read_on(
 ) -> None:
     chunks = [b"x" * 400] * 100
 
-    found = await exchange(app_of(), path, chunks, headers=headers)
+    response = await exchange(app_of(), path, chunks, headers=headers)
 
-    assert found.status == 413
-    assert found.header("connection") == "close"
-    assert found.received == 3
+    assert response.status == 413
+    assert response.header("connection") == "close"
+    assert response.received == 3
     assert _ran == []
 
 
 @paths
 @on_a_loop
 async def test_a_body_in_chunks_arrives_whole(path: str) -> None:
-    found = await exchange(app_of(), path, [b"a", b"", b"bc", b"d" * 100])
+    response = await exchange(app_of(), path, [b"a", b"", b"bc", b"d" * 100])
 
-    assert found.status == 200
+    assert response.status == 200
     assert _ran == [b"abc" + b"d" * 100]
 
 
@@ -101,9 +103,9 @@ async def test_a_body_in_chunks_arrives_whole(path: str) -> None:
 async def test_a_client_that_goes_away_in_mid_body_runs_no_task(
     path: str, chunks: list[bytes | None]
 ) -> None:
-    found = await exchange(app_of(), path, [*chunks, b"never"])
+    response = await exchange(app_of(), path, [*chunks, b"never"])
 
-    assert found.sent == []
+    assert response.sent == []
     assert _ran == []
 
 
@@ -199,9 +201,9 @@ async def test_a_body_counts_while_its_task_runs() -> None:
 async def test_one_body_is_always_taken() -> None:
     app = make_app(raw, max_body_bytes=LIMIT, max_bodies_bytes=1)
 
-    found = await exchange(app, "/raw", [b"x" * LIMIT])
+    response = await exchange(app, "/raw", [b"x" * LIMIT])
 
-    assert found.status == 200
+    assert response.status == 200
 
 
 @on_a_loop
@@ -249,9 +251,9 @@ async def test_the_default_limit_takes_a_message_of_ten_megabytes() -> None:
     made = make_push(b"\0" * (10 * 1024 * 1024))
     headers = {**made.headers, "content-length": str(len(made.body))}
 
-    found = await exchange(make_app(task), "/task", [made.body], headers=headers)
+    response = await exchange(make_app(task), "/task", [made.body], headers=headers)
 
-    assert found.status == 200
+    assert response.status == 200
     assert sizes == [10 * 1024 * 1024]
 
 
@@ -260,6 +262,6 @@ async def test_the_default_limit_takes_a_message_of_ten_megabytes() -> None:
 )
 @on_a_loop
 async def test_an_odd_content_length_breaks_nothing(length: str) -> None:
-    found = await exchange(app_of(), "/raw", [b"hello"], headers={"content-length": length})
+    response = await exchange(app_of(), "/raw", [b"hello"], headers={"content-length": length})
 
-    assert found.status in (200, 400, 413)
+    assert response.status in (200, 400, 413)

@@ -1,4 +1,4 @@
-"""How many run, how many wait, and what is answered beyond that."""
+"""The limits on running and waiting requests, and the responses beyond them."""
 
 from __future__ import annotations
 
@@ -109,11 +109,11 @@ async def test_as_many_run_and_wait_as_may_and_the_rest_is_429_at_once(
     await crowd.wait_for(running)
     before = states(requests)
     crowd.let_go(running + waiting)
-    found = [await request for request in requests]
+    responses = [await request for request in requests]
 
     assert before == [None] * (running + waiting) + [429, 429]
-    assert [answer.status for answer in found] == [200] * (running + waiting) + [429, 429]
-    assert found[-1].text == "Too many requests at once"
+    assert [answer.status for answer in responses] == [200] * (running + waiting) + [429, 429]
+    assert responses[-1].text == "Too many requests at once"
     assert crowd.most == running
 
 
@@ -265,9 +265,9 @@ async def test_health_is_ok_when_nothing_more_can_run(clock: ManualClock) -> Non
     requests = await send(app, 2)
     await crowd.wait_for(1)
 
-    found = await exchange(app, "/healthy", method="GET")
+    response = await exchange(app, "/healthy", method="GET")
 
-    assert found.status == 200
+    assert response.status == 200
     crowd.let_go(1)
     assert [(await request).status for request in requests] == [200, 429]
 

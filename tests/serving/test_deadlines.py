@@ -63,9 +63,9 @@ async def test_a_sync_task_past_its_timeout_is_answered_504_while_it_runs(
     await until(held.begun)
 
     await advance(clock, 30)
-    found = await request
+    response = await request
 
-    assert (found.status, found.text) == TOO_LATE
+    assert (response.status, response.text) == TOO_LATE
     assert not held.ended.is_set()
     assert lines(caplog.records) == ["ucam_faas_function_aborted"]
     assert fields_of(caplog.records, "ucam_faas_function_aborted")["outcome"] == "timed_out"
@@ -81,9 +81,9 @@ async def test_a_task_just_before_its_timeout_is_not_stopped(clock: ManualClock)
 
     await advance(clock, 29.9)
     held.release.set()
-    found = await request
+    response = await request
 
-    assert found.status == 200
+    assert response.status == 200
 
 
 @on_a_loop
@@ -118,13 +118,13 @@ async def test_the_late_end_of_an_abandoned_thread_is_logged_and_its_result_drop
     request = start(push(app, "task"))
     await until(held.begun)
     await advance(clock, 30)
-    found = await request
+    response = await request
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "ucam-faas-task"][-1:]
 
     held.release.set()
     await asyncio.to_thread(thread.join, WAIT_SECONDS)
 
-    assert found.status == 504
+    assert response.status == 504
     assert not thread.is_alive()
     assert fields_of(caplog.records, "ucam_faas_function_ended_late")["outcome"] == "done"
     assert lines(caplog.records) == ["ucam_faas_function_aborted"]
@@ -148,9 +148,9 @@ async def test_an_async_task_past_its_timeout_is_cancelled(
     await settle()
 
     await advance(clock, 30)
-    found = await request
+    response = await request
 
-    assert (found.status, found.text) == TOO_LATE
+    assert (response.status, response.text) == TOO_LATE
     assert seen == ["cancelled"]
     assert messages(caplog.records) == ["ucam_faas_function_aborted"]
 
@@ -172,13 +172,13 @@ async def test_an_async_task_that_suppresses_its_cancellation_is_answered_all_th
     await settle()
 
     await advance(clock, 30)
-    found = await request
+    response = await request
     before = messages(caplog.records)
     release.set()
     await ended.wait()
     await settle()
 
-    assert (found.status, found.text) == TOO_LATE
+    assert (response.status, response.text) == TOO_LATE
     assert before == ["ucam_faas_function_aborted"]
     assert messages(caplog.records) == [*before, "ucam_faas_function_ended_late"]
 
@@ -198,9 +198,9 @@ async def test_an_async_task_that_answers_its_cancellation_with_an_error_is_late
     await settle()
 
     await advance(clock, 30)
-    found = await request
+    response = await request
 
-    assert found.status == 504
+    assert response.status == 504
     assert messages(caplog.records) == [
         "ucam_faas_function_aborted",
         "ucam_faas_function_ended_late",
@@ -216,9 +216,9 @@ async def test_a_cancellation_of_the_tasks_own_making_is_a_failure(
 
     app = make_app(async_task(act), clock=clock)
 
-    found = await push(app, "task")
+    response = await push(app, "task")
 
-    assert found.status == 500
+    assert response.status == 500
     assert lines(caplog.records) == ["ucam_faas_function_aborted"]
 
 
@@ -238,9 +238,9 @@ async def test_a_function_that_has_returned_is_not_stopped_by_its_deadline(
     held.release.set()
     assert reported.wait(WAIT_SECONDS)  # here, not beside the loop: it must not get the answer yet
     await advance(clock, 60)
-    found = await request
+    response = await request
 
-    assert (found.status, found.text) == (200, "OK")
+    assert (response.status, response.text) == (200, "OK")
 
 
 class HeldPublisher:
@@ -287,9 +287,9 @@ async def test_a_dead_letter_on_its_way_is_not_stopped_by_the_deadline(
 
     await advance(clock, 60)
     publisher.held.release.set()
-    found = await request
+    response = await request
 
-    assert found.status == 200
+    assert response.status == 200
     assert publisher.published == [b"hello"]
     assert fields_of(caplog.records, "ucam_faas_function_aborted")["outcome"] == "dead_lettered"
 
@@ -309,9 +309,9 @@ async def test_the_pool_goes_on_serving_when_its_only_thread_is_abandoned(
     second = start(push(app, "task", b"2"))
     await until(held.begun)
     held.release.set()
-    found = await second
+    response = await second
 
-    assert found.status == 200
+    assert response.status == 200
     assert held.seen == [b"1", b"2"]
 
 
@@ -427,10 +427,10 @@ async def test_a_delivery_that_still_waits_at_its_deadline_is_504_and_never_star
     await settle()
 
     await advance(clock, 30)
-    found = await second
+    response = await second
     held.release.set()
 
-    assert (found.status, found.text) == TOO_LATE
+    assert (response.status, response.text) == TOO_LATE
     assert (await first).status == 200
     await settle()
     assert ran == []
@@ -452,9 +452,9 @@ async def test_the_deadline_counts_from_arrival_not_from_the_start(clock: Manual
     await until(second_held.begun)
 
     await advance(clock, 10)
-    found = await second
+    response = await second
 
-    assert found.status == 504
+    assert response.status == 504
     second_held.release.set()
 
 

@@ -47,10 +47,10 @@ async def test_new_work_is_503_and_its_body_is_not_read(
     app = make_app(task_of(ran.append), clock=clock)
 
     app.service.runner.drain()
-    found = await push(app, "task")
+    response = await push(app, "task")
 
-    assert (found.status, found.text) == ENDING
-    assert found.received == 0
+    assert (response.status, response.text) == ENDING
+    assert response.received == 0
     assert ran == []
     fields = fields_of(caplog.records, "ucam_faas_request_rejected")
     assert fields["outcome"] == "shutting_down"
@@ -117,10 +117,10 @@ async def test_work_whose_turn_has_just_come_is_503_and_never_started(clock: Man
     gate.leave()  # the second one's turn has come, and it does not know yet
     app.service.runner.drain()
     gate.inside += 1
-    found = await second
+    response = await second
     held.release.set()
 
-    assert found.status == 503
+    assert response.status == 503
     assert (await first).status == 200
     assert held.seen == [b"1"]
     assert gate.inside == 0
@@ -136,10 +136,10 @@ async def test_running_work_ends_with_200_within_the_grace(clock: ManualClock) -
     app.service.runner.drain()
     await advance(clock, 7.9)
     held.release.set()
-    found = await request
+    response = await request
     await advance(clock, 1)
 
-    assert (found.status, found.text) == (200, "OK")
+    assert (response.status, response.text) == (200, "OK")
 
 
 @on_a_loop
@@ -155,10 +155,10 @@ async def test_running_work_is_503_when_the_grace_ends(
     await advance(clock, 7.9)
     before = request.done()
     await advance(clock, 0.1)
-    found = await request
+    response = await request
 
     assert not before
-    assert (found.status, found.text) == ENDING
+    assert (response.status, response.text) == ENDING
     assert lines(caplog.records) == ["ucam_faas_function_aborted"]
     held.release.set()
 
@@ -181,9 +181,9 @@ async def test_running_async_work_is_cancelled_when_the_grace_ends(clock: Manual
 
     app.service.runner.drain()
     await advance(clock, 8)
-    found = await request
+    response = await request
 
-    assert (found.status, found.text) == ENDING
+    assert (response.status, response.text) == ENDING
     assert seen == ["cancelled"]
 
 
@@ -196,9 +196,9 @@ async def test_the_deadline_still_counts_within_the_grace(clock: ManualClock) ->
 
     app.service.runner.drain()
     await advance(clock, 5)
-    found = await request
+    response = await request
 
-    assert found.status == 504
+    assert response.status == 504
     await advance(clock, 5)
     held.release.set()
 
@@ -217,9 +217,9 @@ async def test_what_has_returned_when_the_grace_ends_is_a_success(
     held.release.set()
     assert reported.wait(WAIT_SECONDS)  # on the loop's own thread: it does not know yet
     await advance(clock, 8)
-    found = await request
+    response = await request
 
-    assert found.status == 200
+    assert response.status == 200
     assert messages(caplog.records) == []
 
 
@@ -234,9 +234,9 @@ async def test_a_second_drain_changes_nothing(clock: ManualClock) -> None:
 
     app.service.runner.drain()
     await advance(clock, 2)
-    found = await request
+    response = await request
 
-    assert found.status == 503
+    assert response.status == 503
     held.release.set()
 
 
@@ -245,9 +245,9 @@ async def test_health_is_ok_while_draining(clock: ManualClock) -> None:
     app = make_app(task_of(print), clock=clock)
 
     app.service.runner.drain()
-    found = await exchange(app, "/healthy", method="GET")
+    response = await exchange(app, "/healthy", method="GET")
 
-    assert found.status == 200
+    assert response.status == 200
 
 
 @pytest.mark.parametrize("kind", ["http", "raw"])
@@ -264,9 +264,9 @@ async def test_every_kind_of_task_is_drained(kind: str, clock: ManualClock) -> N
     app = make_app(page if kind == "http" else task, clock=clock)
 
     app.service.runner.drain()
-    found = await exchange(app, "/task", method="GET")
+    response = await exchange(app, "/task", method="GET")
 
-    assert (found.status, found.text) == ENDING
+    assert (response.status, response.text) == ENDING
 
 
 @pytest.mark.slow

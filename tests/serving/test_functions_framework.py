@@ -119,17 +119,17 @@ def push(client: Any, name: str, path: str = "/") -> Any:
 def test_a_push_is_answered_as_by_our_own_server(target: str, make_client: Make) -> None:
     client = make_client(target)
 
-    found = {
+    responses = {
         name: push(client, name) for name in ("Ada", "fail", "crash", "exit", "retry", "ignore")
     }
 
-    statuses = {name: response.status_code for name, response in found.items()}
+    statuses = {name: response.status_code for name, response in responses.items()}
     assert statuses == {
         "Ada": 200, "fail": 500, "crash": 500, "exit": 500, "retry": 503, "ignore": 200,
     }  # fmt: skip
-    assert found["Ada"].text == "OK"
-    assert found["retry"].headers["Retry-After"] == "7"
-    assert not any("secret" in response.text for response in found.values())
+    assert responses["Ada"].text == "OK"
+    assert responses["retry"].headers["Retry-After"] == "7"
+    assert not any("secret" in response.text for response in responses.values())
 
 
 @pytest.mark.parametrize("target", ["message", "async_message"])
@@ -208,11 +208,11 @@ def test_an_async_raw_task_gives_the_response(make_client: Make) -> None:
 def test_an_http_task_has_its_route(make_client: Make) -> None:
     client = make_client("page")
 
-    found = client.post("/users/7", data=b"hello")
+    response = client.post("/users/7", data=b"hello")
     elsewhere = client.get("/users/x")
     put = client.put("/users/7")
 
-    assert found.json == {"number": 7, "body": "hello"}
+    assert response.json == {"number": 7, "body": "hello"}
     assert elsewhere.status_code == 404
     assert put.status_code == 405
 
@@ -220,25 +220,25 @@ def test_an_http_task_has_its_route(make_client: Make) -> None:
 def test_an_async_http_task_has_its_route(make_client: Make) -> None:
     client = make_client("async_page")
 
-    found = client.get("/users/ü?q=%C3%A4")
+    response = client.get("/users/ü?q=%C3%A4")
 
-    assert (found.status_code, found.text) == (200, "üä")
+    assert (response.status_code, response.text) == (200, "üä")
 
 
 def test_head_has_no_body(make_client: Make) -> None:
     client = make_client("page")
 
-    found = client.head("/users/7")
+    response = client.head("/users/7")
 
-    assert (found.status_code, found.data) == (200, b"")
+    assert (response.status_code, response.data) == (200, b"")
 
 
 def test_health_is_left_to_functions_framework_and_does_not_run_the_task(make_client: Make) -> None:
     client = make_client("message")
 
-    found = client.get("/status")
+    response = client.get("/status")
 
-    assert found.status_code in (200, 405)
+    assert response.status_code in (200, 405)
 
 
 def test_a_task_that_is_imported_answers_a_function_call_as_a_function(make_client: Make) -> None:
@@ -253,6 +253,6 @@ def test_a_task_that_is_imported_answers_a_function_call_as_a_function(make_clie
 def test_broken_bodies_are_refused_without_their_words(body: bytes, make_client: Make) -> None:
     client = make_client("message")
 
-    found = client.post("/", data=body, content_type="application/json")
+    response = client.post("/", data=body, content_type="application/json")
 
-    assert found.status_code == 400
+    assert response.status_code == 400

@@ -1,4 +1,4 @@
-"""What a connection's bytes cost, and that whatever they are, they get an answer."""
+"""A connection's memory is limited, and any bytes on it get a response."""
 
 from __future__ import annotations
 

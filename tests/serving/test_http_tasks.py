@@ -159,12 +159,12 @@ def test_a_file_that_is_sent_is_the_response(
 ) -> None:
     (tmp_path / "file.txt").write_text("content")
     with flask.Flask("test").test_request_context():
-        response = flask.send_file(io.BytesIO(b"content"), mimetype="text/plain")
-    client = ucam_faas_client(make(lambda _: response))
+        file = flask.send_file(io.BytesIO(b"content"), mimetype="text/plain")
+    client = ucam_faas_client(make(lambda _: file))
 
-    found = client.get("/page")
+    response = client.get("/page")
 
-    assert (found.status, found.text) == (200, "content")
+    assert (response.status, response.text) == (200, "content")
 
 
 @every_kind
@@ -189,10 +189,10 @@ def test_a_response_is_closed_when_it_was_read(make: Any, ucam_faas_client: Make
 async def test_a_response_that_has_no_body_sends_none(make: Any, status: int) -> None:
     app = make_app(make(lambda _: ("text that would be read as the next response", status)))
 
-    found = await exchange(app, "/page", method="GET")
+    response = await exchange(app, "/page", method="GET")
 
-    assert found.status == status
-    assert found.body == b""
+    assert response.status == status
+    assert response.body == b""
 
 
 @pytest.mark.parametrize("text", ["Łódź", "ŵ", "日本"])
@@ -203,9 +203,9 @@ async def test_a_header_in_another_alphabet_does_not_turn_a_success_into_a_failu
 ) -> None:
     app = make_app(make(lambda _: ("text", {"x-place": text})))
 
-    found = await exchange(app, "/page", method="GET")
+    response = await exchange(app, "/page", method="GET")
 
-    assert (found.status, found.body) == (200, b"text")
+    assert (response.status, response.body) == (200, b"text")
 
 
 @every_kind
@@ -213,9 +213,9 @@ async def test_a_header_in_another_alphabet_does_not_turn_a_success_into_a_failu
 async def test_headers_of_one_name_are_all_sent(make: Any) -> None:
     app = make_app(make(lambda _: ("x", [("set-cookie", "a=1"), ("set-cookie", "b=2")])))
 
-    found = await exchange(app, "/page", method="GET")
+    response = await exchange(app, "/page", method="GET")
 
-    cookies = [value for name, value in found.headers if name == "set-cookie"]
+    cookies = [value for name, value in response.headers if name == "set-cookie"]
     assert cookies == ["a=1", "b=2"]
 
 
@@ -224,9 +224,9 @@ async def test_headers_of_one_name_are_all_sent(make: Any) -> None:
 async def test_a_wrong_content_length_of_the_task_is_corrected(make: Any) -> None:
     app = make_app(make(lambda _: flask.Response("text", headers={"Content-Length": "999"})))
 
-    found = await exchange(app, "/page", method="GET")
+    response = await exchange(app, "/page", method="GET")
 
-    assert [value for name, value in found.headers if name == "content-length"] == ["4"]
+    assert [value for name, value in response.headers if name == "content-length"] == ["4"]
 
 
 @both_kinds
@@ -444,9 +444,9 @@ def test_options_runs_a_task_that_asked_for_it(make: Any, ucam_faas_client: Make
 async def test_head_of_a_page_has_its_length_and_no_body(make: Any) -> None:
     app = make_app(make(lambda _: "text"))
 
-    found = await exchange(app, "/page", method="HEAD")
+    response = await exchange(app, "/page", method="HEAD")
 
-    assert (found.status, found.header("content-length"), found.body) == (200, "4", b"")
+    assert (response.status, response.header("content-length"), response.body) == (200, "4", b"")
 
 
 @both_kinds
@@ -471,9 +471,9 @@ async def test_a_header_that_is_sent_twice_arrives_whole(make: Any) -> None:
     app = make_app(make(lambda request: request.headers["x-forwarded-for"]))
     headers = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2")]
 
-    found = await exchange(app, "/page", method="GET", headers=headers)
+    response = await exchange(app, "/page", method="GET", headers=headers)
 
-    assert found.text.replace(" ", "") == "1.1.1.1,2.2.2.2"
+    assert response.text.replace(" ", "") == "1.1.1.1,2.2.2.2"
 
 
 @both_kinds
@@ -482,9 +482,9 @@ async def test_a_header_with_an_underscore_does_not_stand_for_one_with_a_dash(ma
     app = make_app(make(lambda request: request.headers["x-user-email"]))
     headers = [("x-user-email", "true@example.org"), ("x_user_email", "false@example.org")]
 
-    found = await exchange(app, "/page", method="GET", headers=headers)
+    response = await exchange(app, "/page", method="GET", headers=headers)
 
-    assert found.text == "true@example.org"
+    assert response.text == "true@example.org"
 
 
 def test_several_http_tasks_keep_their_own_requests(ucam_faas_client: MakeClient) -> None:
@@ -493,9 +493,9 @@ def test_several_http_tasks_keep_their_own_requests(ucam_faas_client: MakeClient
         object.__setattr__(page.task, "name", f"page{number}")
     client = ucam_faas_client(*pages)
 
-    found = [client.get(f"/p{number}").text for number in range(4)]
+    texts = [client.get(f"/p{number}").text for number in range(4)]
 
-    assert found == ["/p0", "/p1", "/p2", "/p3"]
+    assert texts == ["/p0", "/p1", "/p2", "/p3"]
 
 
 def test_json_of_a_raw_task_is_json(ucam_faas_client: MakeClient) -> None:

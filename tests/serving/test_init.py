@@ -139,7 +139,7 @@ def task(body: bytes) -> str:
 
 @pytest.fixture
 def hooks(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What the start-up code of the served task calls: `hooks.start`."""
+    """A module whose `hooks.start` is called by the served task's start-up code."""
     module = ModuleType("test_init_hooks")
     monkeypatch.setitem(sys.modules, "test_init_hooks", module)
     return module
@@ -200,7 +200,7 @@ def test_under_functions_framework_a_failed_start_fails_the_call_and_is_tried_ag
 
     assert failed.status_code == 500
     assert "refused" not in failed.text
-    (line,) = [found for found in caplog.records if found.message == "ucam_faas_start_failed"]
+    (line,) = [record for record in caplog.records if record.message == "ucam_faas_start_failed"]
     assert "refused by 10.0.0.1" in line.__dict__["fields"]["detail"]
     assert (answer.status_code, answer.text) == (200, "run")
 

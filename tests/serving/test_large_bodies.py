@@ -53,9 +53,9 @@ async def test_an_async_task_gets_a_large_payload_with_its_contexts(
     parse = Parser()
     task, seen = task_of(parse)
 
-    found = await push(make_app(task), "task", data)
+    response = await push(make_app(task), "task", data)
 
-    assert found.status == 200
+    assert response.status == 200
     here = threading.current_thread()
     event_type = "google.cloud.pubsub.topic.v1.messagePublished"
     assert seen == [(len(data), len(data), event_type, here)]
@@ -66,9 +66,9 @@ async def test_an_async_task_gets_a_large_payload_with_its_contexts(
 async def test_a_large_body_that_is_no_event_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     task, seen = task_of(None)
 
-    found = await exchange(make_app(task), "/task", [LARGE])
+    response = await exchange(make_app(task), "/task", [LARGE])
 
-    assert found.status == 400
+    assert response.status == 400
     assert seen == []
     assert fields_of(caplog.records, "ucam_faas_request_rejected")["outcome"] == "not_an_event"
 
@@ -87,11 +87,11 @@ async def test_a_large_payload_that_is_still_parsed_is_answered_once(
     if how == "drain":
         app.service.drain()
     await advance(clock, 2)
-    found = await request
+    response = await request
     parse.release.set()
     parse.threads[0].join(10)
     await settle()
 
-    assert found.status == (503 if how == "drain" else 504)
+    assert response.status == (503 if how == "drain" else 504)
     assert seen == []
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -24,7 +24,7 @@ from .harness import make_app, on_a_loop, push, settle, start, until
 
 
 class Part(bytearray):
-    """Bytes that tell whether they are still in memory."""
+    """Bytes that a weak reference can watch, to see if they are still in memory."""
 
 
 @ucam_faas.raw_event

@@ -15,7 +15,7 @@ import ucam_faas
 from ucam_faas.config import Settings
 from ucam_faas.testing import Client, ClientResponse, make_message, make_push, serve
 
-# With a beginning that no word of ours has: hypothesis also tries the words of the code.
+# They start with letters that the code has in no word, because hypothesis also tries its words.
 MARKERS = st.text(string.ascii_letters + string.digits, min_size=9, max_size=17).map("zq7".__add__)
 RESPONDS = ("raw", "raw_async", "event", "event_async")
 HANDLES = ("message", "message_async", "data", "model")
@@ -24,8 +24,8 @@ HANDLES = ("message", "message_async", "data", "model")
 def behave(content: bytes) -> Any:
     """Do as the payload says, with its marker wherever one can be put."""
     try:
-        found = json.loads(content)
-        act, marker = found["act"], found["marker"]
+        payload = json.loads(content)
+        act, marker = payload["act"], payload["marker"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(content) from error
     if act == "abort":

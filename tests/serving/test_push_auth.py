@@ -452,7 +452,7 @@ class HangingFetches:
         return SimpleNamespace(status=200, data=data, headers={})
 
     async def end(self) -> None:
-        """Answer, and wait for the threads and for what they tell the event loop."""
+        """Answer, and wait for the threads and for their callbacks on the event loop."""
         self._ended.set()
         for thread in threading.enumerate():
             if thread.name == "ucam-faas-off-loop":
@@ -548,9 +548,9 @@ def test_a_refusal_has_a_fixed_text_and_its_reason_is_logged(
     made = token(aud="https://secret.example.com")
 
     with serve(message, settings=settings) as client:
-        found = client.post("/message", headers={"authorization": f"Bearer {made}"})
+        response = client.post("/message", headers={"authorization": f"Bearer {made}"})
 
-    assert (found.status, found.text) == (401, "A valid token is required")
+    assert (response.status, response.text) == (401, "A valid token is required")
     (record,) = [r for r in caplog.records if r.name == "ucam_faas"]
     assert record.getMessage() == "ucam_faas_request_rejected"
     assert "secret" not in str(record.__dict__)

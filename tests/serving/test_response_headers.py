@@ -61,11 +61,11 @@ def test_a_header_that_cannot_be_sent_is_left_out(
 ) -> None:
     client = ucam_faas_client(raw, page)
 
-    found = client.post(path, body=json.dumps([header, ("X-Good", "kept")]).encode())
+    answer = client.post(path, body=json.dumps([header, ("X-Good", "kept")]).encode())
 
-    assert (found.status, found.text) == (201, "done")
-    assert found.headers["x-good"] == "kept"
-    assert header[0].lower() not in dict(found.headers)
+    assert (answer.status, answer.text) == (201, "done")
+    assert answer.headers["x-good"] == "kept"
+    assert header[0].lower() not in dict(answer.headers)
     assert messages(caplog.records).count("ucam_faas_header_not_sent") == 1
     fields = fields_of(caplog.records, "ucam_faas_header_not_sent")
     assert fields["headers"] == repr(header[0])
@@ -76,10 +76,10 @@ def test_a_response_object_is_looked_through_too(
 ) -> None:
     headers = [("a name", "x"), ("a name", "y"), ("x-value", "\0"), ("x-good", "kept")]
 
-    found = ucam_faas_client(response).post("/response", body=json.dumps(headers).encode())
+    answer = ucam_faas_client(response).post("/response", body=json.dumps(headers).encode())
 
-    assert (found.status, found.text) == (201, "done")
-    assert found.headers["x-good"] == "kept"
+    assert (answer.status, answer.text) == (201, "done")
+    assert answer.headers["x-good"] == "kept"
     assert messages(caplog.records).count("ucam_faas_header_not_sent") == 1
 
 
@@ -89,9 +89,9 @@ def test_framing_is_the_servers_even_if_another_answer_is_passed_on(
 ) -> None:
     headers = {"Transfer-Encoding": "chunked", "Content-Length": "99", "X-Good": ["a", "b"]}
 
-    found = ucam_faas_client(raw, page).post(path, body=json.dumps(headers).encode())
+    answer = ucam_faas_client(raw, page).post(path, body=json.dumps(headers).encode())
 
-    assert (found.status, found.text) == (201, "done")
-    assert "transfer-encoding" not in dict(found.headers)
-    assert dict(found.headers).get("content-length") in (None, "4")
+    assert (answer.status, answer.text) == (201, "done")
+    assert "transfer-encoding" not in dict(answer.headers)
+    assert dict(answer.headers).get("content-length") in (None, "4")
     assert "ucam_faas_header_not_sent" not in messages(caplog.records)

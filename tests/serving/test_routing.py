@@ -1,4 +1,4 @@
-"""Which request reaches which task, and what is answered when none does."""
+"""The task that a request reaches, and the response when no task matches."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def _nothing_seen() -> None:
 async def test_health_is_ok(path: str, method: str) -> None:
     app = make_app(orders)
 
-    found = await exchange(app, path, method=method)
+    response = await exchange(app, path, method=method)
 
-    assert found.status == 200
-    assert found.text == ("ok" if method == "GET" else "")
+    assert response.status == 200
+    assert response.text == ("ok" if method == "GET" else "")
 
 
 @on_a_loop
 async def test_healthz_is_not_ours() -> None:
-    found = await exchange(make_app(orders, users), "/healthz", method="GET")
+    response = await exchange(make_app(orders, users), "/healthz", method="GET")
 
-    assert found.status == 404
+    assert response.status == 404
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ async def test_another_path_is_404_and_no_task_runs(path: str) -> None:
     app = make_app(orders, users)
     made = make_push(b"hello")
 
-    found = await exchange(app, path, [made.body], headers=made.headers)
+    response = await exchange(app, path, [made.body], headers=made.headers)
 
-    assert (found.status, found.text) == (404, "No task has this path")
+    assert (response.status, response.text) == (404, "No task has this path")
     assert _seen == []
 
 
@@ -141,38 +141,38 @@ async def test_another_path_is_404_and_no_task_runs(path: str) -> None:
 async def test_events_are_delivered_with_post_only(method: str, path: str) -> None:
     app = make_app(orders, users)
 
-    found = await exchange(app, path, method=method)
+    response = await exchange(app, path, method=method)
 
-    assert found.status == 405
-    assert found.header("allow") == "POST"
-    assert found.received == 0
+    assert response.status == 405
+    assert response.header("allow") == "POST"
+    assert response.received == 0
     assert _seen == []
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 @on_a_loop
 async def test_a_raw_task_takes_every_method(method: str) -> None:
-    found = await exchange(make_app(anything), "/anything", method=method)
+    response = await exchange(make_app(anything), "/anything", method=method)
 
-    assert (found.status, found.text) == (200, "anything")
+    assert (response.status, response.text) == (200, "anything")
 
 
 @on_a_loop
 async def test_head_has_the_length_and_not_the_body() -> None:
-    found = await exchange(make_app(anything), "/anything", method="HEAD")
+    response = await exchange(make_app(anything), "/anything", method="HEAD")
 
-    assert found.status == 200
-    assert found.header("content-length") == str(len("anything"))
-    assert found.body == b""
+    assert response.status == 200
+    assert response.header("content-length") == str(len("anything"))
+    assert response.body == b""
 
 
 @pytest.mark.parametrize("path", ["/anything", "/healthy", "/nothing"])
 @on_a_loop
 async def test_every_response_has_one_content_length_that_is_right(path: str) -> None:
-    found = await exchange(make_app(anything), path)
+    response = await exchange(make_app(anything), path)
 
-    lengths = [value for name, value in found.headers if name == "content-length"]
-    assert lengths == [str(len(found.body))]
+    lengths = [value for name, value in response.headers if name == "content-length"]
+    assert lengths == [str(len(response.body))]
 
 
 @on_a_loop
@@ -234,9 +234,9 @@ async def test_an_event_reaches_its_task_whatever_http_tasks_there_are(
 ) -> None:
     app = make_app(users, orders, http_task(*other))
 
-    found = await push(app, "orders", b"hello")
+    response = await push(app, "orders", b"hello")
 
-    assert (found.status, _seen) == (200, ["orders test-subscription"])
+    assert (response.status, _seen) == (200, ["orders test-subscription"])
 
 
 @on_a_loop
@@ -244,18 +244,18 @@ async def test_the_first_event_task_is_at_the_root_beside_an_http_task_that_gets
     app = make_app(orders, http_task("page", "/", "GET"))
     made = make_push(b"hello")
 
-    found = await exchange(app, "/", [made.body], headers=made.headers)
+    response = await exchange(app, "/", [made.body], headers=made.headers)
 
-    assert (found.status, _seen) == (200, ["orders test-subscription"])
+    assert (response.status, _seen) == (200, ["orders test-subscription"])
 
 
 @on_a_loop
 async def test_an_http_task_answers_where_no_event_task_is() -> None:
     app = make_app(orders, http_task("page", "/<name>", "GET"))
 
-    found = await exchange(app, "/news", method="GET")
+    response = await exchange(app, "/news", method="GET")
 
-    assert (found.status, found.text) == (200, "page")
+    assert (response.status, response.text) == (200, "page")
 
 
 # Clashes at start-up
@@ -277,9 +277,9 @@ async def test_two_http_tasks_on_one_path_and_method_do_not_start() -> None:
 async def test_two_http_tasks_on_one_path_with_different_methods_start() -> None:
     app = make_app(*clashing(("one", "/a", "GET"), ("two", "/a", "POST")))
 
-    found = [(await exchange(app, "/a", method=method)).text for method in ("GET", "POST")]
+    texts = [(await exchange(app, "/a", method=method)).text for method in ("GET", "POST")]
 
-    assert found == ["one", "two"]
+    assert texts == ["one", "two"]
 
 
 @on_a_loop

@@ -149,7 +149,7 @@ def test_a_report_that_cannot_be_made_is_an_error_of_its_own_beside_the_line(
         pytest.param(lambda info: object(), id="returns an object"),
         pytest.param(lambda info: ("x", "no status"), id="returns a wrong status"),
         pytest.param(lambda info: ("\ud800", 200), id="returns a surrogate"),
-        pytest.param(lambda info: {"x": object()}, id="returns what is no JSON"),
+        pytest.param(lambda info: {"x": object()}, id="returns a value that isn't JSON"),
         pytest.param(lambda info: (), id="returns nothing"),
     ],
 )
@@ -257,7 +257,7 @@ def test_a_create_default_info_that_returns_none_leaves_a_failure_its_status(
 
 @both
 def test_make_http_response_answers_ok_with_none(how: str, ucam_faas_client: MakeClient) -> None:
-    """As in 1.0: `HttpResponseCreator` returns None for what completed."""
+    """As in 1.0: `HttpResponseCreator` returns None for a completed execution."""
     options = ucam_faas.HandlerExecutionOptions(make_http_response=lambda info: None)
     aborted = ucam_faas.ExecutionInfo(execution=ucam_faas.AbortedExecutionResult("seen.before"))
     client = ucam_faas_client(served(aborted, how, options=options))
@@ -282,6 +282,6 @@ async def test_sys_exit_in_what_reports_a_success_leaves_it_one(options: Any) ->
     def task(data: bytes) -> None:
         pass
 
-    found = await push(make_app(task), "task")
+    response = await push(make_app(task), "task")
 
-    assert found.status == 200
+    assert response.status == 200

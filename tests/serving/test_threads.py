@@ -43,7 +43,7 @@ def new_threads() -> Callable[[], set[threading.Thread]]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Spin, bounded: for what another thread does just after it has told us."""
+    """Spin for a limited time, while another thread does a thing that it doesn't signal."""
     end = time.monotonic() + WAIT_SECONDS
     while not condition() and time.monotonic() < end:
         time.sleep(0)
@@ -267,7 +267,7 @@ def test_work_that_comes_just_when_an_abandoned_thread_ends_is_done(at: int) -> 
     assert stuck.begun.wait(WAIT_SECONDS)
     work.abandon()
     stuck.release.set()
-    turnstile.reached.wait(0.1)  # a pool that takes the lock less often is no worse
+    turnstile.reached.wait(0.1)  # a pool may also take the lock less often
 
     pool.submit(after)
     turnstile.go_on.set()

@@ -124,16 +124,16 @@ def test_the_tests_own_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_task_that_is_served_finds_its_variables_from_its_start_on() -> None:
-    found: list[str | None] = []
+    values: list[str | None] = []
 
     def init() -> None:
-        found.append(os.environ.get(VARIABLE))
+        values.append(os.environ.get(VARIABLE))
 
     task = make("task", environment={VARIABLE: "mine"}, init=[init])
 
     with serve(task) as client:
         assert client.push("task").status == 200
-        assert found == ["mine"]
+        assert values == ["mine"]
         assert os.environ[VARIABLE] == "mine"
 
 

@@ -44,9 +44,9 @@ def test_a_message_handlers_decorator_gets_the_cloud_event_and_the_functions_own
     def double(number: int) -> int:
         return 2 * number
 
-    found = conclude(double, 21)
+    conclusion = conclude(double, 21)
 
-    assert found.value == 42
+    assert conclusion.value == 42
     (event,) = seen
     assert event["type"] == "google.cloud.pubsub.topic.v1.messagePublished"
 
@@ -57,9 +57,9 @@ def test_a_raw_tasks_decorator_gets_a_request_also_where_there_is_none() -> None
     def shout(body: bytes) -> bytes:
         return body.upper()
 
-    found = conclude(shout, b"hello")
+    conclusion = conclude(shout, b"hello")
 
-    assert found.value == b"HELLO"
+    assert conclusion.value == b"HELLO"
     assert isinstance(seen[0], flask.Request)
     assert seen[0].get_data() == b"hello"
 
@@ -178,9 +178,9 @@ def test_where_a_decorated_task_is_defined_is_where_its_function_is() -> None:
     def task(data: bytes) -> None:
         pass
 
-    found = registry.task_of(task)
+    registered = registry.task_of(task)
 
-    assert found is not None
-    file, line = found.place
+    assert registered is not None
+    file, line = registered.place
     assert file == __file__
     assert line == task.__ucam_wrapped__.__wrapped__.__code__.co_firstlineno

@@ -1,4 +1,4 @@
-"""What a decorator was given makes payloads, or refuses at once."""
+"""A decorator's type or callable becomes a parser, or is refused at import."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_a_protobuf_message_reads_its_binary_form() -> None:
     sent.update({"name": "Ada"})
     parse = message_parser(Struct)
 
-    found = parse(sent.SerializeToString())
+    message = parse(sent.SerializeToString())
 
-    assert found == sent
+    assert message == sent
 
 
 def test_empty_data_is_a_protobuf_message_of_defaults() -> None:

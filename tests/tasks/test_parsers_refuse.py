@@ -40,7 +40,7 @@ def raising(error: Any) -> Callable[[Any], Any]:
 def event_task(parse: Callable[[Any], Any]) -> Any:
     @cloud_event_handler(event_data_parser=parse)
     def task(payload: Any) -> None:
-        raise AssertionError("called with what refuses the event")
+        raise AssertionError("called although the parser refused the event")
 
     return task
 
@@ -48,7 +48,7 @@ def event_task(parse: Callable[[Any], Any]) -> Any:
 def message_task(parse: Callable[[Any], Any]) -> Any:
     @message_handler(message_type=parse)
     def task(payload: Any) -> None:
-        raise AssertionError("called with what refuses the message")
+        raise AssertionError("called although the parser refused the message")
 
     return task
 
@@ -84,33 +84,33 @@ def test_an_aborted_report_of_a_parser_refuses_the_event_for_its_reason(
 ) -> None:
     task = event_task(refusals(reason)[way])
 
-    found = conclude(task, make_cloud_event({}))
+    conclusion = conclude(task, make_cloud_event({}))
     with serve(task) as client:
         push = make_push({})
         response = client.post("/task", body=push.body, headers=push.headers)
 
-    assert type(found.outcome) is kind
-    assert found.info.model_dump()["found"] == "by the parser"
-    assert found.info.execution.reason == reason
+    assert type(conclusion.outcome) is kind
+    assert conclusion.info.model_dump()["found"] == "by the parser"
+    assert conclusion.info.execution.reason == reason
     assert (response.status, response.text) == (status, text)
 
 
 def test_a_completed_report_of_a_parser_is_the_event_handled() -> None:
     task = event_task(returning(ExecutionInfo(skipped=True)))
 
-    found = conclude(task, make_cloud_event({}))
+    conclusion = conclude(task, make_cloud_event({}))
 
-    assert isinstance(found.outcome, Done)
-    assert found.info.model_dump()["skipped"] is True
+    assert isinstance(conclusion.outcome, Done)
+    assert conclusion.info.model_dump()["skipped"] is True
 
 
 def test_a_parser_of_messages_that_aborts_keeps_its_reason() -> None:
     task = message_task(refusals("my.reason")[1])
 
-    found = conclude(task, b"hello")
+    conclusion = conclude(task, b"hello")
 
-    assert isinstance(found.outcome, Failed)
-    assert found.info.execution.reason == "my.reason"
+    assert isinstance(conclusion.outcome, Failed)
+    assert conclusion.info.execution.reason == "my.reason"
 
 
 @pytest.mark.parametrize("make", [event_task, message_task])
@@ -124,9 +124,9 @@ def test_a_parser_of_messages_that_aborts_keeps_its_reason() -> None:
     ],
 )
 def test_an_outcome_of_a_parser_is_the_outcome(make: Any, parse: Any, kind: Any) -> None:
-    found = conclude(make(parse), make_cloud_event({}) if make is event_task else b"")
+    conclusion = conclude(make(parse), make_cloud_event({}) if make is event_task else b"")
 
-    assert type(found.outcome) is kind
+    assert type(conclusion.outcome) is kind
 
 
 def test_a_report_is_a_fine_payload_of_a_message() -> None:
@@ -136,9 +136,9 @@ def test_a_report_is_a_fine_payload_of_a_message() -> None:
     def collect(info: ExecutionInfo) -> None:
         seen.append(info)
 
-    found = conclude(collect, ExecutionInfo(mine=1).model_dump_json())
+    conclusion = conclude(collect, ExecutionInfo(mine=1).model_dump_json())
 
-    assert isinstance(found.outcome, Done)
+    assert isinstance(conclusion.outcome, Done)
     assert seen[0].mine == 1
 
 
@@ -149,8 +149,8 @@ def test_a_coroutine_is_no_payload(make: Any) -> None:
     async def parse(data: Any) -> Any:
         raise AssertionError("never awaited")
 
-    found = conclude(
+    conclusion = conclude(
         make(lambda data: parse(data)), make_cloud_event({}) if make is event_task else b""
     )
 
-    assert isinstance(found.outcome, Crashed)
+    assert isinstance(conclusion.outcome, Crashed)

@@ -252,18 +252,20 @@ def test_protobuf_messages_are_read_in_the_encoding_of_their_topics_schema(
     data = json.dumps({"name": "Ada"}).encode() if encoding == "JSON" else sent.SerializeToString()
     attributes = {"googclient_schemaencoding": encoding} if encoding else {}
 
-    found = conclude(task, make_message(data, attributes=attributes))
+    conclusion = conclude(task, make_message(data, attributes=attributes))
 
-    assert isinstance(found.outcome, Done)
+    assert isinstance(conclusion.outcome, Done)
     assert seen == [sent]
 
 
 def test_broken_json_of_a_protobuf_message_is_an_invalid_payload() -> None:
     task = message_handler(message_type=Struct)(collecting([]))
 
-    found = conclude(task, make_message(b"{", attributes={"googclient_schemaencoding": "JSON"}))
+    conclusion = conclude(
+        task, make_message(b"{", attributes={"googclient_schemaencoding": "JSON"})
+    )
 
-    assert isinstance(found.outcome, InvalidPayload)
+    assert isinstance(conclusion.outcome, InvalidPayload)
 
 
 def test_a_proto_plus_class_reads_both_encodings() -> None:

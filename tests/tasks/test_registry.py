@@ -170,19 +170,19 @@ def test_a_source_is_imported_once(sources: Sources) -> None:
 
 
 def test_two_sources_of_one_name_do_not_mix(sources: Sources) -> None:
-    one = sources.write("one/main.py", "first")
-    two = sources.write("two/main.py", "second")
+    source = sources.write("one/main.py", "first")
+    other = sources.write("two/main.py", "second")
 
-    found = names(one), names(two)
+    loaded = names(source), names(other)
 
-    assert found == (["first"], ["second"])
+    assert loaded == (["first"], ["second"])
 
 
 def test_two_sources_with_a_task_of_one_name_do_not_mix(sources: Sources) -> None:
-    one = sources.write("one/main.py", "same")
-    two = sources.write("two/main.py", "same")
+    source = sources.write("one/main.py", "same")
+    other = sources.write("two/main.py", "same")
 
-    (first,), (second,) = registry.load(one), registry.load(two)
+    (first,), (second,) = registry.load(source), registry.load(other)
 
     assert first is not second
 
@@ -236,11 +236,11 @@ def test_a_missing_target_of_a_source_without_tasks_is_an_error(sources: Sources
 def test_a_target_that_is_no_task_is_an_error_that_says_so(sources: Sources) -> None:
     source = sources.write("main.py", "one", before="def plain(data): ...")
 
-    found = error(source, "plain")
+    message = error(source, "plain")
 
-    assert "'plain'" in found
-    assert "is not a task" in found
-    assert "@ucam_faas." in found
+    assert "'plain'" in message
+    assert "is not a task" in message
+    assert "@ucam_faas." in message
 
 
 @pytest.mark.parametrize("target", ["", ",", " , "])
@@ -258,11 +258,11 @@ def test_two_tasks_of_one_name_are_an_error_that_names_both_modules(sources: Sou
         sources.write(f"tasks/{package}/__init__.py")
         sources.write(f"tasks/{package}/main.py", "same")
 
-    found = error(sources.path("tasks"))
+    message = error(sources.path("tasks"))
 
-    assert "'same'" in found
-    assert "clash_a.main" in found
-    assert "clash_b.main" in found
+    assert "'same'" in message
+    assert "clash_a.main" in message
+    assert "clash_b.main" in message
 
 
 def test_two_tasks_of_one_name_in_one_file_are_an_error(sources: Sources) -> None:
@@ -274,10 +274,10 @@ def test_two_tasks_of_one_name_in_one_file_are_an_error(sources: Sources) -> Non
 def test_a_source_without_tasks_is_an_error_that_says_how_to_make_one(sources: Sources) -> None:
     source = sources.write("main.py", before="def plain(data): ...")
 
-    found = error(source)
+    message = error(source)
 
-    assert source in found
-    assert "@ucam_faas." in found
+    assert source in message
+    assert "@ucam_faas." in message
 
 
 @pytest.mark.parametrize("source", ["missing.py", "./missing/main.py", "/no/such/folder"])
@@ -286,22 +286,22 @@ def test_a_source_that_is_not_there_is_an_error_that_says_where_it_looked(
 ) -> None:
     monkeypatch.chdir(sources.root)
 
-    found = error(source)
+    message = error(source)
 
-    assert source in found
-    assert str(Path.cwd()) in found
-    assert "`ucam-faas dev FILE`" in found
-    assert "--source" in found
+    assert source in message
+    assert str(Path.cwd()) in message
+    assert "`ucam-faas dev FILE`" in message
+    assert "--source" in message
 
 
 @pytest.mark.parametrize("source", ["no_such_module_here", "no_such.module", "json.no_such"])
 def test_a_module_that_is_not_there_is_an_error_that_names_it(
     sources: Sources, source: str
 ) -> None:
-    found = error(source)
+    message = error(source)
 
-    assert "no module named" in found.lower()
-    assert source.partition(".")[0] in found
+    assert "no module named" in message.lower()
+    assert source.partition(".")[0] in message
 
 
 def test_an_empty_folder_is_an_error_that_says_what_is_expected(sources: Sources) -> None:
@@ -319,19 +319,19 @@ def test_a_file_that_is_not_python_is_an_error(sources: Sources) -> None:
 def test_a_syntax_error_is_an_error_with_file_and_line(sources: Sources) -> None:
     source = sources.write("main.py", before="\n\ndef broken(:")
 
-    found = error(source)
+    message = error(source)
 
-    assert "SyntaxError" in found
-    assert "main.py, line 4" in found
+    assert "SyntaxError" in message
+    assert "main.py, line 4" in message
 
 
 def test_a_missing_import_is_an_error_that_names_the_module(sources: Sources) -> None:
     source = sources.write("main.py", before="import no_such_module_here")
 
-    found = error(source)
+    message = error(source)
 
-    assert "'no_such_module_here'" in found
-    assert source in found
+    assert "'no_such_module_here'" in message
+    assert source in message
 
 
 @pytest.mark.parametrize(
@@ -348,10 +348,10 @@ def test_what_an_import_raises_is_an_error_with_file_and_line(
 ) -> None:
     source = sources.write("main.py", before=line)
 
-    found = error(source)
+    message = error(source)
 
-    assert expected in found
-    assert f"{source}:2" in found
+    assert expected in message
+    assert f"{source}:2" in message
 
 
 def test_what_an_import_in_an_import_raises_is_located_there(sources: Sources) -> None:
@@ -401,19 +401,19 @@ def test_a_folder_named_like_a_module_of_the_standard_library_is_an_error_that_s
 ) -> None:
     sources.write(file, "one")
 
-    found = error(sources.path(source))
+    message = error(sources.path(source))
 
-    assert "Rename the folder" in found
-    assert str((sources.root / file).parent) in found
+    assert "Rename the folder" in message
+    assert str((sources.root / file).parent) in message
 
 
 def test_a_folder_that_cannot_be_a_module_is_an_error_that_says_rename(sources: Sources) -> None:
     sources.write("tasks/v1.0/main.py", "one")
 
-    found = error(sources.path("tasks"))
+    message = error(sources.path("tasks"))
 
-    assert "v1.0" in found
-    assert "Rename the folder" in found
+    assert "v1.0" in message
+    assert "Rename the folder" in message
 
 
 @pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "not loaded"])
@@ -427,10 +427,10 @@ def test_a_file_named_like_a_module_of_the_standard_library_is_an_error_that_say
     if not loaded:
         del sys.modules["queue"]
 
-    found = error(source)
+    message = error(source)
 
-    assert source in found
-    assert "Rename the file" in found
+    assert source in message
+    assert "Rename the file" in message
     assert sys.modules.get("queue") is (queue if loaded else None)
 
 

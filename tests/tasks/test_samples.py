@@ -184,11 +184,11 @@ def test_a_sample_of_a_protobuf_message_has_a_value_in_each_field() -> None:
     """Of those that exclude one another it has the first; of unlimited depths, some."""
     data = accepted_sample(task_for(type_pb2.Type))
 
-    found = type_pb2.Type.FromString(data)
-    assert found.name == "text"
-    assert list(found.oneofs) == ["text"]
-    assert found.fields[0].kind != 0
-    assert found.source_context.file_name == "text"
+    message = type_pb2.Type.FromString(data)
+    assert message.name == "text"
+    assert list(message.oneofs) == ["text"]
+    assert message.fields[0].kind != 0
+    assert message.source_context.file_name == "text"
 
 
 def test_googles_well_known_types_have_samples() -> None:

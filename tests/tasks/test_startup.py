@@ -62,10 +62,10 @@ def test_many_threads_compute_a_value_once() -> None:
         return value()
 
     with ThreadPoolExecutor(20) as threads:
-        found = [future.result() for future in [threads.submit(ask) for _ in range(20)]]
+        values = [future.result() for future in [threads.submit(ask) for _ in range(20)]]
 
     assert len(computed) == 1
-    assert set(map(id, found)) == {id(computed[0])}
+    assert set(map(id, values)) == {id(computed[0])}
 
 
 def test_nothing_is_computed_before_it_is_asked_for() -> None:
@@ -85,10 +85,10 @@ def test_a_factory_that_failed_is_tried_again() -> None:
     outcomes: list[Any] = [ConnectionError("refused"), "connected"]
 
     def connect() -> str:
-        found = outcomes.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return str(found)
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return str(outcome)
 
     client = Defer(connect)
 
@@ -182,7 +182,7 @@ print("same object:", client() is first)
 
 
 def test_a_forked_process_computes_its_own_value_and_leaves_the_parents_alone() -> None:
-    """Nor is it blocked by what a thread of its parent was computing."""
+    """A computation in a thread of the parent doesn't block it, either."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=30
     )
@@ -205,7 +205,7 @@ def test_start_up_code_runs_in_order_and_each_once(how: str) -> None:
             ran.append("open")
 
     pool = Pool()
-    one = lambda: ran.append("one")  # noqa: E731
+    callback = lambda: ran.append("one")  # noqa: E731
     value = Defer(lambda: ran.append("value"))
 
     async def warm_up() -> None:
@@ -213,8 +213,8 @@ def test_start_up_code_runs_in_order_and_each_once(how: str) -> None:
         ran.append("warm up")
 
     run(
-        task_of(one, pool.open, warm_up, how=how),
-        task_of(pool.open, value, one, value, how=how, name="other"),
+        task_of(callback, pool.open, warm_up, how=how),
+        task_of(pool.open, value, callback, value, how=how, name="other"),
     )
 
     assert ran == ["one", "open", "warm up", "value"]
