@@ -12,6 +12,7 @@ import pytest
 
 from . import cache, fixtures
 from .answers import Snapshot
+from .attached import Attached
 from .cases import Use
 from .runner import Terraform
 
@@ -60,9 +61,9 @@ def schema(terraform_environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def resources(terraform_environment: Mapping[str, str], tmp_path: Path) -> Terraform:
-    """An initialised folder with some resources outside the module."""
+def resources(terraform_environment: Attached, tmp_path: Path) -> Terraform:
+    """An initialised folder with some resources outside the module, and a cloud of its own."""
     (tmp_path / "main.tf").write_text(RESOURCES.read_text())
-    made = Terraform(tmp_path, terraform_environment)
+    made = Terraform(tmp_path, terraform_environment.with_cloud())
     made.init()
     return made

@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from .attached import attached_environment, types_in
+from .attached import Attached, attached_environment, types_in
 from .cache import InstallError
 from .cases import MODULE
 from .runner import Terraform
@@ -43,7 +43,7 @@ TYPES = types_in(MODULE) | EXTRA_TYPES
 
 
 @pytest.fixture(scope="session")
-def terraform_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+def terraform_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attached]:
     """The environment for terraform's processes: the stand-in for hashicorp/google is attached."""
     if shutil.which("terraform") is None:
         unavailable("terraform is not on PATH")
@@ -60,21 +60,21 @@ class Copies:
     """Copies of the module's tree, with `terraform init` done once a session and folder."""
 
     pristine: Path
-    environment: Mapping[str, str]
+    environment: Attached
     initialised: set[str] = field(default_factory=set)
 
     def copy(self, subfolder: str, target: Path) -> Terraform:
-        """Return terraform in a subfolder of a new copy, which is made in `target`."""
+        """Return terraform in a subfolder of a new copy, made in `target`, with a new cloud."""
         if subfolder not in self.initialised:
             Terraform(self.pristine / subfolder, self.environment).init()
             self.initialised.add(subfolder)
         shutil.copytree(self.pristine, target)
-        return Terraform(target / subfolder, self.environment)
+        return Terraform(target / subfolder, self.environment.with_cloud())
 
 
 @pytest.fixture(scope="session")
 def terraform_copies(
-    terraform_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+    terraform_environment: Attached, tmp_path_factory: pytest.TempPathFactory
 ) -> Copies:
     """Makes copies of the module's tree."""
     pristine = tmp_path_factory.mktemp("module") / "terraform"

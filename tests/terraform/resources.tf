@@ -20,14 +20,37 @@ variable "labels" {
   default = {}
 }
 
+variable "image" {
+  type    = string
+  default = "orders:1"
+}
+
+variable "deletion_protection" {
+  type    = bool
+  default = false
+}
+
+variable "deletion_policy" {
+  type    = string
+  default = null
+}
+
 resource "google_pubsub_topic" "orders" {
-  name   = var.topic
-  labels = var.labels
+  name            = var.topic
+  labels          = var.labels
+  deletion_policy = var.deletion_policy
 }
 
 resource "google_pubsub_subscription" "orders" {
-  name  = "orders"
-  topic = google_pubsub_topic.orders.id
+  name            = "orders"
+  topic           = google_pubsub_topic.orders.id
+  deletion_policy = var.deletion_policy
+}
+
+resource "google_pubsub_topic_iam_member" "push" {
+  topic  = google_pubsub_topic.orders.name
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.push.member
 }
 
 resource "google_service_account" "push" {
@@ -35,11 +58,13 @@ resource "google_service_account" "push" {
 }
 
 resource "google_cloud_run_v2_service" "orders" {
-  name     = "orders"
-  location = "europe-west2"
+  name                = "orders"
+  location            = "europe-west2"
+  deletion_protection = var.deletion_protection
+
   template {
     containers {
-      image = "orders:1"
+      image = var.image
     }
   }
 }

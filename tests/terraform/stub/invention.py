@@ -83,6 +83,8 @@ def foresee(
 ) -> dict[str, Any]:
     """Return the value with the provider's computed values; `defaults` is the provider's block."""
     foreseen = dict(value)
+    if value.get("deletion_policy") is UNKNOWN:
+        foreseen["deletion_policy"] = "DELETE"
     for name in ("project", "region"):
         if value.get(name) is UNKNOWN and name in defaults:
             foreseen[name] = defaults[name]

@@ -1,10 +1,12 @@
-"""The provider's side of Terraform's plug-in protocol, version 6: it keeps nothing.
+"""The provider's side of Terraform's plug-in protocol, version 6.
 
-Terraform keeps the state. The one thing remembered is the provider's own block, as configured last.
+Terraform keeps the state, and `cloud` the resources. The provider remembers only its own block, as
+configured last.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +15,11 @@ from tf.gen import (  # type: ignore[import-not-found]  # see `attached`
     tfplugin_pb2_grpc as rpc,
 )
 
+from .cloud import Cloud, Refused
 from .invention import Identity, complete, foresee
 from .validation import Rule, validate
-from .values import UNKNOWN, Path, change_attributes
-from .wire import decode, encode, to_diagnostics, to_path, to_schema
+from .values import UNKNOWN, Path, change_attributes, with_all_fields
+from .wire import decode, encode, to_diagnostics, to_error, to_path, to_schema
 
 _FROM_PROVIDER = ("project", "region")
 """Attributes that a resource takes from the provider's block, and known as early as the block."""
@@ -29,6 +32,7 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
     schema: dict[str, Any]
     rules: list[Rule]
     identities: dict[str, Identity]
+    cloud: Cloud
     settings: dict[str, Any] = field(default_factory=dict)
     announced: Any = field(init=False)
     """The encoded schema, kept because Terraform asks for it repeatedly."""
@@ -84,11 +88,21 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
         return pb.ValidateDataResourceConfig.Response(diagnostics=to_diagnostics(diagnostics))
 
     def UpgradeResourceState(self, request: Any, context: Any) -> Any:
-        state = pb.DynamicValue(json=request.raw_state.json)
-        return pb.UpgradeResourceState.Response(upgraded_state=state)
+        block = self._resource(request.type_name)
+        state = with_all_fields(block, json.loads(request.raw_state.json))
+        return pb.UpgradeResourceState.Response(upgraded_state=encode(state))
 
     def ReadResource(self, request: Any, context: Any) -> Any:
-        return pb.ReadResource.Response(new_state=request.current_state)
+        state = self.cloud.read(request.type_name, decode(request.current_state))
+        return pb.ReadResource.Response(new_state=encode(state))
+
+    def ImportResourceState(self, request: Any, context: Any) -> Any:
+        state = self.cloud.imported(request.type_name, request.id)
+        response = pb.ImportResourceState
+        if state is None:
+            return response.Response(diagnostics=[to_error(f"{request.id} does not exist")])
+        imported = response.ImportedResource(type_name=request.type_name, state=encode(state))
+        return response.Response(imported_resources=[imported])
 
     def PlanResourceChange(self, request: Any, context: Any) -> Any:
         proposed, prior = decode(request.proposed_new_state), decode(request.prior_state)
@@ -110,12 +124,32 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
         )
 
     def ApplyResourceChange(self, request: Any, context: Any) -> Any:
-        planned = decode(request.planned_state)
-        if planned is not None:
-            planned = self._complete(request.type_name, self._resource(request.type_name), planned)
-        # Terraform puts up with Google's provider, which keeps another name than was planned.
-        legacy = bool(self.identities.get(request.type_name, Identity()).in_full)
-        return pb.ApplyResourceChange.Response(new_state=encode(planned), legacy_type_system=legacy)
+        diagnostics = []
+        try:
+            state = self._apply(
+                request.type_name, decode(request.planned_state), decode(request.prior_state)
+            )
+        except Refused as refused:
+            state = refused.state
+            diagnostics.append(to_error(str(refused)))
+        return pb.ApplyResourceChange.Response(
+            new_state=encode(state),
+            diagnostics=diagnostics,
+            # Terraform puts up with Google's provider, which keeps another name than was planned.
+            legacy_type_system=bool(self.identities.get(request.type_name, Identity()).in_full),
+        )
+
+    def _apply(
+        self, type_name: str, planned: dict[str, Any] | None, prior: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        if planned is None:
+            assert prior is not None
+            self.cloud.delete(type_name, prior)
+            return None
+        value = self._complete(type_name, self._resource(type_name), planned)
+        if prior is None:
+            return self.cloud.create(type_name, value)
+        return self.cloud.update(type_name, value, prior)
 
     def ReadDataSource(self, request: Any, context: Any) -> Any:
         block = self._data_source(request.type_name)

@@ -55,6 +55,21 @@ def change_attributes(block: dict[str, Any], value: Any, change: Change, path: P
     return changed
 
 
+def with_all_fields(block: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """Return the value with every field of the schema, unset if it was missing, and no other.
+
+    So does Google's provider with the state that an older version wrote.
+    """
+    fields: dict[str, Any] = {name: value.get(name) for name in block["attributes"]}
+    for name, nested in block["block_types"].items():
+        inner = value.get(name)
+        if nested["nesting_mode"] == "single":
+            fields[name] = inner and with_all_fields(nested["block"], inner)
+        else:
+            fields[name] = [with_all_fields(nested["block"], each) for each in inner or []]
+    return fields
+
+
 def places(value: Any, dotted: str, path: Path = ()) -> Iterator[Place]:
     """Yield the values at `a.b.c`, through every element of the lists on the way."""
     if isinstance(value, list):

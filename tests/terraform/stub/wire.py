@@ -60,6 +60,10 @@ def to_diagnostics(findings: list[Finding]) -> list[Any]:
     ]
 
 
+def to_error(message: str) -> Any:
+    return pb.Diagnostic(severity=1, summary=message)
+
+
 def to_path(path: Path) -> Any:
     step = pb.AttributePath.Step
     return pb.AttributePath(
