@@ -25,7 +25,7 @@ from serving_sides import HERE, free_port, post
 
 ROOT = HERE.parent
 NAME = "ucam-faas-benchmark"
-CLIENTS = ("google-cloud-pubsub", "google-cloud-storage")
+CLIENTS = ("google-auth[requests]", "google-cloud-storage")
 SIDES = {
     "ours": (),
     "A": ("functions-framework", "pydantic"),

@@ -72,9 +72,7 @@ HEAVY = {
         for_types="_pytest_plugin testing.of_1_0 decorators execution.http_responses",
     ),
     "werkzeug": owner(*_FLASK, for_types="decorators"),
-    "google.pubsub_v1": owner(
-        "emulator.api.protos", in_functions="publishing.google emulator.api.messages_only"
-    ),
+    "google.pubsub_v1": owner("emulator.api.protos", in_functions="emulator.api.messages_only"),
     "google.protobuf": owner(
         "emulator.api.protos",
         in_functions="deploy.payloads.protobuf_schemas tasks.payload_types tasks.samples.protobuf",
@@ -85,15 +83,15 @@ HEAVY = {
     "google.api_core": owner(in_functions="dev.external"),
     "google.cloud.scheduler_v1": owner(in_functions="emulator.scheduler.messages"),
     "google.cloud.location": owner(in_functions="emulator.scheduler.api"),
-    "grpc": owner("emulator.wire.grpc", in_functions="publishing.google emulator.emulator"),
+    "grpc": owner("emulator.wire.grpc", in_functions="emulator.emulator"),
     "cryptography": owner(in_functions="emulator.push.tokens"),
     "httptools": owner("net.http_protocol", "emulator.push.client"),
     "watchfiles": owner(in_functions="dev.changes"),
     "dotenv": owner(in_functions="dev.env_file"),
     "google.cloud.storage": owner(in_functions="serving.run_once"),
-    "google.auth": owner(in_functions="serving.push_auth"),
+    "google.auth": owner(in_functions="serving.push_auth publishing.google"),
     "google.oauth2": owner(in_functions="serving.push_auth"),
-    "requests": owner(in_functions="serving.push_auth"),
+    "requests": owner(in_functions="serving.push_auth publishing.google"),
     "cloudevents": owner(
         in_functions="testing.of_1_0 events.deliveries testing.events",
         for_types="events.context decorators events.deliveries function testing.events",

@@ -85,7 +85,7 @@ def test_one_task_with_a_topic_needs_the_publisher() -> None:
 
 
 def test_a_topic_without_the_extra_is_refused_at_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "google.pubsub_v1", None)
+    monkeypatch.setitem(sys.modules, "google.auth", None)
 
     with pytest.raises(MissingExtraError, match=r"ucam-faas\[pubsub\]"):
         build(Settings(dead_letter_topic=TOPIC), [task()])

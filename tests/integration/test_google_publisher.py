@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
 
 from tests.contract.publisher_contract import PublisherContract, ReadBack
 from ucam_faas.events.messages import PubsubMessage
@@ -23,7 +24,7 @@ END = {"end": "of the messages"}
 class TestGooglePublisher(PublisherContract):
     @pytest.fixture
     def publisher(self, emulator: Emulator) -> GooglePublisher:
-        return GooglePublisher(emulator.host)
+        return GooglePublisher(f"http://{emulator.host}", AnonymousCredentials())
 
     @pytest.fixture
     def topic(self, emulator: Emulator) -> str:
@@ -61,10 +62,12 @@ def as_ours(message: Any) -> PubsubMessage:
 
 UNREACHABLE = """
 import sys
+from google.auth.credentials import AnonymousCredentials
 from ucam_faas.exceptions import PublishError
 from ucam_faas.publishing.google import GooglePublisher
+publisher = GooglePublisher(f"http://{sys.argv[1]}", AnonymousCredentials())
 try:
-    GooglePublisher(sys.argv[1]).publish("projects/p/topics/t", b"data", {}, timeout_seconds=0.5)
+    publisher.publish("projects/p/topics/t", b"data", {}, timeout_seconds=0.5)
 except PublishError as error:
     print(error)
 """

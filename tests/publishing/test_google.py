@@ -1,25 +1,170 @@
-"""How Google's publisher starts, which the contract of publishers leaves open.
+"""How Google's publisher starts, gets its token, and connects, with a server in Google's place.
 
-The behaviour of every publisher is in `tests/contract`.
+The behaviour of every publisher is in `tests/contract`; it runs with Google's emulator.
 """
 
 from __future__ import annotations
 
+import json
+import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from google.auth.compute_engine import _metadata
 
-from ucam_faas.exceptions import MissingExtraError
+from ucam_faas.exceptions import MissingExtraError, PublishError
 from ucam_faas.publishing.google import GooglePublisher
 
+TOPIC = "projects/p/topics/t"
+_METADATA = {"Metadata-Flavor": "Google"}
 
-def test_the_publisher_of_google_needs_its_extra_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "google.pubsub_v1", None)
+
+class Google:
+    """A metadata server and a Pub/Sub in one.
+
+    Attributes:
+        tokens: given out so far.
+        published: the Authorization header of each message that was accepted.
+        refused: the number of requests that get 401.
+        closes: a connection is closed when its second message arrives.
+        has_tokens: the account that the container runs as may have them.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.host = f"127.0.0.1:{port}"
+        self.tokens = 0
+        self.published: list[str | None] = []
+        self.refused = 0
+        self.closes = False
+        self.has_tokens = True
+
+    def publish(self, publisher: GooglePublisher) -> str:
+        return publisher.publish(TOPIC, b"data", {})
+
+    @property
+    def publisher(self) -> GooglePublisher:
+        return GooglePublisher(f"http://{self.host}")
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch, no_credentials: None) -> Iterator[Google]:
+    """Run on Google Cloud: the metadata server is there."""
+
+    connections: list[socket.socket] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        sent = 0  # messages on this connection
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self.connection)
+
+        def do_GET(self) -> None:
+            if not google.has_tokens and "/token" in self.path:
+                return self._answer(404, {})
+            google.tokens += self.path.partition("?")[0].endswith("/token")
+            token = {"access_token": f"token-{google.tokens}", "expires_in": 3600}
+            account = {"email": "tasks@p.iam.gserviceaccount.com", "scopes": [], "aliases": []}
+            self._answer(200, token if "/token" in self.path else account)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.sent += 1
+            if google.closes and self.sent > 1:
+                self.close_connection = True
+                return None
+            if google.refused:
+                google.refused -= 1
+                return self._answer(401, {})
+            google.published.append(self.headers["Authorization"])
+            self._answer(200, {"messageIds": [str(len(google.published))]})
+
+        def _answer(self, status: int, document: object) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            for name, text in (_METADATA | {"Content-Length": str(len(body))}).items():
+                self.send_header(name, text)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.block_on_close = False
+        google = Google(server.server_address[1])
+        # google-auth reads the variables of these, GCE_METADATA_HOST and more, at its import.
+        monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", google.host)
+        monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", False)
+        monkeypatch.setenv("GCE_METADATA_IP", google.host)
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield google
+        server.shutdown()
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on a machine that isn't logged in to Google."""
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", True)
+
+
+@pytest.mark.parametrize("module", ["google.auth", "requests"])
+def test_the_publisher_needs_its_extra_at_once(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
 
     with pytest.raises(MissingExtraError, match=r'pip install "ucam-faas\[pubsub\]"'):
         GooglePublisher()
 
 
-def test_the_publisher_of_google_asks_for_no_credentials_before_it_publishes() -> None:
+def test_the_publisher_asks_for_no_credentials_before_it_publishes(no_credentials: None) -> None:
     assert GooglePublisher() is not None
-    assert GooglePublisher("localhost:1") is not None
+
+
+def test_without_credentials_the_error_says_how_to_get_some(no_credentials: None) -> None:
+    with pytest.raises(PublishError, match="run: gcloud auth application-default login"):
+        GooglePublisher().publish(TOPIC, b"data", {})
+
+
+def test_it_publishes_with_the_token_of_the_account_and_keeps_the_token(google: Google) -> None:
+    publisher = google.publisher
+
+    assert [google.publish(publisher), google.publish(publisher)] == ["1", "2"]
+    assert google.published == ["Bearer token-1"] * 2
+
+
+def test_a_token_that_is_refused_is_replaced(google: Google) -> None:
+    publisher = google.publisher
+    google.publish(publisher)
+    google.refused = 1
+
+    google.publish(publisher)
+
+    assert google.published == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_token_that_cannot_be_got_is_an_error_that_names_the_topic(google: Google) -> None:
+    google.has_tokens = False
+
+    with pytest.raises(PublishError, match=rf"{TOPIC} failed: Google gives no token"):
+        google.publish(google.publisher)
+
+
+def test_a_kept_connection_that_google_closed_costs_no_message(google: Google) -> None:
+    google.closes = True
+    publisher = google.publisher
+
+    assert [google.publish(publisher) for _ in range(5)] == ["1", "2", "3", "4", "5"]

@@ -25,6 +25,7 @@ from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
 from ucam_faas.exceptions import ConfigurationError, PublishError, UCAMFAASException
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.publishing.google import GooglePublisher
+from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.tasks.needs import TaskNeeds, full_topic
 
 SUFFIX = "-dev"
@@ -84,14 +85,14 @@ class ExternalPubsub:
         os.environ.pop("PUBSUB_EMULATOR_HOST", None)
         if host:
             os.environ["PUBSUB_EMULATOR_HOST"] = host
-        pubsub = require("google.cloud.pubsub_v1", extra="pubsub", purpose="use this Pub/Sub")
+        pubsub = require("google.cloud.pubsub_v1", extra="local", purpose="use this Pub/Sub")
         self._exceptions: Any = require(
-            "google.api_core.exceptions", extra="pubsub", purpose="use this Pub/Sub"
+            "google.api_core.exceptions", extra="local", purpose="use this Pub/Sub"
         )
         self._project = project
         self._cure = f"To use the embedded one: {_CURE}" if host else ""
         self._observer = observer
-        self._messages = GooglePublisher(host or None)
+        self._messages = RestPublisher(host) if host else GooglePublisher()
         try:
             self._publisher: Any = pubsub.PublisherClient()
             self._subscriber: Any = pubsub.SubscriberClient()

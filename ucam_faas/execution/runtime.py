@@ -90,7 +90,7 @@ def publisher_of(settings: Settings) -> Publisher:
     """Return the publisher to the Pub/Sub that settings name.
 
     Raises:
-        MissingExtraError: google-cloud-pubsub isn't installed.
+        MissingExtraError: google-auth isn't installed.
     """
     if settings.pubsub_emulator:
         from ucam_faas.publishing.rest import RestPublisher

@@ -1,7 +1,9 @@
-"""The publisher over HTTP and JSON, for a Pub/Sub on this machine.
+"""The publisher over Pub/Sub's REST API: one message, one call, one answer.
 
-It imports nothing heavy: a command that publishes one message and ends starts ten times as fast as
-with google-cloud-pubsub. It knows no credentials, so it is not for Google's Pub/Sub.
+It imports nothing heavy: a command that publishes one message to a Pub/Sub on this machine starts
+ten times as fast as with google-cloud-pubsub. `google` adds credentials.
+
+Source: Google's page "Method: projects.topics.publish".
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ from urllib.parse import quote
 
 from ucam_faas.exceptions import PublishError
 
+HEADERS = {"Content-Type": "application/json"}
 _LONGEST_REASON = 300
+
+
+class CredentialsError(Exception):
+    """There is no token to publish with; the text says why."""
 
 
 class RestPublisher:
@@ -48,6 +55,8 @@ class RestPublisher:
             status, answer = self._post(path, body, timeout_seconds)
         except (OSError, HTTPException, ValueError) as error:
             raise _failed(topic, f"{self.host} does not answer ({type(error).__name__})") from error
+        except CredentialsError as error:
+            raise _failed(topic, str(error)) from error
         if status != 200:
             raise _failed(topic, _reason(status, answer))
         try:
@@ -56,9 +65,10 @@ class RestPublisher:
             raise _failed(topic, f"{self.host} does not answer as Pub/Sub does") from error
 
     def _post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        """Send a request, and return the status and the body of the answer."""
         connection = HTTPConnection(self.host, timeout=timeout_seconds)
         try:
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            connection.request("POST", path, body, HEADERS)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
