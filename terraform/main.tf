@@ -6,6 +6,9 @@ locals {
 
   target = var.function.target == null ? "" : var.function.target
 
+  # Of topics and subscriptions; services and jobs have deletion_protection.
+  deletion_policy = var.function.deletion_protection ? "PREVENT" : "DELETE"
+
   # Rules that several validations share.
   name_form   = "^[A-Za-z][A-Za-z0-9._~+%-]{2,254}$"
   topic_form  = "^(projects/[^/]+/topics/)?[A-Za-z][A-Za-z0-9._~+%-]{2,254}$"

@@ -3,10 +3,11 @@
 resource "google_pubsub_topic" "trigger" {
   for_each = local.made_topics
 
-  project      = var.project
-  name         = each.value
-  labels       = var.labels
-  kms_key_name = var.kms_key
+  project         = var.project
+  name            = each.value
+  labels          = var.labels
+  kms_key_name    = var.kms_key
+  deletion_policy = local.deletion_policy
 }
 
 resource "google_pubsub_subscription" "push" {
@@ -20,6 +21,7 @@ resource "google_pubsub_subscription" "push" {
   enable_message_ordering    = each.value.ordered
   ack_deadline_seconds       = each.value.ack_deadline_seconds
   message_retention_duration = "${each.value.message_retention_seconds}s"
+  deletion_policy            = local.deletion_policy
 
   push_config {
     push_endpoint = "${google_cloud_run_v2_service.this[0].uri}${each.value.path}"
@@ -68,10 +70,11 @@ resource "google_pubsub_subscription" "push" {
 resource "google_pubsub_topic" "dead_letter" {
   for_each = local.own_dead_letters
 
-  project      = var.project
-  name         = "${each.value}-dead-letter"
-  labels       = var.labels
-  kms_key_name = var.kms_key
+  project         = var.project
+  name            = "${each.value}-dead-letter"
+  labels          = var.labels
+  kms_key_name    = var.kms_key
+  deletion_policy = local.deletion_policy
 }
 
 # To be read by a person: gcloud pubsub subscriptions pull.
@@ -84,6 +87,7 @@ resource "google_pubsub_subscription" "dead_letter" {
   labels                     = var.labels
   ack_deadline_seconds       = 60
   message_retention_duration = "2678400s" # 31 days, the most that Pub/Sub has
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = ""
@@ -99,6 +103,7 @@ resource "google_pubsub_subscription" "dead_letter_archive" {
   labels                     = var.labels
   ack_deadline_seconds       = 600
   message_retention_duration = "2678400s"
+  deletion_policy            = local.deletion_policy
 
   cloud_storage_config {
     bucket                = var.dead_letter_archive

@@ -70,7 +70,7 @@ variable "function" {
     }))
     publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
     invokers            = optional(list(string), []) # IAM members that may call the service or run the job, such as `group:team@example.org`.
-    deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or job.
+    deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or job, its topics and its subscriptions.
     max_retries         = optional(number, 3)        # Jobs: how often an execution that failed is run again.
   })
 

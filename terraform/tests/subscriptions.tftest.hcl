@@ -209,6 +209,52 @@ run "keys_encrypt_topics_and_container" {
   }
 }
 
+run "topics_and_subscriptions_are_protected_with_the_service" {
+  command = plan
+
+  variables {
+    function            = { container_image = "image:1" }
+    triggers            = { subscriptions = { orders = { create_topic = true, dead_letter = {} } } }
+    dead_letter_archive = "my-bucket"
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [
+        google_pubsub_topic.trigger["orders"].deletion_policy,
+        google_pubsub_topic.dead_letter["orders"].deletion_policy,
+        google_pubsub_subscription.push["orders"].deletion_policy,
+        google_pubsub_subscription.dead_letter["orders"].deletion_policy,
+        google_pubsub_subscription.dead_letter_archive["orders"].deletion_policy,
+      ] : policy == "PREVENT"
+    ])
+    error_message = "messages are not deleted by accident"
+  }
+}
+
+run "protection_is_off_for_all_or_none" {
+  command = plan
+
+  variables {
+    function            = { container_image = "image:1", deletion_protection = false }
+    triggers            = { subscriptions = { orders = { create_topic = true, dead_letter = {} } } }
+    dead_letter_archive = "my-bucket"
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [
+        google_pubsub_topic.trigger["orders"].deletion_policy,
+        google_pubsub_topic.dead_letter["orders"].deletion_policy,
+        google_pubsub_subscription.push["orders"].deletion_policy,
+        google_pubsub_subscription.dead_letter["orders"].deletion_policy,
+        google_pubsub_subscription.dead_letter_archive["orders"].deletion_policy,
+      ] : policy == "DELETE"
+    ])
+    error_message = "they can be deleted with the service"
+  }
+}
+
 run "labels_are_everywhere" {
   command = plan
 

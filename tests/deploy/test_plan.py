@@ -253,7 +253,9 @@ def test_topics_of_ours_are_made_once_and_those_of_others_not_at_all(tmp_path: P
         task_of("three", topic="projects/other/topics/users"),
     )
 
-    assert plan.topics == {"orders": PlannedTopic(dead_letters=False, kms_key=None)}
+    assert plan.topics == {
+        "orders": PlannedTopic(dead_letters=False, kms_key=None, deletion_protection=True)
+    }
 
 
 def test_a_dead_letter_topic_that_nobody_reads_whole_gets_a_keeper(tmp_path: Path) -> None:
@@ -321,6 +323,16 @@ def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> N
         )
 
 
+def test_a_shared_topic_is_protected_while_one_of_its_tasks_is(tmp_path: Path) -> None:
+    tasks = task_of("one", topic="orders"), task_of("two", topic="orders")
+
+    half = plan_in(tmp_path, *tasks, configuration="[task.one]\ndeletion_protection = false")
+    none = plan_in(tmp_path, *tasks, configuration="deletion_protection = false")
+
+    assert half.topics["orders"].deletion_protection is True
+    assert none.topics["orders"].deletion_protection is False
+
+
 def test_a_job_has_no_say_in_the_key_of_a_topic_that_has_its_name(tmp_path: Path) -> None:
     key, other = (f"projects/p/locations/l/keyRings/r/cryptoKeys/{name}" for name in "kl")
 
@@ -338,7 +350,9 @@ def test_a_job_may_publish_its_own_dead_letters(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, task_of(run_as="job", dead_letter_topic="failed-jobs"))
 
     assert plan.to_json()["tasks"]["send"]["function"]["publishes_to"] == ["failed-jobs"]
-    assert plan.topics == {"failed-jobs": PlannedTopic(dead_letters=True, kms_key=None)}
+    assert plan.topics == {
+        "failed-jobs": PlannedTopic(dead_letters=True, kms_key=None, deletion_protection=True)
+    }
 
 
 # --- names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
@@ -109,7 +109,7 @@ def _topics(parts: Sequence[_Part]) -> dict[str, PlannedTopic]:
     """Return the topics to make: those that tasks read or name for dead letters, by short names.
 
     A topic for dead letters that no task reads whole gets a subscription, which keeps them. It is
-    encrypted with the key of the tasks that use it.
+    encrypted with the key of the tasks that use it, and protected while one of them is.
     """
     pushed = [needs for _, needs, _ in parts if needs.run_as == "service" and needs.topic]
     read = {needs.topic for needs in pushed}
@@ -117,21 +117,31 @@ def _topics(parts: Sequence[_Part]) -> dict[str, PlannedTopic]:
     named = {needs.decided_dead_letter_topic for _, needs, _ in parts}
     return {
         topic: PlannedTopic(
-            dead_letters=topic in named and topic not in read_whole, kms_key=_key_of(topic, parts)
+            dead_letters=topic in named and topic not in read_whole,
+            kms_key=_key_of(topic, parts),
+            deletion_protection=any(
+                merged["deletion_protection"] for _, merged in _users(topic, parts)
+            ),
         )
         for topic in sorted(topic for topic in read | named if topic and "/" not in topic)
     }
 
 
-def _key_of(topic: str, parts: Sequence[_Part]) -> str | None:
-    """Return the key that encrypts a topic: that of any task which uses it and has one."""
-    tasks: dict[str, str] = {}
+def _users(topic: str, parts: Sequence[_Part]) -> Iterator[tuple[Task, Merged]]:
+    """Yield the tasks that read a topic or name it for dead letters."""
     for task, needs, merged in parts:
         used = [needs.decided_dead_letter_topic]
         if task.run_as == "service":  # only `ucam-faas dev` makes a topic for a job
             used.append(needs.topic)
-        if merged["kms_key"] and topic in used:
-            tasks[merged["kms_key"]] = task.name
+        if topic in used:
+            yield task, merged
+
+
+def _key_of(topic: str, parts: Sequence[_Part]) -> str | None:
+    """Return the key that encrypts a topic: that of any task which uses it and has one."""
+    tasks = {
+        merged["kms_key"]: task.name for task, merged in _users(topic, parts) if merged["kms_key"]
+    }
     if len(tasks) > 1:
         raise ConfigurationError(
             f"The topic {topic!r} is encrypted with one key, and the tasks "

@@ -23,10 +23,12 @@ class PlannedTopic:
     Args:
         dead_letters: a subscription keeps its messages.
         kms_key: encrypts it.
+        deletion_protection: Terraform refuses to delete it.
     """
 
     dead_letters: bool
     kms_key: str | None
+    deletion_protection: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

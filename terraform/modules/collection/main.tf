@@ -17,6 +17,8 @@ locals {
     ) : topic if topic == null ? false : contains(keys(var.topics), topic)
   ])
 
+  deletion_policies = { for name, topic in var.topics : name => topic.deletion_protection ? "PREVENT" : "DELETE" }
+
   kms_keys = distinct([for task in values(var.tasks) : try(task.kms_key, null)])
   kms_key  = length(local.kms_keys) == 1 ? local.kms_keys[0] : null
 
@@ -39,6 +41,8 @@ resource "google_pubsub_topic" "this" {
   name         = each.key
   labels       = var.labels
   kms_key_name = each.value.kms_key == null ? local.kms_key : each.value.kms_key
+
+  deletion_policy = local.deletion_policies[each.key]
 }
 
 # Pub/Sub forwards dead letters. One grant for all tasks, so that the end of one task does not take it from others.
@@ -59,6 +63,7 @@ resource "google_pubsub_subscription" "dead_letter" {
   topic                      = local.topic_names[each.value]
   labels                     = var.labels
   ack_deadline_seconds       = 60
+  deletion_policy            = local.deletion_policies[each.key]
   message_retention_duration = "2678400s" # 31 days, the most that Pub/Sub has
 
   expiration_policy {

@@ -41,8 +41,9 @@ variable "topics" {
   nullable    = false
   default     = {}
   type = map(object({
-    dead_letters = optional(bool, false) # It gets dead letters: make the subscription `TOPIC-kept`, which keeps them for 31 days.
-    kms_key      = optional(string)      # Cloud KMS key to encrypt it with. Default: that of the tasks, if they all have the same.
+    dead_letters        = optional(bool, false) # It gets dead letters: make the subscription `TOPIC-kept`, which keeps them for 31 days.
+    deletion_protection = optional(bool, true)  # Terraform refuses to delete the topic and the subscription that keeps its messages.
+    kms_key             = optional(string)      # Cloud KMS key to encrypt it with. Default: that of the tasks, if they all have the same.
   }))
 
   validation {

@@ -4,8 +4,9 @@ terraform {
 
   required_providers {
     google = {
-      source  = "hashicorp/google"
-      version = ">= 6.0"
+      source = "hashicorp/google"
+      # 7.33: topics and subscriptions have a deletion_policy. A major version may change or remove attributes.
+      version = ">= 7.33, < 9"
     }
   }
 }

@@ -113,6 +113,27 @@ run "tasks_share_the_topics_of_the_collection" {
   }
 }
 
+run "topics_are_protected_unless_they_say_otherwise" {
+  command = plan
+
+  variables {
+    topics = {
+      orders = { dead_letters = true }
+      trial  = { dead_letters = true, deletion_protection = false }
+    }
+  }
+
+  assert {
+    condition     = { for name, topic in google_pubsub_topic.this : name => topic.deletion_policy } == { orders = "PREVENT", trial = "DELETE" }
+    error_message = "a topic is protected"
+  }
+
+  assert {
+    condition     = { for name, subscription in google_pubsub_subscription.dead_letter : name => subscription.deletion_policy } == { orders = "PREVENT", trial = "DELETE" }
+    error_message = "a subscription that keeps messages is protected with its topic"
+  }
+}
+
 run "topics_are_encrypted_with_the_key_that_all_tasks_have" {
   command = plan
 
