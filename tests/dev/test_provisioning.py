@@ -37,7 +37,7 @@ class Cloud:
         self.options = options
         """Of all steps but the first."""
         self.told: list[str] = []
-        self.found: list[dict[str, tuple[str, str]]] = []
+        self.subscriptions: list[dict[str, tuple[str, str]]] = []
 
     async def apply(self, *steps: Sequence[TaskNeeds], publish: str = "") -> None:
         """Apply plans; after the first ones, publish to a topic."""
@@ -46,7 +46,7 @@ class Cloud:
             for plans in steps:
                 options = {} if plans is steps[0] else self.options
                 self.told += provisioning.apply(plans, URL, {}, **options)
-                self.found.append(_subscriptions(emulator))
+                self.subscriptions.append(_subscriptions(emulator))
                 if publish and plans is steps[0]:
                     topic = f"projects/p/topics/{publish}"
                     emulator.engine.publish(topic, [Draft("", {}, b"x")], emulator.hub.now())
@@ -72,13 +72,13 @@ def apply(*steps: Sequence[TaskNeeds], publish: str = "", **options: Any) -> Clo
 def test_a_dead_letter_topic_that_a_task_takes_is_left_to_that_task() -> None:
     cloud = apply([task("live", dead="mourn"), task("mourn", dead="live")])
 
-    assert cloud.found[0] == {"live": ("live", "/live"), "mourn": ("mourn", "/mourn")}
+    assert cloud.subscriptions[0] == {"live": ("live", "/live"), "mourn": ("mourn", "/mourn")}
 
 
 def test_a_dead_letter_topic_named_like_another_task_has_a_subscription_of_its_own() -> None:
     cloud = apply([task("live", dead="both"), task("both", "other")])
 
-    assert cloud.found[0] == {
+    assert cloud.subscriptions[0] == {
         "live": ("live", "/live"),
         "both": ("other", "/both"),
         "both-kept": ("both", ""),
@@ -89,37 +89,37 @@ def test_a_dead_letter_topic_named_like_another_task_has_a_subscription_of_its_o
 def test_dead_letter_topics_of_several_projects_are_kept_apart() -> None:
     cloud = apply([task("one", dead="projects/q/topics/dead"), task("two", dead="dead")])
 
-    assert set(cloud.found[0]) == {"one", "two", "dead", "dead-kept"}
+    assert set(cloud.subscriptions[0]) == {"one", "two", "dead", "dead-kept"}
 
 
 def test_tasks_with_one_dead_letter_topic_share_its_subscription() -> None:
     cloud = apply([task("one", dead="dead"), task("two", dead="dead")])
 
-    assert set(cloud.found[0]) == {"one", "two", "dead"}
+    assert set(cloud.subscriptions[0]) == {"one", "two", "dead"}
 
 
 def test_applying_a_plan_again_changes_nothing() -> None:
     cloud = apply([task("one")], [task("one")])
 
-    assert cloud.found[0] == cloud.found[1]
+    assert cloud.subscriptions[0] == cloud.subscriptions[1]
     assert cloud.told == []
 
 
 def test_what_no_task_asks_for_is_deleted() -> None:
     cloud = apply([task("one")], [task("two")])
 
-    assert set(cloud.found[1]) == {"two", "two-dead"}
+    assert set(cloud.subscriptions[1]) == {"two", "two-dead"}
     assert len(cloud.told) == 2
 
 
 def test_what_has_messages_is_kept_until_a_task_asks_for_it_again() -> None:
     cloud = apply([task("one")], [task("two")], [task("two")], [task("one")], publish="one")
 
-    assert cloud.found[1]["one"] == ("one", "")
-    assert cloud.found[2] == cloud.found[1]
-    assert cloud.found[3]["one"] == ("one", "/one")
-    assert [text for text in cloud.told if "keeps its messages" in text] == [
-        "no task asks for the subscription one any more: it keeps its messages until one does"
+    assert cloud.subscriptions[1]["one"] == ("one", "")
+    assert cloud.subscriptions[2] == cloud.subscriptions[1]
+    assert cloud.subscriptions[3]["one"] == ("one", "/one")
+    assert [text for text in cloud.told if text.startswith("kept ")] == [
+        "kept the subscription one and its messages: no task needs it any more",
     ]
 
 
@@ -127,9 +127,9 @@ def test_another_topic_loses_messages_and_says_so() -> None:
     empty = apply([task("one")], [task("one", "other")])
     full = apply([task("one")], [task("one", "other")], publish="one")
 
-    assert empty.told[0].endswith("recreated")
-    assert full.told[0].endswith("recreated, without the messages that it had")
-    assert full.found[1]["one"] == ("other", "/one")
+    assert empty.told[0].endswith("order has changed")
+    assert full.told[0].endswith("order has changed; its messages are lost")
+    assert full.subscriptions[1]["one"] == ("other", "/one")
 
 
 def test_dead_letters_that_wait_are_counted() -> None:
@@ -179,22 +179,22 @@ def test_a_part_of_the_tasks_deletes_nothing_of_the_others() -> None:
         [task("one"), task("two")], [task("two")], [task("one"), task("two")], whole=False
     )
 
-    assert set(cloud.found[1]) == set(cloud.found[0])
-    assert cloud.found[1]["one"] == ("one", "")
-    assert cloud.found[2] == cloud.found[0]
-    assert cloud.told == ["--target leaves out one: its subscription keeps its messages"]
+    assert set(cloud.subscriptions[1]) == set(cloud.subscriptions[0])
+    assert cloud.subscriptions[1]["one"] == ("one", "")
+    assert cloud.subscriptions[2] == cloud.subscriptions[0]
+    assert cloud.told == ["kept the subscription one and its messages: --target leaves it out"]
 
 
 def test_the_messages_of_a_task_that_is_down_wait() -> None:
     cloud = apply([task("one")], [task("one")], down={"one"})
 
-    assert cloud.found[1] == {"one": ("one", ""), "one-dead": ("one-dead", "")}
+    assert cloud.subscriptions[1] == {"one": ("one", ""), "one-dead": ("one-dead", "")}
 
 
 def test_a_topic_that_exists_without_the_tasks_is_made_for_those_that_publish_to_it() -> None:
     async def topics() -> set[str]:
         async with Emulator(Options()) as emulator:
-            Provisioning(emulator, "p", print).apply(
+            Provisioning(emulator, "p").apply(
                 [task("one")], URL, {}, existing_topics=["audit", "one"]
             )
             return {name.rpartition("/")[2] for name in emulator.resources.topics}

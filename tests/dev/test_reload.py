@@ -227,6 +227,7 @@ def test_a_syntax_error_is_shown_and_the_last_good_code_goes_on(editor: Editor) 
     before = editor.version("a")
     editor.save(editor.main, task(editor.name, 1))
 
+    assert error.startswith("Importing "), "the path is shown once"
     assert "SyntaxError" in error
     assert "(main.py, line " in error
     assert before == 0
@@ -292,7 +293,7 @@ def test_a_renamed_task_has_a_topic_of_its_new_name(editor: Editor) -> None:
 
     editor.save(editor.main, task(new, 1))
 
-    assert editor.shown("reload", f"subscription {editor.name} any more: deleted")
+    assert editor.shown("reload", f"deleted the subscription {editor.name}: ")
     wait_until(lambda: f"topic {new}" in editor.dev.stdout, "the table is shown again")
     assert editor.version("a", new) == 1
     assert not editor.dev.rest.exists(f"projects/local/subscriptions/{editor.name}")
@@ -305,7 +306,7 @@ def test_a_removed_task_keeps_its_messages_until_it_is_back(editor: Editor) -> N
     editor.wait_shown("retry", f"{name}  message {number}")
 
     editor.save(editor.main, other)
-    kept = editor.shown("reload", f"subscription {name} any more: it keeps its messages")
+    kept = editor.shown("reload", f"kept the subscription {name} and its messages")
     editor.save(editor.main, other, task(name, 1))
 
     assert kept
@@ -321,7 +322,7 @@ def test_a_changed_filter_counts_from_then_on(editor: Editor) -> None:
     rest.publish(name, b"a", old="1")
     number = rest.publish(name, b"b", new="1")
 
-    assert editor.shown("reload", f"subscription {name} has another topic, filter or order")
+    assert editor.shown("reload", f"recreated the subscription {name}: ")
     editor.wait_shown("done", f"{name}  message {number}")
     assert editor.dev.effects(name, data="a") == []
     assert rest.subscription(name)["filter"] == "attributes:new"

@@ -1,7 +1,7 @@
 """Create the topics, subscriptions and jobs that tasks need, in the embedded Pub/Sub.
 
 Repeated after each change of the code: existing resources that match stay as they are, with
-their messages; resources made here that no task asks for any more are deleted.
+their messages; resources made here that no task needs any more are deleted.
 """
 
 from __future__ import annotations
@@ -167,16 +167,17 @@ class Provisioning:
         return list(subscriptions.values())
 
     def _subscription(self, wanted: Any) -> str:
+        """Create or update a subscription; return a sentence if it had to be recreated."""
         name, change = wanted.name, ""
         wanted.expiration_policy.SetInParent()  # never: some schedules run once a year
         subscription = self._emulator.resources.subscriptions.get(name)
         if subscription is not None and any(
             getattr(subscription.proto, field) != getattr(wanted, field) for field in _IMMUTABLE
         ):
-            lost = ", without the messages that it had" * _has_messages(subscription)
+            lost = "; its messages are lost" * _has_messages(subscription)
             self._emulator.resources.drop_subscription(name)
-            change = f"the subscription {_short(name)} has another topic, filter or order: "
-            change += f"recreated{lost}"
+            change = f"recreated the subscription {_short(name)}: "
+            change += f"its topic, filter or order has changed{lost}"
             subscription = None
         if subscription is None:
             self._emulator.subscriber.create_subscription(wanted)
@@ -187,20 +188,16 @@ class Provisioning:
         return change
 
     def _retire(self, name: str, subscription: Any, *, whole: bool) -> str:
-        """Delete a subscription that no task asks for; or let it wait, if it has messages."""
+        """Delete an unused subscription, or stop its pushes if it has messages; say which."""
         if whole and not _has_messages(subscription):
             self._emulator.resources.drop_subscription(name)
-            return f"no task asks for the subscription {_short(name)} any more: deleted"
+            return f"deleted the subscription {_short(name)}: no task needs it any more"
         if not subscription.proto.push_config.push_endpoint:
             return ""
         request = protos.SUBSCRIBER["ModifyPushConfig"][0](subscription=name)
         self._emulator.subscriber.modify_push_config(request)
-        if not whole:
-            return f"--target leaves out {_short(name)}: its subscription keeps its messages"
-        return (
-            f"no task asks for the subscription {_short(name)} any more: it keeps its messages "
-            "until one does"
-        )
+        why = "no task needs it any more" if whole else "--target leaves it out"
+        return f"kept the subscription {_short(name)} and its messages: {why}"
 
     def _jobs(self, plans: Sequence[TaskNeeds], *, whole: bool) -> None:
         wanted: set[str] = set()

@@ -268,8 +268,8 @@ class Session:
                 return await self._reload(last, *change) if change else (last, look)
         except NotLoadedError as error:
             self._folders.add(error.folders)
-            named = str(error).startswith(names)
-            self._stream.line("error", "", str(error) if named else f"{names}: {error}")
+            text = str(error) if names in str(error) else f"{names}: {error}"
+            self._stream.line("error", "", text)
             self._stream.line("reload", "", "still serving the last code that worked")
             return last, look
         try:
