@@ -75,7 +75,8 @@ def _print(findings: Sequence[Finding], inputs: Inputs) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     for finding in findings:
         place = click.style(str(finding.place), bold=True)
-        click.echo(f"{place}  {click.style(finding.rule, fg='red')}")
+        named = f":{finding.name}" if finding.name else ""
+        click.echo(f"{place}  {click.style(finding.rule, fg='red')}{named}")
         for label, text in (("", finding.what), ("why", finding.why), ("do", finding.fix)):
             lead = f"  {label:<3}  " if label else "  "
             lines = textwrap.wrap(
@@ -87,6 +88,8 @@ def _print(findings: Sequence[Finding], inputs: Inputs) -> None:
                 break_on_hyphens=False,
             )
             click.echo("\n".join(lines))
+        for command in finding.commands:
+            click.echo(f"       $ {command}")
         click.echo()
     many = (
         f"{len(findings)} finding{'s' * (len(findings) != 1)}"

@@ -37,6 +37,8 @@ class Finding:
         what: the contradiction, as a sentence.
         fix: what to do about it.
         task: the name of its task; None: it concerns several tasks, or none.
+        name: of the thing in Google Cloud, for `ignore`; empty: it concerns none by itself.
+        commands: for the fix, to copy.
         rule: the name of the broken rule, which the rule fills in, as it does `why`.
     """
 
@@ -44,6 +46,8 @@ class Finding:
     what: str
     fix: str
     task: str | None = None
+    name: str = ""
+    commands: tuple[str, ...] = ()
     rule: str = ""
     why: str = ""
 

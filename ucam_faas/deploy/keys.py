@@ -235,7 +235,8 @@ _CONFIGURATION = {
         terraform="function.deletion_protection",
     ),
     "ignore": Option(
-        doc="rules of `ucam-faas check` that are not applied to the task",
+        doc="rules of `ucam-faas check` that are not applied to the task; `RULE:NAME` leaves out "
+        "one thing",
         takes="names of rules",
         check=IS_TEXT,
         merge="list",

@@ -145,7 +145,7 @@ CONFIGURATION = [
         "derived-name-too-long",
         task("count_orders"),
         ((CODE, "def count_orders", f"def count{'_' * 240}"), (CONFIG, "[task.count_orders]", "")),
-        also=("removed-while-protected",),
+        also=("protected-deleted", "subscription-deleted", "dead-letters-deleted"),
     ),
 ]
 
@@ -168,6 +168,7 @@ DELIVERY = [
         "dead-letters-return",
         task("pay_back"),
         ((CODE, '"failed-refunds"', '"refunds"'),),
+        also=("dead-letters-deleted",),
     ),
     Seed(
         "dead letters that come back through another task",
@@ -177,6 +178,7 @@ DELIVERY = [
             (CODE, '"failed-refunds"', '"orders"'),
             (CODE, "    timeout=timedelta(seconds=60),", '    dead_letter_topic="refunds",\n'),
         ),
+        also=("dead-letters-deleted",),
     ),
     Seed(
         "an archive of dead letters that are elsewhere",
@@ -195,7 +197,7 @@ DELIVERY = [
         "filter-matches-nothing",
         task("pay_back"),
         ((CODE, '= "refund"\'', '= "a" AND NOT attributes:kind\''),),
-        also=("subscription-replaced",),
+        also=("subscription-deleted",),
     ),
 ]
 
@@ -312,19 +314,88 @@ PLANS_BEFORE = [
         ("ucam-faas.auto.tfvars.json", '"region"'),
         ((CONFIG, '"europe-west2"', '"europe-west1"'),),
         planned=False,
+        also=("protected-deleted",),
         says="region is 'europe-west2', and should be 'europe-west1'",
     ),
+]
+
+PROTECTED = '"deletion_protection": true,\n        "environment": {\n          "MODE"'
+
+DELETIONS = [
     Seed(
         "another filter of a subscription that there is",
-        "subscription-replaced",
+        "subscription-deleted",
         task("pay_back"),
         ((CODE, '"refund"', '"credit"'),),
+        says="would replace the subscription 'pay_back': its filter changes",
+    ),
+    Seed(
+        "another topic of the only reader",
+        "topic-deleted",
+        (LAST, '"orders": {'),
+        ((CODE, 'topic="orders"', 'topic="sales"'),),
+        also=("subscription-deleted",),
+        says="would delete the topic 'orders'",
+    ),
+    Seed(
+        "a topic that is named in full from now on",
+        "topic-deleted",
+        (LAST, '"orders": {'),
+        ((CODE, 'topic="orders"', 'topic="projects/my-project/topics/orders"'),),
+    ),
+    Seed(
+        "a task without dead letters from now on",
+        "dead-letters-deleted",
+        (LAST, '"failed-refunds": {'),
+        (
+            (CODE, "max_attempts=10", "max_attempts=None"),
+            (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
+        ),
+        says="would delete the subscription 'failed-refunds-kept'",
     ),
     Seed(
         "a task that is gone, and protected",
-        "removed-while-protected",
+        "protected-deleted",
         (LAST, '"show_order": {'),
         ((CODE, "@ucam_faas.http(path", "dict(path"), (CODE, "def show_order", "def _show_order")),
+        says="would delete the service 'show-order'",
+    ),
+    Seed(
+        "a service that becomes a job",
+        "protected-deleted",
+        task("count_orders"),
+        (
+            (CODE, '    topic="orders",\n', '    run_as="job",\n'),
+            (CODE, '    schedule=Schedule("*/15 * * * *", data=b\'{"order_id": "probe"}\'),\n', ""),
+            (CONFIG, '"refunds"', '"projects/p/topics/refunds"'),
+        ),
+        also=("subscription-deleted", "dead-letters-deleted", "topic-deleted"),
+    ),
+    Seed(
+        "another region",
+        "protected-deleted",
+        (CONFIG, "region ="),
+        ((CONFIG, '"europe-west2"', '"europe-west1"'),),
+        says="would replace the job 'clean-up': its region changes",
+    ),
+    Seed(
+        "another project",
+        "subscription-deleted",
+        (CONFIG, "project ="),
+        ((CONFIG, '"my-project"', '"other-project"'),),
+        also=("dead-letters-deleted", "topic-deleted", "protected-deleted"),
+        says="its project changes",
+    ),
+    Seed(
+        "another region of a service that is not protected, with short retries",
+        "push-grant-deleted",
+        (CONFIG, "region ="),
+        (
+            (LAST, PROTECTED, PROTECTED.replace("true", "false")),
+            (CONFIG, '"europe-west2"', '"europe-west1"'),
+        ),
+        also=("protected-deleted",),
+        says="The retries of a message are used up after 150 s",
     ),
 ]
 
@@ -335,4 +406,5 @@ SEEDS = [
     *PAYLOADS,
     *ENVIRONMENT,
     *PLANS_BEFORE,
+    *DELETIONS,
 ]

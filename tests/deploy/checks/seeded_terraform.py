@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .seeded import task
+from .seeded import CONFIG, task
 
 COUNT = 'module.tasks.module.task["count_orders"].'
 PAY = 'module.tasks.module.task["pay_back"].'
@@ -15,6 +15,8 @@ CLEAN = 'module.tasks.module.task["clean_up"].'
 SERVICE, JOB = "google_cloud_run_v2_service.this[0]", "google_cloud_run_v2_job.this[0]"
 COUNT_PUSH = f'{COUNT}google_pubsub_subscription.push["count_orders"]'
 PAY_PUSH = f'{PAY}google_pubsub_subscription.push["pay_back"]'
+COUNT_CALLS = f"{COUNT}google_cloud_run_v2_service_iam_member.push[0]"
+ORDERS = 'module.tasks.google_pubsub_topic.this["orders"]'
 COUNT_KEPT = f'{COUNT}google_pubsub_subscription.dead_letter["count_orders"]'
 CLEAN_SCHEDULE = f'{CLEAN}google_cloud_scheduler_job.schedule["clean_up"]'
 MODULE = ("infra/main.tf", 'module "tasks"')
@@ -114,6 +116,41 @@ def set_variable(address: str, name: str, value: str) -> Change:
                     container["env"] = [*kept, new]
 
     return change
+
+
+def plan_to(
+    address: str,
+    *actions: str,
+    reason: str = "",
+    because: str | None = None,
+    now_at: str | None = None,
+    **before: Any,
+) -> Change:
+    """Let Terraform do this with a resource that exists.
+
+    Args:
+        because: the attribute for which it is replaced.
+        now_at: the address at which it is; Terraform makes it at the first one.
+        before: values that it has now.
+    """
+
+    def change(plan: Plan) -> None:
+        (entry,) = (entry for entry in plan["resource_changes"] if entry["address"] == address)
+        entry["change"]["before"] |= before
+        if now_at is not None:
+            old = {**entry, "address": now_at, "change": {**entry["change"], "after": None}}
+            plan["resource_changes"].append(old)
+            entry["change"] = {**entry["change"], "before": None, "actions": ["create"]}
+            entry = old
+        entry["change"]["actions"] = list(actions)
+        entry["action_reason"] = reason
+        if because is not None:
+            entry["change"]["replace_paths"] = [[because]]
+
+    return change
+
+
+REPLACE = ("delete", "create")
 
 
 PROJECT_GRANT = add(
@@ -430,4 +467,85 @@ GRANTS = [
     ),
 ]
 
-TERRAFORM_SEEDS = [*TASKS, *DELIVERY, *GRANTS]
+DELETIONS = [
+    TerraformSeed(
+        "another filter",
+        "subscription-deleted",
+        (plan_to(COUNT_PUSH, *REPLACE, because="filter"),),
+        at=task("count_orders"),
+        made=True,
+        says="replace the subscription 'count_orders': its filter changes",
+    ),
+    TerraformSeed(
+        "a subscription at another address",
+        "subscription-deleted",
+        (plan_to(COUNT_PUSH, "delete", now_at="module.count.google_pubsub_subscription.push[0]"),),
+        at=task("count_orders"),
+        made=True,
+        says="delete the subscription 'count_orders', and make it again at another address",
+    ),
+    TerraformSeed(
+        "dead letters that are replaced",
+        "dead-letters-deleted",
+        (plan_to(COUNT_KEPT, "create", "delete", because="topic"),),
+        made=True,
+        says="replace the subscription 'count_orders-dead-letter': its topic changes",
+    ),
+    TerraformSeed(
+        "a topic that is replaced",
+        "topic-deleted",
+        (plan_to(ORDERS, *REPLACE, because="name"),),
+        made=True,
+        says="replace the topic 'orders'",
+    ),
+    TerraformSeed(
+        "a protected service in another region",
+        "protected-deleted",
+        (plan_to(f"{COUNT}{SERVICE}", *REPLACE, because="location"),),
+        at=(CONFIG, "region ="),
+        made=True,
+        says="replace the service 'count-orders': its region changes",
+    ),
+    TerraformSeed(
+        "a protected job",
+        "protected-deleted",
+        (plan_to(f"{CLEAN}{JOB}", *REPLACE),),
+        at=task("clean_up"),
+        made=True,
+    ),
+    TerraformSeed(
+        "a service that did not start",
+        "tainted",
+        (
+            plan_to(f"{COUNT}{SERVICE}", *REPLACE, reason="replace_because_tainted"),
+            plan_to(COUNT_CALLS, *REPLACE),
+        ),
+        at=task("count_orders"),
+        made=True,
+        says="the apply that made it failed",
+    ),
+    TerraformSeed(
+        "another account that pushes, with short retries",
+        "push-grant-deleted",
+        (plan_to(COUNT_CALLS, *REPLACE, because="member"),),
+        at=task("count_orders"),
+        made=True,
+        says="The retries of a message are used up after 150 s",
+    ),
+    TerraformSeed(
+        "another account that signs, with short retries",
+        "push-grant-deleted",
+        (plan_to(f"{COUNT}google_service_account_iam_member.push_token[0]", "delete"),),
+        at=task("count_orders"),
+        made=True,
+    ),
+    TerraformSeed(
+        "a service that is replaced with its grants, with short retries",
+        "push-grant-deleted",
+        (plan_to(f"{COUNT}{SERVICE}", *REPLACE, deletion_protection=False),),
+        at=task("count_orders"),
+        made=True,
+    ),
+]
+
+TERRAFORM_SEEDS = [*TASKS, *DELIVERY, *GRANTS, *DELETIONS]

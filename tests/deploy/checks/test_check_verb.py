@@ -15,7 +15,7 @@ from tests.terraform.fixtures import unavailable
 from tests.terraform.runner import Terraform
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
-from .seeded import setting, variable
+from .seeded import LAST, setting, variable
 
 
 def test_a_finding_says_where_what_why_and_what_to_do(shop: Shop) -> None:
@@ -131,13 +131,52 @@ def test_a_finding_without_a_task_is_ignored_if_all_tasks_ignore_it(
     shop: Shop, clean_plan: str
 ) -> None:
     plan = json.loads(clean_plan)
-    plan["topics"]["old"] = {"dead_letters": False}
+    plan["labels"] = {"team": "orders"}
     shop.path(PLAN).write_text(json.dumps(plan))
     assert [finding["rule"] for finding in shop.check()] == ["plan-out-of-date"]
 
     shop.edit("ucam-faas.toml", "project =", 'ignore = ["plan-out-of-date"]\nproject =')
 
     assert shop.check() == []
+
+
+def without_show_order(shop: Shop, clean_plan: str, ignore: str = "") -> None:
+    """Remove a task that was deployed; nothing has it any more."""
+    shop.path(LAST).write_text(clean_plan)
+    shop.edit("main.py", "@ucam_faas.http(path", "dict(path")
+    if ignore:
+        shop.edit("ucam-faas.toml", "project =", f'ignore = ["{ignore}"]\nproject =')
+
+
+def test_a_deletion_of_no_task_is_ignored_by_its_name(shop: Shop, clean_plan: str) -> None:
+    without_show_order(shop, clean_plan, "protected-deleted:show-order")
+
+    assert shop.check("--against", LAST) == []
+
+
+@pytest.mark.parametrize("ignore", ["protected-deleted", "protected-deleted:show-orders"])
+def test_a_deletion_of_no_task_is_found_if_only_its_rule_is_ignored(
+    shop: Shop, clean_plan: str, ignore: str
+) -> None:
+    """All tasks may ignore a rule for years: that can't allow a deletion that comes later."""
+    without_show_order(shop, clean_plan, ignore)
+
+    (finding,) = shop.check("--against", LAST)
+
+    assert (finding["rule"], finding["name"]) == ("protected-deleted", "show-order")
+
+
+def test_one_task_is_named_behind_the_rule_for_all_tasks(shop: Shop) -> None:
+    shop.edit(*variable("HOST", "localhost"))
+    shop.edit("ucam-faas.toml", "project =", 'ignore = ["unreachable:count_orders"]\nproject =')
+
+    assert shop.check() == []
+
+
+def test_a_misspelt_rule_before_a_name_is_found(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", "project =", 'ignore = ["unreachabel:count_orders"]\nproject =')
+
+    assert [finding["rule"] for finding in shop.check()] == ["ignore-unknown"]
 
 
 ODD = """{

@@ -9,12 +9,32 @@ import pytest
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import CLEAN_UP, CODE, CONFIG, LAST, Edit, schedule, setting, variable
-from .seeded_terraform import COUNT, COUNT_PUSH, PAY, SERVICE, Change, add, put
+from .seeded_terraform import (
+    CLEAN,
+    CLEAN_SCHEDULE,
+    COUNT,
+    COUNT_PUSH,
+    JOB,
+    ORDERS,
+    PAY,
+    REPLACE,
+    SERVICE,
+    Change,
+    add,
+    plan_to,
+    put,
+)
 
 APP = (CONFIG, 'region = "europe-west2"')
 PUBLISHES = (CONFIG, '["refunds"]')
 TIMEOUT = (CODE, "    timeout=timedelta(seconds=60),")
 FIELD = (CODE, "    pence: int = 0\n")
+
+KEPT_IS_EMPTY = (
+    CONFIG,
+    'project = "my-project"',
+    'ignore = ["dead-letters-deleted:failed-refunds-kept"]\nproject = "my-project"',
+)
 
 HARMLESS: dict[str, tuple[Edit, ...]] = {
     "sizes for all tasks, of which a job has none": (
@@ -23,11 +43,16 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     "retention that is just enough": ((CONFIG, "= 86400", "= 5430"),),
     "no dead letters and a week's retention": (
         (CONFIG, "message_retention_seconds = 86400", ""),
+        KEPT_IS_EMPTY,
         (CODE, "max_attempts=10", "max_attempts=None"),
         (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
     ),
-    "dead letters into a topic that another task reads": ((CODE, '"failed-refunds"', '"orders"'),),
+    "dead letters into a topic that another task reads": (
+        KEPT_IS_EMPTY,
+        (CODE, '"failed-refunds"', '"orders"'),
+    ),
     "an archive for all tasks": (
+        KEPT_IS_EMPTY,
         (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
         (*APP, f'{APP[1]}\ndead_letter_archive = "my-bucket"'),
     ),
@@ -146,10 +171,43 @@ ELSEWHERE: dict[str, tuple[Change, ...]] = {
             value="group:pushers@example.org",
         ),
     ),
-    "a service that is not ours": (
+    "a service of others": (
         add("google_cloud_run_v2_service", "other", name="other", template=[]),
     ),
 }
+
+
+PLANNED: dict[str, tuple[Change, ...]] = {
+    "a subscription that is updated": (plan_to(COUNT_PUSH, "update"),),
+    "a topic that Terraform forgets": (plan_to(ORDERS, "forget"),),
+    "a job that may be replaced": (plan_to(f"{CLEAN}{JOB}", *REPLACE, deletion_protection=False),),
+    "a service that may be replaced, with long retries": (
+        plan_to(f"{PAY}{SERVICE}", *REPLACE, deletion_protection=False),
+        plan_to(f"{PAY}google_cloud_run_v2_service_iam_member.push[0]", *REPLACE),
+    ),
+    "another account that pushes, with long retries": (
+        plan_to(f"{PAY}google_cloud_run_v2_service_iam_member.push[0]", *REPLACE),
+    ),
+    "a grant that pushes do not need": (
+        plan_to(f"{COUNT}{SERVICE}", "update"),
+        plan_to(f'{COUNT}google_secret_manager_secret_iam_member.run_time["api-key"]', *REPLACE),
+    ),
+    "a schedule that is replaced": (plan_to(CLEAN_SCHEDULE, *REPLACE),),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLANNED)
+def test_a_deletion_that_loses_no_message_has_no_finding(
+    shop: Shop, clean_plan: str, terraform_plans: TerraformPlans, name: str
+) -> None:
+    shop.path(PLAN).write_text(clean_plan)
+    plan = terraform_plans.copy(made=True)
+    for change in PLANNED[name]:
+        change(plan)
+    shop.path(TERRAFORM_PLAN).write_text(json.dumps(plan))
+
+    assert shop.check("--terraform", TERRAFORM_PLAN) == []
 
 
 @pytest.mark.slow

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import Rule, rule
 from ucam_faas.deploy.checks.rules import (
     configuration,
+    deletions,
     delivery,
     environment,
     names,
@@ -28,7 +29,7 @@ def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
     names = {known.name for known in RULES}
     for planned in inputs.planned:
         for name in planned.merged["ignore"]:
-            if name not in names:
+            if name.partition(":")[0] not in names:
                 place = configured(planned, "ignore", name)
                 yield Finding(
                     place, f"There is no rule {name!r}.", "Write the name as it was printed."
@@ -42,6 +43,7 @@ FAMILIES = {
     "Payloads": payloads.RULES,
     "Environment": environment.RULES,
     "Previous plans": previous_plan.RULES,
+    "Deletions": deletions.RULES,
     "Terraform": (
         *terraform_differences.RULES,
         *terraform_delivery.RULES,
@@ -51,20 +53,35 @@ FAMILIES = {
 RULES: tuple[Rule, ...] = tuple(known for family in FAMILIES.values() for known in family)
 
 
-def run(inputs: Inputs) -> list[Finding]:
-    """Return the findings of all rules, in the order of files and lines, without ignored ones.
+def run(inputs: Inputs, rules: Sequence[Rule] = RULES) -> list[Finding]:
+    """Return the findings of rules, in the order of files and lines, without ignored ones.
 
-    A finding of no single task is ignored if every task ignores it. Equal findings of several
-    tasks are one finding.
+    A finding of no single task is ignored if every task ignores it; if it has a name, only by that
+    name. Equal findings of several tasks are one finding.
     """
-    ignored = {planned.task.name: set(planned.merged["ignore"]) for planned in inputs.planned}
-    by_all = set.intersection(*ignored.values()) if ignored else set()
+    is_ignored = _ignored(inputs)
     owners: dict[Finding, set[str | None]] = {}
-    for finding in (finding for known in RULES for finding in known.findings(inputs)):
-        if finding.rule not in ignored.get(finding.task or "", by_all):
+    for finding in (finding for known in rules for finding in known.findings(inputs)):
+        if not is_ignored(finding):
             owners.setdefault(replace(finding, task=None), set()).add(finding.task)
     merged = (
         replace(finding, task=tasks.pop() if len(tasks) == 1 else None)
         for finding, tasks in owners.items()
     )
     return sorted(merged, key=lambda finding: finding.order)
+
+
+def _ignored(inputs: Inputs) -> Callable[[Finding], bool]:
+    """Return the test for findings that `ignore` leaves out: RULE, or RULE:NAME for one thing."""
+    by_task = {planned.task.name: set(planned.merged["ignore"]) for planned in inputs.planned}
+    by_any = set[str]().union(*by_task.values())
+    by_all = set.intersection(*by_task.values()) if by_task else set()
+
+    def is_ignored(finding: Finding) -> bool:
+        if f"{finding.rule}:{finding.name or finding.task}" in by_any:
+            return True
+        if finding.task is None:
+            return not finding.name and finding.rule in by_all
+        return finding.rule in by_task.get(finding.task, by_all)
+
+    return is_ignored

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from ucam_faas.deploy.checks.changes import Change
 from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.checks.terraform.resources import TerraformPlan
 from ucam_faas.deploy.config_file import ConfigFile
@@ -27,6 +28,7 @@ class Inputs:
         plan: None: problems or names prevent it.
         on_disk: the plan's file, which Terraform reads; None: it is not written yet.
         last: the plan that is deployed, as far as it is known.
+        changes: the deletions that Terraform plans; without Terraform, those since the last plan.
         stage: the value of --stage.
     """
 
@@ -37,6 +39,7 @@ class Inputs:
     plan: Plan | None = None
     on_disk: PlanFile | None = None
     last: PlanFile | None = None
+    changes: Sequence[Change] = ()
     terraform: TerraformPlan | None = None
     stage: str | None = None
 

@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from ucam_faas.deploy import layers, plan
-from ucam_faas.deploy.checks import plan_file
+from ucam_faas.deploy.checks import plan_changes, plan_file
+from ucam_faas.deploy.checks.changes import Change
 from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.checks.rules import names
-from ucam_faas.deploy.checks.terraform import command, resources
+from ucam_faas.deploy.checks.terraform import command, deletions, resources
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.problems import Problem, ProblemsError, check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
+from ucam_faas.deploy.terraform_variables import Plan
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.task import Task
 
@@ -56,16 +59,28 @@ def load(
     if problems or any(True for rule in names.OF_CODE for _ in rule.search(inputs)):
         return inputs
     file = plan_file.read(on_disk) if on_disk.is_file() else None
+    last = file if against is None else plan_file.read(against)
+    terraform_plan = None if terraform is None else _terraform(terraform)
+    new = plan.make(tasks, config, stage)
     return Inputs(
         today=today,
         config=config,
         tasks=tasks,
         stage=stage,
-        plan=plan.make(tasks, config, stage),
+        plan=new,
         on_disk=file,
-        last=file if against is None else plan_file.read(against),
-        terraform=None if terraform is None else _terraform(terraform),
+        last=last,
+        changes=_changes(new, last, terraform_plan),
+        terraform=terraform_plan,
     )
+
+
+def _changes(
+    new: Plan, last: PlanFile | None, terraform: resources.TerraformPlan | None
+) -> Sequence[Change]:
+    if terraform is not None:
+        return deletions.changes_of(terraform)
+    return () if last is None else tuple(plan_changes.changes_between(last, new.to_json()))
 
 
 def _problems(config: ConfigFile, tasks: Sequence[Task], stage: str | None) -> Iterator[Problem]:

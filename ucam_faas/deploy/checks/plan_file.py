@@ -13,6 +13,8 @@ from typing import Any
 from ucam_faas.deploy.findings import Place
 from ucam_faas.exceptions import ConfigurationError
 
+FORMAT = 2
+"""The newest version of the form that is known."""
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -30,6 +32,11 @@ class PlanFile:
     lines: Mapping[tuple[str, ...], int]
 
     @property
+    def format(self) -> int:
+        """The version of its form."""
+        return max(map(format_of, self.tasks.values()), default=FORMAT)
+
+    @property
     def tasks(self) -> Mapping[str, Any]:
         """The tasks, by name."""
         tasks: Mapping[str, Any] = self.variables.get("tasks", {})
@@ -40,6 +47,11 @@ class PlanFile:
         while path and path not in self.lines:
             path = path[:-1]
         return Place(self.name, self.lines.get(path, 1))
+
+
+def format_of(task: Mapping[str, Any]) -> int:
+    """Return the version of the form of a task in a plan; 1 had none."""
+    return int(task.get("format", 1))
 
 
 def read(path: Path) -> PlanFile:
@@ -69,20 +81,32 @@ def parse(text: str, *, name: str) -> PlanFile:
         raise ConfigurationError(
             f"{name} isn't a plan: expected the JSON that `ucam-faas plan` writes, with tasks."
         )
-    return PlanFile(name=name, variables=variables, lines=lines_of(text))
+    file = PlanFile(name=name, variables=variables, lines=lines_of(text))
+    if file.format > FORMAT:
+        raise ConfigurationError(
+            f"{name} has the format {file.format}; this version of ucam-faas knows up to {FORMAT}. "
+            "Use the version that wrote it, or a newer one."
+        )
+    return file
 
 
 def _is_plan(variables: Any) -> bool:
     """Return True if the parts that rules read are there, and of the right type."""
     if not isinstance(variables, dict) or not isinstance(variables.get("tasks"), dict):
         return False
-    parts = [variables.get("topics", {})]
+    topics = variables.get("topics", {})
+    parts = [topics, *(topics.values() if isinstance(topics, dict) else [])]
     for task in variables["tasks"].values():
         if not isinstance(task, dict) or not isinstance(task.get("triggers", {}), dict):
             return False
+        if type(task.get("format", 1)) is not int:
+            return False
         subscriptions = task.get("triggers", {}).get("subscriptions", {})
         parts += [task.get("function", {}), task.get("payload") or {}, subscriptions]
-        parts += subscriptions.values() if isinstance(subscriptions, dict) else []
+        for needs in subscriptions.values() if isinstance(subscriptions, dict) else []:
+            parts += [needs]
+            if isinstance(needs, dict):
+                parts += [needs.get("retry") or {}, needs.get("dead_letter") or {}]
     return all(isinstance(part, dict) for part in parts)
 
 

@@ -1,15 +1,14 @@
-"""Rules of previous plans: the file that Terraform reads, and the deployed plan."""
+"""The rule of the plan's file, which Terraform reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ucam_faas.deploy.checks.inputs import Inputs, decorated
+from ucam_faas.deploy.checks.inputs import Inputs
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
 
-_UNCHANGEABLE = {"topic": "topic", "filter": "filter", "ordered": "message ordering"}
 _SHOWN = 3
 
 
@@ -68,42 +67,4 @@ def _differences(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[tuple[st
         yield path
 
 
-@rule(
-    "subscription-replaced",
-    why="Terraform deletes the subscription and makes a new one: its unhandled messages are lost.",
-)
-def replaced(inputs: Inputs) -> Iterator[Finding]:
-    """A topic, filter or ordering that differs from the last plan: Pub/Sub cannot change it."""
-    for planned in inputs.services:
-        before = inputs.last.tasks.get(planned.task.name, {}) if inputs.last else {}
-        old = before.get("triggers", {}).get("subscriptions", {}).get(planned.needs.name)
-        new = planned.needs.to_json()
-        changed = [what for key, what in _UNCHANGEABLE.items() if old and old.get(key) != new[key]]
-        if changed:
-            yield Finding(
-                decorated(planned.task),
-                f"The subscription of the task {planned.task.name!r} has another "
-                f"{' and '.join(changed)} than in the last plan.",
-                "Apply when it has no messages left; or make it a new task, and remove the old one "
-                "later.",
-                planned.task.name,
-            )
-
-
-@rule("removed-while-protected", why="`terraform apply` fails: the deletion is refused.")
-def removed_while_protected(inputs: Inputs) -> Iterator[Finding]:
-    """A task of the last plan that is gone, whose service is protected from deletion."""
-    if inputs.plan is None or inputs.last is None:
-        return
-    names = {planned.name for planned in inputs.planned}
-    for name, task in inputs.last.tasks.items():
-        protected = task.get("function", {}).get("deletion_protection")
-        if protected and name not in names:
-            yield Finding(
-                inputs.last.place("tasks", name),
-                f"The task {name!r} is gone, and its deployment is protected from deletion.",
-                f"Deploy it once with [task.{name}] deletion_protection = false; then remove it.",
-            )
-
-
-RULES = (out_of_date, replaced, removed_while_protected)
+RULES = (out_of_date,)

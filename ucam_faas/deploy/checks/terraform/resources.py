@@ -88,15 +88,43 @@ def _first(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResourceChange:
+    """A resource as it is, as it will be, and Terraform's way from one to the other.
+
+    Args:
+        before: None: it doesn't exist.
+        after: None: it won't exist.
+        actions: such as ("update",), or ("delete", "create"): it is replaced.
+        reason: Terraform's, such as `replace_because_tainted`.
+        causes: the attributes for which it is replaced.
+    """
+
+    before: Resource | None
+    after: Resource | None
+    actions: tuple[str, ...]
+    reason: str
+    causes: tuple[str, ...]
+
+    @property
+    def is_deleted(self) -> bool:
+        """It is deleted, perhaps to make it again."""
+        return "delete" in self.actions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TerraformPlan:
     """The resources that will exist when a plan is applied.
 
     Args:
         name: of the folder or file, for messages.
+        directory: the root module's.
+        changes: also of resources that stay as they are.
     """
 
     name: str
+    directory: Path
     resources: Sequence[Resource] = field(default_factory=tuple)
+    changes: Sequence[ResourceChange] = field(default_factory=tuple)
 
     def of(self, *types: str) -> Iterator[Resource]:
         """Yield the resources of these types."""
@@ -167,12 +195,14 @@ def parse(text: str, *, name: str, directory: Path) -> TerraformPlan:
             f"{name} isn't a plan of Terraform: expected the output of `terraform show -json PLAN`."
         )
     try:
-        resources = tuple(_resources(document, planned, name, _blocks(directory)))
+        blocks = _blocks(directory)
+        resources = tuple(_resources(document, planned, name, blocks))
+        changes = tuple(_changes(document, name, blocks))
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"{name} isn't a plan in a format that is known: {type(error).__name__}: {error}."
         ) from error
-    return TerraformPlan(name=name, resources=resources)
+    return TerraformPlan(name=name, directory=directory, resources=resources, changes=changes)
 
 
 def _resources(
@@ -196,6 +226,40 @@ def _resources(
             unknown=unknown.get(raw["address"], {}),
             expressions=_code_of(code, module, raw).get("expressions", {}),
             place=_place(blocks, module, raw) or Place(name, None, raw["address"]),
+        )
+
+
+def _changes(
+    document: Mapping[str, Any], name: str, blocks: Mapping[tuple[str, ...], Place]
+) -> Iterator[ResourceChange]:
+    for raw in document.get("resource_changes", []):
+        if raw.get("mode") != "managed":
+            continue
+        change, module = raw["change"], raw.get("module_address", "")
+        place = _place(blocks, module, raw) or Place(name, None, raw["address"])
+        sides = [
+            values
+            and Resource(
+                address=raw["address"],
+                module=module,
+                type=raw["type"],
+                name=raw["name"],
+                values=values,
+                unknown=unknown or {},
+                expressions={},
+                place=place,
+            )
+            for values, unknown in (
+                (change.get("before"), {}),
+                (change.get("after"), change.get("after_unknown")),
+            )
+        ]
+        yield ResourceChange(
+            before=sides[0] or None,
+            after=sides[1] or None,
+            actions=tuple(change.get("actions", ())),
+            reason=raw.get("action_reason", ""),
+            causes=tuple(dict.fromkeys(str(path[0]) for path in change.get("replace_paths", ()))),
         )
 
 

@@ -1,0 +1,56 @@
+"""A change that deletes a part of the deployment, whether Terraform's plan or two plans show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ucam_faas.deploy.findings import Place
+from ucam_faas.gcp.limits import backoff_seconds
+
+Kind = Literal["subscription", "dead letters", "topic", "service", "job", "push grant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A deletion.
+
+    Args:
+        kind: "dead letters" is a subscription that keeps them, and "push grant" a role without
+            which Pub/Sub can't push to a service.
+        name: the short name in Google Cloud; of a grant, its service's.
+        place: where to look for the reason.
+        replaced: Terraform makes a new one of the same name.
+        causes: the attributes for which it is replaced.
+        project: None: it isn't known.
+        topic: of a subscription: short, or full if it is in another project.
+        owner: the name of its task in the deployed code; None: it belongs to no single task.
+        protected: Terraform refuses to delete it.
+        tainted: Terraform replaces it only because an earlier apply didn't finish.
+        address: in Terraform; empty: it isn't known.
+        moves_to: the address at which Terraform makes the same thing again.
+        patience_seconds: of a grant: how long a push may fail before it becomes a dead letter.
+    """
+
+    kind: Kind
+    name: str
+    place: Place
+    replaced: bool = False
+    causes: tuple[str, ...] = field(default_factory=tuple)
+    project: str | None = None
+    topic: str | None = None
+    owner: str | None = None
+    protected: bool = False
+    tainted: bool = False
+    address: str = ""
+    moves_to: str = ""
+    patience_seconds: float = 0
+
+
+def patience_seconds(least: float, most: float, attempts: int) -> float:
+    """Return the seconds from a message's first delivery to its last.
+
+    >>> patience_seconds(10, 600, 5)
+    150.0
+    """
+    return sum(backoff_seconds(least, most, failures) for failures in range(1, attempts))

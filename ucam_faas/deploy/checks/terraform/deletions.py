@@ -1,0 +1,163 @@
+"""The deletions in Terraform's plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ucam_faas.deploy.checks.changes import Change, Kind, patience_seconds
+from ucam_faas.deploy.checks.terraform.deployments import (
+    JOB,
+    SERVICE,
+    SUBSCRIPTION,
+    TOPIC,
+    full_name,
+    seconds,
+    targets,
+)
+from ucam_faas.deploy.checks.terraform.grants import INVOKER, TOKEN, short
+from ucam_faas.deploy.checks.terraform.identity import moves_of
+from ucam_faas.deploy.checks.terraform.resources import Resource, ResourceChange, TerraformPlan
+
+_KINDS: dict[str, Kind] = {SERVICE: "service", JOB: "job", TOPIC: "topic"}
+_TAINTED = "replace_because_tainted"
+_CAUSES = {"enable_message_ordering": "ordering", "location": "region"}
+"""Our names of attributes."""
+
+
+def changes_of(plan: TerraformPlan) -> list[Change]:
+    """Return the deletions of everything that holds or carries messages."""
+    moves, services = moves_of(plan), _services(plan.changes)
+    dead_letter_topics = {
+        full_name(subscription, "dead_letter_policy", "dead_letter_topic")
+        for subscription in _before(plan.changes, SUBSCRIPTION)
+    } - {None}
+    changes = []
+    for change in plan.changes:
+        before = change.before
+        if before is None or not change.is_deleted:
+            continue
+        if before.type == SUBSCRIPTION:
+            kept = not before.get("push_config") and not before.get("cloud_storage_config")
+            is_kept = kept and full_name(before, "topic") in dead_letter_topics
+            service = _service_of(before, services)
+            owner = _target(service) if service else None
+            kind: Kind = "dead letters" if is_kept else "subscription"
+            changes.append(_deletion(change, before, kind, moves, owner=owner))
+        elif before.type in _KINDS:
+            owner = None if before.type == TOPIC else _target(before)
+            changes.append(_deletion(change, before, _KINDS[before.type], moves, owner=owner))
+    return [*changes, *_lost_grants(plan, moves, services)]
+
+
+def _deletion(
+    change: ResourceChange,
+    before: Resource,
+    kind: Kind,
+    moves: Mapping[str, str],
+    *,
+    owner: str | None,
+    name: str | None = None,
+    patience: float = 0,
+) -> Change:
+    topic, project = before.get("topic"), before.get("project")
+    return Change(
+        kind=kind,
+        name=name or str(short(before.get("name"))),
+        place=before.place,
+        replaced="create" in change.actions,
+        causes=tuple(_CAUSES.get(cause, cause) for cause in change.causes),
+        project=project,
+        topic=_shortened(topic, project) if before.type == SUBSCRIPTION else None,
+        owner=owner,
+        protected=before.get("deletion_protection") is True
+        or before.get("deletion_policy") == "PREVENT",
+        tainted=change.reason == _TAINTED,
+        address=before.address,
+        moves_to=moves.get(before.address, ""),
+        patience_seconds=patience,
+    )
+
+
+def _shortened(topic: Any, project: Any) -> Any:
+    """Return the name of a topic: short, if it is in this project."""
+    return str(topic).removeprefix(f"projects/{project}/topics/")
+
+
+def _before(changes: Iterable[ResourceChange], *types: str) -> Iterator[Resource]:
+    return (change.before for change in changes if change.before and change.before.type in types)
+
+
+def _services(changes: Iterable[ResourceChange]) -> Sequence[ResourceChange]:
+    return [change for change in changes if change.before and change.before.type == SERVICE]
+
+
+def _target(service: Resource) -> str:
+    """Return the name of the task that a service or job runs; failing that, its own."""
+    names = targets(service)
+    return names[0] if len(names) == 1 else str(service.get("name"))
+
+
+def _service_of(subscription: Resource, services: Iterable[ResourceChange]) -> Resource | None:
+    """Return the service that a subscription pushes to now."""
+    endpoint = str(subscription.get("push_config", "push_endpoint"))
+    for change in services:
+        uri = change.before and change.before.get("uri")
+        if isinstance(uri, str) and uri and endpoint.startswith(uri):
+            return change.before
+    return None
+
+
+def _lost_grants(
+    plan: TerraformPlan, moves: Mapping[str, str], services: Sequence[ResourceChange]
+) -> Iterator[Change]:
+    """Yield a deleted grant of each subscription that stays, if pushes need it."""
+    for change in plan.changes:
+        subscription = change.before
+        if subscription is None or subscription.type != SUBSCRIPTION or change.is_deleted:
+            continue
+        service = _service_of(subscription, services)
+        patience = _patience_seconds(subscription)
+        if service is None or patience is None:
+            continue
+        for grant in plan.changes:
+            if grant.before is service and grant.reason == _TAINTED:
+                continue  # a deletion of the service, which `untaint` undoes
+            if grant.before and grant.is_deleted and _carries(grant.before, subscription, service):
+                name, owner = str(service.get("name")), _target(service)
+                yield _deletion(
+                    grant,
+                    grant.before,
+                    "push grant",
+                    moves,
+                    owner=owner,
+                    name=name,
+                    patience=patience,
+                )
+                break
+
+
+def _carries(grant: Resource, subscription: Resource, service: Resource) -> bool:
+    """Return True if a push of the subscription needs the grant, or is lost with the service."""
+    account = subscription.get("push_config", "oidc_token", "service_account_email")
+    if grant.type == SERVICE:
+        return grant is service
+    if grant.type == f"{SERVICE}_iam_member":
+        member = str(grant.get("member")).rpartition(":")[2]
+        on = short(grant.get("name")) == service.get("name")
+        return on and grant.get("role") in INVOKER and member == account
+    if grant.type == "google_service_account_iam_member":
+        return short(grant.get("service_account_id")) == account and grant.get("role") in TOKEN
+    return False
+
+
+def _patience_seconds(subscription: Resource) -> float | None:
+    """Return how long a push may fail; None: it never becomes a dead letter."""
+    attempts = subscription.get("dead_letter_policy", "max_delivery_attempts")
+    if not isinstance(attempts, int):
+        return None
+    waits = [seconds(subscription.get("retry_policy", f"{name}_backoff")) for name in _BACKOFFS]
+    return patience_seconds(waits[0] or 0, waits[1] or 0, attempts)
+
+
+_BACKOFFS = ("minimum", "maximum")
