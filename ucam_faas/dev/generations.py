@@ -1,7 +1,7 @@
 """Generations of the serving process: a new one takes over from the last one, when it is ready.
 
-All of them accept from one listening socket, which stays open: no delivery meets a closed door.
-Each ends by itself when we are gone, however that came: its socket to us is closed then.
+All of them accept from one listening socket, which stays open, so no delivery is refused. Each ends
+by itself when its parent has ended, for whatever reason: the socket between them closes.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ async def start(
     """Start a process, and return when it serves; cancelled, it leaves no process behind.
 
     Args:
-        listener: what it accepts from.
-        sources: what holds the tasks.
+        listener: accepts its connections.
+        sources: files, folders and modules of the tasks.
         target: names of the tasks to serve; None: all.
         environ: its environment.
 

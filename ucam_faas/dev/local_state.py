@@ -35,7 +35,7 @@ class LocalCloud:
         pubsub: `host:port` of its Pub/Sub; none: Google's.
         project: the project of its topics.
         scheduler: `host:port` of its schedules.
-        sources: what holds its tasks.
+        sources: files, folders and modules of its tasks.
         url: where its tasks are served.
         process: id of the process.
     """

@@ -18,7 +18,7 @@ class DevOptions:
     """The options of `ucam-faas dev`.
 
     Args:
-        sources: what holds the tasks.
+        sources: files, folders and modules of the tasks.
         target: names of the tasks to serve; None: all.
         host: address of the tasks and of Pub/Sub.
         port: of the tasks.

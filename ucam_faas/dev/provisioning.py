@@ -63,7 +63,7 @@ class Provisioning:
             url: where they are served; none: only topics and jobs are made.
             push: audience and service account of the token that pushes carry; empty: none.
             existing_topics: topics that the cloud has without the tasks.
-            whole: there are no other tasks; False: what other tasks need stays.
+            whole: there are no other tasks; False: the resources of other tasks stay.
             down: names of the tasks that cannot run now: their messages wait.
 
         Raises:
@@ -95,7 +95,7 @@ class Provisioning:
         times: dict[str, float | None] = {}
         for plan in plans:
             for number in range(len(plan.schedules)):
-                job = jobs.get(self._job_name(plan, number))
+                job = jobs.get(self.job_name(plan, number))
                 if job is not None:
                     times[job_id(plan, number)] = job.schedule_time
         return times
@@ -203,7 +203,7 @@ class Provisioning:
         wanted: set[str] = set()
         for plan in plans:
             for number, schedule in enumerate(plan.schedules):
-                name = self._job_name(plan, number)
+                name = self.job_name(plan, number)
                 wanted.add(name)
                 self._job(
                     {
@@ -239,7 +239,8 @@ class Provisioning:
         if paused:
             self._emulator.schedules.scheduler.pause(name, self._emulator.hub.wall_time())
 
-    def _job_name(self, plan: TaskNeeds, number: int) -> str:
+    def job_name(self, plan: TaskNeeds, number: int) -> str:
+        """Return the full name of the job of a task's schedule; 0 is the first."""
         return f"projects/{self._project}/locations/{LOCATION}/jobs/{job_id(plan, number)}"
 
     def _jobs_by_name(self) -> dict[str, Any]:

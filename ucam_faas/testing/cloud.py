@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.dev.provisioning import LOCATION, Provisioning
+from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.emulator.push.pusher import Pusher
 from ucam_faas.emulator.push.subscriptions import MakePusher
 from ucam_faas.events.execution_info import ExecutionInfo
@@ -24,7 +24,7 @@ from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.serving.app import App
 from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks import environment
-from ucam_faas.tasks.needs import full_topic, job_id, needs_of, with_dead_letter_topic
+from ucam_faas.tasks.needs import full_topic, needs_of, with_dead_letter_topic
 from ucam_faas.tasks.task import Task
 from ucam_faas.testing.clock import ManualClock, duration
 from ucam_faas.testing.deliveries import OnceForEachMessage, OneByOne, at_once
@@ -128,8 +128,8 @@ class EmbeddedCloud:
             stack.enter_context(pubsub.used(make_pusher))
             if self._hostile is not None:
                 stack.callback(pubsub.call, self._hostile.close)
-            provisioning = Provisioning(pubsub.emulator, pubsub.project)
-            pubsub.call(provisioning.apply, list(self._plans.values()), self.url, {})
+            self._provisioning = Provisioning(pubsub.emulator, pubsub.project)
+            pubsub.call(self._provisioning.apply, list(self._plans.values()), self.url, {})
             self._stack = stack.pop_all()
 
     def _app(self, tasks: list[Task], settings: Settings) -> App:
@@ -206,7 +206,7 @@ class EmbeddedCloud:
         if plan is None or not 0 <= number < count:
             raise ValueError(f"There is no schedule {number} of {name!r} here: it has {count}.")
         emulator = self.pubsub.emulator
-        job = f"projects/{self.pubsub.project}/locations/{LOCATION}/jobs/{job_id(plan, number)}"
+        job = self._provisioning.job_name(plan, number)
 
         def run() -> None:
             scheduler = emulator.schedules.scheduler

@@ -10,7 +10,7 @@ Messages wait for `Hostile.play`, which delivers them one after the other:
 The messages of an ordering key keep their order where the subscription asks for it; when one comes
 again, so do all that follow it, as in the cloud ("Order messages"). One acknowledged copy is
 enough: a failed duplicate uses up no delivery attempt. The treatment of a message depends on the
-seed, on what was published and on the answers, never on timing.
+seed, on the published messages and on the answers, never on timing.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Hostile:
         answers = await self._send(sending, copies, f"attempt {attempt}")
         good = [answer for answer in answers if answer in ACKNOWLEDGED]
         if good and not generation:
-            if answers[-1] in ACKNOWLEDGED:  # else more copies might repair what a failure broke
+            if answers[-1] in ACKNOWLEDGED:  # else more copies might repair the damage of a failure
                 await self._send(sending, copies, "its acknowledgement got lost")
             self._late.add(sending)
         sending.pusher.conclude(sending.lease, good[0] if good else answers[0])
@@ -169,7 +169,7 @@ class _Late:
     def _singles(self) -> list[Sending]:
         """The very first message, and of several others each second one; the newer, the sooner.
 
-        Never the last: after its predecessors it would repair what an early copy of it broke.
+        Never the last: after its predecessors it would repair the damage of an early copy.
         """
         numbers = [sending.number for sending in self._single]
         first, last = min(numbers, default=0), max(numbers, default=0)

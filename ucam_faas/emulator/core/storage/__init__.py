@@ -1,6 +1,6 @@
 """Where messages, progress and resources are kept: the port, and its two adapters.
 
-Every write belongs to the transaction that `commit` ends. What was committed survives the end of
+Every write belongs to the transaction that `commit` ends. Committed data survives the end of
 the process, whatever ends it (SQLite), or nothing does (memory).
 """
 

@@ -1,4 +1,4 @@
-"""Storage in a SQLite file: what was committed survives the end of the process.
+"""Storage in a SQLite file: committed data survives the end of the process.
 
 The journal is a write-ahead log that is not synchronised at each commit: a killed process loses
 nothing, a power cut may lose the last moments.
@@ -78,7 +78,7 @@ class SqliteStorage:
         self._kept_last = self._last
 
     def _open(self) -> None:
-        # Exclusive: two emulators on one file would each lose what the other one does.
+        # Exclusive: two emulators on one file would each lose the changes of the other.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, _VERSION):
