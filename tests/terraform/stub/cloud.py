@@ -17,7 +17,7 @@ from typing import Any
 FAILING_TAG = ":fails"
 """The end of the name of an image whose container never starts."""
 DELETED_TOPIC = "_deleted-topic_"
-"""What Pub/Sub calls the topic of a subscription that has outlived it."""
+"""Pub/Sub's name for the topic of a subscription that has outlived it."""
 VIRTUAL = {"deletion_policy": "DELETE", "deletion_protection": True}
 """Fields that are in Terraform's state only, and their values after an import."""
 _TERRAFORMS_OWN = {*VIRTUAL, "timeouts"}
