@@ -113,7 +113,8 @@ class TaskCollection(Decorators, TaskHolder):
             if other.name == task.name:
                 raise TaskDefinitionError(
                     f"Two tasks of one collection are named {task.name!r}: in {other.module} and "
-                    f"in {task.module}. Rename one: a task's name is its path and its topic."
+                    f"in {task.module}. Rename one, or give it a name= of its own: a task's name "
+                    "is its path and its topic."
                 )
 
     def _remade(self, member: _Member) -> Task:

@@ -330,7 +330,7 @@ class Decorators:
             return task_fields(kind, options, self._defaults())
 
         def decorate(function: Any) -> Any:
-            task_function = make(function, kind, chosen, read)
+            task_function = make(function, kind, options.get("name"), chosen, read)
             self._made(task_function, options)
             return task_function
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 def make(
     function: Any,
     kind: Kind,
+    name: str | None,
     chosen: Callable[[], tuple[TriggerOf, Mapping[str, Any]]],
     read: Callable[[Any], Mapping[str, Any]],
 ) -> Any:
@@ -49,27 +50,31 @@ def make(
     Args:
         function: the user's function.
         kind: the kind of task.
+        name: the task's; None: the function's.
         chosen: returns the trigger for a task's name, and the other fields that options decide.
         read: returns the fields that depend on the function.
 
     Raises:
         TaskDefinitionError: the function can't be a task, or not with these options.
     """
-    name = _checked_name(function)
+    function_name = _function_name(function)
+    task_name = name or function_name
     if kind is not Kind.HTTP:
         check_takes_payload(function)
-    (trigger_of, fields), read_fields = naming(name, lambda: (chosen(), read(function)))
+    (trigger_of, fields), read_fields = naming(task_name, lambda: (chosen(), read(function)))
+    _refuse_reserved(task_name)
     fields = {**read_fields, **fields}
-    if name == unnamed_functions.UNNAMED:
+    if function_name == unnamed_functions.UNNAMED:
         function = unnamed_functions.as_function(function)
     run = _of_request(function, fields["path"]) if kind is Kind.HTTP else of_payload(function)
     task = Task(
-        name=name,
+        name=task_name,
+        function_name=function_name,
         module=function.__module__ or "__main__",
         module_spec=function.__globals__.get("__spec__"),
         kind=kind,
         function=run,
-        trigger=trigger_of(name),
+        trigger=trigger_of(task_name),
         **fields,
     )
     _check_scheduled_data(task)
@@ -120,12 +125,13 @@ def make(
     attributes.publish = functools.partial(_publish, task_function)
     attributes.execute_for_result = lambda event: _conclude(event).info
     attributes.__ucam_wrapped__ = function
-    if name == unnamed_functions.UNNAMED:
-        take_name = functools.partial(_name, task_function, trigger_of)
+    if function_name == unnamed_functions.UNNAMED:
+        take_name = functools.partial(_name, task_function, trigger_of, name)
         setattr(task_function, unnamed_functions.TAKE_NAME, take_name)
         return task_function
     registry.register(task, function.__qualname__)
-    _tell_functions_framework(name)
+    if "functions_framework" in sys.modules:
+        _tell_functions_framework(task_function)
     return task_function
 
 
@@ -141,10 +147,12 @@ def _publish(task_function: Any, *args: Any, **kwargs: Any) -> str:
     return publish(task_function.task, *args, **kwargs)
 
 
-def _name(task_function: Any, trigger_of: TriggerOf, name: str) -> None:
-    """Name an unnamed task."""
+def _name(task_function: Any, trigger_of: TriggerOf, name: str | None, bound: str) -> None:
+    """Name a function without a name after what it is bound to, and its task if it has none."""
+    name = name or bound
     _refuse_reserved(name)
-    put(task_function, replace(task_function.task, name=name, trigger=trigger_of(name)))
+    task = replace(task_function.task, name=name, function_name=bound, trigger=trigger_of(name))
+    put(task_function, task)
 
 
 def _aborted(name: str, conclusion: Conclusion) -> ExecutionAbortedException:
@@ -200,7 +208,8 @@ def _check_scheduled_data(task: Task) -> None:
             continue  # not every model is complete while its module is imported
 
 
-def _checked_name(function: Any) -> str:
+def _function_name(function: Any) -> str:
+    """Return the name of a function that can be a task."""
     if registry.task_of(function) is not None:
         raise TaskDefinitionError(
             f"{function.__name__!r} is a task already: use one decorator for one function."
@@ -217,7 +226,6 @@ def _checked_name(function: Any) -> str:
         raise TaskDefinitionError(
             f"{name!r} cannot be a task: it yields, so calling it would run nothing."
         )
-    _refuse_reserved(name)
     return name
 
 
@@ -235,7 +243,8 @@ def _is_flask_request(value: Any, task: Task) -> bool:
         return False
     return task.kind is not Kind.HTTP or (
         # An HTTP task's own argument is a Flask request, too.
-        "functions_framework" in sys.modules and os.environ.get("FUNCTION_TARGET") == task.name
+        "functions_framework" in sys.modules
+        and os.environ.get("FUNCTION_TARGET") in (task.name, task.function_name)
     )
 
 
@@ -251,8 +260,20 @@ def _is_event(value: Any) -> bool:
     return cloudevents is not None and isinstance(value, cloudevents.CloudEvent)
 
 
-def _tell_functions_framework(name: str) -> None:
-    """If functions-framework loads this module, ask it for the raw request."""
-    if "functions_framework" in sys.modules:
-        functions = importlib.import_module("functions_framework._function_registry")
+def _tell_functions_framework(task_function: Any) -> None:
+    """Ask functions-framework, which loads this module, for the raw request.
+
+    Its targets are names in the module: there the task is also found by its own name.
+    """
+    functions = importlib.import_module("functions_framework._function_registry")
+    task: Task = task_function.task
+    for name in (task.name, task.function_name):
         functions.REGISTRY_MAP[name] = functions.HTTP_SIGNATURE_TYPE
+    module = inspect.unwrap(task_function).__globals__
+
+    @functools.wraps(task_function)
+    def target(request: Any) -> Any:  # what the module has in the end: with decorators above
+        return module.get(task.function_name, task_function)(request)
+
+    if task.name != task.function_name:
+        module.setdefault(task.name, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from ucam_faas.deploy import layers
 from ucam_faas.deploy.plan import make, service_name
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTopic
 from ucam_faas.tasks.task import Task
+
+from .conftest import Project
 
 Planned = Callable[..., Mapping[str, Any]]
 
@@ -240,6 +243,59 @@ def test_layers_reach_the_plan(planned: Planned) -> None:
     assert variables["alerting"] == {"notification_channels": ["projects/p/notificationChannels/1"]}
     assert variables["labels"] == {"team": "mail"}
     assert variables["kms_key"].endswith("/k")
+
+
+# --- names
+
+RENAMED = """
+    import ucam_faas
+    from pydantic import BaseModel
+
+    class Order(BaseModel):
+        number: int
+
+    everything = ucam_faas.TaskCollection(memory="1Gi")
+
+    @ucam_faas.message_handler(name="import-orders", schedule="0 3 * * *")
+    def {0}():
+        "Import orders."
+
+    @everything.message_handler(name="pay", publishes=[{0}], retry=ucam_faas.RetryPolicy())
+    def {1}(order: Order): ...
+
+    @ucam_faas.http(path="/orders/<int:number>", name="orders", invokers=["allUsers"])
+    def {2}(number: int): ...
+
+    @ucam_faas.raw_event(name="rebuild", run_as="job", dead_letter_topic="failed")
+    def {3}(): ...
+"""
+
+
+@pytest.mark.parametrize("verb", ["plan", "asyncapi"])
+def test_with_names_all_functions_can_be_renamed_without_a_change_in_the_cloud(
+    verb: str, project: Project
+) -> None:
+    project.write("ucam-faas.toml", "[task.import-orders]\nmin_instances = 1\n")
+    texts = []
+    for functions in (["one", "two", "three", "four"], ["import_all", "pay_it", "b", "job"]):
+        project.write("main.py", RENAMED.format(*functions))
+        result = project.run(verb, "--json") if verb == "plan" else project.run(verb)
+        assert result.exit_code == 0, result.output
+        texts.append(result.stdout)
+        del sys.modules["main"]
+
+    assert texts[0] == texts[1]
+    assert "import-orders" in texts[0]
+
+
+def test_a_table_of_the_configuration_has_the_task_s_name(project: Project) -> None:
+    project.tasks("handle", options='name="import-orders"')
+    project.write("ucam-faas.toml", '[task.import-orders]\nmemory = "1Gi"\n')
+
+    task = json.loads(project.run("plan", "--json").stdout)["tasks"]["import-orders"]
+
+    assert (task["name"], task["function"]["target"]) == ("import-orders", "import-orders")
+    assert task["function"]["memory"] == "1Gi"
 
 
 # --- topics

@@ -133,5 +133,5 @@ def test_dead_letters_go_where_the_task_or_the_environment_says() -> None:
 def test_a_name_that_no_subscription_can_have_is_refused(name: str) -> None:
     with pytest.raises(TaskDefinitionError, match=f"'{name}' can be served, but Pub/Sub"):
         plan(message_handler(message_type=None), name)
-    with pytest.raises(TaskDefinitionError, match="Rename the function"):
+    with pytest.raises(TaskDefinitionError, match="rename the function"):
         plan(message_handler(message_type=None, topic="some-topic"), name)

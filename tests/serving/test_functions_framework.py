@@ -39,6 +39,22 @@ async def async_message(user: User) -> None:
 def raw(body: bytes):
     return body.decode().upper(), 202, {"x-made": "by raw"}
 
+@ucam_faas.raw_event(name="shout-again")
+def named_raw(body: bytes):
+    return body.decode().upper() + "!"
+
+def signed(function):
+    def sign(request):
+        response = function(request)
+        response.headers["x-signed"] = "yes"
+        return response
+    return sign
+
+@signed
+@ucam_faas.http(path="/users/<name>", name="user-page")
+def signed_page(name: str):
+    return name
+
 @ucam_faas.raw_event
 async def async_raw(body: bytes) -> bytes:
     return body
@@ -94,8 +110,7 @@ def make_client(
     def make(target: str) -> Any:
         monkeypatch.setenv("FUNCTION_TARGET", target)
         app = functions_framework.create_app(target, str(source))
-        task = getattr(sys.modules["main"], target).task
-        loops.append(task)
+        loops.append(getattr(sys.modules["main"], target).task)
         return app.test_client()
 
     yield make
@@ -231,6 +246,23 @@ def test_head_has_no_body(make_client: Make) -> None:
     response = client.head("/users/7")
 
     assert (response.status_code, response.data) == (200, b"")
+
+
+@pytest.mark.parametrize("target", ["shout-again", "named_raw"])
+def test_a_task_with_a_name_is_found_by_it_and_by_its_function_s(
+    target: str, make_client: Make
+) -> None:
+    client = make_client(target)
+
+    assert client.post("/", data=b"hello").text == "HELLO!"
+
+
+def test_a_task_that_is_found_by_its_name_has_the_decorators_above_it(make_client: Make) -> None:
+    client = make_client("user-page")
+
+    response = client.get("/users/Ada")
+
+    assert (response.text, response.headers["x-signed"]) == ("Ada", "yes")
 
 
 def test_health_is_left_to_functions_framework_and_does_not_run_the_task(make_client: Make) -> None:

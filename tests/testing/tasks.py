@@ -29,6 +29,11 @@ async def wait_a_moment(data: bytes) -> int:
     return len(data)
 
 
+@message_handler(name="count-letters", topic="letters")
+def count(data: bytes) -> int:
+    return len(data)
+
+
 @raw_event
 def shout(body: bytes) -> str:
     return body.decode().upper()

@@ -25,7 +25,7 @@ from ucam_faas.tasks import registry
 from ucam_faas.testing import ManualClock
 
 from .cases import Serve
-from .tasks import User, crash, greet, shout, values, wait_a_moment
+from .tasks import User, count, crash, greet, shout, values, wait_a_moment
 
 
 @pytest.mark.parametrize("deliveries", ["normal", "parallel", "hostile"])
@@ -40,6 +40,16 @@ def test_what_is_published_is_delivered(ucam_faas_local: Serve, deliveries: str)
     assert set(values(cloud, greet)) == {"Hello Ada"}
     assert set(values(cloud, wait_a_moment)) == {4}
     assert {type(execution.outcome) for execution in cloud.executions_of(shout)} == {Done}
+
+
+def test_a_task_is_named_by_its_name_or_by_its_function(ucam_faas_local: Serve) -> None:
+    cloud = ucam_faas_local(count)
+
+    cloud.publish(count, b"four")
+    cloud.wait_idle()
+
+    assert values(cloud, count) == [4]
+    assert len(cloud.executions_of("count-letters")) == 1
 
 
 def test_what_can_never_succeed_is_a_dead_letter_at_once(ucam_faas_local: Serve) -> None:

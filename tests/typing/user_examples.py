@@ -53,6 +53,23 @@ class Report(MessageHandlerExecutionInfo):
     stored: int = 0
 
 
+# Names
+
+
+@ucam_faas.message_handler(name="import-orders", message_type=Order)
+def import_them(order: Order) -> int:
+    return order.number
+
+
+@ucam_faas.http(path="/orders/<int:number>", name="orders", invokers=["allUsers"])
+def order_page(number: int) -> str:
+    return str(number)
+
+
+assert_type(import_them(Order(number=1)), int)
+assert_type(order_page(1), str)
+
+
 # Messages
 
 

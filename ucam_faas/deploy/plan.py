@@ -86,13 +86,13 @@ def _check_names(tasks: Iterable[str]) -> None:
         if not SERVICE_NAME.fullmatch(name):
             raise ConfigurationError(
                 f"The task {task!r} cannot have a Cloud Run service of its name: {name!r} is not "
-                "1 to 49 of a-z, 0-9 and -, beginning with a letter and not with goog. Rename the "
-                "function."
+                "1 to 49 of a-z, 0-9 and -, beginning with a letter and not with goog. Write "
+                "name=… on the decorator, or rename the function."
             )
         if name in taken:
             raise ConfigurationError(
                 f"The tasks {taken[name]!r} and {task!r} would both be the Cloud Run service "
-                f"{name!r}. Rename one of the functions."
+                f"{name!r}. Give one another name=…."
             )
         taken[name] = task
 

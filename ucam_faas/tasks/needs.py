@@ -98,7 +98,8 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
     if not is_topic_name(task.name):
         raise TaskDefinitionError(
             f"The task {task.name!r} can be served, but Pub/Sub can't have a subscription of its "
-            f"name: names have {TOPIC_RULES}. Rename the function."
+            f"name: names have {TOPIC_RULES}. Write name=… on the decorator, or rename the "
+            "function."
         )
     seconds = math.ceil(task.policy.served_timeout_seconds)
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic

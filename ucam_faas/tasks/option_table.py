@@ -16,7 +16,7 @@ from ucam_faas.tasks import resources, topics
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import check_callable
-from ucam_faas.tasks.task import HandlerExecutionOptions
+from ucam_faas.tasks.task import HandlerExecutionOptions, check_name
 from ucam_faas.tasks.triggers import Schedule
 
 Merge = Literal["value", "list", "map", "table"]
@@ -81,8 +81,22 @@ def _terraform_secrets(secrets: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-class HttpOptions(TypedDict, total=False):
-    """The options of every decorator."""
+class _Name(TypedDict, total=False):
+    """The option of every decorator that a TaskCollection lacks."""
+
+    name: Annotated[
+        str | None,
+        Option(
+            doc="the task's name: its path, topic, subscription, service and schedules have it",
+            takes="letters, digits, `-` and `_`, a letter first; default: the function's name. "
+            "With `name=` the function can be renamed without a change in the cloud",
+            check=check_name,
+        ),
+    ]
+
+
+class _OfAll(TypedDict, total=False):
+    """The options of every decorator and of a TaskCollection."""
 
     timeout: Annotated[
         timedelta | None,
@@ -214,7 +228,11 @@ class HttpOptions(TypedDict, total=False):
     ]
 
 
-class TaskDefaults(HttpOptions, total=False):
+class HttpOptions(_Name, _OfAll, total=False):
+    """The options of `http`, which every decorator takes."""
+
+
+class TaskDefaults(_OfAll, total=False):
     """The options of a TaskCollection."""
 
     run_as: Annotated[
@@ -251,7 +269,7 @@ class TaskDefaults(HttpOptions, total=False):
     ]
 
 
-class TaskOptions(TaskDefaults, total=False):
+class TaskOptions(_Name, TaskDefaults, total=False):
     """The options of every decorator but `http`."""
 
     topic: Annotated[

@@ -94,10 +94,10 @@ def task_of(function: Any) -> Task | None:
 def _as_in_module(task: Task, modules: list[ModuleType]) -> Task:
     """Return a task as its name is bound in a module: decorators above ours may have wrapped it."""
     for module in modules:
-        value = vars(module).get(task.name)
+        value = vars(module).get(task.function_name)
         if _task_behind(value) is task:
             return task_of(value) or task
-    value = getattr(sys.modules.get(task.module), task.name, None)
+    value = getattr(sys.modules.get(task.module), task.function_name, None)
     other = _task_behind(value)
     if other is task:
         return task_of(value) or task
@@ -121,6 +121,12 @@ def _find(name: str, tasks: list[Task], modules: list[ModuleType], source: str) 
     for task in tasks:
         if task.name == name:
             return task
+    for task in tasks:
+        if task.function_name == name:
+            raise NoSuchTargetError(
+                f"No task named {name!r} in {source}: the function {name!r} is the task "
+                f"{task.name!r}."
+            )
     if any(name in vars(module) for module in modules):
         raise UCAMFAASCouldNotLoadTarget(f"{name!r} in {source} is not a task. {_advice(name)}")
     raise no_such_task(name, source, [task.name for task in tasks])
@@ -174,6 +180,7 @@ def _refuse_clashes(tasks: list[Task], source: str) -> None:
         if task.name in places:
             raise UCAMFAASCouldNotLoadTarget(
                 f"{source} holds two tasks named {task.name!r}: in {places[task.name]} and in "
-                f"{place}. Rename one: a task's name is its path and its topic."
+                f"{place}. Rename one, or give it a name= of its own: a task's name is its path "
+                "and its topic."
             )
         places[task.name] = place

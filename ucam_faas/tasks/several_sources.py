@@ -29,7 +29,8 @@ def tasks_of(sources: Sequence[str], target: str | None) -> list[Task]:
             if tasks.get(task.name, task) is not task:
                 raise UCAMFAASCouldNotLoadTarget(
                     f"{source} and {homes[task.name]} both hold a task named {task.name!r}. "
-                    "Rename one: a task's name is its path and its topic."
+                    "Rename one, or give it a name= of its own: a task's name is its path and its "
+                    "topic."
                 )
             tasks[task.name], homes[task.name] = task, source
     if target is None:

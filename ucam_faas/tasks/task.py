@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,6 +63,19 @@ def check_function(name: str, value: Any, signature: str) -> None:
         raise TaskDefinitionError(f"{name}={value!r}: expected a function {signature}, or None.")
 
 
+def check_name(name: Any) -> None:
+    """Refuse a name that no task can have: it is part of paths and of names in the cloud.
+
+    Raises:
+        TaskDefinitionError: with the rule.
+    """
+    if not (isinstance(name, str) and re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", name)):
+        raise TaskDefinitionError(
+            f"name={name!r}: expected letters, digits, - and _, a letter first, such as "
+            'name="import-orders".'
+        )
+
+
 _LONGEST_PUSH = (
     MAX_ACK_DEADLINE_SECONDS,
     "the longest that Pub/Sub waits for a push's answer before it delivers again",
@@ -80,6 +94,8 @@ class Task:
     """A decorated function, its trigger and its policy. Two are never equal."""
 
     name: str
+    function_name: str
+    """The name that its module has for it; the same, unless the decorator says `name=`."""
     module: str
     kind: Kind
     function: Callable[..., Any]

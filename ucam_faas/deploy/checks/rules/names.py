@@ -24,7 +24,7 @@ def refused(inputs: Inputs) -> Iterator[Finding]:
                 decorated(task),
                 f"The task {task.name!r} cannot be the Cloud Run {task.run_as} {name!r}: expected "
                 "1 to 49 of a-z, 0-9 and -, beginning with a letter, and not with goog.",
-                "Rename the function.",
+                "Write name=… on the decorator, or rename the function.",
                 task.name,
             )
         elif task.trigger is not None and not is_topic_name(task.name):
@@ -32,7 +32,7 @@ def refused(inputs: Inputs) -> Iterator[Finding]:
                 decorated(task),
                 f"The task {task.name!r} cannot have a subscription of its name: expected "
                 f"{TOPIC_RULES}.",
-                "Rename the function.",
+                "Write name=… on the decorator, or rename the function.",
                 task.name,
             )
 
@@ -48,7 +48,7 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
                 decorated(task),
                 f"The tasks {owners[name]!r} and {task.name!r} would both be the Cloud Run service "
                 f"{name!r}.",
-                "Rename one of the functions.",
+                "Give one of them another name, with name=… on the decorator.",
                 task.name,
             )
         owners.setdefault(name, task.name)
@@ -67,7 +67,7 @@ def too_long(inputs: Inputs) -> Iterator[Finding]:
                 decorated(planned.task),
                 f"The dead letters of {planned.task.name!r} would be kept in {derived!r}, "
                 f"which has {len(derived)} characters.",
-                "Rename the function, or name a topic with dead_letter_topic=….",
+                "Give the task a shorter name=…, or name a topic with dead_letter_topic=….",
                 planned.task.name,
             )
 
