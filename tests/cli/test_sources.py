@@ -90,4 +90,32 @@ def test_a_source_that_is_no_text_is_one_line(
     result = call(["serve"])
 
     assert result.exit_code == 2
-    assert result.stderr.startswith("ucam-faas: pyproject.toml:2 [tool.ucam-faas]: source is 3;")
+    assert result.stderr.startswith(
+        "ucam-faas: pyproject.toml:2 [tool.ucam-faas]: source: expected text"
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_source_of_the_configuration_that_is_missing_is_named_with_its_line(
+    verb: str, call: Callable[..., Result], sources: Sources
+) -> None:
+    (sources.root / "pyproject.toml").write_text("[tool.ucam-faas]\nsource = 'app.py'")
+
+    result = call(VERBS[verb]("x.py")[:-1])
+
+    assert result.exit_code == 2, result.output
+    assert "pyproject.toml:2 [tool.ucam-faas]: source: There is no app.py in " in result.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_misspelt_key_of_the_configuration_is_refused_by_every_verb(
+    verb: str, call: Callable[..., Result], sources: Sources
+) -> None:
+    (sources.root / "pyproject.toml").write_text("[tool.ucam-faas]\nsorce = 'app.py'")
+
+    result = call(VERBS[verb]("x.py")[:-1])
+
+    assert result.exit_code == (1 if verb == "check" else 2), result.output
+    words = " ".join(result.output.split())
+    assert "pyproject.toml:2" in words
+    assert "there is no key 'sorce'. Did you mean 'source'?" in words

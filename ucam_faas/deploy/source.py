@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import NoSuchTargetError
 
 if TYPE_CHECKING:
     from ucam_faas.deploy.config_file import ConfigFile
@@ -25,13 +25,19 @@ def decide(named: str | None, start: Path) -> str:
         start: where the search for the configuration begins.
 
     Raises:
-        ConfigurationError: the configuration can't be read.
+        ConfigurationError: the configuration can't be used.
+        NoSuchTargetError: it names a file that isn't there.
     """
     if source := chosen(named):
         return source
     from ucam_faas.deploy import config_file  # kept off the start
 
-    return in_config(config_file.find(start)) or Settings().source
+    config = config_file.find(start)
+    if config.path is not None:
+        from ucam_faas.deploy.problems import check_file
+
+        check_file(config)
+    return in_config(config) or Settings().source
 
 
 def decide_in(config: ConfigFile, *, stage: str | None, named: str | None) -> str:
@@ -45,20 +51,23 @@ def chosen(named: str | None) -> str | None:
 
 
 def in_config(config: ConfigFile, stage: str | None = None) -> str | None:
-    """Return the source that a configuration names; a path in it is relative to its file.
+    """Return the source that a checked configuration names; a path in it is relative to its file.
 
     Raises:
-        ConfigurationError: it isn't a text.
+        NoSuchTargetError: it is a path, and there is no such file.
     """
     layers = [config.layer(("stage", stage)) if stage is not None else {}, config.table]
-    source: Any = next((layer["source"] for layer in layers if "source" in layer), None)
+    source: str | None = next((layer["source"] for layer in layers if "source" in layer), None)
     if source is None or config.path is None:
         return None
-    if not isinstance(source, str):
-        raise ConfigurationError(
-            f"{config.origin((), ('source',))}: source is {source!r}; expected a file, folder or "
-            "module, in quotes."
-        )
+    layer = ("stage", stage) if stage is not None and "source" in layers[0] else ()
+    origin = config.origin(layer, ("source",))
     path = config.path.parent / source
-    is_path = path.exists() or source.endswith(".py") or "/" in source
-    return os.path.relpath(path) if is_path else source
+    if path.exists():
+        return os.path.relpath(path)
+    if source.endswith(".py") or "/" in source:
+        raise NoSuchTargetError(
+            f"{origin}: source: There is no {os.path.relpath(path)} in {Path.cwd()}. Correct it, "
+            "or name another with --source."
+        )
+    return source
