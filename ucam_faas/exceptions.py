@@ -7,6 +7,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 │   └── NoSuchTargetError         no such source, no such task
 ├── TaskDefinitionError           a decorator was used wrongly
 ├── ConfigurationError            an environment variable or option has a bad value
+│   ├── NotConfiguredError        a task publishes, and it isn't known where to
 │   └── MissingExtraError         an optional dependency is not installed
 ├── outcomes.Refused              a delivery that no task can take as it is
 ├── InputNotLoadedError           the input of a long-running task cannot be read
@@ -65,6 +66,13 @@ class TaskDefinitionError(UCAMFAASException):
 
 class ConfigurationError(UCAMFAASException):
     """An environment variable or option has a value that cannot be used."""
+
+
+class NotConfiguredError(ConfigurationError):
+    """A task publishes, and no project or no publisher is known.
+
+    Only this package raises it, and its text quotes no payload: so the text is logged.
+    """
 
 
 class MissingExtraError(ConfigurationError):

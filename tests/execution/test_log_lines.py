@@ -30,6 +30,7 @@ from ucam_faas import (
 )
 from ucam_faas.config import Settings
 from ucam_faas.events.envelopes import decode, raw
+from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import log_lines, pipeline
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.pipeline import execute
@@ -492,3 +493,33 @@ def test_an_http_tasks_failure_is_named_as_a_raw_tasks(log: Log) -> None:
     execute(Execution(users.task, raw(b"", {}), runtime(), call=lambda function: function(None)))
 
     assert log.line["message"] == "function_failed_uncaught_exception"
+
+
+# --- texts
+
+
+@message_handler(message_type=None)
+def elsewhere(data: bytes) -> None: ...
+
+
+def test_the_text_of_a_publication_that_is_not_configured_is_logged(log: Log) -> None:
+    @message_handler(message_type=None)
+    def relay(data: bytes) -> None:
+        elsewhere.publish(data)
+
+    log.configure()
+    run(relay, b"x")
+
+    error = log.line["error"]
+    assert error.startswith("ucam_faas.exceptions.NotConfiguredError: The task publishes, and the")
+
+
+def test_the_text_of_another_configuration_error_is_not_logged(log: Log) -> None:
+    @message_handler(message_type=None)
+    def relay(data: bytes) -> None:
+        raise ConfigurationError(data.decode())
+
+    log.configure()
+    run(relay, b"07700 900123")
+
+    assert log.line["error"] == "ucam_faas.exceptions.ConfigurationError"

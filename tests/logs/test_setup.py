@@ -535,3 +535,21 @@ def test_the_roots_lines_may_be_left_as_they_are(log: Log) -> None:
     setup.configure(Settings(log_format="json"), io.StringIO(), root=False)
 
     assert logging.root.handlers == before
+
+
+# --- readers that are gone
+
+
+class ClosedPipe(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_line_without_a_reader_is_dropped_in_silence(
+    own_logging: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup.configure(Settings(), ClosedPipe())
+
+    theirs.warning("hello")
+
+    assert capsys.readouterr() == ("", "")

@@ -27,7 +27,7 @@ def publish(
         TaskDefinitionError: the task has no topic.
         TypeError: the payload is missing, or can't be serialised for the task.
         ValueError: the task's parser rejects the payload, or Pub/Sub would the message.
-        ConfigurationError: no project, or no publisher.
+        NotConfiguredError: no project, or no publisher.
         PublishError: it was not published, or it isn't known whether it was.
     """
     topic = topic_of(task)

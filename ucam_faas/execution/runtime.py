@@ -9,7 +9,7 @@ from functools import cache
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import NotConfiguredError
 from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
@@ -30,12 +30,12 @@ class Runtime:
         """Return the publisher of `task.publish()`.
 
         Raises:
-            ConfigurationError: there is none.
+            NotConfiguredError: there is none.
         """
         if self.publisher is not None:
             return self.publisher
         if self.connect is None:
-            raise ConfigurationError(
+            raise NotConfiguredError(
                 "The task publishes, and the test gives it no publisher: use the fixture "
                 "ucam_faas_publisher, with publisher=ucam_faas_publisher for a client."
             )
@@ -49,12 +49,12 @@ class Runtime:
             owner: the task that it belongs to, for the error.
 
         Raises:
-            ConfigurationError: a short name, and no project to look for it in.
+            NotConfiguredError: a short name, and no project to look for it in.
         """
         if "/" in topic or (self.connect is None and not self.settings.project):
             return topic
         if not self.settings.project:
-            raise ConfigurationError(
+            raise NotConfiguredError(
                 f"The topic {topic!r} of task {owner!r} names no project. Write "
                 "projects/PROJECT/topics/TOPIC, or set GOOGLE_CLOUD_PROJECT."
             )
@@ -64,7 +64,7 @@ class Runtime:
         """Return the full name of the topic that takes this task's dead letters, if any.
 
         Raises:
-            ConfigurationError: a short name, and no project to look for it in.
+            NotConfiguredError: a short name, and no project to look for it in.
         """
         topic = task.policy.dead_letter_topic or self.settings.dead_letter_topic
         return None if topic is None else self.full_topic(topic, task.name)

@@ -61,7 +61,7 @@ def configure(
     if isinstance(stream, io.TextIOWrapper):
         # No line is lost to an encoding, and no task's print to the end of the process.
         stream.reconfigure(errors="backslashreplace", line_buffering=True)
-    handler = logging.StreamHandler(stream)
+    handler = _StreamHandler(stream)
     handler.setFormatter(formatter)
     level = logging.DEBUG if settings.debug else settings.log_level
     for name in OWN:
@@ -74,6 +74,14 @@ def configure(
         logging.root.setLevel(level)
         logging.captureWarnings(True)
     return handler
+
+
+class _StreamHandler(logging.StreamHandler[TextIO]):
+    """A handler that is silent when the reader of its lines is gone, as in `… | head`."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802: logging's name
+        if not isinstance(sys.exception(), BrokenPipeError):
+            super().handleError(record)
 
 
 class _OwnLogger(logging.Logger):

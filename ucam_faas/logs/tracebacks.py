@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 
+from ucam_faas.exceptions import NotConfiguredError
 from ucam_faas.logs.records import readable
 
 _WITHHELD = "(text withheld: set UCAM_FAAS_LOG_EXCEPTION_TEXT=true to log it)"
@@ -30,5 +31,5 @@ def name_of(error: BaseException, *, texts: bool) -> str:
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     if isinstance(error, BaseExceptionGroup):
         kind += f" of {', '.join(name_of(part, texts=False) for part in error.exceptions)}"
-    text = readable(error) if texts else ""
+    text = readable(error) if texts or isinstance(error, NotConfiguredError) else ""
     return f"{kind}: {text}" if text else kind
