@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cas
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.function import make
-from ucam_faas.tasks.annotations import check_agrees, message_type_of
+from ucam_faas.tasks.annotations import check_agrees, check_parsed, message_type_of
 from ucam_faas.tasks.cloud_event_payloads import payload_parser
 from ucam_faas.tasks.option_table import HandlerOptions, HttpOptions, TaskOptions
 from ucam_faas.tasks.options import TriggerOf, check_options, task_fields
@@ -220,8 +220,9 @@ class Decorators:
             TaskDefinitionError: an argument can never work.
         """
 
-        def read(_: Any) -> dict[str, Any]:
+        def read(task: Any) -> dict[str, Any]:
             check_event_parser(event_data_parser)
+            check_parsed(task, event_data_parser)
             return {"parse": event_data_parser}
 
         return cast("Decorator[PayloadT]", self._decorator(Kind.EVENT_DATA, options, read))
@@ -274,6 +275,7 @@ class Decorators:
                 return _message_fields(message_type_of(task))
             fields = _message_fields(message_type)
             check_agrees(task, fields["message_type"])
+            check_parsed(task, message_type)
             return fields
 
         decorate = self._decorator(Kind.MESSAGE, options, read)

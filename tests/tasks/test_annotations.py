@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import io
 import json
+import sys
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import (
@@ -25,7 +27,14 @@ from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from ucam_faas import PubsubMessage, TaskCollection, TaskDefinitionError, message_handler, raw_event
+from ucam_faas import (
+    PubsubMessage,
+    TaskCollection,
+    TaskDefinitionError,
+    cloud_event_handler,
+    message_handler,
+    raw_event,
+)
 from ucam_faas.testing import run
 
 if TYPE_CHECKING:
@@ -279,3 +288,97 @@ def test_a_message_type_that_the_annotation_allows_is_taken(
     annotation: Any, message_type: Any
 ) -> None:
     message_handler(message_type=message_type)(taking(annotation))
+
+
+# --- types that can't be read, and parsers of another type
+
+
+@pytest.mark.parametrize(
+    ("annotation", "parts"),
+    [
+        (StringValue | None, "StringValue is a protobuf message, and a message can't be a part"),
+        (list[StringValue], "Write StringValue alone."),
+    ],
+)
+def test_a_protobuf_message_in_another_type_is_refused_with_the_type_to_write(
+    annotation: Any, parts: str
+) -> None:
+    assert parts in refused(annotation)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads it from Python 3.12 on")
+def test_a_typed_dict_that_pydantic_cannot_read_is_refused_with_the_import_to_write() -> None:
+    Line = typing.TypedDict("Line", {"number": int})  # noqa: UP013
+
+    message = refused(Line)
+
+    assert message.startswith("task 'take': message_type=Line: pydantic can't read a typing.Typed")
+    assert "`from typing_extensions import TypedDict`" in message
+
+
+class Parent: ...
+
+
+class Child(Parent): ...
+
+
+class Stranger: ...
+
+
+def to_child(data: Any) -> Child: ...
+
+
+def to_parent(data: Any) -> Parent: ...
+
+
+def to_none(data: Any) -> None: ...
+
+
+def to_anything(data: Any): ...  # type: ignore[no-untyped-def]
+
+
+def to_nowhere(data: Any) -> Nowhere: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def by_message(parser: Any, annotation: Any) -> Any:
+    return message_handler(message_type=parser)(taking(annotation))
+
+
+def by_event(parser: Any, annotation: Any) -> Any:
+    return cloud_event_handler(event_data_parser=parser)(taking(annotation))
+
+
+@pytest.mark.parametrize("decorate", [by_message, by_event])
+@pytest.mark.parametrize(
+    ("parser", "annotation"), [(to_child, Stranger), (to_parent, int), (to_none, Child)]
+)
+def test_a_parser_of_an_unrelated_class_is_refused(
+    decorate: Any, parser: Any, annotation: Any
+) -> None:
+    with pytest.raises(TaskDefinitionError) as caught:
+        decorate(parser, annotation)
+
+    assert f"annotated with {annotation.__name__}, and its parser {parser.__name__}" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("decorate", [by_message, by_event])
+@pytest.mark.parametrize(
+    ("parser", "annotation"),
+    [
+        (to_child, Child),
+        (to_child, Parent),
+        (to_parent, Child),
+        (to_child, Child | None),
+        (to_child, Sequence),
+        (to_child, Any),
+        (to_anything, Child),
+        (to_nowhere, Child),
+        (json.loads, Child),
+    ],
+)
+def test_a_parser_that_may_return_the_parameters_type_is_taken(
+    decorate: Any, parser: Any, annotation: Any
+) -> None:
+    assert decorate(parser, annotation).task.name == "take"

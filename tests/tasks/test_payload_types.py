@@ -117,7 +117,7 @@ class Name(str):
     ("message_type", "says"),
     [
         (AttrsUser, "AttrsUser(**json.loads(data))"),
-        (Old, "typing_extensions.TypedDict"),
+        (Old, "from typing_extensions import TypedDict"),
         (Name, "bytes.decode"),
         (NewType("Text", str), "bytes.decode"),
         (parse_later, "plain def"),

@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ucam_faas.events.model_errors import describe_error
-from ucam_faas.tasks.annotations import shown
-from ucam_faas.tasks.payload_types import is_json, protobuf_class
+from ucam_faas.tasks.payload_types import is_json, protobuf_class, shown
 from ucam_faas.tasks.task import Kind, Task
 
 

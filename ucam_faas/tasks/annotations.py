@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import SimpleNamespace, UnionType
-from typing import Annotated, Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.arguments import takes_nothing
-from ucam_faas.tasks.payload_types import plain
+from ucam_faas.tasks.payload_types import plain, shown
 
 NOT_ANNOTATED: Any = inspect.Parameter.empty
 
@@ -38,17 +38,20 @@ def payload_annotation(function: Callable[..., Any]) -> Any:
 
 def resolve(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     """Return a parameter's annotation, or its text where a name in it can't be resolved."""
-    annotation = parameter.annotation
+    return _resolved(function, parameter.annotation)
+
+
+def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
     if annotation is NOT_ANNOTATED:
         return annotation
     # On its own: a return type may be imported for type checkers only.
-    holder = SimpleNamespace(__annotations__={parameter.name: annotation})
+    holder = SimpleNamespace(__annotations__={"it": annotation})
     for local_names in (dict, _names_of_caller):
         with suppress(Exception):  # whatever the expression raises
             hints = get_type_hints(
                 holder, _globals_of(function), local_names(), include_extras=True
             )
-            return hints[parameter.name]
+            return hints["it"]
     return annotation if isinstance(annotation, str) else str(annotation)
 
 
@@ -121,6 +124,33 @@ def check_agrees(function: Callable[..., Any], message_type: Any) -> None:
     )
 
 
+def check_parsed(function: Callable[..., Any], parse: Any) -> None:
+    """Refuse a parser whose result can't be of the type that the parameter is annotated with.
+
+    Only if both are plain classes, and neither is derived from the other.
+
+    Raises:
+        TaskDefinitionError: with both.
+    """
+    if takes_nothing(function) or not inspect.isfunction(parse):
+        return
+    annotation = payload_annotation(function)
+    parsed = _resolved(parse, inspect.signature(parse).return_annotation)
+    if not (_is_plain(annotation) and _is_plain(parsed)):
+        return
+    if not (_is_a(parsed, annotation) or _is_a(annotation, parsed)):
+        raise TaskDefinitionError(
+            f"its parameter is annotated with {shown(annotation)}, and its parser {_named(parse)} "
+            f"returns {shown(parsed)}. Give the parameter the parser's type, or choose another "
+            "parser."
+        )
+
+
+def _is_plain(kind: Any) -> bool:
+    is_open = kind in (NOT_ANNOTATED, Any, object) or getattr(kind, "_is_protocol", False)
+    return isinstance(kind, type) and not is_open and not inspect.isabstract(kind)
+
+
 def accepts(annotation: Any, kind: Any) -> bool:
     """Return False if no value of one type can be of another: True where it can't be known.
 
@@ -164,10 +194,3 @@ def _is_a(kind: Any, wanted: Any) -> bool:
 
 def _named(function: Any) -> str:
     return str(getattr(function, "__name__", None) or type(function).__name__)
-
-
-def shown(kind: Any) -> str:
-    """Return a type as it is written in code."""
-    if get_origin(kind) is None and isinstance(kind, type | NewType):
-        return kind.__name__
-    return repr(kind)

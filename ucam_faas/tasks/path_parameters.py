@@ -13,7 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.tasks.annotations import accepts, resolve, shown
+from ucam_faas.tasks.annotations import accepts, resolve
+from ucam_faas.tasks.payload_types import shown
 
 _CAPTURED = re.compile(
     r"<(?:(?P<converter>[A-Za-z_]\w*)(?:\((?P<arguments>.*?)\))?:)?(?P<name>[A-Za-z_]\w*)>"

@@ -100,8 +100,31 @@ def json_parser(kind: Any) -> Callable[[bytes], Any]:
         parse.complete = adapter
         return cast("Callable[[bytes], Any]", parse)
     except PydanticUserError as error:
-        first = str(error).splitlines()[0]
-        raise TaskDefinitionError(f"message_type={kind!r}: pydantic says: {first}") from error
+        raise TaskDefinitionError(f"message_type={shown(kind)}: {_remedy(kind, error)}") from error
+
+
+def _remedy(kind: Any, error: PydanticUserError) -> str:
+    """Return why pydantic can't validate a type, and the type to write."""
+    if error.code == "typed-dict-version":
+        return (
+            "pydantic can't read a typing.TypedDict before Python 3.12. Write `from "
+            "typing_extensions import TypedDict`."
+        )
+    for part in get_args(kind):
+        if protobuf_class(part) is not None:
+            name = shown(part)
+            return (
+                f"{name} is a protobuf message, and a message can't be a part of another type: it "
+                f"is read from binary data. Write {name} alone."
+            )
+    return f"pydantic says: {str(error).splitlines()[0]}"
+
+
+def shown(kind: Any) -> str:
+    """Return a type as it is written in code."""
+    if get_origin(kind) is None and isinstance(kind, type | NewType):
+        return kind.__name__
+    return repr(kind)
 
 
 def check_complete(kind: Any, parse: Any) -> None:
