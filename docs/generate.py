@@ -112,7 +112,7 @@ def help_of(*verbs: str) -> str:
     for verb in verbs:
         command = cli.get_command(context, verb)
         assert command is not None, verb
-        context = click.Context(command, info_name=verb, parent=context, terminal_width=100)
+        context = command.context_class(command, info_name=verb, parent=context, terminal_width=100)
     assert command is not None
     return f"```text\n{command.get_help(context)}\n```\n"
 

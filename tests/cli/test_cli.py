@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from tests.support.sources import Sources
 from ucam_faas import http, message_handler, raw_event
-from ucam_faas.cli import main
+from ucam_faas.cli import _VERBS, main
 from ucam_faas.cli.serve import example
 from ucam_faas.config import Settings
 
@@ -408,11 +412,40 @@ def test_asking_is_no_error(arguments: list[str], ucam_faas: Run) -> None:
 
 
 def test_the_defaults_in_the_help_are_those_of_the_settings(ucam_faas: Run) -> None:
-    text = " ".join(ucam_faas("--help").stdout.split()).replace("ucam- faas", "ucam-faas")
+    text = " ".join(ucam_faas("--help").stdout.split())
 
     assert f"[FUNCTION_SOURCE, or source in [tool.ucam-faas]; default: {Settings().source}]" in text
     assert f"[HOST; default: {Settings().host}]" in text
     assert f"[PORT; default: {Settings().port}]" in text
+
+
+@pytest.mark.parametrize("verb", ["", *_VERBS])
+def test_help_in_a_narrow_terminal_breaks_at_spaces_only(verb: str) -> None:
+    result = CliRunner().invoke(main, [*verb.split(), "--help"], terminal_width=60)
+
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line for line in lines if line.endswith("-")] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["start"], ["dev", "--pubsub", "nowhere"]], ids=" ".join)
+def test_a_usage_error_in_a_narrow_terminal_breaks_at_spaces_only(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 60, 0, 0))
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "ucam_faas", *arguments]
+
+    done = subprocess.run(command, cwd=tmp_path, env=environ, stdout=terminal, stderr=terminal)
+    lines = os.read(screen, 65536).decode().splitlines()
+    os.close(terminal)
+    os.close(screen)
+
+    assert done.returncode == 2
+    assert any(line.startswith("Error: ") for line in lines)
+    assert max(map(len, lines)) <= 60
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import click
 
 from ucam_faas.cli import _serving_options as options
 from ucam_faas.cli._group import SuggestingGroup
-from ucam_faas.cli._messages import fail
+from ucam_faas.cli._messages import fail, folded
 from ucam_faas.cli._source import HELP
 from ucam_faas.config import Settings
 from ucam_faas.dev.env_file import NAME, EnvFile
@@ -25,11 +25,11 @@ _VERBS = {
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
     "plan": "write the resources that tasks need, as variables for Terraform",
-    "publish": "send a task a message",
+    "publish": "send a message to a task",
     "run": "run a task once, as a Cloud Run job does",
     "schedules": "list, run, pause and resume the schedules of a local cloud",
     "serve": "serve tasks over HTTP, as in production",
-    "tasks": "list the tasks that a source holds",
+    "tasks": "list the tasks of a source",
 }
 
 
@@ -37,8 +37,22 @@ _LOCAL = ("dev", "publish", "schedules", "tasks")
 """Verbs that work with a local cloud, and so read `.env`."""
 
 
+class _FoldedUsageError(click.UsageError):
+    """A usage error that a narrow terminal doesn't break within words."""
+
+    def format_message(self) -> str:
+        return folded(self.message, sys.stderr, lead="Error: ")
+
+
 class _Group(SuggestingGroup):
     """Verbs are imported when they are called, and errors are one line."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse the arguments before the verb."""
+        try:
+            return super().make_context(*args, **extra)
+        except click.UsageError as error:
+            raise _FoldedUsageError(error.format_message(), error.ctx) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs."""
@@ -60,6 +74,8 @@ class _Group(SuggestingGroup):
         """Run, and turn our errors into one line and exit code 2."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _FoldedUsageError(error.format_message(), error.ctx) from error
         except UCAMFAASException as error:
             fail(str(error))
             sys.exit(error.exit_code)
@@ -88,7 +104,7 @@ class _Group(SuggestingGroup):
 def main(ctx: click.Context, /, **arguments: Any) -> None:
     """Serve decorated Python functions as tasks on Google Cloud.
 
-    Without a command: as serve, or with --long-running as run.
+    Without a command it works like serve, or with --long-running like run.
     """
     ctx.obj = arguments
     if ctx.invoked_subcommand is None:

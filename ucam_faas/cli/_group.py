@@ -1,27 +1,63 @@
-"""Groups of commands that suggest what a mistyped one may have meant."""
+"""Click's classes, adapted: help breaks at spaces only, and a mistyped command gets suggestions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 _SERVING = (
-    "`ucam-faas serve` serves; `ucam-faas dev` serves on your machine, with an embedded Pub/Sub"
+    "`ucam-faas serve` serves tasks as in production; `ucam-faas dev` serves them on your machine, "
+    "with an embedded Pub/Sub"
 )
 _OTHER_WORDS = {
     "start": _SERVING,
     "send": "`ucam-faas publish TASK DATA` sends a message",
-    "list": "`ucam-faas tasks` lists tasks, `ucam-faas schedules` schedules",
-    "deploy": "`ucam-faas plan` writes what Terraform needs; docs/deploy.md has the steps",
+    "list": "`ucam-faas tasks` lists tasks; `ucam-faas schedules` lists schedules",
+    "deploy": "`ucam-faas plan` writes Terraform's variables; docs/deploy.md has the steps",
     "version": "`ucam-faas --version` shows it",
     "help": "`ucam-faas --help` shows it",
 }
 """Verbs of other tools, and our command for each."""
 
 
+_UNBROKEN = "\N{NON-BREAKING HYPHEN}"
+
+
+class _Formatter(click.HelpFormatter):
+    """Breaks lines at spaces only: options and file names with hyphens stay whole."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("-", _UNBROKEN))
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        unbroken = [(name, text.replace("-", _UNBROKEN)) for name, text in rows]
+        super().write_dl(unbroken, col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        return super().getvalue().replace(_UNBROKEN, "-")
+
+
+class _Context(click.Context):
+    """A context whose help has our line breaks."""
+
+    formatter_class = _Formatter
+
+
+class Verb(click.Command):
+    """A command of `ucam-faas`."""
+
+    context_class = _Context
+
+
 class SuggestingGroup(click.Group):
     """A group whose error names the closest commands."""
+
+    context_class = _Context
+    command_class = Verb
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -37,7 +37,7 @@ def data_of(
         content = file.read() if file is not None else as_bytes(argument or "")
         return _binary(task, content) if task is not None else content
     if task is None and sample:
-        raise ConfigurationError("--sample makes data up for a task: name one.")
+        raise ConfigurationError("--sample makes up data for a task: name the TASK.")
     if task is None or task.takes_nothing or (may_be_empty and not sample):
         return b""
     if sample:

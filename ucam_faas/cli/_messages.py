@@ -25,9 +25,21 @@ def fail(text: str) -> None:
     _print(f"ucam-faas: {' '.join(text.split())}", "red", sys.stderr, err=True)
 
 
-def _print(text: str, colour: str | None, stream: IO[str], *, err: bool) -> None:
+def folded(text: str, stream: IO[str], *, lead: str = "") -> str:
+    """Return a text whose lines fit into the stream's terminal; unchanged if it is none.
+
+    Args:
+        lead: a text that will be printed before it, on the first line.
+    """
     columns = of_terminal(stream.fileno()) if stream.isatty() else None
-    lines = text.split("\n")
-    if columns is not None:
-        lines = [part for line in lines for part in fold(line, columns)]
-    click.secho("\n".join(lines), fg=colour, err=err)
+    if columns is None:
+        return text
+    return "\n".join(
+        part
+        for number, line in enumerate(text.split("\n"))
+        for part in fold(line, columns, room=0 if number else columns - len(lead))
+    )
+
+
+def _print(text: str, colour: str | None, stream: IO[str], *, err: bool) -> None:
+    click.secho(folded(text, stream), fg=colour, err=err)

@@ -11,12 +11,15 @@ target = click.option(
 )
 host = click.option("--host", help="Address to listen on. [HOST; default: 0.0.0.0]")
 port = click.option(
-    "--port", type=int, help="Port to listen on; 0: any free. [PORT; default: 8080]"
+    "--port", type=int, help="Port to listen on; 0 picks a free one. [PORT; default: 8080]"
 )
-debug = click.option("--debug", is_flag=True, default=None, help="Log more, for people. [DEBUG]")
+debug = click.option(
+    "--debug", is_flag=True, default=None, help="Log more, for people to read. [DEBUG]"
+)
 input_bucket = click.option("--input-bucket", help="Bucket of the input file. [INPUT_BUCKET]")
 input_file = click.option(
-    "--input-file", help="Input of a task that runs once; alone, a local path. [INPUT_FILE]"
+    "--input-file",
+    help="Input file of a task that runs once; a local path, or a name in the bucket. [INPUT_FILE]",
 )
 
 

@@ -96,7 +96,7 @@ def is_source(argument: str) -> bool:
 
 def _one(argument: str | None, option: str | None) -> str | None:
     if argument and option and argument != option:
-        raise click.UsageError(f"SOURCE is {argument}, and --source {option}: name one.")
+        raise click.UsageError(f"SOURCE is {argument}, but --source is {option}: give one of them.")
     return argument or option
 
 

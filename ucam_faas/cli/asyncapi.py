@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from ucam_faas.cli import _files
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.deploy import asyncapi, plan as plans
 from ucam_faas.exceptions import ConfigurationError
 
 
-@click.command("asyncapi")
+@click.command("asyncapi", cls=Verb)
 @click.option("--stage", help="Stage of the configuration, such as production.")
 @click.option(
     "--output",

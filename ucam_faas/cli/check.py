@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._group import Verb
+from ucam_faas.cli._messages import say
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.clock import SystemClock
 from ucam_faas.deploy import checks, plan
@@ -23,7 +25,7 @@ from ucam_faas.deploy.findings import Finding
 _WIDEST = 100
 
 
-@click.command("check")
+@click.command("check", cls=Verb)
 @click.option("--stage", help="Stage of the configuration, such as production.")
 @click.option(
     "--plan",
@@ -31,13 +33,12 @@ _WIDEST = 100
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path(plan.FILE_NAME),
     show_default=True,
-    help="File that `ucam-faas plan` wrote, if it did.",
+    help="File that `ucam-faas plan` wrote; it may be missing.",
 )
 @click.option(
     "--against",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The plan that is deployed: payloads must still take what that one's did.  [default: "
-    "--plan]",
+    help="The deployed plan: payloads must still accept its messages.  [default: --plan]",
 )
 @click.option(
     "--terraform",
@@ -49,7 +50,7 @@ _WIDEST = 100
 def command(*, as_json: bool, source: str | None, **files: Any) -> None:
     """Report every contradiction between the code of SOURCE, its configuration and Terraform.
 
-    The exit code is 1 if there is any, and 2 if something can't be read.
+    The exit code is 1 if it finds any, and 2 if it can't read a file.
     """
     inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **files)
     findings = checks.run(inputs)
@@ -96,7 +97,7 @@ def _print(findings: Sequence[Finding], inputs: Inputs) -> None:
         if findings
         else "No contradiction found"
     )
-    click.secho(f"{many}: {_looked_at(inputs)}.", fg="red" if findings else "green")
+    say(f"{many}: {_looked_at(inputs)}.", "red" if findings else "green")
 
 
 def _looked_at(inputs: Inputs) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import layers
@@ -22,9 +23,11 @@ from ucam_faas.tasks import registry
 from ucam_faas.tasks.option_table import Option
 
 
-@click.command("config")
+@click.command("config", cls=Verb)
 @click.argument("task", required=False)
-@click.option("--stage", help="Stage. [default: only the values for all stages]")
+@click.option(
+    "--stage", help="Stage, such as production. [default: only the values for all stages]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @source_parameters
 def command(task: str | None, stage: str | None, source: str | None, as_json: bool) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from ucam_faas._optional import check_local
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import decide, sources_parameters
 from ucam_faas.dev.env_file import NAME
 from ucam_faas.dev.local_state import DEFAULT_PROJECT, DEFAULT_PUBSUB_PORT, FOLDER
 from ucam_faas.exceptions import ConfigurationError
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option("--target", help="Tasks to serve, comma-separated. [FUNCTION_TARGET; default: all]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -25,22 +26,24 @@ from ucam_faas.exceptions import ConfigurationError
     envvar="PORT",
     default=8080,
     show_default=True,
-    help="Port of the tasks; 0: any free one. [PORT]",
+    help="Port of the tasks; 0 picks a free one. [PORT]",
 )
 @click.option(
     "--pubsub-port",
     type=click.IntRange(0, 65535),
-    help="Port of Pub/Sub and Cloud Scheduler; 0: any free one. [default: 8085; with another "
-    "Pub/Sub: any free one]",
+    help="Port of Pub/Sub and Cloud Scheduler; 0 picks a free one. [default: 8085; with another "
+    "Pub/Sub: 0]",
 )
-@click.option("--project", help=f"Project. [GOOGLE_CLOUD_PROJECT; default: {DEFAULT_PROJECT}]")
+@click.option(
+    "--project", help=f"Google Cloud project. [GOOGLE_CLOUD_PROJECT; default: {DEFAULT_PROJECT}]"
+)
 @click.option(
     "--pubsub",
     type=click.Choice(["embedded", "google"]),
-    help="Which Pub/Sub. [default: that of PUBSUB_EMULATOR_HOST if it is set, or the embedded one]",
+    help="Pub/Sub to use. [default: the one at PUBSUB_EMULATOR_HOST if it is set, else embedded]",
 )
-@click.option("--memory", is_flag=True, help=f"Keep nothing in {FOLDER}/.")
-@click.option("--reset", is_flag=True, help="Start empty.")
+@click.option("--memory", is_flag=True, help=f"Keep no state in {FOLDER}/.")
+@click.option("--reset", is_flag=True, help="Delete the saved state first.")
 @sources_parameters
 def command(
     *,
@@ -56,15 +59,15 @@ def command(
 ) -> None:
     """Serve the tasks of SOURCE with an embedded Pub/Sub and Cloud Scheduler.
 
-    Topics, subscriptions, dead letters and schedules are made as the decorators say. A saved file
-    is served at once. Variables that the shell lacks are read from ./.env.
+    It creates the topics, subscriptions, dead-letter topics and schedules of the decorators, and
+    serves a file again when you save it. Variables that the shell doesn't set are read from ./.env.
     """
     check_local("run a Pub/Sub on this machine")
     from ucam_faas.dev.options import DevOptions
     from ucam_faas.dev.session import run
 
     if memory and reset:
-        raise ConfigurationError("--memory keeps nothing: there is nothing to --reset.")
+        raise ConfigurationError("--memory keeps no state, so there is nothing to --reset.")
     if pubsub == "google" and not (project or os.environ.get("GOOGLE_CLOUD_PROJECT")):
         raise ConfigurationError("--pubsub google needs --project, or GOOGLE_CLOUD_PROJECT.")
     external = {"google": "", "embedded": None}.get(

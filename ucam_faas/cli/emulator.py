@@ -9,28 +9,29 @@ from pathlib import Path
 import click
 
 from ucam_faas._optional import check_local
+from ucam_faas.cli._group import Verb
 from ucam_faas.exceptions import ConfigurationError
 
 DEFAULT_STATE = Path(".ucam-faas")
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8085,
     show_default=True,
-    help="Port for gRPC and REST; 0: any free one.",
+    help="Port for gRPC and REST; 0 picks a free one.",
 )
 @click.option("--rest-port", type=click.IntRange(0, 65535), help="A second port, for REST alone.")
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
-    help=f"Folder to keep everything in. [default: {DEFAULT_STATE}]",
+    help=f"Folder of the saved state. [default: {DEFAULT_STATE}]",
 )
-@click.option("--memory", is_flag=True, help="Keep nothing.")
-@click.option("--reset", is_flag=True, help="Start empty.")
+@click.option("--memory", is_flag=True, help="Keep no state on disk.")
+@click.option("--reset", is_flag=True, help="Delete the saved state first.")
 @click.option(
     "--seed",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -50,8 +51,8 @@ def command(
 ) -> None:
     """Run Pub/Sub and Cloud Scheduler on this machine, for Google's own clients.
 
-    A drop-in for Google's Pub/Sub emulator: set PUBSUB_EMULATOR_HOST to the address that the
-    ready line names.
+    It replaces Google's Pub/Sub emulator: set PUBSUB_EMULATOR_HOST to the address that it prints
+    when it is ready.
     """
     from ucam_faas.emulator.api import messages_only
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ucam_faas.cli import _files
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import plan as plans, summary
@@ -17,7 +18,7 @@ from ucam_faas.deploy.terraform_variables import Plan
 from ucam_faas.exceptions import ConfigurationError
 
 
-@click.command("plan")
+@click.command("plan", cls=Verb)
 @click.option("--stage", help="Stage of the configuration, such as production.")
 @click.option(
     "--output",

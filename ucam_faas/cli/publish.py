@@ -8,6 +8,7 @@ from typing import IO
 import click
 
 from ucam_faas.cli import _destination, _local_cloud, _message_data, _source, _waiting
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.config import Settings
@@ -26,11 +27,11 @@ def _pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -
     return dict(text.split("=", 1) for text in texts)
 
 
-@click.command("publish")
+@click.command("publish", cls=Verb)
 @click.argument("task", required=False)
 @click.argument("data", required=False)
 @click.option("--file", type=click.File("rb"), help="File with the data; -: standard input.")
-@click.option("--sample", is_flag=True, help="Send data that is made up for the task.")
+@click.option("--sample", is_flag=True, help="Send made-up data that the task accepts.")
 @click.option(
     "--attribute",
     "attributes",
@@ -39,7 +40,9 @@ def _pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -
     callback=_pairs,
     help="Attribute; may be repeated.",
 )
-@click.option("--ordering-key", default="", help="Messages with one key are delivered in order.")
+@click.option(
+    "--ordering-key", default="", help="Messages with the same key are delivered in order."
+)
 @click.option("--dry-run", is_flag=True, help="Check and show the message; don't publish it.")
 @click.option(
     "--wait",
@@ -49,8 +52,8 @@ def _pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -
 )
 @click.option(
     "--topic",
-    help="Publish there instead of the task's topic. TASK is then not needed; without it, the "
-    "data is not checked, and a single argument is DATA.",
+    help="Publish to this topic, not the task's. TASK may be left out: a single argument is then "
+    "DATA, and isn't checked.",
 )
 @click.option("--project", help="Project of the topic. [GOOGLE_CLOUD_PROJECT]")
 @click.option("--google", is_flag=True, help="Publish to Google's Pub/Sub, not to a local one.")
@@ -70,22 +73,22 @@ def command(
     project: str | None,
     google: bool,
 ) -> None:
-    """Send a message to TASK, if DATA is what the task takes.
+    """Send DATA to TASK as a message, after checking that the task accepts it.
 
     For a protobuf message type, DATA (or the file) may be the message as JSON. The message goes to
-    the emulator of PUBSUB_EMULATOR_HOST; or to that of the `ucam-faas dev` that runs in this
-    directory; or, with --google, to Google's Pub/Sub.
+    the emulator at PUBSUB_EMULATOR_HOST if it is set, else to the `ucam-faas dev` that runs in this
+    directory; with --google, to Google's Pub/Sub.
     """
     if topic and data is None and not file and not sample:
         task, data = None, task
     if (data is not None) + (file is not None) + sample > 1:
-        raise click.UsageError("DATA, --file and --sample exclude one another.")
+        raise click.UsageError("Give only one of DATA, --file and --sample.")
     if not topic and not task:
         raise click.UsageError("Missing argument 'TASK' (or --topic).")
     if source and data is not None and not (is_source(source) or source.isidentifier()):
         raise click.UsageError(f"Got unexpected extra argument ({source}): put DATA in quotes.")
     if wait and (dry_run or topic or google):
-        raise click.UsageError("--wait excludes --dry-run, --topic and --google.")
+        raise click.UsageError("--wait can't be combined with --dry-run, --topic or --google.")
     settings = Settings.from_environ(project=project)
     cloud = _local_cloud.find(source)
     loaded = _load(task, _source.of_cloud(source, cloud)) if task else None

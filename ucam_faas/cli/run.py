@@ -9,21 +9,22 @@ from typing import Any
 import click
 
 from ucam_faas.cli import _serving_options as options, _source
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._start import start
 from ucam_faas.exceptions import ConfigurationError
 
 
-@click.command("run")
+@click.command("run", cls=Verb)
 @click.argument("task", required=False)
 @options.input_file
 @options.input_bucket
 @options.debug
 @_source.source_parameters
 def command(task: str | None, source: str | None, **arguments: Any) -> None:
-    """Run TASK once, and exit, as a Cloud Run job does.
+    """Run TASK once and exit, as a Cloud Run job does.
 
-    Without TASK: the one that FUNCTION_TARGET names, or the only one of SOURCE. The exit code says
-    if it succeeded.
+    Without TASK, run the task of FUNCTION_TARGET, or the only task of SOURCE. The exit code is 0 if
+    it succeeds.
     """
     if task and source is None and _source.is_source(task):
         task, source = None, task
@@ -40,7 +41,7 @@ def run_once(arguments: Mapping[str, Any]) -> int:
     if len(started.tasks) != 1:
         names = ", ".join(repr(task.name) for task in started.tasks)
         raise ConfigurationError(
-            f"One task is run at a time. Name one of {names}: `ucam-faas run TASK`, or --target."
+            f"Only one task can run. Name one of {names}: `ucam-faas run TASK`, or --target."
         )
     from ucam_faas.serving import run_once
 

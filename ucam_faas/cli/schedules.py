@@ -27,12 +27,14 @@ class ScheduleRequestError(UCAMFAASException):
 
 @click.group("schedules", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--project", help="Project of the schedules. [GOOGLE_CLOUD_PROJECT]")
-@click.option("--location", default=DEFAULT_LOCATION, show_default=True)
+@click.option(
+    "--location", default=DEFAULT_LOCATION, show_default=True, help="Location of the schedules."
+)
 @click.pass_context
 def command(ctx: click.Context, project: str | None, location: str) -> None:
     """List the schedules of the `ucam-faas dev` that runs in this directory, and their next runs.
 
-    Or those of the emulator that PUBSUB_EMULATOR_HOST names.
+    If PUBSUB_EMULATOR_HOST is set, list the schedules of that emulator.
     """
     if ctx.invoked_subcommand is None:
         _list(_Jobs(project, location).list())
@@ -53,7 +55,7 @@ def run(where: tuple[str | None, str], name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def pause(where: tuple[str | None, str], name: str) -> None:
-    """Do not run the schedule NAME until it is resumed."""
+    """Pause the schedule NAME."""
     _Jobs(*where).act(name, "pause")
     click.echo(f"{name} is paused.")
 
@@ -62,7 +64,7 @@ def pause(where: tuple[str | None, str], name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def resume(where: tuple[str | None, str], name: str) -> None:
-    """Run the schedule NAME at its times again."""
+    """Resume the schedule NAME."""
     job = _Jobs(*where).act(name, "resume")
     click.echo(f"{name} runs next: {_local(job.get('scheduleTime'))}")
 

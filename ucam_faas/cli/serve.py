@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ucam_faas.cli import _serving_options as options, _source
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._start import start
 from ucam_faas.config import Settings
 from ucam_faas.logs import setup
@@ -19,7 +20,7 @@ from ucam_faas.tasks.task import Kind, Task
 logger = logging.getLogger("ucam_faas")
 
 
-@click.command("serve")
+@click.command("serve", cls=Verb)
 @options.target
 @options.host
 @options.port

@@ -8,17 +8,18 @@ from typing import Any
 import click
 
 from ucam_faas.cli import _local_cloud
+from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import load, of_cloud, source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.triggers import Schedule
 
 
-@click.command("tasks")
+@click.command("tasks", cls=Verb)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @source_parameters
 def command(source: str | None, as_json: bool) -> None:
-    """List the tasks that SOURCE holds."""
+    """List the tasks of SOURCE."""
     tasks = load(of_cloud(source, _local_cloud.find(source)))
     if as_json:
         click.echo(json.dumps([row(task) for task in tasks], indent=2))
