@@ -13,6 +13,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 from tf.gen import tfplugin_pb2_grpc as rpc  # type: ignore[import-not-found]  # see `attached`
@@ -21,6 +22,7 @@ from .cloud import Cloud
 from .invention import load_identities
 from .provider import Provider
 from .validation import load_rules
+from .values import with_all_fields
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -33,7 +35,7 @@ def main() -> None:
     servers = []
     with tempfile.TemporaryDirectory(prefix="ucam-faas-") as folder:
         for number, line in enumerate(sys.stdin):
-            cloud = _cloud(**json.loads(line))
+            cloud = _cloud(schema["resources"], **json.loads(line))
             provider = Provider(schema=schema, rules=rules, identities=identities, cloud=cloud)
             socket = str(Path(folder) / f"provider-{number}")
             servers.append(_serve(provider, socket, threads))
@@ -42,8 +44,15 @@ def main() -> None:
             server.stop(grace=0).wait()
 
 
-def _cloud(*, log: str, state: str | None) -> Cloud:
-    return Cloud.of_state(json.loads(Path(state).read_text()) if state else {}, Path(log))
+def _cloud(schemas: dict[str, Any], *, log: str, state: str | None) -> Cloud:
+    cloud = Cloud(Path(log))
+    for resource in json.loads(Path(state).read_text())["resources"] if state else []:
+        for instance in resource["instances"] if resource["mode"] == "managed" else []:
+            kind, block = resource["type"], schemas[resource["type"]]["block"]
+            cloud.resources[kind, instance["attributes"]["id"]] = with_all_fields(
+                block, instance["attributes"]
+            )
+    return cloud
 
 
 def _serve(provider: Provider, socket: str, threads: ThreadPoolExecutor) -> grpc.Server:

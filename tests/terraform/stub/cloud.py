@@ -17,7 +17,7 @@ from typing import Any
 FAILING_TAG = ":fails"
 """The end of the name of an image whose container never starts."""
 DELETED_TOPIC = "_deleted-topic_"
-"""Pub/Sub's name for the topic of a subscription that has outlived it."""
+"""The topic of a subscription that has outlived its own, in Pub/Sub's words."""
 VIRTUAL = {"deletion_policy": "DELETE", "deletion_protection": True}
 """Fields that are in Terraform's state only, and their values after an import."""
 _TERRAFORMS_OWN = {*VIRTUAL, "timeouts"}
@@ -42,16 +42,6 @@ class Cloud:
     """The file that gets each operation as a line of JSON."""
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
-
-    @classmethod
-    def of_state(cls, state: dict[str, Any], log: Path) -> Cloud:
-        """Return the cloud in which the resources of a Terraform state exist."""
-        cloud = cls(log)
-        for resource in state.get("resources", []):
-            for instance in resource["instances"] if resource["mode"] == "managed" else []:
-                values = instance["attributes"]
-                cloud.resources[resource["type"], values["id"]] = values
-        return cloud
 
     def read(self, kind: str, state: dict[str, Any]) -> dict[str, Any] | None:
         """Return a resource as it is now, or None if it is gone."""

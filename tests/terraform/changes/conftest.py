@@ -1,0 +1,38 @@
+"""The shop, deployed once a session; each test changes a copy of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.attached import Attached
+from tests.terraform.cases import MODULE
+
+from .deployment import IMAGE, Deployment, written
+
+
+@pytest.fixture(scope="session")
+def fresh_shop(
+    terraform_environment: Attached, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    """The shop with its plan's file, initialised, and not applied."""
+    folder = tmp_path_factory.mktemp("fresh") / "shop"
+    shop = written(folder, MODULE, terraform_environment.with_cloud())
+    shop.plan()
+    shop.terraform.init()
+    return shop
+
+
+@pytest.fixture(scope="session")
+def deployed_shop(fresh_shop: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The shop, applied."""
+    shop = fresh_shop.copy(tmp_path_factory.mktemp("deployed") / "shop")
+    shop.terraform.apply({"container_image": IMAGE})
+    return shop
+
+
+@pytest.fixture
+def shop(deployed_shop: Deployment, tmp_path: Path) -> Deployment:
+    """A copy of the deployed shop, in a cloud of its own."""
+    return deployed_shop.copy(tmp_path / "shop")
