@@ -7,7 +7,7 @@ import inspect
 import io
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from flask import Flask
@@ -21,9 +21,9 @@ from ucam_faas.serving.responses import Response, flask_response, of_flask
 from ucam_faas.tasks.task import Kind, Task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpRequest:
-    """A request as it came in."""
+    """A request as it came in, but for its body."""
 
     method: str
     path: str
@@ -32,6 +32,11 @@ class HttpRequest:
     scheme: str = "http"
     server: tuple[str, int | None] = ("localhost", 80)
     client: str = ""
+
+    @cached_property
+    def environ(self) -> dict[str, Any]:
+        """The WSGI environment of the request without a body (PEP 3333)."""
+        return _environ_of(self)
 
 
 class FlaskRoutes:
@@ -56,7 +61,7 @@ class FlaskRoutes:
     def find(self, request: HttpRequest) -> Task | Response | None:
         """Return the task for a request, a redirect or refusal of its path, or None."""
         try:
-            adapter = self.app.url_map.bind_to_environ(environ_of(request))
+            adapter = self.app.url_map.bind_to_environ(request.environ)
             name, _ = adapter.match()
         except RequestRedirect as redirect:
             return of_flask(redirect.get_response())
@@ -75,7 +80,12 @@ def caller(
 
     An HTTP task gets the request itself. The response is what `flask.abort` raised, if it did.
     """
-    environ, is_http = environ_of(request, body), task.kind is Kind.HTTP
+    is_http = task.kind is Kind.HTTP
+    environ = {
+        **request.environ,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
 
     def respond(value: Any) -> Any:
         if not is_http or isinstance(value, Outcome | ExecutionInfo | Awaitable):
@@ -107,8 +117,7 @@ def bare() -> Flask:
     return Flask("ucam_faas", static_folder=None)
 
 
-def environ_of(request: HttpRequest, body: bytes = b"") -> dict[str, Any]:
-    """Return the WSGI environment of a request (PEP 3333)."""
+def _environ_of(request: HttpRequest) -> dict[str, Any]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -118,11 +127,11 @@ def environ_of(request: HttpRequest, body: bytes = b"") -> dict[str, Any]:
         "SERVER_PORT": str(request.server[1] or 80),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": request.client,
-        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_LENGTH": "0",
         "wsgi.version": (1, 0),
         # Google's front ends end TLS, and set this header themselves.
         "wsgi.url_scheme": request.headers.get("x-forwarded-proto", request.scheme),
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": io.BytesIO(),
         "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,

@@ -97,7 +97,17 @@ def _without_topic(path: str) -> str:
     return (before or "/") if separator and "/topics/" in path else ""
 
 
+_REQUEST = "ucam_faas.request"
+"""The key in a scope of the request that was made of it: for the route, and then for the call."""
+
+
 def _request(scope: Scope, headers: Mapping[str, str]) -> Any:
+    if _REQUEST not in scope:
+        scope[_REQUEST] = _made_request(scope, headers)
+    return scope[_REQUEST]
+
+
+def _made_request(scope: Scope, headers: Mapping[str, str]) -> Any:
     from ucam_faas.serving.flask_tasks import HttpRequest
 
     return HttpRequest(
