@@ -41,7 +41,7 @@ from ucam_faas.testing import make_cloud_event, make_message, make_push
 from .test_dead_letters import SUBSCRIPTION, TRACEPARENT, FailingPublisher, Letters, runtime
 
 LAST = 5
-"""Of the default RetryPolicy."""
+"""The last attempt of the default RetryPolicy."""
 
 
 class StockError(UCAMFAASException):
@@ -171,7 +171,7 @@ def test_without_a_last_attempt_there_is_no_dead_letter(letters: Letters) -> Non
 
 
 def test_the_deployments_number_of_attempts_wins_over_the_codes(letters: Letters) -> None:
-    """It knows the subscription: a task must not cut short what was set up there."""
+    """The deployment knows the subscription's limit; a task must not end its attempts early."""
     settings = replace(letters.runtime.settings, max_attempts=20)
     letters.runtime = replace(letters.runtime, settings=settings)
 
@@ -244,7 +244,7 @@ def test_publishing_does_not_block_the_event_loop(letters: Letters) -> None:
     assert threading.current_thread() not in threads
 
 
-def test_a_cloud_event_tells_its_attempt_in_its_data(letters: Letters) -> None:
+def test_a_cloud_events_data_has_its_attempt(letters: Letters) -> None:
     """So Eventarc delivers the messages of a topic."""
 
     @cloud_event

@@ -21,7 +21,7 @@ def test_a_policy_has_defaults() -> None:
     assert policy.served_timeout_seconds == 300
 
 
-def test_a_policy_holds_what_was_asked_for() -> None:
+def test_a_policy_holds_the_requested_values() -> None:
     policy = Policy(timeout=timedelta(minutes=1), concurrency=1, dead_letter_topic=TOPIC)
 
     assert policy.served_timeout_seconds == 60
@@ -60,7 +60,7 @@ def test_a_topic_is_a_full_or_a_short_name(topic: str) -> None:
 @pytest.mark.parametrize(
     "topic", ["", "projects/p", "topics/t", "projects/p/topics/", f"/{TOPIC}", f"{TOPIC}/x", 5]
 )
-def test_what_is_no_topic_is_refused_with_both_forms(topic: Any) -> None:
+def test_a_malformed_topic_is_refused_with_both_forms(topic: Any) -> None:
     with pytest.raises(TaskDefinitionError) as caught:
         Policy(dead_letter_topic=topic)
 

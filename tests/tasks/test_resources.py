@@ -38,7 +38,7 @@ def refused(**options: Any) -> str:
     return str(caught.value)
 
 
-def test_what_a_decorator_says_is_kept_and_nothing_else_is_made_up() -> None:
+def test_the_decorators_options_are_kept_and_no_others_are_added() -> None:
     task = task_of(memory="1Gi", secrets={"KEY": "api-key"})
 
     assert task.own_options == {"memory": "1Gi", "secrets": {"KEY": "api-key"}}
@@ -97,7 +97,9 @@ def test_spellings_of_one_amount_are_equal() -> None:
     ],
     ids=str,
 )
-def test_what_google_would_refuse_is_refused_now(options: dict[str, Any], expected: str) -> None:
+def test_a_value_that_google_would_refuse_is_refused_at_import(
+    options: dict[str, Any], expected: str
+) -> None:
     assert expected in refused(**options)
 
 
