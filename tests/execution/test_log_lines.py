@@ -43,6 +43,7 @@ from ucam_faas.testing import (
     make_message,
     make_push,
     run,
+    serve,
 )
 
 SECRET = "07700 900123"
@@ -493,6 +494,18 @@ def test_an_http_tasks_failure_is_named_as_a_raw_tasks(log: Log) -> None:
     execute(Execution(users.task, raw(b"", {}), runtime(), call=lambda function: function(None)))
 
     assert log.line["message"] == "function_failed_uncaught_exception"
+
+
+def test_the_status_of_an_http_tasks_response_is_logged(log: Log) -> None:
+    @http(path="/users", methods=("POST",))
+    def users(request: Any) -> tuple[str, int]:
+        return "made", 201
+
+    with serve(users) as client:
+        log.configure()
+        client.request("POST", "/users")
+
+    assert log.line["http_status"] == 201
 
 
 # --- texts
