@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.tasks.policies import Policy, RetryPolicy, check_topic
+from ucam_faas.tasks.policies import Policy, RetryPolicy, backoffs, check_topic
 
 TOPIC = "projects/p/topics/orders"
 
@@ -71,10 +71,12 @@ def test_a_malformed_topic_is_refused_with_both_forms(topic: Any) -> None:
 # --- retries
 
 
-def test_a_retry_policy_has_the_defaults_of_pubsub() -> None:
+def test_a_message_is_retried_for_20_minutes_by_default() -> None:
+    """A change of IAM, during which pushes are refused, takes up to about 7 minutes."""
     policy = RetryPolicy()
 
-    assert policy.max_attempts == 5
+    assert policy.max_attempts is not None
+    assert sum(backoffs(policy, policy.max_attempts - 1)) == 20 * 60 + 30
     assert (policy.min_backoff, policy.max_backoff) == (
         timedelta(seconds=10),
         timedelta(minutes=10),
