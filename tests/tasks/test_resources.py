@@ -67,6 +67,12 @@ def fits(cpu: float, mebibytes: int) -> bool:
     return True
 
 
+def test_the_least_numbers_of_instances_are_accepted() -> None:
+    task = task_of(min_instances=0, max_instances=1)
+
+    assert task.own_options == {"min_instances": 0, "max_instances": 1}
+
+
 @pytest.mark.parametrize("memory", ["127Mi", "33Gi", "512", "512MB", "0.1Mi", "", 512, "-1Gi"])
 def test_memory_outside_the_limits_is_refused_with_them(memory: Any) -> None:
     assert f"memory={memory!r}: expected 128Mi to 32Gi" in refused(memory=memory)
