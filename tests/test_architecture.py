@@ -19,10 +19,10 @@ PACKAGE = "ucam_faas"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 LEVELS = (
-    {"exceptions", "config", "clock", "_optional", "gcp", "logs", "net"},
+    {"exceptions", "config", "clock", "_optional", "local_state", "gcp", "logs", "net"},
     {"outcomes", "events"},
     {"tasks"},
-    {"publishing"},
+    {"publishing", "jobs"},
     {"execution", "decorators", "collection", "function"},
     {"serving", "emulator"},
     {"dev", "deploy", "testing", "cli", "_pytest_plugin", "__main__"},
@@ -145,7 +145,7 @@ def test_the_package_holds_code_and_nothing_left_over() -> None:
     """An editor's or a patch's leftover files would be in the wheel."""
     files = [path for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
-    assert [path.name for path in files if path.suffix not in (".py", ".typed")] == []
+    assert [path.name for path in files if path.suffix not in (".py", ".typed", ".sql")] == []
 
 
 @cache

@@ -36,6 +36,8 @@ READ: dict[str, tuple[str, str, Any]] = {
     "UCAM_FAAS_LOG_LEVEL": ("log_level", "WARNING", "WARNING"),
     "UCAM_FAAS_LOG_PAYLOADS": ("log_payloads", "yes", True),
     "UCAM_FAAS_LOG_EXCEPTION_TEXT": ("log_exception_text", "false", False),
+    "UCAM_FAAS_APP": ("app", "shop", "shop"),
+    "UCAM_FAAS_JOB_STORE": ("job_store", "sqlite:jobs.db", "sqlite:jobs.db"),
     "GOOGLE_CLOUD_PROJECT": ("project", "p", "p"),
     "K_SERVICE": ("service", "s", "s"),
     "K_REVISION": ("revision", "s-1", "s-1"),

@@ -126,6 +126,14 @@ class Settings:
         None,
         "log the texts of exceptions, not only their types and tracebacks; default: on a terminal",
     )
+    app: str = _variable(
+        "UCAM_FAAS_APP", "default", "name of the application whose jobs these are, in the store"
+    )
+    job_store: str | None = _variable(
+        "UCAM_FAAS_JOB_STORE",
+        None,
+        "where jobs are kept: sqlite:PATH, or memory; none: jobs are sent, and can't be followed",
+    )
     project: str | None = _variable(
         "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
     )

@@ -11,12 +11,17 @@ UCAMFAASException                 raise it in a task for an expected failure
 │   └── MissingExtraError         an optional dependency is not installed
 ├── outcomes.Refused              a delivery that no task can take as it is
 ├── InputNotLoadedError           the input of a long-running task cannot be read
-└── PublishError                  Pub/Sub did not take a message
+├── PublishError                  Pub/Sub did not take a message
+└── JobError                      something about a job
+    ├── JobStoreError             the store doesn't answer
+    ├── JobNotFoundError          there is no job of this id
+    ├── JobConflictError          the id belongs to another payload
+    └── JobFailed                 the job ended without success
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ucam_faas.events.execution_info import ExecutionInfo
@@ -87,3 +92,39 @@ class InputNotLoadedError(UCAMFAASException):
 
 class PublishError(UCAMFAASException):
     """Pub/Sub did not take a message."""
+
+
+class JobError(UCAMFAASException):
+    """Something about a job."""
+
+
+class JobStoreError(JobError):
+    """The job store doesn't answer. It is not known whether a change was made."""
+
+
+class JobNotFoundError(JobError):
+    """There is no job of this id, or its retention has ended."""
+
+
+class JobConflictError(JobError):
+    """Another job has the id, with another payload or other options."""
+
+
+class JobFailed(JobError):  # as the state FAILURE, for `except JobFailed`
+    """The job ended without success.
+
+    Args:
+        state: in which it ended.
+        cause: its last error: type, message and traceback; None: it never ran.
+        attempts: failures that its limit counts.
+        history: of its changes.
+    """
+
+    def __init__(
+        self, text: str, *, state: str, cause: Any, attempts: int, history: tuple[Any, ...]
+    ) -> None:
+        super().__init__(text)
+        self.state = state
+        self.cause = cause
+        self.attempts = attempts
+        self.history = history

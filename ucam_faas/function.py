@@ -37,6 +37,8 @@ from ucam_faas.tasks.task import HEALTH_PATHS, Kind, Task
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
 
+    from ucam_faas.jobs.handle import Job
+
 
 def make(
     function: Any,
@@ -122,6 +124,7 @@ def make(
     setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
     attributes.task = task
     attributes.execute = _execute
+    attributes.send = functools.partial(_send, task_function)
     attributes.publish = functools.partial(_publish, task_function)
     attributes.execute_for_result = lambda event: _conclude(event).info
     attributes.__ucam_wrapped__ = function
@@ -145,6 +148,12 @@ def _publish(task_function: Any, *args: Any, **kwargs: Any) -> str:
     from ucam_faas.execution.publication import publish  # kept off the start
 
     return publish(task_function.task, *args, **kwargs)
+
+
+def _send(task_function: Any, *args: Any, **kwargs: Any) -> Job:
+    from ucam_faas.execution.sending import send  # kept off the start
+
+    return send(task_function.task, *args, **kwargs)
 
 
 def _name(task_function: Any, trigger_of: TriggerOf, name: str | None, bound: str) -> None:

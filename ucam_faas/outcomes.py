@@ -4,6 +4,7 @@ Outcome
 ├── Done                      the task returned
 ├── DeadLettered              the message is on the dead-letter topic
 ├── Failed, Crashed           the task raised
+├── Recorded, Unavailable     the job's row has the failure; the job store doesn't answer
 ├── TimedOut, Overloaded, ShuttingDown
 ├── NoSuchTask, WrongMethod
 └── RaisedOutcome             an exception, too
@@ -105,6 +106,14 @@ class DeadLettered(_Decided):
     """The message is on the dead-letter topic."""
 
 
+class Recorded(_Decided):
+    """The job's row has the failure: it runs again later, or has ended."""
+
+
+class Unavailable(_Decided):
+    """The job store doesn't answer."""
+
+
 class Failed(_Decided):
     """An expected failure: `UCAMFAASException`, an aborted ExecutionInfo."""
 
@@ -188,6 +197,8 @@ ANSWERS: dict[type[Outcome], Answer] = {
     Done: Answer(200, "OK", "INFO", 0),
     Ignore: Answer(200, "OK", "INFO", 0),
     DeadLettered: Answer(200, "OK", "WARNING", 0),
+    Recorded: Answer(200, "OK", "WARNING", 0),
+    Unavailable: Answer(503, "Try again later", "WARNING", 1),
     DeadLetter: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),
     Retry: Answer(503, "Try again later", "WARNING", 1),
     Failed: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),

@@ -19,7 +19,7 @@ from google.protobuf.source_context_pb2 import SourceContext
 
 from tests.support.sources import Sources
 from ucam_faas.cli import _local_cloud, _waiting, main
-from ucam_faas.dev.local_state import LocalCloud, forget, write
+from ucam_faas.local_state import LocalCloud, forget, write
 from ucam_faas.publishing import google
 from ucam_faas.publishing.memory import MemoryPublisher
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ucam_faas.cli import main
-from ucam_faas.dev.local_state import LocalCloud, write
+from ucam_faas.local_state import LocalCloud, write
 
 from .cloud import Dev
 

@@ -1,4 +1,4 @@
-"""Validation of large data stops at its first errors; valid data parses as before."""
+"""Large data stops at its first errors; what is valid stays so, and means the same."""
 
 from __future__ import annotations
 

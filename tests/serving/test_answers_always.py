@@ -1,4 +1,4 @@
-"""A delivery gets the right answer even if a failure surrounds it."""
+"""Whatever goes wrong around a delivery, it gets the right answer, and gets it."""
 
 from __future__ import annotations
 

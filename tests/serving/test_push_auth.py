@@ -1,4 +1,4 @@
-"""Push tokens with real signatures and claims; a token that can't be verified is refused."""
+"""Push tokens: real signatures, real claims; what cannot be verified is refused."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def encoded(value: Any) -> str:
 
 
 class Certificates:
-    """Replaces google-auth's transport, and counts the requests."""
+    """Stands where google-auth's transport does, and counts."""
 
     def __init__(self, *keys: Key) -> None:
         self.keys = keys
@@ -439,7 +439,7 @@ def test_a_document_without_certificates_is_not_kept(document: str, clock: Manua
 
 
 class HangingFetches:
-    """Replaces google-auth's transport, and answers when `end` is called."""
+    """Stands where google-auth's transport does, and answers when it is let."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ucam_faas.cli._local_cloud import elsewhere
 from ucam_faas.config import Settings
 from ucam_faas.dev import emulator_address
-from ucam_faas.dev.local_state import DEFAULT_PROJECT, LocalCloud
 from ucam_faas.exceptions import ConfigurationError, PublishError
+from ucam_faas.local_state import DEFAULT_PROJECT, LocalCloud
 from ucam_faas.publishing import Publisher
 
 

@@ -7,10 +7,10 @@ import os
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from ucam_faas import local_state
 from ucam_faas.deploy.source import chosen
-from ucam_faas.dev import local_state
 from ucam_faas.dev.env_file import NAME, EnvFile
-from ucam_faas.dev.local_state import DEFAULT_ADDRESS, PAGE, LocalCloud
+from ucam_faas.local_state import DEFAULT_ADDRESS, PAGE, LocalCloud
 
 _SECONDS = 0.5
 

@@ -11,8 +11,8 @@ import click
 
 from ucam_faas.cli._local_cloud import elsewhere
 from ucam_faas.deploy import source as sources
-from ucam_faas.dev.local_state import LocalCloud
 from ucam_faas.exceptions import NoSuchTargetError
+from ucam_faas.local_state import LocalCloud
 
 if TYPE_CHECKING:
     from ucam_faas.tasks.task import Task

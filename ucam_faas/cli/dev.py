@@ -13,8 +13,8 @@ from ucam_faas._optional import check_local
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import decide, sources_parameters
 from ucam_faas.dev.env_file import NAME
-from ucam_faas.dev.local_state import DEFAULT_PROJECT, DEFAULT_PUBSUB_PORT, FOLDER
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import DEFAULT_PROJECT, DEFAULT_PUBSUB_PORT, FOLDER
 
 
 @click.command(cls=Verb)

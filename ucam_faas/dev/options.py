@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ucam_faas.dev.env_file import EnvFile
+from ucam_faas.local_state import FOLDER
 
 QUEUE = "1000"
 """No delivery is refused: here, no other instance would take it."""
@@ -42,6 +43,17 @@ class DevOptions:
     reset: bool
     env_file: EnvFile
 
+    @property
+    def job_store(self) -> str:
+        """The store of jobs, as UCAM_FAAS_JOB_STORE has it."""
+        given = os.environ.get("UCAM_FAAS_JOB_STORE")
+        return given or f"sqlite:{Path.cwd() / FOLDER / self.jobs_file}"
+
+    @property
+    def jobs_file(self) -> str:
+        """The name of the file of jobs; without a state, it lasts as long as this process."""
+        return "jobs.db" if self.state is not None else f"jobs-{os.getpid()}.db"
+
 
 def environment_of(options: DevOptions, pubsub: str) -> dict[str, str]:
     """Return the environment of the process that serves the tasks.
@@ -58,6 +70,7 @@ def environment_of(options: DevOptions, pubsub: str) -> dict[str, str]:
         "UCAM_FAAS_PUSH_CERTS_URL": f"http://{pubsub}{CERTIFICATES_PATH}",
         **os.environ,
         "PUBSUB_EMULATOR_HOST": used,
+        "UCAM_FAAS_JOB_STORE": options.job_store,
         "GOOGLE_CLOUD_PROJECT": options.project,
         "PYTHONUNBUFFERED": "1",
     }

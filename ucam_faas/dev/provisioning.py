@@ -17,6 +17,7 @@ from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler import api as scheduler_api
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.tasks.needs import TaskNeeds, full_topic, job_id
+from ucam_faas.tasks.topics import INBOX_PATH, inbox_of
 
 LOCATION = "local"
 LABEL = "made-by"
@@ -30,6 +31,7 @@ _MUTABLE = (
     "expiration_policy",
     "message_retention_duration",
 )
+MIN_INBOX_BACKOFF_SECONDS = 1.0
 DEAD_LETTERS_KEPT = timedelta(seconds=MAX_RETENTION_SECONDS)
 """As long as the Terraform module keeps them."""
 
@@ -71,7 +73,7 @@ class Provisioning:
         """
         pushed = [plan for plan in plans if plan.topic is not None]
         for plan in pushed:
-            for topic in (plan.topic or "", *_dead_letter_topics(plan)):
+            for topic in (plan.topic or "", inbox_of(plan.name), *_dead_letter_topics(plan)):
                 self._topic(full_topic(topic, self._project))
         for topic in existing_topics:
             self._topic(full_topic(topic, self._project))
@@ -79,6 +81,7 @@ class Provisioning:
         if url:
             urls = {plan.name: "" if plan.name in down else url for plan in pushed}
             wanted += [self._of_task(plan, urls[plan.name], push) for plan in pushed]
+            wanted += [self._of_inbox(plan, urls[plan.name], push) for plan in pushed]
             wanted += self._of_dead_letters(pushed)
         changes = [self._subscription(proto) for proto in wanted]
         names = {proto.name for proto in wanted}
@@ -135,15 +138,21 @@ class Provisioning:
             name = full_topic(plan.dead_letter_topic, self._project)
             proto.dead_letter_policy.dead_letter_topic = name
             proto.dead_letter_policy.max_delivery_attempts = plan.max_attempts
-        if not url:
-            return proto
-        proto.push_config.push_endpoint = f"{url}{plan.path}"
-        if not plan.wrapped:
+        if url and not plan.wrapped:
             proto.push_config.no_wrapper.write_metadata = True
-        if push:
-            proto.push_config.oidc_token.audience = push["audience"]
-            proto.push_config.oidc_token.service_account_email = push["email"]
-        return proto
+        return _pushed(proto, url, plan.path, push)
+
+    def _of_inbox(self, plan: TaskNeeds, url: str, push: dict[str, str]) -> Any:
+        """Return the subscription of a task's inbox: no filter, no dead letters."""
+        name = inbox_of(plan.name)
+        proto = protos.Subscription(
+            name=f"projects/{self._project}/subscriptions/{name}",
+            topic=full_topic(name, self._project),
+            ack_deadline_seconds=plan.ack_deadline_seconds,
+            labels={LABEL: OURS},
+        )
+        proto.retry_policy.minimum_backoff.FromNanoseconds(int(MIN_INBOX_BACKOFF_SECONDS * 1e9))
+        return _pushed(proto, url, plan.path + INBOX_PATH, push)
 
     def _of_dead_letters(self, plans: Sequence[TaskNeeds]) -> list[Any]:
         """Return the subscriptions that keep dead letters, where no task takes them all."""
@@ -245,6 +254,16 @@ class Provisioning:
 
     def _jobs_by_name(self) -> dict[str, Any]:
         return {job.name: job for job in self._emulator.schedules.scheduler.list()}
+
+
+def _pushed(proto: Any, url: str, path: str, push: dict[str, str]) -> Any:
+    """Return a subscription that pushes to a path; without an URL, it keeps its messages."""
+    if url:
+        proto.push_config.push_endpoint = f"{url}{path}"
+        if push:
+            proto.push_config.oidc_token.audience = push["audience"]
+            proto.push_config.oidc_token.service_account_email = push["email"]
+    return proto
 
 
 def _has_messages(subscription: Any) -> bool:

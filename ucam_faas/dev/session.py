@@ -16,8 +16,9 @@ from typing import Any
 
 import click
 
+from ucam_faas import local_state
 from ucam_faas.config import Settings, mistyped
-from ucam_faas.dev import generations, local_state, welcome
+from ucam_faas.dev import generations, welcome
 from ucam_faas.dev.change_texts import describe, names_of
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
@@ -29,6 +30,7 @@ from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.dev.options import DevOptions, environment_of, reachable
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.stream import Stream
+from ucam_faas.dev.sweeping import sweeping
 from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
@@ -153,11 +155,11 @@ class Session:
         used = pubsub if options.external is None else options.external
         cloud = local_state.LocalCloud(
             pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources,
-            url=url, process=str(os.getpid()),
+            url=url, process=str(os.getpid()), jobs=options.job_store,
         )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
         self._welcome(generation, used, pubsub, url)
-        with on_enter(self._hurry):
+        with on_enter(self._hurry), sweeping(settings):
             await self._follow(generation, look)
 
     async def _first(self, look: Look) -> tuple[Generation | None, Look]:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable
 from types import CoroutineType, TracebackType
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from ucam_faas.events.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
 from ucam_faas.exceptions import ExecutionAbortedException, UCAMFAASException
 from ucam_faas.execution.execution import Decision, Execution
@@ -62,6 +64,8 @@ def decide(execution: Execution, value: Any) -> Decision:
         return Decision(_failure(str(result.reason)), value, cause, value)
     if execution.convert is not None:
         return Decision(_DONE, execution.convert(value))
+    if execution.job is not None and value is not None:
+        return Decision(_DONE, to_jsonable_python(value))
     if value is not None and not task.returns_response and not _is_json(value):
         log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
         value = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from logging import LogRecord
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ucam_faas.config import Settings
 from ucam_faas.events.context import CloudEventHandlerContext, MessageHandlerContext
@@ -17,6 +17,9 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.context import LogContext
 from ucam_faas.outcomes import Outcome
 from ucam_faas.tasks.task import Task
+
+if TYPE_CHECKING:
+    from ucam_faas.jobs.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Execution:
         convert: turns the function's return value into another, such as an HTTP response, as a
             part of the run: a generator may still have to make the body.
         started_at: by the monotonic clock; default: now.
+        job: the row that it claimed; None: the delivery isn't a job's.
     """
 
     __slots__ = (
@@ -64,6 +68,7 @@ class Execution:
         "delivery",
         "event",
         "is_started",
+        "job",
         "log_context",
         "message",
         "runtime",
@@ -80,12 +85,14 @@ class Execution:
         call: Callable[[Callable[..., Any], Any], Any] | None = None,
         convert: Callable[[Any], Any] | None = None,
         started_at: float | None = None,
+        job: Row | None = None,
     ) -> None:
         self.task = task
         self.delivery = delivery
         self.runtime = runtime
         self.call = call
         self.convert = convert
+        self.job = job
         self.started_at = runtime.clock.monotonic() if started_at is None else started_at
         self.context: Context = copy_context()
         """The ContextVars in which the task runs."""

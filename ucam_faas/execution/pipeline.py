@@ -65,9 +65,9 @@ def _call(execution: Execution) -> Decision:
 async def run_async(execution: Execution) -> Conclusion | None:
     """Run an async task on this loop, in `execution.context`; None if it was stopped meanwhile."""
     decision = await _call_async(execution)
-    if not dead_letters.may_publish(execution, decision.outcome):
+    if execution.job is None and not dead_letters.may_publish(execution, decision.outcome):
         return _conclude(execution, decision)
-    context = copy_context()  # publishing blocks
+    context = copy_context()  # publishing and storing block
     work = off_loop.in_thread(lambda: context.run(_conclude, execution, decision))
     return await _to_its_end(work)
 
@@ -120,7 +120,7 @@ def _start(execution: Execution, payload: Any) -> Any:
 
 def stop(execution: Execution, outcome: Outcome) -> Conclusion | None:
     """Conclude without waiting for the function; None if it is concluding by itself."""
-    return report(execution, Decision(outcome), outcome) if execution.claim() else None
+    return _settled(execution, Decision(outcome), publish=False) if execution.claim() else None
 
 
 def _conclude(execution: Execution, decision: Decision) -> Conclusion | None:
@@ -128,7 +128,16 @@ def _conclude(execution: Execution, decision: Decision) -> Conclusion | None:
     if not execution.claim():
         log_lines.log_late(execution, decision.outcome)
         return None
-    return report(execution, decision, dead_letters.settle(execution, decision))
+    return _settled(execution, decision)
+
+
+def _settled(execution: Execution, decision: Decision, *, publish: bool = True) -> Conclusion:
+    if execution.job is not None:
+        from ucam_faas.execution import inbox  # tasks without jobs don't need it
+
+        return report(execution, decision, inbox.settle(execution, decision))
+    outcome = dead_letters.settle(execution, decision) if publish else decision.outcome
+    return report(execution, decision, outcome)
 
 
 def _in_own_loop(make: Callable[[], Any]) -> Any:

@@ -31,15 +31,27 @@ def publish(
         PublishError: it was not published, or it isn't known whether it was.
     """
     topic = topic_of(task)
-    data = _nothing_for(task) if payload is NO_PAYLOAD else serialise(task, payload)
-    attributes = dict(attributes or {})
-    if payload is NO_PAYLOAD:
-        attributes = message_attributes(data, attributes)
+    data, attributes = data_of(task, payload, attributes)
     check_message(data, attributes, ordering_key)
     here = runtime.current()
     return here.outgoing().publish(
         here.full_topic(topic, task.name), data, attributes, ordering_key=ordering_key
     )
+
+
+def data_of(
+    task: Task, payload: Any, attributes: Mapping[str, str] | None
+) -> tuple[bytes, dict[str, str]]:
+    """Return the data and the attributes of a message to a task.
+
+    Raises:
+        TypeError: the payload is missing, or can't be serialised for the task.
+        ValueError: the task's parser rejects the payload.
+    """
+    if payload is NO_PAYLOAD:
+        data = _nothing_for(task)
+        return data, message_attributes(data, attributes or {})
+    return serialise(task, payload), dict(attributes or {})
 
 
 def _nothing_for(task: Task) -> bytes:

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import NotConfiguredError
+from ucam_faas.exceptions import ConfigurationError, NotConfiguredError
 from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
+
+if TYPE_CHECKING:
+    from ucam_faas.jobs.stores import JobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,16 @@ class Runtime:
     """Takes dead letters, and the messages of `task.publish()`."""
     connect: Callable[[Settings], Publisher] | None = None
     """Makes the publisher of `task.publish()` where no task has dead letters; None in tests."""
+    store: JobStore | None = None
+    """Keeps jobs; None: the one that the settings name."""
+
+    def jobs(self) -> JobStore | None:
+        """Return the store of jobs; None: there is none.
+
+        Raises:
+            ConfigurationError: UCAM_FAAS_JOB_STORE names no store that is known.
+        """
+        return self.store or store_of(self.settings)
 
     def outgoing(self) -> Publisher:
         """Return the publisher of `task.publish()`.
@@ -99,6 +113,27 @@ def publisher_of(settings: Settings) -> Publisher:
     from ucam_faas.publishing.google import GooglePublisher
 
     return GooglePublisher()
+
+
+@cache
+def store_of(settings: Settings) -> JobStore | None:
+    """Return the store of jobs that settings name.
+
+    Raises:
+        ConfigurationError: it isn't one that is known.
+    """
+    if settings.job_store is None:
+        return None
+    from ucam_faas.jobs.stores.sqlite import SqliteStore  # tasks without jobs don't need it
+
+    kind, _, path = settings.job_store.partition(":")
+    if kind == "memory" and not path:
+        return SqliteStore(":memory:", SystemClock())
+    if kind == "sqlite" and path:
+        return SqliteStore(path, SystemClock())
+    raise ConfigurationError(
+        f"UCAM_FAAS_JOB_STORE is {settings.job_store!r}: expected sqlite:PATH or memory."
+    )
 
 
 CURRENT: ContextVar[Runtime | None] = ContextVar("CURRENT", default=None)

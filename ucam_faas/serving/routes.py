@@ -15,6 +15,7 @@ from typing import Any
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.serving.responses import Response
 from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.topics import INBOX_PATH
 
 Scope = MutableMapping[str, Any]
 _OF_BROWSERS = ("/favicon.ico", "/robots.txt")
@@ -46,6 +47,8 @@ class Routes:
         An event task's own path comes first, then the routes of HTTP tasks, then the root.
         """
         path = scope["path"]
+        if path.endswith(INBOX_PATH):
+            path = path.removesuffix(INBOX_PATH) or "/"
         place = path if path == "/" or path in self._events else _without_topic(path)
         if place in self._events:
             return self._events[place]

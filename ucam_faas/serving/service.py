@@ -16,6 +16,7 @@ from ucam_faas.outcomes import (
     Refused,
     ShuttingDown,
     TooLarge,
+    Unavailable,
     WrongMethod,
 )
 from ucam_faas.serving.bodies import Bodies
@@ -28,6 +29,7 @@ from ucam_faas.serving.responses import (
 )
 from ucam_faas.serving.runner import Runner
 from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.topics import INBOX_PATH
 
 _CLOSE = (("connection", "close"),)
 
@@ -92,24 +94,55 @@ class Service:
         call: Callable[[Callable[..., Any], Any], Any] | None = None,
     ) -> Response:
         """Run the task on a request, and return the response."""
+        job = None
         try:
-            delivery = await _decode(task, method, path, headers, body)
+            if path.endswith(INBOX_PATH):
+                delivery, job = await self._open(task, path, headers, body)
+            else:
+                delivery = await _decode(task, method, path, headers, body)
         except Refused as refusal:
             return self.reject(refusal, method, path)
+        if isinstance(job, Outcome):
+            return self.reject(job, method, path)
         execution = Execution(
             task,
             delivery,
             self.runtime,
             call=call,
-            convert=converter(task),
+            convert=converter(task) if job is None else None,
             started_at=arrived_at,
+            job=job,
         )
         conclusion = await self.runner.run(execution)
         self._observer.concluded(execution, conclusion)
+        if job is not None:
+            return of_outcome(conclusion.outcome)
         if task.options.make_http_response is None:
             return of_conclusion(task, conclusion)
         # In the task's contexts.
         return execution.context.copy().run(of_conclusion, task, conclusion)
+
+    async def _open(
+        self, task: Task, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Delivery, Any]:
+        """Return the delivery of a task's inbox, with the payload of its job in it, and the row.
+
+        The row is None if the message itself is the job; an outcome says why there is none to run.
+        """
+        from ucam_faas.execution import inbox  # tasks without jobs don't need it
+
+        delivery = envelopes.decode(body, headers, path).with_message()
+        message, store = delivery.message, self.runtime.jobs()
+        assert message is not None, "it was just read"
+        job_id = message.attributes.get(inbox.JOB_ATTRIBUTE)
+        if job_id is None:
+            return inbox.unpacked(delivery, task), None
+        if store is None:
+            return delivery, Unavailable("UCAM_FAAS_JOB_STORE is not set")
+        claimed = await off_loop.in_thread(lambda: inbox.claim(self.runtime, store, task, job_id))
+        if isinstance(claimed, Outcome):
+            return delivery, claimed
+        return inbox.deliver(delivery, task, claimed), claimed
 
     def reject(self, outcome: Outcome, method: str, path: str) -> Response:
         """Log a request that is refused before its execution, and return the answer."""

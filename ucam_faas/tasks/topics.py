@@ -58,3 +58,12 @@ def _topic(target: Any) -> str:
             f'publishes=[{target!r}]: expected tasks, or topics: "T" or "projects/P/topics/T".'
         )
     return topic_of(task_function.task)
+
+
+INBOX_PATH = "/inbox"
+"""Pushes of a task's inbox come to its own path with this after it."""
+
+
+def inbox_of(task: str) -> str:
+    """Return the short name of a task's inbox: a topic, and its subscription."""
+    return f"{task}-inbox"

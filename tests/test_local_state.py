@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ucam_faas.dev.local_state import LocalCloud, forget, held, make_home, read, write
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import LocalCloud, forget, held, make_home, read, write
 
 CLOUD = LocalCloud(pubsub="127.0.0.1:8085", project="local")
 

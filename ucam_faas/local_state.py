@@ -38,6 +38,7 @@ class LocalCloud:
         sources: files, folders and modules of its tasks.
         url: where its tasks are served.
         process: id of the process.
+        jobs: the store of its jobs, as UCAM_FAAS_JOB_STORE has it.
     """
 
     pubsub: str
@@ -46,6 +47,7 @@ class LocalCloud:
     sources: tuple[str, ...] = ()
     url: str = ""
     process: str = ""
+    jobs: str = ""
 
 
 def read(folder: Path) -> LocalCloud | None:

@@ -1,0 +1,256 @@
+"""The contract of every `JobStore`: subclass it, and override the fixture `store`.
+
+class TestSqliteStore(JobStoreContract):
+    @pytest.fixture
+    def store(self, clock: ManualClock) -> JobStore: ...
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ucam_faas.jobs.rows import MAX_HISTORY, Change, Key, Row
+from ucam_faas.jobs.states import ENDED, LIVE, State
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.testing import ManualClock
+
+KEY = Key("app", "charge", "1")
+LEASE = 30.0
+DONE = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b'{"total": 3}')
+AGAIN = Change(state=State.PENDING, cause="failed", visit=10, wait=10, failed=True)
+
+
+def row(key: Key = KEY, **values: object) -> Row:
+    """Return a new row."""
+    return Row(**{"key": key, "payload": b"{}", "owner": "me", "visit": 60.0, **values})  # type: ignore[arg-type]
+
+
+class JobStoreContract:
+    """The tests; not collected under this name."""
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    def store(self, clock: ManualClock) -> JobStore:
+        """Return an empty store with this clock."""
+        raise NotImplementedError("override the fixture `store`")
+
+    def insert(self, store: JobStore, *rows: Row, wait: float = 0.0) -> list[Row]:
+        return store.insert(rows, wait=[wait] * len(rows))
+
+    def claim(self, store: JobStore, key: Key = KEY) -> Row | None:
+        return store.claim(key, lease=LEASE, instance="here")
+
+    def claimed(self, store: JobStore, key: Key = KEY) -> Row:
+        row = self.claim(store, key)
+        assert row is not None
+        return row
+
+    def test_a_row_is_kept_as_it_was_inserted(self, store: JobStore) -> None:
+        new = row(
+            payload=b"\x00\xff",
+            attributes={"colour": "é"},
+            ordering_key="a",
+            options={"retention": 5.0},
+            source="parent",
+        )
+
+        (there,) = self.insert(store, new)
+
+        kept = store.get(KEY)
+        assert kept == there
+        assert (kept.payload, kept.attributes, kept.ordering_key) == (
+            b"\x00\xff",
+            {"colour": "é"},
+            "a",
+        )
+        assert (kept.options, kept.source, kept.state) == (
+            {"retention": 5.0},
+            "parent",
+            State.PENDING,
+        )
+
+    def test_a_second_row_of_a_key_changes_nothing_and_returns_the_first(
+        self, store: JobStore
+    ) -> None:
+        self.insert(store, row(owner="first"))
+        self.claimed(store)
+
+        (there,) = self.insert(store, row(owner="second", payload=b"other"))
+
+        assert (there.owner, there.payload, there.state) == ("first", b"{}", State.STARTED)
+
+    def test_one_of_many_claimants_gets_the_job(self, store: JobStore) -> None:
+        self.insert(store, row())
+
+        with ThreadPoolExecutor(8) as pool:
+            rows = list(pool.map(lambda _: self.claim(store), range(32)))
+
+        assert sum(row is not None for row in rows) == 1
+
+    def test_a_job_is_not_claimed_before_its_time(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row(), wait=5)
+
+        clock.advance(4.9)
+        before = self.claim(store)
+        clock.advance(0.1)
+
+        assert (before, self.claimed(store).state) == (None, State.STARTED)
+
+    def test_a_job_is_not_claimed_after_its_time(self, store: JobStore, clock: ManualClock) -> None:
+        self.insert(store, row(expires=5.0))
+
+        clock.advance(5)
+
+        assert self.claim(store) is None
+
+    def test_a_claim_ends_with_its_lease_and_counts_as_a_failure(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        first = self.claimed(store)
+
+        clock.advance(LEASE - 0.1)
+        during = self.claim(store)
+        clock.advance(0.1)
+        second = self.claimed(store)
+
+        assert during is None
+        assert (second.fence, second.attempts) == (first.fence + 1, 1)
+
+    def test_a_lost_claim_can_change_nothing(self, store: JobStore, clock: ManualClock) -> None:
+        self.insert(store, row())
+        first = self.claimed(store)
+        clock.advance(LEASE)
+        second = self.claimed(store)
+
+        assert store.change(KEY, DONE, fence=first.fence) is None
+        assert store.report(KEY, {"done": 1}, fence=first.fence) is None
+        assert store.get(KEY) == second
+
+    def test_a_finished_job_has_its_result_and_no_claim(self, store: JobStore) -> None:
+        self.insert(store, row())
+
+        done = store.change(KEY, DONE, fence=self.claimed(store).fence)
+
+        assert done is not None
+        assert (done.state, done.result, done.lease) == (State.SUCCESS, b'{"total": 3}', None)
+        assert self.claim(store) is None
+        assert store.change(KEY, DONE, fence=done.fence) is None
+
+    def test_a_failed_job_waits_for_its_next_attempt(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        failed = store.change(KEY, AGAIN, fence=self.claimed(store).fence)
+
+        too_early = self.claim(store)
+        clock.advance(10)
+
+        assert failed is not None
+        assert (failed.attempts, too_early) == (1, None)
+        assert self.claimed(store).fence == 2
+
+    def test_a_change_without_a_claim_looks_at_the_state(self, store: JobStore) -> None:
+        self.insert(store, row())
+        cancel = Change(state=State.CANCELLED, cause="cancelled", visit=60)
+
+        wrong = store.change(KEY, cancel, states={State.PAUSED})
+        right = store.change(KEY, cancel, states={State.PENDING})
+
+        assert (wrong, right and right.state) == (None, State.CANCELLED)
+
+    def test_a_job_that_starts_afresh_has_no_attempts(self, store: JobStore) -> None:
+        self.insert(store, row())
+        store.change(KEY, AGAIN, fence=self.claimed(store).fence)
+        afresh = Change(state=State.PENDING, cause="retried", visit=0, wait=0, afresh=True)
+
+        changed = store.change(KEY, afresh, states=LIVE)
+
+        assert changed is not None
+        assert changed.attempts == 0
+
+    def test_a_cancellation_is_asked_of_the_holder_alone(self, store: JobStore) -> None:
+        self.insert(store, row())
+        before = store.request_cancel(KEY)
+
+        self.claimed(store)
+
+        asked = store.request_cancel(KEY)
+        assert before is None
+        assert asked is not None
+        assert asked.cancel_requested
+
+    def test_the_history_tells_each_change_and_the_time(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        clock.advance(2)
+        store.change(KEY, DONE, fence=self.claimed(store).fence)
+
+        kept = store.get(KEY)
+        assert kept is not None
+        sent, claimed, finished = kept.history
+        assert [entry.state for entry in kept.history] == ["PENDING", "STARTED", "SUCCESS"]
+        assert [sent.attempt, claimed.attempt, finished.attempt] == [0, 1, 1]
+        assert claimed.time - sent.time == pytest.approx(2)
+        assert claimed.instance == "here"
+
+    def test_a_history_keeps_its_beginning_and_its_end(self, store: JobStore) -> None:
+        self.insert(store, row())
+        again = Change(state=State.PENDING, cause="interrupted", visit=60, wait=0)
+        for _ in range(MAX_HISTORY):
+            store.change(KEY, again, fence=self.claimed(store).fence)
+
+        kept = store.get(KEY)
+
+        assert kept is not None
+        assert len(kept.history) == MAX_HISTORY
+        assert kept.history[0].cause == "sent"
+        assert kept.history[-1].attempt == MAX_HISTORY
+
+    def test_a_row_is_overdue_from_its_visit_on(self, store: JobStore, clock: ManualClock) -> None:
+        self.insert(store, row(visit=60.0), row(Key("app", "charge", "2"), visit=30.0))
+
+        clock.advance(30)
+        assert [late.key.id for late in store.overdue(10)] == ["2"]
+        clock.advance(30)
+        assert [late.key.id for late in store.overdue(10)] == ["2", "1"]
+        store.visit([KEY], 10)
+        assert [late.key.id for late in store.overdue(10)] == ["2"]
+
+    def test_rows_are_found_by_what_they_are(self, store: JobStore, clock: ManualClock) -> None:
+        other = Key("app", "refund", "1")
+        self.insert(store, row())
+        clock.advance(1)
+        self.insert(store, row(other), row(Key("other", "charge", "1")))
+        self.claimed(store, other)
+
+        assert [found.key for found in store.find("app")] == [other, KEY]
+        assert [found.key for found in store.find("app", task="charge")] == [KEY]
+        assert [found.key for found in store.find("app", states={State.STARTED})] == [other]
+        assert [found.key for found in store.find("app", id="1", limit=1)] == [other]
+        assert store.find("nobody's") == []
+
+    def test_a_row_is_deleted_in_the_right_state_alone(self, store: JobStore) -> None:
+        self.insert(store, row())
+
+        assert not store.delete(KEY, states=ENDED)
+        assert store.delete(KEY, states={State.PENDING})
+        assert store.get(KEY) is None
+        assert not store.delete(KEY, states=frozenset(State))
+
+    def test_the_version_differs_after_a_change(self, store: JobStore) -> None:
+        self.insert(store, row())
+        before = store.version()
+        assert store.version() == before
+
+        self.claimed(store)
+
+        assert store.version() != before

@@ -1,0 +1,71 @@
+"""The tasks that the tests of jobs send to, under `ucam-faas dev`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel
+
+import ucam_faas
+from ucam_faas import Retry
+
+
+class Order(BaseModel):
+    """An order."""
+
+    id: int
+
+
+class Receipt(BaseModel):
+    """The answer to an order."""
+
+    order: int
+    executions: int
+
+
+def executions(order: Order) -> int:
+    """Count the executions of an order."""
+    with Path(f"order-{order.id}").open("a+") as file:
+        file.write(".")
+        file.seek(0)
+        return len(file.read())
+
+
+@ucam_faas.message_handler
+def charge(order: Order) -> Receipt:
+    """Charge an order."""
+    return Receipt(order=order.id, executions=executions(order))
+
+
+@ucam_faas.message_handler
+async def charge_async(order: Order) -> Receipt:
+    """Charge an order, on the event loop."""
+    return Receipt(order=order.id, executions=executions(order))
+
+
+@ucam_faas.raw_event
+def count(body: bytes) -> int:
+    """Count bytes."""
+    return len(body)
+
+
+@ucam_faas.message_handler(topic="shared", filter="attributes:never")
+def hears_nothing(data: bytes) -> str:
+    """Return the data; its topic's messages are filtered out."""
+    return data.decode()
+
+
+@ucam_faas.message_handler
+def refuse(order: Order) -> None:
+    """Fail at once, for good."""
+    raise ucam_faas.DeadLetter("refused")
+
+
+@ucam_faas.message_handler
+def second_time(order: Order) -> int:
+    """Succeed at the second execution."""
+    times = executions(order)
+    if times == 1:
+        raise Retry(after=timedelta(seconds=0.5))
+    return times

@@ -1,0 +1,140 @@
+"""Jobs under `ucam-faas dev`: sent from another process of its directory, run, and followed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.dev.cloud import Dev
+from ucam_faas.exceptions import JobConflictError, JobFailed, JobNotFoundError
+from ucam_faas.jobs.states import State
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 20
+
+
+@pytest.fixture
+def shop(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of the tasks, in the directory of `dev` and without any setting."""
+    for variable in ("PUBSUB_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(dev.folder)
+    spec = importlib.util.spec_from_file_location("shop", dev.folder / "main.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "shop", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def causes(job: Any) -> list[str]:
+    return [entry.cause for entry in job.history]
+
+
+@pytest.mark.parametrize("name", ["charge", "charge_async"])
+def test_a_job_is_run_once_and_its_result_has_the_tasks_type(shop: Any, name: str) -> None:
+    order = shop.Order(id=1 if name == "charge" else 2)
+
+    job = getattr(shop, name).send(order)
+
+    assert job.result(SECONDS) == shop.Receipt(order=order.id, executions=1)
+    assert (job.status, job.is_completed) == (State.SUCCESS, True)
+    assert causes(job) == ["sent", "claimed", "finished"]
+
+
+def test_a_raw_task_gets_the_payload_of_its_job(shop: Any) -> None:
+    assert shop.count.send(b"seven..").result(SECONDS) == 7
+
+
+def test_a_job_reaches_its_task_whatever_the_filter_of_the_topic(shop: Any) -> None:
+    assert shop.hears_nothing.send(b"hello").result(SECONDS) == "hello"
+
+
+def test_an_id_is_one_job(shop: Any) -> None:
+    first, second = (shop.charge.send(shop.Order(id=3), id="order-3") for _ in range(2))
+
+    assert first == second
+    assert first.result(SECONDS).executions == 1
+    assert second.result(SECONDS).executions == 1
+
+
+def test_an_id_with_another_payload_is_a_conflict_that_names_the_field(shop: Any) -> None:
+    shop.charge.send(shop.Order(id=4), id="order-4")
+
+    with pytest.raises(JobConflictError, match="another payload"):
+        shop.charge.send(shop.Order(id=5), id="order-4")
+
+
+def test_a_job_with_a_delay_is_never_early(shop: Any) -> None:
+    begin = time.time()
+
+    job = shop.charge.send(shop.Order(id=6), delay=timedelta(seconds=1))
+
+    assert job.status is State.PENDING
+    job.result(SECONDS)
+    _, started, _ = job.history
+    assert started.time >= begin + 1
+
+
+def test_a_failure_for_good_is_raised_with_its_cause(shop: Any) -> None:
+    job = shop.refuse.send(shop.Order(id=7))
+
+    with pytest.raises(JobFailed, match="refused") as caught:
+        job.result(SECONDS)
+
+    assert (caught.value.state, caught.value.attempts) == ("FAILURE", 1)
+    assert causes(job) == ["sent", "claimed", "failed"]
+
+
+def test_a_retry_comes_after_the_time_it_asked_for(shop: Any) -> None:
+    job = shop.second_time.send(shop.Order(id=8))
+
+    assert job.result(SECONDS) == 2
+    assert causes(job) == ["sent", "claimed", "failed", "claimed", "finished"]
+    _, _, failed, again, _ = job.history
+    assert again.time - failed.time >= 0.5
+
+
+def test_a_job_that_waits_is_cancelled_and_can_be_retried(shop: Any) -> None:
+    job = shop.charge.send(shop.Order(id=9), delay=timedelta(hours=1))
+
+    assert job.cancel() is State.CANCELLED
+    with pytest.raises(JobFailed, match="CANCELLED"):
+        job.result(SECONDS)
+    assert job.retry() is State.PENDING
+    assert job.result(SECONDS).executions == 1
+
+
+def test_a_job_that_is_deleted_is_not_found(shop: Any) -> None:
+    job = shop.charge.send(shop.Order(id=10), delay=timedelta(hours=1))
+
+    assert job.delete()
+    with pytest.raises(JobNotFoundError):
+        _ = job.status
+    with pytest.raises(JobNotFoundError):
+        job.result(SECONDS)
+
+
+def test_many_wait_at_a_time_without_a_thread_each(shop: Any) -> None:
+    async def main() -> list[int]:
+        jobs = [shop.charge.send(shop.Order(id=100 + number)) for number in range(20)]
+        receipts = await asyncio.gather(*(job.result_async() for job in jobs * 10))
+        return [receipt.executions for receipt in receipts]
+
+    assert asyncio.run(asyncio.wait_for(main(), SECONDS)) == [1] * 200
+
+
+def test_a_wait_ends_with_its_timeout(shop: Any) -> None:
+    job = shop.charge.send(shop.Order(id=11), delay=timedelta(hours=1))
+
+    with pytest.raises(TimeoutError, match="has not ended"):
+        job.result(timeout=0.05)
+    job.cancel()

@@ -1,0 +1,46 @@
+"""The sweep of `ucam-faas dev`: a timer, where the cloud has a schedule."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import JobError
+from ucam_faas.execution import inbox
+from ucam_faas.execution.runtime import Runtime, publisher_of
+from ucam_faas.jobs.sweep import sweep
+from ucam_faas.logs.problems import log_problem
+
+PAUSE_SECONDS = 0.25
+"""Between two sweeps: delays are exact to a second."""
+
+
+@contextmanager
+def sweeping(settings: Settings) -> Iterator[None]:
+    """Sweep the jobs in a thread.
+
+    Args:
+        settings: name the store and the Pub/Sub.
+    """
+    runtime = Runtime(settings, SystemClock(), connect=publisher_of)
+    stopped = threading.Event()
+
+    def work() -> None:
+        store = runtime.jobs()
+        assert store is not None, "dev has one"
+        while not stopped.wait(PAUSE_SECONDS):
+            try:
+                sweep(store, lambda key: inbox.wake(runtime, key))
+            except JobError as error:
+                log_problem("ucam_faas_sweep_failed", error=error)
+
+    thread = threading.Thread(target=work, name="ucam-faas-sweep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,146 @@
+"""The row of a job, and the changes that a store makes to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ucam_faas.jobs.states import State
+
+MAX_HISTORY = 100
+"""Entries that a row keeps: the first ten, and the last ones."""
+
+
+class Key(NamedTuple):
+    """The identity of a job."""
+
+    app: str
+    task: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A change in a job's history.
+
+    Args:
+        time: in epoch seconds, by the store's clock.
+        cause: of the change, such as `sent`, `claimed`, `failed`, `crashed`, `cancelled`.
+        attempt: the number of the execution, from 1; 0 before the first.
+        instance: the process that changed it.
+        message: a reason without data of the payload.
+    """
+
+    time: float
+    state: State
+    cause: str
+    attempt: int = 0
+    instance: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A job as the store has it. Times are in epoch seconds, by the store's clock.
+
+    Args:
+        payload: the data of the message that it stands for.
+        options: of this job alone, as JSON has them: `timeout`, `retry`, `retention`.
+        due: when it may start.
+        expires: when it may not start any more; None: never.
+        visit: when the sweep has to look at it: to wake it, to end it, or to remove it.
+        owner: made by the sender, so that a repeated insert knows its own row.
+        fence: rises with each claim. Only the claim with the present fence may change the row.
+        attempts: failures that the task's limit counts.
+        interruptions: claims that ended without a result: shutdown, overload, a lost process.
+        lease: when the claim ends.
+        result: as JSON.
+        error: type, message and traceback, as JSON has them.
+        progress: `done`, `total` and `note`.
+    """
+
+    key: Key
+    payload: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    ordering_key: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    owner: str = ""
+    state: State = State.PENDING
+    created: float = 0.0
+    due: float = 0.0
+    expires: float | None = None
+    visit: float = 0.0
+    fence: int = 0
+    attempts: int = 0
+    interruptions: int = 0
+    lease: float | None = None
+    cancel_requested: bool = False
+    result: bytes | None = None
+    error: Mapping[str, Any] | None = None
+    progress: Mapping[str, Any] | None = None
+    history: tuple[Entry, ...] = ()
+
+    @property
+    def executions(self) -> int:
+        """How often it was claimed."""
+        return self.fence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The new values of a row; None leaves a value. Times are seconds from now.
+
+    Args:
+        wait: until it may start again.
+        visit: until the sweep looks at it.
+        failed: add one to the attempts.
+        interrupted: add one to the interruptions.
+        afresh: forget the attempts so far.
+    """
+
+    state: State
+    cause: str
+    visit: float
+    instance: str = ""
+    message: str = ""
+    wait: float | None = None
+    failed: bool = False
+    interrupted: bool = False
+    afresh: bool = False
+    result: bytes | None = None
+    error: Mapping[str, Any] | None = None
+
+
+def bounded(history: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Return a history that isn't longer than a row keeps."""
+    if len(history) <= MAX_HISTORY:
+        return history
+    return (*history[:10], *history[10 - MAX_HISTORY :])
+
+
+def history_json(history: tuple[Entry, ...]) -> str:
+    """Return a history as a store keeps it."""
+    return json.dumps(
+        [
+            [entry.time, entry.state, entry.cause, entry.attempt, entry.instance, entry.message]
+            for entry in bounded(history)
+        ]
+    )
+
+
+def history_from(text: str) -> tuple[Entry, ...]:
+    """Return the history that `history_json` made a text of."""
+    return tuple(
+        Entry(
+            time=time,
+            state=State(state),
+            cause=cause,
+            attempt=attempt,
+            instance=instance,
+            message=message,
+        )
+        for time, state, cause, attempt, instance, message in json.loads(text)
+    )

@@ -1,0 +1,90 @@
+"""The store of jobs: a port, and its adapters.
+
+Every adapter passes `tests/contract/job_store_contract.py`. A method is one statement of the
+database, and so happens wholly or not at all; none of them reads first and writes then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import LIVE, State
+
+
+class JobStore(Protocol):
+    """Keeps the rows of jobs.
+
+    Every method raises JobStoreError if the store doesn't answer; it is then not known whether the
+    change was made.
+    """
+
+    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+        """Insert rows, and return those that are there: these, or others of their keys.
+
+        Args:
+            rows: their times are ignored; `expires` is relative to now.
+            wait: for each row, the seconds until it may start.
+        """
+
+    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+        """Take a job that may start, or whose claim has ended; None: it can't be taken now.
+
+        Args:
+            lease: seconds until another may take it.
+            instance: the process that takes it, for the history.
+        """
+
+    def change(
+        self,
+        key: Key,
+        change: Change,
+        *,
+        fence: int | None = None,
+        states: Collection[State] = LIVE,
+    ) -> Row | None:
+        """Change a row, and return it; None: it isn't there, or not in these states.
+
+        Args:
+            fence: the claim's; another claim makes this one void. None: no claim is needed.
+            states: in which the job may be.
+        """
+
+    def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
+        """Keep a claimed job's progress, and return the row; None: the claim is void."""
+
+    def request_cancel(self, key: Key) -> Row | None:
+        """Ask the holder of a started job to end it; None: it isn't started."""
+
+    def get(self, key: Key) -> Row | None:
+        """Return a row."""
+
+    def find(
+        self,
+        app: str,
+        *,
+        task: str | None = None,
+        id: str | None = None,
+        states: Collection[State] = (),
+        limit: int = 100,
+    ) -> list[Row]:
+        """Return rows, the latest first; without states: in any."""
+
+    def overdue(self, limit: int) -> list[Row]:
+        """Return the rows that the sweep has to look at, the most overdue first."""
+
+    def visit(self, keys: Sequence[Key], seconds: float) -> None:
+        """Let the sweep look at rows again, so many seconds from now."""
+
+    def delete(self, key: Key, *, states: Collection[State]) -> bool:
+        """Remove a row in one of these states."""
+
+    def version(self) -> int:
+        """Return a number that differs after a change, of this process or another."""
+
+    def now(self) -> float:
+        """Return the store's time, in epoch seconds."""
+
+    def close(self) -> None:
+        """Close its connections."""

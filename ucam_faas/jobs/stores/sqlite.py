@@ -1,0 +1,199 @@
+"""Jobs in SQLite: a file that several processes of one machine share, or the memory of one.
+
+Write-ahead logging with `synchronous=NORMAL`: a job survives the end of any process, but not
+always a loss of power (SQLite's page "Write-Ahead Logging").
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+from ucam_faas.clock import Clock
+from ucam_faas.exceptions import JobStoreError
+from ucam_faas.jobs.rows import Change, Key, Row, history_from
+from ucam_faas.jobs.states import LIVE, State
+from ucam_faas.jobs.stores.statements import statements
+
+BUSY_SECONDS = 10
+"""How long a write waits for another process's."""
+_JSON = ("attributes", "options", "error", "progress")
+
+
+class SqliteStore:
+    """Keeps jobs in a file.
+
+    Args:
+        path: of the file, which is made if it is missing; `:memory:` for the process's memory.
+        clock: tells the time of all rows.
+    """
+
+    def __init__(self, path: str, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._process = 0
+        self._changes = 0
+        self._sql = statements("sqlite.sql")
+
+    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+        """Insert rows, and return those that are there."""
+        with self._transaction() as connection:
+            return [
+                _row(connection.execute(self._sql["insert"], self._new(row, seconds)).fetchone())
+                for row, seconds in zip(rows, wait, strict=True)
+            ]
+
+    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+        """Take a job that may start, or whose claim has ended."""
+        return self._one("claim", key, lease=lease, instance=instance)
+
+    def change(
+        self,
+        key: Key,
+        change: Change,
+        *,
+        fence: int | None = None,
+        states: Collection[State] = LIVE,
+    ) -> Row | None:
+        """Change a row, and return it."""
+        values = {field.name: getattr(change, field.name) for field in fields(change)}
+        values["error"] = None if change.error is None else json.dumps(dict(change.error))
+        return self._one("change", key, **values, fence=fence, states=json.dumps(list(states)))
+
+    def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
+        """Keep a claimed job's progress, and return the row."""
+        return self._one("report", key, progress=json.dumps(progress), fence=fence)
+
+    def request_cancel(self, key: Key) -> Row | None:
+        """Ask the holder of a started job to end it."""
+        return self._one("request_cancel", key)
+
+    def get(self, key: Key) -> Row | None:
+        """Return a row."""
+        return self._one("get", key)
+
+    def find(
+        self,
+        app: str,
+        *,
+        task: str | None = None,
+        id: str | None = None,
+        states: Collection[State] = (),
+        limit: int = 100,
+    ) -> list[Row]:
+        """Return rows, the latest first."""
+        wanted = {"app": app, "task": task, "id": id, "limit": limit}
+        return self._all("find", wanted | {"states": json.dumps(list(states))})
+
+    def overdue(self, limit: int) -> list[Row]:
+        """Return the rows that the sweep has to look at."""
+        return self._all("overdue", {"limit": limit})
+
+    def visit(self, keys: Sequence[Key], seconds: float) -> None:
+        """Let the sweep look at rows again, so many seconds from now."""
+        with self._transaction() as connection:
+            later = {"now": self.now(), "seconds": seconds}
+            connection.executemany(self._sql["visit"], [key._asdict() | later for key in keys])
+
+    def delete(self, key: Key, *, states: Collection[State]) -> bool:
+        """Remove a row in one of these states."""
+        with self._transaction() as connection:
+            values = key._asdict() | {"states": json.dumps(list(states))}
+            return connection.execute(self._sql["delete"], values).fetchone() is not None
+
+    def version(self) -> int:
+        """Return a number that differs after a change."""
+        with self._open() as connection:
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            return int(others) * 1_000_000_007 + connection.total_changes
+
+    def now(self) -> float:
+        """Return the store's time, in epoch seconds."""
+        return self._clock.now().timestamp()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None and self._process == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def _one(self, statement: str, key: Key, **values: Any) -> Row | None:
+        with self._transaction() as connection:
+            values = key._asdict() | {"now": self.now()} | values
+            record = connection.execute(self._sql[statement], values).fetchone()
+            return None if record is None else _row(record)
+
+    def _all(self, statement: str, values: Mapping[str, Any]) -> list[Row]:
+        with self._open() as connection:
+            records = connection.execute(self._sql[statement], {"now": self.now(), **values})
+            return [_row(record) for record in records]
+
+    def _new(self, row: Row, wait: float) -> dict[str, Any]:
+        now = self.now()
+        return {
+            **row.key._asdict(),
+            "payload": row.payload,
+            "attributes": json.dumps(dict(row.attributes)),
+            "ordering_key": row.ordering_key,
+            "options": json.dumps(dict(row.options)),
+            "source": row.source,
+            "owner": row.owner,
+            "now": now,
+            "wait": wait,
+            "ttl": row.expires,
+            "visit": row.visit,
+        }
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write; IMMEDIATE, because a lock that is taken later fails at once when it is busy."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Take the connection; a forked process gets one of its own."""
+        with self._lock:
+            try:
+                if self._connection is None or self._process != os.getpid():
+                    self._connection = self._connect()
+                    self._process = os.getpid()
+                yield self._connection
+            except sqlite3.Error as error:
+                raise JobStoreError(f"The job store {self._path}: {error}.") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(self._sql["schema"])
+        return connection
+
+
+def _row(record: sqlite3.Row) -> Row:
+    values = dict(record)
+    key = Key(values.pop("app"), values.pop("task"), values.pop("id"))
+    for name in _JSON:
+        values[name] = None if values[name] is None else json.loads(values[name])
+    values["state"] = State(values["state"])
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    values["history"] = history_from(values["history"])
+    return Row(key=key, **values)

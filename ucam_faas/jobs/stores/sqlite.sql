@@ -1,0 +1,96 @@
+-- The statements of the SQLite store, each after its name. Times are epoch seconds; :now is the store's time.
+
+-- name: schema
+CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
+  app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
+  payload BLOB NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
+  options TEXT NOT NULL, source TEXT NOT NULL, owner TEXT NOT NULL,
+  state TEXT NOT NULL,
+  created REAL NOT NULL, due REAL NOT NULL, expires REAL, visit REAL NOT NULL,
+  fence INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+  interruptions INTEGER NOT NULL DEFAULT 0, lease REAL,
+  cancel_requested INTEGER NOT NULL DEFAULT 0,
+  result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
+  PRIMARY KEY (app, task, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
+
+-- name: insert
+INSERT INTO ucam_faas_jobs (
+  app, task, id, payload, attributes, ordering_key, options, source, owner,
+  state, created, due, expires, visit, history
+) VALUES (
+  :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner,
+  'PENDING', :now, :now + :wait, :now + :ttl, min(:now + :visit, coalesce(:now + :ttl, :now + :visit)),
+  json_array(json_array(:now, 'PENDING', 'sent', 0, '', ''))
+)
+ON CONFLICT DO UPDATE SET id = id
+RETURNING *
+
+-- name: claim
+UPDATE ucam_faas_jobs SET
+  state = 'STARTED',
+  fence = fence + 1,
+  attempts = attempts + (state = 'STARTED'),
+  lease = :now + :lease,
+  visit = :now + :lease,
+  history = json_insert(
+    iif(json_array_length(history) < 100, history, json_remove(history, '$[10]')),
+    '$[#]', json_array(:now, 'STARTED', iif(state = 'STARTED', 'claimed after a lost process', 'claimed'), fence + 1, :instance, '')
+  )
+WHERE app = :app AND task = :task AND id = :id
+  AND (state = 'PENDING' AND due <= :now AND (expires IS NULL OR expires > :now)
+       OR state = 'STARTED' AND lease <= :now)
+RETURNING *
+
+-- name: change
+UPDATE ucam_faas_jobs SET
+  state = :state,
+  due = coalesce(:now + :wait, due),
+  visit = :now + :visit,
+  lease = NULL,
+  attempts = iif(:afresh, 0, attempts) + :failed,
+  interruptions = interruptions + :interrupted,
+  cancel_requested = 0,
+  result = :result,
+  error = coalesce(:error, error),
+  history = json_insert(
+    iif(json_array_length(history) < 100, history, json_remove(history, '$[10]')),
+    '$[#]', json_array(:now, :state, :cause, fence, :instance, :message)
+  )
+WHERE app = :app AND task = :task AND id = :id
+  AND (:fence IS NULL OR fence = :fence AND state = 'STARTED')
+  AND state IN (SELECT value FROM json_each(:states))
+RETURNING *
+
+-- name: report
+UPDATE ucam_faas_jobs SET progress = :progress
+WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
+RETURNING *
+
+-- name: request_cancel
+UPDATE ucam_faas_jobs SET cancel_requested = 1
+WHERE app = :app AND task = :task AND id = :id AND state = 'STARTED'
+RETURNING *
+
+-- name: get
+SELECT * FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
+
+-- name: find
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND (:task IS NULL OR task = :task) AND (:id IS NULL OR id = :id)
+  AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
+ORDER BY created DESC, id LIMIT :limit
+
+-- name: overdue
+SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit
+
+-- name: visit
+UPDATE ucam_faas_jobs SET visit = :now + :seconds WHERE app = :app AND task = :task AND id = :id
+
+-- name: delete
+DELETE FROM ucam_faas_jobs
+WHERE app = :app AND task = :task AND id = :id
+  AND state IN (SELECT value FROM json_each(:states))
+RETURNING id

@@ -1,0 +1,44 @@
+"""The sweep: looks at the rows that are due for it, and does the next thing with each.
+
+It wakes jobs whose time has come or whose process was lost, ends those that expired, and removes
+those whose retention has ended. Repeating it is harmless, as is another process's sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import ENDED, State
+from ucam_faas.jobs.stores import JobStore
+
+AGAIN_SECONDS = 60.0
+"""A job that was woken and has not started by then is woken again."""
+RETENTION_SECONDS = 7 * 24 * 3600.0
+"""How long an ended job is kept, if nothing else is said."""
+BATCH = 500
+
+
+def sweep(store: JobStore, wake: Callable[[Key], object]) -> int:
+    """Look at the overdue rows once, and return how many there were."""
+    rows = store.overdue(BATCH)
+    woken = []
+    for row in rows:
+        if row.state.is_completed:
+            store.delete(row.key, states=ENDED)
+        elif row.state is State.PENDING and row.expires is not None and row.expires <= store.now():
+            change = Change(state=State.EXPIRED, cause="expired", visit=retention(row))
+            store.change(row.key, change, states={State.PENDING})
+        elif row.state is State.PAUSED:
+            woken.append(row.key)
+        else:
+            wake(row.key)
+            woken.append(row.key)
+    if woken:
+        store.visit(woken, AGAIN_SECONDS)
+    return len(rows)
+
+
+def retention(row: Row) -> float:
+    """Return the seconds that a row is kept after its end."""
+    return float(row.options.get("retention", RETENTION_SECONDS))
