@@ -232,11 +232,11 @@ class JobStoreContract:
         self.insert(store, row(other), row(Key("other", "charge", "1")))
         self.claimed(store, other)
 
-        assert [found.key for found in store.find("app")] == [other, KEY]
-        assert [found.key for found in store.find("app", task="charge")] == [KEY]
-        assert [found.key for found in store.find("app", states={State.STARTED})] == [other]
-        assert [found.key for found in store.find("app", id="1", limit=1)] == [other]
-        assert store.find("nobody's") == []
+        assert [row.key for row in store.find("app")] == [other, KEY]
+        assert [row.key for row in store.find("app", task="charge")] == [KEY]
+        assert [row.key for row in store.find("app", states={State.STARTED})] == [other]
+        assert [row.key for row in store.find("app", id="1", limit=1)] == [other]
+        assert store.find("another") == []
 
     def test_a_row_is_deleted_in_the_right_state_alone(self, store: JobStore) -> None:
         self.insert(store, row())

@@ -46,8 +46,8 @@ class DevOptions:
     @property
     def job_store(self) -> str:
         """The store of jobs, as UCAM_FAAS_JOB_STORE has it."""
-        given = os.environ.get("UCAM_FAAS_JOB_STORE")
-        return given or f"sqlite:{Path.cwd() / FOLDER / self.jobs_file}"
+        store = os.environ.get("UCAM_FAAS_JOB_STORE")
+        return store or f"sqlite:{Path.cwd() / FOLDER / self.jobs_file}"
 
     @property
     def jobs_file(self) -> str:

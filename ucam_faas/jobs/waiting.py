@@ -17,7 +17,7 @@ POLL_SECONDS = 0.01
 
 
 class Waiting:
-    """Who waits for which job of a store."""
+    """The waiters of a store, by job."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
