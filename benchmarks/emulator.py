@@ -35,7 +35,7 @@ Figures = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """The number of repetitions and messages of each measurement."""
 
     rounds: int
     starts: int
@@ -94,13 +94,13 @@ BACKLOG = {
     "publish, client batching": Bar("messages/s", 0.5, at_least=True),
     "pull + acknowledge": Bar("messages/s", 0.5, at_least=True),
 }
-"""With a backlog, ours is compared with ours without one."""
+"""Our Pub/Sub with a backlog, compared with ours without one."""
 SCALE = {
     "publish p50": Bar("ms", 1.5),
     "create a subscription": Bar("1/s", 0.5, at_least=True),
     "nack in reverse, one key": Bar("messages/s", 0.5, at_least=True),
 }
-"""Ours is compared with ours on a small scale: with no subscriptions, a quarter of the line."""
+"""Our Pub/Sub at scale, compared with ours without subscriptions and with a quarter of the line."""
 SUBSCRIPTIONS, LINE = 10_000, 20_000
 BACKLOG_MB = 300
 VERDICTS = {True: "pass", False: "FAIL", None: ""}

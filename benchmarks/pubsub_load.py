@@ -277,7 +277,7 @@ def rate(run: Any, messages: int) -> dict[str, float]:
 
 
 def through(host: str, count: int) -> dict[str, float]:
-    """Publish so many, and pull and acknowledge all of them."""
+    """Publish this number of messages, and pull and acknowledge all of them."""
     clients = Clients(host)
     topic, subscription = clients.create()
     for _ in range(count // 10_000):
@@ -287,7 +287,7 @@ def through(host: str, count: int) -> dict[str, float]:
 
 
 def fill(host: str, count: int, topic: str = "") -> dict[str, Any]:
-    """Publish so many that stay, 1,000 in a request and one request at a time, and say where."""
+    """Publish a backlog, 1,000 messages in a request and one request at a time; return where."""
     clients = Clients(host)
     subscription = ""
     if not topic:

@@ -1,4 +1,4 @@
-"""The HTTP server that pushes go to: answers 204, and tells each message's data to a function.
+"""The HTTP server that receives pushes: it answers 204, and passes each body to a function.
 
     python benchmarks/sink.py 8099     # alone, to see how fast it is with wrk and a push as body
 

@@ -249,7 +249,7 @@ def test_an_operation_describes_its_schedule_and_its_failures(shop: Project) -> 
         'attributes:"test run"`.',
         "Messages with one ordering key are handled one after the other.",
         "Cloud Scheduler sends one at `0 3 * * *` (Europe/London, paused).",
-        "Delivered up to 5 times, 10 to 600 seconds apart; then it goes to "
+        "Delivered up to 8 times, 10 to 600 seconds apart; then it goes to "
         "`count_orders-dead-letter`.",
     ]
     assert operation["x-ucam-faas"]["schedules"][0]["attributes"] == {

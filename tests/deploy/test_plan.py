@@ -147,6 +147,13 @@ def test_a_job_has_schedules_and_no_subscription(planned: Planned) -> None:
     assert task["concurrency"] == {}
 
 
+def test_a_job_without_a_retry_policy_is_run_again_as_often_as_cloud_run_s_default(
+    planned: Planned,
+) -> None:
+    """A job has no waits, so that the ladder of a subscription would be used up at once."""
+    assert planned(task_of(run_as="job"))["function"]["max_retries"] == 3
+
+
 def test_topics_of_the_decorator_and_of_the_configuration_are_granted(tmp_path: Path) -> None:
     @ucam_faas.message_handler(topic="refunds")
     def refund(data: bytes) -> None: ...
@@ -337,7 +344,7 @@ def test_a_task_that_reads_another_s_dead_letters_reads_the_topic_that_has_them(
     plan = plan_in(tmp_path, task_of("send"), task_of("look", topic="send-dead-letter"))
 
     subscription = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"]["send"]
-    assert subscription["dead_letter"] == {"max_attempts": 5, "topic": "send-dead-letter"}
+    assert subscription["dead_letter"]["topic"] == "send-dead-letter"
     assert "send-dead-letter" in plan.topics
 
 

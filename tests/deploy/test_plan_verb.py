@@ -133,17 +133,74 @@ def test_json_is_printed_and_nothing_is_written(planned: Project) -> None:
     assert not (planned.root / FILE).exists()
 
 
-def test_an_incompatible_payload_is_reported_once(planned: Project) -> None:
-    file = planned.root / FILE
+def change(project: Project, old: str, new: str) -> None:
+    """Edit the code: in another file, because this process has imported the first one."""
+    code = (project.root / "planned_tasks.py").read_text()
+    project.write("changed_tasks.py", code.replace(old, new))
+    configuration = project.root / "ucam-faas.toml"
+    configuration.write_text(configuration.read_text().replace("planned_tasks", "changed_tasks"))
+
+
+LOSSES = {
+    "a payload that refuses old messages": (
+        ("dict[str, int]", "dict[str, list[int]]"),
+        "payload-changed",
+    ),
+    "another filter": (("attributes:kind", "attributes:size"), "subscription-deleted"),
+    "another name": (("def count_orders", "def tally_orders"), "protected-deleted"),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_plan_that_would_lose_messages_is_refused_and_the_file_stays(
+    planned: Project, name: str
+) -> None:
+    """The file is all that remembers the last plan."""
+    edit, rule = LOSSES[name]
     plan(planned)
-    tasks = file.read_text().replace('"format": "json"', '"format": "protobuf"')
-    file.write_text(tasks)
+    before = (planned.root / FILE).read_text()
+    change(planned, *edit)
 
     result = plan(planned)
 
-    assert result.exit_code == 0
-    assert "count_orders: The payload had the format protobuf, and has json now" in result.stderr
-    assert plan(planned).stderr == "", "it is told once: the file has the new one"
+    assert result.exit_code == 1
+    assert rule in result.stdout
+    assert f"{FILE} is unchanged. To write it nevertheless" in result.stdout
+    assert (planned.root / FILE).read_text() == before
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_plan_that_would_lose_messages_is_written_with_overwrite(
+    planned: Project, name: str
+) -> None:
+    edit, _ = LOSSES[name]
+    plan(planned)
+    change(planned, *edit)
+
+    assert plan(planned, "--overwrite").exit_code == 0
+    assert plan(planned, "--check").exit_code == 0
+    assert plan(planned).exit_code == 0
+
+
+def test_a_plan_whose_losses_are_ignored_is_written(planned: Project) -> None:
+    plan(planned)
+    change(planned, "attributes:kind", "attributes:size")
+    configuration = planned.root / "ucam-faas.toml"
+    ignore = 'ignore = ["subscription-deleted:count_orders"]\n'
+    configuration.write_text(ignore + configuration.read_text())
+
+    assert plan(planned).exit_code == 0
+
+
+def test_a_plan_of_a_newer_format_is_not_overwritten(planned: Project) -> None:
+    plan(planned)
+    variables = json.loads((planned.root / FILE).read_text())
+    variables["tasks"]["export"]["format"] = 99
+    (planned.root / FILE).write_text(json.dumps(variables))
+
+    line = planned.error("plan")
+
+    assert f"{FILE} has the format 99, and this version of ucam-faas knows those up to" in line
 
 
 def test_a_stage_that_is_not_there_is_one_line(planned: Project) -> None:

@@ -101,7 +101,7 @@ def test_the_data_of_a_failing_message_are_shown_once(dev: Dev) -> None:
     assert dev.stdout.count("data: these data\n") == 1
 
 
-def test_what_an_exception_says_forges_no_line(dev: Dev) -> None:
+def test_the_text_of_an_exception_forges_no_line(dev: Dev) -> None:
     dev.rest.publish("quote", b"x\n12:00:00.000  done      store  message 1, attempt 1")
 
     dev.wait_shown("failed", "cannot do x")
@@ -115,7 +115,7 @@ def test_a_request_of_an_http_task_has_method_and_path(dev: Dev) -> None:
     assert "secret" not in line
 
 
-def test_what_is_wrong_with_a_payload_is_told_in_pydantics_words(dev: Dev) -> None:
+def test_an_invalid_payload_is_described_in_pydantics_words(dev: Dev) -> None:
     number = dev.rest.publish("store", b'{"number": "seven"}')
 
     (line,) = dev.wait_shown("failed", f"store  message {number}, ")

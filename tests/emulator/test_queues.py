@@ -396,10 +396,13 @@ def test_a_holder_gets_no_more_messages_than_it_wants(world: World) -> None:
     assert list(world.take(queue, holder=holder)) == ["c"]
 
 
-def test_a_holder_gets_nothing_more_once_it_has_the_bytes_that_it_wants(world: World) -> None:
+@pytest.mark.parametrize("max_bytes", [12, 10], ids=["exactly", "and more"])
+def test_a_holder_gets_nothing_more_once_it_has_the_bytes_that_it_wants(
+    world: World, max_bytes: int
+) -> None:
     queue = world.subscribe()
     world.publish("a" * 6, "b" * 6, "c")
-    holder = Holder(max_bytes=10)
+    holder = Holder(max_bytes=max_bytes)
 
     leases = world.take(queue, holder=holder)
     assert list(leases) == ["a" * 6, "b" * 6]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ucam_faas.emulator.core.answers import READ_SECONDS, Answers
 from ucam_faas.emulator.core.storage.memory import MemoryStorage
 from ucam_faas.emulator.wire import grpc
 
@@ -136,6 +137,15 @@ def test_a_sweep_looks_at_the_topics_that_changed_once_for_all_of_one_retention(
     world.advance(5.0)
 
     assert storage.searched == [world.engine.topics["projects/p/topics/two"].number]
+
+
+def test_answers_that_publishers_have_read_take_no_memory() -> None:
+    answers = Answers(0)
+
+    for number in range(1, 101):
+        answers.note(number, number * READ_SECONDS)
+
+    assert len(answers._read_at) == 1
 
 
 def test_timers_of_leases_that_are_over_are_cleared_away() -> None:

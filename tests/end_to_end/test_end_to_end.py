@@ -23,10 +23,12 @@ import pytest
 from tests.clients.gcloud import Gcloud
 from tests.container.engine import ROOT, Container
 from tests.integration.processes import wait_until
+from ucam_faas import RetryPolicy
 from ucam_faas.config import Settings
 from ucam_faas.local_testing import EmbeddedCloud
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
+from ucam_faas.tasks.policies import backoffs
 
 from . import cloud, guide
 
@@ -36,6 +38,8 @@ PUBLISH = "gcloud pubsub topics publish"
 PULL = "gcloud pubsub subscriptions pull"
 PROJECT = guide.variables()["PROJECT"]
 A_MOMENT = timedelta(milliseconds=1)
+ATTEMPTS = RetryPolicy().max_attempts or 0
+WAITS = backoffs(RetryPolicy(), ATTEMPTS - 1)
 
 
 def publish(gcloud: Gcloud, command: str) -> str:
@@ -90,14 +94,14 @@ def test_a_message_that_fails_is_retried_as_planned_and_then_a_dead_letter(
 
     message_id = publish(gcloud, command)
     local.advance(timedelta())
-    for attempt, seconds in enumerate((10, 20, 40, 80), 1):
+    for attempt, seconds in enumerate(WAITS, 1):
         local.advance(timedelta(seconds=seconds) - A_MOMENT)
         executions(report_stock, message_id, attempt)
         local.advance(A_MOMENT)
         executions(report_stock, message_id, attempt + 1)
 
-    lines = executions(report_stock, message_id, 5)
-    assert [line["outcome"] for line in lines] == ["failed"] * 4 + ["dead_lettered"]
+    lines = executions(report_stock, message_id, ATTEMPTS)
+    assert [line["outcome"] for line in lines] == ["failed"] * len(WAITS) + ["dead_lettered"]
     (received,) = guide.run(gcloud, pull)
     letter = received["message"]
     published = letter["attributes"].pop("CloudPubSubDeadLetterSourceTopicPublishTime")
@@ -105,9 +109,9 @@ def test_a_message_that_fails_is_retried_as_planned_and_then_a_dead_letter(
     assert letter["attributes"] == {
         "sender": "guide",
         "ucam_faas_task": "report_stock",
-        "ucam_faas_reason": "UCAMFAASException (attempt 5, the last)",
+        "ucam_faas_reason": f"UCAMFAASException (attempt {ATTEMPTS}, the last)",
         "ucam_faas_message_id": message_id,
-        "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+        "CloudPubSubDeadLetterSourceDeliveryCount": str(ATTEMPTS),
         "CloudPubSubDeadLetterSourceSubscription": "report_stock",
         "CloudPubSubDeadLetterSourceSubscriptionProject": PROJECT,
     }

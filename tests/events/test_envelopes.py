@@ -1,4 +1,4 @@
-"""Every form of a delivery arrives as the same delivery; what is wrong is refused, not quoted."""
+"""Every form of a delivery decodes to the same one; malformed ones are refused, not quoted."""
 
 from __future__ import annotations
 
@@ -496,7 +496,7 @@ def test_an_event_without_a_message_has_none_to_publish(data: Any) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_an_event_object_keeps_what_it_has() -> None:
+def test_an_event_object_is_restored_unchanged() -> None:
     event = make_cloud_event(
         {"a": 1}, id="7", subject="s", time="2026-01-31T09:00:00+00:00", colour="blue"
     )
@@ -507,7 +507,7 @@ def test_an_event_object_keeps_what_it_has() -> None:
 
 
 @pytest.mark.parametrize("data", [b"\x00\xff", b'{"a": 1}', "text", {"a": 1}, [1], 0], ids=repr)
-def test_the_data_of_an_event_object_is_what_it_is(data: Any) -> None:
+def test_the_data_of_an_event_object_is_unchanged(data: Any) -> None:
     event = make_cloud_event(data)
 
     cloud_event = of_cloud_event(event).cloud_event()
@@ -528,7 +528,7 @@ def test_an_event_object_of_the_pydantic_kind_is_read() -> None:
     assert delivery.event_data() == {"a": 1}
 
 
-def test_what_is_no_event_is_no_cloud_event() -> None:
+def test_an_object_that_is_not_an_event_is_no_cloud_event() -> None:
     with pytest.raises(NotAnEvent):
         raw(b"", {}).cloud_event()
 
@@ -676,7 +676,7 @@ def test_the_trace_of_the_request_comes_before_that_of_the_publisher() -> None:
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_what_is_neither_an_event_nor_a_push_is_no_event(
+def test_a_body_that_is_neither_an_event_nor_a_push_is_refused(
     body: bytes, headers: dict[str, str]
 ) -> None:
     with pytest.raises(NotAnEvent) as caught:
@@ -795,7 +795,7 @@ def test_another_error_is_described_by_its_type_only() -> None:
 @pytest.mark.parametrize(
     ("outcome", "status"), [(MalformedEvent(), 400), (NotAnEvent(), 400), (UnsupportedMedia(), 415)]
 )
-def test_what_is_refused_is_a_client_error(outcome: outcomes.Outcome, status: int) -> None:
+def test_a_refused_delivery_is_a_client_error(outcome: outcomes.Outcome, status: int) -> None:
     assert outcomes.answer(outcome).http_status == status
 
 
@@ -968,7 +968,7 @@ def test_a_header_of_a_cloud_event_is_unquoted_and_then_decoded_once(
 
 
 @pytest.mark.parametrize("header", ["%C0%A0", "%ff", '"%e2%82"'])
-def test_a_header_that_encodes_what_is_not_utf_8_is_refused(header: str) -> None:
+def test_a_header_with_encoded_bytes_that_are_not_utf_8_is_refused(header: str) -> None:
     headers = {"ce-specversion": "1.0", "ce-id": header, "ce-source": "//s", "ce-type": "t"}
 
     with pytest.raises(MalformedEvent) as caught:

@@ -1,4 +1,4 @@
-"""Large data stops at its first errors; what is valid stays so, and means the same."""
+"""Validation of large data stops at its first errors; valid data parses as before."""
 
 from __future__ import annotations
 

@@ -141,5 +141,5 @@ def test_paths_name_their_parts() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "t", "projects/p/topics/", "projects//topics/t", "topics/t"])
-def test_what_is_no_topic_path_does_not_match(text: str) -> None:
+def test_a_malformed_topic_path_does_not_match(text: str) -> None:
     assert TOPIC_PATH.fullmatch(text) is None

@@ -133,7 +133,7 @@ def test_a_dead_letter_says_where_it_comes_from_in_googles_names(letters: Letter
     }
 
 
-def test_what_is_not_known_of_the_source_is_left_out(letters: Letters) -> None:
+def test_unknown_attributes_of_the_source_are_left_out(letters: Letters) -> None:
     envelope = decode(b'{"message": {"data": "aGk="}, "subscription": "odd"}', {})
 
     execute(Execution(give_up.task, envelope, letters.runtime))

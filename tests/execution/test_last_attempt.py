@@ -40,8 +40,8 @@ from ucam_faas.testing import make_cloud_event, make_message, make_push
 
 from .test_dead_letters import SUBSCRIPTION, TRACEPARENT, FailingPublisher, Letters, runtime
 
-LAST = 5
-"""Of the default RetryPolicy."""
+LAST = RetryPolicy().max_attempts or 0
+"""The last attempt of the default RetryPolicy."""
 
 
 class StockError(UCAMFAASException):
@@ -99,9 +99,9 @@ def test_a_failure_at_the_last_attempt_is_a_dead_letter(
     assert isinstance(conclusion.outcome, DeadLettered)
     (letter,) = letters()
     assert (letter.data, letter.ordering_key, letter.attributes["k"]) == (b"hi", "o", "v")
-    assert letter.attributes["ucam_faas_reason"] == f"{why} (attempt 5, the last)"
+    assert letter.attributes["ucam_faas_reason"] == f"{why} (attempt {LAST}, the last)"
     assert letter.attributes["ucam_faas_message_id"] == "m7"
-    assert letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
+    assert letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == str(LAST)
 
 
 def test_a_report_of_failure_at_the_last_attempt_is_a_dead_letter(letters: Letters) -> None:
@@ -113,7 +113,8 @@ def test_a_report_of_failure_at_the_last_attempt_is_a_dead_letter(letters: Lette
 
     assert isinstance(conclusion.outcome, DeadLettered)
     assert conclusion.info.execution.status is ExecutionStatus.ABORTED
-    assert letters()[0].attributes["ucam_faas_reason"] == "shop.sold-out (attempt 5, the last)"
+    (letter,) = letters()
+    assert letter.attributes["ucam_faas_reason"] == f"shop.sold-out (attempt {LAST}, the last)"
 
 
 def test_a_dead_letter_keeps_the_trace(letters: Letters) -> None:
@@ -171,7 +172,7 @@ def test_without_a_last_attempt_there_is_no_dead_letter(letters: Letters) -> Non
 
 
 def test_the_deployments_number_of_attempts_wins_over_the_codes(letters: Letters) -> None:
-    """It knows the subscription: a task must not cut short what was set up there."""
+    """The deployment knows the subscription's limit; a task must not end its attempts early."""
     settings = replace(letters.runtime.settings, max_attempts=20)
     letters.runtime = replace(letters.runtime, settings=settings)
 
@@ -244,7 +245,7 @@ def test_publishing_does_not_block_the_event_loop(letters: Letters) -> None:
     assert threading.current_thread() not in threads
 
 
-def test_a_cloud_event_tells_its_attempt_in_its_data(letters: Letters) -> None:
+def test_a_cloud_events_data_has_its_attempt(letters: Letters) -> None:
     """So Eventarc delivers the messages of a topic."""
 
     @cloud_event
@@ -307,7 +308,7 @@ def test_a_crash_that_ends_as_a_dead_letter_is_still_an_error(letters: Letters, 
     assert (line["severity"], line["message"]) == ("ERROR", "ucam_faas_function_aborted")
     assert (line["outcome"], line["reason"]) == (
         "dead_lettered",
-        "ValueError (attempt 5, the last)",
+        f"ValueError (attempt {LAST}, the last)",
     )
     assert "ValueError" in line["stack_trace"]
     assert "secret" not in str(line)

@@ -1,4 +1,4 @@
-"""One line for each execution, without anything personal, whatever the task makes of its report."""
+"""Each execution is one line without personal data, whatever report the task returns."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ from ucam_faas.testing import (
     make_message,
     make_push,
     run,
+    serve,
 )
 
 SECRET = "07700 900123"
@@ -156,7 +157,7 @@ def test_every_outcome_is_one_line(
     ],
     ids=["payload", "type"],
 )
-def test_what_is_rejected_is_one_warning_with_its_reason(
+def test_a_rejected_message_is_one_warning_with_its_reason(
     event: Any, outcome: str, reason: str, log: Log
 ) -> None:
     conclude(handler(lambda data: None, message_type=User), event)
@@ -187,7 +188,7 @@ def test_an_unexpected_error_has_the_form_of_error_reporting(log: Log) -> None:
     assert "execution.py" not in line["stack_trace"]
 
 
-def test_what_an_execution_is_stopped_with_is_one_line(log: Log) -> None:
+def test_a_stopped_execution_is_one_line(log: Log) -> None:
     task = handler(lambda data: None)
     execution = Execution(task.task, decode(make_push(b"").body, {}), runtime())
 
@@ -199,7 +200,7 @@ def test_what_an_execution_is_stopped_with_is_one_line(log: Log) -> None:
     assert log.line["message"] == "ucam_faas_function_aborted"
 
 
-def test_what_ends_late_is_one_warning(log: Log) -> None:
+def test_a_late_end_is_one_warning(log: Log) -> None:
     task = handler(lambda data: pipeline.stop(execution, TimedOut()) and None)
     execution = Execution(task.task, decode(make_push(b"").body, {}), runtime())
 
@@ -493,6 +494,18 @@ def test_an_http_tasks_failure_is_named_as_a_raw_tasks(log: Log) -> None:
     execute(Execution(users.task, raw(b"", {}), runtime(), call=lambda function: function(None)))
 
     assert log.line["message"] == "function_failed_uncaught_exception"
+
+
+def test_the_status_of_an_http_tasks_response_is_logged(log: Log) -> None:
+    @http(path="/users", methods=("POST",))
+    def users(request: Any) -> tuple[str, int]:
+        return "made", 201
+
+    with serve(users) as client:
+        log.configure()
+        client.request("POST", "/users")
+
+    assert log.line["http_status"] == 201
 
 
 # --- texts

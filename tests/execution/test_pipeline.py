@@ -843,9 +843,7 @@ def finish(execution: Execution) -> Conclusion | None:
 
 @both
 @pytest.mark.parametrize("outcome", [TimedOut(), ShuttingDown()], ids=repr)
-def test_what_is_stopped_while_it_runs_is_concluded_by_what_stops_it(
-    how: str, outcome: Outcome, log: Log
-) -> None:
+def test_a_running_execution_is_concluded_by_its_stop(how: str, outcome: Outcome, log: Log) -> None:
     stopped: list[Conclusion | None] = []
     execution = execution_of(
         handler(lambda data: stopped.append(pipeline.stop(execution, outcome)), how)
@@ -862,7 +860,7 @@ def test_what_is_stopped_while_it_runs_is_concluded_by_what_stops_it(
 
 
 @both
-def test_what_has_finished_cannot_be_stopped(how: str) -> None:
+def test_a_finished_execution_cannot_be_stopped(how: str) -> None:
     execution = execution_of(handler(give(None), how))
 
     conclusion = finish(execution)
@@ -871,7 +869,7 @@ def test_what_has_finished_cannot_be_stopped(how: str) -> None:
     assert pipeline.stop(execution, TimedOut()) is None
 
 
-def test_what_is_stopped_cannot_be_stopped_again() -> None:
+def test_a_stopped_execution_cannot_be_stopped_again() -> None:
     execution = execution_of(handler(give(None)))
 
     first, second = pipeline.stop(execution, TimedOut()), pipeline.stop(execution, ShuttingDown())
@@ -881,7 +879,7 @@ def test_what_is_stopped_cannot_be_stopped_again() -> None:
     assert second is None
 
 
-def test_what_is_stopped_before_it_runs_concludes_once() -> None:
+def test_an_execution_stopped_before_it_runs_concludes_once() -> None:
     execution = execution_of(handler(give(None)))
 
     stopped = pipeline.stop(execution, TimedOut())

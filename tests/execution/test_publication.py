@@ -200,7 +200,7 @@ def test_a_task_that_is_served_publishes_to_its_clients_publisher(kind: str) -> 
     assert len(publisher.topics["things"]) == 1
 
 
-def test_a_test_without_a_publisher_says_what_to_give_it() -> None:
+def test_a_test_without_a_publisher_is_an_error_with_the_fix() -> None:
     info = run(split, "[1]")
 
     assert isinstance(info.execution.exception, ConfigurationError)

@@ -131,7 +131,7 @@ FORGED = "12:00:00.000  done      greet  message 1, took 1.0 ms"
 
 
 @pytest.mark.parametrize("columns", [None, 60])
-def test_what_an_exception_says_forges_no_line(columns: int | None) -> None:
+def test_the_text_of_an_exception_forges_no_line(columns: int | None) -> None:
     """A terminal breaks long lines at its edge: what is behind it must not begin a line, too."""
     line = record()
     line.exc_info = (ValueError, ValueError(f"x\n{FORGED}\n{' ' * 60}{FORGED}"), None)
@@ -200,7 +200,7 @@ def order(order: Order) -> None:
 
 
 @pytest.mark.parametrize("texts", [True, False])
-def test_what_is_wrong_with_a_payload_is_told_in_pydantics_words(console: Log, texts: bool) -> None:
+def test_an_invalid_payload_is_described_in_pydantics_words(console: Log, texts: bool) -> None:
     """Where the texts of exceptions are shown: it quotes the payload."""
     console.configure(log_format="console", log_exception_text=texts)
 

@@ -36,7 +36,7 @@ class Unprintable:
 
 
 class Incomparable:
-    """Compares as arrays of numpy do: to no truth."""
+    """Its comparison has no truth value, as with numpy's arrays."""
 
     def __eq__(self, other: object) -> Any:
         raise ValueError("The truth value of an array is ambiguous")
@@ -421,7 +421,7 @@ def test_exceptions_of_structlog_are_withheld_too(log: Log) -> None:
     assert SECRET not in log.text
 
 
-def test_what_is_bound_to_structlog_is_logged(log: Log) -> None:
+def test_values_bound_to_structlog_are_logged(log: Log) -> None:
     logger = adopt()
 
     with structlog.contextvars.bound_contextvars(tenant="t"):

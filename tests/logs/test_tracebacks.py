@@ -97,7 +97,7 @@ def test_built_in_exceptions_have_short_names() -> None:
 
 
 @pytest.mark.parametrize("act", [caused, in_context])
-def test_what_led_to_an_exception_is_above_it(act: Any) -> None:
+def test_the_cause_of_an_exception_is_above_it(act: Any) -> None:
     text = render(error_of(act), texts=False)
 
     assert text.count("Traceback (most recent call last):") == 2
@@ -105,7 +105,7 @@ def test_what_led_to_an_exception_is_above_it(act: Any) -> None:
     assert text.index("OwnError") < text.index(last)
 
 
-def test_what_was_suppressed_is_not_shown() -> None:
+def test_a_suppressed_exception_is_not_shown() -> None:
     text = render(error_of(suppressed), texts=False)
 
     assert "OwnError" not in text

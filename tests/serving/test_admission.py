@@ -1,4 +1,4 @@
-"""The gate: never more than the limit inside, in order of arrival, and no turn is lost."""
+"""The gate lets in no more than its limit, in order of arrival, and loses no turn."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_as_many_wait_as_may(queue: int | None, places: int) -> None:
     assert asyncio.run(fill()) == places
 
 
-def test_nobody_passes_those_who_wait() -> None:
+def test_a_new_arrival_does_not_pass_those_that_wait() -> None:
     async def play() -> tuple[bool, bool]:
         gate = Gate(1, 5)
         assert gate.try_enter()

@@ -1,4 +1,4 @@
-"""Whatever goes wrong around a delivery, it gets the right answer, and gets it."""
+"""A delivery gets the right answer even if a failure surrounds it."""
 
 from __future__ import annotations
 

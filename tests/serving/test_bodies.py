@@ -164,7 +164,7 @@ async def test_all_bodies_together_have_a_limit(
 
 
 @on_a_loop
-async def test_what_a_body_took_is_free_when_its_request_has_ended() -> None:
+async def test_a_bodys_share_of_the_limit_is_free_when_its_request_has_ended() -> None:
     """Answered, refused, or left by the client."""
     app = make_app(raw, max_body_bytes=LIMIT, max_bodies_bytes=LIMIT)
     answered, refused, left = Upload(app), Upload(app), Upload(app)

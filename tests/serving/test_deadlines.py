@@ -459,7 +459,7 @@ async def test_the_deadline_counts_from_arrival_not_from_the_start(clock: Manual
 
 
 @on_a_loop
-async def test_no_deadline_is_left_behind_by_what_is_answered(clock: ManualClock) -> None:
+async def test_an_answered_request_leaves_no_deadline_behind(clock: ManualClock) -> None:
     app = make_app(sync_task(lambda data: None), clock=clock)
 
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""The end of a process: nothing new, what waits is refused, what runs has a grace."""
+"""A stopping process refuses new and waiting requests, and gives running ones a grace period."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ async def test_the_deadline_still_counts_within_the_grace(clock: ManualClock) ->
 
 
 @on_a_loop
-async def test_what_has_returned_when_the_grace_ends_is_a_success(
+async def test_a_function_that_has_returned_when_the_grace_ends_is_a_success(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     held, reported = Held(), threading.Event()

@@ -148,7 +148,7 @@ def test_a_push_is_answered_as_by_our_own_server(target: str, make_client: Make)
 
 
 @pytest.mark.parametrize("target", ["message", "async_message"])
-def test_what_cannot_be_taken_is_refused_as_by_our_own_server(
+def test_an_unacceptable_request_is_refused_as_by_our_own_server(
     target: str, make_client: Make
 ) -> None:
     client = make_client(target)

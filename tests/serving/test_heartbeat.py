@@ -1,4 +1,4 @@
-"""A worker's sign of life to its main process, which kills it for want of one."""
+"""A worker's heartbeat to its main process, which kills a worker without one."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_dict_or_list_is_json(
 
 
 @every_kind
-def test_what_flask_writes_as_json_is_written_as_json(
+def test_values_that_flask_writes_as_json_are_written_as_json(
     make: Any, ucam_faas_client: MakeClient
 ) -> None:
     client = ucam_faas_client(make(lambda _: {"on": datetime.date(2026, 1, 31)}))

@@ -54,7 +54,7 @@ def test_a_client_starts_with_the_start_up_code_of_all_its_tasks() -> None:
     assert before == ran == ["one", "two"]
 
 
-def test_what_async_start_up_code_makes_belongs_to_the_loop_of_the_tasks() -> None:
+def test_objects_of_async_start_up_code_belong_to_the_loop_of_the_tasks() -> None:
     seen: list[Any] = []
 
     async def connect() -> None:

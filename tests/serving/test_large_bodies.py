@@ -1,4 +1,4 @@
-"""Large bodies are decoded off the event loop, and nothing else is different."""
+"""Large bodies are decoded off the event loop, and otherwise treated like small ones."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class User(BaseModel):
 
 
 def task_that(kind: str, act: Callable[[], Any]) -> Any:
-    """Make a task called `task` of a kind, which acts whatever it gets."""
+    """Make a task called `task` of a kind, which calls `act` for every event."""
 
     def task(payload: Any) -> Any:
         return act()
@@ -338,7 +338,7 @@ REJECTED: list[tuple[str, bytes, dict[str, str], str]] = [
 @pytest.mark.parametrize(
     ("body", "headers", "text"), [row[1:] for row in REJECTED], ids=[row[0] for row in REJECTED]
 )
-def test_what_a_message_handler_cannot_take_is_400_with_a_fixed_text(
+def test_a_message_that_a_handler_cannot_accept_is_400_with_a_fixed_text(
     body: bytes, headers: dict[str, str], text: str, ucam_faas_client: MakeClient
 ) -> None:
     client = ucam_faas_client(task_that("message", lambda: None))
@@ -390,7 +390,7 @@ def test_an_event_of_another_type_is_400(ucam_faas_client: MakeClient) -> None:
         (b"[]", "application/cloudevents-batch+json", 415),
     ],
 )
-def test_what_is_no_event_is_400_and_415_when_it_is_no_json(
+def test_a_body_without_an_event_is_400_and_of_another_media_type_415(
     kind: str, body: bytes, content_type: str, status: int, ucam_faas_client: MakeClient
 ) -> None:
     client = ucam_faas_client(task_that(kind, lambda: None))

@@ -1,4 +1,4 @@
-"""Push tokens: real signatures, real claims; what cannot be verified is refused."""
+"""Push tokens with real signatures and claims; a token that can't be verified is refused."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def encoded(value: Any) -> str:
 
 
 class Certificates:
-    """Stands where google-auth's transport does, and counts."""
+    """Replaces google-auth's transport, and counts the requests."""
 
     def __init__(self, *keys: Key) -> None:
         self.keys = keys
@@ -439,7 +439,7 @@ def test_a_document_without_certificates_is_not_kept(document: str, clock: Manua
 
 
 class HangingFetches:
-    """Stands where google-auth's transport does, and answers when it is let."""
+    """Replaces google-auth's transport, and answers when `end` is called."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""One run of a task: its input, and the exit code that says how it went."""
+"""One run of a task: its input and its exit code."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_exit_code_says_how_it_went(how: str, act: Any, code: int, log: Log)
     ("act", "code"),
     [(lambda data: None, 0), (throw(UCAMFAASException("x")), 1), (throw(ValueError("x")), 2)],
 )
-def test_raw_and_cloud_event_tasks_have_a_code_for_what_they_do_not_expect(
+def test_raw_and_cloud_event_tasks_have_a_code_for_each_end(
     decorate: Any, act: Any, code: int
 ) -> None:
     assert run(task_of(act, decorate=decorate), runtime()) == code
@@ -105,7 +105,7 @@ def test_an_input_that_the_task_rejects_is_a_failure(tmp_path: Path) -> None:
     assert run(task, runtime(input_file=str(tmp_path / "input"))) == 1
 
 
-def test_what_is_dead_lettered_is_done() -> None:
+def test_a_dead_lettered_run_is_done() -> None:
     publisher = MemoryPublisher({TOPIC: []})
 
     code = run(task_of(throw(DeadLetter("x"))), runtime(publisher, dead_letter_topic=TOPIC))
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, na
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_bucket_without_a_file_is_an_error_that_says_what_is_missing() -> None:
+def test_a_bucket_without_a_file_is_an_error_that_names_the_missing_option() -> None:
     with pytest.raises(InputNotLoadedError, match="--input-file"):
         read_input(Settings(input_bucket="b"))
 

@@ -277,7 +277,7 @@ def test_make_http_response_answers_ok_with_none(how: str, ucam_faas_client: Mak
     ids=["info", "log", "response"],
 )
 @on_a_loop
-async def test_sys_exit_in_what_reports_a_success_leaves_it_one(options: Any) -> None:
+async def test_sys_exit_while_a_success_is_reported_leaves_it_a_success(options: Any) -> None:
     @ucam_faas.message_handler(message_type=None, **options)
     def task(data: bytes) -> None:
         pass

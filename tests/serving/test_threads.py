@@ -1,4 +1,4 @@
-"""The pool: all work is done, at most so much at once, and abandoned threads are replaced."""
+"""The pool does all work, never more at once than its limit, and replaces abandoned threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .harness import WAIT_SECONDS, Held
 
 
 class Latch:
-    """Waits until so many have come."""
+    """Waits for a number of arrivals."""
 
     def __init__(self, count: int) -> None:
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ def new_threads() -> Callable[[], set[threading.Thread]]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Spin for a limited time, while another thread does a thing that it doesn't signal."""
+    """Return True once the condition holds, or False after WAIT_SECONDS; spin meanwhile."""
     end = time.monotonic() + WAIT_SECONDS
     while not condition() and time.monotonic() < end:
         time.sleep(0)

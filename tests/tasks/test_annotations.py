@@ -29,6 +29,7 @@ from typing_extensions import TypedDict
 
 from ucam_faas import (
     PubsubMessage,
+    Retry,
     TaskCollection,
     TaskDefinitionError,
     cloud_event_handler,
@@ -186,6 +187,14 @@ def test_a_task_without_an_argument_runs_async_and_unnamed(kind: Any) -> None:
     tasks = [kind(count), kind(lambda: 7)]
 
     assert [run(task).execution.status for task in tasks] == ["COMPLETED", "COMPLETED"]
+
+
+def test_an_async_task_without_an_argument_returns_its_outcome() -> None:
+    @raw_event
+    async def count() -> Retry:
+        return Retry("busy")
+
+    assert run(count).execution.status == "ABORTED"
 
 
 # --- what is refused

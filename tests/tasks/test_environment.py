@@ -15,7 +15,7 @@ VARIABLE = "MODE_OF_THESE_TESTS"
 
 
 def make(name: str, **options: Any) -> Any:
-    """Return a task that tells the variable's value."""
+    """Return a task that returns the variable's value."""
 
     def function(data: bytes) -> str | None:
         return os.environ.get(VARIABLE)
@@ -67,7 +67,7 @@ def test_a_collections_variables_are_declared_and_its_tasks_win() -> None:
     assert environ == {VARIABLE: "task", "B": "shop"}
 
 
-def test_what_a_task_says_is_a_secret_is_not_set() -> None:
+def test_a_variable_that_a_task_declares_as_a_secret_is_not_set() -> None:
     shop = TaskCollection(environment={VARIABLE: "shop"})
 
     @shop.message_handler(message_type=None, secrets={VARIABLE: "mode"})

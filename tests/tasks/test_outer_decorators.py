@@ -64,7 +64,7 @@ def test_a_raw_tasks_decorator_gets_a_request_also_where_there_is_none() -> None
     assert seen[0].get_data() == b"hello"
 
 
-def test_a_decorator_sees_what_the_function_raises_and_may_call_it_again() -> None:
+def test_a_decorator_sees_the_functions_exception_and_may_call_it_again() -> None:
     def persistent(function: Any) -> Any:
         @functools.wraps(function)
         def wrapper(*args: Any) -> Any:

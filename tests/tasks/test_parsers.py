@@ -73,7 +73,7 @@ def test_a_callable_makes_the_payload(message_type: Any, data: bytes, payload: A
     assert message_parser(message_type)(data) == payload
 
 
-def test_what_a_callable_raises_is_raised() -> None:
+def test_an_exception_of_a_callable_is_raised() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         message_parser(int)(b"x")
 
@@ -84,7 +84,7 @@ def test_none_is_the_bytes(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("message_type", [5, "User", [User], {"name": str}], ids=repr)
-def test_what_cannot_parse_is_refused_with_what_can(message_type: Any) -> None:
+def test_an_unsuitable_message_type_is_refused_with_the_suitable_kinds(message_type: Any) -> None:
     with pytest.raises(TaskDefinitionError) as caught:
         message_parser(message_type)
 

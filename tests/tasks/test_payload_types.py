@@ -1,4 +1,4 @@
-"""A type that a decorator was given makes right payloads, or is refused when it is given."""
+"""A decorator's message type parses payloads correctly, or is refused at import."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_type_that_pydantic_validates_reads_json(
 
 
 @pytest.mark.parametrize("message_type", [Order, Point, Colour, date, UUID, Decimal, Member])
-def test_what_does_not_fit_the_type_is_an_invalid_payload(message_type: Any) -> None:
+def test_data_that_does_not_fit_the_type_is_an_invalid_payload(message_type: Any) -> None:
     @message_handler(message_type=message_type)
     def task(payload: Any) -> None:
         raise AssertionError("called")

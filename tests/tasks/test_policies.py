@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.tasks.policies import Policy, RetryPolicy, check_topic
+from ucam_faas.tasks.policies import Policy, RetryPolicy, backoffs, check_topic
 
 TOPIC = "projects/p/topics/orders"
 
@@ -21,7 +21,7 @@ def test_a_policy_has_defaults() -> None:
     assert policy.served_timeout_seconds == 300
 
 
-def test_a_policy_holds_what_was_asked_for() -> None:
+def test_a_policy_holds_the_requested_values() -> None:
     policy = Policy(timeout=timedelta(minutes=1), concurrency=1, dead_letter_topic=TOPIC)
 
     assert policy.served_timeout_seconds == 60
@@ -60,7 +60,7 @@ def test_a_topic_is_a_full_or_a_short_name(topic: str) -> None:
 @pytest.mark.parametrize(
     "topic", ["", "projects/p", "topics/t", "projects/p/topics/", f"/{TOPIC}", f"{TOPIC}/x", 5]
 )
-def test_what_is_no_topic_is_refused_with_both_forms(topic: Any) -> None:
+def test_a_malformed_topic_is_refused_with_both_forms(topic: Any) -> None:
     with pytest.raises(TaskDefinitionError) as caught:
         Policy(dead_letter_topic=topic)
 
@@ -71,10 +71,12 @@ def test_what_is_no_topic_is_refused_with_both_forms(topic: Any) -> None:
 # --- retries
 
 
-def test_a_retry_policy_has_the_defaults_of_pubsub() -> None:
+def test_a_message_is_retried_for_20_minutes_by_default() -> None:
+    """A change of IAM, during which pushes are refused, takes up to about 7 minutes."""
     policy = RetryPolicy()
 
-    assert policy.max_attempts == 5
+    assert policy.max_attempts is not None
+    assert sum(backoffs(policy, policy.max_attempts - 1)) == 20 * 60 + 30
     assert (policy.min_backoff, policy.max_backoff) == (
         timedelta(seconds=10),
         timedelta(minutes=10),

@@ -1,4 +1,4 @@
-"""Every kind of source is loaded; what cannot be is one error that says what to do."""
+"""Every kind of source is loaded; one that can't be is a single error with the fix."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_targets_are_in_the_order_that_was_asked_for(sources: Sources) -> None:
     assert names(source, "three, one,three,") == ["three", "one"]
 
 
-def test_a_missing_target_is_an_error_that_says_what_there_is(sources: Sources) -> None:
+def test_a_missing_target_is_an_error_that_names_the_tasks(sources: Sources) -> None:
     source = sources.write("main.py", "one", "two")
 
     assert (
@@ -304,7 +304,7 @@ def test_a_module_that_is_not_there_is_an_error_that_names_it(
     assert source.partition(".")[0] in message
 
 
-def test_an_empty_folder_is_an_error_that_says_what_is_expected(sources: Sources) -> None:
+def test_an_empty_folder_is_an_error_with_the_expected_content(sources: Sources) -> None:
     (sources.root / "empty").mkdir()
 
     assert "main.py" in error(sources.path("empty"))
@@ -343,7 +343,7 @@ def test_a_missing_import_is_an_error_that_names_the_module(sources: Sources) ->
         ("undefined_name", "NameError"),
     ],
 )
-def test_what_an_import_raises_is_an_error_with_file_and_line(
+def test_an_exception_of_an_import_is_an_error_with_file_and_line(
     sources: Sources, line: str, expected: str
 ) -> None:
     source = sources.write("main.py", before=line)
@@ -354,7 +354,7 @@ def test_what_an_import_raises_is_an_error_with_file_and_line(
     assert f"{source}:2" in message
 
 
-def test_what_an_import_in_an_import_raises_is_located_there(sources: Sources) -> None:
+def test_an_exception_of_a_nested_import_is_located_there(sources: Sources) -> None:
     deep = sources.write("deep_module.py", before="\n\n1 / 0")
     source = sources.write("main.py", before="import deep_module")
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from ucam_faas import RetryPolicy, Schedule, TaskDefinitionError, http, message_handler, raw_event
 from ucam_faas.tasks.resources import (
@@ -38,7 +37,7 @@ def refused(**options: Any) -> str:
     return str(caught.value)
 
 
-def test_what_a_decorator_says_is_kept_and_nothing_else_is_made_up() -> None:
+def test_the_decorators_options_are_kept_and_no_others_are_added() -> None:
     task = task_of(memory="1Gi", secrets={"KEY": "api-key"})
 
     assert task.own_options == {"memory": "1Gi", "secrets": {"KEY": "api-key"}}
@@ -46,18 +45,32 @@ def test_what_a_decorator_says_is_kept_and_nothing_else_is_made_up() -> None:
     assert task_of(memory=None).own_options == {}
 
 
-@given(cpu=st.sampled_from(sorted(ROOM)), mebibytes=st.integers(1, 40_000))
-def test_memory_and_cpus_fit_as_google_says(cpu: float, mebibytes: int) -> None:
-    least, most = ROOM[cpu]
-    fits = max(128, least * 1024) <= mebibytes <= most * 1024
+BOUNDS = {int(1024 * bound) + by for room in ROOM.values() for bound in room for by in (-1, 0, 1)}
+"""In MiB, and those beside them."""
 
+
+@pytest.mark.parametrize("mebibytes", sorted({1, 40_000} | BOUNDS))
+def test_memory_and_cpus_fit_as_google_says(mebibytes: int) -> None:
+    fitting = {
+        cpu for cpu, (least, most) in ROOM.items() if least * 1024 <= mebibytes <= most * 1024
+    }
+
+    assert {cpu for cpu in ROOM if fits(cpu, mebibytes)} == fitting
+
+
+def fits(cpu: float, mebibytes: int) -> bool:
     try:
         memory_bytes(f"{mebibytes}Mi")
         check_together({"cpu": cpu, "memory": f"{mebibytes}Mi"})
     except TaskDefinitionError:
-        assert not fits
-    else:
-        assert fits
+        return False
+    return True
+
+
+def test_the_least_numbers_of_instances_are_accepted() -> None:
+    task = task_of(min_instances=0, max_instances=1)
+
+    assert task.own_options == {"min_instances": 0, "max_instances": 1}
 
 
 @pytest.mark.parametrize("memory", ["127Mi", "33Gi", "512", "512MB", "0.1Mi", "", 512, "-1Gi"])
@@ -97,7 +110,9 @@ def test_spellings_of_one_amount_are_equal() -> None:
     ],
     ids=str,
 )
-def test_what_google_would_refuse_is_refused_now(options: dict[str, Any], expected: str) -> None:
+def test_a_value_that_google_would_refuse_is_refused_at_import(
+    options: dict[str, Any], expected: str
+) -> None:
     assert expected in refused(**options)
 
 

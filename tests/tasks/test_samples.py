@@ -147,7 +147,7 @@ def test_a_sample_is_accepted_by_its_model(kind: Any) -> None:
     model.model_validate_json(data)
 
 
-def test_a_sample_has_what_is_required_only() -> None:
+def test_a_sample_has_only_the_required_fields() -> None:
     class Model(BaseModel):
         needed: int
         optional: int = 5
@@ -181,7 +181,7 @@ def test_a_sample_is_made_for_a_type_that_is_no_model(kind: Any) -> None:
 
 
 def test_a_sample_of_a_protobuf_message_has_a_value_in_each_field() -> None:
-    """Of those that exclude one another it has the first; of unlimited depths, some."""
+    """It has the first field of a oneof, and a few levels of a recursive field."""
     data = accepted_sample(task_for(type_pb2.Type))
 
     message = type_pb2.Type.FromString(data)
@@ -237,7 +237,7 @@ def parse_capitals(data: bytes) -> str:
     raise ValueError("capitals, please")
 
 
-def test_the_type_that_a_parser_returns_says_what_its_data_look_like() -> None:
+def test_a_parsers_return_type_describes_its_data() -> None:
     assert json.loads(accepted_sample(task_for(parse_sum))) == {"numbers": []}
 
 

@@ -132,7 +132,7 @@ def test_a_factory_that_returns_a_coroutine_is_refused_at_its_call() -> None:
         (lambda: (yield), "yields"),
     ],
 )
-def test_what_is_no_factory_is_refused(factory: Any, says: str) -> None:
+def test_an_object_that_is_not_a_factory_is_refused(factory: Any, says: str) -> None:
     with pytest.raises(TaskDefinitionError, match=says):
         Defer(factory)
 
@@ -264,7 +264,7 @@ def test_that_of_an_async_task_and_coroutines_run_on_the_loop() -> None:
 
 
 def test_a_value_that_can_be_awaited_is_not() -> None:
-    """Some pools are made by awaiting them: whether to do that is not for us to decide."""
+    """Some pools are made by awaiting them; that decision is the author's."""
 
     class Pool:
         def __await__(self) -> Any:
@@ -342,9 +342,7 @@ def test_a_failing_value_is_named() -> None:
         (["connect"], "not 'connect'"),
     ],
 )
-def test_what_cannot_be_start_up_code_is_refused_when_the_task_is_defined(
-    init: Any, says: str
-) -> None:
+def test_unsuitable_start_up_code_is_refused_when_the_task_is_defined(init: Any, says: str) -> None:
     with pytest.raises(TaskDefinitionError, match=says):
         raw_event(init=[init] if callable(init) else init)(lambda body: None)
 
@@ -366,7 +364,7 @@ def test_one_line_says_how_long_it_took(log: Log) -> None:
     assert [name.rpartition(".")[2] for name in log.line["init"]] == ["connect", "Defer(dict)"]
 
 
-def test_what_failed_was_not_completed(log: Log) -> None:
+def test_failed_start_up_code_is_not_logged_as_completed(log: Log) -> None:
     def connect() -> None:
         raise KeyError("API_KEY")
 

@@ -1,4 +1,4 @@
-"""A trigger is checked when the task is decorated: what Google would refuse fails at import."""
+"""A trigger is checked when the task is decorated: values that Google refuses fail at import."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_schedule_is_in_utc_and_runs_unless_it_says_otherwise() -> None:
     assert (NIGHTLY.time_zone, NIGHTLY.paused, NIGHTLY.attributes) == ("Etc/UTC", False, {})
 
 
-def test_a_schedule_cannot_be_changed_and_keeps_what_it_was_given() -> None:
+def test_a_schedule_is_immutable_and_keeps_its_arguments() -> None:
     attributes = {"kind": "nightly"}
     schedule = Schedule("0 3 * * *", attributes=attributes)
 
@@ -108,7 +108,7 @@ def test_a_time_zone_is_a_name_in_the_database(name: str) -> None:
     ],
     ids=lambda name: repr(name)[:20],
 )
-def test_what_is_no_time_zone_is_refused_with_an_example(name: Any) -> None:
+def test_an_unknown_time_zone_is_refused_with_an_example(name: Any) -> None:
     message = refused(Schedule, "0 3 * * *", time_zone=name, data=b"{}")
 
     assert f"time_zone={name!r}: expected a name in the time zone database" in message
@@ -127,7 +127,7 @@ def no_time_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_time_zones")
-def test_without_a_time_zone_database_the_message_says_what_to_install() -> None:
+def test_without_a_time_zone_database_the_error_names_the_package_to_install() -> None:
     message = refused(Schedule, "0 3 * * *", time_zone="Europe/London", data=b"{}")
 
     assert "no time zone database. Run: pip install tzdata" in message
@@ -258,7 +258,7 @@ def test_a_topic_is_a_short_or_a_full_name(topic: str) -> None:
         *("projects/p/subscriptions/abc", 5),
     ],
 )
-def test_what_pubsub_would_not_call_a_topic_is_refused_with_the_rules(topic: Any) -> None:
+def test_a_topic_name_that_pubsub_refuses_is_refused_with_the_rules(topic: Any) -> None:
     message = refused(trigger_maker, topic=topic)
 
     assert repr(topic) in message

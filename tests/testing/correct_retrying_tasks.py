@@ -61,7 +61,7 @@ def gives_its_claim_back(serve: Serve, clock: ManualClock) -> None:
     failures: Counter[str] = Counter()
     lock = threading.Lock()
 
-    @message_handler(message_type=Order)
+    @message_handler(message_type=Order, retry=RetryPolicy(max_attempts=5))
     def confirm(order: Order) -> None:
         with lock:
             if order.id in claimed:
@@ -112,7 +112,7 @@ def waits_for_each_forerunner(serve: Serve, clock: ManualClock) -> None:
     """Each of eight messages needs the one before, and has five attempts to meet it."""
     done: list[int] = []
 
-    @message_handler(message_type=Reading)
+    @message_handler(message_type=Reading, retry=RetryPolicy(max_attempts=5))
     def apply(reading: Reading) -> None:
         if reading.value in done:
             return

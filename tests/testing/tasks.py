@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ucam_faas import (
-    message_handler,
-    raw_event,
-)
+from ucam_faas import RetryPolicy, message_handler, raw_event
 from ucam_faas.local_testing import EmbeddedCloud
+
+ATTEMPTS = RetryPolicy().max_attempts or 0
+"""Of a task without a policy."""
 
 
 class User(BaseModel):

@@ -25,7 +25,7 @@ from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub, NotIdleError
 from ucam_faas.testing import ManualClock
 
 from .cases import Serve
-from .tasks import User, crash, greet, values
+from .tasks import ATTEMPTS, User, crash, greet, values
 
 
 def test_backoffs_pass_at_once(ucam_faas_local: Serve, ucam_faas_clock: ManualClock) -> None:
@@ -52,8 +52,8 @@ def test_what_fails_each_time_is_dead_lettered(ucam_faas_local: Serve) -> None:
 
     (letter,) = cloud.dead_letters
     assert (letter.data, letter.attributes["kind"]) == (b"x", "order")
-    assert letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
-    assert [execution.message_id for execution in cloud.executions] == [message_id] * 5
+    assert letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == str(ATTEMPTS)
+    assert [execution.message_id for execution in cloud.executions] == [message_id] * ATTEMPTS
 
 
 def test_the_last_attempt_says_why_it_failed(ucam_faas_local: Serve) -> None:
@@ -64,11 +64,12 @@ def test_the_last_attempt_says_why_it_failed(ucam_faas_local: Serve) -> None:
     cloud.wait_idle()
 
     (letter,) = cloud.dead_letters
-    assert letter.attributes["ucam_faas_reason"] == "ZeroDivisionError (attempt 5, the last)"
+    reason = f"ZeroDivisionError (attempt {ATTEMPTS}, the last)"
+    assert letter.attributes["ucam_faas_reason"] == reason
     assert letter.attributes["ucam_faas_message_id"] == message_id
     assert letter.attributes["googclient_traceparent"] == trace
     outcomes = [type(execution.outcome).__name__ for execution in cloud.executions]
-    assert outcomes == ["Crashed"] * 4 + ["DeadLettered"]
+    assert outcomes == ["Crashed"] * (ATTEMPTS - 1) + ["DeadLettered"]
 
 
 def test_a_job_is_run_as_often_as_in_the_cloud(ucam_faas_local: Serve) -> None:
@@ -105,7 +106,7 @@ def test_a_dead_letter_lets_the_later_messages_of_its_key_through(
 
     (letter,) = cloud.dead_letters
     assert (letter.data, letter.ordering_key) == (b"poison", "k")
-    assert letter.attributes["ucam_faas_reason"] == "ValueError (attempt 5, the last)"
+    assert letter.attributes["ucam_faas_reason"] == f"ValueError (attempt {ATTEMPTS}, the last)"
     assert list(dict.fromkeys(handled)) == [b"1", b"3"]
 
 
@@ -145,7 +146,7 @@ def test_advancing_ends_the_backoffs_of_that_time(ucam_faas_local: Serve) -> Non
         cloud.advance(timedelta(seconds=seconds))
         counts.append(len(cloud.executions))
 
-    assert counts == [1, 1, 2, 2, 3, 5]
+    assert counts == [1, 1, 2, 2, 3, ATTEMPTS]
 
 
 def test_a_task_that_does_not_end_is_named(ucam_faas_local: Serve) -> None:

@@ -25,7 +25,7 @@ from ucam_faas.tasks import registry
 from ucam_faas.testing import ManualClock
 
 from .cases import Serve
-from .tasks import User, count, crash, greet, shout, values, wait_a_moment
+from .tasks import ATTEMPTS, User, count, crash, greet, shout, values, wait_a_moment
 
 
 @pytest.mark.parametrize("deliveries", ["normal", "parallel", "hostile"])
@@ -91,7 +91,7 @@ def test_an_execution_says_what_happened(ucam_faas_local: Serve) -> None:
     assert greeted.info.model_dump()["result"] == "Hello Ada"
     crashed = cloud.executions_of(crash)[0]
     assert (type(crashed.outcome), type(crashed.error)) == (Crashed, ZeroDivisionError)
-    assert len(cloud.executions) == 1 + 5
+    assert len(cloud.executions) == 1 + ATTEMPTS
 
 
 def test_messages_come_one_after_the_other_and_in_order(ucam_faas_local: Serve) -> None:

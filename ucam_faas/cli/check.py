@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._findings import print_findings
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
 from ucam_faas.cli._source import source_parameters
@@ -21,8 +20,6 @@ from ucam_faas.deploy import checks, plan
 from ucam_faas.deploy.checks.inputs import Inputs
 from ucam_faas.deploy.checks.loading import load
 from ucam_faas.deploy.findings import Finding
-
-_WIDEST = 100
 
 
 @click.command("check", cls=Verb)
@@ -73,25 +70,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 
 def _print(findings: Sequence[Finding], inputs: Inputs) -> None:
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
-    for finding in findings:
-        place = click.style(str(finding.place), bold=True)
-        named = f":{finding.name}" if finding.name else ""
-        click.echo(f"{place}  {click.style(finding.rule, fg='red')}{named}")
-        for label, text in (("", finding.what), ("why", finding.why), ("do", finding.fix)):
-            lead = f"  {label:<3}  " if label else "  "
-            lines = textwrap.wrap(
-                text,
-                width,
-                initial_indent=lead,
-                subsequent_indent=" " * len(lead),
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-            click.echo("\n".join(lines))
-        for command in finding.commands:
-            click.echo(f"       $ {command}")
-        click.echo()
+    print_findings(findings)
     many = (
         f"{len(findings)} finding{'s' * (len(findings) != 1)}"
         if findings

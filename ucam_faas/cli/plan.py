@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from ucam_faas.cli import _files
+from ucam_faas.cli._findings import print_findings
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._messages import say
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.cli._table import print_table
-from ucam_faas.deploy import plan as plans, summary
+from ucam_faas.clock import SystemClock
+from ucam_faas.deploy import checks, layers, plan as plans, summary
 from ucam_faas.deploy.checks import plan_file
-from ucam_faas.deploy.payloads import compatibility
+from ucam_faas.deploy.checks.loading import against_baseline
+from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.terraform_variables import Plan
 from ucam_faas.exceptions import ConfigurationError
 
@@ -30,6 +36,11 @@ from ucam_faas.exceptions import ConfigurationError
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 1 if the file is out of date."
 )
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Write the file even if messages of the plan in it would be lost.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the variables, and write nothing.")
 @source_parameters
 def command(
@@ -37,25 +48,54 @@ def command(
     stage: str | None,
     output: Path,
     check: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Write the resources that SOURCE's tasks need, as variables for Terraform."""
+    """Write the resources that SOURCE's tasks need, as variables for Terraform.
+
+    The file holds the last plan. If messages of that deployment would be lost, nothing is written:
+    the rules of `ucam-faas check` say why, and the exit code is 1.
+    """
     plan = plans.read(Path.cwd(), source=source, stage=stage)
     if as_json:
         click.echo(plan.text(), nl=False)
         return
+    last = _last_plan(output)
+    if not (check or overwrite or last is None):
+        _refuse_losses(plan, last)
     if not check:
         print_table(summary.HEADINGS, summary.rows(plan), spaced=True)
-        _warn(plan, _files.read(output) or "")
     _files.settle(output, plan.text(), check=check, verb="plan")
 
 
-def _warn(plan: Plan, before: str) -> None:
-    """Warn of payload types that are incompatible with those in the file to overwrite."""
-    with suppress(ConfigurationError):  # it isn't a plan: there is nothing to compare with
-        tasks = plan_file.parse(before, name=plans.FILE_NAME).tasks
-        for needs in plan.tasks:
-            name = needs.task.name
-            old = tasks.get(name, {}).get("payload")
-            for change in compatibility.changes(old, needs.payload):
-                click.secho(f"{name}: {change.message}", fg="yellow", err=True)
+def _last_plan(output: Path) -> PlanFile | None:
+    """Return the plan in the file; None: there is none to compare with."""
+    text = _files.read(output)
+    with suppress(ConfigurationError):
+        last = plan_file.parse(text or "", name=os.path.relpath(output))
+        return last if last.tasks else None
+    return None
+
+
+def _refuse_losses(plan: Plan, last: PlanFile) -> None:
+    """End if the new plan would lose messages of the last one."""
+    plan_file.check_format(last)
+    today = SystemClock().now().date()
+    findings = checks.run(
+        against_baseline(plan, last, layers.read(Path.cwd()), today), checks.OF_BASELINE
+    )
+    written, now = last.format, plan_file.format_in(plan.to_json())
+    if written != now:
+        say(
+            f"{last.name} has the format {written}, of another version of ucam-faas; this one "
+            f"writes {now}. Take the Terraform module of the same version.\n"
+        )
+    if findings:
+        print_findings(findings)
+        many = f"{len(findings)} finding{'s' * (len(findings) > 1)}"
+        say(
+            f"{many}: {last.name} is unchanged. To write it nevertheless, when no message can be "
+            "lost, add --overwrite.",
+            "red",
+        )
+        sys.exit(1)

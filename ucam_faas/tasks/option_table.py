@@ -252,8 +252,8 @@ class TaskDefaults(_OfAll, total=False):
         RetryPolicy | None,
         Option(
             doc="how often and how soon Pub/Sub delivers a message again",
-            takes="`RetryPolicy`; default: 5 deliveries, 10 to 600 seconds apart, then the "
-            "dead-letter topic",
+            takes="`RetryPolicy`; default: 8 deliveries in 20 minutes, 10 to 600 seconds apart, "
+            "then the dead-letter topic. A job: 4 runs",
             terraform=f"{SUBSCRIPTION}.retry",
             computed=True,
         ),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.option_table import OPTIONS, Option
-from ucam_faas.tasks.policies import Policy
+from ucam_faas.tasks.policies import JOB_RETRY, Policy
 from ucam_faas.tasks.resources import check_together
 from ucam_faas.tasks.task import HandlerExecutionOptions, Kind, check_function
 from ucam_faas.tasks.triggers import Trigger, trigger_maker
@@ -168,6 +168,7 @@ def task_fields(
     run_as = options.get("run_as", "service")
     if run_as == "job":
         _check_job(own)
+        options.setdefault("retry", JOB_RETRY)
     fields = {
         "policy": Policy(**_part(options, _IN_POLICY)),
         "own_options": own,

@@ -50,7 +50,7 @@ class Shop:
 
     def plan(self, *arguments: str) -> None:
         """Write the plan's file."""
-        result = self.project.run("plan", *arguments)
+        result = self.project.run("plan", "--overwrite", *arguments)
         assert result.exit_code == 0, result.output
 
     def check(self, *arguments: str) -> list[dict[str, Any]]:

@@ -451,6 +451,36 @@ GRANTS = [
         file=("infra/extra.tf", 'resource "google_pubsub_topic_iam_member" "all" {\n}\n'),
     ),
     TerraformSeed(
+        "a secret that anyone may read",
+        "granted-to-all",
+        (
+            add(
+                "google_secret_manager_secret_iam_member",
+                "all",
+                secret_id="api-key",
+                role="roles/secretmanager.secretAccessor",
+                member="allUsers",
+            ),
+        ),
+        at=("infra/extra.tf", "resource"),
+        file=("infra/extra.tf", 'resource "google_secret_manager_secret_iam_member" "all" {\n}\n'),
+    ),
+    TerraformSeed(
+        "a subscription that anyone may read",
+        "granted-to-all",
+        (
+            add(
+                "google_pubsub_subscription_iam_member",
+                "all",
+                subscription="count_orders",
+                role="roles/pubsub.subscriber",
+                member="allUsers",
+            ),
+        ),
+        at=("infra/extra.tf", "resource"),
+        file=("infra/extra.tf", 'resource "google_pubsub_subscription_iam_member" "all" {\n}\n'),
+    ),
+    TerraformSeed(
         "a service that takes messages from anybody",
         "granted-to-all",
         (

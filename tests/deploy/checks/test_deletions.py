@@ -129,7 +129,7 @@ def test_a_command_stays_on_its_line_in_a_narrow_terminal(
     output = shop.run("--against", LAST).stdout
 
     lines = output.splitlines()
-    assert "main.py:29  subscription-deleted:pay_back" in lines
+    assert "main.py:30  subscription-deleted:pay_back" in lines
     assert [line for line in lines if "gcloud" in line] == [f"       $ {line}" for line in SEEK]
     assert all(len(line) <= 80 for line in lines[:-1] if "gcloud" not in line)
     example = output.partition("\n\n")[0]

@@ -27,6 +27,58 @@ def grant(
     return only
 
 
+ADAS_NEW_ACCOUNT = {
+    "planned_values": {
+        "root_module": {
+            "resources": [
+                {
+                    "address": "google_service_account.ada",
+                    "mode": "managed",
+                    "type": "google_service_account",
+                    "name": "ada",
+                    "values": {"account_id": "ada", "project": "p"},
+                },
+                {
+                    "address": "google_pubsub_topic_iam_member.x",
+                    "mode": "managed",
+                    "type": "google_pubsub_topic_iam_member",
+                    "name": "x",
+                    "values": {"topic": "orders", "role": PUBLISHER[0]},
+                },
+            ]
+        }
+    },
+    "resource_changes": [
+        {
+            "address": "google_pubsub_topic_iam_member.x",
+            "change": {"after_unknown": {"member": True}},
+        }
+    ],
+    "configuration": {
+        "root_module": {
+            "resources": [
+                {
+                    "type": "google_pubsub_topic_iam_member",
+                    "name": "x",
+                    "expressions": {"member": {"references": ["google_service_account.ada.email"]}},
+                }
+            ]
+        }
+    },
+}
+
+
+def test_a_role_for_an_account_that_is_not_made_yet_is_for_that_account_only(
+    tmp_path: Path,
+) -> None:
+    plan = resources.parse(json.dumps(ADAS_NEW_ACCOUNT), name="plan", directory=tmp_path)
+
+    (granted,) = grants_of(plan)
+
+    assert granted.gives("pubsub_topic", TOPIC, PUBLISHER, ADA)
+    assert not granted.gives("pubsub_topic", TOPIC, PUBLISHER, "bob@p.iam.gserviceaccount.com")
+
+
 @pytest.mark.parametrize(
     ("role", "member", "gives"),
     [

@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from ucam_faas.deploy.checks import plan_file
 from ucam_faas.deploy.checks.filters import matches_nothing
 from ucam_faas.deploy.checks.terraform import resources
+from ucam_faas.deploy.checks.terraform.deployments import SERVICE, pushed_to
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN
 from ucam_faas.gcp import filters
 
@@ -139,6 +140,27 @@ def test_an_account_that_is_not_made_yet_has_its_email(tmp_path: Path) -> None:
     account = plan.account(subscription, "push_config", "oidc_token", "service_account_email")
 
     assert account == "pusher@p.iam.gserviceaccount.com"
+
+
+def test_a_push_leads_to_the_one_service_that_has_its_endpoint(tmp_path: Path) -> None:
+    def resource(type_name: str, name: str, **values: object) -> dict[str, object]:
+        address = {"address": f"{type_name}.{name}", "type": type_name, "name": name}
+        return {**address, "mode": "managed", "values": values}
+
+    endpoint = {"push_endpoint": "https://orders.run.app/projects/p/topics/t"}
+    made = [
+        resource(SERVICE, "orders", uri="https://orders.run.app"),
+        resource(SERVICE, "refunds", uri="https://refunds.run.app"),
+        resource("google_pubsub_subscription", "s", push_config=[endpoint]),
+    ]
+    text = json.dumps({"planned_values": {"root_module": {"resources": made}}})
+    plan = resources.parse(text, name="plan", directory=tmp_path)
+    (subscription,) = plan.of("google_pubsub_subscription")
+
+    service = pushed_to(plan, subscription)
+
+    assert service is not None
+    assert service.name == "orders"
 
 
 def test_a_resource_of_a_module_stands_where_the_module_is_called(tmp_path: Path) -> None:

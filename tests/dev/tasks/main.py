@@ -16,7 +16,7 @@ import ucam_faas
 from ucam_faas import RetryPolicy, Schedule
 
 EFFECTS = Path(os.environ["EFFECTS"])
-AT_ONCE = RetryPolicy(min_backoff=timedelta(0), max_backoff=timedelta(seconds=1))
+AT_ONCE = RetryPolicy(max_attempts=5, min_backoff=timedelta(0), max_backoff=timedelta(seconds=1))
 
 
 def record(effect: str, **fields: Any) -> None:

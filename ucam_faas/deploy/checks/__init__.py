@@ -52,6 +52,9 @@ FAMILIES = {
 }
 RULES: tuple[Rule, ...] = tuple(known for family in FAMILIES.values() for known in family)
 
+OF_BASELINE: tuple[Rule, ...] = (payloads.changed, *deletions.RULES)
+"""Rules that compare with the last plan."""
+
 
 def run(inputs: Inputs, rules: Sequence[Rule] = RULES) -> list[Finding]:
     """Return the findings of rules, in the order of files and lines, without ignored ones.

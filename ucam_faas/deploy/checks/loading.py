@@ -75,6 +75,18 @@ def load(
     )
 
 
+def against_baseline(new: Plan, last: PlanFile, config: ConfigFile, today: date) -> Inputs:
+    """Return the inputs of the rules that compare a plan with the one that it would overwrite."""
+    return Inputs(
+        today=today,
+        config=config,
+        tasks=[planned.task for planned in new.tasks],
+        plan=new,
+        last=last,
+        changes=_changes(new, last, None),
+    )
+
+
 def _changes(
     new: Plan, last: PlanFile | None, terraform: resources.TerraformPlan | None
 ) -> Sequence[Change]:

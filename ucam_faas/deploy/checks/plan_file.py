@@ -34,7 +34,7 @@ class PlanFile:
     @property
     def format(self) -> int:
         """The version of its form."""
-        return max(map(format_of, self.tasks.values()), default=FORMAT)
+        return format_in(self.variables)
 
     @property
     def tasks(self) -> Mapping[str, Any]:
@@ -49,6 +49,11 @@ class PlanFile:
         return Place(self.name, self.lines.get(path, 1))
 
 
+def format_in(variables: Mapping[str, Any]) -> int:
+    """Return the version of a plan's form."""
+    return max(map(format_of, variables["tasks"].values()), default=FORMAT)
+
+
 def format_of(task: Mapping[str, Any]) -> int:
     """Return the version of the form of a task in a plan; 1 had none."""
     return int(task.get("format", 1))
@@ -58,13 +63,28 @@ def read(path: Path) -> PlanFile:
     """Read a plan's file.
 
     Raises:
-        ConfigurationError: the file cannot be read, or isn't a plan.
+        ConfigurationError: the file cannot be read, isn't a plan, or is of a newer format.
     """
     name = os.path.relpath(path)
     try:
-        return parse(path.read_bytes().decode(), name=name)
+        file = parse(path.read_bytes().decode(), name=name)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{name} cannot be read as a plan: {error}.") from error
+    check_format(file)
+    return file
+
+
+def check_format(file: PlanFile) -> None:
+    """Refuse a plan of a newer version of ucam-faas.
+
+    Raises:
+        ConfigurationError: with both formats.
+    """
+    if file.format > FORMAT:
+        raise ConfigurationError(
+            f"{file.name} has the format {file.format}, and this version of ucam-faas knows those "
+            f"up to {FORMAT}. Use the version that wrote it, or a newer one."
+        )
 
 
 def parse(text: str, *, name: str) -> PlanFile:
@@ -81,13 +101,7 @@ def parse(text: str, *, name: str) -> PlanFile:
         raise ConfigurationError(
             f"{name} isn't a plan: expected the JSON that `ucam-faas plan` writes, with tasks."
         )
-    file = PlanFile(name=name, variables=variables, lines=lines_of(text))
-    if file.format > FORMAT:
-        raise ConfigurationError(
-            f"{name} has the format {file.format}; this version of ucam-faas knows up to {FORMAT}. "
-            "Use the version that wrote it, or a newer one."
-        )
-    return file
+    return PlanFile(name=name, variables=variables, lines=lines_of(text))
 
 
 def _is_plan(variables: Any) -> bool:

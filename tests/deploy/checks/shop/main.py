@@ -20,6 +20,7 @@ class Order(BaseModel):
     topic="orders",
     timeout=timedelta(seconds=60),
     secrets={"API_KEY": "api-key"},
+    retry=RetryPolicy(max_attempts=5),
     schedule=Schedule("*/15 * * * *", data=b'{"order_id": "probe"}'),
 )
 def count_orders(order: Order) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.checks.plan_file import format_in
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
 
@@ -19,6 +20,14 @@ def out_of_date(inputs: Inputs) -> Iterator[Finding]:
         return
     name = inputs.on_disk.name
     before, now = inputs.on_disk.variables, inputs.plan.to_json()
+    if format_in(before) != format_in(now):
+        yield Finding(
+            inputs.on_disk.place("tasks"),
+            f"{name} is out of date: it has the format {format_in(before)}, and this version of "
+            f"ucam-faas writes {format_in(now)}.",
+            f"{inputs.plan_again} Take the Terraform module of the same version.",
+        )
+        return
     for section in ("tasks", "topics"):
         old, new = before.get(section, {}), now[section]
         for key in sorted(old.keys() | new.keys()):
