@@ -15,6 +15,7 @@ from tests.clients.gcloud import Gcloud
 from tests.container.engine import NAME, ROOT
 
 DOCUMENT = ROOT / "docs/deploy.md"
+OPERATIONS = ROOT / "docs/operations.md"
 IMAGE = f"{NAME}-guide:latest"
 """For the image's name in the guide, which two runs of these tests would share."""
 LOCAL = ("docker build ", "mkdir ", "sed ", "(cd ", "terraform ")
@@ -23,9 +24,9 @@ REMOVAL = "terraform -chdir=deploy destroy"
 _SECONDS = 600
 
 
-def commands(beginning: str | tuple[str, ...] = "") -> list[str]:
+def commands(beginning: str | tuple[str, ...] = "", document: Path = DOCUMENT) -> list[str]:
     """Return the guide's commands, or those with a beginning, each on one line."""
-    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     commands = [" ".join(line.split()) for line in lines if line]
     return [line for line in commands if line.startswith(beginning)]

@@ -33,9 +33,10 @@ def test_each_command_is_one_that_these_tests_know() -> None:
     assert [line for line in guide.commands() if not line.startswith(known)] == []
 
 
-def test_gclouds_parser_takes_each_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", [guide.DOCUMENT, guide.OPERATIONS], ids=lambda each: each.stem)
+def test_gclouds_parser_takes_each_command(document: Path, tmp_path: Path) -> None:
     wrong = "gcloud run jobs execute export-prices --regoin=europe-west2"
-    commands = [guide.filled_in(line) for line in guide.commands("gcloud")]
+    commands = [guide.filled_in(line) for line in guide.commands("gcloud", document)]
 
     results = parsed([*commands, wrong], tmp_path)
 

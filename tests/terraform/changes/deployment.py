@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +56,18 @@ class Deployment:
             text = text.replace(old, new)
         (self.folder / file).write_text(text)
 
-    def configure(self, *lines: str) -> None:
-        """Put lines at the top of the configuration."""
+    def configure(self, block: str) -> None:
+        """Add a block of the page to the configuration: its table's lines to that table."""
         file = self.folder / "ucam-faas.toml"
-        file.write_text("\n".join([*lines, file.read_text()]))
+        text = file.read_text()
+        header, newline, lines = (
+            block.partition("]\n") if block.startswith("[") else ("", "", block)
+        )
+        header += newline
+        if header and header not in text:
+            file.write_text(f"{text}\n{block}")
+        else:
+            file.write_text(text.replace(header, f"{header}{lines}", 1))
 
     def plan(self) -> None:
         """Write the plan's file, as if there had been none."""
@@ -96,21 +103,30 @@ class Deployment:
         return done.stdout
 
     def tried(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a script in the folder."""
+        """Run a script in the folder; `gcloud` does nothing."""
         return subprocess.run(
             ["bash", "-ec", script],
             cwd=self.folder,
-            env=_variables(self.environment),
+            env=self._variables(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=_SECONDS,
         )
 
+    def _variables(self) -> dict[str, str]:
+        programs = self.folder / "programs"
+        programs.mkdir(exist_ok=True)
+        gcloud = programs / "gcloud"
+        gcloud.write_text("#!/bin/sh\n")
+        gcloud.chmod(0o755)
+        path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return {**self.environment, "PATH": path, "IMAGE": IMAGE, "PROJECT": "my-project"}
+
     def lost(self) -> list[str]:
         """Return the topics and subscriptions that were deleted, by short name."""
         return [
-            operation.id.partition("/")[2].partition("/")[2]
+            operation.id.rpartition("/")[2]
             for operation in self.deleted()
             if operation.type in HOLDERS
         ]
@@ -146,8 +162,3 @@ def written(folder: Path, module: Path, environment: Attached) -> Deployment:
     (folder / "deploy").mkdir()
     (folder / "deploy/main.tf").write_text(root.replace(_ENTRY, 'source = "../terraform/modules'))
     return Deployment(folder, environment)
-
-
-def _variables(environment: Mapping[str, str]) -> dict[str, str]:
-    scripts = Path(sys.executable).parent
-    return {**environment, "PATH": f"{scripts}:{os.environ['PATH']}", "IMAGE": IMAGE}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .deployment import SHOP, Deployment
 
+Change = Callable[[Deployment], None]
 CONFIG = "ucam-faas.toml"
 _CODE = (SHOP / "main.py").read_text()
 _TAKE_ORDER = _CODE[_CODE.index("@message_handler(message_type=Order") :].partition("\n\n\n")[0]
-_ARCHIVE = '[task.take_order]\ndead_letter_archive = "shop-dead-letters"\n'
 _READER = '''
 
 @message_handler(message_type=None, topic="take_order-dead-letter")
@@ -18,7 +20,8 @@ def look_at(data: bytes) -> None:
 
 def remove_a_task(shop: Deployment) -> None:
     shop.edit((_TAKE_ORDER, ""))
-    shop.edit((_ARCHIVE, ""), file=CONFIG)
+    text = (shop.folder / CONFIG).read_text()
+    (shop.folder / CONFIG).write_text(text.partition("[task.take_order]")[0])
 
 
 def rename_a_task(shop: Deployment) -> None:

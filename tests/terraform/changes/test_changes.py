@@ -1,4 +1,4 @@
-"""Changes that used to lose messages are found by the check, and refused before anything is lost.
+"""Changes that used to lose messages: plan and check find the loss, and an apply refuses first.
 
 The check used to find none of them, and each apply deleted subscriptions, topics or grants.
 """
@@ -13,7 +13,7 @@ import pytest
 from tests.terraform.runner import TerraformError
 
 from . import edits
-from .deployment import Deployment
+from .deployment import PLAN, Deployment
 
 pytestmark = pytest.mark.slow
 
@@ -91,12 +91,15 @@ def test_a_loss_is_found_and_an_apply_in_spite_of_it_loses_nothing(
     shop: Deployment, change: Callable[[Deployment], None], expected: dict[str, str]
 ) -> None:
     change(shop)
+    planned = shop.tried(f"ucam-faas plan --output {PLAN}")
     shop.plan()
     shop.terraform_plan()
 
     findings = {f"{each['rule']}:{each['name']}": each["fix"] for each in shop.check()}
     refused = shop.refused()
 
+    assert planned.returncode == 1
+    assert {name for name in expected if name not in planned.stdout} == set()
     assert {name: fix for name, fix in expected.items() if fix not in findings.get(name, "")} == {}
     assert all(error.startswith("cannot destroy") for error in refused)
     assert refused
