@@ -1,8 +1,6 @@
 """Refuse words that a native engineer would not write, in prose, comments and string literals.
 
-python docs/words.py            # list the rooms over their allowance in docs/words.toml; exit 1
-python docs/words.py --list     # list every hit
-python docs/words.py --shrink   # lower the allowances to the hits that are left
+python docs/words.py            # list the hits; exit 1 if there are any
 """
 
 from __future__ import annotations
@@ -13,14 +11,11 @@ import re
 import subprocess
 import sys
 import tokenize
-import tomllib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ALLOWED = ROOT / "docs/words.toml"
 
 PHRASES = {
     r"nobody|somebody|everybody": "name the actor",
@@ -68,12 +63,6 @@ class Hit:
     line: int
     text: str
     advice: str
-
-    @property
-    def room(self) -> str:
-        """Return the folder whose owner keeps the file's English; an allowance is per room."""
-        parts = self.path.parts
-        return "/".join(parts[:2] if parts[0] in ("ucam_faas", "tests", "docs") else parts[:1])
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.text!r} ({self.advice})"
@@ -152,7 +141,6 @@ def files() -> Iterable[Path]:
         "LICENSE",
         "docs/fidelity.md",
         "docs/words.py",
-        "docs/words.toml",
         "example_tasks/protobuf_orders/orders_pb2.py",
         "tests/test_words.py",
     }
@@ -162,36 +150,12 @@ def files() -> Iterable[Path]:
             yield path
 
 
-def all_hits() -> list[Hit]:
-    return [hit for path in files() for hit in hits_of(path, (ROOT / path).read_text())]
-
-
 def main() -> int:
-    """Compare the hits with the allowances."""
-    hits = all_hits()
-    counts = Counter(hit.room for hit in hits)
-    allowed: dict[str, int] = tomllib.loads(ALLOWED.read_text()).get("hits", {})
-    if "--shrink" in sys.argv:
-        lower = {room: min(number, counts[room]) for room, number in allowed.items()}
-        write({room: number for room, number in lower.items() if number})
-        return 0
-    shown = hits if "--list" in sys.argv else []
-    over = {room for room, number in counts.items() if number > allowed.get(room, 0)}
-    for hit in shown or [hit for hit in hits if hit.room in over]:
+    """Print the hits."""
+    hits = [hit for path in files() for hit in hits_of(path, (ROOT / path).read_text())]
+    for hit in hits:
         print(hit)
-    for room in sorted(over):
-        print(
-            f"{room}: {counts[room]} refused words; docs/words.toml allows {allowed.get(room, 0)}"
-        )
-    return 1 if over else 0
-
-
-def write(allowed: dict[str, int]) -> None:
-    head = (
-        "# Refused words that each room may still have (docs/words.py); all others have none.\n"
-        "# Numbers only shrink: python docs/words.py --shrink\n[hits]\n"
-    )
-    ALLOWED.write_text(head + "".join(f'"{room}" = {allowed[room]}\n' for room in sorted(allowed)))
+    return 1 if hits else 0
 
 
 if __name__ == "__main__":

@@ -95,37 +95,19 @@ def test_generated_parts_of_documents_are_left_to_their_source(words: ModuleType
     assert texts(words, "page.md", page) == [(5, "anew")]
 
 
-@pytest.mark.parametrize(("allowance", "code"), [(1, 0), (0, 1)])
-def test_a_room_may_have_as_many_as_its_allowance(
+@pytest.mark.parametrize(("text", "code"), [("It begins again.\n", 0), ("It begins anew.\n", 1)])
+def test_a_refused_word_fails(
     words: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    allowance: int,
+    text: str,
     code: int,
 ) -> None:
-    (tmp_path / "page.md").write_text("It begins anew.\n")
-    (tmp_path / "words.toml").write_text(f'[hits]\n"page.md" = {allowance}\n')
+    (tmp_path / "page.md").write_text(text)
     monkeypatch.setattr(words, "ROOT", tmp_path)
-    monkeypatch.setattr(words, "ALLOWED", tmp_path / "words.toml")
     monkeypatch.setattr(words, "files", lambda: [Path("page.md")])
-    monkeypatch.setattr(sys, "argv", ["words.py"])
 
     assert words.main() == code
 
     assert ("page.md:1: 'anew'" in capsys.readouterr().out) == bool(code)
-
-
-def test_shrinking_lowers_an_allowance_and_never_raises_one(
-    words: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "page.md").write_text("anew, anew\n")
-    (tmp_path / "words.toml").write_text('[hits]\n"gone.md" = 4\n"page.md" = 3\n')
-    monkeypatch.setattr(words, "ROOT", tmp_path)
-    monkeypatch.setattr(words, "ALLOWED", tmp_path / "words.toml")
-    monkeypatch.setattr(words, "files", lambda: [Path("page.md")])
-    monkeypatch.setattr(sys, "argv", ["words.py", "--shrink"])
-
-    words.main()
-
-    assert words.tomllib.loads((tmp_path / "words.toml").read_text()) == {"hits": {"page.md": 2}}
