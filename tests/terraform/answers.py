@@ -123,7 +123,7 @@ def _resources(module: dict[str, Any]) -> Iterator[Resource]:
             type=raw["type"],
             name=raw["name"],
             index=raw.get("index"),
-            values=raw["values"],
+            values=raw.get("values", {}),  # none: Terraform forgets it
             depends_on=raw.get("depends_on", []),
         )
     for child in module.get("child_modules", []):

@@ -16,10 +16,12 @@ from ucam_faas.cli._messages import say
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.clock import SystemClock
-from ucam_faas.deploy import checks, layers, plan as plans, summary
+from ucam_faas.deploy import checks, layers, moves, plan as plans, summary
 from ucam_faas.deploy.checks import plan_file
 from ucam_faas.deploy.checks.loading import against_baseline
 from ucam_faas.deploy.checks.plan_file import PlanFile
+from ucam_faas.deploy.checks.terraform.command import plan_at
+from ucam_faas.deploy.checks.terraform.resources import read_state
 from ucam_faas.deploy.terraform_variables import Plan
 from ucam_faas.exceptions import ConfigurationError
 
@@ -41,6 +43,18 @@ from ucam_faas.exceptions import ConfigurationError
     is_flag=True,
     help="Write the file even if messages of the plan in it would be lost.",
 )
+@click.option(
+    "--terraform",
+    type=click.Path(exists=True, path_type=Path),
+    help="Also write moved.tf beside the file, for resources whose address changes. Folder of the "
+    "root module, or the output of `terraform show -json PLAN`.",
+)
+@click.option(
+    "--state",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --terraform: import the resources that another root module has. The output of "
+    "`terraform show -json` there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the variables, and write nothing.")
 @source_parameters
 def command(
@@ -49,6 +63,8 @@ def command(
     output: Path,
     check: bool,
     overwrite: bool,
+    terraform: Path | None,
+    state: Path | None,
     as_json: bool,
 ) -> None:
     """Write the resources that SOURCE's tasks need, as variables for Terraform.
@@ -56,6 +72,10 @@ def command(
     The file holds the last plan. If messages of that deployment would be lost, nothing is written:
     the rules of `ucam-faas check` say why, and the exit code is 1.
     """
+    if state and not terraform:
+        raise click.UsageError("--state is for --terraform: name the root module that imports.")
+    if terraform and (check or as_json):
+        raise click.UsageError("--terraform writes moved.tf: leave out --check and --json.")
     plan = plans.read(Path.cwd(), source=source, stage=stage)
     if as_json:
         click.echo(plan.text(), nl=False)
@@ -66,6 +86,22 @@ def command(
     if not check:
         print_table(summary.HEADINGS, summary.rows(plan), spaced=True)
     _files.settle(output, plan.text(), check=check, verb="plan")
+    if terraform:
+        _write_moves(terraform, state, output.with_name("moved.tf"))
+
+
+def _write_moves(terraform: Path, state: Path | None, file: Path) -> None:
+    """Write the blocks that spare resources, and print the advice for another root module."""
+    ways = moves.find(plan_at(terraform), read_state(state) if state else ())
+    if not ways.moved and not ways.imported:
+        click.echo("No resource's address changes: moved.tf isn't needed.")
+        return
+    text = moves.append(_files.read(file) or "", ways.blocks())
+    _files.settle(file, text, check=False, verb="plan")
+    moved, imported = len(ways.moved), len(ways.imported)
+    click.echo(f"{moved} resources are moved, and {imported} imported: plan with Terraform again.")
+    if ways.imported:
+        click.echo(f"Where {state} is from, before the next apply there, {ways.elsewhere()}")
 
 
 def _last_plan(output: Path) -> PlanFile | None:

@@ -181,7 +181,7 @@ def test_a_misspelt_rule_before_a_name_is_found(shop: Shop) -> None:
 
 ODD = """{
   "tasks": {"gone": {"function": null}},
-  "planned_values": {"root_module": {"resources": [{"mode": "managed"}]}}
+  "planned_values": {"root_module": {"resources": [{"mode": "managed", "values": {}}]}}
 }"""
 
 # --- what cannot be read

@@ -24,6 +24,11 @@ def remove_a_task(shop: Deployment) -> None:
     (shop.folder / CONFIG).write_text(text.partition("[task.take_order]")[0])
 
 
+def keep_one_task(shop: Deployment) -> None:
+    before, _, _ = _CODE.partition("@message_handler(message_type=Order")
+    (shop.folder / "main.py").write_text(f"{before}{_TAKE_ORDER}\n")
+
+
 def rename_a_task(shop: Deployment) -> None:
     shop.edit(("def take_order", "def accept_order"))
     shop.edit(("task.take_order", "task.accept_order"), file=CONFIG)

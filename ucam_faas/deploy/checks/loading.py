@@ -60,7 +60,7 @@ def load(
         return inputs
     file = plan_file.read(on_disk) if on_disk.is_file() else None
     last = file if against is None else plan_file.read(against)
-    terraform_plan = None if terraform is None else _terraform(terraform)
+    terraform_plan = None if terraform is None else command.plan_at(terraform)
     new = plan.make(tasks, config, stage)
     return Inputs(
         today=today,
@@ -107,7 +107,3 @@ def _caught(read: Callable[[], object]) -> Sequence[Problem]:
     except ProblemsError as error:
         return error.problems
     return ()
-
-
-def _terraform(path: Path) -> resources.TerraformPlan:
-    return command.plan_of(path) if path.is_dir() else resources.read(path)

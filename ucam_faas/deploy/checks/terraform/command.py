@@ -10,13 +10,22 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from ucam_faas.deploy.checks.terraform.resources import TerraformPlan, parse
+from ucam_faas.deploy.checks.terraform.resources import TerraformPlan, parse, read
 from ucam_faas.exceptions import ConfigurationError
 
 _PLAN = ("plan", "-input=false", "-lock=false", "-no-color")
 _SHOWN = 400
 _SOURCE_LINE = re.compile(r"^ +\d+: .*$", re.MULTILINE)
 _UNSET = re.compile(r'input variable "(\S+)" is not set')
+
+
+def plan_at(path: Path) -> TerraformPlan:
+    """Return the plan of a folder, or in the output of `terraform show -json PLAN`.
+
+    Raises:
+        ConfigurationError: Terraform cannot plan the folder, or the file isn't a plan.
+    """
+    return plan_of(path) if path.is_dir() else read(path)
 
 
 def plan_of(directory: Path) -> TerraformPlan:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ucam_faas.deploy.checks.terraform.resources import (
     UNKNOWN,
     Resource,
-    ResourceChange,
     TerraformPlan,
 )
 
@@ -30,6 +30,8 @@ _IDENTITIES = {
     "google_service_account_iam_member": ("service_account_id", *_GRANT),
     "google_storage_bucket_iam_member": ("bucket", *_GRANT),
 }
+_ACCOUNTS = ("member", "service_account_id")
+"""Parts that name an account."""
 
 
 def moves_of(plan: TerraformPlan) -> Mapping[str, str]:
@@ -37,18 +39,39 @@ def moves_of(plan: TerraformPlan) -> Mapping[str, str]:
 
     The keys are where they are now, and the values where they will be.
     """
-    deleted = [change.before for change in plan.changes if _ends(change) and change.before]
-    made = [change.after for change in plan.changes if _begins(change) and change.after]
-    return {before.address: after.address for before, after in pairs(deleted, made)}
+    deleted = [
+        change.before
+        for change in plan.changes
+        if change.before and change.is_deleted and "create" not in change.actions
+    ]
+    return {before.address: after.address for before, after in pairs(deleted, made_by(plan), plan)}
 
 
-def pairs(old: Iterable[Resource], new: Iterable[Resource]) -> list[tuple[Resource, Resource]]:
+def made_by(plan: TerraformPlan) -> list[Resource]:
+    """Return the resources that a plan makes, but not in place of others."""
+    return [
+        change.after for change in plan.changes if change.after and change.actions == ("create",)
+    ]
+
+
+def pairs(
+    old: Iterable[Resource], new: Iterable[Resource], plan: TerraformPlan
+) -> list[tuple[Resource, Resource]]:
     """Return the resources that are the same thing: one old and one new of each, or none.
 
     A part that is known after the apply only may be any value.
+
+    Args:
+        plan: that makes the new ones.
     """
-    olds, news = list(old), list(new)
-    same = [(before, after) for before in olds for after in news if _same(before, after)]
+    code = {resource.address: resource for resource in plan.resources}
+    news = [(after, _parts(after, code.get(after.address), plan)) for after in new]
+    same = [
+        (before, after)
+        for before in old
+        for after, parts in news
+        if before.type == after.type and _same(_parts(before, None, plan), parts)
+    ]
     return [
         pair
         for pair in same
@@ -56,21 +79,19 @@ def pairs(old: Iterable[Resource], new: Iterable[Resource]) -> list[tuple[Resour
     ]
 
 
-def _ends(change: ResourceChange) -> bool:
-    return change.is_deleted and "create" not in change.actions
+def _parts(resource: Resource, code: Resource | None, plan: TerraformPlan) -> list[Any]:
+    """Return the parts of an identity; the code may tell an account that isn't known yet."""
+    parts = []
+    for name in _IDENTITIES.get(resource.type, ()):
+        value: Any = resource.get(name)
+        if value is UNKNOWN and name in _ACCOUNTS and code is not None:
+            value = plan.account(code, name)
+        # Some names are full ones, in a state or in the code.
+        parts.append(re.split("[/:]", value)[-1] if isinstance(value, str) else value)
+    return parts
 
 
-def _begins(change: ResourceChange) -> bool:
-    return change.actions == ("create",)
-
-
-def _same(before: Resource, after: Resource) -> bool:
-    if before.type != after.type or before.type not in _IDENTITIES:
-        return False
-    parts = [(before.get(part), after.get(part)) for part in _IDENTITIES[before.type]]
-    return all(new is UNKNOWN or _last(old) == _last(new) for old, new in parts)
-
-
-def _last(name: Any) -> Any:
-    """Return the last part of a full name: the provider keeps some in full."""
-    return name.rpartition("/")[2] if isinstance(name, str) else name
+def _same(old: list[Any], new: list[Any]) -> bool:
+    return bool(old) and all(
+        after is UNKNOWN or before == after for before, after in zip(old, new, strict=True)
+    )

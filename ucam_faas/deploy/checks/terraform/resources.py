@@ -175,6 +175,49 @@ def read(path: Path) -> TerraformPlan:
     return parse(text, name=name, directory=path.parent)
 
 
+def read_state(path: Path) -> Sequence[Resource]:
+    """Read the output of `terraform show -json`: the resources in a state.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or isn't a state.
+    """
+    name = os.path.relpath(path)
+    try:
+        document = json.loads(path.read_bytes().decode())
+        module = document["values"]["root_module"]
+        return tuple(
+            _resource(raw, module, Place(name, None, raw["address"]))
+            for raw, module in _walk(module)
+        )
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error}.") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{name} isn't a state of Terraform: expected the output of `terraform show -json`."
+        ) from error
+
+
+def _resource(
+    raw: Mapping[str, Any],
+    module: str,
+    place: Place,
+    *,
+    values: Mapping[str, Any] | None = None,
+    unknown: Mapping[str, Any] | None = None,
+    expressions: Mapping[str, Any] | None = None,
+) -> Resource:
+    return Resource(
+        address=raw["address"],
+        module=module,
+        type=raw["type"],
+        name=raw["name"],
+        values=(raw.get("values") if values is None else values) or {},
+        unknown=unknown or {},
+        expressions=expressions or {},
+        place=place,
+    )
+
+
 def parse(text: str, *, name: str, directory: Path) -> TerraformPlan:
     """Read Terraform's plan.
 
@@ -217,15 +260,12 @@ def _resources(
     }
     code = document.get("configuration", {}).get("root_module", {})
     for raw, module in _walk(planned.get("root_module", {})):
-        yield Resource(
-            address=raw["address"],
-            module=module,
-            type=raw["type"],
-            name=raw["name"],
-            values=raw.get("values") or {},
-            unknown=unknown.get(raw["address"], {}),
-            expressions=_code_of(code, module, raw).get("expressions", {}),
-            place=_place(blocks, module, raw) or Place(name, None, raw["address"]),
+        yield _resource(
+            raw,
+            module,
+            _place(blocks, module, raw) or Place(name, None, raw["address"]),
+            unknown=unknown.get(raw["address"]),
+            expressions=_code_of(code, module, raw).get("expressions"),
         )
 
 
@@ -237,26 +277,11 @@ def _changes(
             continue
         change, module = raw["change"], raw.get("module_address", "")
         place = _place(blocks, module, raw) or Place(name, None, raw["address"])
-        sides = [
-            values
-            and Resource(
-                address=raw["address"],
-                module=module,
-                type=raw["type"],
-                name=raw["name"],
-                values=values,
-                unknown=unknown or {},
-                expressions={},
-                place=place,
-            )
-            for values, unknown in (
-                (change.get("before"), {}),
-                (change.get("after"), change.get("after_unknown")),
-            )
-        ]
+        before, after = change.get("before"), change.get("after")
+        unknown = change.get("after_unknown")
         yield ResourceChange(
-            before=sides[0] or None,
-            after=sides[1] or None,
+            before=before and _resource(raw, module, place, values=before),
+            after=after and _resource(raw, module, place, values=after, unknown=unknown),
             actions=tuple(change.get("actions", ())),
             reason=raw.get("action_reason", ""),
             causes=tuple(dict.fromkeys(str(path[0]) for path in change.get("replace_paths", ()))),
@@ -265,7 +290,8 @@ def _changes(
 
 def _walk(module: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
     for raw in module.get("resources", []):
-        if raw.get("mode") == "managed":
+        # Without values: Terraform forgets it.
+        if raw.get("mode") == "managed" and "values" in raw:
             yield raw, module.get("address", "")
     for child in module.get("child_modules", []):
         yield from _walk(child)
