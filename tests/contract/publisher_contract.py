@@ -19,7 +19,7 @@ import pytest
 
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
-from ucam_faas.publishing import Publisher
+from ucam_faas.publishing import Draft, Publisher
 
 ReadBack = Callable[[str], list[PubsubMessage]]
 MISSING_TOPIC = "projects/test-project/topics/there-is-no-such-topic"
@@ -126,6 +126,26 @@ class PublisherContract:
         resource = read_back(topic)
         assert len(ids) == 3
         assert {message.message_id for message in resource} == ids
+
+    def test_messages_are_published_in_one_call_and_have_the_ids_that_are_returned(
+        self, publisher: Publisher, topic: str, read_back: ReadBack
+    ) -> None:
+        drafts = [Draft(b"one", {"key": "value"}), Draft(b"two", {}, "a")]
+
+        ids = publisher.publish_many(topic, drafts)
+
+        messages = {message.message_id: message for message in read_back(topic)}
+        first, second = (messages[message_id] for message_id in ids)
+        assert (first.data, first.attributes, first.ordering_key) == (b"one", {"key": "value"}, "")
+        assert (second.data, second.attributes, second.ordering_key) == (b"two", {}, "a")
+
+    def test_all_messages_of_a_call_are_published_or_none(
+        self, publisher: Publisher, topic: str, read_back: ReadBack
+    ) -> None:
+        with pytest.raises(PublishError):
+            publisher.publish_many(topic, [Draft(b"one", {}), Draft(b"", {})])
+
+        assert read_back(topic) == []
 
     def test_what_the_caller_changes_afterwards_changes_nothing(
         self, publisher: Publisher, topic: str, read_back: ReadBack

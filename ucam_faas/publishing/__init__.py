@@ -5,8 +5,19 @@ Every adapter passes `tests/contract/publisher_contract.py`: the memory one, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+MAX_PUBLISHED = 1000
+"""Messages in one call of Pub/Sub (Google's page "Quotas and limits")."""
+
+
+class Draft(NamedTuple):
+    """A message before it is published."""
+
+    data: bytes
+    attributes: Mapping[str, str]
+    ordering_key: str = ""
 
 
 class Publisher(Protocol):
@@ -32,4 +43,18 @@ class Publisher(Protocol):
 
         Raises:
             PublishError: it was not published, or it is not known whether it was.
+        """
+
+    def publish_many(
+        self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0
+    ) -> list[str]:
+        """Publish messages in one call, all of them or none, and return their ids.
+
+        Args:
+            topic: `projects/P/topics/T`.
+            drafts: at most MAX_PUBLISHED, of 10 MB together.
+            timeout_seconds: how long to try.
+
+        Raises:
+            PublishError: they were not published, or it is not known whether they were.
         """

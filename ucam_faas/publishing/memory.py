@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
+from ucam_faas.publishing import Draft
 
 
 @dataclass(slots=True)
@@ -33,6 +34,28 @@ class MemoryPublisher:
             PublishError: there is no such topic, or the message is empty.
             TypeError: the data aren't bytes.
         """
+        return self.publish_many(topic, [Draft(data, attributes, ordering_key)])[0]
+
+    def publish_many(
+        self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0
+    ) -> list[str]:
+        """Publish messages, and return their ids; see `publish`."""
+        for draft in drafts:
+            self._check(topic, draft)
+        messages = [
+            PubsubMessage(
+                data=draft.data,
+                attributes=dict(draft.attributes),
+                message_id=str(next(self._ids)),
+                ordering_key=draft.ordering_key,
+            )
+            for draft in drafts
+        ]
+        self.topics[topic].extend(messages)
+        return [message.message_id for message in messages]
+
+    def _check(self, topic: str, draft: Draft) -> None:
+        data, attributes, _ = draft
         if not isinstance(data, bytes):
             raise TypeError(
                 f"data is of type {type(data).__name__}: expected bytes. "
@@ -46,13 +69,3 @@ class MemoryPublisher:
             )
         if len(attributes) > MAX_ATTRIBUTES or not (data or attributes):
             raise PublishError("The message needs data or attributes, and at most 100 of these.")
-        message_id = str(next(self._ids))
-        self.topics[topic].append(
-            PubsubMessage(
-                data=data,
-                attributes=dict(attributes),
-                message_id=message_id,
-                ordering_key=ordering_key,
-            )
-        )
-        return message_id

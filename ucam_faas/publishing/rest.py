@@ -1,4 +1,4 @@
-"""The publisher over Pub/Sub's REST API: one message, one call, one answer.
+"""The publisher over Pub/Sub's REST API, on connections that are kept.
 
 It imports nothing heavy: a command that publishes one message to a Pub/Sub on this machine starts
 ten times as fast as with google-cloud-pubsub. `google` adds credentials.
@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import os
+import weakref
+from collections import deque
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote
 
 from ucam_faas.exceptions import PublishError
+from ucam_faas.publishing import Draft
 
 HEADERS = {"Content-Type": "application/json"}
 _LONGEST_REASON = 300
@@ -33,6 +37,9 @@ class RestPublisher:
 
     def __init__(self, host: str) -> None:
         self.host = host
+        self._idle: deque[HTTPConnection] = deque()
+        self._process = os.getpid()
+        weakref.finalize(self, _close, self._idle)
 
     def publish(
         self,
@@ -44,12 +51,14 @@ class RestPublisher:
         timeout_seconds: float = 10.0,
     ) -> str:
         """Publish one message, and return its id when Pub/Sub has it."""
-        message = {
-            "data": base64.b64encode(data).decode(),
-            "attributes": dict(attributes),
-            "orderingKey": ordering_key,
-        }
-        body = json.dumps({"messages": [message]}).encode()
+        draft = Draft(data, attributes, ordering_key)
+        return self.publish_many(topic, [draft], timeout_seconds=timeout_seconds)[0]
+
+    def publish_many(
+        self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0
+    ) -> list[str]:
+        """Publish messages in one call, and return their ids when Pub/Sub has them."""
+        body = json.dumps({"messages": [_json(draft) for draft in drafts]}).encode()
         path = f"/v1/{quote(topic)}:publish"
         try:
             status, answer = self._post(path, body, timeout_seconds)
@@ -60,19 +69,55 @@ class RestPublisher:
         if status != 200:
             raise _failed(topic, _reason(status, answer))
         try:
-            return str(json.loads(answer)["messageIds"][0])
+            ids = json.loads(answer)["messageIds"]
+            return [str(ids[number]) for number in range(len(drafts))]
         except (ValueError, LookupError, TypeError) as error:
             raise _failed(topic, f"{self.host} does not answer as Pub/Sub does") from error
 
     def _post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         """Send a request, and return the status and the body of the answer."""
-        connection = HTTPConnection(self.host, timeout=timeout_seconds)
+        while True:
+            connection, is_kept = self._connection(timeout_seconds)
+            try:
+                connection.request("POST", path, body, HEADERS)
+                response = connection.getresponse()
+                answer = response.status, response.read()
+            except ConnectionError:
+                connection.close()
+                if not is_kept:  # else the server may have closed it before the request
+                    raise
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                if connection.sock is not None:  # the server keeps it, too
+                    self._idle.append(connection)
+                return answer
+
+    def _connection(self, timeout_seconds: float) -> tuple[HTTPConnection, bool]:
+        """Return a connection that no other thread uses, and True if it was used before."""
+        if self._process != os.getpid():  # a connection doesn't survive a fork
+            _close(self._idle)
+            self._process = os.getpid()
         try:
-            connection.request("POST", path, body, HEADERS)
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+            connection = self._idle.pop()
+        except IndexError:
+            return HTTPConnection(self.host, timeout=timeout_seconds), False
+        connection.sock.settimeout(timeout_seconds)
+        return connection, True
+
+
+def _json(draft: Draft) -> dict[str, object]:
+    return {
+        "data": base64.b64encode(draft.data).decode(),
+        "attributes": dict(draft.attributes),
+        "orderingKey": draft.ordering_key,
+    }
+
+
+def _close(connections: deque[HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _failed(topic: str, reason: str) -> PublishError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from ucam_faas.emulator.push.pusher import Pusher
-from ucam_faas.publishing import Publisher
+from ucam_faas.publishing import Draft, Publisher
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.testing.hostile import Hostile
 from ucam_faas.testing.hostile_pusher import Meeting
@@ -56,6 +56,10 @@ class OnceForEachMessage:
             if key not in self._published:
                 self._published[key] = self._publisher.publish(topic, data, attributes, **options)
             return self._published[key]
+
+    def publish_many(self, topic: str, drafts: Sequence[Draft], **options: Any) -> list[str]:
+        """Publish."""
+        return self._publisher.publish_many(topic, drafts, **options)
 
 
 def at_once(task: Task, hostile: Hostile, threads: int) -> Task:
