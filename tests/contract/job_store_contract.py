@@ -237,6 +237,9 @@ class JobStoreContract:
         assert [row.key for row in store.find("app", states={State.STARTED})] == [other]
         assert [row.key for row in store.find("app", id="1", limit=1)] == [other]
         assert store.find("another") == []
+        now = store.now()
+        assert [row.key for row in store.find("app", since=now)] == [other]
+        assert [row.key for row in store.find("app", until=now)] == [KEY]
 
     def test_a_row_is_deleted_in_the_right_state_alone(self, store: JobStore) -> None:
         self.insert(store, row())

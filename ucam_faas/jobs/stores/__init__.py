@@ -67,9 +67,21 @@ class JobStore(Protocol):
         task: str | None = None,
         id: str | None = None,
         states: Collection[State] = (),
+        since: float | None = None,
+        until: float | None = None,
         limit: int = 100,
     ) -> list[Row]:
-        """Return rows, the latest first; without states: in any."""
+        """Return rows, the latest first.
+
+        Args:
+            app: the application whose jobs they are.
+            task: the name of their task.
+            id: of the job; jobs of several tasks may have it.
+            states: in which they are; none: in any.
+            since: when they were sent at the earliest, in epoch seconds.
+            until: they were sent before.
+            limit: the most rows to return.
+        """
 
     def overdue(self, limit: int) -> list[Row]:
         """Return the rows that the sweep has to look at, the most overdue first."""

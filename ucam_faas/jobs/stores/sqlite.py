@@ -87,10 +87,19 @@ class SqliteStore:
         task: str | None = None,
         id: str | None = None,
         states: Collection[State] = (),
+        since: float | None = None,
+        until: float | None = None,
         limit: int = 100,
     ) -> list[Row]:
         """Return rows, the latest first."""
-        wanted = {"app": app, "task": task, "id": id, "limit": limit}
+        wanted = {
+            "app": app,
+            "task": task,
+            "id": id,
+            "since": since,
+            "until": until,
+            "limit": limit,
+        }
         return self._all("find", wanted | {"states": json.dumps(list(states))})
 
     def overdue(self, limit: int) -> list[Row]:

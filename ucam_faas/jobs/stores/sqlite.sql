@@ -81,6 +81,7 @@ SELECT * FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
 SELECT * FROM ucam_faas_jobs
 WHERE app = :app AND (:task IS NULL OR task = :task) AND (:id IS NULL OR id = :id)
   AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
+  AND (:since IS NULL OR created >= :since) AND (:until IS NULL OR created < :until)
 ORDER BY created DESC, id LIMIT :limit
 
 -- name: overdue
