@@ -55,7 +55,7 @@ def test_each_value_is_printed_with_its_line_and_its_layer(app: Project) -> None
     assert ["environment.MODE", "fast", "pyproject.toml:3 [tool.ucam-faas]"] in lines
     assert ["cpu", "2", "main.py:3 decorator"] in lines
     assert ["secrets.API_KEY", "api-key:3", "main.py:3 decorator"] in lines
-    assert ["max_instances", "100", "default"] in lines
+    assert ["max_instances", "10", "default"] in lines
 
 
 def test_all_tasks_are_printed_unless_one_is_named(app: Project) -> None:

@@ -194,6 +194,7 @@ def test_an_unset_key_has_its_default() -> None:
     assert result.origins == {}
     assert result.origin("memory").layer == "default"
     defaults = {key.name: key.default for key in keys().values() if key.merge == "value"}
+    defaults["max_instances"] = 20  # as many as the quota allows
     assert {name: result[name] for name in defaults} == defaults
     assert {repr(result[name]) for name in keys().keys() - defaults.keys()} == {"[]", "{}"}
 
@@ -219,12 +220,35 @@ def test_an_error_about_a_pair_of_values_names_both_origins(project: Project) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", 20),
+        ("cpu_quota = 200", 100),
+        ("cpu_quota = 200\ncpu = 4\nmemory = '2Gi'", 50),
+        ("cpu_quota = 3\ncpu = 4\nmemory = '2Gi'", 1),
+        ("cpu = 0.08", 80),
+        ("memory = '4Gi'", 10),
+        ("cpu_quota = 10\nmax_instances = 30", 30),
+    ],
+)
+def test_the_most_instances_are_those_of_the_quota_by_default(
+    options: str, expected: int, project: Project
+) -> None:
+    project.write("ucam-faas.toml", options)
+
+    config = layers.read(project.root)
+    values = merge(config, task="welcome", collection={}, decorator={}).values
+
+    assert values["max_instances"] == expected
+
+
 def test_min_instances_above_the_default_maximum_is_an_error_with_the_default(
     project: Project,
 ) -> None:
     line = clash(project, "stage.live.min_instances = 101")
 
-    assert "min_instances=101 is more than max_instances=100" in line
+    assert "min_instances=101 is more than max_instances=20" in line
     assert "max_instances from default" in line
 
 

@@ -19,7 +19,7 @@ from ucam_faas.deploy.keys import MAX_LABELS, keys
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.options import RIVALS, lay_over
-from ucam_faas.tasks.resources import check_together
+from ucam_faas.tasks.resources import check_together, usual_max_instances
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import topics_of
 
@@ -118,6 +118,9 @@ def merge(
         origins |= {path: origin(path) for path in lay_over(values, layer, options)}
     for path in [path for path in origins if path[0] in RIVALS and path[1] not in values[path[0]]]:
         del origins[path]
+    if values["max_instances"] is None:
+        size = values["cpu"], values["memory"]
+        values["max_instances"] = usual_max_instances(*size, values["cpu_quota"])
     merged = Merged(task=task, stage=stage, values=values, origins=origins)
     problems = list(_problems(merged))
     if problems:

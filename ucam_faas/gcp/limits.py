@@ -20,6 +20,8 @@ REQUESTS_OF_AN_INSTANCE = 80
 CPU_QUOTA = 20
 """The CPUs that a region grants a new project. Google documents no number: this is the one in
 Cloud Run's own refusals (`CpuAllocPerProjectRegion … allowed: 20000`, in thousandths of a CPU)."""
+QUOTA_GIBIBYTES_FOR_A_CPU = 2
+"""The regional quota of memory, for each CPU of that of CPUs."""
 
 
 def backoff_seconds(least: float, most: float, failures: int) -> float:

@@ -160,9 +160,8 @@ class _OfAll(TypedDict, total=False):
         int | None,
         Option(
             doc="the most instances at a time",
-            takes="whole number, from 1",
+            takes="whole number, from 1; default: as many as `cpu_quota` allows, at most 100",
             check=lambda value: resources.check_instances("max_instances", value, least=1),
-            default=100,
             configurable="anywhere",
             concerns="services",
             terraform="concurrency.max_instances",

@@ -11,7 +11,7 @@ from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.problems import TASK, where_for_all
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.tasks.option_table import Concerns
-from ucam_faas.tasks.resources import cpu_count
+from ucam_faas.tasks.resources import cpu_count, most_instances
 
 
 @rule("configuration-unusable", why="Neither a plan nor a deployment is possible.")
@@ -67,4 +67,24 @@ def concurrency_without_cpu(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-RULES = (unusable, without_effect, concurrency_without_cpu)
+@rule("instances-over-quota", why="Cloud Run refuses the service, and the apply fails.")
+def instances_over_quota(inputs: Inputs) -> Iterator[Finding]:
+    """More instances at most than the region's quotas of CPUs and memory allow."""
+    for planned in inputs.planned:
+        limit, cpu, memory = (planned.merged[key] for key in ("max_instances", "cpu", "memory"))
+        quota = planned.merged["cpu_quota"]
+        allowed = most_instances(cpu, memory, quota)
+        if not planned.is_job and limit > allowed:
+            yield Finding(
+                configured(planned, "max_instances"),
+                f"The task {planned.task.name!r} has max_instances={limit} with cpu={cpu} and "
+                f"memory={memory}: a quota of {quota} CPUs in the region allows {allowed}.",
+                f"Set max_instances = {allowed}, or cpu_quota to the region's quota "
+                f"{where_for_all(inputs.config)}."
+                if allowed
+                else f"Set cpu_quota to the region's quota {where_for_all(inputs.config)}.",
+                planned.task.name,
+            )
+
+
+RULES = (unusable, without_effect, concurrency_without_cpu, instances_over_quota)

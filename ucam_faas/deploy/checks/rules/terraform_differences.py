@@ -24,12 +24,16 @@ from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.needs import full_topic
-from ucam_faas.tasks.resources import cpu_count, memory_bytes, secret_version
+from ucam_faas.tasks.resources import (
+    cpu_count,
+    memory_bytes,
+    secret_version,
+    usual_max_instances,
+)
 
 SERVICE_TIMEOUT, JOB_TIMEOUT, ACK_DEADLINE_SECONDS = "300s", "600s", 10
 """Google's, where Terraform says nothing. Pages "Set request timeout", "Set task timeout" and
 "Subscription properties"."""
-_DEFAULT_INSTANCES = {"min": 0, "max": 100}
 
 
 @rule("terraform-task-missing", why="The task is not deployed; its messages are not handled.")
@@ -175,7 +179,8 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
     yield "ingress", run.given("ingress", default=FROM_ANYWHERE), planned.argument("ingress")
     at_a_time = run.get("template", "max_instance_request_concurrency")
     yield "concurrency", at_a_time, planned.at_a_time
-    for name, default in _DEFAULT_INSTANCES.items():
+    size = (planned.merged[key] for key in ("cpu", "memory", "cpu_quota"))
+    for name, default in (("min", 0), ("max", usual_max_instances(*size))):
         is_there = run.get("template", "scaling", f"{name}_instance_count") or default
         yield f"{name}_instances", is_there, planned.merged[f"{name}_instances"]
 
