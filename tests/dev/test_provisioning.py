@@ -45,7 +45,8 @@ class Cloud:
             provisioning = Provisioning(emulator, "p")
             for plans in steps:
                 options = {} if plans is steps[0] else self.options
-                self.told += provisioning.apply(plans, URL, {}, **options)
+                told = provisioning.apply(plans, URL, {}, **options)
+                self.told += [text for text in told if "-inbox" not in text]
                 self.subscriptions.append(_subscriptions(emulator))
                 if publish and plans is steps[0]:
                     topic = f"projects/p/topics/{publish}"
@@ -53,13 +54,14 @@ class Cloud:
 
 
 def _subscriptions(emulator: Emulator) -> dict[str, tuple[str, str]]:
-    """Return the topic and the path of each subscription."""
+    """Return the topic and the path of each subscription, except the tasks' inboxes."""
     return {
         name.rpartition("/")[2]: (
             subscription.proto.topic.rpartition("/")[2],
             subscription.proto.push_config.push_endpoint.removeprefix(URL),
         )
         for name, subscription in emulator.resources.subscriptions.items()
+        if not name.endswith("-inbox")
     }
 
 
@@ -199,4 +201,15 @@ def test_a_topic_that_exists_without_the_tasks_is_made_for_those_that_publish_to
             )
             return {name.rpartition("/")[2] for name in emulator.resources.topics}
 
-    assert asyncio.run(topics()) == {"one", "one-dead", "audit"}
+    assert asyncio.run(topics()) == {"one", "one-inbox", "one-dead", "audit"}
+
+
+def test_a_task_has_an_inbox_beside_its_topic() -> None:
+    async def inbox() -> tuple[str, str]:
+        async with Emulator(Options()) as emulator:
+            Provisioning(emulator, "p").apply([task("one", "orders")], URL, {})
+            name = "projects/p/subscriptions/one-inbox"
+            subscription = emulator.resources.subscriptions[name].proto
+            return subscription.topic, subscription.push_config.push_endpoint
+
+    assert asyncio.run(inbox()) == ("projects/p/topics/one-inbox", f"{URL}/one/inbox")
