@@ -21,7 +21,9 @@ StartDev = Callable[..., Dev]
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """One that all tests share which leave it as it is."""
-    with running(tmp_path_factory.mktemp("dev")) as dev:
+    folder = tmp_path_factory.mktemp("dev")
+    (folder / "ucam-faas.toml").write_text('existing_topics = ["audit"]\n')
+    with running(folder) as dev:
         yield dev
 
 

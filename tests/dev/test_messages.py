@@ -78,6 +78,10 @@ def test_a_schedule_that_is_run_reaches_its_task(dev: Dev) -> None:
     dev.wait_effects("clean_up", data="nightly")
 
 
+def test_a_topic_that_exists_elsewhere_takes_messages(dev: Dev) -> None:
+    assert dev.rest.publish("audit", b"nothing reads this")
+
+
 def test_a_task_publishes_to_the_same_place(dev: Dev) -> None:
     dev.rest.publish("relay", b'{"number": 103}')
 

@@ -72,8 +72,8 @@ def fail(data: bytes) -> None:
     raise ValueError("never")
 
 
-@ucam_faas.message_handler(message_type=None)
-def quote(data: bytes) -> None:
+@ucam_faas.message_handler(message_type=None, name="quote")
+def refuse_and_quote(data: bytes) -> None:
     raise ucam_faas.UCAMFAASException(f"cannot do {data.decode()}")
 
 
