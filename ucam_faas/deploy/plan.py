@@ -18,6 +18,7 @@ from ucam_faas.deploy.terraform_variables import DeadLetters, Plan, PlannedTask,
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.tasks import registry
+from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.resources import cpu_count
 from ucam_faas.tasks.task import Task
@@ -58,6 +59,7 @@ def make(tasks: Sequence[Task], config: ConfigFile, stage: str | None) -> Plan:
         for task in sorted(tasks, key=lambda task: task.name)
     ]
     _check_names(task.name for task, _, _ in parts)
+    check_distinct(needs for _, needs, _ in parts)
     topics = _topics(parts)
     for_all = parts[0][2]
     return Plan(

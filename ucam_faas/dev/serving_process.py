@@ -40,6 +40,7 @@ from ucam_faas.logs import setup
 from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.serving import server
 from ucam_faas.serving.observer import Observer
+from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import needs_of, with_dead_letter_topic
 from ucam_faas.tasks.several_sources import tasks_of
 
@@ -72,7 +73,9 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         config = layers.read(Path.cwd())
         environment.declare(tasks, os.environ, config)
         built = runtime.build(settings, tasks)
-        plans = [needs_of(task, settings).to_json() for task in tasks]
+        needs = [needs_of(task, settings) for task in tasks]
+        check_distinct(needs)
+        plans = [each.to_json() for each in needs]
         listener = socket.socket(fileno=listener_fd)
         any_host = not is_this_machine(listener.getsockname()[0])
         app = LocalApp(tasks, built, Parent(), any_host=any_host)

@@ -155,6 +155,21 @@ CONFIGURATION = [
         planned=False,
     ),
     Seed(
+        "a task with the name of the subscription that keeps another's dead letters",
+        "names-collide",
+        task("pay_back"),
+        (
+            (
+                CODE,
+                "filter='attributes",
+                'name="count_orders-dead-letter",\n    filter=\'attributes',
+            ),
+            (CONFIG, "[task.pay_back]", "[task.count_orders-dead-letter]"),
+        ),
+        planned=False,
+        says="The subscription 'count_orders-dead-letter' would be that of",
+    ),
+    Seed(
         "a name that is too long with its suffix",
         "derived-name-too-long",
         task("count_orders"),

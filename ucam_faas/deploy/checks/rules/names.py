@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ucam_faas.config import Settings
 from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.plan import SERVICE_NAME, service_name
+from ucam_faas.tasks.cloud_names import collisions
+from ucam_faas.tasks.needs import needs_of
 from ucam_faas.tasks.policies import TOPIC_RULES, is_topic_name
 
 LONGEST_NAME = 255
@@ -39,7 +42,7 @@ def refused(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("names-collide", why="The second service replaces the first, or the apply fails.")
 def collide(inputs: Inputs) -> Iterator[Finding]:
-    """Two tasks with the same Cloud Run name."""
+    """Two tasks with one name in Cloud Run, Cloud Scheduler or Pub/Sub."""
     owners: dict[str, str] = {}
     for task in sorted(inputs.tasks, key=lambda task: task.name):
         name = service_name(task.name)
@@ -52,6 +55,10 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
                 task.name,
             )
         owners.setdefault(name, task.name)
+    named = {task.name: task for task in inputs.tasks if is_topic_name(task.name)}
+    for name, text in collisions(needs_of(task, Settings()) for task in named.values()):
+        fix = "Give one of the tasks another name, with name=… on the decorator."
+        yield Finding(decorated(named[name]), text, fix, name)
 
 
 @rule("derived-name-too-long", why=f"Pub/Sub's names have at most {LONGEST_NAME} characters.")
