@@ -7,6 +7,8 @@ import textwrap
 
 from tests.terraform.attached import ROOT
 
+from .deployment import Deployment
+
 DOCUMENT = ROOT / "docs/operations.md"
 _SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.M | re.S)
 _BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.M | re.S)
@@ -25,3 +27,9 @@ def blocks(heading: str, *languages: str) -> list[str]:
         for language, text in _BLOCK.findall(texts[heading])
         if not languages or language in languages
     ]
+
+
+def follow(shop: Deployment, *commands: str) -> str:
+    """Run commands of the page, which may call `release`, and return their output."""
+    [release] = blocks("Release", "sh")
+    return shop.run(release, *commands)

@@ -31,6 +31,8 @@ TESTED = {
     "Hand a topic to others",
     "Go back to an earlier release",
     "Recover from an apply that failed",
+    "Split a collection",  # test_migrations
+    "Upgrade a deployment of 1.0",  # test_migrations
 }
 PROTECTED = "deletion_protection = false\n"
 TAKE_ORDER = "take_order(order: Order) -> None:"
@@ -38,12 +40,6 @@ TAKE_ORDER = "take_order(order: Order) -> None:"
 
 def test_each_section_has_a_test() -> None:
     assert set(page.sections()) == TESTED
-
-
-def follow(shop: Deployment, *commands: str) -> str:
-    """Run commands of the page, which may call `release`, and return their output."""
-    [release] = page.blocks("Release", "sh")
-    return shop.run(release, *commands)
 
 
 def test_a_renamed_function_keeps_its_task(shop: Deployment) -> None:
@@ -54,7 +50,7 @@ def test_a_renamed_function_keeps_its_task(shop: Deployment) -> None:
         ('topic="orders"', 'topic="orders", name="take_order"'), ("def take_order", "def accept")
     )
 
-    follow(shop, commands)
+    page.follow(shop, commands)
 
     assert shop.environment.operations() == []
 
@@ -65,15 +61,15 @@ def test_a_drained_task_is_removed(shop: Deployment) -> None:
         page.blocks(heading, "toml"),
         page.blocks(heading, "sh"),
     )
-    follow(shop, *page.blocks("Drain a subscription", "sh"))
+    page.follow(shop, *page.blocks("Drain a subscription", "sh"))
     shop.configure(unprotected)
-    follow(shop, first)
+    page.follow(shop, first)
     edits.remove_a_task(shop)
     shop.configure(allowed)
-    follow(shop, second)
+    page.follow(shop, second)
     shop.edit((allowed, ""), file=edits.CONFIG)
 
-    follow(shop, "release")
+    page.follow(shop, "release")
 
     named = {name.partition(":")[2] for name in re.findall(r'"(.+)"', allowed)}
     assert set(shop.lost()) == named | {"take_order-dead-letter"}
@@ -85,7 +81,7 @@ def test_two_tasks_read_the_old_and_the_new_topic(shop: Deployment) -> None:
     second = code[code.index('@message_handler(topic="purchases")') :]
     (shop.folder / "main.py").write_text(f"{(shop.folder / 'main.py').read_text()}\n\n{second}")
 
-    follow(shop, commands)
+    page.follow(shop, commands)
 
     assert shop.deleted() == []
 
@@ -94,14 +90,14 @@ def test_a_filter_changes_with_the_backlog_in_a_snapshot(shop: Deployment) -> No
     heading = "Change a filter or the ordering"
     [unprotected, allowed], commands = page.blocks(heading, "toml"), page.blocks(heading, "sh")
     shop.configure(unprotected)
-    follow(shop, commands[0])
+    page.follow(shop, commands[0])
     shop.configure(allowed)
     shop.edit(('topic="orders"', 'topic="orders", ordered=True'))
-    follow(shop, commands[1])
+    page.follow(shop, commands[1])
     lines = [block.partition("\n")[2] for block in (allowed, unprotected)]
     shop.edit(*((line, "") for line in lines), file=edits.CONFIG)
 
-    follow(shop, commands[2])
+    page.follow(shop, commands[2])
 
     assert shop.lost() == ["take_order"]
     assert shop.refused() == []
@@ -116,7 +112,7 @@ def test_dead_letters_stay_where_they_are(shop: Deployment, change: edits.Change
     change(shop)
     shop.configure(kept.replace("take_order-dead-letter", topic))
 
-    follow(shop, commands)
+    page.follow(shop, commands)
 
     assert shop.lost() == []
 
@@ -125,7 +121,7 @@ def test_a_job_is_a_second_task(shop: Deployment) -> None:
     with (shop.folder / "main.py").open("a") as file:
         file.write('\n\n@raw_event(run_as="job")\ndef tidy_all(body: bytes) -> None: ...\n')
 
-    follow(shop, "release")
+    page.follow(shop, "release")
 
     assert shop.deleted() == []
 
@@ -134,12 +130,12 @@ def test_services_move_to_another_region_and_messages_stay(shop: Deployment) -> 
     heading = "Move to another region"
     [unprotected], commands = page.blocks(heading, "toml"), page.blocks(heading, "sh")
     shop.configure(unprotected)
-    follow(shop, commands[0])
+    page.follow(shop, commands[0])
     edits.move_to_another_region(shop)
-    follow(shop, commands[1])
+    page.follow(shop, commands[1])
     shop.edit((unprotected, ""), file=edits.CONFIG)
 
-    follow(shop, commands[2])
+    page.follow(shop, commands[2])
 
     assert shop.lost() == []
     services = shop.terraform.show().of("google_cloud_run_v2_service")
@@ -151,12 +147,12 @@ def test_another_project_gets_a_deployment_beside_this_one(shop: Deployment) -> 
     heading = "Move to another project"
     [stage], [beside, removal] = page.blocks(heading, "toml"), page.blocks(heading, "sh")
     shop.configure(stage)
-    follow(shop, beside.replace("apply ", "apply -auto-approve "))
+    page.follow(shop, beside.replace("apply ", "apply -auto-approve "))
     assert shop.deleted() == []
     shop.configure(PROTECTED)
-    follow(shop, "release")
+    page.follow(shop, "release")
 
-    follow(shop, removal.replace("destroy ", "destroy -auto-approve "))
+    page.follow(shop, removal.replace("destroy ", "destroy -auto-approve "))
 
     assert shop.terraform.show().resources == []
     assert {each.id.split("/")[1] for each in shop.deleted() if "/topics/" in each.id} == {
@@ -170,7 +166,7 @@ def test_a_topic_is_handed_to_others(shop: Deployment) -> None:
     [existing], [commands] = page.blocks(heading, "toml"), page.blocks(heading, "sh")
     shop.configure(existing)
 
-    follow(shop, commands)
+    page.follow(shop, commands)
 
     assert shop.deleted() == []
     topics = {topic.values["name"] for topic in shop.terraform.show().of("google_pubsub_topic")}
@@ -182,10 +178,10 @@ def test_an_earlier_release_comes_back(shop: Deployment) -> None:
     commit = "git -c user.name=test -c user.email=test@example.org commit -qm release"
     shop.run("git init -q", "git add main.py ucam-faas.toml", commit, "git tag release-1")
     shop.edit(('"0 3 * * *"', '"0 4 * * *"'))
-    follow(shop, "IMAGE=tasks:2", "release")
+    page.follow(shop, "IMAGE=tasks:2", "release")
     before = len(shop.environment.operations())
 
-    follow(shop, f"EARLIER_IMAGE={IMAGE}", commands)
+    page.follow(shop, f"EARLIER_IMAGE={IMAGE}", commands)
 
     operations = shop.environment.operations()[before:]
     assert {operation.action for operation in operations} == {"update"}
@@ -206,10 +202,10 @@ def test_a_failed_apply_is_recovered(fresh_shop: Deployment, tmp_path: Path) -> 
     planned, repair = page.blocks("Recover from an apply that failed", "sh")
     checked = shop.tried(planned)
 
-    follow(shop, repair)
+    page.follow(shop, repair)
     for name in ("pay_back", "tidy_up"):
-        follow(shop, repair.splitlines()[0].replace("take_order", name))
-    follow(shop, "release")
+        page.follow(shop, repair.splitlines()[0].replace("take_order", name))
+    page.follow(shop, "release")
 
     assert checked.returncode == 1
     assert "tainted" in checked.stdout
@@ -225,7 +221,7 @@ def test_a_refused_apply_is_undone_by_the_old_code(shop: Deployment) -> None:
     (shop.folder / edits.CONFIG).write_text(old)
     shop.plan()
 
-    follow(shop, "release")
+    page.follow(shop, "release")
 
     assert shop.lost() == []
     assert shop.changes() == {}
@@ -241,6 +237,6 @@ def test_most_changes_are_made_in_place(shop: Deployment) -> None:
         ('topic="refunds"', 'topic="refunds", timeout=timedelta(minutes=1)'),
     )
 
-    follow(shop, "IMAGE=tasks:2", "release")
+    page.follow(shop, "IMAGE=tasks:2", "release")
 
     assert {operation.action for operation in shop.environment.operations()} == {"update"}
