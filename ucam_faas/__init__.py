@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Ignore as Ignore,
         Retry as Retry,
     )
+    from ucam_faas.tasks.backoffs import exponential as exponential
     from ucam_faas.tasks.parsers import (
         CloudEventType as CloudEventType,
         MessageParserFn as MessageParserFn,
@@ -122,6 +123,7 @@ _HOMES = {
     "UCAMFAASException": "exceptions",
     "cloud_event": "decorators",
     "cloud_event_handler": "decorators",
+    "exponential": "tasks.backoffs",
     "http": "decorators",
     "message_handler": "decorators",
     "raw_event": "decorators",

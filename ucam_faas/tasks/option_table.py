@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 from ucam_faas.events.execution_info import ExecutionInfo
-from ucam_faas.tasks import resources, topics
+from ucam_faas.tasks import job_policy, resources, topics
+from ucam_faas.tasks.job_policy import OnDuplicate
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import check_callable
@@ -266,6 +267,33 @@ class TaskDefaults(_OfAll, total=False):
             computed=True,
         ),
     ]
+    retention: Annotated[
+        timedelta | None,
+        Option(
+            doc="how long a job is kept after its end",
+            takes="positive `timedelta`; default: 7 days, the least with `idempotent` or `id`",
+            check=job_policy.check_retention,
+            concerns="services",
+        ),
+    ]
+    max_pending: Annotated[
+        int | None,
+        Option(
+            doc="the most jobs that wait at a time: sending another raises `QueueFull`",
+            takes="whole number, from 1; default: no limit",
+            check=job_policy.check_max_pending,
+            concerns="services",
+        ),
+    ]
+    idempotent: Annotated[
+        bool,
+        Option(
+            doc="a message on the topic is a job, with the message's id: it runs once",
+            takes="`True` or `False`",
+            check=job_policy.check_idempotent,
+            concerns="services",
+        ),
+    ]
 
 
 class TaskOptions(_Name, TaskDefaults, total=False):
@@ -310,6 +338,34 @@ class TaskOptions(_Name, TaskDefaults, total=False):
             concerns="pushes",
             terraform=f"{SUBSCRIPTION}.ordered",
             computed=True,
+        ),
+    ]
+    id: Annotated[
+        Callable[[Any], object] | None,
+        Option(
+            doc="the id of a payload's job, where `send` gives none. As with `idempotent`, a "
+            "message on the topic is a job",
+            takes="function from the payload to a text or a number: `lambda order: order.id`",
+            check=lambda value: job_policy.check_key("id", value),
+            concerns="services",
+        ),
+    ]
+    unique: Annotated[
+        Callable[[Any], object] | None,
+        Option(
+            doc="one job of a key at a time: until it has ended, sending another makes none",
+            takes="function from the payload to a text or a number",
+            check=lambda value: job_policy.check_key("unique", value),
+            concerns="services",
+        ),
+    ]
+    on_duplicate: Annotated[
+        OnDuplicate | None,
+        Option(
+            doc="sending a second job of a `unique` key: returns the first, or raises",
+            takes='`"return"`, the default, or `"raise"`',
+            check=job_policy.check_on_duplicate,
+            concerns="services",
         ),
     ]
 

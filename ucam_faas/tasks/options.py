@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.tasks.job_policy import JobPolicy
 from ucam_faas.tasks.option_table import OPTIONS, Option
 from ucam_faas.tasks.policies import JOB_RETRY, Policy
 from ucam_faas.tasks.resources import check_together
@@ -13,6 +14,7 @@ from ucam_faas.tasks.task import HandlerExecutionOptions, Kind, check_function
 from ucam_faas.tasks.triggers import Trigger, trigger_maker
 
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
+_IN_JOBS = frozenset(JobPolicy.__dataclass_fields__)
 _IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
 _IN_TASK = frozenset({"create_default_info", "options"})
 
@@ -171,6 +173,7 @@ def task_fields(
         options.setdefault("retry", JOB_RETRY)
     fields = {
         "policy": Policy(**_part(options, _IN_POLICY)),
+        "jobs": JobPolicy(**_part(options, _IN_JOBS)),
         "own_options": own,
         "collection_options": inherited,
         "run_as": run_as,

@@ -6,13 +6,16 @@ Sources of the limits: Google's pages "Handle message failures", "Dead-letter to
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from ucam_faas.events.messages import TOPIC_PATH
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import backoff_seconds
+from ucam_faas.tasks.backoffs import Backoff
 
 DEFAULT_TIMEOUT = timedelta(minutes=5)
 MIN_ATTEMPTS, MAX_ATTEMPTS = 5, 100
@@ -34,6 +37,8 @@ class RetryPolicy:
             no dead letters, it is delivered until it expires. Of a job: its runs, 1 to 11.
         min_backoff: the wait before the second delivery, 0 to 600 s; it grows with each one.
         max_backoff: the longest wait, 0 to 600 s.
+        backoff: of jobs, which Pub/Sub's limits don't concern: a function from the number of
+            failures to the wait, in seconds or as a timedelta, such as `exponential()`.
 
     Raises:
         TaskDefinitionError: a value is outside Pub/Sub's limits.
@@ -45,6 +50,7 @@ class RetryPolicy:
     max_attempts: int | None = 8
     min_backoff: timedelta = timedelta(seconds=10)
     max_backoff: timedelta = MAX_BACKOFF
+    backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
         attempts = self.max_attempts
@@ -65,6 +71,11 @@ class RetryPolicy:
             raise TaskDefinitionError(
                 f"min_backoff={self.min_backoff!r} is longer than max_backoff="
                 f"{self.max_backoff!r}: expected at most as long."
+            )
+        if self.backoff is not None and not callable(self.backoff):
+            raise TaskDefinitionError(
+                f"backoff={self.backoff!r}: expected a function from the number of failures to "
+                "seconds or a timedelta, such as backoff=ucam_faas.exponential()."
             )
 
 
@@ -129,6 +140,24 @@ def backoffs(retry: RetryPolicy, count: int) -> list[float]:
     """
     least, most = retry.min_backoff.total_seconds(), retry.max_backoff.total_seconds()
     return [backoff_seconds(least, most, failures) for failures in range(1, count + 1)]
+
+
+def wait_seconds(retry: RetryPolicy, failures: int) -> float:
+    """Return the wait after a number of failures of a job.
+
+    Raises:
+        ValueError: the policy's function returned no wait.
+        Exception: the function raised it.
+    """
+    if retry.backoff is None:
+        return backoffs(retry, failures)[-1]
+    wait: Any = retry.backoff(failures)
+    seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
+    if isinstance(seconds, int | float) and 0 <= seconds < math.inf:
+        return float(seconds)
+    raise ValueError(
+        f"backoff({failures}) returned {wait!r}: expected seconds or a timedelta, of 0 or more."
+    )
 
 
 def check_topic(topic: str) -> None:

@@ -13,6 +13,7 @@ from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.tasks.arguments import takes_nothing
+from ucam_faas.tasks.job_policy import JobPolicy
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
 from ucam_faas.tasks.resources import RunAs, cpu_count
 from ucam_faas.tasks.triggers import Trigger
@@ -107,6 +108,7 @@ class Task:
     trigger: Trigger | None = None
     """None: requests to its path only, as for HTTP tasks."""
     policy: Policy = field(default_factory=Policy)
+    jobs: JobPolicy = field(default_factory=JobPolicy)
     own_options: Mapping[str, Any] = field(default_factory=dict)
     """The options on its decorator, by name; its collections and the configuration have more."""
     collection_options: Mapping[str, Any] = field(default_factory=dict)
