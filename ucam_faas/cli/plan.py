@@ -99,9 +99,11 @@ def _write_moves(terraform: Path, state: Path | None, file: Path) -> None:
     text = moves.append(_files.read(file) or "", ways.blocks())
     _files.settle(file, text, check=False, verb="plan")
     moved, imported = len(ways.moved), len(ways.imported)
-    click.echo(f"{moved} resources are moved, and {imported} imported: plan with Terraform again.")
+    click.echo(f"Moved: {moved} resources; imported: {imported}. Plan with Terraform again.")
     if ways.imported:
-        click.echo(f"Where {state} is from, before the next apply there, {ways.elsewhere()}")
+        click.echo(
+            f"In the root module of {state}, before the next apply there, {ways.elsewhere()}"
+        )
 
 
 def _last_plan(output: Path) -> PlanFile | None:

@@ -186,11 +186,11 @@ def test_all_parts_of_a_removed_task_are_deleted(format_: int) -> None:
     new = plan_of(2, tasks={}, topics={"t": {}})
 
     assert names(plan_of(format_), new) == [
+        ("archive", "work-dead-letter-archive"),
         ("dead letters", "failed-kept"),
         ("dead letters", "work-dead-letter"),
         ("service", "work"),
         ("subscription", "work"),
-        ("subscription", "work-dead-letter-archive"),
         ("topic", "failed"),
         ("topic", "work-dead-letter"),
     ]

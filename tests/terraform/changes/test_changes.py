@@ -24,7 +24,7 @@ LOSSES: list[tuple[Callable[[Deployment], None], dict[str, str]]] = [
     (
         edits.remove_a_task,
         {
-            "subscription-deleted:take_order": "wait until its subscription has no messages left",
+            "subscription-deleted:take_order": "wait until it has no messages left",
             "dead-letters-deleted:take_order-dead-letter": KEPT,
             "topic-deleted:orders": 'kept_topics = ["orders"]',
             "protected-deleted:take-order": "deletion_protection = false",

@@ -33,7 +33,7 @@ def test_resources_of_a_module_with_another_name_are_moved(shop: Deployment) -> 
     output = shop.run(WRITE)
 
     assert findings["subscription-deleted"] == [f"ucam-faas plan --terraform {RELEASE}"]
-    assert "resources are moved, and 0 imported" in output
+    assert "resources; imported: 0." in output
     assert shop.terraform.format_faults() == []
     assert shop.changes() == {}
     assert shop.refused() == []

@@ -8,7 +8,7 @@ from typing import Literal
 from ucam_faas.deploy.findings import Place
 from ucam_faas.gcp.limits import backoff_seconds
 
-Kind = Literal["subscription", "dead letters", "topic", "service", "job", "push grant"]
+Kind = Literal["subscription", "dead letters", "archive", "topic", "service", "job", "push grant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +16,8 @@ class Change:
     """A deletion.
 
     Args:
-        kind: "dead letters" is a subscription that keeps them, and "push grant" a role without
-            which Pub/Sub can't push to a service.
+        kind: "dead letters" is a subscription that keeps them, "archive" one that writes them to a
+            bucket, and "push grant" a role without which Pub/Sub can't push to a service.
         name: the short name in Google Cloud; of a grant, its service's.
         place: where to look for the reason.
         replaced: Terraform makes a new one of the same name.

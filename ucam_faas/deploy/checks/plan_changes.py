@@ -107,7 +107,7 @@ def _topic(
     """Yield a topic, the subscription that keeps its messages, and that which archives them."""
     fixed = {"project": project}
     yield Part(kind="topic", name=name, path=path, fixed=fixed, owner=owner, protected=protected)
-    subscriptions: dict[Kind, str | None] = {"dead letters": kept, "subscription": archive}
+    subscriptions: dict[Kind, str | None] = {"dead letters": kept, "archive": archive}
     for kind, subscription in subscriptions.items():
         if subscription is not None:
             yield Part(

@@ -29,7 +29,7 @@ _ELSEWHERE = (
 )
 def subscription_deleted(inputs: Inputs) -> Iterator[Finding]:
     """A subscription that `terraform apply` would delete or replace."""
-    for change in _of(inputs, "subscription"):
+    for change in _of(inputs, "subscription", "archive"):
         yield _finding(inputs, change, *_subscription_fix(inputs, change))
 
 
@@ -138,11 +138,13 @@ RULES = (
 _RULES: dict[Kind, str] = {
     "subscription": "subscription-deleted",
     "dead letters": "dead-letters-deleted",
+    "archive": "subscription-deleted",
     "topic": "topic-deleted",
     "push grant": "push-grant-deleted",
 }
 _THINGS: dict[Kind, str] = {
     "dead letters": "subscription",
+    "archive": "subscription",
     "push grant": "right of Pub/Sub to call the service",
 }
 _Fix = tuple[str, tuple[str, ...]]
@@ -156,7 +158,7 @@ def _of(inputs: Inputs, *kinds: Kind) -> Iterator[Change]:
 
 def _finding(inputs: Inputs, change: Change, fix: str, commands: tuple[str, ...]) -> Finding:
     protects = change.protected and change.kind not in ("service", "job") and not change.moves_to
-    off = " It is protected: deploy it once with deletion_protection = false before."
+    off = " Before, deploy it once with deletion_protection = false: it is protected."
     return Finding(
         _place(inputs, change),
         f"{_would(change)}{_because(change)}.",
@@ -207,6 +209,10 @@ def _renamed(change: Change) -> str:
     return f'If the task was renamed, keep its name in the cloud: name="{change.owner}".'
 
 
+def _changed(change: Change) -> str:
+    return f"change its {' and '.join(change.causes)}" if change.causes else "change it"
+
+
 def _moved(inputs: Inputs, change: Change) -> _Fix | None:
     """Return the fix of a resource that only has another address."""
     if not change.moves_to or inputs.terraform is None:
@@ -236,18 +242,23 @@ def _subscription_fix(inputs: Inputs, change: Change) -> _Fix:
     planned = _names(inputs).get(change.owner or "")
     if change.replaced and "topic" not in change.causes:
         return _backlog(change)
-    empty = f"its subscription has no messages left (num_undelivered_messages is 0 in {_METRICS})"
+    if change.kind == "archive":
+        return (
+            "It may hold dead letters that aren't in the bucket yet. Allow the deletion when it "
+            f"{_EMPTY}: {_allow(change)}.",
+            (),
+        )
     if "topic" in change.causes:
-        return f"Make a second task for the other topic. Remove this one when {empty}.", ()
+        return f"Make a second task for the other topic. Remove this one when it {_EMPTY}.", ()
     if planned and planned.is_job:
-        return f"Make the job a second task. Remove this one when {empty}.", ()
-    fix = f"stop its publishers, wait until {empty}, and allow the deletion: {_allow(change)}."
+        return f"Make the job a second task. Remove this one when it {_EMPTY}.", ()
+    fix = f"top its publishers, wait until it {_EMPTY}, and allow the deletion: {_allow(change)}."
     if planned or change.owner is None:
-        return f"S{fix[1:]}", ()
-    return f"{_renamed(change)} Otherwise {fix}", ()
+        return f"S{fix}", ()
+    return f"{_renamed(change)} Otherwise s{fix}", ()
 
 
-_METRICS = "Cloud Monitoring"
+_EMPTY = "has no messages left (num_undelivered_messages is 0 in Cloud Monitoring)"
 
 
 def _backlog(change: Change) -> _Fix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from ucam_faas.deploy.checks.changes import Change, Kind, patience_seconds
@@ -38,16 +38,22 @@ def changes_of(plan: TerraformPlan) -> list[Change]:
         if before is None or not change.is_deleted:
             continue
         if before.type == SUBSCRIPTION:
-            kept = not before.get("push_config") and not before.get("cloud_storage_config")
-            is_kept = kept and full_name(before, "topic") in dead_letter_topics
             service = _service_of(before, services)
+            kind = _kind_of(before, dead_letter_topics)
             owner = _target(service) if service else None
-            kind: Kind = "dead letters" if is_kept else "subscription"
             changes.append(_deletion(change, before, kind, moves, owner=owner))
         elif before.type in _KINDS:
             owner = None if before.type == TOPIC else _target(before)
             changes.append(_deletion(change, before, _KINDS[before.type], moves, owner=owner))
     return [*changes, *_lost_grants(plan, moves, services)]
+
+
+def _kind_of(subscription: Resource, dead_letter_topics: Set[Any]) -> Kind:
+    if subscription.get("cloud_storage_config"):
+        return "archive"
+    is_pushed = bool(subscription.get("push_config"))
+    has_letters = full_name(subscription, "topic") in dead_letter_topics
+    return "dead letters" if has_letters and not is_pushed else "subscription"
 
 
 def _deletion(
