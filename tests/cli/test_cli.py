@@ -419,7 +419,7 @@ def test_the_defaults_in_the_help_are_those_of_the_settings(ucam_faas: Run) -> N
     assert f"[PORT; default: {Settings().port}]" in text
 
 
-@pytest.mark.parametrize("verb", ["", *_VERBS])
+@pytest.mark.parametrize("verb", ["", *_VERBS, "jobs list", "jobs cancel", "jobs wait"])
 def test_help_in_a_narrow_terminal_breaks_at_spaces_only(verb: str) -> None:
     result = CliRunner().invoke(main, [*verb.split(), "--help"], terminal_width=60)
 

@@ -24,16 +24,19 @@ _VERBS = {
     "config": "print the configuration of each task, and the origin of each value",
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
     "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
+    "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
     "plan": "write the resources that tasks need, as variables for Terraform",
-    "publish": "send a message to a task",
+    "publish": "publish a message to a task's topic",
     "run": "run a task once, as a Cloud Run job does",
     "schedules": "list, run, pause and resume the schedules of a local cloud",
+    "send": "send a job to a task, and follow it",
     "serve": "serve tasks over HTTP, as in production",
+    "sweep": "wake, expire and remove the jobs that are due for it, once",
     "tasks": "list the tasks of a source",
 }
 
 
-_LOCAL = ("dev", "publish", "schedules", "tasks")
+_LOCAL = ("dev", "jobs", "publish", "schedules", "send", "sweep", "tasks")
 """Verbs that work with a local cloud, and so read `.env`."""
 
 

@@ -13,8 +13,9 @@ _SERVING = (
 )
 _OTHER_WORDS = {
     "start": _SERVING,
-    "send": "`ucam-faas publish TASK DATA` sends a message",
-    "list": "`ucam-faas tasks` lists tasks; `ucam-faas schedules` lists schedules",
+    "list": "`ucam-faas tasks` lists tasks; `ucam-faas jobs` lists jobs; `ucam-faas schedules` "
+    "lists schedules",
+    "status": "`ucam-faas jobs show ID` shows a job",
     "deploy": "`ucam-faas plan` writes Terraform's variables; docs/deploy.md has the steps",
     "version": "`ucam-faas --version` shows it",
     "help": "`ucam-faas --help` shows it",

@@ -15,6 +15,11 @@ def say(text: str, colour: str | None = None) -> None:
     _print(text, colour, sys.stdout, err=False)
 
 
+def tell(text: str, colour: str | None = None) -> None:
+    """Print a step of the work to stderr: stdout is for the result."""
+    _print(text, colour, sys.stderr, err=True)
+
+
 def note(text: str) -> None:
     """Print a message beside the output, to stderr."""
     _print(text, "yellow", sys.stderr, err=True)

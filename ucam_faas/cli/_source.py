@@ -11,7 +11,7 @@ import click
 
 from ucam_faas.cli._local_cloud import elsewhere
 from ucam_faas.deploy import source as sources
-from ucam_faas.exceptions import NoSuchTargetError
+from ucam_faas.exceptions import ConfigurationError, NoSuchTargetError
 from ucam_faas.local_state import LocalCloud
 
 if TYPE_CHECKING:
@@ -86,6 +86,14 @@ def load(named: Sequence[str], target: str | None = None) -> list[Task]:
     except NoSuchTargetError as error:
         here = any(Path(source).exists() for source in named)
         raise NoSuchTargetError(f"{error}{'' if here else elsewhere()}") from error
+
+
+def load_one(named: Sequence[str], name: str) -> Task:
+    """Load the one task of a name; see `load`."""
+    tasks = load(named, name)
+    if len(tasks) != 1:
+        raise ConfigurationError(f"A message goes to one task: {name!r} names {len(tasks)}.")
+    return tasks[0]
 
 
 def is_source(argument: str) -> bool:

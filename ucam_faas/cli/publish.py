@@ -10,6 +10,7 @@ import click
 from ucam_faas.cli import _destination, _local_cloud, _message_data, _source, _waiting
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._parameters import pairs
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
@@ -17,14 +18,6 @@ from ucam_faas.gcp.filters import parse as parse_filter
 from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
-
-
-def _pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    """Split each attribute at its first `=`."""
-    for text in texts:
-        if not text.partition("=")[1]:
-            raise click.BadParameter(f"{text!r}: expected KEY=VALUE, such as kind=order.")
-    return dict(text.split("=", 1) for text in texts)
 
 
 @click.command("publish", cls=Verb)
@@ -37,7 +30,7 @@ def _pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -
     "attributes",
     metavar="KEY=VALUE",
     multiple=True,
-    callback=_pairs,
+    callback=pairs,
     help="Attribute; may be repeated.",
 )
 @click.option(
@@ -124,15 +117,13 @@ def command(
 
 
 def _load(name: str, sources: list[str]) -> Task:
-    """Find a task in one of the sources."""
-    tasks = _source.load(sources, name)
-    if len(tasks) != 1:
-        raise ConfigurationError(f"A message goes to one task: {name!r} names {len(tasks)}.")
-    if tasks[0].trigger is None:
+    """Find a task with a topic in one of the sources."""
+    task = _source.load_one(sources, name)
+    if task.trigger is None:
         raise ConfigurationError(
-            f"{name!r} is an HTTP task, and has no topic: send a request to {tasks[0].path}."
+            f"{name!r} is an HTTP task, and has no topic: send a request to {task.path}."
         )
-    return tasks[0]
+    return task
 
 
 def _check_message(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:

@@ -1,0 +1,128 @@
+"""Following a job to its end: a line for each change of its state, and its progress.
+
+They go to stderr, so that stdout has the result alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from contextlib import suppress
+from datetime import timedelta
+
+import click
+
+from ucam_faas.cli._job_store import Jobs
+from ucam_faas.cli._job_texts import (
+    COLOURS,
+    as_json,
+    entry_text,
+    error_text,
+    note,
+    progress,
+    result_of,
+)
+from ucam_faas.cli._messages import tell
+from ucam_faas.cli._parameters import shown
+from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.jobs.handle import Job
+from ucam_faas.jobs.rows import Entry, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.logs.columns import NARROWEST, cut, of_terminal
+
+LOOK_SECONDS = 0.2
+INTERRUPTED = 130
+"""The exit code after Control-C, as shells have it."""
+
+
+def follow(jobs: Jobs, job: Job, *, timeout: timedelta | None, json_only: bool) -> int:
+    """Wait for the end of a job, and print its result; return the exit code.
+
+    Args:
+        jobs: has the job.
+        job: to wait for.
+        timeout: the longest wait; None: without end.
+        json_only: print the job as JSON at its end, and nothing before.
+
+    Raises:
+        UCAMFAASException: the job hasn't ended within the timeout, or it was deleted.
+    """
+    display = _Display(quiet=json_only)
+    try:
+        row = _end_of(jobs, job, display, timeout)
+    except KeyboardInterrupt:
+        display.clear()
+        tell(f"The job goes on. To end it: ucam-faas jobs cancel {job.id}", "yellow")
+        return INTERRUPTED
+    if json_only:
+        click.echo(json.dumps(as_json(row, data=True), indent=2))
+    else:
+        _tell_end(row)
+    return 0 if row.state is State.SUCCESS else 1
+
+
+def _end_of(jobs: Jobs, job: Job, display: _Display, timeout: timedelta | None) -> Row:
+    until = time.monotonic() + (math.inf if timeout is None else timeout.total_seconds())
+    while True:
+        with suppress(TimeoutError):
+            job.wait(max(0.0, min(LOOK_SECONDS, until - time.monotonic())))
+        row = jobs.row(job.id, job.task)
+        display.show(row, jobs.store.now())
+        if row.state.is_completed:
+            return row
+        if timeout is not None and time.monotonic() >= until:
+            display.clear()
+            raise UCAMFAASException(
+                f"The job {job.id!r} is {row.state} after {shown(timeout.total_seconds())}, and "
+                "goes on. Wait longer with --timeout, or without it."
+            )
+
+
+def _tell_end(row: Row) -> None:
+    why = error_text(row)
+    tell(f"{row.state}{f': {why}' if why and row.state is not State.SUCCESS else ''}.",
+         COLOURS.get(row.state))  # fmt: skip
+    result = result_of(row)
+    if result is not None:
+        click.echo(json.dumps(result, ensure_ascii=False))
+
+
+class _Display:
+    """Prints the changes of a job once each; on a terminal, the progress is a line that changes."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._told: set[Entry] = set()
+        self._live = ""
+        self._progress = ""
+
+    def show(self, row: Row, now: float) -> None:
+        """Print the changes since the last call; `now` is the store's time."""
+        if self._quiet:
+            return
+        new = [entry for entry in row.history if entry not in self._told]
+        self._told.update(new)
+        report = progress(row.progress) if row.progress else ""
+        if new:
+            self.clear()
+        for entry in new:
+            tell(entry_text(entry), COLOURS.get(entry.state))
+        if new and (waits_for := note(row, now)):
+            tell(f"{'':14}{waits_for}")
+        if not sys.stderr.isatty():
+            if report and report != self._progress:
+                tell(f"{'':14}{report}")
+        elif not row.state.is_completed and report != self._live:
+            self.clear()
+            columns = of_terminal(sys.stderr.fileno()) or NARROWEST
+            self._live = report
+            click.echo(cut(f"{'':14}{report}", columns - 1), nl=False, err=True)
+        self._progress = report
+
+    def clear(self) -> None:
+        """Remove the line of the progress."""
+        if self._live:
+            click.echo("\r\033[K", nl=False, err=True)
+            self._live = ""

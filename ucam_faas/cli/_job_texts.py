@@ -1,0 +1,168 @@
+"""A job as JSON, and for people. Payloads, results and tracebacks are shown only on request."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from ucam_faas.cli._parameters import shown
+from ucam_faas.jobs.rows import Entry, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.logs.columns import printable
+
+COLOURS = {
+    State.SUCCESS: "green",
+    State.FAILURE: "red",
+    State.EXPIRED: "red",
+    State.CANCELLED: "yellow",
+    State.PAUSED: "yellow",
+}
+HEADINGS = ("JOB", "TASK", "STATE", "SENT", "ATTEMPTS", "NOTE")
+
+
+def as_json(row: Row, *, data: bool = False, traceback: bool = False) -> dict[str, Any]:
+    """Return a job as JSON.
+
+    Args:
+        row: the job.
+        data: with its payload, attributes and result.
+        traceback: with that of its last error.
+    """
+    document: dict[str, Any] = {
+        "id": row.key.id,
+        "task": row.key.task,
+        "app": row.key.app,
+        "state": row.state,
+        "sent": _utc(row.created),
+        "due": _utc(row.due),
+        "expires": _utc(row.expires),
+        "executions": row.executions,
+        "failed_attempts": row.attempts,
+        "interruptions": row.interruptions,
+        "cancel_requested": row.cancel_requested,
+        "progress": row.progress,
+        "error": _error(row, traceback=traceback),
+        "payload_bytes": len(row.payload),
+        "history": [_entry(entry) for entry in row.history],
+    }
+    if data:
+        document |= {
+            "payload": row.payload.decode("utf-8", "backslashreplace"),
+            "attributes": dict(row.attributes),
+            "ordering_key": row.ordering_key,
+            "result": result_of(row),
+        }
+    return document
+
+
+def result_of(row: Row) -> Any:
+    """Return a job's result, as JSON has it; None: it has none, or it is null."""
+    return None if row.result is None else json.loads(row.result)
+
+
+def columns(row: Row, now: float) -> tuple[str, ...]:
+    """Return a job's texts below HEADINGS."""
+    sent = f"{shown(max(0.0, now - row.created))} ago"
+    attempts = str(row.executions) if row.executions else ""
+    return (row.key.id, row.key.task, str(row.state), sent, attempts, note(row, now))
+
+
+def note(row: Row, now: float) -> str:
+    """Return the one thing worth knowing beside a job's state, if there is any."""
+    if row.state is State.PENDING and row.due > now:
+        text = "runs again in" if row.executions else "starts in"
+        return f"{text} {shown(row.due - now)}"
+    if row.cancel_requested:
+        return "cancellation requested"
+    if row.state is State.STARTED and row.progress:
+        return progress(row.progress)
+    if row.state in (State.FAILURE, State.CANCELLED) and row.error:
+        return str(row.error.get("type", ""))
+    return ""
+
+
+def progress(report: Any) -> str:
+    """Return a task's progress for people.
+
+    >>> progress({"done": 12, "total": 40, "note": "pages"})
+    '12 of 40 (30 %), pages'
+    """
+    done, total, words = (report.get(name) for name in ("done", "total", "note"))
+    parts = []
+    if done is not None:
+        parts.append(f"{done:g}" if not total else f"{done:g} of {total:g} ({done / total:.0%})")
+    if words:
+        parts.append(printable(str(words)))
+    return ", ".join(parts).replace("%)", " %)")
+
+
+def details(row: Row, now: float, *, data: bool, traceback: bool) -> str:
+    """Return a job for people, with its history; see `as_json`."""
+    lines = [f"{row.key.id} of {row.key.task}: {row.state}"]
+    facts = [
+        ("sent", f"{_local(row.created)}, {shown(max(0.0, now - row.created))} ago"),
+        ("note", note(row, now)),
+        ("runs", f"{row.executions}, {row.attempts} failed" if row.executions else ""),
+        ("progress", progress(row.progress) if row.progress else ""),
+        ("error", error_text(row)),
+        ("expires", _local(row.expires) if row.expires is not None else ""),
+        ("payload", _data(row, data=data)),
+    ]
+    if data:
+        attributes = json.dumps(dict(row.attributes), ensure_ascii=False)
+        facts += [("attributes", attributes if row.attributes else "")]
+        facts += [("result", json.dumps(result_of(row)) if row.result is not None else "")]
+    lines += [f"{name:<12}{text}" for name, text in facts if text]
+    lines += ["", *(entry_text(entry) for entry in row.history)]
+    if traceback and row.error and row.error.get("traceback"):
+        lines += ["", str(row.error["traceback"]).rstrip()]
+    return "\n".join(lines)
+
+
+def entry_text(entry: Entry) -> str:
+    """Return a line of a history for people."""
+    time = datetime.fromtimestamp(entry.time).strftime("%H:%M:%S.%f")[:-3]
+    attempt = f", attempt {entry.attempt}" if entry.attempt else ""
+    message = f": {printable(entry.message)}" if entry.message else ""
+    return f"{time}  {entry.state:<9} {entry.cause}{attempt}{message}"
+
+
+def error_text(row: Row) -> str:
+    """Return a job's last error in one line."""
+    if not row.error:
+        return ""
+    return printable(f"{row.error.get('type')}: {row.error.get('message')}")
+
+
+def _data(row: Row, *, data: bool) -> str:
+    if data:
+        return printable(row.payload.decode("utf-8", "backslashreplace"))
+    size = len(row.payload)
+    return f"{size} byte{'s' * (size != 1)}; --data shows them" if size else ""
+
+
+def _error(row: Row, *, traceback: bool) -> dict[str, Any] | None:
+    if row.error is None:
+        return None
+    names = ("type", "message", "traceback") if traceback else ("type", "message")
+    return {name: row.error.get(name) for name in names}
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "time": _utc(entry.time),
+        "state": entry.state,
+        "cause": entry.cause,
+        "attempt": entry.attempt,
+        "instance": entry.instance,
+        "message": entry.message,
+    }
+
+
+def _utc(time: float | None) -> str | None:
+    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()
+
+
+def _local(time: float) -> str:
+    return datetime.fromtimestamp(time).astimezone().strftime("%a %d %b %Y %H:%M:%S %Z")

@@ -1,0 +1,70 @@
+"""Values on the command line: durations, times and attributes."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_PART = r"(\d+(?:\.\d+)?)\s*(min|[smhdw])"
+
+
+class _Duration(click.ParamType[Any]):
+    """A timedelta, such as 90s, 5m, 1h30m or 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        """Read a duration."""
+        text = str(value).strip().lower()
+        if not re.fullmatch(rf"(?:{_PART}\s*)+", text):
+            self.fail(f"{value!r}: expected a number with its unit, such as 30s, 5m, 2h or 7d.")
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text))
+        try:
+            return timedelta(seconds=seconds)
+        except OverflowError:
+            self.fail(f"{value!r}: this is longer than Python can count.")
+
+
+class _Time(click.ParamType[Any]):
+    """A datetime with a time zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Read a time."""
+        try:
+            time = datetime.fromisoformat(str(value))
+        except ValueError:
+            time = None
+        if time is None or time.tzinfo is None:
+            self.fail(f"{value!r}: expected a time with its zone, such as 2026-12-01T09:00:00Z.")
+        return time
+
+
+DURATION = _Duration()
+TIME = _Time()
+
+
+def pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Split each attribute at its first `=`."""
+    for text in texts:
+        if not text.partition("=")[1]:
+            raise click.BadParameter(f"{text!r}: expected KEY=VALUE, such as kind=order.")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def shown(seconds: float) -> str:
+    """Return a duration for people, in its largest unit.
+
+    >>> shown(0.4), shown(90), shown(7199.9), shown(200000)
+    ('0 s', '1 min', '2 h', '2 d')
+    """
+    seconds = round(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,174 @@
+"""`ucam-faas jobs`: list jobs; show, await, cancel, retry, resume and delete them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from ucam_faas.cli import _job_store
+from ucam_faas.cli._following import follow
+from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._job_actions import ACTIONS, Filter, act
+from ucam_faas.cli._job_texts import HEADINGS, as_json, columns, details
+from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._parameters import DURATION
+from ucam_faas.cli._table import print_table
+from ucam_faas.jobs.states import State
+
+LISTED = 50
+
+_Verb = Callable[..., None]
+
+
+@click.group("jobs", cls=SuggestingGroup, invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List jobs; show, await, cancel, retry, resume and delete them.
+
+    They are in the store at UCAM_FAAS_JOB_STORE if it is set, else in that of the `ucam-faas dev`
+    that runs in this directory. Without a command it works like list.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_jobs, task=None, states=(), older=None, newer=None, limit=LISTED)
+
+
+_json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
+_of_task = click.option("--task", help="Name of the task.")
+
+
+def _filters(verb: _Verb) -> _Verb:
+    """Give a verb the options that choose jobs."""
+    options = (
+        _of_task,
+        click.option(
+            "--state",
+            "states",
+            multiple=True,
+            type=click.Choice([str(state) for state in State], case_sensitive=False),
+            metavar="STATE",
+            help=f"{', '.join(map(str.lower, State))}; may be repeated.",
+        ),
+        click.option("--older", type=DURATION, help="Sent longer ago than this, such as 2h or 7d."),
+        click.option("--newer", type=DURATION, help="Sent within this time."),
+        click.option(
+            "--limit",
+            type=click.IntRange(1),
+            default=LISTED,
+            show_default=True,
+            help="Most jobs; the latest come first.",
+        ),
+    )
+    for option in reversed(options):
+        verb = option(verb)
+    return verb
+
+
+@command.command("list")
+@_filters
+@_json
+def list_jobs(*, json_only: bool = False, **chosen: Any) -> None:
+    """List jobs, the latest first."""
+    jobs = _job_store.find()
+    chosen_jobs = Filter.of(**chosen)
+    rows = chosen_jobs.rows(jobs)
+    if json_only:
+        click.echo(json.dumps([as_json(row) for row in rows], indent=2))
+        return
+    if not rows:
+        like = " like that" if chosen_jobs.narrows else ""
+        say(f"There are no jobs{like} in {jobs.name} (application {jobs.app!r}).")
+        return
+    now = jobs.store.now()
+    print_table(HEADINGS, [columns(row, now) for row in rows])
+    if len(rows) == chosen_jobs.limit:
+        note(f"These are the latest {len(rows)}; there may be more: --limit, or filters.")
+
+
+@command.command("show")
+@click.argument("id")
+@_of_task
+@click.option("--data", is_flag=True, help="Show payload, attributes and result.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of the last error.")
+@_json
+def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: bool) -> None:
+    """Show the job ID and its history."""
+    jobs = _job_store.find()
+    row = jobs.row(id, task)
+    if json_only:
+        click.echo(json.dumps(as_json(row, data=data, traceback=traceback), indent=2))
+    else:
+        say(details(row, jobs.store.now(), data=data, traceback=traceback))
+
+
+@command.command("wait")
+@click.argument("id")
+@_of_task
+@click.option("--timeout", type=DURATION, help="Stop waiting after this time, such as 5m.")
+@_json
+def wait(*, id: str, task: str | None, timeout: timedelta | None, json_only: bool) -> None:
+    """Wait for the end of the job ID, and print its result.
+
+    The exit code is 0 after success, and 1 after another end. The changes of the job's state go to
+    stderr.
+    """
+    jobs = _job_store.find()
+    job = jobs.job(jobs.row(id, task).key)
+    sys.exit(follow(jobs, job, timeout=timeout, json_only=json_only))
+
+
+def _acting(name: str, text: str) -> None:
+    """Add a command that does something to jobs."""
+
+    @command.command(name, help=text)
+    @click.argument("ids", metavar="[ID]...", nargs=-1)
+    @click.option("--all", "every", is_flag=True, help="All jobs that the filters let through.")
+    @_filters
+    @_json
+    def verb(*, ids: tuple[str, ...], every: bool, json_only: bool, **chosen: Any) -> None:
+        if bool(ids) == every:
+            raise click.UsageError("Name jobs by their ids, or choose them with --all and filters.")
+        jobs = _job_store.find()
+        if every:
+            chosen_jobs = Filter.of(**chosen)
+            rows = chosen_jobs.rows(jobs, among=ACTIONS[name].by_default)
+        else:
+            rows = [jobs.row(id, chosen["task"]) for id in ids]
+        results = [act(jobs, name, row) for row in rows]
+        if json_only:
+            click.echo(json.dumps([result.as_json() for result in results], indent=2))
+        elif not results:
+            say("There are no jobs like that.")
+        else:
+            for result in results:
+                say(result.text, None if result.done else "yellow")
+            if every and len(results) == chosen["limit"]:
+                note(
+                    f"These were {len(results)} jobs; there may be more: run it again, or --limit."
+                )
+        sys.exit(0 if all(result.done for result in results) else 1)
+
+
+_acting("cancel", "End jobs that wait, and ask the processes of those that run to end them.")
+_acting("retry", "Run jobs again that ended without success; their attempts count from 0 again.")
+_acting("resume", "Let paused jobs go on.")
+_acting("delete", "Remove jobs that don't run, with their results. Their ids are free again.")
+
+
+@command.command("migrate")
+@_json
+def migrate(*, json_only: bool) -> None:
+    """Create or update the tables of the job store, before a new version is deployed."""
+    jobs = _job_store.find()
+    function = getattr(jobs.store, "migrate", None)
+    steps: Collection[str] = function() if function is not None else ()
+    if json_only:
+        click.echo(json.dumps({"store": jobs.name, "changes": list(steps)}))
+        return
+    if function is None:
+        jobs.store.find(jobs.app, limit=1)  # SQLite's store makes its tables by itself
+    say(f"The tables of {jobs.name} are up to date.")

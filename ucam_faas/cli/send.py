@@ -1,0 +1,114 @@
+"""`ucam-faas send`: send a job to a task, once it is clear that the task would take its payload."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import IO, Any
+
+import click
+
+from ucam_faas.cli import _job_store, _local_cloud, _message_data, _source
+from ucam_faas.cli._following import follow
+from ucam_faas.cli._group import Verb
+from ucam_faas.cli._job_texts import as_json
+from ucam_faas.cli._messages import say, tell
+from ucam_faas.cli._parameters import DURATION, TIME, pairs
+from ucam_faas.cli._source import is_source, source_parameters
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.execution import sending
+from ucam_faas.jobs.handle import Job
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.tasks.task import Task
+
+
+@click.command("send", cls=Verb)
+@click.argument("task")
+@click.argument("data", required=False)
+@click.option("--file", type=click.File("rb"), help="File with the data; -: standard input.")
+@click.option("--sample", is_flag=True, help="Send made-up data that the task accepts.")
+@click.option(
+    "--id", help="Id of the job: sent again with the same data, it is the same job. [default: new]"
+)
+@click.option("--delay", type=DURATION, help="Start after this time, such as 30s, 5m or 2d.")
+@click.option("--at", type=TIME, help="Start at this time, such as 2026-12-01T09:00:00Z.")
+@click.option("--ttl", type=DURATION, help="End the job if it hasn't started within this time.")
+@click.option(
+    "--attribute",
+    "attributes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="Attribute of the message that TASK gets; may be repeated.",
+)
+@click.option("--ordering-key", default="", help="Ordering key of that message.")
+@click.option("--wait", is_flag=True, help="Wait for the end, and print the result.")
+@click.option("--timeout", type=DURATION, help="With --wait: stop waiting after this time.")
+@click.option("--json", "json_only", is_flag=True, help="Print the job as JSON.")
+@source_parameters
+def command(
+    *,
+    task: str,
+    data: str | None,
+    file: IO[bytes] | None,
+    sample: bool,
+    wait: bool,
+    timeout: timedelta | None,
+    json_only: bool,
+    source: str | None,
+    **options: Any,
+) -> None:
+    """Send DATA to TASK as a job, after checking that the task accepts it.
+
+    The job goes to the store at UCAM_FAAS_JOB_STORE if it is set, else to the `ucam-faas dev` that
+    runs in this directory. With --wait, the exit code is 0 after success, and 1 after another end;
+    the changes of the job's state go to stderr, and the result to stdout.
+    """
+    if (data is not None) + (file is not None) + sample > 1:
+        raise click.UsageError("Give only one of DATA, --file and --sample.")
+    if source and data is not None and not (is_source(source) or source.isidentifier()):
+        raise click.UsageError(f"Got unexpected extra argument ({source}): put DATA in quotes.")
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout is for --wait.")
+    if options["delay"] is not None and options["at"] is not None:
+        raise click.UsageError("Give only one of --delay and --at.")
+    cloud = _local_cloud.find(source)
+    loaded = _source.load_one(_source.of_cloud(source, cloud), task)
+    payload = _payload(loaded, data, file, sample=sample)
+    jobs = _job_store.find(source)
+    there = jobs.store.get(Key(jobs.app, loaded.name, options["id"])) if options["id"] else None
+    job = _send(loaded, payload, options)
+    if not json_only:
+        _tell_sent(job, there, wait=wait)
+    if wait:
+        sys.exit(follow(jobs, job, timeout=timeout, json_only=json_only))
+    if json_only:
+        click.echo(json.dumps(as_json(jobs.row(job.id, job.task)), indent=2))
+
+
+def _payload(task: Task, data: str | None, file: IO[bytes] | None, *, sample: bool) -> bytes | None:
+    """Return data that the task accepts; None: it takes none."""
+    if task.takes_nothing and data is None and file is None:
+        return None
+    payload = _message_data.data_of(task, data, file, sample=sample, may_be_empty=False)
+    _message_data.check(task, payload)
+    return payload
+
+
+def _send(task: Task, payload: bytes | None, options: dict[str, Any]) -> Job:
+    payloads = () if payload is None else (payload,)
+    try:
+        return sending.send(task, *payloads, **options)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _tell_sent(job: Job, there: Row | None, *, wait: bool) -> None:
+    text = f"Sent job {job.id} to {job.task}."
+    if there is not None:
+        text = f"{job.task} has the job {job.id} already: it was {there.state}."
+    if wait:
+        tell(text)
+    else:
+        say(f"{text} To follow it:\n  ucam-faas jobs wait {job.id}")

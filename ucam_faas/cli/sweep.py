@@ -1,0 +1,30 @@
+"""`ucam-faas sweep`: one pass of the sweep, as the cloud's schedule starts it each minute."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ucam_faas.cli import _job_store
+from ucam_faas.cli._group import Verb
+from ucam_faas.cli._messages import say
+from ucam_faas.execution import inbox
+from ucam_faas.jobs.sweep import sweep
+
+
+@click.command("sweep", cls=Verb)
+@click.option("--json", "json_only", is_flag=True, help="Print JSON.")
+def command(*, json_only: bool) -> None:
+    """Look once at the jobs that are due for it.
+
+    It wakes jobs whose time has come or whose process was lost, ends those whose --ttl has passed,
+    and removes those whose retention has ended. Repeating it is harmless. `ucam-faas dev` does it
+    by itself.
+    """
+    jobs = _job_store.find()
+    count = sweep(jobs.store, lambda key: inbox.wake(jobs.runtime, key))
+    if json_only:
+        click.echo(json.dumps({"jobs": count}))
+    else:
+        say(f"Swept {count} job{'s' * (count != 1)} of {jobs.name}.")
