@@ -94,6 +94,16 @@ def test_what_is_sure_to_be_taken_is_tried_first() -> None:
     assert "CLOUDSDK_CORE_PROJECT=p gcloud pubsub topics publish sure --message " in lines[1]
 
 
+def test_a_task_with_an_inbox_is_sent_a_job() -> None:
+    place = {"pubsub": "h:2", "project": "p"}
+    service, job = plan("sure", sample="{}"), plan("sure", sample="{}", run_as="job")
+
+    lines = welcome.commands([service], inboxes=True, **place).splitlines()
+
+    assert "  ucam-faas send sure '{}' --wait" in lines
+    assert "send" not in welcome.commands([job], inboxes=True, **place)
+
+
 def test_a_filter_that_would_stop_the_message_is_tried_last() -> None:
     lines = paste(plan("filtered", sample="{}", filter="attributes:a"), plan("unknown"))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ucam_faas.dev.history import History
+from ucam_faas.dev.job_news import JobNews, is_wake
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.core.observer import Observer
 from ucam_faas.emulator.core.storage import Message
@@ -25,6 +26,7 @@ class SessionObserver(Observer):
     def __init__(self, stream: Stream, history: History) -> None:
         self._stream = stream
         self._history = history
+        self._jobs: JobNews | None = None
         self._forward: Callable[[str, Message], None] | None = None
         self._running: dict[_Key, Message] = {}
         self._dead: set[_Key] = set()
@@ -32,6 +34,10 @@ class SessionObserver(Observer):
     def forward(self, publish: Callable[[str, Message], None]) -> None:
         """Publish the emulator's messages to another Pub/Sub from now on."""
         self._forward = publish
+
+    def follow_jobs(self, jobs: JobNews) -> None:
+        """Tell of the jobs that wakes are for; the wakes themselves are no news."""
+        self._jobs = jobs
 
     def made(self, resource: str) -> None:
         """Note a topic or a subscription that was made in another Pub/Sub."""
@@ -47,6 +53,8 @@ class SessionObserver(Observer):
             key = _original(message)
             if self._forward is not None:
                 self._forward(topic, message)
+            elif self._jobs is not None and is_wake(topic, message):
+                continue
             elif key in self._running:  # otherwise it is a dead letter that is published again
                 self._dead.add(key)
                 self.dead_lettered(key[0], self._running[key], topic, message)
@@ -55,6 +63,9 @@ class SessionObserver(Observer):
 
     def delivered(self, subscription: str, message: Message, attempt: int) -> None:
         """Show the beginning of a delivery."""
+        if self._jobs is not None and is_wake(subscription, message):
+            self._jobs.delivered(subscription, message)
+            return
         self._running[_key(subscription, message)] = message
         self._stream.delivered(subscription, message, attempt)
 
@@ -62,12 +73,18 @@ class SessionObserver(Observer):
         self, subscription: str, message: Message, attempt: int, *, status: int | str
     ) -> None:
         """Show and remember a success."""
+        if self._jobs is not None and is_wake(subscription, message):
+            self._jobs.acknowledged(subscription, message)
+            return
         if not self._end(subscription, message):
             self._stream.acknowledged(subscription, message, attempt)
             self._history.acknowledged(subscription, message, attempt)
 
     def failed(self, subscription: str, message: Message, attempt: int, **fields: Any) -> None:
         """Show and remember a failed attempt."""
+        if self._jobs is not None and is_wake(subscription, message):
+            self._jobs.failed(subscription, message, **fields)
+            return
         self._end(subscription, message)
         self._stream.failed(subscription, message, attempt, **fields)
         self._history.failed(subscription, message, attempt, **fields)

@@ -24,6 +24,8 @@ from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.history import PAGE, History
+from ucam_faas.dev.job_file import job_file
+from ucam_faas.dev.job_news import JobNews
 from ucam_faas.dev.keys import has_keyboard, on_enter
 from ucam_faas.dev.not_loaded import answering
 from ucam_faas.dev.observer import SessionObserver
@@ -34,6 +36,7 @@ from ucam_faas.dev.sweeping import sweeping
 from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
+from ucam_faas.execution.runtime import store_of
 from ucam_faas.logs.columns import of_terminal
 from ucam_faas.tasks.needs import TaskNeeds
 
@@ -69,7 +72,7 @@ class Session:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
-        with local_state.held(Path.cwd()):
+        with local_state.held(Path.cwd()), job_file(self._options):
             return await self._run()
 
     async def _run(self) -> int:
@@ -138,6 +141,9 @@ class Session:
             else {}
         )
         self._provisioning = Provisioning(emulator, options.project)
+        store = store_of(settings)
+        if store is not None:
+            self._observer.follow_jobs(JobNews(self._stream, store, settings.app))
         look = self._folders.look()
         generation, look = await self._first(look)
         if generation is None:
@@ -305,9 +311,9 @@ class Session:
         self._table(plans)
         up = [plan for plan in plans if plan.name not in generation.down]
         place = {"pubsub": pubsub, "project": self._options.project}
-        click.echo(
-            f"\nTry, in another terminal:\n\n{welcome.commands(up or plans, url=url, **place)}\n"
-        )
+        inboxes = self._options.external is None
+        commands = welcome.commands(up or plans, url=url, inboxes=inboxes, **place)
+        click.echo(f"\nTry, in another terminal:\n\n{commands}\n")
         click.echo(welcome.dead_letters(self._provisioning.dead_letters(plans), **place), nl=False)
         enter = " Press Enter to retry waiting messages." if has_keyboard() else ""
         self._stream.say(f"Saved files are served at once.{enter} Control-C ends.")

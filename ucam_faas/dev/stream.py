@@ -22,6 +22,8 @@ DIM = "dim"
 _COLOURS = {
     "published": "blue",
     "delivered": DIM,
+    "started": DIM,
+    "paused": "yellow",
     "done": "green",
     "retry": "yellow",
     "dead": "red",

@@ -38,7 +38,14 @@ def table(
     return lines
 
 
-def commands(plans: Sequence[TaskNeeds], *, pubsub: str, project: str, url: str = "") -> str:
+def commands(
+    plans: Sequence[TaskNeeds],
+    *,
+    pubsub: str,
+    project: str,
+    url: str = "",
+    inboxes: bool = False,
+) -> str:
     """Return commands that try the tasks, with an empty line between two.
 
     Args:
@@ -46,6 +53,7 @@ def commands(plans: Sequence[TaskNeeds], *, pubsub: str, project: str, url: str 
         pubsub: `host:port` of Pub/Sub; empty for Google's.
         project: of the topics.
         url: where the tasks are served.
+        inboxes: they get jobs.
     """
     blocks: list[str] = []
     first = min((plan for plan in plans if plan.topic), key=_hardness, default=None)
@@ -55,6 +63,8 @@ def commands(plans: Sequence[TaskNeeds], *, pubsub: str, project: str, url: str 
             data = f" {'DATA' if first.sample is None else shlex.quote(first.sample)}"
             message = f"--message{data}"
         blocks.append(f"  ucam-faas publish {first.name}{data}")
+        if inboxes and first.run_as != "job":
+            blocks.append(f"  ucam-faas send {first.name}{data} --wait")
         gcloud = _gcloud_environment(pubsub, project)
         blocks.append(f"  {gcloud} gcloud pubsub topics publish {first.topic} {message}")
     elif url and plans:

@@ -172,6 +172,8 @@ def _delivery_fields(execution: Execution, outcome: Outcome) -> dict[str, Any]:
     fields["execution_id"] = delivery.execution_id
     if delivery.request:
         fields["request"] = delivery.request
+    if execution.job is not None:
+        fields["job_id"] = execution.job.key.id
     if published is not None:
         fields["message_id"] = published.message.message_id
         fields["subscription"] = published.subscription

@@ -30,7 +30,15 @@ _WORDS = {
 _NOTES = {"dead_lettered": "dead-lettered", "retry": "asks for a retry"}
 _TOLD = (
     *("execution_info", "execution_id", "duration_seconds", "task", "outcome", "reason"),
-    *("subscription", "message_id", "delivery_attempt", "http_status", "request", "stack"),
+    *(
+        "job_id",
+        "subscription",
+        "message_id",
+        "delivery_attempt",
+        "http_status",
+        "request",
+        "stack",
+    ),
 )
 """Fields that the line of an execution says in words, or elsewhere."""
 _STANDARD = (
@@ -98,9 +106,9 @@ class ConsoleFormatter(logging.Formatter):
         seconds = fields["duration_seconds"]
         facts = [
             readable(fields["request"]) if "request" in fields else "",
-            f"message {fields['message_id']}" if fields.get("message_id") else "",
+            _subject(fields),
             f"attempt {fields['delivery_attempt']}" if fields.get("delivery_attempt") else "",
-            _elsewhere(fields),
+            "" if "job_id" in fields else _elsewhere(fields),
             f"status {fields['http_status']}" if "http_status" in fields else "",
             _NOTES.get(fields["outcome"], ""),
             f"took {seconds * 1000:.1f} ms" if seconds < 1 else f"took {seconds:.1f} s",
@@ -132,6 +140,14 @@ def _word(record: logging.LogRecord, fields: Mapping[str, Any]) -> str:
     if record.exc_info:
         return "crashed"
     return _WORDS.get(readable(fields["outcome"]), "failed")
+
+
+def _subject(fields: Mapping[str, Any]) -> str:
+    """Name the job, or the message."""
+    for name in ("job", "message"):
+        if fields.get(f"{name}_id"):
+            return f"{name} {readable(fields[f'{name}_id'])}"
+    return ""
 
 
 def _decoded(data: object) -> object:

@@ -11,6 +11,7 @@ from ucam_faas.execution import log_lines, off_loop
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import (
+    Ignore,
     Outcome,
     Overloaded,
     Refused,
@@ -102,6 +103,8 @@ class Service:
                 delivery = await _decode(task, method, path, headers, body)
         except Refused as refusal:
             return self.reject(refusal, method, path)
+        if isinstance(job, Ignore):  # one wake too many is no news
+            return of_outcome(job)
         if isinstance(job, Outcome):
             return self.reject(job, method, path)
         execution = Execution(

@@ -1,0 +1,42 @@
+"""`ucam-faas send` and `ucam-faas jobs` under a real `ucam-faas dev`, which tells of the jobs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.dev.cloud import Dev
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_job_is_sent_and_followed_to_its_result(dev: Dev) -> None:
+    done = dev.run("send", "charge", '{"id": 901}', "--id", "order-901", "--wait")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"order": 901, "executions": 1}
+    assert done.stderr.endswith("SUCCESS.\n")
+    dev.wait_shown("started", "charge  job order-901, attempt 1")
+    dev.wait_shown("done", "charge  job order-901, attempt 1, took")
+    assert dev.shown("delivered", "charge-inbox") == []
+    assert dev.shown("published", "charge-inbox") == []
+
+
+def test_a_retry_is_told_with_its_time(dev: Dev) -> None:
+    done = dev.run("send", "second_time", '{"id": 902}', "--id", "order-902", "--wait")
+
+    assert done.stdout == "2\n"
+    (line,) = dev.wait_shown("retry", "job order-902")
+    assert line.startswith("second_time  job order-902, attempt 1 failed, again in 0.")
+
+
+def test_a_failure_is_shown_and_run_again(dev: Dev) -> None:
+    failed = dev.run("send", "refuse", '{"id": 903}', "--id", "order-903", "--wait")
+    again = dev.run("jobs", "retry", "order-903")
+    dev.wait_shown("dead", "refuse  job order-903, FAILURE after 1 attempt", count=2)
+    listed = dev.run("jobs", "list", "--task", "refuse", "--json")
+
+    assert (failed.returncode, again.returncode) == (1, 0)
+    (job,) = (job for job in json.loads(listed.stdout) if job["id"] == "order-903")
+    assert (job["state"], job["executions"]) == ("FAILURE", 2)
