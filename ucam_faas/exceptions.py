@@ -8,6 +8,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 ├── TaskDefinitionError           a decorator was used wrongly
 ├── ConfigurationError            an environment variable or option has a bad value
 │   ├── NotConfiguredError        a task publishes, and it isn't known where to
+│   ├── NoJobStoreError           a job can't be followed, because no store keeps it
 │   └── MissingExtraError         an optional dependency is not installed
 ├── outcomes.Refused              a delivery that no task can take as it is
 ├── InputNotLoadedError           the input of a long-running task cannot be read
@@ -16,11 +17,16 @@ UCAMFAASException                 raise it in a task for an expected failure
     ├── JobStoreError             the store doesn't answer
     ├── JobNotFoundError          there is no job of this id
     ├── JobConflictError          the id belongs to another payload
+    │   └── DuplicateJobError     a job of the unique key hasn't ended
+    ├── JobLostError              another process holds the job by now
+    ├── QueueFull                 as many jobs wait as may
+    ├── BatchSendError            some jobs of a batch were not sent
     └── JobFailed                 the job ended without success
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,6 +86,10 @@ class NotConfiguredError(ConfigurationError):
     """
 
 
+class NoJobStoreError(ConfigurationError):
+    """No store keeps jobs: they can be sent, and not be followed."""
+
+
 class MissingExtraError(ConfigurationError):
     """An optional dependency is needed and not installed."""
 
@@ -107,7 +117,55 @@ class JobNotFoundError(JobError):
 
 
 class JobConflictError(JobError):
-    """Another job has the id, with another payload or other options."""
+    """Another job has the id, with another payload."""
+
+
+class DuplicateJobError(JobConflictError):
+    """A job of the unique key hasn't ended.
+
+    Args:
+        id: of that job.
+    """
+
+    def __init__(self, text: str, *, id: str) -> None:
+        super().__init__(text)
+        self.id = id
+
+
+class JobLostError(JobError):
+    """Another process holds the job by now: this one can report nothing, nor send."""
+
+
+class QueueFull(JobError):
+    """As many jobs of the task wait as its `max_pending` allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSend:
+    """A job of a batch that was not sent.
+
+    Args:
+        index: of its payload in the batch, from 0.
+        error: as `send` raises it.
+    """
+
+    index: int
+    payload: Any = field(repr=False)
+    error: Exception
+
+
+class BatchSendError(JobError):
+    """Some jobs of a batch were not sent.
+
+    Args:
+        failed: those, in the order of the batch.
+        jobs: the handles of the others, in the order of the batch.
+    """
+
+    def __init__(self, text: str, *, failed: tuple[FailedSend, ...], jobs: tuple[Any, ...]) -> None:
+        super().__init__(text)
+        self.failed = failed
+        self.jobs = jobs
 
 
 class JobFailed(JobError):  # as the state FAILURE, for `except JobFailed`

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ucam_faas.exceptions import JobConflictError
 from ucam_faas.jobs.rows import MAX_HISTORY, Change, Key, Row
 from ucam_faas.jobs.states import ENDED, LIVE, State
 from ucam_faas.jobs.stores import JobStore
@@ -83,6 +84,40 @@ class JobStoreContract:
         (there,) = self.insert(store, row(owner="second", payload=b"other"))
 
         assert (there.owner, there.payload, there.state) == ("first", b"{}", State.STARTED)
+
+    def test_a_unique_key_has_one_job_until_that_has_ended(self, store: JobStore) -> None:
+        second, other = Key("app", "charge", "2"), Key("app", "refund", "1")
+        self.insert(store, row(unique="a"))
+        fence = self.claimed(store).fence
+
+        there = self.insert(store, row(second, unique="a"), row(other, unique="a"))
+        store.change(KEY, DONE, fence=fence)
+        later = self.insert(store, row(second, unique="a"))
+
+        assert [kept.key for kept in there] == [KEY, other]
+        assert [kept.key for kept in later] == [second]
+
+    def test_a_job_runs_again_only_if_no_other_has_its_unique_key(self, store: JobStore) -> None:
+        self.insert(store, row(unique="a"))
+        store.change(KEY, DONE, fence=self.claimed(store).fence)
+        self.insert(store, row(Key("app", "charge", "2"), unique="a"))
+        afresh = Change(state=State.PENDING, cause="retried", visit=0, wait=0, afresh=True)
+
+        with pytest.raises(JobConflictError, match="unique key"):
+            store.change(KEY, afresh, states=ENDED)
+
+        kept = store.get(KEY)
+        assert kept is not None
+        assert kept.state is State.SUCCESS
+
+    def test_the_jobs_of_a_task_that_wait_are_counted_up_to_a_limit(self, store: JobStore) -> None:
+        keys = [Key("app", "charge", str(number)) for number in range(4)]
+        self.insert(store, *map(row, keys), row(Key("app", "refund", "0")))
+        self.claimed(store, keys[0])
+
+        counts = [store.pending("app", "charge", limit=limit) for limit in (2, 3, 10)]
+
+        assert counts == [2, 3, 3]
 
     def test_one_of_many_claimants_gets_the_job(self, store: JobStore) -> None:
         self.insert(store, row())

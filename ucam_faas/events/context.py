@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,8 @@ class CloudEventHandlerContext:
     make_cloud_event: Callable[[], CloudEvent]
     execution_id: str | None = None
     handler: CloudEventHandlerAttributes = EVENT_NOT_ACCEPTED
+    parent: object = field(default=None, repr=False, compare=False)
+    """The execution as the cause of the jobs that it sends; made with the first of them."""
 
     @cached_property
     def cloud_event(self) -> CloudEvent:

@@ -51,6 +51,7 @@ class Row:
         due: when it may start.
         expires: when it may not start any more; None: never.
         visit: when the sweep has to look at it: to wake it, to end it, or to remove it.
+        unique: a key that only one job of the task has at a time, until it has ended; None: none.
         owner: made by the sender, so that a repeated insert knows its own row.
         fence: rises with each claim. Only the claim with the present fence may change the row.
         attempts: failures that the task's limit counts.
@@ -67,6 +68,7 @@ class Row:
     ordering_key: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    unique: str | None = None
     owner: str = ""
     state: State = State.PENDING
     created: float = 0.0

@@ -21,7 +21,8 @@ class JobStore(Protocol):
     """
 
     def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
-        """Insert rows, and return those that are there: these, or others of their keys.
+        """Insert rows, and return those that are there: these, or others of their keys or, unless
+        they have ended, of their `unique` keys.
 
         Args:
             rows: their times are ignored; `expires` is relative to now.
@@ -49,6 +50,9 @@ class JobStore(Protocol):
         Args:
             fence: the claim's; another claim makes this one void. None: no claim is needed.
             states: in which the job may be.
+
+        Raises:
+            JobConflictError: a job that is to run again has the `unique` key of one that runs.
         """
 
     def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
@@ -82,6 +86,9 @@ class JobStore(Protocol):
             until: they were sent before.
             limit: the most rows to return.
         """
+
+    def pending(self, app: str, task: str, *, limit: int) -> int:
+        """Return the number of a task's jobs that are PENDING, counted up to a limit."""
 
     def overdue(self, limit: int) -> list[Row]:
         """Return the rows that the sweep has to look at, the most overdue first."""

@@ -16,7 +16,7 @@ from dataclasses import fields
 from typing import Any
 
 from ucam_faas.clock import Clock
-from ucam_faas.exceptions import JobStoreError
+from ucam_faas.exceptions import JobConflictError, JobStoreError
 from ucam_faas.jobs.rows import Change, Key, Row, history_from
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.statements import statements
@@ -102,6 +102,13 @@ class SqliteStore:
         }
         return self._all("find", wanted | {"states": json.dumps(list(states))})
 
+    def pending(self, app: str, task: str, *, limit: int) -> int:
+        """Return the number of a task's jobs that are PENDING, counted up to a limit."""
+        with self._open() as connection:
+            values = {"app": app, "task": task, "limit": limit}
+            (count,) = connection.execute(self._sql["pending"], values).fetchone()
+            return int(count)
+
     def overdue(self, limit: int) -> list[Row]:
         """Return the rows that the sweep has to look at."""
         return self._all("overdue", {"limit": limit})
@@ -156,6 +163,7 @@ class SqliteStore:
             "options": json.dumps(dict(row.options)),
             "source": row.source,
             "owner": row.owner,
+            "unique": row.unique,
             "now": now,
             "wait": wait,
             "ttl": row.expires,
@@ -183,6 +191,8 @@ class SqliteStore:
                     self._connection = self._connect()
                     self._process = os.getpid()
                 yield self._connection
+            except sqlite3.IntegrityError as error:
+                raise JobConflictError("Another job of the unique key hasn't ended.") from error
             except sqlite3.Error as error:
                 raise JobStoreError(f"The job store {self._path}: {error}.") from error
 

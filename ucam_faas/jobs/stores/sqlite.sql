@@ -4,7 +4,7 @@
 CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
   payload BLOB NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
-  options TEXT NOT NULL, source TEXT NOT NULL, owner TEXT NOT NULL,
+  options TEXT NOT NULL, source TEXT NOT NULL, owner TEXT NOT NULL, "unique" TEXT,
   state TEXT NOT NULL,
   created REAL NOT NULL, due REAL NOT NULL, expires REAL, visit REAL NOT NULL,
   fence INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
@@ -15,13 +15,16 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
+CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
+  WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
 
 -- name: insert
 INSERT INTO ucam_faas_jobs (
-  app, task, id, payload, attributes, ordering_key, options, source, owner,
+  app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
   state, created, due, expires, visit, history
 ) VALUES (
-  :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner,
+  :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
   'PENDING', :now, :now + :wait, :now + :ttl, min(:now + :visit, coalesce(:now + :ttl, :now + :visit)),
   json_array(json_array(:now, 'PENDING', 'sent', 0, '', ''))
 )
@@ -83,6 +86,11 @@ WHERE app = :app AND (:task IS NULL OR task = :task) AND (:id IS NULL OR id = :i
   AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
   AND (:since IS NULL OR created >= :since) AND (:until IS NULL OR created < :until)
 ORDER BY created DESC, id LIMIT :limit
+
+-- name: pending
+SELECT count(*) FROM (
+  SELECT 1 FROM ucam_faas_jobs WHERE app = :app AND task = :task AND state = 'PENDING' LIMIT :limit
+)
 
 -- name: overdue
 SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit

@@ -1,0 +1,72 @@
+"""The ids of jobs that a running task sends: the same when it is tried again.
+
+An id is made of the execution's cause (the job, or the event), the payload, and the number of
+equal payloads before it. So a parent that sends three children, fails, and is retried has three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from ucam_faas.events.context import CLOUD_EVENT_CONTEXT
+from ucam_faas.logs.context import LOG_CONTEXT
+
+_LOCK = threading.Lock()
+
+
+@dataclass(slots=True)
+class Parent:
+    """The cause of the running execution.
+
+    Args:
+        task: the name of its task.
+        cause: the same at each attempt.
+        check: raises JobLostError if another process holds the job by now.
+        sent: how often this execution sent a payload.
+    """
+
+    task: str
+    cause: str
+    check: Callable[[], object] = bool
+    sent: Counter[str] = field(default_factory=Counter)
+
+
+PARENT: ContextVar[Parent | None] = ContextVar("PARENT", default=None)
+"""Set while a job runs."""
+
+
+def parent() -> Parent | None:
+    """Return the cause of the execution under way; None outside of tasks, and where none is known,
+    as for requests.
+    """
+    event, log = CLOUD_EVENT_CONTEXT.get(None), LOG_CONTEXT.get()
+    if PARENT.get() is not None or event is None or log is None:
+        return PARENT.get()
+    with _LOCK:
+        if event.parent is None:
+            attributes = event.attributes
+            cause = json.dumps([log.task, attributes.event_source, attributes.event_id])
+            event.parent = Parent(log.task, cause)
+    assert isinstance(event.parent, Parent)
+    return event.parent
+
+
+def child_id(
+    of: Parent | None, app: str, task: str, payload: bytes, attributes: Mapping[str, str]
+) -> str:
+    """Return the id of the next job that an execution sends; a random one without an execution."""
+    if of is None:
+        return uuid.uuid4().hex
+    text = json.dumps([app, of.cause, task, sorted(attributes.items())])
+    digest = hashlib.sha256(text.encode() + b"\0" + payload).hexdigest()
+    with _LOCK:
+        of.sent[digest] += 1
+        number = of.sent[digest]
+    return digest[:32] if number == 1 else f"{digest[:32]}-{number}"

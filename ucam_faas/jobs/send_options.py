@@ -1,0 +1,188 @@
+"""The options of one sending: checked before it leaves, and kept in the job's row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict
+
+from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS, MAX_ATTRIBUTE_VALUE_BYTES
+from ucam_faas.jobs.rows import Row
+from ucam_faas.tasks.backoffs import Exponential
+from ucam_faas.tasks.policies import RetryPolicy
+
+
+class SendOptions(TypedDict, total=False):
+    """The options of `send`, all of them by keyword.
+
+    Args:
+        id: of the job. A second sending of the same payload with it returns the same job, until its
+            retention ends. Default: the task's `id=`, or a new one.
+        delay: until it may start.
+        at: when it may start, with a time zone.
+        ttl: if it has not started by then, it expires.
+        timeout: of each attempt, within the ack deadline of the task's inbox.
+        retry: how often and how soon it is tried again; `max_attempts=1` is allowed.
+        retention: how long the job is kept after its end.
+        attributes: of the message that the task gets.
+        ordering_key: of that message.
+    """
+
+    id: str | None
+    delay: timedelta | None
+    at: datetime | None
+    ttl: timedelta | None
+    timeout: timedelta | None
+    retry: RetryPolicy | None
+    retention: timedelta | None
+    attributes: Mapping[str, str] | None
+    ordering_key: str
+
+
+OF_STORES = ("id", "delay", "at", "ttl", "timeout", "retry", "retention")
+"""The options that need a store."""
+
+
+def check_options(options: Mapping[str, Any], deadline_seconds: float) -> None:
+    """Refuse options that can never work.
+
+    Args:
+        options: of a sending.
+        deadline_seconds: the ack deadline of the task's inbox.
+
+    Raises:
+        TypeError: an option that doesn't exist, or a value of another type.
+        ValueError: a value that can't be used.
+    """
+    for name in options.keys() - SendOptions.__annotations__.keys():
+        known = ", ".join(SendOptions.__annotations__)
+        raise TypeError(f"send has no option {name!r}: it has {known}.")
+    for name in ("delay", "ttl", "timeout", "retention"):
+        _check_duration(name, options.get(name))
+    _check_time(options)
+    timeout = options.get("timeout")
+    if timeout is not None and timeout.total_seconds() > deadline_seconds:
+        raise ValueError(
+            f"timeout={timeout!r}: Pub/Sub waits {deadline_seconds:g} s for its answer, and "
+            "then delivers again. Send a timeout within that, or give the task a longer one."
+        )
+    retry = options.get("retry")
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise TypeError(
+            f"retry={retry!r}: expected a RetryPolicy, such as RetryPolicy(max_attempts=1)."
+        )
+    if retry is not None and not isinstance(retry.backoff, Exponential | None):
+        raise TypeError(
+            f"retry={retry!r}: a function can't be stored with a job. Write backoff=exponential(…) "
+            "here, or the function in the task's retry=."
+        )
+    if options.get("id") is not None:
+        check_id(options["id"])
+
+
+def check_id(id: Any) -> None:
+    """Refuse an id that isn't a text that fits an attribute of a message.
+
+    Raises:
+        TypeError: it isn't a text.
+        ValueError: it is empty, too long, or not printable.
+    """
+    if not isinstance(id, str):
+        raise TypeError(f"id={id!r}: expected a text, such as id=str({id!r}).")
+    if not id or not id.isprintable() or len(id.encode()) > MAX_ATTRIBUTE_VALUE_BYTES:
+        raise ValueError(
+            f"id={id[:50]!r}: expected 1 to {MAX_ATTRIBUTE_VALUE_BYTES} bytes of printable text."
+        )
+
+
+def wait_of(options: Mapping[str, Any], now: Callable[[], float]) -> float:
+    """Return the seconds until a job may start.
+
+    Args:
+        options: of its sending.
+        now: returns the store's time, in epoch seconds.
+
+    Raises:
+        ValueError: it would expire before.
+    """
+    delay, at, ttl = options.get("delay"), options.get("at"), options.get("ttl")
+    wait = 0.0 if delay is None else float(delay.total_seconds())
+    if at is not None:
+        wait = at.astimezone(UTC).timestamp() - now()
+    wait = max(0.0, wait)
+    if ttl is not None and ttl.total_seconds() <= wait:
+        raise ValueError(
+            f"ttl={ttl!r}: the job would expire before it may start, in {wait:g} s. The ttl counts "
+            "from now."
+        )
+    return wait
+
+
+def stored(options: Mapping[str, Any], retention: timedelta | None) -> dict[str, Any]:
+    """Return the options that a row keeps, as JSON has them.
+
+    Args:
+        options: of the sending.
+        retention: the task's.
+    """
+    values: dict[str, Any] = {}
+    retention = options.get("retention") or retention
+    if retention is not None:
+        values["retention"] = retention.total_seconds()
+    if options.get("timeout") is not None:
+        values["timeout"] = options["timeout"].total_seconds()
+    retry: RetryPolicy | None = options.get("retry")
+    if retry is not None:
+        backoff: Any = retry.backoff
+        values["retry"] = {
+            "max_attempts": retry.max_attempts,
+            "min_backoff": retry.min_backoff.total_seconds(),
+            "max_backoff": retry.max_backoff.total_seconds(),
+            "backoff": backoff and [getattr(backoff, name) for name in Exponential.__slots__],
+        }
+    return values
+
+
+def retry_of(row: Row, policy: RetryPolicy) -> RetryPolicy:
+    """Return the retry policy of a job: its own, or its task's."""
+    values = row.options.get("retry")
+    if values is None:
+        return policy
+    return replace(
+        policy,
+        max_attempts=values["max_attempts"],
+        min_backoff=timedelta(seconds=values["min_backoff"]),
+        max_backoff=timedelta(seconds=values["max_backoff"]),
+        backoff=values["backoff"] and Exponential(*values["backoff"]),
+    )
+
+
+def timeout_seconds_of(row: Row, task_seconds: float) -> float:
+    """Return the timeout of a job's attempts: its own, or its task's."""
+    own = row.options.get("timeout")
+    return task_seconds if own is None else min(float(own), MAX_ACK_DEADLINE_SECONDS)
+
+
+def _check_duration(name: str, value: Any) -> None:
+    if value is None:
+        return
+    example = f"such as {name}=timedelta(minutes=5)"
+    if not isinstance(value, timedelta):
+        raise TypeError(f"{name}={value!r}: expected a timedelta, {example}.")
+    if value <= timedelta(0) and name != "delay":
+        raise ValueError(f"{name}={value!r}: expected a positive timedelta, {example}.")
+
+
+def _check_time(options: Mapping[str, Any]) -> None:
+    at = options.get("at")
+    if at is None:
+        return
+    if options.get("delay") is not None:
+        raise ValueError("delay= and at= are two ways to say the same: use one of them.")
+    if not isinstance(at, datetime):
+        raise TypeError(f"at={at!r}: expected a datetime with a time zone.")
+    if at.utcoffset() is None:
+        raise ValueError(
+            f"at={at!r}: expected a time with a time zone, such as {at!r} with tzinfo=UTC."
+        )
