@@ -192,6 +192,17 @@ def test_a_plan_whose_losses_are_ignored_is_written(planned: Project) -> None:
     assert plan(planned).exit_code == 0
 
 
+def test_a_plan_of_another_stage_is_refused_with_the_projects(planned: Project) -> None:
+    plan(planned, "--stage", "production")
+    configuration = planned.root / "ucam-faas.toml"
+    with configuration.open("a") as file:
+        file.write('[stage.test]\nproject = "test-project"\n')
+
+    output = plan(planned, "--stage", "test").stdout
+
+    assert "is a plan for the project 'my-project', and the new one is for 'test-project'" in output
+
+
 def test_a_plan_of_a_newer_format_is_not_overwritten(planned: Project) -> None:
     plan(planned)
     variables = json.loads((planned.root / FILE).read_text())

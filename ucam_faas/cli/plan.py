@@ -80,8 +80,10 @@ def command(
     if as_json:
         click.echo(plan.text(), nl=False)
         return
-    last = _last_plan(output)
-    if not (check or overwrite or last is None):
+    last = None if check else _last_plan(output)
+    if last:
+        _tell_format(plan, last)
+    if last and not overwrite:
         _refuse_losses(plan, last)
     if not check:
         print_table(summary.HEADINGS, summary.rows(plan), spaced=True)
@@ -115,21 +117,31 @@ def _last_plan(output: Path) -> PlanFile | None:
     return None
 
 
-def _refuse_losses(plan: Plan, last: PlanFile) -> None:
-    """End if the new plan would lose messages of the last one."""
+def _tell_format(plan: Plan, last: PlanFile) -> None:
+    """Say if another version of ucam-faas wrote the file; refuse a newer one."""
     plan_file.check_format(last)
-    today = SystemClock().now().date()
-    findings = checks.run(
-        against_baseline(plan, last, layers.read(Path.cwd()), today), checks.OF_BASELINE
-    )
     written, now = last.format, plan_file.format_in(plan.to_json())
     if written != now:
         say(
             f"{last.name} has the format {written}, of another version of ucam-faas; this one "
             f"writes {now}. Take the Terraform module of the same version.\n"
         )
+
+
+def _refuse_losses(plan: Plan, last: PlanFile) -> None:
+    """End if the new plan would lose messages of the last one."""
+    today = SystemClock().now().date()
+    findings = checks.run(
+        against_baseline(plan, last, layers.read(Path.cwd()), today), checks.OF_BASELINE
+    )
     if findings:
         print_findings(findings)
+        project = last.variables.get("project")
+        if project != plan.project:
+            say(
+                f"{last.name} is a plan for the project {project!r}, and the new one is for "
+                f"{plan.project!r}: give each stage a file of its own with --output."
+            )
         many = f"{len(findings)} finding{'s' * (len(findings) > 1)}"
         say(
             f"{many}: {last.name} is unchanged. To write it nevertheless, when no message can be "

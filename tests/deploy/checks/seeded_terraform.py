@@ -518,6 +518,7 @@ DELETIONS = [
         "dead letters that are replaced",
         "dead-letters-deleted",
         (plan_to(COUNT_KEPT, "create", "delete", because="topic"),),
+        at=task("count_orders"),
         made=True,
         says="replace the subscription 'count_orders-dead-letter': its topic changes",
     ),

@@ -10,6 +10,9 @@ from ucam_faas.gcp.limits import backoff_seconds
 
 Kind = Literal["subscription", "dead letters", "archive", "topic", "service", "job", "push grant"]
 
+OWN_DEAD_LETTERS = "-dead-letter"
+"""The end of the name of a dead-letter topic that is made for one task."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -45,6 +48,14 @@ class Change:
     address: str = ""
     moves_to: str = ""
     patience_seconds: float = 0
+
+    @property
+    def rule(self) -> str:
+        """The rule that finds it."""
+        if self.kind in ("service", "job"):
+            return "protected-deleted"
+        kind = "subscription" if self.kind == "archive" else self.kind
+        return f"{kind.replace(' ', '-')}-deleted"
 
 
 def patience_seconds(least: float, most: float, attempts: int) -> float:

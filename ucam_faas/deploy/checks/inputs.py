@@ -48,6 +48,10 @@ class Inputs:
         """The tasks of the plan."""
         return self.plan.tasks if self.plan else ()
 
+    def planned_task(self, name: str | None) -> PlannedTask | None:
+        """Return the task of a name, if there is one."""
+        return next((planned for planned in self.planned if planned.name == name), None)
+
     @property
     def services(self) -> Iterator[PlannedTask]:
         """The tasks that get pushed messages."""

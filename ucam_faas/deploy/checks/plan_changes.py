@@ -10,10 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import Change, Kind, patience_seconds
+from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, patience_seconds
 from ucam_faas.deploy.checks.plan_file import PlanFile, format_of
-
-_OWN_DEAD_LETTERS = "-dead-letter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +88,7 @@ def _parts_of_topics(variables: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _owner_of_dead_letters(topic: str, variables: Mapping[str, Any]) -> str | None:
-    owner = topic.removesuffix(_OWN_DEAD_LETTERS)
+    owner = topic.removesuffix(OWN_DEAD_LETTERS)
     return owner if owner != topic and owner in variables["tasks"] else None
 
 
@@ -172,7 +170,7 @@ def _subscription(
     )
     letters = needs.get("dead_letter")
     if letters and letters.get("topic") is None:  # of format 1: made beside the subscription
-        own = f"{name}{_OWN_DEAD_LETTERS}"
+        own = f"{name}{OWN_DEAD_LETTERS}"
         archive = f"{own}-archive" if arguments.get("dead_letter_archive") else None
         yield from _topic(own, own, archive, path, project, owner=task, protected=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import Change, Kind, patience_seconds
+from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, patience_seconds
 from ucam_faas.deploy.checks.terraform.deployments import (
     JOB,
     SERVICE,
@@ -38,21 +38,37 @@ def changes_of(plan: TerraformPlan) -> list[Change]:
         if before is None or not change.is_deleted:
             continue
         if before.type == SUBSCRIPTION:
-            service = _service_of(before, services)
             kind = _kind_of(before, dead_letter_topics)
-            owner = _target(service) if service else None
-            changes.append(_deletion(change, before, kind, moves, owner=owner))
         elif before.type in _KINDS:
-            owner = None if before.type == TOPIC else _target(before)
-            changes.append(_deletion(change, before, _KINDS[before.type], moves, owner=owner))
+            kind = _KINDS[before.type]
+        else:
+            continue
+        owner = _owner_of(before, services)
+        changes.append(_deletion(change, before, kind, moves, owner=owner))
     return [*changes, *_lost_grants(plan, moves, services)]
+
+
+def _owner_of(resource: Resource, services: Sequence[ResourceChange]) -> str | None:
+    """Return the name of the task that something belongs to."""
+    if resource.type in (SERVICE, JOB):
+        return _target(resource)
+    service = _service_of(resource, services)
+    if service is not None:
+        return _target(service)
+    topic = str(short(resource.get("topic" if resource.type == SUBSCRIPTION else "name")))
+    tasks = {_target(change.before) for change in services if change.before}
+    owner = topic.removesuffix(OWN_DEAD_LETTERS)
+    return owner if owner != topic and owner in tasks else None
 
 
 def _kind_of(subscription: Resource, dead_letter_topics: Set[Any]) -> Kind:
     if subscription.get("cloud_storage_config"):
         return "archive"
     is_pushed = bool(subscription.get("push_config"))
-    has_letters = full_name(subscription, "topic") in dead_letter_topics
+    # By the module's name for it: a topic may outlive the tasks that put dead letters into it.
+    has_letters = (
+        subscription.name == "dead_letter" or full_name(subscription, "topic") in dead_letter_topics
+    )
     return "dead letters" if has_letters and not is_pushed else "subscription"
 
 
