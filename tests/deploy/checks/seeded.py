@@ -176,6 +176,13 @@ CONFIGURATION = [
         ((CODE, "def count_orders", f"def count{'_' * 240}"), (CONFIG, "[task.count_orders]", "")),
         also=("protected-deleted", "subscription-deleted", "dead-letters-deleted"),
     ),
+    Seed(
+        "an existing topic with a misspelt name",
+        "existing-topic-unused",
+        (CONFIG, "existing_topics"),
+        ((CONFIG, "region =", 'existing_topics = ["order"]\nregion ='),),
+        says="the topic 'order'",
+    ),
 ]
 
 DELIVERY = [
@@ -265,6 +272,14 @@ SCHEDULES = [
         "schedules-coincide",
         task("clean_up"),
         ((CODE, CLEAN_UP, 'schedule=[Schedule("0 3 * * *"), Schedule("0 */3 * * MON")]'),),
+    ),
+    Seed(
+        "a schedule for a topic of another project",
+        "schedule-topic-elsewhere",
+        task("count_orders"),
+        ((CODE, 'topic="orders"', 'topic="projects/theirs/topics/orders"'),),
+        also=("topic-deleted", "subscription-deleted"),
+        says="publishes to projects/theirs/topics/orders, and the deployment is in my-project",
     ),
 ]
 

@@ -57,6 +57,10 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
         (*APP, f'{APP[1]}\ndead_letter_archive = "my-bucket"'),
     ),
     "publishing to a topic elsewhere": ((*PUBLISHES, '["projects/p/topics/elsewhere"]'),),
+    "a schedule for a topic of this project, in full": (
+        (CONFIG, "project =", 'ignore = ["topic-deleted:orders"]\nproject ='),
+        (CODE, 'topic="orders"', 'topic="projects/my-project/topics/orders"'),
+    ),
     "publishing to dead letters": ((*PUBLISHES, '["failed-refunds", "count_orders-dead-letter"]'),),
     "an hourly schedule in a zone with summer time": (schedule("30 * * * *", "Europe/London"),),
     "a nightly one, when clocks do not change": (schedule("0 3 * * *", "Europe/London"),),

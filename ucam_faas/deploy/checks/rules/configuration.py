@@ -87,4 +87,31 @@ def instances_over_quota(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-RULES = (unusable, without_effect, concurrency_without_cpu, instances_over_quota)
+@rule(
+    "existing-topic-unused",
+    why="If it is misspelt, Terraform makes a new topic instead of using the existing one.",
+)
+def existing_topic_unused(inputs: Inputs) -> Iterator[Finding]:
+    """A topic in `existing_topics` that no task uses."""
+    used: set[str | None] = set()
+    for planned in inputs.planned:
+        used |= {planned.needs.topic, planned.needs.dead_letter_topic, *planned.publishes_to}
+        used |= {planned.needs.decided_dead_letter_topic}
+    for planned in inputs.planned:
+        for topic in planned.merged["existing_topics"]:
+            if topic not in used:
+                yield Finding(
+                    configured(planned, "existing_topics", topic),
+                    f"No task reads or publishes to the topic {topic!r}, or puts dead letters into "
+                    "it.",
+                    "Correct the name, or remove it.",
+                )
+
+
+RULES = (
+    unusable,
+    without_effect,
+    concurrency_without_cpu,
+    instances_over_quota,
+    existing_topic_unused,
+)

@@ -12,6 +12,7 @@ from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.terraform_variables import PlannedTask
+from ucam_faas.events.messages import TOPIC_PATH
 from ucam_faas.gcp import cron
 from ucam_faas.gcp.cron import Times
 from ucam_faas.tasks.triggers import Schedule
@@ -162,4 +163,22 @@ def _together(first: Schedule, second: Schedule, today: date) -> datetime | None
     return datetime(day.year, day.month, day.day, min(hours), min(minutes))
 
 
-RULES = (either_day, skips_months, rare, skipped, repeated, coincide)
+@rule(
+    "schedule-topic-elsewhere",
+    why="Cloud Scheduler publishes to topics of its own project only: `terraform apply` fails.",
+)
+def topic_elsewhere(inputs: Inputs) -> Iterator[Finding]:
+    """A schedule of a task whose topic is in another project."""
+    project = inputs.plan.project if inputs.plan else None
+    for planned, schedule, _ in _schedules(inputs):
+        path = TOPIC_PATH.fullmatch(planned.needs.topic or "")
+        if project and path and planned.is_pushed_to and path["project"] != project:
+            yield _finding(
+                planned,
+                schedule,
+                f"publishes to {planned.needs.topic}, and the deployment is in {project}.",
+                "Give the schedule to a second task, with a topic of this project.",
+            )
+
+
+RULES = (either_day, skips_months, rare, skipped, repeated, coincide, topic_elsewhere)
