@@ -60,6 +60,8 @@ class Row:
         result: as JSON.
         error: type, message and traceback, as JSON has them.
         progress: `done`, `total` and `note`.
+        log: the history as the store keeps it. It is read when it is asked for: most rows are
+            claimed and finished without.
     """
 
     key: Key
@@ -83,7 +85,22 @@ class Row:
     result: bytes | None = None
     error: Mapping[str, Any] | None = None
     progress: Mapping[str, Any] | None = None
-    history: tuple[Entry, ...] = ()
+    log: str = "[]"
+
+    @property
+    def history(self) -> tuple[Entry, ...]:
+        """The changes of its state, the earliest first."""
+        return tuple(
+            Entry(
+                time=time,
+                state=State(state),
+                cause=cause,
+                attempt=attempt,
+                instance=instance,
+                message=message,
+            )
+            for time, state, cause, attempt, instance, message in json.loads(self.log)
+        )
 
     @property
     def executions(self) -> int:
@@ -114,35 +131,3 @@ class Change:
     afresh: bool = False
     result: bytes | None = None
     error: Mapping[str, Any] | None = None
-
-
-def bounded(history: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """Return a history that isn't longer than a row keeps."""
-    if len(history) <= MAX_HISTORY:
-        return history
-    return (*history[:10], *history[10 - MAX_HISTORY :])
-
-
-def history_json(history: tuple[Entry, ...]) -> str:
-    """Return a history as a store keeps it."""
-    return json.dumps(
-        [
-            [entry.time, entry.state, entry.cause, entry.attempt, entry.instance, entry.message]
-            for entry in bounded(history)
-        ]
-    )
-
-
-def history_from(text: str) -> tuple[Entry, ...]:
-    """Return the history that `history_json` made a text of."""
-    return tuple(
-        Entry(
-            time=time,
-            state=State(state),
-            cause=cause,
-            attempt=attempt,
-            instance=instance,
-            message=message,
-        )
-        for time, state, cause, attempt, instance, message in json.loads(text)
-    )

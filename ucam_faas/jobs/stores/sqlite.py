@@ -12,18 +12,17 @@ import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any
 
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
-from ucam_faas.jobs.rows import Change, Key, Row, history_from
+from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import LIVE, State
+from ucam_faas.jobs.stores.columns import change_values, new_values, row_of
 from ucam_faas.jobs.stores.statements import statements
 
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
-_JSON = ("attributes", "options", "error", "progress")
 
 
 class SqliteStore:
@@ -40,14 +39,14 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
-        self._changes = 0
         self._sql = statements("sqlite.sql")
 
     def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
         """Insert rows, and return those that are there."""
         with self._transaction() as connection:
+            insert, now = self._sql["insert"], {"now": self.now()}
             return [
-                _row(connection.execute(self._sql["insert"], self._new(row, seconds)).fetchone())
+                row_of(connection.execute(insert, new_values(row, seconds) | now).fetchone())
                 for row, seconds in zip(rows, wait, strict=True)
             ]
 
@@ -64,8 +63,7 @@ class SqliteStore:
         states: Collection[State] = LIVE,
     ) -> Row | None:
         """Change a row, and return it."""
-        values = {field.name: getattr(change, field.name) for field in fields(change)}
-        values["error"] = None if change.error is None else json.dumps(dict(change.error))
+        values = change_values(change)
         return self._one("change", key, **values, fence=fence, states=json.dumps(list(states)))
 
     def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
@@ -146,29 +144,12 @@ class SqliteStore:
         with self._transaction() as connection:
             values = key._asdict() | {"now": self.now()} | values
             record = connection.execute(self._sql[statement], values).fetchone()
-            return None if record is None else _row(record)
+            return None if record is None else row_of(record)
 
     def _all(self, statement: str, values: Mapping[str, Any]) -> list[Row]:
         with self._open() as connection:
             records = connection.execute(self._sql[statement], {"now": self.now(), **values})
-            return [_row(record) for record in records]
-
-    def _new(self, row: Row, wait: float) -> dict[str, Any]:
-        now = self.now()
-        return {
-            **row.key._asdict(),
-            "payload": row.payload,
-            "attributes": json.dumps(dict(row.attributes)),
-            "ordering_key": row.ordering_key,
-            "options": json.dumps(dict(row.options)),
-            "source": row.source,
-            "owner": row.owner,
-            "unique": row.unique,
-            "now": now,
-            "wait": wait,
-            "ttl": row.expires,
-            "visit": row.visit,
-        }
+            return [row_of(record) for record in records]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -205,14 +186,3 @@ class SqliteStore:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(self._sql["schema"])
         return connection
-
-
-def _row(record: sqlite3.Row) -> Row:
-    values = dict(record)
-    key = Key(values.pop("app"), values.pop("task"), values.pop("id"))
-    for name in _JSON:
-        values[name] = None if values[name] is None else json.loads(values[name])
-    values["state"] = State(values["state"])
-    values["cancel_requested"] = bool(values["cancel_requested"])
-    values["history"] = history_from(values["history"])
-    return Row(key=key, **values)

@@ -1,0 +1,59 @@
+"""Rows as SQL stores keep them: a column a field, JSON where SQL has no type for a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+
+_JSON = ("attributes", "options", "error", "progress")
+
+
+def row_of(record: Mapping[str, Any]) -> Row:
+    """Return the row of a record."""
+    values = dict(record)
+    key = Key(values.pop("app"), values.pop("task"), values.pop("id"))
+    for name in _JSON:
+        text = values[name]
+        if text is not None:
+            values[name] = {} if text == "{}" else json.loads(text)
+    values["state"] = State(values["state"])
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    values["log"] = values.pop("history")
+    return Row(key=key, **values)
+
+
+def new_values(row: Row, wait: float) -> dict[str, Any]:
+    """Return the values that insert a row."""
+    return {
+        **row.key._asdict(),
+        "payload": row.payload,
+        "attributes": _json(row.attributes),
+        "ordering_key": row.ordering_key,
+        "options": _json(row.options),
+        "source": row.source,
+        "owner": row.owner,
+        "unique": row.unique,
+        "wait": wait,
+        "ttl": row.expires,
+        "visit": row.visit,
+    }
+
+
+def change_values(change: Change) -> dict[str, Any]:
+    """Return the values that a change gives a row."""
+    values = {name: getattr(change, name) for name in _CHANGES}
+    if change.error is not None:
+        values["error"] = _json(change.error)
+    return values
+
+
+_CHANGES = tuple(field.name for field in fields(Change))
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values)) if values else "{}"
