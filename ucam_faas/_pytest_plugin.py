@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         Client,
         ClientFactory,
         CreateEventAppClientFn,
+        Jobs,
+        JobsFactory,
         ManualClock,
         MemoryPublisher,
     )
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ucam_faas.testing.pubsub import EmbeddedPubsub
 
 
-_CLOUDS = pytest.StashKey["list[EmbeddedCloud]"]()
+_CLOUDS = pytest.StashKey["list[EmbeddedCloud | Jobs]"]()
 _MOST_LINES = 100
 _ENV_FILE = pytest.StashKey[str]()
 """The line about `.env` in the report's header."""
@@ -126,6 +128,27 @@ def ucam_faas_clock() -> ManualClock:
     from ucam_faas.testing import ManualClock
 
     return ManualClock()
+
+
+@pytest.fixture
+def ucam_faas_jobs(
+    request: pytest.FixtureRequest, ucam_faas_clock: ManualClock
+) -> Iterator[JobsFactory]:
+    """Take and run jobs in memory: `jobs = ucam_faas_jobs(my_task)`.
+
+    Takes decorated functions, or a source, and the options of `ucam_faas.testing.jobs`.
+    """
+    from ucam_faas.testing import jobs
+
+    made = request.node.stash.setdefault(_CLOUDS, [])
+    with ExitStack() as stack:
+
+        def make(*tasks: Any, **options: Any) -> Jobs:
+            runner = stack.enter_context(jobs(*tasks, clock=ucam_faas_clock, **options))
+            made.append(runner)
+            return runner
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from ucam_faas.testing.cloud import (
     LocalCloudFactory,
     LocalExecution,
 )
-from ucam_faas.testing.idle import NotIdleError
+from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.pubsub import EmbeddedPubsub
 
 __all__ = [

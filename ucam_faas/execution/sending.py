@@ -122,8 +122,8 @@ def _store(here: Runtime) -> JobStore:
 
 
 @cache
-def _waiting(store: Any) -> Waiting:
-    return Waiting(store)
+def _waiting(store: Any) -> Any:
+    return store if hasattr(store, "end_of") else Waiting(store)  # a test's store doesn't wait
 
 
 def _result_type(task: Task) -> Any:

@@ -86,6 +86,9 @@ class Job:
 
     def wait(self, timeout: float | None = None) -> Row:
         """Wait for the end, and return the row; see `result`."""
+        row = self._row()
+        if row.state.is_completed:
+            return row
         future = self.waiting.end_of(self.key)
         try:
             return future.result(timeout)

@@ -28,6 +28,8 @@ from ucam_faas.testing.events import (
     make_message_event,
     make_push,
 )
+from ucam_faas.testing.job_runner import JobDeliveries, Jobs, JobsFactory, jobs
+from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.of_1_0 import CreateEventAppClientFn, cloud_event_factory
 from ucam_faas.testing.tasks import conclude, run
 
@@ -45,10 +47,15 @@ __all__ = [
     "ClientFactory",
     "ClientResponse",
     "CreateEventAppClientFn",
+    "JobDeliveries",
+    "Jobs",
+    "JobsFactory",
     "ManualClock",
     "MemoryPublisher",
+    "NotIdleError",
     "Push",
     "conclude",
+    "jobs",
     "make_cloud_event",
     "make_message",
     "make_message_event",

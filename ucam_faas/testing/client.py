@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import Publisher
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
@@ -105,6 +106,7 @@ def serve(
     settings: Settings | None = None,
     clock: Clock | None = None,
     publisher: Publisher | None = None,
+    store: JobStore | None = None,
 ) -> Iterator[Client]:
     """Run the start-up code of tasks, and serve them in this process, without a socket.
 
@@ -113,6 +115,7 @@ def serve(
         settings: default: the defaults, whatever the environment says.
         clock: default: the system's.
         publisher: takes dead letters; default: none.
+        store: keeps jobs; default: none. `jobs` serves tasks with one, and runs what is sent.
 
     The variables that tasks declare with `environment=` are set meanwhile, unless they are set
     already.
@@ -121,7 +124,7 @@ def serve(
         UCAMFAASCouldNotLoadTarget: a task cannot be served, or its start-up code fails.
         ConfigurationError: two tasks declare different values of one variable.
     """
-    runtime = Runtime(settings or Settings(), clock or SystemClock(), publisher)
+    runtime = Runtime(settings or Settings(), clock or SystemClock(), publisher, store=store)
     app, loop = App(tasks_of(tasks), runtime), BackgroundLoop()
     try:
         with environment.HERE.during(app.tasks):

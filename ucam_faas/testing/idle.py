@@ -10,16 +10,13 @@ from ucam_faas.emulator.core.lease import State
 from ucam_faas.tasks.policies import MAX_ATTEMPTS
 from ucam_faas.testing.clock import ManualClock
 from ucam_faas.testing.hostile import Hostile
+from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.pubsub import EmbeddedPubsub
 
 IDLE_SECONDS = 30.0
 POLL_SECONDS = 0.0005
 ROUNDING_SECONDS = 1e-5
 """A datetime is rounded: a timer may need time to move on a little further."""
-
-
-class NotIdleError(AssertionError):
-    """Something still runs."""
 
 
 class Idle:
