@@ -10,6 +10,12 @@ locals {
   run_time_email  = var.function.service_account == null ? one(google_service_account.run_time[*].email) : var.function.service_account
   run_time_member = "serviceAccount:${local.run_time_email}"
 
+  # The accounts as which Pub/Sub and Cloud Scheduler act: shared ones, or the task's own.
+  push_email      = var.accounts == null ? one(google_service_account.push[*].email) : var.accounts.push
+  scheduler_email = var.accounts == null ? one(google_service_account.scheduler[*].email) : var.accounts.scheduler
+  archive_email   = var.accounts == null ? one(google_service_account.archive[*].email) : var.accounts.archive
+  is_scheduled    = local.is_job && length(local.schedules) > 0
+
   archived = var.dead_letter_archive == null ? toset([]) : local.own_dead_letters
 
   # Each dead-letter topic once: by subscription if it is made here, and otherwise by topic.
@@ -62,7 +68,7 @@ resource "google_secret_manager_secret_iam_member" "run_time" {
 
 # As whom Pub/Sub calls the service.
 resource "google_service_account" "push" {
-  count = local.has_pushes ? 1 : 0
+  count = local.has_pushes && var.accounts == null ? 1 : 0
 
   project      = var.project
   account_id   = "${local.account_prefix}-push"
@@ -76,12 +82,12 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
   location = var.region
   name     = google_cloud_run_v2_service.this[0].name
   role     = "roles/run.invoker"
-  member   = "serviceAccount:${google_service_account.push[0].email}"
+  member   = "serviceAccount:${local.push_email}"
 }
 
 # Pub/Sub signs its calls as that account.
 resource "google_service_account_iam_member" "push_token" {
-  count = local.has_pushes ? 1 : 0
+  count = length(google_service_account.push)
 
   service_account_id = google_service_account.push[0].name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
@@ -114,7 +120,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
 
 # The account that Cloud Scheduler runs the job as. It publishes to topics as its own service agent.
 resource "google_service_account" "scheduler" {
-  count = local.is_job && length(local.schedules) > 0 ? 1 : 0
+  count = local.is_scheduled && var.accounts == null ? 1 : 0
 
   project      = var.project
   account_id   = "${local.account_prefix}-scheduler"
@@ -122,13 +128,13 @@ resource "google_service_account" "scheduler" {
 }
 
 resource "google_cloud_run_v2_job_iam_member" "scheduler" {
-  count = length(google_service_account.scheduler)
+  count = local.is_scheduled ? 1 : 0
 
   project  = var.project
   location = var.region
   name     = google_cloud_run_v2_job.this[0].name
   role     = "roles/run.invoker"
-  member   = "serviceAccount:${google_service_account.scheduler[0].email}"
+  member   = "serviceAccount:${local.scheduler_email}"
 }
 
 # Who else may call it.
@@ -152,10 +158,10 @@ resource "google_cloud_run_v2_job_iam_member" "invoker" {
   member   = each.value
 }
 
-# As whom dead letters are written to the bucket. An account of this task's own: several tasks may share a bucket,
-# and the grant of one must not be another's.
+# As whom dead letters are written to the bucket. The grants on the bucket come with the account: several tasks may
+# share both, and the end of one must not take the grant from another.
 resource "google_service_account" "archive" {
-  count = length(local.archived) > 0 ? 1 : 0
+  count = length(local.archived) > 0 && var.accounts == null ? 1 : 0
 
   project      = var.project
   account_id   = "${local.account_prefix}-archive"
@@ -171,7 +177,7 @@ resource "google_service_account_iam_member" "archive_token" {
 }
 
 resource "google_storage_bucket_iam_member" "archive" {
-  for_each = length(local.archived) > 0 ? toset(["roles/storage.objectCreator", "roles/storage.legacyBucketReader"]) : toset([])
+  for_each = length(google_service_account.archive) > 0 ? toset(["roles/storage.objectCreator", "roles/storage.legacyBucketReader"]) : toset([])
 
   bucket = var.dead_letter_archive
   role   = each.value

@@ -37,9 +37,9 @@ output "service_accounts" {
   description = "Emails: `run_time` as whom the task runs, `push` as whom Pub/Sub calls it, `scheduler` as whom its job is run, `archive` as whom dead letters are written; null: there is none."
   value = {
     run_time  = local.run_time_email
-    push      = one(google_service_account.push[*].email)
-    scheduler = one(google_service_account.scheduler[*].email)
-    archive   = one(google_service_account.archive[*].email)
+    push      = local.has_pushes ? local.push_email : null
+    scheduler = local.is_scheduled ? local.scheduler_email : null
+    archive   = length(local.archived) > 0 ? local.archive_email : null
   }
 }
 

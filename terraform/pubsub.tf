@@ -27,7 +27,7 @@ resource "google_pubsub_subscription" "push" {
     push_endpoint = "${google_cloud_run_v2_service.this[0].uri}${each.value.path}"
 
     oidc_token {
-      service_account_email = google_service_account.push[0].email
+      service_account_email = local.push_email
       audience              = google_cloud_run_v2_service.this[0].uri
     }
 
@@ -110,7 +110,7 @@ resource "google_pubsub_subscription" "dead_letter_archive" {
     filename_prefix       = "${each.value}/"
     filename_suffix       = ".avro"
     max_duration          = "300s"
-    service_account_email = google_service_account.archive[0].email
+    service_account_email = local.archive_email
 
     avro_config {
       write_metadata = true # attributes, and when and why it failed

@@ -52,7 +52,7 @@ resource "google_cloud_scheduler_job" "schedule" {
       uri         = "https://run.googleapis.com/v2/projects/${var.project}/locations/${var.region}/jobs/${google_cloud_run_v2_job.this[0].name}:run"
 
       oauth_token {
-        service_account_email = google_service_account.scheduler[0].email
+        service_account_email = local.scheduler_email
         scope                 = "https://www.googleapis.com/auth/cloud-platform"
       }
     }

@@ -464,6 +464,36 @@ variable "alerting" {
   }
 }
 
+variable "accounts" {
+  description = "Emails of service accounts that tasks share. The grants on these accounts, and of the archive's account on the bucket, are not made here. null: the task gets its own, with those grants."
+  default     = null
+  type = object({
+    push      = optional(string) # Account that Pub/Sub calls the service as.
+    scheduler = optional(string) # Account that Cloud Scheduler runs the job as.
+    archive   = optional(string) # Account that dead letters are written to the bucket as.
+  })
+
+  validation {
+    condition     = alltrue([for email in try(values(var.accounts), []) : email == null || !can(regex("[:[:space:]]", email))])
+    error_message = "accounts: expected emails of service accounts, without serviceAccount:; found ${join(", ", compact(try(values(var.accounts), [])))}."
+  }
+
+  validation {
+    condition     = try(var.accounts.push != null, true) || !local.has_pushes
+    error_message = "accounts.push: the task has subscriptions; name the account that Pub/Sub calls the service as."
+  }
+
+  validation {
+    condition     = try(var.accounts.scheduler != null, true) || !local.is_scheduled
+    error_message = "accounts.scheduler: the job has schedules; name the account that Cloud Scheduler runs it as."
+  }
+
+  validation {
+    condition     = try(var.accounts.archive != null, true) || length(local.archived) == 0
+    error_message = "accounts.archive: dead_letter_archive is set; name the account that dead letters are written as."
+  }
+}
+
 variable "labels" {
   description = "Labels of everything that is made for the task."
   type        = map(string)

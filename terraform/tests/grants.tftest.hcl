@@ -197,6 +197,55 @@ run "an_account_that_is_given_gets_the_tasks_grants" {
   }
 }
 
+run "shared_accounts_are_used_and_not_made" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+    triggers = { subscriptions = { orders = { dead_letter = {} } } }
+    accounts = {
+      push    = "push@my-project.iam.gserviceaccount.com"
+      archive = "archive@my-project.iam.gserviceaccount.com"
+    }
+    dead_letter_archive = "my-bucket"
+  }
+
+  assert {
+    condition     = length(google_service_account.push) + length(google_service_account.archive) + length(google_service_account_iam_member.push_token) + length(google_service_account_iam_member.archive_token) + length(google_storage_bucket_iam_member.archive) == 0
+    error_message = "neither accounts nor grants on them are made"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service_iam_member.push[0].member == "serviceAccount:push@my-project.iam.gserviceaccount.com" && google_pubsub_subscription.push["orders"].push_config[0].oidc_token[0].service_account_email == "push@my-project.iam.gserviceaccount.com"
+    error_message = "the shared account may call this service, and does"
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.dead_letter_archive["orders"].cloud_storage_config[0].service_account_email == "archive@my-project.iam.gserviceaccount.com"
+    error_message = "dead letters are written as the shared account"
+  }
+
+  assert {
+    condition     = output.service_accounts.push == "push@my-project.iam.gserviceaccount.com" && output.service_accounts.archive == "archive@my-project.iam.gserviceaccount.com" && output.service_accounts.scheduler == null
+    error_message = "the outputs name them"
+  }
+}
+
+run "a_shared_account_runs_the_job" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", run_as = "job" }
+    triggers = { cron_schedules = { orders = { schedule = "0 3 * * *" } } }
+    accounts = { scheduler = "scheduler@my-project.iam.gserviceaccount.com" }
+  }
+
+  assert {
+    condition     = length(google_service_account.scheduler) == 0 && google_cloud_run_v2_job_iam_member.scheduler[0].member == "serviceAccount:scheduler@my-project.iam.gserviceaccount.com" && google_cloud_scheduler_job.schedule["orders"].http_target[0].oauth_token[0].service_account_email == "scheduler@my-project.iam.gserviceaccount.com"
+    error_message = "the shared account may run this job, and does"
+  }
+}
+
 run "what_is_not_called_by_pubsub_has_no_account_for_it" {
   command = plan
 

@@ -16,7 +16,8 @@ import ucam_faas
 from ucam_faas import ConfigurationError, RetryPolicy, Schedule, TaskCollection
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.plan import make, service_name
-from ucam_faas.deploy.terraform_variables import Plan, PlannedTopic
+from ucam_faas.deploy.terraform_variables import FORMAT, Plan
+from ucam_faas.deploy.topics import PlannedTopic
 from ucam_faas.tasks.task import Task
 
 from .conftest import Project
@@ -78,7 +79,7 @@ def test_a_subscription_is_as_the_decorator_says(planned: Planned) -> None:
             "ack_deadline_seconds": 45,
             "message_retention_seconds": 604800,
             "retry": {"min_backoff_seconds": 1.5, "max_backoff_seconds": 60},
-            "dead_letter": {"max_attempts": 9, "topic": None},
+            "dead_letter": {"max_attempts": 9, "topic": "count_orders-dead-letter"},
         }
     }
 
@@ -308,44 +309,135 @@ def test_a_table_of_the_configuration_has_the_task_s_name(project: Project) -> N
 # --- topics
 
 
+def keepers(plan: Plan) -> dict[str, str | None]:
+    """Return the subscriptions that keep dead letters, by topic."""
+    return {name: topic.dead_letter_subscription for name, topic in plan.topics.items()}
+
+
 def test_topics_of_ours_are_made_once_and_those_of_others_not_at_all(tmp_path: Path) -> None:
+    retry = RetryPolicy(max_attempts=None)
+
     plan = plan_in(
         tmp_path,
-        task_of("one", topic="orders"),
-        task_of("two", topic="orders"),
-        task_of("three", topic="projects/other/topics/users"),
+        task_of("one", topic="orders", retry=retry),
+        task_of("two", topic="orders", retry=retry),
+        task_of("three", topic="projects/other/topics/users", retry=retry),
     )
 
     assert plan.topics == {
-        "orders": PlannedTopic(dead_letters=False, kms_key=None, deletion_protection=True)
+        "orders": PlannedTopic(
+            dead_letter_subscription=None, kms_key=None, deletion_protection=True, archive=None
+        )
     }
 
 
-def test_a_dead_letter_topic_that_nobody_reads_whole_gets_a_keeper(tmp_path: Path) -> None:
+def test_a_subscription_keeps_the_messages_of_every_dead_letter_topic(tmp_path: Path) -> None:
     plan = plan_in(
         tmp_path,
-        task_of("send", dead_letter_topic="failed"),
+        task_of("send"),
         task_of("bill", dead_letter_topic="unpaid"),
-        task_of("look", topic="failed", filter="attributes:urgent"),
-        task_of("remind", topic="unpaid"),
+        task_of("tell", dead_letter_topic="projects/other/topics/failed"),
     )
 
-    topics = {name: topic.dead_letters for name, topic in plan.topics.items()}
-    assert topics["failed"] is True, "who filters does not take them all"
-    assert topics["unpaid"] is False, "a task takes them"
-    subscription = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"]["send"]
-    assert subscription["dead_letter"]["topic"] == "failed"
+    assert keepers(plan) == {
+        "bill": None,
+        "send": None,
+        "send-dead-letter": "send-dead-letter",
+        "tell": None,
+        "unpaid": "unpaid-kept",
+    }
+    subscription = plan.to_json()["tasks"]["bill"]["triggers"]["subscriptions"]["bill"]
+    assert subscription["dead_letter"]["topic"] == "unpaid"
 
 
-def test_a_task_that_reads_another_s_dead_letters_reads_the_topic_that_has_them(
-    tmp_path: Path,
-) -> None:
-    """The collection then makes the topic that the module would make for the task."""
-    plan = plan_in(tmp_path, task_of("send"), task_of("look", topic="send-dead-letter"))
+def test_a_dead_letter_topic_keeps_its_subscription_when_a_task_reads_it(tmp_path: Path) -> None:
+    before = keepers(plan_in(tmp_path, task_of("send"), task_of("bill", dead_letter_topic="lost")))
+    readers = task_of("look", topic="send-dead-letter"), task_of("find", topic="lost")
 
+    plan = plan_in(tmp_path, task_of("send"), task_of("bill", dead_letter_topic="lost"), *readers)
+
+    assert before.items() <= keepers(plan).items()
     subscription = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"]["send"]
     assert subscription["dead_letter"]["topic"] == "send-dead-letter"
-    assert "send-dead-letter" in plan.topics
+
+
+def test_existing_topics_are_used_and_not_made(tmp_path: Path) -> None:
+    plan = plan_in(
+        tmp_path,
+        task_of("send", topic="orders"),
+        configuration='existing_topics = ["orders", "send-dead-letter"]',
+    )
+
+    assert plan.topics == {}
+    subscription = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"]["send"]
+    assert subscription["topic"] == "orders"
+    assert subscription["dead_letter"]["topic"] == "send-dead-letter"
+
+
+def test_kept_topics_stay_with_their_subscriptions_when_no_task_uses_them(tmp_path: Path) -> None:
+    plan = plan_in(
+        tmp_path,
+        task_of("send"),
+        configuration='kept_topics = ["sell-dead-letter", "unpaid"]',
+    )
+
+    assert keepers(plan).items() >= {
+        ("sell-dead-letter", "sell-dead-letter"),
+        ("unpaid", "unpaid-kept"),
+    }
+
+
+def test_a_kept_topic_that_no_task_uses_can_be_deleted_by_removing_it(tmp_path: Path) -> None:
+    configuration = 'kept_topics = ["send-dead-letter", "unpaid"]'
+
+    plan = plan_in(tmp_path, task_of("send"), configuration=configuration)
+
+    assert plan.topics["send-dead-letter"].deletion_protection is True
+    assert plan.topics["unpaid"].deletion_protection is False
+
+
+def test_dead_letters_are_archived_to_the_bucket_of_their_tasks(tmp_path: Path) -> None:
+    tasks = task_of("one", dead_letter_topic="failed"), task_of("two", topic="failed")
+
+    plan = plan_in(tmp_path, *tasks, configuration='[task.one]\ndead_letter_archive = "bucket"')
+
+    archives = {name: topic.archive for name, topic in plan.topics.items() if topic.archive}
+    assert archives == {"failed": "bucket"}
+    assert "dead_letter_archive" not in plan.to_json()["tasks"]["one"]
+
+
+def test_a_kept_topic_is_archived_if_all_tasks_have_the_same_bucket(tmp_path: Path) -> None:
+    common = 'kept_topics = ["old-dead-letter"]\ndead_letter_archive = "bucket"'
+
+    same = plan_in(tmp_path, task_of("one"), task_of("two"), configuration=common)
+    other = plan_in(
+        tmp_path,
+        task_of("one"),
+        task_of("two"),
+        configuration=f'{common}\n[task.two]\ndead_letter_archive = "other"',
+    )
+
+    assert same.topics["old-dead-letter"].archive == "bucket"
+    assert other.topics["old-dead-letter"].archive is None
+
+
+def test_a_topic_is_archived_to_one_bucket(tmp_path: Path) -> None:
+    tasks = task_of("one", dead_letter_topic="failed"), task_of("two", dead_letter_topic="failed")
+    buckets = "\n".join(
+        f'[task.{name}]\ndead_letter_archive = "{name}s"' for name in ("one", "two")
+    )
+
+    with pytest.raises(ConfigurationError, match="'failed' has one dead_letter_archive"):
+        plan_in(tmp_path, *tasks, configuration=buckets)
+
+
+def test_a_task_cannot_have_the_subscription_of_a_kept_topic(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="task 'send-dead-letter' and the topic"):
+        plan_in(
+            tmp_path,
+            task_of("send-dead-letter"),
+            configuration='kept_topics = ["send-dead-letter"]',
+        )
 
 
 def test_without_attempts_to_count_the_task_itself_may_publish_dead_letters(
@@ -378,7 +470,7 @@ def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> N
     plan = plan_in(tmp_path, *tasks, configuration=f'[task.one]\nkms_key = "{key}"')
 
     assert plan.topics["orders"].kms_key == key
-    with pytest.raises(ConfigurationError, match="topic 'orders' is encrypted with one key"):
+    with pytest.raises(ConfigurationError, match="topic 'orders' has one kms_key"):
         plan_in(
             tmp_path,
             *tasks,
@@ -413,9 +505,7 @@ def test_a_job_may_publish_its_own_dead_letters(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, task_of(run_as="job", dead_letter_topic="failed-jobs"))
 
     assert plan.to_json()["tasks"]["send"]["function"]["publishes_to"] == ["failed-jobs"]
-    assert plan.topics == {
-        "failed-jobs": PlannedTopic(dead_letters=True, kms_key=None, deletion_protection=True)
-    }
+    assert keepers(plan) == {"failed-jobs": "failed-jobs-kept"}
 
 
 # --- names
@@ -430,6 +520,10 @@ def test_names_that_google_refuses_are_refused(tmp_path: Path) -> None:
 
 
 # --- the file
+
+
+def test_each_task_has_the_format_of_the_file(planned: Planned) -> None:
+    assert planned(task_of())["format"] == FORMAT == 2
 
 
 def test_equal_plans_are_equal_files_in_any_order_of_tasks(tmp_path: Path) -> None:

@@ -78,11 +78,10 @@ EXPECTED = {
         nightly-cleanup-runtime | pubsub.publisher  | topic nightly-cleanup-dead-letter
     """),
     "tasks_from_plan": grants("""
-        count-orders-push     | run.invoker                  | service count-orders
-        send-invoices-push    | run.invoker                  | service send-invoices
-        report-scheduler      | run.invoker                  | job report
-        Pub/Sub               | OPENID                       | account count-orders-push
-        Pub/Sub               | OPENID                       | account send-invoices-push
+        ucam-faas-push        | run.invoker                  | service count-orders
+        ucam-faas-push        | run.invoker                  | service send-invoices
+        ucam-faas-scheduler   | run.invoker                  | job report
+        Pub/Sub               | OPENID                       | account ucam-faas-push
         Pub/Sub               | pubsub.subscriber            | subscription count_orders
         Pub/Sub               | pubsub.subscriber            | subscription send_invoices
         Pub/Sub               | pubsub.publisher             | topic failed-orders

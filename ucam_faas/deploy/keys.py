@@ -207,6 +207,7 @@ _CONFIGURATION = {
         configurable="anywhere",
         concerns="pushes",
         terraform="dead_letter_archive",
+        computed=True,
     ),
     "kms_key": Option(
         doc="customer-managed key that encrypts the container and its topics",

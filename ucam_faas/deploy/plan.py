@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
@@ -14,7 +14,8 @@ from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.payloads import schemas
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
-from ucam_faas.deploy.terraform_variables import DeadLetters, Plan, PlannedTask, PlannedTopic
+from ucam_faas.deploy.terraform_variables import DeadLetters, Plan, PlannedTask
+from ucam_faas.deploy.topics import TopicUser, plan_topics
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.tasks import registry
@@ -60,15 +61,14 @@ def make(tasks: Sequence[Task], config: ConfigFile, stage: str | None) -> Plan:
     ]
     _check_names(task.name for task, _, _ in parts)
     check_distinct(needs for _, needs, _ in parts)
-    topics = _topics(parts)
     for_all = parts[0][2]
     return Plan(
         stage=stage,
         project=for_all["project"],
         region=for_all["region"],
         labels=_common_labels([merged for _, _, merged in parts]),
-        topics=topics,
-        tasks=tuple(_planned(*part, topics) for part in parts),
+        topics=plan_topics([TopicUser.of(needs, merged) for _, needs, merged in parts]),
+        tasks=tuple(_planned(*part) for part in parts),
     )
 
 
@@ -104,58 +104,7 @@ def _common_labels(merged: Sequence[Merged]) -> dict[str, str]:
     return {name: value for name, value in labels[0] if all((name, value) in own for own in labels)}
 
 
-_Part = tuple[Task, TaskNeeds, Merged]
-
-
-def _topics(parts: Sequence[_Part]) -> dict[str, PlannedTopic]:
-    """Return the topics to make: those that tasks read or name for dead letters, by short names.
-
-    A topic for dead letters that no task reads whole gets a subscription, which keeps them. It is
-    encrypted with the key of the tasks that use it, and protected while one of them is.
-    """
-    pushed = [needs for _, needs, _ in parts if needs.run_as == "service" and needs.topic]
-    read = {needs.topic for needs in pushed}
-    read_whole = {needs.topic for needs in pushed if not needs.filter}
-    named = {needs.decided_dead_letter_topic for _, needs, _ in parts}
-    return {
-        topic: PlannedTopic(
-            dead_letters=topic in named and topic not in read_whole,
-            kms_key=_key_of(topic, parts),
-            deletion_protection=any(
-                merged["deletion_protection"] for _, merged in _users(topic, parts)
-            ),
-        )
-        for topic in sorted(topic for topic in read | named if topic and "/" not in topic)
-    }
-
-
-def _users(topic: str, parts: Sequence[_Part]) -> Iterator[tuple[Task, Merged]]:
-    """Yield the tasks that read a topic or name it for dead letters."""
-    for task, needs, merged in parts:
-        used = [needs.decided_dead_letter_topic]
-        if task.run_as == "service":  # only `ucam-faas dev` makes a topic for a job
-            used.append(needs.topic)
-        if topic in used:
-            yield task, merged
-
-
-def _key_of(topic: str, parts: Sequence[_Part]) -> str | None:
-    """Return the key that encrypts a topic: that of any task which uses it and has one."""
-    tasks = {
-        merged["kms_key"]: task.name for task, merged in _users(topic, parts) if merged["kms_key"]
-    }
-    if len(tasks) > 1:
-        raise ConfigurationError(
-            f"The topic {topic!r} is encrypted with one key, and the tasks "
-            f"{' and '.join(map(repr, tasks.values()))} that use it have a kms_key each. Give them "
-            "the same."
-        )
-    return next(iter(tasks), None)
-
-
-def _planned(
-    task: Task, needs: TaskNeeds, merged: Merged, topics: Mapping[str, PlannedTopic]
-) -> PlannedTask:
+def _planned(task: Task, needs: TaskNeeds, merged: Merged) -> PlannedTask:
     is_job, attempts = task.run_as == "job", task.policy.retry.max_attempts
     return PlannedTask(
         task=task,
@@ -167,7 +116,7 @@ def _planned(
         publishes_to=[*merged["publishes_to"], *_own_dead_letters(needs)],
         at_a_time=None if is_job else _at_a_time(task, merged),
         max_retries=attempts - 1 if is_job and attempts else None,
-        dead_letters=None if is_job else _dead_letters(needs, topics),
+        dead_letters=None if is_job else _dead_letters(needs),
         payload=schemas.schema_of(task),
     )
 
@@ -203,9 +152,7 @@ def _at_a_time(task: Task, merged: Merged) -> int:
     return task.policy.concurrency or (REQUESTS_OF_AN_INSTANCE if task.is_async else threads)
 
 
-def _dead_letters(needs: TaskNeeds, topics: Mapping[str, PlannedTopic]) -> DeadLetters | None:
-    if needs.topic is None or needs.max_attempts is None:
+def _dead_letters(needs: TaskNeeds) -> DeadLetters | None:
+    if needs.topic is None or needs.max_attempts is None or needs.dead_letter_topic is None:
         return None
-    named = needs.dead_letter_topic
-    known = needs.decided_dead_letter_topic or (named if named in topics else None)
-    return DeadLetters(max_attempts=needs.max_attempts, topic=known)
+    return DeadLetters(max_attempts=needs.max_attempts, topic=needs.dead_letter_topic)

@@ -12,23 +12,15 @@ from typing import Any
 
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import Merged
+from ucam_faas.deploy.topics import PlannedTopic
 from ucam_faas.tasks.needs import ScheduleNeeds, TaskNeeds, job_id
 from ucam_faas.tasks.task import Task
 
+FORMAT = 2
+"""The version of a task's variables, which `terraform/modules/collection` compares with its own.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedTopic:
-    """A topic that the deployment makes.
-
-    Args:
-        dead_letters: a subscription keeps its messages.
-        kms_key: encrypts it.
-        deletion_protection: Terraform refuses to delete it.
-    """
-
-    dead_letters: bool
-    kms_key: str | None
-    deletion_protection: bool
+Format 1, of before, doesn't state its version.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +28,11 @@ class DeadLetters:
     """Where Pub/Sub puts a message after its last attempt.
 
     Args:
-        topic: None: the Terraform module makes one for the subscription.
+        topic: short, or full.
     """
 
     max_attempts: int
-    topic: str | None
+    topic: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +95,7 @@ class PlannedTask:
         """Return the arguments of the Terraform module for one task."""
         channels = self.merged["alert_channels"]
         variables = {
+            "format": FORMAT,
             "name": self.service,
             "summary": self.task.summary,
             "function": self._function(),

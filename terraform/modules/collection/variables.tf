@@ -17,6 +17,18 @@ variable "project_number" {
   default     = null
 }
 
+variable "name" {
+  description = "Beginning of the ids of the accounts that the tasks share: `NAME-push`, `NAME-scheduler`, `NAME-archive`. Two collections in a project need different ones."
+  type        = string
+  nullable    = false
+  default     = "ucam-faas"
+
+  validation {
+    condition     = can(regex("^[a-z][-a-z0-9]{0,18}[a-z0-9]$", var.name))
+    error_message = "name is \"${var.name}\"; expected 2 to 20 characters of a-z, 0-9 and -, beginning with a letter, and not ending in -."
+  }
+}
+
 variable "region" {
   description = "Region of Cloud Run and Cloud Scheduler."
   type        = string
@@ -41,21 +53,42 @@ variable "topics" {
   nullable    = false
   default     = {}
   type = map(object({
-    dead_letters        = optional(bool, false) # It gets dead letters: make the subscription `TOPIC-kept`, which keeps them for 31 days.
-    deletion_protection = optional(bool, true)  # Terraform refuses to delete the topic and the subscription that keeps its messages.
-    kms_key             = optional(string)      # Cloud KMS key to encrypt it with. Default: that of the tasks, if they all have the same.
+    dead_letter_subscription = optional(string)     # Name of the subscription that keeps the topic's messages for 31 days. None: it is not a topic for dead letters.
+    kms_key                  = optional(string)     # Cloud KMS key to encrypt it with. Default: that of the tasks, if they all have the same.
+    deletion_protection      = optional(bool, true) # Terraform refuses to delete the topic and the subscriptions that are made with it.
+    archive                  = optional(string)     # Name of a bucket that its messages are also written to, as Avro files, by the subscription `TOPIC-archive`.
   }))
 
   validation {
     condition     = alltrue([for name in keys(var.topics) : can(regex("^[A-Za-z][A-Za-z0-9._~+%-]{2,254}$", name)) && !startswith(name, "goog")])
     error_message = "topics: found ${join(", ", keys(var.topics))}. Names in Pub/Sub have 3 to 255 characters, a letter first, of A-Z a-z 0-9 - _ . ~ + %, and do not begin with goog."
   }
+
+  validation {
+    condition     = alltrue([for topic in values(var.topics) : topic.dead_letter_subscription == null || can(regex("^[A-Za-z][A-Za-z0-9._~+%-]{2,254}$", topic.dead_letter_subscription))])
+    error_message = "topics.….dead_letter_subscription: found ${join(", ", compact(values(var.topics)[*].dead_letter_subscription))}. Names in Pub/Sub have 3 to 255 characters, a letter first, of A-Z a-z 0-9 - _ . ~ + %, and do not begin with goog."
+  }
+
+  validation {
+    condition     = alltrue([for name, topic in var.topics : topic.archive == null || length(name) <= 247])
+    error_message = "topics: a name with an archive has at most 247 characters, because \"-archive\" is appended."
+  }
+
+  validation {
+    condition     = alltrue([for topic in values(var.topics) : topic.archive == null || can(regex("^[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]$", topic.archive))])
+    error_message = "topics.….archive: expected the name of a bucket, without gs://; found ${join(", ", compact(values(var.topics)[*].archive))}."
+  }
 }
 
 variable "tasks" {
-  description = "The tasks: by name in the code, the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above. Topics are short names of `topics`, or `projects/P/topics/T`. The other attributes of a task in the plan's file are ignored."
+  description = "The tasks: by name in the code, `format = 2` and the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above. Topics are short names of `topics`, or `projects/P/topics/T`. The other attributes of a task in the plan's file are ignored."
   type        = any # the module for one task has the types
   nullable    = false
+
+  validation {
+    condition     = alltrue([for task in values(var.tasks) : try(tonumber(task.format) == 2, false)])
+    error_message = "tasks: expected format 2 of the plan's file; found ${join(" and ", distinct([for task in values(var.tasks) : try("format ${task.format}", "none, which is format 1")]))}. Another version of ucam-faas wrote the file, and this module could delete what it does not find there. Run `ucam-faas plan` of the version that this module belongs to, or set source to the module of your version. In tasks written by hand, set format = 2."
+  }
 
   validation {
     condition     = alltrue([for task in values(var.tasks) : can(task.name) && can(task.function)])
@@ -66,9 +99,9 @@ variable "tasks" {
   validation {
     condition = length(setsubtract(
       flatten([for task in values(var.tasks) : try(keys(task), [])]),
-      ["name", "summary", "function", "concurrency", "triggers", "alerting", "labels", "kms_key", "dead_letter_archive", "payload"]
+      ["format", "name", "summary", "function", "concurrency", "triggers", "alerting", "labels", "kms_key", "dead_letter_archive", "payload"]
     )) == 0
-    error_message = "tasks: ${join(", ", distinct(flatten([for task in values(var.tasks) : try(keys(task), [])])))}: expected name, summary, function, concurrency, triggers, alerting, labels, kms_key, dead_letter_archive and payload."
+    error_message = "tasks: ${join(", ", distinct(flatten([for task in values(var.tasks) : try(keys(task), [])])))}: expected format, name, summary, function, concurrency, triggers, alerting, labels, kms_key, dead_letter_archive and payload."
   }
 
   validation {

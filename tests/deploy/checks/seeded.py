@@ -220,7 +220,11 @@ DELIVERY = [
         "an archive of dead letters that are elsewhere",
         "archive-without-effect",
         (CONFIG, "dead_letter_archive"),
-        (setting("pay_back", 'dead_letter_archive = "my-bucket"'),),
+        (
+            (CODE, '"failed-refunds"', '"projects/other-project/topics/failed-refunds"'),
+            setting("pay_back", 'dead_letter_archive = "my-bucket"'),
+        ),
+        also=("dead-letters-deleted",),
     ),
     Seed(
         "publishing to a missing topic",

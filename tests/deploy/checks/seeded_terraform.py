@@ -17,7 +17,7 @@ COUNT_PUSH = f'{COUNT}google_pubsub_subscription.push["count_orders"]'
 PAY_PUSH = f'{PAY}google_pubsub_subscription.push["pay_back"]'
 COUNT_CALLS = f"{COUNT}google_cloud_run_v2_service_iam_member.push[0]"
 ORDERS = 'module.tasks.google_pubsub_topic.this["orders"]'
-COUNT_KEPT = f'{COUNT}google_pubsub_subscription.dead_letter["count_orders"]'
+COUNT_KEPT = 'module.tasks.google_pubsub_subscription.dead_letter["count_orders-dead-letter"]'
 CLEAN_SCHEDULE = f'{CLEAN}google_cloud_scheduler_job.schedule["clean_up"]'
 MODULE = ("infra/main.tf", 'module "tasks"')
 AGENT = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -361,7 +361,7 @@ GRANTS = [
     TerraformSeed(
         "no grant to sign",
         "push-unsigned",
-        (drop(f"{PAY}google_service_account_iam_member.push_token[0]"),),
+        (drop("module.tasks.google_service_account_iam_member.push_token[0]"),),
     ),
     TerraformSeed(
         "one account for pushes and for the task",
@@ -370,7 +370,7 @@ GRANTS = [
             put(
                 f"{COUNT}{SERVICE}",
                 *("template", "service_account"),
-                value="count-orders-push@my-project.iam.gserviceaccount.com",
+                value="ucam-faas-push@my-project.iam.gserviceaccount.com",
             ),
         ),
         also=("publish-refused", "secret-refused"),
@@ -566,7 +566,7 @@ DELETIONS = [
     TerraformSeed(
         "another account that signs, with short retries",
         "push-grant-deleted",
-        (plan_to(f"{COUNT}google_service_account_iam_member.push_token[0]", "delete"),),
+        (plan_to("module.tasks.google_service_account_iam_member.push_token[0]", "delete"),),
         at=task("count_orders"),
         made=True,
     ),

@@ -25,7 +25,6 @@ def forget(deployment: Deployment, root: str, output: str) -> None:
     deployment.run(f"cd {root}\n{command}")
 
 
-@pytest.mark.xfail(reason="collections have no name yet")
 def test_a_collection_is_split(shop: Deployment, tmp_path: Path) -> None:
     before, imported, after = page.blocks("Split a collection", "sh")
     page.follow(shop, before)

@@ -25,7 +25,6 @@ def job_{number}(body: bytes) -> None: ...
 """
 
 
-@pytest.mark.xfail(reason="each task has accounts of its own")
 def test_forty_tasks_need_forty_three_accounts(fresh_shop: Deployment, tmp_path: Path) -> None:
     shop = fresh_shop.copy(tmp_path / "shop")
     services = [SERVICE.format(number=number) for number in range(30)]

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ucam_faas.deploy.findings import Place
+from ucam_faas.deploy.terraform_variables import FORMAT
 from ucam_faas.exceptions import ConfigurationError
 
-FORMAT = 2
-"""The newest version of the form that is known."""
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 

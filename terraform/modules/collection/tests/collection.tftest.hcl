@@ -24,11 +24,12 @@ run "tasks_share_the_topics_of_the_collection" {
     topics = {
       orders        = {}
       invoices      = {}
-      failed-orders = { dead_letters = true }
+      failed-orders = { dead_letter_subscription = "failed-orders-kept" }
     }
     labels = { app = "shop" }
     tasks = {
       count_orders = {
+        format   = 2
         name     = "count-orders"
         summary  = "Ignored."
         function = { target = "count_orders", publishes_to = ["invoices", "projects/other/topics/audit"] }
@@ -42,6 +43,7 @@ run "tasks_share_the_topics_of_the_collection" {
         labels   = { team = "accounts" }
       }
       check_orders = {
+        format   = 2
         name     = "check-orders"
         function = { target = "check_orders" }
         triggers = {
@@ -52,10 +54,12 @@ run "tasks_share_the_topics_of_the_collection" {
         alerting = {}
       }
       call_me = {
+        format   = 2
         name     = "call-me"
         function = { target = "call_me" }
       }
       report = {
+        format   = 2
         name     = "report"
         function = { target = "report", run_as = "job" }
         triggers = { subscriptions = {}, cron_schedules = { report-1 = { schedule = "0 4 1 1 *", data = null, attributes = {}, topic = null } } }
@@ -118,8 +122,8 @@ run "topics_are_protected_unless_they_say_otherwise" {
 
   variables {
     topics = {
-      orders = { dead_letters = true }
-      trial  = { dead_letters = true, deletion_protection = false }
+      orders = { dead_letter_subscription = "orders-kept", archive = "my-bucket" }
+      trial  = { dead_letter_subscription = "trial-kept", archive = "my-bucket", deletion_protection = false }
     }
   }
 
@@ -132,6 +136,134 @@ run "topics_are_protected_unless_they_say_otherwise" {
     condition     = { for name, subscription in google_pubsub_subscription.dead_letter : name => subscription.deletion_policy } == { orders = "PREVENT", trial = "DELETE" }
     error_message = "a subscription that keeps messages is protected with its topic"
   }
+
+  assert {
+    condition     = { for name, subscription in google_pubsub_subscription.archive : name => subscription.deletion_policy } == { orders = "PREVENT", trial = "DELETE" }
+    error_message = "a subscription that writes messages to a bucket is protected with its topic"
+  }
+}
+
+run "dead_letters_are_archived" {
+  variables {
+    name = "shop"
+    topics = {
+      orders-dead-letter = { dead_letter_subscription = "orders-dead-letter", archive = "my-bucket" }
+      failed             = { dead_letter_subscription = "failed-kept", archive = "other-bucket" }
+    }
+  }
+
+  assert {
+    condition = { for name, subscription in google_pubsub_subscription.archive : name => [
+      subscription.name, subscription.topic, subscription.cloud_storage_config[0].bucket, subscription.cloud_storage_config[0].filename_prefix
+      ] } == {
+      failed             = ["failed-archive", "projects/my-project/topics/failed", "other-bucket", "failed/"]
+      orders-dead-letter = ["orders-dead-letter-archive", "projects/my-project/topics/orders-dead-letter", "my-bucket", "orders/"]
+    }
+    error_message = "each topic has a subscription that writes its messages to its bucket"
+  }
+
+  assert {
+    condition     = alltrue([for subscription in values(google_pubsub_subscription.archive) : subscription.cloud_storage_config[0].avro_config[0].write_metadata && subscription.expiration_policy[0].ttl == ""])
+    error_message = "with their attributes, and never expires"
+  }
+
+  assert {
+    condition     = google_service_account.archive[0].account_id == "shop-archive" && length(google_service_account.push) + length(google_service_account.scheduler) == 0
+    error_message = "one account writes to all buckets, and there are no others"
+  }
+
+  assert {
+    condition = { for grant in values(google_storage_bucket_iam_member.archive) : "${grant.bucket} ${grant.role}" => grant.member } == {
+      for pair in setproduct(["my-bucket", "other-bucket"], ["roles/storage.legacyBucketReader", "roles/storage.objectCreator"]) :
+      join(" ", pair) => "serviceAccount:${google_service_account.archive[0].email}"
+    }
+    error_message = "it may write to each bucket"
+  }
+
+  assert {
+    condition     = google_service_account_iam_member.archive_token[0].member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+    error_message = "Pub/Sub may write as that account"
+  }
+}
+
+run "tasks_share_the_accounts_of_the_collection" {
+  variables {
+    tasks = {
+      a = { format = 2, name = "a", function = {}, triggers = { subscriptions = { abc = { topic = "orders" } } } }
+      b = { format = 2, name = "b", function = {}, triggers = { subscriptions = { bcd = { topic = "orders" } } } }
+      c = { format = 2, name = "c", function = { run_as = "job" }, triggers = { cron_schedules = { cde = { schedule = "0 3 * * *" } } } }
+      d = { format = 2, name = "d", function = { run_as = "job" }, triggers = { cron_schedules = { def = { schedule = "0 3 * * *" } } } }
+    }
+  }
+
+  assert {
+    condition     = google_service_account.push[0].account_id == "ucam-faas-push" && google_service_account.scheduler[0].account_id == "ucam-faas-scheduler" && length(google_service_account.archive) == 0
+    error_message = "there is one account for each purpose that tasks have"
+  }
+
+  assert {
+    condition     = toset([for task in values(module.task) : task.service_accounts.push]) == toset([basename(google_service_account_iam_member.push_token[0].service_account_id), null])
+    error_message = "Pub/Sub calls all services as one account"
+  }
+
+  assert {
+    condition     = toset([for task in values(module.task) : task.service_accounts.scheduler]) == toset([google_service_account.scheduler[0].email, null])
+    error_message = "Cloud Scheduler runs all jobs as one account"
+  }
+
+  assert {
+    condition     = length(distinct([for task in values(module.task) : task.service_accounts.run_time])) == 4
+    error_message = "each task runs as its own account"
+  }
+
+  assert {
+    condition     = google_service_account_iam_member.push_token[0].role == "roles/iam.serviceAccountOpenIdTokenCreator" && google_service_account_iam_member.push_token[0].member == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+    error_message = "Pub/Sub may make OpenID tokens of the push account"
+  }
+}
+
+run "a_service_that_only_answers_requests_needs_no_shared_account" {
+  command = plan
+
+  variables {
+    tasks = { a = { format = 2, name = "a", function = { invokers = ["group:team@example.org"] } } }
+  }
+
+  assert {
+    condition     = length(google_service_account.push) + length(google_service_account.scheduler) + length(google_service_account.archive) == 0
+    error_message = "accounts are made where a task needs them"
+  }
+}
+
+run "dead_letters_may_go_to_a_topic_that_exists" {
+  command = plan
+
+  variables {
+    tasks = {
+      a = { format = 2, name = "a", function = {}, triggers = { subscriptions = { abc = { topic = "orders", dead_letter = { topic = "failed" } } } } }
+      b = { format = 2, name = "b", function = {}, triggers = { subscriptions = { bcd = { topic = "orders", dead_letter = { topic = "failed" } } } } }
+      c = { format = 2, name = "c", function = {}, triggers = { subscriptions = { cde = { topic = "orders", dead_letter = { topic = "projects/other/topics/lost" } } } } }
+      d = { format = 2, name = "d", function = {}, triggers = { subscriptions = { def = { topic = "orders", dead_letter = { topic = "granted", grant = false } } } } }
+    }
+  }
+
+  assert {
+    condition = { for name, grant in google_pubsub_topic_iam_member.dead_letter_agent : name => [grant.project, grant.topic] } == {
+      "failed"                     = ["my-project", "failed"]
+      "projects/other/topics/lost" = ["other", "projects/other/topics/lost"]
+    }
+    error_message = "one grant lets Pub/Sub publish to it, unless grant is false"
+  }
+
+  assert {
+    condition = merge([for task in values(module.task) : task.dead_letter_topics]...) == {
+      abc = "projects/my-project/topics/failed"
+      bcd = "projects/my-project/topics/failed"
+      cde = "projects/other/topics/lost"
+      def = "projects/my-project/topics/granted"
+    }
+    error_message = "no topic is made for it"
+  }
 }
 
 run "topics_are_encrypted_with_the_key_that_all_tasks_have" {
@@ -143,8 +275,8 @@ run "topics_are_encrypted_with_the_key_that_all_tasks_have" {
       other  = { kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/other" }
     }
     tasks = {
-      a = { name = "a", function = {}, kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
-      b = { name = "b", function = {}, kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
+      a = { format = 2, name = "a", function = {}, kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
+      b = { format = 2, name = "b", function = {}, kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
     }
   }
 
@@ -160,8 +292,8 @@ run "topics_have_no_key_if_tasks_differ" {
   variables {
     topics = { orders = {} }
     tasks = {
-      a = { name = "a", function = {}, kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
-      b = { name = "b", function = {} }
+      a = { format = 2, name = "a", function = {}, kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
+      b = { format = 2, name = "b", function = {} }
     }
   }
 
@@ -195,7 +327,7 @@ run "a_task_without_a_name_is_refused" {
   command = plan
 
   variables {
-    tasks = { a = { function = {} } }
+    tasks = { a = { format = 2, function = {} } }
   }
 
   expect_failures = [var.tasks]
@@ -206,8 +338,8 @@ run "two_tasks_of_one_name_are_refused" {
 
   variables {
     tasks = {
-      a = { name = "same", function = {} }
-      b = { name = "same", function = {} }
+      a = { format = 2, name = "same", function = {} }
+      b = { format = 2, name = "same", function = {} }
     }
   }
 
@@ -219,8 +351,8 @@ run "two_subscriptions_of_one_name_are_refused" {
 
   variables {
     tasks = {
-      a = { name = "a", function = {}, triggers = { subscriptions = { same = {} } } }
-      b = { name = "b", function = {}, triggers = { subscriptions = { same = {} } } }
+      a = { format = 2, name = "a", function = {}, triggers = { subscriptions = { same = {} } } }
+      b = { format = 2, name = "b", function = {}, triggers = { subscriptions = { same = {} } } }
     }
   }
 
@@ -232,8 +364,8 @@ run "two_schedules_of_one_name_are_refused" {
 
   variables {
     tasks = {
-      a = { name = "abc", function = {}, triggers = { cron_schedules = { same = { schedule = "0 3 * * *" } } } }
-      b = { name = "def", function = {}, triggers = { cron_schedules = { same = { schedule = "0 3 * * *" } } } }
+      a = { format = 2, name = "abc", function = {}, triggers = { cron_schedules = { same = { schedule = "0 3 * * *" } } } }
+      b = { format = 2, name = "def", function = {}, triggers = { cron_schedules = { same = { schedule = "0 3 * * *" } } } }
     }
   }
 
@@ -244,8 +376,58 @@ run "a_misspelt_part_of_a_task_is_refused" {
   command = plan
 
   variables {
-    tasks = { a = { name = "a", function = {}, trigers = {} } }
+    tasks = { a = { format = 2, name = "a", function = {}, trigers = {} } }
   }
 
   expect_failures = [var.tasks]
+}
+
+run "a_task_of_another_format_is_refused" {
+  command = plan
+
+  variables {
+    tasks = { a = { format = 3, name = "a", function = {} } }
+  }
+
+  expect_failures = [var.tasks]
+}
+
+run "a_task_without_a_format_is_refused" {
+  command = plan
+
+  variables {
+    tasks = { a = { name = "a", function = {} } }
+  }
+
+  expect_failures = [var.tasks]
+}
+
+run "a_name_too_long_for_accounts_is_refused" {
+  command = plan
+
+  variables {
+    name = "a23456789012345678901"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_short_name_of_a_subscription_is_refused" {
+  command = plan
+
+  variables {
+    topics = { orders = { dead_letter_subscription = "or" } }
+  }
+
+  expect_failures = [var.topics]
+}
+
+run "a_buckets_address_is_not_its_name" {
+  command = plan
+
+  variables {
+    topics = { orders = { archive = "gs://my-bucket" } }
+  }
+
+  expect_failures = [var.topics]
 }

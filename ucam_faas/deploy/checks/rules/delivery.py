@@ -96,21 +96,23 @@ def _reached(topic: str, leads: dict[str, set[str]]) -> set[str]:
 
 @rule("archive-without-effect", why="The bucket does not get the dead letters.")
 def archive_without_effect(inputs: Inputs) -> Iterator[Finding]:
-    """An archive of a task without dead letters, or with a dead-letter topic of its own."""
+    """An archive of a task without dead letters, or whose dead-letter topic exists elsewhere."""
     key = "dead_letter_archive"
     for planned in inputs.services:
         origin = planned.merged.origin(key)
         if planned.merged[key] is None:
             continue
-        named, none = planned.needs.decided_dead_letter_topic, planned.needs.max_attempts is None
+        topic = planned.dead_letters and planned.dead_letters.topic
+        named = topic if inputs.plan and topic not in inputs.plan.topics else None
+        none = topic is None
         if named or (none and f"{TASK}.{planned.task.name}" in origin.layer):
             has = f"them in the topic {named!r}" if named else "none"
-            fix = "dead_letter_topic=…" if named else "retry=RetryPolicy(max_attempts=None)"
+            fix = "that topic" if named else "retry=RetryPolicy(max_attempts=None)"
             yield Finding(
                 configured(planned, key),
                 f"The dead letters of the task {planned.task.name!r} are not archived: it "
-                f"has {has}, and only those in a topic that Terraform makes for the task are.",
-                f"Leave out {fix} of the decorator, or the archive.",
+                f"has {has}, and only those in a topic that Terraform makes are.",
+                f"Leave out {fix}, or the archive.",
                 planned.task.name,
             )
 
@@ -122,11 +124,7 @@ def archive_without_effect(inputs: Inputs) -> Iterator[Finding]:
 def topic_missing(inputs: Inputs) -> Iterator[Finding]:
     """A topic in `publishes_to` with a short name that no task reads."""
     made = set(inputs.plan.topics) if inputs.plan else set()
-    made |= {
-        f"{planned.needs.name}-dead-letter"
-        for planned in inputs.services
-        if planned.dead_letters and planned.dead_letters.topic is None
-    }
+    made |= {topic for planned in inputs.planned for topic in planned.merged["existing_topics"]}
     for planned in inputs.planned:
         for topic in planned.merged["publishes_to"]:
             if "/" not in topic and topic not in made:

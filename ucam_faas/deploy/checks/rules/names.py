@@ -9,12 +9,12 @@ from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.plan import SERVICE_NAME, service_name
+from ucam_faas.deploy.topics import subscriptions_of
 from ucam_faas.tasks.cloud_names import collisions
 from ucam_faas.tasks.needs import needs_of
 from ucam_faas.tasks.policies import TOPIC_RULES, is_topic_name
 
 LONGEST_NAME = 255
-_KEPT, _ARCHIVE = "-dead-letter", "-dead-letter-archive"
 
 
 @rule("name-refused", why="Google, or the Terraform module, refuses it.")
@@ -63,18 +63,18 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("derived-name-too-long", why=f"Pub/Sub's names have at most {LONGEST_NAME} characters.")
 def too_long(inputs: Inputs) -> Iterator[Finding]:
-    """A subscription that gives its dead-letter topic or archive too long a name."""
+    """A dead-letter topic that gives its subscription or archive too long a name."""
+    topics = inputs.plan.topics if inputs.plan else {}
     for planned in inputs.services:
-        if planned.dead_letters is None or planned.dead_letters.topic is not None:
-            continue
-        suffix = _ARCHIVE if planned.merged["dead_letter_archive"] else _KEPT
-        derived = planned.needs.name + suffix
-        if len(derived) > LONGEST_NAME:
+        topic = planned.dead_letters.topic if planned.dead_letters else ""
+        derived = [topic, *(subscriptions_of(topic, topics[topic]) if topic in topics else ())]
+        longest = max(derived, key=len)
+        if topic in topics and len(longest) > LONGEST_NAME:
             yield Finding(
                 decorated(planned.task),
-                f"The dead letters of {planned.task.name!r} would be kept in {derived!r}, "
-                f"which has {len(derived)} characters.",
-                "Give the task a shorter name=…, or name a topic with dead_letter_topic=….",
+                f"The dead letters of {planned.task.name!r} would be kept in {longest!r}, "
+                f"which has {len(longest)} characters.",
+                "Give the task a shorter name=…, or name another topic with dead_letter_topic=….",
                 planned.task.name,
             )
 

@@ -209,9 +209,8 @@ def _of_push(subscription: Resource, planned: PlannedTask, project: str) -> Iter
     attempts = subscription.get("dead_letter_policy", "max_delivery_attempts")
     yield "the number of attempts", attempts, expected and expected.max_attempts
     if expected:
-        topic = expected.topic or f"{subscription.get('name')}-dead-letter"
         is_there = full_name(subscription, "dead_letter_policy", "dead_letter_topic")
-        yield "the dead-letter topic", is_there, full_topic(topic, project)
+        yield "the dead-letter topic", is_there, full_topic(expected.topic, project)
 
 
 def _of_schedule(
@@ -236,7 +235,8 @@ def topic_missing(inputs: Inputs) -> Iterator[Finding]:
         return
     made = {topic.get("name") for topic in inputs.terraform.of(TOPIC)}
     for planned in inputs.planned:
-        for topic in {planned.needs.topic, planned.needs.decided_dead_letter_topic} - {None}:
+        dead_letters = planned.dead_letters and planned.dead_letters.topic
+        for topic in {planned.needs.topic, dead_letters, planned.needs.decided_dead_letter_topic}:
             if topic in inputs.plan.topics and not made & {topic, UNKNOWN}:
                 yield Finding(
                     decorated(planned.task),

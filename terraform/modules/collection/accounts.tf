@@ -1,0 +1,77 @@
+# The accounts that all tasks share, as which Pub/Sub and Cloud Scheduler act: each only where a task needs it. The
+# account that a task runs as is its own.
+
+locals {
+  has_pushes = anytrue([
+    for task in values(var.tasks) :
+    try(task.function.run_as, "service") != "job" && try(length(task.triggers.subscriptions), 0) + try(length(task.triggers.cron_schedules), 0) > 0
+  ])
+  has_scheduled_jobs = anytrue([
+    for task in values(var.tasks) :
+    try(task.function.run_as, "service") == "job" && try(length(task.triggers.cron_schedules), 0) > 0
+  ])
+  archives = toset(compact(concat(
+    [for topic in values(var.topics) : topic.archive],
+    [for task in values(var.tasks) : try(task.dead_letter_archive, null)],
+  )))
+
+  # Emails. Those that Pub/Sub acts as are taken from its grants, so that these are made before subscriptions.
+  accounts = {
+    push      = one([for grant in google_service_account_iam_member.push_token : basename(grant.service_account_id)])
+    scheduler = one(google_service_account.scheduler[*].email)
+    archive   = one([for grant in google_service_account_iam_member.archive_token : basename(grant.service_account_id)])
+  }
+}
+
+resource "google_service_account" "push" {
+  count = local.has_pushes ? 1 : 0
+
+  project      = var.project
+  account_id   = "${var.name}-push"
+  display_name = "${var.name}: Pub/Sub calls the services"
+}
+
+# Pub/Sub signs its calls as that account.
+resource "google_service_account_iam_member" "push_token" {
+  count = length(google_service_account.push)
+
+  # Not the account's name, which is not known before.
+  service_account_id = "projects/${var.project}/serviceAccounts/${google_service_account.push[0].email}"
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = local.pubsub_agent
+}
+
+resource "google_service_account" "scheduler" {
+  count = local.has_scheduled_jobs ? 1 : 0
+
+  project      = var.project
+  account_id   = "${var.name}-scheduler"
+  display_name = "${var.name}: Cloud Scheduler runs the jobs"
+}
+
+resource "google_service_account" "archive" {
+  count = length(local.archives) > 0 ? 1 : 0
+
+  project      = var.project
+  account_id   = "${var.name}-archive"
+  display_name = "${var.name}: Pub/Sub writes dead letters to buckets"
+}
+
+resource "google_service_account_iam_member" "archive_token" {
+  count = length(google_service_account.archive)
+
+  service_account_id = "projects/${var.project}/serviceAccounts/${google_service_account.archive[0].email}"
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = local.pubsub_agent
+}
+
+resource "google_storage_bucket_iam_member" "archive" {
+  for_each = {
+    for pair in setproduct(local.archives, ["roles/storage.objectCreator", "roles/storage.legacyBucketReader"]) :
+    join(" ", pair) => { bucket = pair[0], role = pair[1] }
+  }
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = "serviceAccount:${google_service_account.archive[0].email}"
+}

@@ -1,0 +1,160 @@
+"""The module for a collection, with the variables that `ucam-faas plan` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ucam_faas
+from ucam_faas.deploy import layers
+from ucam_faas.deploy.plan import make
+from ucam_faas.tasks.task import Task
+
+from .answers import Snapshot
+from .attached import Attached
+from .cases import IMAGE
+from .fixtures import MakeTerraform
+from .grants import Grant, broad_grants_in, grants_in
+from .needs import unmet_needs
+from .runner import Terraform, TerraformError
+
+pytestmark = pytest.mark.slow
+
+FOLDER = "modules/collection"
+CALLERS = "group:callers@example.org"
+CONFIGURATION = """
+project = "my-project"
+region = "europe-west2"
+dead_letter_archive = "my-dead-letters"
+existing_topics = ["elsewhere"]
+kept_topics = ["old-dead-letter", "former"]
+"""
+
+
+def tasks(number: int) -> Iterator[Task]:
+    """Yield tasks of every kind: most read topics, one answers requests, and one is a job."""
+
+    def function(payload: bytes) -> None:
+        """Do it."""
+
+    def request() -> str:
+        """Answer a request."""
+        return ""
+
+    yield ucam_faas.http(path="/call", name="call_me", invokers=[CALLERS])(request).task
+    yield ucam_faas.raw_event(run_as="job", schedule="0 3 * * *", name="report")(function).task
+    for number_of_task in range(number - 2):
+        options: dict[str, Any] = {"topic": "elsewhere"} if number_of_task == 0 else {}
+        if number_of_task % 4 == 1:
+            options["dead_letter_topic"] = "failed"
+        if number_of_task % 4 == 2:
+            options["dead_letter_topic"] = "projects/other-project/topics/failed"
+        name = f"task_{number_of_task}"
+        yield ucam_faas.message_handler(message_type=None, name=name, **options)(function).task
+
+
+def variables_of(folder: Path, number: int, configuration: str = CONFIGURATION) -> dict[str, Any]:
+    """Return the variables of the module for a number of tasks."""
+    (folder / "ucam-faas.toml").write_text(configuration)
+    planned = make(list(tasks(number)), layers.read(folder), None).to_json()
+    return {**planned, "container_image": IMAGE}
+
+
+def changes_in(plan: Snapshot) -> dict[str, list[str]]:
+    """Return the actions on each resource that changes."""
+    changes = {
+        change["address"]: change["change"]["actions"] for change in plan.json["resource_changes"]
+    }
+    return {address: actions for address, actions in changes.items() if actions != ["no-op"]}
+
+
+def test_tasks_of_all_kinds_get_their_grants_in_time_and_a_second_plan_has_no_changes(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    variables = variables_of(tmp_path, 8)
+    collection = terraform(FOLDER)
+    state = collection.apply(variables)
+
+    assert changes_in(collection.plan(variables)) == {}
+    assert unmet_needs(state) == []
+    assert broad_grants_in(state) == []
+
+
+def test_only_the_callers_that_the_code_names_may_call_an_http_task(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    plan = terraform(FOLDER).plan(variables_of(tmp_path, 2))
+
+    grants = {grant for grant in grants_in(plan) if grant.on == "service call-me"}
+    assert grants == {Grant(CALLERS, "run.invoker", "service call-me")}
+
+
+def test_kept_topics_and_their_messages_stay_when_their_last_task_goes(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    collection = terraform(FOLDER)
+    collection.apply(variables_of(tmp_path, 4))
+    kept = CONFIGURATION.replace('"former"', '"former", "task_1", "failed"')
+
+    changes = changes_in(collection.plan(variables_of(tmp_path, 3, kept)))
+
+    shared = {key: value for key, value in changes.items() if not key.startswith("module.task[")}
+    assert shared == {
+        'google_pubsub_topic.this["failed"]': ["update"],
+        'google_pubsub_topic.this["task_1"]': ["update"],
+        'google_pubsub_subscription.dead_letter["failed"]': ["update"],
+        'google_pubsub_subscription.archive["failed"]': ["update"],
+        'google_pubsub_subscription.dead_letter["task_1"]': ["create"],
+        'google_pubsub_subscription.archive["task_1"]': ["create"],
+        'google_pubsub_topic_iam_member.dead_letter_agent["task_1"]': ["create"],
+    }
+
+
+# --- plans of another version
+
+MODULE_OF_FORMAT_1 = """
+variable "tasks" {
+  type = any
+
+  validation {
+    condition = length(setsubtract(
+      flatten([for task in values(var.tasks) : try(keys(task), [])]),
+      ["name", "summary", "function", "concurrency", "triggers", "alerting", "labels", "kms_key", "dead_letter_archive", "payload"]
+    )) == 0
+    error_message = "expected name, summary, function, concurrency and others"
+  }
+}
+"""  # noqa: E501  # the check of that module, as it was
+
+
+def test_the_module_of_before_refuses_the_plan_by_its_format(
+    terraform_environment: Attached, tmp_path: Path
+) -> None:
+    (tmp_path / "main.tf").write_text(MODULE_OF_FORMAT_1)
+    module = Terraform(tmp_path, terraform_environment)
+    module.init()
+    planned = variables_of(tmp_path, 2)["tasks"]
+    without = {
+        name: {key: value for key, value in task.items() if key != "format"}
+        for name, task in planned.items()
+    }
+
+    with pytest.raises(TerraformError, match="expected name, summary, function"):
+        module.plan({"tasks": planned})
+    assert module.plan({"tasks": without})
+
+
+def test_the_module_refuses_the_plan_of_before_and_says_what_to_do(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    variables = variables_of(tmp_path, 2)
+    for task in variables["tasks"].values():
+        del task["format"]
+
+    with pytest.raises(TerraformError, match="found none, which is format 1") as error:
+        terraform(FOLDER).plan(variables)
+
+    assert "Run `ucam-faas plan` of the version that this module belongs to" in str(error.value)

@@ -1,0 +1,145 @@
+"""The topics of a deployment: those that its tasks use, and those that outlive their tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ucam_faas.deploy.layers import Merged
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.needs import TaskNeeds
+
+_OWN = "-dead-letter"
+"""The end of the name of a task's own dead-letter topic, and of the subscription that keeps it."""
+_NAMED = "-kept"
+"""The end of the subscription that keeps the messages of another dead-letter topic."""
+_ARCHIVE = "-archive"
+"""The end of the subscription that writes a topic's messages to a bucket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTopic:
+    """A topic that the deployment makes.
+
+    Args:
+        dead_letter_subscription: the name of the subscription that keeps its messages; None: it
+            isn't a dead-letter topic.
+        kms_key: encrypts it.
+        deletion_protection: Terraform refuses to delete it.
+        archive: the bucket that its messages are also written to.
+    """
+
+    dead_letter_subscription: str | None
+    kms_key: str | None
+    deletion_protection: bool
+    archive: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicUser:
+    """A task that reads topics or puts dead letters into them.
+
+    Args:
+        reads: the topic of its subscription.
+        dead_letters: the topic of its dead letters.
+    """
+
+    needs: TaskNeeds
+    merged: Merged
+    reads: str | None
+    dead_letters: str | None
+
+    @classmethod
+    def of(cls, needs: TaskNeeds, merged: Merged) -> TopicUser:
+        """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a job."""
+        is_pushed_to = needs.run_as == "service" and needs.topic is not None
+        by_subscription = needs.dead_letter_topic if is_pushed_to else None
+        return cls(
+            needs=needs,
+            merged=merged,
+            reads=needs.topic if is_pushed_to else None,
+            dead_letters=by_subscription or needs.decided_dead_letter_topic,
+        )
+
+
+def plan_topics(users: Sequence[TopicUser]) -> dict[str, PlannedTopic]:
+    """Return the topics to make, by short names.
+
+    They are those that tasks use, but for `existing_topics`, and `kept_topics`.
+
+    Raises:
+        ConfigurationError: tasks disagree about a topic, or one has the name of a subscription
+            that keeps messages.
+    """
+    for_all = users[0].merged
+    existing, kept = set(for_all["existing_topics"]), set(for_all["kept_topics"])
+    used = {topic for user in users for topic in (user.reads, user.dead_letters) if topic}
+    made = sorted({topic for topic in used if "/" not in topic} - existing | kept)
+    topics = {topic: _planned(topic, users, kept=topic in kept) for topic in made}
+    _check_subscriptions(topics, users)
+    return topics
+
+
+def _planned(topic: str, users: Sequence[TopicUser], *, kept: bool) -> PlannedTopic:
+    writers = [user for user in users if user.dead_letters == topic]
+    using = [user for user in users if topic in (user.reads, user.dead_letters)]
+    return PlannedTopic(
+        dead_letter_subscription=_keeper(topic, writers) if writers or kept else None,
+        kms_key=_agreed("kms_key", topic, using),
+        # Removing a kept topic from the configuration is the decision to delete it.
+        deletion_protection=any(user.merged["deletion_protection"] for user in using),
+        archive=(
+            _common("dead_letter_archive", users)
+            if kept and not writers
+            else _agreed("dead_letter_archive", topic, writers)
+        ),
+    )
+
+
+def _keeper(topic: str, writers: Sequence[TopicUser]) -> str:
+    """Return the name of the subscription that keeps a topic's messages.
+
+    A task's own dead-letter topic and its subscription have the same name. When no task uses the
+    topic any more, only its name shows whose it was.
+    """
+    own = {f"{user.needs.name}{_OWN}" for user in writers if not _names_its_topic(user)}
+    is_own = topic in own if writers else topic.endswith(_OWN)
+    return topic if is_own else topic + _NAMED
+
+
+def _names_its_topic(user: TopicUser) -> bool:
+    return user.needs.decided_dead_letter_topic is not None
+
+
+def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> str | None:
+    """Return the value for a topic that tasks share: that of any task which has one."""
+    tasks = {user.merged[key]: user.needs.name for user in users if user.merged[key]}
+    if len(tasks) > 1:
+        raise ConfigurationError(
+            f"The topic {topic!r} has one {key}, and the tasks "
+            f"{' and '.join(map(repr, tasks.values()))} that use it have one each. Give them the "
+            "same."
+        )
+    return next(iter(tasks), None)
+
+
+def _common(key: str, users: Sequence[TopicUser]) -> str | None:
+    """Return the value that all tasks have, if it is the same."""
+    values = {user.merged[key] for user in users}
+    return values.pop() if len(values) == 1 else None
+
+
+def _check_subscriptions(topics: Mapping[str, PlannedTopic], users: Sequence[TopicUser]) -> None:
+    tasks = {user.needs.name for user in users if user.reads}
+    for topic, planned in topics.items():
+        if both := sorted(tasks & {*subscriptions_of(topic, planned)}):
+            raise ConfigurationError(
+                f"The task {both[0]!r} and the topic {topic!r}, which keeps its messages, would "
+                "both have the subscription of that name. Give the task another name."
+            )
+
+
+def subscriptions_of(topic: str, planned: PlannedTopic) -> list[str]:
+    """Return the names of the subscriptions that are made with a topic."""
+    archive = f"{topic}{_ARCHIVE}" if planned.archive else None
+    return [name for name in (planned.dead_letter_subscription, archive) if name]
