@@ -12,7 +12,7 @@ import pytest
 
 from ucam_faas import outcomes
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.outcomes import ANSWERS, DeadLetter, DeadLettered, Ignore, Outcome, Retry
+from ucam_faas.outcomes import ANSWERS, DeadLetter, DeadLettered, Ignore, Outcome, Pause, Retry
 
 ABSTRACT = {"Outcome", "RaisedOutcome", "Refused", "_Decided"}
 
@@ -25,7 +25,7 @@ def all_outcomes() -> Iterator[type[Outcome]]:
 
 
 def make(kind: type[Outcome]) -> Outcome:
-    return kind("because") if kind in (Ignore, DeadLetter) else kind()  # type: ignore[call-arg]
+    return kind("because") if kind in (Ignore, Pause, DeadLetter) else kind()  # type: ignore[call-arg]
 
 
 ALL = sorted(set(all_outcomes()), key=lambda kind: kind.__name__)
@@ -82,7 +82,7 @@ def test_statuses_and_exit_codes_are_as_documented(kind: str, status: int, exit_
 def test_only_what_is_dealt_with_is_acknowledged() -> None:
     acknowledged = {kind.__name__ for kind in ALL if ANSWERS[kind].acknowledges}
 
-    assert acknowledged == {"Done", "Ignore", "DeadLettered", "Recorded"}
+    assert acknowledged == {"Done", "Ignore", "DeadLettered", "Recorded", "Superseded"}
 
 
 def test_an_exit_code_of_success_is_an_acknowledgement() -> None:

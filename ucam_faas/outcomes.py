@@ -4,11 +4,12 @@ Outcome
 ├── Done                      the task returned
 ├── DeadLettered              the message is on the dead-letter topic
 ├── Failed, Crashed           the task raised
-├── Recorded, Unavailable     the job's row has the failure; the job store doesn't answer
+├── Recorded, Superseded      the job's row has the failure; another process has the job
+├── Unavailable               the job store doesn't answer
 ├── TimedOut, Overloaded, ShuttingDown
 ├── NoSuchTask, WrongMethod
 └── RaisedOutcome             an exception, too
-    ├── Ignore, Retry, DeadLetter     tasks raise or return these
+    ├── Ignore, Retry, Pause, DeadLetter     tasks raise or return these
     └── Refused                       raised wherever a delivery turns out to be unusable
         ├── MalformedEvent
         │   ├── NotAnEvent
@@ -88,6 +89,19 @@ class Retry(RaisedOutcome):
         self.after = after
 
 
+class Pause(RaisedOutcome):
+    """This job waits until `job.resume()`, and then runs again.
+
+    It counts as no attempt. A delivery that isn't a job's can't wait: it is retried.
+
+    Args:
+        reason: for the log and the job's history, such as "awaiting approval".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
 class DeadLetter(RaisedOutcome):
     """This message can never be handled, and belongs on the dead-letter topic.
 
@@ -108,6 +122,10 @@ class DeadLettered(_Decided):
 
 class Recorded(_Decided):
     """The job's row has the failure: it runs again later, or has ended."""
+
+
+class Superseded(_Decided):
+    """Another process holds the job by now: this run's end is dropped."""
 
 
 class Unavailable(_Decided):
@@ -198,9 +216,11 @@ ANSWERS: dict[type[Outcome], Answer] = {
     Ignore: Answer(200, "OK", "INFO", 0),
     DeadLettered: Answer(200, "OK", "WARNING", 0),
     Recorded: Answer(200, "OK", "WARNING", 0),
+    Superseded: Answer(200, "OK", "WARNING", 0),
     Unavailable: Answer(503, "Try again later", "WARNING", 1),
     DeadLetter: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),
     Retry: Answer(503, "Try again later", "WARNING", 1),
+    Pause: Answer(503, "Try again later", "WARNING", 1),
     Failed: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),
     Crashed: Answer(500, "An error occurred while handling the CloudEvent", "ERROR", 2),
     TimedOut: Answer(504, "Not handled in time", "WARNING", 1),

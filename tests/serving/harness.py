@@ -15,6 +15,7 @@ from typing import Any
 from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import Publisher
 from ucam_faas.serving.app import App
 from ucam_faas.tasks import registry
@@ -44,11 +45,12 @@ def make_app(
     *functions: Any,
     clock: Clock | None = None,
     publisher: Publisher | None = None,
+    store: JobStore | None = None,
     **settings: Any,
 ) -> App:
     """Return the application for decorated functions; it belongs to the running loop."""
     tasks = [task for task in map(registry.task_of, functions) if task is not None]
-    runtime = Runtime(Settings(**settings), clock or ManualClock(), publisher)
+    runtime = Runtime(Settings(**settings), clock or ManualClock(), publisher, store=store)
     return App(tasks, runtime)
 
 

@@ -223,7 +223,7 @@ def test_all_tricks_are_played_and_told(ucam_faas_jobs: JobsFactory) -> None:
         assert any(trick in line for line in tricks), trick
     stale = [line for line in tricks if "a process that had lost its lease ends, too" in line]
     assert stale
-    assert all(line.endswith(": ignore") for line in stale)
+    assert all(line.endswith(": superseded") for line in stale)
 
 
 def test_the_same_seed_plays_the_same_tricks(ucam_faas_jobs: JobsFactory) -> None:

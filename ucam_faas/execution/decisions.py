@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from ucam_faas.events.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
 from ucam_faas.exceptions import ExecutionAbortedException, UCAMFAASException
-from ucam_faas.execution.execution import Decision, Execution
+from ucam_faas.execution.execution import Decision, Execution, Unclaimed
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import (
     Crashed,
@@ -64,9 +64,9 @@ def decide(execution: Execution, value: Any) -> Decision:
         return Decision(_failure(str(result.reason)), value, cause, value)
     if execution.convert is not None:
         return Decision(_DONE, execution.convert(value))
-    if execution.job is not None and value is not None:
-        return Decision(_DONE, to_jsonable_python(value))
-    if value is not None and not task.returns_response and not _is_json(value):
+    if execution.job is not None:
+        value = _jsonable(value)
+    elif value is not None and not task.returns_response and not _is_json(value):
         log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
         value = None
     return Decision(_DONE, value)
@@ -85,6 +85,8 @@ def decide_error(execution: Execution, error: BaseException) -> Decision:
     """Return the decision on an exception of the function, or of its preparation."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]  # asyncio.TaskGroup wraps the exception of its one task
+    if isinstance(error, Unclaimed):
+        return Decision(error.outcome, error=error)
     if isinstance(error, Refused) and not execution.is_started:
         cause = error.__cause__ if isinstance(error, InvalidPayload) else None
         return Decision(error.with_traceback(None), error=cause or error)
@@ -137,6 +139,18 @@ def _of_user(trace: TracebackType | None) -> TracebackType | None:
 
 def _is_own(module: str) -> bool:
     return module.startswith(("ucam_faas.execution.", "ucam_faas.serving.", "ucam_faas.tasks."))
+
+
+def _jsonable(value: Any) -> Any:
+    """Return a job's result as JSON has it; None, and a line in the log, if it can't be stored.
+
+    The work is done: a result that can't be stored doesn't undo it.
+    """
+    try:
+        return to_jsonable_python(value)
+    except Exception:  # whatever a user's value does when it is looked at
+        log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
+        return None
 
 
 def _is_json(value: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from logging import LogRecord
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ucam_faas.config import Settings
 from ucam_faas.events.context import CloudEventHandlerContext, MessageHandlerContext
@@ -19,7 +19,7 @@ from ucam_faas.outcomes import Outcome
 from ucam_faas.tasks.task import Task
 
 if TYPE_CHECKING:
-    from ucam_faas.jobs.rows import Row
+    from ucam_faas.jobs.rows import Key, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,36 @@ class Conclusion:
     line: LogRecord | None = None
 
 
+class Claim(Protocol):
+    """The job of an execution; see `job_run`. Its methods block."""
+
+    key: Key
+    row: Row | None
+    """As it was claimed; None: this execution doesn't hold the job."""
+
+    def open(self, execution: Execution) -> Any:
+        """Claim the job, and return its payload.
+
+        Raises:
+            Unclaimed: it can't run now.
+        """
+
+    def settle(self, execution: Execution, decision: Decision) -> Outcome:
+        """Store the end of the run, and return the outcome."""
+
+
+class Unclaimed(Exception):
+    """The job of an execution can't run now.
+
+    Args:
+        outcome: the end of the execution.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 class Execution:
     """One run of a task on a delivery.
 
@@ -57,7 +87,7 @@ class Execution:
         convert: turns the function's return value into another, such as an HTTP response, as a
             part of the run: a generator may still have to make the body.
         started_at: by the monotonic clock; default: now.
-        job: the row that it claimed; None: the delivery isn't a job's.
+        job: its claim on a job; None: the delivery isn't a job's.
     """
 
     __slots__ = (
@@ -85,7 +115,7 @@ class Execution:
         call: Callable[[Callable[..., Any], Any], Any] | None = None,
         convert: Callable[[Any], Any] | None = None,
         started_at: float | None = None,
-        job: Row | None = None,
+        job: Claim | None = None,
     ) -> None:
         self.task = task
         self.delivery = delivery
@@ -111,6 +141,11 @@ class Execution:
     def is_claimed(self) -> bool:
         """The execution is concluded, or about to be."""
         return self._claim.locked()
+
+    @property
+    def holds_job(self) -> bool:
+        """It has claimed a job: its end has to be stored, which blocks."""
+        return self.job is not None and self.job.row is not None
 
     def elapsed_seconds(self) -> float:
         """Return the time since the start."""

@@ -14,11 +14,12 @@ from typing import Any
 from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.logs.problems import log_problem, logger, safely
-from ucam_faas.outcomes import Crashed, Failed, InvalidPayload, Outcome, answer, name
+from ucam_faas.outcomes import Crashed, Failed, Ignore, InvalidPayload, Outcome, answer, name
 from ucam_faas.tasks.task import Task
 
 COMPLETED = "ucam_faas_function_completed"
 ABORTED = "ucam_faas_function_aborted"
+NOT_RUN = "ucam_faas_job_not_run"
 FAILED_GRACEFULLY = "function_failed_gracefully"
 FAILED_UNCAUGHT = "function_failed_uncaught_exception"
 
@@ -104,17 +105,33 @@ def record(
         if custom is not None:
             return None
     level = getattr(logging, answer(cause).severity)
+    if settled is not cause:  # a success that could not be stored is worse than the success
+        level = max(level, getattr(logging, answer(settled).severity))
+    line = _line(execution, level, _message(task, cause, error), fields)
+    if line is not None:
+        if isinstance(cause, Crashed) and error is not None:
+            line.exc_info = (type(error), error, error.__traceback__)
+        line.expected = error if isinstance(cause, (Failed, InvalidPayload)) else None
+    return line
+
+
+def not_run(execution: Execution, outcome: Outcome) -> logging.LogRecord | None:
+    """Return the line about a job that could not run now; one wake too many is no news."""
+    severity = "DEBUG" if isinstance(outcome, Ignore) else answer(outcome).severity
+    level = getattr(logging, severity)
+    return _line(execution, level, NOT_RUN, _delivery_fields(execution, outcome))
+
+
+def _line(
+    execution: Execution, level: int, event: str, fields: dict[str, Any]
+) -> logging.LogRecord | None:
+    """Make a record by hand: logger.log() would look for its caller, which is always here."""
     if not logger.isEnabledFor(level):
         return None
-    # A record made by hand: logger.log() would look for its caller, which is always here.
-    unexpected = error if isinstance(cause, Crashed) else None
-    trace = (type(unexpected), unexpected, unexpected.__traceback__) if unexpected else None
-    line = logging.LogRecord(
-        logger.name, level, __file__, 0, _message(task, cause, error), None, trace
-    )
+    line = logging.LogRecord(logger.name, level, __file__, 0, event, None, None)
     line.fields = fields
     line.context = execution.log_context
-    line.expected = error if isinstance(cause, (Failed, InvalidPayload)) else None
+    line.expected = None
     return line
 
 

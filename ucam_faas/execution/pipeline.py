@@ -1,6 +1,6 @@
 """The pipeline that every front door calls: one delivery of one task in, its conclusion out.
 
-    Execution ─ prepare ─► payload ─ function ─► value or exception
+    Execution ─ claim (jobs) ─ prepare ─► payload ─ function ─► value or exception
               ─ decide ─► Decision ─ settle ─► Outcome ─ report ─► Conclusion
 
 `preparation` sets the contexts and makes the payload, `decisions` turns the function's end into an
@@ -22,9 +22,9 @@ from typing import Any
 
 from ucam_faas.execution import dead_letters, log_lines, off_loop
 from ucam_faas.execution.decisions import decide, decide_error, refusal
-from ucam_faas.execution.execution import Conclusion, Decision, Execution
+from ucam_faas.execution.execution import Conclusion, Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import accept, prepare
-from ucam_faas.execution.reporting import report
+from ucam_faas.execution.reporting import not_run, report
 from ucam_faas.outcomes import Outcome
 
 
@@ -54,7 +54,7 @@ def _run(execution: Execution) -> Conclusion | None:
 
 def _call(execution: Execution) -> Decision:
     try:
-        payload = prepare(execution)
+        payload = _open(execution)
         return refusal(execution, payload) or decide(execution, _start(execution, payload))
     except KeyboardInterrupt:  # for the process, not for the task
         raise
@@ -65,7 +65,7 @@ def _call(execution: Execution) -> Decision:
 async def run_async(execution: Execution) -> Conclusion | None:
     """Run an async task on this loop, in `execution.context`; None if it was stopped meanwhile."""
     decision = await _call_async(execution)
-    if execution.job is None and not dead_letters.may_publish(execution, decision.outcome):
+    if not execution.holds_job and not dead_letters.may_publish(execution, decision.outcome):
         return _conclude(execution, decision)
     context = copy_context()  # publishing and storing block
     work = off_loop.in_thread(lambda: context.run(_conclude, execution, decision))
@@ -85,8 +85,8 @@ async def _to_its_end(work: Coroutine[Any, Any, Conclusion | None]) -> Conclusio
 
 async def _call_async(execution: Execution) -> Decision:
     try:
-        is_large = len(execution.delivery.body) > off_loop.LARGE_BYTES
-        payload = await _prepare_in_thread(execution) if is_large else prepare(execution)
+        blocks = execution.job is not None or len(execution.delivery.body) > off_loop.LARGE_BYTES
+        payload = await _open_in_thread(execution) if blocks else prepare(execution)
         refused = refusal(execution, payload)
         if refused is not None:
             return refused
@@ -100,11 +100,16 @@ async def _call_async(execution: Execution) -> Decision:
         return decide_error(execution, error)
 
 
-async def _prepare_in_thread(execution: Execution) -> Any:
+def _open(execution: Execution) -> Any:
+    """Return the payload; of a job, after it is claimed."""
+    return prepare(execution) if execution.job is None else execution.job.open(execution)
+
+
+async def _open_in_thread(execution: Execution) -> Any:
     """Prepare in a copy of the context, which may have to end while the thread is in it."""
     context = copy_context()
     try:
-        return await off_loop.in_thread(lambda: context.run(prepare, execution))
+        return await off_loop.in_thread(lambda: context.run(_open, execution))
     finally:
         for variable, value in context.items():
             variable.set(value)
@@ -119,8 +124,16 @@ def _start(execution: Execution, payload: Any) -> Any:
 
 
 def stop(execution: Execution, outcome: Outcome) -> Conclusion | None:
-    """Conclude without waiting for the function; None if it is concluding by itself."""
-    return _settled(execution, Decision(outcome), publish=False) if execution.claim() else None
+    """Conclude without waiting for the function; None if it is concluding by itself.
+
+    Where the execution holds a job, this blocks.
+    """
+    return stopped(execution, outcome) if execution.claim() else None
+
+
+def stopped(execution: Execution, outcome: Outcome) -> Conclusion:
+    """Conclude a stopped execution whose claim the caller has taken."""
+    return _settled(execution, Decision(outcome), publish=False)
 
 
 def _conclude(execution: Execution, decision: Decision) -> Conclusion | None:
@@ -132,11 +145,13 @@ def _conclude(execution: Execution, decision: Decision) -> Conclusion | None:
 
 
 def _settled(execution: Execution, decision: Decision, *, publish: bool = True) -> Conclusion:
-    if execution.job is not None:
-        from ucam_faas.execution import inbox  # tasks without jobs don't need it
-
-        return report(execution, decision, inbox.settle(execution, decision))
-    outcome = dead_letters.settle(execution, decision) if publish else decision.outcome
+    outcome = decision.outcome
+    if isinstance(decision.error, Unclaimed):
+        return not_run(execution, outcome)
+    if execution.job is not None and execution.holds_job:
+        outcome = execution.job.settle(execution, decision)
+    elif execution.job is None and publish:
+        outcome = dead_letters.settle(execution, decision)
     return report(execution, decision, outcome)
 
 

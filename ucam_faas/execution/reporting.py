@@ -46,6 +46,12 @@ def report(execution: Execution, decision: Decision, settled: Outcome) -> Conclu
     return Conclusion(settled, info, decision.value, decision.error, line)
 
 
+def not_run(execution: Execution, outcome: Outcome) -> Conclusion:
+    """Return the conclusion of an execution whose job can't run now."""
+    info = ExecutionInfo(execution=_result(Decision(outcome), execution.elapsed_seconds()))
+    return Conclusion(outcome, info, line=log_lines.not_run(execution, outcome))
+
+
 def _info(execution: Execution, decision: Decision, result: ExecutionResult) -> ExecutionInfo:
     """Return the function's own report, or make one."""
     own = decision.info

@@ -1,8 +1,8 @@
 """From a request's path to its task.
 
 `/<task name>` is a task's path, `/` that of the first one; either may end in a topic's name
-(`/projects/P/topics/T`). HTTP tasks have the paths that they ask for. A single event task that is
-served alone has every path.
+(`/projects/P/topics/T`). `/<task name>/inbox` is the path of a task's inbox. HTTP tasks have the
+paths that they ask for. A single event task that is served alone has every path.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.serving.responses import Response
 from ucam_faas.tasks.task import Kind, Task
-from ucam_faas.tasks.topics import INBOX_PATH
+from ucam_faas.tasks.topics import INBOX_PATH, inbox_path
 
 Scope = MutableMapping[str, Any]
 _OF_BROWSERS = ("/favicon.ico", "/robots.txt")
@@ -31,6 +31,7 @@ class Routes:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._events = _event_paths(tasks)
+        self._inboxes = {inbox_path(task): task for task in self._events.values()}
         self._root = next(iter(self._events.values()), None)
         self._any_path = len(tasks) == 1
         self._flask: Any = None
@@ -47,8 +48,8 @@ class Routes:
         An event task's own path comes first, then the routes of HTTP tasks, then the root.
         """
         path = scope["path"]
-        if path.endswith(INBOX_PATH):
-            path = path.removesuffix(INBOX_PATH) or "/"
+        if path.endswith(INBOX_PATH) and path in self._inboxes:
+            return self._inboxes[path]
         place = path if path == "/" or path in self._events else _without_topic(path)
         if place in self._events:
             return self._events[place]

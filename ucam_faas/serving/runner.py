@@ -127,7 +127,7 @@ class Runner:
                 except asyncio.CancelledError:
                     gate.leave_queue(turn)
                     raise
-                if run.done.done():
+                if run.stopped:
                     gate.leave_queue(turn)
                     return False
             entered.append(gate)

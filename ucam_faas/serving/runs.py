@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
 from ucam_faas.events.execution_info import AbortedExecutionResult, ExecutionInfo
-from ucam_faas.execution import log_lines, pipeline
+from ucam_faas.execution import log_lines, off_loop, pipeline
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Crashed, Outcome
@@ -46,6 +47,9 @@ class Run:
         self.done: asyncio.Future[Conclusion] = self.loop.create_future()
         self._work: Work | None = None
         self.task: asyncio.Task[None] | None = None
+        self.stopped = False
+        """It is concluded without its function, or about to be."""
+        self._storing: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> bool:
@@ -66,8 +70,8 @@ class Run:
             try:
                 conclusion = await pipeline.run_async(self.execution)
             except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and self.done.done():
-                    return  # it was stopped
+                if isinstance(error, asyncio.CancelledError) and self.stopped:
+                    return
                 conclusion = _broken(error)
             self.finish(conclusion)
 
@@ -79,18 +83,25 @@ class Run:
         Returns:
             the stack of the thread that was abandoned, if one was.
         """
-        if self.done.done():
+        if self.done.done() or not self.execution.claim():
             return None
-        try:
-            conclusion = pipeline.stop(self.execution, outcome)
-        except Exception as error:
-            conclusion = _broken(error)
-        if conclusion is None:
-            return None
-        self.finish(conclusion)
+        self.stopped = True
+        conclude = partial(_stopped, self.execution, outcome)
+        if self.execution.holds_job:
+            self._storing = self.loop.create_task(self._store(conclude))
+        else:
+            self.finish(conclude())
         if self.task is not None:
             self.task.cancel()
         return self._work.abandon() if self._work is not None else None
+
+    async def _store(self, conclude: Callable[[], Conclusion]) -> None:
+        """Conclude in a thread: a store blocks, and may be down."""
+        try:
+            conclusion = await off_loop.in_thread(conclude)
+        except RuntimeError as error:  # the system gives no thread
+            conclusion = _broken(error)
+        self.finish(conclusion)
 
     def finish(self, conclusion: Conclusion | None) -> None:
         """Take the conclusion, unless the execution was stopped before."""
@@ -103,6 +114,13 @@ def _run(execution: Execution) -> Conclusion | None:
     try:
         return pipeline.run(execution)
     except BaseException as error:
+        return _broken(error)
+
+
+def _stopped(execution: Execution, outcome: Outcome) -> Conclusion:
+    try:
+        return pipeline.stopped(execution, outcome)
+    except Exception as error:
         return _broken(error)
 
 

@@ -11,13 +11,11 @@ from ucam_faas.execution import log_lines, off_loop
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import (
-    Ignore,
     Outcome,
     Overloaded,
     Refused,
     ShuttingDown,
     TooLarge,
-    Unavailable,
     WrongMethod,
 )
 from ucam_faas.serving.bodies import Bodies
@@ -30,7 +28,7 @@ from ucam_faas.serving.responses import (
 )
 from ucam_faas.serving.runner import Runner
 from ucam_faas.tasks.task import Kind, Task
-from ucam_faas.tasks.topics import INBOX_PATH
+from ucam_faas.tasks.topics import INBOX_PATH, inbox_path
 
 _CLOSE = (("connection", "close"),)
 
@@ -97,16 +95,14 @@ class Service:
         """Run the task on a request, and return the response."""
         job = None
         try:
-            if path.endswith(INBOX_PATH):
-                delivery, job = await self._open(task, path, headers, body)
+            if path.endswith(INBOX_PATH) and path == inbox_path(task):
+                from ucam_faas.execution import job_run  # tasks without jobs don't need it
+
+                delivery, job = job_run.read_inbox(self.runtime, task, path, headers, body)
             else:
                 delivery = await _decode(task, method, path, headers, body)
         except Refused as refusal:
             return self.reject(refusal, method, path)
-        if isinstance(job, Ignore):  # one wake too many is no news
-            return of_outcome(job)
-        if isinstance(job, Outcome):
-            return self.reject(job, method, path)
         execution = Execution(
             task,
             delivery,
@@ -117,35 +113,14 @@ class Service:
             job=job,
         )
         conclusion = await self.runner.run(execution)
-        self._observer.concluded(execution, conclusion)
+        if job is None or execution.holds_job:
+            self._observer.concluded(execution, conclusion)
         if job is not None:
             return of_outcome(conclusion.outcome)
         if task.options.make_http_response is None:
             return of_conclusion(task, conclusion)
         # In the task's contexts.
         return execution.context.copy().run(of_conclusion, task, conclusion)
-
-    async def _open(
-        self, task: Task, path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[Delivery, Any]:
-        """Return the delivery of a task's inbox, with the payload of its job in it, and the row.
-
-        The row is None if the message itself is the job; an outcome says why there is none to run.
-        """
-        from ucam_faas.execution import inbox  # tasks without jobs don't need it
-
-        delivery = envelopes.decode(body, headers, path).with_message()
-        message, store = delivery.message, self.runtime.jobs()
-        assert message is not None, "it was just read"
-        job_id = message.attributes.get(inbox.JOB_ATTRIBUTE)
-        if job_id is None:
-            return inbox.unpacked(delivery, task), None
-        if store is None:
-            return delivery, Unavailable("UCAM_FAAS_JOB_STORE is not set")
-        claimed = await off_loop.in_thread(lambda: inbox.claim(self.runtime, store, task, job_id))
-        if isinstance(claimed, Outcome):
-            return delivery, claimed
-        return inbox.deliver(delivery, task, claimed), claimed
 
     def reject(self, outcome: Outcome, method: str, path: str) -> Response:
         """Log a request that is refused before its execution, and return the answer."""

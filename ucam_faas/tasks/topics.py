@@ -9,7 +9,7 @@ from typing import Any
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.outer_decorators import task_function_of
 from ucam_faas.tasks.policies import check_topic
-from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.task import Kind, Task
 
 
 def topic_of(task: Task) -> str:
@@ -62,6 +62,11 @@ def _topic(target: Any) -> str:
 
 INBOX_PATH = "/inbox"
 """Pushes of a task's inbox come to its own path with this after it."""
+
+
+def inbox_path(task: Task) -> str:
+    """Return the path to which a task's inbox is pushed; nothing for an HTTP task."""
+    return "" if task.kind is Kind.HTTP else task.route + INBOX_PATH
 
 
 def inbox_of(task: str) -> str:

@@ -14,12 +14,12 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from ucam_faas.events import envelopes
-from ucam_faas.execution import inbox
-from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.execution import Execution, Unclaimed
+from ucam_faas.execution.job_run import JobRun
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.jobs.rows import Key, Row
-from ucam_faas.outcomes import Outcome, name
+from ucam_faas.jobs.rows import Key
+from ucam_faas.outcomes import name
 from ucam_faas.tasks.task import Task
 from ucam_faas.testing.clock import ManualClock
 from ucam_faas.testing.events import make_push
@@ -64,14 +64,15 @@ class HostileJobs:
             return
         stale = self._claim(wake, runtime) if treatment == "stale" else None
         if stale is not None:
-            assert stale.lease is not None, "it was just claimed"
-            left = stale.lease - clock.now().timestamp()
-            clock.advance(timedelta(seconds=left + 1))
+            assert stale.job is not None, "it has claimed one"
+            assert stale.job.row is not None, "it was just claimed"
+            lease = stale.job.row.lease or 0.0
+            clock.advance(timedelta(seconds=lease - clock.now().timestamp() + 1))
         copies = chance.choice((2, 3))
         answers = ", ".join(str(push(wake)) for _ in range(copies))
         self._note(wake, f"{copies} wakes: {answers}")
         if stale is not None:
-            outcome = self._run_stale(wake, stale, runtime)
+            outcome = execute(stale).outcome
             self._note(wake, f"a process that had lost its lease ends, too: {name(outcome)}")
         if is_first:
             self._late.append(wake)
@@ -94,22 +95,23 @@ class HostileJobs:
         for wake in reversed(late):
             self._note(wake, f"a late wake: {push(wake)}")
 
-    def _claim(self, wake: Wake, runtime: Runtime) -> Row | None:
+    def _claim(self, wake: Wake, runtime: Runtime) -> Execution | None:
         """Take the job for a process that will lose it, where its attempts allow that."""
         limit, store = wake.task.policy.retry.max_attempts, runtime.jobs()
         assert store is not None, "the test has one"
-        row = store.get(Key(runtime.settings.app, wake.task.name, wake.id))
+        key = Key(runtime.settings.app, wake.task.name, wake.id)
+        row = store.get(key)
         attempts = row.attempts if row is not None else 0
         if limit is not None and limit - attempts < ATTEMPTS_FOR_STALE_HOLDERS:
             return None
-        claimed = inbox.claim(runtime, store, wake.task, wake.id)
-        return claimed if isinstance(claimed, Row) else None
-
-    def _run_stale(self, wake: Wake, row: Row, runtime: Runtime) -> Outcome:
-        push = make_push(b"stale")
+        push, job = make_push(b"stale"), JobRun(key)
         delivery = envelopes.decode(push.body, {"content-type": "application/json"})
-        delivery = inbox.deliver(delivery.with_message(), wake.task, row)
-        return execute(Execution(wake.task, delivery, runtime, job=row)).outcome
+        execution = Execution(wake.task, delivery.with_message(), runtime, job=job)
+        try:
+            job.claim(execution)
+        except Unclaimed:
+            return None
+        return execution
 
     def _note(self, wake: Wake, trick: str) -> None:
         self.tricks.append(f"{wake.task.name}, job {self._ordinals[wake]}: {trick}")

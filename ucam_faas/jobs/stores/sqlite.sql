@@ -55,7 +55,7 @@ UPDATE ucam_faas_jobs SET
   lease = NULL,
   attempts = iif(:afresh, 0, attempts) + :failed,
   interruptions = interruptions + :interrupted,
-  cancel_requested = 0,
+  cancel_requested = iif(:afresh, 0, cancel_requested),
   result = :result,
   error = coalesce(:error, error),
   history = json_insert(

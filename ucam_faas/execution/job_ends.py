@@ -1,0 +1,132 @@
+"""The end of a job's run: a decision in, the change of its row out."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import Any
+
+from ucam_faas.execution.execution import Decision
+from ucam_faas.jobs.rows import Change, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import (
+    DeadLetter,
+    Done,
+    Ignore,
+    Outcome,
+    Overloaded,
+    Pause,
+    Retry,
+    ShuttingDown,
+    answer,
+    name,
+)
+from ucam_faas.tasks.policies import backoffs, wait_seconds
+from ucam_faas.tasks.task import Task
+
+MAX_INTERRUPTIONS = 100
+"""A job that was interrupted more often has failed: it may be the cause."""
+MAX_MESSAGE, MAX_TRACEBACK = 2_000, 20_000
+"""Characters of an error that a row keeps: the first ones, and the last ones."""
+
+
+def before_run(row: Row, task: Task, instance: str) -> Change | None:
+    """Return the end of a claimed job that may not run again; None: it may."""
+    limit, kept = task.policy.retry.max_attempts, retention(row)
+    if row.cancel_requested:
+        return cancelled(row, instance)
+    if limit is not None and row.attempts >= limit:
+        cause, message = "crashed", f"its process ended while it ran, and {limit} attempts are used"
+    elif row.interruptions >= MAX_INTERRUPTIONS:
+        cause, message = "interrupted", f"it was interrupted {row.interruptions} times"
+    else:
+        return None
+    error = row.error if cause == "crashed" else None
+    error = error or {"type": cause.capitalize(), "message": message}
+    return Change(
+        state=State.FAILURE,
+        cause=cause,
+        visit=kept,
+        instance=instance,
+        message=message,
+        error=error,
+    )
+
+
+def change(row: Row, task: Task, decision: Decision, instance: str) -> Change:
+    """Return the change of a job's row after its run."""
+    outcome, kept = decision.outcome, retention(row)
+    values: dict[str, Any] = {"instance": instance, "message": _reason(outcome)}
+    if isinstance(outcome, Done | Ignore):
+        result = json.dumps(decision.value).encode()
+        return Change(state=State.SUCCESS, cause="finished", visit=kept, result=result, **values)
+    if isinstance(outcome, Pause):
+        return Change(state=State.PAUSED, cause="paused", visit=kept, **values)
+    if isinstance(outcome, ShuttingDown | Overloaded):
+        return interrupted(instance, _reason(outcome))
+    values |= {"failed": True, "error": _error(decision)}
+    limit, failures = task.policy.retry.max_attempts, row.attempts + 1
+    permanent = isinstance(outcome, DeadLetter) or answer(outcome).permanent
+    if permanent or (limit is not None and failures >= limit):
+        return Change(state=State.FAILURE, cause="failed", visit=kept, **values)
+    wait = _wait(task, outcome, failures)
+    return Change(state=State.PENDING, cause="failed", visit=wait, wait=wait, **values)
+
+
+def interrupted(instance: str, message: str = "") -> Change:
+    """Return the change of a job whose run ended without a fault of its own."""
+    return Change(
+        state=State.PENDING,
+        cause="interrupted",
+        visit=AGAIN_SECONDS,
+        wait=0,
+        interrupted=True,
+        instance=instance,
+        message=message,
+    )
+
+
+def cancelled(row: Row, instance: str) -> Change:
+    """Return the end of a job that was cancelled while it ran."""
+    return Change(state=State.CANCELLED, cause="cancelled", visit=retention(row), instance=instance)
+
+
+def _reason(outcome: Outcome) -> str:
+    return "" if isinstance(outcome, Done) else _bounded(outcome.reason or name(outcome))
+
+
+def _wait(task: Task, outcome: Outcome, failures: int) -> float:
+    if isinstance(outcome, Retry) and outcome.after is not None:
+        return outcome.after.total_seconds()
+    try:
+        return wait_seconds(task.policy.retry, failures)
+    except Exception as error:  # a user's function may do anything
+        log_problem("ucam_faas_backoff_failed", task=task.name, error=error)
+        return backoffs(task.policy.retry, failures)[-1]
+
+
+def _error(decision: Decision) -> dict[str, str]:
+    error = decision.error
+    if error is None:
+        return {"type": type(decision.outcome).__name__, "message": _reason(decision.outcome)}
+    try:
+        message = str(error)
+    except Exception:  # a user's class may do anything
+        message = ""
+    trace = "".join(traceback.format_exception(error))
+    return {
+        "type": type(error).__qualname__,
+        "message": _bounded(message),
+        "traceback": _storable(trace[-MAX_TRACEBACK:]),
+    }
+
+
+def _bounded(text: str) -> str:
+    return _storable(text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 1]}…")
+
+
+def _storable(text: str) -> str:
+    """Return a text that every store takes: PostgreSQL has no NUL, and UTF-8 no surrogates."""
+    return text.replace("\0", "�").encode(errors="replace").decode()

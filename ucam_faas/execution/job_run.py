@@ -1,0 +1,206 @@
+"""The run of a job: claimed before the function, and stored before the delivery is acknowledged.
+
+A store blocks, so nothing in here may be called on an event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ucam_faas.events import envelopes
+from ucam_faas.events.deliveries import Delivery
+from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
+from ucam_faas.exceptions import ConfigurationError, JobError
+from ucam_faas.execution import inbox, job_ends
+from ucam_faas.execution.execution import Decision, Execution, Unclaimed
+from ucam_faas.execution.preparation import prepare
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import Done, Ignore, Outcome, Recorded, Superseded, Unavailable
+from ucam_faas.tasks.task import Kind, Task
+
+MARGIN_SECONDS = 15.0
+"""A claim outlasts the task's deadline by this: time to store the result."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+"""Between two tries to store an end."""
+
+
+def read_inbox(
+    runtime: Runtime, task: Task, path: str, headers: Mapping[str, str], body: bytes
+) -> tuple[Delivery, JobRun | None]:
+    """Return the delivery of a push to a task's inbox, and its job; None: the message is the job.
+
+    Raises:
+        Refused: it isn't a push of a message.
+    """
+    delivery = envelopes.decode(body, headers, path).with_message()
+    message = delivery.message
+    assert message is not None, "it was just read"
+    job = message.attributes.get(inbox.JOB_ATTRIBUTE)
+    if job is not None:
+        return delivery, JobRun(Key(runtime.settings.app, task.name, job))
+    if task.kind is Kind.RAW:
+        return replace(delivery, body=message.data), None
+    return delivery, None
+
+
+class JobRun:
+    """The job of an execution.
+
+    Args:
+        key: of the job.
+    """
+
+    __slots__ = ("_ends_at", "key", "row", "store")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.row: Row | None = None
+        """The row as it was claimed; None: this execution doesn't hold the job."""
+        self.store: JobStore | None = None
+        self._ends_at = 0.0
+        """The end of the claim, by the execution's monotonic clock."""
+
+    def open(self, execution: Execution) -> Any:
+        """Claim the job, and return its payload.
+
+        Raises:
+            Unclaimed: it can't run now.
+            Exception: those of `prepare`.
+        """
+        row = self.row or self.claim(execution)
+        execution.delivery = delivery_of(execution, row)
+        return prepare(execution)
+
+    def settle(self, execution: Execution, decision: Decision) -> Outcome:
+        """Store the end of the run.
+
+        Returns:
+            the decision's outcome if it is a success; Recorded if the row has the failure;
+            Unavailable if the store doesn't answer; Superseded if another process holds the job.
+        """
+        row = self.row
+        assert row is not None, "asked by the caller"
+        change = job_ends.change(row, execution.task, decision, instance())
+        try:
+            stored = self._store_end(execution, row, change)
+        except JobError as error:
+            log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
+            return Unavailable("the end of the job could not be stored")
+        if stored is None:
+            return Superseded("the lease of this process had ended")
+        if stored.state is State.PENDING and not change.wait:
+            inbox.wake(execution.runtime, self.key)
+        if isinstance(decision.outcome, Done | Ignore):
+            return decision.outcome
+        return Recorded(change.message or change.cause)
+
+    def claim(self, execution: Execution) -> Row:
+        """Claim the job, unless the execution is stopped meanwhile.
+
+        Raises:
+            Unclaimed: it can't run now.
+        """
+        clock, policy = execution.runtime.clock, execution.task.policy
+        left = max(0.0, policy.served_timeout_seconds - execution.elapsed_seconds())
+        begin, lease = clock.monotonic(), left + MARGIN_SECONDS
+        try:
+            self.store = store = execution.runtime.jobs()
+            if store is None:
+                raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
+            row = store.claim(self.key, lease=lease, instance=instance())
+            if row is None:
+                raise Unclaimed(Ignore(_why(store.get(self.key))))
+            end = job_ends.before_run(row, execution.task, instance())
+            if end is not None:
+                store.change(self.key, end, fence=row.fence)
+                raise Unclaimed(Recorded(end.message))
+            self._ends_at, self.row = begin + lease, row
+            if execution.is_claimed:  # stopped before it could know the row
+                store.change(self.key, job_ends.interrupted(instance()), fence=row.fence)
+                raise Unclaimed(Ignore("the execution was stopped"))
+        except (JobError, ConfigurationError) as error:
+            log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
+            raise Unclaimed(Unavailable("the job store doesn't answer")) from None
+        return row
+
+    def _store_end(self, execution: Execution, row: Row, change: Change) -> Row | None:
+        """Change the row, within the lease as often as it takes; None: the claim is void.
+
+        Raises:
+            JobError: the store doesn't answer.
+        """
+        assert self.store is not None, "the job was claimed in it"
+        clock, pause, tries = execution.runtime.clock, FIRST_PAUSE_SECONDS, 0
+        while True:
+            tries += 1
+            try:
+                stored = self.store.change(self.key, change, fence=row.fence)
+                if stored is None and tries > 1:
+                    stored = self._stored_before(row, change)
+                if stored is not None and stored.cancel_requested:
+                    stored = self._cancel(stored)
+                return stored
+            except JobError:
+                if clock.monotonic() + pause >= self._ends_at:
+                    raise
+            threading.Event().wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _stored_before(self, row: Row, change: Change) -> Row | None:
+        """Return the row if an earlier try did change it, though the store didn't say so."""
+        assert self.store is not None, "the job was claimed in it"
+        there = self.store.get(self.key)
+        ours = there is not None and there.fence == row.fence and there.state is change.state
+        return there if ours else None
+
+    def _cancel(self, stored: Row) -> Row:
+        """End a job that would wait for its next run, and whose cancellation was asked for."""
+        assert self.store is not None, "the job was claimed in it"
+        waiting = {State.PENDING, State.PAUSED}
+        if stored.state not in waiting:
+            return stored
+        end = job_ends.cancelled(stored, instance())
+        return self.store.change(self.key, end, states=waiting) or stored
+
+
+def delivery_of(execution: Execution, row: Row) -> Delivery:
+    """Return the delivery of a wake with the job's payload in it."""
+    delivery = execution.delivery
+    assert delivery.published is not None, "a wake is a message"
+    message = PubsubMessage(
+        data=row.payload,
+        attributes=dict(row.attributes),
+        message_id=delivery.published.message.message_id,
+        publish_time=delivery.published.message.publish_time,
+        ordering_key=row.ordering_key,
+    )
+    published = MessagePublishedData(
+        message=message,
+        subscription=delivery.subscription,
+        delivery_attempt=row.attempts + 1,
+    )
+    body = row.payload if execution.task.kind is Kind.RAW else delivery.body
+    return replace(delivery, published=published, body=body)
+
+
+def _why(row: Row | None) -> str:
+    """Return why a job can't be claimed."""
+    if row is None:
+        return "there is no such job: its retention may have ended"
+    if row.state is State.STARTED:
+        return "another process runs the job"
+    return "the job is not due yet" if row.state is State.PENDING else f"the job is {row.state}"
+
+
+def instance() -> str:
+    """Return the name of this process, for histories."""
+    return f"{os.environ.get('K_REVISION') or socket.gethostname()}/{os.getpid()}"
