@@ -1,0 +1,1 @@
+"""An example: jobs that send jobs, each done once."""
