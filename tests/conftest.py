@@ -11,7 +11,12 @@ import pytest
 from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contract.publisher_contract")
-pytest_plugins = ["tests.support.leaks", "tests.support.log", "tests.support.sources"]
+pytest_plugins = [
+    "tests.support.leaks",
+    "tests.support.log",
+    "tests.support.postgresql",
+    "tests.support.sources",
+]
 
 for name in ("COLUMNS", "LINES"):
     # pytest imports readline, which exports the terminal's size behind Python's back: processes

@@ -102,6 +102,7 @@ HEAVY = {
     "uvicorn_worker": owner("serving.worker"),
     "click": owner("cli", "dev.session", "dev.stream"),
     "rich": owner(in_functions="cli._table", for_types="cli._table"),
+    "psycopg": owner(in_functions="jobs.stores.postgresql"),
     "polyfactory": owner(in_functions="testing.of_1_0", for_types="testing"),
     "pytest": owner("_pytest_plugin"),
 }

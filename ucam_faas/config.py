@@ -132,7 +132,8 @@ class Settings:
     job_store: str | None = _variable(
         "UCAM_FAAS_JOB_STORE",
         None,
-        "where jobs are kept: sqlite:PATH, or memory; none: jobs are sent, and can't be followed",
+        "where jobs are kept: sqlite:PATH, postgresql://…, or memory; none: jobs are sent, and "
+        "can't be followed",
     )
     project: str | None = _variable(
         "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"

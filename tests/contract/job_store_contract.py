@@ -284,11 +284,22 @@ class JobStoreContract:
         assert store.get(KEY) is None
         assert not store.delete(KEY, states=frozenset(State))
 
-    def test_the_version_differs_after_a_change(self, store: JobStore) -> None:
+    def test_the_end_of_a_watched_job_is_noticed(self, store: JobStore) -> None:
         self.insert(store, row())
-        before = store.version()
-        assert store.version() == before
+        fence = self.claimed(store).fence
+        store.watch([KEY])
+        while store.changed(0):
+            pass
 
-        self.claimed(store)
+        store.change(KEY, DONE, fence=fence)
 
-        assert store.version() != before
+        assert store.changed(5)
+        assert not store.changed(0)
+
+    def test_jobs_that_have_ended_are_told_from_others(self, store: JobStore) -> None:
+        ended, live, missing = (Key("app", "charge", id) for id in "123")
+        self.insert(store, row(ended), row(live))
+        done = store.change(ended, DONE, fence=self.claimed(store, ended).fence)
+
+        assert store.ended([ended, live, missing]) == {ended: done, missing: None}
+        assert store.ended([]) == {}

@@ -126,13 +126,18 @@ def store_of(settings: Settings) -> JobStore | None:
         return None
     from ucam_faas.jobs.stores.sqlite import SqliteStore  # tasks without jobs don't need it
 
+    if settings.job_store.startswith(("postgresql://", "postgres://")):
+        from ucam_faas.jobs.stores.postgresql import PostgresqlStore
+
+        return PostgresqlStore(settings.job_store)
     kind, _, path = settings.job_store.partition(":")
     if kind == "memory" and not path:
         return SqliteStore(":memory:", SystemClock())
     if kind == "sqlite" and path:
         return SqliteStore(path, SystemClock())
     raise ConfigurationError(
-        f"UCAM_FAAS_JOB_STORE is {settings.job_store!r}: expected sqlite:PATH or memory."
+        f"UCAM_FAAS_JOB_STORE is {settings.job_store!r}: expected sqlite:PATH, "
+        "postgresql://… or memory."
     )
 
 

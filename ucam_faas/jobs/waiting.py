@@ -1,19 +1,25 @@
-"""Waiting for jobs to end: one thread a store, whoever waits.
+"""Waiting for jobs to end: one thread a store, however many wait.
 
-It asks for the store's version, and reads the rows that are waited for when that has changed.
+It reads the rows that are waited for when the store says that some may have ended, and from time to
+time even so: a notification may be lost.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
-from contextlib import suppress
 
 from ucam_faas.exceptions import JobError, JobNotFoundError
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.02
+"""How long a new waiter may have to wait for the thread's look."""
+LOOK_SECONDS = 2.0
+"""Between two looks without a notification."""
+AGAIN_SECONDS = 0.2
+"""Before the next try, while the store doesn't answer."""
 
 
 class Waiting:
@@ -23,8 +29,8 @@ class Waiting:
         self._store = store
         self._lock = threading.Lock()
         self._futures: dict[Key, list[Future[Row]]] = {}
+        self._new: list[Key] = []
         self._thread: threading.Thread | None = None
-        self._new = threading.Event()
 
     def end_of(self, key: Key) -> Future[Row]:
         """Return the row of a job when it has ended.
@@ -34,41 +40,52 @@ class Waiting:
         future: Future[Row] = Future()
         with self._lock:
             self._futures.setdefault(key, []).append(future)
-            self._new.set()
-            if self._thread is None:
+            self._new.append(key)
+            if self._thread is None or not self._thread.is_alive():  # dead: of the parent process
                 self._thread = threading.Thread(
-                    target=self._watch, name="ucam-faas-waiting", daemon=True
+                    target=self._work, name="ucam-faas-waiting", daemon=True
                 )
                 self._thread.start()
         return future
 
-    def _watch(self) -> None:
-        version = -1
+    def _work(self) -> None:
+        next_look = 0.0
         pause = threading.Event()  # never set: a sleep
-        while True:
-            with self._lock:
-                if not self._futures:
-                    self._thread = None
-                    return
-                look = self._new.is_set()
-                self._new.clear()
-            with suppress(JobError):  # the store is down: the next look may succeed
-                now = self._store.version()
-                if look or now != version:
-                    version = now
-                    self._look()
-            pause.wait(POLL_SECONDS)
+        while keys := self._awaited():
+            new = self._take_new()
+            try:
+                if new:
+                    self._store.watch(new)
+                is_late = time.monotonic() >= next_look
+                if self._store.changed(0 if new else POLL_SECONDS) or new or is_late:
+                    self._resolve(self._store.ended(keys))
+                    next_look = time.monotonic() + LOOK_SECONDS
+            except JobError:  # the store is down: all are watched again when it answers
+                next_look = 0.0
+                with self._lock:
+                    self._new = list(self._futures)
+                pause.wait(AGAIN_SECONDS)
 
-    def _look(self) -> None:
+    def _awaited(self) -> list[Key]:
+        """Return the jobs that are waited for; none: this thread ends."""
         with self._lock:
-            for key, futures in self._futures.items():
-                self._futures[key] = [future for future in futures if not future.cancelled()]
-            self._futures = {key: futures for key, futures in self._futures.items() if futures}
-            keys = list(self._futures)
-        for key in keys:
-            row = self._store.get(key)
-            if row is not None and not row.state.is_completed:
-                continue
+            for key, futures in list(self._futures.items()):
+                waiting = [future for future in futures if not future.cancelled()]
+                if waiting:
+                    self._futures[key] = waiting
+                else:
+                    del self._futures[key]
+            if not self._futures:
+                self._new, self._thread = [], None
+            return list(self._futures)
+
+    def _take_new(self) -> list[Key]:
+        with self._lock:
+            new, self._new = list(dict.fromkeys(self._new)), []
+            return new
+
+    def _resolve(self, rows: dict[Key, Row | None]) -> None:
+        for key, row in rows.items():
             with self._lock:
                 futures = self._futures.pop(key, [])
             for future in futures:

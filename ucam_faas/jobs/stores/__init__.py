@@ -99,8 +99,17 @@ class JobStore(Protocol):
     def delete(self, key: Key, *, states: Collection[State]) -> bool:
         """Remove a row in one of these states."""
 
-    def version(self) -> int:
-        """Return a number that differs after a change, of this process or another."""
+    def watch(self, keys: Sequence[Key]) -> None:
+        """Have `changed` notice the ends of these jobs, in whatever process."""
+
+    def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
+        """Return those of these jobs that have ended, and None for those that aren't there."""
+
+    def changed(self, seconds: float) -> bool:
+        """Wait until a watched job may have ended, and return True; False: the time is over.
+
+        One thread at a time may call it.
+        """
 
     def now(self) -> float:
         """Return the store's time, in epoch seconds."""

@@ -10,6 +10,7 @@ from typing import Any
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 
+_OF_THE_STORE = ("watched", "notified", "number")
 _JSON = ("attributes", "options", "error", "progress")
 
 
@@ -24,6 +25,8 @@ def row_of(record: Mapping[str, Any]) -> Row:
     values["state"] = State(values["state"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     values["log"] = values.pop("history")
+    for column in _OF_THE_STORE:
+        values.pop(column, None)
     return Row(key=key, **values)
 
 
@@ -32,9 +35,9 @@ def new_values(row: Row, wait: float) -> dict[str, Any]:
     return {
         **row.key._asdict(),
         "payload": row.payload,
-        "attributes": _json(row.attributes),
+        "attributes": _object(row.attributes),
         "ordering_key": row.ordering_key,
-        "options": _json(row.options),
+        "options": _object(row.options),
         "source": row.source,
         "owner": row.owner,
         "unique": row.unique,
@@ -48,12 +51,17 @@ def change_values(change: Change) -> dict[str, Any]:
     """Return the values that a change gives a row."""
     values = {name: getattr(change, name) for name in _CHANGES}
     if change.error is not None:
-        values["error"] = _json(change.error)
+        values["error"] = _object(change.error)
     return values
 
 
 _CHANGES = tuple(field.name for field in fields(Change))
 
 
-def _json(values: Mapping[str, Any]) -> str:
+def _object(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(values)) if values else "{}"
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON."""
+    return json.dumps(value)

@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,8 @@ from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.columns import change_values, new_values, row_of
 from ucam_faas.jobs.stores.statements import statements
 
+POLL_SECONDS = 0.01
+"""Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
 
@@ -39,6 +42,7 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
+        self._seen = -1
         self._sql = statements("sqlite.sql")
 
     def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
@@ -123,8 +127,30 @@ class SqliteStore:
             values = key._asdict() | {"states": json.dumps(list(states))}
             return connection.execute(self._sql["delete"], values).fetchone() is not None
 
-    def version(self) -> int:
-        """Return a number that differs after a change."""
+    def watch(self, keys: Sequence[Key]) -> None:
+        """Have `changed` notice the ends of these jobs: it notices every change of the file."""
+
+    def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
+        """Return those of these jobs that have ended, and None for those that aren't there."""
+        with self._open() as connection:
+            records = connection.execute(self._sql["ended"], {"keys": json.dumps(keys)})
+            return {
+                keys[record["number"]]: None if record["id"] is None else row_of(record)
+                for record in records
+            }
+
+    def changed(self, seconds: float) -> bool:
+        """Wait for a change of the file, and return True if there was one."""
+        end = time.monotonic() + seconds
+        while (version := self._version()) == self._seen:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(POLL_SECONDS)
+        self._seen = version
+        return True
+
+    def _version(self) -> int:
+        """Return a number that differs after a change, of this process or another."""
         with self._open() as connection:
             (others,) = connection.execute("PRAGMA data_version").fetchone()
             return int(others) * 1_000_000_007 + connection.total_changes

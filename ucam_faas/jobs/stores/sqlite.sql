@@ -92,6 +92,12 @@ SELECT count(*) FROM (
   SELECT 1 FROM ucam_faas_jobs WHERE app = :app AND task = :task AND state = 'PENDING' LIMIT :limit
 )
 
+-- name: ended
+SELECT key.key AS number, job.*
+FROM json_each(:keys) AS key LEFT JOIN ucam_faas_jobs AS job
+  ON job.app = key.value ->> 0 AND job.task = key.value ->> 1 AND job.id = key.value ->> 2
+WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
+
 -- name: overdue
 SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit
 

@@ -1,0 +1,148 @@
+"""Real processes that share a store: races for jobs, and kills at any moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.execution.runtime import store_of
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+
+pytestmark = pytest.mark.slow
+
+JOBS = 60
+KEY = Key("app", "charge", "1")
+SECONDS = 60
+
+CLAIM = f"""
+import sys
+from ucam_faas.config import Settings
+from ucam_faas.execution.runtime import store_of
+from ucam_faas.jobs.rows import Key
+
+store = store_of(Settings(job_store=sys.argv[1]))
+store.now()
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range({JOBS}):
+    if store.claim(Key("app", "charge", str(number)), lease=60, instance="claimant"):
+        print(number)
+store.close()
+"""
+
+LIVE = """
+import os, signal, sqlite3, sys
+from ucam_faas.clock import SystemClock
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+
+path, end = sys.argv[1], int(sys.argv[2])
+statements = 0
+
+def die_at_last(statement):
+    global statements
+    statements += 1
+    if statements == end:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+store = SqliteStore(path, SystemClock())
+connection = store._connect()
+store._connection, store._process = connection, os.getpid()
+connection.set_trace_callback(die_at_last)
+key = Key("app", "charge", "1")
+store.insert([Row(key=key, payload=b"{}", owner="me", visit=60.0)], wait=[0.0])
+print("sent", flush=True)
+row = store.claim(key, lease=0.0, instance="first")
+print("claimed", flush=True)
+done = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
+store.change(key, done, fence=row.fence)
+print("finished", flush=True)
+"""
+
+
+def opened(job_store: str) -> JobStore:
+    store = store_of(Settings(job_store=job_store))
+    assert store is not None
+    return store
+
+
+def test_each_job_is_claimed_by_one_of_many_processes(job_store: str) -> None:
+    store = opened(job_store)
+    rows = [Row(key=Key("app", "charge", str(n)), payload=b"{}", visit=60.0) for n in range(JOBS)]
+    store.insert(rows, wait=[0.0] * JOBS)
+    claimants = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM, job_store],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+
+    for claimant in claimants:
+        assert claimant.stdout is not None
+        assert claimant.stdout.readline() == "ready\n"
+    outputs = []
+    for claimant in claimants:
+        assert claimant.stdin is not None
+        claimant.stdin.write("go\n")
+        claimant.stdin.flush()
+    for claimant in claimants:
+        output, _ = claimant.communicate(timeout=SECONDS)
+        outputs += output.split()
+
+    assert Counter(outputs) == Counter(map(str, range(JOBS)))
+    store.close()
+
+
+def test_a_process_that_is_killed_at_any_statement_leaves_whole_writes(tmp_path: Path) -> None:
+    """Each write is there as a whole once its caller knows of it; a write may be there before."""
+    endings = 0
+    for statement in range(1, 100):
+        path = str(tmp_path / f"{statement}.db")
+        process = subprocess.run(
+            [sys.executable, "-c", LIVE, path, str(statement)],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        known = process.stdout.split()
+        store = SqliteStore(path, SystemClock())
+
+        row = store.get(KEY)
+        causes = [] if row is None else [entry.cause for entry in row.history]
+        assert causes[: len(known)] == known
+        assert len(causes) <= len(known) + 1
+        assert recovered(store) is not None
+        store.close()
+        if process.returncode == 0:
+            break
+        endings += 1
+
+    assert process.returncode == 0, process.stderr
+    assert endings >= 9  # BEGIN, the statement and COMMIT of each write
+
+
+def recovered(store: JobStore) -> Row | None:
+    """Return the row after another process has done what is left to do."""
+    (there,) = store.insert([Row(key=KEY, payload=b"{}", owner="me", visit=60.0)], wait=[0.0])
+    assert there.owner == "me"
+    if there.state is State.SUCCESS:
+        return there
+    row = store.claim(KEY, lease=60.0, instance="second")
+    assert row is not None
+    assert row.attempts == row.fence - 1
+    done = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
+    assert store.change(KEY, done, fence=row.fence - 1) is None
+    return store.change(KEY, done, fence=row.fence)

@@ -1,0 +1,128 @@
+"""Many waiters of one process share a thread and a few connections, on each store."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.postgresql import Server
+from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import JobNotFoundError
+from ucam_faas.execution.runtime import store_of
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.stores.postgresql import PostgresqlStore
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.waiting import Waiting
+
+pytestmark = pytest.mark.slow
+
+MANY = 1000
+SECONDS = 30
+DONE = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
+KEYS = [Key("app", "charge", str(number)) for number in range(MANY)]
+
+
+@pytest.fixture
+def store(job_store: str) -> Iterator[JobStore]:
+    store = store_of(Settings(job_store=job_store))
+    assert store is not None
+    yield store
+    store.close()
+
+
+def insert(store: JobStore, keys: list[Key]) -> None:
+    store.insert([Row(key=key, payload=b"{}", visit=60.0) for key in keys], wait=[0.0] * len(keys))
+
+
+def finish(store: JobStore, key: Key) -> None:
+    row = store.claim(key, lease=60, instance="here")
+    assert row is not None
+    store.change(key, DONE, fence=row.fence)
+
+
+def test_a_thousand_waiters_get_the_ends_of_their_jobs_on_one_thread(store: JobStore) -> None:
+    insert(store, KEYS)
+    waiting = Waiting(store)
+    threads = threading.active_count()
+
+    futures = [waiting.end_of(key) for key in KEYS]
+    assert threading.active_count() <= threads + 1
+    for key in KEYS:
+        finish(store, key)
+
+    rows = [future.result(SECONDS) for future in futures]
+    assert [row.key for row in rows] == KEYS
+    assert {row.state for row in rows} == {State.SUCCESS}
+
+
+def test_a_thousand_waiters_of_one_job_get_its_end(store: JobStore) -> None:
+    insert(store, KEYS[:1])
+    waiting = Waiting(store)
+
+    async def main() -> set[State]:
+        futures = [asyncio.wrap_future(waiting.end_of(KEYS[0])) for _ in range(MANY)]
+        await asyncio.to_thread(finish, store, KEYS[0])
+        return {row.state for row in await asyncio.gather(*futures)}
+
+    assert asyncio.run(asyncio.wait_for(main(), SECONDS)) == {State.SUCCESS}
+
+
+def test_a_job_that_has_ended_or_is_gone_is_waited_for_no_longer(store: JobStore) -> None:
+    insert(store, KEYS[:2])
+    finish(store, KEYS[0])
+    waiting = Waiting(store)
+
+    assert waiting.end_of(KEYS[0]).result(SECONDS).state is State.SUCCESS
+    with pytest.raises(JobNotFoundError):
+        waiting.end_of(KEYS[2]).result(SECONDS)
+    gone = waiting.end_of(KEYS[1])
+    store.delete(KEYS[1], states={State.PENDING})
+    with pytest.raises(JobNotFoundError):
+        gone.result(SECONDS)
+
+
+def test_waiters_use_one_connection_and_outlive_a_restart_of_the_server(
+    database: str, postgresql: Server
+) -> None:
+    store = PostgresqlStore(database)
+    insert(store, KEYS)
+    waiting = Waiting(store)
+    futures = [waiting.end_of(key) for key in KEYS]
+    finish(store, KEYS[0])
+    futures[0].result(SECONDS)
+
+    with store._connection() as connection:
+        (record,) = connection.execute(
+            "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database()"
+        ).fetchall()
+    assert record["count"] <= 3  # the listener, the thread's, and this one
+    postgresql.stop()
+    postgresql.start()
+    worker = PostgresqlStore(database)
+    for key in KEYS[1:]:
+        finish(worker, key)
+
+    assert {future.result(SECONDS).state for future in futures} == {State.SUCCESS}
+    worker.close()
+    store.close()
+
+
+def test_a_waiter_that_gave_up_leaves_no_thread() -> None:
+    store = SqliteStore(":memory:", SystemClock())
+    insert(store, KEYS[:1])
+    waiting = Waiting(store)
+
+    future = waiting.end_of(KEYS[0])
+    thread = waiting._thread
+    assert thread is not None
+    future.cancel()
+
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+    store.close()

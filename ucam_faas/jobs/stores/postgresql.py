@@ -1,0 +1,266 @@
+"""Jobs in PostgreSQL, through psycopg 3: a few connections for all threads of a process.
+
+Times are those of the database's clock, so that a process whose clock is wrong does no harm.
+`migrate` makes the table (`ucam-faas jobs migrate`); nothing else does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from ucam_faas._optional import require
+from ucam_faas.clock import Clock
+from ucam_faas.exceptions import JobConflictError, JobStoreError
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import LIVE, State
+from ucam_faas.jobs.stores.columns import change_values, json_text, new_values, row_of
+from ucam_faas.jobs.stores.connections import Connections
+from ucam_faas.jobs.stores.statements import statements
+
+_require = partial(require, extra="postgresql", purpose="keep jobs in PostgreSQL")
+CHANNEL = "ucam_faas_jobs"
+_DATABASE_TIME = "extract(epoch FROM statement_timestamp())::float8"
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+_INSERT_TRIES = 5
+
+
+class PostgresqlStore:
+    """Keeps jobs in a database.
+
+    Args:
+        url: of the database: `postgresql://…`.
+        clock: tells the time of all rows; None: the database's clock.
+    """
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self._psycopg = _require("psycopg")
+        self._clock = clock
+        self._sql = _statements("%(now)s::float8" if clock else _DATABASE_TIME)
+        self._connections = Connections(self._connect)
+        self._url = url
+        self._listener: Any = None
+        self._process = os.getpid()
+
+    def migrate(self) -> None:
+        """Make the table and its indexes, if they are missing.
+
+        Raises:
+            JobStoreError: the database doesn't answer, or refuses.
+        """
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('ucam_faas_jobs'))")
+            connection.execute(self._sql["schema"], prepare=False)
+
+    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+        """Insert rows, and return those that are there."""
+        values = [
+            self._timed(new_values(row, seconds)) for row, seconds in zip(rows, wait, strict=True)
+        ]
+        if len(values) == 1:
+            with self._connection() as connection:
+                return [self._insert(connection, values[0])]
+        # In one order everywhere: two batches never wait for each other.
+        order = sorted(range(len(rows)), key=lambda number: rows[number].key)
+        there: dict[int, Row] = {}
+        with self._connection() as connection, connection.transaction():
+            cursor = connection.cursor()
+            batch = [values[number] for number in order]
+            cursor.executemany(self._sql["insert"], batch, returning=True)
+            for number in order:
+                record = cursor.fetchone()
+                if record is not None:
+                    there[number] = row_of(record)
+                cursor.nextset()
+            for number in order:
+                if number not in there:
+                    there[number] = self._insert(connection, values[number])
+        return [there[number] for number in range(len(rows))]
+
+    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+        """Take a job that may start, or whose claim has ended."""
+        return self._one("claim", key, lease=lease, instance=instance)
+
+    def change(
+        self,
+        key: Key,
+        change: Change,
+        *,
+        fence: int | None = None,
+        states: Collection[State] = LIVE,
+    ) -> Row | None:
+        """Change a row, and return it."""
+        values = change_values(change) | {"state": change.state.value}
+        return self._one("change", key, **values, fence=fence, states=_texts(states))
+
+    def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
+        """Keep a claimed job's progress, and return the row."""
+        return self._one("report", key, progress=json_text(progress), fence=fence)
+
+    def request_cancel(self, key: Key) -> Row | None:
+        """Ask the holder of a started job to end it."""
+        return self._one("request_cancel", key)
+
+    def get(self, key: Key) -> Row | None:
+        """Return a row."""
+        return self._one("get", key)
+
+    def find(
+        self,
+        app: str,
+        *,
+        task: str | None = None,
+        id: str | None = None,
+        states: Collection[State] = (),
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """Return rows, the latest first."""
+        wanted = {"app": app, "task": task, "id": id, "since": since, "until": until}
+        records = self._all("find", wanted | {"states": _texts(states), "limit": limit})
+        return [row_of(record) for record in records]
+
+    def pending(self, app: str, task: str, *, limit: int) -> int:
+        """Return the number of a task's jobs that are PENDING, counted up to a limit."""
+        (record,) = self._all("pending", {"app": app, "task": task, "limit": limit})
+        return int(record["count"])
+
+    def overdue(self, limit: int) -> list[Row]:
+        """Return the rows that the sweep has to look at."""
+        return [row_of(record) for record in self._all("overdue", {"limit": limit})]
+
+    def visit(self, keys: Sequence[Key], seconds: float) -> None:
+        """Let the sweep look at rows again, so many seconds from now."""
+        self._run("visit", _columns(keys) | {"seconds": seconds})
+
+    def delete(self, key: Key, *, states: Collection[State]) -> bool:
+        """Remove a row in one of these states."""
+        return bool(self._all("delete", key._asdict() | {"states": _texts(states)}))
+
+    def watch(self, keys: Sequence[Key]) -> None:
+        """Have `changed` notice the ends of these jobs."""
+        with self._connection():
+            self._listen()  # before the jobs can end
+        self._run("watch", _columns(keys))
+
+    def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
+        """Return those of these jobs that have ended, and None for those that aren't there."""
+        rows: dict[Key, Row | None] = {}
+        for record in self._all("ended", _columns(keys)):
+            number = record.pop("number")
+            rows[keys[number - 1]] = None if record["id"] is None else row_of(record)
+        return rows
+
+    def changed(self, seconds: float) -> bool:
+        """Wait for the end of a watched job, and return True if there was one."""
+        if self._listener is None:
+            threading.Event().wait(seconds)
+            return False
+        try:
+            return any(True for _ in self._listener.notifies(timeout=seconds, stop_after=1))
+        except self._psycopg.Error as error:
+            self._listener = None
+            raise JobStoreError(f"The job store doesn't notify: {_text(error)}.") from error
+
+    def now(self) -> float:
+        """Return the store's time, in epoch seconds."""
+        (record,) = self._all("time", {})
+        return float(record["now"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def _insert(self, connection: Any, values: Mapping[str, Any]) -> Row:
+        for _ in range(_INSERT_TRIES):  # the other row may be removed, or end, between the two
+            for statement in ("insert", "inserted"):
+                record = connection.execute(self._sql[statement], values).fetchone()
+                if record is not None:
+                    return row_of(record)
+        raise JobStoreError("The job store inserts no row, and has none with its key either.")
+
+    def _one(self, statement: str, key: Key, **values: Any) -> Row | None:
+        records = self._all(statement, key._asdict() | values)
+        return row_of(records[0]) if records else None
+
+    def _all(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        with self._connection() as connection:
+            cursor = connection.execute(self._sql[statement], self._timed(values))
+            records: list[dict[str, Any]] = cursor.fetchall()
+            return records
+
+    def _run(self, statement: str, values: Mapping[str, Any]) -> None:
+        with self._connection() as connection:
+            connection.execute(self._sql[statement], self._timed(values))
+
+    def _timed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**values, "now": self._clock.now().timestamp()} if self._clock else values
+
+    def _listen(self) -> None:
+        if self._listener is None or self._listener.closed or self._process != os.getpid():
+            self._listener, self._process = self._connect(), os.getpid()
+            self._listener.execute(f"LISTEN {CHANNEL}")
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """Take a connection; the driver's errors become the store's."""
+        psycopg = self._psycopg
+        try:
+            with self._connections.taken() as connection:
+                yield connection
+        except psycopg.errors.UniqueViolation as error:
+            raise JobConflictError("Another job of the unique key hasn't ended.") from error
+        except psycopg.errors.UndefinedTable as error:
+            raise JobStoreError(
+                "The job store has no table ucam_faas_jobs: run `ucam-faas jobs migrate`."
+            ) from error
+        except psycopg.Error as error:
+            raise JobStoreError(f"The job store: {_text(error)}.") from error
+
+    def _connect(self) -> Any:
+        connection = self._psycopg.connect(
+            self._url, autocommit=True, row_factory=_require("psycopg.rows").dict_row
+        )
+        _require("psycopg.types.json").set_json_loads(_text_of, connection)
+        return connection
+
+
+def _statements(now: str) -> dict[str, str]:
+    """Return the statements in psycopg's form, with an expression for the time."""
+
+    def parameter(match: re.Match[str]) -> str:
+        return now if match[1] == "now" else f"%({match[1]})s"
+
+    sql = statements("postgresql.sql")
+    return {name: _PARAMETER.sub(parameter, text) for name, text in sql.items()}
+
+
+def _columns(keys: Sequence[Key]) -> dict[str, list[str]]:
+    return {
+        "apps": [key.app for key in keys],
+        "tasks": [key.task for key in keys],
+        "ids": [key.id for key in keys],
+    }
+
+
+def _texts(states: Collection[State]) -> list[str]:
+    return [state.value for state in states]
+
+
+def _text_of(json: bytes | str) -> str:
+    """Leave JSON a text: a history is read when it is asked for."""
+    return json if isinstance(json, str) else bytes(json).decode()
+
+
+def _text(error: Exception) -> str:
+    """Return an error's first line: further ones may show values."""
+    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__

@@ -1,0 +1,134 @@
+-- The statements of the PostgreSQL store, each after its name. Times are epoch seconds; :now is the store's time.
+
+-- name: schema
+CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
+  app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
+  payload BYTEA NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
+  options TEXT NOT NULL, source TEXT NOT NULL, owner TEXT NOT NULL, "unique" TEXT,
+  state TEXT NOT NULL,
+  created FLOAT8 NOT NULL, due FLOAT8 NOT NULL, expires FLOAT8, visit FLOAT8 NOT NULL,
+  fence INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+  interruptions INTEGER NOT NULL DEFAULT 0, lease FLOAT8,
+  cancel_requested BOOLEAN NOT NULL DEFAULT false,
+  result BYTEA, error TEXT, progress TEXT, history JSONB NOT NULL,
+  watched BOOLEAN NOT NULL DEFAULT false,
+  PRIMARY KEY (app, task, id)
+);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
+CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
+  WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
+
+-- name: insert
+INSERT INTO ucam_faas_jobs (
+  app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
+  state, created, due, expires, visit, history
+) VALUES (
+  :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
+  'PENDING', :now, :now + :wait::float8, :now + :ttl::float8,
+  least(:now + :visit::float8, :now + :ttl::float8),
+  jsonb_build_array(jsonb_build_array(:now, 'PENDING', 'sent', 0, '', ''))
+)
+ON CONFLICT DO NOTHING
+RETURNING *
+
+-- name: inserted
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND task = :task
+  AND (id = :id OR "unique" = :unique::text AND state IN ('PENDING', 'STARTED', 'PAUSED'))
+ORDER BY id = :id DESC LIMIT 1
+
+-- name: claim
+UPDATE ucam_faas_jobs SET
+  state = 'STARTED',
+  fence = fence + 1,
+  attempts = attempts + (state = 'STARTED')::int,
+  lease = :now + :lease::float8,
+  visit = :now + :lease::float8,
+  history = CASE WHEN jsonb_array_length(history) < 100 THEN history ELSE history - 10 END
+    || jsonb_build_array(jsonb_build_array(
+      :now, 'STARTED', CASE WHEN state = 'STARTED' THEN 'claimed after a lost process' ELSE 'claimed' END,
+      fence + 1, :instance::text, ''))
+WHERE app = :app AND task = :task AND id = :id
+  AND (state = 'PENDING' AND due <= :now AND (expires IS NULL OR expires > :now)
+       OR state = 'STARTED' AND lease <= :now)
+RETURNING *
+
+-- name: change
+-- Notifies if the end of the job is waited for: a commit with NOTIFY takes a lock of the whole database.
+WITH changed AS (
+  UPDATE ucam_faas_jobs SET
+    state = :state::text,
+    due = coalesce(:now + :wait::float8, due),
+    visit = :now + :visit::float8,
+    lease = NULL,
+    attempts = CASE WHEN :afresh THEN 0 ELSE attempts END + :failed::int,
+    interruptions = interruptions + :interrupted::int,
+    cancel_requested = false,
+    result = :result::bytea,
+    error = coalesce(:error::text, error),
+    history = CASE WHEN jsonb_array_length(history) < 100 THEN history ELSE history - 10 END
+      || jsonb_build_array(jsonb_build_array(
+        :now, :state::text, :cause::text, fence, :instance::text, :message::text))
+  WHERE app = :app AND task = :task AND id = :id
+    AND (:fence::int IS NULL OR fence = :fence::int AND state = 'STARTED')
+    AND state = ANY(:states::text[])
+  RETURNING *
+)
+SELECT changed.*, CASE
+  WHEN watched AND state NOT IN ('PENDING', 'STARTED', 'PAUSED') THEN pg_notify('ucam_faas_jobs', '')::text
+END AS notified FROM changed
+
+-- name: report
+UPDATE ucam_faas_jobs SET progress = :progress::text
+WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
+RETURNING *
+
+-- name: request_cancel
+UPDATE ucam_faas_jobs SET cancel_requested = true
+WHERE app = :app AND task = :task AND id = :id AND state = 'STARTED'
+RETURNING *
+
+-- name: get
+SELECT * FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
+
+-- name: find
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND (:task::text IS NULL OR task = :task) AND (:id::text IS NULL OR id = :id)
+  AND (:states::text[] = '{}' OR state = ANY(:states::text[]))
+  AND (:since::float8 IS NULL OR created >= :since) AND (:until::float8 IS NULL OR created < :until)
+ORDER BY created DESC, id LIMIT :limit
+
+-- name: pending
+SELECT count(*) AS count FROM (
+  SELECT 1 FROM ucam_faas_jobs WHERE app = :app AND task = :task AND state = 'PENDING' LIMIT :limit
+) AS counted
+
+-- name: overdue
+SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit
+
+-- name: visit
+UPDATE ucam_faas_jobs SET visit = :now + :seconds::float8
+FROM unnest(:apps::text[], :tasks::text[], :ids::text[]) AS key (app, task, id)
+WHERE (ucam_faas_jobs.app, ucam_faas_jobs.task, ucam_faas_jobs.id) = (key.app, key.task, key.id)
+
+-- name: watch
+UPDATE ucam_faas_jobs SET watched = true
+FROM unnest(:apps::text[], :tasks::text[], :ids::text[]) AS key (app, task, id)
+WHERE (ucam_faas_jobs.app, ucam_faas_jobs.task, ucam_faas_jobs.id) = (key.app, key.task, key.id)
+  AND NOT watched AND state IN ('PENDING', 'STARTED', 'PAUSED')
+
+-- name: ended
+SELECT key.number, job.*
+FROM unnest(:apps::text[], :tasks::text[], :ids::text[]) WITH ORDINALITY AS key (app, task, id, number)
+LEFT JOIN ucam_faas_jobs AS job ON (job.app, job.task, job.id) = (key.app, key.task, key.id)
+WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
+
+-- name: delete
+DELETE FROM ucam_faas_jobs
+WHERE app = :app AND task = :task AND id = :id AND state = ANY(:states::text[])
+RETURNING id
+
+-- name: time
+SELECT :now AS now
