@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         UCAMFAASCouldNotProcess as UCAMFAASCouldNotProcess,
         UCAMFAASException as UCAMFAASException,
     )
+    from ucam_faas.execution.current_job import current_job as current_job
     from ucam_faas.execution.http_responses import (
         DEFAULT_HTTP_RESPONSE_CREATOR as DEFAULT_HTTP_RESPONSE_CREATOR,
         HttpResponseCreator as HttpResponseCreator,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from ucam_faas.outcomes import (
         DeadLetter as DeadLetter,
         Ignore as Ignore,
+        Pause as Pause,
         Retry as Retry,
     )
     from ucam_faas.tasks.backoffs import exponential as exponential
@@ -109,6 +111,7 @@ _HOMES = {
     "MessageHandlerExecutionInfo": "events.execution_info",
     "MessageParserFn": "tasks.parsers",
     "MessagePublishedData": "events.messages",
+    "Pause": "outcomes",
     "PUBSUB_MESSAGE_TYPE": "events.messages",
     "PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE": "events.messages",
     "PubsubMessage": "events.messages",
@@ -122,6 +125,7 @@ _HOMES = {
     "UCAMFAASCouldNotProcess": "exceptions",
     "UCAMFAASException": "exceptions",
     "cloud_event": "decorators",
+    "current_job": "execution.current_job",
     "cloud_event_handler": "decorators",
     "exponential": "tasks.backoffs",
     "http": "decorators",

@@ -19,6 +19,7 @@ UCAMFAASException                 raise it in a task for an expected failure
     ├── JobConflictError          the id belongs to another payload
     │   └── DuplicateJobError     a job of the unique key hasn't ended
     ├── JobLostError              another process holds the job by now
+    ├── JobCancelledError         the running job was cancelled
     ├── QueueFull                 as many jobs wait as may
     ├── BatchSendError            some jobs of a batch were not sent
     └── JobFailed                 the job ended without success
@@ -130,6 +131,10 @@ class DuplicateJobError(JobConflictError):
     def __init__(self, text: str, *, id: str) -> None:
         super().__init__(text)
         self.id = id
+
+
+class JobCancelledError(JobError):
+    """The running job was cancelled; raised by `current_job().progress(…)`."""
 
 
 class JobLostError(JobError):

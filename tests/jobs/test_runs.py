@@ -507,3 +507,84 @@ async def test_a_task_that_is_served_alone_gets_its_jobs(
 
     assert row_of(store, key).result == b"4"
     assert causes(store, key) == ["sent", "claimed", "finished"]
+
+
+@on_a_loop
+async def test_a_job_with_a_timeout_of_its_own_ends_by_that(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    held = Held()
+    app = make_app(task_of(held), clock=clock, store=store)
+    key = add(store, options={"timeout": 5.0})
+    request = start(wake(app))
+    await until(held.begun)
+    await settle()
+
+    await advance(clock, 5)
+    await request
+
+    assert causes(store, key) == ["sent", "claimed", "failed"]
+    held.release.set()
+
+
+@on_a_loop
+async def test_a_job_with_a_retry_policy_of_its_own_follows_that(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    def act(data: bytes) -> None:
+        raise ValueError
+
+    retry = {"max_attempts": 1, "min_backoff": 0.0, "max_backoff": 0.0, "backoff": None}
+    key = add(store, options={"retry": retry})
+
+    await wake(make_app(task_of(act), clock=clock, store=store))
+
+    assert row_of(store, key).state is State.FAILURE
+
+
+@on_a_loop
+async def test_a_wake_that_waited_too_long_spends_no_attempt(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    first, second = Held(), Held()
+    held = {b"1": first, b"2": second}
+    app = make_app(task_of(lambda data: held[data](), concurrency=1), clock=clock, store=store)
+    add(store, payload=b"1")
+    add(store, id="2", payload=b"2")
+    running = start(wake(app))
+    await until(first.begun)
+    waiting = start(wake(app, id="2"))
+    await settle()
+
+    await advance(clock, 20)
+    first.release.set()
+
+    assert [(await running).status, (await waiting).status] == [200, 429]
+    assert causes(store, row_of(store, add(store, id="2")).key) == ["sent"]
+    assert not second.begun.is_set()
+
+
+@on_a_loop
+async def test_a_job_whose_wait_cut_its_time_short_spends_no_attempt(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    first, second = Held(), Held()
+    held = {b"1": first, b"2": second}
+    app = make_app(task_of(lambda data: held[data](), concurrency=1), clock=clock, store=store)
+    add(store, payload=b"1")
+    key = add(store, id="2", payload=b"2")
+    running = start(wake(app))
+    await until(first.begun)
+    waiting = start(wake(app, id="2"))
+    await settle()
+    await advance(clock, 10)
+    first.release.set()
+    await running
+    await until(second.begun)
+
+    await advance(clock, 20)
+    await waiting
+
+    row = row_of(store, key)
+    assert (row.state, row.attempts, row.interruptions) == (State.PENDING, 0, 1)
+    second.release.set()

@@ -60,6 +60,10 @@ class Claim(Protocol):
             Unclaimed: it can't run now.
         """
 
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The timeout that this job has, if it isn't its task's."""
+
     def settle(self, execution: Execution, decision: Decision) -> Outcome:
         """Store the end of the run, and return the outcome."""
 
@@ -101,6 +105,7 @@ class Execution:
         "job",
         "log_context",
         "message",
+        "on_claim",
         "runtime",
         "started_at",
         "task",
@@ -129,6 +134,8 @@ class Execution:
         self.log_context = _log_context(task, delivery, runtime.settings)
         self.event: CloudEventHandlerContext | None = None
         self.message: MessageHandlerContext | None = None
+        self.on_claim: Callable[[], object] | None = None
+        """Called when the job is claimed, in the thread that claims it."""
         self.is_started = False
         """The function was called."""
         self._claim = threading.Lock()

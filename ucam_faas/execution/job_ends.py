@@ -6,8 +6,10 @@ import json
 import traceback
 from typing import Any
 
+from ucam_faas.exceptions import JobCancelledError
 from ucam_faas.execution.execution import Decision
 from ucam_faas.jobs.rows import Change, Row
+from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
 from ucam_faas.logs.problems import log_problem
@@ -23,7 +25,7 @@ from ucam_faas.outcomes import (
     answer,
     name,
 )
-from ucam_faas.tasks.policies import backoffs, wait_seconds
+from ucam_faas.tasks.policies import RetryPolicy, backoffs, wait_seconds
 from ucam_faas.tasks.task import Task
 
 MAX_INTERRUPTIONS = 100
@@ -34,7 +36,7 @@ MAX_MESSAGE, MAX_TRACEBACK = 2_000, 20_000
 
 def before_run(row: Row, task: Task, instance: str) -> Change | None:
     """Return the end of a claimed job that may not run again; None: it may."""
-    limit, kept = task.policy.retry.max_attempts, retention(row)
+    limit, kept = retry_of(row, task.policy.retry).max_attempts, retention(row)
     if row.cancel_requested:
         return cancelled(row, instance)
     if limit is not None and row.attempts >= limit:
@@ -66,12 +68,14 @@ def change(row: Row, task: Task, decision: Decision, instance: str) -> Change:
         return Change(state=State.PAUSED, cause="paused", visit=kept, **values)
     if isinstance(outcome, ShuttingDown | Overloaded):
         return interrupted(instance, _reason(outcome))
+    if isinstance(decision.error, JobCancelledError):
+        return cancelled(row, instance)
     values |= {"failed": True, "error": _error(decision)}
-    limit, failures = task.policy.retry.max_attempts, row.attempts + 1
+    retry, failures = retry_of(row, task.policy.retry), row.attempts + 1
     permanent = isinstance(outcome, DeadLetter) or answer(outcome).permanent
-    if permanent or (limit is not None and failures >= limit):
+    if permanent or (retry.max_attempts is not None and failures >= retry.max_attempts):
         return Change(state=State.FAILURE, cause="failed", visit=kept, **values)
-    wait = _wait(task, outcome, failures)
+    wait = _wait(task, retry, outcome, failures)
     return Change(state=State.PENDING, cause="failed", visit=wait, wait=wait, **values)
 
 
@@ -97,14 +101,14 @@ def _reason(outcome: Outcome) -> str:
     return "" if isinstance(outcome, Done) else _bounded(outcome.reason or name(outcome))
 
 
-def _wait(task: Task, outcome: Outcome, failures: int) -> float:
+def _wait(task: Task, retry: RetryPolicy, outcome: Outcome, failures: int) -> float:
     if isinstance(outcome, Retry) and outcome.after is not None:
         return outcome.after.total_seconds()
     try:
-        return wait_seconds(task.policy.retry, failures)
+        return wait_seconds(retry, failures)
     except Exception as error:  # a user's function may do anything
         log_problem("ucam_faas_backoff_failed", task=task.name, error=error)
-        return backoffs(task.policy.retry, failures)[-1]
+        return backoffs(retry, failures)[-1]
 
 
 def _error(decision: Decision) -> dict[str, str]:

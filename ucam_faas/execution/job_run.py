@@ -16,7 +16,7 @@ from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.exceptions import ConfigurationError, JobError
-from ucam_faas.execution import inbox, job_ends
+from ucam_faas.execution import current_job, inbox, job_ends
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
@@ -24,11 +24,24 @@ from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.logs.problems import log_problem
-from ucam_faas.outcomes import Done, Ignore, Outcome, Recorded, Superseded, Unavailable
+from ucam_faas.outcomes import (
+    Done,
+    Ignore,
+    Outcome,
+    Overloaded,
+    Recorded,
+    Superseded,
+    TimedOut,
+    Unavailable,
+)
 from ucam_faas.tasks.task import Kind, Task
 
 MARGIN_SECONDS = 15.0
 """A claim outlasts the task's deadline by this: time to store the result."""
+LEAST_SHARE = 0.5
+"""A job with less than this of its timeout left isn't begun: its wake is delivered again."""
+NEARLY = 0.9
+"""A job that had less than this of its timeout, because of its wait, has spent no attempt."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 """Between two tries to store an end."""
 
@@ -59,13 +72,14 @@ class JobRun:
         key: of the job.
     """
 
-    __slots__ = ("_ends_at", "key", "row", "store")
+    __slots__ = ("_begun_at", "_ends_at", "key", "row", "store")
 
     def __init__(self, key: Key) -> None:
         self.key = key
         self.row: Row | None = None
         """The row as it was claimed; None: this execution doesn't hold the job."""
         self.store: JobStore | None = None
+        self._begun_at = 0.0
         self._ends_at = 0.0
         """The end of the claim, by the execution's monotonic clock."""
 
@@ -77,8 +91,18 @@ class JobRun:
             Exception: those of `prepare`.
         """
         row = self.row or self.claim(execution)
+        assert self.store is not None, "the job was claimed in it"
+        current_job.enter(row, self.store)
+        if execution.on_claim is not None:
+            execution.on_claim()
         execution.delivery = delivery_of(execution, row)
         return prepare(execution)
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The timeout that this job has, if it isn't its task's."""
+        own = None if self.row is None else self.row.options.get("timeout")
+        return None if own is None else float(own)
 
     def settle(self, execution: Execution, decision: Decision) -> Outcome:
         """Store the end of the run.
@@ -90,6 +114,8 @@ class JobRun:
         row = self.row
         assert row is not None, "asked by the caller"
         change = job_ends.change(row, execution.task, decision, instance())
+        if isinstance(decision.outcome, TimedOut) and not self._had_its_time(execution):
+            change = job_ends.interrupted(instance(), "it had waited for its turn")
         try:
             stored = self._store_end(execution, row, change)
         except JobError as error:
@@ -109,9 +135,14 @@ class JobRun:
         Raises:
             Unclaimed: it can't run now.
         """
-        clock, policy = execution.runtime.clock, execution.task.policy
-        left = max(0.0, policy.served_timeout_seconds - execution.elapsed_seconds())
-        begin, lease = clock.monotonic(), left + MARGIN_SECONDS
+        timeout, begin = (
+            execution.task.policy.served_timeout_seconds,
+            execution.runtime.clock.monotonic(),
+        )
+        left = max(0.0, timeout - execution.elapsed_seconds())
+        if left < timeout * LEAST_SHARE:
+            raise Unclaimed(Overloaded("the wake waited too long for its turn"))
+        lease = left + MARGIN_SECONDS
         try:
             self.store = store = execution.runtime.jobs()
             if store is None:
@@ -123,7 +154,7 @@ class JobRun:
             if end is not None:
                 store.change(self.key, end, fence=row.fence)
                 raise Unclaimed(Recorded(end.message))
-            self._ends_at, self.row = begin + lease, row
+            self._begun_at, self._ends_at, self.row = begin, begin + lease, row
             if execution.is_claimed:  # stopped before it could know the row
                 store.change(self.key, job_ends.interrupted(instance()), fence=row.fence)
                 raise Unclaimed(Ignore("the execution was stopped"))
@@ -131,6 +162,11 @@ class JobRun:
             log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
             raise Unclaimed(Unavailable("the job store doesn't answer")) from None
         return row
+
+    def _had_its_time(self, execution: Execution) -> bool:
+        """Return False if the wait for its turn took much of the job's time."""
+        timeout = self.timeout_seconds or execution.task.policy.served_timeout_seconds
+        return execution.runtime.clock.monotonic() - self._begun_at >= timeout * NEARLY
 
     def _store_end(self, execution: Execution, row: Row, change: Change) -> Row | None:
         """Change the row, within the lease as often as it takes; None: the claim is void.

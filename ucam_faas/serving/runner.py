@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.runtime import Runtime
@@ -65,11 +66,11 @@ class Runner:
             return await run.done
         self._runs.add(run)
         timeout = self._timeout_seconds(execution)
-        timer = (
-            self.runtime.clock.call_later(timeout, lambda: self._expire(run))
-            if timeout is not None
-            else None
-        )
+        if timeout is not None:
+            run.timer = self.runtime.clock.call_later(timeout, lambda: self._expire(run))
+        if execution.job is not None:
+            limit = partial(self._limit_attempt, run)
+            execution.on_claim = partial(run.loop.call_soon_threadsafe, limit)
         entered: list[Gate] = []
         try:
             if await self._enter(run, entered):
@@ -79,8 +80,8 @@ class Runner:
                     run.start(self._pool, self._results)
             return await run.done
         finally:
-            if timer is not None:
-                timer.cancel()
+            if run.timer is not None:
+                run.timer.cancel()
             for gate in entered:
                 gate.leave()
             self._runs.discard(run)
@@ -132,6 +133,19 @@ class Runner:
                     return False
             entered.append(gate)
         return True
+
+    def _limit_attempt(self, run: Run) -> None:
+        """Let a job that has a timeout of its own expire after that."""
+        job = run.execution.job
+        assert job is not None, "only jobs are claimed"
+        if job.timeout_seconds is None or run.done.done():
+            return
+        if run.timer is not None:
+            run.timer.cancel()
+        seconds = job.timeout_seconds
+        left = self._timeout_seconds(run.execution)
+        seconds = seconds if left is None else min(seconds, left)
+        run.timer = self.runtime.clock.call_later(seconds, lambda: self._expire(run))
 
     def _expire(self, run: Run) -> None:
         stack = run.stop(TimedOut())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from ucam_faas.clock import Timer
 from ucam_faas.events.execution_info import AbortedExecutionResult, ExecutionInfo
 from ucam_faas.execution import log_lines, off_loop, pipeline
 from ucam_faas.execution.execution import Conclusion, Execution
@@ -47,6 +48,8 @@ class Run:
         self.done: asyncio.Future[Conclusion] = self.loop.create_future()
         self._work: Work | None = None
         self.task: asyncio.Task[None] | None = None
+        self.timer: Timer | None = None
+        """Of its deadline."""
         self.stopped = False
         """It is concluded without its function, or about to be."""
         self._storing: asyncio.Task[None] | None = None
