@@ -99,7 +99,7 @@ resource "google_monitoring_alert_policy" "oldest_message" {
 
       1. Is the task failing? Its log (${local.log_query}), entries of severity WARNING or ERROR. Then fix it and deploy.
       2. Is it called at all? In the metrics of the subscription, push requests by response code: 401 and 403 mean that a grant is missing (apply the module again), 404 that the path `${each.value.path}` is not served.
-      3. Is it too slow? Answers 429 and 504 in the log, and the service at its maximum of ${var.concurrency.max_instances} instances: raise `concurrency`, or publish less.
+      3. Is it too slow? Answers 429 and 504 in the log, and the service at its maximum of ${local.max_instances} instances: raise `concurrency`, or publish less.
       4. The messages are never wanted? `gcloud pubsub subscriptions seek ${each.key} --project=${var.project} --time=$(date -u +%Y-%m-%dT%H:%M:%SZ)` drops all that wait.
     EOT
   }

@@ -53,7 +53,7 @@ locals {
       message_retention_seconds = 604800
       labels                    = {}
       retry                     = { min_backoff_seconds = 10, max_backoff_seconds = 600 }
-      dead_letter               = { max_attempts = 5, topic = null, subscription = null, grant = true }
+      dead_letter               = { max_attempts = 8, topic = null, subscription = null, grant = true }
     }
   }
 
@@ -125,6 +125,10 @@ locals {
   service_timeout_seconds = min(3600, 10 + max(var.function.timeout_seconds, [for found in values(local.subscriptions) : found.ack_deadline_seconds]...))
 
   concurrency = var.concurrency.max_concurrent_functions_per_instance == null ? (local.cpus < 1 ? 1 : 4) : var.concurrency.max_concurrent_functions_per_instance
+
+  # As many as the quotas of a region allow a new project: 20 CPUs, and 2 GiB of memory for each.
+  quota_instances = max(1, min(100, floor(20 / local.cpus), floor(20 * 2048 / local.memory_mib)))
+  max_instances   = var.concurrency.max_instances == null ? max(local.quota_instances, var.concurrency.min_instances) : var.concurrency.max_instances
 
   # Less than one CPU, or less memory than the second generation needs.
   needs_first_generation = local.cpus < 1 || local.memory_mib < 512

@@ -20,7 +20,7 @@ resource "google_cloud_run_v2_service" "this" {
 
     scaling {
       min_instance_count = var.concurrency.min_instances
-      max_instance_count = var.concurrency.max_instances
+      max_instance_count = local.max_instances
     }
 
     containers {

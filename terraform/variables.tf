@@ -195,9 +195,9 @@ variable "concurrency" {
   nullable    = false
   default     = {}
   type = object({
-    max_concurrent_functions_per_instance = optional(number)      # Executions at a time in an instance. Default: 4; 1 with less than one CPU.
-    min_instances                         = optional(number, 0)   # Instances that are kept warm, which cost also when idle.
-    max_instances                         = optional(number, 100) # The most instances at a time.
+    max_concurrent_functions_per_instance = optional(number)    # Executions at a time in an instance. Default: 4; 1 with less than one CPU.
+    min_instances                         = optional(number, 0) # Instances that are kept warm, which cost also when idle.
+    max_instances                         = optional(number)    # The most instances at a time. Default: as many as a new project's quotas of a region allow, 20 CPUs and 40 GiB, and at most 100.
   })
 
   validation {
@@ -216,13 +216,13 @@ variable "concurrency" {
   }
 
   validation {
-    condition     = var.concurrency.max_instances >= 1 && floor(var.concurrency.max_instances) == var.concurrency.max_instances
-    error_message = "concurrency.max_instances is ${var.concurrency.max_instances}; expected 1 or more."
+    condition     = try(var.concurrency.max_instances >= 1 && floor(var.concurrency.max_instances) == var.concurrency.max_instances, var.concurrency.max_instances == null)
+    error_message = "concurrency.max_instances is ${coalesce(var.concurrency.max_instances, 0)}; expected 1 or more."
   }
 
   validation {
-    condition     = var.concurrency.min_instances <= var.concurrency.max_instances
-    error_message = "concurrency.min_instances is ${var.concurrency.min_instances}, more than concurrency.max_instances, which is ${var.concurrency.max_instances}."
+    condition     = try(var.concurrency.min_instances <= var.concurrency.max_instances, var.concurrency.max_instances == null)
+    error_message = "concurrency.min_instances is ${var.concurrency.min_instances}, more than concurrency.max_instances, which is ${coalesce(var.concurrency.max_instances, 0)}."
   }
 }
 
@@ -246,7 +246,7 @@ variable "triggers" {
         max_backoff_seconds = optional(number, 600)         # At most.
       }), {})
       dead_letter = optional(object({       # Dead letters: messages that keep failing. None: a message is delivered until it expires, and is then lost. `{}`: all defaults.
-        max_attempts = optional(number, 5)  # Deliveries before it is put aside.
+        max_attempts = optional(number, 8)  # Deliveries before it is put aside.
         topic        = optional(string)     # Topic for messages that failed, which exists. Default: `SUBSCRIPTION-dead-letter`, made with a subscription that keeps messages for 31 days.
         subscription = optional(string)     # Name of the subscription that keeps the messages of that existing topic, to be watched by the alert.
         grant        = optional(bool, true) # Let Pub/Sub publish to that existing topic. False: you grant it yourself.

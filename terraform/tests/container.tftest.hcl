@@ -212,3 +212,56 @@ run "a_job_runs_to_its_end" {
     error_message = "CPUs, memory and network are as asked for"
   }
 }
+
+run "instances_stay_within_the_quotas_of_a_new_project" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].scaling[0].max_instance_count == 20
+    error_message = "20 CPUs are 20 instances with one"
+  }
+}
+
+run "instances_with_much_memory_stay_within_its_quota" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", cpu = "2", memory = "8Gi" }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].scaling[0].max_instance_count == 5
+    error_message = "40 GiB are 5 instances with 8"
+  }
+}
+
+run "small_instances_are_a_hundred_at_most" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", cpu = "80m", memory = "128Mi" }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].scaling[0].max_instance_count == 100
+    error_message = "100 is Cloud Run's own default"
+  }
+}
+
+run "warm_instances_raise_the_maximum" {
+  command = plan
+
+  variables {
+    function    = { container_image = "image:1" }
+    concurrency = { min_instances = 30 }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].scaling[0].max_instance_count == 30
+    error_message = "the maximum is at least the minimum"
+  }
+}

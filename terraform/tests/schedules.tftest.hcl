@@ -21,7 +21,7 @@ run "a_task_that_only_has_schedules_gets_a_topic_and_dead_letters" {
   }
 
   assert {
-    condition     = google_pubsub_subscription.push["orders"].dead_letter_policy[0].max_delivery_attempts == 5 && length(google_pubsub_subscription.dead_letter) == 1
+    condition     = google_pubsub_subscription.push["orders"].dead_letter_policy[0].max_delivery_attempts == 8 && length(google_pubsub_subscription.dead_letter) == 1
     error_message = "a run that keeps failing is not lost"
   }
 
