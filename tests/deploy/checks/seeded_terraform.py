@@ -421,6 +421,21 @@ GRANTS = [
         file=PROJECT_GRANT_FILE,
     ),
     TerraformSeed(
+        "a role of the account that pushes to all tasks on the project",
+        "granted-above",
+        (
+            add(
+                "google_project_iam_member",
+                "editor",
+                project="my-project",
+                role="roles/run.invoker",
+                member="serviceAccount:ucam-faas-push@my-project.iam.gserviceaccount.com",
+            ),
+        ),
+        at=("infra/extra.tf", "resource"),
+        file=PROJECT_GRANT_FILE,
+    ),
+    TerraformSeed(
         "a role of Pub/Sub's on the project",
         "granted-above",
         (

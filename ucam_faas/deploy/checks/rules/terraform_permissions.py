@@ -220,8 +220,9 @@ def granted_above(inputs: Inputs) -> Iterator[Finding]:
 
 
 def _accounts(inputs: Inputs, plan: TerraformPlan) -> set[Any]:
-    """Return the accounts that run, call and schedule the tasks."""
+    """Return the accounts that run, call and schedule the tasks: of their modules, or shared."""
     modules = {deployment.run.module for deployment in deployments(inputs)}
+    modules |= {module.rpartition(".module.")[0] for module in modules} - {""}
     accounts = plan.of("google_service_account")
     made = {email_of(account) for account in accounts if account.module in modules}
     return made | {_run_time(inputs, deployment) for deployment in deployments(inputs)}
