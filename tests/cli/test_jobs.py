@@ -137,7 +137,7 @@ def test_a_job_is_stored_and_woken_and_its_id_is_shown(shop: Shop) -> None:
     result = shop.run("send", "charge", ORDER, "--id", "order-17")
 
     assert result.stdout == (
-        "Sent job order-17 to charge. To follow it:\n  ucam-faas jobs wait order-17\n"
+        "Sent job order-17 to charge. To follow it:\n  ucam-faas jobs wait order-17 --task charge\n"
     )
     row = shop.row("order-17")
     assert (row.payload, row.state) == (ORDER.encode(), State.PENDING)

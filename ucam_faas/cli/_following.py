@@ -109,7 +109,7 @@ class _Display:
             self.clear()
         for entry in new:
             tell(entry_text(entry), COLOURS.get(entry.state))
-        if new and (waits_for := note(row, now)):
+        if new and row.state is State.PENDING and (waits_for := note(row, now)):
             tell(f"{'':14}{waits_for}")
         if not sys.stderr.isatty():
             if report and report != self._progress:
