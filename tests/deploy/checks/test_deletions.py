@@ -78,6 +78,12 @@ def test_a_deletion_is_explained_from_two_plans(shop: Shop, clean_plan: str, nam
     assert tuple(finding["commands"]) == commands
 
 
+CALLS = f"{COUNT}google_cloud_run_v2_service_iam_member.push[0]"
+LONGER = (
+    "gcloud pubsub subscriptions update count_orders --project=my-project "
+    "--dead-letter-topic=count_orders-dead-letter --max-delivery-attempts=8"
+)
+
 TERRAFORM_ADVICE: dict[str, tuple[str, tuple[Edit, ...], Change, str]] = {
     "tainted": (
         "tainted",
@@ -91,6 +97,7 @@ TERRAFORM_ADVICE: dict[str, tuple[str, tuple[Edit, ...], Change, str]] = {
         plan_to(ORDERS, "delete"),
         f"terraform -chdir=infra state rm '{ORDERS}'",
     ),
+    "retries that do not last": ("push-grant-deleted", (), plan_to(CALLS, *REPLACE), LONGER),
     "another address": (
         "subscription-deleted",
         (),

@@ -105,11 +105,27 @@ def for_tainted(inputs: Inputs, change: Change) -> Fix:
     )
 
 
-def for_push_grant(change: Change) -> Fix:
-    """Return the advice for a grant that pushes need."""
+def for_push_grant(inputs: Inputs, change: Change, seconds: float) -> Fix:
+    """Return the advice for a grant that pushes need.
+
+    Args:
+        seconds: how long retries have to last.
+    """
+    retries = change.retries
+    assert retries is not None, "grants without retries are no findings"
+    attempts = retries.attempts_for(seconds)
+    planned = inputs.planned_task(change.owner)
+    letters = planned.dead_letters if planned else None
+    in_code = letters is not None and retries.seconds(letters.max_attempts) < seconds
+    code = f" Write retry=RetryPolicy(max_attempts={attempts}) in the code, too." if in_code else ""
+    update = f"gcloud pubsub subscriptions update {retries.subscription}{_project(change)}"
     return Fix(
-        "First deploy longer retries, retry=RetryPolicy(max_attempts=8): 20 minutes. Then plan "
-        f"this again. Or allow it, in a quiet hour: {_allow(change)}."
+        "Let Pub/Sub retry for longer before the apply, with the command below, and plan with "
+        f"Terraform again.{code} Or allow it, in a quiet hour: {_allow(change)}.",
+        (
+            f"{update} --dead-letter-topic={retries.dead_letter_topic} "
+            f"--max-delivery-attempts={attempts}",
+        ),
     )
 
 

@@ -7,11 +7,54 @@ from typing import Literal
 
 from ucam_faas.deploy.findings import Place
 from ucam_faas.gcp.limits import backoff_seconds
+from ucam_faas.tasks.policies import MAX_ATTEMPTS
 
 Kind = Literal["subscription", "dead letters", "archive", "topic", "service", "job", "push grant"]
 
 OWN_DEAD_LETTERS = "-dead-letter"
 """The end of the name of a dead-letter topic that is made for one task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """The deliveries of a subscription to a service that refuses them all.
+
+    Args:
+        subscription: its short name.
+        dead_letter_topic: short, or full.
+        least_seconds: the first wait.
+        most_seconds: the longest wait.
+        attempts: deliveries of a message, before it becomes a dead letter.
+    """
+
+    subscription: str
+    dead_letter_topic: str
+    least_seconds: float
+    most_seconds: float
+    attempts: int
+
+    def seconds(self, attempts: int | None = None) -> float:
+        """Return the time from a message's first delivery to its last.
+
+        >>> retries = Retries(
+        ...     subscription="s",
+        ...     dead_letter_topic="t",
+        ...     least_seconds=10,
+        ...     most_seconds=600,
+        ...     attempts=5,
+        ... )
+        >>> retries.seconds(), retries.seconds(8)
+        (150.0, 1230.0)
+        """
+        return sum(
+            backoff_seconds(self.least_seconds, self.most_seconds, failures)
+            for failures in range(1, attempts or self.attempts)
+        )
+
+    def attempts_for(self, seconds: float) -> int:
+        """Return the attempts that take so many seconds: at most Pub/Sub's limit."""
+        numbers = range(self.attempts, MAX_ATTEMPTS)
+        return next((n for n in numbers if self.seconds(n) >= seconds), MAX_ATTEMPTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +75,7 @@ class Change:
         tainted: Terraform replaces it only because an earlier apply didn't finish.
         address: in Terraform; empty: it isn't known.
         moves_to: the address at which Terraform makes the same thing again.
-        patience_seconds: of a grant: how long a push may fail before it becomes a dead letter.
+        retries: of a grant: those of a subscription that needs it.
     """
 
     kind: Kind
@@ -47,7 +90,7 @@ class Change:
     tainted: bool = False
     address: str = ""
     moves_to: str = ""
-    patience_seconds: float = 0
+    retries: Retries | None = None
 
     @property
     def rule(self) -> str:
@@ -56,12 +99,3 @@ class Change:
             return "protected-deleted"
         kind = "subscription" if self.kind == "archive" else self.kind
         return f"{kind.replace(' ', '-')}-deleted"
-
-
-def patience_seconds(least: float, most: float, attempts: int) -> float:
-    """Return the seconds from a message's first delivery to its last.
-
-    >>> patience_seconds(10, 600, 5)
-    150.0
-    """
-    return sum(backoff_seconds(least, most, failures) for failures in range(1, attempts))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, patience_seconds
+from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, Retries
 from ucam_faas.deploy.checks.plan_file import PlanFile, format_of
 
 
@@ -21,7 +21,7 @@ class Part:
     Args:
         path: of the key in the plan that makes it.
         fixed: attributes that can't change in place.
-        patience_seconds: None: a push that fails never becomes a dead letter.
+        retries: None: a message never becomes a dead letter.
     """
 
     kind: Kind
@@ -31,7 +31,7 @@ class Part:
     owner: str | None = None
     protected: bool = False
     topic: str | None = None
-    patience_seconds: float | None = None
+    retries: Retries | None = None
 
 
 Inventory = dict[tuple[Kind, str], Part]
@@ -64,7 +64,7 @@ def changes_between(last: PlanFile, new: Mapping[str, Any]) -> Iterator[Change]:
                 topic=part.topic,
                 owner=part.owner,
                 protected=part.protected,
-                patience_seconds=part.patience_seconds or 0,
+                retries=part.retries,
             )
 
 
@@ -143,7 +143,7 @@ def _parts_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
                 path=path,
                 fixed={**place, "account": account},
                 owner=task,
-                patience_seconds=_patience_seconds(needs),
+                retries=_retries(subscription, needs),
             )
 
 
@@ -181,9 +181,14 @@ def _short(topic: str, project: str | None) -> str:
     return parts[-1] if len(parts) == 1 or project in (None, parts[1]) else topic
 
 
-def _patience_seconds(needs: Mapping[str, Any]) -> float | None:
+def _retries(subscription: str, needs: Mapping[str, Any]) -> Retries | None:
     retry, letters = needs.get("retry") or {}, needs.get("dead_letter")
     if not letters:
         return None
-    least, most = (retry.get(f"{name}_backoff_seconds", 0) for name in ("min", "max"))
-    return patience_seconds(least, most, letters.get("max_attempts", 1))
+    return Retries(
+        subscription=subscription,
+        dead_letter_topic=letters.get("topic") or f"{subscription}{OWN_DEAD_LETTERS}",
+        least_seconds=retry.get("min_backoff_seconds", 0),
+        most_seconds=retry.get("max_backoff_seconds", 0),
+        attempts=letters.get("max_attempts", 1),
+    )

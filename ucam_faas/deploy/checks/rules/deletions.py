@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ucam_faas.deploy.checks import advice
@@ -85,10 +86,11 @@ def push_grant_deleted(inputs: Inputs) -> Iterator[Finding]:
         if change.kind in ("service", "job") and (change.protected or change.tainted)
     }
     for change in _of(inputs, "push grant"):
-        seconds = change.patience_seconds
+        seconds = change.retries.seconds() if change.retries else math.inf
         if seconds < GRANT_SECONDS and change.name not in refused:
             because = f". The retries of a message are used up after {seconds:g} s"
-            yield _finding(inputs, change, advice.for_push_grant(change), because)
+            fix = advice.for_push_grant(inputs, change, GRANT_SECONDS)
+            yield _finding(inputs, change, fix, because)
 
 
 RULES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, patience_seconds
+from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, Retries
 from ucam_faas.deploy.checks.terraform.deployments import (
     JOB,
     SERVICE,
@@ -80,7 +80,7 @@ def _deletion(
     *,
     owner: str | None,
     name: str | None = None,
-    patience: float = 0,
+    retries: Retries | None = None,
 ) -> Change:
     topic, project = before.get("topic"), before.get("project")
     return Change(
@@ -97,7 +97,7 @@ def _deletion(
         tainted=change.reason == _TAINTED,
         address=before.address,
         moves_to=moves.get(before.address, ""),
-        patience_seconds=patience,
+        retries=retries,
     )
 
 
@@ -139,8 +139,8 @@ def _lost_grants(
         if subscription is None or subscription.type != SUBSCRIPTION or change.is_deleted:
             continue
         service = _service_of(subscription, services)
-        patience = _patience_seconds(subscription)
-        if service is None or patience is None:
+        retries = _retries(subscription)
+        if service is None or retries is None:
             continue
         for grant in plan.changes:
             if grant.before is service and grant.reason == _TAINTED:
@@ -154,7 +154,7 @@ def _lost_grants(
                     moves,
                     owner=owner,
                     name=name,
-                    patience=patience,
+                    retries=retries,
                 )
                 break
 
@@ -173,13 +173,20 @@ def _carries(grant: Resource, subscription: Resource, service: Resource) -> bool
     return False
 
 
-def _patience_seconds(subscription: Resource) -> float | None:
-    """Return how long a push may fail; None: it never becomes a dead letter."""
+def _retries(subscription: Resource) -> Retries | None:
+    """Return the retries of its messages; None: they never become dead letters."""
     attempts = subscription.get("dead_letter_policy", "max_delivery_attempts")
     if not isinstance(attempts, int):
         return None
-    waits = [seconds(subscription.get("retry_policy", f"{name}_backoff")) for name in _BACKOFFS]
-    return patience_seconds(waits[0] or 0, waits[1] or 0, attempts)
-
-
-_BACKOFFS = ("minimum", "maximum")
+    topic = subscription.get("dead_letter_policy", "dead_letter_topic")
+    least, most = (
+        seconds(subscription.get("retry_policy", f"{name}_backoff")) or 0
+        for name in ("minimum", "maximum")
+    )
+    return Retries(
+        subscription=str(subscription.get("name")),
+        dead_letter_topic=_shortened(topic, subscription.get("project")),
+        least_seconds=least,
+        most_seconds=most,
+        attempts=attempts,
+    )
