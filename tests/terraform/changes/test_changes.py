@@ -122,3 +122,16 @@ def test_a_service_that_never_started_is_repaired_by_untaint(
     assert finding["commands"] == [f"terraform -chdir=deploy untaint '{SERVICE}'"]
     assert refused
     assert shop.changes()[SERVICE] == ["update"]
+
+
+def test_a_task_that_reads_dead_letters_leaves_them_where_they_are(shop: Deployment) -> None:
+    """The topic belonged to the reader from then on, and its kept letters were deleted."""
+    edits.read_dead_letters(shop)
+    shop.run(f"ucam-faas plan --output {PLAN}")
+    shop.terraform_plan()
+
+    findings = shop.check()
+
+    assert findings == []
+    assert shop.refused() == []
+    assert shop.deleted() == []

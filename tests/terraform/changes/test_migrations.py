@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.terraform.runner import Terraform
 
 from . import edits, page
-from .deployment import PLAN, Deployment
+from .deployment import HOLDERS, PLAN, STATES, Deployment
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +72,41 @@ def test_a_deployment_of_1_0_is_upgraded(release_1: Deployment) -> None:
 
     assert release_1.lost() == ["tidy-up-subscription"]
     assert release_1.changes() == {}
+
+
+@pytest.fixture
+def format_1(fresh_shop: Deployment, tmp_path: Path) -> Deployment:
+    """The shop as the module before format 2 deployed it, with the longer retries of step 1."""
+    shop = Deployment(tmp_path / "shop", fresh_shop.environment)
+    shutil.copytree(fresh_shop.folder, shop.folder, symlinks=True)
+    plan = (STATES / "format_1.auto.tfvars.json").read_text()
+    (shop.folder / PLAN).write_text(plan.replace('"max_attempts": 5', '"max_attempts": 8'))
+    state = (STATES / "format_1.state.json").read_text()
+    attempts = '"max_delivery_attempts": '
+    shop.state.write_text(state.replace(f"{attempts}5", f"{attempts}8"))
+    return replace(shop, environment=shop.environment.with_cloud(shop.state))
+
+
+def test_a_plan_of_format_1_is_upgraded(format_1: Deployment) -> None:
+    [commands] = page.blocks("Upgrade a plan of format 1", "sh")
+
+    page.follow(format_1, commands)
+
+    done = [each for each in format_1.environment.operations() if each.type in HOLDERS]
+    there = [each for type_ in HOLDERS for each in format_1.terraform.show().of(type_)]
+    assert {operation.action for operation in done} == {"update"}
+    assert len(there) == 13
+    assert {resource.values["deletion_policy"] for resource in there} == {"PREVENT"}
+    assert format_1.changes() == {}
+
+
+def test_short_retries_do_not_outlast_the_new_grants(format_1: Deployment) -> None:
+    """Without step 1: 150 s, and a grant takes minutes."""
+    plan = format_1.folder / PLAN
+    plan.write_text(plan.read_text().replace('"max_attempts": 8', '"max_attempts": 5'))
+
+    planned = format_1.tried(f"ucam-faas plan --output {PLAN}")
+
+    assert planned.returncode == 1
+    assert "push-grant-deleted:take-order" in planned.stdout
+    assert "used up after 150 s" in planned.stdout

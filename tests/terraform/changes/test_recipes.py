@@ -30,6 +30,7 @@ TESTED = {
     "Go back to an earlier release",
     "Recover from an apply that failed",
     "Split a collection",  # test_migrations
+    "Upgrade a plan of format 1",  # test_migrations
     "Upgrade a deployment of 1.0",  # test_migrations
 }
 PROTECTED = "deletion_protection = false\n"
