@@ -506,7 +506,7 @@ def test_a_sweep_wakes_what_is_overdue(shop: Shop) -> None:
 
 
 def test_a_store_that_makes_its_tables_by_itself_needs_no_migration(shop: Shop) -> None:
-    assert shop.run("jobs", "migrate").stdout == "The tables of memory are up to date.\n"
+    assert shop.run("jobs", "migrate").stdout == "memory has its table.\n"
 
 
 # --- values

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from click.testing import CliRunner
 
 from tests.dev.cloud import Dev
+from tests.support.postgresql import Server
+from ucam_faas.cli import main
+from ucam_faas.execution import runtime
 
 pytestmark = pytest.mark.slow
 
@@ -40,3 +44,30 @@ def test_a_failure_is_shown_and_run_again(dev: Dev) -> None:
     assert (failed.returncode, again.returncode) == (1, 0)
     (job,) = (job for job in json.loads(listed.stdout) if job["id"] == "order-903")
     assert (job["state"], job["executions"]) == ("FAILURE", 2)
+
+
+def test_a_database_gets_its_table_and_then_its_jobs_are_listed(
+    postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql.new_database()
+    monkeypatch.setenv("UCAM_FAAS_JOB_STORE", url)
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    runtime.of_environment.cache_clear()
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, arguments)
+        return result.exit_code, result.output
+
+    before, made, again, listed = (
+        run("jobs", *verb) for verb in (["list"], ["migrate"], ["migrate"], ["list"])
+    )
+    store = runtime.store_of(runtime.of_environment().settings)
+    assert store is not None
+    store.close()
+    runtime.of_environment.cache_clear()
+
+    shown = url.replace("postgres@", "")
+    assert before[0] == 2
+    assert "run `ucam-faas jobs migrate`" in before[1]
+    assert made == again == (0, f"{shown} has its table.\n")
+    assert listed == (0, f"There are no jobs in {shown} (application 'default').\n")

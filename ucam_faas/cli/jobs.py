@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -162,13 +162,16 @@ _acting("delete", "Remove jobs that don't run, with their results. Their ids are
 @command.command("migrate")
 @_json
 def migrate(*, json_only: bool) -> None:
-    """Create or update the tables of the job store, before a new version is deployed."""
+    """Make the table of the job store, if it is missing, before a new version is deployed.
+
+    Repeating it is harmless. SQLite's table is made by itself.
+    """
     jobs = _job_store.find()
-    function = getattr(jobs.store, "migrate", None)
-    steps: Collection[str] = function() if function is not None else ()
+    make = getattr(jobs.store, "migrate", None)
+    if make is not None:
+        make()
+    jobs.store.find(jobs.app, limit=1)
     if json_only:
-        click.echo(json.dumps({"store": jobs.name, "changes": list(steps)}))
-        return
-    if function is None:
-        jobs.store.find(jobs.app, limit=1)  # SQLite's store makes its tables by itself
-    say(f"The tables of {jobs.name} are up to date.")
+        click.echo(json.dumps({"store": jobs.name}))
+    else:
+        say(f"{jobs.name} has its table.")
