@@ -42,12 +42,29 @@ if TYPE_CHECKING:
         PubsubMessage as PubsubMessage,
     )
     from ucam_faas.exceptions import (
+        BatchSendError as BatchSendError,
         ConfigurationError as ConfigurationError,
+        DuplicateJobError as DuplicateJobError,
         ExecutionAbortedException as ExecutionAbortedException,
+        JobConflictError as JobConflictError,
+        JobError as JobError,
+        JobFailed as JobFailed,
+        JobLostError as JobLostError,
+        JobNotFoundError as JobNotFoundError,
+        JobStoreError as JobStoreError,
+        NoJobStoreError as NoJobStoreError,
+        PublishError as PublishError,
+        QueueFull as QueueFull,
         TaskDefinitionError as TaskDefinitionError,
         UCAMFAASCouldNotLoadTarget as UCAMFAASCouldNotLoadTarget,
         UCAMFAASCouldNotProcess as UCAMFAASCouldNotProcess,
         UCAMFAASException as UCAMFAASException,
+    )
+    from ucam_faas.execution.by_name import (
+        get_job as get_job,
+        get_job_async as get_job_async,
+        send as send,
+        send_async as send_async,
     )
     from ucam_faas.execution.current_job import current_job as current_job
     from ucam_faas.execution.http_responses import (
@@ -59,6 +76,8 @@ if TYPE_CHECKING:
         JsonRepresentation as JsonRepresentation,
         StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
     )
+    from ucam_faas.jobs.handle import Job as Job
+    from ucam_faas.jobs.states import State as State
     from ucam_faas.outcomes import (
         DeadLetter as DeadLetter,
         Ignore as Ignore,
@@ -82,6 +101,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AbortedExecutionReason": "events.execution_info",
     "AbortedExecutionResult": "events.execution_info",
+    "BatchSendError": "exceptions",
     "CLOUD_EVENT_CONTEXT": "events.context",
     "CloudEventAttributes": "events.context",
     "CloudEventHandlerAttributes": "events.context",
@@ -96,6 +116,7 @@ _HOMES = {
     "DEFAULT_HTTP_RESPONSE_CREATOR": "execution.http_responses",
     "DeadLetter": "outcomes",
     "Defer": "tasks.startup",
+    "DuplicateJobError": "exceptions",
     "ExecutionAbortedException": "exceptions",
     "ExecutionInfo": "events.execution_info",
     "ExecutionResult": "events.execution_info",
@@ -104,6 +125,13 @@ _HOMES = {
     "HandlerExecutionOptions": "tasks.task",
     "HttpResponseCreator": "execution.http_responses",
     "Ignore": "outcomes",
+    "Job": "jobs.handle",
+    "JobConflictError": "exceptions",
+    "JobError": "exceptions",
+    "JobFailed": "exceptions",
+    "JobLostError": "exceptions",
+    "JobNotFoundError": "exceptions",
+    "JobStoreError": "exceptions",
     "JsonRepresentation": "execution.log_lines",
     "MESSAGE_CONTEXT": "events.context",
     "MessageHandlerAttributes": "events.context",
@@ -111,13 +139,17 @@ _HOMES = {
     "MessageHandlerExecutionInfo": "events.execution_info",
     "MessageParserFn": "tasks.parsers",
     "MessagePublishedData": "events.messages",
-    "Pause": "outcomes",
+    "NoJobStoreError": "exceptions",
     "PUBSUB_MESSAGE_TYPE": "events.messages",
     "PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE": "events.messages",
+    "Pause": "outcomes",
+    "PublishError": "exceptions",
     "PubsubMessage": "events.messages",
+    "QueueFull": "exceptions",
     "Retry": "outcomes",
     "RetryPolicy": "tasks.policies",
     "Schedule": "tasks.triggers",
+    "State": "jobs.states",
     "StructlogJsonExecutionResultLogger": "execution.log_lines",
     "TaskCollection": "collection",
     "TaskDefinitionError": "exceptions",
@@ -125,12 +157,16 @@ _HOMES = {
     "UCAMFAASCouldNotProcess": "exceptions",
     "UCAMFAASException": "exceptions",
     "cloud_event": "decorators",
-    "current_job": "execution.current_job",
     "cloud_event_handler": "decorators",
+    "current_job": "execution.current_job",
     "exponential": "tasks.backoffs",
+    "get_job": "execution.by_name",
+    "get_job_async": "execution.by_name",
     "http": "decorators",
     "message_handler": "decorators",
     "raw_event": "decorators",
+    "send": "execution.by_name",
+    "send_async": "execution.by_name",
 }
 
 __all__ = sorted(_HOMES)  # the table above is the list

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from ucam_faas.events.execution_info import ExecutionInfo
@@ -19,6 +19,9 @@ from ucam_faas.tasks.task import Kind, Task
 
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
+
+    from ucam_faas.jobs.handle import Job
+    from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 
 _NOT_GIVEN: Any = object()
 _Read = Callable[[Any], Mapping[str, Any]]
@@ -84,6 +87,57 @@ class PayloadTask(
             PublishError: it was not published, or it isn't known whether it was.
         """
 
+    def send(self, payload: PayloadT_contra, **options: Unpack[SendOptions]) -> Job[ResultT_co]:
+        """Send a payload to this task alone, and return the job.
+
+        Args:
+            payload: as `publish` takes it.
+            options: see `ucam_faas.jobs.send_options.SendOptions`.
+
+        Raises:
+            TypeError: the payload can't be serialised for the task, or an option has another type.
+            ValueError: the task's parser rejects the payload, or an option can't be used.
+            TaskDefinitionError: the task gets no messages.
+            JobConflictError: the id is that of another payload.
+            QueueFull: as many jobs wait as the task's max_pending.
+            NoJobStoreError: an option needs a store, and there is none.
+            JobStoreError: it isn't known whether the job was stored.
+        """
+
+    async def send_async(
+        self, payload: PayloadT_contra, **options: Unpack[SendOptions]
+    ) -> Job[ResultT_co]:
+        """Send a payload to this task alone; see `send`."""
+
+    def send_many(
+        self,
+        payloads: Iterable[PayloadT_contra],
+        *,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Sequence[Job[ResultT_co]]:
+        """Send a job for each payload, in batches, and return them in order.
+
+        Args:
+            payloads: as `publish` takes them.
+            id: from a payload to the id of its job: then the same call again sends only those that
+                weren't sent.
+            options: of each job; see `ucam_faas.jobs.send_options.BatchOptions`.
+
+        Raises:
+            BatchSendError: some weren't sent, and the others were; it lists them.
+            JobError: and others, see `send`; none was sent.
+        """
+
+    async def send_many_async(
+        self,
+        payloads: Iterable[PayloadT_contra],
+        *,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Sequence[Job[ResultT_co]]:
+        """Send a job for each payload; see `send_many`."""
+
 
 class PlainTask(TaskFunction[[], ResultT_co], Protocol[ResultT_co]):
     """A decorated function without a parameter."""
@@ -99,6 +153,12 @@ class PlainTask(TaskFunction[[], ResultT_co], Protocol[ResultT_co]):
         self, *, attributes: Mapping[str, str] | None = None, ordering_key: str = ""
     ) -> str:
         """Publish a message without data to the task's topic, and return its id."""
+
+    def send(self, **options: Unpack[SendOptions]) -> Job[ResultT_co]:
+        """Send a job without a payload to this task alone, and return it; see `PayloadTask`."""
+
+    async def send_async(self, **options: Unpack[SendOptions]) -> Job[ResultT_co]:
+        """Send a job without a payload to this task alone; see `send`."""
 
 
 CloudEventHandlerExecutorFn = PayloadTask

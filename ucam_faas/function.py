@@ -37,8 +37,6 @@ from ucam_faas.tasks.task import HEALTH_PATHS, Kind, Task
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
 
-    from ucam_faas.jobs.handle import Job
-
 
 def make(
     function: Any,
@@ -124,7 +122,8 @@ def make(
     setattr(task_function, outer_decorators.TASK_FUNCTION, task_function)
     attributes.task = task
     attributes.execute = _execute
-    attributes.send = functools.partial(_send, task_function)
+    for verb in ("send", "send_async", "send_many", "send_many_async"):
+        setattr(task_function, verb, functools.partial(_send, task_function, verb))
     attributes.publish = functools.partial(_publish, task_function)
     attributes.execute_for_result = lambda event: _conclude(event).info
     attributes.__ucam_wrapped__ = function
@@ -150,10 +149,10 @@ def _publish(task_function: Any, *args: Any, **kwargs: Any) -> str:
     return publish(task_function.task, *args, **kwargs)
 
 
-def _send(task_function: Any, *args: Any, **kwargs: Any) -> Job:
-    from ucam_faas.execution.sending import send  # kept off the start
+def _send(task_function: Any, verb: str, *args: Any, **kwargs: Any) -> Any:
+    from ucam_faas.execution import sending  # kept off the start
 
-    return send(task_function.task, *args, **kwargs)
+    return getattr(sending, verb)(task_function.task, *args, **kwargs)
 
 
 def _name(task_function: Any, trigger_of: TriggerOf, name: str | None, bound: str) -> None:

@@ -201,7 +201,7 @@ def test_an_id_with_other_data_is_a_conflict(shop: Shop) -> None:
 
     error = error_of(shop.run("send", "charge", '{"number": 1}', "--id", "1"))
 
-    assert "The job '1' of 'charge' has another payload" in error
+    assert "The job '1' of 'charge' was sent with another payload" in error
     assert "4711" not in error
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import click
 
@@ -37,7 +38,7 @@ INTERRUPTED = 130
 """The exit code after Control-C, as shells have it."""
 
 
-def follow(jobs: Jobs, job: Job, *, timeout: timedelta | None, json_only: bool) -> int:
+def follow(jobs: Jobs, job: Job[Any], *, timeout: timedelta | None, json_only: bool) -> int:
     """Wait for the end of a job, and print its result; return the exit code.
 
     Args:
@@ -63,7 +64,7 @@ def follow(jobs: Jobs, job: Job, *, timeout: timedelta | None, json_only: bool) 
     return 0 if row.state is State.SUCCESS else 1
 
 
-def _end_of(jobs: Jobs, job: Job, display: _Display, timeout: timedelta | None) -> Row:
+def _end_of(jobs: Jobs, job: Job[Any], display: _Display, timeout: timedelta | None) -> Row:
     until = time.monotonic() + (math.inf if timeout is None else timeout.total_seconds())
     while True:
         with suppress(TimeoutError):

@@ -70,7 +70,7 @@ class Action:
         refusal: what to say of a job in another state.
     """
 
-    run: Callable[[Job], object]
+    run: Callable[[Job[Any]], object]
     possible: frozenset[State]
     by_default: frozenset[State]
     refusal: str
@@ -111,12 +111,14 @@ def act(jobs: Jobs, name: str, row: Row) -> Result:
     action, label = ACTIONS[name], f"{row.key.id} of {row.key.task}"
     if row.state not in action.possible:
         return Result(row, False, row.state, f"{label} is {row.state}: {action.refusal}.")
-    action.run(jobs.job(row.key))
+    state = action.run(jobs.job(row.key))
     now = jobs.store.get(row.key)
     if now is None:
         return Result(row, True, None, f"{label} is deleted.")
-    text = f"{label} is {now.state}."
+    if not isinstance(state, State):
+        state = now.state  # else that of the change: the job may have run by now
+    text = f"{label} is {state}."
     if now.cancel_requested:
         text = f"{label} is {now.state}: its process was asked to end it."
-    done = name != "delete" and (now.state is not row.state or now.cancel_requested)
-    return Result(row, done, now.state, text)
+    done = name != "delete" and (state is not row.state or now.cancel_requested)
+    return Result(row, done, state, text)

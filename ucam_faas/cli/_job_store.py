@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas.cli import _local_cloud
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, JobNotFoundError
-from ucam_faas.execution import inbox, sending
+from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
@@ -41,7 +43,7 @@ class Jobs:
         """The store for people, without a password."""
         return shown(self.runtime.settings)
 
-    def job(self, key: Key) -> Job:
+    def job(self, key: Key) -> Job[Any]:
         """Return the handle of a job."""
         return Job(key, self.store, self.waiting, partial(inbox.wake, self.runtime))
 
@@ -81,7 +83,7 @@ def find(source: str | None = None) -> Jobs:
         ConfigurationError: there is no job store.
     """
     _local_cloud.find(source)
-    runtime = sending.sender()
+    runtime = sender()
     store = runtime.jobs()
     if store is None:
         raise ConfigurationError(

@@ -96,7 +96,7 @@ def _payload(task: Task, data: str | None, file: IO[bytes] | None, *, sample: bo
     return payload
 
 
-def _send(task: Task, payload: bytes | None, options: dict[str, Any]) -> Job:
+def _send(task: Task, payload: bytes | None, options: dict[str, Any]) -> Job[Any]:
     payloads = () if payload is None else (payload,)
     try:
         return sending.send(task, *payloads, **options)
@@ -104,7 +104,7 @@ def _send(task: Task, payload: bytes | None, options: dict[str, Any]) -> Job:
         raise ConfigurationError(str(error)) from error
 
 
-def _tell_sent(job: Job, there: Row | None, *, given: bool, wait: bool) -> None:
+def _tell_sent(job: Job[Any], there: Row | None, *, given: bool, wait: bool) -> None:
     text = f"Sent job {job.id} to {job.task}."
     if there is not None:
         text = f"{job.task} has the job {job.id} already: it was {there.state}."

@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from ucam_faas.events.context import CLOUD_EVENT_CONTEXT
+from ucam_faas.jobs.rows import Row
 from ucam_faas.logs.context import LOG_CONTEXT
 
 _LOCK = threading.Lock()
@@ -70,3 +71,8 @@ def child_id(
         of.sent[digest] += 1
         number = of.sent[digest]
     return digest[:32] if number == 1 else f"{digest[:32]}-{number}"
+
+
+def of_job(row: Row, check: Callable[[], object]) -> None:
+    """Let the jobs that a running job sends be its children."""
+    PARENT.set(Parent(row.key.task, json.dumps(row.key), check))

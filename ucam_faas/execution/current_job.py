@@ -57,6 +57,15 @@ class CurrentJob:
         """Report how far the job is; see `progress`."""
         await asyncio.to_thread(self.progress, done, total, note)
 
+    def check(self) -> None:
+        """Check that this execution holds the job still.
+
+        Raises:
+            JobLostError: it doesn't.
+            JobStoreError: the store doesn't answer.
+        """
+        self._held(self._store.get(self._row.key))
+
     def _held(self, row: Row | None) -> Row:
         """Return the row, if this process holds the job still.
 
@@ -91,7 +100,9 @@ def current_job() -> CurrentJob:
     return job
 
 
-def enter(row: Row, store: JobStore) -> None:
-    """Let a claimed job be the current one in this context."""
+def enter(row: Row, store: JobStore) -> CurrentJob:
+    """Let a claimed job be the current one in this context, and return it."""
     resumed = sum(entry.cause == "resumed" for entry in row.history)
-    CURRENT_JOB.set(CurrentJob(row.key.id, row.attempts + 1, row.source, resumed, row, store))
+    job = CurrentJob(row.key.id, row.attempts + 1, row.source, resumed, row, store)
+    CURRENT_JOB.set(job)
+    return job

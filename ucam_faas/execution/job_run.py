@@ -16,7 +16,7 @@ from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.exceptions import ConfigurationError, JobError
-from ucam_faas.execution import current_job, inbox, job_ends
+from ucam_faas.execution import children, current_job, inbox, job_ends
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
@@ -92,7 +92,7 @@ class JobRun:
         """
         row = self.row or self.claim(execution)
         assert self.store is not None, "the job was claimed in it"
-        current_job.enter(row, self.store)
+        children.of_job(row, current_job.enter(row, self.store).check)
         if execution.on_claim is not None:
             execution.on_claim()
         execution.delivery = delivery_of(execution, row)

@@ -1,153 +1,262 @@
-"""`task.send(…)`: a payload in, a job on its way to this one task out."""
+"""`task.send(…)`: a payload in, a job on its way to this one task out.
+
+    drafter (options) ─► row (payload, id) ─ insert ─► the row that is there ─ wake ─► Job
+
+Without a store the payload itself is published to the task's inbox.
+"""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import cache, partial
-from pathlib import Path
-from typing import Any, get_type_hints
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar, Unpack
 
-from ucam_faas import local_state
-from ucam_faas.exceptions import ConfigurationError, JobConflictError, TaskDefinitionError
-from ucam_faas.execution import inbox, runtime
-from ucam_faas.execution.publication import NO_PAYLOAD, data_of
-from ucam_faas.execution.runtime import Runtime
+from ucam_faas.exceptions import (
+    BatchSendError,
+    DuplicateJobError,
+    FailedSend,
+    JobConflictError,
+    JobStoreError,
+    PublishError,
+    QueueFull,
+)
+from ucam_faas.execution import children, inbox
+from ucam_faas.execution.drafts import Drafter, drafter
+from ucam_faas.execution.publication import NO_PAYLOAD
+from ucam_faas.execution.sender import Target, handle, sender
 from ucam_faas.jobs.handle import Job
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Row
+from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
-from ucam_faas.jobs.sweep import AGAIN_SECONDS
-from ucam_faas.jobs.waiting import Waiting
-from ucam_faas.publishing.messages import check_message
-from ucam_faas.tasks.task import Task
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.publishing import MAX_PUBLISHED, Draft
+
+ItemT = TypeVar("ItemT")
 
 
-def send(
-    task: Task,
-    payload: Any = NO_PAYLOAD,
-    *,
-    id: str | None = None,
-    delay: timedelta | None = None,
-    at: datetime | None = None,
-    ttl: timedelta | None = None,
-    attributes: Mapping[str, str] | None = None,
-    ordering_key: str = "",
-    retention: timedelta | None = None,
-) -> Job:
+def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]) -> Job[Any]:
     """Send a job to a task, and return it.
 
     Args:
-        task: gets it, and no other reader of its topic.
+        target: gets it, and no other reader of its topic.
         payload: of the task's message type.
-        id: of the job; a second sending of the same payload with it returns the same job. Default:
-            a new one.
-        delay: until it may start.
-        at: when it may start, with a time zone.
-        ttl: if it has not started by then, it never does.
-        attributes: of the message that the task gets.
-        ordering_key: of that message.
-        retention: how long the job is kept after its end.
+        options: see `SendOptions`.
 
     Raises:
         TypeError: the payload is missing, or can't be serialised for the task.
-        ValueError: the task's parser rejects the payload, or a time can't be used.
+        ValueError: the task's parser rejects the payload, or an option can't be used.
         TaskDefinitionError: nothing can be sent to the task.
         JobConflictError: the id is that of another sending.
+        QueueFull: as many jobs wait as the task's max_pending.
+        NoJobStoreError: an option needs a store, and there is none.
         JobStoreError: it isn't known whether the job was stored.
+        PublishError: there is no store, and the payload wasn't published.
     """
-    here = sender()
-    store = _store(here)
-    if task.trigger is None or task.run_as == "job":
-        raise TaskDefinitionError(f"Nothing can be sent to {task.name!r}: it gets no messages.")
-    data, attributes = data_of(task, payload, attributes)
-    check_message(data, attributes, ordering_key)
-    wait = _wait(store, delay, at)
-    row = Row(
-        key=Key(here.settings.app, task.name, id or uuid.uuid4().hex),
-        payload=data,
-        attributes=attributes,
-        ordering_key=ordering_key,
-        options={} if retention is None else {"retention": retention.total_seconds()},
-        owner=uuid.uuid4().hex,
-        expires=None if ttl is None else ttl.total_seconds(),
-        visit=wait or AGAIN_SECONDS,
-    )
-    (there,) = store.insert([row], wait=[wait])
-    if there.owner != row.owner:
-        _check_same(there, row)
-    elif not wait:
-        inbox.wake(here, row.key)
-    return job(here, task, row.key)
-
-
-def sender() -> Runtime:
-    """Return the runtime of this process; outside of tasks, that of `ucam-faas dev` if it runs
-    in this directory and no environment variable names another Pub/Sub or store.
-    """
-    here = runtime.current()
-    if here.jobs() is not None or here.connect is None or here.settings.pubsub_emulator:
-        return here
-    cloud = local_state.read(Path.cwd())
-    return here if cloud is None or not cloud.jobs else _local(here, cloud)
-
-
-@cache
-def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
-    settings = replace(
-        here.settings,
-        job_store=cloud.jobs,
-        pubsub_emulator=cloud.pubsub or None,
-        project=cloud.project,
-    )
-    return replace(here, settings=settings)
-
-
-def job(here: Runtime, task: Task, key: Key) -> Job:
-    """Return the handle of a job."""
-    store = _store(here)
-    waiting: Waiting = _waiting(store)  # type: ignore[arg-type]  # stores are compared by identity
-    return Job(key, store, waiting, partial(inbox.wake, here), _result_type(task))
-
-
-def _store(here: Runtime) -> JobStore:
+    here, parent = sender(), children.parent()
+    if parent is not None:
+        parent.check()
+    drafts = drafter(here, target, options, parent)
+    row = drafts.row(payload)
     store = here.jobs()
     if store is None:
-        raise ConfigurationError(
-            "There is no job store: set UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db, or start "
-            "`ucam-faas dev`, which has one."
+        message_id = here.outgoing().publish(
+            drafts.inbox, row.payload, row.attributes, ordering_key=row.ordering_key
         )
-    return store
+        return handle(here, target, message_id)
+    _check_room(store, drafts, row)
+    (there,) = store.insert([row], wait=[drafts.wait])
+    if there.owner == row.owner:
+        if not drafts.wait:
+            inbox.wake(here, row.key)
+    else:
+        _check_same(there, row, drafts)
+    return handle(here, target, there.key.id)
 
 
-@cache
-def _waiting(store: Any) -> Any:
-    return store if hasattr(store, "end_of") else Waiting(store)  # a test's store doesn't wait
+async def send_async(
+    target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]
+) -> Job[Any]:
+    """Send a job to a task, and return it; see `send`."""
+    return await asyncio.to_thread(send, target, payload, **options)
 
 
-def _result_type(task: Task) -> Any:
+def send_many(
+    target: Target,
+    payloads: Iterable[Any],
+    *,
+    id: Callable[[Any], object] | None = None,
+    **options: Unpack[BatchOptions],
+) -> list[Job[Any]]:
+    """Send a job for each payload, in batches, and return them in order.
+
+    Args:
+        target: gets them.
+        payloads: of the task's message type.
+        id: from a payload to the id of its job: the same call again then sends only those that
+            weren't sent. Default: the task's `id=`, or new ids.
+        options: of each job; see `SendOptions`.
+
+    Raises:
+        BatchSendError: some weren't sent, and the others were; it lists them.
+        TypeError, ValueError, TaskDefinitionError, NoJobStoreError: see `send`; none was sent.
+    """
+    if id is not None and not callable(id):
+        raise TypeError(f"id={id!r}: expected a function from a payload to an id.")
+    here, parent = sender(), children.parent()
+    if parent is not None:
+        parent.check()
+    drafts = drafter(here, target, options, parent, id)
+    failed: list[FailedSend] = []
+    rows: list[tuple[int, Any, Row]] = []
+    jobs: dict[int, Job[Any]] = {}
+    for index, payload in enumerate(payloads):
+        try:
+            rows.append((index, payload, drafts.row(payload)))
+        except Exception as error:  # of this payload alone: its parser and its keys raise anything
+            failed.append(FailedSend(index, payload, error))
+    for batch in _batches(rows):
+        sent = _send_batch(drafts, [row for _, _, row in batch])
+        for (index, payload, _), result in zip(batch, sent, strict=True):
+            if isinstance(result, Exception):
+                failed.append(FailedSend(index, payload, result))
+            else:
+                jobs[index] = handle(here, target, result)
+    if failed:
+        raise _batch_error(drafts.name, failed, jobs)
+    return [jobs[index] for index in sorted(jobs)]
+
+
+async def send_many_async(
+    target: Target, payloads: Iterable[Any], **options: Any
+) -> list[Job[Any]]:
+    """Send a job for each payload; see `send_many`."""
+    return await asyncio.to_thread(send_many, target, payloads, **options)
+
+
+def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> Sequence[str | Exception]:
+    """Send jobs, and return the id or the error of each."""
+    here, store = drafts.here, drafts.here.jobs()
+    if store is None:
+        messages = [Draft(row.payload, row.attributes, row.ordering_key) for row in rows]
+        try:
+            return here.outgoing().publish_many(drafts.inbox, messages)
+        except PublishError as error:
+            return [error] * len(rows)
+    room = _room(store, drafts, len(rows))
+    within, beyond = rows[:room], rows[room:]
+    results: list[str | Exception] = []
+    if within:
+        try:
+            there = store.insert(within, wait=[drafts.wait] * len(within))
+        except JobStoreError as error:
+            return [error] * len(rows)
+        new = [row for row, kept in zip(within, there, strict=True) if kept.owner == row.owner]
+        if new and not drafts.wait:
+            _wake(drafts, new)
+        results += [
+            _same_or_error(kept, row, drafts) for row, kept in zip(within, there, strict=True)
+        ]
+    return results + [_full(drafts)] * len(beyond)
+
+
+def _wake(drafts: Drafter, rows: Sequence[Row]) -> None:
+    """Publish the wakes of jobs; a failure is logged, because the sweep repeats them."""
+    wakes = [Draft(b"", {inbox.JOB_ATTRIBUTE: row.key.id}) for row in rows]
     try:
-        return get_type_hints(getattr(task.function, "__wrapped__", task.function)).get("return")
-    except Exception:  # an annotation may name anything
-        return None
+        drafts.here.outgoing().publish_many(drafts.inbox, wakes)
+    except PublishError as error:
+        log_problem("ucam_faas_wake_failed", task=drafts.name, error=error)
 
 
-def _wait(store: JobStore, delay: timedelta | None, at: datetime | None) -> float:
-    """Return the seconds until a job may start."""
-    if at is None:
-        return 0.0 if delay is None else max(0.0, delay.total_seconds())
-    if delay is not None:
-        raise ValueError("delay= and at= are two ways to say the same: use one of them.")
-    if at.tzinfo is None:
-        raise ValueError(f"at={at!r}: expected a time with a time zone, such as UTC.")
-    return max(0.0, at.astimezone(UTC).timestamp() - store.now())
+def _same_or_error(there: Row, row: Row, drafts: Drafter) -> str | Exception:
+    try:
+        if there.owner != row.owner:
+            _check_same(there, row, drafts)
+    except JobConflictError as error:
+        return error
+    return there.key.id
 
 
-def _check_same(there: Row, row: Row) -> None:
-    for name in ("payload", "attributes", "ordering_key", "options"):
-        if getattr(there, name) != getattr(row, name):
-            raise JobConflictError(
-                f"The job {row.key.id!r} of {row.key.task!r} has another {name}: an id stands for "
-                "one sending until its retention ends. Use another id, or delete that job."
+def _batches(rows: list[ItemT]) -> Iterator[list[ItemT]]:
+    rest = iter(rows)
+    while batch := list(islice(rest, MAX_PUBLISHED)):
+        yield batch
+
+
+def _batch_error(name: str, failed: list[FailedSend], jobs: dict[int, Job[Any]]) -> BatchSendError:
+    failed.sort(key=lambda failure: failure.index)
+    first = failed[0]
+    return BatchSendError(
+        f"{len(failed)} of {len(failed) + len(jobs)} jobs were not sent to {name!r}. The "
+        f"first is number {first.index}: {type(first.error).__name__}: {first.error}",
+        failed=tuple(failed),
+        jobs=tuple(jobs[index] for index in sorted(jobs)),
+    )
+
+
+def _room(store: JobStore, drafts: Drafter, wanted: int) -> int:
+    """Return how many of some jobs the task's queue has room for."""
+    limit = drafts.jobs.max_pending
+    if limit is None:
+        return wanted
+    key = drafts.here.settings.app, drafts.name
+    return max(0, min(wanted, limit - store.pending(*key, limit=limit)))
+
+
+def _check_room(store: JobStore, drafts: Drafter, row: Row) -> None:
+    if not _room(store, drafts, 1) and store.get(row.key) is None:
+        raise _full(drafts)
+
+
+def _full(drafts: Drafter) -> QueueFull:
+    return QueueFull(
+        f"{drafts.jobs.max_pending} jobs of {drafts.name!r} wait, its max_pending: send "
+        "again later, or raise the limit."
+    )
+
+
+def _check_same(there: Row, row: Row, drafts: Drafter) -> None:
+    """Refuse a job whose id or unique key is another's.
+
+    Raises:
+        JobConflictError: the payload of the id is another.
+        DuplicateJobError: the unique key is taken, and the task says that this is an error.
+    """
+    if there.key != row.key:
+        if drafts.jobs.on_duplicate == "raise":
+            raise DuplicateJobError(
+                f"The job {there.key.id!r} of {there.key.task!r} has this unique key, and hasn't "
+                "ended.",
+                id=there.key.id,
             )
+        return
+    for name in ("payload", "attributes", "ordering_key"):
+        old, new = getattr(there, name), getattr(row, name)
+        if name == "payload" and old != new:
+            old, new = _json(old), _json(new)
+        if old == new:
+            continue
+        raise JobConflictError(
+            f"The job {row.key.id!r} of {row.key.task!r} was sent with another {name}"
+            f"{_different(old, new)}. An id belongs to one sending until its retention ends: use "
+            "another id, or delete that job."
+        )
+
+
+def _json(data: bytes) -> Any:
+    """Return the value of JSON data; the data, if it isn't JSON."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
+
+
+def _different(old: Any, new: Any) -> str:
+    """Name the fields in which two objects differ; their values stay out of errors."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return ""
+    missing = object()
+    names = [n for n in {**old, **new} if old.get(n, missing) != new.get(n, missing)]
+    return f" ({', '.join(map(repr, names))} differs)"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from ucam_faas.exceptions import JobFailed, JobNotFoundError
+from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError
 from ucam_faas.jobs.rows import Change, Entry, Key, Row
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
@@ -19,27 +18,33 @@ from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
 from ucam_faas.jobs.waiting import Waiting
 
 WAITING = frozenset({State.PENDING, State.PAUSED})
+ResultT = TypeVar("ResultT", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One sending of a task.
+class Job(Generic[ResultT]):
+    """One sending of a task. Handles of one job are equal.
+
+    Its properties and methods read the store each time. They raise JobNotFoundError if the job is
+    not there any more, JobStoreError if the store doesn't answer, and NoJobStoreError if the job
+    was sent without a store: then its id is that of its message.
 
     Args:
-        store: keeps its row.
+        store: keeps its row; None: it was sent without one.
         waiting: waits for ends in that store.
         wake: publishes a wake to the task's inbox.
         result_type: the annotation of the task's result; None: as JSON has it.
     """
 
     key: Key
-    store: JobStore = field(compare=False)
-    waiting: Waiting = field(compare=False)
-    wake: Callable[[Key], object] = field(compare=False)
+    store: JobStore | None = field(compare=False)
+    waiting: Waiting | None = field(default=None, compare=False)
+    wake: Callable[[Key], object] = field(default=bool, compare=False)
     result_type: Any = field(default=None, compare=False)
 
     def __repr__(self) -> str:
-        return f"<Job {self.key.id!r} of {self.key.task!r}>"
+        unfollowed = "" if self.store is not None else ", which no store keeps"
+        return f"<Job {self.key.id!r} of {self.key.task!r}{unfollowed}>"
 
     @property
     def id(self) -> str:
@@ -68,10 +73,10 @@ class Job:
 
     @property
     def progress(self) -> Any:
-        """The progress that its task reported last."""
+        """The progress that its task reported last; None: none."""
         return self._row().progress
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> ResultT:
         """Wait for the end, and return the task's result.
 
         Args:
@@ -79,67 +84,124 @@ class Job:
 
         Raises:
             JobFailed: it ended without success.
-            JobNotFoundError: it is not there any more.
             TimeoutError: it has not ended.
         """
-        return self._result(self.wait(timeout))
+        value: ResultT = self._result(self._end(timeout))
+        return value
 
-    def wait(self, timeout: float | None = None) -> Row:
-        """Wait for the end, and return the row; see `result`."""
-        row = self._row()
-        if row.state.is_completed:
-            return row
-        future = self.waiting.end_of(self.key)
-        try:
-            return future.result(timeout)
-        except TimeoutError:
-            future.cancel()
-            raise TimeoutError(f"{self!r} has not ended within {timeout} s.") from None
+    def wait(self, timeout: float | None = None) -> State:
+        """Wait for the end, and return the state in which it ended.
 
-    async def result_async(self) -> Any:
+        Args:
+            timeout: in seconds; None: as long as it takes.
+
+        Raises:
+            TimeoutError: it has not ended.
+        """
+        return self._end(timeout).state
+
+    async def result_async(self, timeout: float | None = None) -> ResultT:
         """Wait for the end, and return the task's result; see `result`."""
-        return self._result(await self.wait_async())
+        value: ResultT = self._result(await self._end_async(timeout))
+        return value
 
-    async def wait_async(self) -> Row:
-        """Wait for the end, and return the row; see `result`."""
-        future: Future[Row] = self.waiting.end_of(self.key)
-        return await asyncio.wrap_future(future)
+    async def wait_async(self, timeout: float | None = None) -> State:
+        """Wait for the end, and return the state in which it ended; see `wait`."""
+        return (await self._end_async(timeout)).state
 
     def cancel(self) -> State:
-        """End a job that waits, or ask its process to end it; return its state now."""
-        kept = retention(self._row())
-        change = Change(state=State.CANCELLED, cause="cancelled", visit=kept)
-        row = self.store.change(self.key, change, states=WAITING)
-        row = row or self.store.request_cancel(self.key)
-        return (row or self._row()).state
+        """End a job that waits, or ask its process to end it; return its state now.
+
+        A job that has ended stays as it is.
+        """
+        store, row = self._store(), self._row()
+        change = Change(state=State.CANCELLED, cause="cancelled", visit=retention(row))
+        changed = store.change(self.key, change, states=WAITING)
+        changed = changed or store.request_cancel(self.key)
+        return (changed or self._row()).state
+
+    async def cancel_async(self) -> State:
+        """See `cancel`."""
+        return await asyncio.to_thread(self.cancel)
 
     def resume(self) -> State:
-        """Let a paused job go on."""
+        """Let a paused job go on; return its state now."""
         change = Change(state=State.PENDING, cause="resumed", visit=AGAIN_SECONDS, wait=0)
         return self._start(change, frozenset({State.PAUSED}))
 
+    async def resume_async(self) -> State:
+        """See `resume`."""
+        return await asyncio.to_thread(self.resume)
+
     def retry(self) -> State:
-        """Run a job again that ended without success."""
+        """Run a job again that ended without success; return its state now.
+
+        Raises:
+            JobConflictError: another job of its `unique` key hasn't ended.
+        """
         change = Change(
             state=State.PENDING, cause="retried", visit=AGAIN_SECONDS, wait=0, afresh=True
         )
         return self._start(change, ENDED - {State.SUCCESS})
 
+    async def retry_async(self) -> State:
+        """See `retry`."""
+        return await asyncio.to_thread(self.retry)
+
     def delete(self) -> bool:
-        """Remove the row, unless a process holds the job."""
-        return self.store.delete(self.key, states=frozenset(State) - {State.STARTED})
+        """Remove the job, unless a process runs it; return True if it was there, and is gone."""
+        return self._store().delete(self.key, states=frozenset(State) - {State.STARTED})
+
+    async def delete_async(self) -> bool:
+        """See `delete`."""
+        return await asyncio.to_thread(self.delete)
 
     def _start(self, change: Change, states: frozenset[State]) -> State:
-        row = self.store.change(self.key, change, states=states)
+        row = self._store().change(self.key, change, states=states)
         if row is not None:
             self.wake(self.key)
         return (row or self._row()).state
 
+    def _store(self) -> JobStore:
+        if self.store is None:
+            raise NoJobStoreError(
+                f"{self!r} can't be followed: it was sent as a message. Set UCAM_FAAS_JOB_STORE, "
+                "such as sqlite:jobs.db, for the sender and for the tasks, or start `ucam-faas "
+                "dev`, which has a store."
+            )
+        return self.store
+
     def _row(self) -> Row:
-        row = self.store.get(self.key)
+        row = self._store().get(self.key)
         if row is None:
             raise JobNotFoundError(f"There is no job {self.id!r} of {self.task!r}.")
         return row
+
+    def _end(self, timeout: float | None) -> Row:
+        row = self._row()
+        if row.state.is_completed:
+            return row
+        future = self._waiting().end_of(self.key)
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            raise self._late(timeout) from None
+
+    async def _end_async(self, timeout: float | None) -> Row:
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(self._waiting().end_of(self.key))
+        except TimeoutError:
+            raise self._late(timeout) from None
+
+    def _waiting(self) -> Waiting:
+        self._store()  # raises if there is none
+        assert self.waiting is not None, "a store comes with it"
+        return self.waiting
+
+    def _late(self, timeout: float | None) -> TimeoutError:
+        return TimeoutError(f"{self!r} has not ended within {timeout} s.")
 
     def _result(self, row: Row) -> Any:
         if row.state is State.SUCCESS:

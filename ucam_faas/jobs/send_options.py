@@ -7,18 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
-from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS, MAX_ATTRIBUTE_VALUE_BYTES
+from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
 from ucam_faas.jobs.rows import Row
 from ucam_faas.tasks.backoffs import Exponential
 from ucam_faas.tasks.policies import RetryPolicy
 
 
-class SendOptions(TypedDict, total=False):
-    """The options of `send`, all of them by keyword.
+class BatchOptions(TypedDict, total=False):
+    """The options of `send_many`, for each of its jobs.
 
     Args:
-        id: of the job. A second sending of the same payload with it returns the same job, until its
-            retention ends. Default: the task's `id=`, or a new one.
         delay: until it may start.
         at: when it may start, with a time zone.
         ttl: if it has not started by then, it expires.
@@ -29,7 +27,6 @@ class SendOptions(TypedDict, total=False):
         ordering_key: of that message.
     """
 
-    id: str | None
     delay: timedelta | None
     at: datetime | None
     ttl: timedelta | None
@@ -38,6 +35,17 @@ class SendOptions(TypedDict, total=False):
     retention: timedelta | None
     attributes: Mapping[str, str] | None
     ordering_key: str
+
+
+class SendOptions(BatchOptions, total=False):
+    """The options of `send`: those of `send_many`, and the id.
+
+    Args:
+        id: of the job. A second sending of the same payload with it returns the same job, until its
+            retention ends. Default: the task's `id=`, or a new one.
+    """
+
+    id: str | None
 
 
 OF_STORES = ("id", "delay", "at", "ttl", "timeout", "retry", "retention")
@@ -156,12 +164,6 @@ def retry_of(row: Row, policy: RetryPolicy) -> RetryPolicy:
         max_backoff=timedelta(seconds=values["max_backoff"]),
         backoff=values["backoff"] and Exponential(*values["backoff"]),
     )
-
-
-def timeout_seconds_of(row: Row, task_seconds: float) -> float:
-    """Return the timeout of a job's attempts: its own, or its task's."""
-    own = row.options.get("timeout")
-    return task_seconds if own is None else min(float(own), MAX_ACK_DEADLINE_SECONDS)
 
 
 def _check_duration(name: str, value: Any) -> None:

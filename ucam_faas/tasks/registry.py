@@ -73,6 +73,22 @@ def load(source: str, target: str | None = None) -> list[Task]:
     return [_as_in_module(task, modules) for task in named]
 
 
+def named(name: str, module: str | None = None) -> Task | None:
+    """Return the one task of a name that this process has; None: none, or several.
+
+    Args:
+        name: of the task.
+        module: its module; None: any.
+    """
+    tasks = [
+        task
+        for (home, task_name), tasks in _TASKS.items()
+        if task_name == name and module in (None, home)
+        for task in tasks
+    ]
+    return tasks[0] if len(tasks) == 1 else None
+
+
 def forget(module: str) -> None:
     """Forget the tasks of a module that is about to be imported again, and of its submodules."""
     for home, name in list(_TASKS):

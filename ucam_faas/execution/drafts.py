@@ -1,0 +1,188 @@
+"""A job before it is sent: its options and its payload are checked, and it has an id."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from ucam_faas.exceptions import NoJobStoreError, TaskDefinitionError
+from ucam_faas.execution.children import Parent, child_id
+from ucam_faas.execution.publication import NO_PAYLOAD, data_of
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.execution.sender import Target, store_of
+from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
+from ucam_faas.jobs import send_options
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.sweep import AGAIN_SECONDS
+from ucam_faas.publishing.messages import check_message, message_attributes
+from ucam_faas.tasks.job_policy import JobPolicy
+from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.topics import inbox_of
+
+
+@dataclass(frozen=True, slots=True)
+class Drafter:
+    """Makes the rows of jobs for one task, with the same options.
+
+    Args:
+        task: None: this process doesn't have it, and only its name is known.
+        inbox: the full name of the task's inbox.
+        id_of: from a payload to its id, in place of the option.
+        parent: the execution that sends.
+        wait: the seconds until a job may start.
+    """
+
+    here: Runtime
+    name: str
+    task: Task | None
+    inbox: str
+    options: Mapping[str, Any]
+    id_of: Callable[[Any], object] | None
+    parent: Parent | None
+    wait: float
+
+    @property
+    def jobs(self) -> JobPolicy:
+        """The task's rules for its jobs."""
+        return JobPolicy() if self.task is None else self.task.jobs
+
+    def row(self, payload: Any) -> Row:
+        """Return the row of a payload's job.
+
+        Raises:
+            TypeError: the payload can't be serialised for the task.
+            ValueError: the task's parser rejects it, or Pub/Sub would the message.
+        """
+        data, attributes = _data(self, payload, self.options.get("attributes"))
+        ordering_key = self.options.get("ordering_key", "")
+        check_message(data, attributes, ordering_key)
+        ttl = self.options.get("ttl")
+        unique = self.jobs.unique
+        return Row(
+            key=Key(self.here.settings.app, self.name, self._id(data, attributes)),
+            payload=data,
+            attributes=attributes,
+            ordering_key=ordering_key,
+            options=send_options.stored(self.options, self.jobs.retention),
+            source="" if self.parent is None else self.parent.task,
+            unique=unique and _key("unique", unique, self._parsed(data)),
+            owner=uuid.uuid4().hex,
+            expires=None if ttl is None else ttl.total_seconds(),
+            visit=self.wait or AGAIN_SECONDS,
+        )
+
+    def _id(self, data: bytes, attributes: Mapping[str, str]) -> str:
+        if self.options.get("id") is not None:
+            return str(self.options["id"])
+        function = self.id_of or self.jobs.id
+        if function is None:
+            app = self.here.settings.app
+            return child_id(self.parent, app, self.name, data, attributes)
+        id = _key("id", function, self._parsed(data))
+        send_options.check_id(id)
+        return id
+
+    def _parsed(self, data: bytes) -> Any:
+        """Return the payload as the task's function gets it."""
+        task = self.task
+        if task is None or task.kind is not Kind.MESSAGE or task.parse is None:
+            return data
+        return Context().run(task.parse, data)  # the contexts are those of another message
+
+
+def drafter(
+    here: Runtime,
+    target: Target,
+    options: Mapping[str, Any],
+    parent: Parent | None,
+    id_of: Callable[[Any], object] | None = None,
+) -> Drafter:
+    """Check the options of a sending, and return the maker of its rows.
+
+    Raises:
+        TaskDefinitionError: nothing can be sent to the task.
+        TypeError: an option has a value of another type.
+        ValueError: an option has a value that can't be used.
+        NoJobStoreError: an option needs a store.
+    """
+    task = target if isinstance(target, Task) else None
+    name = target if isinstance(target, str) else target.name
+    if task is not None:
+        _check_can_be_sent_to(task)
+    send_options.check_options(options, _deadline_seconds(task))
+    _check_store(here, task, options)
+    store = here.jobs()
+    wait = 0.0 if store is None else send_options.wait_of(options, store.now)
+    here.outgoing()  # what is missing is missed before anything is stored
+    topic = here.full_topic(inbox_of(name), name)
+    return Drafter(here, name, task, topic, options, id_of, parent, wait)
+
+
+def _check_can_be_sent_to(task: Task) -> None:
+    if task.trigger is None:
+        raise TaskDefinitionError(
+            f"{task.name!r} is an HTTP task, and takes no jobs: send a request to {task.path}, or "
+            "move its work to a @message_handler, and send to that."
+        )
+    if task.run_as == "job":
+        raise TaskDefinitionError(
+            f"{task.name!r} is a Cloud Run job, and takes no jobs: run it with `gcloud run jobs "
+            f"execute {task.name}`, on a laptop with `ucam-faas run {task.name}`. A task that is "
+            "a service, the default of run_as=, can be sent to."
+        )
+
+
+def _check_store(here: Runtime, task: Task | None, options: Mapping[str, Any]) -> None:
+    """Refuse, without a store, what only a store can do."""
+    if here.jobs() is not None:
+        return
+    named = [f"{name}=" for name in send_options.OF_STORES if options.get(name) is not None]
+    jobs = JobPolicy() if task is None else task.jobs
+    named += [f"the task's {name}=" for name in ("unique", "max_pending") if getattr(jobs, name)]
+    if named:
+        store_of(here, f"{named[0]} can have no effect")
+        raise NoJobStoreError
+
+
+def _deadline_seconds(task: Task | None) -> float:
+    """Return the ack deadline of a task's inbox."""
+    if task is None:
+        return MAX_ACK_DEADLINE_SECONDS
+    seconds = math.ceil(task.policy.served_timeout_seconds)
+    return min(max(seconds, MIN_ACK_DEADLINE_SECONDS), MAX_ACK_DEADLINE_SECONDS)
+
+
+def _data(
+    drafts: Drafter, payload: Any, attributes: Mapping[str, str] | None
+) -> tuple[bytes, dict[str, str]]:
+    if drafts.task is not None:
+        return data_of(drafts.task, payload, attributes)
+    if payload is NO_PAYLOAD or isinstance(payload, bytes):
+        data = b"" if payload is NO_PAYLOAD else payload
+        return data, message_attributes(data, attributes or {})
+    if hasattr(payload, "SerializeToString"):  # a protobuf message
+        return bytes(payload.SerializeToString()), dict(attributes or {})
+    try:
+        return to_json(payload, by_alias=True), dict(attributes or {})
+    except PydanticSerializationError as error:
+        raise TypeError(
+            f"A payload of type {type(payload).__name__} can't be serialised for the task "
+            f"{drafts.name!r}, which isn't known in this process: send JSON values, or bytes."
+        ) from error
+
+
+def _key(name: str, function: Callable[[Any], object], payload: Any) -> str:
+    value = function(payload)
+    if isinstance(value, bool) or not isinstance(value, str | int | uuid.UUID | date):
+        raise TypeError(
+            f"{name}= returned a {type(value).__name__} for the payload: expected a text, a "
+            "number, a date or a UUID."
+        )
+    return str(value)

@@ -1,0 +1,86 @@
+"""The way of this process to jobs: its runtime, its store, and the handles of jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ucam_faas import local_state
+from ucam_faas.exceptions import NoJobStoreError
+from ucam_faas.execution import inbox, runtime
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.jobs.handle import Job
+from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.waiting import Waiting
+from ucam_faas.tasks.task import Task
+
+Target = Task | str
+"""A task that gets jobs; its name, if this process doesn't have it."""
+
+
+def sender() -> Runtime:
+    """Return the runtime of this process; outside of tasks, that of `ucam-faas dev` if it runs
+    in this directory and no environment variable names another Pub/Sub or store.
+    """
+    here = runtime.current()
+    if here.jobs() is not None or here.connect is None or here.settings.pubsub_emulator:
+        return here
+    cloud = local_state.read(Path.cwd())
+    return here if cloud is None or not cloud.jobs else _local(here, cloud)
+
+
+@cache
+def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
+    settings = replace(
+        here.settings,
+        job_store=cloud.jobs,
+        pubsub_emulator=cloud.pubsub or None,
+        project=cloud.project,
+    )
+    return replace(here, settings=settings)
+
+
+def store_of(here: Runtime, purpose: str) -> JobStore:
+    """Return the store of jobs.
+
+    Args:
+        here: the runtime of this process.
+        purpose: the reason that one is needed, for the error.
+
+    Raises:
+        NoJobStoreError: there is none.
+    """
+    store = here.jobs()
+    if store is None:
+        raise NoJobStoreError(
+            f"There is no job store, so {purpose}. Set UCAM_FAAS_JOB_STORE, such as "
+            "sqlite:jobs.db, or start `ucam-faas dev`, which has one."
+        )
+    return store
+
+
+def handle(here: Runtime, target: Target, id: str) -> Job[Any]:
+    """Return the handle of a job."""
+    store = here.jobs()
+    key = Key(here.settings.app, target if isinstance(target, str) else target.name, id)
+    if store is None:
+        return Job(key, None)
+    result_type = None if isinstance(target, str) else _result_type(target)
+    waiting: Any = _waiting(store)  # type: ignore[arg-type]  # stores are compared by identity
+    return Job(key, store, waiting, partial(inbox.wake, here), result_type)
+
+
+@cache
+def _waiting(store: Any) -> Any:
+    return store if hasattr(store, "end_of") else Waiting(store)  # a test's store doesn't wait
+
+
+@cache
+def _result_type(task: Task) -> Any:
+    try:
+        return get_type_hints(getattr(task.function, "__wrapped__", task.function)).get("return")
+    except Exception:  # an annotation may name anything
+        return None
