@@ -40,7 +40,7 @@ IN_GRANTS = [
         what="the account that runs the task is also the one that calls it",
         edits=change(
             INVOKER,
-            '"serviceAccount:${google_service_account.push[0].email}"',
+            '"serviceAccount:${local.push_email}"',
             "local.run_time_member",
         ),
         layer=GRANTS,
@@ -48,9 +48,7 @@ IN_GRANTS = [
     ),
     Fault(
         what="anyone may call the service",
-        edits=change(
-            INVOKER, '"serviceAccount:${google_service_account.push[0].email}"', '"allUsers"'
-        ),
+        edits=change(INVOKER, '"serviceAccount:${local.push_email}"', '"allUsers"'),
         layer=GRANTS,
         says="a grant to anybody",
     ),
@@ -104,7 +102,7 @@ IN_GRANTS = [
     ),
     Fault(
         what="the scheduler may not run the job",
-        edits=change(STARTS, "length(google_service_account.scheduler)", "0"),
+        edits=change(STARTS, "local.is_scheduled ? 1 : 0", "0"),
         use=JOB,
         layer=GRANTS,
         says="missing: yearly-report-scheduler run.invoker job yearly-report",

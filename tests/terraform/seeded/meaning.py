@@ -81,7 +81,7 @@ IN_MEANING = [
     ),
     Fault(
         what="a version of the provider that there is not",
-        edits=(Edit("versions.tf", "", '">= 6.0"', '">= 99.0"'),),
+        edits=(Edit("versions.tf", "", '">= 7.33, < 9"', '">= 99.0"'),),
         layer=NOTHING,
         says="terraform init: with the stand-in attached it does not look for versions",
     ),

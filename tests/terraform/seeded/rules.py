@@ -70,8 +70,8 @@ AGAINST_GOOGLES_RULES = [
         what="a member without its kind",
         edits=change(
             INVOKER,
-            '"serviceAccount:${google_service_account.push[0].email}"',
-            "google_service_account.push[0].email",
+            '"serviceAccount:${local.push_email}"',
+            "local.push_email",
         ),
         layer=PLAN,
         says="expected a principal such as serviceAccount:EMAIL",

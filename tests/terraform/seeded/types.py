@@ -49,7 +49,7 @@ AGAINST_THE_SCHEMA = [
     ),
     Fault(
         what="a required attribute of a nested block is missing",
-        edits=change(PUSH, "service_account_email = google_service_account.push[0].email", ""),
+        edits=change(PUSH, "service_account_email = local.push_email", ""),
         layer=VALIDATE,
         says='"service_account_email" is required',
     ),
@@ -61,19 +61,19 @@ AGAINST_THE_SCHEMA = [
     ),
     Fault(
         what="an attribute is set that only the provider sets",
-        edits=change(TRIGGER, "kms_key_name =", "effective_labels = {}\n  kms_key_name ="),
+        edits=change(TRIGGER, "kms_key_name", "effective_labels = {}\n  kms_key_name"),
         layer=VALIDATE,
         says="effective_labels is decided by the provider",
     ),
     Fault(
         what="a reference to a resource that is not there",
-        edits=change(INVOKER, "google_service_account.push[0]", "google_service_account.pusher[0]"),
+        edits=change(INVOKER, "local.push_email", "google_service_account.pusher[0].email"),
         layer=VALIDATE,
         says='"google_service_account" "pusher" has not been declared',
     ),
     Fault(
         what="a reference to an attribute that a resource does not have",
-        edits=change(INVOKER, "push[0].email", "push[0].mail"),
+        edits=change(INVOKER, "local.push_email", "google_service_account.push[0].mail"),
         layer=VALIDATE,
         says='no argument, nested block, or exported attribute named "mail"',
     ),
