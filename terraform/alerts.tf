@@ -1,4 +1,4 @@
-# Alert policies. Each says in its documentation what has happened and what to do.
+# Alert policies. The documentation of each describes the incident and its fix.
 
 locals {
   alerts = {
@@ -7,10 +7,10 @@ locals {
     })
   }
 
-  # By subscription. A message that expires first would never be an incident.
+  # By subscription. Half the retention at most: a message that expires before would never be an incident.
   oldest_message_seconds = {
-    for name, found in local.subscriptions :
-    name => min(local.alerts["this"].oldest_message_seconds, floor(found.message_retention_seconds / 2)) if length(local.alerts) > 0
+    for name, subscription in local.subscriptions :
+    name => min(local.alerts["this"].oldest_message_seconds, floor(subscription.message_retention_seconds / 2)) if length(local.alerts) > 0
   }
 }
 

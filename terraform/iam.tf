@@ -1,16 +1,15 @@
-# Accounts, and who may do what: each grant is on the one resource, and none on the project.
-# The table in the README says the same. What may be of another project is granted there: the provider keeps the
-# project of a full name, and would make the grant again each time if this one differed.
+# Accounts and grants. Each grant is on one resource, and none on the project; the README has the same in a table. A
+# resource of another project gets its grant there: the provider keeps the project of a full name, and would make the
+# grant again each time if this one differed.
 
 locals {
-  # An account's id has 6 to 30 characters, and a task's name may have 49: long ones are cut, and told apart by a
-  # hash.
+  # An account's id has 6 to 30 characters, and a task's name may have 49: long names are cut and get a hash.
   account_prefix = length(var.name) <= 20 ? var.name : "${trimsuffix(substr(var.name, 0, 13), "-")}-${substr(sha256(var.name), 0, 6)}"
 
   run_time_email  = var.function.service_account == null ? one(google_service_account.run_time[*].email) : var.function.service_account
   run_time_member = "serviceAccount:${local.run_time_email}"
 
-  # The accounts as which Pub/Sub and Cloud Scheduler act: shared ones, or the task's own.
+  # The accounts that Pub/Sub and Cloud Scheduler use: shared ones, or the task's own.
   push_email      = var.accounts == null ? one(google_service_account.push[*].email) : var.accounts.push
   scheduler_email = var.accounts == null ? one(google_service_account.scheduler[*].email) : var.accounts.scheduler
   archive_email   = var.accounts == null ? one(google_service_account.archive[*].email) : var.accounts.archive
@@ -18,18 +17,18 @@ locals {
 
   archived = var.dead_letter_archive == null ? toset([]) : local.own_dead_letters
 
-  # Each dead-letter topic once: by subscription if it is made here, and otherwise by topic.
+  # Each dead-letter topic once: by subscription if it is made here, otherwise by topic.
   granted_dead_letter_topics = {
-    for key, names in { for name, found in local.dead_letters : (found.topic == null ? name : found.topic) => name... } :
+    for key, names in { for name, dead_letter in local.dead_letters : (dead_letter.topic == null ? name : dead_letter.topic) => name... } :
     key => local.dead_letter_topics[names[0]]
   }
   agent_dead_letter_topics = {
     for key, topic in local.granted_dead_letter_topics : key => topic
-    if alltrue([for name, found in local.dead_letters : found.grant if found.topic == key])
+    if alltrue([for name, dead_letter in local.dead_letters : dead_letter.grant if dead_letter.topic == key])
   }
 }
 
-# As whom the task runs.
+# The task runs as this account.
 resource "google_service_account" "run_time" {
   count = var.function.service_account == null ? 1 : 0
 
@@ -47,7 +46,7 @@ resource "google_pubsub_topic_iam_member" "publishes_to" {
   member  = local.run_time_member
 }
 
-# The task itself puts aside what can never succeed.
+# The task itself publishes messages that can never succeed.
 resource "google_pubsub_topic_iam_member" "dead_letter_run_time" {
   for_each = local.granted_dead_letter_topics
 
@@ -58,7 +57,7 @@ resource "google_pubsub_topic_iam_member" "dead_letter_run_time" {
 }
 
 resource "google_secret_manager_secret_iam_member" "run_time" {
-  for_each = toset([for found in values(var.function.secrets) : found.secret])
+  for_each = toset([for secret in values(var.function.secrets) : secret.secret])
 
   project   = startswith(each.value, "projects/") ? split("/", each.value)[1] : var.project
   secret_id = each.value
@@ -66,7 +65,7 @@ resource "google_secret_manager_secret_iam_member" "run_time" {
   member    = local.run_time_member
 }
 
-# As whom Pub/Sub calls the service.
+# Pub/Sub calls the service as this account.
 resource "google_service_account" "push" {
   count = local.has_pushes && var.accounts == null ? 1 : 0
 
@@ -85,7 +84,7 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
   member   = "serviceAccount:${local.push_email}"
 }
 
-# Pub/Sub signs its calls as that account.
+# Pub/Sub signs its calls as the account.
 resource "google_service_account_iam_member" "push_token" {
   count = length(google_service_account.push)
 
@@ -94,7 +93,7 @@ resource "google_service_account_iam_member" "push_token" {
   member             = local.pubsub_agent
 }
 
-# Pub/Sub forwards dead letters: it publishes them, and acknowledges them where they came from.
+# Pub/Sub forwards dead letters: it publishes them, and acknowledges them on their subscription.
 resource "google_pubsub_topic_iam_member" "dead_letter_agent" {
   for_each = local.agent_dead_letter_topics
 
@@ -112,13 +111,13 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 
-  # A subscription that is replaced, with another filter say, has its old name and none of its grants.
+  # A subscription that is replaced, for another filter say, keeps its name and loses its grants.
   lifecycle {
     replace_triggered_by = [google_pubsub_subscription.push[each.key].id]
   }
 }
 
-# The account that Cloud Scheduler runs the job as. It publishes to topics as its own service agent.
+# Cloud Scheduler runs the job as this account. It publishes to topics as its own service agent.
 resource "google_service_account" "scheduler" {
   count = local.is_scheduled && var.accounts == null ? 1 : 0
 
@@ -137,7 +136,7 @@ resource "google_cloud_run_v2_job_iam_member" "scheduler" {
   member   = "serviceAccount:${local.scheduler_email}"
 }
 
-# Who else may call it.
+# Other members that may call the service or run the job.
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = local.is_service ? toset(var.function.invokers) : toset([])
 
@@ -158,8 +157,8 @@ resource "google_cloud_run_v2_job_iam_member" "invoker" {
   member   = each.value
 }
 
-# As whom dead letters are written to the bucket. The grants on the bucket come with the account: several tasks may
-# share both, and the end of one must not take the grant from another.
+# Pub/Sub writes dead letters to the bucket as this account. An account that tasks share gets its grants on the bucket
+# elsewhere: removing one task must not take them from the others.
 resource "google_service_account" "archive" {
   count = length(local.archived) > 0 && var.accounts == null ? 1 : 0
 

@@ -1,4 +1,4 @@
-# The task as a Cloud Run job: it runs to its end, by a schedule or by hand.
+# The task as a Cloud Run job: a schedule or a person starts it, and it runs to its end.
 
 resource "google_cloud_run_v2_job" "this" {
   count = local.is_job ? 1 : 0
@@ -67,6 +67,6 @@ resource "google_cloud_run_v2_job" "this" {
     }
   }
 
-  # Cloud Run looks whether the account may read the secrets.
+  # Cloud Run checks that the account may read the secrets.
   depends_on = [google_secret_manager_secret_iam_member.run_time]
 }

@@ -1,4 +1,4 @@
-# Values computed from the variables. service.tf, job.tf, pubsub.tf, scheduler.tf, iam.tf and alerts.tf make it.
+# Values computed from the variables, for the resources in the other files.
 
 locals {
   is_service = var.function.run_as == "service"
@@ -6,7 +6,7 @@ locals {
 
   target = var.function.target == null ? "" : var.function.target
 
-  # Of topics and subscriptions; services and jobs have deletion_protection.
+  # For topics and subscriptions; services and jobs have deletion_protection.
   deletion_policy = var.function.deletion_protection ? "PREVENT" : "DELETE"
 
   # Rules that several validations share.
@@ -39,7 +39,7 @@ locals {
 
 # Topics and subscriptions.
 locals {
-  # A service that only has schedules: they come through a topic of its own.
+  # A service that only has schedules gets them through a topic of its own.
   own_subscription = {
     for name in local.is_service && length(var.triggers.subscriptions) == 0 && length(local.schedules) > 0 ? [var.name] : [] :
     name => {
@@ -58,26 +58,26 @@ locals {
   }
 
   subscriptions = {
-    for name, found in merge(var.triggers.subscriptions, local.own_subscription) : name => merge(found, {
-      topic                = found.topic == null ? name : found.topic
-      path                 = found.path == null ? "/${local.target}" : found.path
-      ack_deadline_seconds = found.ack_deadline_seconds == null ? max(10, ceil(var.function.timeout_seconds)) : found.ack_deadline_seconds
+    for name, subscription in merge(var.triggers.subscriptions, local.own_subscription) : name => merge(subscription, {
+      topic                = subscription.topic == null ? name : subscription.topic
+      path                 = subscription.path == null ? "/${local.target}" : subscription.path
+      ack_deadline_seconds = subscription.ack_deadline_seconds == null ? max(10, ceil(var.function.timeout_seconds)) : subscription.ack_deadline_seconds
     })
   }
   has_pushes = length(local.subscriptions) > 0
 
-  made_topics = toset([for found in values(local.subscriptions) : found.topic if found.create_topic])
+  made_topics = toset([for subscription in values(local.subscriptions) : subscription.topic if subscription.create_topic])
 
-  # The topic of a schedule without one: there is one subscription then.
-  default_topic = one([for found in values(local.subscriptions) : found.topic if length(local.subscriptions) == 1])
+  # For a schedule that names no topic: the topic of the only subscription.
+  default_topic = one([for subscription in values(local.subscriptions) : subscription.topic if length(local.subscriptions) == 1])
 
-  # Full names. Those of topics that are made here are taken from the resource, so that it is made first;
-  # from its name and not its id, which is not known before.
+  # Full names, by name. A topic that is made here is named by its resource, so that it is made first; by the resource's
+  # name, because its id isn't known before the apply.
   topic_names = {
     for topic in distinct(compact(concat(
-      [for found in values(local.subscriptions) : found.topic],
-      [for found in values(local.subscriptions) : try(found.dead_letter.topic, null)],
-      [for found in values(local.schedules) : found.topic],
+      [for subscription in values(local.subscriptions) : subscription.topic],
+      [for subscription in values(local.subscriptions) : try(subscription.dead_letter.topic, null)],
+      [for schedule in values(local.schedules) : schedule.topic],
       var.function.publishes_to,
     ))) :
     topic => (
@@ -86,24 +86,24 @@ locals {
     )
   }
 
-  # By subscription: its dead letters, if they have a place.
-  dead_letters = { for name, found in local.subscriptions : name => found.dead_letter if found.dead_letter != null }
+  # By subscription: its dead-letter settings, if it has any.
+  dead_letters = { for name, subscription in local.subscriptions : name => subscription.dead_letter if subscription.dead_letter != null }
 
-  # Those whose place is made here.
-  own_dead_letters = toset([for name, found in local.dead_letters : name if found.topic == null])
+  # Subscriptions whose dead-letter topic is made here.
+  own_dead_letters = toset([for name, dead_letter in local.dead_letters : name if dead_letter.topic == null])
 
   # By subscription: the full name of the dead-letter topic.
   dead_letter_topics = {
-    for name, found in local.dead_letters : name => (
-      found.topic == null ? "projects/${var.project}/topics/${google_pubsub_topic.dead_letter[name].name}" : local.topic_names[found.topic]
+    for name, dead_letter in local.dead_letters : name => (
+      dead_letter.topic == null ? "projects/${var.project}/topics/${google_pubsub_topic.dead_letter[name].name}" : local.topic_names[dead_letter.topic]
     )
   }
 
-  # By subscription: the name of the one that keeps its dead letters, as far as it is known.
+  # By subscription: the name of the subscription that keeps its dead letters, if it is known.
   dead_letter_keepers = {
-    for name, found in local.dead_letters : name => (
-      found.topic == null ? google_pubsub_subscription.dead_letter[name].name : found.subscription
-    ) if found.topic == null || found.subscription != null
+    for name, dead_letter in local.dead_letters : name => (
+      dead_letter.topic == null ? google_pubsub_subscription.dead_letter[name].name : dead_letter.subscription
+    ) if dead_letter.topic == null || dead_letter.subscription != null
   }
 }
 
@@ -113,16 +113,16 @@ locals {
     { GOOGLE_CLOUD_PROJECT = var.project },
     var.function.target == null ? {} : { FUNCTION_TARGET = var.function.target },
     local.is_job ? { LONG_RUNNING = "true" } : {},
-    # One variable for the whole task: with several dead-letter topics, that of the first subscription.
+    # The task has one variable: with several dead-letter topics, it holds that of the first subscription.
     { for topic in slice(values(local.dead_letter_topics), 0, min(1, length(local.dead_letter_topics))) : "UCAM_FAAS_DEAD_LETTER_TOPIC" => topic },
-    # At its last attempt the task puts a message there itself. With several subscriptions, the most that one has.
+    # At its last attempt the task publishes the dead letter itself. With several subscriptions, the highest number counts.
     length(local.dead_letters) == 0 ? {} : { UCAM_FAAS_MAX_ATTEMPTS = tostring(max(values(local.dead_letters)[*].max_attempts...)) },
     var.function.environment,
   )
 
-  # The ladder: what the task gives itself <= what Pub/Sub waits <= what Cloud Run waits. Ten seconds more, so
-  # that it is the task that answers 504 and not Cloud Run.
-  service_timeout_seconds = min(3600, 10 + max(var.function.timeout_seconds, [for found in values(local.subscriptions) : found.ack_deadline_seconds]...))
+  # The ladder: the task's timeout <= Pub/Sub's wait <= Cloud Run's timeout. Ten seconds more, so that the task answers
+  # 504 and not Cloud Run.
+  service_timeout_seconds = min(3600, 10 + max(var.function.timeout_seconds, [for subscription in values(local.subscriptions) : subscription.ack_deadline_seconds]...))
 
   concurrency = var.concurrency.max_concurrent_functions_per_instance == null ? (local.cpus < 1 ? 1 : 4) : var.concurrency.max_concurrent_functions_per_instance
 

@@ -4,18 +4,18 @@ output "name" {
 }
 
 output "service_uri" {
-  description = "Where the service is; null for a job."
+  description = "Address of the service; null for a job."
   value       = one(google_cloud_run_v2_service.this[*].uri)
 }
 
 output "topics" {
   description = "Full name of the topic, by subscription."
-  value       = { for name, found in local.subscriptions : name => local.topic_names[found.topic] }
+  value       = { for name, subscription in local.subscriptions : name => local.topic_names[subscription.topic] }
 }
 
 output "subscriptions" {
   description = "Ids of the push subscriptions, by name."
-  value       = { for name, found in google_pubsub_subscription.push : name => found.id }
+  value       = { for name, subscription in google_pubsub_subscription.push : name => subscription.id }
 }
 
 output "dead_letter_topics" {
@@ -30,11 +30,11 @@ output "dead_letter_subscriptions" {
 
 output "schedules" {
   description = "Ids of the Cloud Scheduler jobs, by name."
-  value       = { for name, found in google_cloud_scheduler_job.schedule : name => found.id }
+  value       = { for name, schedule in google_cloud_scheduler_job.schedule : name => schedule.id }
 }
 
 output "service_accounts" {
-  description = "Emails: `run_time` as whom the task runs, `push` as whom Pub/Sub calls it, `scheduler` as whom its job is run, `archive` as whom dead letters are written; null: there is none."
+  description = "Emails of the accounts: the task runs as `run_time`, Pub/Sub calls it as `push`, Cloud Scheduler runs its job as `scheduler`, and Pub/Sub writes dead letters to the bucket as `archive`; null: not needed."
   value = {
     run_time  = local.run_time_email
     push      = local.has_pushes ? local.push_email : null

@@ -1,4 +1,4 @@
-# Topics, push subscriptions, and places for dead letters.
+# Topics, push subscriptions and dead letters.
 
 resource "google_pubsub_topic" "trigger" {
   for_each = local.made_topics
@@ -52,13 +52,13 @@ resource "google_pubsub_subscription" "push" {
     }
   }
 
-  # Never: otherwise it is deleted after 31 days without a message.
+  # Never expire: Pub/Sub would otherwise delete the subscription after 31 days without a message.
   expiration_policy {
     ttl = ""
   }
 
-  # Otherwise the first deliveries are refused, and the first dead letters not forwarded. What keeps the dead
-  # letters comes first, too: a topic without a subscription loses messages.
+  # Without the grants Pub/Sub couldn't deliver the first messages or forward the first dead letters. The subscription
+  # that keeps dead letters comes first, too: a topic without a subscription loses messages.
   depends_on = [
     google_cloud_run_v2_service_iam_member.push,
     google_service_account_iam_member.push_token,
@@ -77,7 +77,7 @@ resource "google_pubsub_topic" "dead_letter" {
   deletion_policy = local.deletion_policy
 }
 
-# To be read by a person: gcloud pubsub subscriptions pull.
+# People read it, with gcloud pubsub subscriptions pull.
 resource "google_pubsub_subscription" "dead_letter" {
   for_each = local.own_dead_letters
 

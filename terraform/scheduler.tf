@@ -1,16 +1,16 @@
 # Schedules: a message to the task's topic, or a run of its job.
 
 locals {
-  # By name, each with all attributes. A schedule of a list, as 1.0 of ucam-faas took, is named after the task.
+  # By name, each with all attributes. Schedules in a list, the form of ucam-faas 1.0, are named after the task.
   schedules = try({
-    for key, found in var.triggers.cron_schedules :
-    (can(tostring(found)) && can(tonumber(key)) ? (tonumber(key) == 0 ? var.name : "${var.name}-${key + 1}") : key) => {
-      schedule   = try(tostring(found.schedule), tostring(found), null)
-      time_zone  = try(coalesce(tostring(found.time_zone)), "Etc/UTC")
-      paused     = try(coalesce(tobool(found.paused)), false)
-      data       = try(tostring(found.data), null)
-      attributes = try({ for name, value in found.attributes : name => tostring(value) }, {})
-      topic      = try(tostring(found.topic), null)
+    for key, schedule in var.triggers.cron_schedules :
+    (can(tostring(schedule)) && can(tonumber(key)) ? (tonumber(key) == 0 ? var.name : "${var.name}-${key + 1}") : key) => {
+      schedule   = try(tostring(schedule.schedule), tostring(schedule), null)
+      time_zone  = try(coalesce(tostring(schedule.time_zone)), "Etc/UTC")
+      paused     = try(coalesce(tobool(schedule.paused)), false)
+      data       = try(tostring(schedule.data), null)
+      attributes = try({ for name, value in schedule.attributes : name => tostring(value) }, {})
+      topic      = try(tostring(schedule.topic), null)
     }
   }, {})
 }
@@ -25,7 +25,7 @@ resource "google_cloud_scheduler_job" "schedule" {
   time_zone = each.value.time_zone
   paused    = each.value.paused
 
-  # A run that could not be started is started again; a task may run twice, as with any message.
+  # Start a run again if it couldn't be started. A task may run twice, as with any message.
   retry_config {
     retry_count          = 3
     min_backoff_duration = "10s"
@@ -37,7 +37,7 @@ resource "google_cloud_scheduler_job" "schedule" {
     content {
       topic_name = local.topic_names[pubsub_target.value.topic == null ? local.default_topic : pubsub_target.value.topic]
       attributes = pubsub_target.value.attributes
-      # A message has data or an attribute.
+      # Pub/Sub refuses a message without data and attributes.
       data = (
         length(pubsub_target.value.data == null ? "" : pubsub_target.value.data) > 0 ? pubsub_target.value.data :
         length(pubsub_target.value.attributes) > 0 ? null : base64encode("{}")

@@ -1,4 +1,4 @@
-# The task as a Cloud Run service: messages and requests are sent to it.
+# The task as a Cloud Run service, which gets messages and requests.
 
 resource "google_cloud_run_v2_service" "this" {
   count = local.is_service ? 1 : 0
@@ -58,8 +58,8 @@ resource "google_cloud_run_v2_service" "this" {
         }
       }
 
-      # The tasks are imported, and their start-up code is run, before the port opens: four minutes for that, the
-      # most that Cloud Run waits.
+      # The port opens after the tasks are imported and their start-up code has run. That may take four minutes, the most
+      # that Cloud Run waits.
       startup_probe {
         period_seconds    = 2
         timeout_seconds   = 1
@@ -70,7 +70,7 @@ resource "google_cloud_run_v2_service" "this" {
         }
       }
 
-      # Slow to judge: a task that keeps the CPU busy is not dead.
+      # Patient: a task that keeps the CPU busy isn't dead.
       liveness_probe {
         period_seconds    = 30
         timeout_seconds   = 10
@@ -99,12 +99,12 @@ resource "google_cloud_run_v2_service" "this" {
     }
   }
 
-  # Said, because the provider otherwise keeps what it finds: after a roll-back by hand no new revision would be used.
+  # Without this block the provider keeps the current traffic: after a roll-back by hand no new revision would get any.
   traffic {
     type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
     percent = 100
   }
 
-  # Cloud Run looks whether the account may read the secrets.
+  # Cloud Run checks that the account may read the secrets.
   depends_on = [google_secret_manager_secret_iam_member.run_time]
 }

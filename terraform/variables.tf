@@ -12,7 +12,7 @@ variable "name" {
 }
 
 variable "project" {
-  description = "Id of the project in which everything is made."
+  description = "Id of the project to deploy to."
   type        = string
   nullable    = false
 
@@ -23,7 +23,7 @@ variable "project" {
 }
 
 variable "project_number" {
-  description = "Number of the project, of which the name of Pub/Sub's service agent is made. Looked up if it is not given."
+  description = "Number of the project; it is part of the name of Pub/Sub's service agent. Default: looked up."
   type        = string
   default     = null
 
@@ -105,12 +105,12 @@ variable "function" {
   # The pair. A value that is wrong by itself has its own message above. Locals cannot be used: they come after this.
   validation {
     condition = try(anytrue([
-      for found in [{
+      for size in [{
         cpus = tonumber(trimsuffix(var.function.cpu, "m")) / (endswith(var.function.cpu, "m") ? 1000 : 1)
         mib  = tonumber(regex("^[0-9.]+", var.function.memory)) * { Mi = 1, Gi = 1024, M = 1000000 / 1048576, G = 1000000000 / 1048576 }[regex("[A-Z]i?$", var.function.memory)]
       }] :
-      found.mib >= (found.cpus < 4 ? (var.function.run_as == "job" ? 512 : 128) : found.cpus == 4 ? 2048 : 4096) &&
-      found.mib <= (found.cpus < 0.5 ? 512 : found.cpus < 1 ? 1024 : { 1 = 4096, 2 = 8192, 4 = 16384, 6 = 24576, 8 = 32768 }[found.cpus])
+      size.mib >= (size.cpus < 4 ? (var.function.run_as == "job" ? 512 : 128) : size.cpus == 4 ? 2048 : 4096) &&
+      size.mib <= (size.cpus < 0.5 ? 512 : size.cpus < 1 ? 1024 : { 1 = 4096, 2 = 8192, 4 = 16384, 6 = 24576, 8 = 32768 }[size.cpus])
     ]), true)
     error_message = "function.memory is \"${var.function.memory}\" with function.cpu \"${var.function.cpu}\". Cloud Run's rules: 128Mi (a job: 512Mi) to 4Gi with 1 CPU, to 8Gi with 2; 2Gi to 16Gi with 4; 4Gi to 24Gi with 6; 4Gi to 32Gi with 8; at most 512Mi below 0.5 CPU, and 1Gi below 1."
   }
@@ -191,7 +191,7 @@ variable "function" {
 }
 
 variable "concurrency" {
-  description = "How many at a time."
+  description = "Executions and instances at a time."
   nullable    = false
   default     = {}
   type = object({
@@ -227,7 +227,7 @@ variable "concurrency" {
 }
 
 variable "triggers" {
-  description = "Subscriptions and schedules that make it run. The keys are the names of the subscriptions and of the Cloud Scheduler jobs, which are unique in the project. A service with schedules and no subscription gets a topic and a subscription named after the task."
+  description = "Subscriptions and schedules that start the task. The keys are the names of the subscriptions and of the Cloud Scheduler jobs, which are unique in the project. A service with schedules and no subscription gets a topic and a subscription named after the task."
   nullable    = false
   default     = {}
   type = object({
@@ -268,34 +268,34 @@ variable "triggers" {
 
   validation {
     condition = alltrue([
-      for name, found in var.triggers.subscriptions :
-      length(name) <= (var.dead_letter_archive == null ? 243 : 235) if found.dead_letter == null ? false : found.dead_letter.topic == null
+      for name, subscription in var.triggers.subscriptions :
+      length(name) <= (var.dead_letter_archive == null ? 243 : 235) if subscription.dead_letter == null ? false : subscription.dead_letter.topic == null
     ])
     error_message = "triggers.subscriptions: a name with dead letters has at most 243 characters, because \"-dead-letter\" is appended, and 235 with dead_letter_archive (\"-dead-letter-archive\")."
   }
 
   validation {
-    condition     = alltrue([for name, found in var.triggers.subscriptions : can(regex(local.topic_form, coalesce(found.topic, name))) && !startswith(coalesce(found.topic, name), "goog")])
-    error_message = "triggers.subscriptions.….topic: expected the name of a topic, or projects/P/topics/T; found ${join(", ", [for name, found in var.triggers.subscriptions : coalesce(found.topic, name)])}. ${local.name_rules}"
+    condition     = alltrue([for name, subscription in var.triggers.subscriptions : can(regex(local.topic_form, coalesce(subscription.topic, name))) && !startswith(coalesce(subscription.topic, name), "goog")])
+    error_message = "triggers.subscriptions.….topic: expected the name of a topic, or projects/P/topics/T; found ${join(", ", [for name, subscription in var.triggers.subscriptions : coalesce(subscription.topic, name)])}. ${local.name_rules}"
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : !startswith(coalesce(found.topic, "-"), "projects/") if found.create_topic])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : !startswith(coalesce(subscription.topic, "-"), "projects/") if subscription.create_topic])
     error_message = "triggers.subscriptions.….create_topic: the topic is made in this project, so set topic to its short name."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : length(coalesce(found.filter, "-")) <= 256])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : length(coalesce(subscription.filter, "-")) <= 256])
     error_message = "triggers.subscriptions.….filter: Pub/Sub accepts up to 256 bytes."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.path == null || can(regex("^/[^[:space:]?#]*$", found.path))])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : subscription.path == null || can(regex("^/[^[:space:]?#]*$", subscription.path))])
     error_message = "triggers.subscriptions.….path: expected a path that begins with /, such as /count_orders."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.ack_deadline_seconds == null || try(found.ack_deadline_seconds >= 10 && found.ack_deadline_seconds <= 600 && floor(found.ack_deadline_seconds) == found.ack_deadline_seconds, false)])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : subscription.ack_deadline_seconds == null || try(subscription.ack_deadline_seconds >= 10 && subscription.ack_deadline_seconds <= 600 && floor(subscription.ack_deadline_seconds) == subscription.ack_deadline_seconds, false)])
     error_message = "triggers.subscriptions.….ack_deadline_seconds: Pub/Sub accepts whole seconds, 10 to 600."
   }
 
@@ -305,53 +305,53 @@ variable "triggers" {
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.ack_deadline_seconds == null || try(found.ack_deadline_seconds >= min(600, var.function.timeout_seconds), false)])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : subscription.ack_deadline_seconds == null || try(subscription.ack_deadline_seconds >= min(600, var.function.timeout_seconds), false)])
     error_message = "triggers.subscriptions.….ack_deadline_seconds is less than function.timeout_seconds, which is ${var.function.timeout_seconds}: Pub/Sub would deliver a message again while the task is still running."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.message_retention_seconds >= 600 && found.message_retention_seconds <= 2678400])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : subscription.message_retention_seconds >= 600 && subscription.message_retention_seconds <= 2678400])
     error_message = "triggers.subscriptions.….message_retention_seconds: Pub/Sub accepts 600 (ten minutes) to 2678400 (31 days)."
   }
 
   validation {
     condition = alltrue(flatten([
-      for found in values(var.triggers.subscriptions) :
-      [for seconds in values(found.retry) : seconds >= 0 && seconds <= 600]
+      for subscription in values(var.triggers.subscriptions) :
+      [for seconds in values(subscription.retry) : seconds >= 0 && seconds <= 600]
     ]))
     error_message = "triggers.subscriptions.….retry: Pub/Sub accepts 0 to 600 for min_backoff_seconds and max_backoff_seconds."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.retry.min_backoff_seconds <= found.retry.max_backoff_seconds])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : subscription.retry.min_backoff_seconds <= subscription.retry.max_backoff_seconds])
     error_message = "triggers.subscriptions.….retry: min_backoff_seconds is more than max_backoff_seconds."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : found.dead_letter == null || try(found.dead_letter.max_attempts >= 5 && found.dead_letter.max_attempts <= 100 && floor(found.dead_letter.max_attempts) == found.dead_letter.max_attempts, false)])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : subscription.dead_letter == null || try(subscription.dead_letter.max_attempts >= 5 && subscription.dead_letter.max_attempts <= 100 && floor(subscription.dead_letter.max_attempts) == subscription.dead_letter.max_attempts, false)])
     error_message = "triggers.subscriptions.….dead_letter.max_attempts: Pub/Sub accepts 5 to 100."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : try(found.dead_letter.topic, null) == null || try(can(regex(local.topic_form, found.dead_letter.topic)) && !startswith(found.dead_letter.topic, "goog"), false)])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : try(subscription.dead_letter.topic, null) == null || try(can(regex(local.topic_form, subscription.dead_letter.topic)) && !startswith(subscription.dead_letter.topic, "goog"), false)])
     error_message = "triggers.subscriptions.….dead_letter.topic: expected the name of a topic, or projects/P/topics/T. ${local.name_rules}"
   }
 
   validation {
     condition = alltrue([
-      for name, found in var.triggers.subscriptions :
-      try(found.dead_letter.topic, null) == null || try(found.dead_letter.topic != coalesce(found.topic, name), false)
+      for name, subscription in var.triggers.subscriptions :
+      try(subscription.dead_letter.topic, null) == null || try(subscription.dead_letter.topic != coalesce(subscription.topic, name), false)
     ])
     error_message = "triggers.subscriptions.….dead_letter.topic is the topic that the subscription reads: a failing message would come back again and again."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : try(found.dead_letter.topic, null) != null || try(found.dead_letter.subscription, null) == null && try(found.dead_letter.grant, true)])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : try(subscription.dead_letter.topic, null) != null || try(subscription.dead_letter.subscription, null) == null && try(subscription.dead_letter.grant, true)])
     error_message = "triggers.subscriptions.….dead_letter: subscription and grant are for an existing topic; set topic, or leave them out."
   }
 
   validation {
-    condition     = alltrue([for found in values(var.triggers.subscriptions) : alltrue([for key, value in found.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])])
+    condition     = alltrue([for subscription in values(var.triggers.subscriptions) : alltrue([for key, value in subscription.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])])
     error_message = "triggers.subscriptions.….labels: ${local.label_rules}"
   }
 
@@ -363,11 +363,11 @@ variable "triggers" {
   # The checks of a type: it can't be a map of objects and a list.
   validation {
     condition = try(alltrue([
-      for found in var.triggers.cron_schedules : can(tostring(found)) ? true : (
-        length(setsubtract(keys(found), ["schedule", "time_zone", "paused", "data", "attributes", "topic"])) == 0 &&
-        alltrue([for text in [found.schedule, try(found.time_zone, null), try(found.data, null), try(found.topic, null)] : can(tostring(text))]) &&
-        can(tobool(try(found.paused, null))) &&
-        (try(found.attributes, null) == null ? true : can({ for key, value in found.attributes : key => tostring(value) }))
+      for schedule in var.triggers.cron_schedules : can(tostring(schedule)) ? true : (
+        length(setsubtract(keys(schedule), ["schedule", "time_zone", "paused", "data", "attributes", "topic"])) == 0 &&
+        alltrue([for text in [schedule.schedule, try(schedule.time_zone, null), try(schedule.data, null), try(schedule.topic, null)] : can(tostring(text))]) &&
+        can(tobool(try(schedule.paused, null))) &&
+        (try(schedule.attributes, null) == null ? true : can({ for key, value in schedule.attributes : key => tostring(value) }))
       )
     ]), false)
     error_message = "triggers.cron_schedules: expected objects by name, each with a schedule, and optionally time_zone, paused (true or false), data, attributes (texts by name) and topic; or a list of schedules, such as [\"0 3 * * *\"]."
@@ -379,46 +379,46 @@ variable "triggers" {
   }
 
   validation {
-    condition     = try(alltrue([for found in var.triggers.cron_schedules : can(regex("^[-0-9A-Za-z*,/]+( +[-0-9A-Za-z*,/]+){4}$", try(found.schedule, found)))]), true)
-    error_message = "triggers.cron_schedules.….schedule: expected five fields (minute, hour, day of month, month, day of week), such as \"0 3 * * *\"; found ${try(join(" | ", [for found in var.triggers.cron_schedules : coalesce(tostring(try(found.schedule, found)))]), "none")}."
+    condition     = try(alltrue([for schedule in var.triggers.cron_schedules : can(regex("^[-0-9A-Za-z*,/]+( +[-0-9A-Za-z*,/]+){4}$", try(schedule.schedule, schedule)))]), true)
+    error_message = "triggers.cron_schedules.….schedule: expected five fields (minute, hour, day of month, month, day of week), such as \"0 3 * * *\"; found ${try(join(" | ", [for schedule in var.triggers.cron_schedules : coalesce(tostring(try(schedule.schedule, schedule)))]), "none")}."
   }
 
   validation {
-    condition     = try(alltrue([for found in var.triggers.cron_schedules : try(found.time_zone, null) == null || can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", found.time_zone))]), true)
-    error_message = "triggers.cron_schedules.….time_zone: expected a name of the tz database, such as Europe/London; found ${try(join(" | ", [for found in var.triggers.cron_schedules : try(coalesce(tostring(found.time_zone)), "Etc/UTC")]), "none")}."
+    condition     = try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.time_zone, null) == null || can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", schedule.time_zone))]), true)
+    error_message = "triggers.cron_schedules.….time_zone: expected a name of the tz database, such as Europe/London; found ${try(join(" | ", [for schedule in var.triggers.cron_schedules : try(coalesce(tostring(schedule.time_zone)), "Etc/UTC")]), "none")}."
   }
 
   validation {
-    condition     = try(alltrue([for found in var.triggers.cron_schedules : try(found.data, null) == null || can(regex("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", found.data))]), true)
+    condition     = try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.data, null) == null || can(regex("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", schedule.data))]), true)
     error_message = "triggers.cron_schedules.….data: expected base64, such as base64encode(\"{}\")."
   }
 
   validation {
     condition = try(alltrue([
-      for found in var.triggers.cron_schedules : try(length(found.attributes), 0) <= 100 && alltrue([
-        for key, value in try(found.attributes, null) == null ? {} : found.attributes : length(key) >= 1 && length(key) <= 256 && length(value) <= 1024 && !startswith(key, "goog")
+      for schedule in var.triggers.cron_schedules : try(length(schedule.attributes), 0) <= 100 && alltrue([
+        for key, value in try(schedule.attributes, null) == null ? {} : schedule.attributes : length(key) >= 1 && length(key) <= 256 && length(value) <= 1024 && !startswith(key, "goog")
       ])
     ]), true)
     error_message = "triggers.cron_schedules.….attributes: Pub/Sub accepts up to 100, with keys of 1 to 256 bytes that do not begin with goog, and values of up to 1024 bytes."
   }
 
   validation {
-    condition     = try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) == null || try(can(regex(local.topic_form, found.topic)) && !startswith(found.topic, "goog"), false)]), true)
+    condition     = try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.topic, null) == null || try(can(regex(local.topic_form, schedule.topic)) && !startswith(schedule.topic, "goog"), false)]), true)
     error_message = "triggers.cron_schedules.….topic: expected the name of a topic, or projects/P/topics/T. ${local.name_rules}"
   }
 
   validation {
-    condition     = length(var.triggers.subscriptions) <= 1 || try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) != null]), true)
+    condition     = length(var.triggers.subscriptions) <= 1 || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.topic, null) != null]), true)
     error_message = "triggers.cron_schedules.….topic: with several subscriptions, name the topic to which the schedule publishes."
   }
 
   validation {
-    condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) > 0 || try(alltrue([for found in var.triggers.cron_schedules : try(found.topic, null) == null]), true)
+    condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) > 0 || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.topic, null) == null]), true)
     error_message = "triggers.cron_schedules.….topic: no task reads that topic; give the task a subscription to it in triggers.subscriptions."
   }
 
   validation {
-    condition     = var.function.run_as != "job" || try(alltrue([for found in var.triggers.cron_schedules : try(found.data, null) == null && try(found.topic, null) == null && try(length(found.attributes), 0) == 0]), true)
+    condition     = var.function.run_as != "job" || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.data, null) == null && try(schedule.topic, null) == null && try(length(schedule.attributes), 0) == 0]), true)
     error_message = "triggers.cron_schedules: a schedule starts a job (function.run_as) without a message; leave out data, attributes and topic."
   }
 

@@ -1,5 +1,5 @@
-# The accounts that all tasks share, as which Pub/Sub and Cloud Scheduler act: each only where a task needs it. The
-# account that a task runs as is its own.
+# The accounts that all tasks share: Pub/Sub and Cloud Scheduler use them. Each is made if a task needs it. A task runs as
+# an account of its own.
 
 locals {
   has_pushes = anytrue([
@@ -15,7 +15,7 @@ locals {
     [for task in values(var.tasks) : try(task.dead_letter_archive, null)],
   )))
 
-  # Emails. Those that Pub/Sub acts as are taken from its grants, so that these are made before subscriptions.
+  # Emails. Those for Pub/Sub come from its grants, so that the grants are made before the subscriptions.
   accounts = {
     push      = one([for grant in google_service_account_iam_member.push_token : basename(grant.service_account_id)])
     scheduler = one(google_service_account.scheduler[*].email)
@@ -31,11 +31,11 @@ resource "google_service_account" "push" {
   display_name = "${var.name}: Pub/Sub calls the services"
 }
 
-# Pub/Sub signs its calls as that account.
+# Pub/Sub signs its calls as the account.
 resource "google_service_account_iam_member" "push_token" {
   count = length(google_service_account.push)
 
-  # Not the account's name, which is not known before.
+  # Not the account's name, which isn't known before the apply.
   service_account_id = "projects/${var.project}/serviceAccounts/${google_service_account.push[0].email}"
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = local.pubsub_agent

@@ -11,12 +11,12 @@ locals {
   project_number = var.project_number == null ? one(data.google_project.this[*].number) : var.project_number
   pubsub_agent   = "serviceAccount:service-${local.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 
-  # By name of the subscription, with the name of its topic for dead letters.
+  # By name: the dead-letter topic of each subscription.
   subscriptions = merge([
     for task in values(var.tasks) : {
-      for name, found in coalesce(try(task.triggers.subscriptions, null), {}) : name => {
-        dead_letter_topic = try(found.dead_letter.topic, null)
-        is_granted        = try(found.dead_letter.grant, true)
+      for name, subscription in coalesce(try(task.triggers.subscriptions, null), {}) : name => {
+        dead_letter_topic = try(subscription.dead_letter.topic, null)
+        is_granted        = try(subscription.dead_letter.grant, true)
       }
     }
   ]...)
@@ -45,18 +45,18 @@ module "task" {
 
   triggers = {
     subscriptions = {
-      for name, found in coalesce(try(each.value.triggers.subscriptions, null), {}) : name => merge(found, {
-        topic = try(local.topic_names[try(found.topic, name)], found.topic, name)
-        dead_letter = try(found.dead_letter.topic, null) == null ? try(found.dead_letter, null) : merge(found.dead_letter, {
-          topic        = lookup(local.dead_letter_topic_names, found.dead_letter.topic, found.dead_letter.topic)
-          subscription = try(google_pubsub_subscription.dead_letter[found.dead_letter.topic].name, found.dead_letter.subscription, null)
+      for name, subscription in coalesce(try(each.value.triggers.subscriptions, null), {}) : name => merge(subscription, {
+        topic = try(local.topic_names[try(subscription.topic, name)], subscription.topic, name)
+        dead_letter = try(subscription.dead_letter.topic, null) == null ? try(subscription.dead_letter, null) : merge(subscription.dead_letter, {
+          topic        = lookup(local.dead_letter_topic_names, subscription.dead_letter.topic, subscription.dead_letter.topic)
+          subscription = try(google_pubsub_subscription.dead_letter[subscription.dead_letter.topic].name, subscription.dead_letter.subscription, null)
           grant        = false # made here
         })
       })
     }
     cron_schedules = {
-      for name, found in coalesce(try(each.value.triggers.cron_schedules, null), {}) : name => merge(found, {
-        topic = try(local.topic_names[found.topic], found.topic, null)
+      for name, schedule in coalesce(try(each.value.triggers.cron_schedules, null), {}) : name => merge(schedule, {
+        topic = try(local.topic_names[schedule.topic], schedule.topic, null)
       })
     }
   }

@@ -1,11 +1,11 @@
-# Topics, and the subscriptions that keep dead letters. They belong to the collection and not to a task: a task that is
-# renamed, or whose dead letters go elsewhere, takes none with it.
+# Topics, and the subscriptions that keep dead letters. They belong to the collection and not to a task, so they stay when
+# a task is renamed or its dead letters go elsewhere.
 
 locals {
-  # By topic: of those that are made here, and of those that exist elsewhere.
+  # Those that are made here, and those that exist elsewhere.
   dead_letter_topics = toset(concat(
     [for name, topic in var.topics : name if topic.dead_letter_subscription != null],
-    [for found in values(local.subscriptions) : found.dead_letter_topic if found.dead_letter_topic != null && found.is_granted],
+    [for subscription in values(local.subscriptions) : subscription.dead_letter_topic if subscription.dead_letter_topic != null && subscription.is_granted],
   ))
 
   deletion_policies = { for name, topic in var.topics : name => topic.deletion_protection ? "PREVENT" : "DELETE" }
@@ -13,10 +13,10 @@ locals {
   kms_keys = distinct([for task in values(var.tasks) : try(task.kms_key, null)])
   kms_key  = length(local.kms_keys) == 1 ? local.kms_keys[0] : null
 
-  # Full names, by short name. Taken from the resources, so that they are made first: a topic before who uses it,
-  # and the grant on a dead-letter topic before the subscription that needs it. (A depends_on of the module would
-  # put off what it looks up.) Not from their ids, which are not known before, and not from the grant's topic, which
-  # the provider turns into a full name.
+  # Full names, by name. They come from the resources, so that these are made first: a topic before its subscriptions, and
+  # the grant on a dead-letter topic before the subscription that needs it. (With a depends_on, the module would look up
+  # the project's number only when it is applied.) They don't come from ids, which aren't known before the apply, or from
+  # the grant's topic, which the provider turns into a full name.
   topic_names = {
     for name, topic in google_pubsub_topic.this : name => "projects/${topic.project}/topics/${topic.name}"
   }
@@ -35,7 +35,7 @@ resource "google_pubsub_topic" "this" {
   deletion_policy = local.deletion_policies[each.key]
 }
 
-# Pub/Sub forwards dead letters. One grant for all tasks, so that the end of one task does not take it from others.
+# Pub/Sub forwards dead letters. Tasks share one grant, so that removing one task doesn't take it from the others.
 resource "google_pubsub_topic_iam_member" "dead_letter_agent" {
   for_each = local.dead_letter_topics
 
@@ -45,7 +45,7 @@ resource "google_pubsub_topic_iam_member" "dead_letter_agent" {
   member  = local.pubsub_agent
 }
 
-# To be read by a person: gcloud pubsub subscriptions pull.
+# People read it, with gcloud pubsub subscriptions pull.
 resource "google_pubsub_subscription" "dead_letter" {
   for_each = { for name, topic in var.topics : name => topic.dead_letter_subscription if topic.dead_letter_subscription != null }
 

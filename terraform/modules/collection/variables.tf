@@ -1,7 +1,7 @@
 # The README's table is made from this file: a comment after an attribute is its description.
 
 variable "project" {
-  description = "Id of the project in which everything is made."
+  description = "Id of the project to deploy to."
   type        = string
   nullable    = false
 
@@ -12,7 +12,7 @@ variable "project" {
 }
 
 variable "project_number" {
-  description = "Number of the project, of which the name of Pub/Sub's service agent is made. Looked up if it is not given."
+  description = "Number of the project; it is part of the name of Pub/Sub's service agent. Default: looked up."
   type        = string
   default     = null
 }
@@ -42,7 +42,7 @@ variable "container_image" {
 }
 
 variable "labels" {
-  description = "Labels of everything that takes labels, beside those of each task."
+  description = "Labels of everything that can have labels, in addition to those of each task."
   type        = map(string)
   nullable    = false
   default     = {}
