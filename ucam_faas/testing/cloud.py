@@ -30,6 +30,7 @@ from ucam_faas.testing.clock import ManualClock, duration
 from ucam_faas.testing.deliveries import OnceForEachMessage, OneByOne, at_once
 from ucam_faas.testing.hostile import Hostile
 from ucam_faas.testing.idle import IDLE_SECONDS, Idle
+from ucam_faas.testing.local_jobs import LocalJobs
 from ucam_faas.testing.pubsub import EmbeddedPubsub, model
 from ucam_faas.testing.serving import served
 from ucam_faas.testing.tasks import task_of, tasks_of
@@ -117,12 +118,14 @@ class EmbeddedCloud:
         served_tasks = [with_dead_letter_topic(task, settings) for task in tasks_of(tasks)]
         self._plans = {task.name: needs_of(task, settings) for task in served_tasks}
         self._hostile = Hostile(seed) if deliveries == "hostile" else None
-        self._idle = Idle(pubsub, clock, self._plans, self._hostile)
         make_pusher: MakePusher = Pusher if deliveries == "parallel" else OneByOne
         if self._hostile is not None:
             make_pusher = self._hostile.make_pusher
         self._stack = ExitStack()
         with ExitStack() as stack:
+            self._jobs = LocalJobs(settings, RestPublisher(pubsub.host), clock)
+            stack.callback(self._jobs.close)
+            self._idle = Idle(pubsub, clock, self._plans, self._hostile, self._jobs)
             stack.enter_context(environment.HERE.during(served_tasks))
             self.url = stack.enter_context(served(self._app(served_tasks, settings)))
             stack.enter_context(pubsub.used(make_pusher))
@@ -137,7 +140,8 @@ class EmbeddedCloud:
         if self._hostile is not None:
             publisher = OnceForEachMessage(publisher, self._hostile)
             tasks = [at_once(task, self._hostile, settings.threads) for task in tasks]
-        return App(tasks, Runtime(settings, SystemClock(), publisher), _Recorder(self.executions))
+        runtime = Runtime(settings, SystemClock(), publisher, store=self._jobs.store)
+        return App(tasks, runtime, _Recorder(self.executions))
 
     def close(self) -> None:
         """Stop pushing and serving; the fixture does it at the end of the test."""
@@ -217,7 +221,8 @@ class EmbeddedCloud:
     def wait_idle(self, timeout_seconds: float = IDLE_SECONDS) -> None:
         """Return when all messages are done or dead-lettered; time moves on over their backoffs.
 
-        Schedules run only if their time comes meanwhile.
+        Jobs that failed and wait for their next attempt run, too. Schedules, and jobs with a delay,
+        run only if their time comes meanwhile.
 
         Args:
             timeout_seconds: of real time.

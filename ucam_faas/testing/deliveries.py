@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ucam_faas.emulator.push.pusher import Pusher
+from ucam_faas.execution.inbox import JOB_ATTRIBUTE
 from ucam_faas.publishing import Draft, Publisher
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.testing.hostile import Hostile
@@ -49,7 +50,12 @@ class OnceForEachMessage:
     def publish(
         self, topic: str, data: bytes, attributes: Mapping[str, str], **options: Any
     ) -> str:
-        """Publish, unless it was done for this message; return the id."""
+        """Publish, unless it was done for this message; return the id.
+
+        Wakes of jobs are published each time: they are many, and harmless.
+        """
+        if JOB_ATTRIBUTE in attributes:
+            return self._publisher.publish(topic, data, attributes, **options)
         with self._lock:
             sending = self._hostile.current
             key = (topic, *((sending.pusher.name, sending.ordinal) if sending else ("", 0)))

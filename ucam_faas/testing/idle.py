@@ -10,6 +10,7 @@ from ucam_faas.emulator.core.lease import State
 from ucam_faas.tasks.policies import MAX_ATTEMPTS
 from ucam_faas.testing.clock import ManualClock
 from ucam_faas.testing.hostile import Hostile
+from ucam_faas.testing.local_jobs import LocalJobs
 from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.pubsub import EmbeddedPubsub
 
@@ -27,6 +28,7 @@ class Idle:
         clock: the test's, by which `pubsub` goes.
         tasks: names of the tasks that are served, for messages of errors.
         hostile: decides the deliveries; None: they are as published.
+        jobs: are swept whenever the clock is moved.
     """
 
     def __init__(
@@ -35,16 +37,18 @@ class Idle:
         clock: ManualClock,
         tasks: Collection[str],
         hostile: Hostile | None,
+        jobs: LocalJobs,
     ) -> None:
         self._pubsub = pubsub
         self._clock = clock
         self._tasks = tasks
         self._hostile = hostile
+        self._jobs = jobs
 
     def wait(self, timeout_seconds: float) -> None:
         """Return when all messages are done; see `EmbeddedCloud.wait_idle`."""
         until = time.monotonic() + timeout_seconds
-        while (due := self._settle(until, timeout_seconds)) is not None:
+        while (due := self._next(until, timeout_seconds)) is not None:
             endless = self._pubsub.call(self._pubsub.emulator.pushes.failing, MAX_ATTEMPTS)
             if endless:
                 raise NotIdleError(
@@ -53,17 +57,21 @@ class Idle:
                 )
             self._advance_to(due)
 
+    def _next(self, until: float, timeout_seconds: float) -> float | None:
+        return _earliest(self._settle(until, timeout_seconds), self._jobs.next_attempt())
+
     def advance(self, by: timedelta) -> None:
         """Let time pass, and wait at each time that something is due at."""
         end = self._clock.now() + by
         while True:
             backoff = self._settle_at_a_time(end.timestamp())
             schedule = self._pubsub.call(self._pubsub.emulator.schedules.scheduler.next_due)
-            due = min((time for time in (backoff, schedule) if time is not None), default=None)
+            due = _earliest(backoff, schedule, self._jobs.next_visit())
             if due is None or due > end.timestamp():
                 break
             self._advance_to(due)
         self._clock.advance(max(timedelta(), end - self._clock.now()))
+        self._jobs.sweep()
         self._settle_at_a_time(end.timestamp())
 
     def _advance_to(self, time: float) -> None:
@@ -72,6 +80,7 @@ class Idle:
         self._clock.advance(timedelta(seconds=seconds))
         if self._clock.now() == before:
             self._clock.advance(timedelta(seconds=ROUNDING_SECONDS))
+        self._jobs.sweep()
 
     def _settle_at_a_time(self, horizon: float) -> float | None:
         return self._settle(time.monotonic() + IDLE_SECONDS, IDLE_SECONDS, horizon)
@@ -122,3 +131,7 @@ class Idle:
         leased = [str(entry.number) for entry in entries if entry.state is State.LEASED]
         kind = "task" if short in self._tasks else "subscription"
         return f"the {kind} {short!r} (message {', '.join(leased[:3]) or 'to come'})"
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)

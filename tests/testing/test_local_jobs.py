@@ -1,0 +1,92 @@
+"""Jobs in `ucam_faas_local`: they come over the embedded Pub/Sub, and go by the test's clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+import ucam_faas
+from ucam_faas import RetryPolicy
+from ucam_faas.exceptions import JobFailed
+from ucam_faas.jobs.states import State
+from ucam_faas.local_testing import Deliveries, LocalCloudFactory
+
+runs: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_runs() -> None:
+    runs.clear()
+
+
+@ucam_faas.message_handler
+def double(number: int) -> int:
+    runs.append(f"double {number}")
+    return 2 * number
+
+
+@ucam_faas.message_handler
+def parent(number: int) -> list[str]:
+    return [double.send(number + more).id for more in range(3)]
+
+
+@ucam_faas.message_handler(retry=RetryPolicy(max_attempts=5))
+def third_time(number: int) -> int:
+    runs.append("third")
+    if len(runs) < 3:
+        raise ConnectionError("not yet")
+    return len(runs)
+
+
+@ucam_faas.message_handler(retry=RetryPolicy(max_attempts=5))
+def never(number: int) -> None:
+    raise ConnectionError("never")
+
+
+@pytest.mark.parametrize("deliveries", ["normal", "parallel", "hostile"])
+def test_jobs_and_those_that_they_send_run_once(
+    ucam_faas_local: LocalCloudFactory, deliveries: Deliveries
+) -> None:
+    local = ucam_faas_local(parent, double, deliveries=deliveries)
+
+    job = parent.send(1)
+    local.wait_idle()
+
+    assert len(job.result()) == 3
+    assert sorted(runs) == ["double 1", "double 2", "double 3"]
+
+
+def test_a_job_that_fails_runs_again_and_time_moves_on_over_its_backoff(
+    ucam_faas_local: LocalCloudFactory,
+) -> None:
+    local = ucam_faas_local(third_time)
+    job = third_time.send(1)
+
+    local.wait_idle()
+
+    assert job.result() == 3
+    assert [entry.cause for entry in job.history].count("failed") == 2
+
+
+def test_a_job_that_always_fails_ends(ucam_faas_local: LocalCloudFactory) -> None:
+    local = ucam_faas_local(never)
+    job = never.send(1)
+
+    local.wait_idle()
+
+    with pytest.raises(JobFailed) as caught:
+        job.result()
+    assert caught.value.attempts == 5
+    assert local.dead_letters == []
+
+
+def test_a_delay_ends_when_the_clock_is_advanced(ucam_faas_local: LocalCloudFactory) -> None:
+    local = ucam_faas_local(double)
+    job = double.send(21, delay=timedelta(days=31))
+
+    local.wait_idle()
+    assert job.status is State.PENDING
+    local.advance(timedelta(days=31))
+
+    assert job.result() == 42

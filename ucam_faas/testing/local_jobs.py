@@ -1,0 +1,57 @@
+"""The jobs of a local cloud: a store in memory that goes by the test's clock, and its sweep."""
+
+from __future__ import annotations
+
+from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.execution import inbox
+from ucam_faas.execution.runtime import CURRENT, Runtime
+from ucam_faas.jobs.rows import Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.sweep import sweep
+from ucam_faas.publishing import Publisher
+from ucam_faas.testing.clock import ManualClock
+
+MOST_ROWS = 100_000
+
+
+class LocalJobs:
+    """Lets `send` reach the tasks of a local cloud, in the test and in its tasks.
+
+    Args:
+        settings: of the cloud.
+        publisher: to its Pub/Sub.
+        clock: the test's.
+    """
+
+    def __init__(self, settings: Settings, publisher: Publisher, clock: ManualClock) -> None:
+        self.store = SqliteStore(":memory:", clock)
+        self._runtime = Runtime(settings, SystemClock(), publisher, store=self.store)
+        self._before = CURRENT.get()
+        CURRENT.set(self._runtime)
+
+    def close(self) -> None:
+        """Forget the jobs."""
+        CURRENT.set(self._before)
+        self.store.close()
+
+    def sweep(self) -> None:
+        """Look at the jobs whose time has come."""
+        while sweep(self.store, lambda key: inbox.wake(self._runtime, key)):
+            pass
+
+    def next_attempt(self) -> float | None:
+        """Return when the next job runs again that has failed or lost its process."""
+        return min((row.visit for row in self._rows() if row.executions), default=None)
+
+    def next_visit(self) -> float | None:
+        """Return when the sweep has to look at a job, whatever for."""
+        return min((row.visit for row in self._all()), default=None)
+
+    def _rows(self) -> list[Row]:
+        return [row for row in self._all() if not row.state.is_completed]
+
+    def _all(self) -> list[Row]:
+        rows = self.store.find(self._runtime.settings.app, limit=MOST_ROWS)
+        return [row for row in rows if row.state is not State.PAUSED]
