@@ -54,6 +54,12 @@ ADVICE: dict[str, tuple[str, tuple[Edit, ...], str, tuple[str, ...]]] = {
         "Deploy to the other project from a Terraform state of its own",
         (),
     ),
+    "a topic of others": (
+        "topic-deleted",
+        ((CONFIG, "project =", 'existing_topics = ["orders"]\nproject ='),),
+        "It is in existing_topics: take it out of Terraform's state",
+        (),
+    ),
     "a full name": (
         "topic-deleted",
         ((CODE, 'topic="orders"', FULL),),
@@ -144,6 +150,26 @@ def test_a_command_stays_on_its_line_in_a_narrow_terminal(
 
 
 # --- the two forms of a plan
+
+
+def test_a_plan_of_an_older_form_is_said_to_be_one(shop: Shop, clean_plan: str) -> None:
+    """Not as a difference of each task; and what would be lost is found nevertheless."""
+    old = json.loads(clean_plan)
+    for task in old["tasks"].values():
+        del task["format"]
+    retries = old["tasks"]["count_orders"]["triggers"]["subscriptions"]["count_orders"]
+    retries["dead_letter"]["max_attempts"] = 5
+    shop.path(PLAN).write_text(json.dumps(old))
+
+    findings = shop.check()
+
+    (stale,) = (finding for finding in findings if finding["rule"] == "plan-out-of-date")
+    assert stale["what"] == (
+        f"{PLAN} is out of date: it has the format 1, and this version of ucam-faas writes 2."
+    )
+    (grant,) = (finding for finding in findings if finding["rule"] == "push-grant-deleted")
+    assert "with the command below, and then allow this: ignore" in grant["fix"]
+    assert tuple(grant["commands"]) == (LONGER,)
 
 
 SUBSCRIPTION = {

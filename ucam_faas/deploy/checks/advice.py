@@ -118,10 +118,16 @@ def for_push_grant(inputs: Inputs, change: Change, seconds: float) -> Fix:
     letters = planned.dead_letters if planned else None
     in_code = letters is not None and retries.seconds(letters.max_attempts) < seconds
     code = f" Write retry=RetryPolicy(max_attempts={attempts}) in the code, too." if in_code else ""
+    # The last plan doesn't know the command's effect; Terraform's does.
+    then = (
+        ", and plan with Terraform again. Or allow it, in a quiet hour"
+        if change.address
+        else ", and then allow this"
+    )
     update = f"gcloud pubsub subscriptions update {retries.subscription}{_project(change)}"
     return Fix(
-        "Let Pub/Sub retry for longer before the apply, with the command below, and plan with "
-        f"Terraform again.{code} Or allow it, in a quiet hour: {_allow(change)}.",
+        f"Let Pub/Sub retry for longer before the apply, with the command below{then}: "
+        f"{_allow(change)}.{code}",
         (
             f"{update} --dead-letter-topic={retries.dead_letter_topic} "
             f"--max-delivery-attempts={attempts}",
