@@ -69,6 +69,12 @@ def name_another_dead_letter_topic(shop: Deployment) -> None:
     shop.edit(('dead_letter_topic="failed"', 'dead_letter_topic="bounced"'))
 
 
+def name_a_dead_letter_topic(shop: Deployment) -> None:
+    """The archive is that of all tasks from then on."""
+    shop.edit(('topic="orders", ', 'topic="orders", dead_letter_topic="failed", '))
+    shop.edit(("[task.take_order]\n", ""), file=CONFIG)
+
+
 def retry_for_ever(shop: Deployment) -> None:
     shop.edit(
         (

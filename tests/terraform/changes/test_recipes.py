@@ -102,17 +102,40 @@ def test_a_filter_changes_with_the_backlog_in_a_snapshot(shop: Deployment) -> No
     assert shop.refused() == []
 
 
-@pytest.mark.parametrize("change", [edits.retry_for_ever, edits.name_another_dead_letter_topic])
-def test_dead_letters_stay_where_they_are(shop: Deployment, change: edits.Change) -> None:
+@pytest.mark.parametrize(
+    ("change", "topic"),
+    [
+        (edits.retry_for_ever, "tidy_up-dead-letter"),
+        (edits.name_another_dead_letter_topic, "failed"),
+        (edits.name_a_dead_letter_topic, "take_order-dead-letter"),
+    ],
+)
+def test_dead_letters_stay_where_they_are(
+    shop: Deployment, change: edits.Change, topic: str
+) -> None:
     heading = "Change where dead letters go"
-    [kept], [commands] = page.blocks(heading, "toml"), page.blocks(heading, "sh")
-    topic = "tidy_up-dead-letter" if change is edits.retry_for_ever else "failed"
+    (kept, _), (first, _) = page.blocks(heading, "toml"), page.blocks(heading, "sh")
     change(shop)
     shop.configure(kept.replace("take_order-dead-letter", topic))
 
-    page.follow(shop, commands)
+    page.follow(shop, first)
 
     assert shop.lost() == []
+
+
+def test_dead_letters_that_were_read_are_deleted(shop: Deployment) -> None:
+    heading, topic = "Change where dead letters go", "tidy_up-dead-letter"
+    blocks = page.blocks(heading, "toml")
+    kept, allowed = (text.replace("take_order-dead-letter", topic) for text in blocks)
+    first, second = page.blocks(heading, "sh")
+    edits.retry_for_ever(shop)
+    shop.configure(kept)
+    page.follow(shop, first)
+    shop.edit((kept, allowed), file=edits.CONFIG)
+
+    page.follow(shop, second)
+
+    assert shop.lost() == [topic, topic]
 
 
 def test_a_job_is_a_second_task(shop: Deployment) -> None:
