@@ -35,7 +35,7 @@ from ucam_faas.deploy.findings import Finding
 @click.option(
     "--against",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The deployed plan: payloads must still accept its messages.  [default: --plan]",
+    help="The deployed plan: none of its messages may be lost.  [default: --plan]",
 )
 @click.option(
     "--terraform",

@@ -153,7 +153,7 @@ def test_a_command_stays_on_its_line_in_a_narrow_terminal(
 
 
 def test_a_plan_of_an_older_form_is_said_to_be_one(shop: Shop, clean_plan: str) -> None:
-    """Not as a difference of each task; and what would be lost is found nevertheless."""
+    """It isn't a difference of each task, and its losses are found nevertheless."""
     old = json.loads(clean_plan)
     for task in old["tasks"].values():
         del task["format"]

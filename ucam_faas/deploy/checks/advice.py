@@ -112,7 +112,7 @@ def for_push_grant(inputs: Inputs, change: Change, seconds: float) -> Fix:
         seconds: how long retries have to last.
     """
     retries = change.retries
-    assert retries is not None, "grants without retries are no findings"
+    assert retries is not None, "a grant without retries isn't a finding"
     attempts = retries.attempts_for(seconds)
     planned = inputs.planned_task(change.owner)
     letters = planned.dead_letters if planned else None
