@@ -222,6 +222,20 @@ class JobStoreContract:
         assert asked is not None
         assert asked.cancel_requested
 
+    def test_a_cancellation_that_was_asked_for_outlasts_the_run(self, store: JobStore) -> None:
+        self.insert(store, row())
+        fence = self.claimed(store).fence
+        store.request_cancel(KEY)
+
+        failed = store.change(KEY, AGAIN, fence=fence)
+        afresh = Change(state=State.PENDING, cause="retried", visit=0, wait=0, afresh=True)
+        retried = store.change(KEY, afresh)
+
+        assert failed is not None
+        assert failed.cancel_requested
+        assert retried is not None
+        assert not retried.cancel_requested
+
     def test_the_history_tells_each_change_and_the_time(
         self, store: JobStore, clock: ManualClock
     ) -> None:

@@ -152,7 +152,7 @@ class Machine(RuleBasedStateMachine):
         model.attempts = (0 if change.afresh else model.attempts) + change.failed
         model.interruptions += change.interrupted
         model.result = change.result
-        model.cancel_requested = False
+        model.cancel_requested = model.cancel_requested and not change.afresh
         model.changes += 1
 
     @rule(key=keys)

@@ -86,7 +86,7 @@ def decide_error(execution: Execution, error: BaseException) -> Decision:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]  # asyncio.TaskGroup wraps the exception of its one task
     if isinstance(error, Unclaimed):
-        return Decision(error.outcome, error=error)
+        return Decision(error.outcome, error.value, error)
     if isinstance(error, Refused) and not execution.is_started:
         cause = error.__cause__ if isinstance(error, InvalidPayload) else None
         return Decision(error.with_traceback(None), error=cause or error)

@@ -73,11 +73,13 @@ class Unclaimed(Exception):
 
     Args:
         outcome: the end of the execution.
+        value: the job's result, if it has one already.
     """
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, value: Any = None) -> None:
         super().__init__()
         self.outcome = outcome
+        self.value = value
 
 
 class Execution:

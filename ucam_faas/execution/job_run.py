@@ -91,12 +91,13 @@ class JobRun:
             Exception: those of `prepare`.
         """
         row = self.row or self.claim(execution)
-        assert self.store is not None, "the job was claimed in it"
-        children.of_job(row, current_job.enter(row, self.store).check)
-        if execution.on_claim is not None:
-            execution.on_claim()
+        self.enter(execution, row)
         execution.delivery = delivery_of(execution, row)
         return prepare(execution)
+
+    def unclaimed(self, row: Row | None) -> Unclaimed:
+        """Return the reason for which the job can't be claimed."""
+        return Unclaimed(Ignore(why(row)))
 
     @property
     def timeout_seconds(self) -> float | None:
@@ -129,6 +130,13 @@ class JobRun:
             return decision.outcome
         return Recorded(change.message or change.cause)
 
+    def enter(self, execution: Execution, row: Row) -> None:
+        """Let the claimed job be the current one in this context."""
+        assert self.store is not None, "the job was claimed in it"
+        children.of_job(row, current_job.enter(row, self.store).check)
+        if execution.on_claim is not None:
+            execution.on_claim()
+
     def claim(self, execution: Execution) -> Row:
         """Claim the job, unless the execution is stopped meanwhile.
 
@@ -149,7 +157,7 @@ class JobRun:
                 raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
             row = store.claim(self.key, lease=lease, instance=instance())
             if row is None:
-                raise Unclaimed(Ignore(_why(store.get(self.key))))
+                raise self.unclaimed(store.get(self.key))
             end = job_ends.before_run(row, execution.task, instance())
             if end is not None:
                 store.change(self.key, end, fence=row.fence)
@@ -228,7 +236,7 @@ def delivery_of(execution: Execution, row: Row) -> Delivery:
     return replace(delivery, published=published, body=body)
 
 
-def _why(row: Row | None) -> str:
+def why(row: Row | None) -> str:
     """Return why a job can't be claimed."""
     if row is None:
         return "there is no such job: its retention may have ended"

@@ -14,7 +14,7 @@ from typing import Any
 from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.logs.problems import log_problem, logger, safely
-from ucam_faas.outcomes import Crashed, Failed, Ignore, InvalidPayload, Outcome, answer, name
+from ucam_faas.outcomes import Crashed, Failed, Ignore, InvalidPayload, Outcome, Retry, answer, name
 from ucam_faas.tasks.task import Task
 
 COMPLETED = "ucam_faas_function_completed"
@@ -116,8 +116,9 @@ def record(
 
 
 def not_run(execution: Execution, outcome: Outcome) -> logging.LogRecord | None:
-    """Return the line about a job that could not run now; one wake too many is no news."""
-    severity = "DEBUG" if isinstance(outcome, Ignore) else answer(outcome).severity
+    """Return the line about a job that could not run now; one wake too many isn't news."""
+    is_news = not isinstance(outcome, Ignore | Retry)
+    severity = answer(outcome).severity if is_news else "DEBUG"
     level = getattr(logging, severity)
     return _line(execution, level, NOT_RUN, _delivery_fields(execution, outcome))
 

@@ -147,10 +147,10 @@ def _conclude(execution: Execution, decision: Decision) -> Conclusion | None:
 def _settled(execution: Execution, decision: Decision, *, publish: bool = True) -> Conclusion:
     outcome = decision.outcome
     if isinstance(decision.error, Unclaimed):
-        return not_run(execution, outcome)
+        return not_run(execution, decision)
     if execution.job is not None and execution.holds_job:
         outcome = execution.job.settle(execution, decision)
-    elif execution.job is None and publish:
+    elif publish:
         outcome = dead_letters.settle(execution, decision)
     return report(execution, decision, outcome)
 

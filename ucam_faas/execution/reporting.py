@@ -46,10 +46,13 @@ def report(execution: Execution, decision: Decision, settled: Outcome) -> Conclu
     return Conclusion(settled, info, decision.value, decision.error, line)
 
 
-def not_run(execution: Execution, outcome: Outcome) -> Conclusion:
+def not_run(execution: Execution, decision: Decision) -> Conclusion:
     """Return the conclusion of an execution whose job can't run now."""
+    outcome, value = decision.outcome, decision.value
     info = ExecutionInfo(execution=_result(Decision(outcome), execution.elapsed_seconds()))
-    return Conclusion(outcome, info, line=log_lines.not_run(execution, outcome))
+    if value is not None:
+        info = info.with_result(value)
+    return Conclusion(outcome, info, value, line=log_lines.not_run(execution, outcome))
 
 
 def _info(execution: Execution, decision: Decision, result: ExecutionResult) -> ExecutionInfo:

@@ -92,11 +92,26 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
     """
     if settings.dead_letter_topic:
         check_topic(settings.dead_letter_topic)
+    _check_store(settings, tasks)
     bare = Runtime(settings, SystemClock(), connect=publisher_of)
     topics = [bare.dead_letter_topic(task) for task in tasks]  # all of them: each is checked
     if not any(topics) and not any(task.publishes for task in tasks):
         return bare
     return replace(bare, publisher=publisher_of(settings))
+
+
+def _check_store(settings: Settings, tasks: list[Task]) -> None:
+    """Refuse tasks whose messages become jobs where no store keeps jobs.
+
+    Raises:
+        ConfigurationError: with the first of them.
+    """
+    adopting = [task.name for task in tasks if task.jobs.adopts]
+    if adopting and settings.job_store is None:
+        raise ConfigurationError(
+            f"The messages of the task {adopting[0]!r} become jobs, and no store keeps them: set "
+            "UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db, or leave idempotent= and id= out."
+        )
 
 
 @cache

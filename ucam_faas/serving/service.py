@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
@@ -29,6 +29,9 @@ from ucam_faas.serving.responses import (
 from ucam_faas.serving.runner import Runner
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.topics import INBOX_PATH, inbox_path
+
+if TYPE_CHECKING:
+    from ucam_faas.execution.job_run import JobRun
 
 _CLOSE = (("connection", "close"),)
 
@@ -93,7 +96,7 @@ class Service:
         call: Callable[[Callable[..., Any], Any], Any] | None = None,
     ) -> Response:
         """Run the task on a request, and return the response."""
-        job = None
+        job: JobRun | None = None
         try:
             if path.endswith(INBOX_PATH) and path == inbox_path(task):
                 from ucam_faas.execution import job_run  # tasks without jobs don't need it
@@ -101,6 +104,10 @@ class Service:
                 delivery, job = job_run.read_inbox(self.runtime, task, path, headers, body)
             else:
                 delivery = await _decode(task, method, path, headers, body)
+                if task.jobs.adopts:
+                    from ucam_faas.execution.adoption import Adoption
+
+                    job = Adoption(self.runtime.settings.app, task)
         except Refused as refusal:
             return self.reject(refusal, method, path)
         execution = Execution(

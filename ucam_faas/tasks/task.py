@@ -133,6 +133,7 @@ class Task:
         self._check_attempts()
         self._check_deadline()
         self._check_share()
+        self._check_adoption()
 
     def __repr__(self) -> str:
         topic = f" topic={self.trigger.topic!r}" if self.trigger else ""
@@ -170,6 +171,24 @@ class Task:
                 f"timeout={self.policy.timeout!r} of {self.name!r} is over {seconds} s, {why}. "
                 f"{hint}"
             )
+
+    def _check_adoption(self) -> None:
+        """Refuse jobs of messages where a message has no identity, or its order would be lost."""
+        if not self.jobs.adopts:
+            return
+        option = "id=" if self.jobs.id is not None else "idempotent=True"
+        problem = ""
+        if self.kind not in (Kind.MESSAGE, Kind.RAW):
+            problem = "it takes events: only messages become jobs. Use message_handler"
+        elif self.kind is Kind.RAW and self.jobs.id is None:
+            problem = (
+                "it gets the data alone, without the message's id. Use message_handler, or id="
+            )
+        elif self.trigger is not None and self.trigger.ordered:
+            problem = "a failed job waits for its retry, and the next message overtakes it. Leave "
+            problem += "ordered=True out"
+        if problem:
+            raise TaskDefinitionError(f"{option} of {self.name!r}: {problem}.")
 
     def _check_share(self) -> None:
         """Refuse several executions at a time on a part of a CPU."""

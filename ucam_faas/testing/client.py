@@ -12,6 +12,7 @@ from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing import Publisher
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
@@ -115,7 +116,8 @@ def serve(
         settings: default: the defaults, whatever the environment says.
         clock: default: the system's.
         publisher: takes dead letters; default: none.
-        store: keeps jobs; default: none. `jobs` serves tasks with one, and runs what is sent.
+        store: keeps jobs; default: memory if messages become jobs, otherwise none. `jobs` serves
+            tasks with one, and runs what is sent.
 
     The variables that tasks declare with `environment=` are set meanwhile, unless they are set
     already.
@@ -124,8 +126,11 @@ def serve(
         UCAMFAASCouldNotLoadTarget: a task cannot be served, or its start-up code fails.
         ConfigurationError: two tasks declare different values of one variable.
     """
-    runtime = Runtime(settings or Settings(), clock or SystemClock(), publisher, store=store)
-    app, loop = App(tasks_of(tasks), runtime), BackgroundLoop()
+    clock, served = clock or SystemClock(), tasks_of(tasks)
+    if store is None and any(task.jobs.adopts for task in served):
+        store = SqliteStore(":memory:", clock)
+    runtime = Runtime(settings or Settings(), clock, publisher, store=store)
+    app, loop = App(served, runtime), BackgroundLoop()
     try:
         with environment.HERE.during(app.tasks):
             loop.run(lambda: startup.run(app.tasks, runtime.clock))

@@ -65,7 +65,7 @@ WITH changed AS (
     lease = NULL,
     attempts = CASE WHEN :afresh THEN 0 ELSE attempts END + :failed::int,
     interruptions = interruptions + :interrupted::int,
-    cancel_requested = false,
+    cancel_requested = cancel_requested AND NOT :afresh,
     result = :result::bytea,
     error = coalesce(:error::text, error),
     history = CASE WHEN jsonb_array_length(history) < 100 THEN history ELSE history - 10 END

@@ -1,0 +1,97 @@
+"""Adoption: a message on a task's own topic becomes a job, so that it runs once.
+
+The job's id is the message's, or the one that the task makes of the payload. A duplicate doesn't
+run: it is acknowledged when the job has ended or waits, and delivered again while the job runs.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from ucam_faas.exceptions import JobError
+from ucam_faas.execution.execution import Execution, Unclaimed
+from ucam_faas.execution.job_run import JobRun, why
+from ucam_faas.execution.preparation import prepare
+from ucam_faas.jobs import send_options
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.sweep import AGAIN_SECONDS
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import DeadLetter, Ignore, MalformedEvent, RaisedOutcome, Retry, Unavailable
+from ucam_faas.tasks.task import Task
+
+
+class Adoption(JobRun):
+    """The job that a delivery becomes.
+
+    Args:
+        app: the name of the application.
+        task: the delivery's.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, app: str, task: Task) -> None:
+        super().__init__(Key(app, task.name, ""))
+
+    def open(self, execution: Execution) -> Any:
+        """Make a job of the delivery, claim it, and return the payload.
+
+        Raises:
+            Unclaimed: it can't run now, or has run.
+            DeadLetter: another message has the id.
+            Exception: those of `prepare`, and of the task's `id=`.
+        """
+        payload = prepare(execution)
+        if isinstance(payload, RaisedOutcome):
+            return payload  # its parser refuses it
+        self.key = self.key._replace(id=_id(execution, payload))
+        self._insert(execution)
+        self.enter(execution, self.claim(execution))
+        return payload
+
+    def unclaimed(self, row: Row | None) -> Unclaimed:
+        """Return the stored outcome; of a job that runs, a later delivery gets it."""
+        if row is None or row.state is State.STARTED:
+            return Unclaimed(Retry(reason=why(row)))
+        if row.state is State.SUCCESS:
+            return Unclaimed(Ignore(why(row)), json.loads(row.result or b"null"))
+        return Unclaimed(Ignore(why(row)))
+
+    def _insert(self, execution: Execution) -> None:
+        store, row = execution.runtime.jobs(), _row(execution, self.key)
+        if store is None:
+            raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
+        try:
+            (there,) = store.insert([row], wait=[0.0])
+        except JobError as error:
+            log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
+            raise Unclaimed(Unavailable("the job store doesn't answer")) from None
+        if there.payload != row.payload:
+            raise DeadLetter("another payload has the id of its job")
+
+
+def _id(execution: Execution, payload: Any) -> str:
+    id_of, message = execution.task.jobs.id, execution.delivery.message
+    if id_of is not None:
+        id = str(id_of(payload))
+        send_options.check_id(id)
+        return id
+    if message is None or not message.message_id:
+        raise MalformedEvent("message_id: missing, and the message's job needs it")
+    return message.message_id
+
+
+def _row(execution: Execution, key: Key) -> Row:
+    delivery, message = execution.delivery, execution.delivery.message
+    return Row(
+        key=key,
+        payload=delivery.body if message is None else message.data,
+        attributes={} if message is None else message.attributes,
+        ordering_key="" if message is None else message.ordering_key,
+        options=send_options.stored({}, execution.task.jobs.kept),
+        owner=uuid.uuid4().hex,
+        visit=AGAIN_SECONDS,
+    )
