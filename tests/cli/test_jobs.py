@@ -301,7 +301,28 @@ def test_waiting_ends_with_its_timeout(shop: Shop) -> None:
     result = shop.run("jobs", "wait", "1", "--timeout", "0s")
 
     assert result.exit_code == 2
-    assert "The job '1' is PENDING after 0 s, and goes on." in result.stderr
+    assert "The job '1' is PENDING after 0 s. Nothing was changed:" in result.stderr
+
+
+def test_waiting_for_a_paused_job_tells_how_to_resume_it(shop: Shop) -> None:
+    shop.ended(State.PAUSED)
+
+    result = shop.run("jobs", "wait", "1", "--timeout", "0s")
+
+    assert "waits for: ucam-faas jobs resume 1\n" in result.stderr
+
+
+def test_progress_is_told_before_the_end_and_not_after_it(shop: Shop) -> None:
+    row = shop.started()
+    shop.store.report(row.key, {"done": 1, "total": 4, "note": "pages"}, fence=row.fence)
+
+    running = shop.run("jobs", "wait", "1", "--timeout", "0s")
+    done = Change(state=State.SUCCESS, cause="finished", visit=DAY, result=b"1")
+    shop.store.change(row.key, done, fence=row.fence)
+    ended = shop.run("jobs", "wait", "1")
+
+    assert "1 of 4 (25 %), pages" in running.stderr
+    assert "pages" not in ended.stderr
 
 
 # --- jobs: list and show

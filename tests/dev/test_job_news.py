@@ -85,7 +85,7 @@ def test_a_retry_tells_its_time(scene: Scene) -> None:
     [
         (State.FAILURE, {"failed": True}, "dead      charge  job 17, FAILURE after 1 attempt"),
         (State.CANCELLED, {}, "dead      charge  job 17, CANCELLED"),
-        (State.PAUSED, {}, "paused    charge  job 17, waits for `ucam-faas jobs resume`"),
+        (State.PAUSED, {}, "paused    charge  job 17, until: ucam-faas jobs resume 17"),
     ],
 )
 def test_an_end_without_success_is_told(

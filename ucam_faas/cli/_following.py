@@ -75,9 +75,10 @@ def _end_of(jobs: Jobs, job: Job[Any], display: _Display, timeout: timedelta | N
             return row
         if timeout is not None and time.monotonic() >= until:
             display.clear()
+            waited = shown(timeout.total_seconds())
             raise UCAMFAASException(
-                f"The job {job.id!r} is {row.state} after {shown(timeout.total_seconds())}, and "
-                "goes on. Wait longer with --timeout, or without it."
+                f"The job {job.id!r} is {row.state} after {waited}. Nothing was changed: wait "
+                "longer with --timeout, or without it."
             )
 
 
@@ -110,10 +111,11 @@ class _Display:
             self.clear()
         for entry in new:
             tell(entry_text(entry), COLOURS.get(entry.state))
-        if new and row.state is State.PENDING and (waits_for := note(row, now)):
+        waits = row.state in (State.PENDING, State.PAUSED)
+        if new and waits and (waits_for := note(row, now)):
             tell(f"{'':14}{waits_for}")
         if not sys.stderr.isatty():
-            if report and report != self._progress:
+            if report != self._progress and not row.state.is_completed:
                 tell(f"{'':14}{report}")
         elif not row.state.is_completed and report != self._live:
             self.clear()

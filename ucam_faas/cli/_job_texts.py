@@ -75,6 +75,8 @@ def note(row: Row, now: float) -> str:
         return f"{text} {shown(row.due - now)}"
     if row.cancel_requested:
         return "cancellation requested"
+    if row.state is State.PAUSED:
+        return f"waits for: ucam-faas jobs resume {row.key.id}"
     if row.state is State.STARTED and row.progress:
         return progress(row.progress)
     if row.state in (State.FAILURE, State.CANCELLED) and row.error:

@@ -54,7 +54,7 @@ class JobNews:
         if row.state is State.PENDING and row.attempts and wait > 0:
             self._show("retry", row, f"attempt {row.attempts} failed, again in {wait:.3g} s")
         elif row.state is State.PAUSED:
-            self._show("paused", row, "waits for `ucam-faas jobs resume`")
+            self._show("paused", row, f"until: ucam-faas jobs resume {row.key.id}")
         elif row.state is State.FAILURE:
             attempts = "1 attempt" if row.attempts == 1 else f"{row.attempts} attempts"
             self._show("dead", row, f"{row.state} after {attempts}")
