@@ -18,7 +18,7 @@ IN_GRANTS = [
         what="the task may not read its secrets",
         edits=change(
             SECRETS,
-            "toset([for found in values(var.function.secrets) : found.secret])",
+            "toset([for secret in values(var.function.secrets) : secret.secret])",
             "toset([])",
         ),
         layer=GRANTS,
