@@ -361,6 +361,37 @@ def test_a_dead_letter_topic_keeps_its_subscription_when_a_task_reads_it(tmp_pat
     assert subscription["dead_letter"]["topic"] == "send-dead-letter"
 
 
+OWN = {"send-dead-letter": "send-dead-letter"}
+NAMED = {"shop-dead-letter": "shop-dead-letter"}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "kept", "expected"),
+    [
+        ([("send", None), ("bill", "send-dead-letter")], "", OWN),
+        ([("send", "send-dead-letter")], "", OWN),
+        ([("bill", "send-dead-letter")], "send-dead-letter", OWN),
+        ([("bill", "send-dead-letter")], "", OWN),
+        ([("bill", "unpaid")], "send-dead-letter", OWN),
+        ([("bill", "shop-dead-letter")], "", NAMED),
+        ([("bill", "unpaid")], "shop-dead-letter", NAMED),
+    ],
+)
+def test_a_dead_letter_topic_keeps_its_subscription_whoever_uses_it(
+    tmp_path: Path, tasks: list[tuple[str, str | None]], kept: str, expected: dict[str, str]
+) -> None:
+    """Another name would replace the subscription, and lose the dead letters in it."""
+    configuration = f'kept_topics = ["{kept}"]' if kept else ""
+
+    plan = plan_in(
+        tmp_path,
+        *(task_of(name, dead_letter_topic=topic) for name, topic in tasks),
+        configuration=configuration,
+    )
+
+    assert keepers(plan).items() >= expected.items()
+
+
 def test_existing_topics_are_used_and_not_made(tmp_path: Path) -> None:
     plan = plan_in(
         tmp_path,

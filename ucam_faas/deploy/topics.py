@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from ucam_faas.deploy.layers import Merged
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.tasks.needs import TaskNeeds
+from ucam_faas.tasks.topics import keeper_of
 
-_OWN = "-dead-letter"
-"""The end of the name of a task's own dead-letter topic, and of the subscription that keeps it."""
-_NAMED = "-kept"
-"""The end of the subscription that keeps the messages of another dead-letter topic."""
 _ARCHIVE = "-archive"
 """The end of the subscription that writes a topic's messages to a bucket."""
 
@@ -84,7 +81,7 @@ def _planned(topic: str, users: Sequence[TopicUser], *, kept: bool) -> PlannedTo
     writers = [user for user in users if user.dead_letters == topic]
     using = [user for user in users if topic in (user.reads, user.dead_letters)]
     return PlannedTopic(
-        dead_letter_subscription=_keeper(topic, writers) if writers or kept else None,
+        dead_letter_subscription=keeper_of(topic) if writers or kept else None,
         kms_key=_agreed("kms_key", topic, using),
         # Removing a kept topic from the configuration is the decision to delete it.
         deletion_protection=any(user.merged["deletion_protection"] for user in using),
@@ -94,21 +91,6 @@ def _planned(topic: str, users: Sequence[TopicUser], *, kept: bool) -> PlannedTo
             else _agreed("dead_letter_archive", topic, writers)
         ),
     )
-
-
-def _keeper(topic: str, writers: Sequence[TopicUser]) -> str:
-    """Return the name of the subscription that keeps a topic's messages.
-
-    A task's own dead-letter topic and its subscription have the same name. When no task uses the
-    topic any more, only its name shows whose it was.
-    """
-    own = {f"{user.needs.name}{_OWN}" for user in writers if not _names_its_topic(user)}
-    is_own = topic in own if writers else topic.endswith(_OWN)
-    return topic if is_own else topic + _NAMED
-
-
-def _names_its_topic(user: TopicUser) -> bool:
-    return user.needs.decided_dead_letter_topic is not None
 
 
 def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.needs import TaskNeeds, job_id
-from ucam_faas.tasks.topics import inbox_of
+from ucam_faas.tasks.topics import inbox_of, keeper_of
 
 
 def check_distinct(tasks: Iterable[TaskNeeds]) -> None:
@@ -44,6 +44,5 @@ def _names(needs: TaskNeeds) -> Iterator[tuple[str, str, str]]:
     topic = needs.decided_dead_letter_topic or needs.dead_letter_topic
     if topic and "/" not in topic:
         letters = f"the dead letters in {topic!r}"
-        is_own = topic == f"{needs.name}-dead-letter"
-        yield "subscription", topic if is_own else f"{topic}-kept", letters
+        yield "subscription", keeper_of(topic), letters
         yield "subscription", f"{topic}-archive", letters

@@ -60,6 +60,21 @@ def _topic(target: Any) -> str:
     return topic_of(task_function.task)
 
 
+OWN_DEAD_LETTERS = "-dead-letter"
+"""The end of the name of a dead-letter topic that is made for one task."""
+
+
+def keeper_of(topic: str) -> str:
+    """Return the name of the subscription that keeps the messages of a dead-letter topic.
+
+    It depends on nothing but the topic's name, so it stays when other tasks use the topic, or none.
+
+    >>> keeper_of("send-dead-letter"), keeper_of("unpaid")
+    ('send-dead-letter', 'unpaid-kept')
+    """
+    return topic if topic.endswith(OWN_DEAD_LETTERS) else f"{topic}-kept"
+
+
 INBOX_PATH = "/inbox"
 """Pushes of a task's inbox come to its own path with this after it."""
 
