@@ -48,6 +48,15 @@ ADVICE: dict[str, tuple[str, tuple[Edit, ...], str, tuple[str, ...]]] = {
         'Keep it: kept_topics = ["failed-refunds"] at the top level or in [stage.NAME].',
         (f"{PULL} --format=json",),
     ),
+    "dead letters that an earlier version kept in another subscription": (
+        "dead-letters-deleted",
+        (
+            (CODE, '"failed-refunds"', '"refunds-dead-letter"'),
+            (LAST, '"failed-refunds": {', '"refunds-dead-letter": {'),
+        ),
+        "This version keeps the messages of 'refunds-dead-letter' in 'refunds-dead-letter'. Read",
+        (f"{PULL} --format=json",),
+    ),
     "another project": (
         "topic-deleted",
         ((CONFIG, '"my-project"', '"other-project"'),),
@@ -212,6 +221,24 @@ def test_an_equal_plan_deletes_nothing(format_: int) -> None:
 
 def test_the_same_plan_in_the_newer_form_only_replaces_the_account_that_pushes() -> None:
     assert names(plan_of(1), plan_of(2)) == [("push grant", "work")]
+
+
+@pytest.mark.parametrize("attempts", [(8, 5), (5, 8), (None, 5), (5, None)])
+def test_a_push_may_fail_as_long_as_the_shorter_retries_of_both_plans_last(
+    attempts: tuple[int | None, int | None],
+) -> None:
+    """The apply may change the retries before or after it deletes the grant."""
+    old, new = (plan_of(2, region=region) for region in "rs")
+    for plan, most in zip((old, new), attempts, strict=True):
+        subscription = plan["tasks"]["work"]["triggers"]["subscriptions"]["work"]
+        letters = {"max_attempts": most, "topic": "work-dead-letter"}
+        subscription["dead_letter"] = letters if most else None
+
+    last = plan_file.parse(json.dumps(old), name="last.json")
+
+    (grant,) = (change for change in changes_between(last, new) if change.kind == "push grant")
+    assert grant.retries
+    assert grant.retries.seconds() == 150
 
 
 @pytest.mark.parametrize("format_", [1, 2])

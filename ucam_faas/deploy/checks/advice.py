@@ -46,15 +46,20 @@ def for_subscription(inputs: Inputs, change: Change) -> Fix:
 
 def for_dead_letters(inputs: Inputs, change: Change) -> Fix:
     """Return the advice for a subscription that keeps dead letters."""
+    elsewhere = _moved(inputs, change) or _to_other_project(change)
+    if elsewhere:
+        return elsewhere
     pull = f"gcloud pubsub subscriptions pull {change.name}{_project(change)}"
-    return (
-        _moved(inputs, change)
-        or _to_other_project(change)
-        or Fix(
-            f'Keep it: kept_topics = ["{change.topic}"] {where_for_all(inputs.config)}. Or read '
-            f"the dead letters, as below, and then allow the deletion: {_allow(change)}.",
-            (f"{pull} --limit=100 --format=json",),
-        )
+    topic = inputs.plan.topics.get(str(change.topic)) if inputs.plan else None
+    successor = topic and topic.dead_letter_subscription
+    if successor and successor != change.name:  # of an earlier version: no setting keeps it
+        before = f"This version keeps the messages of {change.topic!r} in {successor!r}. Read"
+    else:
+        kept = f'kept_topics = ["{change.topic}"] {where_for_all(inputs.config)}'
+        before = f"Keep it: {kept}. Or read"
+    return Fix(
+        f"{before} the dead letters, as below, and then allow the deletion: {_allow(change)}.",
+        (f"{pull} --limit=100 --format=json",),
     )
 
 
@@ -66,7 +71,7 @@ def for_topic(inputs: Inputs, change: Change) -> Fix:
     command = "the command below" if change.address else "what `ucam-faas check --terraform` prints"
     forget = f"take it out of Terraform's state with {command}"
     commands = (_terraform(inputs, "state rm", change.address),) if change.address else ()
-    allowed = "" if change.address else f" Then allow this: {_allow(change)}."
+    allowed = "" if change.address else f" Then allow this: {_ignore(change)}."
     if any(change.name in planned.merged["existing_topics"] for planned in inputs.planned):
         return Fix(f"It is in existing_topics: {forget}.{allowed}", commands)
     users = [planned.name for planned in inputs.planned if _names_in_full(planned, change.name)]
@@ -86,9 +91,9 @@ def for_topic(inputs: Inputs, change: Change) -> Fix:
 
 def for_protected(inputs: Inputs, change: Change) -> Fix:
     """Return the advice for a protected service or job."""
-    moved = _moved(inputs, change)
-    if moved:
-        return moved
+    elsewhere = _moved(inputs, change) or _to_other_project(change)
+    if elsewhere:
+        return elsewhere
     off = f"eploy it once with [task.{change.owner}] deletion_protection = false, and then"
     if change.causes:
         return Fix(f"D{off} change its {' and '.join(change.causes)}.")
@@ -135,8 +140,13 @@ def for_push_grant(inputs: Inputs, change: Change, seconds: float) -> Fix:
     )
 
 
-def _allow(change: Change) -> str:
+def _ignore(change: Change) -> str:
     return f'ignore = ["{change.rule}:{change.name}"]'
+
+
+def _allow(change: Change) -> str:
+    off = ". It is protected: before that, deploy it once with deletion_protection = false"
+    return f"{_ignore(change)}{off if change.protected else ''}"
 
 
 def _project(change: Change) -> str:

@@ -11,9 +11,6 @@ from ucam_faas.tasks.policies import MAX_ATTEMPTS
 
 Kind = Literal["subscription", "dead letters", "archive", "topic", "service", "job", "push grant"]
 
-OWN_DEAD_LETTERS = "-dead-letter"
-"""The end of the name of a dead-letter topic that is made for one task."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
@@ -55,6 +52,15 @@ class Retries:
         """Return the attempts that take so many seconds: at most Pub/Sub's limit."""
         numbers = range(self.attempts, MAX_ATTEMPTS)
         return next((n for n in numbers if self.seconds(n) >= seconds), MAX_ATTEMPTS)
+
+
+def shorter(*several: Retries | None) -> Retries | None:
+    """Return the retries that are used up first: an apply may change them before or after a grant.
+
+    None: messages never become dead letters.
+    """
+    finite = [retries for retries in several if retries]
+    return min(finite, key=Retries.seconds) if finite else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, Retries
+from ucam_faas.deploy.checks.changes import Change, Kind, Retries, shorter
 from ucam_faas.deploy.checks.plan_file import PlanFile, format_of
+from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def changes_between(last: PlanFile, new: Mapping[str, Any]) -> Iterator[Change]:
                 topic=part.topic,
                 owner=part.owner,
                 protected=part.protected,
-                retries=part.retries,
+                retries=shorter(part.retries, successor.retries if successor else None),
             )
 
 

@@ -118,13 +118,10 @@ def _finding(inputs: Inputs, change: Change, fix: Fix, because: str | None = Non
     verb = "replace" if change.replaced else "delete"
     thing = _THINGS.get(change.kind, change.kind)
     reason = _because(change) if because is None else because
-    # The advice for services and jobs is about their protection.
-    protects = change.protected and change.kind not in ("service", "job") and not change.moves_to
-    off = " Before, deploy it once with deletion_protection = false: it is protected."
     return Finding(
         _place(inputs, change),
         f"`terraform apply` would {verb} the {thing} {change.name!r}{reason}.",
-        f"{fix.text}{off if protects else ''}",
+        fix.text,
         task=change.owner if inputs.planned_task(change.owner) else None,
         name=change.name,
         commands=fix.commands,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import OWN_DEAD_LETTERS, Change, Kind, Retries
+from ucam_faas.deploy.checks.changes import Change, Kind, Retries, shorter
 from ucam_faas.deploy.checks.terraform.deployments import (
     JOB,
     SERVICE,
@@ -18,6 +18,7 @@ from ucam_faas.deploy.checks.terraform.deployments import (
 from ucam_faas.deploy.checks.terraform.grants import INVOKER, TOKEN, short
 from ucam_faas.deploy.checks.terraform.identity import moves_of
 from ucam_faas.deploy.checks.terraform.resources import Resource, ResourceChange, TerraformPlan
+from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
 
 _KINDS: dict[str, Kind] = {SERVICE: "service", JOB: "job", TOPIC: "topic"}
 _TAINTED = "replace_because_tainted"
@@ -139,7 +140,7 @@ def _lost_grants(
         if subscription is None or subscription.type != SUBSCRIPTION or change.is_deleted:
             continue
         service = _service_of(subscription, services)
-        retries = _retries(subscription)
+        retries = shorter(*map(_retries, filter(None, (subscription, change.after))))
         if service is None or retries is None:
             continue
         for grant in plan.changes:
