@@ -11,7 +11,7 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime, publisher_of
-from ucam_faas.jobs.sweep import sweep
+from ucam_faas.jobs.sweep import BATCH, sweep
 from ucam_faas.logs.problems import log_problem
 
 PAUSE_SECONDS = 0.25
@@ -33,7 +33,8 @@ def sweeping(settings: Settings) -> Iterator[None]:
         assert store is not None, "dev has one"
         while not stopped.wait(PAUSE_SECONDS):
             try:
-                sweep(store, lambda key: inbox.wake(runtime, key))
+                while sweep(store, lambda keys: inbox.wake_many(runtime, keys)) == BATCH:
+                    pass
             except JobError as error:
                 log_problem("ucam_faas_sweep_failed", error=error)
 

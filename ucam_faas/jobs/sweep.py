@@ -6,7 +6,7 @@ those whose retention has ended. Repeating it is harmless, as is another process
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import ENDED, State
@@ -19,23 +19,31 @@ RETENTION_SECONDS = 7 * 24 * 3600.0
 BATCH = 500
 
 
-def sweep(store: JobStore, wake: Callable[[Key], object]) -> int:
-    """Look at the overdue rows once, and return how many there were."""
+def sweep(store: JobStore, wake: Callable[[Sequence[Key]], object]) -> int:
+    """Look at the overdue rows, and return how many there were: at most BATCH.
+
+    Args:
+        store: has the rows.
+        wake: publishes wakes.
+    """
     rows = store.overdue(BATCH)
-    woken = []
+    now = store.now() if rows else 0.0
+    later: list[Key] = []
+    wakes: list[Key] = []
     for row in rows:
         if row.state.is_completed:
             store.delete(row.key, states=ENDED)
-        elif row.state is State.PENDING and row.expires is not None and row.expires <= store.now():
+        elif row.state is State.PENDING and row.expires is not None and row.expires <= now:
             change = Change(state=State.EXPIRED, cause="expired", visit=retention(row))
             store.change(row.key, change, states={State.PENDING})
-        elif row.state is State.PAUSED:
-            woken.append(row.key)
         else:
-            wake(row.key)
-            woken.append(row.key)
-    if woken:
-        store.visit(woken, AGAIN_SECONDS)
+            later.append(row.key)
+            if row.state is not State.PAUSED:
+                wakes.append(row.key)
+    if wakes:
+        wake(wakes)
+    if later:
+        store.visit(later, AGAIN_SECONDS)
     return len(rows)
 
 
