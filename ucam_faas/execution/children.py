@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -64,7 +64,7 @@ def child_id(
 ) -> str:
     """Return the id of the next job that an execution sends; a random one without an execution."""
     if of is None:
-        return uuid.uuid4().hex
+        return os.urandom(16).hex()  # uuid4 takes five times as long
     text = json.dumps([app, of.cause, task, sorted(attributes.items())])
     digest = hashlib.sha256(text.encode() + b"\0" + payload).hexdigest()
     with _LOCK:

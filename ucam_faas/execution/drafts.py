@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import Context
@@ -73,7 +74,7 @@ class Drafter:
             options=send_options.stored(self.options, self.jobs.retention),
             source="" if self.parent is None else self.parent.task,
             unique=unique and _key("unique", unique, self._parsed(data)),
-            owner=uuid.uuid4().hex,
+            owner=os.urandom(16).hex(),
             expires=None if ttl is None else ttl.total_seconds(),
             visit=self.wait or AGAIN_SECONDS,
         )

@@ -1,0 +1,63 @@
+"""The Python blocks of docs/jobs.md run as they are, one after the other, to the values shown."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import ucam_faas
+from ucam_faas import testing
+from ucam_faas.execution.sending import BatchOptions, SendOptions
+from ucam_faas.tasks import registry
+
+PAGE = Path(__file__).parents[2] / "docs/jobs.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
+VALUE = re.compile(r"^(.+?)  # => (.+)$", re.M)
+
+
+def run(block: str, module: ModuleType) -> list[tuple[str, str]]:
+    """Run a block, and return the values that it has and those that it shows."""
+    values: list[Any] = []
+    code = VALUE.sub(lambda match: f"_note(str({match[1]}))", block)
+    module.__dict__["_note"] = values.append
+    exec(compile(code, str(PAGE), "exec"), module.__dict__)
+    return list(zip(values, [match[2] for match in VALUE.finditer(block)], strict=True))
+
+
+def test_the_guides_blocks_run_to_the_values_that_they_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_TASKS", {})
+    module = ModuleType("shop")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in BLOCKS:
+        if "@ucam_faas" in block:
+            run(block, module)
+    functions = [value for value in module.__dict__.values() if registry.task_of(value)]
+
+    with testing.jobs(*functions, inline=True):
+        uses = [block for block in BLOCKS if "@ucam_faas" not in block]
+        shown = [pair for block in uses for pair in run(block, module)]
+
+    assert len(shown) >= 20
+    assert [value for value, _ in shown] == [text for _, text in shown]
+
+
+def test_the_guide_lists_every_option_of_send() -> None:
+    options = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.M)
+
+    assert set(options) >= SendOptions.__annotations__.keys() | BatchOptions.__annotations__.keys()
+
+
+def test_the_guide_lists_every_error_about_jobs() -> None:
+    text = PAGE.read_text()
+    names = [
+        name for name in ucam_faas.__all__ if "Job" in name and name not in ("Job", "JobError")
+    ]
+
+    assert [name for name in [*names, "QueueFull"] if f"`{name}`" not in text] == []
