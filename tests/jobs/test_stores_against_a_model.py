@@ -197,8 +197,8 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_overdue_and_the_ended_are_those_of_the_model(self) -> None:
         overdue = {key for key, model in self.models.items() if model.visit <= self.now - 0.001}
-        found = {row.key for row in self.store.overdue(10)}
-        assert overdue <= found
+        listed = {row.key for row in self.store.overdue(10)}
+        assert overdue <= listed
         ended = {key for key in KEYS if key not in self.models}
         ended |= {key for key, model in self.models.items() if model.state.is_completed}
         assert set(self.store.ended(KEYS)) == ended

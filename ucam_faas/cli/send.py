@@ -80,7 +80,7 @@ def command(
     there = jobs.store.get(Key(jobs.app, loaded.name, options["id"])) if options["id"] else None
     job = _send(loaded, payload, options)
     if not json_only:
-        _tell_sent(job, there, given=bool(options["id"]), wait=wait)
+        _tell_sent(job, there, has_chosen_id=bool(options["id"]), wait=wait)
     if wait:
         sys.exit(follow(jobs, job, timeout=timeout, json_only=json_only))
     if json_only:
@@ -104,12 +104,14 @@ def _send(task: Task, payload: bytes | None, options: dict[str, Any]) -> Job[Any
         raise ConfigurationError(str(error)) from error
 
 
-def _tell_sent(job: Job[Any], there: Row | None, *, given: bool, wait: bool) -> None:
+def _tell_sent(job: Job[Any], there: Row | None, *, has_chosen_id: bool, wait: bool) -> None:
     text = f"Sent job {job.id} to {job.task}."
     if there is not None:
         text = f"{job.task} has the job {job.id} already: it was {there.state}."
     if wait:
         tell(text)
     else:
-        task = f" --task {job.task}" if given else ""  # jobs of other tasks may have the id, too
+        task = (
+            f" --task {job.task}" if has_chosen_id else ""
+        )  # jobs of other tasks may have the id, too
         say(f"{text} To follow it:\n  ucam-faas jobs wait {job.id}{task}")

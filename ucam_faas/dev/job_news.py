@@ -1,6 +1,6 @@
 """The lines of `ucam-faas dev` about jobs: their starts, their retries, and ends without success.
 
-In: the deliveries of wakes. A wake is no news: it only says which row to read. A success is in the
+In: the deliveries of wakes. Wakes are not shown: they only say which row to read. A success is in the
 log of the task.
 """
 

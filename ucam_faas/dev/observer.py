@@ -36,7 +36,7 @@ class SessionObserver(Observer):
         self._forward = publish
 
     def follow_jobs(self, jobs: JobNews) -> None:
-        """Tell of the jobs that wakes are for; the wakes themselves are no news."""
+        """Tell of the jobs that wakes are for, instead of the wakes."""
         self._jobs = jobs
 
     def made(self, resource: str) -> None:
