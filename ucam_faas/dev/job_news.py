@@ -1,7 +1,7 @@
 """The lines of `ucam-faas dev` about jobs: their starts, their retries, and ends without success.
 
-In: the deliveries of wakes. Wakes are not shown: they only say which row to read. A success is in the
-log of the task.
+In: the deliveries of wakes. Wakes are not shown: they only say which row to read. A success is in
+the log of the task.
 """
 
 from __future__ import annotations
