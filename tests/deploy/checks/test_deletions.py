@@ -57,6 +57,12 @@ ADVICE: dict[str, tuple[str, tuple[Edit, ...], str, tuple[str, ...]]] = {
         "This version keeps the messages of 'refunds-dead-letter' in 'refunds-dead-letter'. Read",
         (f"{PULL} --format=json",),
     ),
+    "dead letters in a topic of others": (
+        "dead-letters-deleted",
+        ((CONFIG, "project =", 'existing_topics = ["failed-refunds"]\nproject ='),),
+        "Its topic is in existing_topics: take it out of Terraform's state",
+        (),
+    ),
     "another project": (
         "topic-deleted",
         ((CONFIG, '"my-project"', '"other-project"'),),

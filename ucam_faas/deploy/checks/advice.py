@@ -49,6 +49,9 @@ def for_dead_letters(inputs: Inputs, change: Change) -> Fix:
     elsewhere = _moved(inputs, change) or _to_other_project(change)
     if elsewhere:
         return elsewhere
+    if _exists_elsewhere(inputs, change.topic):
+        forget, allowed = _forget(inputs, change)
+        return Fix(f"Its topic is in existing_topics: {forget.text}.{allowed}", forget.commands)
     pull = f"gcloud pubsub subscriptions pull {change.name}{_project(change)}"
     topic = inputs.plan.topics.get(str(change.topic)) if inputs.plan else None
     successor = topic and topic.dead_letter_subscription
@@ -68,11 +71,8 @@ def for_topic(inputs: Inputs, change: Change) -> Fix:
     elsewhere = _moved(inputs, change) or _to_other_project(change)
     if elsewhere:
         return elsewhere
-    command = "the command below" if change.address else "what `ucam-faas check --terraform` prints"
-    forget = f"take it out of Terraform's state with {command}"
-    commands = (_terraform(inputs, "state rm", change.address),) if change.address else ()
-    allowed = "" if change.address else f" Then allow this: {_ignore(change)}."
-    if any(change.name in planned.merged["existing_topics"] for planned in inputs.planned):
+    (forget, commands), allowed = _forget(inputs, change)
+    if _exists_elsewhere(inputs, change.name):
         return Fix(f"It is in existing_topics: {forget}.{allowed}", commands)
     users = [planned.name for planned in inputs.planned if _names_in_full(planned, change.name)]
     if users:
@@ -161,6 +161,19 @@ def _terraform(inputs: Inputs, verb: str, address: str) -> str:
     folder = os.path.relpath(inputs.terraform.directory) if inputs.terraform else "."
     chdir = "" if folder == "." else f" -chdir={shlex.quote(folder)}"
     return f"terraform{chdir} {verb} {shlex.quote(address)}"
+
+
+def _forget(inputs: Inputs, change: Change) -> tuple[Fix, str]:
+    """Return how Terraform forgets a resource, and what to do next without Terraform's plan."""
+    if change.address:
+        command = _terraform(inputs, "state rm", change.address)
+        return Fix("take it out of Terraform's state with the command below", (command,)), ""
+    text = "take it out of Terraform's state with what `ucam-faas check --terraform` prints"
+    return Fix(text), f" Then allow this: {_ignore(change)}."
+
+
+def _exists_elsewhere(inputs: Inputs, topic: str | None) -> bool:
+    return any(topic in planned.merged["existing_topics"] for planned in inputs.planned)
 
 
 def _moved(inputs: Inputs, change: Change) -> Fix | None:
