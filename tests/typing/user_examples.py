@@ -395,3 +395,32 @@ def take_data(data: dict[str, int]) -> None: ...
 
 take_data({"a": 1})
 count_all = ucam_faas.message_handler(message_type=None)(lambda data: len(data))
+
+
+# Jobs
+
+
+@ucam_faas.message_handler(message_type=Order, retention=timedelta(days=30), max_pending=10)
+def receipt(order: Order) -> int:
+    return order.number
+
+
+@ucam_faas.message_handler
+def tidy() -> str:
+    return "tidy"
+
+
+def send_them() -> None:
+    job = receipt.send(Order(number=1), id="a", delay=timedelta(minutes=5))
+    assert_type(job, ucam_faas.Job[int])
+    assert_type(job.result(timeout=30), int)
+    assert_type(job.status, ucam_faas.State)
+    assert_type(tidy.send().result(), str)
+    for one_of_many in receipt.send_many([Order(number=1)], id=lambda order: order.number):
+        assert_type(one_of_many.result(), int)
+
+
+async def send_them_async() -> None:
+    job = await receipt.send_async(Order(number=1))
+    assert_type(await job.result_async(), int)
+    assert_type(await job.cancel_async(), ucam_faas.State)

@@ -76,7 +76,7 @@ class Adoption(JobRun):
 def _id(execution: Execution, payload: Any) -> str:
     id_of, message = execution.task.jobs.id, execution.delivery.message
     if id_of is not None:
-        id = str(id_of(payload))
+        id = send_options.key_text("id", id_of, payload)
         send_options.check_id(id)
         return id
     if message is None or not message.message_id:

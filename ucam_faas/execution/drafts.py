@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -73,7 +71,7 @@ class Drafter:
             ordering_key=ordering_key,
             options=send_options.stored(self.options, self.jobs.retention),
             source="" if self.parent is None else self.parent.task,
-            unique=unique and _key("unique", unique, self._parsed(data)),
+            unique=unique and send_options.key_text("unique", unique, self._parsed(data)),
             owner=os.urandom(16).hex(),
             expires=None if ttl is None else ttl.total_seconds(),
             visit=self.wait or AGAIN_SECONDS,
@@ -86,7 +84,7 @@ class Drafter:
         if function is None:
             app = self.here.settings.app
             return child_id(self.parent, app, self.name, data, attributes)
-        id = _key("id", function, self._parsed(data))
+        id = send_options.key_text("id", function, self._parsed(data))
         send_options.check_id(id)
         return id
 
@@ -177,13 +175,3 @@ def _data(
             f"A payload of type {type(payload).__name__} can't be serialised for the task "
             f"{drafts.name!r}, which isn't known in this process: send JSON values, or bytes."
         ) from error
-
-
-def _key(name: str, function: Callable[[Any], object], payload: Any) -> str:
-    value = function(payload)
-    if isinstance(value, bool) or not isinstance(value, str | int | uuid.UUID | date):
-        raise TypeError(
-            f"{name}= returned a {type(value).__name__} for the payload: expected a text, a "
-            "number, a date or a UUID."
-        )
-    return str(value)

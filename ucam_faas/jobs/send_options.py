@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypedDict
+from uuid import UUID
 
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
 from ucam_faas.jobs.rows import Row
@@ -102,6 +103,22 @@ def check_id(id: Any) -> None:
         raise ValueError(
             f"id={id[:50]!r}: expected 1 to {MAX_ATTRIBUTE_VALUE_BYTES} bytes of printable text."
         )
+
+
+def key_text(name: str, function: Callable[[Any], object], payload: Any) -> str:
+    """Return the id or the key that a task's function makes of a payload.
+
+    Raises:
+        TypeError: it isn't a text, a number, a date or a UUID.
+        Exception: the function raised it.
+    """
+    value = function(payload)
+    if isinstance(value, bool) or not isinstance(value, str | int | UUID | date):
+        raise TypeError(
+            f"{name}= returned a {type(value).__name__} for the payload: expected a text, a "
+            "number, a date or a UUID."
+        )
+    return str(value)
 
 
 def wait_of(options: Mapping[str, Any], now: Callable[[], float]) -> float:
