@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-guard clean
+.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-guard trials clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -58,6 +58,9 @@ benchmark-container: $(STAMP)  ## compare size and cold start with functions-fra
 
 benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratios (needs wrk, java and the SDK)
 	$(BIN)/python benchmarks/guard.py
+
+trials: $(STAMP)  ## try jobs with processes that are killed, stopped and crashed (minutes)
+	$(BIN)/python -m pytest tests/trials/trial_jobs.py
 
 clean:  ## remove installed and cached files
 	rm -rf $(VENV) benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,54 @@
+"""The tasks of the trials, under `ucam-faas dev`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import ucam_faas
+from ucam_faas.exceptions import JobLostError
+
+
+def note(file: str, text: str) -> None:
+    """Add a line to a file."""
+    with Path(file).open("a") as lines:
+        lines.write(f"{text}\n")
+
+
+@ucam_faas.message_handler
+def neighbour(number: int) -> int:
+    """Return the number."""
+    note("neighbours", str(number))
+    return number
+
+
+@ucam_faas.message_handler(
+    timeout=timedelta(seconds=1), retry=ucam_faas.RetryPolicy(max_attempts=5)
+)
+def crash(number: int) -> None:
+    """Read memory that isn't there: a segmentation fault."""
+    note("crashes", str(number))
+    ctypes.string_at(0)
+
+
+@ucam_faas.message_handler(timeout=timedelta(seconds=5))
+def frozen(number: int) -> int:
+    """Wait to be stopped and continued; then try to report, and to send."""
+    Path("frozen").write_text(str(os.getpid()))
+    while not Path("go").exists():
+        time.sleep(0.01)
+    attempts: dict[str, Callable[[], object]] = {
+        "progress": lambda: ucam_faas.current_job().progress(1),
+        "send": lambda: neighbour.send(99, id="of-a-stale-holder"),
+    }
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+            note("refused", f"{name} was taken")
+        except JobLostError:
+            note("refused", name)
+    return number
