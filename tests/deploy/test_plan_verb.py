@@ -229,10 +229,25 @@ def test_a_file_that_cannot_be_written_is_one_line(planned: Project, verb: str) 
     assert "Cannot write nowhere/file.json: No such file or directory." in line
 
 
-@pytest.mark.parametrize("before", [b"[]", b'{"tasks": []}', b"\xff", b'{"tasks": {"export": 1}}'])
-def test_a_file_that_is_not_a_plan_is_overwritten(planned: Project, before: bytes) -> None:
+@pytest.mark.parametrize(
+    "before", [b"[]", b'{"tasks": []}', b"\xff", b'{"tasks": {"export": 1}}', b"<<<<<<< HEAD\n{"]
+)
+def test_a_file_that_is_not_a_plan_is_only_overwritten_on_demand(
+    planned: Project, before: bytes
+) -> None:
+    """The last plan is lost in a merge conflict, say, and nothing is left to compare with."""
     (planned.root / FILE).write_bytes(before)
 
+    line = planned.error("plan")
+
+    assert "Restore the last plan" in line
+    assert (planned.root / FILE).read_bytes() == before
     assert plan(planned, "--check").exit_code == 1
-    assert plan(planned).exit_code == 0
+    assert plan(planned, "--overwrite").exit_code == 0
     assert plan(planned, "--check").exit_code == 0
+
+
+def test_an_empty_file_is_no_last_plan(planned: Project) -> None:
+    (planned.root / FILE).write_bytes(b"")
+
+    assert plan(planned).exit_code == 0

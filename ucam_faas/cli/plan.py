@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -80,7 +79,7 @@ def command(
     if as_json:
         click.echo(plan.text(), nl=False)
         return
-    last = None if check else _last_plan(output)
+    last = None if check else _last_plan(output, overwrite=overwrite)
     if last:
         _tell_format(plan, last)
     if last and not overwrite:
@@ -108,13 +107,24 @@ def _write_moves(terraform: Path, state: Path | None, file: Path) -> None:
         )
 
 
-def _last_plan(output: Path) -> PlanFile | None:
-    """Return the plan in the file; None: there is none to compare with."""
-    text = _files.read(output)
-    with suppress(ConfigurationError):
-        last = plan_file.parse(text or "", name=os.path.relpath(output))
-        return last if last.tasks else None
-    return None
+def _last_plan(output: Path, *, overwrite: bool) -> PlanFile | None:
+    """Return the plan in the file; None: there is none to compare with.
+
+    Raises:
+        ConfigurationError: the file holds something else, such as a merge conflict.
+    """
+    if not output.is_file() or output.stat().st_size == 0:
+        return None
+    try:
+        last = plan_file.parse(_files.read(output) or "", name=os.path.relpath(output))
+    except ConfigurationError as error:
+        if overwrite:
+            return None
+        raise ConfigurationError(
+            f"{error} Restore the last plan, which the new one is compared with, or add "
+            "--overwrite."
+        ) from error
+    return last if last.tasks else None
 
 
 def _tell_format(plan: Plan, last: PlanFile) -> None:
