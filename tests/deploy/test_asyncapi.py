@@ -310,7 +310,8 @@ def test_json_is_described_in_the_words_of_draft_7(shop: Project) -> None:
 
 @pytest.mark.slow
 def test_protobuf_is_described_by_its_proto_file(project: Project) -> None:
-    message = document(project, str(ROOT / "example_tasks"))["components"]["messages"]["Order"]
+    messages = document(project, str(ROOT / "example_tasks"))["components"]["messages"]
+    message = messages["total_order.Order"]
 
     assert message["contentType"] == "application/protobuf"
     assert message["payload"]["schemaFormat"] == "application/vnd.google.protobuf;version=3"
