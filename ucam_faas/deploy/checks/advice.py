@@ -168,7 +168,7 @@ def _forget(inputs: Inputs, change: Change) -> tuple[Fix, str]:
     if change.address:
         command = _terraform(inputs, "state rm", change.address)
         return Fix("take it out of Terraform's state with the command below", (command,)), ""
-    text = "take it out of Terraform's state with what `ucam-faas check --terraform` prints"
+    text = "take it out of Terraform's state with the command of `ucam-faas check --terraform`"
     return Fix(text), f" Then allow this: {_ignore(change)}."
 
 
