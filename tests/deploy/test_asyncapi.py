@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -122,12 +123,14 @@ def official() -> Any:
         unavailable("npm is not on PATH: it installs AsyncAPI's schema")
     lock = (NPM / "package-lock.json").read_text()
     installed = NPM / "node_modules" / ".installed"
-    if not installed.exists() or installed.read_text() != lock:
-        command = [npm, "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=NPM, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            unavailable(f"npm cannot install: {done.stderr}")
-        installed.write_text(lock)
+    with (NPM / "package.json").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another process of the tests may install it
+        if not installed.exists() or installed.read_text() != lock:
+            command = [npm, "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=NPM, capture_output=True, text=True, timeout=300)
+            if done.returncode:
+                unavailable(f"npm cannot install: {done.stderr}")
+            installed.write_text(lock)
     return jsonschema.Draft7Validator(json.loads((SPECS / "schemas" / "3.0.0.json").read_text()))
 
 
