@@ -50,12 +50,12 @@ class Publisher(MemoryPublisher):
 
     on_wake: Callable[[], object] | None = None
 
-    def publish(self, *args: Any, **options: Any) -> str:
+    def publish_many(self, *args: Any, **options: Any) -> list[str]:
         """Publish."""
-        message_id = super().publish(*args, **options)
+        message_ids = super().publish_many(*args, **options)
         if self.on_wake is not None:
             self.on_wake()
-        return message_id
+        return message_ids
 
 
 class Shop:

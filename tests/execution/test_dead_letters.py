@@ -32,6 +32,8 @@ from ucam_faas.testing import (
     make_push,
 )
 
+from .stopping import stop
+
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TOPIC = "projects/p/topics/dead"
 OWN_TOPIC = "projects/p/topics/own"
@@ -332,7 +334,7 @@ def test_a_dead_letter_is_published_once(letters: Letters) -> None:
 def test_a_function_that_was_stopped_publishes_nothing(letters: Letters) -> None:
     @message_handler(message_type=None)
     def task(data: bytes) -> None:
-        pipeline.stop(execution, outcomes.TimedOut())
+        stop(execution, outcomes.TimedOut())
         raise DeadLetter("late")
 
     execution = Execution(task.task, decode(make_push(b"hi").body, {}), letters.runtime)

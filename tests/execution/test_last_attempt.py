@@ -38,6 +38,7 @@ from ucam_faas.outcomes import DeadLettered
 from ucam_faas.serving.responses import of_conclusion
 from ucam_faas.testing import make_cloud_event, make_message, make_push
 
+from .stopping import stop
 from .test_dead_letters import SUBSCRIPTION, TRACEPARENT, FailingPublisher, Letters, runtime
 
 LAST = RetryPolicy().max_attempts or 0
@@ -217,7 +218,7 @@ def test_a_task_that_is_stopped_at_the_last_attempt_is_left_to_pubsub(
     push = make_push(b"hi", delivery_attempt=LAST)
     execution = Execution(raising(ValueError()).task, decode(push.body, {}), letters.runtime)
 
-    conclusion = pipeline.stop(execution, outcome)
+    conclusion = stop(execution, outcome)
 
     assert conclusion is not None
     assert conclusion.outcome is outcome

@@ -46,6 +46,8 @@ from ucam_faas.testing import (
     serve,
 )
 
+from .stopping import stop
+
 SECRET = "07700 900123"
 ERROR_EVENT = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent"
 LABELS = "logging.googleapis.com/labels"
@@ -192,7 +194,7 @@ def test_a_stopped_execution_is_one_line(log: Log) -> None:
     task = handler(lambda data: None)
     execution = Execution(task.task, decode(make_push(b"").body, {}), runtime())
 
-    conclusion = pipeline.stop(execution, TimedOut())
+    conclusion = stop(execution, TimedOut())
 
     assert conclusion is not None
     log_lines.write(conclusion.line)
@@ -201,7 +203,7 @@ def test_a_stopped_execution_is_one_line(log: Log) -> None:
 
 
 def test_a_late_end_is_one_warning(log: Log) -> None:
-    task = handler(lambda data: pipeline.stop(execution, TimedOut()) and None)
+    task = handler(lambda data: stop(execution, TimedOut()) and None)
     execution = Execution(task.task, decode(make_push(b"").body, {}), runtime())
 
     pipeline.run(execution)

@@ -70,6 +70,8 @@ from ucam_faas.testing import (
     run,
 )
 
+from .stopping import stop
+
 Act = Callable[[Any], Any]
 BROKEN_TYPE = "ucam_faas.cloud-event-type-incorrect"
 BROKEN_EVENT = "ucam_faas.service-data-invalid"
@@ -845,9 +847,7 @@ def finish(execution: Execution) -> Conclusion | None:
 @pytest.mark.parametrize("outcome", [TimedOut(), ShuttingDown()], ids=repr)
 def test_a_running_execution_is_concluded_by_its_stop(how: str, outcome: Outcome, log: Log) -> None:
     stopped: list[Conclusion | None] = []
-    execution = execution_of(
-        handler(lambda data: stopped.append(pipeline.stop(execution, outcome)), how)
-    )
+    execution = execution_of(handler(lambda data: stopped.append(stop(execution, outcome)), how))
 
     returned = finish(execution)
 
@@ -866,13 +866,13 @@ def test_a_finished_execution_cannot_be_stopped(how: str) -> None:
     conclusion = finish(execution)
 
     assert conclusion is not None
-    assert pipeline.stop(execution, TimedOut()) is None
+    assert stop(execution, TimedOut()) is None
 
 
 def test_a_stopped_execution_cannot_be_stopped_again() -> None:
     execution = execution_of(handler(give(None)))
 
-    first, second = pipeline.stop(execution, TimedOut()), pipeline.stop(execution, ShuttingDown())
+    first, second = stop(execution, TimedOut()), stop(execution, ShuttingDown())
 
     assert first is not None
     assert isinstance(first.outcome, TimedOut)
@@ -882,7 +882,7 @@ def test_a_stopped_execution_cannot_be_stopped_again() -> None:
 def test_an_execution_stopped_before_it_runs_concludes_once() -> None:
     execution = execution_of(handler(give(None)))
 
-    stopped = pipeline.stop(execution, TimedOut())
+    stopped = stop(execution, TimedOut())
 
     assert stopped is not None
     assert isinstance(stopped.info, MessageHandlerExecutionInfo)
@@ -897,7 +897,7 @@ def test_of_stopping_and_finishing_at_once_exactly_one_concludes() -> None:
         thread = threading.Thread(target=lambda: conclusions.append(pipeline.run(execution)))
         thread.start()
         barrier.wait(5)
-        conclusions.append(pipeline.stop(execution, TimedOut()))
+        conclusions.append(stop(execution, TimedOut()))
         thread.join(5)
         assert len(conclusions) == 2
         return [conclusion for conclusion in conclusions if conclusion is not None]
@@ -913,11 +913,11 @@ def test_of_two_that_stop_at_once_exactly_one_concludes() -> None:
         execution = execution_of(handler(give(None)))
         conclusions: list[Conclusion | None] = []
 
-        def stop() -> None:
+        def stop_at_once() -> None:
             barrier.wait(5)
-            conclusions.append(pipeline.stop(execution, TimedOut()))
+            conclusions.append(stop(execution, TimedOut()))
 
-        threads = [threading.Thread(target=stop) for _ in range(4)]
+        threads = [threading.Thread(target=stop_at_once) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -939,7 +939,7 @@ def test_an_async_task_that_is_cancelled_after_it_was_stopped_ends_cancelled() -
         execution = execution_of(wait)
         running = asyncio.create_task(pipeline.run_async(execution))
         await begun.wait()
-        stopped = pipeline.stop(execution, TimedOut())
+        stopped = stop(execution, TimedOut())
         running.cancel()
         await asyncio.wait([running])
         return stopped, running.cancelled()

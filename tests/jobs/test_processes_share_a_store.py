@@ -135,7 +135,7 @@ def test_a_process_that_is_killed_at_any_statement_leaves_whole_writes(tmp_path:
 
 
 def recovered(store: JobStore) -> Row | None:
-    """Return the row after another process has done what is left to do."""
+    """Return the row after another process has finished the work."""
     (there,) = store.insert([Row(key=KEY, payload=b"{}", owner="me", visit=60.0)], wait=[0.0])
     assert there.owner == "me"
     if there.state is State.SUCCESS:

@@ -29,7 +29,7 @@ class Moves:
     Args:
         moved: from the old address to the new one.
         imported: from the new address to the id for the import.
-        removed: what is to be written in the root module that had the imported ones: Terraform.
+        removed: the Terraform code to add to the root module that had the imported resources.
         forgotten: the addresses that `terraform state rm` has to remove there.
     """
 

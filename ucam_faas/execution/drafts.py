@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from contextvars import Context
@@ -11,12 +10,12 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from ucam_faas.exceptions import NoJobStoreError, TaskDefinitionError
+from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution.children import Parent, child_id
 from ucam_faas.execution.publication import NO_PAYLOAD, data_of
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.execution.sender import Target, store_of
-from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
+from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.jobs import send_options
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
@@ -115,7 +114,8 @@ def drafter(
     name = target if isinstance(target, str) else target.name
     if task is not None:
         _check_can_be_sent_to(task)
-    send_options.check_options(options, _deadline_seconds(task))
+    deadline = MAX_ACK_DEADLINE_SECONDS if task is None else task.policy.ack_deadline_seconds
+    send_options.check_options(options, deadline)
     _check_store(here, task, options)
     store = here.jobs()
     wait = 0.0 if store is None else send_options.wait_of(options, store.now)
@@ -140,22 +140,11 @@ def _check_can_be_sent_to(task: Task) -> None:
 
 def _check_store(here: Runtime, task: Task | None, options: Mapping[str, Any]) -> None:
     """Refuse, without a store, what only a store can do."""
-    if here.jobs() is not None:
-        return
     named = [f"{name}=" for name in send_options.OF_STORES if options.get(name) is not None]
     jobs = JobPolicy() if task is None else task.jobs
     named += [f"the task's {name}=" for name in ("unique", "max_pending") if getattr(jobs, name)]
     if named:
         store_of(here, f"{named[0]} can have no effect")
-        raise NoJobStoreError
-
-
-def _deadline_seconds(task: Task | None) -> float:
-    """Return the ack deadline of a task's inbox."""
-    if task is None:
-        return MAX_ACK_DEADLINE_SECONDS
-    seconds = math.ceil(task.policy.served_timeout_seconds)
-    return min(max(seconds, MIN_ACK_DEADLINE_SECONDS), MAX_ACK_DEADLINE_SECONDS)
 
 
 def _data(

@@ -17,11 +17,7 @@ JOB_ATTRIBUTE = "ucam_faas_job"
 
 def wake(runtime: Runtime, key: Key) -> None:
     """Publish a wake; a failure is logged, because the sweep repeats it."""
-    try:
-        topic = runtime.full_topic(inbox_of(key.task), key.task)
-        runtime.outgoing().publish(topic, b"", {JOB_ATTRIBUTE: key.id})
-    except PublishError as error:
-        log_problem("ucam_faas_wake_failed", task=key.task, error=error)
+    wake_many(runtime, [key])
 
 
 def wake_many(runtime: Runtime, keys: Iterable[Key]) -> None:

@@ -6,7 +6,7 @@
 `preparation` sets the contexts and makes the payload, `decisions` turns the function's end into an
 outcome, `dead_letters` settles that, `reporting` makes the ExecutionInfo and the log line.
 
-An execution may run in the calling thread, in a pool's thread or on the event loop, and `stop` may
+An execution may run in the calling thread, in a pool's thread or on the event loop, and a stop may
 come from elsewhere: exactly one of the two concludes it.
 """
 
@@ -36,7 +36,7 @@ def execute(execution: Execution) -> Conclusion:
 
 
 def _logged(conclusion: Conclusion | None) -> Conclusion:
-    assert conclusion is not None, "only `stop` takes the claim, and nothing else has it"
+    assert conclusion is not None, "only a stop takes the claim, and nothing else has it"
     log_lines.write(conclusion.line)
     return conclusion
 
@@ -121,14 +121,6 @@ def _start(execution: Execution, payload: Any) -> Any:
     execution.is_started = True
     function = execution.task.function
     return function(payload) if execution.call is None else execution.call(function, payload)
-
-
-def stop(execution: Execution, outcome: Outcome) -> Conclusion | None:
-    """Conclude without waiting for the function; None if it is concluding by itself.
-
-    Where the execution holds a job, this blocks.
-    """
-    return stopped(execution, outcome) if execution.claim() else None
 
 
 def stopped(execution: Execution, outcome: Outcome) -> Conclusion:

@@ -15,7 +15,7 @@ from typing import Any
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.serving.responses import Response
 from ucam_faas.tasks.task import Kind, Task
-from ucam_faas.tasks.topics import INBOX_PATH, inbox_path
+from ucam_faas.tasks.topics import inbox_path
 
 Scope = MutableMapping[str, Any]
 _OF_BROWSERS = ("/favicon.ico", "/robots.txt")
@@ -48,7 +48,7 @@ class Routes:
         An event task's own path comes first, then the routes of HTTP tasks, then the root.
         """
         path = scope["path"]
-        if path.endswith(INBOX_PATH) and path in self._inboxes:
+        if path in self._inboxes:
             return self._inboxes[path]
         place = path if path == "/" or path in self._events else _without_topic(path)
         if place in self._events:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ucam_faas.config import Settings
 from ucam_faas.events.messages import TOPIC_PATH
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS
+from ucam_faas.gcp.limits import MIN_ACK_DEADLINE_SECONDS
 from ucam_faas.tasks.payload_types import is_json
 from ucam_faas.tasks.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data
@@ -101,7 +100,6 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
             f"name: names have {TOPIC_RULES}. Write name=… on the decorator, or rename the "
             "function."
         )
-    seconds = math.ceil(task.policy.served_timeout_seconds)
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic
     return TaskNeeds(
         name=task.name,
@@ -113,7 +111,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         filter=trigger.filter,
         ordered=trigger.ordered,
         wrapped=task.kind is not Kind.RAW,
-        ack_deadline_seconds=min(max(seconds, MIN_ACK_DEADLINE_SECONDS), MAX_ACK_DEADLINE_SECONDS),
+        ack_deadline_seconds=task.policy.ack_deadline_seconds,
         min_backoff_seconds=retry.min_backoff.total_seconds(),
         max_backoff_seconds=retry.max_backoff.total_seconds(),
         max_attempts=retry.max_attempts and max(retry.max_attempts, MIN_ATTEMPTS),

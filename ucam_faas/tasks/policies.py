@@ -14,7 +14,7 @@ from typing import Any
 
 from ucam_faas.events.messages import TOPIC_PATH
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.gcp.limits import backoff_seconds
+from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS, MIN_ACK_DEADLINE_SECONDS, backoff_seconds
 from ucam_faas.tasks.backoffs import Backoff
 
 DEFAULT_TIMEOUT = timedelta(minutes=5)
@@ -130,6 +130,12 @@ class Policy:
     def served_timeout_seconds(self) -> float:
         """The timeout in force while serving, in seconds."""
         return (self.timeout or DEFAULT_TIMEOUT).total_seconds()
+
+    @property
+    def ack_deadline_seconds(self) -> int:
+        """How long Pub/Sub waits for the answer to a push, within its limits."""
+        seconds = math.ceil(self.served_timeout_seconds)
+        return min(max(seconds, MIN_ACK_DEADLINE_SECONDS), MAX_ACK_DEADLINE_SECONDS)
 
 
 def backoffs(retry: RetryPolicy, count: int) -> list[float]:

@@ -87,7 +87,7 @@ variable "tasks" {
 
   validation {
     condition     = alltrue([for task in values(var.tasks) : try(tonumber(task.format) == 2, false)])
-    error_message = "tasks: expected format 2 of the plan's file; found ${join(" and ", distinct([for task in values(var.tasks) : try("format ${task.format}", "none, which is format 1")]))}. Another version of ucam-faas wrote the file, and this module could delete what it does not find there. Run `ucam-faas plan` of the version that this module belongs to, or set source to the module of your version. In tasks written by hand, set format = 2."
+    error_message = "tasks: expected format 2 of the plan's file; found ${join(" and ", distinct([for task in values(var.tasks) : try("format ${task.format}", "none, which is format 1")]))}. Another version of ucam-faas wrote the file, and this module could delete resources that the file lacks. Run `ucam-faas plan` of the version that this module belongs to, or set source to the module of your version. In tasks written by hand, set format = 2."
   }
 
   validation {

@@ -17,10 +17,11 @@ from typing import Any
 from ucam_faas._optional import require
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
-from ucam_faas.jobs.rows import Change, Key, Row
-from ucam_faas.jobs.states import LIVE, State
-from ucam_faas.jobs.stores.columns import change_values, json_text, new_values, row_of
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.columns import new_values, row_of
 from ucam_faas.jobs.stores.connections import Connections
+from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
 
 _require = partial(require, extra="postgresql", purpose="keep jobs in PostgreSQL")
@@ -30,7 +31,7 @@ _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _INSERT_TRIES = 5
 
 
-class PostgresqlStore:
+class PostgresqlStore(SqlStore):
     """Keeps jobs in a database.
 
     Args:
@@ -82,66 +83,9 @@ class PostgresqlStore:
                     there[number] = self._insert(connection, values[number])
         return [there[number] for number in range(len(rows))]
 
-    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
-        """Take a job that may start, or whose claim has ended."""
-        return self._one("claim", key, lease=lease, instance=instance)
-
-    def change(
-        self,
-        key: Key,
-        change: Change,
-        *,
-        fence: int | None = None,
-        states: Collection[State] = LIVE,
-    ) -> Row | None:
-        """Change a row, and return it."""
-        values = change_values(change) | {"state": change.state.value}
-        return self._one("change", key, **values, fence=fence, states=_texts(states))
-
-    def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
-        """Keep a claimed job's progress, and return the row."""
-        return self._one("report", key, progress=json_text(progress), fence=fence)
-
-    def request_cancel(self, key: Key) -> Row | None:
-        """Ask the holder of a started job to end it."""
-        return self._one("request_cancel", key)
-
-    def get(self, key: Key) -> Row | None:
-        """Return a row."""
-        return self._one("get", key)
-
-    def find(
-        self,
-        app: str,
-        *,
-        task: str | None = None,
-        id: str | None = None,
-        states: Collection[State] = (),
-        since: float | None = None,
-        until: float | None = None,
-        limit: int = 100,
-    ) -> list[Row]:
-        """Return rows, the latest first."""
-        wanted = {"app": app, "task": task, "id": id, "since": since, "until": until}
-        records = self._all("find", wanted | {"states": _texts(states), "limit": limit})
-        return [row_of(record) for record in records]
-
-    def pending(self, app: str, task: str, *, limit: int) -> int:
-        """Return the number of a task's jobs that are PENDING, counted up to a limit."""
-        (record,) = self._all("pending", {"app": app, "task": task, "limit": limit})
-        return int(record["count"])
-
-    def overdue(self, limit: int) -> list[Row]:
-        """Return the rows that the sweep has to look at."""
-        return [row_of(record) for record in self._all("overdue", {"limit": limit})]
-
     def visit(self, keys: Sequence[Key], seconds: float) -> None:
         """Let the sweep look at rows again, so many seconds from now."""
         self._run("visit", _columns(keys) | {"seconds": seconds})
-
-    def delete(self, key: Key, *, states: Collection[State]) -> bool:
-        """Remove a row in one of these states."""
-        return bool(self._all("delete", key._asdict() | {"states": _texts(states)}))
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs."""
@@ -152,7 +96,7 @@ class PostgresqlStore:
     def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
         """Return those of these jobs that have ended, and None for those that aren't there."""
         rows: dict[Key, Row | None] = {}
-        for record in self._all("ended", _columns(keys)):
+        for record in self._read("ended", _columns(keys)):
             number = record.pop("number")
             rows[keys[number - 1]] = None if record["id"] is None else row_of(record)
         return rows
@@ -170,7 +114,7 @@ class PostgresqlStore:
 
     def now(self) -> float:
         """Return the store's time, in epoch seconds."""
-        (record,) = self._all("time", {})
+        (record,) = self._read("time", {})
         return float(record["now"])
 
     def close(self) -> None:
@@ -188,15 +132,16 @@ class PostgresqlStore:
                     return row_of(record)
         raise JobStoreError("The job store inserts no row, and has none with its key either.")
 
-    def _one(self, statement: str, key: Key, **values: Any) -> Row | None:
-        records = self._all(statement, key._asdict() | values)
-        return row_of(records[0]) if records else None
-
-    def _all(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _read(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         with self._connection() as connection:
             cursor = connection.execute(self._sql[statement], self._timed(values))
             records: list[dict[str, Any]] = cursor.fetchall()
             return records
+
+    _write = _read  # each statement is a transaction of its own
+
+    def _states(self, states: Collection[State]) -> list[str]:
+        return [state.value for state in states]
 
     def _run(self, statement: str, values: Mapping[str, Any]) -> None:
         with self._connection() as connection:
@@ -250,10 +195,6 @@ def _columns(keys: Sequence[Key]) -> dict[str, list[str]]:
         "tasks": [key.task for key in keys],
         "ids": [key.id for key in keys],
     }
-
-
-def _texts(states: Collection[State]) -> list[str]:
-    return [state.value for state in states]
 
 
 def _text_of(json: bytes | str) -> str:

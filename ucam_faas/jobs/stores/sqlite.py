@@ -17,9 +17,10 @@ from typing import Any
 
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
-from ucam_faas.jobs.rows import Change, Key, Row
-from ucam_faas.jobs.states import LIVE, State
-from ucam_faas.jobs.stores.columns import change_values, new_values, row_of
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.columns import new_values, row_of
+from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
 
 POLL_SECONDS = 0.01
@@ -28,7 +29,7 @@ BUSY_SECONDS = 10
 """How long a write waits for another process's."""
 
 
-class SqliteStore:
+class SqliteStore(SqlStore):
     """Keeps jobs in a file.
 
     Args:
@@ -54,78 +55,11 @@ class SqliteStore:
                 for row, seconds in zip(rows, wait, strict=True)
             ]
 
-    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
-        """Take a job that may start, or whose claim has ended."""
-        return self._one("claim", key, lease=lease, instance=instance)
-
-    def change(
-        self,
-        key: Key,
-        change: Change,
-        *,
-        fence: int | None = None,
-        states: Collection[State] = LIVE,
-    ) -> Row | None:
-        """Change a row, and return it."""
-        values = change_values(change)
-        return self._one("change", key, **values, fence=fence, states=json.dumps(list(states)))
-
-    def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
-        """Keep a claimed job's progress, and return the row."""
-        return self._one("report", key, progress=json.dumps(progress), fence=fence)
-
-    def request_cancel(self, key: Key) -> Row | None:
-        """Ask the holder of a started job to end it."""
-        return self._one("request_cancel", key)
-
-    def get(self, key: Key) -> Row | None:
-        """Return a row."""
-        return self._one("get", key)
-
-    def find(
-        self,
-        app: str,
-        *,
-        task: str | None = None,
-        id: str | None = None,
-        states: Collection[State] = (),
-        since: float | None = None,
-        until: float | None = None,
-        limit: int = 100,
-    ) -> list[Row]:
-        """Return rows, the latest first."""
-        wanted = {
-            "app": app,
-            "task": task,
-            "id": id,
-            "since": since,
-            "until": until,
-            "limit": limit,
-        }
-        return self._all("find", wanted | {"states": json.dumps(list(states))})
-
-    def pending(self, app: str, task: str, *, limit: int) -> int:
-        """Return the number of a task's jobs that are PENDING, counted up to a limit."""
-        with self._open() as connection:
-            values = {"app": app, "task": task, "limit": limit}
-            (count,) = connection.execute(self._sql["pending"], values).fetchone()
-            return int(count)
-
-    def overdue(self, limit: int) -> list[Row]:
-        """Return the rows that the sweep has to look at."""
-        return self._all("overdue", {"limit": limit})
-
     def visit(self, keys: Sequence[Key], seconds: float) -> None:
         """Let the sweep look at rows again, so many seconds from now."""
         with self._transaction() as connection:
             later = {"now": self.now(), "seconds": seconds}
             connection.executemany(self._sql["visit"], [key._asdict() | later for key in keys])
-
-    def delete(self, key: Key, *, states: Collection[State]) -> bool:
-        """Remove a row in one of these states."""
-        with self._transaction() as connection:
-            values = key._asdict() | {"states": json.dumps(list(states))}
-            return connection.execute(self._sql["delete"], values).fetchone() is not None
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs: it notices every change of the file."""
@@ -166,16 +100,22 @@ class SqliteStore:
                 self._connection.close()
             self._connection = None
 
-    def _one(self, statement: str, key: Key, **values: Any) -> Row | None:
-        with self._transaction() as connection:
-            values = key._asdict() | {"now": self.now()} | values
-            record = connection.execute(self._sql[statement], values).fetchone()
-            return None if record is None else row_of(record)
-
-    def _all(self, statement: str, values: Mapping[str, Any]) -> list[Row]:
+    def _read(self, statement: str, values: Mapping[str, Any]) -> list[sqlite3.Row]:
         with self._open() as connection:
-            records = connection.execute(self._sql[statement], {"now": self.now(), **values})
-            return [row_of(record) for record in records]
+            return self._run(connection, statement, values)
+
+    def _write(self, statement: str, values: Mapping[str, Any]) -> list[sqlite3.Row]:
+        with self._transaction() as connection:
+            return self._run(connection, statement, values)
+
+    def _run(
+        self, connection: sqlite3.Connection, statement: str, values: Mapping[str, Any]
+    ) -> list[sqlite3.Row]:
+        values = {"now": self.now(), **values}
+        return connection.execute(self._sql[statement], values).fetchall()
+
+    def _states(self, states: Collection[State]) -> str:
+        return json.dumps(list(states))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -184,10 +124,11 @@ class SqliteStore:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk may have ended it
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

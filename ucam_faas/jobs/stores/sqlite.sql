@@ -88,7 +88,7 @@ WHERE app = :app AND (:task IS NULL OR task = :task) AND (:id IS NULL OR id = :i
 ORDER BY created DESC, id LIMIT :limit
 
 -- name: pending
-SELECT count(*) FROM (
+SELECT count(*) AS count FROM (
   SELECT 1 FROM ucam_faas_jobs WHERE app = :app AND task = :task AND state = 'PENDING' LIMIT :limit
 )
 

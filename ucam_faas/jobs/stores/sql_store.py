@@ -1,0 +1,89 @@
+"""The part of a store that is the same in every SQL database: one statement a method."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import LIVE, State
+from ucam_faas.jobs.stores.columns import change_values, json_text, row_of
+
+
+class SqlStore(ABC):
+    """A `JobStore` over named statements."""
+
+    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+        """Take a job that may start, or whose claim has ended."""
+        return self._one("claim", key, lease=lease, instance=instance)
+
+    def change(
+        self,
+        key: Key,
+        change: Change,
+        *,
+        fence: int | None = None,
+        states: Collection[State] = LIVE,
+    ) -> Row | None:
+        """Change a row, and return it."""
+        values = change_values(change)
+        return self._one("change", key, **values, fence=fence, states=self._states(states))
+
+    def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
+        """Keep a claimed job's progress, and return the row."""
+        return self._one("report", key, progress=json_text(progress), fence=fence)
+
+    def request_cancel(self, key: Key) -> Row | None:
+        """Ask the holder of a started job to end it."""
+        return self._one("request_cancel", key)
+
+    def get(self, key: Key) -> Row | None:
+        """Return a row."""
+        return next((row_of(record) for record in self._read("get", key._asdict())), None)
+
+    def find(
+        self,
+        app: str,
+        *,
+        task: str | None = None,
+        id: str | None = None,
+        states: Collection[State] = (),
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """Return rows, the latest first."""
+        wanted = {"app": app, "task": task, "id": id, "since": since, "until": until}
+        wanted |= {"states": self._states(states), "limit": limit}
+        return [row_of(record) for record in self._read("find", wanted)]
+
+    def pending(self, app: str, task: str, *, limit: int) -> int:
+        """Return the number of a task's jobs that are PENDING, counted up to a limit."""
+        (record,) = self._read("pending", {"app": app, "task": task, "limit": limit})
+        return int(record["count"])
+
+    def overdue(self, limit: int) -> list[Row]:
+        """Return the rows that the sweep has to look at."""
+        return [row_of(record) for record in self._read("overdue", {"limit": limit})]
+
+    def delete(self, key: Key, *, states: Collection[State]) -> bool:
+        """Remove a row in one of these states."""
+        values = key._asdict() | {"states": self._states(states)}
+        return bool(list(self._write("delete", values)))
+
+    def _one(self, statement: str, key: Key, **values: Any) -> Row | None:
+        records = self._write(statement, key._asdict() | values)
+        return next((row_of(record) for record in records), None)
+
+    @abstractmethod
+    def _read(self, statement: str, values: Mapping[str, Any]) -> Iterable[Any]:
+        """Run a statement that changes nothing, and return its records."""
+
+    @abstractmethod
+    def _write(self, statement: str, values: Mapping[str, Any]) -> Iterable[Any]:
+        """Run a statement that changes rows, and return the changed ones."""
+
+    @abstractmethod
+    def _states(self, states: Collection[State]) -> Any:
+        """Return states as the statements take them."""
