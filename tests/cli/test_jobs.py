@@ -16,9 +16,11 @@ from ucam_faas.cli._parameters import DURATION
 from ucam_faas.config import Settings
 from ucam_faas.execution import runtime
 from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.tasks.policies import RetryPolicy, wait_seconds
 from ucam_faas.testing import ManualClock
 
 TASKS = """
@@ -177,6 +179,31 @@ def test_options_of_the_job_are_kept(shop: Shop) -> None:
     assert shop.wakes() == []
 
 
+def test_limits_of_the_job_are_kept_in_place_of_the_tasks(shop: Shop) -> None:
+    shop.run("send", "charge", ORDER, "--id", "1", "--retention", "30d", "--timeout", "20s")
+
+    assert shop.row().options == {"retention": 30 * DAY, "timeout": 20}
+
+
+@pytest.mark.parametrize(
+    ("retry", "attempts", "waits"),
+    [
+        ("1", 1, [10, 20, 40]),
+        ("5,30s", 5, [30, 60, 120]),
+        ("20,1m,1d", 20, [60, 120, 240]),
+        ("3,1h,1h", 3, [3600, 3600, 3600]),
+    ],
+)
+def test_retries_of_the_job_have_their_own_number_and_waits(
+    shop: Shop, retry: str, attempts: int, waits: list[float]
+) -> None:
+    shop.run("send", "charge", ORDER, "--id", "1", "--retry", retry)
+
+    policy = retry_of(shop.row(), RetryPolicy())
+    assert policy.max_attempts == attempts
+    assert [wait_seconds(policy, failures) for failures in (1, 2, 3)] == waits
+
+
 def test_a_time_to_start_at_has_a_zone(shop: Shop) -> None:
     time = shop.clock.now() + timedelta(hours=1)
 
@@ -213,7 +240,14 @@ def test_an_id_with_other_data_is_a_conflict(shop: Shop) -> None:
         (["send", "charge", "{}"], "number: Field required"),
         (["send", "charge", ORDER, "--sample"], "only one of DATA, --file and --sample"),
         (["send", "charge", ORDER, "--delay", "10"], "a number with its unit, such as 30s"),
-        (["send", "charge", ORDER, "--timeout", "1s"], "--timeout is for --wait"),
+        (["send", "charge", ORDER, "--wait-timeout", "1s"], "--wait-timeout is for --wait"),
+        (["send", "charge", ORDER, "--timeout", "2d"], "Send a timeout within that"),
+        (["send", "charge", ORDER, "--retention", "0s"], "expected a positive timedelta"),
+        (["send", "charge", ORDER, "--retry", "often"], "attempts and two waits, such as 20,1m,1d"),
+        (["send", "charge", ORDER, "--retry", "0"], "expected 1 to 100 attempts"),
+        (["send", "charge", ORDER, "--retry", "5,1m,1s"], "first wait is longer than the longest"),
+        (["send", "charge", ORDER, "--retry", "5,10"], "a number with its unit, such as 30s"),
+        (["send", "charge", ORDER, "--retry", "5,99999d"], "expected a number, in seconds"),
         (["send", "charge", '{"number":', "1}"], "put DATA in quotes"),
         (["send", "charge", ORDER, "--attribute", "a"], "expected KEY=VALUE"),
         (["send", "page", "x"], "'page'"),

@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+from ucam_faas.tasks.backoffs import exponential
+from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_BACKOFF, RetryPolicy
+
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _PART = r"(\d+(?:\.\d+)?)\s*(min|[smhdw])"
 
@@ -45,8 +48,32 @@ class _Time(click.ParamType[Any]):
         return time
 
 
+class _Retry(click.ParamType[Any]):
+    """A RetryPolicy, such as 3; 5,30s; or 20,1m,1d: attempts, first wait, longest wait."""
+
+    name = "retry"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> RetryPolicy:
+        """Read a policy."""
+        attempts, *texts = (part.strip() for part in str(value).split(","))
+        if not attempts.isascii() or not attempts.isdigit() or len(texts) > 2:
+            self.fail(f"{value!r}: expected a number of attempts and two waits, such as 20,1m,1d.")
+        if not 1 <= int(attempts) <= MAX_ATTEMPTS:
+            self.fail(f"{value!r}: expected 1 to {MAX_ATTEMPTS} attempts.")
+        if not texts:
+            return RetryPolicy(max_attempts=int(attempts))
+        waits = [DURATION.convert(text, param, ctx).total_seconds() for text in texts]
+        first = waits[0]
+        longest = waits[1] if len(waits) > 1 else max(first, MAX_BACKOFF.total_seconds())
+        if first > longest:
+            self.fail(f"{value!r}: the first wait is longer than the longest one.")
+        backoff = exponential(min_backoff=first, max_backoff=longest, multiplier=first / 2)
+        return RetryPolicy(max_attempts=int(attempts), backoff=backoff)
+
+
 DURATION = _Duration()
 TIME = _Time()
+RETRY = _Retry()
 
 
 def pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`ucam-faas jobs`: list jobs; show, await, cancel, retry, resume and delete them."""
+"""`ucam-faas jobs`: list jobs; show, cancel, retry, resume and delete them, or wait for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Verb = Callable[..., None]
 @click.group("jobs", cls=SuggestingGroup, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List jobs; show, await, cancel, retry, resume and delete them.
+    """List jobs; show, cancel, retry, resume and delete them, or wait for them.
 
     They are in the store at UCAM_FAAS_JOB_STORE if it is set, else in that of the `ucam-faas dev`
     that runs in this directory. Without a command it works like list.
@@ -38,7 +38,7 @@ def command(ctx: click.Context) -> None:
 
 
 _json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
-_of_task = click.option("--task", help="Name of the task.")
+_of_task = click.option("--task", metavar="NAME", help="Name of the task.")
 
 
 def _filters(verb: _Verb) -> _Verb:
@@ -58,9 +58,9 @@ def _filters(verb: _Verb) -> _Verb:
         click.option(
             "--limit",
             type=click.IntRange(1),
+            metavar="NUMBER",
             default=LISTED,
-            show_default=True,
-            help="Most jobs; the latest come first.",
+            help=f"Most jobs; the latest come first. [default: {LISTED}]",
         ),
     )
     for option in reversed(options):
@@ -111,22 +111,26 @@ def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: b
 @click.option("--timeout", type=DURATION, help="Stop waiting after this time, such as 5m.")
 @_json
 def wait(*, id: str, task: str | None, timeout: timedelta | None, json_only: bool) -> None:
-    """Wait for the end of the job ID, and print its result.
+    """Wait for the job ID, and print its result.
 
-    The exit code is 0 after success, and 1 after another end. The changes of the job's state go to
-    stderr.
+    The changes of the job's state go to stderr, and its result to stdout. The exit code is 0 after
+    success, 1 after another end, and 2 after an error or the --timeout.
     """
     jobs = _job_store.find()
     job = jobs.job(jobs.row(id, task).key)
     sys.exit(follow(jobs, job, timeout=timeout, json_only=json_only))
 
 
+_EXIT_CODES = """Name jobs by their ids, or choose them with --all and filters. The exit code
+is 0 if it was done for each job, 1 if the state of one forbids it, and 2 after an error."""
+
+
 def _acting(name: str, text: str) -> None:
     """Add a command that does something to jobs."""
 
-    @command.command(name, help=text)
+    @command.command(name, help=f"{text}\n\n{_EXIT_CODES}")
     @click.argument("ids", metavar="[ID]...", nargs=-1)
-    @click.option("--all", "every", is_flag=True, help="All jobs that the filters let through.")
+    @click.option("--all", "every", is_flag=True, help="All jobs that the filters choose.")
     @_filters
     @_json
     def verb(*, ids: tuple[str, ...], every: bool, json_only: bool, **chosen: Any) -> None:
@@ -153,18 +157,25 @@ def _acting(name: str, text: str) -> None:
         sys.exit(0 if all(result.done for result in results) else 1)
 
 
-_acting("cancel", "End jobs that wait, and ask the processes of those that run to end them.")
-_acting("retry", "Run jobs again that ended without success; their attempts count from 0 again.")
+_acting(
+    "cancel",
+    "Cancel jobs.\n\nThose that wait end at once. The process of one that runs is asked to end it.",
+)
+_acting("retry", "Run jobs again that ended without success.\n\nTheir attempts count from 0 again.")
 _acting("resume", "Let paused jobs go on.")
-_acting("delete", "Remove jobs that don't run, with their results. Their ids are free again.")
+_acting(
+    "delete",
+    "Remove jobs that don't run.\n\nTheir results are removed, too, and their ids are free again.",
+)
 
 
 @command.command("migrate")
 @_json
 def migrate(*, json_only: bool) -> None:
-    """Make the table of the job store, if it is missing, before a new version is deployed.
+    """Create the table of the job store.
 
-    Repeating it is harmless. SQLite's table is made by itself.
+    Run it before you deploy a new version; repeating it is harmless. SQLite's table is created by
+    itself.
     """
     jobs = _job_store.find()
     make = getattr(jobs.store, "migrate", None)

@@ -14,7 +14,7 @@ from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._job_texts import as_json
 from ucam_faas.cli._messages import say, tell
-from ucam_faas.cli._parameters import DURATION, TIME, pairs
+from ucam_faas.cli._parameters import DURATION, RETRY, TIME, pairs
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import sending
@@ -34,6 +34,19 @@ from ucam_faas.tasks.task import Task
 @click.option("--delay", type=DURATION, help="Start after this time, such as 30s, 5m or 2d.")
 @click.option("--at", type=TIME, help="Start at this time, such as 2026-12-01T09:00:00Z.")
 @click.option("--ttl", type=DURATION, help="End the job if it hasn't started within this time.")
+@click.option("--timeout", type=DURATION, help="Time limit of each attempt. [default: the task's]")
+@click.option(
+    "--retry",
+    type=RETRY,
+    metavar="ATTEMPTS",
+    help="Most attempts; also with the first and the longest of the waits between them, which "
+    "double: 20,1m,1d. [default: the task's]",
+)
+@click.option(
+    "--retention",
+    type=DURATION,
+    help="Keep the job for this time after its end. [default: the task's]",
+)
 @click.option(
     "--attribute",
     "attributes",
@@ -44,7 +57,7 @@ from ucam_faas.tasks.task import Task
 )
 @click.option("--ordering-key", default="", help="Ordering key of that message.")
 @click.option("--wait", is_flag=True, help="Wait for the end, and print the result.")
-@click.option("--timeout", type=DURATION, help="With --wait: stop waiting after this time.")
+@click.option("--wait-timeout", type=DURATION, help="With --wait: stop waiting after this time.")
 @click.option("--json", "json_only", is_flag=True, help="Print the job as JSON.")
 @source_parameters
 def command(
@@ -54,7 +67,7 @@ def command(
     file: IO[bytes] | None,
     sample: bool,
     wait: bool,
-    timeout: timedelta | None,
+    wait_timeout: timedelta | None,
     json_only: bool,
     source: str | None,
     **options: Any,
@@ -62,15 +75,17 @@ def command(
     """Send DATA to TASK as a job, after checking that the task accepts it.
 
     The job goes to the store at UCAM_FAAS_JOB_STORE if it is set, else to the `ucam-faas dev` that
-    runs in this directory. With --wait, the exit code is 0 after success, and 1 after another end;
-    the changes of the job's state go to stderr, and the result to stdout.
+    runs in this directory.
+
+    With --wait, the changes of the job's state go to stderr, and its result to stdout. The exit
+    code is 0 after success, 1 after another end, and 2 after an error or the --wait-timeout.
     """
     if (data is not None) + (file is not None) + sample > 1:
         raise click.UsageError("Give only one of DATA, --file and --sample.")
     if source and data is not None and not (is_source(source) or source.isidentifier()):
         raise click.UsageError(f"Got unexpected extra argument ({source}): put DATA in quotes.")
-    if timeout is not None and not wait:
-        raise click.UsageError("--timeout is for --wait.")
+    if wait_timeout is not None and not wait:
+        raise click.UsageError("--wait-timeout is for --wait.")
     if options["delay"] is not None and options["at"] is not None:
         raise click.UsageError("Give only one of --delay and --at.")
     cloud = _local_cloud.find(source)
@@ -82,7 +97,7 @@ def command(
     if not json_only:
         _tell_sent(job, there, has_chosen_id=bool(options["id"]), wait=wait)
     if wait:
-        sys.exit(follow(jobs, job, timeout=timeout, json_only=json_only))
+        sys.exit(follow(jobs, job, timeout=wait_timeout, json_only=json_only))
     if json_only:
         click.echo(json.dumps(as_json(jobs.row(job.id, job.task)), indent=2))
 

@@ -16,7 +16,7 @@ from ucam_faas.jobs.sweep import sweep
 @click.command("sweep", cls=Verb)
 @click.option("--json", "json_only", is_flag=True, help="Print JSON.")
 def command(*, json_only: bool) -> None:
-    """Look once at the jobs that are due for it.
+    """Do one pass of the sweep.
 
     It wakes jobs whose time has come or whose process was lost, ends those whose --ttl has passed,
     and removes those whose retention has ended. Repeating it is harmless. `ucam-faas dev` does it
