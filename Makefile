@@ -59,8 +59,8 @@ benchmark-container: $(STAMP)  ## compare size and cold start with functions-fra
 benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratios (needs wrk, java and the SDK)
 	$(BIN)/python benchmarks/guard.py
 
-trials: $(STAMP)  ## try jobs with processes that are killed, stopped and crashed (minutes)
-	$(BIN)/python -m pytest tests/trials/trial_jobs.py
+trials: $(STAMP)  ## try jobs with real processes that are killed, stopped, replaced and crashed (minutes)
+	$(BIN)/python -m pytest tests/trials/trial_*.py
 
 clean:  ## remove installed and cached files
 	rm -rf $(VENV) benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,47 @@
+"""What trials share: scripts beside a running `ucam-faas dev`, and waits for the ends of jobs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.dev.cloud import Dev, environ_of
+from tests.integration.processes import wait_until
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.stores import JobStore
+
+SECONDS = 400
+"""The longest wait: for leases, and for the sweep's second look."""
+
+
+def script(dev: Dev, code: str) -> int:
+    """Run Python in the directory of `dev`, and return its exit code."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import main\n{code}"],
+        cwd=dev.folder,
+        env=environ_of(dev.folder),
+        check=False,
+        timeout=60,
+    ).returncode
+
+
+def ended(store: JobStore, task: str, id: str) -> Row:
+    """Return the row of a job when it has ended."""
+
+    def find() -> Row | None:
+        row = store.get(Key("default", task, id))
+        return row if row is not None and row.state.is_completed else None
+
+    row: Row = wait_until(find, f"{task} {id} has ended", SECONDS)
+    return row
+
+
+def lines(dev: Dev, file: str) -> list[str]:
+    """Return the lines that tasks have written to a file."""
+    path = dev.folder / file
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def causes(row: Row) -> list[str]:
+    """Return the causes of a job's changes."""
+    return [entry.cause for entry in row.history]
