@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ucam_faas.testing import make_push
+from ucam_faas.clock import SystemClock
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.testing import make_message, make_push
 
 from .processes import SCRIPTS, SOURCE, Server, environment, free_port, wait_until
 
@@ -130,6 +134,29 @@ def test_the_signature_type_has_no_effect_on_tasks(tmp_path: Path, signature: st
         assert [line["number"] for line in server.effects("store")] == [10]
     finally:
         server.kill()
+
+
+def test_a_wake_runs_its_job_and_stores_the_end(tmp_path: Path) -> None:
+    store = SqliteStore(f"{tmp_path}/jobs.db", SystemClock())
+    row = Row(key=Key("default", "store", "17"), payload=b'{"number": 11}', owner="me", visit=60)
+    store.insert([row], wait=[0])
+    server = start(tmp_path, "store", UCAM_FAAS_JOB_STORE=f"sqlite:{tmp_path}/jobs.db")
+    try:
+        wake = make_message(attributes={"ucam_faas_job": "17"})
+        push = make_push(wake, subscription="projects/p/subscriptions/store-inbox")
+
+        statuses = [
+            server.post("/store/inbox", push.body, headers=push.headers).status for _ in range(2)
+        ]
+
+        assert statuses == [200, 200]
+        assert [line["number"] for line in server.effects("store")] == [11]
+        stored = store.get(row.key)
+        assert stored is not None
+        assert (stored.state, stored.attempts, stored.executions) == (State.SUCCESS, 0, 1)
+    finally:
+        server.kill()
+        store.close()
 
 
 def test_functions_framework_ends_in_order(tmp_path: Path) -> None:

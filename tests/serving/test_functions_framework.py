@@ -13,8 +13,13 @@ import functions_framework
 import pytest
 
 import ucam_faas
+from ucam_faas.config import Settings
+from ucam_faas.execution import runtime
+from ucam_faas.jobs.handle import Job
+from ucam_faas.jobs.states import State
+from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.serving import functions_framework as door
-from ucam_faas.testing import make_push
+from ucam_faas.testing import make_message, make_push
 
 SOURCE = """
 import asyncio, datetime
@@ -27,6 +32,11 @@ class User(pydantic.BaseModel):
 
 @ucam_faas.message_handler(message_type=User)
 def message(user: User) -> dict[str, str]:
+    behave(user.name)
+    return {"name": user.name}
+
+@ucam_faas.message_handler(message_type=User, idempotent=True)
+def once(user: User) -> dict[str, str]:
     behave(user.name)
     return {"name": user.name}
 
@@ -288,3 +298,139 @@ def test_broken_bodies_are_refused_without_their_words(body: bytes, make_client:
     response = client.post("/", data=body, content_type="application/json")
 
     assert response.status_code == 400
+
+
+# --- jobs
+
+SUBSCRIPTION = "projects/p/subscriptions"
+SOURCE_OF_TOPICS = "//pubsub.googleapis.com/projects/p/topics"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A store of jobs that the environment names, as for a deployed function."""
+    store = f"sqlite:{tmp_path}/jobs.db"
+    monkeypatch.setenv("UCAM_FAAS_JOB_STORE", store)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+    yield store
+    kept = runtime.store_of(Settings.from_environ())
+    assert kept is not None
+    kept.close()
+    runtime.store_of.cache_clear()
+
+
+def send(name: str, task: str = "message") -> Job[Any]:
+    """Send a job by the name of its task, as another process does; its wake is lost."""
+    settings = Settings.from_environ()
+    publisher = MemoryPublisher()
+    publisher.topics[f"projects/p/topics/{task}-inbox"] = []
+    here = runtime.Runtime(settings, runtime.SystemClock(), publisher)
+    token = runtime.CURRENT.set(here)
+    try:
+        return ucam_faas.send(task, {"name": name})
+    finally:
+        runtime.CURRENT.reset(token)
+
+
+def push_wake(client: Any, job: Job[Any]) -> int:
+    """Push a wake to the path of an inbox."""
+    subscription = f"{SUBSCRIPTION}/{job.task}-inbox"
+    made = make_push(wake_of(job), subscription=subscription)
+    path = f"/{job.task}/inbox"
+    return int(client.post(path, data=made.body, headers=made.headers).status_code)
+
+
+def wake_of(job: Job[Any]) -> Any:
+    return make_message(attributes={"ucam_faas_job": job.id})
+
+
+@pytest.mark.parametrize("target", ["message", "async_message"])
+def test_a_wake_on_the_path_of_the_inbox_runs_its_job_once(
+    target: str, make_client: Make, store: str
+) -> None:
+    client, job = make_client(target), send("Ada", target)
+
+    statuses = [push_wake(client, job) for _ in range(2)]
+
+    assert statuses == [200, 200]
+    assert job.status is State.SUCCESS
+    assert [entry.cause for entry in job.history] == ["sent", "claimed", "finished"]
+
+
+def test_a_job_keeps_its_result_and_its_retry(make_client: Make, store: str) -> None:
+    client = make_client("message")
+    good, bad = send("Ada"), send("retry")
+
+    statuses = [push_wake(client, job) for job in (good, bad)]
+
+    assert statuses == [200, 200]
+    assert good.result() == {"name": "Ada"}
+    assert bad.status is State.PENDING
+
+
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+def test_a_trigger_on_the_topic_of_the_inbox_runs_the_job(
+    mode: str, make_client: Make, store: str
+) -> None:
+    client, job = make_client("message"), send("Ada")
+    subscription = f"{SUBSCRIPTION}/eventarc-europe-west2-1"
+    content = json.loads(make_push(wake_of(job), subscription=subscription).body)
+    event = {
+        **EVENT,
+        "source": f"{SOURCE_OF_TOPICS}/message-inbox",
+        "type": ucam_faas.PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
+    }
+
+    if mode == "binary":
+        headers = {f"ce-{name}": value for name, value in event.items()}
+        response = client.post("/", json=content, headers=headers)
+    else:
+        response = client.post(
+            "/",
+            data=json.dumps({**event, "data": content}),
+            content_type="application/cloudevents+json",
+        )
+
+    assert response.status_code == 200
+    assert job.status is State.SUCCESS
+
+
+def test_a_trigger_on_another_topic_brings_messages(make_client: Make, store: str) -> None:
+    client, job = make_client("message"), send("Ada")
+    event = {
+        **EVENT,
+        "source": f"{SOURCE_OF_TOPICS}/another-message-inbox",
+        "type": ucam_faas.PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
+    }
+    headers = {f"ce-{name}": value for name, value in event.items()}
+
+    response = client.post("/", json=json.loads(make_push({"name": "Eve"}).body), headers=headers)
+
+    assert response.status_code == 200
+    assert job.status is State.PENDING
+
+
+def test_a_wake_is_refused_while_no_store_is_named(
+    make_client: Make, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = send("Ada")
+    monkeypatch.delenv("UCAM_FAAS_JOB_STORE")
+    client = make_client("message")
+
+    status = push_wake(client, job)
+
+    monkeypatch.setenv("UCAM_FAAS_JOB_STORE", store)
+    assert (status, job.status) == (503, State.PENDING)
+
+
+def test_a_message_runs_once_where_the_task_asks_for_it(make_client: Make, store: str) -> None:
+    client = make_client("once")
+    made = make_push(make_message({"name": "Ada"}))
+
+    statuses = [
+        client.post("/", data=made.body, headers=made.headers).status_code for _ in range(2)
+    ]
+
+    assert statuses == [200, 200]
+    (row,) = runtime.store_of(Settings.from_environ()).find("default", task="once")  # type: ignore[union-attr]  # named
+    assert (row.state, row.executions) == (State.SUCCESS, 1)

@@ -2,7 +2,8 @@
 
 The same application answers as under our own server, on an event loop in the background that is
 started in each process when its first request comes. Start-up code runs then, too: there is no
-earlier moment that the package sees.
+earlier moment that the package sees. A wake comes to the path of the task's inbox, or in a
+CloudEvent of the inbox's topic.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ucam_faas.serving.background import BackgroundLoop, call
 from ucam_faas.serving.responses import of_outcome
 from ucam_faas.tasks import environment, startup
 from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.topics import inbox_of, inbox_path
 
 _lock = threading.Lock()
 
@@ -41,12 +43,25 @@ def respond(task: Task, request: Request) -> FlaskResponse:
         loop,
         app,
         request.method,
-        request.path,
+        _path(task, request),
         headers=dict(request.headers),
         body=request.get_data(),
         query=request.query_string,
     )
     return FlaskResponse(response.body, response.status, list(response.headers))
+
+
+def _path(task: Task, request: Request) -> str:
+    """Return the request's path; the inbox's for an event of the inbox's topic.
+
+    Triggers have one path for all topics. Their events are binary: the source is a header.
+    """
+    source = request.headers.get("ce-source", "")
+    if request.mimetype == "application/cloudevents+json":
+        event = request.get_json(silent=True)
+        source = str(event.get("source", "")) if isinstance(event, dict) else ""
+    is_for_inbox = source.endswith(f"/topics/{inbox_of(task.name)}")
+    return (is_for_inbox and inbox_path(task)) or request.path
 
 
 @cache
