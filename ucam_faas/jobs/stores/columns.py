@@ -10,7 +10,7 @@ from typing import Any
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 
-_OF_THE_STORE = ("watched", "notified", "number")
+_OF_THE_STORE = ("watched", "notified", "number", "steady", "boot")
 _JSON = ("attributes", "options", "error", "progress")
 
 

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ucam_faas.clock import Clock
@@ -23,6 +25,7 @@ from ucam_faas.jobs.stores.columns import new_values, row_of
 from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
 
+MEMORY = ":memory:"
 POLL_SECONDS = 0.01
 """Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
@@ -38,11 +41,12 @@ class SqliteStore(SqlStore):
     """
 
     def __init__(self, path: str, clock: Clock) -> None:
-        self._path = path
+        self._path = path if path == MEMORY else os.path.abspath(path)  # tasks may change folders
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
+        self._file: tuple[int, int] | None = None
         self._seen = -1
         self._sql = statements("sqlite.sql")
 
@@ -93,6 +97,10 @@ class SqliteStore(SqlStore):
         """Return the store's time, in epoch seconds."""
         return self._clock.now().timestamp()
 
+    def _steady(self) -> dict[str, Any]:
+        """Return the time of a clock that is never set, and the run of the machine it counts in."""
+        return {"steady": self._clock.monotonic(), "boot": _boot()}
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -111,7 +119,7 @@ class SqliteStore(SqlStore):
     def _run(
         self, connection: sqlite3.Connection, statement: str, values: Mapping[str, Any]
     ) -> list[sqlite3.Row]:
-        values = {"now": self.now(), **values}
+        values = {"now": self.now(), **self._steady(), **values}
         return connection.execute(self._sql[statement], values).fetchall()
 
     def _states(self, states: Collection[State]) -> str:
@@ -135,14 +143,30 @@ class SqliteStore(SqlStore):
         """Take the connection; a forked process gets one of its own."""
         with self._lock:
             try:
+                if self._process == os.getpid() and self._is_moved():
+                    _keep_open(self._connection)
+                    self._connection = None
                 if self._connection is None or self._process != os.getpid():
                     self._connection = self._connect()
-                    self._process = os.getpid()
+                    self._process, self._file = os.getpid(), self._inode()
                 yield self._connection
             except sqlite3.IntegrityError as error:
                 raise JobConflictError("Another job of the unique key hasn't ended.") from error
             except sqlite3.Error as error:
                 raise JobStoreError(f"The job store {self._path}: {error}.") from error
+
+    def _is_moved(self) -> bool:
+        """Return True if another file, or none, is where this process opened one: SQLite would
+        go on, and the rows would be lost.
+        """
+        return self._connection is not None and self._inode() != self._file
+
+    def _inode(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._path)
+        except OSError:  # there is none, as for :memory:
+            return None
+        return status.st_dev, status.st_ino
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -153,3 +177,23 @@ class SqliteStore(SqlStore):
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(self._sql["schema"])
         return connection
+
+
+@cache
+def _boot() -> str | None:
+    """Return the id of the machine's present run, in which the steady clocks of its processes
+    agree; None: unknown.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux: leases go by the wall clock
+        return None
+
+
+def _keep_open(connection: object) -> None:
+    """Never close a connection, not even at exit: SQLite would remove the log of the file that is
+    there now, by its name.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -8,7 +8,8 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   state TEXT NOT NULL,
   created REAL NOT NULL, due REAL NOT NULL, expires REAL, visit REAL NOT NULL,
   fence INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
-  interruptions INTEGER NOT NULL DEFAULT 0, lease REAL,
+  interruptions INTEGER NOT NULL DEFAULT 0,
+  lease REAL, steady REAL, boot TEXT,
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
   PRIMARY KEY (app, task, id)
@@ -32,11 +33,12 @@ ON CONFLICT DO UPDATE SET id = id
 RETURNING *
 
 -- name: claim
+-- A lease ends by the steady clock of the machine's present run, so that setting the clock ends none.
 UPDATE ucam_faas_jobs SET
   state = 'STARTED',
   fence = fence + 1,
   attempts = attempts + (state = 'STARTED'),
-  lease = :now + :lease,
+  lease = :now + :lease, steady = :steady + :lease, boot = :boot,
   visit = :now + :lease,
   history = json_insert(
     iif(json_array_length(history) < 100, history, json_remove(history, '$[10]')),
@@ -44,7 +46,7 @@ UPDATE ucam_faas_jobs SET
   )
 WHERE app = :app AND task = :task AND id = :id
   AND (state = 'PENDING' AND due <= :now AND (expires IS NULL OR expires > :now)
-       OR state = 'STARTED' AND lease <= :now)
+       OR state = 'STARTED' AND iif(boot = :boot, steady <= :steady, lease <= :now))
 RETURNING *
 
 -- name: change
