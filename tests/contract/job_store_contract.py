@@ -85,6 +85,41 @@ class JobStoreContract:
 
         assert (there.owner, there.payload, there.state) == ("first", b"{}", State.STARTED)
 
+    def test_a_batch_returns_the_row_that_is_there_for_each_of_its_rows(
+        self, store: JobStore
+    ) -> None:
+        keys = [Key("app", "charge", id) for id in "2345"]
+        self.insert(store, row(keys[0], owner="other", unique="a"))
+
+        there = self.insert(
+            store,
+            row(keys[3], expires=30.0),
+            row(keys[0]),
+            row(keys[1], unique="a"),
+            row(keys[2], payload=b"first"),
+            row(keys[2], payload=b"second"),
+            wait=5,
+        )
+
+        assert [kept.key for kept in there] == [keys[3], keys[0], keys[0], keys[2], keys[2]]
+        assert [kept.owner for kept in there] == ["me", "other", "other", "me", "me"]
+        assert [kept.payload for kept in there[3:]] == [b"first", b"first"]
+        assert there == [store.get(kept.key) for kept in there]
+
+    def test_a_new_batch_is_returned_as_it_is_kept(self, store: JobStore) -> None:
+        keys = [Key("app", "charge", id) for id in "32"]
+
+        there = self.insert(
+            store,
+            row(keys[0], expires=30.0, attributes={"a": "b"}, options={"timeout": 5.0}),
+            row(keys[1], expires=90.0, unique="a"),
+            wait=5,
+        )
+
+        assert there == [store.get(key) for key in keys]
+        assert [kept.visit - kept.created for kept in there] == pytest.approx([30, 60])
+        assert [kept.due - kept.created for kept in there] == pytest.approx([5, 5])
+
     def test_a_unique_key_has_one_job_until_that_has_ended(self, store: JobStore) -> None:
         second, other = Key("app", "charge", "2"), Key("app", "refund", "1")
         self.insert(store, row(unique="a"))

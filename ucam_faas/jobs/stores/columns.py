@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from ucam_faas.jobs.rows import Change, Key, Row
@@ -31,7 +31,7 @@ def row_of(record: Mapping[str, Any]) -> Row:
 
 
 def new_values(row: Row, wait: float) -> dict[str, Any]:
-    """Return the values that insert a row."""
+    """Return the values that insert a row; its times are seconds from now."""
     return {
         **row.key._asdict(),
         "payload": row.payload,
@@ -43,8 +43,30 @@ def new_values(row: Row, wait: float) -> dict[str, Any]:
         "unique": row.unique,
         "wait": wait,
         "ttl": row.expires,
-        "visit": row.visit,
+        "visit": new_visit(row),
     }
+
+
+def inserted(row: Row, wait: float, now: float) -> Row:
+    """Return a row as it is after its insert at a time."""
+    return replace(
+        row,
+        created=now,
+        due=now + wait,
+        expires=None if row.expires is None else now + row.expires,
+        visit=now + new_visit(row),
+        log=sent_at(now),
+    )
+
+
+def new_visit(row: Row) -> float:
+    """Return the seconds until the sweep looks at a new row: at its expiry at the latest."""
+    return row.visit if row.expires is None else min(row.visit, row.expires)
+
+
+def sent_at(now: float) -> str:
+    """Return the history of a row that is inserted at a time."""
+    return json.dumps([[now, State.PENDING, "sent", 0, "", ""]])
 
 
 def change_values(change: Change) -> dict[str, Any]:

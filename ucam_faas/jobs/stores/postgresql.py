@@ -6,6 +6,7 @@ Times are those of the database's clock, so that a process whose clock is wrong 
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import threading
@@ -19,7 +20,7 @@ from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.columns import new_values, row_of
+from ucam_faas.jobs.stores.columns import json_text, new_values, row_of
 from ucam_faas.jobs.stores.connections import Connections
 from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
@@ -60,28 +61,20 @@ class PostgresqlStore(SqlStore):
 
     def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
         """Insert rows, and return those that are there."""
-        values = [
-            self._timed(new_values(row, seconds)) for row, seconds in zip(rows, wait, strict=True)
-        ]
-        if len(values) == 1:
-            with self._connection() as connection:
-                return [self._insert(connection, values[0])]
-        # In one order everywhere: two batches never wait for each other.
-        order = sorted(range(len(rows)), key=lambda number: rows[number].key)
+        new = {
+            number: {**new_values(row, seconds), "payload": _base64(row.payload), "number": number}
+            for number, (row, seconds) in enumerate(zip(rows, wait, strict=True))
+        }
         there: dict[int, Row] = {}
-        with self._connection() as connection, connection.transaction():
-            cursor = connection.cursor()
-            batch = [values[number] for number in order]
-            cursor.executemany(self._sql["insert"], batch, returning=True)
-            for number in order:
-                record = cursor.fetchone()
-                if record is not None:
+        for _ in range(_INSERT_TRIES):  # the other row may be removed, or end, between the two
+            for statement in ("insert", "inserted"):
+                for record in self._read(statement, {"rows": json_text(list(new.values()))}):
+                    number = record.pop("number")
+                    del new[number]
                     there[number] = row_of(record)
-                cursor.nextset()
-            for number in order:
-                if number not in there:
-                    there[number] = self._insert(connection, values[number])
-        return [there[number] for number in range(len(rows))]
+                if not new:
+                    return [there[number] for number in range(len(rows))]
+        raise JobStoreError("The job store inserts no row, and has none with its key either.")
 
     def visit(self, keys: Sequence[Key], seconds: float) -> None:
         """Let the sweep look at rows again, so many seconds from now."""
@@ -123,14 +116,6 @@ class PostgresqlStore(SqlStore):
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-
-    def _insert(self, connection: Any, values: Mapping[str, Any]) -> Row:
-        for _ in range(_INSERT_TRIES):  # the other row may be removed, or end, between the two
-            for statement in ("insert", "inserted"):
-                record = connection.execute(self._sql[statement], values).fetchone()
-                if record is not None:
-                    return row_of(record)
-        raise JobStoreError("The job store inserts no row, and has none with its key either.")
 
     def _read(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         with self._connection() as connection:
@@ -187,6 +172,10 @@ def _statements(now: str) -> dict[str, str]:
 
     sql = statements("postgresql.sql")
     return {name: _PARAMETER.sub(parameter, text) for name, text in sql.items()}
+
+
+def _base64(payload: bytes) -> str:
+    return base64.b64encode(payload).decode()
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, list[str]]:

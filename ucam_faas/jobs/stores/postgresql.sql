@@ -21,23 +21,36 @@ CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, 
   WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
 
 -- name: insert
-INSERT INTO ucam_faas_jobs (
-  app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-  state, created, due, expires, visit, history
-) VALUES (
-  :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
-  'PENDING', :now, :now + :wait::float8, :now + :ttl::float8,
-  least(:now + :visit::float8, :now + :ttl::float8),
-  jsonb_build_array(jsonb_build_array(:now, 'PENDING', 'sent', 0, '', ''))
+-- In one order everywhere: two batches never wait for each other.
+WITH new AS (
+  SELECT * FROM json_to_recordset(:rows::json) AS new (
+    number int, app text, task text, id text, payload text, attributes text, ordering_key text,
+    options text, source text, owner text, "unique" text, wait float8, ttl float8, visit float8
+  )
+), added AS (
+  INSERT INTO ucam_faas_jobs (
+    app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
+    state, created, due, expires, visit, history
+  )
+  SELECT
+    app, task, id, decode(payload, 'base64'), attributes, ordering_key, options, source, owner, "unique",
+    'PENDING', :now, :now + wait, :now + ttl, :now + visit,
+    jsonb_build_array(jsonb_build_array(:now, 'PENDING', 'sent', 0, '', ''))
+  FROM new ORDER BY app, task, id, number
+  ON CONFLICT DO NOTHING
+  RETURNING *
 )
-ON CONFLICT DO NOTHING
-RETURNING *
+SELECT new.number, added.* FROM added JOIN new USING (app, task, id)
 
 -- name: inserted
-SELECT * FROM ucam_faas_jobs
-WHERE app = :app AND task = :task
-  AND (id = :id OR "unique" = :unique::text AND state IN ('PENDING', 'STARTED', 'PAUSED'))
-ORDER BY id = :id DESC LIMIT 1
+SELECT new.number, job.*
+FROM json_to_recordset(:rows::json) AS new (number int, app text, task text, id text, "unique" text)
+CROSS JOIN LATERAL (
+  SELECT * FROM ucam_faas_jobs AS job
+  WHERE job.app = new.app AND job.task = new.task
+    AND (job.id = new.id OR job."unique" = new."unique" AND job.state IN ('PENDING', 'STARTED', 'PAUSED'))
+  ORDER BY job.id = new.id DESC LIMIT 1
+) AS job
 
 -- name: claim
 UPDATE ucam_faas_jobs SET

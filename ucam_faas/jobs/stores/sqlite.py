@@ -21,7 +21,7 @@ from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.columns import new_values, row_of
+from ucam_faas.jobs.stores.columns import inserted, new_values, row_of, sent_at
 from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
 
@@ -52,12 +52,16 @@ class SqliteStore(SqlStore):
 
     def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
         """Insert rows, and return those that are there."""
+        new = list(zip(rows, wait, strict=True))
         with self._transaction() as connection:
-            insert, now = self._sql["insert"], {"now": self.now()}
-            return [
-                row_of(connection.execute(insert, new_values(row, seconds) | now).fetchone())
-                for row, seconds in zip(rows, wait, strict=True)
-            ]
+            now = self.now()
+            added = {"now": now, "history": sent_at(now)}
+            values = [new_values(row, seconds) | added for row, seconds in new]
+            cursor = connection.executemany(self._sql["insert"], values)
+            if cursor.rowcount == len(new):  # the usual case: to read them takes as long again
+                return [inserted(row, seconds, now) for row, seconds in new]
+            there = (connection.execute(self._sql["inserted"], own).fetchone() for own in values)
+            return [row_of(record) for record in there]
 
     def visit(self, keys: Sequence[Key], seconds: float) -> None:
         """Let the sweep look at rows again, so many seconds from now."""

@@ -26,11 +26,15 @@ INSERT INTO ucam_faas_jobs (
   state, created, due, expires, visit, history
 ) VALUES (
   :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
-  'PENDING', :now, :now + :wait, :now + :ttl, min(:now + :visit, coalesce(:now + :ttl, :now + :visit)),
-  json_array(json_array(:now, 'PENDING', 'sent', 0, '', ''))
+  'PENDING', :now, :now + :wait, :now + :ttl, :now + :visit, :history
 )
-ON CONFLICT DO UPDATE SET id = id
-RETURNING *
+ON CONFLICT DO NOTHING
+
+-- name: inserted
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND task = :task
+  AND (id = :id OR "unique" = :unique AND state IN ('PENDING', 'STARTED', 'PAUSED'))
+ORDER BY id = :id DESC LIMIT 1
 
 -- name: claim
 -- A lease ends by the steady clock of the machine's present run, so that setting the clock ends none.
