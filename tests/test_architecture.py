@@ -89,9 +89,9 @@ HEAVY = {
     "watchfiles": owner(in_functions="dev.changes"),
     "dotenv": owner(in_functions="dev.env_file"),
     "google.cloud.storage": owner(in_functions="serving.run_once"),
-    "google.auth": owner(in_functions="serving.push_auth publishing.google"),
+    "google.auth": owner(in_functions="serving.push_auth net.google_rest"),
     "google.oauth2": owner(in_functions="serving.push_auth"),
-    "requests": owner(in_functions="serving.push_auth publishing.google"),
+    "requests": owner(in_functions="serving.push_auth net.google_rest"),
     "cloudevents": owner(
         in_functions="testing.of_1_0 events.deliveries testing.events",
         for_types="events.context decorators events.deliveries function testing.events",
