@@ -191,7 +191,7 @@ resource "google_monitoring_alert_policy" "job_failed" {
     mime_type = "text/markdown"
     subject   = "${var.name}: an execution failed"
     content   = <<-EOT
-      An execution of the job **${var.name}** failed, after ${var.function.max_retries} retries. Nothing runs it again before its next schedule.
+      An execution of the Cloud Run job **${var.name}** failed, after ${var.function.max_retries} retries. Nothing runs it again before its next schedule.
 
       1. See why: `gcloud run jobs executions list --job=${var.name} --project=${var.project} --region=${var.region}`, and the log (${local.log_query}).
       2. Fix it, and deploy.

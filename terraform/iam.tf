@@ -117,7 +117,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
   }
 }
 
-# Cloud Scheduler runs the job as this account. It publishes to topics as its own service agent.
+# Cloud Scheduler runs the Cloud Run job as this account. It publishes to topics as its own service agent.
 resource "google_service_account" "scheduler" {
   count = local.is_scheduled && var.accounts == null ? 1 : 0
 
@@ -136,7 +136,7 @@ resource "google_cloud_run_v2_job_iam_member" "scheduler" {
   member   = "serviceAccount:${local.scheduler_email}"
 }
 
-# Other members that may call the service or run the job.
+# Other members that may call the service or run the Cloud Run job.
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = local.is_service ? toset(var.function.invokers) : toset([])
 

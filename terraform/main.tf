@@ -2,11 +2,11 @@
 
 locals {
   is_service = var.function.run_as == "service"
-  is_job     = var.function.run_as == "job"
+  is_job     = var.function.run_as == "cloud-run-job"
 
   target = var.function.target == null ? "" : var.function.target
 
-  # For topics and subscriptions; services and jobs have deletion_protection.
+  # For topics and subscriptions; services and Cloud Run jobs have deletion_protection.
   deletion_policy = var.function.deletion_protection ? "PREVENT" : "DELETE"
 
   # Rules that several validations share.

@@ -1,10 +1,10 @@
 output "name" {
-  description = "Name of the service or job."
+  description = "Name of the service or Cloud Run job."
   value       = var.name
 }
 
 output "service_uri" {
-  description = "Address of the service; null for a job."
+  description = "Address of the service; null for a Cloud Run job."
   value       = one(google_cloud_run_v2_service.this[*].uri)
 }
 
@@ -34,7 +34,7 @@ output "schedules" {
 }
 
 output "service_accounts" {
-  description = "Emails of the accounts: the task runs as `run_time`, Pub/Sub calls it as `push`, Cloud Scheduler runs its job as `scheduler`, and Pub/Sub writes dead letters to the bucket as `archive`; null: not needed."
+  description = "Emails of the accounts: the task runs as `run_time`, Pub/Sub calls it as `push`, Cloud Scheduler runs its Cloud Run job as `scheduler`, and Pub/Sub writes dead letters to the bucket as `archive`; null: not needed."
   value = {
     run_time  = local.run_time_email
     push      = local.has_pushes ? local.push_email : null

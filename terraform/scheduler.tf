@@ -1,4 +1,4 @@
-# Schedules: a message to the task's topic, or a run of its job.
+# Schedules: a message to the task's topic, or a run of its Cloud Run job.
 
 locals {
   # By name, each with all attributes. Schedules in a list, the form of ucam-faas 1.0, are named after the task.

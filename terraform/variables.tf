@@ -50,10 +50,10 @@ variable "function" {
   type = object({
     container_image = string                      # Image that holds the tasks.
     target          = optional(string)            # Name of the task in the code, as `FUNCTION_TARGET`. None: the image knows.
-    run_as          = optional(string, "service") # Service or job: Pub/Sub pushes messages to a service; a schedule or a person starts a job, which runs once to its end.
+    run_as          = optional(string, "service") # Service, to which Pub/Sub pushes messages, or Cloud Run job, which a schedule or a person starts, and which runs once to its end.
     memory          = optional(string, "512Mi")   # Memory of an instance.
     cpu             = optional(string, "1")       # CPUs of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
-    timeout_seconds = optional(number, 300)       # Longest time from the arrival of a message or request to the answer, as in the code: up to 600 for messages, 3600 for requests, 604800 for jobs.
+    timeout_seconds = optional(number, 300)       # Longest time from the arrival of a message or request to the answer, as in the code: up to 600 for messages, 3600 for requests, 604800 for Cloud Run jobs.
     environment     = optional(map(string), {})   # Environment variables that are not secret.
     secrets = optional(map(object({               # Environment variables from Secret Manager.
       secret  = string                            # Id of the secret, or `projects/P/secrets/S`.
@@ -69,9 +69,9 @@ variable "function" {
       egress     = optional(string, "PRIVATE_RANGES_ONLY")              # Traffic that goes through the network: `PRIVATE_RANGES_ONLY` or `ALL_TRAFFIC`.
     }))
     publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
-    invokers            = optional(list(string), []) # IAM members that may call the service or run the job, such as `group:team@example.org`.
-    deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or job, its topics and its subscriptions.
-    max_retries         = optional(number, 3)        # Jobs: how often an execution that failed is run again.
+    invokers            = optional(list(string), []) # IAM members that may call the service or run the Cloud Run job, such as `group:team@example.org`.
+    deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or Cloud Run job, its topics and its subscriptions.
+    max_retries         = optional(number, 3)        # Cloud Run jobs: how often an execution that failed is run again.
   })
 
   validation {
@@ -85,8 +85,8 @@ variable "function" {
   }
 
   validation {
-    condition     = contains(["service", "job"], var.function.run_as)
-    error_message = "function.run_as is \"${var.function.run_as}\"; expected service or job."
+    condition     = contains(["service", "cloud-run-job"], var.function.run_as)
+    error_message = "function.run_as is \"${var.function.run_as}\"; expected service or cloud-run-job.${var.function.run_as == "job" ? " job is the earlier name of cloud-run-job: write that, or run `ucam-faas plan` again. Its resources stay." : ""}"
   }
 
   validation {
@@ -97,7 +97,7 @@ variable "function" {
   validation {
     condition = can(regex("^([1-9]|[0-9][.][0-9]{1,3}|[0-9]{2,4}m)$", var.function.cpu)) && try(anytrue([
       for cpus in [tonumber(trimsuffix(var.function.cpu, "m")) / (endswith(var.function.cpu, "m") ? 1000 : 1)] :
-      contains([1, 2, 4, 6, 8], cpus) || (cpus >= 0.08 && cpus < 1 && var.function.run_as != "job")
+      contains([1, 2, 4, 6, 8], cpus) || (cpus >= 0.08 && cpus < 1 && var.function.run_as == "service")
     ]), false)
     error_message = "function.cpu is \"${var.function.cpu}\"; Cloud Run has 1, 2, 4, 6 and 8 CPUs, and for a service also from 0.08 to 1 (500m is 0.5)."
   }
@@ -109,15 +109,15 @@ variable "function" {
         cpus = tonumber(trimsuffix(var.function.cpu, "m")) / (endswith(var.function.cpu, "m") ? 1000 : 1)
         mib  = tonumber(regex("^[0-9.]+", var.function.memory)) * { Mi = 1, Gi = 1024, M = 1000000 / 1048576, G = 1000000000 / 1048576 }[regex("[A-Z]i?$", var.function.memory)]
       }] :
-      size.mib >= (size.cpus < 4 ? (var.function.run_as == "job" ? 512 : 128) : size.cpus == 4 ? 2048 : 4096) &&
+      size.mib >= (size.cpus < 4 ? (var.function.run_as == "service" ? 128 : 512) : size.cpus == 4 ? 2048 : 4096) &&
       size.mib <= (size.cpus < 0.5 ? 512 : size.cpus < 1 ? 1024 : { 1 = 4096, 2 = 8192, 4 = 16384, 6 = 24576, 8 = 32768 }[size.cpus])
     ]), true)
-    error_message = "function.memory is \"${var.function.memory}\" with function.cpu \"${var.function.cpu}\". Cloud Run's rules: 128Mi (a job: 512Mi) to 4Gi with 1 CPU, to 8Gi with 2; 2Gi to 16Gi with 4; 4Gi to 24Gi with 6; 4Gi to 32Gi with 8; at most 512Mi below 0.5 CPU, and 1Gi below 1."
+    error_message = "function.memory is \"${var.function.memory}\" with function.cpu \"${var.function.cpu}\". Cloud Run's rules: 128Mi (a Cloud Run job: 512Mi) to 4Gi with 1 CPU, to 8Gi with 2; 2Gi to 16Gi with 4; 4Gi to 24Gi with 6; 4Gi to 32Gi with 8; at most 512Mi below 0.5 CPU, and 1Gi below 1."
   }
 
   validation {
-    condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= (var.function.run_as == "job" ? 604800 : 3600)
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}; Cloud Run accepts 1 to 3600 for a service, and up to 604800 for run_as = \"job\"."
+    condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= (var.function.run_as == "service" ? 3600 : 604800)
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}; Cloud Run accepts 1 to 3600 for a service, and up to 604800 for run_as = \"cloud-run-job\"."
   }
 
   validation {
@@ -252,7 +252,7 @@ variable "triggers" {
         grant        = optional(bool, true) # Let Pub/Sub publish to that existing topic. False: you grant it yourself.
       }))
     })), {})
-    cron_schedules = optional(any, {}) # When Cloud Scheduler publishes to the topic, or starts the job. A list of schedules, as 1.0 took it, names them after the task.
+    cron_schedules = optional(any, {}) # When Cloud Scheduler publishes to the topic, or starts the Cloud Run job. A list of schedules, as 1.0 took it, names them after the task.
     # schedule   = string                      # Five fields: minute, hour, day of month, month, day of week.
     # time_zone  = optional(string, "Etc/UTC") # Time zone of the schedule.
     # paused     = optional(bool, false)       # Made, but not run.
@@ -301,7 +301,7 @@ variable "triggers" {
 
   validation {
     condition     = length(var.triggers.subscriptions) == 0 || var.function.timeout_seconds <= 600
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub waits at most 600 seconds for the answer to a push. Make the task faster, or run it as a job (function.run_as = \"job\")."
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub waits at most 600 seconds for the answer to a push. Make the task faster, or run it as a Cloud Run job (function.run_as = \"cloud-run-job\")."
   }
 
   validation {
@@ -356,8 +356,8 @@ variable "triggers" {
   }
 
   validation {
-    condition     = var.function.run_as != "job" || length(var.triggers.subscriptions) == 0
-    error_message = "triggers.subscriptions: Pub/Sub cannot push messages to a job (function.run_as)."
+    condition     = var.function.run_as != "cloud-run-job" || length(var.triggers.subscriptions) == 0
+    error_message = "triggers.subscriptions: Pub/Sub cannot push messages to a Cloud Run job (function.run_as)."
   }
 
   # The checks of a type: it can't be a map of objects and a list.
@@ -418,8 +418,8 @@ variable "triggers" {
   }
 
   validation {
-    condition     = var.function.run_as != "job" || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.data, null) == null && try(schedule.topic, null) == null && try(length(schedule.attributes), 0) == 0]), true)
-    error_message = "triggers.cron_schedules: a schedule starts a job (function.run_as) without a message; leave out data, attributes and topic."
+    condition     = var.function.run_as != "cloud-run-job" || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.data, null) == null && try(schedule.topic, null) == null && try(length(schedule.attributes), 0) == 0]), true)
+    error_message = "triggers.cron_schedules: a schedule starts a Cloud Run job (function.run_as) without a message; leave out data, attributes and topic."
   }
 
   validation {
@@ -429,7 +429,7 @@ variable "triggers" {
 
   validation {
     condition     = var.function.run_as != "service" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || var.function.timeout_seconds <= 600
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but schedules use Pub/Sub, which waits at most 600 seconds. Make the task faster, or run it as a job (function.run_as = \"job\")."
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but schedules use Pub/Sub, which waits at most 600 seconds. Make the task faster, or run it as a Cloud Run job (function.run_as = \"cloud-run-job\")."
   }
 }
 
@@ -469,7 +469,7 @@ variable "accounts" {
   default     = null
   type = object({
     push      = optional(string) # Account that Pub/Sub calls the service as.
-    scheduler = optional(string) # Account that Cloud Scheduler runs the job as.
+    scheduler = optional(string) # Account that Cloud Scheduler runs the Cloud Run job as.
     archive   = optional(string) # Account that dead letters are written to the bucket as.
   })
 
@@ -485,7 +485,7 @@ variable "accounts" {
 
   validation {
     condition     = try(var.accounts.scheduler != null, true) || !local.is_scheduled
-    error_message = "accounts.scheduler: the job has schedules; name the account that Cloud Scheduler runs it as."
+    error_message = "accounts.scheduler: the Cloud Run job has schedules; name the account that Cloud Scheduler runs it as."
   }
 
   validation {

@@ -175,7 +175,9 @@ def test_a_default_is_checked_at_once_and_must_be_one() -> None:
 
 
 def test_jobs_and_http_tasks_do_without_the_defaults_that_do_not_concern_them() -> None:
-    collection = TaskCollection(concurrency=4, max_instances=3, run_as="job", retry=RetryPolicy())
+    collection = TaskCollection(
+        concurrency=4, max_instances=3, run_as="cloud-run-job", retry=RetryPolicy()
+    )
 
     @collection.http(path="/page")
     def page(request: Any) -> str:
@@ -183,7 +185,7 @@ def test_jobs_and_http_tasks_do_without_the_defaults_that_do_not_concern_them() 
 
     job = add(collection, schedule=Schedule("0 3 * * *")).task
 
-    assert (job.run_as, page.task.run_as) == ("job", "service")
+    assert (job.run_as, page.task.run_as) == ("cloud-run-job", "service")
     assert page.task.policy.concurrency == 4
 
 

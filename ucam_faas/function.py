@@ -201,8 +201,8 @@ def put(task_function: Any, task: Task) -> None:
 def _check_scheduled_data(task: Task) -> None:
     """Refuse a schedule whose messages the task would always reject."""
     of_type = isinstance(task.message_type, type) or get_origin(task.message_type) is not None
-    if task.trigger is None or task.parse is None or not of_type or task.run_as == "job":
-        return  # functions are not called here: they may do anything; jobs get no message
+    if task.trigger is None or task.parse is None or not of_type or task.run_as == "cloud-run-job":
+        return  # functions are not called here: they may do anything; Cloud Run jobs get no message
     for schedule in task.trigger.schedules:
         try:
             task.parse(schedule.data)

@@ -33,7 +33,7 @@ def connect() -> sqlite3.Connection:
 
 
 @ucam_faas.raw_event(
-    run_as="job",
+    run_as="cloud-run-job",
     timeout=timedelta(hours=2),
     schedule=Schedule("0 2 * * SUN", time_zone="Europe/London"),
     memory="1Gi",

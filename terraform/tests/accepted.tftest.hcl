@@ -111,7 +111,7 @@ run "a_job_may_take_a_week" {
   command = plan
 
   variables {
-    function = { container_image = "image", run_as = "job", timeout_seconds = 604800 }
+    function = { container_image = "image", run_as = "cloud-run-job", timeout_seconds = 604800 }
   }
 }
 

@@ -77,7 +77,7 @@ run "a_job_has_one_alert" {
   command = plan
 
   variables {
-    function = { container_image = "image:1", run_as = "job" }
+    function = { container_image = "image:1", run_as = "cloud-run-job" }
   }
 
   assert {

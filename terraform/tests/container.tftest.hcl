@@ -176,7 +176,7 @@ run "a_job_runs_to_its_end" {
     function = {
       container_image = "image:1"
       target          = "report"
-      run_as          = "job"
+      run_as          = "cloud-run-job"
       cpu             = "2"
       memory          = "4Gi"
       timeout_seconds = 7200

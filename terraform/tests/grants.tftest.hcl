@@ -131,7 +131,7 @@ run "a_job_has_the_grants_of_the_readme" {
   variables {
     function = {
       container_image = "image:1"
-      run_as          = "job"
+      run_as          = "cloud-run-job"
       invokers        = ["group:team@example.org"]
     }
     triggers = { cron_schedules = { orders = { schedule = "0 3 * * *" } } }
@@ -235,7 +235,7 @@ run "a_shared_account_runs_the_job" {
   command = plan
 
   variables {
-    function = { container_image = "image:1", run_as = "job" }
+    function = { container_image = "image:1", run_as = "cloud-run-job" }
     triggers = { cron_schedules = { orders = { schedule = "0 3 * * *" } } }
     accounts = { scheduler = "scheduler@my-project.iam.gserviceaccount.com" }
   }
@@ -313,7 +313,7 @@ run "a_name_of_twenty_characters_is_kept_whole" {
 
   variables {
     name     = "o2345678901234567890"
-    function = { container_image = "image:1", run_as = "job" }
+    function = { container_image = "image:1", run_as = "cloud-run-job" }
     triggers = { cron_schedules = { nightly = { schedule = "0 3 * * *" } } }
   }
 
@@ -328,7 +328,7 @@ run "a_name_of_twenty_one_characters_is_cut" {
 
   variables {
     name     = "o23456789012345678901"
-    function = { container_image = "image:1", run_as = "job" }
+    function = { container_image = "image:1", run_as = "cloud-run-job" }
     triggers = { cron_schedules = { nightly = { schedule = "0 3 * * *" } } }
   }
 
@@ -364,7 +364,7 @@ run "the_longest_named_job_has_a_valid_scheduler_account" {
 
   variables {
     name     = "o234567890123456789012345678901234567890123456789"
-    function = { container_image = "image:1", run_as = "job" }
+    function = { container_image = "image:1", run_as = "cloud-run-job" }
     triggers = { cron_schedules = { nightly = { schedule = "0 3 * * *" } } }
   }
 

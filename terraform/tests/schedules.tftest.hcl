@@ -88,7 +88,7 @@ run "schedules_are_as_they_are_asked_for" {
 
 run "a_jobs_schedule_runs_the_job" {
   variables {
-    function = { container_image = "image:1", run_as = "job" }
+    function = { container_image = "image:1", run_as = "cloud-run-job" }
     triggers = { cron_schedules = { yearly = { schedule = "0 4 1 1 *", paused = true } } }
   }
 
@@ -147,7 +147,7 @@ run "a_list_of_schedules_runs_a_job" {
   command = plan
 
   variables {
-    function = { container_image = "image:1", run_as = "job" }
+    function = { container_image = "image:1", run_as = "cloud-run-job" }
     triggers = { cron_schedules = ["0 3 * * *"] }
   }
 

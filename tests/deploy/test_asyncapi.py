@@ -92,7 +92,7 @@ def add_up(numbers):
 def brew(body): ...
 
 
-@ucam_faas.raw_event(run_as="job", schedule=Schedule("0 3 * * *"))
+@ucam_faas.raw_event(run_as="cloud-run-job", schedule=Schedule("0 3 * * *"))
 def export(body): ...
 
 

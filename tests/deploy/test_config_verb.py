@@ -105,7 +105,7 @@ def test_values_of_collections_and_decorators_have_different_origins(project: Pr
 
         tasks = ucam_faas.TaskCollection(memory="2Gi", environment={"A": "b"})
 
-        @tasks.message_handler(message_type=None, environment={"A": "c"}, run_as="job")
+        @tasks.message_handler(message_type=None, environment={"A": "c"}, run_as="cloud-run-job")
         def welcome(data): ...
         """,
     )
@@ -115,7 +115,7 @@ def test_values_of_collections_and_decorators_have_different_origins(project: Pr
     assert result.exit_code == 0, result.output
     welcome = json.loads(result.output)["tasks"]["welcome"]
     assert welcome["values"]["environment"] == {"A": "c"}
-    assert welcome["values"]["run_as"] == "job"
+    assert welcome["values"]["run_as"] == "cloud-run-job"
     layers = {path: origin["layer"] for path, origin in welcome["origins"].items()}
     assert layers == {"memory": "collection", "environment.A": "decorator", "run_as": "decorator"}
 

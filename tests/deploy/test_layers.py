@@ -253,7 +253,7 @@ def test_min_instances_above_the_default_maximum_is_an_error_with_the_default(
 
 
 def test_a_job_is_held_to_the_rules_of_jobs(project: Project) -> None:
-    line = clash(project, "[stage.live]\n[task.welcome]\ncpu = 0.5", run_as="job")
+    line = clash(project, "[stage.live]\n[task.welcome]\ncpu = 0.5", run_as="cloud-run-job")
 
     assert line.startswith("ucam-faas.toml:3 [task.welcome]: ")
     assert "run_as from decorator" in line

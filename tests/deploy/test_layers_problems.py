@@ -90,7 +90,7 @@ def problems(project: Project, text: str) -> list[str]:
         ("[vpc_access]\nnetwrk = 1", "2 top level: vpc_access has no key 'netwrk'. Did you mean '"),
         ("[tool.ucam-faas]\nregion = 1", "1 top level: ucam-faas.toml has the keys at the top"),
         ("timeout = 3", "1 top level: 'timeout' belongs in the code: write timeout=… on the"),
-        ("[task.a]\nrun_as = 'job'", "2 [task.a]: 'run_as' belongs in the code"),
+        ("[task.a]\nrun_as = 'cloud-run-job'", "2 [task.a]: 'run_as' belongs in the code"),
         (
             "[task.a]\nproject = 'my-project'",
             "2 [task.a]: 'project' is for all tasks: write it at the top level or in [stage.NAME].",

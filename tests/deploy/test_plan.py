@@ -133,7 +133,7 @@ def test_schedules_publish_to_the_task_s_topic(planned: Planned) -> None:
 def test_a_job_has_schedules_and_no_subscription(planned: Planned) -> None:
     task = planned(
         task_of(
-            run_as="job",
+            run_as="cloud-run-job",
             schedule=Schedule("0 3 * * *"),
             timeout=timedelta(hours=3),
             retry=RetryPolicy(max_attempts=5),
@@ -152,7 +152,7 @@ def test_a_job_without_a_retry_policy_is_run_again_as_often_as_cloud_run_s_defau
     planned: Planned,
 ) -> None:
     """A job has no waits, so that the ladder of a subscription would be used up at once."""
-    assert planned(task_of(run_as="job"))["function"]["max_retries"] == 3
+    assert planned(task_of(run_as="cloud-run-job"))["function"]["max_retries"] == 3
 
 
 def test_topics_of_the_decorator_and_of_the_configuration_are_granted(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ RENAMED = """
     @ucam_faas.http(path="/orders/<int:number>", name="orders", invokers=["allUsers"])
     def {2}(number: int): ...
 
-    @ucam_faas.raw_event(name="rebuild", run_as="job", dead_letter_topic="failed")
+    @ucam_faas.raw_event(name="rebuild", run_as="cloud-run-job", dead_letter_topic="failed")
     def {3}(): ...
 """
 
@@ -525,7 +525,7 @@ def test_a_job_has_no_say_in_the_key_of_a_topic_that_has_its_name(tmp_path: Path
     plan = plan_in(
         tmp_path,
         task_of("reader", topic="report"),
-        task_of("report", run_as="job"),
+        task_of("report", run_as="cloud-run-job"),
         configuration=f'kms_key = "{key}"\n[task.report]\nkms_key = "{other}"',
     )
 
@@ -533,7 +533,7 @@ def test_a_job_has_no_say_in_the_key_of_a_topic_that_has_its_name(tmp_path: Path
 
 
 def test_a_job_may_publish_its_own_dead_letters(tmp_path: Path) -> None:
-    plan = plan_in(tmp_path, task_of(run_as="job", dead_letter_topic="failed-jobs"))
+    plan = plan_in(tmp_path, task_of(run_as="cloud-run-job", dead_letter_topic="failed-jobs"))
 
     assert plan.to_json()["tasks"]["send"]["function"]["publishes_to"] == ["failed-jobs"]
     assert keepers(plan) == {"failed-jobs": "failed-jobs-kept"}

@@ -19,7 +19,9 @@ from ucam_faas import RetryPolicy, Schedule
 def count_orders(orders):
     "Count orders."
 
-@ucam_faas.raw_event(run_as="job", schedule=Schedule("0 3 * * *"), timeout=timedelta(hours=2))
+@ucam_faas.raw_event(
+    run_as="cloud-run-job", schedule=Schedule("0 3 * * *"), timeout=timedelta(hours=2)
+)
 def export(body):
     "Export them."
 """
@@ -31,7 +33,7 @@ FILE = "ucam-faas.auto.tfvars.json"
 
 @pytest.fixture
 def planned(project: Project) -> Project:
-    """A project with a service, a job and a stage."""
+    """A project with a service, a Cloud Run job and a stage."""
     project.write("planned_tasks.py", TASKS)
     project.write(
         "ucam-faas.toml",

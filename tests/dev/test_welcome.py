@@ -67,7 +67,7 @@ def test_the_table_cuts_long_types_and_escapes_what_steers() -> None:
 
 
 def test_cloud_run_jobs_are_marked() -> None:
-    lines = welcome.table([plan("work", run_as="job")], {}, 100)
+    lines = welcome.table([plan("work", run_as="cloud-run-job")], {}, 100)
 
     assert lines[1].endswith("topic work, Cloud Run job")
 
@@ -96,7 +96,7 @@ def test_what_is_sure_to_be_taken_is_tried_first() -> None:
 
 def test_a_task_with_an_inbox_is_sent_a_job() -> None:
     place = {"pubsub": "h:2", "project": "p"}
-    service, job = plan("sure", sample="{}"), plan("sure", sample="{}", run_as="job")
+    service, job = plan("sure", sample="{}"), plan("sure", sample="{}", run_as="cloud-run-job")
 
     lines = welcome.commands([service], inboxes=True, **place).splitlines()
 
@@ -146,7 +146,7 @@ def test_the_first_schedule_is_run() -> None:
 
 def test_the_schedule_of_a_job_is_run_if_there_is_no_other() -> None:
     """A job may need resources that only the cloud has."""
-    job = plan("job", schedules=(schedule(),), run_as="job")
+    job = plan("job", schedules=(schedule(),), run_as="cloud-run-job")
 
     assert paste(job)[-1] == "ucam-faas schedules run job"
     work = plan("work", schedules=(schedule(),))

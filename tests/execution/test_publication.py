@@ -154,7 +154,7 @@ def test_a_task_without_a_topic_cannot_be_published_to() -> None:
     def rooms() -> str:
         return ""
 
-    @raw_event(run_as="job")
+    @raw_event(run_as="cloud-run-job")
     def rebuild() -> None: ...
 
     with pytest.raises(TaskDefinitionError, match="'rooms' is an HTTP task, and has no topic"):

@@ -29,7 +29,7 @@ def careful(body: bytes) -> str:
     return os.environ["MODE"]
 
 
-@ucam_faas.raw_event(environment={"MODE": "bold"}, run_as="job")
+@ucam_faas.raw_event(environment={"MODE": "bold"}, run_as="cloud-run-job")
 def bold(body: bytes) -> None:
     say("in the job")
 """

@@ -253,7 +253,7 @@ class TestSend:
             room.send()  # type: ignore[attr-defined]
 
     def test_a_cloud_run_job_says_how_to_run_it(self, here: Here) -> None:
-        @message_handler(run_as="job", retry=RetryPolicy(max_attempts=1))
+        @message_handler(run_as="cloud-run-job", retry=RetryPolicy(max_attempts=1))
         def report() -> None: ...
 
         with pytest.raises(TaskDefinitionError, match="gcloud run jobs execute report"):

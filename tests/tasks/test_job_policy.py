@@ -50,7 +50,7 @@ def test_a_collection_gives_its_tasks_rules_for_jobs() -> None:
         ({"idempotent": 1}, "True or False"),
         ({"idempotent": True, "retention": timedelta(days=1)}, "at least 7 days"),
         ({"id": str, "retention": timedelta(days=1)}, "retention=.* with id="),
-        ({"run_as": "job", "idempotent": True}, "idempotent=True"),
+        ({"run_as": "cloud-run-job", "idempotent": True}, "idempotent=True"),
     ],
 )
 def test_rules_that_can_never_work_are_refused(options: dict[str, Any], problem: str) -> None:

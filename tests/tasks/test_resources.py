@@ -95,7 +95,11 @@ def test_spellings_of_one_amount_are_equal() -> None:
         ({"max_instances": 0}, "max_instances=0: expected a whole number of at least 1"),
         ({"max_instances": True}, "max_instances=True: expected a whole number"),
         ({"min_instances": 3, "max_instances": 2}, "min_instances=3 is more than max_instances=2"),
-        ({"run_as": "worker"}, "run_as='worker': expected 'service' or 'job'"),
+        ({"run_as": "worker"}, "run_as='worker': expected 'service' or 'cloud-run-job'"),
+        (
+            {"run_as": "job"},
+            "run_as='job': expected 'service' or 'cloud-run-job'. Write 'cloud-run-job'",
+        ),
         ({"concurrency": 1001}, "concurrency=1001: expected a whole number from 1 to 1000"),
         ({"cpu": 0.5, "concurrency": 2}, "expected concurrency=1"),
         ({"environment": {"PORT": "1"}}, "'PORT' cannot be given: Cloud Run sets it"),
@@ -152,7 +156,7 @@ def test_a_push_is_answered_within_ten_minutes() -> None:
     message = refused(timeout=timedelta(seconds=601))
 
     assert "is over 600 s, the longest that Pub/Sub waits" in message
-    assert 'run_as="job"' in message
+    assert 'run_as="cloud-run-job"' in message
     assert task_of(timeout=timedelta(seconds=600)).policy.served_timeout_seconds == 600
 
 
@@ -168,19 +172,19 @@ def test_a_request_is_answered_within_an_hour() -> None:
 
 
 def test_a_job_may_take_a_week() -> None:
-    assert task_of(run_as="job", timeout=timedelta(days=7)).run_as == "job"
-    assert "over 604800 s" in refused(run_as="job", timeout=timedelta(days=8))
+    assert task_of(run_as="cloud-run-job", timeout=timedelta(days=7)).run_as == "cloud-run-job"
+    assert "over 604800 s" in refused(run_as="cloud-run-job", timeout=timedelta(days=8))
 
 
 # --- jobs
 
 
 def test_a_job_is_retried_as_often_as_cloud_run_can_and_may_not_be_at_all() -> None:
-    once = task_of(run_as="job", retry=RetryPolicy(max_attempts=1))
+    once = task_of(run_as="cloud-run-job", retry=RetryPolicy(max_attempts=1))
 
     assert once.policy.retry.max_attempts == 1
     for attempts in (12, None):
-        message = refused(run_as="job", retry=RetryPolicy(max_attempts=attempts))
+        message = refused(run_as="cloud-run-job", retry=RetryPolicy(max_attempts=attempts))
         assert f"max_attempts={attempts!r} of 'task': expected 1 to 11" in message
 
 
@@ -207,11 +211,11 @@ def test_a_message_is_delivered_as_often_as_pubsub_can() -> None:
     ids=str,
 )
 def test_a_job_takes_no_messages_and_runs_once(options: dict[str, Any]) -> None:
-    assert "job" in refused(run_as="job", **options)
+    assert "job" in refused(run_as="cloud-run-job", **options)
 
 
 def test_a_schedule_starts_a_job_without_a_message() -> None:
-    task = task_of(run_as="job", schedule=Schedule("every 6 hours"))
+    task = task_of(run_as="cloud-run-job", schedule=Schedule("every 6 hours"))
 
     assert task.trigger is not None
     assert [schedule.expression for schedule in task.trigger.schedules] == ["0 */6 * * *"]
@@ -219,11 +223,11 @@ def test_a_schedule_starts_a_job_without_a_message() -> None:
 
 def test_an_http_task_is_no_job() -> None:
     with pytest.raises(TaskDefinitionError, match="http has no option 'run_as'"):
-        http(path="/x", run_as="job")(lambda: "")  # type: ignore[call-arg]
+        http(path="/x", run_as="cloud-run-job")(lambda: "")  # type: ignore[call-arg]
 
 
 def test_a_raw_task_takes_the_same_options() -> None:
-    @raw_event(memory="1Gi", run_as="job")
+    @raw_event(memory="1Gi", run_as="cloud-run-job")
     def export(body: bytes) -> None:
         """Do nothing."""
 

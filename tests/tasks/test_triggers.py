@@ -158,7 +158,7 @@ def test_a_schedule_with_nothing_to_send_passes_no_filter_for_other_attributes()
 
 
 def test_the_schedule_of_a_job_carries_nothing() -> None:
-    @raw_event(schedule="0 3 * * *", run_as="job")
+    @raw_event(schedule="0 3 * * *", run_as="cloud-run-job")
     def clean_up() -> None: ...
 
     assert clean_up.task.trigger is not None
@@ -171,7 +171,7 @@ def test_a_collection_that_makes_a_job_of_a_task_takes_the_attribute_away() -> N
     @inner.raw_event(schedule="0 3 * * *")
     def clean_up() -> None: ...
 
-    TaskCollection(run_as="job").include(inner)
+    TaskCollection(run_as="cloud-run-job").include(inner)
 
     assert clean_up.task.trigger is not None
     assert clean_up.task.trigger.schedules == (Schedule("0 3 * * *"),)

@@ -1,4 +1,4 @@
-"""Uses of the module to test: its examples, and a service and a job with every option set."""
+"""Uses of the module to test: its examples, and a service and a Cloud Run job with all options."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ JOB: dict[str, Any] = {
     "function": {
         "container_image": IMAGE,
         "target": "report",
-        "run_as": "job",
+        "run_as": "cloud-run-job",
         "timeout_seconds": 7200,
         "secrets": {"API_KEY": {"secret": "api-key"}},
         "publishes_to": ["reports"],
@@ -72,7 +72,7 @@ JOB: dict[str, Any] = {
     },
     "alerting": {},
 }
-"""A job with every option that the module has for jobs."""
+"""A Cloud Run job with every option that the module has for jobs."""
 
 
 @dataclass(frozen=True, slots=True)

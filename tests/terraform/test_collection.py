@@ -35,7 +35,7 @@ kept_topics = ["old-dead-letter", "former"]
 
 
 def tasks(number: int) -> Iterator[Task]:
-    """Yield tasks of every kind: most read topics, one answers requests, and one is a job."""
+    """Yield tasks of every kind: most read topics, one answers requests, one is a Cloud Run job."""
 
     def function(payload: bytes) -> None:
         """Do it."""
@@ -45,7 +45,9 @@ def tasks(number: int) -> Iterator[Task]:
         return ""
 
     yield ucam_faas.http(path="/call", name="call_me", invokers=[CALLERS])(request).task
-    yield ucam_faas.raw_event(run_as="job", schedule="0 3 * * *", name="report")(function).task
+    yield ucam_faas.raw_event(run_as="cloud-run-job", schedule="0 3 * * *", name="report")(
+        function
+    ).task
     for number_of_task in range(number - 2):
         options: dict[str, Any] = {"topic": "elsewhere"} if number_of_task == 0 else {}
         if number_of_task % 4 == 1:

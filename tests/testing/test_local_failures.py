@@ -75,7 +75,7 @@ def test_the_last_attempt_says_why_it_failed(ucam_faas_local: Serve) -> None:
 def test_a_job_is_run_as_often_as_in_the_cloud(ucam_faas_local: Serve) -> None:
     """Pub/Sub would deliver it five times at least."""
 
-    @message_handler(message_type=None, run_as="job", retry=RetryPolicy(max_attempts=2))
+    @message_handler(message_type=None, run_as="cloud-run-job", retry=RetryPolicy(max_attempts=2))
     def task(data: bytes) -> None:
         raise ValueError
 

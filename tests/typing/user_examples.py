@@ -108,7 +108,7 @@ def rebuild() -> str:
     return "done"
 
 
-@ucam_faas.raw_event(run_as="job", timeout=timedelta(hours=1))
+@ucam_faas.raw_event(run_as="cloud-run-job", timeout=timedelta(hours=1))
 async def rebuild_all() -> None: ...
 
 

@@ -54,8 +54,8 @@ def row(task: Task) -> dict[str, Any]:
 
 
 def _timeout_seconds(task: Task) -> float | None:
-    """Return how long a task may take; None for a job without a timeout."""
-    if task.run_as == "job" and task.policy.timeout is None:
+    """Return how long a task may take; None for a Cloud Run job without a timeout."""
+    if task.run_as == "cloud-run-job" and task.policy.timeout is None:
         return None
     return task.policy.served_timeout_seconds
 
@@ -65,8 +65,8 @@ def trigger(task: Task) -> str:
     if task.trigger is None:
         return ""
     trigger = task.trigger
-    if task.run_as == "job":
-        return "\n".join(_line(schedule) for schedule in trigger.schedules) or "job"
+    if task.run_as == "cloud-run-job":
+        return "\n".join(_line(schedule) for schedule in trigger.schedules) or "Cloud Run job"
     notes = [*(["filtered"] if trigger.filter else []), *(["ordered"] if trigger.ordered else [])]
     lines = [f"{trigger.topic} ({', '.join(notes)})" if notes else trigger.topic]
     return "\n".join([*lines, *map(_line, trigger.schedules)])

@@ -1,7 +1,7 @@
 """From a plan to an AsyncAPI 3 document: the topics, their messages, and the tasks that take them.
 
-Tasks without a topic are left out: HTTP tasks are called, and jobs are started. Sources: the
-AsyncAPI specification 3.0.0, and its Google Cloud Pub/Sub bindings 0.2.0.
+Tasks without a topic are left out: HTTP tasks are called, and Cloud Run jobs are started. Sources:
+the AsyncAPI specification 3.0.0, and its Google Cloud Pub/Sub bindings 0.2.0.
 """
 
 from __future__ import annotations

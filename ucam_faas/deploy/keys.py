@@ -228,7 +228,8 @@ _CONFIGURATION = {
         terraform="labels",
     ),
     "deletion_protection": Option(
-        doc="Terraform refuses to delete the service or job, its topics and its subscriptions",
+        doc="Terraform refuses to delete the service or Cloud Run job, its topics and its "
+        "subscriptions",
         takes="`true` or `false`",
         check=IS_SWITCH,
         default=True,

@@ -27,7 +27,7 @@ from ucam_faas.tasks.task import Task
 FILE_NAME = "ucam-faas.auto.tfvars.json"
 SERVICE_NAME = re.compile(r"(?!goog)[a-z]([-a-z0-9]{0,47}[a-z0-9])?")
 JOB_SECONDS = 3600
-"""The timeout of a job without one: it has to have one in the cloud."""
+"""The timeout of a Cloud Run job without one: it has to have one in the cloud."""
 
 
 def read(start: Path, *, source: str | None, stage: str | None) -> Plan:
@@ -105,7 +105,7 @@ def _common_labels(merged: Sequence[Merged]) -> dict[str, str]:
 
 
 def _planned(task: Task, needs: TaskNeeds, merged: Merged) -> PlannedTask:
-    is_job, attempts = task.run_as == "job", task.policy.retry.max_attempts
+    is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
     return PlannedTask(
         task=task,
         needs=needs,
@@ -114,16 +114,16 @@ def _planned(task: Task, needs: TaskNeeds, merged: Merged) -> PlannedTask:
         timeout_seconds=_timeout_seconds(task, needs),
         environment=_environment(merged),
         publishes_to=[*merged["publishes_to"], *_own_dead_letters(needs)],
-        at_a_time=None if is_job else _at_a_time(task, merged),
-        max_retries=attempts - 1 if is_job and attempts else None,
-        dead_letters=None if is_job else _dead_letters(needs),
+        at_a_time=None if is_cloud_run_job else _at_a_time(task, merged),
+        max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
+        dead_letters=None if is_cloud_run_job else _dead_letters(needs),
         payload=schemas.schema_of(task),
     )
 
 
 def _timeout_seconds(task: Task, needs: TaskNeeds) -> int:
     """Return how long Cloud Run waits: as long as the task may take, and Pub/Sub waits for it."""
-    if task.run_as == "job":
+    if task.run_as == "cloud-run-job":
         timeout = task.policy.timeout
         return JOB_SECONDS if timeout is None else math.ceil(timeout.total_seconds())
     seconds = math.ceil(task.policy.served_timeout_seconds)

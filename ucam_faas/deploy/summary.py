@@ -42,7 +42,7 @@ def _trigger(planned: PlannedTask) -> str:
 def _retries(planned: PlannedTask) -> str:
     if planned.needs.topic is None:
         return ""
-    if planned.is_job:
+    if planned.is_cloud_run_job:
         return f"{planned.max_retries}, at once"
     retry = planned.task.policy.retry
     waits = backoffs(retry, (retry.max_attempts or _SHOWN_WAITS + 2) - 1)
@@ -56,7 +56,7 @@ def _retries(planned: PlannedTask) -> str:
 
 def _size(planned: PlannedTask) -> str:
     size = f"{planned.argument('cpu')} CPU, {planned.merged['memory']}"
-    if planned.is_job:
+    if planned.is_cloud_run_job:
         return f"1 for each start\n{size}"
     least, most = planned.merged["min_instances"], planned.merged["max_instances"]
     return f"{least} to {most}, {planned.at_a_time} at a time each\n{size}"

@@ -41,12 +41,13 @@ class PlannedTask:
 
     Args:
         merged: the options in force.
-        service: the name of its Cloud Run service or job.
+        service: the name of its service or Cloud Run job.
         timeout_seconds: how long Cloud Run waits for an execution.
         environment: all environment variables that are not secrets.
         publishes_to: topics; also that of dead letters, if the task itself publishes them.
-        at_a_time: the requests that an instance gets at a time; None: it is a job.
-        max_retries: of a job; None: it is a service.
+        at_a_time: the requests that an instance gets at a time; None: it is a Cloud Run
+            job.
+        max_retries: of a Cloud Run job; None: it is a service.
         dead_letters: None: it has no subscription, or messages are delivered until they expire.
         payload: the schema of its payload, if it has one.
     """
@@ -69,14 +70,14 @@ class PlannedTask:
         return self.task.name
 
     @property
-    def is_job(self) -> bool:
+    def is_cloud_run_job(self) -> bool:
         """It is a Cloud Run job."""
-        return self.task.run_as == "job"
+        return self.task.run_as == "cloud-run-job"
 
     @property
     def is_pushed_to(self) -> bool:
         """It has a push subscription."""
-        return self.needs.topic is not None and not self.is_job
+        return self.needs.topic is not None and not self.is_cloud_run_job
 
     @property
     def schedules(self) -> Mapping[str, ScheduleNeeds]:
@@ -108,7 +109,7 @@ class PlannedTask:
             "payload": self.payload,
         }
         for name, option in keys().items():
-            concerned = not (self.is_job and option.concerns == "services")
+            concerned = not (self.is_cloud_run_job and option.concerns == "services")
             if option.terraform and concerned and not option.computed:
                 _put(variables, option.terraform.split("."), self.argument(name))
         return variables
@@ -120,10 +121,14 @@ class PlannedTask:
             "environment": dict(self.environment),
             "publishes_to": list(self.publishes_to),
         }
-        return function | ({"max_retries": self.max_retries} if self.is_job else {})
+        return function | ({"max_retries": self.max_retries} if self.is_cloud_run_job else {})
 
     def _concurrency(self) -> dict[str, Any]:
-        return {} if self.is_job else {"max_concurrent_functions_per_instance": self.at_a_time}
+        return (
+            {}
+            if self.is_cloud_run_job
+            else {"max_concurrent_functions_per_instance": self.at_a_time}
+        )
 
     def _subscriptions(self) -> dict[str, Any]:
         needs = self.needs
@@ -148,9 +153,9 @@ class PlannedTask:
                 "schedule": schedule.expression,
                 "time_zone": schedule.time_zone,
                 "paused": schedule.paused,
-                "data": None if self.is_job else schedule.data,
-                "attributes": {} if self.is_job else schedule.attributes,
-                "topic": None if self.is_job else self.needs.topic,
+                "data": None if self.is_cloud_run_job else schedule.data,
+                "attributes": {} if self.is_cloud_run_job else schedule.attributes,
+                "topic": None if self.is_cloud_run_job else self.needs.topic,
             }
             for name, schedule in self.schedules.items()
         }

@@ -48,7 +48,7 @@ class TopicUser:
 
     @classmethod
     def of(cls, needs: TaskNeeds, merged: Merged) -> TopicUser:
-        """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a job."""
+        """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a Cloud Run job."""
         is_pushed_to = needs.run_as == "service" and needs.topic is not None
         by_subscription = needs.dead_letter_topic if is_pushed_to else None
         return cls(

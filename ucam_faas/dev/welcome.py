@@ -63,17 +63,17 @@ def commands(
             data = f" {'DATA' if first.sample is None else shlex.quote(first.sample)}"
             message = f"--message{data}"
         blocks.append(f"  ucam-faas publish {first.name}{data}")
-        if inboxes and first.run_as != "job":
+        if inboxes and first.run_as != "cloud-run-job":
             blocks.append(f"  ucam-faas send {first.name}{data} --wait")
         gcloud = _gcloud_environment(pubsub, project)
         blocks.append(f"  {gcloud} gcloud pubsub topics publish {first.topic} {message}")
     elif url and plans:
         path = plans[0].path.replace("<", "{").replace(">", "}")
         blocks.append(f"  curl {shlex.quote(url + path)}")
-    # A job may need resources that only the cloud has.
+    # A Cloud Run job may need resources that only the cloud has.
     scheduled = min(
         (plan for plan in plans if plan.schedules),
-        key=lambda plan: plan.run_as == "job",
+        key=lambda plan: plan.run_as == "cloud-run-job",
         default=None,
     )
     if scheduled is not None:
@@ -129,7 +129,7 @@ def _triggers(plan: TaskNeeds, next_runs: Mapping[str, float | None]) -> list[st
     """Return a task's trigger, filter and schedules, a line each."""
     if plan.topic is None:
         return [f"HTTP {plan.path}"]
-    job = ", Cloud Run job" if plan.run_as == "job" else ""
+    job = ", Cloud Run job" if plan.run_as == "cloud-run-job" else ""
     lines = [f"topic {plan.topic}{', in order' * plan.ordered}{job}"]
     if plan.filter:
         lines.append(f"if {plan.filter}")

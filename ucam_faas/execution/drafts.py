@@ -130,7 +130,7 @@ def _check_can_be_sent_to(task: Task) -> None:
             f"{task.name!r} is an HTTP task, and takes no jobs: send a request to {task.path}, or "
             "move its work to a @message_handler, and send to that."
         )
-    if task.run_as == "job":
+    if task.run_as == "cloud-run-job":
         raise TaskDefinitionError(
             f"{task.name!r} is a Cloud Run job, and takes no jobs: run it with `gcloud run jobs "
             f"execute {task.name}`, on a laptop with `ucam-faas run {task.name}`. A task that is "

@@ -46,7 +46,7 @@ def run(task: Task, runtime: Runtime) -> int:
     if task.kind is Kind.HTTP:
         raise UCAMFAASCouldNotLoadTarget(
             f"{task.name!r} is an HTTP task and needs a request: it cannot be run once. "
-            "Give the job a task that takes an event."
+            "Give the Cloud Run job a task that takes an event."
         )
     delivery = delivery_of(task, read_input(runtime.settings), os.environ)
     if task.is_async or task.policy.timeout is not None:

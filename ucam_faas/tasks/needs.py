@@ -15,8 +15,8 @@ from ucam_faas.tasks.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data
 from ucam_faas.tasks.task import Kind, Task
 
-STARTED = {"run-as": "job"}
-"""Attributes of the message that starts a job in `ucam-faas dev`, which has no jobs."""
+STARTED = {"run-as": "cloud-run-job"}
+"""Attributes of the message that replaces the start of a Cloud Run job in `ucam-faas dev`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
                 expression=schedule.expression,
                 time_zone=schedule.time_zone,
                 data=base64.b64encode(schedule.data).decode(),
-                attributes=dict(schedule.attributes) if task.run_as != "job" else STARTED,
+                attributes=dict(schedule.attributes) if task.run_as != "cloud-run-job" else STARTED,
                 paused=schedule.paused,
             )
             for schedule in trigger.schedules

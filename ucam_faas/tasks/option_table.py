@@ -104,7 +104,7 @@ class _OfAll(TypedDict, total=False):
         Option(
             doc="longest time from the arrival of a message or request to the answer",
             takes="`timedelta`: up to 10 minutes, the longest that Pub/Sub waits; default 5. "
-            "`http`: up to an hour. A job: up to 7 days, default 1 hour",
+            "`http`: up to an hour. Cloud Run jobs: up to 7 days, default 1 hour",
             terraform="function.timeout_seconds",
             computed=True,
         ),
@@ -124,8 +124,8 @@ class _OfAll(TypedDict, total=False):
         str | None,
         Option(
             doc="memory of an instance",
-            takes="`128Mi` to `32Gi`; a job: from `512Mi`. Over 4, 8, 16 and 24 GiB it needs 2, 4, "
-            "6 and 8 CPUs",
+            takes="`128Mi` to `32Gi`; a Cloud Run job: from `512Mi`. Over 4, 8, 16 and 24 "
+            "GiB it needs 2, 4, 6 and 8 CPUs",
             check=resources.memory_bytes,
             default="512Mi",
             configurable="anywhere",
@@ -197,7 +197,7 @@ class _OfAll(TypedDict, total=False):
     invokers: Annotated[
         Sequence[str] | None,
         Option(
-            doc="IAM members that may call the service or run the job",
+            doc="IAM members that may call the service or run the Cloud Run job",
             takes="`user:E`, `group:E`, `serviceAccount:E` with an email E, `domain:D`, "
             "`principal:…`, `principalSet:…`, `allUsers`, `allAuthenticatedUsers`",
             check=resources.check_member,
@@ -238,10 +238,10 @@ class TaskDefaults(_OfAll, total=False):
     run_as: Annotated[
         RunAs | None,
         Option(
-            doc="service or job: Pub/Sub pushes messages to a service; a schedule or a person "
-            "starts a job, which runs once to its end",
-            takes='`"service"` or `"job"`. A job has no `topic`, `filter`, `ordered`, '
-            "`concurrency` or instances, and its schedules have no data",
+            doc="service, to which Pub/Sub pushes messages, or Cloud Run job, which a schedule or "
+            "a person starts, and which runs once to its end",
+            takes='`"service"` or `"cloud-run-job"`. A Cloud Run job has no `topic`, `filter`, '
+            "`ordered`, `concurrency` or instances, and its schedules have no data",
             check=resources.check_run_as,
             default="service",
             configurable="shown",
@@ -253,7 +253,7 @@ class TaskDefaults(_OfAll, total=False):
         Option(
             doc="how often and how soon Pub/Sub delivers a message again",
             takes="`RetryPolicy`; default: 8 deliveries in 20 minutes, 10 to 600 seconds apart, "
-            "then the dead-letter topic. A job: 4 runs",
+            "then the dead-letter topic. A Cloud Run job: 4 runs",
             terraform=f"{SUBSCRIPTION}.retry",
             computed=True,
         ),
@@ -324,7 +324,7 @@ class TaskOptions(_Name, TaskDefaults, total=False):
     schedule: Annotated[
         str | Schedule | Sequence[str | Schedule] | None,
         Option(
-            doc="when Cloud Scheduler publishes to the topic, or starts the job",
+            doc="when Cloud Scheduler publishes to the topic, or starts the Cloud Run job",
             takes='cron expression such as `"0 3 * * *"`, `Schedule`, or a list of them',
             terraform="triggers.cron_schedules",
             computed=True,

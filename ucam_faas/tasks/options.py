@@ -168,8 +168,8 @@ def task_fields(
     options = combine(OPTIONS, inherited, own)
     check_together(options)
     run_as = options.get("run_as", "service")
-    if run_as == "job":
-        _check_job(own)
+    if run_as == "cloud-run-job":
+        _check_cloud_run_job(own)
         options.setdefault("retry", JOB_RETRY)
     fields = {
         "policy": Policy(**_part(options, _IN_POLICY)),
@@ -190,10 +190,10 @@ def _part(options: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in names}
 
 
-def _check_job(own: Mapping[str, Any]) -> None:
+def _check_cloud_run_job(own: Mapping[str, Any]) -> None:
     for name, value in own.items():
         if OPTIONS[name].concerns == "services":
             raise TaskDefinitionError(
-                f'{name}={value!r} with run_as="job": a job runs its function once and ends. '
-                "Leave it out."
+                f'{name}={value!r} with run_as="cloud-run-job": a Cloud Run job runs its function '
+                "once and ends. Leave it out."
             )

@@ -34,7 +34,8 @@ class RetryPolicy:
 
     Args:
         max_attempts: deliveries before the message goes to the dead-letter topic, 5 to 100; None:
-            no dead letters, it is delivered until it expires. Of a job: its runs, 1 to 11.
+            no dead letters, it is delivered until it expires. Of a Cloud Run job: its
+            runs, 1 to 11.
         min_backoff: the wait before the second delivery, 0 to 600 s; it grows with each one.
         max_backoff: the longest wait, 0 to 600 s.
         backoff: of jobs, which Pub/Sub's limits don't concern: a function from the number of
@@ -80,7 +81,7 @@ class RetryPolicy:
 
 
 JOB_RETRY = RetryPolicy(max_attempts=4)
-"""Of a job without a policy: Cloud Run's own 3 retries. They come at once, so more help little."""
+"""Of a Cloud Run job without a policy: Cloud Run's own 3 retries, at once. More help little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

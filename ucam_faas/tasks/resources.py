@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple, get_args
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import QUOTA_GIBIBYTES_FOR_A_CPU
 
-RunAs = Literal["service", "job"]
-"""As a service, which messages are pushed to, or as a job, which runs once to its end."""
+RunAs = Literal["service", "cloud-run-job"]
+"""A service, to which messages are pushed, or a Cloud Run job, which runs once to its end."""
 RUN_AS: tuple[RunAs, ...] = get_args(RunAs)
 MEBIBYTE = 1024**2
 MIN_MEMORY, MAX_MEMORY = 128 * MEBIBYTE, 32 * 1024 * MEBIBYTE
@@ -59,7 +59,7 @@ _RESERVED = {
     "PORT": "Cloud Run sets it",
     "FUNCTION_TARGET": "the deployment sets it",
     "GOOGLE_CLOUD_PROJECT": "the deployment sets it",
-    "LONG_RUNNING": 'the deployment sets it; write run_as="job"',
+    "LONG_RUNNING": 'the deployment sets it; write run_as="cloud-run-job"',
     "UCAM_FAAS_DEAD_LETTER_TOPIC": "the deployment sets it; write dead_letter_topic=…",
     "UCAM_FAAS_MAX_ATTEMPTS": "the deployment sets it; write retry=RetryPolicy(max_attempts=…)",
 }
@@ -152,8 +152,8 @@ def check_together(options: Mapping[str, Any]) -> None:
     memory, cpu = options.get("memory"), options.get("cpu")
     if memory is not None and cpu is not None:
         _check_pair(memory, cpu)
-    if options.get("run_as") == "job":
-        _check_job(memory, cpu)
+    if options.get("run_as") == "cloud-run-job":
+        _check_cloud_run_job(memory, cpu)
     least, most = options.get("min_instances"), options.get("max_instances")
     if least is not None and most is not None and least > most:
         raise TaskDefinitionError(
@@ -186,24 +186,29 @@ def _check_pair(memory: str, cpu: float | str) -> None:
         )
 
 
-def _check_job(memory: str | None, cpu: float | str | None) -> None:
+def _check_cloud_run_job(memory: str | None, cpu: float | str | None) -> None:
     if memory is not None and memory_bytes(memory) < MIN_JOB_MEMORY:
         raise TaskDefinitionError(
-            f'memory={memory!r} with run_as="job": expected at least 512Mi, because jobs run '
-            "in Cloud Run's second generation environment."
+            f'memory={memory!r} with run_as="cloud-run-job": expected at least 512Mi, because '
+            "Cloud Run jobs run in the second generation environment."
         )
     if cpu is not None and cpu_count(cpu) < 1:
         raise TaskDefinitionError(
-            f'cpu={cpu!r} with run_as="job": expected at least 1, as every Cloud Run job.'
+            f'cpu={cpu!r} with run_as="cloud-run-job": expected at least 1, as every Cloud Run job.'
         )
 
 
 def check_run_as(value: Any) -> None:
-    """Refuse all but "service" and "job".
+    """Refuse all but "service" and "cloud-run-job".
 
     Raises:
         TaskDefinitionError: with both.
     """
+    if value == "job":
+        raise TaskDefinitionError(
+            "run_as='job': expected 'service' or 'cloud-run-job'. Write 'cloud-run-job': a job is "
+            "what task.send(…) makes. The deployed Cloud Run job stays as it is."
+        )
     if value not in RUN_AS:
         raise TaskDefinitionError(f"run_as={value!r}: expected {' or '.join(map(repr, RUN_AS))}.")
 

@@ -80,7 +80,7 @@ def check_name(name: Any) -> None:
 _LONGEST_PUSH = (
     MAX_ACK_DEADLINE_SECONDS,
     "the longest that Pub/Sub waits for a push's answer before it delivers again",
-    'Run it as a Cloud Run job, run_as="job", or split the work into shorter messages.',
+    'Run it as a Cloud Run job, run_as="cloud-run-job", or split the work into shorter messages.',
 )
 _LONGEST_REQUEST = (3600, "the longest that Cloud Run lets a request take", "Split the work.")
 _LONGEST_JOB = (
@@ -114,7 +114,7 @@ class Task:
     collection_options: Mapping[str, Any] = field(default_factory=dict)
     """The options of its collections."""
     run_as: RunAs = "service"
-    """A service, which is called; or a job, which runs once to its end."""
+    """A service, which is called; or a Cloud Run job, which runs once to its end."""
     init: tuple[Callable[[], Any], ...] = ()
     """Run once in each process that serves the task, before its first execution."""
     publishes: tuple[Any, ...] = ()
@@ -140,13 +140,13 @@ class Task:
         return f"<Task {self.name!r} of {self.module}: {self.kind.value}{topic}>"
 
     def _check_attempts(self) -> None:
-        attempts, is_job = self.policy.retry.max_attempts, self.run_as == "job"
-        if is_job and (attempts is None or attempts > MAX_JOB_ATTEMPTS):
+        attempts, is_cloud_run_job = self.policy.retry.max_attempts, self.run_as == "cloud-run-job"
+        if is_cloud_run_job and (attempts is None or attempts > MAX_JOB_ATTEMPTS):
             expected, whose = (
                 f"1 to {MAX_JOB_ATTEMPTS}",
                 "Cloud Run starts a job's run no more often",
             )
-        elif not is_job and attempts is not None and attempts < MIN_ATTEMPTS:
+        elif not is_cloud_run_job and attempts is not None and attempts < MIN_ATTEMPTS:
             expected = f"{MIN_ATTEMPTS} to {MAX_ATTEMPTS}, or None for no dead letters"
             whose = "Pub/Sub's limits"
         else:
@@ -158,10 +158,11 @@ class Task:
     def _check_deadline(self) -> None:
         """Refuse a timeout that is longer than Pub/Sub or Cloud Run waits."""
         seconds, why, hint = _LONGEST_PUSH
-        if self.run_as == "job":
+        if self.run_as == "cloud-run-job":
             if self.kind is Kind.HTTP:
                 raise TaskDefinitionError(
-                    f'{self.name!r} answers requests, and run_as="job" gets none: leave it out.'
+                    f"{self.name!r} answers requests, and a Cloud Run job gets none: leave "
+                    'run_as="cloud-run-job" out.'
                 )
             seconds, why, hint = _LONGEST_JOB
         elif self.kind is Kind.HTTP:
@@ -204,6 +205,11 @@ class Task:
     def route(self) -> str:
         """The path at which it is served, in Flask's syntax."""
         return (self.path or "/") if self.kind is Kind.HTTP else f"/{self.name}"
+
+    @property
+    def resource(self) -> str:
+        """The kind of its resource, for people."""
+        return "Cloud Run job" if self.run_as == "cloud-run-job" else "Cloud Run service"
 
     @property
     def takes(self) -> str:

@@ -22,7 +22,7 @@ def topic_of(task: Task) -> str:
         raise TaskDefinitionError(
             f"{task.name!r} is an HTTP task, and has no topic: send a request to {task.path}."
         )
-    if task.run_as == "job":
+    if task.run_as == "cloud-run-job":
         raise TaskDefinitionError(
             f"{task.name!r} is a Cloud Run job, and gets no messages: a schedule or a person "
             "starts it."

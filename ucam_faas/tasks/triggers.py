@@ -29,7 +29,7 @@ class Schedule:
         expression: five cron fields: minute, hour, day of month, month, day of week; or an
             interval, "every 15 minutes" or "rate(15 minutes)", which is kept as cron fields.
         time_zone: name in the time zone database; the expression is wall-clock time there.
-        data: the message's data. A job (`run_as="job"`) is started without a message, and takes
+        data: the message's data. A Cloud Run job is started without a message, and takes
             neither data nor attributes.
         attributes: the message's attributes; default, if there are no data either:
             `ucam_faas_trigger` is `schedule`, because Pub/Sub takes no empty message.
@@ -135,7 +135,7 @@ def trigger_maker(
     """Return the function from a task's name to its trigger; options are checked now.
 
     Args:
-        run_as: "service", which messages are pushed to; or "job", which schedules start.
+        run_as: "service", to which messages are pushed; or "cloud-run-job", which schedules start.
         topic: None: named after the task.
         schedule: none, one, or several.
         options: other fields of the trigger.
@@ -144,7 +144,9 @@ def trigger_maker(
         TaskDefinitionError: a value is outside Google's limits.
     """
     schedules = _schedules_of(schedule)
-    options["schedules"] = schedules if run_as == "job" else tuple(map(_with_message, schedules))
+    options["schedules"] = (
+        schedules if run_as == "cloud-run-job" else tuple(map(_with_message, schedules))
+    )
     _check_delivery(run_as, topic, options)
     if topic is not None:
         check_topic(topic)
@@ -155,13 +157,13 @@ def trigger_maker(
 
 def _check_delivery(run_as: str, topic: str | None, options: Mapping[str, Any]) -> None:
     """Refuse messages to a Cloud Run job, which gets none."""
-    if run_as != "job":
+    if run_as != "cloud-run-job":
         return
     for name, value in (("topic", topic), *options.items()):
         if name != "schedules" and value:
             raise TaskDefinitionError(
-                f'{name}={value!r} with run_as="job": no message is delivered to a Cloud Run '
-                "job; a schedule or a person starts it. Leave it out."
+                f'{name}={value!r} with run_as="cloud-run-job": no message is delivered to a '
+                "Cloud Run job; a schedule or a person starts it. Leave it out."
             )
     for schedule in options["schedules"]:
         if schedule.data or schedule.attributes:

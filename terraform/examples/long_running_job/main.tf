@@ -18,7 +18,7 @@ module "yearly_report" {
   function = {
     container_image = var.container_image
     target          = "yearly_report"
-    run_as          = "job"
+    run_as          = "cloud-run-job"
     cpu             = "2"
     memory          = "4Gi"
     timeout_seconds = 6 * 60 * 60

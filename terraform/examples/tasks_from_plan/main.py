@@ -35,7 +35,7 @@ def send_invoices(body: bytes) -> None:
 
 
 @raw_event(
-    run_as="job",
+    run_as="cloud-run-job",
     timeout=timedelta(hours=2),
     memory="1Gi",
     schedule=Schedule("0 4 1 1,4,7,10 *", time_zone="Europe/London"),

@@ -59,7 +59,7 @@ def variable(name: str, value: str) -> Edit:
 
 
 def schedule(expression: str, zone: str = "Etc/UTC") -> Edit:
-    """Give the job another schedule."""
+    """Give the Cloud Run job another schedule."""
     return CODE, 'Schedule("0 3 * * *")', f'Schedule("{expression}", time_zone="{zone}")'
 
 
@@ -98,7 +98,7 @@ CONFIGURATION = [
         planned=False,
     ),
     Seed(
-        "retention of a job, which has no subscription",
+        "retention of a Cloud Run job, which has no subscription",
         "setting-without-effect",
         (CONFIG, "message_retention_seconds = 700"),
         (setting("clean_up", "message_retention_seconds = 700"),),
@@ -311,10 +311,10 @@ PAYLOADS = [
         ),
     ),
     Seed(
-        "a job that takes a payload and gets none",
+        "a Cloud Run job that takes a payload and gets none",
         "job-without-input",
-        (CODE, '@ucam_faas.message_handler(message_type=Order, run_as="job"'),
-        ((CODE, "raw_event(run_as", "message_handler(message_type=Order, run_as"),),
+        (CODE, "@ucam_faas.message_handler(\n    message_type=Order, run_as"),
+        ((CODE, "raw_event(\n    run_as", "message_handler(\n    message_type=Order, run_as"),),
     ),
 ]
 
@@ -409,11 +409,11 @@ DELETIONS = [
         says="would delete the service 'show-order'",
     ),
     Seed(
-        "a service that becomes a job",
+        "a service that becomes a Cloud Run job",
         "protected-deleted",
         task("count_orders"),
         (
-            (CODE, '    topic="orders",\n', '    run_as="job",\n'),
+            (CODE, '    topic="orders",\n', '    run_as="cloud-run-job",\n'),
             (CODE, '    schedule=Schedule("*/15 * * * *", data=b\'{"order_id": "probe"}\'),\n', ""),
             (CONFIG, '"refunds"', '"projects/p/topics/refunds"'),
         ),
@@ -424,7 +424,7 @@ DELETIONS = [
         "protected-deleted",
         (CONFIG, "region ="),
         ((CONFIG, '"europe-west2"', '"europe-west1"'),),
-        says="would replace the job 'clean-up': its region changes",
+        says="would replace the Cloud Run job 'clean-up': its region changes",
     ),
     Seed(
         "another project",

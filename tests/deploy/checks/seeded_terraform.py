@@ -181,7 +181,7 @@ TASKS = [
         says="no subscription",
     ),
     TerraformSeed(
-        "a job without its schedule",
+        "a Cloud Run job without its schedule",
         "terraform-task-missing",
         (drop(CLEAN_SCHEDULE),),
         at=task("clean_up"),
@@ -220,7 +220,7 @@ TASKS = [
         says="a timeout of 30 s; expected at least 60 s",
     ),
     TerraformSeed(
-        "a job that ends before the task",
+        "a Cloud Run job that ends before the task",
         "deadline-ladder",
         (put(f"{CLEAN}{JOB}", "template", "template", "timeout", value="600s"),),
         says="expected at least 7200 s",
@@ -409,7 +409,7 @@ GRANTS = [
         ),
     ),
     TerraformSeed(
-        "no grant to run the job",
+        "no grant to run the Cloud Run job",
         "schedule-refused",
         (drop(f"{CLEAN}google_cloud_run_v2_job_iam_member.scheduler[0]"),),
     ),
@@ -553,7 +553,7 @@ DELETIONS = [
         says="replace the service 'count-orders': its region changes",
     ),
     TerraformSeed(
-        "a protected job",
+        "a protected Cloud Run job",
         "protected-deleted",
         (plan_to(f"{CLEAN}{JOB}", *REPLACE),),
         at=task("clean_up"),

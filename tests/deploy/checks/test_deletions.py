@@ -187,6 +187,16 @@ def test_a_plan_of_an_older_form_is_said_to_be_one(shop: Shop, clean_plan: str) 
     assert tuple(grant["commands"]) == (LONGER,)
 
 
+def test_a_plan_with_the_earlier_name_of_a_cloud_run_job_loses_nothing(
+    shop: Shop, clean_plan: str
+) -> None:
+    earlier = clean_plan.replace('"run_as": "cloud-run-job"', '"run_as": "job"')
+    assert earlier != clean_plan
+    shop.path(LAST).write_text(earlier)
+
+    assert shop.check("--against", LAST) == []
+
+
 SUBSCRIPTION = {
     "topic": "t",
     "filter": None,

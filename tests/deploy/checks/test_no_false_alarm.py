@@ -37,7 +37,7 @@ KEPT_IS_EMPTY = (
 )
 
 HARMLESS: dict[str, tuple[Edit, ...]] = {
-    "sizes for all tasks, of which a job has none": (
+    "sizes for all tasks, of which a Cloud Run job has none": (
         (*APP, f'{APP[1]}\nmin_instances = 1\ningress = "all"\nmessage_retention_seconds = 80000'),
     ),
     "retention that is just enough": ((CONFIG, "= 86400", "= 5430"),),
@@ -77,8 +77,8 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     "a new field that is optional": ((*FIELD, f"{FIELD[1]}    customer: str | None = None\n"),),
     "a field that takes more": ((*FIELD, "    pence: int | None = 0\n"),),
     "a day's retention without dead letters": ((CODE, "max_attempts=10", "max_attempts=None"),),
-    "a job with its input": (
-        (CODE, "raw_event(run_as", "message_handler(message_type=Order, run_as"),
+    "a Cloud Run job with its input": (
+        (CODE, "raw_event(\n    run_as", "message_handler(\n    message_type=Order, run_as"),
         setting("clean_up", 'environment = { INPUT_BUCKET = "b", INPUT_FILE = "order.json" }'),
     ),
     "a part of a CPU for one at a time": (
@@ -184,7 +184,9 @@ ELSEWHERE: dict[str, tuple[Change, ...]] = {
 PLANNED: dict[str, tuple[Change, ...]] = {
     "a subscription that is updated": (plan_to(COUNT_PUSH, "update"),),
     "a topic that Terraform forgets": (plan_to(ORDERS, "forget"),),
-    "a job that may be replaced": (plan_to(f"{CLEAN}{JOB}", *REPLACE, deletion_protection=False),),
+    "a Cloud Run job that may be replaced": (
+        plan_to(f"{CLEAN}{JOB}", *REPLACE, deletion_protection=False),
+    ),
     "a service that may be replaced, with long retries": (
         plan_to(f"{PAY}{SERVICE}", *REPLACE, deletion_protection=False),
         plan_to(f"{PAY}google_cloud_run_v2_service_iam_member.push[0]", *REPLACE),

@@ -38,7 +38,7 @@ def make_it_a_job(shop: Deployment) -> None:
     shop.edit(
         (
             '@message_handler(message_type=None, schedule="*/15',
-            '@raw_event(run_as="job", schedule="*/15',
+            '@raw_event(run_as="cloud-run-job", schedule="*/15',
         ),
         ("def tidy_up(data: bytes)", "def tidy_up(body: bytes)"),
     )

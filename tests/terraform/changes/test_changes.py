@@ -41,7 +41,7 @@ LOSSES: list[tuple[Callable[[Deployment], None], dict[str, str]]] = [
     (
         edits.make_it_a_job,
         {
-            "subscription-deleted:tidy_up": "Make the job a second task.",
+            "subscription-deleted:tidy_up": "Make the Cloud Run job a second task.",
             "dead-letters-deleted:tidy_up-dead-letter": 'kept_topics = ["tidy_up-dead-letter"]',
             "topic-deleted:tidy_up": 'kept_topics = ["tidy_up"]',
             "protected-deleted:tidy-up": "deletion_protection = false",

@@ -100,6 +100,24 @@ def test_a_plan_of_format_1_is_upgraded(format_1: Deployment) -> None:
     assert format_1.changes() == {}
 
 
+def test_the_earlier_name_of_a_cloud_run_job_is_refused_and_nothing_is_touched(
+    shop: Deployment,
+) -> None:
+    plan = shop.folder / PLAN
+    text = plan.read_text()
+    plan.write_text(text.replace('"run_as": "cloud-run-job"', '"run_as": "job"'))
+    before = len(shop.environment.operations())
+
+    refused = shop.refused()
+    changed = shop.tried(f"ucam-faas plan --output {PLAN}")
+
+    assert plan.read_text() == text
+    assert set(refused) == {"Invalid value for variable"}
+    assert len(shop.environment.operations()) == before
+    assert changed.returncode == 0, changed.stdout
+    assert shop.changes() == {}
+
+
 def test_short_retries_do_not_outlast_the_new_grants(format_1: Deployment) -> None:
     """Without step 1: 150 s, and a grant takes minutes."""
     plan = format_1.folder / PLAN

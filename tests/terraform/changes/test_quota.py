@@ -20,7 +20,7 @@ def service_{number}(data: bytes) -> None: ...
 """
 JOB = """
 
-@raw_event(run_as="job", schedule="0 {number} * * *")
+@raw_event(run_as="cloud-run-job", schedule="0 {number} * * *")
 def job_{number}(body: bytes) -> None: ...
 """
 

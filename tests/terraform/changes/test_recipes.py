@@ -23,7 +23,7 @@ TESTED = {
     "Read another topic",
     "Change a filter or the ordering",
     "Change where dead letters go",
-    "Turn a service into a job",
+    "Turn a service into a Cloud Run job",
     "Move to another region",
     "Move to another project",
     "Hand a topic to others",
@@ -140,7 +140,9 @@ def test_dead_letters_that_were_read_are_deleted(shop: Deployment) -> None:
 
 def test_a_job_is_a_second_task(shop: Deployment) -> None:
     with (shop.folder / "main.py").open("a") as file:
-        file.write('\n\n@raw_event(run_as="job")\ndef tidy_all(body: bytes) -> None: ...\n')
+        file.write(
+            '\n\n@raw_event(run_as="cloud-run-job")\ndef tidy_all(body: bytes) -> None: ...\n'
+        )
 
     page.follow(shop, "release")
 

@@ -101,7 +101,7 @@ IN_GRANTS = [
         says="needs roles/pubsub.publisher",
     ),
     Fault(
-        what="the scheduler may not run the job",
+        what="the scheduler may not run the Cloud Run job",
         edits=change(STARTS, "local.is_scheduled ? 1 : 0", "0"),
         use=JOB,
         layer=GRANTS,

@@ -51,7 +51,12 @@ IN_VARIABLES = [
     wrong("an amount of memory that is none", put("function.memory", "lots"), "memory"),
     wrong("three CPUs", put("function.cpu", "3"), "cpu"),
     wrong("longer than a push may take", put("function.timeout_seconds", 601), "600"),
-    wrong("longer than a job may take", put("function.timeout_seconds", 604801), "604800", use=JOB),
+    wrong(
+        "longer than a Cloud Run job may take",
+        put("function.timeout_seconds", 604801),
+        "604800",
+        use=JOB,
+    ),
     wrong("an unknown ingress", put("function.ingress", "INTERNAL"), "ingress"),
     wrong("a list for a map", put("function.environment", ["A", "B"]), "environment"),
     wrong("a variable that the module sets", put("function.environment.PORT", "1"), "PORT"),

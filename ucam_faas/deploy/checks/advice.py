@@ -36,8 +36,8 @@ def for_subscription(inputs: Inputs, change: Change) -> Fix:
     if "topic" in change.causes:
         return Fix(f"Make a second task for the other topic. Remove this one when it {_EMPTY}.")
     planned = inputs.planned_task(change.owner)
-    if planned and planned.is_job:
-        return Fix(f"Make the job a second task. Remove this one when it {_EMPTY}.")
+    if planned and planned.is_cloud_run_job:
+        return Fix(f"Make the Cloud Run job a second task. Remove this one when it {_EMPTY}.")
     drain = f"top its publishers, wait until it {_EMPTY}, and allow the deletion: {_allow(change)}."
     if planned or change.owner is None:
         return Fix(f"S{drain}")
@@ -90,7 +90,7 @@ def for_topic(inputs: Inputs, change: Change) -> Fix:
 
 
 def for_protected(inputs: Inputs, change: Change) -> Fix:
-    """Return the advice for a protected service or job."""
+    """Return the advice for a protected service or Cloud Run job."""
     elsewhere = _moved(inputs, change) or _to_other_project(change)
     if elsewhere:
         return elsewhere

@@ -9,7 +9,9 @@ from ucam_faas.deploy.findings import Place
 from ucam_faas.gcp.limits import backoff_seconds
 from ucam_faas.tasks.policies import MAX_ATTEMPTS
 
-Kind = Literal["subscription", "dead letters", "archive", "topic", "service", "job", "push grant"]
+Kind = Literal[
+    "subscription", "dead letters", "archive", "topic", "service", "Cloud Run job", "push grant"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ class Change:
     @property
     def rule(self) -> str:
         """The rule that finds it."""
-        if self.kind in ("service", "job"):
+        if self.kind in ("service", "Cloud Run job"):
             return "protected-deleted"
         kind = "subscription" if self.kind == "archive" else self.kind
         return f"{kind.replace(' ', '-')}-deleted"

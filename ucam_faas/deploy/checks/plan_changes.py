@@ -37,6 +37,9 @@ class Part:
 
 Inventory = dict[tuple[Kind, str], Part]
 
+_CLOUD_RUN_JOB = ("cloud-run-job", "job")
+"""The value of `run_as`, and its earlier name."""
+
 
 def inventory_of(variables: Mapping[str, Any]) -> Inventory:
     """Return the parts that a plan deploys, by kind and name."""
@@ -124,11 +127,14 @@ def _parts_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
     project, region = variables.get("project"), variables.get("region")
     for task, arguments in variables["tasks"].items():
         path, function = ("tasks", task), arguments.get("function", {})
-        name, is_job = str(arguments.get("name")), function.get("run_as") == "job"
+        name, is_cloud_run_job = (
+            str(arguments.get("name")),
+            function.get("run_as") in _CLOUD_RUN_JOB,
+        )
         protected = function.get("deletion_protection") is True
         place = {"project": project, "region": region}
         yield Part(
-            kind="job" if is_job else "service",
+            kind="Cloud Run job" if is_cloud_run_job else "service",
             name=name,
             path=path,
             fixed=place,

@@ -61,7 +61,7 @@ run "tasks_share_the_topics_of_the_collection" {
       report = {
         format   = 2
         name     = "report"
-        function = { target = "report", run_as = "job" }
+        function = { target = "report", run_as = "cloud-run-job" }
         triggers = { subscriptions = {}, cron_schedules = { report-1 = { schedule = "0 4 1 1 *", data = null, attributes = {}, topic = null } } }
         alerting = null
       }
@@ -191,8 +191,8 @@ run "tasks_share_the_accounts_of_the_collection" {
     tasks = {
       a = { format = 2, name = "a", function = {}, triggers = { subscriptions = { abc = { topic = "orders" } } } }
       b = { format = 2, name = "b", function = {}, triggers = { subscriptions = { bcd = { topic = "orders" } } } }
-      c = { format = 2, name = "c", function = { run_as = "job" }, triggers = { cron_schedules = { cde = { schedule = "0 3 * * *" } } } }
-      d = { format = 2, name = "d", function = { run_as = "job" }, triggers = { cron_schedules = { def = { schedule = "0 3 * * *" } } } }
+      c = { format = 2, name = "c", function = { run_as = "cloud-run-job" }, triggers = { cron_schedules = { cde = { schedule = "0 3 * * *" } } } }
+      d = { format = 2, name = "d", function = { run_as = "cloud-run-job" }, triggers = { cron_schedules = { def = { schedule = "0 3 * * *" } } } }
     }
   }
 

@@ -45,6 +45,8 @@ def show_order(order_id: str) -> str:
     return ""
 
 
-@ucam_faas.raw_event(run_as="job", timeout=timedelta(hours=2), schedule=Schedule("0 3 * * *"))
+@ucam_faas.raw_event(
+    run_as="cloud-run-job", timeout=timedelta(hours=2), schedule=Schedule("0 3 * * *")
+)
 def clean_up(body: object) -> None:
     """Remove old orders."""

@@ -28,6 +28,6 @@ def tidy_up(data: bytes) -> None:
     """Remove old orders: a service that only has a schedule."""
 
 
-@raw_event(run_as="job", timeout=timedelta(hours=2), schedule="0 3 * * *")
+@raw_event(run_as="cloud-run-job", timeout=timedelta(hours=2), schedule="0 3 * * *")
 def report(body: bytes) -> None:
-    """Report on the day: a job."""
+    """Report on the day: a Cloud Run job."""

@@ -43,7 +43,7 @@ def without_effect(inputs: Inputs) -> Iterator[Finding]:
 
 def _kind(planned: PlannedTask) -> tuple[str, set[Concerns]]:
     """Return the kind of a task, and which options concern it."""
-    if planned.is_job:
+    if planned.is_cloud_run_job:
         return "a Cloud Run job", {"all"}
     if planned.is_pushed_to:
         return "a service with a subscription", {"all", "services", "pushes"}
@@ -74,7 +74,7 @@ def instances_over_quota(inputs: Inputs) -> Iterator[Finding]:
         limit, cpu, memory = (planned.merged[key] for key in ("max_instances", "cpu", "memory"))
         quota = planned.merged["cpu_quota"]
         allowed = most_instances(cpu, memory, quota)
-        if not planned.is_job and limit > allowed:
+        if not planned.is_cloud_run_job and limit > allowed:
             yield Finding(
                 configured(planned, "max_instances"),
                 f"The task {planned.task.name!r} has max_instances={limit} with cpu={cpu} and "

@@ -55,8 +55,8 @@ def topic_deleted(inputs: Inputs) -> Iterator[Finding]:
     "then on.",
 )
 def protected_deleted(inputs: Inputs) -> Iterator[Finding]:
-    """A protected service or job that `terraform apply` would delete or replace."""
-    for change in _of(inputs, "service", "job"):
+    """A protected service or Cloud Run job that `terraform apply` would delete or replace."""
+    for change in _of(inputs, "service", "Cloud Run job"):
         if change.protected:
             yield _finding(inputs, change, advice.for_protected(inputs, change))
 
@@ -83,7 +83,7 @@ def push_grant_deleted(inputs: Inputs) -> Iterator[Finding]:
     refused = {
         change.name
         for change in inputs.changes
-        if change.kind in ("service", "job") and (change.protected or change.tainted)
+        if change.kind in ("service", "Cloud Run job") and (change.protected or change.tainted)
     }
     for change in _of(inputs, "push grant"):
         seconds = change.retries.seconds() if change.retries else math.inf

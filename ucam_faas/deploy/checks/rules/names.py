@@ -25,7 +25,7 @@ def refused(inputs: Inputs) -> Iterator[Finding]:
         if not SERVICE_NAME.fullmatch(name):
             yield Finding(
                 decorated(task),
-                f"The task {task.name!r} cannot be the Cloud Run {task.run_as} {name!r}: expected "
+                f"The task {task.name!r} cannot be the {task.resource} {name!r}: expected "
                 "1 to 49 of a-z, 0-9 and -, beginning with a letter, and not with goog.",
                 "Write name=… on the decorator, or rename the function.",
                 task.name,

@@ -35,21 +35,21 @@ def changed(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("job-without-input", why="Each execution fails before the function is called.")
 def job_without_input(inputs: Inputs) -> Iterator[Finding]:
-    """A scheduled job that takes a payload, without an input file."""
+    """A scheduled Cloud Run job that takes a payload, without an input file."""
     for planned in inputs.planned:
         task = planned.task
         scheduled = task.trigger is not None and task.trigger.schedules
         has_input = _INPUT in planned.merged["environment"] or _INPUT in planned.merged["secrets"]
         if (
-            planned.task.run_as == "job"
+            planned.task.run_as == "cloud-run-job"
             and scheduled
             and not has_input
             and _refuses_empty_data(planned.task)
         ):
             yield Finding(
                 decorated(planned.task),
-                f"The job {planned.task.name!r} takes a {planned.needs.takes}, and its schedule "
-                "gives it none.",
+                f"The Cloud Run job {planned.task.name!r} takes a {planned.needs.takes}, and its "
+                "schedule gives it none.",
                 f'Name its input, environment={{"{_INPUT}": …}} (with INPUT_BUCKET), or let it '
                 "take no payload: message_type=None.",
                 planned.task.name,

@@ -47,7 +47,7 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
     for planned in inputs.planned:
         task, deployment, lacks = planned.task, there.get(planned.task.name), []
         if deployment is None:
-            lacks += [] if serves_all else [f"no Cloud Run {task.run_as}"]
+            lacks += [] if serves_all else [f"no {task.resource}"]
         elif task.run_as == "service" and planned.needs.topic and not deployment.subscriptions:
             lacks.append("no subscription that pushes to it")
         wanted = planned.schedules
@@ -63,12 +63,12 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
     why="The container ends when it starts: the code lacks that task.",
 )
 def task_unknown(inputs: Inputs) -> Iterator[Finding]:
-    """A service or job for a task that the code does not have, or that runs as the other."""
-    names = {planned.task.name: planned.task.run_as for planned in inputs.planned}
+    """A service or Cloud Run job for a task that the code lacks, or that runs as the other."""
+    names = {planned.task.name: planned.task.resource for planned in inputs.planned}
     if inputs.terraform is None or inputs.plan is None:
         return
     for run in inputs.terraform.of(SERVICE, JOB):
-        kind = "job" if run.type == JOB else "service"
+        kind = "Cloud Run job" if run.type == JOB else "Cloud Run service"
         for name in targets(run):
             if names.get(name) != kind:
                 is_what = f"is a {names[name]}" if name in names else "does not exist"

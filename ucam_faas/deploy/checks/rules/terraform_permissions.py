@@ -183,19 +183,25 @@ def _own_accounts(inputs: Inputs) -> Iterator[tuple[Deployment, Any]]:
             yield deployment, account
 
 
-@rule("schedule-refused", why="Cloud Scheduler is answered 403, and the job never runs.")
+@rule("schedule-refused", why="Cloud Scheduler is answered 403, and the Cloud Run job never runs.")
 def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
-    """A schedule whose account may not run the job."""
+    """A schedule whose account may not run the Cloud Run job."""
     for deployment in deployments(inputs):
         assert inputs.terraform is not None
         wanted = deployment.planned.schedules
         for schedule in inputs.terraform.of(SCHEDULE):
-            if deployment.planned.task.run_as != "job" or schedule.get("name") not in wanted:
+            if (
+                deployment.planned.task.run_as != "cloud-run-job"
+                or schedule.get("name") not in wanted
+            ):
                 continue
             path = ("http_target", "oauth_token", "service_account_email")
             account, name = inputs.terraform.account(schedule, *path), deployment.run.get("name")
             if not _given(inputs, "cloud_run_v2_job", name, INVOKER, account or "-"):
-                who, on = _who(account or "a caller without an account"), f"the job {name}"
+                who, on = (
+                    _who(account or "a caller without an account"),
+                    f"the Cloud Run job {name}",
+                )
                 yield _grant(schedule, who, INVOKER[0], on, deployment.planned.task.name)
 
 

@@ -20,7 +20,7 @@ from ucam_faas.deploy.checks.terraform.identity import moves_of
 from ucam_faas.deploy.checks.terraform.resources import Resource, ResourceChange, TerraformPlan
 from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
 
-_KINDS: dict[str, Kind] = {SERVICE: "service", JOB: "job", TOPIC: "topic"}
+_KINDS: dict[str, Kind] = {SERVICE: "service", JOB: "Cloud Run job", TOPIC: "topic"}
 _TAINTED = "replace_because_tainted"
 _CAUSES = {"enable_message_ordering": "ordering", "location": "region"}
 """Our names of attributes."""
@@ -116,7 +116,7 @@ def _services(changes: Iterable[ResourceChange]) -> Sequence[ResourceChange]:
 
 
 def _target(service: Resource) -> str:
-    """Return the name of the task that a service or job runs; failing that, its own."""
+    """Return the name of the task that a service or Cloud Run job runs; failing that, its own."""
     names = targets(service)
     return names[0] if len(names) == 1 else str(service.get("name"))
 

@@ -26,7 +26,7 @@ class Deployment:
     """A task in Terraform's plan.
 
     Args:
-        run: its service or job.
+        run: its service or Cloud Run job.
         subscriptions: the subscriptions that push to it.
     """
 
@@ -47,7 +47,7 @@ class Deployment:
 
 @lru_cache(maxsize=2)
 def deployments(inputs: Inputs) -> Sequence[Deployment]:
-    """Return the tasks with a service or a job in Terraform's plan."""
+    """Return the tasks with a service or a Cloud Run job in Terraform's plan."""
     plan = inputs.terraform
     if plan is None:
         return ()
@@ -66,7 +66,7 @@ def deployments(inputs: Inputs) -> Sequence[Deployment]:
         )
         for run in plan.of(SERVICE, JOB)
         for name in targets(run)
-        if name in tasks and (tasks[name].task.run_as == "job") is (run.type == JOB)
+        if name in tasks and (tasks[name].task.run_as == "cloud-run-job") is (run.type == JOB)
     )
 
 
@@ -84,7 +84,7 @@ def targets(run: Resource) -> list[str]:
 
 
 def template_of(run: Resource) -> tuple[str, ...]:
-    """Return the path to the template of a service's or job's instances."""
+    """Return the path to the template of a service's or Cloud Run job's instances."""
     return ("template", "template") if run.type == JOB else ("template",)
 
 
