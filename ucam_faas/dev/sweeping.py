@@ -33,7 +33,7 @@ def sweeping(settings: Settings) -> Iterator[None]:
         assert store is not None, "dev has one"
         while not stopped.wait(PAUSE_SECONDS):
             try:
-                while sweep(store, lambda keys: inbox.wake_many(runtime, keys)) == BATCH:
+                while sweep(store, lambda keys: inbox.wake(runtime, keys)) == BATCH:
                     pass
             except JobError as error:
                 log_problem("ucam_faas_sweep_failed", error=error)

@@ -125,7 +125,7 @@ class JobRun:
         if stored is None:
             return Superseded("the lease of this process had ended")
         if stored.state is State.PENDING and not change.wait:
-            inbox.wake(execution.runtime, self.key)
+            inbox.wake(execution.runtime, [self.key])
         if isinstance(decision.outcome, Done | Ignore):
             return decision.outcome
         return Recorded(change.message or change.cause)

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any
 
-from ucam_faas.execution import dead_letters, log_lines, off_loop
+from ucam_faas.execution import dead_letters, inbox, log_lines, off_loop
 from ucam_faas.execution.decisions import decide, decide_error, refusal
 from ucam_faas.execution.execution import Conclusion, Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import accept, prepare
@@ -65,11 +65,17 @@ def _call(execution: Execution) -> Decision:
 async def run_async(execution: Execution) -> Conclusion | None:
     """Run an async task on this loop, in `execution.context`; None if it was stopped meanwhile."""
     decision = await _call_async(execution)
-    if not execution.holds_job and not dead_letters.may_publish(execution, decision.outcome):
+    if not _blocks(execution, decision):
         return _conclude(execution, decision)
-    context = copy_context()  # publishing and storing block
+    context = copy_context()
     work = off_loop.in_thread(lambda: context.run(_conclude, execution, decision))
     return await _to_its_end(work)
+
+
+def _blocks(execution: Execution, decision: Decision) -> bool:
+    """Return True if the conclusion publishes or stores."""
+    may_publish = dead_letters.may_publish(execution, decision.outcome)
+    return execution.holds_job or may_publish or inbox.are_unpublished()
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Conclusion | None]) -> Conclusion | None:
@@ -144,6 +150,8 @@ def _settled(execution: Execution, decision: Decision, *, publish: bool = True) 
         outcome = execution.job.settle(execution, decision)
     elif publish:
         outcome = dead_letters.settle(execution, decision)
+    if inbox.are_unpublished():
+        inbox.flush()
     return report(execution, decision, outcome)
 
 

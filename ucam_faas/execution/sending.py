@@ -30,7 +30,6 @@ from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
-from ucam_faas.logs.problems import log_problem
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
 
 ItemT = TypeVar("ItemT")
@@ -69,7 +68,7 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
     (there,) = store.insert([row], wait=[drafts.wait])
     if there.owner == row.owner:
         if not drafts.wait:
-            inbox.wake(here, row.key)
+            inbox.wake(here, [row.key])
     else:
         _check_same(there, row, drafts)
     return handle(here, target, there.key.id)
@@ -154,20 +153,11 @@ def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> Sequence[str | Exceptio
             return [error] * len(rows)
         new = [row for row, kept in zip(within, there, strict=True) if kept.owner == row.owner]
         if new and not drafts.wait:
-            _wake(drafts, new)
+            inbox.wake(here, [row.key for row in new])
         results += [
             _same_or_error(kept, row, drafts) for row, kept in zip(within, there, strict=True)
         ]
     return results + [_full(drafts)] * len(beyond)
-
-
-def _wake(drafts: Drafter, rows: Sequence[Row]) -> None:
-    """Publish the wakes of jobs; a failure is logged, because the sweep repeats them."""
-    wakes = [Draft(b"", {inbox.JOB_ATTRIBUTE: row.key.id}) for row in rows]
-    try:
-        drafts.here.outgoing().publish_many(drafts.inbox, wakes)
-    except PublishError as error:
-        log_problem("ucam_faas_wake_failed", task=drafts.name, error=error)
 
 
 def _same_or_error(there: Row, row: Row, drafts: Drafter) -> str | Exception:

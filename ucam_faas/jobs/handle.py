@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -32,14 +32,14 @@ class Job(Generic[ResultT]):
     Args:
         store: keeps its row; None: it was sent without one.
         waiting: waits for ends in that store.
-        wake: publishes a wake to the task's inbox.
+        wake: publishes wakes to their tasks' inboxes.
         result_type: the annotation of the task's result; None: as JSON has it.
     """
 
     key: Key
     store: JobStore | None = field(compare=False)
     waiting: Waiting | None = field(default=None, compare=False)
-    wake: Callable[[Key], object] = field(default=bool, compare=False)
+    wake: Callable[[Sequence[Key]], object] = field(default=bool, compare=False)
     result_type: Any = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -159,7 +159,7 @@ class Job(Generic[ResultT]):
     def _start(self, change: Change, states: frozenset[State]) -> State:
         row = self._store().change(self.key, change, states=states)
         if row is not None:
-            self.wake(self.key)
+            self.wake([self.key])
         return (row or self._row()).state
 
     def _store(self) -> JobStore:

@@ -10,7 +10,7 @@ from functools import partial
 
 from ucam_faas.clock import Timer
 from ucam_faas.events.execution_info import AbortedExecutionResult, ExecutionInfo
-from ucam_faas.execution import log_lines, off_loop, pipeline
+from ucam_faas.execution import inbox, log_lines, off_loop, pipeline
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Crashed, Outcome
@@ -90,7 +90,7 @@ class Run:
             return None
         self.stopped = True
         conclude = partial(_stopped, self.execution, outcome)
-        if self.execution.holds_job:
+        if self.execution.holds_job or inbox.are_unpublished():
             self._storing = self.loop.create_task(self._store(conclude))
         else:
             self.finish(conclude())
@@ -99,7 +99,7 @@ class Run:
         return self._work.abandon() if self._work is not None else None
 
     async def _store(self, conclude: Callable[[], Conclusion]) -> None:
-        """Conclude in a thread: a store blocks, and may be down."""
+        """Conclude in a thread: a store and Pub/Sub block, and may be down."""
         try:
             conclusion = await off_loop.in_thread(conclude)
         except RuntimeError as error:  # the system gives no thread

@@ -38,7 +38,7 @@ class LocalJobs:
 
     def sweep(self) -> None:
         """Look at the jobs whose time has come."""
-        while sweep(self.store, lambda keys: inbox.wake_many(self._runtime, keys)):
+        while sweep(self.store, lambda keys: inbox.wake(self._runtime, keys)):
             pass
 
     def next_attempt(self) -> float | None:
