@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.dev.cloud import Dev, running
 from tests.support.postgresql import Server
+from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 
 collect_ignore = ["tasks.py"]
 
 
-@pytest.fixture(scope="session")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """Serves `tasks.py`."""
-    folder = tmp_path_factory.mktemp("jobs")
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def dev(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """Serves `tasks.py`, with its own store and with a PostgreSQL database."""
+    folder, environ = tmp_path_factory.mktemp("jobs"), {}
+    if request.param == "postgresql":
+        environ = {"UCAM_FAAS_JOB_STORE": _migrated(request.getfixturevalue("postgresql"))}
     shutil.copy(Path(__file__).with_name("tasks.py"), folder / "main.py")
-    with running(folder) as dev:
+    with running(folder, **environ) as dev:
         yield dev
+
+
+@pytest.fixture
+def shop(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module of the tasks, in the directory of `dev` and without any setting."""
+    for variable in ("PUBSUB_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(dev.folder)
+    spec = importlib.util.spec_from_file_location("shop", dev.folder / "main.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "shop", module)
+    spec.loader.exec_module(module)
+    yield module
+    store = sender().jobs()
+    assert store is not None
+    store.close()
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +57,8 @@ def database(postgresql: Server) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def job_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return an empty store that processes share, as UCAM_FAAS_JOB_STORE has it."""
+    if request.param == "memory":  # only if a test asks for it
+        return "sqlite::memory:"
     if request.param == "sqlite":
         return f"sqlite:{tmp_path}/jobs.db"
     return _migrated(request.getfixturevalue("postgresql"))

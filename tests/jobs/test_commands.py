@@ -13,8 +13,10 @@ from ucam_faas.cli import main
 from ucam_faas.execution import runtime
 
 pytestmark = pytest.mark.slow
+on_one_store = pytest.mark.parametrize("dev", ["sqlite"], indirect=True)
 
 
+@on_one_store
 def test_a_job_is_sent_and_followed_to_its_result(dev: Dev) -> None:
     done = dev.run("send", "charge", '{"id": 901}', "--id", "order-901", "--wait")
 
@@ -27,6 +29,7 @@ def test_a_job_is_sent_and_followed_to_its_result(dev: Dev) -> None:
     assert dev.shown("published", "charge-inbox") == []
 
 
+@on_one_store
 def test_a_retry_is_told_with_its_time(dev: Dev) -> None:
     done = dev.run("send", "second_time", '{"id": 902}', "--id", "order-902", "--wait")
 
@@ -35,6 +38,7 @@ def test_a_retry_is_told_with_its_time(dev: Dev) -> None:
     assert line.startswith("second_time  job order-902, attempt 1 failed, again in 0.")
 
 
+@on_one_store
 def test_a_failure_is_shown_and_run_again(dev: Dev) -> None:
     failed = dev.run("send", "refuse", '{"id": 903}', "--id", "order-903", "--wait")
     again = dev.run("jobs", "retry", "order-903")

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.dev.cloud import Dev
 from ucam_faas.exceptions import JobConflictError, JobFailed, JobNotFoundError
 from ucam_faas.jobs.states import State
 
 pytestmark = pytest.mark.slow
 
 SECONDS = 20
-
-
-@pytest.fixture
-def shop(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module of the tasks, in the directory of `dev` and without any setting."""
-    for variable in ("PUBSUB_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.chdir(dev.folder)
-    spec = importlib.util.spec_from_file_location("shop", dev.folder / "main.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "shop", module)
-    spec.loader.exec_module(module)
-    return module
 
 
 def causes(job: Any) -> list[str]:
