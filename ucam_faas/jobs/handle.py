@@ -116,9 +116,13 @@ class Job(Generic[ResultT]):
         """
         store, row = self._store(), self._row()
         change = Change(state=State.CANCELLED, cause="cancelled", visit=retention(row))
-        changed = store.change(self.key, change, states=WAITING)
-        changed = changed or store.request_cancel(self.key)
-        return (changed or self._row()).state
+        while not row.state.is_completed:  # it may begin to run, or to wait, between two looks
+            changed = store.change(self.key, change, states=WAITING)
+            changed = changed or store.request_cancel(self.key)
+            if changed is not None:
+                return changed.state
+            row = self._row()
+        return row.state
 
     async def cancel_async(self) -> State:
         """See `cancel`."""
