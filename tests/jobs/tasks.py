@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -69,3 +70,38 @@ def second_time(order: Order) -> int:
     if times == 1:
         raise Retry(after=timedelta(seconds=0.5))
     return times
+
+
+class Kind(BaseModel):
+    """Of a result or an error."""
+
+    name: str
+
+
+@ucam_faas.message_handler
+def answer(kind: Kind) -> Any:
+    """Return a value that is odd, or large."""
+    return {"none": None, "nan": float("nan"), "large": "result" * 900_000}[kind.name]
+
+
+class Unprintable(Exception):
+    """Its text can't be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@ucam_faas.message_handler
+def fail(kind: Kind) -> None:
+    """Raise an exception that is odd, or large."""
+    cyclic, other = ValueError("cyclic"), KeyError("other")
+    cyclic.__cause__, other.__cause__ = other, cyclic
+    errors: dict[str, BaseException] = {
+        "huge": ValueError("text" * 3_000_000),
+        "unprintable": Unprintable(),
+        "unstorable": ValueError("a\0b\ud800"),
+        "cyclic": cyclic,
+        "group": ExceptionGroup("group", [ValueError(str(n)) for n in range(1000)]),
+        "exit": SystemExit(3),
+    }
+    raise errors[kind.name]

@@ -119,7 +119,8 @@ def _error(decision: Decision) -> dict[str, str]:
         message = str(error)
     except Exception:  # a user's class may do anything
         message = ""
-    trace = "".join(traceback.format_exception(error))
+    parts = traceback.format_exception(error)  # a frame each, and the message
+    trace = "".join(part if len(part) <= MAX_MESSAGE else f"{_bounded(part)}\n" for part in parts)
     return {
         "type": type(error).__qualname__,
         "message": _bounded(message),
