@@ -85,12 +85,12 @@ if TYPE_CHECKING:
         Retry as Retry,
     )
     from ucam_faas.tasks.backoffs import exponential as exponential
+    from ucam_faas.tasks.defer import Defer as Defer
     from ucam_faas.tasks.parsers import (
         CloudEventType as CloudEventType,
         MessageParserFn as MessageParserFn,
     )
     from ucam_faas.tasks.policies import RetryPolicy as RetryPolicy
-    from ucam_faas.tasks.startup import Defer as Defer
     from ucam_faas.tasks.task import (
         CreateExecutionResultHttpResponseFn as CreateExecutionResultHttpResponseFn,
         ExecutionResultLoggerFn as ExecutionResultLoggerFn,
@@ -115,7 +115,7 @@ _HOMES = {
     "DEFAULT_EXECUTION_RESULT_LOGGER": "execution.log_lines",
     "DEFAULT_HTTP_RESPONSE_CREATOR": "execution.http_responses",
     "DeadLetter": "outcomes",
-    "Defer": "tasks.startup",
+    "Defer": "tasks.defer",
     "DuplicateJobError": "exceptions",
     "ExecutionAbortedException": "exceptions",
     "ExecutionInfo": "events.execution_info",

@@ -18,7 +18,7 @@ import pytest
 
 from ucam_faas import UCAMFAASCouldNotLoadTarget, http, message_handler, raw_event, testing
 from ucam_faas.serving import functions_framework as door, server
-from ucam_faas.tasks.startup import Defer
+from ucam_faas.tasks.defer import Defer
 
 from .harness import WAIT_SECONDS, make_app
 

@@ -110,7 +110,7 @@ def test_spellings_of_one_amount_are_equal() -> None:
         ({"secrets": {"FUNCTION_TARGET": "a"}}, "'FUNCTION_TARGET' cannot be given"),
         ({"secrets": {"A": "a"}, "environment": {"A": "b"}}, "'A' is in secrets= and in environ"),
         ({"init": "connect"}, "init='connect': expected a list of functions"),
-        ({"init": [1]}, "init=[…]: expected a function without arguments, not 1"),
+        ({"init": [1]}, "init=[…]: expected a function, not 1"),
     ],
     ids=str,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.serving import run_once
 from ucam_faas.tasks import startup
-from ucam_faas.tasks.startup import Defer
+from ucam_faas.tasks.defer import Defer
 from ucam_faas.tasks.task import Task
 from ucam_faas.testing import ManualClock
 
@@ -141,20 +142,55 @@ def test_a_test_can_replace_a_value() -> None:
     client = Defer(lambda: "real")
 
     with client.replaced("fake"):
-        assert client() == "fake"
+        assert client() == client.value == client.execute() == "fake"
 
     assert client() == "real"
 
 
-def test_arguments_that_a_function_holds_are_not_shown() -> None:
-    connect = functools.partial(int, "12", base=8)
+def test_the_arguments_of_a_factory_follow_it() -> None:
+    number = Defer(int, "12", base=8)
 
-    assert repr(Defer(connect)) == "Defer(int)"
+    assert number.value == 10
+
+
+def test_value_and_execute_compute_as_the_call_does() -> None:
+    computed: list[object] = []
+    client = Defer(lambda: computed.append(object()) or computed[-1])
+
+    values = [client.execute(), client.value, client()]
+
+    assert len(computed) == 1
+    assert set(map(id, values)) == {id(computed[0])}
+
+
+def connect(host: str, *, port: int = 80) -> str:
+    return f"{host}:{port}"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "says"),
+    [
+        ((), {}, "without arguments, and that fails: missing a required argument: 'host'"),
+        (("a", "b"), {}, "with the arguments of Defer, and that fails: too many positional"),
+        (("a",), {"user": "ada"}, "got an unexpected keyword argument 'user'"),
+    ],
+)
+def test_arguments_that_a_factory_does_not_take_are_refused_at_once(
+    args: Any, kwargs: Any, says: str
+) -> None:
+    with pytest.raises(TaskDefinitionError, match=rf"Defer\(…\): connect is called .*{says}"):
+        Defer(connect, *args, **kwargs)
+
+
+def test_arguments_that_a_function_holds_are_not_shown() -> None:
+    holding = functools.partial(int, "12", base=8)
+
+    assert repr(Defer(holding)) == repr(Defer(int, "12", base=8)) == "Defer(int)"
 
 
 FORK = """
 import os, sys, threading
-from ucam_faas.tasks.startup import Defer
+from ucam_faas.tasks.defer import Defer
 
 class Client:
     def __init__(self):
@@ -218,6 +254,62 @@ def test_start_up_code_runs_in_order_and_each_once(how: str) -> None:
     )
 
     assert ran == ["one", "open", "warm up", "value"]
+
+
+def test_the_start_up_code_of_a_value_is_its_execute() -> None:
+    """As async-lambda's users write it."""
+    ran: list[str] = []
+    client = Defer(ran.append, "client")
+
+    run(task_of(client.execute), task_of(client.execute, name="other"))
+
+    assert ran == ["client"]
+    assert startup.name_of(client.execute).startswith("Defer(list.append")
+
+
+def test_start_up_code_with_a_parameter_gets_the_name_of_each_task() -> None:
+    ran: list[str] = []
+
+    def warm_up(task: str) -> None:
+        ran.append(task)
+
+    async def warm_up_async(task: str, *, times: int = 2) -> None:
+        ran.append(task * times)
+
+    run(
+        task_of(warm_up, warm_up_async, warm_up, name="pay"),
+        task_of(warm_up, name="ship"),
+    )
+
+    assert ran == ["pay", "paypay", "ship"]
+
+
+def test_a_failure_concerns_the_tasks_of_the_code_alone() -> None:
+    down: list[list[str]] = []
+
+    def warm_up(task: str) -> None:
+        if task == "pay":
+            raise Own("refused")
+
+    async def start() -> None:
+        shared = throw(Own("refused"))
+        await startup.run(
+            [task_of(warm_up, shared, name="pay"), task_of(warm_up, shared, name="ship")],
+            ManualClock(),
+            on_failure=lambda tasks, error: down.append([task.name for task in tasks]),
+        )
+
+    asyncio.run(start())
+
+    assert down == [["pay"], ["pay", "ship"]]
+
+
+def test_a_parameter_with_a_default_keeps_it() -> None:
+    ran: list[str] = []
+
+    run(task_of(lambda mode="careful": ran.append(mode)))
+
+    assert ran == ["careful"]
 
 
 def test_each_start_runs_it_again() -> None:
@@ -333,17 +425,21 @@ def test_a_failing_value_is_named() -> None:
         run(task_of(client))
 
 
+def connect_with(*, mode: str) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("init", "says"),
     [
-        (lambda request: request, "missing a required argument: 'request'"),
+        (lambda task, mode: task, "has the parameters task, mode: expected none, or one for the"),
+        (connect_with, "has the parameters mode: expected none"),
         (lambda: (yield), "yields"),
         ("connect", "expected a list"),
         (["connect"], "not 'connect'"),
     ],
 )
 def test_unsuitable_start_up_code_is_refused_when_the_task_is_defined(init: Any, says: str) -> None:
-    with pytest.raises(TaskDefinitionError, match=says):
+    with pytest.raises(TaskDefinitionError, match=re.escape(says)):
         raw_event(init=[init] if callable(init) else init)(lambda body: None)
 
 

@@ -209,6 +209,27 @@ billing = TaskCollection(
 TaskCollection().include(billing)
 
 
+def connect(host: str, *, port: int = 80) -> Order:
+    return Order(number=port)
+
+
+client = ucam_faas.Defer(connect, "example.org", port=81)
+connected: Order = client.value
+
+
+@ucam_faas.Defer
+def numbers() -> list[int]:
+    return [client().number, client.execute().number]
+
+
+def warm_up(task: str) -> None: ...
+
+
+@ucam_faas.message_handler(init=[client.execute, numbers, warm_up, list])
+def total(order: Order) -> int:
+    return sum(numbers.value)
+
+
 @billing.message_handler(message_type=Order, memory="2Gi")
 def charge(order: Order) -> int:
     return order.number

@@ -78,6 +78,11 @@ def decorate() -> None:
     @ucam_faas.raw_event(timeout=30)  # E: call-overload
     def has_no_unit_either(body: bytes) -> None: ...
 
+    ucam_faas.Defer(int, base="8")  # E: arg-type
+
+    @ucam_faas.raw_event(init=[lambda task, mode: None])  # E: list-item
+    def has_start_up_code_of_two_arguments(body: bytes) -> None: ...
+
     @ucam_faas.raw_event(run_as="jop")  # E: call-overload
     def runs_as_something_else(body: bytes) -> None: ...
 

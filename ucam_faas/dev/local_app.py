@@ -6,8 +6,7 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution.runtime import Runtime
@@ -50,9 +49,8 @@ class LocalApp(App):
     async def start(self) -> None:
         """Run the tasks' start-up code."""
 
-        def on_failure(function: Callable[[], Any], error: UCAMFAASCouldNotLoadTarget) -> None:
-            needed_by = [task.name for task in self.tasks if function in task.init]
-            self.down |= dict.fromkeys(needed_by, str(error))
+        def on_failure(tasks: Sequence[Task], error: UCAMFAASCouldNotLoadTarget) -> None:
+            self.down |= dict.fromkeys((task.name for task in tasks), str(error))
 
         await startup.run(self.tasks, self.runtime.clock, on_failure=on_failure)
 

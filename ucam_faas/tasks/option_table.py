@@ -16,7 +16,7 @@ from ucam_faas.tasks import job_policy, resources, topics
 from ucam_faas.tasks.job_policy import OnDuplicate
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
-from ucam_faas.tasks.startup import check_callable
+from ucam_faas.tasks.startup import StartUp, takes_name
 from ucam_faas.tasks.task import HandlerExecutionOptions, check_name
 from ucam_faas.tasks.triggers import Schedule
 
@@ -207,11 +207,12 @@ class _OfAll(TypedDict, total=False):
         ),
     ]
     init: Annotated[
-        Sequence[Callable[[], Any]] | None,
+        Sequence[StartUp] | None,
         Option(
             doc="start-up code: run once in each process, before the task's first execution",
-            takes="functions without arguments or `Defer` objects, such as init=[connect]",
-            check=lambda item: check_callable("init=[…]", item),
+            takes="functions without arguments, or with one for the task's name, and `Defer` "
+            "objects, such as init=[connect]",
+            check=takes_name,
             merge="list",
         ),
     ]

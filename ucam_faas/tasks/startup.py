@@ -1,193 +1,118 @@
-"""Start-up code: what tasks list in `init=[…]`, and values that are computed once in a process.
+"""Start-up code: the functions that tasks list in `init=[…]`.
 
-Each callable runs once in a process, in order, where the function of its task would run: that of
-a sync task in a thread, that of an async task on the event loop. Coroutines run on the loop.
+Each runs once in a process, in order, where the function of its task would run: that of a sync
+task in a thread, that of an async task on the event loop. Coroutines run on the loop. A function
+with a parameter gets the task's name, and runs once for each task that lists it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import logging
 import os
-import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import TaskDefinitionError, UCAMFAASCouldNotLoadTarget
+from ucam_faas.tasks.defer import name_of, signature_of
 from ucam_faas.tasks.task import Task
 
 logger = logging.getLogger("ucam_faas")
 
-ValueT = TypeVar("ValueT")
+StartUp = Callable[[], Any] | Callable[[str], Any]
+"""Start-up code; with a parameter, it gets the task's name."""
 
 
-class Defer(Generic[ValueT]):
-    """A value that is computed once in each process, when it is first asked for.
-
-    Any thread may call it: one computes, the others wait. When the factory raises, so does the
-    call, and the next call tries again. A forked process computes its own value.
-
-    Args:
-        factory: a sync function without arguments.
+def takes_name(function: Any) -> bool:
+    """Return True if start-up code has a parameter for the task's name.
 
     Raises:
-        TaskDefinitionError: it is something else.
-
-    >>> numbers = Defer(lambda: [1, 2, 3])
-    >>> numbers() is numbers()
-    True
+        TaskDefinitionError: it has other parameters, or its call would run nothing.
     """
-
-    def __init__(self, factory: Callable[[], ValueT]) -> None:
-        check_callable("Defer(…)", factory)
-        if inspect.iscoroutinefunction(factory):
-            raise _async_factory(factory)
-        self._factory = factory
-        self._value: tuple[ValueT] | tuple[()] = ()
-        self._computing = False
-        self._lock = threading.RLock()
-        self._inherited: list[object] = []
-        _DEFERS.add(self)
-
-    def __call__(self) -> ValueT:
-        """Return the value.
-
-        Raises:
-            TaskDefinitionError: the factory is async, or needs this very value.
-        """
-        value = self._value
-        if value:
-            return value[0]
-        with self._lock:
-            if not self._value:
-                self._value = (self._compute(),)
-            return self._value[0]
-
-    def __repr__(self) -> str:
-        return f"Defer({name_of(self._factory)})"
-
-    @contextmanager
-    def replaced(self, value: ValueT) -> Iterator[None]:
-        """Give out another value for a while, in tests."""
-        before, self._value = self._value, (value,)
-        try:
-            yield
-        finally:
-            self._value = before
-
-    def _compute(self) -> ValueT:
-        if self._computing:  # the lock lets the thread that has it in again
-            raise TaskDefinitionError(f"{self!r} needs itself: its factory asks for its value.")
-        self._computing = True
-        try:
-            value = self._factory()
-        finally:
-            self._computing = False
-        if inspect.iscoroutine(value):
-            value.close()
-            raise _async_factory(self._factory)
-        return value
-
-    def _start_anew(self) -> None:
-        """Forget the value of the process that this one was forked from.
-
-        It is kept alive: its end here might end the parent's connections.
-        """
-        self._inherited.append(self._value)
-        self._value, self._computing, self._lock = (), False, threading.RLock()
-
-
-def _async_factory(factory: Callable[..., Any]) -> TaskDefinitionError:
-    return TaskDefinitionError(
-        f"Defer({name_of(factory)}): expected a sync function, because the value is also asked "
-        "for where nothing can be awaited. Put an async function into init=[…] itself."
+    signature = signature_of("init=[…]", function)
+    if signature is None or _takes(signature):
+        return False
+    if _takes(signature, "the task's name"):
+        return True
+    raise TaskDefinitionError(
+        f"init=[…]: {name_of(function)} has the parameters {', '.join(signature.parameters)}: "
+        "expected none, or one for the task's name. Defer(function, …) holds arguments."
     )
 
 
-_DEFERS: weakref.WeakSet[Defer[Any]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for defer in list(_DEFERS):
-        defer._start_anew()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
-def check_callable(where: str, function: Any) -> None:
-    """Refuse a value that cannot be called without arguments, or whose call would do nothing.
-
-    Raises:
-        TaskDefinitionError: it names the value.
-    """
-    if not callable(function):
-        raise TaskDefinitionError(
-            f"{where}: expected a function without arguments, not {function!r}."
-        )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TaskDefinitionError(
-            f"{where}: {name_of(function)} yields, so calling it would run nothing."
-        )
+def _takes(signature: inspect.Signature, *args: str) -> bool:
     try:
-        inspect.signature(function).bind()
-    except TypeError as error:
-        raise TaskDefinitionError(
-            f"{where}: {name_of(function)} is called without arguments, and that fails: {error}."
-        ) from error
-    except ValueError:
-        return  # some built-in functions have no signature
+        signature.bind(*args)
+    except TypeError:
+        return False
+    return True
 
 
-def name_of(function: Any) -> str:
-    """Return what people call a function; arguments that it holds may be secret."""
-    if isinstance(function, Defer):
-        return repr(function)
-    if isinstance(function, functools.partial):
-        return name_of(function.func)
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Start-up code, and the tasks for which it runs: one of them, if it gets the name."""
+
+    function: Callable[..., Any]
+    is_named: bool
+    tasks: list[Task]
+
+    @property
+    def is_async(self) -> bool:
+        return self.tasks[0].is_async or inspect.iscoroutinefunction(self.function)
+
+    def call(self) -> Any:
+        """Call the function, and return the coroutine that it may return."""
+        with self.errors_named():
+            return self.function(*[self.tasks[0].name] * self.is_named)
+
+    @contextmanager
+    def errors_named(self) -> Iterator[None]:
+        """Turn any error of user code into one that names the task and the function."""
+        try:
+            yield
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            raise UCAMFAASCouldNotLoadTarget(
+                f"The start-up code of task {self.tasks[0].name!r} failed: "
+                f"{name_of(self.function)}: {type(error).__name__}: {error}{_place(error)}"
+            ) from error
 
 
 async def run(
     tasks: Iterable[Task],
     clock: Clock,
     *,
-    on_failure: Callable[[Callable[[], Any], UCAMFAASCouldNotLoadTarget], None] | None = None,
+    on_failure: Callable[[Sequence[Task], UCAMFAASCouldNotLoadTarget], None] | None = None,
 ) -> None:
     """Run the start-up code of tasks, on the event loop that will run them.
 
     Args:
-        on_failure: takes a callable that failed and why, and the others are run; None: it is
-            raised.
+        on_failure: takes the tasks whose code failed, and the error, and the other code is run;
+            None: the error is raised.
 
     Raises:
-        UCAMFAASCouldNotLoadTarget: some of it failed; the message says which, and of which task.
+        UCAMFAASCouldNotLoadTarget: some code failed; the message names it and its task.
     """
     with _timed(clock) as completed:
-        for task, function in _steps(tasks):
+        for step in _steps(tasks):
             try:
-                await _run(task, function)
+                await _run(step)
             except UCAMFAASCouldNotLoadTarget as error:
                 if on_failure is None:
                     raise
-                on_failure(function, error)
+                on_failure(step.tasks, error)
             else:
-                completed.append(function)
+                completed.append(step)
 
 
-async def _run(task: Task, function: Callable[[], Any]) -> None:
-    if task.is_async or inspect.iscoroutinefunction(function):
-        result = _call(task, function)
-    else:
-        result = await asyncio.to_thread(_call, task, function)
+async def _run(step: _Step) -> None:
+    result = step.call() if step.is_async else await asyncio.to_thread(step.call)
     if inspect.iscoroutine(result):
-        with _named(task, function):
+        with step.errors_named():
             await result
 
 
@@ -195,56 +120,44 @@ def run_here(task: Task, clock: Clock) -> None:
     """Run the start-up code of a task that will run in this thread.
 
     Raises:
-        UCAMFAASCouldNotLoadTarget: some of it failed; the message says which.
+        UCAMFAASCouldNotLoadTarget: some code failed; the message names it.
     """
     with _timed(clock) as completed:
-        for _, function in _steps([task]):
-            result = _call(task, function)
+        for step in _steps([task]):
+            result = step.call()
             if inspect.iscoroutine(result):
-                with _named(task, function):
+                with step.errors_named():
                     asyncio.run(result)
-            completed.append(function)
+            completed.append(step)
 
 
-def _steps(tasks: Iterable[Task]) -> Sequence[tuple[Task, Callable[[], Any]]]:
-    """Return each callable once, with the first task that lists it."""
-    steps: list[tuple[Task, Callable[[], Any]]] = []
+def _steps(tasks: Iterable[Task]) -> Sequence[_Step]:
+    """Return each function once; for each of its tasks, if it gets the name."""
+    steps: list[_Step] = []
     for task in tasks:
         for function in task.init:
-            if all(function != other for _, other in steps):
-                steps.append((task, function))
+            is_named, same = takes_name(function), [s for s in steps if s.function == function]
+            if is_named:
+                same = [step for step in same if task in step.tasks]
+            if same:
+                same[0].tasks.append(task)
+            else:
+                steps.append(_Step(function, is_named, [task]))
     return steps
 
 
 @contextmanager
-def _timed(clock: Clock) -> Iterator[list[Callable[[], Any]]]:
-    """Log what was completed, and how long all of it took; nothing if there is none."""
+def _timed(clock: Clock) -> Iterator[list[_Step]]:
+    """Log the completed steps and their time in all; nothing if there are none."""
     begin = clock.monotonic()
-    completed: list[Callable[[], Any]] = []
+    completed: list[_Step] = []
     yield completed
     if completed:
         fields = {
-            "init": [name_of(function) for function in completed],
+            "init": [name_of(step.function) for step in completed],
             "duration_seconds": round(clock.monotonic() - begin, 6),
         }
         logger.info("ucam_faas_init_completed", extra={"fields": fields})
-
-
-def _call(task: Task, function: Callable[[], Any]) -> Any:
-    with _named(task, function):
-        return function()
-
-
-@contextmanager
-def _named(task: Task, function: Callable[[], Any]) -> Iterator[None]:
-    """Turn what user code raises into one error that says whose it is."""
-    try:
-        yield
-    except (Exception, SystemExit, asyncio.CancelledError) as error:
-        raise UCAMFAASCouldNotLoadTarget(
-            f"The start-up code of task {task.name!r} failed: {name_of(function)}: "
-            f"{type(error).__name__}: {error}{_place(error)}"
-        ) from error
 
 
 def _place(error: BaseException) -> str:

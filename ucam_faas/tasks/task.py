@@ -115,7 +115,7 @@ class Task:
     """The options of its collections."""
     run_as: RunAs = "service"
     """A service, which is called; or a Cloud Run job, which runs once to its end."""
-    init: tuple[Callable[[], Any], ...] = ()
+    init: tuple[Callable[..., Any], ...] = ()
     """Run once in each process that serves the task, before its first execution."""
     publishes: tuple[Any, ...] = ()
     """The tasks and topics that it publishes to."""
