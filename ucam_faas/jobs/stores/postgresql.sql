@@ -46,10 +46,15 @@ SELECT new.number, added.* FROM added JOIN new USING (app, task, id)
 SELECT new.number, job.*
 FROM json_to_recordset(:rows::json) AS new (number int, app text, task text, id text, "unique" text)
 CROSS JOIN LATERAL (
-  SELECT * FROM ucam_faas_jobs AS job
-  WHERE job.app = new.app AND job.task = new.task
-    AND (job.id = new.id OR job."unique" = new."unique" AND job.state IN ('PENDING', 'STARTED', 'PAUSED'))
-  ORDER BY job.id = new.id DESC LIMIT 1
+  SELECT * FROM (  -- two look-ups: for one with OR, the planner may read all rows of the task
+    SELECT * FROM ucam_faas_jobs AS same
+    WHERE same.app = new.app AND same.task = new.task AND same.id = new.id
+    UNION ALL
+    SELECT * FROM ucam_faas_jobs AS same
+    WHERE same.app = new.app AND same.task = new.task AND same."unique" = new."unique"
+      AND same.state IN ('PENDING', 'STARTED', 'PAUSED')
+  ) AS either
+  ORDER BY id = new.id DESC LIMIT 1
 ) AS job
 
 -- name: claim
