@@ -18,6 +18,7 @@ from ucam_faas.emulator.core.storage import Message
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.sweep import sweep
 from ucam_faas.testing import ManualClock
 
 KEY = Key("app", "charge", "17")
@@ -34,19 +35,30 @@ class Scene:
         self._lines: list[str] = []
         stream = Stream(self._lines.append, colours=False)
         self.observer = SessionObserver(stream, History())
-        self.observer.follow_jobs(JobNews(stream, self.store, "app"))
+        self.news = JobNews(stream, self.store, "app", self.clock)
+        self.news.tell()
+        self.observer.follow_jobs(self.news)
         self.store.insert([Row(key=KEY, payload=b"{}", owner="me", visit=60.0)], wait=[0.0])
 
     @property
     def lines(self) -> list[str]:
         """The lines, without their times."""
+        self.news.tell()
         return [line[14:] for line in self._lines]
+
+    def send(self, id: str, *, wait: float = 0.0, ttl: float | None = None) -> Key:
+        """Send another job."""
+        key = KEY._replace(id=id)
+        row = Row(key=key, payload=b"{}", owner=id, visit=60.0, expires=ttl)
+        self.store.insert([row], wait=[wait])
+        return key
 
     def end(self, state: State, **values: Any) -> None:
         """Run the job, and let its wake be acknowledged."""
         row = self.store.claim(KEY, lease=60, instance="here")
         assert row is not None
-        change = Change(state=state, cause="ended", visit=60.0, **values)
+        cause = "failed" if values.get("failed") else "ended"
+        change = Change(state=state, cause=cause, visit=60.0, **values)
         self.store.change(KEY, change, fence=row.fence)
         self.observer.acknowledged(INBOX, WAKE, 1, status=200)
 
@@ -67,8 +79,10 @@ def test_a_wake_is_no_news_but_the_start_of_its_job_is(scene: Scene) -> None:
 
 def test_a_wake_too_many_is_no_news(scene: Scene) -> None:
     scene.store.claim(KEY, lease=60, instance="here")
+    scene.clock.advance(1)
 
     scene.observer.delivered(INBOX, WAKE, 1)
+    scene.news.tell()
     scene.observer.acknowledged(INBOX, WAKE, 1, status=200)
 
     assert scene.lines == []
@@ -120,6 +134,96 @@ def test_a_message_in_an_inbox_is_shown_as_any_other(scene: Scene) -> None:
     scene.observer.delivered(INBOX, Message(8, 0.0, "", {}, b"x"), 1)
 
     assert scene.lines == ["delivered charge-inbox  message 8, attempt 1"]
+
+
+def test_an_execution_that_starts_before_the_look_is_told_in_its_order(scene: Scene) -> None:
+    scene.clock.advance(1)
+    scene.observer.delivered(INBOX, WAKE, 1)
+
+    scene.end(State.PENDING, wait=10.0, failed=True)
+
+    assert scene.lines == [
+        "started   charge  job 17, attempt 1",
+        "retry     charge  job 17, attempt 1 failed, again in 10 s",
+    ]
+
+
+def test_a_start_is_told_once_whatever_comes_meanwhile(scene: Scene) -> None:
+    scene.observer.delivered(INBOX, WAKE, 1)
+    lines = scene.lines
+    scene.clock.advance(1)
+    scene.store.claim(KEY, lease=60, instance="here")
+
+    scene.observer.delivered(INBOX, WAKE, 1)
+    scene.observer.acknowledged(INBOX, WAKE, 1, status=200)
+
+    assert lines == scene.lines == ["started   charge  job 17, attempt 1"]
+
+
+def test_each_attempt_is_told(scene: Scene) -> None:
+    for _ in range(2):
+        scene.observer.delivered(INBOX, WAKE, 1)
+        scene.news.tell()
+        scene.end(State.PENDING, wait=10.0, failed=True)
+        scene.news.tell()
+        scene.clock.advance(10)
+
+    assert scene.lines == [
+        "started   charge  job 17, attempt 1",
+        "retry     charge  job 17, attempt 1 failed, again in 10 s",
+        "started   charge  job 17, attempt 2",
+        "retry     charge  job 17, attempt 2 failed, again in 10 s",
+    ]
+
+
+def test_an_expired_job_is_told_though_no_wake_comes(scene: Scene) -> None:
+    key = scene.send("18", ttl=60.0)
+    scene.clock.advance(61)
+
+    sweep(scene.store, lambda keys: None, scene.news.changed)
+
+    assert key.id == "18"
+    assert scene.lines == ["dead      charge  job 18, EXPIRED: it hadn't started within its ttl"]
+
+
+def test_a_delay_is_told_once_with_its_end(scene: Scene) -> None:
+    scene.send("18", wait=300.0)
+    scene.news.tell()
+    scene.clock.advance(1)
+    scene.send("19", wait=86400.0)
+
+    assert scene.lines == [
+        "delayed   charge  job 18, starts in 5 min",
+        "delayed   charge  job 19, starts in 1 d",
+    ]
+
+
+def test_many_delays_are_not_told_one_by_one(scene: Scene) -> None:
+    for number in range(30):
+        scene.send(f"many-{number}", wait=300.0)
+
+    *some, last = scene.lines
+    assert len(some) == 20
+    assert last == "delayed   more jobs wait: ucam-faas jobs list"
+    assert scene.lines == [*some, last]
+
+
+def test_jobs_of_an_earlier_session_are_no_news(scene: Scene) -> None:
+    scene.end(State.SUCCESS, result=b"1")
+    scene.clock.advance(100)
+
+    scene.observer.delivered(INBOX, WAKE, 1)
+
+    assert scene.lines == []
+
+
+def test_a_store_that_blocks_does_not_block_the_events(scene: Scene) -> None:
+    with scene.news.told(), scene.store._lock:
+        scene.observer.delivered(INBOX, WAKE, 1)
+        scene.observer.acknowledged(INBOX, WAKE, 1, status=200)
+        scene.observer.failed(INBOX, WAKE, 1, status=503, retry_seconds=1.0)
+
+    assert scene.lines[-1] == "retry     charge  job 17 could not start (503), again in 1 s"
 
 
 # --- the file of jobs

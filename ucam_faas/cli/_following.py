@@ -26,12 +26,12 @@ from ucam_faas.cli._job_texts import (
     result_of,
 )
 from ucam_faas.cli._messages import tell
-from ucam_faas.cli._parameters import shown
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Entry, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import NARROWEST, cut, of_terminal
+from ucam_faas.logs.durations import duration_text
 
 LOOK_SECONDS = 0.2
 INTERRUPTED = 130
@@ -75,7 +75,7 @@ def _end_of(jobs: Jobs, job: Job[Any], display: _Display, timeout: timedelta | N
             return row
         if timeout is not None and time.monotonic() >= until:
             display.clear()
-            waited = shown(timeout.total_seconds())
+            waited = duration_text(timeout.total_seconds())
             raise UCAMFAASException(
                 f"The job {job.id!r} is {row.state} after {waited}. Nothing was changed: wait "
                 "longer with --timeout, or without it."

@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from ucam_faas.cli._parameters import shown
 from ucam_faas.jobs.rows import Entry, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import printable
+from ucam_faas.logs.durations import duration_text
 
 COLOURS = {
     State.SUCCESS: "green",
@@ -63,7 +63,7 @@ def result_of(row: Row) -> Any:
 
 def columns(row: Row, now: float) -> tuple[str, ...]:
     """Return a job's texts below HEADINGS."""
-    sent = f"{shown(max(0.0, now - row.created))} ago"
+    sent = f"{duration_text(max(0.0, now - row.created))} ago"
     attempts = str(row.executions) if row.executions else ""
     return (row.key.id, row.key.task, str(row.state), sent, attempts, note(row, now))
 
@@ -72,7 +72,7 @@ def note(row: Row, now: float) -> str:
     """Return the one thing worth knowing beside a job's state, if there is any."""
     if row.state is State.PENDING and row.due > now:
         text = "runs again in" if row.executions else "starts in"
-        return f"{text} {shown(row.due - now)}"
+        return f"{text} {duration_text(row.due - now)}"
     if row.cancel_requested:
         return "cancellation requested"
     if row.state is State.PAUSED:
@@ -103,7 +103,7 @@ def details(row: Row, now: float, *, data: bool, traceback: bool) -> str:
     """Return a job for people, with its history; see `as_json`."""
     lines = [f"{row.key.id} of {row.key.task}: {row.state}"]
     facts = [
-        ("sent", f"{_local(row.created)}, {shown(max(0.0, now - row.created))} ago"),
+        ("sent", f"{_local(row.created)}, {duration_text(max(0.0, now - row.created))} ago"),
         ("note", note(row, now)),
         ("runs", f"{row.executions}, {row.attempts} failed" if row.executions else ""),
         ("progress", progress(row.progress) if row.progress else ""),

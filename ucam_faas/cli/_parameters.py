@@ -82,16 +82,3 @@ def pairs(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
         if not text.partition("=")[1]:
             raise click.BadParameter(f"{text!r}: expected KEY=VALUE, such as kind=order.")
     return dict(text.split("=", 1) for text in texts)
-
-
-def shown(seconds: float) -> str:
-    """Return a duration for people, in its largest unit.
-
-    >>> shown(0.4), shown(90), shown(7199.9), shown(200000)
-    ('0 s', '1 min', '2 h', '2 d')
-    """
-    seconds = round(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

@@ -142,8 +142,9 @@ class Session:
         )
         self._provisioning = Provisioning(emulator, options.project)
         store = store_of(settings)
-        if store is not None:
-            self._observer.follow_jobs(JobNews(self._stream, store, settings.app))
+        assert store is not None, "the environment of a session names one"
+        news = JobNews(self._stream, store, settings.app)
+        self._observer.follow_jobs(news)
         look = self._folders.look()
         generation, look = await self._first(look)
         if generation is None:
@@ -165,7 +166,7 @@ class Session:
         )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
         self._welcome(generation, used, pubsub, url)
-        with on_enter(self._hurry), sweeping(settings):
+        with on_enter(self._hurry), news.told(), sweeping(settings, news.changed):
             await self._follow(generation, look)
 
     async def _first(self, look: Look) -> tuple[Generation | None, Look]:

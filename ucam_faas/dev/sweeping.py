@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ucam_faas.clock import SystemClock
@@ -11,6 +11,7 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime, publisher_of
+from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.sweep import BATCH, sweep
 from ucam_faas.logs.problems import log_problem
 
@@ -19,11 +20,12 @@ PAUSE_SECONDS = 0.25
 
 
 @contextmanager
-def sweeping(settings: Settings) -> Iterator[None]:
+def sweeping(settings: Settings, on_expired: Callable[[Key], object]) -> Iterator[None]:
     """Sweep the jobs in a thread.
 
     Args:
         settings: name the store and the Pub/Sub.
+        on_expired: gets the jobs that the sweep ends.
     """
     runtime = Runtime(settings, SystemClock(), connect=publisher_of)
     stopped = threading.Event()
@@ -33,7 +35,7 @@ def sweeping(settings: Settings) -> Iterator[None]:
         assert store is not None, "dev has one"
         while not stopped.wait(PAUSE_SECONDS):
             try:
-                while sweep(store, lambda keys: inbox.wake(runtime, keys)) == BATCH:
+                while sweep(store, lambda keys: inbox.wake(runtime, keys), on_expired) == BATCH:
                     pass
             except JobError as error:
                 log_problem("ucam_faas_sweep_failed", error=error)

@@ -19,12 +19,17 @@ RETENTION_SECONDS = 7 * 24 * 3600.0
 BATCH = 500
 
 
-def sweep(store: JobStore, wake: Callable[[Sequence[Key]], object]) -> int:
+def sweep(
+    store: JobStore,
+    wake: Callable[[Sequence[Key]], object],
+    on_expired: Callable[[Key], object] | None = None,
+) -> int:
     """Look at the overdue rows, and return how many there were: at most BATCH.
 
     Args:
         store: has the rows.
         wake: publishes wakes.
+        on_expired: gets each job that has expired.
     """
     rows = store.overdue(BATCH)
     now = store.now() if rows else 0.0
@@ -35,7 +40,8 @@ def sweep(store: JobStore, wake: Callable[[Sequence[Key]], object]) -> int:
             store.delete(row.key, states=ENDED)
         elif row.state is State.PENDING and row.expires is not None and row.expires <= now:
             change = Change(state=State.EXPIRED, cause="expired", visit=retention(row))
-            store.change(row.key, change, states={State.PENDING})
+            if store.change(row.key, change, states={State.PENDING}) and on_expired is not None:
+                on_expired(row.key)
         else:
             later.append(row.key)
             if row.state is not State.PAUSED:
