@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import LocalCloud, forget, held, make_home, read, write
+from ucam_faas.local_state import LocalCloud, forget, held, make_home, nearest, read, write
 
 CLOUD = LocalCloud(pubsub="127.0.0.1:8085", project="local")
 
@@ -40,6 +42,36 @@ def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) ->
     forget(tmp_path)
 
     assert read(tmp_path) is None
+
+
+def test_the_nearest_one_is_found_from_a_folder_below(tmp_path: Path) -> None:
+    below = tmp_path / "scripts" / "daily"
+    below.mkdir(parents=True)
+    write(tmp_path, CLOUD)
+
+    assert nearest(below) == nearest(tmp_path) == (tmp_path, CLOUD)
+
+
+def test_the_search_ends_at_the_root_of_a_repository(tmp_path: Path) -> None:
+    below = tmp_path / "another"
+    (below / ".git").mkdir(parents=True)
+    write(tmp_path, CLOUD)
+
+    assert nearest(below) is None
+
+
+def test_one_that_was_killed_is_not_found(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    write(tmp_path, replace(CLOUD, process=str(process.pid)))
+    process.wait()
+
+    assert nearest(tmp_path) is None
+
+
+def test_one_of_another_user_is_found(tmp_path: Path) -> None:
+    write(tmp_path, replace(CLOUD, process="1"))
+
+    assert nearest(tmp_path) is not None
 
 
 def test_a_newer_version_may_have_written_more(tmp_path: Path) -> None:

@@ -72,6 +72,32 @@ def read(folder: Path) -> LocalCloud | None:
     return cloud if all(isinstance(text, str) for text in (*texts, *cloud.sources)) else None
 
 
+def nearest(start: Path) -> tuple[Path, LocalCloud] | None:
+    """Return the folder and the local cloud that runs in it: this folder, or one above it.
+
+    Args:
+        start: to begin with. The search ends at the root of a repository.
+    """
+    for folder in (start, *start.parents):
+        cloud = read(folder)
+        if cloud is not None and _runs(cloud):
+            return folder, cloud
+        if (folder / ".git").exists():
+            break
+    return None
+
+
+def _runs(cloud: LocalCloud) -> bool:
+    """Return False for a process that was killed, and left its file."""
+    try:
+        os.kill(int(cloud.process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OSError):  # no number; another user's
+        return True
+    return True
+
+
 def write(folder: Path, cloud: LocalCloud) -> None:
     """Say where the local cloud of a directory is; readers see all of it or nothing."""
     home = make_home(folder)

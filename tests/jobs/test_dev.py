@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.exceptions import JobConflictError, JobFailed, JobNotFoundError
+import ucam_faas
+from tests.dev.cloud import Dev
+from ucam_faas.exceptions import (
+    JobConflictError,
+    JobFailed,
+    JobNotFoundError,
+    NotConfiguredError,
+)
 from ucam_faas.jobs.states import State
 
 pytestmark = pytest.mark.slow
@@ -120,3 +127,31 @@ def test_a_wait_ends_with_its_timeout(shop: Any) -> None:
     with pytest.raises(TimeoutError, match="has not ended"):
         job.result(timeout=0.05)
     job.cancel()
+
+
+def test_a_job_is_sent_from_a_folder_below(
+    shop: Any, dev: Dev, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = dev.folder / "scripts"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    assert shop.charge.send(shop.Order(id=12)).result(SECONDS).executions == 1
+
+
+def test_the_output_of_dev_shows_delays_and_expired_jobs(shop: Any, dev: Dev) -> None:
+    late = shop.charge.send(shop.Order(id=13), delay=timedelta(hours=1))
+    never = ucam_faas.send("task_of_another_version", {}, ttl=timedelta(seconds=0.1))
+
+    dev.wait_shown("delayed", f"job {late.id}, starts in 1 h")
+    dev.wait_shown("dead", f"job {never.id}, EXPIRED")
+    late.cancel()
+
+
+def test_without_dev_the_error_says_what_to_start(
+    shop: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(NotConfiguredError, match="Start `ucam-faas dev` in the folder of your"):
+        shop.charge.send(shop.Order(id=15))

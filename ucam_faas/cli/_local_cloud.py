@@ -21,16 +21,12 @@ def find(source: str | None = None) -> LocalCloud | None:
     Args:
         source: that was named on the command line.
     """
-    start = Path.cwd()
-    for folder in (start, *start.parents):
-        cloud = local_state.read(folder)
-        if cloud is not None:
+    match local_state.nearest(start := Path.cwd()):
+        case folder, cloud:
             if folder != start and chosen(source) is None:
                 os.chdir(folder)
                 EnvFile(Path(NAME), os.environ).load()
             return cloud
-        if (folder / ".git").exists():
-            break
     return None
 
 

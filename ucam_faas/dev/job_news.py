@@ -7,13 +7,11 @@ thread reads it, because a store may block. A success is in the log of the task.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
-from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.exceptions import JobError
@@ -29,14 +27,22 @@ PAUSE_SECONDS = 0.25
 LEAST_DELAY_SECONDS = 1.0
 MOST_NEW, MOST_DELAYED = 200, 20
 """New jobs that one look reads, and those with a delay that it shows."""
-MOST_KNOWN = 10_000
-"""Jobs whose last line is remembered."""
+MOST_KNOWN = 1000
+"""Jobs that are remembered as they were last read."""
 _INBOX = inbox_of("")
 
 
 def is_wake(name: str, message: Message) -> bool:
     """Return True if a message of this topic or subscription is a wake."""
     return JOB_ATTRIBUTE in message.attributes and name.endswith(_INBOX)
+
+
+class _Known(NamedTuple):
+    """A job as it was last read: the last entry of its history, its state, its failures."""
+
+    last: Entry
+    state: State
+    failures: int
 
 
 class JobNews:
@@ -46,21 +52,16 @@ class JobNews:
         stream: takes the lines.
         store: has the jobs.
         app: the name of the application.
-        clock: tells the time of deliveries.
     """
 
-    def __init__(
-        self, stream: Stream, store: JobStore, app: str, clock: Clock | None = None
-    ) -> None:
-        self._clock = clock or SystemClock()
+    def __init__(self, stream: Stream, store: JobStore, app: str) -> None:
         self._stream = stream
         self._store = store
         self._app = app
-        self._events: SimpleQueue[Any] = SimpleQueue()
-        self._told: dict[Key, Entry] = {}
-        """The last entry of a job's history that was shown, or that is old news."""
-        self._begun: dict[Key, int] = {}
-        """The execution whose start was shown."""
+        self._events: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._known: dict[Key, _Known] = {}
+        self._delivered: set[Key] = set()
+        """Jobs whose wakes aren't answered yet."""
         self._looked: float | None = None
         self._seen: set[Key] = set()
 
@@ -95,13 +96,26 @@ class JobNews:
                 self._tell_delays()
 
     def delivered(self, subscription: str, message: Message) -> None:
-        """Show the start of a job, unless this wake is one too many."""
-        key, since = self._key(subscription, message), self._clock.now().timestamp()
-        self._events.put(lambda: self._tell_start(key, since))
+        """Show the start of a job, unless this wake is one too many.
+
+        At once, before the task's own lines, and so without a look at the store: it may be wrong
+        for a job that was deleted meanwhile.
+        """
+        key = self._key(subscription, message)
+        if key in self._delivered:
+            return
+        self._delivered.add(key)
+        known = self._known.get(key)
+        if known is None or known.state is State.PENDING:
+            self._show("started", key, f"attempt {known.failures + 1 if known else 1}")
+        else:  # it runs, or has ended, or was sent on its way again
+            self._events.put(lambda: self._tell_changes(key, starts=True))
 
     def acknowledged(self, subscription: str, message: Message) -> None:
         """Show when a job runs again, or how it ended."""
-        self.changed(self._key(subscription, message))
+        key = self._key(subscription, message)
+        self._delivered.discard(key)
+        self.changed(key)
 
     def changed(self, key: Key) -> None:
         """Show the changes of a job."""
@@ -111,65 +125,56 @@ class JobNews:
         """Show that a wake was refused: its job has not run."""
         again = fields["retry_seconds"]
         when = "" if again is None else f", again in {again:.3g} s"
+        self._delivered.discard(self._key(subscription, message))
         text = f"job {message.attributes[JOB_ATTRIBUTE]} could not start ({fields['status']}){when}"
-        line = partial(self._stream.line, "retry", _task(subscription), text)
-        self._events.put(line)
+        self._stream.line("retry", _task(subscription), text)
 
-    def _tell_start(self, key: Key, since: float) -> None:
+    def _tell_changes(self, key: Key, *, starts: bool = False) -> None:
+        """Show the changes of a job since the last look; only the last one if it wasn't known."""
         row = self._store.get(key)
         if row is None:
             return
-        if row.state is State.PENDING and row.due <= self._store.now():
-            self._told[key] = row.history[-1]
-            self._show_start(row, row.fence + 1)
-        else:  # it has started before this look, or the wake is one too many
-            sent, *changes = row.history
-            earlier = [sent, *(entry for entry in changes if entry.time < since)]
-            self._told.setdefault(key, earlier[-1])
-            self._tell_changes(key)
-
-    def _tell_changes(self, key: Key) -> None:
-        row = self._store.get(key)
-        if row is None:
-            return
-        history, told = row.history, self._told.pop(key, None)
-        new = history[history.index(told) + 1 :] if told in history else history[-1:]
-        for entry in new:
-            self._tell_change(row, entry, is_last=entry is history[-1])
-        self._told[key] = history[-1]
-        if len(self._told) > MOST_KNOWN:
-            oldest = next(iter(self._told))
-            del self._told[oldest]
-            self._begun.pop(oldest, None)
+        history, known = row.history, self._known.get(key)
+        index = history.index(known.last) if known and known.last in history else len(history) - 2
+        self._remember(row)
+        for entry in history[index + 1 :]:
+            if entry.state is not State.STARTED:
+                self._tell_change(row, entry, is_last=entry is history[-1])
+            elif starts:
+                self._show("started", key, f"attempt {row.attempts + 1}")
 
     def _tell_change(self, row: Row, entry: Entry, *, is_last: bool) -> None:
+        key = row.key
         match entry.state:
-            case State.STARTED:
-                self._show_start(row, entry.attempt)
             case State.PENDING if entry.cause == "failed":
                 wait = row.due - self._store.now()
                 again = f", again in {wait:.3g} s" if is_last and wait > 0 else ""
-                self._show("retry", row, f"attempt {row.attempts} failed{again}")
+                self._show("retry", key, f"attempt {row.attempts} failed{again}")
             case State.PAUSED:
-                self._show("paused", row, f"until: ucam-faas jobs resume {row.key.id}")
+                self._show("paused", key, f"until: ucam-faas jobs resume {key.id}")
             case State.FAILURE:
                 attempts = "1 attempt" if row.attempts == 1 else f"{row.attempts} attempts"
-                self._show("dead", row, f"{entry.state} after {attempts}")
+                self._show("dead", key, f"{entry.state} after {attempts}")
             case State.CANCELLED:
-                self._show("dead", row, str(entry.state))
+                self._show("dead", key, str(entry.state))
             case State.EXPIRED:
-                self._show("dead", row, f"{entry.state}: it hadn't started within its ttl")
+                self._show("dead", key, f"{entry.state}: it hadn't started within its ttl")
 
-    def _show_start(self, row: Row, execution: int) -> None:
-        if self._begun.get(row.key) != execution:
-            self._begun[row.key] = execution
-            has_failed = row.history[-1].cause == "failed" and row.fence == execution
-            self._show("started", row, f"attempt {row.attempts + (not has_failed)}")
+    def _remember(self, row: Row) -> None:
+        """Note a job, as the latest; forget the oldest of too many."""
+        self._known.pop(row.key, None)
+        self._known[row.key] = _Known(row.history[-1], row.state, row.attempts)
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
 
     def _tell_delays(self) -> None:
         """Show the new jobs that have a delay."""
         now = self._store.now()
-        since = now if self._looked is None else self._looked
+        if self._looked is None:  # the first look: what is there already isn't news
+            self._looked = now
+            for row in reversed(self._store.find(self._app, limit=MOST_KNOWN)):
+                self._remember(row)
+        since = self._looked
         rows = self._store.find(self._app, states={State.PENDING}, since=since, limit=MOST_NEW)
         new = [row for row in rows if row.key not in self._seen]
         self._looked = max([since, *(row.created for row in rows)])
@@ -177,12 +182,13 @@ class JobNews:
         delayed = [row for row in new if row.due - row.created >= LEAST_DELAY_SECONDS]
         for row in reversed(delayed[:MOST_DELAYED]):
             if not row.fence:  # else it failed, and waits for its next attempt
-                self._show("delayed", row, f"starts in {duration_text(max(0.0, row.due - now))}")
+                wait = duration_text(max(0.0, row.due - now))
+                self._show("delayed", row.key, f"starts in {wait}")
         if len(delayed) > MOST_DELAYED:
             self._stream.line("delayed", "", "more jobs wait: ucam-faas jobs list")
 
-    def _show(self, what: str, row: Row, text: str) -> None:
-        self._stream.line(what, row.key.task, f"job {row.key.id}, {text}")
+    def _show(self, what: str, key: Key, text: str) -> None:
+        self._stream.line(what, key.task, f"job {key.id}, {text}")
 
     def _key(self, subscription: str, message: Message) -> Key:
         return Key(self._app, _task(subscription), message.attributes[JOB_ATTRIBUTE])

@@ -47,7 +47,10 @@ class DevOptions:
     def job_store(self) -> str:
         """The store of jobs, as UCAM_FAAS_JOB_STORE has it."""
         store = os.environ.get("UCAM_FAAS_JOB_STORE")
-        return store or f"sqlite:{Path.cwd() / FOLDER / self.jobs_file}"
+        if not store:
+            return f"sqlite:{Path.cwd() / FOLDER / self.jobs_file}"
+        kind, _, path = store.partition(":")
+        return f"sqlite:{Path(path).absolute()}" if kind == "sqlite" and path else store
 
     @property
     def jobs_file(self) -> str:

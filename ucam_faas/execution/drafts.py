@@ -14,7 +14,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution.children import Parent, child_id
 from ucam_faas.execution.publication import NO_PAYLOAD, data_of
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.execution.sender import Target, store_of
+from ucam_faas.execution.sender import Target, check_destination, store_of
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.jobs import send_options
 from ucam_faas.jobs.rows import Key, Row
@@ -119,6 +119,7 @@ def drafter(
     _check_store(here, task, options)
     store = here.jobs()
     wait = 0.0 if store is None else send_options.wait_of(options, store.now)
+    check_destination(here, name)
     here.outgoing()  # what is missing is missed before anything is stored
     topic = here.full_topic(inbox_of(name), name)
     return Drafter(here, name, task, topic, options, id_of, parent, wait)

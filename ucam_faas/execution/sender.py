@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ucam_faas import local_state
-from ucam_faas.exceptions import NoJobStoreError
+from ucam_faas.exceptions import NoJobStoreError, NotConfiguredError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.handle import Job
@@ -23,13 +23,15 @@ Target = Task | str
 
 def sender() -> Runtime:
     """Return the runtime of this process; outside of tasks, that of `ucam-faas dev` if it runs
-    in this directory and no environment variable names another Pub/Sub or store.
+    in this directory, or above it, and no environment variable names another Pub/Sub or store.
     """
     here = runtime.current()
     if here.jobs() is not None or here.connect is None or here.settings.pubsub_emulator:
         return here
-    cloud = local_state.read(Path.cwd())
-    return here if cloud is None or not cloud.jobs else _local(here, cloud)
+    match local_state.nearest(Path.cwd()):
+        case _, cloud if cloud.jobs:
+            return _local(here, cloud)
+    return here
 
 
 @cache
@@ -41,6 +43,21 @@ def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
         project=cloud.project,
     )
     return replace(here, settings=settings)
+
+
+def check_destination(here: Runtime, name: str) -> None:
+    """Refuse to send where there is neither a store nor a Pub/Sub.
+
+    Raises:
+        NotConfiguredError: with what to start, or to set.
+    """
+    if here.connect is None or here.settings.project or here.jobs() is not None:
+        return
+    raise NotConfiguredError(
+        f"There is nowhere to send a job of {name!r} to: no `ucam-faas dev` runs in {Path.cwd()} "
+        "or above it, and UCAM_FAAS_JOB_STORE and GOOGLE_CLOUD_PROJECT aren't set. Start "
+        "`ucam-faas dev` in the folder of your tasks."
+    )
 
 
 def store_of(here: Runtime, purpose: str) -> JobStore:
