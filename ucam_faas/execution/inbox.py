@@ -1,7 +1,7 @@
 """Wakes: messages to a task's inbox that say only which job to look at.
 
 The caller of `wake` doesn't wait for Pub/Sub: a thread publishes the wakes that have gathered, in
-one call, and those that gather meanwhile in the next. It ends when none is left, and the
+one call, and those that gather meanwhile in the next. It ends when there are no more, and the
 interpreter doesn't exit before. The pipeline calls `flush` before a delivery is answered, because a
 service may have no CPU afterwards.
 """
@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # tasks without jobs don't need it
 
 JOB_ATTRIBUTE = "ucam_faas_job"
 """Of a wake: the id of its job."""
+
+LINGER_SECONDS = 0.01
+"""The thread waits this long for more: to start one takes more time than to send."""
 
 
 def wake(runtime: Runtime, keys: Iterable[Key]) -> None:
@@ -64,16 +67,17 @@ class _Gathered:
 
     def reset(self) -> None:
         """Start empty: in a forked process the wakes, and the thread, are the parent's."""
-        self._lock = threading.Lock()
+        self._changed = threading.Condition(threading.Lock())
         self._publishing = threading.Lock()
         self._wakes: list[tuple[Publisher, str, Sequence[str]]] = []
         self._has_thread = False
 
     def put(self, publisher: Publisher, topic: str, ids: Sequence[str]) -> None:
         """Have a thread publish wakes."""
-        with self._lock:
+        with self._changed:
             self._wakes.append((publisher, topic, ids))
             if self._has_thread:
+                self._changed.notify()
                 return
             self._has_thread = True
         try:
@@ -88,7 +92,7 @@ class _Gathered:
     def publish(self) -> None:
         """Publish the wakes that have gathered, after those that are being published."""
         with self._publishing:
-            with self._lock:
+            with self._changed:
                 wakes, self._wakes = self._wakes, []
             by_topic: dict[tuple[int, str], tuple[Publisher, list[str]]] = {}
             for publisher, topic, ids in wakes:
@@ -102,8 +106,8 @@ class _Gathered:
     def _work(self) -> None:
         while True:
             self.publish()
-            with self._lock:
-                if not self._wakes:
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._wakes, LINGER_SECONDS):
                     self._has_thread = False
                     return
 
