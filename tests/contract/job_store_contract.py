@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ucam_faas.exceptions import JobConflictError
+from ucam_faas.exceptions import JobConflictError, JobLostError
 from ucam_faas.jobs.rows import MAX_HISTORY, Change, Key, Row
 from ucam_faas.jobs.states import ENDED, LIVE, State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.testing import ManualClock
 
 KEY = Key("app", "charge", "1")
+CHILD = Key("app", "child", "1")
 LEASE = 30.0
 DONE = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b'{"total": 3}')
 AGAIN = Change(state=State.PENDING, cause="failed", visit=10, wait=10, failed=True)
@@ -50,6 +51,38 @@ class JobStoreContract:
         row = self.claim(store, key)
         assert row is not None
         return row
+
+    def test_a_job_whose_parent_is_claimed_is_inserted(self, store: JobStore) -> None:
+        self.insert(store, row())
+        parent = self.claimed(store)
+
+        store.insert([row(CHILD)], wait=[0.0], parent=parent)
+        again = store.insert([row(CHILD, owner="other")], wait=[0.0], parent=parent)
+
+        assert again == [store.get(CHILD)]
+
+    @pytest.mark.parametrize("is_there", [False, True])
+    @pytest.mark.parametrize("loss", ["lease", "end", "deletion"])
+    def test_a_parent_that_lost_its_claim_inserts_nothing(
+        self, store: JobStore, clock: ManualClock, loss: str, is_there: bool
+    ) -> None:
+        self.insert(store, row())
+        parent = self.claimed(store)
+        other = KEY._replace(id="other")
+        if is_there:
+            store.insert([row(CHILD)], wait=[0.0], parent=parent)
+        if loss == "lease":
+            clock.advance(LEASE)
+            self.claimed(store)
+        else:
+            store.change(KEY, DONE, fence=parent.fence)
+        if loss == "deletion":
+            store.delete(KEY, states=ENDED)
+
+        with pytest.raises(JobLostError, match="'1' of 'charge' isn't this execution's"):
+            store.insert([row(CHILD), row(other)], wait=[0.0, 0.0], parent=parent)
+
+        assert store.get(other) is None
 
     def test_a_row_is_kept_as_it_was_inserted(self, store: JobStore) -> None:
         new = row(

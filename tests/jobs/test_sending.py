@@ -567,12 +567,23 @@ class BrokenStore(SqliteStore):
 
     batches = 1
 
-    def insert(self, rows: Any, *, wait: Any) -> list[Row]:
+    def insert(self, rows: Any, **options: Any) -> list[Row]:
         """Insert rows, the first times."""
         if self.batches == 0:
             raise JobStoreError("The job store is down.")
         self.batches -= 1
-        return super().insert(rows, wait=wait)
+        return super().insert(rows, **options)
+
+
+class LateStore(SqliteStore):
+    """A store before whose inserts something happens."""
+
+    on_insert: Any = bool
+
+    def insert(self, rows: Any, **options: Any) -> list[Row]:
+        """Insert rows, late."""
+        self.on_insert()
+        return super().insert(rows, **options)
 
 
 class DyingPublisher(MemoryPublisher):
@@ -669,7 +680,7 @@ class TestFromWithinATask:
         row = here.store.claim(key, lease=30, instance="test")
         assert row is not None
         token = children.PARENT.set(None)
-        children.of_job(row, current_job.enter(row, here.store).check)
+        children.of_job(row)
         try:
             return [charge.send(Order(id=number)).id for number in sends]
         finally:
@@ -718,7 +729,7 @@ class TestFromWithinATask:
         assert row is not None
         here.clock.advance(30)
         assert here.store.claim(key, lease=30, instance="new") is not None
-        children.of_job(row, current_job.enter(row, here.store).check)
+        children.of_job(row)
 
         with pytest.raises(JobLostError, match="isn't this execution's any more"):
             charge.send(Order(id=1))
@@ -726,6 +737,25 @@ class TestFromWithinATask:
             charge.send_many([Order(id=1)])
 
         assert here.store.find("default", task="charge") == []
+
+    def test_a_process_that_loses_its_job_while_it_sends_sends_nothing(self) -> None:
+        clock = ManualClock()
+        publisher = MemoryPublisher({INBOX: [], "ask-inbox": []})
+        store = LateStore(":memory:", clock)
+        runtime.CURRENT.set(Runtime(Settings(), clock, publisher, store=store))
+        key = ucam_faas.send("ask").key
+        row = store.claim(key, lease=30, instance="old")
+        assert row is not None
+        children.of_job(row)
+        store.on_insert = lambda: (clock.advance(30), store.claim(key, lease=30, instance="new"))
+
+        with pytest.raises(JobLostError):
+            charge.send(Order(id=1))
+        with pytest.raises(JobLostError):
+            charge.send_many([Order(id=1)])
+
+        assert store.find("default", task="charge") == []
+        store.close()
 
     def test_a_redelivered_message_doubles_no_child(self, here: Here) -> None:
         @message_handler(message_type=None)

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -29,13 +29,13 @@ class Parent:
     Args:
         task: the name of its task.
         cause: the same at each attempt.
-        check: raises JobLostError if another process holds the job by now.
+        row: of the job, as it was claimed; None: the cause is a message, or an event.
         sent: how often this execution sent a payload.
     """
 
     task: str
     cause: str
-    check: Callable[[], object] = bool
+    row: Row | None = None
     sent: Counter[str] = field(default_factory=Counter)
 
 
@@ -73,6 +73,6 @@ def child_id(
     return digest[:32] if number == 1 else f"{digest[:32]}-{number}"
 
 
-def of_job(row: Row, check: Callable[[], object]) -> None:
-    """Let the jobs that a running job sends be its children."""
-    PARENT.set(Parent(row.key.task, json.dumps(row.key), check))
+def of_job(row: Row) -> None:
+    """Let the jobs that a claimed job sends be its children."""
+    PARENT.set(Parent(row.key.task, json.dumps(row.key), row))

@@ -6,8 +6,8 @@ import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from ucam_faas.exceptions import JobCancelledError, JobLostError, JobNotFoundError
-from ucam_faas.jobs.rows import Row
+from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
+from ucam_faas.jobs.rows import Row, lost
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 
@@ -57,15 +57,6 @@ class CurrentJob:
         """Report how far the job is; see `progress`."""
         await asyncio.to_thread(self.progress, done, total, note)
 
-    def check(self) -> None:
-        """Check that this execution holds the job still.
-
-        Raises:
-            JobLostError: it doesn't.
-            JobStoreError: the store doesn't answer.
-        """
-        self._held(self._store.get(self._row.key))
-
     def _held(self, row: Row | None) -> Row:
         """Return the row, if this process holds the job still.
 
@@ -74,10 +65,7 @@ class CurrentJob:
         """
         own = self._row
         if row is None or row.fence != own.fence or row.state is not State.STARTED:
-            raise JobLostError(
-                f"The job {self.id!r} of {own.key.task!r} isn't this execution's any more: its "
-                "lease or its deadline has passed. It can report nothing, nor send."
-            )
+            raise lost(own.key)
         return row
 
 

@@ -51,6 +51,11 @@ class Drafter:
         """The task's rules for its jobs."""
         return JobPolicy() if self.task is None else self.task.jobs
 
+    @property
+    def holder(self) -> Row | None:
+        """The claimed job that sends, if one does."""
+        return None if self.parent is None else self.parent.row
+
     def row(self, payload: Any) -> Row:
         """Return the row of a payload's job.
 

@@ -133,7 +133,8 @@ class JobRun:
     def enter(self, execution: Execution, row: Row) -> None:
         """Let the claimed job be the current one in this context."""
         assert self.store is not None, "the job was claimed in it"
-        children.of_job(row, current_job.enter(row, self.store).check)
+        current_job.enter(row, self.store)
+        children.of_job(row)
         if execution.on_claim is not None:
             execution.on_claim()
 

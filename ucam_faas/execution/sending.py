@@ -50,13 +50,12 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
         JobConflictError: the id is that of another sending.
         QueueFull: as many jobs wait as the task's max_pending.
         NoJobStoreError: an option needs a store, and there is none.
+        JobLostError: the running job that sends isn't this execution's any more.
         JobStoreError: it isn't known whether the job was stored.
         PublishError: there is no store, and the payload wasn't published.
     """
-    here, parent = sender(), children.parent()
-    if parent is not None:
-        parent.check()
-    drafts = drafter(here, target, options, parent)
+    here = sender()
+    drafts = drafter(here, target, options, children.parent())
     row = drafts.row(payload)
     store = here.jobs()
     if store is None:
@@ -65,7 +64,7 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
         )
         return handle(here, target, message_id)
     _check_room(store, drafts, row)
-    (there,) = store.insert([row], wait=[drafts.wait])
+    (there,) = store.insert([row], wait=[drafts.wait], parent=drafts.holder)
     if there.owner == row.owner:
         if not drafts.wait:
             inbox.wake(here, [row.key])
@@ -100,13 +99,12 @@ def send_many(
     Raises:
         BatchSendError: some weren't sent, and the others were; it lists them.
         TypeError, ValueError, TaskDefinitionError, NoJobStoreError: see `send`; none was sent.
+        JobLostError: see `send`; the last ones weren't sent.
     """
     if id is not None and not callable(id):
         raise TypeError(f"id={id!r}: expected a function from a payload to an id.")
-    here, parent = sender(), children.parent()
-    if parent is not None:
-        parent.check()
-    drafts = drafter(here, target, options, parent, id)
+    here = sender()
+    drafts = drafter(here, target, options, children.parent(), id)
     failed: list[FailedSend] = []
     rows: list[tuple[int, Any, Row]] = []
     jobs: dict[int, Job[Any]] = {}
@@ -148,7 +146,7 @@ def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> Sequence[str | Exceptio
     results: list[str | Exception] = []
     if within:
         try:
-            there = store.insert(within, wait=[drafts.wait] * len(within))
+            there = store.insert(within, wait=[drafts.wait] * len(within), parent=drafts.holder)
         except JobStoreError as error:
             return [error] * len(rows)
         new = [row for row, kept in zip(within, there, strict=True) if kept.owner == row.owner]

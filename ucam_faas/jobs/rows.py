@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ucam_faas.exceptions import JobLostError
 from ucam_faas.jobs.states import State
 
 MAX_HISTORY = 100
@@ -19,6 +20,14 @@ class Key(NamedTuple):
     app: str
     task: str
     id: str
+
+
+def lost(key: Key) -> JobLostError:
+    """Return the error of an execution that doesn't hold its job any more."""
+    return JobLostError(
+        f"The job {key.id!r} of {key.task!r} isn't this execution's any more: its lease or its "
+        "deadline has passed. It can report nothing, nor send."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

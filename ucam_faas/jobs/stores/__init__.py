@@ -20,13 +20,19 @@ class JobStore(Protocol):
     change was made.
     """
 
-    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+    def insert(
+        self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
+    ) -> list[Row]:
         """Insert rows, and return those that are there: these, or others of their keys or, unless
         they have ended, of their `unique` keys.
 
         Args:
             rows: their times are ignored; `expires` is relative to now.
             wait: for each row, the seconds until it may start.
+            parent: the claimed job that sends them.
+
+        Raises:
+            JobLostError: the parent's claim is void; no row was inserted.
         """
 
     def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:

@@ -47,6 +47,11 @@ def new_values(row: Row, wait: float) -> dict[str, Any]:
     }
 
 
+def holder_values(row: Row) -> dict[str, Any]:
+    """Return the values that tell the claim on a row from later ones."""
+    return {**row.key._asdict(), "fence": row.fence}
+
+
 def inserted(row: Row, wait: float, now: float) -> Row:
     """Return a row as it is after its insert at a time."""
     return replace(

@@ -18,9 +18,9 @@ from typing import Any
 from ucam_faas._optional import require
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, lost
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.columns import json_text, new_values, row_of
+from ucam_faas.jobs.stores.columns import holder_values, json_text, new_values, row_of
 from ucam_faas.jobs.stores.connections import Connections
 from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
@@ -59,19 +59,26 @@ class PostgresqlStore(SqlStore):
             connection.execute("SELECT pg_advisory_xact_lock(hashtext('ucam_faas_jobs'))")
             connection.execute(self._sql["schema"], prepare=False)
 
-    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+    def insert(
+        self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
+    ) -> list[Row]:
         """Insert rows, and return those that are there."""
         new = {
             number: {**new_values(row, seconds), "payload": _base64(row.payload), "number": number}
             for number, (row, seconds) in enumerate(zip(rows, wait, strict=True))
         }
         there: dict[int, Row] = {}
+        holder = None if parent is None else json_text(holder_values(parent))
         for _ in range(_INSERT_TRIES):  # the other row may be removed, or end, between the two
             for statement in ("insert", "inserted"):
-                for record in self._read(statement, {"rows": json_text(list(new.values()))}):
+                values = {"rows": json_text(list(new.values())), "holder": holder}
+                for record in self._read(statement, values):
                     number = record.pop("number")
-                    del new[number]
-                    there[number] = row_of(record)
+                    if number is not None:
+                        del new[number]
+                        there[number] = row_of(record)
+                    elif parent is not None:
+                        raise lost(parent.key)
                 if not new:
                     return [there[number] for number in range(len(rows))]
         raise JobStoreError("The job store inserts no row, and has none with its key either.")

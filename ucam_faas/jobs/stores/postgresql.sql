@@ -27,6 +27,14 @@ WITH new AS (
     number int, app text, task text, id text, payload text, attributes text, ordering_key text,
     options text, source text, owner text, "unique" text, wait float8, ttl float8, visit float8
   )
+), lost AS (
+  SELECT NULL::int AS number
+  WHERE :holder::json IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM ucam_faas_jobs AS job
+    JOIN json_to_record(:holder::json) AS holder (app text, task text, id text, fence int)
+      USING (app, task, id, fence)
+    WHERE job.state = 'STARTED'
+  )
 ), added AS (
   INSERT INTO ucam_faas_jobs (
     app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
@@ -36,11 +44,12 @@ WITH new AS (
     app, task, id, decode(payload, 'base64'), attributes, ordering_key, options, source, owner, "unique",
     'PENDING', :now, :now + wait, :now + ttl, :now + visit,
     jsonb_build_array(jsonb_build_array(:now, 'PENDING', 'sent', 0, '', ''))
-  FROM new ORDER BY app, task, id, number
+  FROM new WHERE NOT EXISTS (SELECT 1 FROM lost) ORDER BY app, task, id, number
   ON CONFLICT DO NOTHING
   RETURNING *
 )
 SELECT new.number, added.* FROM added JOIN new USING (app, task, id)
+UNION ALL SELECT number, (NULL::ucam_faas_jobs).* FROM lost
 
 -- name: inserted
 SELECT new.number, job.*

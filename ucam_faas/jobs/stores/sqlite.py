@@ -19,9 +19,9 @@ from typing import Any
 
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, lost
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.columns import inserted, new_values, row_of, sent_at
+from ucam_faas.jobs.stores.columns import holder_values, inserted, new_values, row_of, sent_at
 from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
 
@@ -50,10 +50,14 @@ class SqliteStore(SqlStore):
         self._seen = -1
         self._sql = statements("sqlite.sql")
 
-    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+    def insert(
+        self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
+    ) -> list[Row]:
         """Insert rows, and return those that are there."""
         new = list(zip(rows, wait, strict=True))
         with self._transaction() as connection:
+            if parent is not None and not self._run(connection, "holds", holder_values(parent)):
+                raise lost(parent.key)
             now = self.now()
             added = {"now": now, "history": sent_at(now)}
             values = [new_values(row, seconds) | added for row, seconds in new]

@@ -36,6 +36,10 @@ WHERE app = :app AND task = :task
   AND (id = :id OR "unique" = :unique AND state IN ('PENDING', 'STARTED', 'PAUSED'))
 ORDER BY id = :id DESC LIMIT 1
 
+-- name: holds
+SELECT 1 FROM ucam_faas_jobs
+WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
+
 -- name: claim
 -- A lease ends by the steady clock of the machine's present run, so that setting the clock ends none.
 UPDATE ucam_faas_jobs SET
