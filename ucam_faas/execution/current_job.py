@@ -20,15 +20,18 @@ class CurrentJob:
         id: of the job.
         attempt: the number of this attempt, from 1; the task's limit counts it.
         source_task: the name of the task that sent the job; empty: none did.
-        times_resumed: how often `job.resume()` ended a pause.
     """
 
     id: str
     attempt: int
     source_task: str
-    times_resumed: int
     _row: Row = field(repr=False)
     _store: JobStore = field(repr=False)
+
+    @property
+    def times_resumed(self) -> int:
+        """How often `job.resume()` ended a pause."""
+        return sum(entry.cause == "resumed" for entry in self._row.history)
 
     @property
     def cancel_requested(self) -> bool:
@@ -90,7 +93,6 @@ def current_job() -> CurrentJob:
 
 def enter(row: Row, store: JobStore) -> CurrentJob:
     """Let a claimed job be the current one in this context, and return it."""
-    resumed = sum(entry.cause == "resumed" for entry in row.history)
-    job = CurrentJob(row.key.id, row.attempts + 1, row.source, resumed, row, store)
+    job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, store)
     CURRENT_JOB.set(job)
     return job

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from ucam_faas.events import envelopes
@@ -135,7 +136,7 @@ class JobRun:
         assert self.store is not None, "the job was claimed in it"
         current_job.enter(row, self.store)
         children.of_job(row)
-        if execution.on_claim is not None:
+        if execution.on_claim is not None and self.timeout_seconds is not None:
             execution.on_claim()
 
     def claim(self, execution: Execution) -> Row:
@@ -248,4 +249,9 @@ def why(row: Row | None) -> str:
 
 def instance() -> str:
     """Return the name of this process, for histories."""
-    return f"{os.environ.get('K_REVISION') or socket.gethostname()}/{os.getpid()}"
+    return _instance(os.getpid())
+
+
+@cache
+def _instance(process: int) -> str:
+    return f"{os.environ.get('K_REVISION') or socket.gethostname()}/{process}"

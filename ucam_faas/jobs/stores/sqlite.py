@@ -120,9 +120,7 @@ class SqliteStore(SqlStore):
         with self._open() as connection:
             return self._run(connection, statement, values)
 
-    def _write(self, statement: str, values: Mapping[str, Any]) -> list[sqlite3.Row]:
-        with self._transaction() as connection:
-            return self._run(connection, statement, values)
+    _write = _read  # a statement is a transaction, and waits for its lock like BEGIN IMMEDIATE
 
     def _run(
         self, connection: sqlite3.Connection, statement: str, values: Mapping[str, Any]

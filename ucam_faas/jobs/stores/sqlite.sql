@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
   PRIMARY KEY (app, task, id)
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
@@ -74,7 +74,7 @@ UPDATE ucam_faas_jobs SET
   )
 WHERE app = :app AND task = :task AND id = :id
   AND (:fence IS NULL OR fence = :fence AND state = 'STARTED')
-  AND state IN (SELECT value FROM json_each(:states))
+  AND instr(:states, state)
 RETURNING *
 
 -- name: report
@@ -117,5 +117,5 @@ UPDATE ucam_faas_jobs SET visit = :now + :seconds WHERE app = :app AND task = :t
 -- name: delete
 DELETE FROM ucam_faas_jobs
 WHERE app = :app AND task = :task AND id = :id
-  AND state IN (SELECT value FROM json_each(:states))
+  AND instr(:states, state)
 RETURNING id
