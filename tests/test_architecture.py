@@ -19,7 +19,7 @@ PACKAGE = "ucam_faas"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 LEVELS = (
-    {"exceptions", "config", "clock", "_optional", "local_state", "gcp", "logs", "net"},
+    {"exceptions", "config", "clock", "_optional", "local_state", "project", "gcp", "logs", "net"},
     {"outcomes", "events"},
     {"tasks"},
     {"publishing", "jobs"},

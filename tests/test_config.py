@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,6 +104,35 @@ def test_without_variables_there_are_defaults() -> None:
     assert (settings.workers, settings.threads) == (1, 4 * (os.cpu_count() or 1))
     assert settings.max_body_bytes > 10 * 2**20 * 4 / 3, "a message of 10 MB in base64"
     assert not settings.log_payloads
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in a project with a name."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    (tmp_path / "tasks").mkdir()
+    monkeypatch.chdir(tmp_path / "tasks")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("environ", "app"),
+    [
+        ({"UCAM_FAAS_JOB_STORE": "memory"}, "shop"),
+        ({"UCAM_FAAS_JOB_STORE": "memory", "UCAM_FAAS_APP": "kiosk"}, "kiosk"),
+        ({}, "default"),
+    ],
+)
+def test_the_application_of_jobs_is_the_project_unless_it_is_named(
+    shop: Path, environ: dict[str, str], app: str
+) -> None:
+    assert Settings.from_environ(environ).app == app
+
+
+def test_without_a_project_the_application_of_jobs_is_the_default(shop: Path) -> None:
+    (shop / "tasks/.git").mkdir()
+
+    assert Settings.from_environ({"UCAM_FAAS_JOB_STORE": "memory"}).app == "default"
 
 
 @pytest.mark.parametrize("text", ["1", "true", "TRUE", "True", "yes", "on"])

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from ucam_faas.exceptions import ConfigurationError
@@ -17,6 +18,8 @@ from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES
 
 THREADS_FOR_EACH_CPU = 4
 PREFIX = "UCAM_FAAS_"
+DEFAULT_APP = "default"
+"""Where there is neither a variable nor a project, or no store."""
 
 
 def _variable(name: str, default: Any, doc: str, choices: tuple[str, ...] = ()) -> Any:
@@ -127,7 +130,10 @@ class Settings:
         "log the texts of exceptions, not only their types and tracebacks; default: on a terminal",
     )
     app: str = _variable(
-        "UCAM_FAAS_APP", "default", "name of the application whose jobs these are, in the store"
+        "UCAM_FAAS_APP",
+        DEFAULT_APP,
+        "name of the application whose jobs these are, in the store; default: the name in "
+        "[project] of the nearest pyproject.toml, from the working directory upwards",
     )
     job_store: str | None = _variable(
         "UCAM_FAAS_JOB_STORE",
@@ -171,6 +177,10 @@ class Settings:
             text = environ.get(spec.metadata["variable"], "")
             if spec.name not in values and text != "":
                 values[spec.name] = _parse(spec.metadata, str(spec.type), text)
+        if "app" not in values and values.get("job_store"):
+            from ucam_faas import project  # tasks without jobs don't need it
+
+            values["app"] = project.read(Path.cwd()).get("name", DEFAULT_APP)
         return cls(**values)
 
 

@@ -39,6 +39,7 @@ class LocalCloud:
         url: where its tasks are served.
         process: id of the process.
         jobs: the store of its jobs, as UCAM_FAAS_JOB_STORE has it.
+        app: the name of the application whose jobs they are.
     """
 
     pubsub: str
@@ -48,6 +49,7 @@ class LocalCloud:
     url: str = ""
     process: str = ""
     jobs: str = ""
+    app: str = "default"
 
 
 def read(folder: Path) -> LocalCloud | None:

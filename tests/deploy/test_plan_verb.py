@@ -118,6 +118,20 @@ def test_a_file_that_is_not_there_fails_the_check(planned: Project) -> None:
     assert "elsewhere.tfvars.json does not exist" in result.output
 
 
+@pytest.mark.parametrize(("own", "app"), [("", "shop"), ('UCAM_FAAS_APP = "kiosk"', "kiosk")])
+def test_services_and_jobs_get_the_name_of_the_project(
+    planned: Project, own: str, app: str
+) -> None:
+    """The sender and the worker of a job are of one application."""
+    planned.write("pyproject.toml", '[project]\nname = "shop"')
+    planned.write("ucam-faas.toml", f'source = "planned_tasks.py"\n[environment]\n{own}')
+
+    assert plan(planned).exit_code == 0
+
+    tasks = json.loads((planned.root / FILE).read_text())["tasks"].values()
+    assert {task["function"]["environment"]["UCAM_FAAS_APP"] for task in tasks} == {app}
+
+
 def test_the_example_s_file_is_the_plan_of_the_code_beside_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

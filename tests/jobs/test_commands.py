@@ -74,4 +74,4 @@ def test_a_database_gets_its_table_and_then_its_jobs_are_listed(
     assert before[0] == 2
     assert "run `ucam-faas jobs migrate`" in before[1]
     assert made == again == (0, f"{shown} has its table.\n")
-    assert listed == (0, f"There are no jobs in {shown} (application 'default').\n")
+    assert listed == (0, f"There are no jobs in {shown} (application 'ucam-faas').\n")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 
 import click
 
+from ucam_faas import project as projects
 from ucam_faas.cli import _files
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.deploy import asyncapi, plan as plans
-from ucam_faas.exceptions import ConfigurationError
 
 
 @click.command("asyncapi", cls=Verb)
@@ -44,30 +43,8 @@ def command(source: str | None, stage: str | None, output: Path | None, check: b
 
 def _info(start: Path) -> dict[str, str]:
     """Return title and version from the nearest pyproject.toml's [project]."""
-    project = _project(start)
+    project = projects.read(start)
     info = {"title": project.get("name", start.name), "version": project.get("version", "0.0.0")}
     if "description" in project:
         info["description"] = project["description"]
     return info
-
-
-def _project(start: Path) -> dict[str, str]:
-    for directory in (start, *start.parents):
-        file = directory / "pyproject.toml"
-        if file.is_file():
-            try:
-                project = tomllib.loads(file.read_bytes().decode()).get("project", {})
-            except ValueError as error:
-                raise ConfigurationError(f"{file} cannot be read as TOML: {error}.") from error
-            texts = {"name", "version", "description"}
-            if not isinstance(project, dict) or not all(
-                isinstance(project[key], str) for key in texts & project.keys()
-            ):
-                raise ConfigurationError(
-                    f"{file}: [project]: expected a table, with name, version and description as "
-                    "texts."
-                )
-            return {key: project[key] for key in texts & project.keys()}
-        if (directory / ".git").exists():
-            break
-    return {}

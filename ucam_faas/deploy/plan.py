@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ucam_faas import project
 from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile
@@ -43,11 +44,25 @@ def read(start: Path, *, source: str | None, stage: str | None) -> Plan:
     config = layers.read(start)
     check_stage(config, stage)
     where = decide_in(config, stage=stage, named=source)
-    return make(registry.load(where), config, stage)
+    return make(registry.load(where), config, stage, app=app_of(start))
 
 
-def make(tasks: Sequence[Task], config: ConfigFile, stage: str | None) -> Plan:
+def app_of(start: Path) -> str | None:
+    """Return the name of a directory's application, that of its project; None: it has none.
+
+    Raises:
+        ConfigurationError: the project's file can't be used.
+    """
+    return project.read(start.resolve()).get("name")
+
+
+def make(
+    tasks: Sequence[Task], config: ConfigFile, stage: str | None, *, app: str | None = None
+) -> Plan:
     """Plan the deployment of tasks to a stage.
+
+    Args:
+        app: the name of the application whose jobs they run; None: it has none.
 
     Raises:
         ConfigurationError: the configuration cannot be used, or Google would refuse a name.
@@ -68,7 +83,7 @@ def make(tasks: Sequence[Task], config: ConfigFile, stage: str | None) -> Plan:
         region=for_all["region"],
         labels=_common_labels([merged for _, _, merged in parts]),
         topics=plan_topics([TopicUser.of(needs, merged) for _, needs, merged in parts]),
-        tasks=tuple(_planned(*part) for part in parts),
+        tasks=tuple(_planned(*part, app) for part in parts),
     )
 
 
@@ -104,7 +119,7 @@ def _common_labels(merged: Sequence[Merged]) -> dict[str, str]:
     return {name: value for name, value in labels[0] if all((name, value) in own for own in labels)}
 
 
-def _planned(task: Task, needs: TaskNeeds, merged: Merged) -> PlannedTask:
+def _planned(task: Task, needs: TaskNeeds, merged: Merged, app: str | None) -> PlannedTask:
     is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
     return PlannedTask(
         task=task,
@@ -112,7 +127,7 @@ def _planned(task: Task, needs: TaskNeeds, merged: Merged) -> PlannedTask:
         merged=merged,
         service=service_name(task.name),
         timeout_seconds=_timeout_seconds(task, needs),
-        environment=_environment(merged),
+        environment=_environment(merged, app),
         publishes_to=[*merged["publishes_to"], *_own_dead_letters(needs)],
         at_a_time=None if is_cloud_run_job else _at_a_time(task, merged),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
@@ -130,10 +145,11 @@ def _timeout_seconds(task: Task, needs: TaskNeeds) -> int:
     return seconds if needs.topic is None else max(seconds, needs.ack_deadline_seconds)
 
 
-def _environment(merged: Merged) -> dict[str, str]:
+def _environment(merged: Merged, app: str | None) -> dict[str, str]:
     level = merged["log_level"]
     logged = {} if level == Settings().log_level else {"UCAM_FAAS_LOG_LEVEL": level}
-    return {**logged, **merged["environment"]}
+    named = {} if app is None else {"UCAM_FAAS_APP": app}
+    return {**named, **logged, **merged["environment"]}
 
 
 def _own_dead_letters(needs: TaskNeeds) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ucam_faas import local_state
+from ucam_faas.config import DEFAULT_APP
 from ucam_faas.exceptions import NoJobStoreError, NotConfiguredError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime
@@ -39,6 +40,7 @@ def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
     settings = replace(
         here.settings,
         job_store=cloud.jobs,
+        app=cloud.app if here.settings.app == DEFAULT_APP else here.settings.app,
         pubsub_emulator=cloud.pubsub or None,
         project=cloud.project,
     )

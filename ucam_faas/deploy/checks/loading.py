@@ -61,7 +61,7 @@ def load(
     file = plan_file.read(on_disk) if on_disk.is_file() else None
     last = file if against is None else plan_file.read(against)
     terraform_plan = None if terraform is None else command.plan_at(terraform)
-    new = plan.make(tasks, config, stage)
+    new = plan.make(tasks, config, stage, app=plan.app_of(start))
     return Inputs(
         today=today,
         config=config,
