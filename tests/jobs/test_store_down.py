@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,28 @@ def moved(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def full(folder: Path) -> Iterator[None]:
+    ballast = folder / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    yield
+    ballast.unlink()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Mount a file system of 1 MiB; the test is skipped where that isn't allowed."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a file system can't be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
 def stopped(server: Server) -> Iterator[None]:
     server.stop()
     yield
@@ -98,14 +122,14 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["locked", "moved", "stopped"])
+@pytest.fixture(params=["locked", "moved", "full", "stopped"])
 def outage(
     request: pytest.FixtureRequest,
     clock: ManualClock,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Outage]:
-    folder = tmp_path / "store"
+    folder, stack = tmp_path / "store", ExitStack()
     folder.mkdir()
     store: Any = SqliteStore(str(folder / "jobs.db"), clock)
     if request.param == "locked":
@@ -113,15 +137,19 @@ def outage(
         outage = Outage(store, lambda: locked(folder / "jobs.db"))
     elif request.param == "moved":
         outage = Outage(store, lambda: moved(folder))
+    elif request.param == "full":
+        stack.enter_context(small_disk(folder))
+        outage = Outage(store, lambda: full(folder))
     else:
         server: Server = request.getfixturevalue("postgresql")
         store = PostgresqlStore(server.new_database(), clock)
         store.migrate()
         outage = Outage(store, lambda: stopped(server))
-    assert store.get(KEY) is None  # it is open
-    yield outage
-    outage.end()
-    store.close()
+    with stack:
+        assert store.get(KEY) is None  # it is open
+        yield outage
+        outage.end()
+        store.close()
 
 
 @pytest.fixture
@@ -130,7 +158,7 @@ def instance(outage: Outage, clock: ManualClock) -> Iterator[Any]:
     token = runtime.CURRENT.set(None)
 
     def make(act: Callable[[], object] = bool) -> Any:
-        @message_handler(name="act")
+        @message_handler(name="act", timeout=timedelta(seconds=30))
         def task(number: int) -> int:
             RUNS.append(number)
             act()
@@ -225,6 +253,30 @@ async def test_an_end_that_isnt_stored_is_no_success_and_the_job_runs_again(
     assert (refused.status, state) == (503, State.STARTED)
     assert (response.status, RUNS) == (200, [1, 1])
     assert causes(outage) == ["sent", "claimed", "claimed after a lost process", "finished"]
+
+
+def test_a_disk_that_fills_up_loses_no_job_whose_send_returned(tmp_path: Path) -> None:
+    with small_disk(tmp_path):
+        store, sent = SqliteStore(str(tmp_path / "jobs.db"), ManualClock()), []
+        payload = os.urandom(10_000)
+
+        def fill() -> None:
+            for number in range(1_000):
+                key = KEY._replace(id=str(number))
+                store.insert([Row(key=key, payload=payload, visit=60.0)], wait=[0.0])
+                sent.append(key)
+
+        with pytest.raises(JobStoreError, match="full"):
+            fill()
+        kept = [store.get(key) for key in sent]
+        store.close()
+        again = SqliteStore(str(tmp_path / "jobs.db"), ManualClock())
+        rows = again.find("default", limit=1_000)
+        again.close()
+
+    assert len(sent) > 10
+    assert [row and row.payload for row in kept] == [payload] * len(sent)
+    assert {row.key for row in rows} == set(sent)
 
 
 def test_a_store_whose_folder_was_removed_takes_no_job_until_there_is_one(tmp_path: Path) -> None:
