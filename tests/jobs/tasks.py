@@ -33,6 +33,12 @@ def executions(order: Order) -> int:
         return len(file.read())
 
 
+def note(file: str, data: bytes) -> None:
+    """Add a line to a file."""
+    with Path(file).open("ab") as lines:
+        lines.write(data + b"\n")
+
+
 @ucam_faas.message_handler
 def charge(order: Order) -> Receipt:
     """Charge an order."""
@@ -54,6 +60,14 @@ def count(body: bytes) -> int:
 @ucam_faas.message_handler(topic="shared", filter="attributes:never")
 def hears_nothing(data: bytes) -> str:
     """Return the data; its topic's messages are filtered out."""
+    note("hears-nothing", data)
+    return data.decode()
+
+
+@ucam_faas.message_handler(topic="shared")
+def hears_all(data: bytes) -> str:
+    """Return the data; it has the topic with another task."""
+    note("hears-all", data)
     return data.decode()
 
 
@@ -105,3 +119,12 @@ def fail(kind: Kind) -> None:
         "exit": SystemExit(3),
     }
     raise errors[kind.name]
+
+
+@ucam_faas.message_handler
+def parent(order: Order) -> list[str]:
+    """Send three jobs, two of them alike, and fail the first time."""
+    ids = [charge.send(Order(id=number)).id for number in (201, 202, 202)]
+    if executions(order) == 1:
+        raise Retry(after=timedelta(seconds=0.1))
+    return ids

@@ -11,6 +11,7 @@ import pytest
 
 import ucam_faas
 from tests.dev.cloud import Dev
+from tests.integration.processes import wait_until
 from ucam_faas.exceptions import (
     JobConflictError,
     JobFailed,
@@ -45,6 +46,24 @@ def test_a_raw_task_gets_the_payload_of_its_job(shop: Any) -> None:
 
 def test_a_job_reaches_its_task_whatever_the_filter_of_the_topic(shop: Any) -> None:
     assert shop.hears_nothing.send(b"hello").result(SECONDS) == "hello"
+
+
+def test_a_job_reaches_one_of_two_tasks_of_a_topic_and_a_message_those_that_the_filter_lets(
+    shop: Any, dev: Dev
+) -> None:
+    def heard(file: str) -> list[str]:
+        path = dev.folder / file
+        return path.read_text().split() if path.exists() else []
+
+    assert shop.hears_nothing.send(b"to-nothing").result(SECONDS) == "to-nothing"
+    assert shop.hears_all.send(b"to-all").result(SECONDS) == "to-all"
+    dev.rest.publish("shared", b"published")
+    wait_until(lambda: "published" in heard("hears-all"), "the message is there")
+    assert shop.hears_nothing.send(b"last").result(SECONDS) == "last"
+
+    assert heard("hears-all") == ["to-all", "published"]
+    assert "published" not in heard("hears-nothing")
+    assert heard("hears-nothing")[-2:] == ["to-nothing", "last"]
 
 
 def test_an_id_is_one_job(shop: Any) -> None:
@@ -90,6 +109,21 @@ def test_a_retry_comes_after_the_time_it_asked_for(shop: Any) -> None:
     assert causes(job) == ["sent", "claimed", "failed", "claimed", "finished"]
     _, _, failed, again, _ = job.history
     assert again.time - failed.time >= 0.5
+
+
+def test_a_parent_that_fails_after_its_sends_and_is_retried_has_three_children(shop: Any) -> None:
+    job = shop.parent.send(shop.Order(id=200))
+
+    ids = job.result(SECONDS)
+    children = [row for row in job.store.find("default", limit=1000) if row.source == "parent"]
+
+    assert causes(job) == ["sent", "claimed", "failed", "claimed", "finished"]
+    assert sorted(row.key.id for row in children) == sorted(set(ids))
+    assert len(children) == 3
+    receipts = [shop.ucam_faas.get_job(shop.charge, id).result(SECONDS) for id in ids]
+    assert sorted((receipt.order, receipt.executions) for receipt in receipts) == [
+        *((201, 1), (202, 1), (202, 2))
+    ]
 
 
 def test_a_job_that_waits_is_cancelled_and_can_be_retried(shop: Any) -> None:
