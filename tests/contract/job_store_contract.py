@@ -339,8 +339,21 @@ class JobStoreContract:
         assert [late.key.id for late in store.overdue(10)] == ["2"]
         clock.advance(30)
         assert [late.key.id for late in store.overdue(10)] == ["2", "1"]
-        store.visit([KEY], 10)
+        store.visit([KEY], [10])
         assert [late.key.id for late in store.overdue(10)] == ["2"]
+
+    def test_a_visit_leaves_a_row_alone_that_has_changed_meanwhile(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row(visit=0.0))
+        assert len(store.overdue(10)) == 1
+        store.change(KEY, DONE, fence=self.claimed(store).fence)
+
+        store.visit([KEY], [10])
+
+        kept = store.get(KEY)
+        assert kept is not None
+        assert kept.visit == store.now() + DONE.visit
 
     def test_rows_are_found_by_what_they_are(self, store: JobStore, clock: ManualClock) -> None:
         other = Key("app", "refund", "1")

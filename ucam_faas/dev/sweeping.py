@@ -12,7 +12,7 @@ from ucam_faas.exceptions import JobError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime, publisher_of
 from ucam_faas.jobs.rows import Key
-from ucam_faas.jobs.sweep import BATCH, sweep
+from ucam_faas.jobs.sweep import sweep
 from ucam_faas.logs.problems import log_problem
 
 PAUSE_SECONDS = 0.25
@@ -35,8 +35,7 @@ def sweeping(settings: Settings, on_expired: Callable[[Key], object]) -> Iterato
         assert store is not None, "dev has one"
         while not stopped.wait(PAUSE_SECONDS):
             try:
-                while sweep(store, lambda keys: inbox.wake(runtime, keys), on_expired) == BATCH:
-                    pass
+                sweep(store, lambda keys: inbox.wake(runtime, keys), on_expired)
             except JobError as error:
                 log_problem("ucam_faas_sweep_failed", error=error)
 

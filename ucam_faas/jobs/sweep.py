@@ -12,8 +12,9 @@ from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
 
-AGAIN_SECONDS = 60.0
-"""A job that was woken and has not started by then is woken again."""
+AGAIN_SECONDS, LONGEST_AGAIN_SECONDS = 60.0, 600.0
+"""A job that was woken and has not started by then is woken again: after 60 s, and then each time
+after as long as it has waited so far. Most of the jobs in a long queue have their wakes still."""
 RETENTION_SECONDS = 7 * 24 * 3600.0
 """How long an ended job is kept, if nothing else is said."""
 BATCH = 500
@@ -22,35 +23,51 @@ BATCH = 500
 def sweep(
     store: JobStore,
     wake: Callable[[Sequence[Key]], object],
-    on_expired: Callable[[Key], object] | None = None,
+    on_expired: Callable[[Key], object] = bool,
 ) -> int:
-    """Look at the overdue rows, and return how many there were: at most BATCH.
+    """Look at the overdue rows, and return how many there were.
 
     Args:
         store: has the rows.
         wake: publishes wakes.
         on_expired: gets each job that has expired.
     """
-    rows = store.overdue(BATCH)
-    now = store.now() if rows else 0.0
-    later: list[Key] = []
-    wakes: list[Key] = []
+    count = 0
+    while rows := store.overdue(BATCH):
+        _look_at(rows, store, wake, on_expired)
+        count += len(rows)
+        if len(rows) < BATCH:
+            break
+    return count
+
+
+def _look_at(
+    rows: Sequence[Row],
+    store: JobStore,
+    wake: Callable[[Sequence[Key]], object],
+    on_expired: Callable[[Key], object],
+) -> None:
+    now = store.now()
+    waiting: list[Row] = []
     for row in rows:
         if row.state.is_completed:
             store.delete(row.key, states=ENDED)
         elif row.state is State.PENDING and row.expires is not None and row.expires <= now:
             change = Change(state=State.EXPIRED, cause="expired", visit=retention(row))
-            if store.change(row.key, change, states={State.PENDING}) and on_expired is not None:
+            if store.change(row.key, change, states={State.PENDING}):
                 on_expired(row.key)
         else:
-            later.append(row.key)
-            if row.state is not State.PAUSED:
-                wakes.append(row.key)
-    if wakes:
-        wake(wakes)
-    if later:
-        store.visit(later, AGAIN_SECONDS)
-    return len(rows)
+            waiting.append(row)
+    if waiting:
+        wake([row.key for row in waiting if row.state is not State.PAUSED])
+        store.visit([row.key for row in waiting], [_again(row, now) for row in waiting])
+
+
+def _again(row: Row, now: float) -> float:
+    """Return the seconds until a job that waits is looked at again."""
+    since = row.due if row.lease is None else row.lease
+    seconds = min(max(AGAIN_SECONDS, now - since), LONGEST_AGAIN_SECONDS)
+    return seconds if row.expires is None else min(seconds, max(0.0, row.expires - now))
 
 
 def retention(row: Row) -> float:

@@ -199,8 +199,7 @@ class Jobs:
         return self._client.post(path, body=push.body, headers=push.headers).status
 
     def _sweep(self) -> None:
-        while sweep(self.store, lambda keys: inbox.wake(self._runtime, keys)):
-            pass
+        sweep(self.store, lambda keys: inbox.wake(self._runtime, keys))
         if self._hostile is not None:
             self._hostile.order(self._wakes)
 

@@ -38,8 +38,7 @@ class LocalJobs:
 
     def sweep(self) -> None:
         """Look at the jobs whose time has come."""
-        while sweep(self.store, lambda keys: inbox.wake(self._runtime, keys)):
-            pass
+        sweep(self.store, lambda keys: inbox.wake(self._runtime, keys))
 
     def next_attempt(self) -> float | None:
         """Return when the next job runs again that has failed or lost its process."""

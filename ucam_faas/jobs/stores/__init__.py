@@ -99,8 +99,10 @@ class JobStore(Protocol):
     def overdue(self, limit: int) -> list[Row]:
         """Return the rows that the sweep has to look at, the most overdue first."""
 
-    def visit(self, keys: Sequence[Key], seconds: float) -> None:
-        """Let the sweep look at rows again, so many seconds from now."""
+    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+        """Let the sweep look at overdue rows again, each so many seconds from now; a row that
+        isn't overdue any more stays as it is.
+        """
 
     def delete(self, key: Key, *, states: Collection[State]) -> bool:
         """Remove a row in one of these states."""

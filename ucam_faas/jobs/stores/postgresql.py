@@ -83,9 +83,9 @@ class PostgresqlStore(SqlStore):
                     return [there[number] for number in range(len(rows))]
         raise JobStoreError("The job store inserts no row, and has none with its key either.")
 
-    def visit(self, keys: Sequence[Key], seconds: float) -> None:
-        """Let the sweep look at rows again, so many seconds from now."""
-        self._run("visit", _columns(keys) | {"seconds": seconds})
+    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+        """Let the sweep look at overdue rows again, each so many seconds from now."""
+        self._run("visit", {**_columns(keys), "seconds": list(seconds)})
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs."""

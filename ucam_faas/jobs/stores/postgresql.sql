@@ -136,9 +136,10 @@ SELECT count(*) AS count FROM (
 SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
-UPDATE ucam_faas_jobs SET visit = :now + :seconds::float8
-FROM unnest(:apps::text[], :tasks::text[], :ids::text[]) AS key (app, task, id)
+UPDATE ucam_faas_jobs SET visit = :now + key.seconds
+FROM unnest(:apps::text[], :tasks::text[], :ids::text[], :seconds::float8[]) AS key (app, task, id, seconds)
 WHERE (ucam_faas_jobs.app, ucam_faas_jobs.task, ucam_faas_jobs.id) = (key.app, key.task, key.id)
+  AND visit <= :now
 
 -- name: watch
 UPDATE ucam_faas_jobs SET watched = true

@@ -67,11 +67,15 @@ class SqliteStore(SqlStore):
             there = (connection.execute(self._sql["inserted"], own).fetchone() for own in values)
             return [row_of(record) for record in there]
 
-    def visit(self, keys: Sequence[Key], seconds: float) -> None:
-        """Let the sweep look at rows again, so many seconds from now."""
+    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+        """Let the sweep look at overdue rows again, each so many seconds from now."""
         with self._transaction() as connection:
-            later = {"now": self.now(), "seconds": seconds}
-            connection.executemany(self._sql["visit"], [key._asdict() | later for key in keys])
+            now = self.now()
+            visits = [
+                {**key._asdict(), "now": now, "seconds": wait}
+                for key, wait in zip(keys, seconds, strict=True)
+            ]
+            connection.executemany(self._sql["visit"], visits)
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs: it notices every change of the file."""

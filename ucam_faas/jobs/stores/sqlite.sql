@@ -112,7 +112,8 @@ WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
 SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
-UPDATE ucam_faas_jobs SET visit = :now + :seconds WHERE app = :app AND task = :task AND id = :id
+UPDATE ucam_faas_jobs SET visit = :now + :seconds
+WHERE app = :app AND task = :task AND id = :id AND visit <= :now
 
 -- name: delete
 DELETE FROM ucam_faas_jobs
