@@ -290,6 +290,7 @@ def test_the_emulator_does_not_import_the_rooms_of_tasks() -> None:
 
 PURE = (
     *("emulator.core", "emulator.scheduler.engine", "emulator.scheduler.jobs"),
+    "emulator.targets.target",
     *("emulator.errors", "gcp"),
 )
 """They hold state and take the time as an argument. `emulator.core.storage.sqlite` does I/O."""

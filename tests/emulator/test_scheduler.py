@@ -17,13 +17,12 @@ from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler.engine import SPARE_ENTRIES, Scheduler
 from ucam_faas.emulator.scheduler.jobs import (
     Firing,
-    HttpTarget,
     Job,
     JobState,
-    OidcToken,
     PubsubTarget,
     RetryConfig,
 )
+from ucam_faas.emulator.targets.target import HttpTarget, OauthToken, OidcToken
 from ucam_faas.gcp.cron import Cron, ScheduleError
 
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -682,6 +681,8 @@ JOBS = st.builds(
         body=st.binary(max_size=8),
         oidc=st.none()
         | st.builds(OidcToken, service_account_email=TEXTS, audience=st.none() | TEXTS),
+        oauth=st.none()
+        | st.builds(OauthToken, service_account_email=TEXTS, scope=st.none() | TEXTS),
     ),
     retry=st.builds(RetryConfig, retry_count=st.integers(0, 5), min_backoff=TIMES),
     state=st.sampled_from(JobState),

@@ -19,7 +19,8 @@ from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler import api
 from ucam_faas.emulator.scheduler.api import SchedulerApi, location_methods, methods
 from ucam_faas.emulator.scheduler.engine import Scheduler
-from ucam_faas.emulator.scheduler.jobs import Firing, HttpTarget, Job, PubsubTarget
+from ucam_faas.emulator.scheduler.jobs import Firing, Job, PubsubTarget
+from ucam_faas.emulator.targets.target import HttpTarget
 
 START = 1767225600.0
 """Midnight, 1 January 2026, UTC."""
@@ -246,6 +247,7 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
     ({"httpTarget": HTTP | {"headers": {"a": "b\r\nc: d"}}}, "Invalid header 'a'"),
     ({"httpTarget": HTTP | {"headers": {"a": "b" * 79_999}}}, "less than 80 KB"),
     ({"httpTarget": HTTP | {"oidcToken": {"audience": "x"}}}, "needs a service_account_email"),
+    ({"httpTarget": HTTP | {"oauthToken": {"scope": "x"}}}, "needs a service_account_email"),
     ({"httpTarget": HTTP, "attemptDeadline": "14.9s"}, "attempt_deadline: 14.9s"),
     ({"httpTarget": HTTP, "attemptDeadline": "1801s"}, "attempt_deadline: 1801s"),
     ({"httpTarget": HTTP, "attemptDeadline": "-15s"}, "attempt_deadline: -15s"),
@@ -291,18 +293,20 @@ def test_a_job_has_a_target(place: Place) -> None:
         place.call("CreateJob", parent=PARENT, job={"name": NAME, "schedule": "* * * * *"})
 
 
-@pytest.mark.parametrize(
-    ("job", "what"),
-    [
-        ({"appEngineHttpTarget": {"relativeUri": "/"}}, "App Engine targets"),
-        ({"httpTarget": HTTP | {"oauthToken": {"serviceAccountEmail": "a@b"}}}, "OAuth tokens"),
-    ],
-)
-def test_what_is_not_supported_says_so_by_name(
-    place: Place, job: dict[str, Any], what: str
-) -> None:
-    with refused("UNIMPLEMENTED", f"{what} .* are not supported"):
-        place.create(**job)
+def test_what_is_not_supported_says_so_by_name(place: Place) -> None:
+    with refused("UNIMPLEMENTED", "App Engine targets .* are not supported"):
+        place.create(appEngineHttpTarget={"relativeUri": "/"})
+
+
+def test_an_oauth_token_is_kept(place: Place) -> None:
+    target = HTTP | {"oauthToken": {"serviceAccountEmail": "a@b", "scope": "s"}}
+
+    made = place.create(httpTarget=target)
+
+    assert made["httpTarget"] == target | {"httpMethod": "POST"}
+    kept = place.saved[NAME]
+    assert kept is not None
+    assert Job.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
 
 
 def test_durations_beyond_all_bounds_are_refused_over_grpc(place: Place) -> None:

@@ -35,6 +35,7 @@ from ucam_faas.emulator.push.subscriptions import MakePusher, PushSubscriptions
 from ucam_faas.emulator.push.tokens import Tokens
 from ucam_faas.emulator.scheduler.api import SchedulerApi
 from ucam_faas.emulator.scheduler.driver import Schedules
+from ucam_faas.emulator.targets.caller import Caller
 from ucam_faas.emulator.wire.methods import Services
 from ucam_faas.emulator.wire.port import Connections, NewConnection
 from ucam_faas.emulator.wire.rest import Page, RestApp
@@ -208,12 +209,13 @@ class Emulator:
             self._make_pusher,
             allow_remote=options.allow_remote_push,
         )
-        self.schedules = Schedules(
-            self.hub,
+        caller = Caller(
+            self.hub.clock,
             self.tokens.make,
+            self._own_api,
             allow_remote=options.allow_remote_push,
-            longest_timer=options.longest_timer,
         )
+        self.schedules = Schedules(self.hub, caller, longest_timer=options.longest_timer)
         self.scheduler = SchedulerApi(
             self.schedules.scheduler, self.hub.wall_time, self.schedules.fire
         )
@@ -227,6 +229,8 @@ class Emulator:
             SchemasApi(),
             self.scheduler,
         )
+        any_host = not is_this_machine(options.host)
+        self._rest = RestApp(self.services, self._pages(), any_host=any_host)
         self.resources.watchers += [self.pushes.check, pulling.check]
         self.hub.sweepers.append(self.resources.expire)
         if options.hold_pushes:
@@ -245,9 +249,11 @@ class Emulator:
             for watch in self.resources.watchers:
                 watch(name)
 
+    async def _own_api(self, method: str, path: str, body: bytes) -> int:
+        return await self._rest.status_of(method, path, body)
+
     def _http_factory(self) -> Callable[[], asyncio.Protocol]:
-        app = RestApp(self.services, self._pages(), any_host=not is_this_machine(self.options.host))
-        config = Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+        config = Config(self._rest, log_config=None, access_log=False, lifespan="off", ws="none")
         config.load()
         return lambda: HttpProtocol(config=config, server_state=self._http, app_state={})
 

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ucam_faas.emulator.targets.target import Backoffs, HttpTarget
+
 
 class JobState(StrEnum):
     """A job's state. DISABLED: its stored schedule can no longer be read; an update repairs it."""
@@ -34,68 +36,31 @@ class PubsubTarget:
     data: bytes = b""
     attributes: Mapping[str, str] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the target as JSON-able values."""
+        return asdict(self) | {"data": base64.b64encode(self.data).decode()}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OidcToken:
-    """A token to send as `Authorization: Bearer` ("OidcToken"); no audience: the target's URI."""
-
-    service_account_email: str
-    audience: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpTarget:
-    """A request to send ("HttpTarget"); a status of 200-299 is a success.
-
-    Cloud Scheduler sends its own Host, Content-Length, `User-Agent: Google-Cloud-Scheduler`,
-    `X-CloudScheduler: true`, `X-CloudScheduler-JobName` and `X-CloudScheduler-ScheduleTime` (RFC
-    3339) in place of the user's, drops the user's `X-Google-*` and `X-AppEngine-*`, and says
-    `application/octet-stream` of a body without a Content-Type.
-
-    Args:
-        uri: with http:// or https://.
-        method: such as "POST".
-        headers: the user's.
-        body: with POST, PUT and PATCH only.
-        oidc: the token to send, if any.
-    """
-
-    uri: str
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    oidc: OidcToken | None = None
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> PubsubTarget:
+        """Return the target that `to_dict` was called on."""
+        return cls(**{**stored, "data": base64.b64decode(stored["data"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryConfig:
+class RetryConfig(Backoffs):
     """The retries of failed attempts ("RetryConfig", "Retry jobs"). Durations are seconds.
 
     Args:
         retry_count: retries of an execution, 0-5.
         max_retry_duration: time for retries, from the execution's first attempt; 0: no limit.
             With both limits, retries end when both are reached; with neither, there are none.
-        min_backoff: before the first retry.
-        max_backoff: before any retry, at most.
-        max_doublings: how often the backoff doubles; after that it grows by its last value.
     """
 
-    retry_count: int = 0
-    max_retry_duration: float = 0.0
     min_backoff: float = 5.0
     max_backoff: float = 3600.0
     max_doublings: int = 5
-
-    def backoff(self, retry: int) -> float:
-        """Return the seconds to wait before a retry; the first is number 1.
-
-        >>> config = RetryConfig(min_backoff=10, max_backoff=300, max_doublings=3)
-        >>> [config.backoff(retry) for retry in range(1, 9)]
-        [10.0, 20.0, 40.0, 80.0, 160.0, 240.0, 300.0, 300.0]
-        """
-        doublings = min(retry - 1, self.max_doublings, 64)
-        steps = retry - doublings
-        return float(min(self.min_backoff * 2**doublings * steps, self.max_backoff))
+    retry_count: int = 0
+    max_retry_duration: float = 0.0
 
     def allows(self, retry: int, elapsed: float) -> bool:
         """Return True if a retry may start `elapsed` seconds after the first attempt did."""
@@ -139,20 +104,13 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as JSON-able values."""
-        fields = asdict(self)
-        binary = "data" if isinstance(self.target, PubsubTarget) else "body"
-        fields["target"][binary] = base64.b64encode(fields["target"][binary]).decode()
-        return fields
+        return asdict(self) | {"target": self.target.to_dict()}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Job:
         """Return the job that `to_dict` was called on."""
-        target = dict(stored["target"])
-        binary = "data" if "data" in target else "body"
-        target[binary] = base64.b64decode(target[binary])
-        if target.get("oidc"):
-            target["oidc"] = OidcToken(**target["oidc"])
-        read = PubsubTarget(**target) if binary == "data" else HttpTarget(**target)
+        kind = PubsubTarget if "topic" in stored["target"] else HttpTarget
+        read = kind.from_dict(stored["target"])
         state, retry = JobState(stored["state"]), RetryConfig(**stored["retry"])
         return cls(**{**stored, "target": read, "retry": retry, "state": state})
 

@@ -6,25 +6,19 @@ ones (`scheduler_v1.Job.pb()`).
 
 from __future__ import annotations
 
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from ucam_faas.emulator.api import checks, protos
 from ucam_faas.emulator.errors import invalid, unsupported
-from ucam_faas.emulator.scheduler.jobs import HttpTarget, Job, OidcToken, PubsubTarget, RetryConfig
+from ucam_faas.emulator.scheduler.jobs import Job, PubsubTarget, RetryConfig
+from ucam_faas.emulator.targets import messages as targets
+from ucam_faas.emulator.targets.target import HttpTarget
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 
 MAX_JOB_BYTES = 1_000_000
 MAX_DESCRIPTION_CHARACTERS = 500
-MAX_URI_CHARACTERS = 2083
-MAX_HEADERS_BYTES = 80_000
 MAX_RETRIES = 5
 MIN_DEADLINE, MAX_DEADLINE, DEFAULT_DEADLINE = 15.0, 1800.0, 180.0  # seconds
-MAX_DURATION = 315_576_000_000.0  # seconds, of google.protobuf.Duration
-
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def pb(name: str) -> Any:
@@ -60,7 +54,7 @@ def read(message: Any) -> Job:
         project = message.name.split("/")[1]
         target: PubsubTarget | HttpTarget = _read_pubsub(message.pubsub_target, project)
     elif kind == "http_target":
-        target = _read_http(message.http_target)
+        target = targets.read(message.http_target, "uri")
         deadline = protos.seconds(message.attempt_deadline) or deadline
         checks.between(deadline, MIN_DEADLINE, MAX_DEADLINE, "attempt_deadline")
     elif kind is None:
@@ -94,52 +88,13 @@ def _read_pubsub(target: Any, project: str) -> PubsubTarget:
     return PubsubTarget(topic=topic, data=target.data, attributes=dict(target.attributes))
 
 
-def _read_http(target: Any) -> HttpTarget:
-    _check_uri(target.uri)
-    verbs = target.DESCRIPTOR.fields_by_name["http_method"].enum_type.values_by_number
-    if target.http_method not in verbs:
-        raise invalid(f"Invalid http_method {target.http_method}: expected 1 to 7.")
-    method = verbs[target.http_method or 1].name
-    if target.body and method not in ("POST", "PUT", "PATCH"):
-        raise invalid(f"Invalid body: expected none with {method}, only with POST, PUT and PATCH.")
-    headers = dict(target.headers)
-    if (
-        sum(len(name.encode()) + len(headers[name].encode()) for name in headers)
-        >= MAX_HEADERS_BYTES
-    ):
-        raise invalid("Invalid headers: expected less than 80 KB.")
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise invalid(f"Invalid header {name!r}: not a name or a value that HTTP knows.")
-    if target.HasField("oauth_token"):
-        raise unsupported("OAuth tokens (http_target.oauth_token)")
-    oidc = None
-    if target.HasField("oidc_token"):
-        email, audience = target.oidc_token.service_account_email, target.oidc_token.audience
-        if not email:
-            raise invalid("oidc_token needs a service_account_email.")
-        oidc = OidcToken(service_account_email=email, audience=audience or None)
-    return HttpTarget(uri=target.uri, method=method, headers=headers, body=target.body, oidc=oidc)
-
-
-def _check_uri(uri: str) -> None:
-    try:
-        good = bool(urlsplit(uri).hostname) and urlsplit(uri).port != 0
-    except ValueError:
-        good = False
-    if not good or not re.fullmatch(r"https?://[^\s\x00-\x20\x7f]+", uri):
-        raise invalid("Invalid uri: expected http:// or https://, a host, and no spaces.")
-    if len(uri) > MAX_URI_CHARACTERS:
-        raise invalid(f"Invalid uri: expected at most {MAX_URI_CHARACTERS} characters.")
-
-
 def _read_retry(message: Any) -> RetryConfig:
     if not 0 <= message.retry_count <= MAX_RETRIES:
         raise invalid(f"Invalid retry_count {message.retry_count}: expected 0 to {MAX_RETRIES}.")
     if message.max_doublings < 0:
         raise invalid(f"Invalid max_doublings {message.max_doublings}: expected 0 or more.")
     longest, low, high = (
-        checks.between(protos.seconds(getattr(message, name)), 0, MAX_DURATION, name)
+        checks.between(protos.seconds(getattr(message, name)), 0, targets.MAX_DURATION, name)
         for name in ("max_retry_duration", "min_backoff_duration", "max_backoff_duration")
     )
     config = RetryConfig(
@@ -166,14 +121,7 @@ def write(job: Job) -> Any:
         message.pubsub_target.topic_name, message.pubsub_target.data = target.topic, target.data
         message.pubsub_target.attributes.update(target.attributes)
     else:
-        # A protobuf enum can be given by name to a constructor only.
-        message.http_target.MergeFrom(pb("HttpTarget")(uri=target.uri, http_method=target.method))
-        message.http_target.body = target.body
-        message.http_target.headers.update(target.headers)
-        if target.oidc:
-            token = message.http_target.oidc_token
-            token.service_account_email = target.oidc.service_account_email
-            token.audience = target.oidc.audience or ""
+        targets.write(target, message.http_target, "uri")
     retry = message.retry_config
     retry.retry_count, retry.max_doublings = job.retry.retry_count, job.retry.max_doublings
     for field, seconds in (

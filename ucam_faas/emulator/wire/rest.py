@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.errors import RpcError, invalid
@@ -85,6 +85,23 @@ class RestApp:
         if page is not None:
             return 200, *await page(scope["query_string"].decode("latin-1"))
         body = await _body(receive)
+        route, call = self._find(method, path, scope["query_string"].decode("latin-1"), body)
+        response = await (_unless_gone(call, receive) if route.method == "Pull" else call)
+        return 200, _JSON, json.dumps(protos.to_dict(response)).encode()
+
+    async def status_of(self, method: str, path: str, body: bytes) -> int:
+        """Make a request from within the emulator, and return the status of its response."""
+        path, _, query = path.partition("?")
+        try:
+            await self._find(method, unquote(path), query, body)[1]
+        except RpcError as error:
+            return _STATUS.get(error.code, 500)
+        return 200
+
+    def _find(
+        self, method: str, path: str, query: str, body: bytes
+    ) -> tuple[Route, Awaitable[Any]]:
+        """Return a request's route, and the call that answers it."""
         match = find(method, path)
         if match is None:
             raise _no_such_path(method, path)
@@ -92,11 +109,8 @@ class RestApp:
         unary = self._services.find(route.service, route.method)
         if unary is None:
             raise _no_such_path(method, path)
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        request = _request(unary.request, route, name, body, query)
-        call = unary.call(request)
-        response = await (_unless_gone(call, receive) if route.method == "Pull" else call)
-        return 200, _JSON, json.dumps(protos.to_dict(response)).encode()
+        fields = parse_qsl(query, keep_blank_values=True)
+        return route, unary.call(_request(unary.request, route, name, body, fields))
 
 
 _JSON = "application/json; charset=UTF-8"
@@ -132,7 +146,9 @@ async def _body(receive: Any) -> bytes:
 
 
 def _no_such_path(method: str, path: str) -> RpcError:
-    return RpcError("NOT_FOUND", f"There is no {method} {path} in Pub/Sub or Cloud Scheduler.")
+    return RpcError(
+        "NOT_FOUND", f"There is no {method} {path} in Pub/Sub, Cloud Scheduler or Cloud Tasks."
+    )
 
 
 def _request(make: Any, route: Route, name: str, body: bytes, query: list[tuple[str, str]]) -> Any:
