@@ -82,7 +82,8 @@ HEAVY = {
     "google.cloud.pubsub_v1": owner(in_functions="dev.external"),
     "google.api_core": owner(in_functions="dev.external"),
     "google.cloud.scheduler_v1": owner(in_functions="emulator.scheduler.messages"),
-    "google.cloud.location": owner(in_functions="emulator.scheduler.api"),
+    "google.cloud.tasks_v2": owner(in_functions="emulator.cloud_tasks.messages"),
+    "google.cloud.location": owner(in_functions="emulator.targets.names"),
     "grpc": owner("emulator.wire.grpc", in_functions="emulator.emulator"),
     "cryptography": owner(in_functions="emulator.push.tokens"),
     "httptools": owner("net.http_protocol", "emulator.push.client"),
@@ -290,6 +291,7 @@ def test_the_emulator_does_not_import_the_rooms_of_tasks() -> None:
 
 PURE = (
     *("emulator.core", "emulator.scheduler.engine", "emulator.scheduler.jobs"),
+    *("emulator.cloud_tasks.engine", "emulator.cloud_tasks.backlog", "emulator.cloud_tasks.tasks"),
     "emulator.targets.target",
     *("emulator.errors", "gcp"),
 )

@@ -41,8 +41,8 @@ def check(module: str, *, extra: str, purpose: str) -> None:
 
 
 LOCAL = (
-    *("google.pubsub_v1", "google.iam.v1", "google.cloud.scheduler_v1", "grpc"),
-    *("cryptography", "watchfiles"),
+    *("google.pubsub_v1", "google.iam.v1", "google.cloud.scheduler_v1", "google.cloud.tasks_v2"),
+    *("grpc", "cryptography", "watchfiles"),
 )
 """The packages that the extra `local` installs."""
 

@@ -38,6 +38,7 @@ class Gcloud:
             "CLOUDSDK_AUTH_ACCESS_TOKEN": "fake",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": f"{endpoint.url}/",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER": f"{endpoint.url}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDTASKS": f"{endpoint.url}/",
         }
 
     def run(self, command: str, *arguments: str) -> Any:

@@ -139,7 +139,8 @@ def test_a_seed_is_sown_and_what_is_there_stays(
         "schedule": "0 3 * * *",
         "pubsubTarget": {"topicName": TOPIC, "data": "e30="},
     }
-    content = {"topics": [TOPIC], "subscriptions": [subscription], "jobs": [job]}
+    queue = {"name": "projects/local/locations/local/queues/later"}
+    content = {"topics": [TOPIC], "subscriptions": [subscription], "jobs": [job], "queues": [queue]}
     state = ["--state", str(tmp_path / "state")]
     emulator = start_emulator(*state, "--seed", seed(tmp_path, content))
     emulator.rest.publish("orders", b"kept")
@@ -151,11 +152,13 @@ def test_a_seed_is_sown_and_what_is_there_stays(
     assert again.rest.subscription("orders")["ackDeadlineSeconds"] == 60
     assert len(again.rest.pull("orders")) == 1
     assert again.rest.job("nightly")["schedule"] == "0 3 * * *"
+    answer = request(again.rest.port, "GET", f"/v2/{queue['name']}")
+    assert json.loads(answer.body)["state"] == "RUNNING"
 
 
 BAD_SEEDS = [
     ("{", "cannot be read as JSON"),
-    ([], "expected an object with the keys topics, subscriptions, jobs"),
+    ([], "expected an object with the keys topics, subscriptions, jobs, queues"),
     ({"topic": []}, "expected an object with the keys"),
     ({"topics": 5}, "topics: expected a list"),
     ({"topics": ["orders"]}, "topics[0]: Invalid resource name given"),

@@ -12,7 +12,14 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.wire.methods import IAM, PUBLISHER, SCHEDULER, SUBSCRIBER
+from ucam_faas.emulator.wire.methods import (
+    CLOUD_TASKS,
+    IAM,
+    LOCATIONS,
+    PUBLISHER,
+    SCHEDULER,
+    SUBSCRIBER,
+)
 
 from .rest_requests import CODES, ODD, BrokenError, Target
 
@@ -28,6 +35,10 @@ GOOD: dict[str, list[Any]] = {
     "topic_name": ["projects/p/topics/top"],
     "push_endpoint": ["http://127.0.0.1:9/", "", ""],
     "uri": ["http://127.0.0.1:9/"],
+    "url": [
+        "http://127.0.0.1:9/",
+        "https://pubsub.googleapis.com/v1/projects/p/topics/top:publish",
+    ],
     "service_account_email": ["a@example.com"],
     "schedule": ["* * * * *"],
     "time_zone": ["UTC", "Europe/London"],
@@ -49,6 +60,13 @@ BY_MESSAGE: dict[tuple[str, str], list[Any]] = {
     ("Subscription", "name"): GOOD["subscription"],
     ("Snapshot", "name"): GOOD["snapshot"],
     ("CreateSnapshotRequest", "name"): GOOD["snapshot"],
+    ("Queue", "name"): ["projects/p/locations/l/queues/q"],
+    ("GetQueueRequest", "name"): ["projects/p/locations/l/queues/q"],
+    ("CreateTaskRequest", "parent"): ["projects/p/locations/l/queues/q"],
+    ("ListTasksRequest", "parent"): ["projects/p/locations/l/queues/q"],
+    ("Task", "name"): ["", "projects/p/locations/l/queues/q/tasks/t"],
+    ("GetTaskRequest", "name"): ["projects/p/locations/l/queues/q/tasks/t"],
+    ("RunTaskRequest", "name"): ["projects/p/locations/l/queues/q/tasks/t"],
     ("Job", "name"): ["projects/p/locations/l/jobs/job"],
     ("GetJobRequest", "name"): ["projects/p/locations/l/jobs/job"],
     ("RunJobRequest", "name"): ["projects/p/locations/l/jobs/job"],
@@ -140,10 +158,12 @@ class Caller:
         self.counts: Counter[str] = Counter()
         methods = {(PUBLISHER, n) for n in protos.PUBLISHER} | {(IAM, n) for n in protos.IAM}
         methods |= {(SUBSCRIBER, n) for n in protos.SUBSCRIBER}
-        self.services.find(SCHEDULER, "ListJobs")
+        for service in (SCHEDULER, CLOUD_TASKS, LOCATIONS):
+            self.services.find(service, "")
         methods |= set(self.services._methods)
         self.methods = sorted(methods)
         makers = ("CreateTopic", "CreateSubscription", "CreateSnapshot", "CreateJob", "Publish")
+        makers += ("CreateQueue", "CreateTask")
         self.makers = [method for method in self.methods if method[1] in makers]
 
     async def step(self) -> None:

@@ -159,6 +159,7 @@ class Cloud:
     async def __aexit__(self, *exc: object) -> None:
         self.emulator.pushes.close()
         self.emulator.schedules.close()
+        self.emulator.cloud_tasks.close()
         await asyncio.sleep(0)
         self.emulator.hub.close()
 

@@ -48,5 +48,8 @@ class Recorder(Observer):
     def scheduled(self, job: str, *, forced: bool) -> None:
         self._add("scheduled", job=job, forced=forced)
 
+    def task_failed(self, task: str, attempt: int, **fields: Any) -> None:
+        self._add("task_failed", task=task, attempt=attempt, **fields)
+
     def _add(self, event: str, **fields: Any) -> None:
         self.events.append((event, fields))

@@ -27,6 +27,34 @@ from ucam_faas.testing import ManualClock
 
 P = "/v1/projects/p"
 J = f"{P}/locations/europe-west2/jobs"
+V2 = "/v2/projects/p"
+Q = f"{V2}/locations/europe-west2/queues"
+QUEUE = {
+    "name": "projects/p/locations/europe-west2/queues/q",
+    "rateLimits": {"maxDispatchesPerSecond": 5, "maxConcurrentDispatches": 3},
+    "retryConfig": {
+        "maxAttempts": 5,
+        "maxRetryDuration": "60s",
+        "minBackoff": "1s",
+        "maxBackoff": "10s",
+        "maxDoublings": 2,
+    },
+    "stackdriverLoggingConfig": {"samplingRatio": 1},
+}
+TASK = {
+    "task": {
+        "name": "projects/p/locations/europe-west2/queues/q/tasks/t",
+        "httpRequest": {
+            "url": "https://pubsub.googleapis.com/v1/projects/p/topics/top:publish",
+            "headers": {"a": "b"},
+            "body": "eyJtZXNzYWdlcyI6IFt7ImRhdGEiOiAiYUdrPSJ9XX0=",
+            "oauthToken": {"serviceAccountEmail": "a@example.com", "scope": "s"},
+        },
+        "scheduleTime": "2026-01-31T09:00:00.5Z",
+        "dispatchDeadline": "30s",
+    },
+    "responseView": "FULL",
+}
 CODES = {
     "ABORTED", "ALREADY_EXISTS", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND",
     "UNIMPLEMENTED",
@@ -174,6 +202,29 @@ TEMPLATES: list[tuple[str, str, Any]] = [
     ("POST", f"{J}/job:pause", {}),
     ("POST", f"{J}/job:resume", {}),
     ("DELETE", f"{J}/job", None),
+    ("GET", f"{V2}/locations", None),
+    ("POST", Q, QUEUE),
+    ("GET", Q, None),
+    ("GET", f"{Q}/q", None),
+    (
+        "PATCH",
+        f"{Q}/q?updateMask=rateLimits.maxConcurrentDispatches,retryConfig",
+        {"rateLimits": {"maxConcurrentDispatches": 2}, "retryConfig": {"maxAttempts": 3}},
+    ),
+    ("POST", f"{Q}/q/tasks", TASK),
+    (
+        "POST",
+        f"{Q}/q/tasks",
+        {"task": {"httpRequest": {"url": "http://localhost:9/", "httpMethod": "GET"}}},
+    ),
+    ("GET", f"{Q}/q/tasks?responseView=FULL", None),
+    ("GET", f"{Q}/q/tasks/t", None),
+    ("POST", f"{Q}/q/tasks/t:run", {"responseView": "FULL"}),
+    ("DELETE", f"{Q}/q/tasks/t", None),
+    ("POST", f"{Q}/q:pause", {}),
+    ("POST", f"{Q}/q:resume", {}),
+    ("POST", f"{Q}/q:purge", {}),
+    ("DELETE", f"{Q}/q", None),
     ("POST", f"{P}/subscriptions/sub:seek", {"snapshot": "projects/p/snapshots/snap"}),
     ("DELETE", f"{P}/snapshots/snap", None),
     ("DELETE", f"{P}/subscriptions/sub", None),
@@ -181,7 +232,7 @@ TEMPLATES: list[tuple[str, str, Any]] = [
     ("GET", "/", None),
     ("GET", "/oauth2/v3/certs", None),
 ]
-MAKERS = [t for t in TEMPLATES if t[0] == "PUT" or t[1] == J]
+MAKERS = [t for t in TEMPLATES if t[0] == "PUT" or t[1] == J or t[2] in (QUEUE, TASK)]
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 2**31, -(2**31) - 1, 2**63, 2**64, 1e308, 0.5, float("nan"),
     float("inf"), "", " ", "a", "\0", "\ud800", "\r\nX-Evil: 1", "é" * 300, "0s", "-1s", "1e9s",
@@ -208,6 +259,8 @@ FIELDS = [
     "bindings", "permissions", "options", "pageSize", "pageToken", "messages", "data",
     "attributes", "orderingKey", "publishTime", "messageId", "schedule", "timeZone", "httpTarget",
     "appEngineHttpTarget", "pubsubTarget", "retryConfig", "attemptDeadline", "scheduleTime",
+    "queue", "task", "rateLimits", "maxDispatchesPerSecond", "maxAttempts", "httpRequest", "url",
+    "dispatchDeadline", "oauthToken", "responseView", "minBackoff", "stackdriverLoggingConfig",
     "ack_deadline_seconds", "enableExactlyOnceDelivery", "resource", "unknown", "__class__",
 ]  # fmt: skip
 
@@ -361,6 +414,7 @@ class Target:
         logging.getLogger().removeHandler(self._records)
         self.emulator.pushes.close()
         self.emulator.schedules.close()
+        self.emulator.cloud_tasks.close()
         await asyncio.sleep(0)
         self.emulator.hub.close()
 

@@ -9,6 +9,9 @@ import pytest
 from google.cloud.scheduler_v1.services.cloud_scheduler.transports.rest_base import (
     _BaseCloudSchedulerRestTransport,
 )
+from google.cloud.tasks_v2.services.cloud_tasks.transports.rest_base import (
+    _BaseCloudTasksRestTransport,
+)
 from google.pubsub_v1.services.publisher.transports.rest_base import _BasePublisherRestTransport
 from google.pubsub_v1.services.schema_service.transports.rest_base import (
     _BaseSchemaServiceRestTransport,
@@ -18,8 +21,11 @@ from google.pubsub_v1.services.subscriber.transports.rest_base import (
 )
 
 from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.cloud_tasks import api as cloud_tasks_api
 from ucam_faas.emulator.scheduler import api
+from ucam_faas.emulator.targets.names import location_methods
 from ucam_faas.emulator.wire.methods import (
+    CLOUD_TASKS,
     IAM,
     LOCATIONS,
     PUBLISHER,
@@ -29,22 +35,24 @@ from ucam_faas.emulator.wire.methods import (
 )
 from ucam_faas.emulator.wire.routes import ROUTES, Route, find
 
-GOOGLES: dict[str, Any] = {
-    PUBLISHER: _BasePublisherRestTransport,
-    SUBSCRIBER: _BaseSubscriberRestTransport,
-    SCHEDULER: _BaseCloudSchedulerRestTransport,
-    LOCATIONS: _BaseCloudSchedulerRestTransport,
-    IAM: _BasePublisherRestTransport,
-    SCHEMAS: _BaseSchemaServiceRestTransport,
+GOOGLES: dict[str, list[Any]] = {
+    PUBLISHER: [_BasePublisherRestTransport],
+    SUBSCRIBER: [_BaseSubscriberRestTransport],
+    SCHEDULER: [_BaseCloudSchedulerRestTransport],
+    CLOUD_TASKS: [_BaseCloudTasksRestTransport],
+    LOCATIONS: [_BaseCloudSchedulerRestTransport, _BaseCloudTasksRestTransport],
+    IAM: [_BasePublisherRestTransport],
+    SCHEMAS: [_BaseSchemaServiceRestTransport],
 }
 
 
 def options_of(route: Route) -> list[dict[str, str]]:
     """Return the forms that Google's client library knows of a route's method."""
-    options: list[dict[str, str]] = getattr(
-        GOOGLES[route.service], f"_Base{route.method}"
-    )._get_http_options()
-    return options
+    return [
+        option
+        for transport in GOOGLES[route.service]
+        for option in getattr(transport, f"_Base{route.method}")._get_http_options()
+    ]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.verb} {route.template}")
@@ -63,7 +71,8 @@ def test_every_unary_method_has_a_route() -> None:
         IAM: protos.IAM,
         SCHEMAS: protos.SCHEMAS,
         SCHEDULER: api.methods(),
-        LOCATIONS: api.location_methods(),
+        CLOUD_TASKS: cloud_tasks_api.methods(),
+        LOCATIONS: location_methods(),
     }
 
     routed = {(route.service, route.method) for route in ROUTES}

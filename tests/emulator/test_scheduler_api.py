@@ -16,8 +16,7 @@ from google.protobuf import json_format
 from hypothesis import given, settings, strategies as st
 
 from ucam_faas.emulator.errors import RpcError
-from ucam_faas.emulator.scheduler import api
-from ucam_faas.emulator.scheduler.api import SchedulerApi, location_methods, methods
+from ucam_faas.emulator.scheduler.api import SchedulerApi, methods
 from ucam_faas.emulator.scheduler.engine import Scheduler
 from ucam_faas.emulator.scheduler.jobs import Firing, Job, PubsubTarget
 from ucam_faas.emulator.targets.target import HttpTarget
@@ -48,7 +47,7 @@ class Place:
 
     def call(self, method: str, **fields: Any) -> Any:
         """Call an RPC method with a request in JSON, and return its answer in JSON."""
-        known = methods() | location_methods()
+        known = methods()
         request = json_format.ParseDict(fields, known[method][0]())
         response = getattr(self.api, re.sub("(?<!^)([A-Z])", r"_\1", method).lower())(request)
         assert type(response) is known[method][1]
@@ -643,25 +642,7 @@ def test_a_disabled_job_says_why(place: Place) -> None:
     assert (job["state"], job["status"]["code"]) == ("DISABLED", 3)
 
 
-# -- locations and methods ------------------------------------------------------------------------
-
-
-def test_locations_are_a_few_and_those_with_jobs(place: Place) -> None:
-    parent = "projects/p/locations/asia-east1"
-    place.call("CreateJob", parent=parent, job={"schedule": "* * * * *", "pubsubTarget": PUBSUB})
-
-    listed = place.call("ListLocations", name="projects/p")["locations"]
-
-    assert {"name": parent, "locationId": "asia-east1"} in listed
-    assert [place["locationId"] for place in listed] == sorted([*api.LOCATIONS, "asia-east1"])
-    other = place.call("ListLocations", name="projects/q")["locations"]
-    assert len(other) == len(api.LOCATIONS)
-
-
-def test_any_location_will_do(place: Place) -> None:
-    assert place.call("GetLocation", name=PARENT) == {"name": PARENT, "locationId": "europe-west2"}
-    with refused("INVALID_ARGUMENT"):
-        place.call("GetLocation", name="projects/p/locations/")
+# -- methods --------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ _VERBS = {
     "check": "find contradictions between code, configuration and Terraform",
     "config": "print the configuration of each task, and the origin of each value",
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
-    "emulator": "run Pub/Sub and Cloud Scheduler on this machine",
+    "emulator": "run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine",
     "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
     "plan": "write the resources that tasks need, as variables for Terraform",
     "publish": "publish a message to a task's topic",

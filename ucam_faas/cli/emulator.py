@@ -1,4 +1,4 @@
-"""`ucam-faas emulator`: the embedded Pub/Sub and scheduler alone."""
+"""`ucam-faas emulator`: the embedded Pub/Sub, Cloud Scheduler and Cloud Tasks alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_STATE = Path(".ucam-faas")
 @click.option(
     "--seed",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file with topics, subscriptions and jobs to start with.",
+    help="JSON file with topics, subscriptions, jobs and queues to start with.",
 )
 @click.option("--allow-remote-push", is_flag=True, help="Push to other machines, too.")
 def command(
@@ -49,7 +49,7 @@ def command(
     seed: Path | None,
     allow_remote_push: bool,
 ) -> None:
-    """Run Pub/Sub and Cloud Scheduler on this machine, for Google's own clients.
+    """Run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine, for Google's own clients.
 
     It replaces Google's Pub/Sub emulator: set PUBSUB_EMULATOR_HOST to the address that it prints
     when it is ready.
@@ -89,5 +89,5 @@ async def _run(options: object, seed: Path | None) -> None:
             await sow(emulator, seed)
         host = emulator.options.host
         address = f"{f'[{host}]' if ':' in host else host}:{emulator.port}"
-        click.echo(f"ucam-faas emulator ready on {address} (Pub/Sub and Cloud Scheduler)")
+        click.echo(f"ucam-faas emulator ready on {address} (Pub/Sub, Cloud Scheduler, Cloud Tasks)")
         await stop.wait()

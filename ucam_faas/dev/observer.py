@@ -104,6 +104,12 @@ class SessionObserver(Observer):
         """Show a run of a schedule."""
         self._stream.scheduled(job, forced=forced)
 
+    def task_failed(
+        self, task: str, attempt: int, *, reason: str, retry_seconds: float | None
+    ) -> None:
+        """Show a request of Cloud Tasks that failed."""
+        self._stream.task_failed(task, attempt, reason=reason, retry_seconds=retry_seconds)
+
     def _end(self, subscription: str, message: Message) -> bool:
         """Forget a delivery; return True if its task has published it as a dead letter."""
         key = _key(subscription, message)

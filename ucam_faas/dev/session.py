@@ -96,6 +96,7 @@ class Session:
                     await self._serve(listener, emulator)
                 finally:
                     emulator.schedules.close()
+                    emulator.cloud_tasks.close()
                     emulator.pushes.pause()
                     self._tell_of_ending(emulator.pushes.sending())
                     if self._external is not None:

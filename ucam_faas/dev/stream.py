@@ -157,6 +157,15 @@ class Stream:
         """Show a run of a schedule."""
         self.line("schedule", _short(job), f"runs{' by hand' if forced else ''}")
 
+    def task_failed(
+        self, task: str, attempt: int, *, reason: str, retry_seconds: float | None
+    ) -> None:
+        """Show a request of Cloud Tasks that failed."""
+        queue, _, name = task.partition("/tasks/")
+        when = "given up" if retry_seconds is None else f"again in {retry_seconds:.3g} s"
+        text = f"task {name}, attempt {attempt} failed ({printable(reason)}), {when}"
+        self.line("retry", _short(queue), text)
+
     def _quote(self, message: Message) -> None:
         """Show a message's content in one line, unless it was shown before."""
         if message.number in self._quoted:

@@ -24,6 +24,8 @@ from ucam_faas.emulator.api.pulling import Pulling
 from ucam_faas.emulator.api.resources import Resources
 from ucam_faas.emulator.api.schemas import SchemasApi
 from ucam_faas.emulator.api.subscriber import SubscriberApi
+from ucam_faas.emulator.cloud_tasks.api import CloudTasksApi
+from ucam_faas.emulator.cloud_tasks.driver import TaskDispatcher
 from ucam_faas.emulator.core.engine import Engine
 from ucam_faas.emulator.core.observer import Observer
 from ucam_faas.emulator.core.storage import Storage
@@ -36,6 +38,7 @@ from ucam_faas.emulator.push.tokens import Tokens
 from ucam_faas.emulator.scheduler.api import SchedulerApi
 from ucam_faas.emulator.scheduler.driver import Schedules
 from ucam_faas.emulator.targets.caller import Caller
+from ucam_faas.emulator.targets.names import LocationsApi
 from ucam_faas.emulator.wire.methods import Services
 from ucam_faas.emulator.wire.port import Connections, NewConnection
 from ucam_faas.emulator.wire.rest import Page, RestApp
@@ -167,6 +170,7 @@ class Emulator:
         stack.push_async_callback(server.stop, GRACE_SECONDS)
         stack.callback(self.services.pulling.close)
         stack.callback(self.schedules.close)
+        stack.callback(self.cloud_tasks.close)
         stack.callback(self.pushes.close)
         make_http = self._http_factory()
         port = await loop.create_server(
@@ -220,6 +224,7 @@ class Emulator:
             self.schedules.scheduler, self.hub.wall_time, self.schedules.fire
         )
         pulling = Pulling(self.hub, self.subscriber)
+        self.cloud_tasks = TaskDispatcher(self.hub, caller, longest_timer=options.longest_timer)
         self.services = Services(
             self.hub,
             self.publisher,
@@ -228,6 +233,8 @@ class Emulator:
             IamApi(self.resources),
             SchemasApi(),
             self.scheduler,
+            CloudTasksApi(self.cloud_tasks.queues, self.hub.wall_time, self.cloud_tasks.fire),
+            LocationsApi(self._in_locations),
         )
         any_host = not is_this_machine(options.host)
         self._rest = RestApp(self.services, self._pages(), any_host=any_host)
@@ -244,10 +251,15 @@ class Emulator:
         self.engine.clear()
         self.resources.load()
         self.schedules.clear()
+        self.cloud_tasks.clear()
         self.hub.restart()
         for name in names:
             for watch in self.resources.watchers:
                 watch(name)
+
+    def _in_locations(self, prefix: str) -> list[str]:
+        jobs = [job.name for job in self.schedules.scheduler.list(prefix)]
+        return jobs + [queue.name for queue in self.cloud_tasks.queues.queues(prefix)]
 
     async def _own_api(self, method: str, path: str, body: bytes) -> int:
         return await self._rest.status_of(method, path, body)

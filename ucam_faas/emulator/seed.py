@@ -1,8 +1,8 @@
-"""Topics, subscriptions and jobs to start with, from a JSON file.
+"""Topics, subscriptions, jobs and queues to start with, from a JSON file.
 
 The file has the form of the REST API: `{"topics": [{"name": "projects/P/topics/T"}, …],
-"subscriptions": [{"name": …, "topic": …, …}, …], "jobs": [{"name": …, "schedule": …}, …]}`. A
-topic may be its name alone. Existing resources stay as they are.
+"subscriptions": [{"name": …, "topic": …, …}, …], "jobs": [{"name": …, "schedule": …}, …],
+"queues": [{"name": …}, …]}`. A topic may be its name alone. Existing resources stay as they are.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from typing import Any
 from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.emulator import Emulator
 from ucam_faas.emulator.errors import RpcError, invalid
-from ucam_faas.emulator.scheduler import api
+from ucam_faas.emulator.wire.methods import CLOUD_TASKS, PUBLISHER, SCHEDULER, SUBSCRIBER
 from ucam_faas.exceptions import ConfigurationError
 
-_KINDS = ("topics", "subscriptions", "jobs")
+_KINDS = {
+    "topics": (PUBLISHER, "CreateTopic", ""),
+    "subscriptions": (SUBSCRIBER, "CreateSubscription", ""),
+    "jobs": (SCHEDULER, "CreateJob", "job"),
+    "queues": (CLOUD_TASKS, "CreateQueue", "queue"),
+}
+"""Each one's method, and the field of the request that holds it; none: it is the request."""
 
 
 async def sow(emulator: Emulator, path: Path) -> None:
@@ -30,11 +36,10 @@ async def sow(emulator: Emulator, path: Path) -> None:
     for kind in _KINDS:
         for number, item in enumerate(content.get(kind, [])):
             try:
-                _make(emulator, kind, {"name": item} if isinstance(item, str) else item)
+                await _make(emulator, kind, {"name": item} if isinstance(item, str) else item)
             except (RpcError, protos.ParseError) as error:
                 if not (isinstance(error, RpcError) and error.code == "ALREADY_EXISTS"):
                     raise ConfigurationError(f"{path}: {kind}[{number}]: {error}") from error
-    await emulator.hub.saved()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -55,15 +60,14 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _make(emulator: Emulator, kind: str, item: dict[str, Any]) -> None:
-    if kind == "topics":
-        emulator.publisher.create_topic(protos.ParseDict(item, protos.Topic()))
-    elif kind == "subscriptions":
-        emulator.subscriber.create_subscription(protos.ParseDict(item, protos.Subscription()))
-    else:
-        make = api.methods()["CreateJob"][0]
-        parent, is_name, _ = str(item.get("name", "")).rpartition("/jobs/")
+async def _make(emulator: Emulator, kind: str, item: dict[str, Any]) -> None:
+    service, method, field = _KINDS[kind]
+    create = emulator.services.find(service, method)
+    assert create is not None, "the emulator has these services"
+    fields: dict[str, Any] = item
+    if field:
+        parent, is_name, _ = str(item.get("name", "")).rpartition(f"/{kind}/")
         if not is_name:
-            raise invalid("Invalid name: expected projects/P/locations/L/jobs/ID.")
-        request = protos.ParseDict({"parent": parent, "job": item}, make())
-        emulator.scheduler.create_job(request)
+            raise invalid(f"Invalid name: expected projects/P/locations/L/{kind}/ID.")
+        fields = {"parent": parent, field: item}
+    await create.call(protos.ParseDict(fields, create.request()))

@@ -65,14 +65,17 @@ class Idle:
         end = self._clock.now() + by
         while True:
             backoff = self._settle_at_a_time(end.timestamp())
-            schedule = self._pubsub.call(self._pubsub.emulator.schedules.scheduler.next_due)
-            due = _earliest(backoff, schedule, self._jobs.next_visit())
+            due = _earliest(backoff, *self._pubsub.call(self._next_dues), self._jobs.next_visit())
             if due is None or due > end.timestamp():
                 break
             self._advance_to(due)
         self._clock.advance(max(timedelta(), end - self._clock.now()))
         self._jobs.sweep()
         self._settle_at_a_time(end.timestamp())
+
+    def _next_dues(self) -> tuple[float | None, float | None]:
+        emulator = self._pubsub.emulator
+        return emulator.schedules.scheduler.next_due(), emulator.cloud_tasks.queues.next_due()
 
     def _advance_to(self, time: float) -> None:
         before = self._clock.now()
@@ -121,6 +124,8 @@ class Idle:
         running = [self._describe(name) for name in pushes.busy()]
         if self._pubsub.emulator.schedules.in_flight:
             running.append("the request of a schedule")
+        if self._pubsub.emulator.cloud_tasks.in_flight:
+            running.append("the request of a task of Cloud Tasks")
         return running, due
 
     def _describe(self, name: str) -> str:

@@ -53,3 +53,15 @@ class Observer:
 
     def scheduled(self, job: str, *, forced: bool) -> None:
         """Note that a job runs; `forced` by a user, not by its schedule."""
+
+    def task_failed(
+        self, task: str, attempt: int, *, reason: str, retry_seconds: float | None
+    ) -> None:
+        """Note that a request of Cloud Tasks failed.
+
+        Args:
+            task: its full name.
+            attempt: 1 for the first.
+            reason: a sentence.
+            retry_seconds: until the next attempt; None: that was the last, or the task is gone.
+        """

@@ -18,24 +18,17 @@ from ucam_faas.emulator.errors import invalid
 from ucam_faas.emulator.scheduler import messages
 from ucam_faas.emulator.scheduler.engine import Scheduler
 from ucam_faas.emulator.scheduler.jobs import Firing, Job
+from ucam_faas.emulator.targets.names import LOCATION, check_name, snake
 from ucam_faas.gcp.cron import ScheduleError
 
 MAX_PAGE = 500
-LOCATIONS = ("europe-west1", "europe-west2", "us-central1")
-"""Listed beside those that have jobs; jobs may be in any other."""
 
-_PROJECT = re.compile(r"projects/[A-Za-z0-9.:-]+")
-_LOCATION = re.compile(_PROJECT.pattern + r"/locations/[A-Za-z0-9-]+")
-_JOB = re.compile(_LOCATION.pattern + r"/jobs/[A-Za-z0-9_-]{1,500}")
-_FORMS = {
-    _PROJECT: "projects/P",
-    _LOCATION: "projects/P/locations/L",
-    _JOB: "projects/P/locations/L/jobs/ID, with an ID of 1 to 500 letters, numbers, - and _",
-}
+_JOB = re.compile(LOCATION.pattern + r"/jobs/[A-Za-z0-9_-]{1,500}")
+_FORM = "projects/P/locations/L/jobs/ID, with an ID of 1 to 500 letters, numbers, - and _"
 
 
 class SchedulerApi:
-    """The methods of `google.cloud.scheduler.v1.CloudScheduler` and of its locations.
+    """The methods of `google.cloud.scheduler.v1.CloudScheduler`.
 
     Each raises RpcError with the documented code.
 
@@ -54,21 +47,21 @@ class SchedulerApi:
 
     def create_job(self, request: Any) -> Any:
         """Create a job; one without a name gets one."""
-        _check_name(request.parent, _LOCATION, "parent")
+        check_name(request.parent, LOCATION, "parent")
         wanted = messages.with_doublings(request.job)
         wanted.name = wanted.name or f"{request.parent}/jobs/{uuid.uuid4()}"
-        _check_name(wanted.name, _JOB, "job.name")
+        _check_job(wanted.name, "job.name")
         if not wanted.name.startswith(f"{request.parent}/jobs/"):
             raise invalid(f"Invalid job.name {wanted.name!r}: expected a job in {request.parent}.")
         return self._written(self._scheduler.create, wanted)
 
     def get_job(self, request: Any) -> Any:
         """Return a job."""
-        return messages.write(self._scheduler.get(_check_name(request.name, _JOB)))
+        return messages.write(self._scheduler.get(_check_job(request.name)))
 
     def list_jobs(self, request: Any) -> Any:
         """Return a page of a location's jobs, by name."""
-        _check_name(request.parent, _LOCATION, "parent")
+        check_name(request.parent, LOCATION, "parent")
         jobs = {job.name: job for job in self._scheduler.list(f"{request.parent}/jobs/")}
         names, token = page(request, jobs, longest=MAX_PAGE)
         response = messages.pb("ListJobsResponse")(next_page_token=token)
@@ -77,10 +70,8 @@ class SchedulerApi:
 
     def update_job(self, request: Any) -> Any:
         """Change the fields that the mask names; without a mask, those that the request fills."""
-        merged = messages.write(
-            self._scheduler.get(_check_name(request.job.name, _JOB, "job.name"))
-        )
-        paths = [_snake(path) for path in request.update_mask.paths]
+        merged = messages.write(self._scheduler.get(_check_job(request.job.name, "job.name")))
+        paths = [snake(path) for path in request.update_mask.paths]
         if paths == ["*"]:
             paths = [field.name for field in merged.DESCRIPTOR.fields]
         paths = paths or [field.name for field, _ in request.job.ListFields()]
@@ -94,37 +85,22 @@ class SchedulerApi:
 
     def delete_job(self, request: Any) -> Any:
         """Delete a job."""
-        self._scheduler.delete(_check_name(request.name, _JOB))
+        self._scheduler.delete(_check_job(request.name))
         return protos.Empty()
 
     def pause_job(self, request: Any) -> Any:
         """Pause an enabled job."""
-        return messages.write(self._scheduler.pause(_check_name(request.name, _JOB), self._now()))
+        return messages.write(self._scheduler.pause(_check_job(request.name), self._now()))
 
     def resume_job(self, request: Any) -> Any:
         """Resume a paused job."""
-        return messages.write(self._scheduler.resume(_check_name(request.name, _JOB), self._now()))
+        return messages.write(self._scheduler.resume(_check_job(request.name), self._now()))
 
     def run_job(self, request: Any) -> Any:
         """Run a job now, also a paused one."""
-        firing = self._scheduler.run(_check_name(request.name, _JOB), self._now())
+        firing = self._scheduler.run(_check_job(request.name), self._now())
         self._fire(firing)
         return messages.write(firing.job)
-
-    def list_locations(self, request: Any) -> Any:
-        """Return a few locations of a project and all that have jobs, on one page."""
-        _check_name(request.name, _PROJECT)
-        used = {job.name.split("/")[3] for job in self._scheduler.list(f"{request.name}/")}
-        response = _locations_pb2().ListLocationsResponse()
-        for location in sorted(used.union(LOCATIONS)):
-            name = f"{request.name}/locations/{location}"
-            response.locations.add(name=name, location_id=location)
-        return response
-
-    def get_location(self, request: Any) -> Any:
-        """Return a location; any will do."""
-        location = _check_name(request.name, _LOCATION).split("/")[3]
-        return _locations_pb2().Location(name=request.name, location_id=location)
 
     def _written(self, write: Callable[[Job, float], Job], message: Any) -> Any:
         try:
@@ -141,27 +117,5 @@ def methods() -> protos.Methods:
     return {name: (messages.pb(f"{name}Request"), answer) for name, answer in answers.items()}
 
 
-def location_methods() -> protos.Methods:
-    """Return the methods of `google.cloud.location.Locations`."""
-    pb2 = _locations_pb2()
-    return {
-        "ListLocations": (pb2.ListLocationsRequest, pb2.ListLocationsResponse),
-        "GetLocation": (pb2.GetLocationRequest, pb2.Location),
-    }
-
-
-def _locations_pb2() -> Any:
-    from google.cloud.location import locations_pb2
-
-    return locations_pb2
-
-
-def _check_name(name: str, pattern: re.Pattern[str], field: str = "name") -> str:
-    if not pattern.fullmatch(name):
-        raise invalid(f"Invalid {field} {name[:600]!r}: expected {_FORMS[pattern]}.")
-    return name
-
-
-def _snake(path: str) -> str:
-    """Return a path as protobuf spells it; JSON spells it lowerCamelCase."""
-    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", path)
+def _check_job(name: str, field: str = "name") -> str:
+    return check_name(name, _JOB, field, _FORM)

@@ -13,16 +13,20 @@ from ucam_faas.emulator.api.publisher import PublisherApi
 from ucam_faas.emulator.api.pulling import Pulling
 from ucam_faas.emulator.api.schemas import SchemasApi
 from ucam_faas.emulator.api.subscriber import SubscriberApi
+from ucam_faas.emulator.cloud_tasks import api as cloud_tasks_api
+from ucam_faas.emulator.cloud_tasks.api import CloudTasksApi
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.scheduler import api as scheduler_api
 from ucam_faas.emulator.scheduler.api import SchedulerApi
+from ucam_faas.emulator.targets.names import LocationsApi, location_methods
 
 PUBLISHER = "google.pubsub.v1.Publisher"
 SUBSCRIBER = "google.pubsub.v1.Subscriber"
 SCHEMAS = "google.pubsub.v1.SchemaService"
 IAM = "google.iam.v1.IAMPolicy"
 SCHEDULER = "google.cloud.scheduler.v1.CloudScheduler"
+CLOUD_TASKS = "google.cloud.tasks.v2.CloudTasks"
 LOCATIONS = "google.cloud.location.Locations"
 _READS = ("Get", "List", "Test")
 
@@ -47,7 +51,9 @@ class Services:
         pulling: Pull and StreamingPull.
         iam: policies.
         schemas: schemas.
-        scheduler: Cloud Scheduler, whose messages are heavy to import.
+        scheduler: Cloud Scheduler.
+        cloud_tasks: Cloud Tasks.
+        locations: of these two, whose messages are heavy to import.
     """
 
     def __init__(
@@ -59,9 +65,15 @@ class Services:
         iam: IamApi,
         schemas: SchemasApi,
         scheduler: SchedulerApi,
+        cloud_tasks: CloudTasksApi,
+        locations: LocationsApi,
     ) -> None:
         self._hub = hub
-        self._scheduler = scheduler
+        self._heavy: dict[str, tuple[Any, Callable[[], protos.Methods]]] = {
+            SCHEDULER: (scheduler, scheduler_api.methods),
+            CLOUD_TASKS: (cloud_tasks, cloud_tasks_api.methods),
+            LOCATIONS: (locations, location_methods),
+        }
         self.pulling = pulling
         self._methods: dict[tuple[str, str], Method] = {}
         self._add(PUBLISHER, publisher, protos.PUBLISHER)
@@ -71,9 +83,9 @@ class Services:
 
     def find(self, service: str, method: str) -> Method | None:
         """Return a unary method, or nothing if this emulator does not know it."""
-        if service in (SCHEDULER, LOCATIONS) and (SCHEDULER, "ListJobs") not in self._methods:
-            self._add(SCHEDULER, self._scheduler, scheduler_api.methods())
-            self._add(LOCATIONS, self._scheduler, scheduler_api.location_methods())
+        if service in self._heavy:
+            api, methods = self._heavy.pop(service)
+            self._add(service, api, methods())
         return self._methods.get((service, method))
 
     def _add(self, service: str, api: Any, methods: protos.Methods) -> None:

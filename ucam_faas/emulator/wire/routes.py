@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ucam_faas.emulator.wire.methods import (
+    CLOUD_TASKS,
     IAM,
     LOCATIONS,
     PUBLISHER,
@@ -71,6 +72,21 @@ POST   /v1/{{name=projects/*/locations/*/jobs/*}}:resume            {SCHEDULER} 
 POST   /v1/{{name=projects/*/locations/*/jobs/*}}:run               {SCHEDULER} RunJob *
 GET    /v1/{{name=projects/*}}/locations                            {LOCATIONS} ListLocations
 GET    /v1/{{name=projects/*/locations/*}}                          {LOCATIONS} GetLocation
+POST   /v2/{{parent=projects/*/locations/*}}/queues                       {CLOUD_TASKS} CreateQueue queue
+GET    /v2/{{parent=projects/*/locations/*}}/queues                       {CLOUD_TASKS} ListQueues
+GET    /v2/{{name=projects/*/locations/*/queues/*}}                       {CLOUD_TASKS} GetQueue
+PATCH  /v2/{{queue.name=projects/*/locations/*/queues/*}}                 {CLOUD_TASKS} UpdateQueue queue
+DELETE /v2/{{name=projects/*/locations/*/queues/*}}                       {CLOUD_TASKS} DeleteQueue
+POST   /v2/{{name=projects/*/locations/*/queues/*}}:purge                 {CLOUD_TASKS} PurgeQueue *
+POST   /v2/{{name=projects/*/locations/*/queues/*}}:pause                 {CLOUD_TASKS} PauseQueue *
+POST   /v2/{{name=projects/*/locations/*/queues/*}}:resume                {CLOUD_TASKS} ResumeQueue *
+POST   /v2/{{parent=projects/*/locations/*/queues/*}}/tasks               {CLOUD_TASKS} CreateTask *
+GET    /v2/{{parent=projects/*/locations/*/queues/*}}/tasks               {CLOUD_TASKS} ListTasks
+GET    /v2/{{name=projects/*/locations/*/queues/*/tasks/*}}               {CLOUD_TASKS} GetTask
+DELETE /v2/{{name=projects/*/locations/*/queues/*/tasks/*}}               {CLOUD_TASKS} DeleteTask
+POST   /v2/{{name=projects/*/locations/*/queues/*/tasks/*}}:run           {CLOUD_TASKS} RunTask *
+GET    /v2/{{name=projects/*}}/locations                            {LOCATIONS} ListLocations
+GET    /v2/{{name=projects/*/locations/*}}                          {LOCATIONS} GetLocation
 """  # noqa: E501  # a table
 
 

@@ -1,0 +1,1 @@
+"""Cloud Tasks: its queues and tasks (pure), the driver that dispatches on time, and its API."""
