@@ -84,6 +84,13 @@ class JobStoreContract:
 
         assert store.get(other) is None
 
+    def test_a_migration_of_a_store_that_is_in_use_keeps_its_rows(self, store: JobStore) -> None:
+        (there,) = self.insert(store, row())
+
+        store.migrate()
+
+        assert store.get(KEY) == there
+
     def test_a_row_is_kept_as_it_was_inserted(self, store: JobStore) -> None:
         new = row(
             payload=b"\x00\xff",

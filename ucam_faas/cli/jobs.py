@@ -178,9 +178,7 @@ def migrate(*, json_only: bool) -> None:
     itself.
     """
     jobs = _job_store.find()
-    make = getattr(jobs.store, "migrate", None)
-    if make is not None:
-        make()
+    jobs.store.migrate()
     jobs.store.find(jobs.app, limit=1)
     if json_only:
         click.echo(json.dumps({"store": jobs.name}))

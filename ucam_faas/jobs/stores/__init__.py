@@ -20,6 +20,9 @@ class JobStore(Protocol):
     change was made.
     """
 
+    def migrate(self) -> None:
+        """Create the tables that are missing. A store may also do so when it is opened."""
+
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
     ) -> list[Row]:

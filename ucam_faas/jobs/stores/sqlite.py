@@ -50,6 +50,11 @@ class SqliteStore(SqlStore):
         self._seen = -1
         self._sql = statements("sqlite.sql")
 
+    def migrate(self) -> None:
+        """Open the file, which creates the table."""
+        with self._open():
+            pass
+
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
     ) -> list[Row]:
