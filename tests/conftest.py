@@ -12,6 +12,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contract.publisher_contract")
 pytest_plugins = [
+    "tests.support.firestore",
     "tests.support.leaks",
     "tests.support.log",
     "tests.support.postgresql",

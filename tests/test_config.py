@@ -43,6 +43,7 @@ READ: dict[str, tuple[str, str, Any]] = {
     "K_SERVICE": ("service", "s", "s"),
     "K_REVISION": ("revision", "s-1", "s-1"),
     "PUBSUB_EMULATOR_HOST": ("pubsub_emulator", "localhost:1", "localhost:1"),
+    "FIRESTORE_EMULATOR_HOST": ("firestore_emulator", "localhost:2", "localhost:2"),
 }
 
 

@@ -138,8 +138,8 @@ class Settings:
     job_store: str | None = _variable(
         "UCAM_FAAS_JOB_STORE",
         None,
-        "where jobs are kept: sqlite:PATH, postgresql://…, or memory; none: jobs are sent, and "
-        "can't be followed",
+        "where jobs are kept: sqlite:PATH, postgresql://…, firestore:PROJECT or "
+        "firestore:PROJECT/DATABASE, or memory; none: jobs are sent, and can't be followed",
     )
     project: str | None = _variable(
         "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
@@ -148,6 +148,11 @@ class Settings:
     revision: str = _variable("K_REVISION", "", "version in Error Reporting; set by Cloud Run")
     pubsub_emulator: str | None = _variable(
         "PUBSUB_EMULATOR_HOST", None, "host:port of an emulator to publish to instead of Google"
+    )
+    firestore_emulator: str | None = _variable(
+        "FIRESTORE_EMULATOR_HOST",
+        None,
+        "host:port of an emulator that keeps the jobs of firestore:PROJECT instead of Google",
     )
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.dev.cloud import Dev, running
+from tests.support.firestore import Firestore
 from tests.support.postgresql import Server
 from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
@@ -54,13 +55,19 @@ def database(postgresql: Server) -> str:
     return _migrated(postgresql)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def job_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql", "firestore"])
+def job_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
     """Return an empty store that processes share, as UCAM_FAAS_JOB_STORE has it."""
     if request.param == "memory":  # only if a test asks for it
         return "sqlite::memory:"
     if request.param == "sqlite":
         return f"sqlite:{tmp_path}/jobs.db"
+    if request.param == "firestore":
+        firestore: Firestore = request.getfixturevalue("firestore")
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore.host)
+        return f"firestore:{firestore.new_project()}"
     return _migrated(request.getfixturevalue("postgresql"))
 
 

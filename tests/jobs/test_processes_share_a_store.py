@@ -29,7 +29,7 @@ from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Key
 
-store = store_of(Settings(job_store=sys.argv[1]))
+store = store_of(Settings.from_environ(job_store=sys.argv[1]))
 store.now()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -72,7 +72,7 @@ print("finished", flush=True)
 
 
 def opened(job_store: str) -> JobStore:
-    store = store_of(Settings(job_store=job_store))
+    store = store_of(Settings.from_environ(job_store=job_store))
     assert store is not None
     return store
 

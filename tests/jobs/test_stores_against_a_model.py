@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from tests.support.firestore import Firestore
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
@@ -43,6 +44,8 @@ class Machine(RuleBasedStateMachine):
 
     store: JobStore
     clock: ManualClock
+    forgets = False
+    """The store hides a job when its retention has ended, before the sweep removes it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +60,10 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 10.0, LEASE, 100.0]))
     def time_passes(self, seconds: float) -> None:
         self.clock.advance(seconds)
+        if self.forgets:
+            for key, model in list(self.models.items()):
+                if model.state.is_completed and model.visit <= self.now:
+                    del self.models[key]
 
     @rule(key=keys, wait=st.sampled_from([0.0, 10.0]), ttl=st.sampled_from([None, 5.0, 50.0]))
     def insert(self, key: Key, wait: float, ttl: float | None) -> None:
@@ -204,8 +211,8 @@ class Machine(RuleBasedStateMachine):
         assert set(self.store.ended(KEYS)) == ended
 
 
-def check(store: JobStore, clock: ManualClock, examples: int) -> None:
-    machine = type("Machine", (Machine,), {"store": store, "clock": clock})
+def check(store: JobStore, clock: ManualClock, examples: int, *, forgets: bool = False) -> None:
+    machine = type("Machine", (Machine,), {"store": store, "clock": clock, "forgets": forgets})
     run_state_machine_as_test(
         machine, settings=settings(max_examples=examples, stateful_step_count=40, deadline=None)
     )
@@ -233,5 +240,14 @@ def test_postgresql(database: str, clock: ManualClock) -> None:
     store = PostgresqlStore(database, clock)
     try:
         check(store, clock, 40)
+    finally:
+        store.close()
+
+
+@pytest.mark.slow
+def test_firestore(firestore: Firestore, clock: ManualClock) -> None:
+    store = firestore.store(clock)
+    try:
+        check(store, clock, 8, forgets=True)
     finally:
         store.close()

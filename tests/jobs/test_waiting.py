@@ -30,10 +30,16 @@ KEYS = [Key("app", "charge", str(number)) for number in range(MANY)]
 
 @pytest.fixture
 def store(job_store: str) -> Iterator[JobStore]:
-    store = store_of(Settings(job_store=job_store))
+    store = store_of(Settings.from_environ(job_store=job_store))
     assert store is not None
     yield store
     store.close()
+
+
+@pytest.fixture
+def many(job_store: str) -> list[Key]:
+    """Return as many keys as a test waits for: Firestore's emulator reads all rows for a query."""
+    return KEYS[:100] if job_store.startswith("firestore:") else KEYS
 
 
 def insert(store: JobStore, keys: list[Key]) -> None:
@@ -49,18 +55,20 @@ def finish(store: JobStore, key: Key) -> None:
     store.change(key, DONE, fence=row.fence)
 
 
-def test_a_thousand_waiters_get_the_ends_of_their_jobs_on_one_thread(store: JobStore) -> None:
-    insert(store, KEYS)
+def test_a_thousand_waiters_get_the_ends_of_their_jobs_on_one_thread(
+    store: JobStore, many: list[Key]
+) -> None:
+    insert(store, many)
     waiting = Waiting(store)
     threads = threading.active_count()
 
-    futures = [waiting.end_of(key) for key in KEYS]
+    futures = [waiting.end_of(key) for key in many]
     assert threading.active_count() <= threads + 1
-    for key in KEYS:
+    for key in many:
         finish(store, key)
 
     rows = [future.result(SECONDS) for future in futures]
-    assert [row.key for row in rows] == KEYS
+    assert [row.key for row in rows] == many
     assert {row.state for row in rows} == {State.SUCCESS}
 
 

@@ -150,9 +150,13 @@ def store_of(settings: Settings) -> JobStore | None:
         return SqliteStore(":memory:", SystemClock())
     if kind == "sqlite" and path:
         return SqliteStore(path, SystemClock())
+    if kind == "firestore":
+        from ucam_faas.jobs.stores.firestore.connect import connect
+
+        return connect(path, settings.firestore_emulator)
     raise ConfigurationError(
         f"UCAM_FAAS_JOB_STORE is {settings.job_store!r}: expected sqlite:PATH, "
-        "postgresql://… or memory."
+        "postgresql://…, firestore:PROJECT or memory."
     )
 
 

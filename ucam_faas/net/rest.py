@@ -37,6 +37,9 @@ class Api(Protocol):
             CredentialsError: there is no token to make it with.
         """
 
+    def close(self) -> None:
+        """Close the idle connections."""
+
 
 class Rest:
     """The API of a server on this machine or network, over HTTP.

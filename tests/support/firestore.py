@@ -1,0 +1,85 @@
+"""Google's Firestore emulator as a process of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import Process, free_port, request, wait_until
+from ucam_faas.clock import Clock
+from ucam_faas.jobs.stores.firestore.connect import api
+from ucam_faas.jobs.stores.firestore.store import FirestoreStore
+
+_JAR = Path("platform/cloud-firestore-emulator/cloud-firestore-emulator.jar")
+_MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+
+
+class Firestore:
+    """A running emulator.
+
+    Args:
+        folder: to run in.
+        command: that starts it; its port is added.
+    """
+
+    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self._folder = folder
+        self._command = [*command, "--host=127.0.0.1", f"--port={self.port}"]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers; it has no data."""
+        self._process = Process(
+            self._command, self._folder, {**os.environ, "HOME": str(self._folder)}
+        )
+        wait_until(self._answers, "the Firestore emulator answers", 60)
+
+    def stop(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def store(self, clock: Clock | None = None, project: str | None = None) -> FirestoreStore:
+        """Return a store; without a project, of one that has no data."""
+        return FirestoreStore(api(self.host), project or self.new_project(), clock=clock)
+
+    def new_project(self) -> str:
+        """Make up a project."""
+        return f"p-{uuid.uuid4().hex[:12]}"
+
+    def _answers(self) -> bool:
+        assert self._process.popen.poll() is None, f"It ended at its start: {self._process.output}"
+        try:
+            return request(self.port, "GET", "/", seconds=5).status == 200
+        except (OSError, HTTPException):
+            return False
+
+
+@pytest.fixture(scope="session")
+def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    """Run the emulator for the session; it is skipped where there is none, except in CI."""
+    java, jar = shutil.which("java"), _jar()
+    if java is None or jar is None:
+        reason = "Google's Firestore emulator (java, cloud-firestore-emulator) isn't installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = ["-Xmx512m", "-XX:-UsePerfData", "-Duser.language=en"]
+    command = [java, *options, "-cp", str(jar), _MAIN]
+    emulator = Firestore(tmp_path_factory.mktemp("firestore"), command)
+    yield emulator
+    emulator.stop()
+
+
+def _jar() -> Path | None:
+    roots = [Path(os.environ["CLOUDSDK_ROOT_DIR"])] if "CLOUDSDK_ROOT_DIR" in os.environ else []
+    gcloud = shutil.which("gcloud")
+    roots += [Path(gcloud).resolve().parent.parent] if gcloud else []
+    return next((root / _JAR for root in roots if (root / _JAR).exists()), None)

@@ -1,0 +1,1 @@
+"""Jobs in Firestore: a document a job, over Google's REST API."""

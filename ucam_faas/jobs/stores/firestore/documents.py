@@ -1,0 +1,190 @@
+"""Reads and writes of a Firestore database, over its REST API.
+
+A call that isn't answered is repeated a few times, so a write may be made twice: its condition then
+fails, and the caller has to know its own write again.
+
+Source: Google's page "REST Resource: projects.databases.documents".
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ucam_faas.exceptions import JobStoreError
+from ucam_faas.jobs.stores.firestore.server_time import ServerTime
+from ucam_faas.jobs.stores.firestore.values import decoded_fields, encoded_fields, seconds
+from ucam_faas.net.rest import FAILURES, Api, CredentialsError
+
+TIMEOUT_SECONDS = 10.0
+"""Of a call."""
+PAUSES_SECONDS = (0.1, 0.3, 0.9)
+"""Before a call that wasn't answered is repeated."""
+MAX_WRITES = 500
+"""Of one call; Google's page "Quotas and limits"."""
+_UNMET = {"ALREADY_EXISTS": 6, "FAILED_PRECONDITION": 9, "NOT_FOUND": 5}
+"""The names and numbers of errors that a write's condition has."""
+_PASSING = {409, 429, 500, 502, 503, 504}
+"""HTTP statuses of errors that may pass. 409 is contention: ALREADY_EXISTS is looked at before."""
+_LONGEST_REASON = 300
+
+
+class UnmetError(Exception):
+    """The condition of a write isn't met: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was read.
+
+    Args:
+        name: full.
+        version: the time of its last write, which differs after any other.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    version: str
+
+
+class Write(NamedTuple):
+    """A write of a document.
+
+    Args:
+        name: the document's, full.
+        fields: None: the document is deleted.
+        version: that the document has to have; None: it must be missing, or, of a deletion, may be.
+        mask: the paths of the fields that are written; None: all, and others are removed.
+    """
+
+    name: str
+    fields: Mapping[str, Any] | None
+    version: str | None = None
+    mask: Sequence[str] | None = None
+
+
+class Documents:
+    """The documents of a database.
+
+    Args:
+        api: makes the requests.
+        project: of Google Cloud.
+        database: of the project.
+        time: learns the server's.
+    """
+
+    def __init__(self, api: Api, project: str, database: str, time: ServerTime) -> None:
+        self._api = api
+        self._root = f"projects/{project}/databases/{database}/documents"
+        self._time = time
+
+    def name(self, collection: str, id: str) -> str:
+        """Return the full name of a document."""
+        return f"{self._root}/{collection}/{id}"
+
+    def get(self, names: Sequence[str], fields: Sequence[str] | None = None) -> dict[str, Document]:
+        """Return those of these documents that are there, by name: a read for each name.
+
+        Args:
+            fields: the paths of the fields to return; None: all.
+        """
+        body: dict[str, Any] = {"documents": list(names)}
+        if fields is not None:
+            body["mask"] = {"fieldPaths": list(fields)}
+        answers = self._call("batchGet", body)
+        self._time.observe(seconds(answers[-1]["readTime"]))
+        there = [_document(answer["found"]) for answer in answers if "found" in answer]
+        return {document.name: document for document in there}
+
+    def query(self, query: Mapping[str, Any]) -> list[Document]:
+        """Return the documents of a structured query: a read each, and one if there is none."""
+        answers = self._call("runQuery", {"structuredQuery": query})
+        return [_document(answer["document"]) for answer in answers if "document" in answer]
+
+    def count(self, query: Mapping[str, Any], limit: int) -> int:
+        """Count the documents of a structured query, up to a limit: a read for each thousand."""
+        aggregation = {"alias": "n", "count": {"upTo": str(limit)}}
+        counted = {"structuredQuery": query, "aggregations": [aggregation]}
+        answers = self._call("runAggregationQuery", {"structuredAggregationQuery": counted})
+        return int(answers[0]["result"]["aggregateFields"]["n"]["integerValue"])
+
+    def commit(self, writes: Sequence[Write]) -> list[str]:
+        """Make all of some writes or none, and return the documents' versions.
+
+        Raises:
+            UnmetError: a condition isn't met.
+        """
+        answer = self._call("commit", {"writes": [_write(write) for write in writes]})
+        self._time.observe(seconds(answer["commitTime"]))
+        return [result.get("updateTime", "") for result in answer["writeResults"]]
+
+    def write_each(self, writes: Sequence[Write]) -> list[bool]:
+        """Make each of at most MAX_WRITES writes, and return True for each that was made.
+
+        False: its condition isn't met.
+
+        Raises:
+            JobStoreError: some were refused for another reason.
+        """
+        answer = self._call("batchWrite", {"writes": [_write(write) for write in writes]})
+        codes = [status.get("code", 0) for status in answer["status"]]
+        errors = [
+            status.get("message", "")
+            for status in answer["status"]
+            if status.get("code", 0) not in (0, *_UNMET.values())
+        ]
+        if errors:
+            raise JobStoreError(f"Firestore: {errors[0][:_LONGEST_REASON]}.")
+        return [code == 0 for code in codes]
+
+    def _call(self, verb: str, body: Mapping[str, Any]) -> Any:
+        path = f"/v1/{self._root}:{verb}"
+        data = json.dumps(body).encode()
+        for pause in (*PAUSES_SECONDS, None):
+            status, answer = None, b""
+            try:
+                status, answer = self._api.post(path, data, TIMEOUT_SECONDS)
+                if status == 200:
+                    return json.loads(answer)
+                reason = _reason(status, answer)
+                if verb == "commit" and reason.partition(":")[0] in _UNMET:
+                    raise UnmetError(reason)
+            except CredentialsError as error:
+                raise JobStoreError(f"Firestore: {error}.") from error
+            except FAILURES as error:
+                reason = f"{self._api.host} doesn't answer ({type(error).__name__})"
+            if pause is None or status not in (None, *_PASSING):
+                raise JobStoreError(f"Firestore: {reason}.")
+            threading.Event().wait(pause * random.uniform(0.5, 1.5))
+        raise AssertionError("the last try returns or raises")
+
+
+def _document(document: Mapping[str, Any]) -> Document:
+    fields = decoded_fields(document.get("fields", {}))
+    return Document(document["name"], fields, document["updateTime"])
+
+
+def _write(write: Write) -> dict[str, Any]:
+    condition = {"exists": False} if write.version is None else {"updateTime": write.version}
+    if write.fields is None:
+        deletion: dict[str, Any] = {"delete": write.name}
+        return deletion if write.version is None else deletion | {"currentDocument": condition}
+    update = {"name": write.name, "fields": encoded_fields(write.fields)}
+    made: dict[str, Any] = {"update": update, "currentDocument": condition}
+    if write.mask is not None:
+        made["updateMask"] = {"fieldPaths": list(write.mask)}
+    return made
+
+
+def _reason(status: int, answer: bytes) -> str:
+    """Return what Google's form of an error says: its name and message."""
+    try:
+        error = json.loads(answer)
+        error = (error[0] if isinstance(error, list) else error)["error"]
+        return f"{error['status']}: {str(error['message'])[:_LONGEST_REASON].rstrip('.')}"
+    except (ValueError, LookupError, TypeError):
+        return f"HTTP status {status}"

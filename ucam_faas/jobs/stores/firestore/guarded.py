@@ -1,0 +1,215 @@
+"""Rows and their guarded writes: a change is computed here, and written on the condition that the
+document has the version that was read.
+
+So a change happens wholly or not at all, and none is lost. If the condition isn't met, another came
+first, and the change is computed again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from ucam_faas.exceptions import JobConflictError, JobStoreError
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.firestore.documents import Document, Documents, UnmetError, Write
+from ucam_faas.jobs.stores.firestore.rows import (
+    CHANGING,
+    JOBS,
+    KEYS,
+    document_id,
+    fields_of,
+    is_forgotten,
+    key_id,
+    row_of,
+)
+
+_MAX_HELD = 1000
+"""Claims whose rows are kept in this process: an instance runs no more at a time."""
+_TRIES = 20
+"""For a change: each time, another one came first."""
+
+
+class Seen(NamedTuple):
+    """A row, and the version of its document."""
+
+    row: Row
+    version: str
+
+
+class GuardedRows:
+    """The rows of jobs.
+
+    The rows that this process claimed, and those that its sweep looks at, are kept with their
+    versions: their next change needs no read.
+
+    Args:
+        documents: of the database.
+        now: returns the time of all rows, in epoch seconds.
+    """
+
+    def __init__(self, documents: Documents, now: Callable[[], float]) -> None:
+        self._documents = documents
+        self._now = now
+        self._lock = threading.Lock()
+        self._claimed: OrderedDict[Key, Seen] = OrderedDict()
+        self._swept: dict[Key, Seen] = {}
+
+    def read(self, key: Key) -> Seen | None:
+        """Read a row."""
+        document = self._document(key)
+        row = self.row(document)
+        return None if document is None or row is None else Seen(row, document.version)
+
+    def row(self, document: Document | None) -> Row | None:
+        """Return the row of a document; None: there is none, or its retention has ended."""
+        if document is None:
+            return None
+        row = row_of(document.fields)
+        return None if is_forgotten(row, self._now()) else row
+
+    def insert(self, new: Row) -> Row:
+        """Insert a row, and return it or the one that is there."""
+        versions: dict[str, str | None] = {}
+        name, unique = self._name(new.key), new.unique and self._key_name(new)
+        for _ in range(_TRIES):
+            writes = [self.write(new, versions.get(name))]
+            if unique:
+                writes.append(Write(unique, {"job": new.key.id}, versions.get(unique)))
+            try:
+                self._documents.commit(writes)
+                return new
+            except UnmetError:
+                there = self._documents.get([name, unique] if unique else [name])
+            row = self.row(there.get(name)) or self._holder(new.key, there.get(unique or ""))
+            if row is not None:
+                return row
+            versions = {document.name: document.version for document in there.values()}
+        raise _crowded()
+
+    def change(self, key: Key, changed: Callable[[Row], Row | None]) -> Row | None:
+        """Write a function's version of a row, and return it; None: the function refuses it.
+
+        Raises:
+            JobConflictError: a job that is to run again has the `unique` key of one that runs.
+        """
+        writer = os.urandom(8).hex()
+        seen = self._take(key)
+        if seen is not None and changed(seen.row) is None:
+            seen = None  # it may have changed
+        for _ in range(_TRIES):
+            document = None if seen else self._document(key)
+            row = self.row(document)
+            if document is not None and row is not None:
+                if document.fields["data"]["writer"] == writer:
+                    return self._hold(row, document.version)  # by a try that had no answer
+                seen = Seen(row, document.version)
+            new = None if seen is None else changed(seen.row)
+            if seen is None or new is None:
+                return None
+            try:
+                (version, *_) = self._documents.commit(self._writes(seen, new, writer))
+                return self._hold(new, version)
+            except UnmetError:
+                self._check_unique(seen, new)
+                seen = None
+        raise _crowded()
+
+    def delete(self, key: Key, states: Collection[State]) -> bool:
+        """Remove a row in one of these states."""
+        seen = self._take(key)
+        for _ in range(_TRIES):
+            seen = seen or self.read(key)
+            if seen is None or seen.row.state not in states:
+                return False
+            writes = [Write(self._name(key), None, seen.version)]
+            if seen.row.unique is not None and not seen.row.state.is_completed:
+                writes.append(Write(self._key_name(seen.row), None))
+            try:
+                self._documents.commit(writes)
+                return True
+            except UnmetError:
+                seen = None
+        raise _crowded()
+
+    def write(
+        self,
+        row: Row,
+        version: str | None,
+        mask: Sequence[str] | None = None,
+        writer: str | None = None,
+    ) -> Write:
+        """Return the write of a row."""
+        fields = fields_of(row, writer or os.urandom(8).hex())
+        return Write(self._name(row.key), fields, version, mask)
+
+    def keep_swept(self, rows: Iterable[Seen]) -> None:
+        """Keep the rows that the sweep looks at, in place of earlier ones."""
+        with self._lock:
+            self._swept = {seen.row.key: seen for seen in rows}
+
+    def swept(self, key: Key) -> Seen | None:
+        """Return a row as the sweep saw it, or read it."""
+        with self._lock:
+            seen = self._swept.pop(key, None)
+        return seen or self.read(key)
+
+    def _take(self, key: Key) -> Seen | None:
+        with self._lock:
+            return self._claimed.pop(key, None) or self._swept.pop(key, None)
+
+    def _hold(self, row: Row, version: str) -> Row:
+        """Keep a claimed row for its next change."""
+        if row.state is State.STARTED:
+            with self._lock:
+                self._claimed[row.key] = Seen(row, version)
+                if len(self._claimed) > _MAX_HELD:
+                    self._claimed.popitem(last=False)
+        return row
+
+    def _holder(self, key: Key, unique: Document | None) -> Row | None:
+        """Return the live job that a unique key's document names."""
+        if unique is None:
+            return None
+        seen = self.read(key._replace(id=unique.fields["job"]))
+        return None if seen is None or seen.row.state.is_completed else seen.row
+
+    def _writes(self, seen: Seen, new: Row, writer: str) -> list[Write]:
+        """Return the writes of a change; a live job has the document of its unique key."""
+        writes = [self.write(new, seen.version, CHANGING, writer)]
+        if new.unique is not None and seen.row.state.is_completed != new.state.is_completed:
+            fields = None if new.state.is_completed else {"job": new.key.id}
+            writes.append(Write(self._key_name(new), fields))
+        return writes
+
+    def _check_unique(self, seen: Seen, new: Row) -> None:
+        """Refuse a job that is to run again while another has its unique key.
+
+        Raises:
+            JobConflictError: that is the condition that a write didn't meet.
+        """
+        if new.unique is None or not seen.row.state.is_completed:
+            return
+        name = self._key_name(new)
+        unique = self._documents.get([name]).get(name)
+        if unique is not None and unique.fields["job"] != new.key.id:
+            raise JobConflictError("Another job of the unique key hasn't ended.")
+
+    def _document(self, key: Key) -> Document | None:
+        name = self._name(key)
+        return self._documents.get([name]).get(name)
+
+    def _name(self, key: Key) -> str:
+        return self._documents.name(JOBS, document_id(*key))
+
+    def _key_name(self, row: Row) -> str:
+        assert row.unique is not None, "asked by the caller"
+        return self._documents.name(KEYS, key_id(row.key, row.unique))
+
+
+def _crowded() -> JobStoreError:
+    return JobStoreError(f"Firestore: others changed the job first, {_TRIES} times.")

@@ -1,0 +1,83 @@
+"""The structured queries of the store; `firestore.indexes.json` has an index for each.
+
+Source: Google's page "StructuredQuery" of the REST reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.firestore.rows import JOBS, SHARDS
+from ucam_faas.jobs.stores.firestore.values import encoded
+
+MAX_IN = 30
+"""Values that an IN may have; SHARDS times the states has to stay below, too."""
+Query = dict[str, Any]
+_ALL_SHARDS = list(range(SHARDS))
+
+
+def overdue(now: float, limit: int) -> Query:
+    """Select the jobs that the sweep has to look at, the most overdue first."""
+    filters = [_filter("shard", "IN", _ALL_SHARDS), _filter("sweep", "LESS_THAN_OR_EQUAL", now)]
+    return _query(filters, order=("sweep", "ASCENDING"), limit=limit)
+
+
+def latest(
+    app: str,
+    task: str | None,
+    states: Collection[State],
+    since: float | None,
+    until: float | None,
+    limit: int,
+) -> Query:
+    """Select the latest jobs of an application."""
+    filters = [_filter("app", "EQUAL", app), _filter("shard", "IN", _ALL_SHARDS)]
+    if task is not None:
+        filters.append(_filter("task", "EQUAL", task))
+    if states:
+        filters.append(_filter("state", "IN", [state.value for state in states]))
+    if since is not None:
+        filters.append(_filter("created", "GREATER_THAN_OR_EQUAL", since))
+    if until is not None:
+        filters.append(_filter("created", "LESS_THAN", until))
+    return _query(filters, order=("created", "DESCENDING"), limit=limit)
+
+
+def with_id(id: str) -> Query:
+    """Select the jobs with an id, of any task and application."""
+    return _query([_filter("id", "EQUAL", id)])
+
+
+def pending(app: str, task: str) -> Query:
+    """Select the jobs of a task that are PENDING."""
+    fields = {"app": app, "task": task, "state": State.PENDING.value}
+    return _query([_filter(name, "EQUAL", value) for name, value in fields.items()])
+
+
+def live(ids: Sequence[str]) -> Query:
+    """Select those of some jobs, by their documents' ids, that haven't ended."""
+    return _query([_filter("live", "IN", list(ids))])
+
+
+def ended(ids: Sequence[str]) -> Query:
+    """Select those of some jobs, by their documents' ids, that have ended."""
+    return _query([_filter("ended", "IN", list(ids))])
+
+
+def _query(filters: list[Query], order: tuple[str, str] | None = None, limit: int = 0) -> Query:
+    query: Query = {
+        "from": [{"collectionId": JOBS}],
+        "where": {"compositeFilter": {"op": "AND", "filters": filters}},
+    }
+    if order is not None:
+        query["orderBy"] = [{"field": {"fieldPath": order[0]}, "direction": order[1]}]
+    if limit:
+        query["limit"] = limit
+    return query
+
+
+def _filter(field: str, operator: str, value: Any) -> Query:
+    operands = {"field": {"fieldPath": field}, "op": operator, "value": encoded(value)}
+    return {"fieldFilter": operands}

@@ -1,0 +1,89 @@
+"""The documents of jobs: a row in, the fields of a document out, and back.
+
+Fields that a query looks at are at the top; all others are in the map `data`, which no index has.
+`firestore.indexes.json` beside this module has the indexes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.stores.columns import row_of as row_of_columns
+from ucam_faas.jobs.stores.firestore.values import Timestamp
+
+JOBS, KEYS = "ucam-faas-jobs", "ucam-faas-job-keys"
+"""Collections: a document for each job, and one for each unique key of a live one."""
+SHARDS = 4
+"""Ranges of an index over times: Firestore takes about 500 writes a second in each."""
+TTL_GRACE_SECONDS = 3 * 24 * 3600.0
+"""After the end of a row's retention, its document is the TTL policy's for so long, which is
+cheaper; then the sweep's."""
+
+_WRITTEN_ONCE = (
+    *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique", "expires"),
+)
+_CHANGING = (
+    *("due", "visit", "fence", "attempts", "interruptions", "lease"),
+    *("cancel_requested", "result", "error", "progress"),
+)
+CHANGING = (
+    *("state", "live", "ended", "sweep", "remove"),
+    *(f"data.{name}" for name in (*_CHANGING, "history", "writer")),
+)
+"""The paths of the fields that a change of a row writes."""
+VISIT = ("sweep", "data.visit", "data.writer")
+"""The paths of the fields that a visit of the sweep writes."""
+
+
+def document_id(*parts: str) -> str:
+    """Return the id of a document: hashed, so that neighbours in time aren't neighbours there."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
+
+
+def fields_of(row: Row, writer: str) -> dict[str, Any]:
+    """Return the fields of a job's document.
+
+    Args:
+        writer: a name of this write, so that a repeated one knows itself.
+    """
+    id = document_id(*row.key)
+    data = {name: getattr(row, name) for name in (*_WRITTEN_ONCE, *_CHANGING)}
+    for name in ("attributes", "options", "error", "progress"):
+        data[name] = None if data[name] is None else json.dumps(dict(data[name]))
+    fields = {
+        **row.key._asdict(),
+        "state": row.state.value,
+        "created": row.created,
+        "shard": int(id[:4], 16) % SHARDS,
+        "data": data | {"history": row.log, "writer": writer},
+    }
+    if row.state.is_completed:
+        removal = Timestamp(row.visit)
+        return fields | {"ended": id, "sweep": row.visit + TTL_GRACE_SECONDS, "remove": removal}
+    return fields | {"live": id, "sweep": row.visit}
+
+
+def row_of(fields: Mapping[str, Any]) -> Row:
+    """Return the row of a job's document."""
+    data = dict(fields["data"])
+    del data["writer"]
+    columns = {name: fields[name] for name in ("app", "task", "id", "state", "created")}
+    return row_of_columns(columns | data)
+
+
+def is_forgotten(row: Row, now: float) -> bool:
+    """Return True if the retention of a job has ended: a TTL policy removes documents later.
+
+    Args:
+        now: in epoch seconds.
+    """
+    return row.state.is_completed and row.visit <= now
+
+
+def key_id(key: Key, unique: str) -> str:
+    """Return the id of the document of a unique key."""
+    return document_id(key.app, key.task, unique)

@@ -1,0 +1,226 @@
+"""The store of jobs in Firestore: each method is a few requests, and at most one write of a row."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import LIVE, State
+from ucam_faas.jobs.stores import transitions
+from ucam_faas.jobs.stores.columns import inserted
+from ucam_faas.jobs.stores.firestore import queries
+from ucam_faas.jobs.stores.firestore.documents import MAX_WRITES, Document, Documents
+from ucam_faas.jobs.stores.firestore.guarded import GuardedRows, Seen
+from ucam_faas.jobs.stores.firestore.many import batches, each
+from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id, row_of
+from ucam_faas.jobs.stores.firestore.server_time import ServerTime
+from ucam_faas.net.rest import Api
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the jobs whose ends are waited for."""
+_MAX_BATCH_BYTES = 5_000_000
+"""Of the payloads of one request, which may have 10 MiB; base64 adds a third."""
+
+
+class FirestoreStore:
+    """Keeps jobs in a database.
+
+    Args:
+        api: makes the requests.
+        project: of Google Cloud.
+        database: of the project.
+        clock: tells the time of all rows; None: Google's does.
+    """
+
+    def __init__(
+        self, api: Api, project: str, database: str = "(default)", clock: Clock | None = None
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._time = ServerTime(SystemClock())
+        self._documents = Documents(api, project, database, self._time)
+        self._rows = GuardedRows(self._documents, self.now)
+        self._next_look = 0.0
+
+    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+        """Insert rows, and return those that are there."""
+        now = self.now()
+        new = [inserted(row, seconds, now) for row, seconds in zip(rows, wait, strict=True)]
+        there: dict[int, Row] = {}
+        if len(new) > 1:
+            first = {row.key: number for number, row in reversed(list(enumerate(new)))}
+            plain = [number for number in sorted(first.values()) if new[number].unique is None]
+            there = self._insert_each({number: new[number] for number in plain})
+        rest = [number for number in range(len(new)) if number not in there]
+        inserts = each(self._rows.insert, [new[number] for number in rest])
+        there |= zip(rest, inserts, strict=True)
+        return [there[number] for number in range(len(new))]
+
+    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+        """Take a job that may start, or whose claim has ended."""
+
+        def claimed(row: Row) -> Row | None:
+            return transitions.claimed(row, lease, instance, self.now())
+
+        return self._rows.change(key, claimed)
+
+    def change(
+        self,
+        key: Key,
+        change: Change,
+        *,
+        fence: int | None = None,
+        states: Collection[State] = LIVE,
+    ) -> Row | None:
+        """Change a row, and return it."""
+
+        def changed(row: Row) -> Row | None:
+            return transitions.changed(row, change, fence, states, self.now())
+
+        return self._rows.change(key, changed)
+
+    def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
+        """Keep a claimed job's progress, and return the row."""
+
+        def reported(row: Row) -> Row | None:
+            return replace(row, progress=progress) if transitions.is_held(row, fence) else None
+
+        return self._rows.change(key, reported)
+
+    def request_cancel(self, key: Key) -> Row | None:
+        """Ask the holder of a started job to end it."""
+
+        def asked(row: Row) -> Row | None:
+            return replace(row, cancel_requested=True) if row.state is State.STARTED else None
+
+        return self._rows.change(key, asked)
+
+    def get(self, key: Key) -> Row | None:
+        """Return a row."""
+        seen = self._rows.read(key)
+        return None if seen is None else seen.row
+
+    def find(
+        self,
+        app: str,
+        *,
+        task: str | None = None,
+        id: str | None = None,
+        states: Collection[State] = (),
+        since: float | None = None,
+        until: float | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """Return rows, the latest first."""
+        if id is None:
+            query = queries.latest(app, task, states, since, until, limit)
+            return _latest_first(self._present(self._documents.query(query)))
+        rows = self._present(self._documents.query(queries.with_id(id)))
+        return _latest_first(
+            row
+            for row in rows
+            if row.key.app == app
+            and task in (None, row.key.task)
+            and (not states or row.state in states)
+            and (since is None or row.created >= since)
+            and (until is None or row.created < until)
+        )[:limit]
+
+    def pending(self, app: str, task: str, *, limit: int) -> int:
+        """Return the number of a task's jobs that are PENDING, counted up to a limit."""
+        return self._documents.count(queries.pending(app, task), limit)
+
+    def overdue(self, limit: int) -> list[Row]:
+        """Return the rows that the sweep has to look at."""
+        documents = self._documents.query(queries.overdue(self.now(), limit))
+        seen = [Seen(row_of(document.fields), document.version) for document in documents]
+        self._rows.keep_swept(seen)
+        return [row for row, _ in seen]
+
+    def visit(self, keys: Sequence[Key], seconds: float) -> None:
+        """Let the sweep look at rows again, so many seconds from now."""
+        visit, seen = self.now() + seconds, each(self._rows.swept, keys)
+        writes = [
+            self._rows.write(replace(one.row, visit=visit), one.version, VISIT)
+            for one in seen
+            if one is not None and not one.row.state.is_completed
+        ]
+        for batch in batches(writes, MAX_WRITES):
+            self._documents.write_each(batch)
+
+    def delete(self, key: Key, *, states: Collection[State]) -> bool:
+        """Remove a row in one of these states."""
+        return self._rows.delete(key, states)
+
+    def watch(self, keys: Sequence[Key]) -> None:
+        """Have `changed` notice the ends of these jobs: it has all jobs looked at."""
+
+    def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
+        """Return those of these jobs that have ended, and None for those that aren't there."""
+        by_id = {document_id(*key): key for key in keys}
+        rows: dict[Key, Row | None] = {}
+        for part in each(self._ended, list(batches(by_id, queries.MAX_IN))):
+            rows |= {by_id[id]: row for id, row in part.items()}
+        return rows
+
+    def changed(self, seconds: float) -> bool:
+        """Wait until it is time to look at the jobs again, and return True."""
+        pause = self._next_look - time.monotonic()
+        threading.Event().wait(min(max(pause, 0.0), seconds))
+        if pause > seconds:
+            return False
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        return True
+
+    def now(self) -> float:
+        """Return the store's time, in epoch seconds."""
+        if self._clock is not None:
+            return self._clock.now().timestamp()
+        now = self._time.now()
+        if now is None:
+            self._documents.get([self._documents.name(JOBS, "time")])  # there is none
+            now = self._time.now()
+        assert now is not None, "it was just answered"
+        return now
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._api.close()
+
+    def _insert_each(self, new: dict[int, Row]) -> dict[int, Row]:
+        """Insert rows of different jobs, and return those whose jobs weren't there."""
+        there: dict[int, Row] = {}
+        sizes = {number: len(row.payload) for number, row in new.items()}
+        for batch in batches(new, MAX_WRITES, _MAX_BATCH_BYTES, sizes.__getitem__):
+            made = self._documents.write_each([self._rows.write(new[n], None) for n in batch])
+            there |= {n: new[n] for n, is_new in zip(batch, made, strict=True) if is_new}
+        return there
+
+    def _ended(self, ids: Sequence[str]) -> dict[str, Row | None]:
+        """Return those of at most MAX_IN jobs that have ended or aren't there, by document id.
+
+        A look at jobs that haven't ended costs one read.
+        """
+        live = self._documents.count(queries.live(ids), len(ids))
+        if live == len(ids):
+            return {}
+        documents = self._documents.query(queries.ended(ids))
+        rows = {document.fields["ended"]: self._rows.row(document) for document in documents}
+        rest = {self._documents.name(JOBS, id): id for id in ids if id not in rows}
+        if live < len(rest):
+            there = self._documents.get(list(rest), ["state"])
+            rows |= {id: None for name, id in rest.items() if name not in there}
+        return rows
+
+    def _present(self, documents: Iterable[Document]) -> list[Row]:
+        rows = (self._rows.row(document) for document in documents)
+        return [row for row in rows if row is not None]
+
+
+def _latest_first(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (-row.created, row.key.id))
