@@ -95,10 +95,7 @@ class Documents:
         body: dict[str, Any] = {"documents": list(names)}
         if fields is not None:
             body["mask"] = {"fieldPaths": list(fields)}
-        answers = self._call("batchGet", body)
-        self._time.observe(seconds(answers[-1]["readTime"]))
-        there = [_document(answer["found"]) for answer in answers if "found" in answer]
-        return {document.name: document for document in there}
+        return self._there(self._call("batchGet", body))
 
     def query(self, query: Mapping[str, Any]) -> list[Document]:
         """Return the documents of a structured query: a read each, and one if there is none."""
@@ -112,13 +109,28 @@ class Documents:
         answers = self._call("runAggregationQuery", {"structuredAggregationQuery": counted})
         return int(answers[0]["result"]["aggregateFields"]["n"]["integerValue"])
 
-    def commit(self, writes: Sequence[Write]) -> list[str]:
+    def begin(self, names: Sequence[str]) -> tuple[str, dict[str, Document]]:
+        """Begin a transaction that has read documents: its commit fails if one has changed."""
+        body = {"documents": list(names), "newTransaction": {"readWrite": {}}}
+        answers = self._call("batchGet", body)
+        (transaction,) = (answer["transaction"] for answer in answers if "transaction" in answer)
+        return transaction, self._there(answers)
+
+    def roll_back(self, transaction: str) -> None:
+        """End a transaction without writes."""
+        self._call("rollback", {"transaction": transaction})
+
+    def commit(self, writes: Sequence[Write], transaction: str | None = None) -> list[str]:
         """Make all of some writes or none, and return the documents' versions.
 
         Raises:
-            UnmetError: a condition isn't met.
+            UnmetError: a condition isn't met, or the transaction has failed.
         """
-        answer = self._call("commit", {"writes": [_write(write) for write in writes]})
+        body: dict[str, Any] = {"writes": [_write(write) for write in writes]}
+        if transaction is None:
+            answer = self._call("commit", body)
+        else:
+            answer = self._call("commit", body | {"transaction": transaction}, in_transaction=True)
         self._time.observe(seconds(answer["commitTime"]))
         return [result.get("updateTime", "") for result in answer["writeResults"]]
 
@@ -141,23 +153,32 @@ class Documents:
             raise JobStoreError(f"Firestore: {errors[0][:_LONGEST_REASON]}.")
         return [code == 0 for code in codes]
 
-    def _call(self, verb: str, body: Mapping[str, Any]) -> Any:
-        path = f"/v1/{self._root}:{verb}"
-        data = json.dumps(body).encode()
+    def _there(self, answers: Sequence[Mapping[str, Any]]) -> dict[str, Document]:
+        """Return the documents of a batchGet."""
+        self._time.observe(seconds(answers[-1]["readTime"]))
+        there = [_document(answer["found"]) for answer in answers if "found" in answer]
+        return {document.name: document for document in there}
+
+    def _call(self, verb: str, body: Mapping[str, Any], *, in_transaction: bool = False) -> Any:
+        path, data = f"/v1/{self._root}:{verb}", json.dumps(body).encode()
         for pause in (*PAUSES_SECONDS, None):
-            status, answer = None, b""
+            status = None
             try:
                 status, answer = self._api.post(path, data, TIMEOUT_SECONDS)
                 if status == 200:
                     return json.loads(answer)
                 reason = _reason(status, answer)
-                if verb == "commit" and reason.partition(":")[0] in _UNMET:
-                    raise UnmetError(reason)
             except CredentialsError as error:
                 raise JobStoreError(f"Firestore: {error}.") from error
             except FAILURES as error:
                 reason = f"{self._api.host} doesn't answer ({type(error).__name__})"
-            if pause is None or status not in (None, *_PASSING):
+            may_pass = status is None or status in _PASSING
+            if verb == "commit" and (
+                reason.partition(":")[0] in _UNMET
+                or (in_transaction and (may_pass or "transaction" in reason))
+            ):
+                raise UnmetError(reason)
+            if pause is None or not may_pass:
                 raise JobStoreError(f"Firestore: {reason}.")
             threading.Event().wait(pause * random.uniform(0.5, 1.5))
         raise AssertionError("the last try returns or raises")

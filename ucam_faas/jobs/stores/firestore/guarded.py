@@ -30,7 +30,7 @@ from ucam_faas.jobs.stores.firestore.rows import (
 
 _MAX_HELD = 1000
 """Claims whose rows are kept in this process: an instance runs no more at a time."""
-_TRIES = 20
+TRIES = 20
 """For a change: each time, another one came first."""
 
 
@@ -72,25 +72,6 @@ class GuardedRows:
         row = row_of(document.fields)
         return None if is_forgotten(row, self._now()) else row
 
-    def insert(self, new: Row) -> Row:
-        """Insert a row, and return it or the one that is there."""
-        versions: dict[str, str | None] = {}
-        name, unique = self._name(new.key), new.unique and self._key_name(new)
-        for _ in range(_TRIES):
-            writes = [self.write(new, versions.get(name))]
-            if unique:
-                writes.append(Write(unique, {"job": new.key.id}, versions.get(unique)))
-            try:
-                self._documents.commit(writes)
-                return new
-            except UnmetError:
-                there = self._documents.get([name, unique] if unique else [name])
-            row = self.row(there.get(name)) or self._holder(new.key, there.get(unique or ""))
-            if row is not None:
-                return row
-            versions = {document.name: document.version for document in there.values()}
-        raise _crowded()
-
     def change(self, key: Key, changed: Callable[[Row], Row | None]) -> Row | None:
         """Write a function's version of a row, and return it; None: the function refuses it.
 
@@ -101,7 +82,7 @@ class GuardedRows:
         seen = self._take(key)
         if seen is not None and changed(seen.row) is None:
             seen = None  # it may have changed
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             document = None if seen else self._document(key)
             row = self.row(document)
             if document is not None and row is not None:
@@ -117,24 +98,25 @@ class GuardedRows:
             except UnmetError:
                 self._check_unique(seen, new)
                 seen = None
-        raise _crowded()
+        raise crowded()
 
     def delete(self, key: Key, states: Collection[State]) -> bool:
         """Remove a row in one of these states."""
-        seen = self._take(key)
-        for _ in range(_TRIES):
+        seen, was_there = self._take(key), False
+        for _ in range(TRIES):
             seen = seen or self.read(key)
             if seen is None or seen.row.state not in states:
-                return False
-            writes = [Write(self._name(key), None, seen.version)]
+                return seen is None and was_there  # removed by a try that had no answer
+            was_there = True
+            writes = [Write(self.name(key), None, seen.version)]
             if seen.row.unique is not None and not seen.row.state.is_completed:
-                writes.append(Write(self._key_name(seen.row), None))
+                writes.append(Write(self.key_name(seen.row), None))
             try:
                 self._documents.commit(writes)
                 return True
             except UnmetError:
                 seen = None
-        raise _crowded()
+        raise crowded()
 
     def write(
         self,
@@ -145,7 +127,7 @@ class GuardedRows:
     ) -> Write:
         """Return the write of a row."""
         fields = fields_of(row, writer or os.urandom(8).hex())
-        return Write(self._name(row.key), fields, version, mask)
+        return Write(self.name(row.key), fields, version, mask)
 
     def keep_swept(self, rows: Iterable[Seen]) -> None:
         """Keep the rows that the sweep looks at, in place of earlier ones."""
@@ -171,19 +153,12 @@ class GuardedRows:
                     self._claimed.popitem(last=False)
         return row
 
-    def _holder(self, key: Key, unique: Document | None) -> Row | None:
-        """Return the live job that a unique key's document names."""
-        if unique is None:
-            return None
-        seen = self.read(key._replace(id=unique.fields["job"]))
-        return None if seen is None or seen.row.state.is_completed else seen.row
-
     def _writes(self, seen: Seen, new: Row, writer: str) -> list[Write]:
         """Return the writes of a change; a live job has the document of its unique key."""
         writes = [self.write(new, seen.version, CHANGING, writer)]
         if new.unique is not None and seen.row.state.is_completed != new.state.is_completed:
             fields = None if new.state.is_completed else {"job": new.key.id}
-            writes.append(Write(self._key_name(new), fields))
+            writes.append(Write(self.key_name(new), fields))
         return writes
 
     def _check_unique(self, seen: Seen, new: Row) -> None:
@@ -194,22 +169,25 @@ class GuardedRows:
         """
         if new.unique is None or not seen.row.state.is_completed:
             return
-        name = self._key_name(new)
+        name = self.key_name(new)
         unique = self._documents.get([name]).get(name)
         if unique is not None and unique.fields["job"] != new.key.id:
             raise JobConflictError("Another job of the unique key hasn't ended.")
 
     def _document(self, key: Key) -> Document | None:
-        name = self._name(key)
+        name = self.name(key)
         return self._documents.get([name]).get(name)
 
-    def _name(self, key: Key) -> str:
+    def name(self, key: Key) -> str:
+        """Return the full name of a job's document."""
         return self._documents.name(JOBS, document_id(*key))
 
-    def _key_name(self, row: Row) -> str:
+    def key_name(self, row: Row) -> str:
+        """Return the full name of the document of a row's unique key."""
         assert row.unique is not None, "asked by the caller"
         return self._documents.name(KEYS, key_id(row.key, row.unique))
 
 
-def _crowded() -> JobStoreError:
-    return JobStoreError(f"Firestore: others changed the job first, {_TRIES} times.")
+def crowded() -> JobStoreError:
+    """Return the error of a write whose condition wasn't met at any try."""
+    return JobStoreError(f"Firestore: others changed the job first, {TRIES} times.")

@@ -20,8 +20,8 @@ JOBS, KEYS = "ucam-faas-jobs", "ucam-faas-job-keys"
 SHARDS = 4
 """Ranges of an index over times: Firestore takes about 500 writes a second in each."""
 TTL_GRACE_SECONDS = 3 * 24 * 3600.0
-"""After the end of a row's retention, its document is the TTL policy's for so long, which is
-cheaper; then the sweep's."""
+"""The time that a TTL policy has to remove a document after its retention; then the sweep does, for
+a read more."""
 
 _WRITTEN_ONCE = (
     *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique", "expires"),

@@ -16,6 +16,7 @@ from ucam_faas.jobs.stores.columns import inserted
 from ucam_faas.jobs.stores.firestore import queries
 from ucam_faas.jobs.stores.firestore.documents import MAX_WRITES, Document, Documents
 from ucam_faas.jobs.stores.firestore.guarded import GuardedRows, Seen
+from ucam_faas.jobs.stores.firestore.insertion import Insertion
 from ucam_faas.jobs.stores.firestore.many import batches, each
 from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id, row_of
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
@@ -47,19 +48,21 @@ class FirestoreStore:
         self._rows = GuardedRows(self._documents, self.now)
         self._next_look = 0.0
 
-    def insert(self, rows: Sequence[Row], *, wait: Sequence[float]) -> list[Row]:
+    def migrate(self) -> None:
+        """Ask the database for its time: it makes collections by itself."""
+        self._sync()
+
+    def insert(
+        self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
+    ) -> list[Row]:
         """Insert rows, and return those that are there."""
         now = self.now()
         new = [inserted(row, seconds, now) for row, seconds in zip(rows, wait, strict=True)]
-        there: dict[int, Row] = {}
-        if len(new) > 1:
-            first = {row.key: number for number, row in reversed(list(enumerate(new)))}
-            plain = [number for number in sorted(first.values()) if new[number].unique is None]
-            there = self._insert_each({number: new[number] for number in plain})
-        rest = [number for number in range(len(new)) if number not in there]
-        inserts = each(self._rows.insert, [new[number] for number in rest])
-        there |= zip(rest, inserts, strict=True)
-        return [there[number] for number in range(len(new))]
+        insertion = Insertion(self._documents, self._rows, parent)
+        there: list[Row] = []
+        for batch in batches(new, MAX_WRITES // 2, _MAX_BATCH_BYTES, lambda row: len(row.payload)):
+            there += insertion.insert(batch)
+        return there
 
     def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
         """Take a job that may start, or whose claim has ended."""
@@ -142,13 +145,13 @@ class FirestoreStore:
         self._rows.keep_swept(seen)
         return [row for row, _ in seen]
 
-    def visit(self, keys: Sequence[Key], seconds: float) -> None:
-        """Let the sweep look at rows again, so many seconds from now."""
-        visit, seen = self.now() + seconds, each(self._rows.swept, keys)
+    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+        """Let the sweep look at overdue rows again, each so many seconds from now."""
+        now, rows = self.now(), each(self._rows.swept, keys)
         writes = [
-            self._rows.write(replace(one.row, visit=visit), one.version, VISIT)
-            for one in seen
-            if one is not None and not one.row.state.is_completed
+            self._rows.write(replace(seen.row, visit=now + wait), seen.version, VISIT)
+            for seen, wait in zip(rows, seconds, strict=True)
+            if seen is not None and seen.row.visit <= now
         ]
         for batch in batches(writes, MAX_WRITES):
             self._documents.write_each(batch)
@@ -183,7 +186,7 @@ class FirestoreStore:
             return self._clock.now().timestamp()
         now = self._time.now()
         if now is None:
-            self._documents.get([self._documents.name(JOBS, "time")])  # there is none
+            self._sync()
             now = self._time.now()
         assert now is not None, "it was just answered"
         return now
@@ -192,14 +195,8 @@ class FirestoreStore:
         """Close its connections."""
         self._api.close()
 
-    def _insert_each(self, new: dict[int, Row]) -> dict[int, Row]:
-        """Insert rows of different jobs, and return those whose jobs weren't there."""
-        there: dict[int, Row] = {}
-        sizes = {number: len(row.payload) for number, row in new.items()}
-        for batch in batches(new, MAX_WRITES, _MAX_BATCH_BYTES, sizes.__getitem__):
-            made = self._documents.write_each([self._rows.write(new[n], None) for n in batch])
-            there |= {n: new[n] for n, is_new in zip(batch, made, strict=True) if is_new}
-        return there
+    def _sync(self) -> None:
+        self._documents.get([self._documents.name(JOBS, "time")])  # there is none
 
     def _ended(self, ids: Sequence[str]) -> dict[str, Row | None]:
         """Return those of at most MAX_IN jobs that have ended or aren't there, by document id.

@@ -1,0 +1,101 @@
+"""The insertion of rows: all that are new in one commit, and those that are there are read then.
+
+The documents of a batch are usually new, so nothing is read before. The rows that a running job
+sends are inserted in a transaction, which reads that job: it has to be held still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ucam_faas.jobs.rows import Row, lost
+from ucam_faas.jobs.stores.firestore.documents import Document, Documents, UnmetError, Write
+from ucam_faas.jobs.stores.firestore.guarded import TRIES, GuardedRows, crowded
+from ucam_faas.jobs.stores.transitions import is_held
+
+ByName = Mapping[str, Document]
+
+
+class Insertion:
+    """An insertion of rows.
+
+    Args:
+        documents: of the database.
+        rows: reads and writes rows.
+        parent: the claimed job that sends them.
+    """
+
+    def __init__(self, documents: Documents, rows: GuardedRows, parent: Row | None) -> None:
+        self._documents = documents
+        self._rows = rows
+        self._parent = parent
+
+    def insert(self, new: Sequence[Row]) -> list[Row]:
+        """Insert rows, at most half as many as a commit has writes; return those that are there.
+
+        Raises:
+            JobLostError: the parent's claim is void.
+        """
+        names = [name for row in new for name in self._names(row)]
+        there: ByName = {}
+        for number in range(TRIES):
+            transaction = None
+            if self._parent is not None:
+                transaction, there = self._begin(self._parent, names if number else [])
+            elif number:
+                there = self._documents.get(names)
+            kept, writes = self._kept(new, there)
+            try:
+                if writes:
+                    self._documents.commit(writes, transaction)
+                elif transaction is not None:
+                    self._documents.roll_back(transaction)
+                return kept
+            except UnmetError:
+                continue
+        raise crowded()
+
+    def _begin(self, parent: Row, names: Sequence[str]) -> tuple[str, ByName]:
+        """Begin a transaction that holds only as long as the parent is claimed."""
+        name = self._rows.name(parent.key)
+        transaction, there = self._documents.begin([name, *names])
+        row = self._rows.row(there.get(name))
+        if row is None or not is_held(row, parent.fence):
+            self._documents.roll_back(transaction)
+            raise lost(parent.key)
+        return transaction, there
+
+    def _kept(self, new: Sequence[Row], there: ByName) -> tuple[list[Row], list[Write]]:
+        """Return the rows that are there after the insertion, and the writes that it takes."""
+        kept: list[Row] = []
+        writes: list[Write] = []
+        holders: dict[str, Row] = {}
+        for row in new:
+            name, *unique = self._names(row)
+            holder = holders.get(name) or self._rows.row(there.get(name))
+            for key in unique:
+                holder = holder or holders.get(key) or self._holder(row, there.get(key))
+            if holder is None:
+                holder = row
+                writes.append(self._rows.write(row, _version(there, name)))
+                writes += [Write(key, {"job": row.key.id}, _version(there, key)) for key in unique]
+                holders |= dict.fromkeys((name, *unique), row)
+            kept.append(holder)
+        return kept, writes
+
+    def _holder(self, row: Row, unique: Document | None) -> Row | None:
+        """Return the live job that a unique key's document names."""
+        if unique is None:
+            return None
+        seen = self._rows.read(row.key._replace(id=unique.fields["job"]))
+        return None if seen is None or seen.row.state.is_completed else seen.row
+
+    def _names(self, row: Row) -> list[str]:
+        """Return the names of the documents of a row: the job's, and its unique key's."""
+        name = self._rows.name(row.key)
+        return [name] if row.unique is None else [name, self._rows.key_name(row)]
+
+
+def _version(there: ByName, name: str) -> str | None:
+    document = there.get(name)
+    return None if document is None else document.version
