@@ -432,5 +432,6 @@ def test_a_message_runs_once_where_the_task_asks_for_it(make_client: Make, store
     ]
 
     assert statuses == [200, 200]
-    (row,) = runtime.store_of(Settings.from_environ()).find("default", task="once")  # type: ignore[union-attr]  # named
+    settings = Settings.from_environ()
+    (row,) = runtime.store_of(settings).find(settings.app, task="once")  # type: ignore[union-attr]  # named
     assert (row.state, row.executions) == (State.SUCCESS, 1)

@@ -11,6 +11,7 @@ from ucam_faas.execution import log_lines, off_loop
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import (
+    NoSuchTask,
     Outcome,
     Overloaded,
     Refused,
@@ -102,6 +103,8 @@ class Service:
                 from ucam_faas.execution import job_run  # tasks without jobs don't need it
 
                 delivery, job = job_run.read_inbox(self.runtime, task, path, headers, body)
+            elif path.endswith(INBOX_PATH) and _is_wake(path, headers, body):
+                return self.reject(NoSuchTask("a job of another task"), method, path)
             else:
                 delivery = await _decode(task, method, path, headers, body)
                 if task.jobs.adopts:
@@ -133,6 +136,19 @@ class Service:
         """Log a request that is refused before its execution, and return the answer."""
         log_lines.log_rejected(outcome, method, path)
         return of_outcome(outcome)
+
+
+def _is_wake(path: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Return True if a push is a job's: a task that is served alone has every path."""
+    from ucam_faas.execution.inbox import JOB_ATTRIBUTE
+
+    if JOB_ATTRIBUTE.encode() not in body:
+        return False
+    try:
+        message = envelopes.decode(body, headers, path).with_message().message
+    except Refused:
+        return False
+    return message is not None and JOB_ATTRIBUTE in message.attributes
 
 
 async def _decode(
