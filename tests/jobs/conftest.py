@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,12 @@ def job_store(
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore.host)
         return f"firestore:{firestore.new_project()}"
     return _migrated(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+def new_database(postgresql: Server) -> Callable[[], str]:
+    """Return a maker of URLs of PostgreSQL databases, each with an empty table of jobs."""
+    return lambda: _migrated(postgresql)
 
 
 def _migrated(server: Server) -> str:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ucam_faas.clock import SystemClock
+from tests.jobs.postgresql_proxy import Fault, cut_after, cut_before, failing, killed
+from tests.support.postgresql import Server
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
-from ucam_faas.jobs.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.slow
 
 JOBS = 60
-KEY = Key("app", "charge", "1")
+KEY, OTHER = Key("app", "charge", "1"), Key("app", "charge", "2")
 SECONDS = 60
 
 CLAIM = f"""
@@ -40,13 +41,13 @@ store.close()
 """
 
 LIVE = """
-import os, signal, sqlite3, sys
-from ucam_faas.clock import SystemClock
+import os, signal, sys
+from ucam_faas.config import Settings
+from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.sqlite import SqliteStore
 
-path, end = sys.argv[1], int(sys.argv[2])
+job_store, end = sys.argv[1], int(sys.argv[2])
 steps = 0
 
 def die_at_last(*_):
@@ -55,19 +56,28 @@ def die_at_last(*_):
     if steps == end:
         os.kill(os.getpid(), signal.SIGKILL)
 
-store = SqliteStore(path, SystemClock())
-connection = store._connect()
-store._connection, store._process, store._file = connection, os.getpid(), store._inode()
-connection.set_trace_callback(die_at_last)  # before each statement
-connection.set_progress_handler(die_at_last, 20)  # and within it: each is a transaction
-key = Key("app", "charge", "1")
-store.insert([Row(key=key, payload=b"{}", owner="me", visit=60.0)], wait=[0.0])
+store = store_of(Settings(job_store=job_store))
+connect = store._connect
+
+def connect_and_count():
+    connection = connect()
+    connection.set_trace_callback(die_at_last)  # before each statement
+    connection.set_progress_handler(die_at_last, 20)  # and within it: each is a transaction
+    return connection
+
+if end:
+    store._connect = connect_and_count
+keys = [Key("app", "charge", id) for id in "12"]
+rows = [Row(key=key, payload=b"{}", owner="me", visit=60.0) for key in keys]
+print("ready", flush=True)
+store.insert(rows, wait=[0.0, 0.0])
 print("sent", flush=True)
-row = store.claim(key, lease=0.0, instance="first")
+row = store.claim(keys[0], lease=0.0, instance="first")
 print("claimed", flush=True)
 done = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
-store.change(key, done, fence=row.fence)
+store.change(keys[0], done, fence=row.fence)
 print("finished", flush=True)
+store.close()
 """
 
 
@@ -109,30 +119,53 @@ def test_each_job_is_claimed_by_one_of_many_processes(job_store: str) -> None:
 
 def test_a_process_that_is_killed_at_any_step_leaves_whole_writes(tmp_path: Path) -> None:
     """Each write is there as a whole once its caller knows of it; a write may be there before."""
-    endings = 0
     for step in range(1, 100):
-        path = str(tmp_path / f"{step}.db")
+        job_store = f"sqlite:{tmp_path}/{step}.db"
         process = subprocess.run(
-            [sys.executable, "-c", LIVE, path, str(step)],
+            [sys.executable, "-c", LIVE, job_store, str(step)],
             capture_output=True,
             text=True,
             timeout=SECONDS,
         )
-        known = process.stdout.split()
-        store = SqliteStore(path, SystemClock())
-
-        row = store.get(KEY)
-        causes = [] if row is None else [entry.cause for entry in row.history]
-        assert causes[: len(known)] == known
-        assert len(causes) <= len(known) + 1
-        assert recovered(store) is not None
-        store.close()
+        check_writes(job_store, process.stdout)
         if process.returncode == 0:
             break
-        endings += 1
 
     assert process.returncode == 0, process.stderr
-    assert endings >= 15  # five statements; the claim and the end have a hundred instructions each
+    assert step > 15  # five statements; the claim and the end have a hundred instructions each
+
+
+@pytest.mark.parametrize("fault", [cut_before, cut_after])
+def test_a_client_that_is_killed_around_any_statement_leaves_whole_writes(
+    postgresql: Server, new_database: Callable[[], str], fault: Fault
+) -> None:
+    for statement in range(1, 100):
+        url, process = new_database(), None
+        kill = killed(lambda: process.pid, fault)  # noqa: B023
+        with failing(postgresql, statement, kill) as proxy:
+            process = subprocess.Popen(
+                [sys.executable, "-c", LIVE, proxy.url(url), "0"], stdout=subprocess.PIPE, text=True
+            )
+            output, _ = process.communicate(timeout=SECONDS)
+        check_writes(url, output)
+        if process.returncode == 0:
+            break
+
+    assert process.returncode == 0
+    assert statement == 4  # each write is one
+
+
+def check_writes(job_store: str, output: str) -> None:
+    """Check the writes of a process that may have been killed, and do the rest of its work."""
+    _, *known = output.split()
+    store = opened(job_store)
+    row = store.get(KEY)
+    causes = [] if row is None else [entry.cause for entry in row.history]
+    assert causes[: len(known)] == known
+    assert len(causes) <= len(known) + 1
+    assert (store.get(OTHER) is None) == (row is None)
+    assert recovered(store) is not None
+    store.close()
 
 
 def recovered(store: JobStore) -> Row | None:
