@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Protocol
 
-from tests.dev.cloud import Dev, environ_of
+from tests.dev.cloud import environ_of
 from tests.integration.processes import wait_until
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
@@ -14,12 +16,20 @@ SECONDS = 400
 """The longest wait: for leases, and for the sweep's second look."""
 
 
-def script(dev: Dev, code: str) -> int:
-    """Run Python in the directory of `dev`, and return its exit code."""
+class InFolder(Protocol):
+    """Has a folder with tasks, in `main.py`."""
+
+    @property
+    def folder(self) -> Path:
+        """Return it."""
+
+
+def script(cloud: InFolder, code: str, **environ: str) -> int:
+    """Run Python in the directory of tasks, and return its exit code."""
     return subprocess.run(
         [sys.executable, "-c", f"import main\n{code}"],
-        cwd=dev.folder,
-        env=environ_of(dev.folder),
+        cwd=cloud.folder,
+        env=environ_of(cloud.folder, **environ),
         check=False,
         timeout=60,
     ).returncode
@@ -36,9 +46,9 @@ def ended(store: JobStore, task: str, id: str) -> Row:
     return row
 
 
-def lines(dev: Dev, file: str) -> list[str]:
+def lines(cloud: InFolder, file: str) -> list[str]:
     """Return the lines that tasks have written to a file."""
-    path = dev.folder / file
+    path = cloud.folder / file
     return path.read_text().splitlines() if path.exists() else []
 
 

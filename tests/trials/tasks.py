@@ -52,3 +52,30 @@ def frozen(number: int) -> int:
         except JobLostError:
             note("refused", name)
     return number
+
+
+@ucam_faas.message_handler(
+    timeout=timedelta(seconds=60), retry=ucam_faas.RetryPolicy(max_attempts=5)
+)
+def patient(number: int) -> int:
+    """Wait until it may end."""
+    note("runs", str(os.getpid()))
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return number
+
+
+@ucam_faas.message_handler(concurrency=1, timeout=timedelta(seconds=10))
+def one_at_a_time(number: int) -> int:
+    """Return the number."""
+    note("turns", ucam_faas.current_job().id)
+    return number
+
+
+@ucam_faas.message_handler(
+    timeout=timedelta(seconds=1), retry=ucam_faas.RetryPolicy(max_attempts=5)
+)
+def beside(number: int) -> int:
+    """Run as long as it may, beside the task that crashes."""
+    time.sleep(0.8)
+    return number
