@@ -16,7 +16,6 @@ from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
-from ucam_faas.jobs.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +25,10 @@ class Jobs:
     Args:
         runtime: knows the store, and the Pub/Sub for wakes.
         store: keeps the jobs.
-        waiting: waits for their ends.
     """
 
     runtime: Runtime
     store: JobStore
-    waiting: Waiting
 
     @property
     def app(self) -> str:
@@ -45,7 +42,7 @@ class Jobs:
 
     def job(self, key: Key) -> Job[Any]:
         """Return the handle of a job."""
-        return Job(key, self.store, self.waiting, partial(inbox.wake, self.runtime))
+        return Job(key, self.store, partial(inbox.wake, self.runtime))
 
     def row(self, id: str, task: str | None) -> Row:
         """Return the row of the one job with an id.
@@ -90,7 +87,7 @@ def find(source: str | None = None) -> Jobs:
             "There is no job store: start `ucam-faas dev` in this directory, or set "
             f"UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db.{_local_cloud.elsewhere()}"
         )
-    return Jobs(runtime, store, Waiting(store))
+    return Jobs(runtime, store)
 
 
 def shown(settings: Settings) -> str:

@@ -15,7 +15,6 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.stores import JobStore
-from ucam_faas.jobs.waiting import Waiting
 from ucam_faas.tasks.task import Task
 
 Target = Task | str
@@ -88,13 +87,7 @@ def handle(here: Runtime, target: Target, id: str) -> Job[Any]:
     if store is None:
         return Job(key, None)
     result_type = None if isinstance(target, str) else _result_type(target)
-    waiting: Any = _waiting(store)  # type: ignore[arg-type]  # stores are compared by identity
-    return Job(key, store, waiting, partial(inbox.wake, here), result_type)
-
-
-@cache
-def _waiting(store: Any) -> Any:
-    return store if hasattr(store, "end_of") else Waiting(store)  # a test's store doesn't wait
+    return Job(key, store, partial(inbox.wake, here), result_type)
 
 
 @cache

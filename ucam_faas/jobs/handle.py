@@ -15,7 +15,6 @@ from ucam_faas.jobs.rows import Change, Entry, Key, Row
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
-from ucam_faas.jobs.waiting import Waiting
 
 WAITING = frozenset({State.PENDING, State.PAUSED})
 ResultT = TypeVar("ResultT", covariant=True)
@@ -31,14 +30,12 @@ class Job(Generic[ResultT]):
 
     Args:
         store: keeps its row; None: it was sent without one.
-        waiting: waits for ends in that store.
         wake: publishes wakes to their tasks' inboxes.
         result_type: the annotation of the task's result; None: as JSON has it.
     """
 
     key: Key
     store: JobStore | None = field(compare=False)
-    waiting: Waiting | None = field(default=None, compare=False)
     wake: Callable[[Sequence[Key]], object] = field(default=bool, compare=False)
     result_type: Any = field(default=None, compare=False)
 
@@ -185,7 +182,7 @@ class Job(Generic[ResultT]):
         row = self._row()
         if row.state.is_completed:
             return row
-        future = self._waiting().end_of(self.key)
+        future = self._store().end_of(self.key)
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -195,14 +192,9 @@ class Job(Generic[ResultT]):
     async def _end_async(self, timeout: float | None) -> Row:
         try:
             async with asyncio.timeout(timeout):
-                return await asyncio.wrap_future(self._waiting().end_of(self.key))
+                return await asyncio.wrap_future(self._store().end_of(self.key))
         except TimeoutError:
             raise self._late(timeout) from None
-
-    def _waiting(self) -> Waiting:
-        self._store()  # raises if there is none
-        assert self.waiting is not None, "a store comes with it"
-        return self.waiting
 
     def _late(self, timeout: float | None) -> TimeoutError:
         return TimeoutError(f"{self!r} has not ended within {timeout} s.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
+from functools import cached_property
 
 from ucam_faas.exceptions import JobError, JobNotFoundError
 from ucam_faas.jobs.rows import Key, Row
@@ -95,3 +96,15 @@ class Waiting:
                     future.set_exception(JobNotFoundError(f"There is no job {key.id!r}."))
                 else:
                     future.set_result(row)
+
+
+class WaitingStore(JobStore):
+    """A store that has its waiters."""
+
+    @cached_property
+    def _waiting(self) -> Waiting:
+        return Waiting(self)
+
+    def end_of(self, key: Key) -> Future[Row]:
+        """Return the row of a job when it has ended."""
+        return self._waiting.end_of(key)

@@ -7,6 +7,7 @@ database, and so happens wholly or not at all; none of them reads first and writ
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from ucam_faas.jobs.rows import Change, Key, Row
@@ -109,6 +110,12 @@ class JobStore(Protocol):
 
     def delete(self, key: Key, *, states: Collection[State]) -> bool:
         """Remove a row in one of these states."""
+
+    def end_of(self, key: Key) -> Future[Row]:
+        """Return the row of a job when it has ended.
+
+        The future raises JobNotFoundError if there is no such job.
+        """
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs, in whatever process."""

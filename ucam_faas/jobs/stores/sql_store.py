@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.columns import change_values, json_text, row_of
+from ucam_faas.jobs.waiting import WaitingStore
 
 
-class SqlStore(ABC):
+class SqlStore(WaitingStore):
     """A `JobStore` over named statements."""
 
     def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:

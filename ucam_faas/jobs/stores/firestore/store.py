@@ -20,6 +20,7 @@ from ucam_faas.jobs.stores.firestore.insertion import Insertion
 from ucam_faas.jobs.stores.firestore.many import batches, each
 from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id, row_of
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
+from ucam_faas.jobs.waiting import WaitingStore
 from ucam_faas.net.rest import Api
 
 LOOK_SECONDS = 0.5
@@ -28,7 +29,7 @@ _MAX_BATCH_BYTES = 5_000_000
 """Of the payloads of one request, which may have 10 MiB; base64 adds a third."""
 
 
-class FirestoreStore:
+class FirestoreStore(WaitingStore):
     """Keeps jobs in a database.
 
     Args:
