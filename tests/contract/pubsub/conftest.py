@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
 
+from tests.contract.behaviours import behaviour_of
+
 from .backends import PATIENCE, SHORT_PATIENCE, Backend, PubSub, running_google, running_ours
-from .behaviours import behaviour_of
 from .sink import Sink
 
 

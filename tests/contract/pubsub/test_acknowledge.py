@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, data_of, refused
-from .behaviours import Group
 
 acks = Group("Acknowledgements")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.contract.behaviours import Group
 from tests.integration.processes import wait_until
 
 from .backends import PubSub, data_of
-from .behaviours import Group
 from .sink import Sink
 from .streams import Stream
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from google.rpc.error_details_pb2 import ErrorInfo
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, data_of, refused
-from .behaviours import Group
 from .streams import Stream
 
 exactly_once = Group("Exactly-once delivery")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, refused
-from .behaviours import Group
 
 names = Group("Names and labels")
 

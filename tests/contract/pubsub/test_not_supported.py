@@ -9,8 +9,9 @@ import grpc
 from google.pubsub_v1 import SchemaServiceClient
 from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, refused
-from .behaviours import Group
 
 unsupported = Group("Not supported")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, data_of
-from .behaviours import Group
 from .sink import Sink
 from .streams import Stream
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, data_of, ids_of, refused
-from .behaviours import Group
 
 publishing = Group("Publishing")
 

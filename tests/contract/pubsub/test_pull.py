@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, data_of, ids_of, refused
-from .behaviours import Group
 
 pull = Group("Pull")
 

@@ -7,8 +7,9 @@ import json
 import re
 from typing import Any
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, data_of
-from .behaviours import Group
 from .sink import Sink
 
 push = Group("Push")

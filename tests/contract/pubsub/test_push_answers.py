@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from tests.contract.behaviours import Group
 from tests.integration.processes import HANG_SECONDS
 
 from .backends import PubSub
-from .behaviours import Group
 from .sink import Sink
 
 answers = Group("Push: answers and backoff")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.contract.behaviours import Group
 from tests.integration.processes import Answer
 
 from .backends import PubSub
-from .behaviours import Group
 
 rest = Group("REST")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub
-from .behaviours import Group
 
 retries = Group("Retries")
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, data_of, refused
-from .behaviours import Group
 
 seeking = Group("Snapshots and seek")
 

@@ -13,10 +13,10 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOT
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 from google.pubsub_v1.types import StreamingPullRequest
 
+from tests.contract.behaviours import Group
 from tests.integration.processes import wait_until
 
 from .backends import SECONDS, PubSub, data_of, ids_of
-from .behaviours import Group
 from .streams import Stream
 
 streaming = Group("StreamingPull")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, refused
-from .behaviours import Group
 
 limits = Group("Limits of subscriptions")
 

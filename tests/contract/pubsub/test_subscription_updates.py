@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, refused
-from .behaviours import Group
 
 updates = Group("Updates of subscriptions")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.contract.behaviours import Group
+
 from .backends import PubSub, refused
-from .behaviours import Group
 
 topics = Group("Topics")
 

@@ -1,4 +1,4 @@
-"""The behaviours of Pub/Sub that this suite claims: what, where Google documents it, who differs.
+"""The behaviours that the suites claim: what, where Google documents it, who differs.
 
 A case is a test function under a group's decorator; docs/fidelity.py makes a table row of each.
 """
@@ -13,6 +13,8 @@ TestT = TypeVar("TestT", bound=Callable[..., object])
 
 _GUIDE = "https://cloud.google.com/pubsub/docs/"
 _API = _GUIDE + "reference/rpc/google.pubsub.v1#google.pubsub.v1."
+_TASKS = "https://cloud.google.com/tasks/docs/"
+_TASKS_API = _TASKS + "reference/rpc/google.cloud.tasks.v2#google.cloud.tasks.v2."
 
 PAGES = {
     "Access control": _GUIDE + "access-control",
@@ -63,11 +65,34 @@ PAGES = {
             "Topic",
         ]
     },
+    "Create HTTP target tasks": _TASKS + "creating-http-target-tasks",
+    "Cloud Tasks quotas and limits": _TASKS + "quotas",
+    "Cloud Tasks REST reference": _TASKS + "reference/rest",
+    **{
+        f"API: {name}": _TASKS_API + name
+        for name in [
+            "AppEngineHttpRequest",
+            "Attempt",
+            "CloudTasks",
+            "CreateTaskRequest",
+            "HttpRequest",
+            "HttpTarget",
+            "ListQueuesRequest",
+            "ListTasksRequest",
+            "OAuthToken",
+            "OidcToken",
+            "Queue",
+            "RateLimits",
+            "RetryConfig",
+            "Task",
+            "UpdateQueueRequest",
+        ]
+    },
     "API: IAMPolicy": _GUIDE + "reference/rpc/google.iam.v1#google.iam.v1.IAMPolicy",
 }
 """Google's pages: the title by which cases name them, and the address, if there is one."""
 
-GROUPS = [
+PUBSUB_GROUPS = [
     "Topics",
     "Names and labels",
     "Publishing",
@@ -91,6 +116,16 @@ GROUPS = [
     "Not supported",
 ]
 """In the order of the table."""
+CLOUD_TASKS_GROUPS = [
+    "Cloud Tasks: queues",
+    "Cloud Tasks: tasks",
+    "Cloud Tasks: dispatches",
+    "Cloud Tasks: requests",
+    "Cloud Tasks: REST",
+    "Cloud Tasks: not supported",
+]
+"""Google has no emulator of Cloud Tasks to compare with."""
+GROUPS = PUBSUB_GROUPS + CLOUD_TASKS_GROUPS
 
 
 @dataclass(frozen=True, slots=True)

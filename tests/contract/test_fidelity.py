@@ -1,4 +1,4 @@
-"""docs/fidelity.md is generated from the cases of this folder."""
+"""docs/fidelity.md is generated from the cases of the contract suites."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
