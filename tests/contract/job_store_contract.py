@@ -343,17 +343,22 @@ class JobStoreContract:
         self.insert(store, row(visit=60.0), row(Key("app", "charge", "2"), visit=30.0))
 
         clock.advance(30)
-        assert [late.key.id for late in store.overdue(10)] == ["2"]
+        assert [late.key.id for late in store.overdue("app", 10)] == ["2"]
         clock.advance(30)
-        assert [late.key.id for late in store.overdue(10)] == ["2", "1"]
+        assert [late.key.id for late in store.overdue("app", 10)] == ["2", "1"]
         store.visit([KEY], [10])
-        assert [late.key.id for late in store.overdue(10)] == ["2"]
+        assert [late.key.id for late in store.overdue("app", 10)] == ["2"]
+
+    def test_the_overdue_rows_are_those_of_one_application(self, store: JobStore) -> None:
+        self.insert(store, row(visit=0.0), row(Key("other", "charge", "1"), visit=0.0))
+
+        assert [late.key for late in store.overdue("other", 10)] == [Key("other", "charge", "1")]
 
     def test_a_visit_leaves_a_row_alone_that_has_changed_meanwhile(
         self, store: JobStore, clock: ManualClock
     ) -> None:
         self.insert(store, row(visit=0.0))
-        assert len(store.overdue(10)) == 1
+        assert len(store.overdue("app", 10)) == 1
         store.change(KEY, DONE, fence=self.claimed(store).fence)
 
         store.visit([KEY], [10])

@@ -191,7 +191,7 @@ def test_an_expired_job_is_told_though_no_wake_comes(scene: Scene) -> None:
     key = scene.send("18", ttl=60.0)
     scene.clock.advance(61)
 
-    sweep(scene.store, lambda keys: None, scene.news.changed)
+    sweep(scene.store, KEY.app, lambda keys: None, scene.news.changed)
 
     assert key.id == "18"
     assert scene.lines == ["dead      charge  job 18, EXPIRED: it hadn't started within its ttl"]

@@ -59,9 +59,9 @@ def row_of(store: SqliteStore, key: Key) -> Row:
     return row
 
 
-async def wake(app: App, task: str = "task", id: str = "1") -> Exchange:
+async def wake(app: App, task: str = "task", id: str = "1", **attributes: str) -> Exchange:
     """Deliver a wake."""
-    push = make_push(make_message(b"", attributes={JOB_ATTRIBUTE: id}))
+    push = make_push(make_message(b"", attributes={JOB_ATTRIBUTE: id, **attributes}))
     return await exchange(app, f"/{task}/inbox", [push.body], headers=push.headers)
 
 

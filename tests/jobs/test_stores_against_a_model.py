@@ -204,7 +204,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_overdue_and_the_ended_are_those_of_the_model(self) -> None:
         overdue = {key for key, model in self.models.items() if model.visit <= self.now - 0.001}
-        listed = {row.key for row in self.store.overdue(10)}
+        listed = {row.key for row in self.store.overdue("app", 10)}
         assert overdue <= listed
         ended = {key for key in KEYS if key not in self.models}
         ended |= {key for key, model in self.models.items() if model.state.is_completed}

@@ -36,7 +36,7 @@ class Sweeps:
         return row
 
     def sweep(self) -> int:
-        return sweep(self.store, self.wake)
+        return sweep(self.store, KEY.app, self.wake)
 
     def wake(self, keys: Sequence[Key]) -> None:
         self.wakes += [key.id for key in keys]
@@ -112,7 +112,7 @@ def test_a_job_that_ends_during_the_sweep_is_kept_for_its_retention(sweeps: Swee
         done = Change(state=State.SUCCESS, cause="finished", visit=3600)
         sweeps.store.change(KEY, done, fence=sweeps.claim().fence)
 
-    sweep(sweeps.store, run)
+    sweep(sweeps.store, KEY.app, run)
     sweeps.clock.advance(3599)
     sweeps.sweep()
     assert sweeps.store.get(KEY) is not None

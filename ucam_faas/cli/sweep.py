@@ -23,7 +23,7 @@ def command(*, json_only: bool) -> None:
     by itself.
     """
     jobs = _job_store.find()
-    count = sweep(jobs.store, lambda keys: inbox.wake(jobs.runtime, keys))
+    count = sweep(jobs.store, jobs.app, lambda keys: inbox.wake(jobs.runtime, keys))
     if json_only:
         click.echo(json.dumps({"jobs": count}))
     else:

@@ -35,7 +35,7 @@ def sweeping(settings: Settings, on_expired: Callable[[Key], object]) -> Iterato
         assert store is not None, "dev has one"
         while not stopped.wait(PAUSE_SECONDS):
             try:
-                sweep(store, lambda keys: inbox.wake(runtime, keys), on_expired)
+                sweep(store, settings.app, lambda keys: inbox.wake(runtime, keys), on_expired)
             except JobError as error:
                 log_problem("ucam_faas_sweep_failed", error=error)
 

@@ -22,8 +22,8 @@ from ucam_faas.tasks.topics import inbox_of
 if TYPE_CHECKING:  # tasks without jobs don't need it
     from ucam_faas.jobs.rows import Key
 
-JOB_ATTRIBUTE = "ucam_faas_job"
-"""Of a wake: the id of its job."""
+JOB_ATTRIBUTE, APP_ATTRIBUTE = "ucam_faas_job", "ucam_faas_app"
+"""Of a wake: the id of its job, and the job's application."""
 
 LINGER_SECONDS = 0.01
 """The thread waits this long for more: to start one takes more time than to send."""
@@ -34,17 +34,18 @@ def wake(runtime: Runtime, keys: Iterable[Key]) -> None:
 
     They are published before this returns in tests, and on Cloud Run outside of executions.
     """
-    publisher, by_task = runtime.outgoing(), dict[str, list[str]]()
+    publisher = runtime.outgoing()
+    by_task: dict[str, list[Key]] = {}
     for key in keys:
-        by_task.setdefault(key.task, []).append(key.id)
+        by_task.setdefault(key.task, []).append(key)
     is_at_once = runtime.connect is None or (runtime.settings.revision and CURRENT.get() is None)
-    for task, ids in by_task.items():
+    for task, some in by_task.items():
         topic = runtime.full_topic(inbox_of(task), task)
         if not is_at_once:
-            _GATHERED.put(publisher, topic, ids)
+            _GATHERED.put(publisher, topic, some)
             continue
         try:
-            _publish(publisher, topic, ids)
+            _publish(publisher, topic, some)
         except PublishError as error:
             _log(topic, error)
 
@@ -69,13 +70,13 @@ class _Gathered:
         """Start empty: in a forked process the wakes, and the thread, are the parent's."""
         self._changed = threading.Condition(threading.Lock())
         self._publishing = threading.Lock()
-        self._wakes: list[tuple[Publisher, str, Sequence[str]]] = []
+        self._wakes: list[tuple[Publisher, str, Sequence[Key]]] = []
         self._has_thread = False
 
-    def put(self, publisher: Publisher, topic: str, ids: Sequence[str]) -> None:
+    def put(self, publisher: Publisher, topic: str, keys: Sequence[Key]) -> None:
         """Have a thread publish wakes."""
         with self._changed:
-            self._wakes.append((publisher, topic, ids))
+            self._wakes.append((publisher, topic, keys))
             if self._has_thread:
                 self._changed.notify()
                 return
@@ -94,12 +95,12 @@ class _Gathered:
         with self._publishing:
             with self._changed:
                 wakes, self._wakes = self._wakes, []
-            by_topic: dict[tuple[int, str], tuple[Publisher, list[str]]] = {}
-            for publisher, topic, ids in wakes:
-                by_topic.setdefault((id(publisher), topic), (publisher, []))[1].extend(ids)
-            for (_, topic), (publisher, ids) in by_topic.items():
+            by_topic: dict[tuple[int, str], tuple[Publisher, list[Key]]] = {}
+            for publisher, topic, keys in wakes:
+                by_topic.setdefault((id(publisher), topic), (publisher, []))[1].extend(keys)
+            for (_, topic), (publisher, keys) in by_topic.items():
                 try:
-                    _publish(publisher, topic, ids)
+                    _publish(publisher, topic, keys)
                 except Exception as error:  # the wakes of the other topics are published
                     _log(topic, error)
 
@@ -112,10 +113,11 @@ class _Gathered:
                     return
 
 
-def _publish(publisher: Publisher, topic: str, ids: Sequence[str]) -> None:
-    for start in range(0, len(ids), MAX_PUBLISHED):
-        some = ids[start : start + MAX_PUBLISHED]
-        publisher.publish_many(topic, [Draft(b"", {JOB_ATTRIBUTE: id}) for id in some])
+def _publish(publisher: Publisher, topic: str, keys: Sequence[Key]) -> None:
+    for start in range(0, len(keys), MAX_PUBLISHED):
+        some = keys[start : start + MAX_PUBLISHED]
+        wakes = [{JOB_ATTRIBUTE: key.id, APP_ATTRIBUTE: key.app} for key in some]
+        publisher.publish_many(topic, [Draft(b"", attributes) for attributes in wakes])
 
 
 def _log(topic: str, error: Exception) -> None:

@@ -60,7 +60,8 @@ def read_inbox(
     assert message is not None, "it was just read"
     job = message.attributes.get(inbox.JOB_ATTRIBUTE)
     if job is not None:
-        return delivery, JobRun(Key(runtime.settings.app, task.name, job))
+        app = message.attributes.get(inbox.APP_ATTRIBUTE, runtime.settings.app)
+        return delivery, JobRun(Key(app, task.name, job))
     if task.kind is Kind.RAW:
         return replace(delivery, body=message.data), None
     return delivery, None
@@ -145,6 +146,7 @@ class JobRun:
         Raises:
             Unclaimed: it can't run now.
         """
+        self._check_app(execution)
         timeout, begin = (
             execution.task.policy.served_timeout_seconds,
             execution.runtime.clock.monotonic(),
@@ -172,6 +174,24 @@ class JobRun:
             log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
             raise Unclaimed(Unavailable("the job store doesn't answer")) from None
         return row
+
+    def _check_app(self, execution: Execution) -> None:
+        """Refuse a job of another application: its rows may be in a store that this one lacks.
+
+        Raises:
+            Unclaimed: it is; the log says so, because the job won't run.
+        """
+        ours, theirs = execution.runtime.settings.app, self.key.app
+        if theirs != ours:
+            key = self.key
+            log_problem(
+                "ucam_faas_job_of_another_app",
+                task=key.task,
+                job_id=key.id,
+                app=theirs,
+                served=ours,
+            )
+            raise Unclaimed(Ignore(f"a job of the application {theirs!r}; this one is {ours!r}"))
 
     def _had_its_time(self, execution: Execution) -> bool:
         """Return False if the wait for its turn took much of the job's time."""

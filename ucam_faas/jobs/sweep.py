@@ -22,6 +22,7 @@ BATCH = 500
 
 def sweep(
     store: JobStore,
+    app: str,
     wake: Callable[[Sequence[Key]], object],
     on_expired: Callable[[Key], object] = bool,
 ) -> int:
@@ -29,11 +30,12 @@ def sweep(
 
     Args:
         store: has the rows.
+        app: the application whose rows they are. Those of another may have other inboxes.
         wake: publishes wakes.
         on_expired: gets each job that has expired.
     """
     count = 0
-    while rows := store.overdue(BATCH):
+    while rows := store.overdue(app, BATCH):
         _look_at(rows, store, wake, on_expired)
         count += len(rows)
         if len(rows) < BATCH:

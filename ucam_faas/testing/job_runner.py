@@ -199,7 +199,8 @@ class Jobs:
         return self._client.post(path, body=push.body, headers=push.headers).status
 
     def _sweep(self) -> None:
-        sweep(self.store, lambda keys: inbox.wake(self._runtime, keys))
+        app = self._runtime.settings.app
+        sweep(self.store, app, lambda keys: inbox.wake(self._runtime, keys))
         if self._hostile is not None:
             self._hostile.order(self._wakes)
 

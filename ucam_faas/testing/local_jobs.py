@@ -38,7 +38,8 @@ class LocalJobs:
 
     def sweep(self) -> None:
         """Look at the jobs whose time has come."""
-        sweep(self.store, lambda keys: inbox.wake(self._runtime, keys))
+        app = self._runtime.settings.app
+        sweep(self.store, app, lambda keys: inbox.wake(self._runtime, keys))
 
     def next_attempt(self) -> float | None:
         """Return when the next job runs again that has failed or lost its process."""

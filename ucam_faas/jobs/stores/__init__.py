@@ -100,8 +100,8 @@ class JobStore(Protocol):
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
 
-    def overdue(self, limit: int) -> list[Row]:
-        """Return the rows that the sweep has to look at, the most overdue first."""
+    def overdue(self, app: str, limit: int) -> list[Row]:
+        """Return the rows that an application's sweep has to look at, the most overdue first."""
 
     def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now; a row that

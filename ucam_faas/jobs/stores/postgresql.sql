@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   watched BOOLEAN NOT NULL DEFAULT false,
   PRIMARY KEY (app, task, id)
 );
-CREATE INDEX IF NOT EXISTS ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
 CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
@@ -133,7 +133,7 @@ SELECT count(*) AS count FROM (
 ) AS counted
 
 -- name: overdue
-SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit
+SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
 UPDATE ucam_faas_jobs SET visit = :now + key.seconds

@@ -64,9 +64,9 @@ class SqlStore(WaitingStore):
         (record,) = self._read("pending", {"app": app, "task": task, "limit": limit})
         return int(record["count"])
 
-    def overdue(self, limit: int) -> list[Row]:
-        """Return the rows that the sweep has to look at."""
-        return [row_of(record) for record in self._read("overdue", {"limit": limit})]
+    def overdue(self, app: str, limit: int) -> list[Row]:
+        """Return the rows that an application's sweep has to look at."""
+        return [row_of(each) for each in self._read("overdue", {"app": app, "limit": limit})]
 
     def delete(self, key: Key, *, states: Collection[State]) -> bool:
         """Remove a row in one of these states."""

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
   PRIMARY KEY (app, task, id)
 );
-CREATE INDEX IF NOT EXISTS ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
 CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
@@ -109,7 +109,7 @@ FROM json_each(:keys) AS key LEFT JOIN ucam_faas_jobs AS job
 WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
 
 -- name: overdue
-SELECT * FROM ucam_faas_jobs WHERE visit <= :now ORDER BY visit LIMIT :limit
+SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
 UPDATE ucam_faas_jobs SET visit = :now + :seconds

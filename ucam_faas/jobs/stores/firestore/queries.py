@@ -18,9 +18,10 @@ Query = dict[str, Any]
 _ALL_SHARDS = list(range(SHARDS))
 
 
-def overdue(now: float, limit: int) -> Query:
-    """Select the jobs that the sweep has to look at, the most overdue first."""
-    filters = [_filter("shard", "IN", _ALL_SHARDS), _filter("sweep", "LESS_THAN_OR_EQUAL", now)]
+def overdue(app: str, now: float, limit: int) -> Query:
+    """Select the jobs that an application's sweep has to look at, the most overdue first."""
+    filters = [_filter("app", "EQUAL", app), _filter("shard", "IN", _ALL_SHARDS)]
+    filters.append(_filter("sweep", "LESS_THAN_OR_EQUAL", now))
     return _query(filters, order=("sweep", "ASCENDING"), limit=limit)
 
 

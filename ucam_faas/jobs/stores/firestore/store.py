@@ -139,9 +139,9 @@ class FirestoreStore(WaitingStore):
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
         return self._documents.count(queries.pending(app, task), limit)
 
-    def overdue(self, limit: int) -> list[Row]:
-        """Return the rows that the sweep has to look at."""
-        documents = self._documents.query(queries.overdue(self.now(), limit))
+    def overdue(self, app: str, limit: int) -> list[Row]:
+        """Return the rows that an application's sweep has to look at."""
+        documents = self._documents.query(queries.overdue(app, self.now(), limit))
         seen = [Seen(row_of(document.fields), document.version) for document in documents]
         self._rows.keep_swept(seen)
         return [row for row, _ in seen]
