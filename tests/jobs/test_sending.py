@@ -660,6 +660,22 @@ class TestSendMany:
         assert [failure.index for failure in caught.value.failed] == [3, 4]
         assert isinstance(caught.value.failed[0].error, QueueFull)
 
+    def test_a_full_queue_knows_the_jobs_of_a_batch_that_it_has(self, here: Here) -> None:
+        @message_handler(name="charge", max_pending=3, id=lambda order: order.id)
+        def bounded(order: Order) -> None: ...
+
+        orders = [Order(id=number) for number in range(5)]
+        with pytest.raises(BatchSendError):
+            bounded.send_many(orders)
+        end(here, ucam_faas.get_job("charge", "0"))
+
+        with pytest.raises(BatchSendError) as caught:
+            bounded.send_many(orders)
+
+        assert [failure.index for failure in caught.value.failed] == [4]
+        assert [job.id for job in caught.value.jobs] == [*"0123"]
+        assert here.wakes() == [*"0123"]
+
     def test_a_batch_with_options_that_can_never_work_sends_nothing(self, here: Here) -> None:
         with pytest.raises(TypeError, match="expected a timedelta"):
             charge.send_many([Order(id=1)], delay=5)  # type: ignore[arg-type]

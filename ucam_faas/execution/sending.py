@@ -56,21 +56,10 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
     """
     here = sender()
     drafts = drafter(here, target, options, children.parent())
-    row = drafts.row(payload)
-    store = here.jobs()
-    if store is None:
-        message_id = here.outgoing().publish(
-            drafts.inbox, row.payload, row.attributes, ordering_key=row.ordering_key
-        )
-        return handle(here, target, message_id)
-    _check_room(store, drafts, row)
-    (there,) = store.insert([row], wait=[drafts.wait], parent=drafts.holder)
-    if there.owner == row.owner:
-        if not drafts.wait:
-            inbox.wake(here, [row.key])
-    else:
-        _check_same(there, row, drafts)
-    return handle(here, target, there.key.id)
+    (result,) = _send_batch(drafts, [drafts.row(payload)])
+    if isinstance(result, Exception):
+        raise result
+    return handle(here, target, result)
 
 
 async def send_async(
@@ -141,24 +130,38 @@ def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> Sequence[str | Exceptio
             return here.outgoing().publish_many(drafts.inbox, messages)
         except PublishError as error:
             return [error] * len(rows)
-    room = _room(store, drafts, len(rows))
-    within, beyond = rows[:room], rows[room:]
-    results: list[str | Exception] = []
-    if within:
-        try:
-            there = store.insert(within, wait=[drafts.wait] * len(within), parent=drafts.holder)
-        except JobStoreError as error:
-            return [error] * len(rows)
-        new = [row for row, kept in zip(within, there, strict=True) if kept.owner == row.owner]
-        if new and not drafts.wait:
-            inbox.wake(here, [row.key for row in new])
-        results += [
-            _same_or_error(kept, row, drafts) for row, kept in zip(within, there, strict=True)
-        ]
-    return results + [_full(drafts)] * len(beyond)
+    try:
+        within = _with_room(drafts, store, rows)
+        there = store.insert(within, wait=[drafts.wait] * len(within), parent=drafts.holder)
+    except JobStoreError as error:
+        return [error] * len(rows)
+    kept = {row.owner: stored for row, stored in zip(within, there, strict=True)}
+    new = [row.key for row in within if kept[row.owner].owner == row.owner]
+    if new and not drafts.wait:
+        inbox.wake(here, new)
+    return [_id_or_error(kept.get(row.owner), row, drafts) for row in rows]
 
 
-def _same_or_error(there: Row, row: Row, drafts: Drafter) -> str | Exception:
+def _with_room(drafts: Drafter, store: JobStore, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows that are there already, and of the others as many as max_pending allows."""
+    limit = drafts.jobs.max_pending
+    if limit is None:
+        return rows
+    room = limit - store.pending(drafts.here.settings.app, drafts.name, limit=limit)
+    if room >= len(rows):
+        return rows
+    there = {row.owner for row in rows if store.get(row.key) is not None}
+    new = [row.owner for row in rows if row.owner not in there]
+    allowed = there.union(new[: max(0, room)])
+    return [row for row in rows if row.owner in allowed]
+
+
+def _id_or_error(there: Row | None, row: Row, drafts: Drafter) -> str | Exception:
+    if there is None:
+        return QueueFull(
+            f"{drafts.jobs.max_pending} jobs of {drafts.name!r} wait, its max_pending: send again "
+            "later, or raise the limit."
+        )
     try:
         if there.owner != row.owner:
             _check_same(there, row, drafts)
@@ -181,27 +184,6 @@ def _batch_error(name: str, failed: list[FailedSend], jobs: dict[int, Job[Any]])
         f"first is number {first.index}: {type(first.error).__name__}: {first.error}",
         failed=tuple(failed),
         jobs=tuple(jobs[index] for index in sorted(jobs)),
-    )
-
-
-def _room(store: JobStore, drafts: Drafter, wanted: int) -> int:
-    """Return how many of some jobs the task's queue has room for."""
-    limit = drafts.jobs.max_pending
-    if limit is None:
-        return wanted
-    key = drafts.here.settings.app, drafts.name
-    return max(0, min(wanted, limit - store.pending(*key, limit=limit)))
-
-
-def _check_room(store: JobStore, drafts: Drafter, row: Row) -> None:
-    if not _room(store, drafts, 1) and store.get(row.key) is None:
-        raise _full(drafts)
-
-
-def _full(drafts: Drafter) -> QueueFull:
-    return QueueFull(
-        f"{drafts.jobs.max_pending} jobs of {drafts.name!r} wait, its max_pending: send "
-        "again later, or raise the limit."
     )
 
 
