@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from pydantic import BaseModel
 
 from ucam_faas import JobFailed, RetryPolicy, State, exponential, message_handler
+from ucam_faas.execution import sending
 from ucam_faas.testing import JobsFactory
 
 
@@ -14,6 +16,17 @@ from ucam_faas.testing import JobsFactory
 def fail(number: int) -> None:
     """Fail."""
     raise ConnectionError("no answer")
+
+
+class Order(BaseModel):
+    """An order."""
+
+    number: int
+
+
+@message_handler
+def order(order: Order) -> None:
+    """Succeed."""
 
 
 @message_handler
@@ -54,6 +67,20 @@ def test_a_job_waits_as_its_own_policy_or_its_tasks_says(
         jobs.advance(timedelta(seconds=0.5))
 
     assert job.status is State.PENDING
+
+
+def test_a_payload_that_only_the_receiver_can_check_ends_its_job_at_once_with_the_field(
+    ucam_faas_jobs: JobsFactory,
+) -> None:
+    jobs = ucam_faas_jobs(order)
+
+    job = sending.send("order", {"number": "private"})  # as from a process without the task
+    jobs.run_all()
+
+    with pytest.raises(JobFailed, match=r"after 1 failed attempts: InvalidPayload: number: int_pa"):
+        job.result()
+    assert [entry.cause for entry in job.history] == ["sent", "claimed", "failed"]
+    assert "private" not in repr(jobs.store.find("default")[0].error)
 
 
 def test_a_parent_that_fails_after_its_sends_and_is_retried_has_three_children(

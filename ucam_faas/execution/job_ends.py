@@ -20,6 +20,7 @@ from ucam_faas.outcomes import (
     Outcome,
     Overloaded,
     Pause,
+    Refused,
     Retry,
     ShuttingDown,
     answer,
@@ -113,7 +114,7 @@ def _wait(task: Task, retry: RetryPolicy, outcome: Outcome, failures: int) -> fl
 
 def _error(decision: Decision) -> dict[str, str]:
     error = decision.error
-    if error is None:
+    if error is None or isinstance(decision.outcome, Refused):  # its text has the payload's values
         return {"type": type(decision.outcome).__name__, "message": _reason(decision.outcome)}
     try:
         message = str(error)
