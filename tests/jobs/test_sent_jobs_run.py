@@ -77,7 +77,9 @@ def test_a_payload_that_only_the_receiver_can_check_ends_its_job_at_once_with_th
     job = sending.send("order", {"number": "private"})  # as from a process without the task
     jobs.run_all()
 
-    with pytest.raises(JobFailed, match=r"after 1 failed attempts: InvalidPayload: number: int_pa"):
+    with pytest.raises(
+        JobFailed, match=r"after 1 failed attempt: InvalidPayload: number: int_pars"
+    ):
         job.result()
     assert [entry.cause for entry in job.history] == ["sent", "claimed", "failed"]
     assert "private" not in repr(jobs.store.find("default")[0].error)

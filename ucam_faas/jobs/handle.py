@@ -208,7 +208,8 @@ class Job(Generic[ResultT]):
         error = row.error or {}
         text = f"{self!r} ended as {row.state}"
         if error:
-            text += f" after {row.attempts} failed attempts: {error['type']}: {error['message']}"
+            attempts = f"{row.attempts} failed attempt{'s' * (row.attempts != 1)}"
+            text += f" after {attempts}: {error['type']}: {error['message']}"
         raise JobFailed(
             f"{text}.",
             state=row.state,
