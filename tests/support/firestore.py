@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -15,6 +17,7 @@ from tests.integration.processes import Process, free_port, request, wait_until
 from ucam_faas.clock import Clock
 from ucam_faas.jobs.stores.firestore.connect import api
 from ucam_faas.jobs.stores.firestore.store import FirestoreStore
+from ucam_faas.net.rest import Api
 
 _JAR = Path("platform/cloud-firestore-emulator/cloud-firestore-emulator.jar")
 _MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
@@ -83,3 +86,42 @@ def _jar() -> Path | None:
     gcloud = shutil.which("gcloud")
     roots += [Path(gcloud).resolve().parent.parent] if gcloud else []
     return next((root / _JAR for root in roots if (root / _JAR).exists()), None)
+
+
+class Bill:
+    """An API that counts as Google's page "Firestore pricing" does.
+
+    A read is a document that is asked for, there or not, or that a query returns, at least one a
+    query; a count is a read for each thousand. A write that fails is counted, too.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.host = api.host
+        self.counts: Counter[str] = Counter()
+        self.requests: list[str] = []
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        """Send a request, and count."""
+        status, answer = self._api.post(path, body, timeout_seconds)
+        verb, request = path.rpartition(":")[2], json.loads(body)
+        self.requests.append(verb)
+        if verb == "batchGet":
+            self.counts["reads"] += len(request["documents"])
+        elif verb == "runQuery":
+            documents = [item for item in json.loads(answer) if "document" in item]
+            self.counts["reads"] += max(1, len(documents))
+        elif verb == "runAggregationQuery":
+            self.counts["reads"] += 1
+        for write in request.get("writes", ()):
+            self.counts["deletes" if "delete" in write else "writes"] += 1
+        return status, answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def taken(self) -> dict[str, int]:
+        """Return the counts since the last call."""
+        counts, self.counts, self.requests = dict(self.counts), Counter(), []
+        return counts

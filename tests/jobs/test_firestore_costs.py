@@ -1,0 +1,218 @@
+"""The reads, writes and deletes of jobs in Firestore, counted where requests leave.
+
+docs/stores.md has the same figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import ucam_faas
+from tests.contract.job_store_contract import AGAIN, DONE, KEY, row
+from tests.jobs.runs import wake
+from tests.serving.harness import make_app, on_a_loop
+from tests.support.firestore import Bill, Firestore
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import ENDED, LIVE, State
+from ucam_faas.jobs.stores.firestore.connect import api
+from ucam_faas.jobs.stores.firestore.rows import TTL_GRACE_SECONDS
+from ucam_faas.jobs.stores.firestore.store import FirestoreStore
+from ucam_faas.jobs.sweep import sweep
+from ucam_faas.testing import ManualClock
+
+pytestmark = pytest.mark.slow
+
+LEASE = 30.0
+SEND = {"writes": 1}
+CLAIM = {"reads": 1, "writes": 1}
+FINISH = {"writes": 1}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def bill(firestore: Firestore) -> Bill:
+    return Bill(api(firestore.host))
+
+
+@pytest.fixture
+def store(bill: Bill, firestore: Firestore, clock: ManualClock) -> Iterator[FirestoreStore]:
+    store = FirestoreStore(bill, firestore.new_project(), clock=clock)
+    yield store
+    store.close()
+
+
+def insert(store: FirestoreStore, *rows: Row) -> list[Row]:
+    return store.insert(rows, wait=[0.0] * len(rows))
+
+
+def claim(store: FirestoreStore, key: Key = KEY) -> Row:
+    row = store.claim(key, lease=LEASE, instance="here")
+    assert row is not None
+    return row
+
+
+def test_a_job_takes_three_writes_and_a_read(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row())
+    assert bill.taken() == SEND
+    fence = claim(store).fence
+    assert bill.taken() == CLAIM
+    store.change(KEY, DONE, fence=fence)
+    assert bill.taken() == FINISH
+
+
+@on_a_loop
+async def test_a_job_that_is_served_takes_no_more(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    @ucam_faas.message_handler(message_type=None)
+    def task(data: bytes) -> int:
+        return len(data)
+
+    app = make_app(task, clock=clock, store=store)
+    insert(store, row(Key("default", "task", "1"), payload=b"four"))
+
+    response = await wake(app)
+
+    assert response.status == 200
+    assert bill.taken() == {"reads": 1, "writes": 3}
+    (kept,) = store.find("default")
+    assert (kept.state, kept.result) == (State.SUCCESS, b"4")
+
+
+def test_a_retry_takes_two_writes_and_a_read_more(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    insert(store, row())
+    bill.taken()
+
+    store.change(KEY, AGAIN, fence=claim(store).fence)
+    assert bill.taken() == {"reads": 1, "writes": 2}
+    clock.advance(10)
+    store.change(KEY, DONE, fence=claim(store).fence)
+    assert bill.taken() == {"reads": 1, "writes": 2}
+
+
+def test_a_report_takes_a_write(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row())
+    fence = claim(store).fence
+    bill.taken()
+
+    for done in range(3):
+        store.report(KEY, {"done": done}, fence=fence)
+
+    assert bill.taken() == {"writes": 3}
+    store.change(KEY, DONE, fence=fence)
+    assert bill.taken() == FINISH
+
+
+def test_a_unique_key_takes_a_write_and_a_delete_more(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row(unique="a"))
+    assert bill.taken() == {"writes": 2}
+    store.change(KEY, DONE, fence=claim(store).fence)
+    assert bill.taken() == {"reads": 1, "writes": 2, "deletes": 1}
+
+
+def test_a_job_that_a_job_sends_takes_a_read_more(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row())
+    parent = claim(store)
+    bill.taken()
+
+    store.insert([row(Key("app", "child", "1"))], wait=[0.0], parent=parent)
+
+    assert bill.taken() == {"reads": 1, "writes": 1}
+
+
+def test_a_batch_is_a_commit_without_reads(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, *(row(Key("app", "charge", str(number))) for number in range(300)))
+
+    assert bill.requests == ["commit", "commit"]
+    assert bill.taken() == {"writes": 300}
+
+
+def test_a_duplicate_takes_a_read(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row())
+    bill.taken()
+
+    insert(store, row(owner="another"))
+
+    assert bill.taken() == {"writes": 1, "reads": 1}  # the write is refused
+
+
+def test_a_sweep_without_overdue_jobs_takes_a_read(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row())
+    bill.taken()
+
+    assert sweep(store, wake=bool) == 0
+    assert bill.taken() == {"reads": 1}
+
+
+def test_a_wake_by_the_sweep_takes_a_read_and_a_write(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    insert(store, row())
+    clock.advance(60)
+    bill.taken()
+
+    assert sweep(store, wake=bool) == 1
+    assert bill.taken() == {"reads": 1, "writes": 1}
+
+
+def test_a_removal_that_the_ttl_policy_left_out_takes_a_read_and_a_delete(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    insert(store, row())
+    store.change(KEY, DONE, fence=claim(store).fence)
+    clock.advance(DONE.visit)
+    assert store.get(KEY) is None
+    assert sweep(store, wake=bool) == 0  # it is the policy's still
+    clock.advance(TTL_GRACE_SECONDS)
+    bill.taken()
+
+    assert sweep(store, wake=bool) == 1
+    assert bill.taken() == {"reads": 1, "deletes": 1}
+    assert sweep(store, wake=bool) == 0
+
+
+def test_a_look_at_thirty_jobs_that_are_waited_for_takes_a_read(
+    store: FirestoreStore, bill: Bill
+) -> None:
+    keys = [Key("app", "charge", str(number)) for number in range(60)]
+    insert(store, *map(row, keys))
+    bill.taken()
+
+    assert store.ended(keys) == {}
+    assert bill.taken() == {"reads": 2}
+    cancelled = Change(state=State.CANCELLED, cause="cancelled", visit=60)
+    store.change(keys[0], cancelled, states=LIVE)
+    bill.taken()
+    assert list(store.ended(keys)) == [keys[0]]
+    assert bill.taken() == {"reads": 3}
+
+
+def test_a_limit_on_waiting_jobs_takes_a_read(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row())
+    bill.taken()
+
+    assert store.pending("app", "charge", limit=1000) == 1
+    assert bill.taken() == {"reads": 1}
+
+
+def test_the_id_of_a_forgotten_job_is_free(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    """The TTL policy may take days to remove its document."""
+    insert(store, row(owner="first", unique="a"))
+    store.change(KEY, DONE, fence=claim(store).fence)
+    clock.advance(DONE.visit)
+
+    (there,) = insert(store, row(owner="second", unique="a"))
+
+    assert there.owner == "second"
+    assert not store.delete(KEY, states=ENDED)
+    assert claim(store).fence == 1

@@ -1,0 +1,215 @@
+"""What goes wrong between a process and Firestore: lost answers, kills at each write, errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.contract.job_store_contract import KEY, JobStoreContract, row
+from tests.jobs.test_processes_share_a_store import recovered
+from tests.support.firestore import Firestore
+from ucam_faas.clock import SystemClock
+from ucam_faas.exceptions import JobStoreError
+from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.stores.firestore import documents
+from ucam_faas.jobs.stores.firestore.connect import api
+from ucam_faas.jobs.stores.firestore.server_time import ServerTime
+from ucam_faas.jobs.stores.firestore.store import FirestoreStore
+from ucam_faas.net.rest import Api, CredentialsError
+from ucam_faas.testing import ManualClock
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "PAUSES_SECONDS", (0.0,) * len(documents.PAUSES_SECONDS))
+
+
+class Deaf:
+    """An API whose answers to writes are lost, once each."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.host = api.host
+        self._hears: set[bytes] = set()
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        answer = self._api.post(path, body, timeout_seconds)
+        if path.endswith(("commit", "batchWrite")) and body not in self._hears:
+            self._hears.add(body)
+            raise ConnectionResetError
+        return answer
+
+    def close(self) -> None:
+        self._api.close()
+
+
+class TestFirestoreStoreThatLosesAnswers(JobStoreContract):
+    """Each write is made twice, and the second answer is that its condition isn't met."""
+
+    @pytest.fixture
+    def store(self, clock: ManualClock, firestore: Firestore) -> Iterator[FirestoreStore]:
+        store = FirestoreStore(Deaf(api(firestore.host)), firestore.new_project(), clock=clock)
+        yield store
+        store.close()
+
+    test_a_history_keeps_its_beginning_and_its_end = None  # 200 writes more, and no other ones
+
+
+LIVE = """
+import os, signal, sys
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.firestore.connect import api
+from ucam_faas.jobs.stores.firestore.store import FirestoreStore
+
+host, project, end = sys.argv[1], sys.argv[2], int(sys.argv[3])
+google, moments = api(host), 0
+
+class Mortal:
+    host = google.host
+
+    def post(self, path, body, timeout_seconds):
+        die_at_last()
+        answer = google.post(path, body, timeout_seconds)
+        die_at_last()
+        return answer
+
+def die_at_last():
+    global moments
+    moments += 1
+    if moments == end:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+store = FirestoreStore(Mortal(), project)
+key = Key("app", "charge", "1")
+store.insert([Row(key=key, payload=b"{}", owner="me", visit=60.0, unique="a")], wait=[0.0])
+print("sent", flush=True)
+row = store.claim(key, lease=0.0, instance="first")
+print("claimed", flush=True)
+done = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
+store.change(key, done, fence=row.fence)
+print("finished", flush=True)
+"""
+
+
+def test_a_process_that_is_killed_before_or_after_any_request_leaves_whole_writes(
+    firestore: Firestore,
+) -> None:
+    """Each write is there as a whole once its caller knows of it; a write may be there before."""
+    for moment in range(1, 100):
+        project = firestore.new_project()
+        process = subprocess.run(
+            [sys.executable, "-c", LIVE, firestore.host, project, str(moment)],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        known = process.stdout.split()
+        store = firestore.store(project=project)
+
+        row = store.get(KEY)
+        causes = [] if row is None else [entry.cause for entry in row.history]
+        assert causes[: len(known)] == known
+        assert len(causes) <= len(known) + 1
+        assert recovered(store) is not None
+        store.close()
+        if process.returncode == 0:
+            break
+
+    assert process.returncode == 0, process.stderr
+    assert moment == 11  # the time, the insert, the claim's read and write, and the end
+
+
+def test_a_store_that_is_down_is_an_error_and_works_when_it_is_back(
+    firestore: Firestore,
+) -> None:
+    store = firestore.store()
+    store.insert([row()], wait=[0.0])
+
+    firestore.stop()
+    with pytest.raises(JobStoreError, match=f"{firestore.host} doesn't answer"):
+        store.claim(KEY, lease=30, instance="here")
+    firestore.start()
+
+    store.insert([row()], wait=[0.0])
+    assert store.claim(KEY, lease=30, instance="here") is not None
+    store.close()
+
+
+class Scripted:
+    """An API with answers that are given before; the last one is repeated."""
+
+    host = "firestore.test"
+
+    def __init__(self, *answers: tuple[int, str] | Exception) -> None:
+        self._answers = list(answers)
+        self.calls = 0
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        self.calls += 1
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        status, name = answer
+        document = {"error": {"code": status, "status": name, "message": f"{name} it is."}}
+        return status, json.dumps(document).encode()
+
+    def close(self) -> None:
+        """It has no connections."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "calls", "text"),
+    [
+        ((403, "PERMISSION_DENIED"), 1, "Firestore: PERMISSION_DENIED: PERMISSION_DENIED it is"),
+        ((404, "NOT_FOUND"), 1, "NOT_FOUND"),
+        ((503, "UNAVAILABLE"), 4, "UNAVAILABLE"),
+        ((429, "RESOURCE_EXHAUSTED"), 4, "RESOURCE_EXHAUSTED"),
+        ((409, "ABORTED"), 4, "ABORTED"),
+        (TimeoutError(), 4, r"firestore.test doesn't answer \(TimeoutError\)"),
+        (CredentialsError("no token"), 1, "Firestore: no token"),
+    ],
+    ids=["forbidden", "no database", "down", "overloaded", "contention", "silent", "no token"],
+)
+def test_an_error_of_firestore_is_one_of_the_store(
+    answer: tuple[int, str] | Exception, calls: int, text: str
+) -> None:
+    google = Scripted(answer)
+    store = FirestoreStore(google, "p", clock=ManualClock())
+
+    with pytest.raises(JobStoreError, match=text):
+        store.get(KEY)
+    assert google.calls == calls
+
+
+class Fast(SystemClock):
+    """The clock of a machine that is five minutes fast."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=5)
+
+
+def test_times_are_googles_also_where_the_clock_of_the_machine_is_wrong(
+    firestore: Firestore,
+) -> None:
+    """A machine whose clock is fast takes no job before its time, nor from its holder."""
+    project, later = firestore.new_project(), Key("app", "charge", "2")
+    store, fast = (firestore.store(project=project) for _ in range(2))
+    fast._time = fast._documents._time = ServerTime(Fast())
+    store.insert([row(), row(later)], wait=[0.0, 60.0])
+    assert store.claim(KEY, lease=60, instance="here") is not None
+
+    assert fast.claim(KEY, lease=60, instance="there") is None
+    assert fast.claim(later, lease=60, instance="there") is None
+    assert fast.now() == pytest.approx(store.now(), abs=5)
+    store.close()
+    fast.close()
