@@ -147,7 +147,9 @@ def test_the_package_holds_code_and_nothing_left_over() -> None:
     """An editor's or a patch's leftover files would be in the wheel."""
     files = [path for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
-    assert [path.name for path in files if path.suffix not in (".py", ".typed", ".sql")] == []
+    assert [
+        path.name for path in files if path.suffix not in (".py", ".typed", ".sql", ".json")
+    ] == []
 
 
 @cache

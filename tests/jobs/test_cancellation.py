@@ -30,7 +30,7 @@ AGAIN = Change(state=State.PENDING, cause="failed", visit=60, wait=60, failed=Tr
 
 @pytest.fixture
 def store(job_store: str) -> Iterator[JobStore]:
-    store = store_of(Settings(job_store=job_store))
+    store = store_of(Settings.from_environ(job_store=job_store))
     assert store is not None
     yield store
     store.close()

@@ -148,7 +148,7 @@ def test_a_sweep_without_overdue_jobs_takes_a_read(store: FirestoreStore, bill: 
     insert(store, row())
     bill.taken()
 
-    assert sweep(store, wake=bool) == 0
+    assert sweep(store, "app", wake=bool) == 0
     assert bill.taken() == {"reads": 1}
 
 
@@ -159,7 +159,7 @@ def test_a_wake_by_the_sweep_takes_a_read_and_a_write(
     clock.advance(60)
     bill.taken()
 
-    assert sweep(store, wake=bool) == 1
+    assert sweep(store, "app", wake=bool) == 1
     assert bill.taken() == {"reads": 1, "writes": 1}
 
 
@@ -170,13 +170,13 @@ def test_a_removal_that_the_ttl_policy_left_out_takes_a_read_and_a_delete(
     store.change(KEY, DONE, fence=claim(store).fence)
     clock.advance(DONE.visit)
     assert store.get(KEY) is None
-    assert sweep(store, wake=bool) == 0  # it is the policy's still
+    assert sweep(store, "app", wake=bool) == 0  # it is the policy's still
     clock.advance(TTL_GRACE_SECONDS)
     bill.taken()
 
-    assert sweep(store, wake=bool) == 1
+    assert sweep(store, "app", wake=bool) == 1
     assert bill.taken() == {"reads": 1, "deletes": 1}
-    assert sweep(store, wake=bool) == 0
+    assert sweep(store, "app", wake=bool) == 0
 
 
 def test_a_look_at_thirty_jobs_that_are_waited_for_takes_a_read(

@@ -52,7 +52,7 @@ def refund(order: Order) -> None: ...
 
 @pytest.fixture
 def store(job_store: str) -> Iterator[JobStore]:
-    store = store_of(Settings(job_store=job_store))
+    store = store_of(Settings.from_environ(job_store=job_store))
     assert store is not None
     token = runtime.CURRENT.set(None)
     yield store

@@ -31,6 +31,9 @@ CREATE TRIGGER writes AFTER INSERT OR UPDATE ON ucam_faas_jobs
 """
 
 
+pytestmark = pytest.mark.parametrize("job_store", ["sqlite", "postgresql"], indirect=True)
+
+
 class Order(BaseModel):
     """A payload."""
 

@@ -15,7 +15,7 @@ from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._job_actions import ACTIONS, Filter, act
 from ucam_faas.cli._job_texts import HEADINGS, as_json, columns, details
-from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._messages import note, say, tell
 from ucam_faas.cli._parameters import DURATION
 from ucam_faas.cli._table import print_table
 from ucam_faas.jobs.states import State
@@ -175,12 +175,15 @@ def migrate(*, json_only: bool) -> None:
     """Create the table of the job store.
 
     Run it before you deploy a new version; repeating it is harmless. SQLite's table is created by
-    itself.
+    itself. For Firestore, the commands are shown that create its indexes and its TTL policy.
     """
     jobs = _job_store.find()
-    jobs.store.migrate()
-    jobs.store.find(jobs.app, limit=1)
+    commands = list(jobs.store.migrate())
     if json_only:
-        click.echo(json.dumps({"store": jobs.name}))
+        click.echo(json.dumps({"store": jobs.name, "commands": commands}))
+    elif commands:
+        tell(f"Run these once for {jobs.name}; a command whose index is there only fails:")
+        click.echo("\n".join(commands))
     else:
+        jobs.store.find(jobs.app, limit=1)
         say(f"{jobs.name} has its table.")

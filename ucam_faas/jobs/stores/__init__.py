@@ -21,8 +21,10 @@ class JobStore(Protocol):
     change was made.
     """
 
-    def migrate(self) -> None:
-        """Create the tables that are missing. A store may also do so when it is opened."""
+    def migrate(self) -> Sequence[str]:
+        """Create the tables that are missing, and return the commands that the user has to run for
+        the rest. A store may also create them when it is opened.
+        """
 
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None

@@ -49,7 +49,7 @@ class PostgresqlStore(SqlStore):
         self._listener: Any = None
         self._process = os.getpid()
 
-    def migrate(self) -> None:
+    def migrate(self) -> Sequence[str]:
         """Make the table and its indexes, if they are missing.
 
         Raises:
@@ -58,6 +58,7 @@ class PostgresqlStore(SqlStore):
         with self._connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(hashtext('ucam_faas_jobs'))")
             connection.execute(self._sql["schema"], prepare=False)
+        return ()
 
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None

@@ -50,10 +50,10 @@ class SqliteStore(SqlStore):
         self._seen = -1
         self._sql = statements("sqlite.sql")
 
-    def migrate(self) -> None:
+    def migrate(self) -> Sequence[str]:
         """Open the file, which creates the table."""
         with self._open():
-            pass
+            return ()
 
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None

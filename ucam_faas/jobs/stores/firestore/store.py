@@ -13,7 +13,7 @@ from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
-from ucam_faas.jobs.stores.firestore import queries
+from ucam_faas.jobs.stores.firestore import indexes, queries
 from ucam_faas.jobs.stores.firestore.documents import MAX_WRITES, Document, Documents
 from ucam_faas.jobs.stores.firestore.guarded import GuardedRows, Seen
 from ucam_faas.jobs.stores.firestore.insertion import Insertion
@@ -43,15 +43,18 @@ class FirestoreStore(WaitingStore):
         self, api: Api, project: str, database: str = "(default)", clock: Clock | None = None
     ) -> None:
         self._api = api
+        self._project = project
+        self._database = database
         self._clock = clock
         self._time = ServerTime(SystemClock())
         self._documents = Documents(api, project, database, self._time)
         self._rows = GuardedRows(self._documents, self.now)
         self._next_look = 0.0
 
-    def migrate(self) -> None:
-        """Ask the database for its time: it makes collections by itself."""
+    def migrate(self) -> Sequence[str]:
+        """Return the commands that make the indexes; the database makes collections by itself."""
         self._sync()
+        return list(indexes.commands(self._project, self._database))
 
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
