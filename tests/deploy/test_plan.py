@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 
 import ucam_faas
 from ucam_faas import ConfigurationError, RetryPolicy, Schedule, TaskCollection
-from ucam_faas.deploy import layers
+from ucam_faas.deploy import layers, summary
 from ucam_faas.deploy.plan import make, service_name
 from ucam_faas.deploy.terraform_variables import FORMAT, Plan
 from ucam_faas.deploy.topics import PlannedTopic
@@ -146,6 +146,15 @@ def test_a_job_has_schedules_and_no_subscription(planned: Planned) -> None:
     assert task["function"]["timeout_seconds"] == 3 * 3600
     assert task["function"]["max_retries"] == 4
     assert task["concurrency"] == {}
+
+
+def test_a_subscription_counts_to_5_where_the_task_counts_to_less(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of(retry=RetryPolicy(max_attempts=1)))
+
+    (subscription,) = plan.to_json()["tasks"]["send"]["triggers"]["subscriptions"].values()
+    assert subscription["dead_letter"]["max_attempts"] == 5
+    ((_, _, _, retries, _),) = summary.rows(plan)
+    assert retries == "none\nthen to send-dead-letter"
 
 
 def test_a_job_without_a_retry_policy_is_run_again_as_often_as_cloud_run_s_default(

@@ -51,6 +51,14 @@ class SlowPublisher(MemoryPublisher):
         return ids
 
 
+@pytest.fixture(autouse=True)
+def _no_thread_of_an_earlier_test() -> None:
+    """It waits some milliseconds for more wakes."""
+    for thread in threading.enumerate():
+        if thread.name == "ucam-faas-wakes":
+            thread.join()
+
+
 @pytest.fixture
 def publisher() -> SlowPublisher:
     return SlowPublisher()

@@ -184,6 +184,24 @@ def test_the_deployments_number_of_attempts_wins_over_the_codes(letters: Letters
     assert isinstance(last.outcome, DeadLettered)
 
 
+@pytest.mark.parametrize("attempts", [1, 4])
+def test_the_task_counts_to_less_than_pubsub_can(attempts: int, letters: Letters) -> None:
+    """The subscription has Pub/Sub's least, 5, and the deployment says so."""
+    settings = replace(letters.runtime.settings, max_attempts=5)
+    letters.runtime = replace(letters.runtime, settings=settings)
+    task = raising(ValueError(), retry=RetryPolicy(max_attempts=attempts))
+
+    answers = [
+        letters.handle(task, make_message(), delivery_attempt=attempt + 1).outcome
+        for attempt in range(attempts)
+    ]
+
+    assert [isinstance(answer, DeadLettered) for answer in answers] == [
+        *[False] * (attempts - 1),
+        True,
+    ]
+
+
 @pytest.mark.parametrize("make", [raising, raising_async])
 def test_when_publishing_fails_the_last_attempt_fails_as_the_others(
     make: Callable[[BaseException], Any], log: Log

@@ -84,8 +84,8 @@ def test_a_message_is_retried_for_20_minutes_by_default() -> None:
     assert Policy().retry == policy
 
 
-@pytest.mark.parametrize("attempts", [5, 100, None])
-def test_attempts_are_5_to_100_or_without_an_end(attempts: int | None) -> None:
+@pytest.mark.parametrize("attempts", [1, 5, 100, None])
+def test_attempts_are_1_to_100_or_without_an_end(attempts: int | None) -> None:
     assert RetryPolicy(max_attempts=attempts).max_attempts == attempts
 
 
@@ -94,7 +94,7 @@ def test_other_numbers_of_attempts_are_refused_with_the_limits(attempts: Any) ->
     with pytest.raises(TaskDefinitionError) as caught:
         RetryPolicy(max_attempts=attempts)
 
-    assert f"max_attempts={attempts!r}: expected a whole number from 5 to 100" in str(caught.value)
+    assert f"max_attempts={attempts!r}: expected a whole number from 1 to 100" in str(caught.value)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 600])

@@ -176,10 +176,10 @@ def test_a_job_may_take_a_week() -> None:
     assert "over 604800 s" in refused(run_as="cloud-run-job", timeout=timedelta(days=8))
 
 
-# --- jobs
+# --- Cloud Run jobs
 
 
-def test_a_job_is_retried_as_often_as_cloud_run_can_and_may_not_be_at_all() -> None:
+def test_a_cloud_run_job_is_retried_as_often_as_cloud_run_can_and_may_not_be_at_all() -> None:
     once = task_of(run_as="cloud-run-job", retry=RetryPolicy(max_attempts=1))
 
     assert once.policy.retry.max_attempts == 1
@@ -188,10 +188,14 @@ def test_a_job_is_retried_as_often_as_cloud_run_can_and_may_not_be_at_all() -> N
         assert f"max_attempts={attempts!r} of 'task': expected 1 to 11" in message
 
 
-def test_a_message_is_delivered_as_often_as_pubsub_can() -> None:
-    message = refused(retry=RetryPolicy(max_attempts=4))
+def test_messages_may_be_tried_less_often_than_pubsub_can_count() -> None:
+    once = message_handler(retry=RetryPolicy(max_attempts=1))(lambda: None)
 
-    assert "expected 5 to 100, or None for no dead letters (Pub/Sub's limits)" in message
+    assert once.task.policy.retry.max_attempts == 1
+    with pytest.raises(TaskDefinitionError) as caught:
+        raw_event(retry=RetryPolicy(max_attempts=4))(lambda body: None)
+    message = str(caught.value)
+    assert "expected 5 to 100 (Pub/Sub's limits), or None for no dead letters: a raw" in message
 
 
 @pytest.mark.parametrize(

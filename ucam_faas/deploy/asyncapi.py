@@ -74,7 +74,7 @@ class _Document:
             self.operations[f"{name}.dead-letter"] = {
                 "action": "send",
                 **self._on(needs.dead_letter_topic, message),
-                "summary": f"Messages that {name} failed {needs.max_attempts} times to handle.",
+                "summary": f"Messages that {name} failed {_times(planned)} to handle.",
             }
         for topic in planned.merged["publishes_to"]:
             sent = {
@@ -157,7 +157,13 @@ def _description(planned: PlannedTask) -> Iterator[str]:
         yield f"Delivered, {waits}, until it is handled or expires."
     else:
         dead = f"then it goes to `{needs.dead_letter_topic}`"
-        yield f"Delivered up to {needs.max_attempts} times, {waits}; {dead}."
+        yield f"Delivered up to {_times(planned)}, {waits}; {dead}."
+
+
+def _times(planned: PlannedTask) -> str:
+    """Return how often a message is tried: Pub/Sub counts to 5 at least, and the task to less."""
+    attempts = planned.task.policy.retry.max_attempts
+    return f"{attempts} time{'s' * (attempts != 1)}"
 
 
 def _extension(planned: PlannedTask) -> Object:
@@ -171,7 +177,7 @@ def _extension(planned: PlannedTask) -> Object:
         "retry": {
             "min_backoff_seconds": needs.min_backoff_seconds,
             "max_backoff_seconds": needs.max_backoff_seconds,
-            "max_attempts": needs.max_attempts,
+            "max_attempts": planned.task.policy.retry.max_attempts,
         },
         "dead_letter_topic": needs.dead_letter_topic,
         "schedules": [

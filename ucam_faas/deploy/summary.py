@@ -47,7 +47,7 @@ def _retries(planned: PlannedTask) -> str:
     retry = planned.task.policy.retry
     waits = backoffs(retry, (retry.max_attempts or _SHOWN_WAITS + 2) - 1)
     shown = ", ".join(_seconds(wait) for wait in waits[:_SHOWN_WAITS])
-    after = f"after {shown}{', …' if len(waits) > _SHOWN_WAITS else ''}"
+    after = f"after {shown}{', …' if len(waits) > _SHOWN_WAITS else ''}" if waits else "none"
     if retry.max_attempts is None:
         days = planned.merged["message_retention_seconds"] / 86400
         return f"{after}\nfor {days:g} days, then lost"

@@ -14,6 +14,7 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import DeadLetter, DeadLettered, Done, Outcome, Refused, answer, name
+from ucam_faas.tasks.policies import MIN_ATTEMPTS
 from ucam_faas.tasks.task import Task
 
 REASON_ATTRIBUTE = "ucam_faas_reason"
@@ -87,13 +88,16 @@ def _is_permanent(outcome: Outcome) -> bool:
 
 
 def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> bool:
-    """Return True if Pub/Sub won't deliver the message again.
+    """Return True if the message shouldn't, or won't, be delivered again.
 
     Pub/Sub counts to the subscription's `max_delivery_attempts`, which isn't part of a push. The
     deployment sets UCAM_FAAS_MAX_ATTEMPTS to it; otherwise the task's RetryPolicy counts. If the
-    subscription's limit is lower, Pub/Sub forwards the message before.
+    subscription's limit is lower, Pub/Sub forwards the message before. Pub/Sub can't count to less
+    than 5, so there the RetryPolicy always counts.
     """
-    limit = runtime.settings.max_attempts or task.policy.retry.max_attempts
+    limit = task.policy.retry.max_attempts
+    if limit is None or limit >= MIN_ATTEMPTS:
+        limit = runtime.settings.max_attempts or limit
     attempt = published.delivery_attempt
     if task.trigger is None or limit is None or attempt is None:
         return False  # an HTTP task, or a subscription without a dead-letter policy

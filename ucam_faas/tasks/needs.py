@@ -39,7 +39,8 @@ class TaskNeeds:
         path: at which it is served.
         topic: short, or full; None: it is called over HTTP only.
         wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
-        dead_letter_topic: gets messages that failed `max_attempts` times, from Pub/Sub.
+        max_attempts: deliveries, of which Pub/Sub wants 5 at least; the task may give up before.
+        dead_letter_topic: gets messages that failed `max_attempts` times.
         decided_dead_letter_topic: gets messages that can never succeed, from the task itself.
     """
 

@@ -33,9 +33,9 @@ class RetryPolicy:
     which it refuses pushes (Google's page "Access change propagation": 2 to 7 minutes, or more).
 
     Args:
-        max_attempts: deliveries before the message goes to the dead-letter topic, 5 to 100; None:
-            no dead letters, it is delivered until it expires. Of a Cloud Run job: its
-            runs, 1 to 11.
+        max_attempts: deliveries before the message goes to the dead-letter topic, 1 to 100; None:
+            no dead letters, it is delivered until it expires. Pub/Sub counts from 5 on; the task
+            counts to less. Of a job: its runs. Of a Cloud Run job: its runs, 1 to 11.
         min_backoff: the wait before the second delivery, 0 to 600 s; it grows with each one.
         max_backoff: the longest wait, 0 to 600 s.
         backoff: of jobs, which Pub/Sub's limits don't concern: a function from the number of
@@ -57,8 +57,8 @@ class RetryPolicy:
         attempts = self.max_attempts
         if attempts is not None and not (type(attempts) is int and 1 <= attempts <= MAX_ATTEMPTS):
             raise TaskDefinitionError(
-                f"max_attempts={attempts!r}: expected a whole number from {MIN_ATTEMPTS} to "
-                f"{MAX_ATTEMPTS} (Pub/Sub's limits), or None for no dead letters; for a job, 1 to "
+                f"max_attempts={attempts!r}: expected a whole number from 1 to {MAX_ATTEMPTS} "
+                f"(Pub/Sub's limit), or None for no dead letters; for a Cloud Run job, 1 to "
                 f"{MAX_JOB_ATTEMPTS}."
             )
         for name in ("min_backoff", "max_backoff"):

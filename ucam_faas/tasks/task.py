@@ -140,20 +140,20 @@ class Task:
         return f"<Task {self.name!r} of {self.module}: {self.kind.value}{topic}>"
 
     def _check_attempts(self) -> None:
-        attempts, is_cloud_run_job = self.policy.retry.max_attempts, self.run_as == "cloud-run-job"
-        if is_cloud_run_job and (attempts is None or attempts > MAX_JOB_ATTEMPTS):
-            expected, whose = (
-                f"1 to {MAX_JOB_ATTEMPTS}",
-                "Cloud Run starts a job's run no more often",
+        """Refuse a number of attempts to which neither Cloud Run, Pub/Sub nor the task counts."""
+        attempts, problem = self.policy.retry.max_attempts, ""
+        if self.run_as == "cloud-run-job":
+            if attempts is None or attempts > MAX_JOB_ATTEMPTS:
+                problem = f"1 to {MAX_JOB_ATTEMPTS}: Cloud Run runs a Cloud Run job no more often"
+        elif self.kind is Kind.RAW and attempts is not None and attempts < MIN_ATTEMPTS:
+            problem = (
+                f"{MIN_ATTEMPTS} to {MAX_ATTEMPTS} (Pub/Sub's limits), or None for no dead "
+                "letters: a raw task doesn't get the number of the attempt. Use message_handler"
             )
-        elif not is_cloud_run_job and attempts is not None and attempts < MIN_ATTEMPTS:
-            expected = f"{MIN_ATTEMPTS} to {MAX_ATTEMPTS}, or None for no dead letters"
-            whose = "Pub/Sub's limits"
-        else:
-            return
-        raise TaskDefinitionError(
-            f"max_attempts={attempts!r} of {self.name!r}: expected {expected} ({whose})."
-        )
+        if problem:
+            raise TaskDefinitionError(
+                f"max_attempts={attempts!r} of {self.name!r}: expected {problem}."
+            )
 
     def _check_deadline(self) -> None:
         """Refuse a timeout that is longer than Pub/Sub or Cloud Run waits."""
