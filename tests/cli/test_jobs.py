@@ -335,7 +335,10 @@ def test_waiting_ends_with_its_timeout(shop: Shop) -> None:
     result = shop.run("jobs", "wait", "1", "--timeout", "0s")
 
     assert result.exit_code == 2
-    assert "The job '1' is PENDING after 0 s. Nothing was changed:" in result.stderr
+    assert (
+        "The job '1' is PENDING after 0 s, and goes on. To wait longer: ucam-faas jobs wait 1"
+        in result.stderr
+    )
 
 
 def test_waiting_for_a_paused_job_tells_how_to_resume_it(shop: Shop) -> None:
@@ -357,6 +360,18 @@ def test_progress_is_told_before_the_end_and_not_after_it(shop: Shop) -> None:
 
     assert "1 of 4 (25 %), pages" in running.stderr
     assert "pages" not in ended.stderr
+
+
+def test_progress_of_an_attempt_that_failed_is_not_told(shop: Shop) -> None:
+    row = shop.started()
+    shop.store.report(row.key, {"done": 1, "total": 4, "note": "pages"}, fence=row.fence)
+    failed = Change(state=State.PENDING, cause="failed", visit=DAY, wait=10.0, failed=True)
+    shop.store.change(row.key, failed, fence=row.fence)
+
+    waiting = shop.run("jobs", "wait", "1", "--timeout", "0s")
+
+    assert "runs again in 10 s" in waiting.stderr
+    assert "pages" not in waiting.stderr
 
 
 # --- jobs: list and show

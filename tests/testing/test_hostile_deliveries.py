@@ -8,17 +8,19 @@ import pytest
 
 from ucam_faas.testing import ManualClock
 
+from .buggy_job_tasks import BUGGY_JOBS
 from .buggy_order_tasks import BUGGY_IN_ANOTHER_ORDER
 from .buggy_tasks import BUGGY
 from .cases import Case, Serve, per_seed
+from .correct_job_tasks import CORRECT_JOBS
 from .correct_retrying_tasks import CORRECT_WITH_RETRIES
 from .correct_tasks import CORRECT
 
 per_bug = pytest.mark.parametrize(
-    "case", [*BUGGY, *BUGGY_IN_ANOTHER_ORDER], ids=lambda case: case.__name__
+    "case", [*BUGGY, *BUGGY_IN_ANOTHER_ORDER, *BUGGY_JOBS], ids=lambda case: case.__name__
 )
 per_correct_task = pytest.mark.parametrize(
-    "case", [*CORRECT, *CORRECT_WITH_RETRIES], ids=lambda case: case.__name__
+    "case", [*CORRECT, *CORRECT_WITH_RETRIES, *CORRECT_JOBS], ids=lambda case: case.__name__
 )
 
 

@@ -27,6 +27,12 @@ def double(number: int) -> int:
 
 
 @ucam_faas.message_handler
+async def double_async(number: int) -> int:
+    runs.append(f"double {number}")
+    return 2 * number
+
+
+@ucam_faas.message_handler
 def parent(number: int) -> list[str]:
     return [double.send(number + more).id for more in range(3)]
 
@@ -54,7 +60,38 @@ def test_jobs_and_those_that_they_send_run_once(
     local.wait_idle()
 
     assert len(job.result()) == 3
-    assert sorted(runs) == ["double 1", "double 2", "double 3"]
+    assert sorted(set(runs)) == ["double 1", "double 2", "double 3"]
+    stale = sum("had lost its lease ends" in trick for trick in local.tricks)
+    assert (len(runs) > 3) == (stale > 0) == (deliveries == "hostile")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_each_job_has_a_stale_holder_and_half_of_them_lose_their_wakes(
+    ucam_faas_local: LocalCloudFactory, seed: int
+) -> None:
+    local = ucam_faas_local(double, deliveries="hostile", seed=seed)
+
+    jobs = [double.send(number) for number in range(4)]
+    local.wait_idle()
+
+    assert [job.result() for job in jobs] == [0, 2, 4, 6]
+    assert sum("its wake is lost" in trick for trick in local.tricks) == 2
+    ends = [trick for trick in local.tricks if "had lost its lease ends" in trick]
+    assert [end.endswith("superseded") for end in ends] == [True] * 4
+    assert sorted(runs) == sorted(f"double {number}" for number in range(4) for _ in range(2))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_asynchronous_job_has_a_stale_holder_too(
+    ucam_faas_local: LocalCloudFactory, seed: int
+) -> None:
+    local = ucam_faas_local(double_async, deliveries="hostile", seed=seed)
+
+    job = double_async.send(1)
+    local.wait_idle()
+
+    assert job.result() == 2
+    assert runs == ["double 1"] * 2
 
 
 def test_a_job_that_fails_runs_again_and_time_moves_on_over_its_backoff(
@@ -90,3 +127,19 @@ def test_a_delay_ends_when_the_clock_is_advanced(ucam_faas_local: LocalCloudFact
     local.advance(timedelta(days=31))
 
     assert job.result() == 42
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_same_seed_plays_the_same_tricks_on_jobs(
+    ucam_faas_local: LocalCloudFactory, seed: int
+) -> None:
+    tricks = []
+    for _ in range(3):
+        local = ucam_faas_local(double, deliveries="hostile", seed=seed)
+        for number in range(6):
+            double.send(number)
+        local.wait_idle()
+        tricks.append(local.tricks)
+        local.close()
+
+    assert tricks[0] == tricks[1] == tricks[2]

@@ -77,8 +77,8 @@ def _end_of(jobs: Jobs, job: Job[Any], display: _Display, timeout: timedelta | N
             display.clear()
             waited = duration_text(timeout.total_seconds())
             raise UCAMFAASException(
-                f"The job {job.id!r} is {row.state} after {waited}. Nothing was changed: wait "
-                "longer with --timeout, or without it."
+                f"The job {job.id!r} is {row.state} after {waited}, and goes on. To wait longer: "
+                f"ucam-faas jobs wait {job.id}"
             )
 
 
@@ -106,7 +106,8 @@ class _Display:
             return
         new = [entry for entry in row.history if entry not in self._told]
         self._told.update(new)
-        report = progress(row.progress) if row.progress else ""
+        runs = row.state is State.STARTED
+        report = progress(row.progress) if row.progress and runs else ""
         if new:
             self.clear()
         for entry in new:
@@ -115,12 +116,14 @@ class _Display:
         if new and waits and (waits_for := note(row, now)):
             tell(f"{'':14}{waits_for}")
         if not sys.stderr.isatty():
-            if report != self._progress and not row.state.is_completed:
+            if report and report != self._progress:
                 tell(f"{'':14}{report}")
-        elif not row.state.is_completed and report != self._live:
+        elif report != self._live:
             self.clear()
             columns = of_terminal(sys.stderr.fileno()) or NARROWEST
             self._live = report
+            if not report:
+                return
             click.echo(cut(f"{'':14}{report}", columns - 1), nl=False, err=True)
         self._progress = report
 

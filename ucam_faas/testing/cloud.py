@@ -26,6 +26,7 @@ from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks import environment
 from ucam_faas.tasks.needs import full_topic, needs_of, with_dead_letter_topic
 from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.topics import inbox_of
 from ucam_faas.testing.clock import ManualClock, duration
 from ucam_faas.testing.deliveries import OnceForEachMessage, OneByOne, at_once
 from ucam_faas.testing.hostile import Hostile
@@ -140,6 +141,10 @@ class EmbeddedCloud:
         if self._hostile is not None:
             publisher = OnceForEachMessage(publisher, self._hostile)
             tasks = [at_once(task, self._hostile, settings.threads) for task in tasks]
+            hostile = self._hostile
+            self._jobs.order = lambda key: -hostile.number(inbox_of(key.task), key.id)
+            by_name = {task.name: task for task in tasks}
+            self._hostile.stale_holder = lambda name, id: self._jobs.stale_holder(by_name[name], id)
         runtime = Runtime(settings, SystemClock(), publisher, store=self._jobs.store)
         return App(tasks, runtime, _Recorder(self.executions))
 

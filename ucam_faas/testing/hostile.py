@@ -5,7 +5,9 @@ Messages wait for `Hostile.play`, which delivers them one after the other:
 - the newest first and the oldest last, those between in an order that the seed decides;
 - each as two or three requests at once; when that is acknowledged, the acknowledgement gets lost,
   and the message comes as many times once more;
-- older messages again when all is done, after the newer ones.
+- older messages again when all is done, after the newer ones;
+- the first wake of every second job is lost, and each job has a holder that loses its lease, and
+  runs the function after all that is new: see `hostile_jobs`.
 
 The messages of an ordering key keep their order where the subscription asks for it; when one comes
 again, so do all that follow it, as in the cloud ("Order messages"). One acknowledged copy is
@@ -18,10 +20,15 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 from ucam_faas.emulator.push.pusher import ACKNOWLEDGED, Pusher
+from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.inbox import JOB_ATTRIBUTE
+from ucam_faas.tasks.topics import inbox_of
+from ucam_faas.testing.hostile_jobs import LOST, end, loses_its_wake
 from ucam_faas.testing.hostile_pusher import HostilePusher, Sending
 
 LAST_ATTEMPT_AT_ONCE = 2
@@ -31,6 +38,12 @@ LAST_GENERATION_TWICE = 3
 each copy publishes again, and this must end."""
 SEVERAL = 4
 """With so many messages of a subscription, more than one comes late."""
+
+
+ResultT = TypeVar("ResultT")
+
+_INBOX = inbox_of("")
+ACKNOWLEDGED_STATUS = 200
 
 
 class Trick(NamedTuple):
@@ -45,7 +58,8 @@ class Trick(NamedTuple):
 
     def __str__(self) -> str:
         answers = ", ".join(str(answer) for answer in self.answers)
-        return f"{self.subscription}, message {self.ordinal}: {self.trick}: {answers}"
+        text = f"{self.subscription}, message {self.ordinal}: {self.trick}"
+        return f"{text}: {answers}" if answers else text
 
 
 class Hostile:
@@ -61,6 +75,13 @@ class Hostile:
         """All that was done, in that order."""
         self.current: Sending | None = None
         """The one message that is being sent."""
+        self.stale_holder: Callable[[str, str], Execution | None] | None = None
+        """Lets a process claim a job, and lose it: from the task and the id; None: no jobs."""
+        self.lost: set[tuple[str, str]] = set()
+        """Jobs whose first wake was lost: an inbox, and the job's id."""
+        self._jobs: dict[tuple[str, str], int] = {}
+        """Jobs whose wakes came, with their numbers from 1."""
+        self._stale: list[tuple[Sending, Execution]] = []
         self._task: asyncio.Task[None] | None = None
         self._generations: dict[int, int] = {}
         self._late = _Late(seed)
@@ -71,6 +92,10 @@ class Hostile:
 
     def _is_sending(self, pusher: HostilePusher) -> bool:
         return self.current is not None and self.current.pusher is pusher
+
+    def number(self, inbox: str, id: str) -> int:
+        """Return the number of a job, in the order in which their first wakes were delivered."""
+        return self._jobs.get((inbox, id), len(self._jobs) + 1)
 
     def play(self, pushers: Iterable[Pusher], *, settled: bool) -> None:
         """Begin to deliver the waiting messages, if there are any.
@@ -97,6 +122,7 @@ class Hostile:
         try:
             for sending in new:
                 await self._deliver(sending)
+            await self._end_stale()
             for sending in late:
                 await self._send(sending, 1, "late, after newer ones")
         finally:
@@ -116,7 +142,18 @@ class Hostile:
         between.sort(key=lambda sending: _random(self.seed, sending, "order").random())
         return [newest, *between, oldest]
 
+    async def _end_stale(self) -> None:
+        """Let the holders that lost their jobs run the function to its end."""
+        stale, self._stale = self._stale, []
+        for sending, execution in stale:
+            self.current = sending
+            sending.meeting = None  # it runs alone
+            text = await _in_thread(end, execution)
+            self._note(sending, text)
+
     async def _deliver(self, sending: Sending) -> None:
+        if await self._treat_wake(sending):
+            return
         generation, attempt = self._generations.get(sending.number, 0), sending.lease.attempt
         copies = 1
         if attempt <= LAST_ATTEMPT_AT_ONCE and generation <= LAST_GENERATION_TWICE:
@@ -128,6 +165,29 @@ class Hostile:
                 await self._send(sending, copies, "its acknowledgement got lost")
             self._late.add(sending)
         sending.pusher.conclude(sending.lease, good[0] if good else answers[0])
+
+    async def _treat_wake(self, sending: Sending) -> bool:
+        """Play the tricks on a job, if the message is a wake; return True if it is lost."""
+        id = sending.lease.message.attributes.get(JOB_ATTRIBUTE)
+        inbox = sending.pusher.name
+        if id is None or self.stale_holder is None or not inbox.endswith(_INBOX):
+            return False
+        is_first = (inbox, id) not in self._jobs
+        ordinal = self._jobs.setdefault((inbox, id), len(self._jobs) + 1)
+        if is_first and loses_its_wake(self.seed, ordinal):
+            self.lost.add((inbox, id))
+            self._note(sending, LOST)
+            sending.pusher.conclude(sending.lease, ACKNOWLEDGED_STATUS)
+            return True
+        if is_first or (inbox, id) in self.lost:
+            self.lost.discard((inbox, id))
+            holder = await _in_thread(self.stale_holder, inbox.removesuffix(_INBOX), id)
+            if holder is not None:
+                self._stale.append((sending, holder))
+        return False
+
+    def _note(self, sending: Sending, text: str) -> None:
+        self.tricks.append(Trick(sending.pusher.name, sending.ordinal, text, ()))
 
     async def _send(self, sending: Sending, copies: int, why: str) -> tuple[int | str, ...]:
         self.current = sending
@@ -195,6 +255,12 @@ class _Late:
                 late += line[start:]
         self._longer.clear()
         return late
+
+
+async def _in_thread(function: Callable[..., ResultT], *arguments: Any) -> ResultT:
+    """Call a function in a thread that ends with it."""
+    with ThreadPoolExecutor(1) as pool:
+        return await asyncio.wrap_future(pool.submit(function, *arguments))
 
 
 def _random(seed: int, sending: Sending, purpose: str) -> random.Random:

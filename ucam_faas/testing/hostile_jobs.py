@@ -1,8 +1,8 @@
 """Wakes at their worst: lost, duplicate, late, and holders of jobs that lose their lease.
 
-Each job gets the treatment that the seed decides; the same seed repeats it. A holder that loses its
-lease runs the function, too, and can't store its result: what the function does outside of the
-store is done twice, as in the cloud.
+The first wake of every second job is lost; the seed decides which. Before a job runs, another
+holder claims it and loses it: it runs the function, too, and can't store its result. What the
+function does outside of the store is done twice, as in the cloud.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
 from typing import NamedTuple
 
 from ucam_faas.events import envelopes
-from ucam_faas.execution.execution import Execution, Unclaimed
+from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.job_run import JobRun
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.outcomes import name
 from ucam_faas.tasks.task import Task
-from ucam_faas.testing.clock import ManualClock
 from ucam_faas.testing.events import make_push
 
 
@@ -34,7 +33,7 @@ class Wake(NamedTuple):
 
 Push = Callable[[Wake], int]
 ATTEMPTS_FOR_STALE_HOLDERS = 3
-"""A lost lease counts as a failed attempt: tasks with fewer attempts keep theirs."""
+"""A lost lease counts as a failed attempt: jobs with fewer attempts left keep theirs."""
 
 
 class HostileJobs:
@@ -50,31 +49,25 @@ class HostileJobs:
         """All that was done, in that order."""
         self._ordinals: dict[Wake, int] = {}
         self._lost: set[Wake] = set()
+        self._run: set[Wake] = set()
         self._late: list[Wake] = []
 
-    def deliver(self, wake: Wake, push: Push, runtime: Runtime, clock: ManualClock) -> None:
-        """Deliver a wake once, several times, or not at all."""
+    def deliver(self, wake: Wake, push: Push, runtime: Runtime) -> None:
+        """Deliver a wake several times, or not at all."""
         is_first = wake not in self._ordinals
         ordinal = self._ordinals.setdefault(wake, len(self._ordinals) + 1)
-        chance = random.Random(f"{self.seed} {wake.task.name} {ordinal}")
-        treatment = chance.choice(("lost", "stale", "duplicate")) if is_first else "duplicate"
-        if treatment == "lost":
+        if is_first and loses_its_wake(self.seed, ordinal):
             self._lost.add(wake)
-            self._note(wake, "its wake is lost")
+            self._note(wake, LOST)
             return
-        stale = self._claim(wake, runtime) if treatment == "stale" else None
-        if stale is not None:
-            assert stale.job is not None, "it has claimed one"
-            assert stale.job.row is not None, "it was just claimed"
-            lease = stale.job.row.lease or 0.0
-            clock.advance(timedelta(seconds=lease - clock.now().timestamp() + 1))
-        copies = chance.choice((2, 3))
+        stale = None if wake in self._run else stale_holder(wake, runtime)
+        copies = random.Random(f"{self.seed} {wake.task.name} {ordinal}").choice((2, 3))
         answers = ", ".join(str(push(wake)) for _ in range(copies))
         self._note(wake, f"{copies} wakes: {answers}")
         if stale is not None:
-            outcome = execute(stale).outcome
-            self._note(wake, f"a process that had lost its lease ends, too: {name(outcome)}")
-        if is_first:
+            self._note(wake, end(stale))
+        if wake not in self._run:
+            self._run.add(wake)
             self._late.append(wake)
 
     def order(self, wakes: deque[Wake]) -> None:
@@ -95,23 +88,43 @@ class HostileJobs:
         for wake in reversed(late):
             self._note(wake, f"a late wake: {push(wake)}")
 
-    def _claim(self, wake: Wake, runtime: Runtime) -> Execution | None:
-        """Take the job for a process that will lose it, where its attempts allow that."""
-        limit, store = wake.task.policy.retry.max_attempts, runtime.jobs()
-        assert store is not None, "the test has one"
-        key = Key(runtime.settings.app, wake.task.name, wake.id)
-        row = store.get(key)
-        attempts = row.attempts if row is not None else 0
-        if limit is not None and limit - attempts < ATTEMPTS_FOR_STALE_HOLDERS:
-            return None
-        push, job = make_push(b"stale"), JobRun(key)
-        delivery = envelopes.decode(push.body, {"content-type": "application/json"})
-        execution = Execution(wake.task, delivery.with_message(), runtime, job=job)
-        try:
-            job.claim(execution)
-        except Unclaimed:
-            return None
-        return execution
-
     def _note(self, wake: Wake, trick: str) -> None:
         self.tricks.append(f"{wake.task.name}, job {self._ordinals[wake]}: {trick}")
+
+
+LOST = "its wake is lost"
+
+
+def loses_its_wake(seed: int, ordinal: int) -> bool:
+    """Return True if the first wake of a job is lost; `ordinal` is 1 for the first job."""
+    return (seed + ordinal) % 2 == 0
+
+
+def stale_holder(wake: Wake, runtime: Runtime) -> Execution | None:
+    """Let a process claim a job, and lose it at once; None: it can't, or has too few attempts.
+
+    Args:
+        wake: of the job.
+        runtime: has the store.
+    """
+    store = runtime.jobs()
+    assert store is not None, "the test has one"
+    key = Key(runtime.settings.app, wake.task.name, wake.id)
+    row = store.get(key)
+    if row is None:
+        return None
+    limit = retry_of(row, wake.task.policy.retry).max_attempts
+    if limit is not None and limit - row.attempts < ATTEMPTS_FOR_STALE_HOLDERS:
+        return None
+    job = JobRun(key)
+    job.store, job.row = store, store.claim(key, lease=0, instance="a process that is held up")
+    if job.row is None:
+        return None
+    push = make_push(b"stale")
+    delivery = envelopes.decode(push.body, {"content-type": "application/json"})
+    return Execution(wake.task, delivery.with_message(), runtime, job=job)
+
+
+def end(stale: Execution) -> str:
+    """Run the function of a job whose lease was lost, and return what was done."""
+    return f"a process that had lost its lease ends, too: {name(execute(stale).outcome)}"

@@ -58,7 +58,9 @@ class Idle:
             self._advance_to(due)
 
     def _next(self, until: float, timeout_seconds: float) -> float | None:
-        return _earliest(self._settle(until, timeout_seconds), self._jobs.next_attempt())
+        backoff = self._settle(until, timeout_seconds)
+        lost = self._hostile.lost if self._hostile is not None else ()
+        return _earliest(backoff, self._jobs.next_attempt(lost))
 
     def advance(self, by: timedelta) -> None:
         """Let time pass, and wait at each time that something is due at."""

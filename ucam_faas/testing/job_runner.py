@@ -188,7 +188,7 @@ class Jobs:
             if self._hostile is None:
                 self._push(wake)
             else:
-                self._hostile.deliver(wake, self._push, self._runtime, self.clock)
+                self._hostile.deliver(wake, self._push, self._runtime)
 
     def _push(self, wake: Wake) -> int:
         """Deliver a wake, and return the status of the answer."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable
+
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution import inbox
+from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import CURRENT, Runtime
-from ucam_faas.jobs.rows import Row
+from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.publishing import Publisher
+from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.topics import inbox_of
 from ucam_faas.testing.clock import ManualClock
+from ucam_faas.testing.hostile_jobs import Wake, stale_holder
 
 MOST_ROWS = 100_000
 
@@ -28,6 +34,8 @@ class LocalJobs:
     def __init__(self, settings: Settings, publisher: Publisher, clock: ManualClock) -> None:
         self.store = SqliteStore(":memory:", clock)
         self._runtime = Runtime(settings, SystemClock(), publisher, store=self.store)
+        self.order: Callable[[Key], int] = lambda key: 0
+        """The order of the wakes of one sweep, which the store leaves to random ids."""
         self._before = CURRENT.get()
         CURRENT.set(self._runtime)
 
@@ -38,12 +46,25 @@ class LocalJobs:
 
     def sweep(self) -> None:
         """Look at the jobs whose time has come."""
-        app = self._runtime.settings.app
-        sweep(self.store, app, lambda keys: inbox.wake(self._runtime, keys))
 
-    def next_attempt(self) -> float | None:
-        """Return when the next job runs again that has failed or lost its process."""
-        return min((row.visit for row in self._rows() if row.executions), default=None)
+        def wake(keys: Iterable[Key]) -> None:
+            inbox.wake(self._runtime, sorted(keys, key=self.order))
+
+        sweep(self.store, self._runtime.settings.app, wake)
+
+    def next_attempt(self, lost: Collection[tuple[str, str]] = ()) -> float | None:
+        """Return when the next job runs again that has failed, or lost its process or its wake.
+
+        Args:
+            lost: inboxes and ids of jobs whose wakes were lost.
+        """
+        rows = self._rows()
+        again = [row.visit for row in rows if row.executions or _names(row.key) in lost]
+        return min(again, default=None)
+
+    def stale_holder(self, task: Task, id: str) -> Execution | None:
+        """Let a process claim a job, and lose it; see `hostile_jobs.stale_holder`."""
+        return stale_holder(Wake(task, id), self._runtime)
 
     def next_visit(self) -> float | None:
         """Return when the sweep has to look at a job, whatever for."""
@@ -55,3 +76,7 @@ class LocalJobs:
     def _all(self) -> list[Row]:
         rows = self.store.find(self._runtime.settings.app, limit=MOST_ROWS)
         return [row for row in rows if row.state is not State.PAUSED]
+
+
+def _names(key: Key) -> tuple[str, str]:
+    return inbox_of(key.task), key.id
