@@ -220,13 +220,32 @@ def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> No
         "sync": planned(task_of(cpu=2))["concurrency"],
         "limited": planned(task_of(concurrency=3))["concurrency"],
         "part": planned(task_of(cpu=0.5))["concurrency"],
+        "many": planned(task_of(concurrency=50))["concurrency"],
+        "own": planned(task_of(environment={"THREADS": "20"}))["concurrency"],
+        "fewer": planned(task_of(concurrency=50, environment={"THREADS": "20"}))["concurrency"],
         "async": planned(ucam_faas.message_handler(message_type=None)(wait).task)["concurrency"],
     }
 
     sizes = {
         name: value["max_concurrent_functions_per_instance"] for name, value in at_a_time.items()
     }
-    assert sizes == {"sync": 8, "limited": 3, "part": 1, "async": 80}
+    assert sizes == {
+        "sync": 8,
+        "limited": 3,
+        "part": 1,
+        "many": 50,
+        "own": 20,
+        "fewer": 20,
+        "async": 80,
+    }
+
+
+def test_a_process_has_a_thread_for_each_request(planned: Planned) -> None:
+    """Those without one would be answered 429, and delivered again after a backoff."""
+    few, many = (planned(task_of(concurrency=limit)) for limit in (4, 5))
+
+    assert few["function"]["environment"] == {}
+    assert many["function"]["environment"] == {"THREADS": "5"}
 
 
 def test_layers_reach_the_plan(planned: Planned) -> None:

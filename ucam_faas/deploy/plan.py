@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ucam_faas import project
@@ -27,6 +27,7 @@ from ucam_faas.tasks.task import Task
 
 FILE_NAME = "ucam-faas.auto.tfvars.json"
 SERVICE_NAME = re.compile(r"(?!goog)[a-z]([-a-z0-9]{0,47}[a-z0-9])?")
+THREADS = "THREADS"
 JOB_SECONDS = 3600
 """The timeout of a Cloud Run job without one: it has to have one in the cloud."""
 
@@ -121,15 +122,16 @@ def _common_labels(merged: Sequence[Merged]) -> dict[str, str]:
 
 def _planned(task: Task, needs: TaskNeeds, merged: Merged, app: str | None) -> PlannedTask:
     is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
+    environment = _environment(task, merged, app)
     return PlannedTask(
         task=task,
         needs=needs,
         merged=merged,
         service=service_name(task.name),
         timeout_seconds=_timeout_seconds(task, needs),
-        environment=_environment(merged, app),
+        environment=environment,
         publishes_to=[*merged["publishes_to"], *_own_dead_letters(needs)],
-        at_a_time=None if is_cloud_run_job else _at_a_time(task, merged),
+        at_a_time=None if is_cloud_run_job else _at_a_time(task, merged, environment),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
         dead_letters=None if is_cloud_run_job else _dead_letters(needs),
         payload=schemas.schema_of(task),
@@ -145,11 +147,21 @@ def _timeout_seconds(task: Task, needs: TaskNeeds) -> int:
     return seconds if needs.topic is None else max(seconds, needs.ack_deadline_seconds)
 
 
-def _environment(merged: Merged, app: str | None) -> dict[str, str]:
+def _environment(task: Task, merged: Merged, app: str | None) -> dict[str, str]:
     level = merged["log_level"]
     logged = {} if level == Settings().log_level else {"UCAM_FAAS_LOG_LEVEL": level}
     named = {} if app is None else {"UCAM_FAAS_APP": app}
-    return {**named, **logged, **merged["environment"]}
+    return {**named, **logged, **_more_threads(task, merged), **merged["environment"]}
+
+
+def _more_threads(task: Task, merged: Merged) -> dict[str, str]:
+    """Return the variable for a sync task that wants more threads than a process has."""
+    limit = task.policy.concurrency or 0
+    return {} if task.is_async or limit <= _usual_threads(merged) else {THREADS: str(limit)}
+
+
+def _usual_threads(merged: Merged) -> int:
+    return THREADS_FOR_EACH_CPU * math.ceil(cpu_count(merged["cpu"]))
 
 
 def _own_dead_letters(needs: TaskNeeds) -> list[str]:
@@ -159,13 +171,19 @@ def _own_dead_letters(needs: TaskNeeds) -> list[str]:
     return [] if topic is None or by_subscription else [topic]
 
 
-def _at_a_time(task: Task, merged: Merged) -> int:
-    """Return how many requests an instance gets: as many as it can run at a time."""
-    cpus = cpu_count(merged["cpu"])
-    if cpus < 1:
+def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> int:
+    """Return how many requests an instance gets: as many as it can run at a time.
+
+    More would wait in the process, or be answered 429 and delivered again after a backoff.
+    """
+    if cpu_count(merged["cpu"]) < 1:
         return 1
-    threads = THREADS_FOR_EACH_CPU * math.ceil(cpus)
-    return task.policy.concurrency or (REQUESTS_OF_AN_INSTANCE if task.is_async else threads)
+    limit = task.policy.concurrency
+    if task.is_async:
+        return limit or REQUESTS_OF_AN_INSTANCE
+    own = environment.get(THREADS, "")
+    threads = int(own) if own.isdecimal() and int(own) else _usual_threads(merged)
+    return min(limit or threads, threads)
 
 
 def _dead_letters(needs: TaskNeeds) -> DeadLetters | None:
