@@ -1,4 +1,4 @@
-"""What trials share: scripts beside a running `ucam-faas dev`, and waits for the ends of jobs."""
+"""Helpers of all trials: scripts beside a running `ucam-faas dev`, and waits for ends of jobs."""
 
 from __future__ import annotations
 

@@ -76,6 +76,17 @@ def one_at_a_time(number: int) -> int:
     timeout=timedelta(seconds=1), retry=ucam_faas.RetryPolicy(max_attempts=5)
 )
 def beside(number: int) -> int:
-    """Run as long as it may, beside the task that crashes."""
+    """Run as long as it may, beside the task that crashes the process."""
+    note("beside", str(number))
     time.sleep(0.8)
     return number
+
+
+@ucam_faas.message_handler(
+    timeout=timedelta(seconds=1), retry=ucam_faas.RetryPolicy(max_attempts=5)
+)
+def crash_late(number: int) -> None:
+    """End the process while others run in it."""
+    note("crashes_late", str(number))
+    time.sleep(0.4)
+    ctypes.string_at(0)

@@ -81,3 +81,20 @@ def test_a_late_wake_after_the_retention_makes_nothing(dev: Dev, store: JobStore
 
     assert store.get(key) is None
     assert lines(dev, "neighbours").count("5") == 1
+
+
+def test_jobs_beside_one_that_crashes_their_process_succeed(dev: Dev, store: JobStore) -> None:
+    """Twice they may be lost together; then each runs alone in its process."""
+    numbers = range(30, 34)
+    code = f"main.beside.send_many({list(numbers)}, id=lambda number: f'n{{number}}')\n"
+    code += "main.crash_late.send(5, id='poison')"
+
+    assert script(dev, code) == 0
+    crashed = ended(store, "crash_late", "poison")
+    rows = [ended(store, "beside", f"n{number}") for number in numbers]
+
+    assert (crashed.state, crashed.attempts) == (State.FAILURE, 5)
+    assert len(lines(dev, "crashes_late")) == 5
+    assert [row.state for row in rows] == [State.SUCCESS] * len(rows)
+    assert all(row.attempts <= 2 for row in rows), [row.attempts for row in rows]
+    assert max(row.attempts for row in rows) > 0

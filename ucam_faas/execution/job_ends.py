@@ -31,6 +31,8 @@ from ucam_faas.tasks.task import Task
 
 MAX_INTERRUPTIONS = 100
 """A job that was interrupted more often has failed: it may be the cause."""
+LOSSES_IN_COMPANY = 2
+"""A job that lost so many processes, or one before its last attempt, runs alone from then on."""
 MAX_MESSAGE, MAX_TRACEBACK = 2_000, 20_000
 """Characters of an error that a row keeps: the first ones, and the last ones."""
 
@@ -55,6 +57,30 @@ def before_run(row: Row, task: Task, instance: str) -> Change | None:
         instance=instance,
         message=message,
         error=error,
+    )
+
+
+def runs_alone(row: Row, task: Task) -> bool:
+    """Return True if the next lost process would be held against a job that may be innocent."""
+    if not row.attempts:
+        return False
+    causes = [entry.cause for entry in row.history]
+    if "retried" in causes:
+        causes = causes[len(causes) - causes[::-1].index("retried") :]
+    losses = causes.count("claimed after a lost process")
+    limit = retry_of(row, task.policy.retry).max_attempts
+    return losses >= LOSSES_IN_COMPANY or (losses > 0 and row.attempts + 1 == limit)
+
+
+def given_back(instance: str) -> Change:
+    """Return the change of a claimed job that can't run here now."""
+    return Change(
+        state=State.PENDING,
+        cause="given back",
+        visit=AGAIN_SECONDS,
+        wait=0,
+        instance=instance,
+        message="it has to run alone",
     )
 
 

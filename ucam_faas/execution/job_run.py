@@ -18,6 +18,7 @@ from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.exceptions import ConfigurationError, JobError
 from ucam_faas.execution import children, current_job, inbox, job_ends
+from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
@@ -114,6 +115,12 @@ class JobRun:
             the decision's outcome if it is a success; Recorded if the row has the failure;
             Unavailable if the store doesn't answer; Superseded if another process holds the job.
         """
+        try:
+            return self._settle(execution, decision)
+        finally:
+            COMPANY.leave(self)
+
+    def _settle(self, execution: Execution, decision: Decision) -> Outcome:
         row = self.row
         assert row is not None, "asked by the caller"
         change = job_ends.change(row, execution.task, decision, instance())
@@ -147,10 +154,17 @@ class JobRun:
             Unclaimed: it can't run now.
         """
         self._check_app(execution)
-        timeout, begin = (
-            execution.task.policy.served_timeout_seconds,
-            execution.runtime.clock.monotonic(),
-        )
+        if not COMPANY.join(self):
+            raise Unclaimed(Overloaded("a job that may have ended processes runs alone"))
+        try:
+            return self._claim(execution)
+        except BaseException:
+            COMPANY.leave(self)
+            raise
+
+    def _claim(self, execution: Execution) -> Row:
+        clock, timeout = execution.runtime.clock, execution.task.policy.served_timeout_seconds
+        begin = clock.monotonic()
         left = max(0.0, timeout - execution.elapsed_seconds())
         if left < timeout * LEAST_SHARE:
             raise Unclaimed(Overloaded("the wake waited too long for its turn"))
@@ -166,7 +180,9 @@ class JobRun:
             if end is not None:
                 store.change(self.key, end, fence=row.fence)
                 raise Unclaimed(Recorded(end.message))
-            self._begun_at, self._ends_at, self.row = begin, begin + lease, row
+            if job_ends.runs_alone(row, execution.task):
+                self._be_alone(store, row, left - timeout * LEAST_SHARE)
+            self._begun_at, self._ends_at, self.row = clock.monotonic(), begin + lease, row
             if execution.is_claimed:  # stopped before it could know the row
                 store.change(self.key, job_ends.interrupted(instance()), fence=row.fence)
                 raise Unclaimed(Ignore("the execution was stopped"))
@@ -174,6 +190,16 @@ class JobRun:
             log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
             raise Unclaimed(Unavailable("the job store doesn't answer")) from None
         return row
+
+    def _be_alone(self, store: JobStore, row: Row, seconds: float) -> None:
+        """Wait until no other job runs in this process.
+
+        Raises:
+            Unclaimed: others run for longer, or another waits to be alone; the job is given back.
+        """
+        if not COMPANY.be_alone(self, seconds):
+            store.change(self.key, job_ends.given_back(instance()), fence=row.fence)
+            raise Unclaimed(Overloaded("other jobs run, and this one has to run alone"))
 
     def _check_app(self, execution: Execution) -> None:
         """Refuse a job of another application: its rows may be in a store that this one lacks.
