@@ -88,7 +88,9 @@ def own(pushed: Pushed) -> dict[str, str]:
 async def test_a_request_is_sent_at_its_time_with_the_headers_of_cloud_tasks(tasks: Tasks) -> None:
     created = await tasks.create(
         after=DAY, httpMethod="PUT", body="e30=",
-        headers={"X-Mine": "yes", "User-Agent": "me", "X-CloudTasks-TaskName": "false"},
+        headers={
+            "X-Mine": "yes", "user-agent": "me", "x-cloudtasks-taskname": "no", "X-Google-A": "b",
+        },
     )  # fmt: skip
 
     await tasks.advance(DAY - 1)
@@ -99,6 +101,8 @@ async def test_a_request_is_sent_at_its_time_with_the_headers_of_cloud_tasks(tas
     assert pushed.line == "PUT /push?token=secret HTTP/1.1"
     assert (pushed.body, pushed.header("X-Mine")) == (b"{}", ["yes"])
     assert pushed.header("User-Agent") == ["Google-Cloud-Tasks"]
+    assert pushed.header("X-CloudTasks-TaskName") == ["t"]
+    assert pushed.header("X-Google-A") == []
     assert pushed.header("Content-Type") == []
     eta = float(own(pushed).pop("tasketa"))
     assert timestamp(eta) == created["scheduleTime"].replace("00Z", "00.000Z")[:24]
@@ -298,6 +302,26 @@ async def test_a_task_waits_for_room_in_its_queue(tasks: Tasks) -> None:
     await until(lambda: len(tasks.sink.pushed) >= 2)
 
     assert own(tasks.sink.pushed[1])["taskname"] == "t1"
+
+
+@with_tasks
+async def test_a_deleted_task_that_ends_makes_room(tasks: Tasks) -> None:
+    await tasks.call(
+        "UpdateQueue", queue={"name": QUEUE, "rateLimits": {"maxConcurrentDispatches": 1}}
+    )
+    tasks.sink.answer = lambda _: nothing
+    await tasks.create()
+    await tasks.cloud.advance(0)
+    await until(lambda: len(tasks.sink.pushed) == 1)
+    second = {"name": f"{TASK}2", "httpRequest": {"url": tasks.sink.url}}
+    await tasks.call("CreateTask", parent=QUEUE, task=second)
+    await tasks.call("DeleteTask", name=TASK)
+
+    await tasks.cloud.advance(600)  # the deadline of the deleted one
+    await tasks.cloud.advance(0)
+    await until(lambda: len(tasks.sink.pushed) == 2)
+
+    assert own(tasks.sink.pushed[1])["taskname"] == "t2"
 
 
 @with_tasks
