@@ -6,7 +6,9 @@ Query parameters hold the fields that neither the path nor the body has.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from ucam_faas.emulator.wire.methods import (
     CLOUD_TASKS,
@@ -115,12 +117,15 @@ def _route(line: str) -> Route:
     return Route(verb, template, pattern, field, service, method, body[0] if body else "")
 
 
-ROUTES = [_route(line) for line in _TEXT.strip().splitlines()]
+@cache
+def routes() -> Sequence[Route]:
+    """Return all routes; they are read when the first REST request comes."""
+    return [_route(line) for line in _TEXT.strip().splitlines()]
 
 
 def find(verb: str, path: str) -> tuple[Route, str] | None:
     """Return the route of a request, and the resource that its path names."""
-    for route in ROUTES:
+    for route in routes():
         match = route.pattern.fullmatch(path) if route.verb == verb else None
         if match is not None:
             return route, match[1]
