@@ -33,11 +33,15 @@ def sweeping(settings: Settings, on_expired: Callable[[Key], object]) -> Iterato
     def work() -> None:
         store = runtime.jobs()
         assert store is not None, "dev has one"
+        fails = False
         while not stopped.wait(PAUSE_SECONDS):
             try:
                 sweep(store, settings.app, lambda keys: inbox.wake(runtime, keys), on_expired)
+                fails = False
             except JobError as error:
-                log_problem("ucam_faas_sweep_failed", error=error)
+                if not fails:  # one traceback for each outage, not four a second
+                    log_problem("ucam_faas_sweep_failed", error=error)
+                fails = True
 
     thread = threading.Thread(target=work, name="ucam-faas-sweep", daemon=True)
     thread.start()
