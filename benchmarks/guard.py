@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import emulator
+import jobs
 import serving_sides
 from pubsub_sides import running
 
@@ -89,8 +90,25 @@ def pubsub() -> Ratios:
     return ratios
 
 
-GROUPS: dict[str, Callable[[], Ratios]] = {"serving": serving, "pubsub": pubsub}
-BEGINNINGS = {"serving": "serving, ", "pubsub": "local Pub/Sub, "}
+def sent_and_run() -> Ratios:
+    """Jobs in SQLite against huey, which is small enough to be installed at the first run."""
+    ours, huey = (
+        jobs.measure(side, 1_000, latency=False) for side in ("ours-sqlite", "huey-sqlite")
+    )
+    return {f"jobs, {name}, against huey": ours[key] / huey[key] for name, key in JOBS.items()}
+
+
+JOBS = {
+    "single sends/s": "send_per_s",
+    "sends in a batch/s": "send_many_per_s",
+    "drained/s": "drain_per_s",
+}
+GROUPS: dict[str, Callable[[], Ratios]] = {
+    "serving": serving,
+    "pubsub": pubsub,
+    "jobs": sent_and_run,
+}
+BEGINNINGS = {"serving": "serving, ", "pubsub": "local Pub/Sub, ", "jobs": "jobs, "}
 """The start of the row names in each group."""
 
 

@@ -137,7 +137,9 @@ class Side:
         return [_python(self.kind), script, role, str(count)]
 
 
-def measure(side: str, jobs: int, url: str | None) -> dict[str, float]:
+def measure(
+    side: str, jobs: int, url: str | None = None, *, latency: bool = True
+) -> dict[str, float]:
     """Measure one side in one round."""
     with tempfile.TemporaryDirectory(prefix="ucam-faas-benchmark-") as name:
         folder = Path(name)
@@ -148,8 +150,9 @@ def measure(side: str, jobs: int, url: str | None) -> dict[str, float]:
             total = jobs + max(jobs // 10, 100)
             drain = running.role("await", total)
             figures["drain_per_s"] = total / (drain["end"] - drain["first"])
-            time.sleep(1)
-            figures["latency_p50_ms"] = running.role("latency", 60)["p50_ms"]
+            if latency:
+                time.sleep(1)
+                figures["latency_p50_ms"] = running.role("latency", 60)["p50_ms"]
     return figures
 
 
@@ -160,8 +163,11 @@ def _python(kind: str) -> str:
     home = HERE / f".ucam-faas-{kind}"
     python = home / "bin" / "python"
     if not (home / "installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PEERS[kind]], check=True)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+            subprocess.run([str(python), "-m", "pip", "install", "-q", *PEERS[kind]], check=True)
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"{kind} can't be installed: {error}") from error
         (home / "installed").touch()
     return str(python)
 
