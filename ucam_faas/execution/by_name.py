@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from ucam_faas.exceptions import JobConflictError, JobNotFoundError
 from ucam_faas.execution import sending
 from ucam_faas.execution.publication import NO_PAYLOAD
-from ucam_faas.execution.sender import Target, handle, sender, store_of
+from ucam_faas.execution.sender import Target, handle, sender
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.send_options import SendOptions
 from ucam_faas.tasks import outer_decorators, registry
@@ -53,7 +53,7 @@ def get_job(task: Any, id: str | None = None) -> Job[Any]:
         NoJobStoreError: there is no store.
     """
     here = sender()
-    store = store_of(here, "no job can be found")
+    store = here.jobs_for("no job can be found")
     if id is None:
         return handle(here, _target_of_id(str(task)), str(task))
     job = handle(here, _target(task), id)
@@ -81,7 +81,7 @@ def _target(task: Any) -> Target:
 
 def _target_of_id(id: str) -> Target:
     here = sender()
-    rows = store_of(here, "no job can be found").find(here.settings.app, id=id, limit=10)
+    rows = here.jobs_for("no job can be found").find(here.settings.app, id=id, limit=10)
     if not rows:
         raise _not_found(id, here.settings.app)
     if len(rows) > 1:

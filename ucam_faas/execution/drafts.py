@@ -14,7 +14,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution.children import Parent, child_id
 from ucam_faas.execution.publication import NO_PAYLOAD, data_of
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.execution.sender import Target, check_destination, store_of
+from ucam_faas.execution.sender import Target, check_destination
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.jobs import send_options
 from ucam_faas.jobs.rows import Key, Row
@@ -150,7 +150,7 @@ def _check_store(here: Runtime, task: Task | None, options: Mapping[str, Any]) -
     jobs = JobPolicy() if task is None else task.jobs
     named += [f"the task's {name}=" for name in ("unique", "max_pending") if getattr(jobs, name)]
     if named:
-        store_of(here, f"{named[0]} can have no effect")
+        here.jobs_for(f"{named[0]} can have no effect")
 
 
 def _data(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError, NotConfiguredError
+from ucam_faas.exceptions import ConfigurationError, NoJobStoreError, NotConfiguredError
 from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
@@ -39,6 +39,23 @@ class Runtime:
             ConfigurationError: UCAM_FAAS_JOB_STORE names no store that is known.
         """
         return self.store or store_of(self.settings)
+
+    def jobs_for(self, purpose: str) -> JobStore:
+        """Return the store of jobs.
+
+        Args:
+            purpose: the reason that one is needed, for the error: "no job can be found".
+
+        Raises:
+            NoJobStoreError: there is none.
+        """
+        store = self.jobs()
+        if store is None:
+            raise NoJobStoreError(
+                f"There is no job store, so {purpose}. Set UCAM_FAAS_JOB_STORE, such as "
+                "sqlite:jobs.db, or start `ucam-faas dev`, which has one."
+            )
+        return store
 
     def outgoing(self) -> Publisher:
         """Return the publisher of `task.publish()`.

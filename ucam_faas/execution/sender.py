@@ -9,12 +9,11 @@ from typing import Any, get_type_hints
 
 from ucam_faas import local_state
 from ucam_faas.config import DEFAULT_APP
-from ucam_faas.exceptions import NoJobStoreError, NotConfiguredError
+from ucam_faas.exceptions import NotConfiguredError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key
-from ucam_faas.jobs.stores import JobStore
 from ucam_faas.tasks.task import Task
 
 Target = Task | str
@@ -59,25 +58,6 @@ def check_destination(here: Runtime, name: str) -> None:
         "or above it, and UCAM_FAAS_JOB_STORE and GOOGLE_CLOUD_PROJECT aren't set. Start "
         "`ucam-faas dev` in the folder of your tasks."
     )
-
-
-def store_of(here: Runtime, purpose: str) -> JobStore:
-    """Return the store of jobs.
-
-    Args:
-        here: the runtime of this process.
-        purpose: the reason that one is needed, for the error.
-
-    Raises:
-        NoJobStoreError: there is none.
-    """
-    store = here.jobs()
-    if store is None:
-        raise NoJobStoreError(
-            f"There is no job store, so {purpose}. Set UCAM_FAAS_JOB_STORE, such as "
-            "sqlite:jobs.db, or start `ucam-faas dev`, which has one."
-        )
-    return store
 
 
 def handle(here: Runtime, target: Target, id: str) -> Job[Any]:
