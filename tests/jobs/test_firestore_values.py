@@ -9,7 +9,10 @@ import pytest
 
 from tests.contract.job_store_contract import row
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.rows import Change, Key
+from ucam_faas.jobs.states import LIVE, State
+from ucam_faas.jobs.stores import transitions
+from ucam_faas.jobs.stores.columns import inserted
 from ucam_faas.jobs.stores.firestore.connect import connect
 from ucam_faas.jobs.stores.firestore.rows import document_id, fields_of, row_of
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
@@ -106,3 +109,19 @@ def test_the_servers_time_is_asked_for_again_after_a_suspension_or_a_set_clock()
     assert time.now() is None
     time.observe(4600.0)
     assert time.now() == 4600.0
+
+
+def test_a_history_of_long_messages_has_fewer_entries() -> None:
+    again = Change(state=State.PENDING, cause="failed", visit=0, wait=0, message="🎉" * 2000)
+    kept = transitions.claimed(inserted(row(), 0, 0), 60, "here", 0)
+    for now in range(100):
+        assert kept is not None
+        failed = transitions.changed(kept, again, None, LIVE, now)
+        assert failed is not None
+        kept = transitions.claimed(failed, 60, "here", now)
+
+    assert kept is not None
+    assert len(kept.log.encode()) <= transitions.MAX_LOG_BYTES
+    assert [entry.cause for entry in kept.history][:3] == ["sent", "claimed", "failed"]
+    assert kept.history[-1].attempt == 101
+    assert len(kept.history) > 20

@@ -15,7 +15,7 @@ from ucam_faas.execution.execution import Execution, Unclaimed
 from ucam_faas.execution.job_run import JobRun, why
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.jobs import send_options
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, check_size
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.logs.problems import log_problem
@@ -64,6 +64,10 @@ class Adoption(JobRun):
         store, row = execution.runtime.jobs(), _row(execution, self.key)
         if store is None:
             raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
+        try:
+            check_size(row, store.max_bytes)
+        except ValueError as error:
+            raise DeadLetter(str(error)) from None
         try:
             (there,) = store.insert([row], wait=[0.0])
         except JobError as error:

@@ -17,7 +17,7 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.execution.sender import Target, check_destination
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.jobs import send_options
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, check_size
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.tasks.job_policy import JobPolicy
@@ -61,14 +61,15 @@ class Drafter:
 
         Raises:
             TypeError: the payload can't be serialised for the task.
-            ValueError: the task's parser rejects it, or Pub/Sub would the message.
+            ValueError: the task's parser rejects it, Pub/Sub would the message, or the store the
+                job.
         """
         data, attributes = _data(self, payload, self.options.get("attributes"))
         ordering_key = self.options.get("ordering_key", "")
         check_message(data, attributes, ordering_key)
         ttl = self.options.get("ttl")
         unique = self.jobs.unique
-        return Row(
+        row = Row(
             key=Key(self.here.settings.app, self.name, self._id(data, attributes)),
             payload=data,
             attributes=attributes,
@@ -80,6 +81,10 @@ class Drafter:
             expires=None if ttl is None else ttl.total_seconds(),
             visit=self.wait or AGAIN_SECONDS,
         )
+        store = self.here.jobs()
+        if store is not None:
+            check_size(row, store.max_bytes)
+        return row
 
     def _id(self, data: bytes, attributes: Mapping[str, str]) -> str:
         if self.options.get("id") is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ucam_faas.exceptions import JobCancelledError
 from ucam_faas.execution.execution import Decision
-from ucam_faas.jobs.rows import Change, Row
+from ucam_faas.jobs.rows import Change, Row, check_size
 from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
@@ -84,12 +84,24 @@ def given_back(instance: str) -> Change:
     )
 
 
-def change(row: Row, task: Task, decision: Decision, instance: str) -> Change:
-    """Return the change of a job's row after its run."""
+def change(
+    row: Row, task: Task, decision: Decision, instance: str, max_bytes: int | None = None
+) -> Change:
+    """Return the change of a job's row after its run.
+
+    Args:
+        max_bytes: the store's limit of a row; None: there is none.
+    """
     outcome, kept = decision.outcome, retention(row)
     values: dict[str, Any] = {"instance": instance, "message": _reason(outcome)}
     if isinstance(outcome, Done | Ignore):
         result = json.dumps(decision.value).encode()
+        try:
+            check_size(row, max_bytes, result)
+        except ValueError as error:
+            text = str(error)
+            values |= {"message": text, "error": {"type": "ResultTooLarge", "message": text}}
+            return Change(state=State.FAILURE, cause="failed", visit=kept, failed=True, **values)
         return Change(state=State.SUCCESS, cause="finished", visit=kept, result=result, **values)
     if isinstance(outcome, Pause):
         return Change(state=State.PAUSED, cause="paused", visit=kept, **values)

@@ -27,7 +27,6 @@ from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import (
-    Done,
     Ignore,
     Outcome,
     Overloaded,
@@ -121,9 +120,10 @@ class JobRun:
             COMPANY.leave(self)
 
     def _settle(self, execution: Execution, decision: Decision) -> Outcome:
-        row = self.row
+        row, store = self.row, self.store
         assert row is not None, "asked by the caller"
-        change = job_ends.change(row, execution.task, decision, instance())
+        assert store is not None, "the job was claimed in it"
+        change = job_ends.change(row, execution.task, decision, instance(), store.max_bytes)
         if isinstance(decision.outcome, TimedOut) and not self._had_its_time(execution):
             change = job_ends.interrupted(instance(), "it had waited for its turn")
         try:
@@ -135,7 +135,7 @@ class JobRun:
             return Superseded("the lease of this process had ended")
         if stored.state is State.PENDING and not change.wait:
             inbox.wake(execution.runtime, [self.key])
-        if isinstance(decision.outcome, Done | Ignore):
+        if change.state is State.SUCCESS:
             return decision.outcome
         return Recorded(change.message or change.cause)
 

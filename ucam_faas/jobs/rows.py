@@ -117,6 +117,27 @@ class Row:
         return self.fence
 
 
+def check_size(row: Row, max_bytes: int | None, result: bytes = b"") -> None:
+    """Refuse a row that is too large for its store.
+
+    Args:
+        max_bytes: the store's limit; None: there is none.
+        result: of the job.
+
+    Raises:
+        ValueError: it is.
+    """
+    if max_bytes is None:
+        return
+    texts = (*row.attributes, *row.attributes.values(), row.ordering_key)
+    size = len(row.payload) + len(result) + sum(len(text.encode()) for text in texts)
+    if size > max_bytes:
+        raise ValueError(
+            f"The job has {size:,} bytes of payload, attributes and result, and its store takes "
+            f"{max_bytes:,}. Keep the data elsewhere, such as in a bucket, and pass its name."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """The new values of a row; None leaves a value. Times are seconds from now.

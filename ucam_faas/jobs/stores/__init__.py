@@ -21,6 +21,11 @@ class JobStore(Protocol):
     change was made.
     """
 
+    max_bytes: int | None = None
+    """The most that the payload, the attributes and the result of a job may have together; None:
+    any number.
+    """
+
     def migrate(self) -> Sequence[str]:
         """Create the tables that are missing, and return the commands that the user has to run for
         the rest. A store may also create them when it is opened.

@@ -13,6 +13,8 @@ from ucam_faas.jobs.rows import MAX_HISTORY, Change, Row
 from ucam_faas.jobs.states import State
 
 _FIRST_ENTRIES = 10
+MAX_LOG_BYTES = 100_000
+"""Of a history, which has fewer entries if their messages are long."""
 
 
 def claimed(row: Row, lease: float, instance: str, now: float) -> Row | None:
@@ -76,4 +78,8 @@ def _log(row: Row, now: float, cause: str, instance: str, message: str) -> str:
     if len(entries) >= MAX_HISTORY:
         del entries[_FIRST_ENTRIES]
     entries.append([now, row.state, cause, row.fence, instance, message])
-    return json.dumps(entries)
+    while len(text := json.dumps(entries, ensure_ascii=False).encode()) > MAX_LOG_BYTES:
+        if len(entries) <= _FIRST_ENTRIES + 1:
+            break
+        del entries[_FIRST_ENTRIES]
+    return text.decode()

@@ -53,7 +53,8 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
     id = document_id(*row.key)
     data = {name: getattr(row, name) for name in (*_WRITTEN_ONCE, *_CHANGING)}
     for name in ("attributes", "options", "error", "progress"):
-        data[name] = None if data[name] is None else json.dumps(dict(data[name]))
+        if data[name] is not None:
+            data[name] = json.dumps(dict(data[name]), ensure_ascii=False)
     fields = {
         **row.key._asdict(),
         "state": row.state.value,

@@ -39,6 +39,9 @@ class FirestoreStore(WaitingStore):
         clock: tells the time of all rows; None: Google's does.
     """
 
+    max_bytes = 750_000
+    """A document may have 1 MiB: the rest is for the history and an error."""
+
     def __init__(
         self, api: Api, project: str, database: str = "(default)", clock: Clock | None = None
     ) -> None:
