@@ -1,0 +1,103 @@
+"""Each row of the guarantees in docs/jobs.md has tests that would fail if it weren't true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = {
+    "a job whose `send` returned": [
+        "tests/trials/trial_jobs.py::test_a_sender_killed_between_row_and_publish_has_sent_one_job",
+        "tests/jobs/test_processes_share_a_store.py"
+        "::test_a_process_that_is_killed_at_any_step_leaves_whole_writes",
+        "tests/jobs/test_store_down.py::test_a_disk_that_fills_up_loses_no_job_whose_send_returned",
+    ],
+    "a `send` that raised `JobStoreError`, or never returned": [
+        "tests/jobs/test_store_down.py::test_a_send_raises_and_the_same_send_again_is_one_job",
+    ],
+    "one `id`, while its row is kept": [
+        "tests/jobs/test_one_id.py::test_an_id_that_fifty_threads_of_two_processes_send_is_one_run",
+        "tests/jobs/test_one_id.py::test_an_id_is_a_new_job_after_the_retention",
+    ],
+    "the stored result": [
+        "tests/trials/trial_jobs.py::test_a_holder_that_was_stopped_past_its_lease_changes_nothing",
+        "tests/jobs/test_current_job.py::test_a_late_thread_can_report_nothing",
+        "tests/jobs/test_sending.py::test_a_process_that_lost_its_job_can_not_send",
+        "tests/jobs/test_runs.py::test_a_success_that_cant_be_stored_within_the_lease_is_refused",
+    ],
+    "your function": [
+        "tests/testing/test_jobs.py::test_every_job_ends_once_with_its_result",
+        "tests/jobs/test_store_down.py"
+        "::test_an_end_that_isnt_stored_is_no_success_and_the_job_runs_again",
+    ],
+    "two processes with one job": [
+        "tests/jobs/test_processes_share_a_store.py"
+        "::test_each_job_is_claimed_by_one_of_many_processes",
+        "tests/trials/trial_jobs.py::test_a_holder_that_was_stopped_past_its_lease_changes_nothing",
+    ],
+    "attempts": [
+        "tests/trials/trial_deploys.py::test_twenty_deploys_during_one_job_spend_no_attempt",
+        "tests/trials/trial_deploys.py"
+        "::test_a_backlog_of_ten_thousand_at_concurrency_one_spends_no_attempt",
+        "tests/jobs/test_runs.py::test_a_job_whose_process_was_lost_too_often_has_failed",
+    ],
+    "a job that runs beside one that crashes their process": [
+        "tests/jobs/test_lost_processes.py"
+        "::test_a_job_runs_alone_after_two_losses_and_for_its_last_attempt",
+    ],
+    "an expired job": [
+        "tests/jobs/test_sending.py::test_a_job_expires_after_its_ttl",
+        "tests/jobs/test_sweep.py::test_a_job_expires_on_time_however_rarely_it_is_woken",
+    ],
+    "a delay, a backoff, a `ttl`": [
+        "tests/jobs/test_clocks.py"
+        "::test_a_delay_is_never_early_and_runs_once_whatever_the_clock_does",
+        "tests/jobs/test_clocks.py"
+        "::test_postgresqls_clock_decides_however_wrong_those_of_the_processes_are",
+    ],
+    "a lease": [
+        "tests/jobs/test_clocks.py::test_a_lease_lasts_as_long_when_the_clock_is_set",
+        "tests/jobs/test_clocks.py"
+        "::test_after_a_restart_of_the_machine_a_lease_ends_by_the_wall_clock",
+    ],
+    "a job of a process that was lost": [
+        "tests/jobs/test_sweep.py::test_a_job_whose_process_was_lost_is_woken_when_its_lease_ends",
+    ],
+    "a wake": [
+        "tests/jobs/test_runs.py::test_one_wake_too_many_is_acknowledged_and_no_news",
+        "tests/trials/trial_jobs.py::test_a_late_wake_after_the_retention_makes_nothing",
+    ],
+    "a lost wake, such as that of a process that was killed right after its `send`": [
+        "tests/jobs/test_sweep.py::test_a_job_that_does_not_start_is_woken_ever_more_rarely",
+        "tests/testing/test_local_jobs.py"
+        "::test_each_job_has_a_stale_holder_and_half_of_them_lose_their_wakes",
+    ],
+    "the history": [
+        "tests/contract/job_store_contract.py::test_a_history_keeps_its_beginning_and_its_end",
+    ],
+}
+PROMISES_NOTHING = {"the order of jobs"}
+
+
+def rows() -> list[str]:
+    """Return the first cells of the table."""
+    text = (ROOT / "docs/jobs.md").read_text()
+    section = re.split(r"^## ", text, flags=re.M)
+    (table,) = [part for part in section if part.startswith("Guarantees\n")]
+    return re.findall(r"^\| ([^|]+) \|", table, re.M)
+
+
+def test_every_row_of_the_guarantees_has_its_tests() -> None:
+    promised = [row for row in rows() if row not in PROMISES_NOTHING]
+
+    assert promised == list(TESTS)
+
+
+@pytest.mark.parametrize("test", sorted({test for tests in TESTS.values() for test in tests}))
+def test_the_test_of_a_guarantee_exists(test: str) -> None:
+    path, _, name = test.partition("::")
+
+    assert re.search(rf"def {name}\(", (ROOT / path).read_text()), test
