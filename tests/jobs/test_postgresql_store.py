@@ -10,6 +10,7 @@ import pytest
 from tests.contract.job_store_contract import KEY, JobStoreContract, row
 from tests.support.postgresql import Server
 from ucam_faas.exceptions import JobStoreError
+from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.testing import ManualClock
 
@@ -87,3 +88,15 @@ def test_many_threads_share_few_connections(store: PostgresqlStore) -> None:
             "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database()"
         ).fetchall()
     assert record["count"] <= 8
+
+
+def test_the_jobs_of_a_repeated_batch_are_looked_up_by_their_ids(store: PostgresqlStore) -> None:
+    store.insert(
+        [row(Key("app", "charge", str(number))) for number in range(1000)], wait=[0] * 1000
+    )
+
+    with store._connection() as connection:
+        plan = connection.execute(f"EXPLAIN {store._sql['inserted']}", {"rows": "[]"}).fetchall()
+
+    conditions = [line["QUERY PLAN"] for line in plan if "Index Cond" in line["QUERY PLAN"]]
+    assert any("id = new.id" in condition for condition in conditions), plan

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
@@ -277,6 +278,45 @@ def test_a_disk_that_fills_up_loses_no_job_whose_send_returned(tmp_path: Path) -
     assert len(sent) > 10
     assert [row and row.payload for row in kept] == [payload] * len(sent)
     assert {row.key for row in rows} == set(sent)
+
+
+FULL = """
+import resource, sys
+from ucam_faas import JobStoreError
+from ucam_faas.clock import SystemClock
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+
+store = SqliteStore(sys.argv[1], SystemClock())
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+limits = [300_000, 310_000, hard]
+sent = 0
+while limits:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.pop(0), hard))
+    try:
+        for _ in range(20):
+            row = Row(key=Key("app", "act", str(sent)), payload=b"x" * 10_000, visit=60.0)
+            store.insert([row], wait=[0.0])
+            sent += 1
+    except JobStoreError as error:
+        print(error, file=sys.stderr)
+print(sent)
+"""
+
+
+def test_a_file_that_may_not_grow_loses_no_job_whose_send_returned(tmp_path: Path) -> None:
+    path = str(tmp_path / "jobs.db")
+
+    child = subprocess.run(
+        [sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True, timeout=60
+    )
+    store = SqliteStore(path, ManualClock())
+    ids = {int(row.key.id) for row in store.find("app", limit=100)}
+    store.close()
+
+    assert child.stderr.count(f"The job store {path}: ") == 2
+    assert ids == set(range(int(child.stdout)))
+    assert 20 < len(ids) < 60
 
 
 def test_a_store_whose_folder_was_removed_takes_no_job_until_there_is_one(tmp_path: Path) -> None:
