@@ -367,7 +367,9 @@ class JobStoreContract:
         assert kept is not None
         assert kept.visit == store.now() + DONE.visit
 
-    def test_rows_are_found_by_what_they_are(self, store: JobStore, clock: ManualClock) -> None:
+    def test_rows_are_found_by_task_state_id_and_time(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
         other = Key("app", "refund", "1")
         self.insert(store, row())
         clock.advance(1)

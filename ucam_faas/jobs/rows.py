@@ -55,7 +55,7 @@ class Row:
     """A job as the store has it. Times are in epoch seconds, by the store's clock.
 
     Args:
-        payload: the data of the message that it stands for.
+        payload: its message's data.
         options: of this job alone, as JSON has them: `timeout`, `retry`, `retention`.
         due: when it may start.
         expires: when it may not start any more; None: never.

@@ -1,7 +1,7 @@
-"""Waiting for jobs to end: one thread a store, however many wait.
+"""Waiting for jobs to end: one thread for each store, and any number of waiters.
 
-It reads the rows that are waited for when the store says that some may have ended, and from time to
-time even so: a notification may be lost.
+It reads the awaited rows when the store notifies it of an end, and every few seconds, because a
+notification may be lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
 
 POLL_SECONDS = 0.02
-"""How long a new waiter may have to wait for the thread's look."""
+"""Until the thread looks for new waiters."""
 LOOK_SECONDS = 2.0
 """Between two looks without a notification."""
 AGAIN_SECONDS = 0.2

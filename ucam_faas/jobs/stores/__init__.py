@@ -34,8 +34,8 @@ class JobStore(Protocol):
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
     ) -> list[Row]:
-        """Insert rows, and return those that are there: these, or others of their keys or, unless
-        they have ended, of their `unique` keys.
+        """Insert rows, and return the stored row for each: itself, the one that has its key, or the
+        live one that has its `unique` key.
 
         Args:
             rows: their times are ignored; `expires` is relative to now.
@@ -47,7 +47,7 @@ class JobStore(Protocol):
         """
 
     def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
-        """Take a job that may start, or whose claim has ended; None: it can't be taken now.
+        """Take a job that may start, or whose claim has ended; return None if it can't be taken.
 
         Args:
             lease: seconds until another may take it.
@@ -62,7 +62,7 @@ class JobStore(Protocol):
         fence: int | None = None,
         states: Collection[State] = LIVE,
     ) -> Row | None:
-        """Change a row, and return it; None: it isn't there, or not in these states.
+        """Change a row, and return it; return None if it is missing, or in another state.
 
         Args:
             fence: the claim's; another claim makes this one void. None: no claim is needed.
@@ -98,9 +98,9 @@ class JobStore(Protocol):
             app: the application whose jobs they are.
             task: the name of their task.
             id: of the job; jobs of several tasks may have it.
-            states: in which they are; none: in any.
-            since: when they were sent at the earliest, in epoch seconds.
-            until: they were sent before.
+            states: their states; none: any.
+            since: the earliest time of their sending, in epoch seconds.
+            until: the time before which they were sent.
             limit: the most rows to return.
         """
 
@@ -125,13 +125,13 @@ class JobStore(Protocol):
         """
 
     def watch(self, keys: Sequence[Key]) -> None:
-        """Have `changed` notice the ends of these jobs, in whatever process."""
+        """Have `changed` notice the ends of these jobs, in any process."""
 
     def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
-        """Return those of these jobs that have ended, and None for those that aren't there."""
+        """Return the rows of the jobs that have ended, and None for each missing job."""
 
     def changed(self, seconds: float) -> bool:
-        """Wait until a watched job may have ended, and return True; False: the time is over.
+        """Wait until a watched job may have ended, and return True; False after a time without.
 
         One thread at a time may call it.
         """

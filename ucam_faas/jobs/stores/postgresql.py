@@ -63,7 +63,7 @@ class PostgresqlStore(SqlStore):
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
     ) -> list[Row]:
-        """Insert rows, and return those that are there."""
+        """Insert rows, and return the stored row for each."""
         new = {
             number: {**new_values(row, seconds), "payload": _base64(row.payload), "number": number}
             for number, (row, seconds) in enumerate(zip(rows, wait, strict=True))
@@ -95,7 +95,7 @@ class PostgresqlStore(SqlStore):
         self._run("watch", _columns(keys))
 
     def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
-        """Return those of these jobs that have ended, and None for those that aren't there."""
+        """Return the rows of the jobs that have ended, and None for each missing job."""
         rows: dict[Key, Row | None] = {}
         for record in self._read("ended", _columns(keys)):
             number = record.pop("number")

@@ -58,7 +58,7 @@ class SqliteStore(SqlStore):
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
     ) -> list[Row]:
-        """Insert rows, and return those that are there."""
+        """Insert rows, and return the stored row for each."""
         new = list(zip(rows, wait, strict=True))
         with self._transaction() as connection:
             if parent is not None and not self._run(connection, "holds", holder_values(parent)):
@@ -86,7 +86,7 @@ class SqliteStore(SqlStore):
         """Have `changed` notice the ends of these jobs: it notices every change of the file."""
 
     def ended(self, keys: Sequence[Key]) -> dict[Key, Row | None]:
-        """Return those of these jobs that have ended, and None for those that aren't there."""
+        """Return the rows of the jobs that have ended, and None for each missing job."""
         with self._open() as connection:
             records = connection.execute(self._sql["ended"], {"keys": json.dumps(keys)})
             return {
