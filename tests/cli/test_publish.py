@@ -426,7 +426,7 @@ def test_waiting_ends_when_dev_does(publish: Publish, sink: Sink) -> None:
     assert "`ucam-faas dev` has ended before the message was handled" in result.stderr
 
 
-def test_where_nobody_tells_how_a_message_went_nothing_is_sent(
+def test_nothing_is_sent_to_wait_for_where_the_pubsub_tells_no_outcome(
     publish: Publish, sink: Sink
 ) -> None:
     sink.histories = [None]

@@ -199,7 +199,7 @@ def test_what_an_encoding_cannot_say_is_escaped() -> None:
     assert lines[0].endswith(rb"caf\xe9")
 
 
-def test_it_ends_in_order_when_nobody_reads_on() -> None:
+def test_it_ends_in_order_when_its_reader_is_gone() -> None:
     signals: list[int] = []
     calls: list[str] = []
 

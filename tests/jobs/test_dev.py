@@ -185,7 +185,8 @@ def test_the_output_of_dev_shows_delays_and_expired_jobs(shop: Any, dev: Dev) ->
 def test_without_dev_the_error_says_what_to_start(
     shop: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(tmp_path)
 
-    with pytest.raises(NotConfiguredError, match="Start `ucam-faas dev` in the folder of your"):
-        shop.charge.send(shop.Order(id=15))
+        with pytest.raises(NotConfiguredError, match="Start `ucam-faas dev` in the folder of your"):
+            shop.charge.send(shop.Order(id=15))
