@@ -1,4 +1,4 @@
-"""The sweep: what it does with each overdue row, and when it looks again."""
+"""The sweep: its changes of overdue rows, and the times of its wakes."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def drafter(
     store = here.jobs()
     wait = 0.0 if store is None else send_options.wait_of(options, store.now)
     check_destination(here, name)
-    here.outgoing()  # what is missing is missed before anything is stored
+    here.outgoing()  # a missing publisher is an error before anything is stored
     topic = here.full_topic(inbox_of(name), name)
     return Drafter(here, name, task, topic, options, id_of, parent, wait)
 
@@ -150,7 +150,7 @@ def _check_can_be_sent_to(task: Task) -> None:
 
 
 def _check_store(here: Runtime, task: Task | None, options: Mapping[str, Any]) -> None:
-    """Refuse, without a store, what only a store can do."""
+    """Refuse options that need a store, if there is none."""
     named = [f"{name}=" for name in send_options.OF_STORES if options.get(name) is not None]
     jobs = JobPolicy() if task is None else task.jobs
     named += [f"the task's {name}=" for name in ("unique", "max_pending") if getattr(jobs, name)]

@@ -1,6 +1,6 @@
 """`task.send(…)`: a payload in, a job on its way to this one task out.
 
-    drafter (options) ─► row (payload, id) ─ insert ─► the row that is there ─ wake ─► Job
+    drafter (options) ─► row (payload, id) ─ insert ─► the stored row ─ wake ─► Job
 
 Without a store the payload itself is published to the task's inbox.
 """
@@ -132,42 +132,42 @@ def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> Sequence[str | Exceptio
             return [error] * len(rows)
     try:
         within = _with_room(drafts, store, rows)
-        there = store.insert(within, wait=[drafts.wait] * len(within), parent=drafts.holder)
+        stored = store.insert(within, wait=[drafts.wait] * len(within), parent=drafts.holder)
     except JobStoreError as error:
         return [error] * len(rows)
-    kept = {row.owner: stored for row, stored in zip(within, there, strict=True)}
-    new = [row.key for row in within if kept[row.owner].owner == row.owner]
+    by_owner = {row.owner: kept for row, kept in zip(within, stored, strict=True)}
+    new = [row.key for row in within if by_owner[row.owner].owner == row.owner]
     if new and not drafts.wait:
         inbox.wake(here, new)
-    return [_id_or_error(kept.get(row.owner), row, drafts) for row in rows]
+    return [_id_or_error(by_owner.get(row.owner), row, drafts) for row in rows]
 
 
 def _with_room(drafts: Drafter, store: JobStore, rows: Sequence[Row]) -> Sequence[Row]:
-    """Return the rows that are there already, and of the others as many as max_pending allows."""
+    """Return the rows that the store has, and as many of the others as max_pending allows."""
     limit = drafts.jobs.max_pending
     if limit is None:
         return rows
     room = limit - store.pending(drafts.here.settings.app, drafts.name, limit=limit)
     if room >= len(rows):
         return rows
-    there = {row.owner for row in rows if store.get(row.key) is not None}
-    new = [row.owner for row in rows if row.owner not in there]
-    allowed = there.union(new[: max(0, room)])
+    kept = {row.owner for row in rows if store.get(row.key) is not None}
+    new = [row.owner for row in rows if row.owner not in kept]
+    allowed = kept.union(new[: max(0, room)])
     return [row for row in rows if row.owner in allowed]
 
 
-def _id_or_error(there: Row | None, row: Row, drafts: Drafter) -> str | Exception:
-    if there is None:
+def _id_or_error(kept: Row | None, row: Row, drafts: Drafter) -> str | Exception:
+    if kept is None:
         return QueueFull(
             f"{drafts.jobs.max_pending} jobs of {drafts.name!r} wait, its max_pending: send again "
             "later, or raise the limit."
         )
     try:
-        if there.owner != row.owner:
-            _check_same(there, row, drafts)
+        if kept.owner != row.owner:
+            _check_same(kept, row, drafts)
     except JobConflictError as error:
         return error
-    return there.key.id
+    return kept.key.id
 
 
 def _batches(rows: list[ItemT]) -> Iterator[list[ItemT]]:
@@ -187,23 +187,23 @@ def _batch_error(name: str, failed: list[FailedSend], jobs: dict[int, Job[Any]])
     )
 
 
-def _check_same(there: Row, row: Row, drafts: Drafter) -> None:
+def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
     """Refuse a job whose id or unique key is another's.
 
     Raises:
         JobConflictError: the payload of the id is another.
         DuplicateJobError: the unique key is taken, and the task says that this is an error.
     """
-    if there.key != row.key:
+    if kept.key != row.key:
         if drafts.jobs.on_duplicate == "raise":
             raise DuplicateJobError(
-                f"The job {there.key.id!r} of {there.key.task!r} has this unique key, and hasn't "
+                f"The job {kept.key.id!r} of {kept.key.task!r} has this unique key, and hasn't "
                 "ended.",
-                id=there.key.id,
+                id=kept.key.id,
             )
         return
     for name in ("payload", "attributes", "ordering_key"):
-        old, new = getattr(there, name), getattr(row, name)
+        old, new = getattr(kept, name), getattr(row, name)
         if name == "payload" and old != new:
             old, new = _json(old), _json(new)
         if old == new:
