@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from ucam_faas import message_handler
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, MissingExtraError, UCAMFAASException
+from ucam_faas.execution import runtime
 from ucam_faas.execution.runtime import Runtime, build, of_environment
 from ucam_faas.publishing.google import GooglePublisher
 from ucam_faas.testing import ManualClock
@@ -99,3 +103,18 @@ def test_outside_a_front_door_nothing_is_published(monkeypatch: pytest.MonkeyPat
 
     of_environment.cache_clear()
     assert made.publisher is None
+
+
+def test_threads_that_come_at_once_share_one_store() -> None:
+    two = threading.Barrier(2)
+
+    @runtime._once
+    def make(settings: Settings) -> object:
+        with suppress(threading.BrokenBarrierError):
+            two.wait(0.05)  # for a second thread that makes one, too
+        return object()
+
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(make, [Settings()] * 8))
+
+    assert len(made) == 1

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from tests.dev.cloud import Dev, environ_of
 from tests.integration.processes import wait_until
 from ucam_faas.exceptions import JobNotFoundError
 from ucam_faas.jobs.states import State
+from ucam_faas.testing import JobsFactory
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +83,25 @@ def test_an_id_that_fifty_threads_of_two_processes_send_is_one_run(dev: Dev, sho
     assert (ids, errors) == ({job.id}, [])
     assert job.result(SECONDS).executions == 1
     assert [entry.cause for entry in job.history] == ["sent", "claimed", "finished"]
+
+
+def test_an_id_that_fifty_threads_send_is_one_run_in_memory(ucam_faas_jobs: JobsFactory) -> None:
+    runs = []
+
+    @ucam_faas.message_handler
+    def task(numbers: list[int]) -> int:
+        runs.append(numbers)
+        return len(runs)
+
+    jobs = ucam_faas_jobs(task)
+    contexts = [copy_context() for _ in range(THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        send = partial(task.send, [1], id="together")
+        handles = set(pool.map(lambda context: context.run(send), contexts))
+    jobs.run_all()
+
+    assert len(handles) == 1
+    assert runs == [[1]]
 
 
 def test_of_two_payloads_that_are_sent_at_once_one_is_the_jobs(dev: Dev, shop: Any) -> None:

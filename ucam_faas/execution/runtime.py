@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, wraps
+from typing import TYPE_CHECKING, TypeVar
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
@@ -17,6 +18,8 @@ from ucam_faas.tasks.task import Task
 
 if TYPE_CHECKING:
     from ucam_faas.jobs.stores import JobStore
+
+MadeT = TypeVar("MadeT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,22 @@ def _check_store(settings: Settings, tasks: list[Task]) -> None:
         )
 
 
-@cache
+def _once(make: Callable[[Settings], MadeT]) -> Callable[[Settings], MadeT]:
+    """Cache an object with connections: functools.cache alone makes one for each of the threads
+    that come at once.
+    """
+    lock, made = threading.Lock(), cache(make)
+
+    @cache
+    @wraps(make)
+    def one(settings: Settings) -> MadeT:
+        with lock:
+            return made(settings)
+
+    return one
+
+
+@_once
 def publisher_of(settings: Settings) -> Publisher:
     """Return the publisher to the Pub/Sub that settings name.
 
@@ -147,7 +165,7 @@ def publisher_of(settings: Settings) -> Publisher:
     return GooglePublisher()
 
 
-@cache
+@_once
 def store_of(settings: Settings) -> JobStore | None:
     """Return the store of jobs that settings name.
 
