@@ -88,7 +88,7 @@ class Link:
         while len(data) < size:
             try:
                 part = connection.recv(size - len(data))
-            except ConnectionError:
+            except (ConnectionError, TimeoutError):
                 raise Cut from None
             if not part:
                 raise Cut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,11 @@ def parent(order: Order) -> list[str]:
     if executions(order) == 1:
         raise Retry(after=timedelta(seconds=0.1))
     return ids
+
+
+@ucam_faas.message_handler
+def count_up(order: Order) -> None:
+    """Report progress until the job is cancelled."""
+    for number in range(6000):
+        ucam_faas.current_job().progress(number)
+        time.sleep(0.01)

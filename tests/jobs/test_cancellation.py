@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dev.cloud import Dev
+from tests.integration.processes import wait_until
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import store_of
@@ -152,6 +153,16 @@ def test_a_job_that_begins_to_wait_while_it_is_cancelled_is_cancelled() -> None:
 
     assert job.status is State.CANCELLED
     store.close()
+
+
+def test_a_task_that_reports_progress_ends_when_its_job_is_cancelled(shop: Any) -> None:
+    job = shop.count_up.send(shop.Order(id=1))
+    wait_until(lambda: job.progress, "it reports", SECONDS)
+
+    assert job.cancel() is State.STARTED
+
+    assert job.wait(SECONDS) is State.CANCELLED
+    assert [entry.cause for entry in job.history] == ["sent", "claimed", "cancelled"]
 
 
 def test_jobs_that_are_cancelled_while_they_are_served_have_run_or_are_cancelled(

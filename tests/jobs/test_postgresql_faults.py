@@ -58,8 +58,10 @@ def faults(
                 connection.execute("TRUNCATE ucam_faas_jobs")
             with failing(postgresql, at, fault) as proxy:
                 store = PostgresqlStore(proxy.url(database), clock)
-                yield store
-                store.close()
+                try:
+                    yield store
+                finally:
+                    store.close()
                 if not proxy.has_failed:
                     assert at > 1
                     return
@@ -133,9 +135,9 @@ def test_a_sweep_that_is_repeated_after_its_error_wakes_ends_and_removes(
         clock.advance(61)
 
         try:
-            sweep(store, woken.extend)
+            sweep(store, "default", woken.extend)
         except JobStoreError:
-            sweep(store, woken.extend)
+            sweep(store, "default", woken.extend)
 
         assert set(woken) == {waiting.key}
         states = {row.key: row.state for row in direct.find("default")}
