@@ -63,7 +63,7 @@ benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratio
 	$(BIN)/python benchmarks/guard.py
 
 trials: $(STAMP)  ## try jobs with real processes that are killed, stopped, replaced and crashed (minutes)
-	$(BIN)/python -m pytest tests/trials/trial_*.py
+	TRIALS_STORE=$(STORE) $(BIN)/python -m pytest tests/trials/trial_*.py
 
 clean:  ## remove installed and cached files
 	rm -rf $(VENV) benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

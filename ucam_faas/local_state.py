@@ -39,6 +39,7 @@ class LocalCloud:
         url: where its tasks are served.
         process: id of the process.
         jobs: the store of its jobs, as UCAM_FAAS_JOB_STORE has it.
+        firestore: `host:port` of the emulator that such a store is in; none: Google's Firestore.
         app: the name of the application whose jobs they are.
     """
 
@@ -49,6 +50,7 @@ class LocalCloud:
     url: str = ""
     process: str = ""
     jobs: str = ""
+    firestore: str = ""
     app: str = "default"
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong between a process and Firestore: lost answers, kills at each write, errors."""
+"""Faults between a process and Firestore: lost answers, kills at each write, errors."""
 
 from __future__ import annotations
 

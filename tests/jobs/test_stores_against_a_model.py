@@ -248,6 +248,6 @@ def test_postgresql(database: str, clock: ManualClock) -> None:
 def test_firestore(firestore: Firestore, clock: ManualClock) -> None:
     store = firestore.store(clock)
     try:
-        check(store, clock, 8, forgets=True)
+        check(store, clock, 5, forgets=True)
     finally:
         store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.dev.cloud import Dev, running
+from tests.support.firestore import Firestore
 from ucam_faas import local_state
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import store_of
@@ -18,11 +20,17 @@ collect_ignore = ["tasks.py"]
 
 
 @pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """Serves `tasks.py`."""
-    folder = tmp_path_factory.mktemp("trials")
+def dev(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """Serves `tasks.py`; the jobs are in Firestore after `make trials STORE=firestore`."""
+    folder, environ = tmp_path_factory.mktemp("trials"), {}
+    if os.environ.get("TRIALS_STORE") == "firestore":
+        firestore: Firestore = request.getfixturevalue("firestore")
+        environ = {
+            "UCAM_FAAS_JOB_STORE": f"firestore:{firestore.new_project()}",
+            "FIRESTORE_EMULATOR_HOST": firestore.host,
+        }
     shutil.copy(Path(__file__).with_name("tasks.py"), folder / "main.py")
-    with running(folder) as dev:
+    with running(folder, **environ) as dev:
         yield dev
 
 
@@ -31,7 +39,7 @@ def store(dev: Dev) -> Iterator[JobStore]:
     """Return the store of `dev`."""
     cloud = local_state.read(dev.folder)
     assert cloud is not None
-    store = store_of(Settings(job_store=cloud.jobs))
+    store = store_of(Settings(job_store=cloud.jobs, firestore_emulator=cloud.firestore or None))
     assert store is not None
     yield store
     store.close()

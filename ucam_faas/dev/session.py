@@ -164,7 +164,7 @@ class Session:
         cloud = local_state.LocalCloud(
             pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources,
             url=url, process=str(os.getpid()), jobs=options.job_store,
-            app=settings.app,
+            firestore=settings.firestore_emulator or "", app=settings.app,
         )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
         self._welcome(generation, used, pubsub, url)

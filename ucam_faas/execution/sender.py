@@ -38,6 +38,7 @@ def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
     settings = replace(
         here.settings,
         job_store=cloud.jobs,
+        firestore_emulator=cloud.firestore or None,
         app=cloud.app if here.settings.app == DEFAULT_APP else here.settings.app,
         pubsub_emulator=cloud.pubsub or None,
         project=cloud.project,
