@@ -45,8 +45,8 @@ def shop(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     spec.loader.exec_module(module)
     yield module
     store = sender().jobs()
-    assert store is not None
-    store.close()
+    if store is not None:
+        store.close()
 
 
 @pytest.fixture(scope="session")

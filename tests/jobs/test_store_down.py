@@ -60,8 +60,10 @@ class Outage:
             context.__exit__(None, None, None)
 
     def __getattr__(self, name: str) -> Any:
-        """Return a method of the store, after whose failures the test is called."""
+        """Return an attribute of the store; after a failed call, the test is called."""
         method = getattr(self.store, name)
+        if not callable(method):
+            return method
 
         def call(*values: Any, **options: Any) -> Any:
             try:

@@ -109,7 +109,8 @@ def connections(store: PostgresqlStore) -> int:
     """Return the number of all connections to the database, with this one's."""
     with store._connection() as connection:
         (record,) = connection.execute(
-            "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT count(*) AS count FROM pg_stat_activity "
+            "WHERE datname = current_database() AND backend_type = 'client backend'"
         ).fetchall()
     return int(record["count"])
 
