@@ -173,7 +173,6 @@ def open_store(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job_store", ["sqlite", "postgresql"], indirect=True)
 @on_a_loop
 async def test_a_delay_is_never_early_and_runs_once_whatever_the_clock_does(
     open_store: Callable[[ManualClock], JobStore],

@@ -66,6 +66,21 @@ def test_a_job_takes_three_writes_and_a_read(store: FirestoreStore, bill: Bill) 
     assert bill.taken() == FINISH
 
 
+def test_a_change_sends_what_it_changes(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    insert(store, row(payload=b"x" * 10_000))
+
+    fence = claim(store).fence
+    assert len(bill.last) < 3000
+    store.change(KEY, AGAIN, fence=fence)
+    assert len(bill.last) < 3000
+    clock.advance(10)
+    store.overdue("app", 10)
+    store.visit([KEY], [60.0])
+    assert len(bill.last) < 1000
+
+
 @on_a_loop
 async def test_a_job_that_is_served_takes_no_more(
     store: FirestoreStore, bill: Bill, clock: ManualClock

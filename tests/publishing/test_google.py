@@ -146,6 +146,18 @@ def test_it_publishes_with_the_token_of_the_account_and_keeps_the_token(google: 
     assert google.published == ["Bearer token-1"] * 2
 
 
+def test_a_forked_process_has_a_session_of_its_own(
+    google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = google.publisher
+    google.publish(publisher)
+
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    google.publish(publisher)
+
+    assert google.published == ["Bearer token-1", "Bearer token-2"]
+
+
 def test_a_token_that_is_refused_is_replaced(google: Google) -> None:
     publisher = google.publisher
     google.publish(publisher)

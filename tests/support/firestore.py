@@ -100,11 +100,13 @@ class Bill:
         self.host = api.host
         self.counts: Counter[str] = Counter()
         self.requests: list[str] = []
+        self.last = b""
 
     def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         """Send a request, and count."""
         status, answer = self._api.post(path, body, timeout_seconds)
         verb, request = path.rpartition(":")[2], json.loads(body)
+        self.last = body
         self.requests.append(verb)
         if verb == "batchGet":
             self.counts["reads"] += len(request["documents"])

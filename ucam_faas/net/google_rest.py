@@ -6,6 +6,7 @@ Google's client libraries would do the same with gRPC: 25 MB more in an image.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from typing import Any
 
@@ -41,6 +42,7 @@ class GoogleRest:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._made: Any = None
+        self._process = 0
 
     def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         """Send a request, and return the status and the body of the answer."""
@@ -73,14 +75,15 @@ class GoogleRest:
                 self._made = None
 
     def _session(self) -> Any:
-        """Return the session, made at first use: its connections don't survive a worker's fork."""
+        """Return the session of this process: connections don't survive a fork."""
         with self._lock:
-            if self._made is None:
+            if self._made is None or self._process != os.getpid():
                 transport = require("google.auth.transport.requests", **self._needed)
                 credentials = self._credentials or self._default_credentials()
                 self._made = transport.AuthorizedSession(
                     credentials, refresh_timeout=_TOKEN_SECONDS
                 )
+                self._process = os.getpid()
             return self._made
 
     def _default_credentials(self) -> Any:

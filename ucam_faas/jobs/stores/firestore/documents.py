@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ TIMEOUT_SECONDS = 10.0
 """Of a call."""
 PAUSES_SECONDS = (0.1, 0.3, 0.9)
 """Before a call that wasn't answered is repeated."""
+PATIENCE_SECONDS = 15.0
+"""After this, none is repeated."""
 MAX_WRITES = 500
 """Of one call; Google's page "Quotas and limits"."""
 _UNMET = {"ALREADY_EXISTS": 6, "FAILED_PRECONDITION": 9, "NOT_FOUND": 5}
@@ -74,13 +77,13 @@ class Documents:
         api: makes the requests.
         project: of Google Cloud.
         database: of the project.
-        time: learns the server's.
+        server_time: learns the time from the answers.
     """
 
-    def __init__(self, api: Api, project: str, database: str, time: ServerTime) -> None:
+    def __init__(self, api: Api, project: str, database: str, server_time: ServerTime) -> None:
         self._api = api
         self._root = f"projects/{project}/databases/{database}/documents"
-        self._time = time
+        self._time = server_time
 
     def name(self, collection: str, id: str) -> str:
         """Return the full name of a document."""
@@ -161,6 +164,7 @@ class Documents:
 
     def _call(self, verb: str, body: Mapping[str, Any], *, in_transaction: bool = False) -> Any:
         path, data = f"/v1/{self._root}:{verb}", json.dumps(body).encode()
+        end = time.monotonic() + PATIENCE_SECONDS
         for pause in (*PAUSES_SECONDS, None):
             status = None
             try:
@@ -178,7 +182,7 @@ class Documents:
                 or (in_transaction and (may_pass or "transaction" in reason))
             ):
                 raise UnmetError(reason)
-            if pause is None or not may_pass:
+            if pause is None or not may_pass or time.monotonic() > end:
                 raise JobStoreError(f"Firestore: {reason}.")
             threading.Event().wait(pause * random.uniform(0.5, 1.5))
         raise AssertionError("the last try returns or raises")
@@ -194,11 +198,24 @@ def _write(write: Write) -> dict[str, Any]:
     if write.fields is None:
         deletion: dict[str, Any] = {"delete": write.name}
         return deletion if write.version is None else deletion | {"currentDocument": condition}
-    update = {"name": write.name, "fields": encoded_fields(write.fields)}
+    fields = write.fields if write.mask is None else _masked(write.fields, write.mask)
+    update = {"name": write.name, "fields": encoded_fields(fields)}
     made: dict[str, Any] = {"update": update, "currentDocument": condition}
     if write.mask is not None:
         made["updateMask"] = {"fieldPaths": list(write.mask)}
     return made
+
+
+def _masked(fields: Mapping[str, Any], mask: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that a mask names; a path leads into one map at most."""
+    masked: dict[str, Any] = {}
+    for path in mask:
+        name, _, inner = path.partition(".")
+        if inner:
+            masked.setdefault(name, {})[inner] = fields[name][inner]
+        elif name in fields:
+            masked[name] = fields[name]
+    return masked
 
 
 def _reason(status: int, answer: bytes) -> str:
