@@ -55,7 +55,7 @@ def sets_back_what_a_later_job_has_set(serve: Serve, clock: ManualClock) -> None
 
     @message_handler
     def store(version: int) -> None:
-        if version >= states.get("latest", 0):  # newer messages first: the order is no bug
+        if version >= states.get("latest", 0):  # newer messages first: the order is not a bug
             states["latest"] = version
         states["written"] = version
 
