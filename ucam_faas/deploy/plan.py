@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ucam_faas import project
 from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
-from ucam_faas.deploy import layers
+from ucam_faas.deploy import jobs, layers, subscriptions
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.payloads import schemas
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
-from ucam_faas.deploy.terraform_variables import DeadLetters, Plan, PlannedTask
+from ucam_faas.deploy.subscriptions import PlannedSubscription
+from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.deploy.topics import TopicUser, plan_topics
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
@@ -24,6 +25,7 @@ from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.resources import cpu_count
 from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.topics import inbox_of
 
 FILE_NAME = "ucam-faas.auto.tfvars.json"
 SERVICE_NAME = re.compile(r"(?!goog)[a-z]([-a-z0-9]{0,47}[a-z0-9])?")
@@ -77,14 +79,19 @@ def make(
     ]
     _check_names(task.name for task, _, _ in parts)
     check_distinct(needs for _, needs, _ in parts)
-    for_all = parts[0][2]
+    for_all, receivers = parts[0][2], jobs.receivers(parts)
     return Plan(
         stage=stage,
         project=for_all["project"],
         region=for_all["region"],
         labels=_common_labels([merged for _, _, merged in parts]),
-        topics=plan_topics([TopicUser.of(needs, merged) for _, needs, merged in parts]),
-        tasks=tuple(_planned(*part, app) for part in parts),
+        topics=plan_topics(
+            [
+                TopicUser.of(needs, merged, has_inbox=task.name in receivers)
+                for task, needs, merged in parts
+            ]
+        ),
+        tasks=tuple(_planned(*part, app, receivers) for part in parts),
     )
 
 
@@ -120,7 +127,9 @@ def _common_labels(merged: Sequence[Merged]) -> dict[str, str]:
     return {name: value for name, value in labels[0] if all((name, value) in own for own in labels)}
 
 
-def _planned(task: Task, needs: TaskNeeds, merged: Merged, app: str | None) -> PlannedTask:
+def _planned(
+    task: Task, needs: TaskNeeds, merged: Merged, app: str | None, receivers: frozenset[str]
+) -> PlannedTask:
     is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
     environment = _environment(task, merged, app)
     return PlannedTask(
@@ -130,10 +139,14 @@ def _planned(task: Task, needs: TaskNeeds, merged: Merged, app: str | None) -> P
         service=service_name(task.name),
         timeout_seconds=_timeout_seconds(task, needs),
         environment=environment,
-        publishes_to=[*merged["publishes_to"], *_own_dead_letters(needs)],
+        publishes_to=[
+            *merged["publishes_to"],
+            *_own_dead_letters(needs),
+            *jobs.inboxes_for(task, merged, receivers),
+        ],
         at_a_time=None if is_cloud_run_job else _at_a_time(task, merged, environment),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
-        dead_letters=None if is_cloud_run_job else _dead_letters(needs),
+        subscriptions=_subscriptions(needs, has_inbox=task.name in receivers),
         payload=schemas.schema_of(task),
     )
 
@@ -186,7 +199,8 @@ def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> in
     return min(limit or threads, threads)
 
 
-def _dead_letters(needs: TaskNeeds) -> DeadLetters | None:
-    if needs.topic is None or needs.max_attempts is None or needs.dead_letter_topic is None:
-        return None
-    return DeadLetters(max_attempts=needs.max_attempts, topic=needs.dead_letter_topic)
+def _subscriptions(needs: TaskNeeds, *, has_inbox: bool) -> dict[str, PlannedSubscription]:
+    if not jobs.is_pushed_to(needs):
+        return {}
+    inbox = {inbox_of(needs.name): subscriptions.of_inbox(needs)} if has_inbox else {}
+    return {needs.name: subscriptions.of_topic(needs), **inbox}

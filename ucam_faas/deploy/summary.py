@@ -33,6 +33,7 @@ def _trigger(planned: PlannedTask) -> str:
         lines.append(f"topic {needs.topic}{ordered}")
         if needs.filter:
             lines.append(f"  where {needs.filter}")
+        lines += [f"topic {own.topic}" for own in list(planned.subscriptions.values())[1:]]
     for schedule in needs.schedules:
         paused = " (paused)" * schedule.paused
         lines.append(f"{schedule.expression}  {schedule.time_zone}{paused}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import Merged
+from ucam_faas.deploy.subscriptions import DeadLetters, PlannedSubscription
 from ucam_faas.deploy.topics import PlannedTopic
 from ucam_faas.tasks.needs import ScheduleNeeds, TaskNeeds, job_id
 from ucam_faas.tasks.task import Task
@@ -24,18 +25,6 @@ Format 1, of before, doesn't state its version.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetters:
-    """Where Pub/Sub puts a message after its last attempt.
-
-    Args:
-        topic: short, or full.
-    """
-
-    max_attempts: int
-    topic: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTask:
     """A task, its needs in any cloud, its options, and the values that are computed from them.
 
@@ -44,11 +33,12 @@ class PlannedTask:
         service: the name of its service or Cloud Run job.
         timeout_seconds: how long Cloud Run waits for an execution.
         environment: all environment variables that are not secrets.
-        publishes_to: topics; also that of dead letters, if the task itself publishes them.
+        publishes_to: topics; also that of dead letters, if the task itself publishes them, and
+            inboxes.
         at_a_time: the requests that an instance gets at a time; None: it is a Cloud Run
             job.
         max_retries: of a Cloud Run job; None: it is a service.
-        dead_letters: None: it has no subscription, or messages are delivered until they expire.
+        subscriptions: those that push to it, by name.
         payload: the schema of its payload, if it has one.
     """
 
@@ -61,7 +51,7 @@ class PlannedTask:
     publishes_to: Sequence[str]
     at_a_time: int | None
     max_retries: int | None
-    dead_letters: DeadLetters | None
+    subscriptions: Mapping[str, PlannedSubscription]
     payload: dict[str, Any] | None
 
     @property
@@ -77,7 +67,13 @@ class PlannedTask:
     @property
     def is_pushed_to(self) -> bool:
         """It has a push subscription."""
-        return self.needs.topic is not None and not self.is_cloud_run_job
+        return bool(self.subscriptions)
+
+    @property
+    def dead_letters(self) -> DeadLetters | None:
+        """Where its messages end; None: it gets none, or they are delivered until they expire."""
+        own = self.subscriptions.get(self.needs.name)
+        return None if own is None else own.dead_letters
 
     @property
     def schedules(self) -> Mapping[str, ScheduleNeeds]:
@@ -102,7 +98,7 @@ class PlannedTask:
             "function": self._function(),
             "concurrency": self._concurrency(),
             "triggers": {
-                "subscriptions": self._subscriptions(),
+                "subscriptions": {name: own.to_json() for name, own in self.subscriptions.items()},
                 "cron_schedules": self._schedules(),
             },
             "alerting": {"notification_channels": channels} if channels else None,
@@ -129,23 +125,6 @@ class PlannedTask:
             if self.is_cloud_run_job
             else {"max_concurrent_functions_per_instance": self.at_a_time}
         )
-
-    def _subscriptions(self) -> dict[str, Any]:
-        needs = self.needs
-        subscription = {
-            "topic": needs.topic,
-            "filter": needs.filter,
-            "ordered": needs.ordered,
-            "wrapped": needs.wrapped,
-            "path": needs.path,
-            "ack_deadline_seconds": needs.ack_deadline_seconds,
-            "retry": {
-                "min_backoff_seconds": _number(needs.min_backoff_seconds),
-                "max_backoff_seconds": _number(needs.max_backoff_seconds),
-            },
-            "dead_letter": self.dead_letters and asdict(self.dead_letters),
-        }
-        return {needs.name: subscription} if self.is_pushed_to else {}
 
     def _schedules(self) -> dict[str, Any]:
         return {
@@ -202,8 +181,3 @@ def _put(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
         _put(table[name], rest, value)
     else:
         table[name] = value
-
-
-def _number(seconds: float) -> float:
-    """Return a whole number without a fraction: 10, not 10.0."""
-    return int(seconds) if seconds == int(seconds) else seconds

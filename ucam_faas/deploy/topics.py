@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ucam_faas.deploy.layers import Merged
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.tasks.needs import TaskNeeds
-from ucam_faas.tasks.topics import keeper_of
+from ucam_faas.tasks.topics import inbox_of, keeper_of
 
 _ARCHIVE = "-archive"
 """The end of the subscription that writes a topic's messages to a bucket."""
@@ -39,15 +39,17 @@ class TopicUser:
     Args:
         reads: the topic of its subscription.
         dead_letters: the topic of its dead letters.
+        inbox: the topic of its inbox.
     """
 
     needs: TaskNeeds
     merged: Merged
     reads: str | None
     dead_letters: str | None
+    inbox: str | None
 
     @classmethod
-    def of(cls, needs: TaskNeeds, merged: Merged) -> TopicUser:
+    def of(cls, needs: TaskNeeds, merged: Merged, *, has_inbox: bool) -> TopicUser:
         """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a Cloud Run job."""
         is_pushed_to = needs.run_as == "service" and needs.topic is not None
         by_subscription = needs.dead_letter_topic if is_pushed_to else None
@@ -56,7 +58,13 @@ class TopicUser:
             merged=merged,
             reads=needs.topic if is_pushed_to else None,
             dead_letters=by_subscription or needs.decided_dead_letter_topic,
+            inbox=inbox_of(needs.name) if has_inbox else None,
         )
+
+    @property
+    def topics(self) -> set[str]:
+        """All its topics."""
+        return {topic for topic in (self.reads, self.dead_letters, self.inbox) if topic}
 
 
 def plan_topics(users: Sequence[TopicUser]) -> dict[str, PlannedTopic]:
@@ -70,7 +78,7 @@ def plan_topics(users: Sequence[TopicUser]) -> dict[str, PlannedTopic]:
     """
     for_all = users[0].merged
     existing, kept = set(for_all["existing_topics"]), set(for_all["kept_topics"])
-    used = {topic for user in users for topic in (user.reads, user.dead_letters) if topic}
+    used = {topic for user in users for topic in user.topics}
     made = sorted({topic for topic in used if "/" not in topic} - existing | kept)
     topics = {topic: _planned(topic, users, kept=topic in kept) for topic in made}
     _check_subscriptions(topics, users)
@@ -79,7 +87,7 @@ def plan_topics(users: Sequence[TopicUser]) -> dict[str, PlannedTopic]:
 
 def _planned(topic: str, users: Sequence[TopicUser], *, kept: bool) -> PlannedTopic:
     writers = [user for user in users if user.dead_letters == topic]
-    using = [user for user in users if topic in (user.reads, user.dead_letters)]
+    using = [user for user in users if topic in user.topics]
     return PlannedTopic(
         dead_letter_subscription=keeper_of(topic) if writers or kept else None,
         kms_key=_agreed("kms_key", topic, using),

@@ -17,7 +17,12 @@ from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler import api as scheduler_api
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.tasks.needs import TaskNeeds, full_topic, job_id
-from ucam_faas.tasks.topics import INBOX_PATH, inbox_of
+from ucam_faas.tasks.topics import (
+    INBOX_PATH,
+    MAX_INBOX_BACKOFF_SECONDS,
+    MIN_INBOX_BACKOFF_SECONDS,
+    inbox_of,
+)
 
 LOCATION = "local"
 LABEL = "made-by"
@@ -31,7 +36,6 @@ _MUTABLE = (
     "expiration_policy",
     "message_retention_duration",
 )
-MIN_INBOX_BACKOFF_SECONDS = 1.0
 DEAD_LETTERS_KEPT = timedelta(seconds=MAX_RETENTION_SECONDS)
 """As long as the Terraform module keeps them."""
 
@@ -151,7 +155,8 @@ class Provisioning:
             ack_deadline_seconds=plan.ack_deadline_seconds,
             labels={LABEL: OURS},
         )
-        proto.retry_policy.minimum_backoff.FromNanoseconds(int(MIN_INBOX_BACKOFF_SECONDS * 1e9))
+        proto.retry_policy.minimum_backoff.FromSeconds(MIN_INBOX_BACKOFF_SECONDS)
+        proto.retry_policy.maximum_backoff.FromSeconds(MAX_INBOX_BACKOFF_SECONDS)
         return _pushed(proto, url, plan.path + INBOX_PATH, push)
 
     def _of_dead_letters(self, plans: Sequence[TaskNeeds]) -> list[Any]:

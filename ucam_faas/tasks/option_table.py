@@ -227,6 +227,18 @@ class _OfAll(TypedDict, total=False):
             computed=True,
         ),
     ]
+    sends: Annotated[
+        Sequence[Any] | None,
+        Option(
+            doc="tasks that the task sends jobs to: it is granted the permission, and they have "
+            "an inbox",
+            takes='tasks, or their names: `"charge"` or `"shop.tasks.charge"`',
+            check=topics.check_receiver,
+            merge="list",
+            terraform="function.publishes_to",
+            computed=True,
+        ),
+    ]
 
 
 class HttpOptions(_Name, _OfAll, total=False):

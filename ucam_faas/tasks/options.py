@@ -179,6 +179,7 @@ def task_fields(
         "run_as": run_as,
         "init": tuple(options.get("init", ())),
         "publishes": tuple(options.get("publishes", ())),
+        "sends": tuple(options.get("sends", ())),
         **_part(options, _IN_TASK),
     }
     if kind is Kind.HTTP:

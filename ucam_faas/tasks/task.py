@@ -119,6 +119,8 @@ class Task:
     """Run once in each process that serves the task, before its first execution."""
     publishes: tuple[Any, ...] = ()
     """The tasks and topics that it publishes to."""
+    sends: tuple[Any, ...] = ()
+    """The tasks that it sends jobs to, or their names."""
     create_default_info: Callable[..., ExecutionInfo] | None = None
     options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)
     path: str | None = None

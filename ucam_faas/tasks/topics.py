@@ -9,7 +9,7 @@ from typing import Any
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.outer_decorators import task_function_of
 from ucam_faas.tasks.policies import check_topic
-from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.task import Kind, Task, check_name
 
 
 def topic_of(task: Task) -> str:
@@ -47,17 +47,52 @@ def check_target(target: Any) -> None:
 def _topic(target: Any) -> str:
     if isinstance(target, str):
         return target
+    forms = 'topics: "T" or "projects/P/topics/T"'
+    return topic_of(_task("publishes", target, "name a topic", forms))
+
+
+def _task(option: str, target: Any, instead: str, forms: str) -> Task:
     task_function = task_function_of(target)
-    if task_function is None:
-        if inspect.isfunction(target):
-            raise TaskDefinitionError(
-                f"publishes=[{target.__name__}]: {target.__name__!r} is a function without a "
-                "decorator, and not a task: decorate it, or name a topic."
-            )
+    if task_function is not None:
+        task: Task = task_function.task
+        return task
+    if inspect.isfunction(target):
         raise TaskDefinitionError(
-            f'publishes=[{target!r}]: expected tasks, or topics: "T" or "projects/P/topics/T".'
+            f"{option}=[{target.__name__}]: {target.__name__!r} is a function without a "
+            f"decorator, and not a task: decorate it, or {instead}."
         )
-    return topic_of(task_function.task)
+    raise TaskDefinitionError(f"{option}=[{target!r}]: expected tasks, or {forms}.")
+
+
+_NAMES = 'names of tasks: "charge" or "shop.tasks.charge"'
+
+
+def receivers_of(sends: Iterable[Any]) -> list[str]:
+    """Return the names of the tasks of a `sends=` option, once each."""
+    return list(dict.fromkeys(map(_receiver, sends)))
+
+
+def check_receiver(target: Any) -> None:
+    """Refuse an item of `sends=` that no job can be sent to.
+
+    Raises:
+        TaskDefinitionError: with the item.
+    """
+    try:
+        check_name(_receiver(target))
+    except TaskDefinitionError as error:
+        if not isinstance(target, str):
+            raise
+        raise TaskDefinitionError(f"sends=[{target!r}]: expected {_NAMES}.") from error
+
+
+def _receiver(target: Any) -> str:
+    """Return the name of a task, which may be named with its module: MODULE.TASK."""
+    if isinstance(target, str):
+        return target.rpartition(".")[2]
+    task = _task("sends", target, "name the task", _NAMES)
+    topic_of(task)  # it gets messages
+    return task.name
 
 
 OWN_DEAD_LETTERS = "-dead-letter"
@@ -77,6 +112,10 @@ def keeper_of(topic: str) -> str:
 
 INBOX_PATH = "/inbox"
 """Pushes of a task's inbox come to its own path with this after it."""
+
+
+MIN_INBOX_BACKOFF_SECONDS, MAX_INBOX_BACKOFF_SECONDS = 1, 600
+"""Until Pub/Sub repeats a wake that was refused: at first, and at most."""
 
 
 def inbox_path(task: Task) -> str:

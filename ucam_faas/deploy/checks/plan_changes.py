@@ -141,16 +141,19 @@ def _parts_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
             owner=task,
             protected=protected,
         )
-        for subscription, needs in arguments.get("triggers", {}).get("subscriptions", {}).items():
+        subscriptions = arguments.get("triggers", {}).get("subscriptions", {})
+        for subscription, needs in subscriptions.items():
             yield from _subscription(subscription, needs, variables, task)
+        if subscriptions:  # one grant for all of them
             account = "the task's" if format_of(arguments) == 1 else "the collection's"
+            retries = [_retries(*named) for named in subscriptions.items()]
             yield Part(
                 kind="push grant",
                 name=name,
                 path=path,
                 fixed={**place, "account": account},
                 owner=task,
-                retries=_retries(subscription, needs),
+                retries=next(filter(None, retries), None),  # an inbox has no dead letters
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from ucam_faas.deploy.checks.inputs import Inputs
 from ucam_faas.deploy.checks.rule import rule
@@ -12,6 +11,7 @@ from ucam_faas.deploy.checks.terraform.deployments import (
     SUBSCRIPTION,
     TOPIC,
     full_name,
+    path_of,
     pushes_of,
 )
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
@@ -73,13 +73,14 @@ def unread(inputs: Inputs) -> Iterator[Finding]:
 def path_wrong(inputs: Inputs) -> Iterator[Finding]:
     """A push to a path that isn't the task's."""
     for deployment, subscription in pushes_of(inputs):
-        endpoint = subscription.get("push_config", "push_endpoint")
-        path = urlsplit(endpoint).path if isinstance(endpoint, str) else None
-        if path not in (None, deployment.planned.needs.path):
+        path = path_of(subscription)
+        planned = deployment.planned.subscriptions.values()
+        paths = [own.path for own in planned] or [deployment.planned.needs.path]
+        if path not in (None, *paths):
             yield Finding(
                 subscription.place,
                 f"{subscription.address} pushes to {path or '/'}; the task is served at "
-                f"{deployment.planned.needs.path}.",
+                f"{' and '.join(paths)}.",
                 "Correct the path, or leave it to the plan.",
                 deployment.planned.task.name,
             )

@@ -21,6 +21,7 @@ from ucam_faas.deploy.checks.terraform.deployments import (
 )
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.needs import full_topic
@@ -48,14 +49,27 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
         task, deployment, lacks = planned.task, there.get(planned.task.name), []
         if deployment is None:
             lacks += [] if serves_all else [f"no {task.resource}"]
-        elif task.run_as == "service" and planned.needs.topic and not deployment.subscriptions:
-            lacks.append("no subscription that pushes to it")
+        elif planned.subscriptions:
+            lacks += _lacking_subscriptions(deployment)
         wanted = planned.schedules
         if deployment and UNKNOWN not in schedules:
             lacks += [f"no schedule {name!r}" for name in wanted if name not in schedules]
         for lack in lacks:
             text = f"Terraform's plan in {inputs.terraform.name} has {lack} for {task.name!r}."
             yield Finding(decorated(task), text, _plan_again(inputs), task.name)
+
+
+def _lacking_subscriptions(deployment: Deployment) -> Iterator[str]:
+    if not deployment.subscriptions:
+        yield "no subscription that pushes to it"
+        return
+    pushes = list(deployment.pushes)
+    there = {planned.path for _, planned in pushes}
+    if len(pushes) < len(deployment.subscriptions):
+        return  # one of them pushes to a path that isn't known yet
+    for planned in deployment.planned.subscriptions.values():
+        if planned.path not in there:
+            yield f"no subscription that pushes to {planned.path}"
 
 
 @rule(
@@ -120,8 +134,10 @@ def differs(inputs: Inputs) -> Iterator[Finding]:
         project = str(deployment.run.get("project"))
         pairs = [(deployment.run, *pair) for pair in _of_place(deployment.run, inputs)]
         pairs += [(deployment.run, *pair) for pair in _of_run(deployment)]
-        for subscription in deployment.subscriptions:
-            pairs += [(subscription, *pair) for pair in _of_push(subscription, planned, project)]
+        kept = planned.merged["message_retention_seconds"]
+        for subscription, own in deployment.pushes:
+            expected = _of_push(subscription, own, kept, project)
+            pairs += [(subscription, *pair) for pair in expected]
         for name in planned.schedules:
             assert inputs.terraform is not None
             for schedule in inputs.terraform.of(SCHEDULE):
@@ -192,17 +208,16 @@ def _same(number: Any, first: Any, second: Any) -> bool:
         return False
 
 
-def _of_push(subscription: Resource, planned: PlannedTask, project: str) -> Iterator[_Pair]:
-    needs, expected = planned.needs, planned.dead_letters
-    if needs.topic is None:
-        return
-    yield "the topic", full_name(subscription, "topic"), full_topic(needs.topic, project)
-    yield "the filter", subscription.get("filter") or None, needs.filter
-    yield "message ordering", bool(subscription.get("enable_message_ordering")), needs.ordered
-    yield "wrapping", not subscription.get("push_config", "no_wrapper"), needs.wrapped
-    kept = seconds(subscription.get("message_retention_duration"))
-    yield "retention", kept, planned.merged["message_retention_seconds"]
-    backoffs = {"minimum": needs.min_backoff_seconds, "maximum": needs.max_backoff_seconds}
+def _of_push(
+    subscription: Resource, planned: PlannedSubscription, kept: int, project: str
+) -> Iterator[_Pair]:
+    expected = planned.dead_letters
+    yield "the topic", full_name(subscription, "topic"), full_topic(planned.topic, project)
+    yield "the filter", subscription.get("filter") or None, planned.filter
+    yield "message ordering", bool(subscription.get("enable_message_ordering")), planned.ordered
+    yield "wrapping", not subscription.get("push_config", "no_wrapper"), planned.wrapped
+    yield "retention", seconds(subscription.get("message_retention_duration")), kept
+    backoffs = {"minimum": planned.min_backoff_seconds, "maximum": planned.max_backoff_seconds}
     for name, backoff in backoffs.items():
         is_there = seconds(subscription.get("retry_policy", f"{name}_backoff"))
         yield f"the {name} backoff", is_there, backoff
@@ -236,7 +251,9 @@ def topic_missing(inputs: Inputs) -> Iterator[Finding]:
     made = {topic.get("name") for topic in inputs.terraform.of(TOPIC)}
     for planned in inputs.planned:
         dead_letters = planned.dead_letters and planned.dead_letters.topic
-        for topic in {planned.needs.topic, dead_letters, planned.needs.decided_dead_letter_topic}:
+        read = {own.topic for own in planned.subscriptions.values()}
+        others = {planned.needs.topic, dead_letters, planned.needs.decided_dead_letter_topic}
+        for topic in read | others:
             if topic in inputs.plan.topics and not made & {topic, UNKNOWN}:
                 yield Finding(
                     decorated(planned.task),

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
 
 from ucam_faas.deploy.checks.inputs import Inputs
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan
+from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import PlannedTask
 
 SERVICE, JOB = "google_cloud_run_v2_service", "google_cloud_run_v2_job"
@@ -33,6 +36,23 @@ class Deployment:
     planned: PlannedTask
     run: Resource
     subscriptions: Sequence[Resource]
+
+    @property
+    def pushes(self) -> Iterator[tuple[Resource, PlannedSubscription]]:
+        """Yield each subscription with that of the plan: of its name, or else of its path.
+
+        One that pushes elsewhere is compared with that of the task's topic. One of another name
+        whose path isn't known yet is left out, unless the task has one subscription only.
+        """
+        planned = self.planned.subscriptions
+        of_paths = {own.path: own for own in planned.values()}
+        for subscription in self.subscriptions:
+            own = planned.get(str(subscription.get("name")))
+            path = path_of(subscription)
+            if own is None and planned and (path is not None or len(planned) == 1):
+                own = of_paths.get(path or "", planned[self.planned.needs.name])
+            if own is not None:
+                yield subscription, own
 
     @property
     def template(self) -> tuple[str, ...]:
@@ -62,7 +82,10 @@ def deployments(inputs: Inputs) -> Sequence[Deployment]:
         Deployment(
             planned=tasks[name],
             run=run,
-            subscriptions=pushes.get(run.address, []) + unsure.get(tasks[name].needs.name, []),
+            subscriptions=[
+                *pushes.get(run.address, []),
+                *chain.from_iterable(unsure.get(own, []) for own in tasks[name].subscriptions),
+            ],
         )
         for run in plan.of(SERVICE, JOB)
         for name in targets(run)
@@ -115,6 +138,12 @@ def pushed_to(plan: TerraformPlan, subscription: Resource) -> Resource | None:
             run for run in services if run.module == subscription.module and run.name in names
         ]
     return pushed[0] if len(pushed) == 1 else None
+
+
+def path_of(subscription: Resource) -> str | None:
+    """Return the path to which a subscription pushes; None: it isn't known."""
+    endpoint = subscription.get("push_config", "push_endpoint")
+    return urlsplit(endpoint).path if isinstance(endpoint, str) else None
 
 
 def full_name(resource: Resource, *path: str, collection: str = "topics") -> Any:
