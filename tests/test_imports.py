@@ -102,13 +102,27 @@ def test_no_heavy_library_is_imported_until_a_request_was_served(tmp_path: Path)
     (tmp_path / "main.py").write_text(TASKS)
     push = make_push({"number": 1})
 
-    with serving(folder=tmp_path, FUNCTION_SOURCE="main.py") as server:
+    environ = {"FUNCTION_SOURCE": "main.py", "UCAM_FAAS_JOB_STORE": "firestore:my-project"}
+    with serving(folder=tmp_path, **environ) as server:
         answer = server.post("/store", push.body, headers=push.headers)
         loaded = set(json.loads(server.post("/modules").body))
 
     assert answer.status == 200
     assert offenders(loaded, WHEN_SERVING) == set()
     assert {"gunicorn", "uvicorn", "pydantic"} <= loaded
+
+
+def test_a_store_in_firestore_takes_no_client_library_of_google() -> None:
+    """Nor google-auth before it is used."""
+    code = (
+        "from ucam_faas.config import Settings\nfrom ucam_faas.execution.runtime import store_of\n"
+    )
+
+    loaded = modules_after(f"{code}assert store_of(Settings(job_store='firestore:my-project'))")
+
+    unwanted = {"grpc", "google.cloud", "google.protobuf", "google.auth", "requests", "psycopg"}
+    assert offenders(loaded, unwanted) == set()
+    assert "ucam_faas.jobs.stores.firestore.store" in loaded
 
 
 def test_the_pytest_plugin_imports_nothing_of_ours_before_it_is_used() -> None:

@@ -10,8 +10,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+import ucam_faas
 from tests.contract.job_store_contract import KEY, JobStoreContract, row
+from tests.jobs.runs import wake
 from tests.jobs.test_processes_share_a_store import recovered
+from tests.serving.harness import make_app, on_a_loop
 from tests.support.firestore import Firestore
 from ucam_faas.clock import SystemClock
 from ucam_faas.exceptions import JobStoreError
@@ -142,6 +145,53 @@ def test_a_store_that_is_down_is_an_error_and_works_when_it_is_back(
 
     store.insert([row()], wait=[0.0])
     assert store.claim(KEY, lease=30, instance="here") is not None
+    store.close()
+
+
+class Switch:
+    """An API that can be cut off for a number of calls."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.host = api.host
+        self.cut_off = 0
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        if self.cut_off:
+            self.cut_off -= 1
+            raise ConnectionRefusedError
+        return self._api.post(path, body, timeout_seconds)
+
+    def close(self) -> None:
+        self._api.close()
+
+
+@on_a_loop
+async def test_a_job_runs_once_though_firestore_is_down_at_its_claim_and_its_end(
+    firestore: Firestore,
+) -> None:
+    google, ran = Switch(api(firestore.host)), []
+    store = FirestoreStore(google, firestore.new_project())
+
+    @ucam_faas.message_handler(message_type=None)
+    def task(data: bytes) -> str:
+        ran.append(data)
+        google.cut_off = 2 * calls  # the second try to store the end is answered
+        return "done"
+
+    calls = len(documents.PAUSES_SECONDS) + 1  # of a method of the store, at most
+    app = make_app(task, store=store)
+    key = Key("default", "task", "1")
+    store.insert([row(key, payload=b"1")], wait=[-60.0])
+
+    google.cut_off = calls
+    down = await wake(app)
+    up = await wake(app)
+
+    assert (down.status, up.status, ran) == (503, 200, [b"1"])
+    kept = store.get(key)
+    assert kept is not None
+    assert [entry.cause for entry in kept.history] == ["sent", "claimed", "finished"]
     store.close()
 
 
