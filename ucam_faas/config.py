@@ -141,6 +141,18 @@ class Settings:
         "where jobs are kept: sqlite:PATH, postgresql://…, firestore:PROJECT or "
         "firestore:PROJECT/DATABASE, or memory; none: jobs are sent, and can't be followed",
     )
+    delay_queue: str | None = _variable(
+        "UCAM_FAAS_DELAY_QUEUE",
+        None,
+        "queue of Cloud Tasks that wakes jobs at their time, up to 30 days ahead: "
+        "projects/P/locations/L/queues/Q; none: the sweep does. With PUBSUB_EMULATOR_HOST, that "
+        "emulator has it",
+    )
+    delay_account: str | None = _variable(
+        "UCAM_FAAS_DELAY_ACCOUNT",
+        None,
+        "service account as which that queue publishes wakes; default: the account of the process",
+    )
     project: str | None = _variable(
         "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
     )

@@ -13,14 +13,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.auth.compute_engine import _metadata
+from google.oauth2.credentials import Credentials
 
 from ucam_faas.exceptions import MissingExtraError, PublishError
+from ucam_faas.net.google_rest import GoogleRest
+from ucam_faas.net.rest import CredentialsError
+from ucam_faas.publishing import Draft
 from ucam_faas.publishing.google import GooglePublisher
+from ucam_faas.publishing.later import DelayQueue, connect
 
 TOPIC = "projects/p/topics/t"
+QUEUE = "projects/p/locations/l/queues/q"
 _METADATA = {"Metadata-Flavor": "Google"}
 
 
@@ -30,6 +37,7 @@ class Google:
     Attributes:
         tokens: given out so far.
         published: the Authorization header of each message that was accepted.
+        tasks: of Cloud Tasks, that were created.
         refused: the number of requests that get 401.
         closes: a connection is closed when its second message arrives.
         has_tokens: the account that the container runs as may have them.
@@ -39,6 +47,7 @@ class Google:
         self.host = f"127.0.0.1:{port}"
         self.tokens = 0
         self.published: list[str | None] = []
+        self.tasks: list[dict[str, Any]] = []
         self.refused = 0
         self.closes = False
         self.has_tokens = True
@@ -74,7 +83,7 @@ def google(monkeypatch: pytest.MonkeyPatch, no_credentials: None) -> Iterator[Go
             self._answer(200, token if "/token" in self.path else account)
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
             self.sent += 1
             if google.closes and self.sent > 1:
                 self.close_connection = True
@@ -83,6 +92,7 @@ def google(monkeypatch: pytest.MonkeyPatch, no_credentials: None) -> Iterator[Go
                 google.refused -= 1
                 return self._answer(401, {})
             google.published.append(self.headers["Authorization"])
+            google.tasks += filter(None, [json.loads(body).get("task")])
             self._answer(200, {"messageIds": [str(len(google.published))]})
 
         def _answer(self, status: int, document: object) -> None:
@@ -180,3 +190,36 @@ def test_a_kept_connection_that_google_closed_costs_no_message(google: Google) -
     publisher = google.publisher
 
     assert [google.publish(publisher) for _ in range(5)] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_queue_for_delays_publishes_as_the_account_of_the_process(google: Google) -> None:
+    api = GoogleRest(f"http://{google.host}", "scope", extra="pubsub", purpose="test")
+
+    assert api.account() == "tasks@p.iam.gserviceaccount.com"
+    DelayQueue(QUEUE, api, api.account).publish_later(0.0, TOPIC, [Draft(b"", {"id": "1"})])
+
+    (task,) = google.tasks
+    assert task["httpRequest"]["oauthToken"]["serviceAccountEmail"] == api.account()
+    assert google.published == ["Bearer token-1"]
+
+
+def test_an_account_that_cannot_be_got_is_an_error_that_names_the_topic(google: Google) -> None:
+    google.has_tokens = False
+    api = GoogleRest(f"http://{google.host}", "scope", extra="pubsub", purpose="test")
+
+    with pytest.raises(PublishError, match=rf"{TOPIC} later, by {QUEUE}, failed: Google gives no"):
+        DelayQueue(QUEUE, api, api.account).publish_later(0.0, TOPIC, [Draft(b"", {"id": "1"})])
+
+
+def test_credentials_without_an_account_need_the_setting() -> None:
+    api = GoogleRest("http://h", "s", extra="pubsub", purpose="test", credentials=Credentials("t"))
+
+    with pytest.raises(CredentialsError, match="set UCAM_FAAS_DELAY_ACCOUNT"):
+        api.account()
+
+
+def test_a_queue_for_delays_needs_the_extra_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+
+    with pytest.raises(MissingExtraError, match="needed to wake jobs by Cloud Tasks"):
+        connect(QUEUE, None, None)

@@ -131,6 +131,8 @@ def drafter(
     wait = 0.0 if store is None else send_options.wait_of(options, store.now)
     check_destination(here, name)
     here.outgoing()  # a missing publisher is an error before anything is stored
+    if wait:
+        here.delays()  # so is a wrong name of a queue
     topic = here.full_topic(inbox_of(name), name)
     return Drafter(here, name, task, topic, options, id_of, parent, wait)
 

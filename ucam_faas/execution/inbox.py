@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from ucam_faas.exceptions import PublishError
 from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.logs.problems import log_problem
-from ucam_faas.publishing import MAX_PUBLISHED, Draft, Publisher
+from ucam_faas.publishing import MAX_PUBLISHED, Draft
 from ucam_faas.tasks.topics import inbox_of
 
 if TYPE_CHECKING:  # tasks without jobs don't need it
@@ -29,12 +30,20 @@ LINGER_SECONDS = 0.01
 """The thread waits this long for more: to start one takes more time than to send."""
 
 
-def wake(runtime: Runtime, keys: Iterable[Key]) -> None:
+def wake(runtime: Runtime, keys: Iterable[Key], at: float | None = None) -> None:
     """Publish wakes soon; a failure is logged, because the sweep repeats them.
 
     They are published before this returns in tests, and on Cloud Run outside of executions.
+
+    Args:
+        runtime: has the publisher, and the queue for delays.
+        keys: of the jobs.
+        at: the time of the wakes, in epoch seconds; None: now. Without a queue, and beyond its 30
+            days, the sweep wakes the jobs.
     """
-    publisher = runtime.outgoing()
+    way = _way_of(runtime, at)
+    if way is None:
+        return
     by_task: dict[str, list[Key]] = {}
     for key in keys:
         by_task.setdefault(key.task, []).append(key)
@@ -42,12 +51,32 @@ def wake(runtime: Runtime, keys: Iterable[Key]) -> None:
     for task, some in by_task.items():
         topic = runtime.full_topic(inbox_of(task), task)
         if not is_at_once:
-            _GATHERED.put(publisher, topic, some)
+            _GATHERED.put(way, topic, some)
             continue
         try:
-            _publish(publisher, topic, some)
+            _publish(way, topic, some)
         except PublishError as error:
             _log(topic, error)
+
+
+class _Way(NamedTuple):
+    """The way of wakes to Pub/Sub: at once, or later by a queue."""
+
+    send: Callable[[str, Sequence[Draft]], object]
+    """Takes the full name of a topic, and wakes."""
+    key: tuple[int, float]
+    """The same for wakes that go together."""
+
+
+def _way_of(runtime: Runtime, at: float | None) -> _Way | None:
+    """Return the way of wakes at a time; None: the sweep wakes the jobs."""
+    if at is None:
+        publisher = runtime.outgoing()
+        return _Way(publisher.publish_many, (id(publisher), 0.0))
+    queue = runtime.delays()
+    if queue is None or not queue.reaches(at, runtime.clock.now().timestamp()):
+        return None
+    return _Way(partial(queue.publish_later, at), (id(queue), at))
 
 
 def are_unpublished() -> bool:
@@ -70,13 +99,13 @@ class _Gathered:
         """Start empty: in a forked process the wakes, and the thread, are the parent's."""
         self._changed = threading.Condition(threading.Lock())
         self._publishing = threading.Lock()
-        self._wakes: list[tuple[Publisher, str, Sequence[Key]]] = []
+        self._wakes: list[tuple[_Way, str, Sequence[Key]]] = []
         self._has_thread = False
 
-    def put(self, publisher: Publisher, topic: str, keys: Sequence[Key]) -> None:
+    def put(self, way: _Way, topic: str, keys: Sequence[Key]) -> None:
         """Have a thread publish wakes."""
         with self._changed:
-            self._wakes.append((publisher, topic, keys))
+            self._wakes.append((way, topic, keys))
             if self._has_thread:
                 self._changed.notify()
                 return
@@ -95,12 +124,12 @@ class _Gathered:
         with self._publishing:
             with self._changed:
                 wakes, self._wakes = self._wakes, []
-            by_topic: dict[tuple[int, str], tuple[Publisher, list[Key]]] = {}
-            for publisher, topic, keys in wakes:
-                by_topic.setdefault((id(publisher), topic), (publisher, []))[1].extend(keys)
-            for (_, topic), (publisher, keys) in by_topic.items():
+            together: dict[tuple[object, str], tuple[_Way, list[Key]]] = {}
+            for way, topic, keys in wakes:
+                together.setdefault((way.key, topic), (way, []))[1].extend(keys)
+            for (_, topic), (way, keys) in together.items():
                 try:
-                    _publish(publisher, topic, keys)
+                    _publish(way, topic, keys)
                 except Exception as error:  # the wakes of the other topics are published
                     _log(topic, error)
 
@@ -113,11 +142,11 @@ class _Gathered:
                     return
 
 
-def _publish(publisher: Publisher, topic: str, keys: Sequence[Key]) -> None:
+def _publish(way: _Way, topic: str, keys: Sequence[Key]) -> None:
     for start in range(0, len(keys), MAX_PUBLISHED):
         some = keys[start : start + MAX_PUBLISHED]
-        wakes = [{JOB_ATTRIBUTE: key.id, APP_ATTRIBUTE: key.app} for key in some]
-        publisher.publish_many(topic, [Draft(b"", attributes) for attributes in wakes])
+        wakes = [Draft(b"", {JOB_ATTRIBUTE: key.id, APP_ATTRIBUTE: key.app}) for key in some]
+        way.send(topic, wakes)
 
 
 def _log(topic: str, error: Exception) -> None:

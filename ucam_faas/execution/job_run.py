@@ -133,8 +133,8 @@ class JobRun:
             return Unavailable("the end of the job could not be stored")
         if stored is None:
             return Superseded("the lease of this process had ended")
-        if stored.state is State.PENDING and not change.wait:
-            inbox.wake(execution.runtime, [self.key])
+        if stored.state is State.PENDING:
+            inbox.wake(execution.runtime, [self.key], stored.due if change.wait else None)
         if change.state is State.SUCCESS:
             return decision.outcome
         return Recorded(change.message or change.cause)

@@ -18,6 +18,7 @@ from ucam_faas.tasks.task import Task
 
 if TYPE_CHECKING:
     from ucam_faas.jobs.stores import JobStore
+    from ucam_faas.publishing.later import DelayQueue
 
 MadeT = TypeVar("MadeT")
 
@@ -59,6 +60,16 @@ class Runtime:
                 "sqlite:jobs.db, or start `ucam-faas dev`, which has one."
             )
         return store
+
+    def delays(self) -> DelayQueue | None:
+        """Return the queue that wakes jobs at their time; None: the sweep does.
+
+        Raises:
+            ConfigurationError: UCAM_FAAS_DELAY_QUEUE isn't a queue, or google-auth is missing.
+        """
+        if self.connect is None or self.settings.delay_queue is None:  # tests have no real time
+            return None
+        return delay_queue_of(self.settings)
 
     def outgoing(self) -> Publisher:
         """Return the publisher of `task.publish()`.
@@ -114,6 +125,7 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
         check_topic(settings.dead_letter_topic)
     _check_store(settings, tasks)
     bare = Runtime(settings, SystemClock(), connect=publisher_of)
+    bare.delays()
     topics = [bare.dead_letter_topic(task) for task in tasks]  # all of them: each is checked
     if not any(topics) and not any(task.publishes for task in tasks):
         return bare
@@ -163,6 +175,15 @@ def publisher_of(settings: Settings) -> Publisher:
     from ucam_faas.publishing.google import GooglePublisher
 
     return GooglePublisher()
+
+
+@_once
+def delay_queue_of(settings: Settings) -> DelayQueue:
+    """Return the queue of Cloud Tasks that settings name; see `Runtime.delays`."""
+    from ucam_faas.publishing import later  # tasks without delays don't need it
+
+    assert settings.delay_queue is not None, "the caller has looked"
+    return later.connect(settings.delay_queue, settings.delay_account, settings.pubsub_emulator)
 
 
 @_once

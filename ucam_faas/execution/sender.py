@@ -41,6 +41,7 @@ def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
         firestore_emulator=cloud.firestore or None,
         app=cloud.app if here.settings.app == DEFAULT_APP else here.settings.app,
         pubsub_emulator=cloud.pubsub or None,
+        delay_queue=None,  # its sweep wakes jobs in time
         project=cloud.project,
     )
     return replace(here, settings=settings)

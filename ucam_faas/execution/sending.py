@@ -136,9 +136,10 @@ def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> Sequence[str | Exceptio
     except JobStoreError as error:
         return [error] * len(rows)
     by_owner = {row.owner: kept for row, kept in zip(within, stored, strict=True)}
-    new = [row.key for row in within if by_owner[row.owner].owner == row.owner]
-    if new and not drafts.wait:
-        inbox.wake(here, new)
+    new = [by_owner[row.owner] for row in within if by_owner[row.owner].owner == row.owner]
+    if new:
+        at = max(row.due for row in new) if drafts.wait else None
+        inbox.wake(here, [row.key for row in new], at)
     return [_id_or_error(by_owner.get(row.owner), row, drafts) for row in rows]
 
 

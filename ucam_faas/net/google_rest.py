@@ -67,6 +67,27 @@ class GoogleRest:
             raise CredentialsError(f"Google gives no token ({type(error).__name__})") from error
         return response.status_code, response.content
 
+    def account(self) -> str:
+        """Return the email address of the service account that the requests are made as.
+
+        Raises:
+            CredentialsError: the environment's credentials aren't a service account's.
+        """
+        credentials = self._session().credentials
+        if getattr(credentials, "service_account_email", "") == "default":  # as on Cloud Run
+            try:
+                transport = require("google.auth.transport.requests", **self._needed)
+                credentials.refresh(transport.Request())
+            except require("google.auth.exceptions", **self._needed).GoogleAuthError as error:
+                raise CredentialsError(f"Google gives no token ({type(error).__name__})") from error
+        email = getattr(credentials, "service_account_email", None)
+        if not email:
+            raise CredentialsError(
+                "the environment's credentials aren't a service account's; set "
+                "UCAM_FAAS_DELAY_ACCOUNT"
+            )
+        return str(email)
+
     def close(self) -> None:
         """Close the connections."""
         with self._lock:

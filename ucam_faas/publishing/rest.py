@@ -46,21 +46,46 @@ class RestPublisher:
         self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0
     ) -> list[str]:
         """Publish messages in one call, and return their ids when Pub/Sub has them."""
-        body = json.dumps({"messages": [_json(draft) for draft in drafts]}).encode()
+        purpose = f"Publishing to {topic}"
         path = f"/v1/{quote(topic)}:publish"
-        try:
-            status, answer = self._api.post(path, body, timeout_seconds)
-        except FAILURES as error:
-            raise _failed(topic, f"{self.host} does not answer ({type(error).__name__})") from error
-        except CredentialsError as error:
-            raise _failed(topic, str(error)) from error
-        if status != 200:
-            raise _failed(topic, _reason(status, answer))
+        answer = post(self._api, path, body_of(drafts), timeout_seconds, purpose)
         try:
             ids = json.loads(answer)["messageIds"]
             return [str(ids[number]) for number in range(len(drafts))]
         except (ValueError, LookupError, TypeError) as error:
-            raise _failed(topic, f"{self.host} does not answer as Pub/Sub does") from error
+            raise PublishError(
+                f"{purpose} failed: {self.host} does not answer as Pub/Sub does"
+            ) from error
+
+
+def post(api: Api, path: str, body: bytes, timeout_seconds: float, purpose: str) -> bytes:
+    """Make a request to one of Google's APIs, and return the body of its answer.
+
+    Args:
+        api: makes it.
+        path: with its leading slash.
+        body: JSON.
+        timeout_seconds: how long to try.
+        purpose: begins the text of the error.
+
+    Raises:
+        PublishError: it failed, or it isn't known.
+    """
+    try:
+        status, answer = api.post(path, body, timeout_seconds)
+    except FAILURES as error:
+        reason = f"{api.host} does not answer ({type(error).__name__})"
+        raise PublishError(f"{purpose} failed: {reason}") from error
+    except CredentialsError as error:
+        raise PublishError(f"{purpose} failed: {error}") from error
+    if status != 200:
+        raise PublishError(f"{purpose} failed: {_reason(status, answer)}")
+    return answer
+
+
+def body_of(drafts: Sequence[Draft]) -> bytes:
+    """Return the body of a request that publishes messages."""
+    return json.dumps({"messages": [_json(draft) for draft in drafts]}).encode()
 
 
 def _json(draft: Draft) -> dict[str, object]:
@@ -69,10 +94,6 @@ def _json(draft: Draft) -> dict[str, object]:
         "attributes": dict(draft.attributes),
         "orderingKey": draft.ordering_key,
     }
-
-
-def _failed(topic: str, reason: str) -> PublishError:
-    return PublishError(f"Publishing to {topic} failed: {reason}")
 
 
 def _reason(status: int, answer: bytes) -> str:
