@@ -202,6 +202,20 @@ class JobStoreContract:
 
         assert sum(row is not None for row in rows) == 1
 
+    def test_of_many_who_insert_one_job_or_one_unique_key_all_get_the_same_row(
+        self, store: JobStore
+    ) -> None:
+        others = [Key("app", "other", str(number)) for number in range(16)]
+        rows = [row(owner=str(number)) for number in range(16)]
+        rows += [row(key, unique="a") for key in others]
+
+        with ThreadPoolExecutor(8) as pool:
+            there = list(pool.map(lambda new: self.insert(store, new)[0], rows))
+
+        assert len({kept.owner for kept in there[:16]}) == 1
+        assert len({kept.key for kept in there[16:]}) == 1
+        assert sorted(kept.key for kept in store.find("app")) == sorted({k.key for k in there})
+
     def test_a_job_is_not_claimed_before_its_time(
         self, store: JobStore, clock: ManualClock
     ) -> None:
