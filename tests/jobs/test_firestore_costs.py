@@ -77,8 +77,10 @@ def test_a_change_sends_what_it_changes(
     assert len(bill.last) < 3000
     clock.advance(10)
     store.overdue("app", 10)
+    assert len(bill.answer) < 3000
     store.visit([KEY], [60.0])
     assert len(bill.last) < 1000
+    assert claim(store).payload == b"x" * 10_000
 
 
 @on_a_loop
@@ -178,6 +180,20 @@ def test_a_wake_by_the_sweep_takes_a_read_and_a_write(
     assert bill.taken() == {"reads": 1, "writes": 1}
 
 
+def test_an_expiry_takes_two_reads_and_a_write(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    insert(store, row(expires=5.0))
+    clock.advance(5)
+    bill.taken()
+
+    assert sweep(store, "app", wake=bool) == 1
+    assert bill.taken() == {"reads": 2, "writes": 1}
+    kept = store.get(KEY)
+    assert kept is not None
+    assert (kept.state, kept.payload) == (State.EXPIRED, b"{}")
+
+
 def test_a_removal_that_the_ttl_policy_left_out_takes_a_read_and_a_delete(
     store: FirestoreStore, bill: Bill, clock: ManualClock
 ) -> None:
@@ -231,3 +247,14 @@ def test_the_id_of_a_forgotten_job_is_free(
     assert there.owner == "second"
     assert not store.delete(KEY, states=ENDED)
     assert claim(store).fence == 1
+
+
+def test_the_rows_of_abandoned_runs_are_not_kept(store: FirestoreStore, clock: ManualClock) -> None:
+    keys = [Key("app", "charge", str(number)) for number in range(5)]
+    insert(store, *map(row, keys))
+
+    for key in keys:
+        claim(store, key)
+        clock.advance(LEASE)
+
+    assert list(store._rows._claimed) == keys[-1:]

@@ -101,12 +101,13 @@ class Bill:
         self.counts: Counter[str] = Counter()
         self.requests: list[str] = []
         self.last = b""
+        self.answer = b""
 
     def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         """Send a request, and count."""
         status, answer = self._api.post(path, body, timeout_seconds)
         verb, request = path.rpartition(":")[2], json.loads(body)
-        self.last = body
+        self.last, self.answer = body, answer
         self.requests.append(verb)
         if verb == "batchGet":
             self.counts["reads"] += len(request["documents"])

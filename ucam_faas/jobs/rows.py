@@ -117,6 +117,12 @@ class Row:
         return self.fence
 
 
+def size_of(row: Row) -> int:
+    """Return the bytes of a row's payload and attributes."""
+    texts = (*row.attributes, *row.attributes.values(), row.ordering_key)
+    return len(row.payload) + sum(len(text.encode()) for text in texts)
+
+
 def check_size(row: Row, max_bytes: int | None, result: bytes = b"") -> None:
     """Refuse a row that is too large for its store.
 
@@ -127,11 +133,7 @@ def check_size(row: Row, max_bytes: int | None, result: bytes = b"") -> None:
     Raises:
         ValueError: it is.
     """
-    if max_bytes is None:
-        return
-    texts = (*row.attributes, *row.attributes.values(), row.ordering_key)
-    size = len(row.payload) + len(result) + sum(len(text.encode()) for text in texts)
-    if size > max_bytes:
+    if max_bytes is not None and (size := size_of(row) + len(result)) > max_bytes:
         raise ValueError(
             f"The job has {size:,} bytes of payload, attributes and result, and its store takes "
             f"{max_bytes:,}. Keep the data elsewhere, such as in a bucket, and pass its name."

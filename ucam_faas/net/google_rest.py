@@ -14,6 +14,8 @@ from ucam_faas._optional import check, require
 from ucam_faas.net.rest import HEADERS, CredentialsError
 
 _TOKEN_SECONDS = 10
+_MAX_KEPT = 100
+"""Connections: as many threads may make requests at a time."""
 
 
 class GoogleRest:
@@ -101,9 +103,10 @@ class GoogleRest:
             if self._made is None or self._process != os.getpid():
                 transport = require("google.auth.transport.requests", **self._needed)
                 credentials = self._credentials or self._default_credentials()
-                self._made = transport.AuthorizedSession(
-                    credentials, refresh_timeout=_TOKEN_SECONDS
-                )
+                session = transport.AuthorizedSession(credentials, refresh_timeout=_TOKEN_SECONDS)
+                adapters = require("requests.adapters", **self._needed)
+                session.mount(self._url, adapters.HTTPAdapter(pool_maxsize=_MAX_KEPT))
+                self._made = session
                 self._process = os.getpid()
             return self._made
 

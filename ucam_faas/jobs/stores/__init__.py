@@ -108,7 +108,10 @@ class JobStore(Protocol):
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
 
     def overdue(self, app: str, limit: int) -> list[Row]:
-        """Return the rows that an application's sweep has to look at, the most overdue first."""
+        """Return the rows that an application's sweep has to look at, the most overdue first.
+
+        A store may leave out their payloads, results and histories.
+        """
 
     def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now; a row that

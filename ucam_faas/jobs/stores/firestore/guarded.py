@@ -44,8 +44,8 @@ class Seen(NamedTuple):
 class GuardedRows:
     """The rows of jobs.
 
-    The rows that this process claimed, and those that its sweep looks at, are kept with their
-    versions: their next change needs no read.
+    The rows that this process claimed are kept with their versions: their next change needs no
+    read. So are those that its sweep looks at, without payloads, to visit or delete them.
 
     Args:
         documents: of the database.
@@ -79,7 +79,8 @@ class GuardedRows:
             JobConflictError: a job that is to run again has the `unique` key of one that runs.
         """
         writer = os.urandom(8).hex()
-        seen = self._take(key)
+        with self._lock:
+            seen = self._claimed.pop(key, None)
         if seen is not None and changed(seen.row) is None:
             seen = None  # it may have changed
         for _ in range(TRIES):
@@ -102,7 +103,9 @@ class GuardedRows:
 
     def delete(self, key: Key, states: Collection[State]) -> bool:
         """Remove a row in one of these states."""
-        seen, was_there = self._take(key), False
+        with self._lock:
+            seen = self._swept.pop(key, None)
+        was_there = False
         for _ in range(TRIES):
             seen = seen or self.read(key)
             if seen is None or seen.row.state not in states:
@@ -140,17 +143,14 @@ class GuardedRows:
             seen = self._swept.pop(key, None)
         return seen or self.read(key)
 
-    def _take(self, key: Key) -> Seen | None:
-        with self._lock:
-            return self._claimed.pop(key, None) or self._swept.pop(key, None)
-
     def _hold(self, row: Row, version: str) -> Row:
         """Keep a claimed row for its next change."""
         if row.state is State.STARTED:
             with self._lock:
                 self._claimed[row.key] = Seen(row, version)
-                if len(self._claimed) > _MAX_HELD:
-                    self._claimed.popitem(last=False)
+                oldest, _ = next(iter(self._claimed.values()))
+                if len(self._claimed) > _MAX_HELD or (oldest.lease or 0) <= self._now():
+                    self._claimed.popitem(last=False)  # its run was abandoned
         return row
 
     def _writes(self, seen: Seen, new: Row, writer: str) -> list[Write]:

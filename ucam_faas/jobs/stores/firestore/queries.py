@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.firestore.rows import JOBS, SHARDS
+from ucam_faas.jobs.stores.firestore.rows import JOBS, SHARDS, SWEEP
 from ucam_faas.jobs.stores.firestore.values import encoded
 
 MAX_IN = 30
@@ -22,7 +22,8 @@ def overdue(app: str, now: float, limit: int) -> Query:
     """Select the jobs that an application's sweep has to look at, the most overdue first."""
     filters = [_filter("app", "EQUAL", app), _filter("shard", "IN", _ALL_SHARDS)]
     filters.append(_filter("sweep", "LESS_THAN_OR_EQUAL", now))
-    return _query(filters, order=("sweep", "ASCENDING"), limit=limit)
+    query = _query(filters, order=("sweep", "ASCENDING"), limit=limit)
+    return query | {"select": {"fields": [{"fieldPath": path} for path in SWEEP]}}
 
 
 def latest(

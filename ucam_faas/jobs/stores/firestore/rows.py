@@ -35,6 +35,17 @@ CHANGING = (
     *(f"data.{name}" for name in (*_CHANGING, "history", "writer")),
 )
 """The paths of the fields that a change of a row writes."""
+_FOR_SWEEP = ("due", "expires", "visit", "lease", "fence", "attempts", "interruptions")
+SWEEP = (
+    *("app", "task", "id", "state", "created"),
+    *(f"data.{name}" for name in (*_FOR_SWEEP, "options", "unique", "writer")),
+)
+"""The paths of the fields that the sweep reads: payloads and results of many rows may be large."""
+_NOT_FOR_SWEEP = {
+    **{"payload": b"", "attributes": "{}", "ordering_key": "", "source": "", "owner": ""},
+    **{"cancel_requested": False, "result": None, "error": None, "progress": None},
+    "history": "[]",
+}
 VISIT = ("sweep", "data.visit", "data.writer")
 """The paths of the fields that a visit of the sweep writes."""
 
@@ -69,11 +80,11 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
 
 
 def row_of(fields: Mapping[str, Any]) -> Row:
-    """Return the row of a job's document."""
+    """Return the row of a job's document; one that the sweep reads has no payload."""
     data = dict(fields["data"])
     del data["writer"]
     columns = {name: fields[name] for name in ("app", "task", "id", "state", "created")}
-    return row_of_columns(columns | data)
+    return row_of_columns(_NOT_FOR_SWEEP | columns | data)
 
 
 def is_forgotten(row: Row, now: float) -> bool:

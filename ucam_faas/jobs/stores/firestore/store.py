@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.rows import Change, Key, Row, size_of
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
@@ -26,7 +26,7 @@ from ucam_faas.net.rest import Api
 LOOK_SECONDS = 0.5
 """Between two looks at the jobs whose ends are waited for."""
 _MAX_BATCH_BYTES = 5_000_000
-"""Of the payloads of one request, which may have 10 MiB; base64 adds a third."""
+"""Of the payloads and attributes of one request, which may have 10 MiB; base64 adds a third."""
 
 
 class FirestoreStore(WaitingStore):
@@ -67,7 +67,7 @@ class FirestoreStore(WaitingStore):
         new = [inserted(row, seconds, now) for row, seconds in zip(rows, wait, strict=True)]
         insertion = Insertion(self._documents, self._rows, parent)
         there: list[Row] = []
-        for batch in batches(new, MAX_WRITES // 2, _MAX_BATCH_BYTES, lambda row: len(row.payload)):
+        for batch in batches(new, MAX_WRITES // 2, _MAX_BATCH_BYTES, size_of):
             there += insertion.insert(batch)
         return there
 
@@ -146,7 +146,7 @@ class FirestoreStore(WaitingStore):
         return self._documents.count(queries.pending(app, task), limit)
 
     def overdue(self, app: str, limit: int) -> list[Row]:
-        """Return the rows that an application's sweep has to look at."""
+        """Return the rows that an application's sweep has to look at, without payloads."""
         documents = self._documents.query(queries.overdue(app, self.now(), limit))
         seen = [Seen(row_of(document.fields), document.version) for document in documents]
         self._rows.keep_swept(seen)
