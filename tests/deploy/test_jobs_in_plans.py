@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from ucam_faas import TaskDefinitionError
-from ucam_faas.deploy import layers
+from ucam_faas import ConfigurationError, TaskDefinitionError
+from ucam_faas.deploy import asyncapi, layers
 from ucam_faas.deploy.plan import make
 from ucam_faas.deploy.terraform_variables import Plan
 from ucam_faas.tasks.task import Task
@@ -153,3 +153,55 @@ def test_a_task_that_gets_no_jobs_is_refused(target: Any, message: str) -> None:
         task_of("split", sends=[target])
 
     assert message in str(raised.value)
+
+
+def test_the_jobs_of_an_application_are_swept_each_minute(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of("charge"), task_of("ship"), configuration=STORE)
+
+    sweep = variables_of(plan, "shop-sweep")
+    assert sweep["name"] == "shop-sweep"
+    assert sweep["triggers"]["cron_schedules"]["shop-sweep"]["schedule"] == "* * * * *"
+    assert sweep["function"]["environment"] == {
+        "FUNCTION_SOURCE": "ucam_faas.serving.sweep",
+        "UCAM_FAAS_APP": "shop",
+        "UCAM_FAAS_JOB_STORE": "postgresql://db/jobs",
+    }
+    assert sweep["function"]["publishes_to"] == ["charge-inbox", "ship-inbox"]
+    assert sweep["concurrency"]["max_instances"] == 1
+    assert sweep["function"]["deletion_protection"] is False
+    (subscription,) = sweep["triggers"]["subscriptions"].values()
+    assert subscription["message_retention_seconds"] == 600
+    assert subscription["dead_letter"] is None
+
+
+def test_a_sweep_has_the_secret_and_the_network_of_all_tasks(tmp_path: Path) -> None:
+    configuration = f'{SECRET_STORE}memory = "4Gi"\nvpc_access = {{ network = "default" }}\n'
+
+    plan = plan_in(tmp_path, task_of("charge"), configuration=configuration)
+
+    function = variables_of(plan, "shop-sweep")["function"]
+    secret = {"secret": "jobs-url", "version": "latest"}
+    assert function["secrets"] == {"UCAM_FAAS_JOB_STORE": secret}
+    assert function["vpc_access"]["network"] == "default"
+    assert function["memory"] == "512Mi"
+
+
+def test_there_is_no_sweep_without_a_store_for_all_tasks(tmp_path: Path) -> None:
+    configuration = f"[task.charge]\n{STORE}"
+
+    plan = plan_in(tmp_path, task_of("charge"), task_of("ship"), configuration=configuration)
+
+    assert [planned.name for planned in plan.tasks] == ["charge", "ship"]
+
+
+def test_a_task_with_the_name_of_the_sweep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="'shop-sweep'"):
+        plan_in(tmp_path, task_of("shop-sweep"), configuration=STORE)
+
+
+def test_a_sweep_is_not_in_the_document_of_topics(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of("charge"), configuration=STORE)
+
+    document = asyncapi.document(plan, {"title": "Shop", "version": "1"})
+
+    assert list(document["operations"]) == ["charge", "charge.dead-letter"]

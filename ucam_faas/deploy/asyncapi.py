@@ -1,7 +1,8 @@
 """From a plan to an AsyncAPI 3 document: the topics, their messages, and the tasks that take them.
 
-Tasks without a topic are left out: HTTP tasks are called, and Cloud Run jobs are started. Sources:
-the AsyncAPI specification 3.0.0, and its Google Cloud Pub/Sub bindings 0.2.0.
+Tasks without a topic are left out: HTTP tasks are called, and Cloud Run jobs are started. So is the
+sweep of jobs. Sources: the AsyncAPI specification 3.0.0, and its Google Cloud Pub/Sub bindings
+0.2.0.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ucam_faas.deploy import asyncapi_messages
+from ucam_faas.deploy.jobs import is_sweep
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.events.messages import TOPIC_PATH
 
@@ -33,7 +35,7 @@ def document(plan: Plan, info: Mapping[str, str]) -> Object:
     """
     made = _Document(plan.project or _PROJECT)
     for planned in plan.tasks:
-        if planned.is_pushed_to:
+        if planned.is_pushed_to and not is_sweep(planned.task):
             made.add(planned)
     return {
         "asyncapi": VERSION,

@@ -1,40 +1,69 @@
 """The jobs of a deployment: the tasks that have an inbox, and the inboxes that each may publish to.
 
 A task that gets messages has an inbox where `UCAM_FAAS_JOB_STORE` is configured, or where another
-task names it in `sends=`. So a deployment without jobs stays as it is.
+task names it in `sends=`. So a deployment without jobs stays as it is. With a store for all tasks,
+the deployment also has a task of its own, which sweeps the jobs each minute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from ucam_faas.deploy.layers import Merged
-from ucam_faas.tasks.needs import TaskNeeds
+from ucam_faas.config import DEFAULT_APP, Settings
+from ucam_faas.deploy.config_file import ConfigFile
+from ucam_faas.deploy.layers import Merged, merge_task
+from ucam_faas.execution.sweep_task import sweep_task
+from ucam_faas.gcp.limits import MIN_RETENTION_SECONDS
+from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of, receivers_of
 
 STORE = "UCAM_FAAS_JOB_STORE"
+Part = tuple[Task, TaskNeeds, Merged]
+"""A task, its needs in any cloud, and its options."""
 
 
-def store_of(merged: Mapping[str, object] | Merged) -> str | None:
+def store_of(merged: Merged) -> str | None:
     """Return a task's store of jobs: the variable's value, or its secret."""
-    for option in ("environment", "secrets"):
-        variables = merged[option]
-        assert isinstance(variables, Mapping)
-        if STORE in variables:
-            return str(variables[STORE])
-    return None
+    variables: Mapping[str, str] = {**merged["environment"], **merged["secrets"]}
+    return variables.get(STORE)
 
 
-def receivers(parts: Iterable[tuple[Task, TaskNeeds, Merged]]) -> frozenset[str]:
+def receivers(parts: Sequence[Part]) -> frozenset[str]:
     """Return the names of the tasks that have an inbox."""
-    parts = list(parts)
     named = {name for task, _, _ in parts for name in receivers_of(task.sends)}
     return frozenset(
         task.name
         for task, needs, merged in parts
         if is_pushed_to(needs) and (task.name in named or store_of(merged) is not None)
     )
+
+
+def sweep_for(
+    config: ConfigFile, parts: Sequence[Part], stage: str | None, app: str | None
+) -> list[Part]:
+    """Return the task that sweeps the jobs; none, if there is no store for all tasks."""
+    wakes = [task.name for task, needs, merged in parts if is_pushed_to(needs) and store_of(merged)]
+    if not wakes:
+        return []
+    task: Task = sweep_task(app or DEFAULT_APP, wakes).task
+    task = replace(task, own_options={**task.own_options, **_OF_SWEEP})
+    merged = merge_task(config, task, stage)
+    return [(task, needs_of(task, Settings()), merged)] if store_of(merged) else []
+
+
+_OF_SWEEP = {
+    "message_retention_seconds": MIN_RETENTION_SECONDS,
+    "deletion_protection": False,
+    "ignore": ["failures-lost-early"],
+}
+"""Nothing is lost with a sweep: the next one does its work."""
+
+
+def is_sweep(task: Task) -> bool:
+    """Return True if it is the task of a deployment that sweeps jobs."""
+    return task.module == sweep_task.__module__
 
 
 def is_pushed_to(needs: TaskNeeds) -> bool:

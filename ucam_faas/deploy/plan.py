@@ -77,9 +77,11 @@ def make(
         (task, needs_of(task, settings), merge_task(config, task, stage))
         for task in sorted(tasks, key=lambda task: task.name)
     ]
+    receivers = jobs.receivers(parts)
+    parts += jobs.sweep_for(config, parts, stage, app)
     _check_names(task.name for task, _, _ in parts)
     check_distinct(needs for _, needs, _ in parts)
-    for_all, receivers = parts[0][2], jobs.receivers(parts)
+    for_all = parts[0][2]
     return Plan(
         stage=stage,
         project=for_all["project"],
