@@ -170,10 +170,11 @@ def ucam_faas_pubsub(
     monkeypatch: pytest.MonkeyPatch,
     _ucam_faas_emulator: EmbeddedPubsub,
 ) -> Iterator[EmbeddedPubsub]:
-    """Run an empty Pub/Sub and Cloud Scheduler in this process, where Google's clients find it.
+    """Run an empty Pub/Sub, Cloud Scheduler and Cloud Tasks in this process.
 
-    In tests that use `ucam_faas_clock`, too, it goes by that clock: leases, backoffs, retentions
-    and schedules end when it is advanced. It is a `ucam_faas.local_testing.EmbeddedPubsub`.
+    Google's clients find it by PUBSUB_EMULATOR_HOST. In tests that use `ucam_faas_clock`, too, it
+    goes by that clock: leases, backoffs, retentions and schedules end when it is advanced. It is a
+    `ucam_faas.local_testing.EmbeddedPubsub`.
     """
     from ucam_faas.execution.runtime import of_environment
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from google.cloud import pubsub_v1
 
-from tests.integration.emulator import new_name
+from tests.integration.emulator import PROJECT, new_name
 from tests.integration.processes import wait_until
+from tests.support.delays import call, create_queue, tasks_of
 
 from .endpoint import CHOICE, running_ours
+from .sink import running_sink
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,3 +57,23 @@ def test_open_clients_go_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Mon
     publisher.stop()
     publisher.transport.close()
     subscriber.close()
+
+
+def test_tasks_of_cloud_tasks_outlive_a_kill(tmp_path: Path) -> None:
+    """What the client was told is kept; an attempt that ran is made again."""
+    state = ("--state", str(tmp_path / "state"))
+    queue = f"projects/{PROJECT}/locations/europe-west2/queues/q"
+    with running_sink() as sink:
+        with running_ours(tmp_path / "first", *state) as host:
+            create_queue(host, queue)
+            call(host, "POST", f"{queue}:pause", {})
+            for name in ("kept", "deleted"):
+                task = {"name": f"{queue}/tasks/{name}", "httpRequest": {"url": sink.url}}
+                call(host, "POST", f"{queue}/tasks", {"task": task})
+            call(host, "DELETE", f"{queue}/tasks/deleted")
+
+        with running_ours(tmp_path / "second", *state) as host:
+            assert [task["name"] for task in tasks_of(host, queue)] == [f"{queue}/tasks/kept"]
+            call(host, "POST", f"{queue}:resume", {})
+
+            assert sink.wait().headers["x-cloudtasks-taskname"] == "kept"

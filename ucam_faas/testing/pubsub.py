@@ -1,4 +1,4 @@
-"""A Pub/Sub and Cloud Scheduler in this process, which a test's clock may move."""
+"""Pub/Sub, Cloud Scheduler and Cloud Tasks in this process; a test's clock may move them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ResultT = TypeVar("ResultT")
 
 
 class EmbeddedPubsub:
-    """A Pub/Sub and Cloud Scheduler in this process, in a thread of its own.
+    """A Pub/Sub, Cloud Scheduler and Cloud Tasks in this process, in a thread of its own.
 
     Google's clients find it by the environment that the fixture sets. The methods here are short
     ways to do the same without a client. Names of topics and subscriptions may be short or full.
