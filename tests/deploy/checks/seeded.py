@@ -241,6 +241,78 @@ DELIVERY = [
     ),
 ]
 
+FOR_ALL = 'region = "europe-west2"'
+FIRESTORE = f'{FOR_ALL}\nenvironment = {{ UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs" }}'
+
+
+def option(text: str) -> Edit:
+    """Give `count_orders` an option."""
+    return CODE, 'topic="orders"', f'topic="orders", {text}'
+
+
+JOBS = [
+    Seed(
+        "jobs of messages without a store",
+        "job-store-missing",
+        task("count_orders"),
+        (option("idempotent=True"),),
+        says="has idempotent=, and no job store",
+    ),
+    Seed(
+        "live jobs of a key without a store",
+        "job-store-missing",
+        task("count_orders"),
+        (option("unique=lambda order: order.order_id, max_pending=5"),),
+        says="has unique= and max_pending=, and no job store",
+    ),
+    Seed(
+        "a store in a file",
+        "job-store-local",
+        (CONFIG, "UCAM_FAAS_JOB_STORE"),
+        ((CONFIG, FOR_ALL, FIRESTORE.replace("firestore:my-project/jobs", "sqlite:jobs.db")),),
+    ),
+    Seed(
+        "a store for one task alone",
+        "jobs-not-swept",
+        (CONFIG, "UCAM_FAAS_JOB_STORE"),
+        (variable("UCAM_FAAS_JOB_STORE", "firestore:my-project/jobs"),),
+        says="The job store of the task 'count_orders' isn't the one of all tasks",
+    ),
+    Seed(
+        "another store for one task",
+        "jobs-not-swept",
+        (CONFIG, 'secrets = { UCAM_FAAS_JOB_STORE = "jobs-url" }'),
+        (
+            (CONFIG, FOR_ALL, FIRESTORE),
+            setting("pay_back", 'secrets = { UCAM_FAAS_JOB_STORE = "jobs-url" }'),
+        ),
+    ),
+    Seed(
+        "jobs that are kept for less time than messages",
+        "jobs-forgotten-early",
+        (CONFIG, "message_retention_seconds = 1209600"),
+        (
+            (CONFIG, FOR_ALL, FIRESTORE),
+            option("idempotent=True"),
+            setting("count_orders", "message_retention_seconds = 1209600"),
+        ),
+        says="keeps an ended job for 7 days, and Pub/Sub a message for 14",
+    ),
+    Seed(
+        "a misspelt receiver",
+        "receiver-missing",
+        task("count_orders"),
+        (option('sends=["shop.pay_bakc"]'),),
+        says="sends to 'pay_bakc'",
+    ),
+    Seed(
+        "a receiver that gets no messages",
+        "receiver-missing",
+        task("count_orders"),
+        (option('sends=["show_order"]'),),
+    ),
+]
+
 SCHEDULES = [
     Seed(
         "the first Monday, which cron does not know",
@@ -333,6 +405,12 @@ ENVIRONMENT = [
         (variable("PUBSUB_EMULATOR_HOST", "localhost:8085"),),
     ),
     Seed("a password", "secret-in-sight", VARIABLES, (variable("DB_PASSWORD", "hunter2"),)),
+    Seed(
+        "a password in an address",
+        "secret-in-sight",
+        VARIABLES,
+        (variable("DATABASE", "postgresql://shop:hunter2@db/shop"),),
+    ),
     Seed(
         "two log levels",
         "log-level-twice",
@@ -450,6 +528,7 @@ DELETIONS = [
 SEEDS = [
     *CONFIGURATION,
     *DELIVERY,
+    *JOBS,
     *SCHEDULES,
     *PAYLOADS,
     *ENVIRONMENT,

@@ -12,6 +12,7 @@ from ucam_faas.deploy.checks.rules import (
     deletions,
     delivery,
     environment,
+    jobs,
     names,
     payloads,
     previous_plan,
@@ -39,6 +40,7 @@ def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
 FAMILIES = {
     "Configuration and names": (*configuration.RULES, ignore_unknown, *names.RULES),
     "Delivery": delivery.RULES,
+    "Jobs": jobs.RULES,
     "Schedules": schedules.RULES,
     "Payloads": payloads.RULES,
     "Environment": environment.RULES,

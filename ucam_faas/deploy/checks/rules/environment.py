@@ -19,6 +19,7 @@ SECONDS_TO_END = 10
 GRACE = "UCAM_FAAS_GRACE_SECONDS"
 _LEVEL = "UCAM_FAAS_LOG_LEVEL"
 _PUSH = ("UCAM_FAAS_PUSH_AUDIENCE", "UCAM_FAAS_PUSH_EMAIL")
+_PASSWORD = re.compile(r"[a-z0-9+]+://[^/@:]*:[^/@]+@")
 _ONLY_HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -102,11 +103,11 @@ def emulator_deployed(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("secret-in-sight", why="All readers of the service, the plan or the repository can read it.")
 def secret_in_sight(inputs: Inputs) -> Iterator[Finding]:
-    """A plain-text variable with the name of a secret."""
+    """A plain-text variable with the name of a secret, or an address with a password."""
     for environ in _environs(inputs):
-        for name in environ.values:
-            has_letters = re.search("[A-Za-z]", environ.values[name])  # MAX_TOKENS isn't a secret
-            if looks_secret(name) and has_letters:
+        for name, value in environ.values.items():
+            has_letters = re.search("[A-Za-z]", value)  # MAX_TOKENS isn't a secret
+            if (looks_secret(name) and has_letters) or _PASSWORD.match(value):
                 what = f"The value of {name} is plain text."
                 fix = f'Put it into Secret Manager, and set secrets = {{ {name} = "SECRET" }}.'
                 yield environ.finding(name, what, fix)

@@ -1,0 +1,115 @@
+"""Rules of jobs: a store that every task shares and that is swept, and receivers that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.jobs import STORE, is_sweep, store_of
+from ucam_faas.deploy.terraform_variables import PlannedTask
+from ucam_faas.tasks.topics import receivers_of
+
+_KEPT = "message_retention_seconds"
+
+
+@rule(
+    "job-store-missing",
+    why="With id= or idempotent=True the container ends when it starts; with the others, sending "
+    "fails.",
+)
+def store_missing(inputs: Inputs) -> Iterator[Finding]:
+    """A task with an option that only a job store can keep, and no store."""
+    for planned in inputs.services:
+        policy = planned.task.jobs
+        options = {
+            "idempotent=": policy.idempotent,
+            "id=": policy.id is not None,
+            "unique=": policy.unique is not None,
+            "max_pending=": policy.max_pending is not None,
+        }
+        names = [name for name, is_set in options.items() if is_set]
+        if names and store_of(planned.merged) is None:
+            yield Finding(
+                decorated(planned.task),
+                f"The task {planned.name!r} has {' and '.join(names)}, and no job store.",
+                f"Set {STORE} for all tasks, in secrets or environment.",
+                planned.name,
+            )
+
+
+@rule("job-store-local", why="Each instance has jobs of its own, and loses them when it ends.")
+def store_local(inputs: Inputs) -> Iterator[Finding]:
+    """A job store in a file or in memory."""
+    for planned in inputs.planned:
+        store = planned.merged["environment"].get(STORE, "")
+        if store == "memory" or store.startswith("sqlite:"):
+            yield Finding(
+                _place_of_store(planned),
+                f"{STORE} is {store}, which the instances of Cloud Run don't share.",
+                "Use PostgreSQL or Firestore; see docs/stores.md.",
+                planned.name,
+            )
+
+
+@rule(
+    "jobs-not-swept",
+    why="Delayed jobs don't start, those of lost processes wait, and ended ones are never removed.",
+)
+def not_swept(inputs: Inputs) -> Iterator[Finding]:
+    """A task with another job store than the one that is set for all tasks."""
+    swept = next((store_of(own.merged) for own in inputs.planned if is_sweep(own.task)), None)
+    for planned in inputs.planned:
+        store = store_of(planned.merged)
+        if store not in (None, swept):
+            yield Finding(
+                _place_of_store(planned),
+                f"The job store of the task {planned.name!r} isn't the one of all tasks, and so "
+                "isn't swept.",
+                f"Set {STORE} for all tasks, and not for one.",
+                planned.name,
+            )
+
+
+def _place_of_store(planned: PlannedTask) -> Place:
+    option = "environment" if STORE in planned.merged["environment"] else "secrets"
+    return configured(planned, option, STORE)
+
+
+@rule("jobs-forgotten-early", why="A message that is delivered again after that runs again.")
+def forgotten_early(inputs: Inputs) -> Iterator[Finding]:
+    """A task whose messages are jobs, and which keeps jobs for less time than messages."""
+    for planned in inputs.services:
+        kept, policy = timedelta(seconds=planned.merged[_KEPT]), planned.task.jobs
+        if policy.adopts and policy.kept < kept:
+            yield Finding(
+                configured(planned, _KEPT),
+                f"The task {planned.name!r} keeps an ended job for {policy.kept.days} days, and "
+                f"Pub/Sub a message for {kept.days}.",
+                f"Write retention=timedelta(days={kept.days + 1}) on the decorator, or lower "
+                f"{_KEPT}.",
+                planned.name,
+            )
+
+
+@rule("receiver-missing", why="`terraform apply` fails, or the job is never run.")
+def receiver_missing(inputs: Inputs) -> Iterator[Finding]:
+    """A task in `sends=` that isn't in the plan, or that gets no messages."""
+    receivers = {planned.name for planned in inputs.services}
+    for planned in inputs.planned:
+        for name in receivers_of(planned.task.sends):
+            if name not in receivers:
+                yield Finding(
+                    decorated(planned.task),
+                    f"The task {planned.name!r} sends to {name!r}, and no task of that name gets "
+                    "messages here.",
+                    "Correct the name. If another deployment to the same project has the task, "
+                    f'grant the permission there, or ignore = ["receiver-missing:{name}"].',
+                    planned.name,
+                    name=name,
+                )
+
+
+RULES = (store_missing, store_local, not_swept, forgotten_early, receiver_missing)
