@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -192,6 +193,24 @@ def test_a_queue_that_fails_is_logged_and_the_job_is_the_sweeps(
     woken: list[Any] = []
     sweep(delays.store, "default", woken.extend)
     assert woken == [job.key]
+
+
+def test_a_queue_that_does_not_answer_is_asked_once_for_all_that_gathered(
+    delays: Delays, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each call may take the whole timeout, and an answer to a delivery waits for all of them."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        nowhere = "{}:{}".format(*listener.getsockname())
+    settings = replace(delays.runtime.settings, pubsub_emulator=nowhere)
+    runtime.CURRENT.set(replace(delays.runtime, settings=settings))
+
+    with caplog.at_level(logging.ERROR, "ucam_faas"), inbox._GATHERED._publishing:
+        for hours in (1, 2, 3):
+            charge.send(b"x", delay=timedelta(hours=hours))
+    inbox.flush()
+
+    assert [record.getMessage() for record in caplog.records] == ["ucam_faas_wake_failed"]
 
 
 def test_a_wrong_name_of_a_queue_is_an_error_before_anything_is_stored(delays: Delays) -> None:

@@ -127,11 +127,16 @@ class _Gathered:
             together: dict[tuple[object, str], tuple[_Way, list[Key]]] = {}
             for way, topic, keys in wakes:
                 together.setdefault((way.key, topic), (way, []))[1].extend(keys)
+            silent: set[int] = set()
             for (_, topic), (way, keys) in together.items():
+                if way.key[0] in silent:  # each call would wait for its timeout
+                    continue
                 try:
                     _publish(way, topic, keys)
                 except Exception as error:  # the wakes of the other topics are published
                     _log(topic, error)
+                    if isinstance(error.__cause__, OSError):
+                        silent.add(way.key[0])
 
     def _work(self) -> None:
         while True:
