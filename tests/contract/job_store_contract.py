@@ -7,6 +7,7 @@ class TestSqliteStore(JobStoreContract):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -426,3 +427,147 @@ class JobStoreContract:
 
         assert store.ended([ended, live, missing]) == {ended: done, missing: None}
         assert store.ended([]) == {}
+
+    def limited(self, store: JobStore, ids: Iterable[str], **values: object) -> list[Key]:
+        """Insert jobs of one limit key, in this order, and return their keys."""
+        if not store.has_limits:
+            pytest.skip("the store takes no limits, and says so at the sending")
+        keys = [Key("app", "charge", id) for id in ids]
+        self.insert(store, *(row(key, **{"limit_key": "a", **values}) for key in keys))
+        return keys
+
+    def start(self, store: JobStore, key: Key, limit: int | None = 1) -> Row | None:
+        return store.claim(key, lease=LEASE, instance="here", limit=limit)
+
+    def end(self, store: JobStore, key: Key, change: Change = DONE) -> Row:
+        kept = store.get(key)
+        assert kept is not None
+        changed = store.change(key, change, fence=kept.fence)
+        assert changed is not None
+        return changed
+
+    @pytest.mark.parametrize("limit", [1, 2])
+    def test_so_many_jobs_of_a_limit_key_start_in_the_order_of_sending(
+        self, store: JobStore, limit: int
+    ) -> None:
+        keys = self.limited(store, "4213")
+
+        for number, key in enumerate(keys):
+            assert [self.start(store, later, limit) for later in keys[number + limit :]] == [
+                None
+            ] * len(keys[number + limit :])
+            assert self.start(store, key, limit) is not None
+            if number >= limit - 1:
+                done = self.end(store, keys[number - limit + 1])
+                rest = keys[number + 1 :]
+                assert store.next_of(done, limit) == (rest[0] if rest else None)
+
+        kept = [store.get(key) for key in keys]
+        assert [row and (row.attempts, row.fence) for row in kept] == [(0, 1)] * 4
+
+    def test_another_limit_key_task_and_application_do_not_wait(self, store: JobStore) -> None:
+        (first,) = self.limited(store, "1")
+        others = [Key("app", "charge", "2"), Key("app", "refund", "1"), Key("b", "charge", "1")]
+        self.insert(store, row(others[0], limit_key="b"), *(row(o, limit_key="a") for o in others))
+        assert self.start(store, first) is not None
+
+        assert all(self.start(store, other) for other in others)
+
+    def test_a_job_that_is_not_due_or_has_expired_lets_others_of_its_key_pass(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        expiring, failing, third = self.limited(store, "123", expires=50.0)
+        self.insert(store, row(Key("app", "charge", "late"), limit_key="a"), wait=100)
+        clock.advance(20)
+        fourth = self.limited(store, "4")[0]
+        assert self.start(store, failing) is None  # the first comes first
+        assert self.start(store, expiring) is not None
+        assert store.next_of(self.end(store, expiring, AGAIN), 1) == failing
+
+        assert self.start(store, failing) is not None
+        self.end(store, failing)
+        clock.advance(40)
+
+        assert self.start(store, third) is None
+        assert self.start(store, fourth) is not None
+
+    def test_a_dead_holder_is_passed_over_after_its_lease(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        dead, second, third = self.limited(store, "123")
+        holder = self.start(store, dead)
+        assert holder is not None
+        clock.advance(LEASE - 0.1)
+        assert self.start(store, second) is None
+        assert store.next_of(holder, 1) is None
+        clock.advance(0.1)
+
+        assert store.next_of(holder, 1) == dead
+        assert self.start(store, second) is not None
+        assert self.start(store, dead) is None
+        done = self.end(store, second)
+        assert store.next_of(done, 1) == dead
+        assert self.start(store, dead) is not None
+        assert self.start(store, third) is None
+
+    def test_jobs_in_order_wait_for_the_end_of_all_before(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        keys = self.limited(store, "123", in_order=True)
+        first, second, third = keys
+        assert self.start(store, first, None) is not None
+        failed = self.end(store, first, AGAIN)
+
+        assert store.next_of(failed, None) == second  # a hint: it can't start
+        assert [self.start(store, key, None) for key in keys] == [None] * 3
+        clock.advance(AGAIN.visit)
+        assert self.start(store, first, None) is not None
+        clock.advance(LEASE)
+        assert [self.start(store, key, None) for key in (second, third)] == [None] * 2
+        assert self.start(store, first, None) is not None
+        self.end(store, first, Change(state=State.PAUSED, cause="paused", visit=60))
+        assert [self.start(store, key, None) for key in (second, third)] == [None] * 2
+        store.change(first, Change(state=State.CANCELLED, cause="cancelled", visit=60))
+
+        assert self.start(store, third, None) is None
+        assert self.start(store, second, None) is not None
+
+    def test_a_job_without_a_key_gets_one_before_a_limited_task_takes_it(
+        self, store: JobStore
+    ) -> None:
+        (first,) = self.limited(store, "1")
+        second = Key("app", "charge", "2")
+        self.insert(store, row(second))
+        assert self.start(store, second) is None
+
+        changed = store.set_limit_key(second, "a")
+
+        assert changed is not None
+        assert changed.limit_key == "a"
+        assert store.set_limit_key(second, "b") is None
+        assert self.start(store, second) is None
+        assert self.start(store, first) is not None
+        self.end(store, first)
+        assert self.start(store, second) is not None
+
+    def test_a_task_that_has_no_limit_any_more_takes_every_job(self, store: JobStore) -> None:
+        keys = self.limited(store, "123")
+
+        assert all(self.start(store, key, None) for key in reversed(keys))
+
+    def test_claims_at_once_take_no_more_than_the_limit(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        """A dead holder and the next job may start: neither comes before the other."""
+        pairs: list[list[Key]] = []
+        for number in range(30):
+            ids = [f"{number}{letter}" for letter in "ab"]
+            pair = self.limited(store, ids, limit_key=str(number))
+            assert self.start(store, pair[0]) is not None
+            pairs.append(pair)
+        clock.advance(LEASE)
+
+        with ThreadPoolExecutor(2) as pool:
+            started = [list(pool.map(lambda key: self.start(store, key), pair)) for pair in pairs]
+
+        assert [sum(row is not None for row in pair) for pair in started] == [1] * 30

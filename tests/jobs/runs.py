@@ -24,10 +24,12 @@ class FaultyStore(SqliteStore):
         self.changes = 0
         self.on_change: Any = None
 
-    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+    def claim(
+        self, key: Key, *, lease: float, instance: str, limit: int | None = None
+    ) -> Row | None:
         if self.claims_fail:
             raise JobStoreError("down")
-        return super().claim(key, lease=lease, instance=instance)
+        return super().claim(key, lease=lease, instance=instance, limit=limit)
 
     def change(self, key: Key, change: Change, **options: Any) -> Row | None:
         self.changes += 1

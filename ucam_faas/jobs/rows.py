@@ -61,6 +61,8 @@ class Row:
         expires: when it may not start any more; None: never.
         visit: when the sweep has to look at it: to wake it, to end it, or to remove it.
         unique: a key that only one job of the task has at a time, until it has ended; None: none.
+        limit_key: only so many jobs of the task with this key run at a time; None: no limit.
+        in_order: one job of the key at a time, until its end, in the order of sending.
         owner: made by the sender, so that a repeated insert knows its own row.
         fence: rises with each claim. Only the claim with the present fence may change the row.
         attempts: failures that the task's limit counts.
@@ -80,6 +82,8 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     unique: str | None = None
+    limit_key: str | None = None
+    in_order: bool = False
     owner: str = ""
     state: State = State.PENDING
     created: float = 0.0

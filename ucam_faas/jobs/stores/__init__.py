@@ -25,6 +25,8 @@ class JobStore(Protocol):
     """The most that the payload, the attributes and the result of a job may have together; None:
     any number.
     """
+    has_limits: bool = True
+    """It takes rows with a `limit_key`."""
 
     def migrate(self) -> Sequence[str]:
         """Create the tables that are missing, and return the commands that the user has to run for
@@ -46,12 +48,32 @@ class JobStore(Protocol):
             JobLostError: the parent's claim is void; no row was inserted.
         """
 
-    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+    def claim(
+        self, key: Key, *, lease: float, instance: str, limit: int | None = None
+    ) -> Row | None:
         """Take a job that may start, or whose claim has ended; return None if it can't be taken.
+
+        A job with a limit key starts if fewer than `limit` others of its key are held, or come
+        first: those that were sent before, and may start now. One that is `in_order` starts if
+        no other of its key is held, and all that were sent before have ended.
 
         Args:
             lease: seconds until another may take it.
             instance: the process that takes it, for the history.
+            limit: of the task, which takes jobs with a key only; None: it has none.
+        """
+
+    def set_limit_key(self, key: Key, limit_key: str) -> Row | None:
+        """Give a live job its limit's key, and return the row; None: it has one, or has ended."""
+
+    def next_of(self, row: Row, limit: int | None) -> Key | None:
+        """Return the first job of a row's limit key that may start now; None: there is none.
+
+        It is a hint: another process may take the job first, and an earlier one that isn't due
+        may hold back a job that is `in_order`.
+
+        Args:
+            limit: of the task; None: it has none.
         """
 
     def change(

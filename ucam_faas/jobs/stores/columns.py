@@ -10,7 +10,7 @@ from typing import Any
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 
-_OF_THE_STORE = ("watched", "notified", "number", "steady", "boot")
+_OF_THE_STORE = ("watched", "notified", "number", "steady", "boot", "place")
 _JSON = ("attributes", "options", "error", "progress")
 
 
@@ -24,6 +24,7 @@ def row_of(record: Mapping[str, Any]) -> Row:
             values[name] = {} if text == "{}" else json.loads(text)
     values["state"] = State(values["state"])
     values["cancel_requested"] = bool(values["cancel_requested"])
+    values["in_order"] = bool(values["in_order"])
     values["log"] = values.pop("history")
     for column in _OF_THE_STORE:
         values.pop(column, None)
@@ -41,6 +42,8 @@ def new_values(row: Row, wait: float) -> dict[str, Any]:
         "source": row.source,
         "owner": row.owner,
         "unique": row.unique,
+        "limit_key": row.limit_key,
+        "in_order": row.in_order,
         "wait": wait,
         "ttl": row.expires,
         "visit": new_visit(row),

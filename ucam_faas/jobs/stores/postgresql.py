@@ -84,6 +84,21 @@ class PostgresqlStore(SqlStore):
                     return [there[number] for number in range(len(rows))]
         raise JobStoreError("The job store inserts no row, and has none with its key either.")
 
+    def claim(
+        self, key: Key, *, lease: float, instance: str, limit: int | None = None
+    ) -> Row | None:
+        """Take a job that may start, or whose claim has ended."""
+        values = {**key._asdict(), "lease": lease, "instance": instance, "limit": limit}
+        if limit is None:
+            for record in self._read("claim", {**values, "locked": False}):
+                return row_of(record)
+        with self._connection() as connection, connection.transaction():
+            if not connection.execute(self._sql["lock_limit"], key._asdict()).fetchall():
+                return None
+            timed = self._timed({**values, "locked": True})
+            records = connection.execute(self._sql["claim"], timed).fetchall()
+            return row_of(records[0]) if records else None
+
     def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
         self._run("visit", {**_columns(keys), "seconds": list(seconds)})

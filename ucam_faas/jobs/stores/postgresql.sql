@@ -1,6 +1,7 @@
 -- The statements of the PostgreSQL store, each after its name. Times are epoch seconds; :now is the store's time.
 
 -- name: schema
+CREATE SEQUENCE IF NOT EXISTS ucam_faas_jobs_place_seq;
 CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
   payload BYTEA NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
@@ -12,6 +13,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   cancel_requested BOOLEAN NOT NULL DEFAULT false,
   result BYTEA, error TEXT, progress TEXT, history JSONB NOT NULL,
   watched BOOLEAN NOT NULL DEFAULT false,
+  limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq'),
   PRIMARY KEY (app, task, id)
 );
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
@@ -19,13 +21,16 @@ CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, create
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
 CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
   WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs (app, task, limit_key, state, place)
+  WHERE limit_key IS NOT NULL;
 
 -- name: insert
 -- In one order everywhere: two batches never wait for each other.
 WITH new AS (
-  SELECT * FROM json_to_recordset(:rows::json) AS new (
+  SELECT *, nextval('ucam_faas_jobs_place_seq') AS place FROM json_to_recordset(:rows::json) AS new (
     number int, app text, task text, id text, payload text, attributes text, ordering_key text,
-    options text, source text, owner text, "unique" text, wait float8, ttl float8, visit float8
+    options text, source text, owner text, "unique" text, limit_key text, in_order bool,
+    wait float8, ttl float8, visit float8
   )
 ), lost AS (
   SELECT NULL::int AS number
@@ -38,11 +43,11 @@ WITH new AS (
 ), added AS (
   INSERT INTO ucam_faas_jobs (
     app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-    state, created, due, expires, visit, history
+    limit_key, in_order, place, state, created, due, expires, visit, history
   )
   SELECT
     app, task, id, decode(payload, 'base64'), attributes, ordering_key, options, source, owner, "unique",
-    'PENDING', :now, :now + wait, :now + ttl, :now + visit,
+    limit_key, in_order, place, 'PENDING', :now, :now + wait, :now + ttl, :now + visit,
     jsonb_build_array(jsonb_build_array(:now, 'PENDING', 'sent', 0, '', ''))
   FROM new WHERE NOT EXISTS (SELECT 1 FROM lost) ORDER BY app, task, id, number
   ON CONFLICT DO NOTHING
@@ -67,6 +72,7 @@ CROSS JOIN LATERAL (
 ) AS job
 
 -- name: claim
+-- The last condition is that of a limit: fewer than its number are held, or come first.
 UPDATE ucam_faas_jobs SET
   state = 'STARTED',
   fence = fence + 1,
@@ -80,7 +86,68 @@ UPDATE ucam_faas_jobs SET
 WHERE app = :app AND task = :task AND id = :id
   AND (state = 'PENDING' AND due <= :now AND (expires IS NULL OR expires > :now)
        OR state = 'STARTED' AND lease <= :now)
+  AND (NOT :locked::bool AND :limit::int IS NULL AND NOT in_order
+       OR :locked::bool AND limit_key IS NOT NULL AND CASE WHEN in_order THEN 1 ELSE :limit::int END > (
+         SELECT count(*) FROM (
+           SELECT 1 FROM ucam_faas_jobs AS other
+           WHERE other.app = :app AND other.task = :task
+             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'STARTED'
+             AND other.place <> ucam_faas_jobs.place
+             AND (other.lease > :now
+                  OR ucam_faas_jobs.in_order AND other.place < ucam_faas_jobs.place)
+           UNION ALL
+           SELECT 1 FROM ucam_faas_jobs AS other
+           WHERE other.app = :app AND other.task = :task
+             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PENDING'
+             AND other.place < ucam_faas_jobs.place
+             AND (other.due <= :now OR ucam_faas_jobs.in_order)
+             AND (other.expires IS NULL OR other.expires > :now)
+           UNION ALL
+           SELECT 1 FROM ucam_faas_jobs AS other
+           WHERE other.app = :app AND other.task = :task
+             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PAUSED'
+             AND other.place < ucam_faas_jobs.place AND ucam_faas_jobs.in_order
+           LIMIT coalesce(:limit::int, 1)
+         ) AS counted
+       ))
 RETURNING *
+
+-- name: lock_limit
+-- The claims of one key come one after the other: each then sees those before it.
+SELECT pg_advisory_xact_lock(hashtextextended(json_build_array(app, task, limit_key)::text, 0))
+FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id AND limit_key IS NOT NULL
+
+-- name: set_limit_key
+UPDATE ucam_faas_jobs SET limit_key = :limit_key
+WHERE app = :app AND task = :task AND id = :id
+  AND limit_key IS NULL AND state IN ('PENDING', 'STARTED', 'PAUSED')
+RETURNING *
+
+-- name: next_of
+SELECT id FROM (
+  SELECT * FROM (
+    SELECT id, place FROM ucam_faas_jobs
+    WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'PENDING'
+      AND due <= :now AND (expires IS NULL OR expires > :now)
+    ORDER BY place LIMIT 1
+  ) AS first
+  UNION ALL
+  SELECT * FROM (
+    SELECT id, place FROM ucam_faas_jobs
+    WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'STARTED'
+      AND lease <= :now
+    ORDER BY place LIMIT 1
+  ) AS first
+) AS either
+WHERE :limit::int > (
+  SELECT count(*) FROM (
+    SELECT 1 FROM ucam_faas_jobs
+    WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'STARTED'
+      AND lease > :now
+    LIMIT :limit::int
+  ) AS held
+)
+ORDER BY place LIMIT 1
 
 -- name: change
 -- Notifies if the end of the job is waited for: a commit with NOTIFY takes a lock of the whole database.

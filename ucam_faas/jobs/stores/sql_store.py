@@ -15,9 +15,25 @@ from ucam_faas.jobs.waiting import WaitingStore
 class SqlStore(WaitingStore):
     """A `JobStore` over named statements."""
 
-    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+    def claim(
+        self, key: Key, *, lease: float, instance: str, limit: int | None = None
+    ) -> Row | None:
         """Take a job that may start, or whose claim has ended."""
-        return self._one("claim", key, lease=lease, instance=instance)
+        return self._one("claim", key, lease=lease, instance=instance, limit=limit)
+
+    def set_limit_key(self, key: Key, limit_key: str) -> Row | None:
+        """Give a job that waits its limit's key, if it has none."""
+        return self._one("set_limit_key", key, limit_key=limit_key)
+
+    def next_of(self, row: Row, limit: int | None) -> Key | None:
+        """Return the first job of a row's limit key that may start now."""
+        n = 1 if row.in_order else limit
+        if row.limit_key is None or n is None:
+            return None
+        values = {"app": row.key.app, "task": row.key.task, "limit_key": row.limit_key, "limit": n}
+        for record in self._read("next_of", values):
+            return Key(row.key.app, row.key.task, record["id"])
+        return None
 
     def change(
         self,

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   lease REAL, steady REAL, boot TEXT,
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
+  limit_key TEXT, in_order INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (app, task, id)
 );
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
@@ -19,14 +20,17 @@ CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, create
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
 CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
   WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
+-- With the rowid, which is in each index: the order of sending.
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs (app, task, limit_key, state)
+  WHERE limit_key IS NOT NULL;
 
 -- name: insert
 INSERT INTO ucam_faas_jobs (
   app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-  state, created, due, expires, visit, history
+  limit_key, in_order, state, created, due, expires, visit, history
 ) VALUES (
   :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
-  'PENDING', :now, :now + :wait, :now + :ttl, :now + :visit, :history
+  :limit_key, :in_order, 'PENDING', :now, :now + :wait, :now + :ttl, :now + :visit, :history
 )
 ON CONFLICT DO NOTHING
 
@@ -42,6 +46,7 @@ WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'S
 
 -- name: claim
 -- A lease ends by the steady clock of the machine's present run, so that setting the clock ends none.
+-- The last condition is that of a limit: fewer than its number are held, or come first.
 UPDATE ucam_faas_jobs SET
   state = 'STARTED',
   fence = fence + 1,
@@ -55,7 +60,64 @@ UPDATE ucam_faas_jobs SET
 WHERE app = :app AND task = :task AND id = :id
   AND (state = 'PENDING' AND due <= :now AND (expires IS NULL OR expires > :now)
        OR state = 'STARTED' AND iif(boot = :boot, steady <= :steady, lease <= :now))
+  AND (limit_key IS NULL AND :limit IS NULL
+       OR limit_key IS NOT NULL AND :limit IS NULL AND NOT in_order
+       OR limit_key IS NOT NULL AND iif(in_order, 1, :limit) > (
+         SELECT count(*) FROM (
+           SELECT 1 FROM ucam_faas_jobs AS other
+           WHERE other.app = :app AND other.task = :task
+             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'STARTED'
+             AND other.rowid <> ucam_faas_jobs.rowid
+             AND (iif(other.boot = :boot, other.steady > :steady, other.lease > :now)
+                  OR ucam_faas_jobs.in_order AND other.rowid < ucam_faas_jobs.rowid)
+           UNION ALL
+           SELECT 1 FROM ucam_faas_jobs AS other
+           WHERE other.app = :app AND other.task = :task
+             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PENDING'
+             AND other.rowid < ucam_faas_jobs.rowid
+             AND (other.due <= :now OR ucam_faas_jobs.in_order)
+             AND (other.expires IS NULL OR other.expires > :now)
+           UNION ALL
+           SELECT 1 FROM ucam_faas_jobs AS other
+           WHERE other.app = :app AND other.task = :task
+             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PAUSED'
+             AND other.rowid < ucam_faas_jobs.rowid AND ucam_faas_jobs.in_order
+           LIMIT coalesce(:limit, 1)
+         )
+       ))
 RETURNING *
+
+-- name: set_limit_key
+UPDATE ucam_faas_jobs SET limit_key = :limit_key
+WHERE app = :app AND task = :task AND id = :id
+  AND limit_key IS NULL AND state IN ('PENDING', 'STARTED', 'PAUSED')
+RETURNING *
+
+-- name: next_of
+SELECT id FROM (
+  SELECT * FROM (
+    SELECT id, rowid AS place FROM ucam_faas_jobs
+    WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'PENDING'
+      AND due <= :now AND (expires IS NULL OR expires > :now)
+    ORDER BY rowid LIMIT 1
+  )
+  UNION ALL
+  SELECT * FROM (
+    SELECT id, rowid AS place FROM ucam_faas_jobs
+    WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'STARTED'
+      AND iif(boot = :boot, steady <= :steady, lease <= :now)
+    ORDER BY rowid LIMIT 1
+  )
+)
+WHERE :limit > (
+  SELECT count(*) FROM (
+    SELECT 1 FROM ucam_faas_jobs
+    WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'STARTED'
+      AND iif(boot = :boot, steady > :steady, lease > :now)
+    LIMIT :limit
+  )
+)
+ORDER BY place LIMIT 1
 
 -- name: change
 UPDATE ucam_faas_jobs SET

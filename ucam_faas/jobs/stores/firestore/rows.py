@@ -50,6 +50,10 @@ VISIT = ("sweep", "data.visit", "data.writer")
 """The paths of the fields that a visit of the sweep writes."""
 
 
+_NO_LIMIT = {"limit_key": None, "in_order": False}
+"""The values of rows in a store that takes no limits."""
+
+
 def document_id(*parts: str) -> str:
     """Return the id of a document: hashed, so that neighbours in time aren't neighbours there."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
@@ -84,7 +88,7 @@ def row_of(fields: Mapping[str, Any]) -> Row:
     data = dict(fields["data"])
     del data["writer"]
     columns = {name: fields[name] for name in ("app", "task", "id", "state", "created")}
-    return row_of_columns(_NOT_FOR_SWEEP | columns | data)
+    return row_of_columns(_NOT_FOR_SWEEP | _NO_LIMIT | columns | data)
 
 
 def is_forgotten(row: Row, now: float) -> bool:

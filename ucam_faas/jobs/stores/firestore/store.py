@@ -41,6 +41,7 @@ class FirestoreStore(WaitingStore):
 
     max_bytes = 750_000
     """A document may have 1 MiB: the rest is for the history and an error."""
+    has_limits = False
 
     def __init__(
         self, api: Api, project: str, database: str = "(default)", clock: Clock | None = None
@@ -71,13 +72,21 @@ class FirestoreStore(WaitingStore):
             there += insertion.insert(batch)
         return there
 
-    def claim(self, key: Key, *, lease: float, instance: str) -> Row | None:
+    def claim(
+        self, key: Key, *, lease: float, instance: str, limit: int | None = None
+    ) -> Row | None:
         """Take a job that may start, or whose claim has ended."""
 
         def claimed(row: Row) -> Row | None:
             return transitions.claimed(row, lease, instance, self.now())
 
         return self._rows.change(key, claimed)
+
+    def set_limit_key(self, key: Key, limit_key: str) -> Row | None:
+        """Return None: no row here has a limit."""
+
+    def next_of(self, row: Row, limit: int | None) -> Key | None:
+        """Return None: no row here has a limit."""
 
     def change(
         self,
