@@ -12,7 +12,7 @@ import pytest
 import ucam_faas
 from tests.contract.job_store_contract import AGAIN, DONE, KEY, row
 from tests.jobs.runs import wake
-from tests.serving.harness import make_app, on_a_loop
+from tests.serving.harness import exchange, make_app, on_a_loop
 from tests.support.firestore import Bill, Firestore
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import ENDED, LIVE, State
@@ -20,7 +20,7 @@ from ucam_faas.jobs.stores.firestore.connect import api
 from ucam_faas.jobs.stores.firestore.rows import TTL_GRACE_SECONDS
 from ucam_faas.jobs.stores.firestore.store import FirestoreStore
 from ucam_faas.jobs.sweep import sweep
-from ucam_faas.testing import ManualClock
+from ucam_faas.testing import ManualClock, make_message, make_push
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +100,25 @@ async def test_a_job_that_is_served_takes_no_more(
     assert bill.taken() == {"reads": 1, "writes": 3}
     (kept,) = store.find("default")
     assert (kept.state, kept.result) == (State.SUCCESS, b"4")
+
+
+@on_a_loop
+async def test_a_message_that_becomes_a_job_takes_no_more_and_its_duplicate_three_reads(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    @ucam_faas.message_handler(message_type=None, idempotent=True)
+    def task(data: bytes) -> int:
+        return len(data)
+
+    app = make_app(task, clock=clock, store=store)
+    push = make_push(make_message(b"four", message_id="m1"))
+    counts = []
+    for _ in range(2):
+        response = await exchange(app, "/task", [push.body], headers=push.headers)
+        assert response.status == 200
+        counts.append(bill.taken())
+
+    assert counts == [{"reads": 1, "writes": 3}, {"reads": 3, "writes": 1}]
 
 
 def test_a_retry_takes_two_writes_and_a_read_more(

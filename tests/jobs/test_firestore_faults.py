@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from google.oauth2.credentials import Credentials
 
 import ucam_faas
 from tests.contract.job_store_contract import KEY, JobStoreContract, row
@@ -20,9 +21,10 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.stores.firestore import documents
-from ucam_faas.jobs.stores.firestore.connect import api
+from ucam_faas.jobs.stores.firestore.connect import SCOPE, api
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
 from ucam_faas.jobs.stores.firestore.store import FirestoreStore
+from ucam_faas.net.google_rest import GoogleRest
 from ucam_faas.net.rest import Api, CredentialsError
 from ucam_faas.testing import ManualClock
 
@@ -56,11 +58,21 @@ class Deaf:
 
 
 class TestFirestoreStoreThatLosesAnswers(JobStoreContract):
-    """Each write is made twice, and the second answer is that its condition isn't met."""
+    """Each write is made twice, and the second answer is that its condition isn't met.
+
+    The requests are made as Google gets them: by google-auth, with a token.
+    """
 
     @pytest.fixture
     def store(self, clock: ManualClock, firestore: Firestore) -> Iterator[FirestoreStore]:
-        store = FirestoreStore(Deaf(api(firestore.host)), firestore.new_project(), clock=clock)
+        google = GoogleRest(
+            f"http://{firestore.host}",
+            SCOPE,
+            extra="firestore",
+            purpose="test",
+            credentials=Credentials("owner"),
+        )
+        store = FirestoreStore(Deaf(google), firestore.new_project(), clock=clock)
         yield store
         store.close()
 
@@ -129,7 +141,8 @@ def test_a_process_that_is_killed_before_or_after_any_request_leaves_whole_write
             break
 
     assert process.returncode == 0, process.stderr
-    assert moment == 11  # the time, the insert, the claim's read and write, and the end
+    requests = 6  # the time; the insert; reads and writes of the claim and, its lease over, the end
+    assert moment == 2 * requests + 1
 
 
 def test_a_store_that_is_down_is_an_error_and_works_when_it_is_back(
@@ -215,6 +228,14 @@ class Scripted:
 
     def close(self) -> None:
         """It has no connections."""
+
+
+def test_a_missing_index_is_an_error_with_the_command_that_tells_how_to_make_it() -> None:
+    google = Scripted((400, "FAILED_PRECONDITION: The query requires an index"))
+    store = FirestoreStore(google, "p", clock=ManualClock())
+
+    with pytest.raises(JobStoreError, match=r"requires an index.* `ucam-faas jobs migrate`"):
+        store.find("app")
 
 
 @pytest.mark.parametrize(

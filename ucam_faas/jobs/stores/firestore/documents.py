@@ -182,6 +182,10 @@ class Documents:
                 or (in_transaction and (may_pass or "transaction" in reason))
             ):
                 raise UnmetError(reason)
+            if "requires an index" in reason:
+                raise JobStoreError(
+                    f"Firestore: {reason}. `ucam-faas jobs migrate` shows how to create it."
+                )
             if pause is None or not may_pass or time.monotonic() > end:
                 raise JobStoreError(f"Firestore: {reason}.")
             threading.Event().wait(pause * random.uniform(0.5, 1.5))
