@@ -60,7 +60,7 @@ def test_open_clients_go_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_tasks_of_cloud_tasks_outlive_a_kill(tmp_path: Path) -> None:
-    """What the client was told is kept; an attempt that ran is made again."""
+    """Created and deleted tasks stay so; a paused queue stays paused."""
     state = ("--state", str(tmp_path / "state"))
     queue = f"projects/{PROJECT}/locations/europe-west2/queues/q"
     with running_sink() as sink:

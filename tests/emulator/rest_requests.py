@@ -221,6 +221,8 @@ TEMPLATES: list[tuple[str, str, Any]] = [
     ("GET", f"{Q}/q/tasks/t", None),
     ("POST", f"{Q}/q/tasks/t:run", {"responseView": "FULL"}),
     ("DELETE", f"{Q}/q/tasks/t", None),
+    ("POST", f"{Q}/q:getIamPolicy", {}),
+    ("POST", f"{Q}/q:setIamPolicy", {"policy": {"bindings": [{"role": "r"}]}}),
     ("POST", f"{Q}/q:pause", {}),
     ("POST", f"{Q}/q:resume", {}),
     ("POST", f"{Q}/q:purge", {}),

@@ -14,9 +14,13 @@ from google.cloud import tasks_v2
 from google.protobuf import json_format
 from hypothesis import given, settings, strategies as st
 
+from ucam_faas.emulator.api.resources import Resources
 from ucam_faas.emulator.cloud_tasks.api import CloudTasksApi, methods
 from ucam_faas.emulator.cloud_tasks.engine import TaskQueues
 from ucam_faas.emulator.cloud_tasks.tasks import Dispatch, Queue, Task
+from ucam_faas.emulator.core.engine import Engine
+from ucam_faas.emulator.core.moment import Moment
+from ucam_faas.emulator.core.storage.memory import MemoryStorage
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.targets import names
 from ucam_faas.emulator.targets.names import LocationsApi, location_methods
@@ -40,7 +44,8 @@ class Place:
         self.saved = Saved()
         self.fired: list[Dispatch] = []
         self.queues = TaskQueues(self.saved)
-        self.api = CloudTasksApi(self.queues, lambda: self.now, self.fired.append)
+        resources = Resources(Engine(MemoryStorage()), lambda: Moment(self.now, 0.0))
+        self.api = CloudTasksApi(self.queues, lambda: self.now, self.fired.append, resources)
         self.locations = LocationsApi(lambda prefix: [q.name for q in self.queues.queues(prefix)])
 
     def call(self, method: str, **fields: Any) -> Any:
@@ -253,6 +258,23 @@ def test_a_queue_is_paused_resumed_and_purged(place: Place) -> None:
 def test_a_queue_that_does_not_exist_is_not_found(method: str) -> None:
     with refused("NOT_FOUND", "Queue does not exist"):
         Place().call(method, name=QUEUE)
+
+
+def test_a_queue_has_a_policy_until_it_is_deleted(place: Place) -> None:
+    policy = {"bindings": [{"role": "roles/cloudtasks.enqueuer", "members": ["user:a@b"]}]}
+    before = place.call("GetIamPolicy", resource=QUEUE)
+
+    place.call("SetIamPolicy", resource=QUEUE, policy=policy)
+
+    kept = place.call("GetIamPolicy", resource=QUEUE)
+    assert kept["bindings"] == policy["bindings"]
+    allowed = place.call("TestIamPermissions", resource=QUEUE, permissions=["cloudtasks.x"])
+    assert allowed == {"permissions": ["cloudtasks.x"]}
+    place.call("DeleteQueue", name=QUEUE)
+    with refused("NOT_FOUND"):
+        place.call("GetIamPolicy", resource=QUEUE)
+    place.create_queue()
+    assert place.call("GetIamPolicy", resource=QUEUE) == before
 
 
 # -- tasks ----------------------------------------------------------------------------------------

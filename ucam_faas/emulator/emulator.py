@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.emulator.api.iam import IamApi
+from ucam_faas.emulator.api import iam
 from ucam_faas.emulator.api.publisher import PublisherApi
 from ucam_faas.emulator.api.pulling import Pulling
 from ucam_faas.emulator.api.resources import Resources
@@ -230,10 +230,12 @@ class Emulator:
             self.publisher,
             self.subscriber,
             pulling,
-            IamApi(self.resources),
+            iam.of_pubsub(self.resources),
             SchemasApi(),
             self.scheduler,
-            CloudTasksApi(self.cloud_tasks.queues, self.hub.wall_time, self.cloud_tasks.fire),
+            CloudTasksApi(
+                self.cloud_tasks.queues, self.hub.wall_time, self.cloud_tasks.fire, self.resources
+            ),
             LocationsApi(self._in_locations),
         )
         any_host = not is_this_machine(options.host)

@@ -67,8 +67,3 @@ def test_batches(tasks: CloudTasks) -> None:
         parent=tasks.queue,
         names=[tasks.name("t")],
     )
-
-
-@unsupported("Queues have access policies.", docs="API: CloudTasks", ours=REFUSED, observed=True)
-def test_iam(tasks: CloudTasks) -> None:
-    is_refused(tasks, "GetIamPolicy", "get_iam_policy", resource=tasks.queue)

@@ -170,6 +170,28 @@ def test_page_size(tasks: CloudTasks) -> None:
         tasks.call("list_queues", parent=tasks.location, page_size=-1)
 
 
+@queues("A queue has an access policy; an empty one if none was set.", docs="API: CloudTasks")
+def test_policy(tasks: CloudTasks) -> None:
+    assert not tasks.call("get_iam_policy", resource=tasks.queue).bindings
+    binding = {"role": "roles/cloudtasks.enqueuer", "members": ["user:a@example.com"]}
+
+    tasks.call("set_iam_policy", resource=tasks.queue, policy={"bindings": [binding]})
+
+    (kept,) = tasks.call("get_iam_policy", resource=tasks.queue).bindings
+    assert (kept.role, list(kept.members)) == (binding["role"], binding["members"])
+
+
+@queues("The permissions for a queue that does not exist are none.", docs="API: CloudTasks")
+def test_permissions(tasks: CloudTasks) -> None:
+    def allowed(queue: str) -> list[str]:
+        wanted = ["cloudtasks.tasks.create"]
+        answer = tasks.call("test_iam_permissions", resource=queue, permissions=wanted)
+        return list(answer.permissions)
+
+    assert allowed(tasks.queue) == ["cloudtasks.tasks.create"]
+    assert allowed(f"{tasks.queue}-none") == []
+
+
 queues.only_in_the_cloud(
     "A deleted queue's name may stay taken for 3 days.", docs="API: CloudTasks"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ucam_faas.emulator.api import checks, protos
@@ -12,10 +13,20 @@ KINDS = ("topics", "subscriptions", "snapshots", "schemas")
 
 
 class IamApi:
-    """The policies of topics, subscriptions and snapshots."""
+    """The policies of some kinds of resources.
 
-    def __init__(self, resources: Resources) -> None:
+    Args:
+        resources: keeps the policies.
+        exists: returns True if there is a resource of a name.
+        check: returns a well-formed name, or raises RpcError.
+    """
+
+    def __init__(
+        self, resources: Resources, exists: Callable[[str], bool], check: Callable[[str], str]
+    ) -> None:
         self._resources = resources
+        self._exists = exists
+        self._check_name = check
 
     def get_iam_policy(self, request: Any) -> Any:
         """Return a resource's policy; an empty one if none was set."""
@@ -42,18 +53,24 @@ class IamApi:
         for permission in request.permissions:
             if "*" in permission:
                 raise invalid(f"Invalid permission: {permission}. Wildcards are not allowed.")
-        checks.name(request.resource, *KINDS)
+        self._check_name(request.resource)
         allowed = request.permissions if self._exists(request.resource) else ()
         return protos.IAM["TestIamPermissions"][1](permissions=allowed)
 
+    def forget(self, name: str) -> None:
+        """Drop the policy of a resource that is deleted."""
+        self._resources.drop_policy(name)
+
     def _check(self, name: str) -> None:
         if not self._exists(name):
-            raise not_found(checks.name(name, *KINDS))
+            raise not_found(self._check_name(name))
 
-    def _exists(self, name: str) -> bool:
-        resources = self._resources
-        return (
-            name in resources.topics
-            or name in resources.subscriptions
-            or name in resources.snapshots
-        )
+
+def of_pubsub(resources: Resources) -> IamApi:
+    """Return the methods for topics, subscriptions and snapshots."""
+
+    def exists(name: str) -> bool:
+        tables = (resources.topics, resources.subscriptions, resources.snapshots)
+        return any(name in table for table in tables)
+
+    return IamApi(resources, exists, lambda name: checks.name(name, *KINDS))

@@ -165,6 +165,11 @@ class Resources:
             *snapshot.unacknowledged,
         )
 
+    def drop_policy(self, name: str) -> None:
+        """Drop an IAM policy, if there is one."""
+        if self.policies.pop(name, None) is not None:
+            self.engine.storage.put("policies", name, None)
+
     def keep_policy(self, name: str, policy: Any) -> None:
         """Put an IAM policy into the storage."""
         self.policies[name] = policy
@@ -174,8 +179,7 @@ class Resources:
         """Drop a resource, and its policy, from the storage and from here."""
         getattr(self, kind).pop(name, None)
         self.engine.storage.put(kind, name, None)
-        self.policies.pop(name, None)
-        self.engine.storage.put("policies", name, None)
+        self.drop_policy(name)
 
     def close_unused(self, log: Log) -> None:
         """Drop a log that no topic, subscription or snapshot needs."""

@@ -13,7 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.api.iam import IamApi
 from ucam_faas.emulator.api.pages import page
+from ucam_faas.emulator.api.resources import Resources
 from ucam_faas.emulator.cloud_tasks import messages
 from ucam_faas.emulator.cloud_tasks.engine import TaskQueues
 from ucam_faas.emulator.cloud_tasks.tasks import Dispatch
@@ -36,12 +38,20 @@ class CloudTasksApi:
         queues: holds queues and tasks.
         now: epoch seconds.
         fire: makes an attempt that a user forces, without waiting for its end.
+        resources: keep the policies of queues.
     """
 
     def __init__(
-        self, queues: TaskQueues, now: Callable[[], float], fire: Callable[[Dispatch], None]
+        self,
+        queues: TaskQueues,
+        now: Callable[[], float],
+        fire: Callable[[Dispatch], None],
+        resources: Resources,
     ) -> None:
         self._queues = queues
+        self._iam = iam = IamApi(resources, queues.has_queue, _check_queue)
+        self.get_iam_policy, self.set_iam_policy = iam.get_iam_policy, iam.set_iam_policy
+        self.test_iam_permissions = iam.test_iam_permissions
         self._now = now
         self._fire = fire
 
@@ -74,7 +84,7 @@ class CloudTasksApi:
         name = _check_queue(request.queue.name, "queue.name")
         wanted = request.queue
         paths = [snake(path) for path in request.update_mask.paths]
-        if paths and any(queue.name == name for queue in self._queues.queues(name)):
+        if paths and self._queues.has_queue(name):
             wanted = messages.write_queue(self._queues.get_queue(name))
             mask = protos.FieldMask(paths=[p for p in paths if p not in _OUTPUT_ONLY])
             if not mask.IsValidForDescriptor(wanted.DESCRIPTOR):
@@ -86,6 +96,7 @@ class CloudTasksApi:
     def delete_queue(self, request: Any) -> Any:
         """Delete a queue and its tasks."""
         self._queues.delete_queue(_check_queue(request.name))
+        self._iam.forget(request.name)
         return protos.Empty()
 
     def purge_queue(self, request: Any) -> Any:
@@ -147,7 +158,8 @@ def methods() -> protos.Methods:
     answers |= dict.fromkeys(("CreateTask", "GetTask", "RunTask"), task)
     answers |= dict.fromkeys(("DeleteQueue", "DeleteTask"), protos.Empty)
     answers |= {name: messages.pb(f"{name}Response") for name in ("ListQueues", "ListTasks")}
-    return {name: (messages.pb(f"{name}Request"), answer) for name, answer in answers.items()}
+    own = {name: (messages.pb(f"{name}Request"), answer) for name, answer in answers.items()}
+    return own | protos.IAM
 
 
 def _new_id() -> str:

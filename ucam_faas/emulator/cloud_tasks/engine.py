@@ -75,6 +75,10 @@ class TaskQueues:
         self._backlogs[queue.name], self._tasks[queue.name] = Backlog(queue, now), {}
         return self._keep_queue(queue)
 
+    def has_queue(self, name: str) -> bool:
+        """Return True if there is a queue of this name."""
+        return name in self._backlogs
+
     def get_queue(self, name: str) -> Queue:
         """Return a queue."""
         return self._backlog(name).queue
