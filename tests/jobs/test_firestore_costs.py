@@ -134,6 +134,19 @@ def test_a_retry_takes_two_writes_and_a_read_more(
     assert bill.taken() == {"reads": 1, "writes": 2}
 
 
+def test_a_duplicate_wake_takes_a_read_and_its_holders_end_no_more(
+    store: FirestoreStore, bill: Bill
+) -> None:
+    insert(store, row())
+    fence = claim(store).fence
+    bill.taken()
+
+    assert store.claim(KEY, lease=LEASE, instance="here") is None
+    assert bill.taken() == {"reads": 1}
+    store.change(KEY, DONE, fence=fence)
+    assert bill.taken() == FINISH
+
+
 def test_a_report_takes_a_write(store: FirestoreStore, bill: Bill) -> None:
     insert(store, row())
     fence = claim(store).fence

@@ -79,8 +79,7 @@ class GuardedRows:
             JobConflictError: a job that is to run again has the `unique` key of one that runs.
         """
         writer = os.urandom(8).hex()
-        with self._lock:
-            seen = self._claimed.pop(key, None)
+        seen = self._claimed.get(key)
         if seen is not None and changed(seen.row) is None:
             seen = None  # it may have changed
         for _ in range(TRIES):
@@ -97,6 +96,7 @@ class GuardedRows:
                 (version, *_) = self._documents.commit(self._writes(seen, new, writer))
                 return self._hold(new, version)
             except UnmetError:
+                self._claimed.pop(key, None)
                 self._check_unique(seen, new)
                 seen = None
         raise crowded()
@@ -144,9 +144,10 @@ class GuardedRows:
         return seen or self.read(key)
 
     def _hold(self, row: Row, version: str) -> Row:
-        """Keep a claimed row for its next change."""
-        if row.state is State.STARTED:
-            with self._lock:
+        """Keep a row for its next change as long as it is claimed."""
+        with self._lock:
+            self._claimed.pop(row.key, None)
+            if row.state is State.STARTED:
                 self._claimed[row.key] = Seen(row, version)
                 oldest, _ = next(iter(self._claimed.values()))
                 if len(self._claimed) > _MAX_HELD or (oldest.lease or 0) <= self._now():
