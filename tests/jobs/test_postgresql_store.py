@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -64,6 +65,93 @@ def test_a_missing_table_is_an_error_with_the_command_that_makes_it(postgresql: 
     with pytest.raises(JobStoreError, match="ucam-faas jobs migrate"):
         store.get(KEY)
     store.close()
+
+
+FIRST_TABLE = """
+CREATE TABLE ucam_faas_jobs (
+  app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
+  payload BYTEA NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
+  options TEXT NOT NULL, source TEXT NOT NULL, owner TEXT NOT NULL, "unique" TEXT,
+  state TEXT NOT NULL,
+  created FLOAT8 NOT NULL, due FLOAT8 NOT NULL, expires FLOAT8, visit FLOAT8 NOT NULL,
+  fence INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+  interruptions INTEGER NOT NULL DEFAULT 0, lease FLOAT8,
+  cancel_requested BOOLEAN NOT NULL DEFAULT false,
+  result BYTEA, error TEXT, progress TEXT, history JSONB NOT NULL,
+  watched BOOLEAN NOT NULL DEFAULT false,
+  PRIMARY KEY (app, task, id)
+);
+CREATE INDEX ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
+"""
+
+
+def columns_of(store: PostgresqlStore) -> list[str]:
+    with store._connection() as connection:
+        cursor = connection.execute("SELECT * FROM ucam_faas_jobs LIMIT 0")
+        return sorted(column.name for column in cursor.description)
+
+
+def test_a_table_of_an_earlier_version_is_an_error_until_it_is_migrated(
+    database: str, postgresql: Server
+) -> None:
+    new, store = PostgresqlStore(database), PostgresqlStore(postgresql.new_database())
+    with store._connection() as connection:
+        connection.execute(FIRST_TABLE)
+
+    with pytest.raises(JobStoreError, match=r"earlier version .*ucam-faas jobs migrate"):
+        store.insert([row()], wait=[0])
+    store.migrate()
+
+    assert store.insert([row(unique="a")], wait=[0]) == [store.get(KEY)]
+    assert columns_of(store) == columns_of(new)
+    store.close()
+    new.close()
+
+
+def test_a_process_goes_on_while_a_later_version_migrates(
+    store: PostgresqlStore, database: str
+) -> None:
+    for number in range(10):  # psycopg prepares what is repeated
+        store.insert([row(Key("app", "charge", str(number)))], wait=[0])
+        store.get(KEY)
+        store.claim(KEY, lease=30, instance="here")
+
+    migrating = PostgresqlStore(database)  # psycopg forgets statements at an ALTER of its own
+    with migrating._connection() as connection:
+        connection.execute("ALTER TABLE ucam_faas_jobs ADD COLUMN later TEXT")
+
+    try:
+        assert store.get(KEY) is not None
+        assert store.claim(Key("app", "charge", "2"), lease=30, instance="here") is not None
+        store.insert([row(Key("app", "charge", "new"))], wait=[0])
+    finally:
+        with migrating._connection() as connection:
+            connection.execute("ALTER TABLE ucam_faas_jobs DROP COLUMN later")
+        migrating.close()
+
+
+def test_a_server_that_accepts_and_never_answers_is_an_error_after_a_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        store = PostgresqlStore(f"postgresql://u@127.0.0.1:{port}/jobs?connect_timeout=2")
+
+        with pytest.raises(JobStoreError, match="timeout"):
+            store.get(KEY)
+
+
+def test_a_connection_ends_when_the_network_does_unless_the_url_says_otherwise(
+    database: str,
+) -> None:
+    separator = "&" if "?" in database else "?"
+    own = PostgresqlStore(f"{database}{separator}tcp_user_timeout=7000&keepalives_idle=3")
+    for store, milliseconds, idle in ((PostgresqlStore(database), 20_000, 10), (own, 7_000, 3)):
+        with store._connection() as connection:
+            parameters = connection.info.get_parameters()
+        store.close()
+
+        assert parameters["tcp_user_timeout"] == str(milliseconds)
+        assert parameters["keepalives_idle"] == str(idle)
+        assert parameters["connect_timeout"] == "10"
 
 
 def test_a_restart_of_the_server_fails_one_call_and_no_more(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
-from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.stores.sqlite import SCHEMA, SqliteStore
+from ucam_faas.jobs.stores.statements import statements
 from ucam_faas.testing import ManualClock
 
 OTHER = Key("app", "charge", "other")
@@ -52,6 +55,70 @@ def test_a_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path) 
     store = SqliteStore(str(tmp_path / "missing" / "jobs.db"), ManualClock())
 
     with pytest.raises(JobStoreError, match=r"missing/jobs\.db"):
+        store.get(KEY)
+
+
+FIRST_TABLE = """
+CREATE TABLE ucam_faas_jobs (
+  app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
+  payload BLOB NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
+  options TEXT NOT NULL, source TEXT NOT NULL, owner TEXT NOT NULL,
+  state TEXT NOT NULL,
+  created REAL NOT NULL, due REAL NOT NULL, expires REAL, visit REAL NOT NULL,
+  fence INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+  interruptions INTEGER NOT NULL DEFAULT 0, lease REAL,
+  cancel_requested INTEGER NOT NULL DEFAULT 0,
+  result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
+  PRIMARY KEY (app, task, id)
+);
+CREATE INDEX ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
+INSERT INTO ucam_faas_jobs VALUES (
+  'app', 'charge', '1', '{}', '{}', '', '{}', '', '', 'PENDING', 0, 0, NULL, 60, 0, 0, 0, NULL, 0,
+  NULL, NULL, NULL, '[]'
+);
+"""
+"""The table of before it had a version, with a job."""
+
+
+def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = str(tmp_path / "jobs.db")
+    sqlite3.connect(path).executescript(FIRST_TABLE).connection.close()
+    stores = [SqliteStore(path, ManualClock()) for _ in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        rows = list(pool.map(lambda store: store.get(KEY), stores))
+    claimed = stores[0].claim(KEY, lease=30, instance="here")
+    new = stores[1].insert([row(OTHER, unique="a")], wait=[0])
+
+    assert [kept and kept.state for kept in rows] == [State.PENDING] * 8
+    assert claimed is not None
+    assert new == [stores[2].get(OTHER)]
+    assert columns_of(path) == columns_of(str(tmp_path / "new.db"))
+    for store in stores:
+        store.close()
+
+
+def columns_of(path: str) -> set[str]:
+    """Return the names of the columns of a file's table, which is made if it is missing."""
+    store = SqliteStore(path, ManualClock())
+    with store._open() as connection:
+        records = connection.execute("PRAGMA table_info(ucam_faas_jobs)").fetchall()
+    store.close()
+    return {record["name"] for record in records}
+
+
+def test_a_change_of_the_schema_has_a_version_of_its_own() -> None:
+    schema = sha256(statements("sqlite.sql")["schema"].encode()).hexdigest()[:8]
+
+    assert (SCHEMA, schema) == (1, "0b7d1c74"), "raise SCHEMA, and write both here"
+
+
+def test_a_file_of_a_later_version_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = str(tmp_path / "jobs.db")
+    sqlite3.connect(path).execute("PRAGMA user_version = 7").connection.close()
+    store = SqliteStore(path, ManualClock())
+
+    with pytest.raises(JobStoreError, match=r"newer ucam-faas .* \(version 7 .*--reset"):
         store.get(KEY)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 
-_OF_THE_STORE = ("watched", "notified", "number", "steady", "boot", "place")
+_COLUMNS = tuple(field.name for field in fields(Row) if field.name not in ("key", "log"))
 _JSON = ("attributes", "options", "error", "progress")
 
 
 def row_of(record: Mapping[str, Any]) -> Row:
-    """Return the row of a record."""
-    values = dict(record)
-    key = Key(values.pop("app"), values.pop("task"), values.pop("id"))
+    """Return the row of a record, which may have columns of a later version."""
+    key = Key(record["app"], record["task"], record["id"])
+    values: dict[str, Any] = {name: record[name] for name in _COLUMNS}
     for name in _JSON:
         text = values[name]
         if text is not None:
@@ -25,10 +25,7 @@ def row_of(record: Mapping[str, Any]) -> Row:
     values["state"] = State(values["state"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     values["in_order"] = bool(values["in_order"])
-    values["log"] = values.pop("history")
-    for column in _OF_THE_STORE:
-        values.pop(column, None)
-    return Row(key=key, **values)
+    return Row(key=key, log=record["history"], **values)
 
 
 def new_values(row: Row, wait: float) -> dict[str, Any]:

@@ -30,6 +30,16 @@ CHANNEL = "ucam_faas_jobs"
 _DATABASE_TIME = "extract(epoch FROM statement_timestamp())::float8"
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _INSERT_TRIES = 5
+TIMEOUTS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds, the others are seconds
+}
+"""Parameters of libpq that a URL may override: without them, a call waits for minutes, or without
+end, when the network to the server is cut.
+"""
 
 
 class PostgresqlStore(SqlStore):
@@ -50,7 +60,7 @@ class PostgresqlStore(SqlStore):
         self._process = os.getpid()
 
     def migrate(self) -> Sequence[str]:
-        """Make the table and its indexes, if they are missing.
+        """Make the table, its columns and its indexes, where they are missing.
 
         Raises:
             JobStoreError: the database doesn't answer, or refuses.
@@ -142,8 +152,7 @@ class PostgresqlStore(SqlStore):
 
     def _read(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         with self._connection() as connection:
-            cursor = connection.execute(self._sql[statement], self._timed(values))
-            records: list[dict[str, Any]] = cursor.fetchall()
+            records: list[dict[str, Any]] = self._execute(connection, statement, values).fetchall()
             return records
 
     _write = _read  # each statement is a transaction of its own
@@ -153,7 +162,16 @@ class PostgresqlStore(SqlStore):
 
     def _run(self, statement: str, values: Mapping[str, Any]) -> None:
         with self._connection() as connection:
-            connection.execute(self._sql[statement], self._timed(values))
+            self._execute(connection, statement, values)
+
+    def _execute(self, connection: Any, statement: str, values: Mapping[str, Any]) -> Any:
+        sql, values = self._sql[statement], self._timed(values)
+        try:
+            return connection.execute(sql, values)
+        except self._psycopg.errors.FeatureNotSupported:
+            # It was prepared, and a migration has changed the table since: it didn't run.
+            connection.execute("DEALLOCATE ALL")
+            return connection.execute(sql, values)
 
     def _timed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**values, "now": self._clock.now().timestamp()} if self._clock else values
@@ -176,12 +194,18 @@ class PostgresqlStore(SqlStore):
             raise JobStoreError(
                 "The job store has no table ucam_faas_jobs: run `ucam-faas jobs migrate`."
             ) from error
+        except psycopg.errors.UndefinedColumn as error:
+            raise JobStoreError(
+                "The table ucam_faas_jobs of the job store is that of an earlier version "
+                f"({_text(error)}): run `ucam-faas jobs migrate`."
+            ) from error
         except psycopg.Error as error:
             raise JobStoreError(f"The job store: {_text(error)}.") from error
 
     def _connect(self) -> Any:
+        timeouts = TIMEOUTS | _require("psycopg.conninfo").conninfo_to_dict(self._url)
         connection = self._psycopg.connect(
-            self._url, autocommit=True, row_factory=_require("psycopg.rows").dict_row
+            **timeouts, autocommit=True, row_factory=_require("psycopg.rows").dict_row
         )
         _require("psycopg.types.json").set_json_loads(_text_of, connection)
         return connection

@@ -16,6 +16,12 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq'),
   PRIMARY KEY (app, task, id)
 );
+-- The columns that were added later. A new one needs a default, or may be NULL: the version that runs doesn't know it.
+ALTER TABLE ucam_faas_jobs
+  ADD COLUMN IF NOT EXISTS limit_key TEXT,
+  ADD COLUMN IF NOT EXISTS in_order BOOLEAN NOT NULL DEFAULT false,
+  ADD COLUMN IF NOT EXISTS place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq');
+DROP INDEX IF EXISTS ucam_faas_jobs_visit;
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';

@@ -30,6 +30,16 @@ POLL_SECONDS = 0.01
 """Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
+SCHEMA = 1
+"""The version of the file's table, in `PRAGMA user_version`; files of before the first have 0."""
+ADDED_COLUMNS = {
+    "unique": "TEXT",
+    "steady": "REAL",
+    "boot": "TEXT",
+    "limit_key": "TEXT",
+    "in_order": "INTEGER NOT NULL DEFAULT 0",
+}
+"""Columns that tables of earlier versions lack."""
 
 
 class SqliteStore(SqlStore):
@@ -51,7 +61,7 @@ class SqliteStore(SqlStore):
         self._sql = statements("sqlite.sql")
 
     def migrate(self) -> Sequence[str]:
-        """Open the file, which creates the table."""
+        """Open the file, which creates its table, or brings it up to date."""
         with self._open():
             return ()
 
@@ -190,8 +200,41 @@ class SqliteStore(SqlStore):
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(self._sql["schema"])
+        try:
+            if self._schema_of(connection) < SCHEMA:
+                self._bring_up_to_date(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _schema_of(self, connection: sqlite3.Connection) -> int:
+        """Return the version of the file's table.
+
+        Raises:
+            JobStoreError: a newer ucam-faas made it.
+        """
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA:
+            raise JobStoreError(
+                f"A newer ucam-faas made the job store {self._path} (version {version} of its "
+                f"table; this one knows {SCHEMA}). Install that version, or name another file; "
+                "`ucam-faas dev --reset` makes a new one."
+            )
+        return version
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")  # of processes that open it at once, one does it
+        if self._schema_of(connection) < SCHEMA:
+            columns = connection.execute("PRAGMA table_info(ucam_faas_jobs)").fetchall()
+            missing = ADDED_COLUMNS.keys() - {column["name"] for column in columns}
+            for name in missing if columns else ():
+                add = f'ALTER TABLE ucam_faas_jobs ADD COLUMN "{name}" {ADDED_COLUMNS[name]}'
+                connection.execute(add)
+            for statement in self._sql["schema"].split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute("COMMIT")
 
 
 @cache

@@ -1,6 +1,7 @@
 -- The statements of the SQLite store, each after its name. Times are epoch seconds; :now is the store's time.
 
 -- name: schema
+-- Raise SCHEMA in sqlite.py with each change, and list a new column in its ADDED_COLUMNS. A semicolon ends a statement.
 CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
   payload BLOB NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
@@ -15,6 +16,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   limit_key TEXT, in_order INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (app, task, id)
 );
+DROP INDEX IF EXISTS ucam_faas_jobs_visit;
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
