@@ -135,6 +135,48 @@ def test_a_process_that_is_killed_at_any_step_leaves_whole_writes(tmp_path: Path
     assert step > 15  # five statements; the claim and the end have a hundred instructions each
 
 
+FORK = """
+import os, sys
+from ucam_faas.config import Settings
+from ucam_faas.execution.runtime import store_of
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+
+store = store_of(Settings.from_environ(job_store=sys.argv[1]))
+DONE = Change(state=State.SUCCESS, cause="finished", visit=3600)
+
+def insert(id):
+    key = Key("app", "charge", id)
+    store.insert([Row(key=key, payload=b"{}", visit=60.0)], wait=[0.0])
+    return key
+
+def finish(key):
+    store.change(key, DONE, fence=store.claim(key, lease=60, instance="here").fence)
+
+of_parent = insert("parent")
+ended = store.end_of(of_parent)
+ready, go = os.pipe(), os.pipe()
+if os.fork() == 0:
+    before = insert("before")
+    os.write(ready[1], b"x")
+    os.read(go[0], 1)
+    after = insert("after")
+    own = store.end_of(after)
+    finish(after)
+    assert own.result(30).state is State.SUCCESS
+    os._exit(0)
+os.read(ready[0], 1)
+finish(of_parent)
+assert ended.result(30).state is State.SUCCESS
+store.close()
+os.write(go[1], b"x")
+_, status = os.wait()
+assert status == 0, status
+print(*sorted(row.key.id for row in store.find("app")))
+store.close()
+"""
+
+
 @pytest.mark.parametrize("fault", [cut_before, cut_after])
 def test_a_client_that_is_killed_around_any_statement_leaves_whole_writes(
     postgresql: Server, new_database: Callable[[], str], fault: Fault
@@ -180,3 +222,13 @@ def recovered(store: JobStore) -> Row | None:
     done = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
     assert store.change(KEY, done, fence=row.fence - 1) is None
     return store.change(KEY, done, fence=row.fence)
+
+
+@pytest.mark.parametrize("job_store", ["sqlite", "postgresql"], indirect=True)
+def test_a_forked_process_keeps_its_jobs_when_its_parent_closes_the_store(job_store: str) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", FORK, job_store],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+
+    assert process.stdout == "after before parent\n", process.stderr

@@ -11,7 +11,7 @@ import pytest
 from tests.support.postgresql import Server
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import JobNotFoundError
+from ucam_faas.exceptions import JobNotFoundError, JobStoreError
 from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
@@ -136,4 +136,34 @@ def test_a_waiter_that_gave_up_leaves_no_thread() -> None:
 
     thread.join(SECONDS)
     assert not thread.is_alive()
+    store.close()
+
+
+@pytest.mark.parametrize("is_fault", [False, True], ids=["down", "a fault"])
+def test_a_waiter_gets_the_error_of_the_first_look(
+    is_fault: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(":memory:", SystemClock())
+    insert(store, KEYS[:2])
+    error = ValueError("a row that can't be read") if is_fault else JobStoreError("down")
+
+    def fail(keys: list[Key]) -> None:
+        raise error
+
+    waiting = Waiting(store)
+    earlier = waiting.end_of(KEYS[0])
+    with pytest.raises(JobNotFoundError):
+        waiting.end_of(KEYS[2]).result(SECONDS)  # so both were looked at
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "ended", fail)
+
+        with pytest.raises(type(error)):
+            waiting.end_of(KEYS[1]).result(SECONDS)
+
+    finish(store, KEYS[0])
+    if is_fault:
+        with pytest.raises(ValueError, match="can't be read"):
+            earlier.result(SECONDS)
+    else:
+        assert earlier.result(SECONDS).state is State.SUCCESS
     store.close()

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from functools import cached_property
 
 from ucam_faas.exceptions import JobError, JobNotFoundError
+from ucam_faas.jobs.forks import reset_in_child
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
 
@@ -28,21 +29,29 @@ class Waiting:
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
+        self.reset()
+        reset_in_child(self)
+
+    def reset(self) -> None:
+        """Start without waiters: in a forked process, they are the parent's."""
         self._lock = threading.Lock()
         self._futures: dict[Key, list[Future[Row]]] = {}
         self._new: list[Key] = []
+        self._unseen: list[Future[Row]] = []
         self._thread: threading.Thread | None = None
 
     def end_of(self, key: Key) -> Future[Row]:
         """Return the row of a job when it has ended.
 
-        The future raises JobNotFoundError if there is no such job.
+        The future raises JobNotFoundError if there is no such job, and JobStoreError if the store
+        doesn't answer the first look at it. Later, the thread waits until the store answers.
         """
         future: Future[Row] = Future()
         with self._lock:
             self._futures.setdefault(key, []).append(future)
             self._new.append(key)
-            if self._thread is None or not self._thread.is_alive():  # dead: of the parent process
+            self._unseen.append(future)
+            if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._work, name="ucam-faas-waiting", daemon=True
                 )
@@ -53,7 +62,7 @@ class Waiting:
         next_look = 0.0
         pause = threading.Event()  # never set: a sleep
         while keys := self._awaited():
-            new = self._take_new()
+            new, unseen = self._take_new()
             try:
                 if new:
                     self._store.watch(new)
@@ -61,9 +70,13 @@ class Waiting:
                 if self._store.changed(0 if new else POLL_SECONDS) or new or is_late:
                     self._resolve(self._store.ended(keys))
                     next_look = time.monotonic() + LOOK_SECONDS
-            except JobError:  # the store is down: all are watched again when it answers
+            except Exception as error:
+                if not isinstance(error, JobError):  # a fault: the waiters may not hang
+                    with self._lock:
+                        unseen = [future for some in self._futures.values() for future in some]
+                _fail(unseen, error)
                 next_look = 0.0
-                with self._lock:
+                with self._lock:  # all are watched again when the store answers
                     self._new = list(self._futures)
                 pause.wait(AGAIN_SECONDS)
 
@@ -71,19 +84,20 @@ class Waiting:
         """Return the jobs that are waited for; none: this thread ends."""
         with self._lock:
             for key, futures in list(self._futures.items()):
-                waiting = [future for future in futures if not future.cancelled()]
+                waiting = [future for future in futures if not future.done()]
                 if waiting:
                     self._futures[key] = waiting
                 else:
                     del self._futures[key]
             if not self._futures:
-                self._new, self._thread = [], None
+                self._new, self._unseen, self._thread = [], [], None
             return list(self._futures)
 
-    def _take_new(self) -> list[Key]:
+    def _take_new(self) -> tuple[list[Key], list[Future[Row]]]:
         with self._lock:
             new, self._new = list(dict.fromkeys(self._new)), []
-            return new
+            unseen, self._unseen = self._unseen, []
+            return new, unseen
 
     def _resolve(self, rows: dict[Key, Row | None]) -> None:
         for key, row in rows.items():
@@ -96,6 +110,12 @@ class Waiting:
                     future.set_exception(JobNotFoundError(f"There is no job {key.id!r}."))
                 else:
                     future.set_result(row)
+
+
+def _fail(futures: list[Future[Row]], error: Exception) -> None:
+    for future in futures:
+        if not future.done() and future.set_running_or_notify_cancel():
+            future.set_exception(error)
 
 
 class WaitingStore(JobStore):

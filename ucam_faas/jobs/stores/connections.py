@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from ucam_faas.jobs.forks import reset_in_child
 
 MAX_CONNECTIONS = 8
 """At once; further threads wait. A database has some hundred for all processes."""
@@ -22,11 +23,14 @@ class Connections:
     def __init__(self, connect: Callable[[], Any]) -> None:
         self._connect = connect
         self._inherited: list[Any] = []
-        self._reset()
-
-    def _reset(self) -> None:
-        self._process = os.getpid()
         self._idle: list[Any] = []
+        self.reset()
+        reset_in_child(self)
+
+    def reset(self) -> None:
+        """Start without connections."""
+        self._inherited += self._idle  # the parent's: closing them here would end its sessions
+        self._idle = []
         self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
 
     @contextmanager
@@ -36,9 +40,6 @@ class Connections:
         One that is lost takes the idle ones with it: the server may have been restarted, and each
         of them would fail a call.
         """
-        if self._process != os.getpid():
-            self._inherited = self._idle  # the parent's: closing them here would end its sessions
-            self._reset()
         room = self._room
         with room:
             try:

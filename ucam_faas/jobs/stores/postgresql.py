@@ -7,7 +7,6 @@ Times are those of the database's clock, so that a process whose clock is wrong 
 from __future__ import annotations
 
 import base64
-import os
 import re
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 from ucam_faas._optional import require
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
+from ucam_faas.jobs.forks import reset_in_child
 from ucam_faas.jobs.rows import Key, Row, lost
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.columns import holder_values, json_text, new_values, row_of
@@ -57,7 +57,12 @@ class PostgresqlStore(SqlStore):
         self._connections = Connections(self._connect)
         self._url = url
         self._listener: Any = None
-        self._process = os.getpid()
+        self._inherited: Any = None
+        reset_in_child(self)
+
+    def reset(self) -> None:
+        """Start without a listener; the parent's isn't closed."""
+        self._inherited, self._listener = self._listener, None
 
     def migrate(self) -> Sequence[str]:
         """Make the table, its columns and its indexes, where they are missing.
@@ -177,8 +182,8 @@ class PostgresqlStore(SqlStore):
         return {**values, "now": self._clock.now().timestamp()} if self._clock else values
 
     def _listen(self) -> None:
-        if self._listener is None or self._listener.closed or self._process != os.getpid():
-            self._listener, self._process = self._connect(), os.getpid()
+        if self._listener is None or self._listener.closed:
+            self._listener = self._connect()
             self._listener.execute(f"LISTEN {CHANNEL}")
 
     @contextmanager

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
@@ -55,10 +56,10 @@ class SqliteStore(SqlStore):
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._process = 0
         self._file: tuple[int, int] | None = None
         self._seen = -1
         self._sql = statements("sqlite.sql")
+        _STORES.add(self)
 
     def migrate(self) -> Sequence[str]:
         """Open the file, which creates its table, or brings it up to date."""
@@ -131,9 +132,24 @@ class SqliteStore(SqlStore):
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._connection is not None and self._process == os.getpid():
-                self._connection.close()
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
             self._connection = None
+
+    def before_fork(self) -> None:
+        """Close the file: of a connection that is there in both processes, SQLite believes that it
+        holds the parent's locks, and the child's writes may be lost.
+        """
+        self._lock.acquire()
+        if self._path != MEMORY:
+            self._close()
+
+    def after_fork(self) -> None:
+        """Let the parent, or its child, open the file again."""
+        self._lock.release()
 
     def _read(self, statement: str, values: Mapping[str, Any]) -> list[sqlite3.Row]:
         with self._open() as connection:
@@ -165,15 +181,15 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """Take the connection; a forked process gets one of its own."""
+        """Take the connection."""
         with self._lock:
             try:
-                if self._process == os.getpid() and self._is_moved():
+                if self._is_moved():
                     _keep_open(self._connection)
                     self._connection = None
-                if self._connection is None or self._process != os.getpid():
+                if self._connection is None:
                     self._connection = self._connect()
-                    self._process, self._file = os.getpid(), self._inode()
+                    self._file, self._seen = self._inode(), -1
                 yield self._connection
             except sqlite3.IntegrityError as error:
                 raise JobConflictError("Another job of the unique key hasn't ended.") from error
@@ -235,6 +251,29 @@ class SqliteStore(SqlStore):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
         connection.execute("COMMIT")
+
+
+_STORES: WeakSet[SqliteStore] = WeakSet()
+_FORKING = threading.Lock()
+_HELD: list[SqliteStore] = []
+"""The stores that wait for a fork under way."""
+
+
+def _before_fork() -> None:
+    _FORKING.acquire()
+    _HELD.extend(_STORES)
+    for store in _HELD:
+        store.before_fork()
+
+
+def _after_fork() -> None:
+    for store in _HELD:
+        store.after_fork()
+    _HELD.clear()
+    _FORKING.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @cache
