@@ -161,6 +161,16 @@ class JobStoreContract:
         assert [kept.visit - kept.created for kept in there] == pytest.approx([30, 60])
         assert [kept.due - kept.created for kept in there] == pytest.approx([5, 5])
 
+    def test_the_rows_that_an_insert_would_return_are_known_before(self, store: JobStore) -> None:
+        keys = [Key("app", "charge", id) for id in "234"]
+        self.insert(store, row(unique="a"), row(keys[0], unique="b"))
+        store.change(keys[0], DONE, states=LIVE)
+        wanted = [row(keys[2]), row(), row(keys[1], unique="a"), row(keys[1], unique="b")]
+
+        existing = store.existing(wanted)
+
+        assert existing == [None, store.get(KEY), store.get(KEY), None]
+
     def test_a_unique_key_has_one_job_until_that_has_ended(self, store: JobStore) -> None:
         second, other = Key("app", "charge", "2"), Key("app", "refund", "1")
         self.insert(store, row(unique="a"))

@@ -140,6 +140,20 @@ def test_a_publish_that_fails_is_logged_and_the_others_succeed(
     assert isinstance(record.exc_info[1], PublishError)
 
 
+def test_an_execution_does_not_wait_for_the_wakes_of_others(publisher: SlowPublisher) -> None:
+    here, publisher.release = runtime_of(publisher), threading.Event()
+    wake(here, "1")
+    assert publisher.begun.wait(30)
+
+    @message_handler
+    def task(data: bytes) -> None: ...
+
+    conclude(task, b"", runtime=here)
+
+    assert inbox.are_unpublished()
+    publisher.release.set()
+
+
 @pytest.mark.parametrize("error", [None, ConnectionError(), SystemExit(1)])
 @pytest.mark.parametrize("is_async", [False, True])
 def test_wakes_are_published_before_an_execution_ends(

@@ -374,6 +374,16 @@ class TestLimits:
         end(here, first)
         bounded.send(Order(id=3))
 
+    def test_a_full_queue_returns_the_job_of_a_unique_key(self, here: Here) -> None:
+        @message_handler(name="charge", max_pending=1, unique=lambda order: order.id)
+        def bounded(order: Order) -> None: ...
+
+        first = bounded.send(Order(id=1))
+
+        assert bounded.send(Order(id=1, total=5)) == first
+        with pytest.raises(QueueFull):
+            bounded.send(Order(id=2))
+
 
 class TestByName:
     @pytest.mark.parametrize("name", ["only_here", f"{__name__}.only_here"])
@@ -589,9 +599,12 @@ class LateStore(SqliteStore):
 class DyingPublisher(MemoryPublisher):
     """A Pub/Sub that stops answering after its first batch."""
 
+    refused = 0
+
     def publish_many(self, topic: str, drafts: Any, *, timeout_seconds: float = 10.0) -> list[str]:
         """Publish a batch, once."""
         if self.topics[topic]:
+            self.refused += 1
             raise PublishError("Pub/Sub does not answer")
         return super().publish_many(topic, drafts, timeout_seconds=timeout_seconds)
 
@@ -639,6 +652,16 @@ class TestSendMany:
         assert [failure.index for failure in caught.value.failed] == [*range(1000, 2500)]
         assert [job.id for job in again] == [str(number) for number in range(2500)]
         assert len(publisher.topics[INBOX]) == 2500
+
+    def test_a_silent_pubsub_is_asked_to_wake_one_batch_alone(self, here: Here) -> None:
+        charge.send(Order(id=0))
+        publisher = DyingPublisher({INBOX: here.publisher.topics[INBOX]})
+        runtime.CURRENT.set(Runtime(Settings(), here.clock, publisher, store=here.store))
+
+        jobs = charge.send_many([Order(id=number) for number in range(2500)])
+
+        assert len(jobs) == 2500
+        assert publisher.refused == 1
 
     def test_without_a_store_the_error_has_the_payloads_that_are_left(self) -> None:
         publisher = DyingPublisher({INBOX: []})

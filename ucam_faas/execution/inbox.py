@@ -2,20 +2,22 @@
 
 The caller of `wake` doesn't wait for Pub/Sub: a thread publishes the wakes that have gathered, in
 one call, and those that gather meanwhile in the next. It ends when there are no more, and the
-interpreter doesn't exit before. The pipeline calls `flush` before a delivery is answered, because a
-service may have no CPU afterwards.
+interpreter doesn't exit before. The pipeline calls `flush` before it answers a delivery whose
+execution sent wakes, because a service may have no CPU afterwards.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ucam_faas.exceptions import PublishError
 from ucam_faas.execution.runtime import CURRENT, Runtime
+from ucam_faas.logs.context import LOG_CONTEXT, LogContext
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
 from ucam_faas.tasks.topics import inbox_of
@@ -30,7 +32,12 @@ LINGER_SECONDS = 0.01
 """The thread waits this long for more: to start one takes more time than to send."""
 
 
-def wake(runtime: Runtime, keys: Iterable[Key], at: float | None = None) -> None:
+def wake(
+    runtime: Runtime,
+    keys: Iterable[Key],
+    at: float | None = None,
+    by: LogContext | None = None,
+) -> bool:
     """Publish wakes soon; a failure is logged, because the sweep repeats them.
 
     They are published before this returns in tests, and on Cloud Run outside of executions.
@@ -40,10 +47,15 @@ def wake(runtime: Runtime, keys: Iterable[Key], at: float | None = None) -> None
         keys: of the jobs.
         at: the time of the wakes, in epoch seconds; None: now. Without a queue, and beyond its 30
             days, the sweep wakes the jobs.
+        by: the execution that sends them; None: the one of this context.
+
+    Returns:
+        False if some weren't published; True if they were, or will be.
     """
-    way = _way_of(runtime, at)
+    by = by or LOG_CONTEXT.get()
+    way, is_published = _way_of(runtime, at), True
     if way is None:
-        return
+        return True
     by_task: dict[str, list[Key]] = {}
     for key in keys:
         by_task.setdefault(key.task, []).append(key)
@@ -51,12 +63,14 @@ def wake(runtime: Runtime, keys: Iterable[Key], at: float | None = None) -> None
     for task, some in by_task.items():
         topic = runtime.full_topic(inbox_of(task), task)
         if not is_at_once:
-            _GATHERED.put(way, topic, some)
+            _GATHERED.put(_Wakes(way, topic, some, by))
             continue
         try:
             _publish(way, topic, some)
         except PublishError as error:
+            is_published = False
             _log(topic, error)
+    return is_published
 
 
 class _Way(NamedTuple):
@@ -79,14 +93,25 @@ def _way_of(runtime: Runtime, at: float | None) -> _Way | None:
     return _Way(partial(queue.publish_later, at), (id(queue), at))
 
 
-def are_unpublished() -> bool:
-    """Return True if `flush` has to publish wakes, or to wait for them."""
-    return _GATHERED.are_unpublished()
+def are_unpublished(by: LogContext | None = None) -> bool:
+    """Return True if `flush` has to publish wakes of an execution, or to wait for them."""
+    return _GATHERED.are_unpublished(by)
 
 
-def flush() -> None:
-    """Publish the wakes of this process, and return when Pub/Sub has them, or has failed."""
-    _GATHERED.publish()
+def flush(by: LogContext | None = None) -> None:
+    """Return when Pub/Sub has the wakes of an execution, or has failed.
+
+    Args:
+        by: the execution; None: the code outside of executions.
+    """
+    _GATHERED.publish(by)
+
+
+class _Wakes(NamedTuple):
+    way: _Way
+    topic: str
+    keys: Sequence[Key]
+    by: LogContext | None
 
 
 class _Gathered:
@@ -99,13 +124,15 @@ class _Gathered:
         """Start empty: in a forked process the wakes, and the thread, are the parent's."""
         self._changed = threading.Condition(threading.Lock())
         self._publishing = threading.Lock()
-        self._wakes: list[tuple[_Way, str, Sequence[Key]]] = []
+        self._wakes: list[_Wakes] = []
+        self._unpublished: Counter[LogContext | None] = Counter()
         self._has_thread = False
 
-    def put(self, way: _Way, topic: str, keys: Sequence[Key]) -> None:
+    def put(self, wakes: _Wakes) -> None:
         """Have a thread publish wakes."""
         with self._changed:
-            self._wakes.append((way, topic, keys))
+            self._wakes.append(wakes)
+            self._unpublished[wakes.by] += 1
             if self._has_thread:
                 self._changed.notify()
                 return
@@ -115,32 +142,41 @@ class _Gathered:
         except RuntimeError:  # the system gives no thread, or the interpreter exits
             self._work()
 
-    def are_unpublished(self) -> bool:
-        """Return True if wakes have gathered, or are being published."""
-        return bool(self._wakes) or self._publishing.locked()
+    def are_unpublished(self, by: LogContext | None) -> bool:
+        """Return True if wakes of an execution have gathered, or are being published."""
+        return bool(self._unpublished) and by in self._unpublished
 
-    def publish(self) -> None:
-        """Publish the wakes that have gathered, after those that are being published."""
+    def publish(self, by: LogContext | None) -> None:
+        """Publish the wakes that have gathered, after those that are being published, unless
+        an execution's are published by then.
+        """
         with self._publishing:
-            with self._changed:
-                wakes, self._wakes = self._wakes, []
-            together: dict[tuple[object, str], tuple[_Way, list[Key]]] = {}
-            for way, topic, keys in wakes:
-                together.setdefault((way.key, topic), (way, []))[1].extend(keys)
-            silent: set[int] = set()
-            for (_, topic), (way, keys) in together.items():
-                if way.key[0] in silent:  # each call would wait for its timeout
-                    continue
-                try:
-                    _publish(way, topic, keys)
-                except Exception as error:  # the wakes of the other topics are published
-                    _log(topic, error)
-                    if isinstance(error.__cause__, OSError):
-                        silent.add(way.key[0])
+            if self.are_unpublished(by):
+                self._publish()
+
+    def _publish(self) -> None:
+        with self._changed:
+            wakes, self._wakes = self._wakes, []
+        together: dict[tuple[object, str], tuple[_Way, list[Key]]] = {}
+        for way, topic, keys, _ in wakes:
+            together.setdefault((way.key, topic), (way, []))[1].extend(keys)
+        silent: set[int] = set()
+        for (_, topic), (way, keys) in together.items():
+            if way.key[0] in silent:  # each call would wait for its timeout
+                continue
+            try:
+                _publish(way, topic, keys)
+            except Exception as error:  # the wakes of the other topics are published
+                _log(topic, error)
+                if isinstance(error.__cause__, OSError):
+                    silent.add(way.key[0])
+        with self._changed:
+            self._unpublished -= Counter(each.by for each in wakes)  # drops those at zero
 
     def _work(self) -> None:
         while True:
-            self.publish()
+            with self._publishing:
+                self._publish()
             with self._changed:
                 if not self._changed.wait_for(lambda: self._wakes, LINGER_SECONDS):
                     self._has_thread = False

@@ -134,7 +134,8 @@ class JobRun:
         if stored is None:
             return Superseded("the lease of this process had ended")
         if stored.state is State.PENDING:
-            inbox.wake(execution.runtime, [self.key], stored.due if change.wait else None)
+            at = stored.due if change.wait else None
+            inbox.wake(execution.runtime, [self.key], at, execution.log_context)
         if change.state is State.SUCCESS:
             return decision.outcome
         return Recorded(change.message or change.cause)

@@ -75,7 +75,7 @@ async def run_async(execution: Execution) -> Conclusion | None:
 def _blocks(execution: Execution, decision: Decision) -> bool:
     """Return True if the conclusion publishes or stores."""
     may_publish = dead_letters.may_publish(execution, decision.outcome)
-    return execution.holds_job or may_publish or inbox.are_unpublished()
+    return execution.holds_job or may_publish or inbox.are_unpublished(execution.log_context)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Conclusion | None]) -> Conclusion | None:
@@ -150,8 +150,8 @@ def _settled(execution: Execution, decision: Decision, *, publish: bool = True) 
         outcome = execution.job.settle(execution, decision)
     elif publish:
         outcome = dead_letters.settle(execution, decision)
-    if inbox.are_unpublished():
-        inbox.flush()
+    if inbox.are_unpublished(execution.log_context):
+        inbox.flush(execution.log_context)
     return report(execution, decision, outcome)
 
 

@@ -56,7 +56,8 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
     """
     here = sender()
     drafts = drafter(here, target, options, children.parent())
-    (result,) = _send_batch(drafts, [drafts.row(payload)])
+    (result,), new = _send_batch(drafts, [drafts.row(payload)])
+    _wake(drafts, new)
     if isinstance(result, Exception):
         raise result
     return handle(here, target, result)
@@ -102,8 +103,11 @@ def send_many(
             rows.append((index, payload, drafts.row(payload)))
         except Exception as error:  # of this payload alone: its parser and its keys raise anything
             failed.append(FailedSend(index, payload, error))
+    is_pubsub_there = True
     for batch in _batches(rows):
-        sent = _send_batch(drafts, [row for _, _, row in batch])
+        sent, new = _send_batch(drafts, [row for _, _, row in batch])
+        if is_pubsub_there:  # else each batch would wait for it; the sweep wakes the rest
+            is_pubsub_there = _wake(drafts, new)
         for (index, payload, _), result in zip(batch, sent, strict=True):
             if isinstance(result, Exception):
                 failed.append(FailedSend(index, payload, result))
@@ -121,26 +125,33 @@ async def send_many_async(
     return await asyncio.to_thread(send_many, target, payloads, **options)
 
 
-def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> Sequence[str | Exception]:
-    """Send jobs, and return the id or the error of each."""
+def _send_batch(
+    drafts: Drafter, rows: Sequence[Row]
+) -> tuple[Sequence[str | Exception], Sequence[Row]]:
+    """Send jobs, and return the id or the error of each, and the rows that are new."""
     here, store = drafts.here, drafts.here.jobs()
     if store is None:
         messages = [Draft(row.payload, row.attributes, row.ordering_key) for row in rows]
         try:
-            return here.outgoing().publish_many(drafts.inbox, messages)
+            return here.outgoing().publish_many(drafts.inbox, messages), ()
         except PublishError as error:
-            return [error] * len(rows)
+            return [error] * len(rows), ()
     try:
         within = _with_room(drafts, store, rows)
         stored = store.insert(within, wait=[drafts.wait] * len(within), parent=drafts.holder)
     except JobStoreError as error:
-        return [error] * len(rows)
+        return [error] * len(rows), ()
     by_owner = {row.owner: kept for row, kept in zip(within, stored, strict=True)}
     new = [by_owner[row.owner] for row in within if by_owner[row.owner].owner == row.owner]
-    if new:
-        at = max(row.due for row in new) if drafts.wait else None
-        inbox.wake(here, [row.key for row in new], at)
-    return [_id_or_error(by_owner.get(row.owner), row, drafts) for row in rows]
+    return [_id_or_error(by_owner.get(row.owner), row, drafts) for row in rows], new
+
+
+def _wake(drafts: Drafter, new: Sequence[Row]) -> bool:
+    """Wake new jobs at their time; return False if Pub/Sub didn't take the wakes."""
+    if not new:
+        return True
+    at = max(row.due for row in new) if drafts.wait else None
+    return inbox.wake(drafts.here, [row.key for row in new], at)
 
 
 def _with_room(drafts: Drafter, store: JobStore, rows: Sequence[Row]) -> Sequence[Row]:
@@ -151,10 +162,13 @@ def _with_room(drafts: Drafter, store: JobStore, rows: Sequence[Row]) -> Sequenc
     room = limit - store.pending(drafts.here.settings.app, drafts.name, limit=limit)
     if room >= len(rows):
         return rows
-    kept = {row.owner for row in rows if store.get(row.key) is not None}
-    new = [row.owner for row in rows if row.owner not in kept]
-    allowed = kept.union(new[: max(0, room)])
-    return [row for row in rows if row.owner in allowed]
+    within: list[Row] = []
+    for row, existing in zip(rows, store.existing(rows), strict=True):
+        if existing is None:
+            room -= 1
+        if existing is not None or room >= 0:
+            within.append(row)
+    return within
 
 
 def _id_or_error(kept: Row | None, row: Row, drafts: Drafter) -> str | Exception:

@@ -90,7 +90,8 @@ class Run:
             return None
         self.stopped = True
         conclude = partial(_stopped, self.execution, outcome)
-        if self.execution.holds_job or inbox.are_unpublished():
+        sent = inbox.are_unpublished(self.execution.log_context)
+        if self.execution.holds_job or sent:
             self._storing = self.loop.create_task(self._store(conclude))
         else:
             self.finish(conclude())

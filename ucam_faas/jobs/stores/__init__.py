@@ -48,6 +48,11 @@ class JobStore(Protocol):
             JobLostError: the parent's claim is void; no row was inserted.
         """
 
+    def existing(self, rows: Sequence[Row]) -> list[Row | None]:
+        """Return, for each row, the stored one that `insert` would return in its place; None: it
+        would insert it.
+        """
+
     def claim(
         self, key: Key, *, lease: float, instance: str, limit: int | None = None
     ) -> Row | None:

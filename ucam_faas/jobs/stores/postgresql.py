@@ -99,6 +99,16 @@ class PostgresqlStore(SqlStore):
                     return [there[number] for number in range(len(rows))]
         raise JobStoreError("The job store inserts no row, and has none with its key either.")
 
+    def existing(self, rows: Sequence[Row]) -> list[Row | None]:
+        """Return the stored row in whose place each of these would be inserted, if any."""
+        values = [
+            {**row.key._asdict(), "unique": row.unique, "number": number}
+            for number, row in enumerate(rows)
+        ]
+        records = self._read("inserted", {"rows": json_text(values)})
+        by_number = {record["number"]: row_of(record) for record in records}
+        return [by_number.get(number) for number in range(len(rows))]
+
     def claim(
         self, key: Key, *, lease: float, instance: str, limit: int | None = None
     ) -> Row | None:
@@ -108,10 +118,9 @@ class PostgresqlStore(SqlStore):
             for record in self._read("claim", {**values, "locked": False}):
                 return row_of(record)
         with self._connection() as connection, connection.transaction():
-            if not connection.execute(self._sql["lock_limit"], key._asdict()).fetchall():
+            if not self._execute(connection, "lock_limit", key._asdict()).fetchall():
                 return None
-            timed = self._timed({**values, "locked": True})
-            records = connection.execute(self._sql["claim"], timed).fetchall()
+            records = self._execute(connection, "claim", {**values, "locked": True}).fetchall()
             return row_of(records[0]) if records else None
 
     def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
@@ -175,6 +184,9 @@ class PostgresqlStore(SqlStore):
             return connection.execute(sql, values)
         except self._psycopg.errors.FeatureNotSupported:
             # It was prepared, and a migration has changed the table since: it didn't run.
+            if connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE:
+                connection.close()
+                raise
             connection.execute("DEALLOCATE ALL")
             return connection.execute(sql, values)
 

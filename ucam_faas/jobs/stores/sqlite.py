@@ -83,6 +83,13 @@ class SqliteStore(SqlStore):
             there = (connection.execute(self._sql["inserted"], own).fetchone() for own in values)
             return [row_of(record) for record in there]
 
+    def existing(self, rows: Sequence[Row]) -> list[Row | None]:
+        """Return the stored row in whose place each of these would be inserted, if any."""
+        with self._open() as connection:
+            values = [{**row.key._asdict(), "unique": row.unique} for row in rows]
+            records = [connection.execute(self._sql["inserted"], own).fetchone() for own in values]
+            return [record and row_of(record) for record in records]
+
     def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
         with self._transaction() as connection:

@@ -55,6 +55,18 @@ class Insertion:
                 continue
         raise crowded()
 
+    def existing(self, rows: Sequence[Row]) -> list[Row | None]:
+        """Return the stored row in whose place each of these would be inserted, if any."""
+        there = self._documents.get([name for row in rows for name in self._names(row)])
+        holders: list[Row | None] = []
+        for row in rows:
+            name, *unique = self._names(row)
+            holder = self._rows.row(there.get(name))
+            for key in unique:
+                holder = holder or self._holder(row, there.get(key))
+            holders.append(holder)
+        return holders
+
     def _begin(self, parent: Row, names: Sequence[str]) -> tuple[str, ByName]:
         """Begin a transaction that holds only as long as the parent is claimed."""
         name = self._rows.name(parent.key)

@@ -72,6 +72,13 @@ class FirestoreStore(WaitingStore):
             there += insertion.insert(batch)
         return there
 
+    def existing(self, rows: Sequence[Row]) -> list[Row | None]:
+        """Return the stored row in whose place each of these would be inserted, if any."""
+        insertion = Insertion(self._documents, self._rows, None)
+        return [
+            row for batch in batches(rows, MAX_WRITES // 2) for row in insertion.existing(batch)
+        ]
+
     def claim(
         self, key: Key, *, lease: float, instance: str, limit: int | None = None
     ) -> Row | None:
