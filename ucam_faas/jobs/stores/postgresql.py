@@ -207,14 +207,10 @@ class PostgresqlStore(SqlStore):
                 yield connection
         except psycopg.errors.UniqueViolation as error:
             raise JobConflictError("Another job of the unique key hasn't ended.") from error
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise JobStoreError(
-                "The job store has no table ucam_faas_jobs: run `ucam-faas jobs migrate`."
-            ) from error
-        except psycopg.errors.UndefinedColumn as error:
-            raise JobStoreError(
-                "The table ucam_faas_jobs of the job store is that of an earlier version "
-                f"({_text(error)}): run `ucam-faas jobs migrate`."
+                "The table ucam_faas_jobs of the job store is missing, or is that of an earlier "
+                f"version ({_text(error)}): run `ucam-faas jobs migrate`."
             ) from error
         except psycopg.Error as error:
             raise JobStoreError(f"The job store: {_text(error)}.") from error
