@@ -394,6 +394,16 @@ def test_jobs_are_listed_the_latest_first(shop: Shop) -> None:
     assert old.split() == ["old", "charge", "PENDING", "3", "h", "ago"]
 
 
+def test_jobs_are_json_without_a_command_too(shop: Shop) -> None:
+    shop.sent()
+
+    result, before_a_verb = shop.run("jobs", "--json"), shop.run("jobs", "--json", "show", "1")
+
+    assert result.stdout == shop.run("jobs", "list", "--json").stdout
+    assert before_a_verb.exit_code == 2
+    assert "ucam-faas jobs show --json" in before_a_verb.stderr
+
+
 def test_the_list_is_filtered_by_task_state_and_age(shop: Shop) -> None:
     shop.sent(id="old", ago=2 * DAY)
     shop.sent("refund", "other")

@@ -41,7 +41,7 @@ from ucam_faas.execution import children, current_job, runtime
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.rows import Change, Entry, Key, Row
 from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.testing import ManualClock, MemoryPublisher, make_message_event
@@ -524,6 +524,12 @@ class TestWithoutAStore:
 
 
 class TestFollowing:
+    def test_an_entry_of_the_history_is_one_short_line(self) -> None:
+        entry = Entry(time=1.5, state=State.PENDING, cause="failed", attempt=2, message="503")
+
+        assert repr(entry) == "<1970-01-01 00:00:01+00:00 PENDING failed: 503>"
+        assert repr(replace(entry, message="")) == "<1970-01-01 00:00:01+00:00 PENDING failed>"
+
     def test_a_result_has_the_type_of_the_tasks_annotation(self, here: Here) -> None:
         @message_handler(name="charge")
         def receipt(order: Order) -> Order:

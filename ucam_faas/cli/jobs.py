@@ -25,20 +25,25 @@ LISTED = 50
 _Verb = Callable[..., None]
 
 
+_json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
+_of_task = click.option("--task", metavar="NAME", help="Name of the task.")
+
+
 @click.group("jobs", cls=SuggestingGroup, invoke_without_command=True)
+@_json
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, *, json_only: bool) -> None:
     """List jobs; show, cancel, retry, resume and delete them, or wait for them.
 
     They are in the store at UCAM_FAAS_JOB_STORE if it is set, else in that of the `ucam-faas dev`
     that runs in this directory. Without a command it works like list.
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_jobs, task=None, states=(), older=None, newer=None, limit=LISTED)
-
-
-_json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
-_of_task = click.option("--task", metavar="NAME", help="Name of the task.")
+        everything = {"task": None, "states": (), "older": None, "newer": None, "limit": LISTED}
+        ctx.invoke(list_jobs, json_only=json_only, **everything)
+    elif json_only:
+        verb = ctx.invoked_subcommand
+        raise click.UsageError(f"Write --json after the command: ucam-faas jobs {verb} --json.")
 
 
 def _filters(verb: _Verb) -> _Verb:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ucam_faas.exceptions import JobLostError
@@ -48,6 +49,11 @@ class Entry:
     attempt: int = 0
     instance: str = ""
     message: str = ""
+
+    def __repr__(self) -> str:
+        time = datetime.fromtimestamp(self.time, UTC).isoformat(" ", "seconds")
+        message = f": {self.message}" if self.message else ""
+        return f"<{time} {self.state} {self.cause}{message}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
