@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ucam_faas.jobs.rows import Key, Row
-from ucam_faas.jobs.stores.columns import row_of as row_of_columns
+from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.firestore.values import Timestamp
 
 JOBS, KEYS = "ucam-faas-jobs", "ucam-faas-job-keys"
@@ -30,6 +30,7 @@ _CHANGING = (
     *("due", "visit", "fence", "attempts", "interruptions", "lease"),
     *("cancel_requested", "result", "error", "progress"),
 )
+_JSON = ("attributes", "options", "error", "progress")
 CHANGING = (
     *("state", "live", "ended", "sweep", "remove"),
     *(f"data.{name}" for name in (*_CHANGING, "history", "writer")),
@@ -41,17 +42,8 @@ SWEEP = (
     *(f"data.{name}" for name in (*_FOR_SWEEP, "options", "unique", "writer")),
 )
 """The paths of the fields that the sweep reads: payloads and results of many rows may be large."""
-_NOT_FOR_SWEEP = {
-    **{"payload": b"", "attributes": "{}", "ordering_key": "", "source": "", "owner": ""},
-    **{"cancel_requested": False, "result": None, "error": None, "progress": None},
-    "history": "[]",
-}
 VISIT = ("sweep", "data.visit", "data.writer")
 """The paths of the fields that a visit of the sweep writes."""
-
-
-_NO_LIMIT = {"limit_key": None, "in_order": False}
-"""The values of rows in a store that takes no limits."""
 
 
 def document_id(*parts: str) -> str:
@@ -67,7 +59,7 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
     """
     id = document_id(*row.key)
     data = {name: getattr(row, name) for name in (*_WRITTEN_ONCE, *_CHANGING)}
-    for name in ("attributes", "options", "error", "progress"):
+    for name in _JSON:
         if data[name] is not None:
             data[name] = json.dumps(dict(data[name]), ensure_ascii=False)
     fields = {
@@ -87,8 +79,17 @@ def row_of(fields: Mapping[str, Any]) -> Row:
     """Return the row of a job's document; one that the sweep reads has no payload."""
     data = dict(fields["data"])
     del data["writer"]
-    columns = {name: fields[name] for name in ("app", "task", "id", "state", "created")}
-    return row_of_columns(_NOT_FOR_SWEEP | _NO_LIMIT | columns | data)
+    for name in _JSON:
+        if data.get(name) is not None:
+            data[name] = json.loads(data[name])
+    return Row(
+        key=Key(fields["app"], fields["task"], fields["id"]),
+        payload=data.pop("payload", b""),
+        state=State(fields["state"]),
+        created=fields["created"],
+        log=data.pop("history", "[]"),
+        **data,
+    )
 
 
 def is_forgotten(row: Row, now: float) -> bool:
