@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,24 @@ def test_what_no_task_asks_for_is_deleted() -> None:
 
     assert set(cloud.subscriptions[1]) == {"two", "two-dead"}
     assert len(cloud.told) == 2
+
+
+def test_what_no_task_asks_for_is_deleted_after_a_restart_though_others_have_messages(
+    tmp_path: Path,
+) -> None:
+    async def told() -> list[str]:
+        async with Emulator(Options(state=tmp_path)) as emulator:
+            Provisioning(emulator, "p").apply([task("one"), task("two")], URL, {})
+            topic = "projects/p/topics/one"
+            emulator.engine.publish(topic, [Draft("", {}, b"x")], emulator.hub.now())
+        async with Emulator(Options(state=tmp_path)) as emulator:
+            return Provisioning(emulator, "p").apply([task("one")], URL, {})
+
+    assert [text.partition(":")[0] for text in asyncio.run(told())] == [
+        "deleted the subscription two",
+        "deleted the subscription two-dead",
+        "deleted the subscription two-inbox",
+    ]
 
 
 def test_what_has_messages_is_kept_until_a_task_asks_for_it_again() -> None:

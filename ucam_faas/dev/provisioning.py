@@ -122,6 +122,11 @@ class Provisioning:
         new = self._emulator.engine.storage.read(queue.log.number, queue.cursor)
         return taken + sum(1 for _ in new)
 
+    def _has_messages(self, subscription: Any) -> bool:
+        """Return True if a subscription has unacknowledged messages, also some that it filters."""
+        queue = subscription.queue
+        return queue is not None and self._count(queue) > 0
+
     def _topic(self, name: str) -> None:
         if name not in self._emulator.resources.topics:
             self._emulator.publisher.create_topic(protos.Topic(name=name))
@@ -188,7 +193,7 @@ class Provisioning:
         if subscription is not None and any(
             getattr(subscription.proto, field) != getattr(wanted, field) for field in _IMMUTABLE
         ):
-            lost = "; its messages are lost" * _has_messages(subscription)
+            lost = "; its messages are lost" * self._has_messages(subscription)
             self._emulator.resources.drop_subscription(name)
             change = f"recreated the subscription {_short(name)}: "
             change += f"its topic, filter or order has changed{lost}"
@@ -203,7 +208,7 @@ class Provisioning:
 
     def _retire(self, name: str, subscription: Any, *, whole: bool) -> str:
         """Delete an unused subscription, or stop its pushes if it has messages; say which."""
-        if whole and not _has_messages(subscription):
+        if whole and not self._has_messages(subscription):
             self._emulator.resources.drop_subscription(name)
             return f"deleted the subscription {_short(name)}: no task needs it any more"
         if not subscription.proto.push_config.push_endpoint:
@@ -269,12 +274,6 @@ def _pushed(proto: Any, url: str, path: str, push: dict[str, str]) -> Any:
             proto.push_config.oidc_token.audience = push["audience"]
             proto.push_config.oidc_token.service_account_email = push["email"]
     return proto
-
-
-def _has_messages(subscription: Any) -> bool:
-    """Return True if a subscription may have unacknowledged messages."""
-    queue = subscription.queue
-    return queue is not None and queue.floor <= queue.log.last
 
 
 def _dead_letter_topics(plan: TaskNeeds) -> set[str]:
