@@ -13,6 +13,7 @@ from tests.serving.harness import make_app, on_a_loop
 from ucam_faas import local_state
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
+from ucam_faas.exceptions import NotConfiguredError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.inbox import APP_ATTRIBUTE
 from ucam_faas.execution.runtime import Runtime
@@ -92,3 +93,38 @@ def test_a_script_beside_dev_sends_to_the_application_of_dev(
     local_state.write(tmp_path, cloud)
 
     assert sender().settings.app == app
+
+
+STORE = "sqlite:jobs.db"
+
+
+@pytest.mark.parametrize(
+    ("of_dev", "project", "pubsub"),
+    [(STORE, None, "127.0.0.1:1"), ("memory", None, None), (STORE, "mine", None)],
+)
+def test_a_script_with_the_store_of_dev_sends_through_dev_unless_it_has_a_project(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    of_dev: str,
+    project: str | None,
+    pubsub: str | None,
+) -> None:
+    settings = Settings(job_store=STORE, project=project)
+    here = Runtime(settings, SystemClock(), connect=runtime.publisher_of)
+    monkeypatch.setattr(runtime, "of_environment", lambda: here)
+    monkeypatch.chdir(tmp_path)
+    cloud = local_state.LocalCloud(pubsub="127.0.0.1:1", project="local", jobs=of_dev)
+    local_state.write(tmp_path, cloud)
+
+    assert sender().settings.pubsub_emulator == pubsub
+
+
+def test_a_store_without_a_pubsub_is_an_error_that_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Runtime(Settings(job_store=STORE), SystemClock(), connect=runtime.publisher_of)
+    monkeypatch.setattr(runtime, "of_environment", lambda: here)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(NotConfiguredError, match="Set GOOGLE_CLOUD_PROJECT; or, beside"):
+        ucam_faas.send("charge")

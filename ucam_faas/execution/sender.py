@@ -25,10 +25,11 @@ def sender() -> Runtime:
     in this directory, or above it, and no environment variable names another Pub/Sub or store.
     """
     here = runtime.current()
-    if here.jobs() is not None or here.connect is None or here.settings.pubsub_emulator:
+    settings, jobs = here.settings, here.jobs()
+    if here.connect is None or settings.pubsub_emulator or (jobs and settings.project):
         return here
     match local_state.nearest(Path.cwd()):
-        case _, cloud if cloud.jobs:
+        case _, cloud if cloud.jobs and (jobs is None or settings.job_store == cloud.jobs):
             return _local(here, cloud)
     return here
 
@@ -48,13 +49,19 @@ def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
 
 
 def check_destination(here: Runtime, name: str) -> None:
-    """Refuse to send where there is neither a store nor a Pub/Sub.
+    """Refuse to send where there is no Pub/Sub.
 
     Raises:
         NotConfiguredError: with what to start, or to set.
     """
-    if here.connect is None or here.settings.project or here.jobs() is not None:
+    if here.connect is None or here.settings.project:
         return
+    if here.jobs() is not None:
+        raise NotConfiguredError(
+            f"A job of {name!r} can't be sent: UCAM_FAAS_JOB_STORE names its store, and nothing "
+            "names the Pub/Sub that wakes its task. Set GOOGLE_CLOUD_PROJECT; or, beside a "
+            "`ucam-faas dev`, give both the same UCAM_FAAS_JOB_STORE, or unset it here."
+        )
     raise NotConfiguredError(
         f"There is nowhere to send a job of {name!r} to: no `ucam-faas dev` runs in {Path.cwd()} "
         "or above it, and UCAM_FAAS_JOB_STORE and GOOGLE_CLOUD_PROJECT aren't set. Start "
