@@ -35,6 +35,9 @@ def charge(order: Order) -> int: ...
 @ucam_faas.message_handler
 def refund(order: Order) -> int: ...
 
+@ucam_faas.message_handler(unique=lambda order: order.number)
+def ship(order: Order) -> int: ...
+
 @ucam_faas.message_handler
 def tidy(): ...
 
@@ -67,7 +70,7 @@ class Shop:
         self.clock = ManualClock()
         self.store = SqliteStore(":memory:", self.clock)
         self.publisher = Publisher()
-        for name in ("charge", "refund", "tidy"):
+        for name in ("charge", "refund", "ship", "tidy"):
             self.publisher.topics[f"{name}-inbox"] = []
         self.settings = Settings(job_store="memory")
 
@@ -223,6 +226,16 @@ def test_a_second_send_of_an_id_tells_that_the_job_is_there(shop: Shop) -> None:
     assert shop.wakes() == ["1"]
 
 
+def test_a_send_whose_unique_key_is_taken_tells_of_the_job_that_has_it(shop: Shop) -> None:
+    first = shop.run("send", "ship", ORDER, "--id", "1")
+    shop.clock.advance(1)
+
+    again = shop.run("send", "ship", ORDER)
+
+    assert first.stdout.startswith("Sent job 1 to ship.")
+    assert again.stdout.startswith("ship has the job 1 already: it was PENDING.")
+
+
 def test_an_id_with_other_data_is_a_conflict(shop: Shop) -> None:
     shop.run("send", "charge", ORDER, "--id", "1")
 
@@ -347,6 +360,7 @@ def test_waiting_for_a_paused_job_tells_how_to_resume_it(shop: Shop) -> None:
     result = shop.run("jobs", "wait", "1", "--timeout", "0s")
 
     assert "waits for: ucam-faas jobs resume 1\n" in result.stderr
+    assert "The job '1' is PAUSED after 0 s. To wait longer" in result.stderr
 
 
 def test_progress_is_told_before_the_end_and_not_after_it(shop: Shop) -> None:
@@ -448,6 +462,7 @@ def test_a_job_is_shown_with_its_history_and_without_its_data(shop: Shop) -> Non
     text = shop.run("jobs", "show", "1").stdout
 
     assert text.startswith("1 of charge: FAILURE\n")
+    assert "note  " not in text  # the error has it
     assert "error       ValueError: no card\n" in text
     assert "payload     16 bytes; --data shows them" in text
     assert "STARTED   claimed, attempt 1" in text

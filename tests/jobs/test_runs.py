@@ -370,6 +370,8 @@ async def test_a_crash_is_an_error_in_the_log_though_it_is_recorded(
     assert (response.status, line.levelno) == (200, logging.ERROR)
     assert line.exc_info is not None
     assert line.__dict__["fields"]["outcome"] == "recorded"
+    assert line.__dict__["fields"]["reason"] == "ZeroDivisionError"
+    assert row_of(store, key).history[-1].message == "ZeroDivisionError"
     error = row_of(store, key).error
     assert error is not None
     assert error["type"] == "ZeroDivisionError"

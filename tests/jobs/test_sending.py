@@ -444,6 +444,10 @@ class TestByName:
         with pytest.raises(JobNotFoundError, match="'default' has no job"):
             ucam_faas.get_job(*arguments)
 
+    def test_a_task_alone_names_no_job(self, here: Here) -> None:
+        with pytest.raises(TypeError, match="expected the id of a job, or a task and an id"):
+            ucam_faas.get_job(charge)
+
     def test_a_job_of_another_application_is_not_found(self, here: Here) -> None:
         charge.send(Order(id=1), id="a")
         other = replace(runtime.current(), settings=Settings(app="other"))

@@ -76,8 +76,9 @@ def _end_of(jobs: Jobs, job: Job[Any], display: _Display, timeout: timedelta | N
         if timeout is not None and time.monotonic() >= until:
             display.clear()
             waited = duration_text(timeout.total_seconds())
+            goes_on = "" if row.state is State.PAUSED else ", and goes on"
             raise UCAMFAASException(
-                f"The job {job.id!r} is {row.state} after {waited}, and goes on. To wait longer: "
+                f"The job {job.id!r} is {row.state} after {waited}{goes_on}. To wait longer: "
                 f"ucam-faas jobs wait {job.id}"
             )
 

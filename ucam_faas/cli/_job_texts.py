@@ -104,7 +104,7 @@ def details(row: Row, now: float, *, data: bool, traceback: bool) -> str:
     lines = [f"{row.key.id} of {row.key.task}: {row.state}"]
     facts = [
         ("sent", f"{_local(row.created)}, {duration_text(max(0.0, now - row.created))} ago"),
-        ("note", note(row, now)),
+        ("note", "" if (beside := note(row, now)) in _shown(row) else beside),
         ("runs", f"{row.executions}, {row.attempts} failed" if row.executions else ""),
         ("progress", progress(row.progress) if row.progress else ""),
         ("error", error_text(row)),
@@ -120,6 +120,12 @@ def details(row: Row, now: float, *, data: bool, traceback: bool) -> str:
     if traceback and row.error and row.error.get("traceback"):
         lines += ["", str(row.error["traceback"]).rstrip()]
     return "\n".join(lines)
+
+
+def _shown(row: Row) -> tuple[str, str]:
+    """Return notes that `details` has in lines of their own."""
+    error = str(row.error.get("type", "")) if row.error else ""
+    return progress(row.progress) if row.progress else "", error
 
 
 def entry_text(entry: Entry) -> str:

@@ -93,7 +93,11 @@ def command(
     payload = _payload(loaded, data, file, sample=sample)
     jobs = _job_store.find(source)
     there = jobs.store.get(Key(jobs.app, loaded.name, options["id"])) if options["id"] else None
+    before = jobs.store.now()
     job = _send(loaded, payload, options)
+    if there is None and loaded.jobs.unique is not None:
+        row = jobs.row(job.id, job.task)
+        there = row if row.created < before else None
     if not json_only:
         _tell_sent(job, there, has_chosen_id=bool(options["id"]), wait=wait)
     if wait:

@@ -55,7 +55,9 @@ def get_job(task: Any, id: str | None = None) -> Job[Any]:
     here = sender()
     store = here.jobs_for("no job can be found")
     if id is None:
-        return handle(here, _target_of_id(str(task)), str(task))
+        if not isinstance(task, str):
+            raise TypeError(f"get_job({task!r}): expected the id of a job, or a task and an id.")
+        return handle(here, _target_of_id(task), task)
     job = handle(here, _target(task), id)
     if store.get(job.key) is None:
         raise _not_found(id, here.settings.app, f" of {job.task!r}")

@@ -14,6 +14,7 @@ from ucam_faas.jobs.states import State
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import (
+    Crashed,
     DeadLetter,
     Done,
     Ignore,
@@ -110,6 +111,8 @@ def change(
     if isinstance(decision.error, JobCancelledError):
         return cancelled(row, instance)
     values |= {"failed": True, "error": _error(decision)}
+    if isinstance(outcome, Crashed):
+        values["message"] = values["error"]["type"]
     retry, failures = retry_of(row, task.policy.retry), row.attempts + 1
     permanent = isinstance(outcome, DeadLetter) or answer(outcome).permanent
     if permanent or (retry.max_attempts is not None and failures >= retry.max_attempts):

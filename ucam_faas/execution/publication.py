@@ -60,5 +60,5 @@ def _nothing_for(task: Task) -> bytes:
         return serialise(task, b"")
     except ValueError:
         raise TypeError(
-            f"{task.name!r} takes {task.takes}: give it one, as in {task.name}.publish(payload)."
+            f"{task.name!r} takes {task.takes}, and got no payload: give one as the first argument."
         ) from None

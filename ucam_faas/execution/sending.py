@@ -174,8 +174,8 @@ def _with_room(drafts: Drafter, store: JobStore, rows: Sequence[Row]) -> Sequenc
 def _id_or_error(kept: Row | None, row: Row, drafts: Drafter) -> str | Exception:
     if kept is None:
         return QueueFull(
-            f"{drafts.jobs.max_pending} jobs of {drafts.name!r} wait, its max_pending: send again "
-            "later, or raise the limit."
+            f"{drafts.jobs.max_pending} jobs of {drafts.name!r} wait, as many as its max_pending "
+            "allows: send again later, or raise the limit."
         )
     try:
         if kept.owner != row.owner:

@@ -203,5 +203,6 @@ def _check_time(options: Mapping[str, Any]) -> None:
         raise TypeError(f"at={at!r}: expected a datetime with a time zone.")
     if at.utcoffset() is None:
         raise ValueError(
-            f"at={at!r}: expected a time with a time zone, such as {at!r} with tzinfo=UTC."
+            f"at={at!r}: expected a time with a time zone, such as at=datetime(2030, 1, 1, "
+            "tzinfo=UTC), or datetime.now(UTC) plus a timedelta."
         )
