@@ -102,7 +102,7 @@ def test_a_task_without_a_parameter_is_published_to_without_a_payload(things: li
 
 
 def test_a_missing_payload_is_refused_where_the_task_takes_one(things: list[Any]) -> None:
-    with pytest.raises(TypeError, match=r"'take' takes Order: give it one"):
+    with pytest.raises(TypeError, match=r"'take' takes Order, and got no payload"):
         taking(Order).publish()
 
     assert things == []
