@@ -19,10 +19,13 @@ KINDS = {
     "google_service_account_iam_member": ("account", "service_account_id"),
     "google_secret_manager_secret_iam_member": ("secret", "secret_id"),
     "google_storage_bucket_iam_member": ("bucket", "bucket"),
+    "google_cloud_tasks_queue_iam_member": ("queue", "name"),
 }
 """Grants on one resource: their type, the resource's kind, and the attribute that names it."""
 
 _BROAD = re.compile(r"google_(project|folder|organization|billing_account)_iam_\w+")
+_DATABASE = re.compile(r'resource\.name == "projects/[^/"]+/databases/[^/"]+"')
+"""A condition that limits a role on a project to one database of Firestore."""
 _AUTHORITATIVE = re.compile(r"google_\w+_iam_(policy|binding)")
 _ANYBODY = ("allUsers", "allAuthenticatedUsers")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
@@ -40,7 +43,11 @@ class Grant(NamedTuple):
 
 def grants_in(snapshot: Snapshot) -> set[Grant]:
     """Return the grants on single resources, with a placeholder for unknown values."""
-    return {_grant(resource) for resource in snapshot.resources if resource.type in KINDS}
+    return {
+        _grant(resource)
+        for resource in snapshot.resources
+        if resource.type in KINDS or _condition(resource)
+    }
 
 
 def broad_grants_in(snapshot: Snapshot) -> list[str]:
@@ -53,8 +60,11 @@ def broad_grants_in(snapshot: Snapshot) -> list[str]:
 
 
 def _grant(resource: Resource) -> Grant:
-    kind, attribute = KINDS[resource.type]
-    full = str(resource.values.get(attribute, "(known after apply)"))
+    if condition := _condition(resource):
+        kind, full = "database", condition.strip('"')
+    else:
+        kind, attribute = KINDS[resource.type]
+        full = str(resource.values.get(attribute, "(known after apply)"))
     name = full.rpartition("/")[2].partition("@")[0]
     return Grant(
         _who(str(resource.values.get("member"))),
@@ -70,10 +80,17 @@ def _who(member: str) -> str:
     return match[1] if match else member
 
 
+def _condition(resource: Resource) -> str:
+    conditions = resource.values.get("condition") or [{"expression": ""}]
+    return str(conditions[0]["expression"])
+
+
 def _breadth(resource: Resource) -> str | None:
     if resource.mode != "managed":
         return None
     if _BROAD.fullmatch(resource.type):
+        if _DATABASE.fullmatch(_condition(resource)):
+            return None
         return "a grant on more than one resource"
     if _AUTHORITATIVE.fullmatch(resource.type):
         return "removes what others granted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import pytest
 
 import ucam_faas
+from ucam_faas import Schedule
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.plan import make
+from ucam_faas.jobs.stores.firestore import indexes
 from ucam_faas.tasks.task import Task
 
 from .answers import Snapshot
 from .attached import Attached
-from .cases import IMAGE
+from .cases import IMAGE, MODULE
 from .fixtures import MakeTerraform
 from .grants import Grant, broad_grants_in, grants_in
 from .needs import unmet_needs
@@ -113,6 +116,144 @@ def test_kept_topics_and_their_messages_stay_when_their_last_task_goes(
         'google_pubsub_subscription.archive["task_1"]': ["create"],
         'google_pubsub_topic_iam_member.dead_letter_agent["task_1"]': ["create"],
     }
+
+
+JOBS = """
+project = "my-project"
+region = "europe-west2"
+
+[environment]
+UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"
+UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west1/queues/delays"
+"""
+
+
+def jobs_variables(folder: Path, configuration: str = JOBS) -> dict[str, Any]:
+    """Return the variables of a task that sends to another, and of the sweep."""
+    (folder / "ucam-faas.toml").write_text(configuration)
+
+    @ucam_faas.message_handler
+    def charge(number: int) -> None: ...
+
+    @ucam_faas.message_handler(sends=[charge])
+    def split(numbers: list[int]) -> None: ...
+
+    planned = make([charge.task, split.task], layers.read(folder), None, app="shop").to_json()
+    return {**planned, "container_image": IMAGE}
+
+
+def test_a_task_gets_all_its_subscriptions_and_schedules_however_they_differ(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    """Terraform's coalesce returns nothing of objects whose attributes differ in type."""
+    (tmp_path / "ucam-faas.toml").write_text(JOBS)
+    schedules = [Schedule("0 1 * * *", data=b"1"), Schedule("0 2 * * *", attributes={"a": "b"})]
+
+    @ucam_faas.message_handler(schedule=schedules)
+    def charge(number: bytes) -> None: ...
+
+    planned = make([charge.task], layers.read(tmp_path), None, app="shop").to_json()
+    del planned["tasks"]["charge"]["triggers"]["cron_schedules"]["charge-2"]["data"]  # by hand
+
+    plan = terraform(FOLDER).plan({**planned, "container_image": IMAGE})
+
+    schedules_made = [each.values["name"] for each in plan.of("google_cloud_scheduler_job")]
+    assert sorted(schedules_made) == ["charge", "charge-2", "shop-sweep"]
+    pushes = [each.values["name"] for each in plan.of("google_pubsub_subscription", "push")]
+    assert sorted(pushes) == ["charge", "charge-inbox", "shop-sweep"]
+
+
+def test_jobs_get_a_database_a_queue_a_sweep_and_grants_on_these_alone(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    variables = jobs_variables(tmp_path)
+    collection = terraform(FOLDER)
+    state = collection.apply(variables)
+
+    assert changes_in(collection.plan(variables)) == {}
+    assert unmet_needs(state) == []
+    assert broad_grants_in(state) == []
+    grants = grants_in(state)
+    assert {grant for grant in grants if grant.on == "database jobs"} == {
+        Grant(f"{task}-runtime", "datastore.user", "database jobs")
+        for task in ("charge", "split", "shop-sweep")
+    }
+    assert {(grant.who, grant.on) for grant in grants if grant.on.endswith("-inbox")} == {
+        ("charge-runtime", "topic charge-inbox"),
+        ("split-runtime", "topic charge-inbox"),
+        ("split-runtime", "topic split-inbox"),
+        ("shop-sweep-runtime", "topic charge-inbox"),
+        ("shop-sweep-runtime", "topic split-inbox"),
+    }
+    of_charge = {grant for grant in grants if grant.who == "charge-runtime"}
+    assert Grant("charge-runtime", "cloudtasks.enqueuer", "queue delays") in of_charge
+    own = Grant("charge-runtime", "iam.serviceAccountUser", "account charge-runtime")
+    assert own in of_charge
+    (queue,) = state.of("google_cloud_tasks_queue")
+    assert (queue.values["location"], queue.values["name"]) == ("europe-west1", "delays")
+
+
+def test_a_database_of_jobs_has_the_indexes_and_the_ttl_of_the_store(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    plan = terraform(FOLDER).plan(jobs_variables(tmp_path))
+
+    definition = indexes.definition()
+    (database,) = plan.of("google_firestore_database")
+    assert (database.values["name"], database.values["location_id"]) == ("jobs", "europe-west2")
+    assert database.values["deletion_policy"] == "ABANDON"
+    made = [
+        [(field["field_path"], field["order"]) for field in index.values["fields"]]
+        for index in plan.of("google_firestore_index")
+    ]
+    wanted = [
+        [(field["fieldPath"], field["order"]) for field in index["fields"]]
+        for index in definition["indexes"]
+    ]
+    assert sorted(made) == sorted(wanted)
+    fields = [field.values for field in plan.of("google_firestore_field")]
+    assert {field["field"]: bool(field["ttl_config"]) for field in fields} == {
+        field["fieldPath"]: field.get("ttl", False) for field in definition["fieldOverrides"]
+    }
+    assert all(len(field["index_config"]) == 1 for field in fields)
+
+
+def test_a_database_and_a_queue_of_another_project_are_used_and_not_made(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    there = JOBS.replace('project = "my-project"', 'project = "another-one"')
+
+    plan = terraform(FOLDER).plan(jobs_variables(tmp_path, there))
+
+    assert plan.of("google_firestore_database") == []
+    assert plan.of("google_cloud_tasks_queue") == []
+    grants = [
+        *plan.of("google_project_iam_member"),
+        *plan.of("google_cloud_tasks_queue_iam_member"),
+    ]
+    assert len(grants) == 6
+    assert {grant.values["project"] for grant in grants} == {"my-project"}
+
+
+def test_the_default_database_is_used_and_not_made(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    default = JOBS.replace("my-project/jobs", "my-project")
+
+    plan = terraform(FOLDER).plan(jobs_variables(tmp_path, default))
+
+    assert plan.of("google_firestore_database") == plan.of("google_firestore_field") == []
+    expressions = {
+        grant.values["condition"][0]["expression"] for grant in plan.of("google_project_iam_member")
+    }
+    assert expressions == {'resource.name == "projects/my-project/databases/(default)"'}
+
+
+def test_the_module_has_the_indexes_of_the_store() -> None:
+    """Terraform may have the module without the package."""
+    copy = json.loads((MODULE / FOLDER / "firestore.indexes.json").read_text())
+
+    assert copy == indexes.definition()
 
 
 # --- plans of another version

@@ -15,11 +15,13 @@ from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.execution.sweep_task import sweep_task
 from ucam_faas.gcp.limits import MIN_RETENTION_SECONDS
+from ucam_faas.jobs.stores.firestore.connect import DEFAULT
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of, receivers_of
 
 STORE = "UCAM_FAAS_JOB_STORE"
+QUEUE, QUEUE_ACCOUNT = "UCAM_FAAS_DELAY_QUEUE", "UCAM_FAAS_DELAY_ACCOUNT"
 Part = tuple[Task, TaskNeeds, Merged]
 """A task, its needs in any cloud, and its options."""
 
@@ -28,6 +30,23 @@ def store_of(merged: Merged) -> str | None:
     """Return a task's store of jobs: the variable's value, or its secret."""
     variables: Mapping[str, str] = {**merged["environment"], **merged["secrets"]}
     return variables.get(STORE)
+
+
+def places_of(merged: Merged) -> dict[str, str]:
+    """Return the full names of the database and of the queue of a task's jobs, as Terraform has
+    them; nothing where there is none.
+
+    A store in PostgreSQL, and an account of the queue's own, exist already.
+    """
+    environment: Mapping[str, str] = merged["environment"]
+    places = {"queue": environment.get(QUEUE, "")}
+    kind, _, name = environment.get(STORE, "").partition(":")
+    if kind == "firestore":
+        project, _, database = name.partition("/")
+        places["firestore"] = f"projects/{project}/databases/{database or DEFAULT}"
+    if QUEUE_ACCOUNT in environment:
+        del places["queue"]
+    return {place: name for place, name in places.items() if name}
 
 
 def receivers(parts: Sequence[Part]) -> frozenset[str]:

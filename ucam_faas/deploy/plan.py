@@ -150,6 +150,7 @@ def _planned(
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
         subscriptions=_subscriptions(needs, has_inbox=task.name in receivers),
         payload=schemas.schema_of(task),
+        jobs=jobs.places_of(merged),
     )
 
 

@@ -40,6 +40,7 @@ class PlannedTask:
         max_retries: of a Cloud Run job; None: it is a service.
         subscriptions: those that push to it, by name.
         payload: the schema of its payload, if it has one.
+        jobs: the database and the queue of its jobs.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class PlannedTask:
     max_retries: int | None
     subscriptions: Mapping[str, PlannedSubscription]
     payload: dict[str, Any] | None
+    jobs: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -104,6 +106,8 @@ class PlannedTask:
             "alerting": {"notification_channels": channels} if channels else None,
             "payload": self.payload,
         }
+        if self.jobs:
+            variables["jobs"] = dict(self.jobs)
         for name, option in keys().items():
             concerned = not (self.is_cloud_run_job and option.concerns == "services")
             if option.terraform and concerned and not option.computed:

@@ -11,10 +11,15 @@ locals {
   project_number = var.project_number == null ? one(data.google_project.this[*].number) : var.project_number
   pubsub_agent   = "serviceAccount:service-${local.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 
+  # By task. Without coalesce: of subscriptions or schedules of different types, such as those with and without dead
+  # letters, it drops all.
+  subscriptions_of = { for task, arguments in var.tasks : task => try({ for name, subscription in arguments.triggers.subscriptions : name => subscription }, {}) }
+  schedules_of     = { for task, arguments in var.tasks : task => try({ for name, schedule in arguments.triggers.cron_schedules : name => schedule }, {}) }
+
   # By name: the dead-letter topic of each subscription.
   subscriptions = merge([
-    for task in values(var.tasks) : {
-      for name, subscription in coalesce(try(task.triggers.subscriptions, null), {}) : name => {
+    for subscriptions in values(local.subscriptions_of) : {
+      for name, subscription in subscriptions : name => {
         dead_letter_topic = try(subscription.dead_letter.topic, null)
         is_granted        = try(subscription.dead_letter.grant, true)
       }
@@ -45,7 +50,7 @@ module "task" {
 
   triggers = {
     subscriptions = {
-      for name, subscription in coalesce(try(each.value.triggers.subscriptions, null), {}) : name => merge(subscription, {
+      for name, subscription in local.subscriptions_of[each.key] : name => merge(subscription, {
         topic = try(local.topic_names[try(subscription.topic, name)], subscription.topic, name)
         dead_letter = try(subscription.dead_letter.topic, null) == null ? try(subscription.dead_letter, null) : merge(subscription.dead_letter, {
           topic        = lookup(local.dead_letter_topic_names, subscription.dead_letter.topic, subscription.dead_letter.topic)
@@ -55,7 +60,7 @@ module "task" {
       })
     }
     cron_schedules = {
-      for name, schedule in coalesce(try(each.value.triggers.cron_schedules, null), {}) : name => merge(schedule, {
+      for name, schedule in local.schedules_of[each.key] : name => merge(schedule, {
         topic = try(local.topic_names[schedule.topic], schedule.topic, null)
       })
     }

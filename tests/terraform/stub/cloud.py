@@ -21,7 +21,11 @@ DELETED_TOPIC = "_deleted-topic_"
 VIRTUAL = {"deletion_policy": "DELETE", "deletion_protection": True}
 """Fields that are in Terraform's state only, and their values after an import."""
 _TERRAFORMS_OWN = {*VIRTUAL, "timeouts"}
-_NOT_UNIQUE = ("google_monitoring_alert_policy", "google_monitoring_notification_channel")
+_NOT_UNIQUE = (
+    "google_firestore_index",
+    "google_monitoring_alert_policy",
+    "google_monitoring_notification_channel",
+)
 """Types whose names may repeat: Google gives each resource a number."""
 _WORD = re.compile(r"(?:^|_)([a-z])")
 

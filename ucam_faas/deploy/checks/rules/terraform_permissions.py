@@ -18,7 +18,10 @@ from ucam_faas.deploy.checks.terraform.deployments import (
 )
 from ucam_faas.deploy.checks.terraform.grants import (
     ABOVE,
+    ACT_AS,
     ALL,
+    DATABASE,
+    ENQUEUER,
     INVOKER,
     PUBLISHER,
     SECRETS,
@@ -183,6 +186,22 @@ def _own_accounts(inputs: Inputs) -> Iterator[tuple[Deployment, Any]]:
             yield deployment, account
 
 
+@rule("jobs-refused", why="Sending fails, or jobs aren't woken at their time.")
+def jobs_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A database or a queue of jobs that the task's account may not use."""
+    for deployment, account in _own_accounts(inputs):
+        database, queue = map(deployment.planned.jobs.get, ("firestore", "queue"))
+        needs: list[tuple[str, Any, tuple[str, ...]]]
+        needs = [("firestore_database", database, DATABASE)] * bool(database)
+        needs += [("cloud_tasks_queue", queue, ENQUEUER)] * bool(queue)
+        needs += [("service_account", account, ACT_AS)] * bool(queue)
+        for kind, on, roles in needs:
+            if not _given(inputs, kind, on, roles, account):
+                what = f"the {kind.replace('_', ' ')} {on}"
+                task = deployment.planned.task.name
+                yield _grant(deployment.run, _who(account), roles[0], what, task)
+
+
 @rule("schedule-refused", why="Cloud Scheduler is answered 403, and the Cloud Run job never runs.")
 def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
     """A schedule whose account may not run the Cloud Run job."""
@@ -271,6 +290,7 @@ RULES = (
     dead_letters_refused,
     secret_refused,
     publish_refused,
+    jobs_refused,
     schedule_refused,
     granted_above,
     granted_to_all,

@@ -17,6 +17,9 @@ TOKEN = ("roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountOpenId
 PUBLISHER = ("roles/pubsub.publisher", "roles/pubsub.editor", "roles/pubsub.admin")
 SUBSCRIBER = ("roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.admin")
 SECRETS = ("roles/secretmanager.secretAccessor", "roles/secretmanager.admin")
+DATABASE = ("roles/datastore.user", "roles/datastore.owner")
+ENQUEUER = ("roles/cloudtasks.enqueuer", "roles/cloudtasks.admin")
+ACT_AS = ("roles/iam.serviceAccountUser",)
 
 _GRANT = re.compile(r"google_(?P<on>\w+?)_iam_(?:member|binding|policy)")
 _ON = {
@@ -27,8 +30,11 @@ _ON = {
     "secret_manager_secret": "secret_id",
     "service_account": "service_account_id",
     "storage_bucket": "bucket",
+    "cloud_tasks_queue": "name",
     **{kind: kind for kind in ABOVE},
 }
+_ONE_DATABASE = re.compile(r'resource\.name == "projects/[^/"]+/databases/([^/"]+)"')
+"""A condition that limits a role on a project to a database of Firestore."""
 _SEVERAL = ("group:", "domain:", "principalSet:")
 """Members whose accounts the plan does not name."""
 
@@ -71,13 +77,17 @@ def grants_of(plan: TerraformPlan) -> Sequence[Grant]:
 
 
 def _grants(plan: TerraformPlan) -> Iterator[Grant]:
+    on: Any
     for resource in plan.resources:
         match = _GRANT.fullmatch(resource.type)
         if not match:
             continue
         kind = match["on"]
-        if kind == "service_account":
-            on: Any = plan.account(resource, _ON[kind])
+        database = _ONE_DATABASE.fullmatch(str(resource.get("condition", "expression")))
+        if kind == "project" and database:
+            kind, on = "firestore_database", database[1]
+        elif kind == "service_account":
+            on = plan.account(resource, _ON[kind])
         else:
             on = resource.get(_ON[kind]) if kind in _ON else UNKNOWN
         yield Grant(

@@ -1,0 +1,115 @@
+# The databases and the queues of jobs, and each task's grants on them. They belong to the collection and not to a task.
+# The plan names them in a task's `jobs`. A named database and a queue of the deployment's own project are made here;
+# `(default)`, and those of other projects, exist elsewhere.
+
+locals {
+  databases = { for name, task in var.tasks : name => task.jobs.firestore if try(task.jobs.firestore, null) != null }
+  queues    = { for name, task in var.tasks : name => task.jobs.queue if try(task.jobs.queue, null) != null }
+
+  made_databases = toset([
+    for database in distinct(values(local.databases)) : basename(database)
+    if startswith(database, "projects/${var.project}/databases/") && basename(database) != "(default)"
+  ])
+  made_queues = { for queue in distinct(values(local.queues)) : queue => split("/", queue) if startswith(queue, "projects/${var.project}/") }
+
+  # The store's file, as Firebase's command line reads it.
+  firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
+  indexes = merge([
+    for database in local.made_databases : {
+      for index in local.firestore.indexes : join(" ", concat([database], [for field in index.fields : field.fieldPath])) => merge(index, { database = database })
+    }
+  ]...)
+  fields = merge([
+    for database in local.made_databases : {
+      for field in local.firestore.fieldOverrides : "${database} ${field.fieldPath}" => merge({ ttl = false }, field, { database = database })
+    }
+  ]...)
+}
+
+resource "google_firestore_database" "jobs" {
+  for_each = local.made_databases
+
+  project     = var.project
+  name        = each.value
+  location_id = var.region
+  type        = "FIRESTORE_NATIVE"
+
+  # Terraform never deletes jobs: it only forgets the database.
+  deletion_policy = "ABANDON"
+}
+
+resource "google_firestore_index" "jobs" {
+  for_each = local.indexes
+
+  project     = var.project
+  database    = google_firestore_database.jobs[each.value.database].name
+  collection  = each.value.collectionGroup
+  query_scope = each.value.queryScope
+
+  dynamic "fields" {
+    for_each = each.value.fields
+    content {
+      field_path = fields.value.fieldPath
+      order      = fields.value.order
+    }
+  }
+}
+
+resource "google_firestore_field" "jobs" {
+  for_each = local.fields
+
+  project    = var.project
+  database   = google_firestore_database.jobs[each.value.database].name
+  collection = each.value.collectionGroup
+  field      = each.value.fieldPath
+
+  # Without any index: writes cost less, and their times don't limit their number.
+  index_config {}
+
+  dynamic "ttl_config" {
+    for_each = each.value.ttl ? [true] : []
+    content {}
+  }
+}
+
+# The role can be granted on projects only; the condition limits it to the database.
+resource "google_project_iam_member" "job_store" {
+  for_each = local.databases
+
+  project = split("/", each.value)[1]
+  role    = "roles/datastore.user"
+  member  = "serviceAccount:${module.task[each.key].service_accounts.run_time}"
+
+  condition {
+    title      = "jobs in ${basename(each.value)}"
+    expression = "resource.name == \"${each.value}\""
+  }
+}
+
+# Wakes jobs at their time.
+resource "google_cloud_tasks_queue" "jobs" {
+  for_each = local.made_queues
+
+  project  = each.value[1]
+  location = each.value[3]
+  name     = each.value[5]
+}
+
+resource "google_cloud_tasks_queue_iam_member" "jobs" {
+  for_each = local.queues
+
+  project  = split("/", each.value)[1]
+  location = split("/", each.value)[3]
+  name     = try(google_cloud_tasks_queue.jobs[each.value].name, basename(each.value))
+  role     = "roles/cloudtasks.enqueuer"
+  member   = "serviceAccount:${module.task[each.key].service_accounts.run_time}"
+}
+
+# Cloud Tasks publishes the wakes as the account of the task that creates them.
+resource "google_service_account_iam_member" "wakes" {
+  for_each = local.queues
+
+  service_account_id = "projects/${try(regex("@([^.]+)[.]iam[.]", module.task[each.key].service_accounts.run_time)[0], var.project)}/serviceAccounts/${module.task[each.key].service_accounts.run_time}"
+  role               = "roles/iam.serviceAccountUser"
+  member             = "serviceAccount:${module.task[each.key].service_accounts.run_time}"
+}

@@ -1,0 +1,81 @@
+"""A collection with jobs, as the plan and Terraform make it, has no contradictions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.terraform import fixtures
+from tests.terraform.runner import Terraform
+
+from .conftest import PLAN, SHOP, TERRAFORM_PLAN, Shop
+from .seeded import CONFIG, FOR_ALL, Edit, option
+
+pytestmark = pytest.mark.slow
+
+STORE = f"""{FOR_ALL}
+
+[environment]
+UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"
+UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
+"""
+EDITS: list[Edit] = [(CONFIG, FOR_ALL, STORE), option('idempotent=True, sends=["pay_back"]')]
+
+
+@pytest.fixture
+def with_jobs(shop: Shop) -> Shop:
+    """The collection with a store, a queue, and a task that sends; its plan is on disk."""
+    for edit in EDITS:
+        shop.edit(*edit)
+    shop.path("pyproject.toml").write_text('[project]\nname = "shop"\n')
+    shop.plan()
+    return shop
+
+
+@pytest.fixture
+def infra(
+    with_jobs: Shop, terraform_copies: fixtures.Copies, tmp_path_factory: pytest.TempPathFactory
+) -> Terraform:
+    """The root module of the collection, with the plan's file."""
+    root = tmp_path_factory.mktemp("jobs")
+    shutil.copytree(SHOP, root, dirs_exist_ok=True)
+    terraform_copies.copy(".", root / "terraform")
+    shutil.copy(with_jobs.path(PLAN), root / "infra" / PLAN)
+    terraform = Terraform(root / "infra", terraform_copies.environment.with_cloud())
+    terraform.init()
+    return terraform
+
+
+def test_a_collection_with_jobs_has_no_finding(with_jobs: Shop) -> None:
+    assert with_jobs.check() == []
+
+
+def test_terraforms_plan_of_a_collection_with_jobs_has_no_finding(
+    with_jobs: Shop, infra: Terraform
+) -> None:
+    assert findings(with_jobs, infra) == []
+
+    infra.apply()
+
+    assert findings(with_jobs, infra) == []
+
+
+def test_an_inbox_that_terraform_leaves_out_is_found(with_jobs: Shop, infra: Terraform) -> None:
+    plan = json.loads(Path(infra.folder / PLAN).read_text())
+    del plan["tasks"]["pay_back"]["triggers"]["subscriptions"]["pay_back-inbox"]
+    Path(infra.folder / PLAN).write_text(json.dumps(plan))
+
+    (finding,) = findings(with_jobs, infra)
+
+    assert finding["rule"] == "terraform-task-missing"
+    assert "no subscription that pushes to /pay_back/inbox" in finding["what"]
+
+
+def findings(shop: Shop, infra: Terraform) -> list[dict[str, Any]]:
+    """Return the findings for Terraform's plan."""
+    shop.path(TERRAFORM_PLAN).write_text(json.dumps(infra.plan().json))
+    return shop.check("--terraform", TERRAFORM_PLAN)
