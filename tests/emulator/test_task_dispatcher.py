@@ -177,7 +177,7 @@ async def test_an_oidc_token_is_of_the_account_and_for_the_target(tasks: Tasks) 
 
 @with_tasks
 async def test_an_oauth_token_is_sent_in_place_of_the_users_header(tasks: Tasks) -> None:
-    await tasks.create(oauthToken=ACCOUNT, headers={"X-Other": "1"})
+    await tasks.create(oauthToken=ACCOUNT, headers={"authorization": "mine"})
     await tasks.advance(0)
 
     (authorization,) = tasks.sink.pushed[0].header("authorization")

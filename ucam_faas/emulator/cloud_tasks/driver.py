@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +13,6 @@ from ucam_faas.emulator.core.moment import Moment
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.targets.caller import Answer, Caller
 from ucam_faas.emulator.targets.timer import WallTimer
-
-logger = logging.getLogger("ucam_faas.emulator")
 
 _CODES = {
     400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4,

@@ -25,8 +25,8 @@ UNAUTHENTICATED_STATUS = 401
 _PUBSUB = re.compile(
     r"(?:[a-z0-9-]+-)?pubsub\.googleapis\.com|pubsub\.[a-z0-9-]+\.rep\.googleapis\.com"
 )
-_OURS = ("host", "content-length", "user-agent", "connection", "transfer-encoding")
-_DROPPED = ("x-google-", "x-appengine-", "x-cloudscheduler", "x-cloudtasks-")
+_COMPUTED = ("host", "content-length", "user-agent", "connection", "transfer-encoding")
+_RESERVED = ("x-google-", "x-appengine-", "x-cloudscheduler", "x-cloudtasks-")
 _OAUTH_TOKEN = "ya29.ucam-faas-emulator"
 
 
@@ -101,27 +101,32 @@ class Caller:
             endpoint.close()
 
     async def _ask_own_api(self, target: HttpTarget) -> int:
-        if target.oauth is None:  # Google's APIs ask for one, and its roles; ours for one
+        if target.oauth is None:  # as Google answers; the account's roles aren't checked here
             return UNAUTHENTICATED_STATUS
         parts = urlsplit(target.uri)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         return await self._own_api(target.method, path, target.body)
 
     def _headers(self, target: HttpTarget, own: Mapping[str, str]) -> bytes:
-        replaced = {name.lower() for name in own}.union(_OURS)
+        own = {**own, **self._authorization(target)}
+        replaced = {name.lower() for name in own}.union(_COMPUTED)
         headers = {
             name: value
             for name, value in target.headers.items()
-            if name.lower() not in replaced and not name.lower().startswith(_DROPPED)
+            if name.lower() not in replaced and not name.lower().startswith(_RESERVED)
         }
         headers |= own
+        return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+
+    def _authorization(self, target: HttpTarget) -> dict[str, str]:
         if target.oidc is not None:
             audience = target.oidc.audience or target.uri
             token = self._make_token(target.oidc.service_account_email, audience)
-            headers["Authorization"] = f"Bearer {token}"
         elif target.oauth is not None:
-            headers["Authorization"] = f"Bearer {_OAUTH_TOKEN}"
-        return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+            token = _OAUTH_TOKEN
+        else:
+            return {}
+        return {"Authorization": f"Bearer {token}"}
 
 
 def _answered(status: int) -> Answer:
