@@ -120,7 +120,15 @@ def test_a_store_in_firestore_takes_no_client_library_of_google() -> None:
 
     loaded = modules_after(f"{code}assert store_of(Settings(job_store='firestore:my-project'))")
 
-    unwanted = {"grpc", "google.cloud", "google.protobuf", "google.auth", "requests", "psycopg"}
+    unwanted = {
+        "grpc",
+        "google.cloud",
+        "google.protobuf",
+        "google.auth",
+        "requests",
+        "psycopg",
+        "sqlite3",
+    }
     assert offenders(loaded, unwanted) == set()
     assert "ucam_faas.jobs.stores.firestore.store" in loaded
 

@@ -195,21 +195,20 @@ def store_of(settings: Settings) -> JobStore | None:
     """
     if settings.job_store is None:
         return None
-    from ucam_faas.jobs.stores.sqlite import SqliteStore  # tasks without jobs don't need it
-
+    # Each store is imported where it is chosen: tasks without jobs need none.
     if settings.job_store.startswith(("postgresql://", "postgres://")):
         from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 
         return PostgresqlStore(settings.job_store)
     kind, _, path = settings.job_store.partition(":")
-    if kind == "memory" and not path:
-        return SqliteStore(":memory:", SystemClock())
-    if kind == "sqlite" and path:
-        return SqliteStore(path, SystemClock())
     if kind == "firestore":
         from ucam_faas.jobs.stores.firestore.connect import connect
 
         return connect(path, settings.firestore_emulator)
+    if (kind == "memory" and not path) or (kind == "sqlite" and path):
+        from ucam_faas.jobs.stores.sqlite import SqliteStore
+
+        return SqliteStore(path or ":memory:", SystemClock())
     raise ConfigurationError(
         f"UCAM_FAAS_JOB_STORE is {settings.job_store!r}: expected sqlite:PATH, "
         "postgresql://…, firestore:PROJECT or memory."
