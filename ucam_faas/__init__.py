@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         JsonRepresentation as JsonRepresentation,
         StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
     )
+    from ucam_faas.jobs.events import JobEvent as JobEvent
     from ucam_faas.jobs.handle import Job as Job
     from ucam_faas.jobs.states import State as State
     from ucam_faas.outcomes import (
@@ -128,6 +129,7 @@ _HOMES = {
     "Job": "jobs.handle",
     "JobConflictError": "exceptions",
     "JobError": "exceptions",
+    "JobEvent": "jobs.events",
     "JobFailed": "exceptions",
     "JobLostError": "exceptions",
     "JobNotFoundError": "exceptions",

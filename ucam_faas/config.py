@@ -153,6 +153,12 @@ class Settings:
         None,
         "service account as which that queue publishes wakes; default: the account of the process",
     )
+    events_topic: str | None = _variable(
+        "UCAM_FAAS_EVENTS_TOPIC",
+        None,
+        "where the events of jobs that failed go: projects/P/topics/T, or T in the project of "
+        "GOOGLE_CLOUD_PROJECT; none: there are no events",
+    )
     project: str | None = _variable(
         "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
     )

@@ -22,6 +22,7 @@ KEY = Key("app", "charge", "1")
 CHILD = Key("app", "child", "1")
 LEASE = 30.0
 DONE = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b'{"total": 3}')
+WITH_EVENT = Change(state=State.FAILURE, cause="failed", visit=60, event_due=True)
 AGAIN = Change(state=State.PENDING, cause="failed", visit=10, wait=10, failed=True)
 
 
@@ -391,6 +392,54 @@ class JobStoreContract:
         kept = store.get(KEY)
         assert kept is not None
         assert kept.visit == store.now() + DONE.visit
+
+    def test_a_job_with_an_event_is_due_for_the_sweep_until_that_is_published(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        ended = store.change(KEY, WITH_EVENT, fence=self.claimed(store).fence)
+        store.visit([KEY], [1])
+        clock.advance(WITH_EVENT.visit)
+
+        (late,) = store.overdue("app", 10)
+        assert store.get(KEY) == ended
+        store.visit([KEY], [30])
+        again = store.get(KEY)
+        store.visit([KEY], [60], published=True)
+        clock.advance(31)
+
+        kept = store.get(KEY)
+        assert ended is not None
+        assert (ended.event_due, late.key, late.event_due) == (True, KEY, True)
+        assert again is not None
+        assert (again.event_due, again.visit) == (True, pytest.approx(store.now() - 1))
+        assert kept is not None
+        assert (kept.event_due, kept.visit) == (False, pytest.approx(store.now() + 29))
+        assert store.overdue("app", 10) == []
+
+    def test_an_event_is_published_before_or_after_its_visit_and_noted_once(
+        self, store: JobStore
+    ) -> None:
+        self.insert(store, row())
+        store.change(KEY, WITH_EVENT, fence=self.claimed(store).fence)
+
+        store.visit([KEY], [60], published=True)
+        first = store.get(KEY)
+        store.visit([KEY], [5], published=True)
+
+        assert first is not None
+        assert not first.event_due
+        assert store.get(KEY) == first
+
+    def test_a_job_that_runs_again_has_no_event_due(self, store: JobStore) -> None:
+        self.insert(store, row())
+        store.change(KEY, WITH_EVENT, fence=self.claimed(store).fence)
+        afresh = Change(state=State.PENDING, cause="retried", visit=0, wait=0, afresh=True)
+
+        retried = store.change(KEY, afresh, states=ENDED)
+
+        assert retried is not None
+        assert not retried.event_due
 
     def test_rows_are_found_by_task_state_id_and_time(
         self, store: JobStore, clock: ManualClock

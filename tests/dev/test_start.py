@@ -266,3 +266,10 @@ def test_a_mistyped_variable_is_shown_with_a_suggestion(start_dev: StartDev) -> 
 
     hint = "did you mean UCAM_FAAS_LOG_LEVEL?"
     assert dev.shown("warning") == [f"UCAM_FAAS_LOG_LEVLE is set, and not used: {hint}"]
+
+
+def test_the_topic_of_events_is_made_and_shown(start_dev: StartDev) -> None:
+    dev = start_dev(UCAM_FAAS_EVENTS_TOPIC="what-failed")
+
+    assert "\nEvents of jobs go to the topic what-failed.\n" in dev.stdout
+    assert dev.rest.exists("projects/local/topics/what-failed")

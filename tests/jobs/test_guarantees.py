@@ -75,6 +75,12 @@ TESTS = {
         "tests/testing/test_local_jobs.py"
         "::test_each_job_has_a_stale_holder_and_half_of_them_lose_their_wakes",
     ],
+    "the event of an end that has one": [
+        "tests/jobs/test_events.py"
+        "::test_the_event_of_a_process_that_ended_before_it_was_published_is_repeated",
+        "tests/jobs/test_events.py"
+        "::test_an_event_that_was_published_before_its_process_ended_is_repeated_with_its_id",
+    ],
     "the history": [
         "tests/contract/job_store_contract.py::test_a_history_keeps_its_beginning_and_its_end",
     ],

@@ -48,6 +48,7 @@ def test_a_collection_gives_its_tasks_rules_for_jobs() -> None:
         ({"on_duplicate": "ignore"}, '"return" or "raise"'),
         ({"max_pending": 0}, "whole number, from 1"),
         ({"idempotent": 1}, "True or False"),
+        ({"events": "success"}, '"failures", "all" or "none"'),
         ({"idempotent": True, "retention": timedelta(days=1)}, "at least 7 days"),
         ({"id": str, "retention": timedelta(days=1)}, "retention=.* with id="),
         ({"run_as": "cloud-run-job", "idempotent": True}, "idempotent=True"),

@@ -436,7 +436,7 @@ def test_an_option_of_handlers_is_refused_elsewhere_with_those_that_there_are() 
     message = refused(raw_event(message_type=Order), store)  # type: ignore[call-overload]
 
     assert message.startswith("task 'store': raw_event has no option 'message_type': ")
-    assert "concurrency, cpu, dead_letter_topic, environment, filter" in message
+    assert "concurrency, cpu, dead_letter_topic, environment, events" in message
 
 
 # --- what a schedule sends

@@ -421,7 +421,9 @@ count_all = ucam_faas.message_handler(message_type=None)(lambda data: len(data))
 # Jobs
 
 
-@ucam_faas.message_handler(message_type=Order, retention=timedelta(days=30), max_pending=10)
+@ucam_faas.message_handler(
+    message_type=Order, retention=timedelta(days=30), max_pending=10, events="all"
+)
 def receipt(order: Order) -> int:
     return order.number
 

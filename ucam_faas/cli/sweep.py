@@ -9,7 +9,7 @@ import click
 from ucam_faas.cli import _job_store
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
-from ucam_faas.execution import inbox
+from ucam_faas.execution import inbox, job_events
 from ucam_faas.jobs.sweep import sweep
 
 
@@ -19,11 +19,14 @@ def command(*, json_only: bool) -> None:
     """Do one pass of the sweep.
 
     It wakes jobs whose time has come or whose process was lost, ends those whose --ttl has passed,
-    and removes those whose retention has ended. Repeating it is harmless. `ucam-faas dev` does it
-    by itself.
+    publishes events that are due, and removes the jobs whose retention has ended. Repeating it is
+    harmless. `ucam-faas dev` does it by itself.
     """
     jobs = _job_store.find()
-    count = sweep(jobs.store, jobs.app, lambda keys: inbox.wake(jobs.runtime, keys))
+    publish = job_events.publisher(jobs.runtime)
+    count = sweep(
+        jobs.store, jobs.app, lambda keys: inbox.wake(jobs.runtime, keys), publish=publish
+    )
     if json_only:
         click.echo(json.dumps({"jobs": count}))
     else:

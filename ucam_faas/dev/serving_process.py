@@ -83,7 +83,8 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))
         tell(folders=folders(files_of(error)), error=str(error), fatal=fatal)
         sys.exit(error.exit_code)
-    existing = config.layer(()).get("existing_topics", [])
+    events = [settings.events_topic] if settings.events_topic else []
+    existing = [*config.layer(()).get("existing_topics", []), *events]
     tell(folders=folders(module_files()), plans=plans, existing_topics=existing)
 
     try:

@@ -316,6 +316,8 @@ class Session:
         place = {"pubsub": pubsub, "project": self._options.project}
         inboxes = self._options.external is None
         commands = welcome.commands(up or plans, url=url, inboxes=inboxes, **place)
+        if self._settings.events_topic:
+            click.echo(f"\nEvents of jobs go to the topic {self._settings.events_topic}.")
         click.echo(f"\nTry, in another terminal:\n\n{commands}\n")
         click.echo(welcome.dead_letters(self._provisioning.dead_letters(plans), **place), nl=False)
         enter = " Press Enter to retry waiting messages." if has_keyboard() else ""

@@ -95,7 +95,7 @@ def _row(execution: Execution, key: Key) -> Row:
         payload=delivery.body if message is None else message.data,
         attributes={} if message is None else message.attributes,
         ordering_key="" if message is None else message.ordering_key,
-        options=send_options.stored({}, execution.task.jobs.kept),
+        options=send_options.stored({}, execution.task.jobs),
         owner=uuid.uuid4().hex,
         visit=AGAIN_SECONDS,
     )

@@ -74,7 +74,7 @@ class Drafter:
             payload=data,
             attributes=attributes,
             ordering_key=ordering_key,
-            options=send_options.stored(self.options, self.jobs.retention),
+            options=send_options.stored(self.options, self.jobs),
             source="" if self.parent is None else self.parent.task,
             unique=unique and send_options.key_text("unique", unique, self._parsed(data)),
             owner=os.urandom(16).hex(),

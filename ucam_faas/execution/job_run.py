@@ -17,7 +17,7 @@ from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.exceptions import ConfigurationError, JobError
-from ucam_faas.execution import children, current_job, inbox, job_ends
+from ucam_faas.execution import children, current_job, inbox, job_ends, job_events
 from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import prepare
@@ -126,6 +126,7 @@ class JobRun:
         change = job_ends.change(row, execution.task, decision, instance(), store.max_bytes)
         if isinstance(decision.outcome, TimedOut) and not self._had_its_time(execution):
             change = job_ends.interrupted(instance(), "it had waited for its turn")
+        change = job_events.with_event(execution.runtime, execution.task, change)
         try:
             stored = self._store_end(execution, row, change)
         except JobError as error:
@@ -133,6 +134,7 @@ class JobRun:
             return Unavailable("the end of the job could not be stored")
         if stored is None:
             return Superseded("the lease of this process had ended")
+        self._publish_event(execution, stored)
         if stored.state is State.PENDING:
             at = stored.due if change.wait else None
             inbox.wake(execution.runtime, [self.key], at, execution.log_context)
@@ -176,10 +178,13 @@ class JobRun:
                 raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
             row = store.claim(self.key, lease=lease, instance=instance())
             if row is None:
-                raise self.unclaimed(store.get(self.key))
+                row = store.get(self.key)
+                self._publish_event(execution, row)
+                raise self.unclaimed(row)
             end = job_ends.before_run(row, execution.task, instance())
             if end is not None:
-                store.change(self.key, end, fence=row.fence)
+                end = job_events.with_event(execution.runtime, execution.task, end)
+                self._publish_event(execution, store.change(self.key, end, fence=row.fence))
                 raise Unclaimed(Recorded(end.message))
             if job_ends.runs_alone(row, execution.task):
                 self._be_alone(store, row, left - timeout * LEAST_SHARE)
@@ -191,6 +196,11 @@ class JobRun:
             log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
             raise Unclaimed(Unavailable("the job store doesn't answer")) from None
         return row
+
+    def _publish_event(self, execution: Execution, row: Row | None) -> None:
+        """Publish the event of a job that has ended, if it is due."""
+        if row is not None and row.event_due:
+            job_events.publish(execution.runtime, [row])
 
     def _be_alone(self, store: JobStore, row: Row, seconds: float) -> None:
         """Wait until no other job runs in this process.

@@ -123,6 +123,8 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
     """
     if settings.dead_letter_topic:
         check_topic(settings.dead_letter_topic)
+    if settings.events_topic:
+        check_topic(settings.events_topic)
     _check_store(settings, tasks)
     bare = Runtime(settings, SystemClock(), connect=publisher_of)
     bare.delays()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ucam_faas.decorators import PlainTask, message_handler
-from ucam_faas.execution import inbox
+from ucam_faas.execution import inbox, job_events
 from ucam_faas.execution.runtime import current
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.tasks.policies import RetryPolicy
@@ -59,6 +59,7 @@ def sweep_task(app: str, wakes: Sequence[str] = ()) -> PlainTask[int]:
         """Wake jobs that are due, and end or remove those whose time has passed."""
         runtime = current()
         store = runtime.jobs_for("no job can be swept")
-        return sweep(store, runtime.settings.app, lambda keys: inbox.wake(runtime, keys))
+        app, publish = runtime.settings.app, job_events.publisher(runtime)
+        return sweep(store, app, lambda keys: inbox.wake(runtime, keys), publish=publish)
 
     return sweep_jobs

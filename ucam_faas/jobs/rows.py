@@ -77,6 +77,7 @@ class Row:
         result: as JSON.
         error: type, message and traceback, as JSON has them.
         progress: `done`, `total` and `note`.
+        event_due: its end has an event that isn't published yet; `visit` is when to repeat that.
         log: the history as the store keeps it. It is read when it is asked for: most rows are
             claimed and finished without.
     """
@@ -104,6 +105,7 @@ class Row:
     result: bytes | None = None
     error: Mapping[str, Any] | None = None
     progress: Mapping[str, Any] | None = None
+    event_due: bool = False
     log: str = "[]"
 
     @property
@@ -160,6 +162,7 @@ class Change:
         failed: add one to the attempts.
         interrupted: add one to the interruptions.
         afresh: forget the attempts so far.
+        event_due: the end has an event, which is to be published.
     """
 
     state: State
@@ -171,5 +174,6 @@ class Change:
     failed: bool = False
     interrupted: bool = False
     afresh: bool = False
+    event_due: bool = False
     result: bytes | None = None
     error: Mapping[str, Any] | None = None

@@ -11,6 +11,7 @@ from uuid import UUID
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
 from ucam_faas.jobs.rows import Row
 from ucam_faas.tasks.backoffs import Exponential
+from ucam_faas.tasks.job_policy import JobPolicy
 from ucam_faas.tasks.policies import RetryPolicy
 
 
@@ -144,17 +145,19 @@ def wait_of(options: Mapping[str, Any], now: Callable[[], float]) -> float:
     return wait
 
 
-def stored(options: Mapping[str, Any], retention: timedelta | None) -> dict[str, Any]:
+def stored(options: Mapping[str, Any], jobs: JobPolicy) -> dict[str, Any]:
     """Return the options that a row keeps, as JSON has them.
 
     Args:
         options: of the sending.
-        retention: the task's.
+        jobs: the task's rules.
     """
     values: dict[str, Any] = {}
-    retention = options.get("retention") or retention
+    retention = options.get("retention") or jobs.retention
     if retention is not None:
         values["retention"] = retention.total_seconds()
+    if jobs.events == "none":
+        values["events"] = "none"  # for the sweep, which doesn't know the task
     if options.get("timeout") is not None:
         values["timeout"] = options["timeout"].total_seconds()
     retry: RetryPolicy | None = options.get("retry")

@@ -1,7 +1,8 @@
 """The sweep: looks at the rows that are due for it, and does the next thing with each.
 
-It wakes jobs whose time has come or whose process was lost, ends those that expired, and removes
-those whose retention has ended. Repeating it is harmless, as is another process's sweep.
+It wakes jobs whose time has come or whose process was lost, ends those that expired, publishes
+events that are due, and removes the jobs whose retention has ended. Repeating it is harmless, as is
+another process's sweep.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def sweep(
     app: str,
     wake: Callable[[Sequence[Key]], object],
     on_expired: Callable[[Key], object] = bool,
+    publish: Callable[[Sequence[Row]], bool] | None = None,
 ) -> int:
     """Look at the overdue rows, and return how many there were.
 
@@ -33,10 +35,12 @@ def sweep(
         app: the application whose rows they are. Those of another may have other inboxes.
         wake: publishes wakes.
         on_expired: gets each job that has expired.
+        publish: publishes the events of ended jobs, and returns False if they are still due; None:
+            there is no topic for events.
     """
     count = 0
     while rows := store.overdue(app, BATCH):
-        _look_at(rows, store, wake, on_expired)
+        _look_at(rows, store, wake, on_expired, publish)
         count += len(rows)
         if len(rows) < BATCH:
             break
@@ -48,21 +52,50 @@ def _look_at(
     store: JobStore,
     wake: Callable[[Sequence[Key]], object],
     on_expired: Callable[[Key], object],
+    publish: Callable[[Sequence[Row]], bool] | None,
 ) -> None:
     now = store.now()
     waiting: list[Row] = []
+    with_events: list[Row] = []
     for row in rows:
-        if row.state.is_completed:
+        if row.event_due:
+            whole = store.get(row.key)
+            with_events += [whole] if whole is not None and whole.event_due else []
+        elif row.state.is_completed:
             store.delete(row.key, states=ENDED)
         elif row.state is State.PENDING and row.expires is not None and row.expires <= now:
-            change = Change(state=State.EXPIRED, cause="expired", visit=retention(row))
-            if store.change(row.key, change, states={State.PENDING}):
+            expired = store.change(row.key, _expiry(row, publish), states={State.PENDING})
+            if expired is not None:
                 on_expired(row.key)
+                with_events += [expired] * expired.event_due
         else:
             waiting.append(row)
+    if with_events:
+        _publish(with_events, store, publish)
     if waiting:
         wake([row.key for row in waiting if row.state is not State.PAUSED])
         store.visit([row.key for row in waiting], [_again(row, now) for row in waiting])
+
+
+def _expiry(row: Row, publish: object) -> Change:
+    """Return the end of a job whose time to live has passed."""
+    if publish is None or row.options.get("events") == "none":
+        return Change(state=State.EXPIRED, cause="expired", visit=retention(row))
+    return Change(state=State.EXPIRED, cause="expired", visit=AGAIN_SECONDS, event_due=True)
+
+
+def _publish(
+    rows: Sequence[Row], store: JobStore, publish: Callable[[Sequence[Row]], bool] | None
+) -> None:
+    """Publish events, and forget those that couldn't be until the retention of their job ended."""
+    keys, now = [row.key for row in rows], store.now()
+    if publish is None:
+        store.visit(keys, [retention(row) for row in rows], published=True)
+    elif not publish(rows):
+        store.visit(keys, [AGAIN_SECONDS] * len(keys))
+        for row in rows:
+            if row.history[-1].time + retention(row) <= now:
+                store.delete(row.key, states=ENDED)
 
 
 def _again(row: Row, now: float) -> float:

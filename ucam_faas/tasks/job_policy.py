@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ucam_faas.exceptions import TaskDefinitionError
 
 OnDuplicate = Literal["return", "raise"]
+Events = Literal["failures", "all", "none"]
 RETENTION = timedelta(days=7)
 """How long an ended job is kept, if the task doesn't decide it."""
 LONGEST_DELIVERY = timedelta(days=7)
@@ -26,6 +27,7 @@ class JobPolicy:
         unique: from a payload to a key: one job of a key at a time.
         on_duplicate: what sending a second job of a key does.
         max_pending: the most jobs that wait at a time; None: no limit.
+        events: the ends of its jobs that are published to the events topic.
         idempotent: a message on the task's topic is a job, too; its id is the message's.
 
     Raises:
@@ -37,6 +39,7 @@ class JobPolicy:
     unique: Callable[[Any], object] | None = None
     on_duplicate: OnDuplicate = "return"
     max_pending: int | None = None
+    events: Events = "failures"
     idempotent: bool = False
 
     def __post_init__(self) -> None:
@@ -90,6 +93,12 @@ def check_on_duplicate(value: Any) -> None:
     """Refuse another value than "return" and "raise"."""
     if value not in ("return", "raise"):
         raise TaskDefinitionError(f'on_duplicate={value!r}: expected "return" or "raise".')
+
+
+def check_events(value: Any) -> None:
+    """Refuse another value than "failures", "all" and "none"."""
+    if value not in get_args(Events):
+        raise TaskDefinitionError(f'events={value!r}: expected "failures", "all" or "none".')
 
 
 def check_max_pending(value: Any) -> None:

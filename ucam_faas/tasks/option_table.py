@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.tasks import job_policy, resources, topics
-from ucam_faas.tasks.job_policy import OnDuplicate
+from ucam_faas.tasks.job_policy import Events, OnDuplicate
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import StartUp, takes_name
@@ -295,6 +295,15 @@ class TaskDefaults(_OfAll, total=False):
             doc="the most jobs that wait at a time: sending another raises `QueueFull`",
             takes="whole number, from 1; default: no limit",
             check=job_policy.check_max_pending,
+            concerns="services",
+        ),
+    ]
+    events: Annotated[
+        Events | None,
+        Option(
+            doc="the ends of jobs that are published to `UCAM_FAAS_EVENTS_TOPIC`",
+            takes='`"failures"`, the default, `"all"` or `"none"`',
+            check=job_policy.check_events,
             concerns="services",
         ),
     ]

@@ -133,7 +133,11 @@ class EmbeddedCloud:
             if self._hostile is not None:
                 stack.callback(pubsub.call, self._hostile.close)
             self._provisioning = Provisioning(pubsub.emulator, pubsub.project)
-            pubsub.call(self._provisioning.apply, list(self._plans.values()), self.url, {})
+            plans = list(self._plans.values())
+            topics = [settings.events_topic] if settings.events_topic else []
+            pubsub.call(
+                lambda: self._provisioning.apply(plans, self.url, {}, existing_topics=topics)
+            )
             self._stack = stack.pop_all()
 
     def _app(self, tasks: list[Task], settings: Settings) -> App:

@@ -15,8 +15,9 @@ from typing import Any, Literal, Protocol, get_args
 
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobNotFoundError, UCAMFAASCouldNotLoadTarget
-from ucam_faas.execution import inbox
+from ucam_faas.execution import inbox, job_events
 from ucam_faas.execution.runtime import CURRENT
+from ucam_faas.jobs.events import JobEvent
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
@@ -34,6 +35,8 @@ from ucam_faas.testing.tasks import tasks_of
 
 JobDeliveries = Literal["normal", "hostile"]
 MOST_ROWS = 100_000
+EVENTS_TOPIC = "events"
+"""Where the events of jobs go, unless the settings name another topic."""
 
 
 class JobsFactory(Protocol):
@@ -115,6 +118,7 @@ class Jobs:
         clock: moves in `advance`.
         store: has the rows.
         publisher: has the messages that tasks publish, in its `topics`.
+        events: of the jobs that have ended: a `ucam_faas.JobEvent` each.
         seed: of hostile deliveries: the same one does the same.
     """
 
@@ -136,6 +140,12 @@ class Jobs:
         self._wakes = wakes
         self._hostile = hostile
         self._running = False
+
+    @property
+    def events(self) -> list[JobEvent]:
+        """The events of ended jobs so far; their messages are in `publisher.topics`."""
+        messages = self.publisher.topics.get(self._runtime.settings.events_topic or "", [])
+        return [JobEvent.model_validate_json(message.data) for message in messages]
 
     @property
     def tricks(self) -> list[str]:
@@ -200,7 +210,8 @@ class Jobs:
 
     def _sweep(self) -> None:
         app = self._runtime.settings.app
-        sweep(self.store, app, lambda keys: inbox.wake(self._runtime, keys))
+        publish = job_events.publisher(self._runtime)
+        sweep(self.store, app, lambda keys: inbox.wake(self._runtime, keys), publish=publish)
         if self._hostile is not None:
             self._hostile.order(self._wakes)
 
@@ -233,7 +244,7 @@ def jobs(
         deliveries: "normal": each wake comes once; "hostile": duplicate, late and lost wakes, and
             holders that lose their lease and go on.
         seed: of hostile deliveries.
-        settings: default: the defaults, whatever the environment says.
+        settings: default: the defaults, with a topic for events, whatever the environment says.
         clock: default: a new one.
 
     Raises:
@@ -256,6 +267,7 @@ def jobs(
     hostile = HostileJobs(seed) if deliveries == "hostile" else None
     before = CURRENT.get()
     try:
+        settings = settings or Settings(events_topic=EVENTS_TOPIC)
         with serve(
             *loaded, settings=settings, clock=clock, publisher=publisher, store=store
         ) as client:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.execution import inbox
+from ucam_faas.execution import inbox, job_events
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.jobs.rows import Key, Row
@@ -50,7 +50,8 @@ class LocalJobs:
         def wake(keys: Iterable[Key]) -> None:
             inbox.wake(self._runtime, sorted(keys, key=self.order))
 
-        sweep(self.store, self._runtime.settings.app, wake)
+        app, publish = self._runtime.settings.app, job_events.publisher(self._runtime)
+        sweep(self.store, app, wake, publish=publish)
 
     def next_attempt(self, lost: Collection[tuple[str, str]] = ()) -> float | None:
         """Return when the next job runs again that has failed, or lost its process or its wake.

@@ -140,9 +140,14 @@ class JobStore(Protocol):
         A store may leave out their payloads, results and histories.
         """
 
-    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+    def visit(
+        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+    ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now; a row that
         isn't overdue any more stays as it is.
+
+        Args:
+            published: the events of these rows are published: they are due no more.
         """
 
     def delete(self, key: Key, *, states: Collection[State]) -> bool:

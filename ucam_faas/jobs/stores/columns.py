@@ -23,8 +23,8 @@ def row_of(record: Mapping[str, Any]) -> Row:
         if text is not None:
             values[name] = {} if text == "{}" else json.loads(text)
     values["state"] = State(values["state"])
-    values["cancel_requested"] = bool(values["cancel_requested"])
-    values["in_order"] = bool(values["in_order"])
+    for name in ("cancel_requested", "event_due", "in_order"):
+        values[name] = bool(values[name])
     return Row(key=key, log=record["history"], **values)
 
 

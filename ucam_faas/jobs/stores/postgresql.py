@@ -123,9 +123,11 @@ class PostgresqlStore(SqlStore):
             records = self._execute(connection, "claim", {**values, "locked": True}).fetchall()
             return row_of(records[0]) if records else None
 
-    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+    def visit(
+        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+    ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
-        self._run("visit", {**_columns(keys), "seconds": list(seconds)})
+        self._run("visit", {**_columns(keys), "seconds": list(seconds), "published": published})
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs."""

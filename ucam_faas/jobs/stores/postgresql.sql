@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   fence INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
   interruptions INTEGER NOT NULL DEFAULT 0, lease FLOAT8,
   cancel_requested BOOLEAN NOT NULL DEFAULT false,
+  event_due BOOLEAN NOT NULL DEFAULT false,
   result BYTEA, error TEXT, progress TEXT, history JSONB NOT NULL,
   watched BOOLEAN NOT NULL DEFAULT false,
   limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq'),
@@ -19,6 +20,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
 -- The columns that were added later. A new one needs a default, or may be NULL: the version that runs doesn't know it.
 ALTER TABLE ucam_faas_jobs
   ADD COLUMN IF NOT EXISTS limit_key TEXT,
+  ADD COLUMN IF NOT EXISTS event_due BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS in_order BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq');
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
@@ -166,6 +168,7 @@ WITH changed AS (
     attempts = CASE WHEN :afresh THEN 0 ELSE attempts END + :failed::int,
     interruptions = interruptions + :interrupted::int,
     cancel_requested = cancel_requested AND NOT :afresh,
+    event_due = :event_due,
     result = :result::bytea,
     error = coalesce(:error::text, error),
     history = CASE WHEN jsonb_array_length(history) < 100 THEN history ELSE history - 10 END
@@ -209,10 +212,10 @@ SELECT count(*) AS count FROM (
 SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
-UPDATE ucam_faas_jobs SET visit = :now + key.seconds
+UPDATE ucam_faas_jobs SET visit = :now + key.seconds, event_due = event_due AND NOT :published
 FROM unnest(:apps::text[], :tasks::text[], :ids::text[], :seconds::float8[]) AS key (app, task, id, seconds)
 WHERE (ucam_faas_jobs.app, ucam_faas_jobs.task, ucam_faas_jobs.id) = (key.app, key.task, key.id)
-  AND visit <= :now
+  AND (visit <= :now OR event_due AND :published)
 
 -- name: watch
 UPDATE ucam_faas_jobs SET watched = true

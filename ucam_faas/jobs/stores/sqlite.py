@@ -31,7 +31,7 @@ POLL_SECONDS = 0.01
 """Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
-SCHEMA = 1
+SCHEMA = 2
 """The version of the file's table, in `PRAGMA user_version`; files of before the first have 0."""
 ADDED_COLUMNS = {
     "unique": "TEXT",
@@ -39,6 +39,7 @@ ADDED_COLUMNS = {
     "boot": "TEXT",
     "limit_key": "TEXT",
     "in_order": "INTEGER NOT NULL DEFAULT 0",
+    "event_due": "INTEGER NOT NULL DEFAULT 0",
 }
 """Columns that tables of earlier versions lack."""
 
@@ -90,12 +91,14 @@ class SqliteStore(SqlStore):
             records = [connection.execute(self._sql["inserted"], own).fetchone() for own in values]
             return [record and row_of(record) for record in records]
 
-    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+    def visit(
+        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+    ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
         with self._transaction() as connection:
             now = self.now()
             visits = [
-                {**key._asdict(), "now": now, "seconds": wait}
+                {**key._asdict(), "now": now, "seconds": wait, "published": published}
                 for key, wait in zip(keys, seconds, strict=True)
             ]
             connection.executemany(self._sql["visit"], visits)

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   interruptions INTEGER NOT NULL DEFAULT 0,
   lease REAL, steady REAL, boot TEXT,
   cancel_requested INTEGER NOT NULL DEFAULT 0,
+  event_due INTEGER NOT NULL DEFAULT 0,
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
   limit_key TEXT, in_order INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (app, task, id)
@@ -130,6 +131,7 @@ UPDATE ucam_faas_jobs SET
   attempts = iif(:afresh, 0, attempts) + :failed,
   interruptions = interruptions + :interrupted,
   cancel_requested = iif(:afresh, 0, cancel_requested),
+  event_due = :event_due,
   result = :result,
   error = coalesce(:error, error),
   history = json_insert(
@@ -176,8 +178,8 @@ WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
 SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
-UPDATE ucam_faas_jobs SET visit = :now + :seconds
-WHERE app = :app AND task = :task AND id = :id AND visit <= :now
+UPDATE ucam_faas_jobs SET visit = :now + :seconds, event_due = event_due AND NOT :published
+WHERE app = :app AND task = :task AND id = :id AND (visit <= :now OR event_due AND :published)
 
 -- name: delete
 DELETE FROM ucam_faas_jobs

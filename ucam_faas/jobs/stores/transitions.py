@@ -62,6 +62,7 @@ def changed(
         attempts=(0 if change.afresh else row.attempts) + change.failed,
         interruptions=row.interruptions + change.interrupted,
         cancel_requested=row.cancel_requested and not change.afresh,
+        event_due=change.event_due,
         result=change.result,
         error=row.error if change.error is None else change.error,
     )

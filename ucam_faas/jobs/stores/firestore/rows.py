@@ -28,7 +28,7 @@ _WRITTEN_ONCE = (
 )
 _CHANGING = (
     *("due", "visit", "fence", "attempts", "interruptions", "lease"),
-    *("cancel_requested", "result", "error", "progress"),
+    *("cancel_requested", "event_due", "result", "error", "progress"),
 )
 _JSON = ("attributes", "options", "error", "progress")
 CHANGING = (
@@ -36,13 +36,13 @@ CHANGING = (
     *(f"data.{name}" for name in (*_CHANGING, "history", "writer")),
 )
 """The paths of the fields that a change of a row writes."""
-_FOR_SWEEP = ("due", "expires", "visit", "lease", "fence", "attempts", "interruptions")
+_FOR_SWEEP = ("due", "expires", "visit", "lease", "fence", "attempts", "interruptions", "event_due")
 SWEEP = (
     *("app", "task", "id", "state", "created"),
     *(f"data.{name}" for name in (*_FOR_SWEEP, "options", "unique", "writer")),
 )
 """The paths of the fields that the sweep reads: payloads and results of many rows may be large."""
-VISIT = ("sweep", "data.visit", "data.writer")
+VISIT = ("sweep", "remove", "data.visit", "data.event_due", "data.writer")
 """The paths of the fields that a visit of the sweep writes."""
 
 
@@ -69,6 +69,8 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
         "shard": int(id[:4], 16) % SHARDS,
         "data": data | {"history": row.log, "writer": writer},
     }
+    if row.event_due:
+        return fields | {"ended": id, "sweep": row.visit}
     if row.state.is_completed:
         removal = Timestamp(row.visit)
         return fields | {"ended": id, "sweep": row.visit + TTL_GRACE_SECONDS, "remove": removal}
@@ -98,7 +100,7 @@ def is_forgotten(row: Row, now: float) -> bool:
     Args:
         now: in epoch seconds.
     """
-    return row.state.is_completed and row.visit <= now
+    return row.state.is_completed and row.visit <= now and not row.event_due
 
 
 def key_id(key: Key, unique: str) -> str:

@@ -168,13 +168,15 @@ class FirestoreStore(WaitingStore):
         self._rows.keep_swept(seen)
         return [row for row, _ in seen]
 
-    def visit(self, keys: Sequence[Key], seconds: Sequence[float]) -> None:
+    def visit(
+        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+    ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
         now, rows = self.now(), each(self._rows.swept, keys)
         writes = [
-            self._rows.write(replace(seen.row, visit=now + wait), seen.version, VISIT)
+            self._rows.write(_visited(seen.row, now + wait, published), seen.version, VISIT)
             for seen, wait in zip(rows, seconds, strict=True)
-            if seen is not None and seen.row.visit <= now
+            if seen is not None and (seen.row.visit <= now or (published and seen.row.event_due))
         ]
         for batch in batches(writes, MAX_WRITES):
             self._documents.write_each(batch)
@@ -240,6 +242,10 @@ class FirestoreStore(WaitingStore):
     def _present(self, documents: Iterable[Document]) -> list[Row]:
         rows = (self._rows.row(document) for document in documents)
         return [row for row in rows if row is not None]
+
+
+def _visited(row: Row, visit: float, published: bool) -> Row:
+    return replace(row, visit=visit, event_due=row.event_due and not published)
 
 
 def _latest_first(rows: Iterable[Row]) -> list[Row]:

@@ -1,0 +1,1 @@
+"""An example: an email about each job that fails."""
