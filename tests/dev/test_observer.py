@@ -85,9 +85,10 @@ def test_other_events_are_shown_as_they_are() -> None:
         ACKNOWLEDGED,
         ("scheduled", ("j",), {"forced": True}),
         ("dead_lettered", (SUBSCRIPTION, ORIGINAL, DEAD_TOPIC, LETTER), {}),
+        ("task_failed", ("q/tasks/t", 1), {"reason": "no", "retry_seconds": None}),
     )
 
-    shown = ["published", "delivered", "done", "schedule", "dead"]
+    shown = ["published", "delivered", "done", "schedule", "dead", "retry"]
     assert [line.split()[0] for line in lines] == shown
 
 

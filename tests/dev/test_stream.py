@@ -73,6 +73,23 @@ def test_a_failure_says_why_and_when_it_is_tried_again(status: int | str) -> Non
     assert line == f"retry     work  message 1, attempt 2 failed ({why}), again in 0.3 s"
 
 
+@pytest.mark.parametrize(("retry_seconds", "shown"), [(0.1, "again in 0.1 s"), (None, "given up")])
+def test_a_task_of_cloud_tasks_that_fails_says_why_and_when_it_is_tried_again(
+    retry_seconds: float | None, shown: str
+) -> None:
+    screen = Screen()
+
+    screen.stream.task_failed(
+        "projects/p/locations/l/queues/q/tasks/7", 2, reason="No.", retry_seconds=retry_seconds
+    )
+
+    assert screen.line.split(maxsplit=2) == [
+        "retry",
+        "q",
+        f"task 7, attempt 2 failed (No.), {shown}",
+    ]
+
+
 def test_a_last_failure_is_given_up() -> None:
     line = failed(attempt=5, status=500, retry_seconds=None)
 
