@@ -83,6 +83,12 @@ CREATE TABLE ucam_faas_jobs (
 );
 CREATE INDEX ucam_faas_jobs_visit ON ucam_faas_jobs (visit);
 """
+OLD_ROW = """
+INSERT INTO ucam_faas_jobs (
+  app, task, id, payload, attributes, ordering_key, options, source, owner, state, created, due,
+  visit, history
+) VALUES ('default', 'old', '1', '', '{}', '', '{}', '', 'me', 'PENDING', 0, 0, 0, '[]');
+"""
 
 
 def columns_of(store: PostgresqlStore) -> list[str]:
@@ -100,6 +106,10 @@ def test_a_table_of_an_earlier_version_is_an_error_until_it_is_migrated(
 
     with pytest.raises(JobStoreError, match=r"earlier version .*ucam-faas jobs migrate"):
         store.insert([row()], wait=[0])
+    with store._connection() as connection:
+        connection.execute(OLD_ROW)
+    with pytest.raises(JobStoreError, match=r"earlier version.* without the column .*jobs migrate"):
+        store.find("default")
     store.migrate()
 
     assert store.insert([row(unique="a")], wait=[0]) == [store.get(KEY)]

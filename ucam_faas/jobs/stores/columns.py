@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 
@@ -15,9 +16,19 @@ _JSON = ("attributes", "options", "error", "progress")
 
 
 def row_of(record: Mapping[str, Any]) -> Row:
-    """Return the row of a record, which may have columns of a later version."""
+    """Return the row of a record, which may have columns of a later version.
+
+    Raises:
+        JobStoreError: it lacks a column: its table is that of an earlier version.
+    """
     key = Key(record["app"], record["task"], record["id"])
-    values: dict[str, Any] = {name: record[name] for name in _COLUMNS}
+    try:
+        values: dict[str, Any] = {name: record[name] for name in _COLUMNS}
+    except KeyError as error:
+        raise JobStoreError(
+            f"The table of the job store is that of an earlier version, without the column {error}"
+            ": run `ucam-faas jobs migrate`."
+        ) from None
     for name in _JSON:
         text = values[name]
         if text is not None:

@@ -215,7 +215,7 @@ class PostgresqlStore(SqlStore):
                 f"version ({_text(error)}): run `ucam-faas jobs migrate`."
             ) from error
         except psycopg.Error as error:
-            raise JobStoreError(f"The job store: {_text(error)}.") from error
+            raise JobStoreError(f"The job store of UCAM_FAAS_JOB_STORE: {_text(error)}.") from error
 
     def _connect(self) -> Any:
         timeouts = TIMEOUTS | _require("psycopg.conninfo").conninfo_to_dict(self._url)
