@@ -293,7 +293,7 @@ def test_a_renamed_task_has_a_topic_of_its_new_name(editor: Editor) -> None:
 
     editor.save(editor.main, task(new, 1))
 
-    assert editor.shown("reload", f"deleted the subscription {editor.name}: ")
+    assert editor.shown("reload", f"deleted the subscriptions {editor.name}, ")
     wait_until(lambda: f"topic {new}" in editor.dev.stdout, "the table is shown again")
     assert editor.version("a", new) == 1
     assert not editor.dev.rest.exists(f"projects/local/subscriptions/{editor.name}")

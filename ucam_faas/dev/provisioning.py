@@ -89,9 +89,13 @@ class Provisioning:
             wanted += self._of_dead_letters(pushed)
         changes = [self._subscription(proto) for proto in wanted]
         names = {proto.name for proto in wanted}
+        retired: dict[str, list[str]] = {"deleted": [], "kept": []}
         for name, subscription in list(self._emulator.resources.subscriptions.items()):
-            if subscription.proto.labels.get(LABEL) == OURS and name not in names:
-                changes.append(self._retire(name, subscription, whole=whole))
+            if subscription.proto.labels.get(LABEL) != OURS or name in names:
+                continue
+            if fate := self._retire(name, subscription, whole=whole):
+                retired[fate].append(_short(name))
+        changes += [_retirement(fate, names, whole=whole) for fate, names in retired.items()]
         self._jobs(plans, whole=whole)
         self._emulator.hub.changed()
         return list(filter(None, changes))
@@ -207,16 +211,19 @@ class Provisioning:
         return change
 
     def _retire(self, name: str, subscription: Any, *, whole: bool) -> str:
-        """Delete an unused subscription, or stop its pushes if it has messages; say which."""
+        """Delete an unused subscription, or stop its pushes if it has messages.
+
+        Returns:
+            `deleted`, `kept`; nothing if it had been kept before.
+        """
         if whole and not self._has_messages(subscription):
             self._emulator.resources.drop_subscription(name)
-            return f"deleted the subscription {_short(name)}: no task needs it any more"
+            return "deleted"
         if not subscription.proto.push_config.push_endpoint:
             return ""
         request = protos.SUBSCRIBER["ModifyPushConfig"][0](subscription=name)
         self._emulator.subscriber.modify_push_config(request)
-        why = "no task needs it any more" if whole else "--target leaves it out"
-        return f"kept the subscription {_short(name)} and its messages: {why}"
+        return "kept"
 
     def _jobs(self, plans: Sequence[TaskNeeds], *, whole: bool) -> None:
         wanted: set[str] = set()
@@ -274,6 +281,22 @@ def _pushed(proto: Any, url: str, path: str, push: dict[str, str]) -> Any:
             proto.push_config.oidc_token.audience = push["audience"]
             proto.push_config.oidc_token.service_account_email = push["email"]
     return proto
+
+
+def _retirement(fate: str, names: Sequence[str], *, whole: bool) -> str:
+    """Return a sentence on subscriptions that no task uses; nothing for none.
+
+    >>> _retirement("kept", ["a", "b"], whole=True)
+    'kept the subscriptions a, b and their messages: no task needs them any more'
+    """
+    if not names:
+        return ""
+    noun, them, their = "subscription", "it", "its"
+    if len(names) > 1:
+        noun, them, their = "subscriptions", "them", "their"
+    messages = f" and {their} messages" if fate == "kept" else ""
+    why = f"no task needs {them} any more" if whole else f"--target leaves {them} out"
+    return f"{fate} the {noun} {', '.join(names)}{messages}: {why}"
 
 
 def _dead_letter_topics(plan: TaskNeeds) -> set[str]:
