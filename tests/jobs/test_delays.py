@@ -18,14 +18,17 @@ import pytest
 from tests.clients.endpoint import running_ours
 from tests.integration.processes import Process, environment, request, serving, wait_until
 from tests.jobs.runs import row_of
+from tests.serving.harness import make_app
 from tests.support.delays import create_queue, published, tasks_of
 from ucam_faas import ConfigurationError, Retry, State, local_state, message_handler
+from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dev.env_file import EnvFile
 from ucam_faas.dev.options import DevOptions, environment_of
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime, publisher_of
 from ucam_faas.execution.sender import sender
+from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.serving.app import App
@@ -226,6 +229,29 @@ def test_a_wrong_name_of_a_queue_is_an_error_before_anything_is_stored(delays: D
 def test_a_server_does_not_start_with_a_wrong_name_of_a_queue() -> None:
     with pytest.raises(ConfigurationError, match="UCAM_FAAS_DELAY_QUEUE"):
         runtime.build(Settings(delay_queue="delays", pubsub_emulator="127.0.0.1:1"), [])
+
+
+@pytest.mark.parametrize(
+    ("early", "state"), [(0.1, State.SUCCESS), (1.5, State.PENDING)], ids=["a moment", "long"]
+)
+def test_a_wake_that_is_a_moment_early_waits_for_the_time_of_the_job(
+    early: float, state: State
+) -> None:
+    """The clock of Cloud Tasks may be ahead of the store's, whose time counts."""
+    store = SqliteStore(":memory:", SystemClock())
+    key = Key("default", "charge", "1")
+    store.insert([Row(key=key, payload=b"x", visit=60.0)], wait=[early])
+
+    async def run() -> int:
+        app = make_app(charge, store=store)
+        return (await deliver_wake(app, "charge", "1")).status
+
+    assert asyncio.run(run()) == 200
+    row = row_of(store, key)
+    assert row.state is state
+    claims = [entry.time for entry in row.history if entry.cause == "claimed"]
+    assert all(time >= row.due for time in claims)
+    store.close()
 
 
 def test_a_sender_beside_dev_has_no_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
