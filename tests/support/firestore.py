@@ -29,13 +29,14 @@ class Firestore:
     Args:
         folder: to run in.
         command: that starts it; its port is added.
+        address: that it listens on.
     """
 
-    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+    def __init__(self, folder: Path, command: Sequence[str], address: str = "127.0.0.1") -> None:
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self._folder = folder
-        self._command = [*command, "--host=127.0.0.1", f"--port={self.port}"]
+        self._command = [*command, f"--host={address}", f"--port={self.port}"]
         self.start()
 
     def start(self) -> None:
@@ -68,6 +69,21 @@ class Firestore:
 @pytest.fixture(scope="session")
 def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
     """Run the emulator for the session; it is skipped where there is none, except in CI."""
+    emulator = Firestore(tmp_path_factory.mktemp("firestore"), _emulator())
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def every_address_firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    """Run an emulator that containers reach, too."""
+    emulator = Firestore(tmp_path_factory.mktemp("firestore"), _emulator(), "0.0.0.0")
+    yield emulator
+    emulator.stop()
+
+
+def _emulator() -> list[str]:
+    """Return the command that starts the emulator; the test is skipped without it, except in CI."""
     java, jar = shutil.which("java"), _jar()
     if java is None or jar is None:
         reason = "Google's Firestore emulator (java, cloud-firestore-emulator) isn't installed"
@@ -75,10 +91,7 @@ def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
             pytest.fail(reason)
         pytest.skip(reason)
     options = ["-Xmx512m", "-XX:-UsePerfData", "-Duser.language=en"]
-    command = [java, *options, "-cp", str(jar), _MAIN]
-    emulator = Firestore(tmp_path_factory.mktemp("firestore"), command)
-    yield emulator
-    emulator.stop()
+    return [java, *options, "-cp", str(jar), _MAIN]
 
 
 def _jar() -> Path | None:
