@@ -591,6 +591,12 @@ def test_an_action_needs_ids_or_all(shop: Shop, arguments: list[str]) -> None:
 # --- sweep and migrate
 
 
+def test_help_names_the_states_that_all_chooses(shop: Shop) -> None:
+    text = " ".join(shop.run("jobs", "delete", "--help").stdout.split())
+
+    assert "without --state: success, failure, expired, cancelled." in text
+
+
 def test_a_sweep_wakes_what_is_overdue(shop: Shop) -> None:
     shop.sent()
     shop.clock.advance(61)

@@ -132,10 +132,12 @@ is 0 if it was done for each job, 1 if the state of one forbids it, and 2 after 
 
 def _acting(name: str, text: str) -> None:
     """Add a command that does something to jobs."""
+    states = ", ".join(state.lower() for state in State if state in ACTIONS[name].by_default)
+    every_help = f"All jobs that the filters choose; without --state: {states}."
 
     @command.command(name, help=f"{text}\n\n{_EXIT_CODES}")
     @click.argument("ids", metavar="[ID]...", nargs=-1)
-    @click.option("--all", "every", is_flag=True, help="All jobs that the filters choose.")
+    @click.option("--all", "every", is_flag=True, help=every_help)
     @_filters
     @_json
     def verb(*, ids: tuple[str, ...], every: bool, json_only: bool, **chosen: Any) -> None:
