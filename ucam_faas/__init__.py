@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         JsonRepresentation as JsonRepresentation,
         StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
     )
+    from ucam_faas.execution.transaction import transaction as transaction
     from ucam_faas.jobs.events import JobEvent as JobEvent
     from ucam_faas.jobs.handle import Job as Job
     from ucam_faas.jobs.states import State as State
@@ -169,6 +170,7 @@ _HOMES = {
     "raw_event": "decorators",
     "send": "execution.by_name",
     "send_async": "execution.by_name",
+    "transaction": "execution.transaction",
 }
 
 __all__ = sorted(_HOMES)  # the table above is the list

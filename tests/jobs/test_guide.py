@@ -30,8 +30,9 @@ def run(block: str, module: ModuleType) -> list[tuple[str, str]]:
 
 
 def test_the_guides_blocks_run_to_the_values_that_they_show(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_TASKS", {})
     module = ModuleType("shop")
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -40,7 +41,7 @@ def test_the_guides_blocks_run_to_the_values_that_they_show(
             run(block, module)
     functions = [value for value in module.__dict__.values() if registry.task_of(value)]
 
-    with testing.jobs(*functions, inline=True):
+    with testing.jobs(*functions, inline=True, database="shop.db"):
         uses = [block for block in BLOCKS if "@ucam_faas" not in block]
         shown = [pair for block in uses for pair in run(block, module)]
 

@@ -1,5 +1,6 @@
 """Users' code, with the types that they get: `test_typing.py` has mypy check it."""
 
+import sqlite3
 from datetime import timedelta
 from typing import assert_type
 
@@ -441,6 +442,12 @@ def send_them() -> None:
     assert_type(tidy.send().result(), str)
     for one_of_many in receipt.send_many([Order(number=1)], id=lambda order: order.number):
         assert_type(one_of_many.result(), int)
+
+
+def send_in_a_transaction(connection: sqlite3.Connection) -> None:
+    with ucam_faas.transaction(connection) as same:
+        assert_type(same, sqlite3.Connection)
+        assert_type(receipt.send(Order(number=1)), ucam_faas.Job[int])
 
 
 async def send_them_async() -> None:

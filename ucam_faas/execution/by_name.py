@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Unpack
 
 from ucam_faas.exceptions import JobConflictError, JobNotFoundError
 from ucam_faas.execution import sending
 from ucam_faas.execution.publication import NO_PAYLOAD
 from ucam_faas.execution.sender import Target, handle, sender
+from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.send_options import SendOptions
 from ucam_faas.tasks import outer_decorators, registry
@@ -37,7 +37,7 @@ async def send_async(
     task: str, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]
 ) -> Job[Any]:
     """Send a job to a task by its name; see `send`."""
-    return await asyncio.to_thread(send, task, payload, **options)
+    return await transactions.in_thread(send, task, payload, **options)
 
 
 def get_job(task: Any, id: str | None = None) -> Job[Any]:
@@ -59,14 +59,14 @@ def get_job(task: Any, id: str | None = None) -> Job[Any]:
             raise TypeError(f"get_job({task!r}): expected the id of a job, or a task and an id.")
         return handle(here, _target_of_id(task), task)
     job = handle(here, _target(task), id)
-    if store.get(job.key) is None:
+    if transactions.within(store).get(job.key) is None:
         raise _not_found(id, here.settings.app, f" of {job.task!r}")
     return job
 
 
 async def get_job_async(task: Any, id: str | None = None) -> Job[Any]:
     """Return the handle of a job; see `get_job`."""
-    return await asyncio.to_thread(get_job, task, id)
+    return await transactions.in_thread(get_job, task, id)
 
 
 def _target(task: Any) -> Target:
@@ -83,7 +83,8 @@ def _target(task: Any) -> Target:
 
 def _target_of_id(id: str) -> Target:
     here = sender()
-    rows = here.jobs_for("no job can be found").find(here.settings.app, id=id, limit=10)
+    store = transactions.within(here.jobs_for("no job can be found"))
+    rows = store.find(here.settings.app, id=id, limit=10)
     if not rows:
         raise _not_found(id, here.settings.app)
     if len(rows) > 1:

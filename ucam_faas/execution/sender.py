@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from ucam_faas.config import DEFAULT_APP
 from ucam_faas.exceptions import NotConfiguredError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key
 from ucam_faas.tasks.task import Task
@@ -76,7 +78,16 @@ def handle(here: Runtime, target: Target, id: str) -> Job[Any]:
     if store is None:
         return Job(key, None)
     result_type = None if isinstance(target, str) else _result_type(target)
-    return Job(key, store, partial(inbox.wake, here), result_type)
+    return Job(key, store, partial(wake, here), result_type)
+
+
+def wake(here: Runtime, keys: Sequence[Key], at: float | None = None) -> bool:
+    """Publish wakes, after the commit of this context's transaction; see `inbox.wake`."""
+    transaction = transactions.current()
+    if transaction is None:
+        return inbox.wake(here, keys, at)
+    transaction.on_commit.append(partial(inbox.wake, here, keys, at))
+    return True
 
 
 @cache

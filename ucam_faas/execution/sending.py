@@ -7,7 +7,6 @@ Without a store the payload itself is published to the task's inbox.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -22,10 +21,11 @@ from ucam_faas.exceptions import (
     PublishError,
     QueueFull,
 )
-from ucam_faas.execution import children, inbox
+from ucam_faas.execution import children
 from ucam_faas.execution.drafts import Drafter, drafter
 from ucam_faas.execution.publication import NO_PAYLOAD
-from ucam_faas.execution.sender import Target, handle, sender
+from ucam_faas.execution.sender import Target, handle, sender, wake
+from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
@@ -67,7 +67,7 @@ async def send_async(
     target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]
 ) -> Job[Any]:
     """Send a job to a task, and return it; see `send`."""
-    return await asyncio.to_thread(send, target, payload, **options)
+    return await transactions.in_thread(send, target, payload, **options)
 
 
 def send_many(
@@ -122,7 +122,7 @@ async def send_many_async(
     target: Target, payloads: Iterable[Any], **options: Any
 ) -> list[Job[Any]]:
     """Send a job for each payload; see `send_many`."""
-    return await asyncio.to_thread(send_many, target, payloads, **options)
+    return await transactions.in_thread(send_many, target, payloads, **options)
 
 
 def _send_batch(
@@ -136,9 +136,10 @@ def _send_batch(
             return here.outgoing().publish_many(drafts.inbox, messages), ()
         except PublishError as error:
             return [error] * len(rows), ()
+    store = transactions.within(store)
     try:
         within = _with_room(drafts, store, rows)
-        stored = store.insert(within, wait=[drafts.wait] * len(within), parent=drafts.holder)
+        stored = store.insert(within, wait=[drafts.wait] * len(within), parent=_holder(drafts))
     except JobStoreError as error:
         return [error] * len(rows), ()
     by_owner = {row.owner: kept for row, kept in zip(within, stored, strict=True)}
@@ -151,7 +152,14 @@ def _wake(drafts: Drafter, new: Sequence[Row]) -> bool:
     if not new:
         return True
     at = max(row.due for row in new) if drafts.wait else None
-    return inbox.wake(drafts.here, [row.key for row in new], at)
+    return wake(drafts.here, [row.key for row in new], at)
+
+
+def _holder(drafts: Drafter) -> Row | None:
+    """Return the job that has to be held; None, after its end in the transaction that sends."""
+    holder, transaction = drafts.holder, transactions.current()
+    is_completed = holder and transaction and transaction.completed == holder.key
+    return None if is_completed else holder
 
 
 def _with_room(drafts: Drafter, store: JobStore, rows: Sequence[Row]) -> Sequence[Row]:

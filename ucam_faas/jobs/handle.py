@@ -15,6 +15,7 @@ from ucam_faas.jobs.rows import Change, Entry, Key, Row
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
+from ucam_faas.jobs.transactions import in_thread, within
 
 WAITING = frozenset({State.PENDING, State.PAUSED})
 ResultT = TypeVar("ResultT", covariant=True)
@@ -123,7 +124,7 @@ class Job(Generic[ResultT]):
 
     async def cancel_async(self) -> State:
         """See `cancel`."""
-        return await asyncio.to_thread(self.cancel)
+        return await in_thread(self.cancel)
 
     def resume(self) -> State:
         """Let a paused job go on; return its state now."""
@@ -132,7 +133,7 @@ class Job(Generic[ResultT]):
 
     async def resume_async(self) -> State:
         """See `resume`."""
-        return await asyncio.to_thread(self.resume)
+        return await in_thread(self.resume)
 
     def retry(self) -> State:
         """Run a job again that ended without success; return its state now.
@@ -147,7 +148,7 @@ class Job(Generic[ResultT]):
 
     async def retry_async(self) -> State:
         """See `retry`."""
-        return await asyncio.to_thread(self.retry)
+        return await in_thread(self.retry)
 
     def delete(self) -> bool:
         """Remove the job, unless a process runs it; return True if it was there, and is gone."""
@@ -155,7 +156,7 @@ class Job(Generic[ResultT]):
 
     async def delete_async(self) -> bool:
         """See `delete`."""
-        return await asyncio.to_thread(self.delete)
+        return await in_thread(self.delete)
 
     def _start(self, change: Change, states: frozenset[State]) -> State:
         row = self._store().change(self.key, change, states=states)
@@ -170,7 +171,7 @@ class Job(Generic[ResultT]):
                 "such as sqlite:jobs.db, for the sender and for the tasks, or start `ucam-faas "
                 "dev`, which has a store."
             )
-        return self.store
+        return within(self.store)
 
     def _row(self) -> Row:
         row = self._store().get(self.key)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from ucam_faas.config import Settings
@@ -20,7 +22,7 @@ from ucam_faas.execution.runtime import CURRENT
 from ucam_faas.jobs.events import JobEvent
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.stores.sqlite import MEMORY, SqliteStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, sweep
 from ucam_faas.publishing import Draft
 from ucam_faas.publishing.memory import MemoryPublisher
@@ -48,6 +50,7 @@ class JobsFactory(Protocol):
         inline: bool = False,
         deliveries: JobDeliveries = "normal",
         seed: int = 0,
+        database: str | PathLike[str] | None = None,
         settings: Settings | None = None,
     ) -> Jobs:
         """Take and run the jobs of tasks until the test ends; see `Jobs`."""
@@ -232,6 +235,7 @@ def jobs(
     inline: bool = False,
     deliveries: JobDeliveries = "normal",
     seed: int = 0,
+    database: str | PathLike[str] | None = None,
     settings: Settings | None = None,
     clock: ManualClock | None = None,
 ) -> Iterator[Jobs]:
@@ -244,6 +248,8 @@ def jobs(
         deliveries: "normal": each wake comes once; "hostile": duplicate, late and lost wakes, and
             holders that lose their lease and go on.
         seed: of hostile deliveries.
+        database: the SQLite file that keeps the jobs, for `ucam_faas.transaction` on connections to
+            it; default: memory.
         settings: default: the defaults, with a topic for events, whatever the environment says.
         clock: default: a new one.
 
@@ -263,7 +269,7 @@ def jobs(
             made[0].run_all()
 
     publisher = Publisher(loaded, on_wake)
-    store = _Store(":memory:", clock)
+    store = _Store(MEMORY if database is None else str(Path(database)), clock)
     hostile = HostileJobs(seed) if deliveries == "hostile" else None
     before = CURRENT.get()
     try:

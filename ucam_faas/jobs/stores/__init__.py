@@ -28,6 +28,10 @@ class JobStore(Protocol):
     has_limits: bool = True
     """It takes rows with a `limit_key`."""
 
+    @property
+    def name(self) -> str:
+        """Its name in errors."""
+
     def migrate(self) -> Sequence[str]:
         """Create the tables that are missing, and return the commands that the user has to run for
         the rest. A store may also create them when it is opened.

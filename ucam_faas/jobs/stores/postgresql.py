@@ -58,11 +58,19 @@ class PostgresqlStore(SqlStore):
         self._url = url
         self._listener: Any = None
         self._inherited: Any = None
+        self._table: Mapping[str, Any] | None = None
         reset_in_child(self)
 
     def reset(self) -> None:
         """Start without a listener; the parent's isn't closed."""
         self._inherited, self._listener = self._listener, None
+
+    @property
+    def name(self) -> str:
+        """Its name in errors, without the password."""
+        parts = _require("psycopg.conninfo").conninfo_to_dict(self._url)
+        place = f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
+        return f"the PostgreSQL database {parts.get('dbname', '')} at {place}"
 
     def migrate(self) -> Sequence[str]:
         """Make the table, its columns and its indexes, where they are missing.
@@ -166,6 +174,12 @@ class PostgresqlStore(SqlStore):
             self._listener.close()
             self._listener = None
 
+    def has(self, table: Mapping[str, Any]) -> bool:
+        """Return True if a table of jobs, as another connection sees it, is this store's."""
+        if table != self._table:
+            (self._table,) = self._read("table", {})
+        return table == self._table
+
     def _read(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         with self._connection() as connection:
             records: list[dict[str, Any]] = self._execute(connection, statement, values).fetchall()
@@ -202,11 +216,16 @@ class PostgresqlStore(SqlStore):
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        """Take a connection; the driver's errors become the store's."""
+        """Take a connection."""
+        with self._errors(), self._connections.taken() as connection:
+            yield connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the driver's errors into the store's."""
         psycopg = self._psycopg
         try:
-            with self._connections.taken() as connection:
-                yield connection
+            yield
         except psycopg.errors.UniqueViolation as error:
             raise JobConflictError("Another job of the unique key hasn't ended.") from error
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
@@ -224,6 +243,15 @@ class PostgresqlStore(SqlStore):
         )
         _require("psycopg.types.json").set_json_loads(_text_of, connection)
         return connection
+
+
+def bare_cursor(connection: Any, *, is_async: bool) -> Any:
+    """Return a cursor of any connection that has records as the store's own connections do."""
+    psycopg, rows = _require("psycopg"), _require("psycopg.rows")
+    kind = psycopg.AsyncCursor if is_async else psycopg.Cursor
+    cursor = kind(connection, row_factory=rows.dict_row)
+    _require("psycopg.types.json").set_json_loads(_text_of, cursor)
+    return cursor
 
 
 def _statements(now: str) -> dict[str, str]:

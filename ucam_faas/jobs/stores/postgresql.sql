@@ -236,3 +236,15 @@ RETURNING id
 
 -- name: time
 SELECT :now AS now
+
+-- name: table
+-- The same over every connection to one database and schema, also through a proxy or a pooler.
+SELECT
+  jobs::bigint,
+  (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database,
+  extract(epoch FROM pg_postmaster_start_time())::text AS started,
+  coalesce(
+    (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE pg_class.oid = jobs),
+    current_schema()
+  )::text AS schema
+FROM (SELECT to_regclass('ucam_faas_jobs')::oid AS jobs) AS jobs

@@ -53,7 +53,7 @@ class SqliteStore(SqlStore):
     """
 
     def __init__(self, path: str, clock: Clock) -> None:
-        self._path = path if path == MEMORY else os.path.abspath(path)  # tasks may change folders
+        self.path = path if path == MEMORY else os.path.abspath(path)  # tasks may change folders
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -61,6 +61,11 @@ class SqliteStore(SqlStore):
         self._seen = -1
         self._sql = statements("sqlite.sql")
         _STORES.add(self)
+
+    @property
+    def name(self) -> str:
+        """Its name in errors."""
+        return "this process's memory" if self.path == MEMORY else f"the SQLite file {self.path}"
 
     def migrate(self) -> Sequence[str]:
         """Open the file, which creates its table, or brings it up to date."""
@@ -154,7 +159,7 @@ class SqliteStore(SqlStore):
         holds the parent's locks, and the child's writes may be lost.
         """
         self._lock.acquire()
-        if self._path != MEMORY:
+        if self.path != MEMORY:
             self._close()
 
     def after_fork(self) -> None:
@@ -192,19 +197,24 @@ class SqliteStore(SqlStore):
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Take the connection."""
-        with self._lock:
-            try:
-                if self._is_moved():
-                    _keep_open(self._connection)
-                    self._connection = None
-                if self._connection is None:
-                    self._connection = self._connect()
-                    self._file, self._seen = self._inode(), -1
-                yield self._connection
-            except sqlite3.IntegrityError as error:
-                raise JobConflictError("Another job of the unique key hasn't ended.") from error
-            except sqlite3.Error as error:
-                raise JobStoreError(f"The job store {self._path}: {error}.") from error
+        with self._lock, self._errors():
+            if self._is_moved():
+                _keep_open(self._connection)
+                self._connection = None
+            if self._connection is None:
+                self._connection = self._connect()
+                self._file, self._seen = self._inode(), -1
+            yield self._connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the driver's errors into the store's."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise JobConflictError("Another job of the unique key hasn't ended.") from error
+        except sqlite3.Error as error:
+            raise JobStoreError(f"The job store {self.path}: {error}.") from error
 
     def _is_moved(self) -> bool:
         """Return True if another file, or none, is where this process opened one: SQLite would
@@ -214,14 +224,14 @@ class SqliteStore(SqlStore):
 
     def _inode(self) -> tuple[int, int] | None:
         try:
-            status = os.stat(self._path)
+            status = os.stat(self.path)
         except OSError:  # there is none, as for :memory:
             return None
         return status.st_dev, status.st_ino
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode=WAL")
@@ -243,7 +253,7 @@ class SqliteStore(SqlStore):
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA:
             raise JobStoreError(
-                f"A newer ucam-faas made the job store {self._path} (version {version} of its "
+                f"A newer ucam-faas made the job store {self.path} (version {version} of its "
                 f"table; this one knows {SCHEMA}). Install that version, or name another file; "
                 "`ucam-faas dev --reset` makes a new one."
             )

@@ -55,6 +55,11 @@ class FirestoreStore(WaitingStore):
         self._rows = GuardedRows(self._documents, self.now)
         self._next_look = 0.0
 
+    @property
+    def name(self) -> str:
+        """Its name in errors."""
+        return f"the Firestore database {self._database} of {self._project}"
+
     def migrate(self) -> Sequence[str]:
         """Return the commands that make the indexes; the database makes collections by itself."""
         self._sync()

@@ -1,0 +1,579 @@
+"""Jobs in a caller's transaction, over every kind of connection."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy
+from pydantic import BaseModel
+
+import ucam_faas
+from tests.jobs import callers
+from tests.jobs.callers import Caller
+from tests.serving.harness import on_a_loop
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import (
+    ConfigurationError,
+    JobConflictError,
+    JobLostError,
+    JobNotFoundError,
+    NoJobStoreError,
+    QueueFull,
+)
+from ucam_faas.execution import children, current_job, runtime
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.jobs import transactions
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.stores.postgresql import PostgresqlStore
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.tasks import registry
+from ucam_faas.testing import ManualClock
+
+INBOX = "charge-inbox"
+
+
+class Order(BaseModel):
+    """A payload."""
+
+    id: int
+
+
+@pytest.fixture(autouse=True)
+def _contexts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore what a test sets."""
+    monkeypatch.setattr(registry, "_TASKS", {})
+    variables: list[Any] = [runtime.CURRENT, children.PARENT, current_job.CURRENT_JOB]
+    variables.append(transactions.CURRENT)
+    tokens = [variable.set(None) for variable in variables]
+    yield
+    for variable, token in zip(variables, tokens, strict=True):
+        variable.reset(token)
+
+
+@pytest.fixture(params=callers.KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest) -> str:
+    """Return the store's database, as UCAM_FAAS_JOB_STORE has it."""
+    return str(request.getfixturevalue(f"{callers.KINDS[kind][0]}_url"))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:{tmp_path}/jobs.db"
+
+
+@pytest.fixture
+def postgresql_url(database: str) -> str:
+    """Return the URL of a database that is empty again."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("TRUNCATE ucam_faas_jobs; DROP TABLE IF EXISTS orders")
+    return database
+
+
+class Shop:
+    """A process with a store, a Pub/Sub, and a database with orders."""
+
+    def __init__(self, url: str, kind: str) -> None:
+        self.url, self.caller = url, lambda: callers.KINDS[kind][1](url)
+        store = runtime.store_of(Settings(job_store=url))
+        assert store is not None
+        self.store: JobStore = store
+        self.publisher = MemoryPublisher({INBOX: []})
+        runtime.CURRENT.set(Runtime(Settings(), ManualClock(), self.publisher, store=store))
+        self.on_another_connection(callers.CREATE)
+
+    def on_another_connection(self, statement: str) -> list[Any]:
+        """Run a statement, and return its records."""
+        if self.url.startswith("sqlite:"):
+            connection: Any = sqlite3.connect(self.url.removeprefix("sqlite:"))
+        else:
+            connection = psycopg.connect(self.url)
+        cursor = connection.execute(statement)
+        records = cursor.fetchall() if cursor.description else []
+        connection.commit()
+        connection.close()
+        return list(records)
+
+    @property
+    def orders(self) -> list[int]:
+        return [id for (id,) in self.on_another_connection("SELECT id FROM orders ORDER BY id")]
+
+    @property
+    def jobs(self) -> set[str]:
+        return {row.key.id for row in self.store.find("default")}
+
+    @property
+    def wakes(self) -> list[str]:
+        return [message.attributes["ucam_faas_job"] for message in self.publisher.topics[INBOX]]
+
+
+@pytest.fixture
+def shop(kind: str, url: str) -> Iterator[Shop]:
+    shop = Shop(url, kind)
+    yield shop
+    shop.store.close()
+
+
+def charge_of(**options: Any) -> Any:
+    @ucam_faas.message_handler(**options)
+    def charge(order: Order) -> int:
+        return order.id
+
+    return charge
+
+
+async def order_and_send(caller: Caller, charge: Any, id: int) -> None:
+    """Write an order, and send its job, in a block."""
+    async with caller.transaction():
+        await caller.order(id)
+        await charge.send_async(Order(id=id), id=str(id))
+
+
+@on_a_loop
+async def test_a_commit_stores_the_job_with_the_effects_and_wakes_it_then(shop: Shop) -> None:
+    charge = charge_of()
+    async with shop.caller() as caller, caller.transaction() as connection:
+        await caller.order(1)
+        job = await charge.send_async(Order(id=1))
+        before = (shop.jobs, shop.wakes, shop.orders)
+
+    assert connection is caller.connection
+    assert before == (set(), [], [])
+    assert (shop.jobs, shop.wakes, shop.orders) == ({job.id}, [job.id], [1])
+    assert job.status is State.PENDING
+
+
+@on_a_loop
+async def test_a_rollback_sends_nothing(shop: Shop) -> None:
+    charge = charge_of()
+    sent = []
+
+    async def fail(caller: Caller) -> None:
+        async with caller.transaction():
+            await caller.order(1)
+            sent.append(await charge.send_async(Order(id=1)))
+            sent.extend(await charge.send_many_async([Order(id=id) for id in range(3)]))
+            raise ZeroDivisionError
+
+    async with shop.caller() as caller:
+        with pytest.raises(ZeroDivisionError):
+            await fail(caller)
+
+        assert (shop.jobs, shop.wakes, shop.orders) == (set(), [], [])
+        with pytest.raises(JobNotFoundError):
+            sent[0].status
+        async with caller.transaction():
+            await caller.order(2)
+            await charge.send_async(Order(id=2), id="2")
+
+    assert (shop.jobs, shop.wakes, shop.orders) == ({"2"}, ["2"], [2])
+
+
+@on_a_loop
+async def test_the_block_sees_its_jobs_and_can_change_them(shop: Shop) -> None:
+    charge = charge_of()
+    async with shop.caller() as caller, caller.transaction():
+        job = await charge.send_async(Order(id=1), id="1")
+        same = await ucam_faas.get_job_async(charge, "1")
+        state = await same.cancel_async()
+        await transactions.in_thread(lambda: [same.retry(), same.status])
+        with pytest.raises(RuntimeError, match="awaited in a transaction"):
+            await job.result_async(timeout=5)
+
+    assert state is State.CANCELLED
+    assert [entry.cause for entry in job.history] == ["sent", "cancelled", "retried"]
+    assert shop.wakes == ["1", "1"]
+
+
+@on_a_loop
+async def test_ids_conflicts_unique_keys_and_max_pending_hold_in_the_block(shop: Shop) -> None:
+    charge = charge_of(unique=lambda order: order.id % 10, max_pending=3)
+    await charge.send_async(Order(id=1), id="1")
+    async with shop.caller() as caller, caller.transaction():
+        same = await charge.send_async(Order(id=1), id="1")
+        key = await charge.send_async(Order(id=11))
+        with pytest.raises(JobConflictError, match="another payload"):
+            await charge.send_async(Order(id=2), id="1")
+        await charge.send_async(Order(id=2), id="2")
+        again = await charge.send_async(Order(id=2), id="2")
+        await charge.send_async(Order(id=3), id="3")
+        with pytest.raises(QueueFull):
+            await charge.send_async(Order(id=4), id="4")
+
+    assert (same.id, key.id, again.id) == ("1", "1", "2")
+    assert shop.jobs == {"1", "2", "3"}
+    assert shop.wakes == ["1", "2", "3"]
+
+
+@on_a_loop
+async def test_a_process_that_lost_its_job_can_send_nothing_in_a_block(shop: Shop) -> None:
+    charge = charge_of()
+    parent = await charge.send_async(Order(id=1), id="parent")
+    row = shop.store.claim(parent.key, lease=0, instance="first")
+    assert row is not None
+    children.of_job(row)
+    async with shop.caller() as caller:
+        async with caller.transaction():
+            child = await charge.send_async(Order(id=2))
+        assert shop.store.claim(parent.key, lease=60, instance="second")
+
+        with pytest.raises(JobLostError):
+            await order_and_send(caller, charge, 3)
+
+    assert (shop.jobs, shop.orders) == ({"parent", child.id}, [])
+
+
+@on_a_loop
+async def test_a_block_begins_its_own_transaction_and_leaves_none_behind(shop: Shop) -> None:
+    async with shop.caller() as caller:
+        if not getattr(caller.connection, "autocommit", False):
+            await caller.execute(
+                "BEGIN" if type(caller.connection) is sqlite3.Connection else "SELECT 1"
+            )
+            with pytest.raises(RuntimeError, match="is in a transaction already"):
+                async with caller.transaction():
+                    pass
+            await callers.value_of(caller.connection.rollback())
+
+        async with caller.transaction():
+            await caller.order(1)
+            with pytest.raises(RuntimeError, match="is in another one"):
+                async with caller.transaction():
+                    pass
+        async with caller.transaction():
+            await caller.order(2)
+
+    assert shop.orders == [1, 2]
+
+
+@on_a_loop
+async def test_a_block_that_commits_by_itself_is_refused_at_its_end(shop: Shop) -> None:
+    charge = charge_of()
+
+    async def commit_inside(caller: Caller) -> None:
+        async with caller.transaction():
+            await caller.order(1)
+            await callers.value_of(caller.connection.commit())
+            await charge.send_async(Order(id=2))
+
+    async with shop.caller() as caller:
+        with pytest.raises((RuntimeError, psycopg.ProgrammingError), match=r"itself|forbidden"):
+            await commit_inside(caller)
+
+    assert (shop.jobs, shop.wakes) == (set(), [])
+
+
+@on_a_loop
+async def test_what_outlives_the_block_can_not_send(shop: Shop) -> None:
+    charge, go = charge_of(), asyncio.Event()
+
+    async def late() -> None:
+        await go.wait()
+        await charge.send_async(Order(id=2))
+
+    async with shop.caller() as caller:
+        async with caller.transaction():
+            await caller.order(1)
+            task = asyncio.create_task(late())
+            await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(RuntimeError, match="has ended"):
+            await task
+
+    assert shop.jobs == set()
+
+
+OF_POSTGRESQL = [kind for kind, (store, _) in callers.KINDS.items() if store == "postgresql"]
+ASYNC = [kind for kind in OF_POSTGRESQL if kind.startswith("async")]
+
+
+@pytest.mark.parametrize("kind", OF_POSTGRESQL)
+@on_a_loop
+async def test_a_block_that_hides_a_failed_statement_is_refused(shop: Shop) -> None:
+    """PostgreSQL would answer the commit with a rollback, and without an error."""
+    charge = charge_of()
+
+    async def hide(caller: Caller) -> None:
+        async with caller.transaction():
+            await charge.send_async(Order(id=1))
+            with suppress(Exception):
+                await caller.execute("SELECT 1 / 0")
+
+    async with shop.caller() as caller:
+        with pytest.raises(RuntimeError, match="statement of the block has failed"):
+            await hide(caller)
+        await order_and_send(caller, charge, 2)
+
+    assert (shop.jobs, shop.wakes) == ({"2"}, ["2"])
+
+
+@pytest.mark.parametrize("kind", OF_POSTGRESQL)
+@on_a_loop
+async def test_a_commit_that_fails_sends_nothing(shop: Shop) -> None:
+    shop.on_another_connection(
+        "ALTER TABLE orders ADD CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED"
+    )
+    shop.on_another_connection("ALTER TABLE orders DROP CONSTRAINT orders_pkey")
+    charge = charge_of()
+
+    async def order_twice(caller: Caller) -> None:
+        async with caller.transaction():
+            await charge.send_async(Order(id=1))
+            await caller.order(1)
+            await caller.order(1)
+
+    async with shop.caller() as caller:
+        with pytest.raises(Exception, match="once"):
+            await order_twice(caller)
+        await order_and_send(caller, charge, 2)
+
+    assert (shop.jobs, shop.wakes, shop.orders) == ({"2"}, ["2"], [2])
+
+
+@pytest.mark.parametrize("kind", ASYNC)
+@on_a_loop
+async def test_a_cancelled_send_is_not_sent_after_the_rollback(shop: Shop) -> None:
+    """Its thread goes on, and meets a closed gate, or an open transaction that is rolled back."""
+    charge = charge_of()
+
+    async def give_up(caller: Caller) -> None:
+        async with caller.transaction():
+            task = asyncio.create_task(charge.send_async(Order(id=1)))
+            await asyncio.sleep(0)
+            task.cancel()
+            raise ZeroDivisionError
+
+    async with shop.caller() as caller:
+        for _ in range(20):
+            with pytest.raises(ZeroDivisionError):
+                await give_up(caller)
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    assert (shop.jobs, shop.wakes) == (set(), [])
+
+
+@pytest.mark.parametrize("kind", ASYNC)
+@on_a_loop
+async def test_an_async_block_refuses_calls_that_block_its_loop(shop: Shop) -> None:
+    charge = charge_of()
+    async with shop.caller() as caller:
+        with pytest.raises(TypeError, match="async with"), ucam_faas.transaction(caller.connection):
+            pass
+        async with caller.transaction():
+            with pytest.raises(RuntimeError, match="send_async"):
+                charge.send(Order(id=1))
+
+    assert shop.jobs == set()
+
+
+@pytest.mark.parametrize("kind", ["sqlite3", "psycopg"])
+def test_threads_have_transactions_of_their_own(shop: Shop) -> None:
+    charge = charge_of()
+    runtime_here = runtime.current()
+
+    def work(number: int) -> None:
+        runtime.CURRENT.set(runtime_here)
+        asyncio.run(send(number))
+
+    async def send(number: int) -> None:
+        async with shop.caller() as caller:
+            for id in range(10 * number, 10 * number + 10):
+                with suppress(ZeroDivisionError):
+                    async with caller.transaction():
+                        await caller.order(id)
+                        charge.send(Order(id=id), id=str(id))
+                        if id % 2:
+                            raise ZeroDivisionError
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    even = [id for id in range(40) if id % 2 == 0]
+    assert (shop.orders, shop.jobs) == (even, {str(id) for id in even})
+    assert sorted(map(int, shop.wakes)) == even
+
+
+@pytest.mark.parametrize("kind", ["psycopg", "psycopg with autocommit"])
+def test_a_block_may_be_in_a_pipeline(shop: Shop) -> None:
+    charge = charge_of()
+    with psycopg.connect(shop.url) as connection, connection.pipeline():
+        with ucam_faas.transaction(connection):
+            connection.execute("INSERT INTO orders VALUES (1)")
+            charge.send(Order(id=1), id="1")
+        with suppress(psycopg.Rollback), ucam_faas.transaction(connection):
+            connection.execute("INSERT INTO orders VALUES (2)")
+            charge.send(Order(id=2), id="2")
+            raise psycopg.Rollback
+
+    assert (shop.orders, shop.jobs, shop.wakes) == ([1], {"1"}, ["1"])
+
+
+@pytest.mark.parametrize("kind", ["sqlite3"])
+class TestSqlite:
+    def test_the_connections_own_rows_stay_as_they_are(self, shop: Shop) -> None:
+        charge = charge_of()
+        connection = sqlite3.connect(shop.store.path)  # type: ignore[attr-defined]
+        connection.row_factory = factory = lambda cursor, row: list(row)
+        with ucam_faas.transaction(connection):
+            job = charge.send(Order(id=1))
+            again = charge.send(Order(id=1), id=job.id)
+            record = connection.execute("SELECT id FROM ucam_faas_jobs").fetchone()
+
+        assert (again, record, connection.row_factory) == (job, [job.id], factory)
+        connection.close()
+
+    def test_a_connection_that_is_always_in_a_transaction_is_refused(self, shop: Shop) -> None:
+        class WithoutAutocommit(sqlite3.Connection):
+            autocommit = False  # from Python 3.12 on
+
+        connection = WithoutAutocommit(shop.store.path)  # type: ignore[attr-defined]
+
+        with pytest.raises(RuntimeError, match="autocommit=True"):
+            ucam_faas.transaction(connection).__enter__()
+
+        connection.close()
+
+    def test_a_batch_that_fails_midway_leaves_none_of_its_jobs(self, shop: Shop) -> None:
+        charge = charge_of()
+        connection = sqlite3.connect(shop.store.path)  # type: ignore[attr-defined]
+        with ucam_faas.transaction(connection):
+            connection.execute(
+                "CREATE TEMP TRIGGER broken BEFORE INSERT ON main.ucam_faas_jobs WHEN new.id = '3' "
+                "BEGIN SELECT raise(ABORT, 'broken'); END"
+            )
+            with pytest.raises(ucam_faas.JobError):
+                charge.send_many([Order(id=id) for id in range(5)], id=lambda order: str(order.id))
+            charge.send(Order(id=7), id="7")
+
+        assert (shop.jobs, shop.wakes) == ({"7"}, ["7"])
+        connection.close()
+
+    def test_a_file_is_the_stores_by_any_path_and_may_be_new(
+        self, shop: Shop, tmp_path: Path
+    ) -> None:
+        charge = charge_of()
+        (tmp_path / "link.db").symlink_to(tmp_path / "new.db")
+        store = SqliteStore(str(tmp_path / "link.db"), ManualClock())
+        runtime.CURRENT.set(Runtime(Settings(), ManualClock(), shop.publisher, store=store))
+        connection = sqlite3.connect(tmp_path / "new.db")
+
+        with ucam_faas.transaction(connection):
+            job = charge.send(Order(id=1))
+
+        assert job.status is State.PENDING
+        connection.close()
+        store.close()
+
+
+class TestAnotherDatabase:
+    """Refused, with the names of both."""
+
+    @pytest.fixture
+    def refused(self) -> Callable[[Any, JobStore], str]:
+        def refused(connection: Any, store: JobStore) -> str:
+            publisher = MemoryPublisher({INBOX: []})
+            runtime.CURRENT.set(Runtime(Settings(), ManualClock(), publisher, store=store))
+            with pytest.raises(ConfigurationError) as caught:
+                ucam_faas.transaction(connection).__enter__()
+            connection.close()
+            store.close()
+            return str(caught.value)
+
+        return refused
+
+    def test_another_file(self, tmp_path: Path, refused: Any) -> None:
+        store = SqliteStore(str(tmp_path / "jobs.db"), ManualClock())
+
+        text = refused(sqlite3.connect(tmp_path / "shop.db"), store)
+
+        assert f"{tmp_path}/shop.db" in text
+        assert f"{tmp_path}/jobs.db" in text
+
+    def test_memory(self, refused: Any) -> None:
+        text = refused(sqlite3.connect(":memory:"), SqliteStore(":memory:", ManualClock()))
+
+        assert "SQLite in memory" in text
+        assert "this process's memory" in text
+
+    def test_sqlite_and_postgresql(self, tmp_path: Path, database: str, refused: Any) -> None:
+        file = SqliteStore(str(tmp_path / "jobs.db"), ManualClock())
+
+        of_psycopg = refused(psycopg.connect(database), file)
+        of_sqlite = refused(sqlite3.connect(tmp_path / "shop.db"), PostgresqlStore(database))
+
+        name = database.rpartition("/")[2]
+        assert f"the PostgreSQL database {name} at 127.0.0.1:" in of_psycopg
+        assert f"the PostgreSQL database {name} at 127.0.0.1:" in of_sqlite
+        assert "shop.db" in of_sqlite
+
+    def test_another_postgresql_database(
+        self, database: str, new_database: Callable[[], str], refused: Any
+    ) -> None:
+        other = new_database()
+
+        text = refused(psycopg.connect(other), PostgresqlStore(database))
+
+        assert f"database {other.rpartition('/')[2]} at" in text
+        assert f"database {database.rpartition('/')[2]} at" in text
+
+    @pytest.mark.parametrize("has_jobs", [True, False])
+    def test_another_schema(
+        self, new_database: Callable[[], str], has_jobs: bool, refused: Any
+    ) -> None:
+        url = new_database()
+        connection = psycopg.connect(url, autocommit=True)
+        connection.execute("CREATE SCHEMA shop")
+        if has_jobs:
+            connection.execute("CREATE TABLE shop.ucam_faas_jobs AS TABLE public.ucam_faas_jobs")
+        connection.execute("SET search_path TO shop")
+
+        assert "schema shop" in refused(connection, PostgresqlStore(url))
+
+
+def test_a_connection_of_another_kind_is_refused(tmp_path: Path, sqlite_url: str) -> None:
+    Shop(sqlite_url, "sqlite3")
+
+    with pytest.raises(TypeError, match=r"expected a connection of sqlite3 or psycopg 3"):
+        ucam_faas.transaction(object())
+
+
+def test_a_block_needs_a_store() -> None:
+    runtime.CURRENT.set(Runtime(Settings(), ManualClock(), MemoryPublisher()))
+
+    with pytest.raises(NoJobStoreError, match="sent in a transaction"):
+        ucam_faas.transaction(sqlite3.connect(":memory:"))
+
+
+@pytest.mark.parametrize("url_of", ["sqlite_url", "postgresql_url"])
+def test_an_engine_that_commits_each_statement_is_refused(
+    url_of: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(url_of)
+    Shop(url, "sqlite3")
+    engine = sqlalchemy.create_engine(callers.engine_url(url), isolation_level="AUTOCOMMIT")
+
+    with engine.connect() as connection:
+        if url_of == "sqlite_url":  # the driver's connection begins, and SQLAlchemy commits it
+            with ucam_faas.transaction(connection):
+                pass
+        else:
+            with pytest.raises(RuntimeError, match="AUTOCOMMIT"):
+                ucam_faas.transaction(connection).__enter__()
+    engine.dispose()
