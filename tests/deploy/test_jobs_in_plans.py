@@ -11,6 +11,8 @@ import pytest
 import ucam_faas
 from ucam_faas import ConfigurationError, TaskDefinitionError
 from ucam_faas.deploy import asyncapi, layers
+from ucam_faas.deploy.checks import plan_file
+from ucam_faas.deploy.checks.plan_changes import changes_between, inventory_of
 from ucam_faas.deploy.plan import make
 from ucam_faas.deploy.terraform_variables import Plan
 from ucam_faas.tasks.task import Task
@@ -172,6 +174,65 @@ def test_the_jobs_of_an_application_are_swept_each_minute(tmp_path: Path) -> Non
     (subscription,) = sweep["triggers"]["subscriptions"].values()
     assert subscription["message_retention_seconds"] == 600
     assert subscription["dead_letter"] is None
+
+
+def test_tasks_with_jobs_and_the_sweep_publish_events_to_a_topic_that_is_made(
+    tmp_path: Path,
+) -> None:
+    @ucam_faas.http(path="/orders")
+    def orders() -> str:
+        return ""
+
+    events = STORE.replace(" }", ', UCAM_FAAS_EVENTS_TOPIC = "events" }')
+
+    plan = plan_in(tmp_path, task_of("charge"), orders.task, configuration=events)
+
+    publishers = [each.name for each in plan.tasks if "events" in each.publishes_to]
+    assert publishers == ["charge", "shop-sweep"]
+    assert "events" in plan.topics
+
+
+def test_events_go_to_a_topic_elsewhere(tmp_path: Path) -> None:
+    topic = "projects/other/topics/events"
+    events = STORE.replace(" }", f', UCAM_FAAS_EVENTS_TOPIC = "{topic}" }}')
+
+    plan = plan_in(tmp_path, task_of("charge"), configuration=events)
+
+    assert topic in variables_of(plan, "charge")["function"]["publishes_to"]
+    assert list(plan.topics) == ["charge", "charge-dead-letter", "charge-inbox", "shop-sweep"]
+
+
+def test_a_store_deletes_nothing_of_a_deployment_and_its_removal_is_found(
+    tmp_path: Path,
+) -> None:
+    without = plan_in(tmp_path, task_of("charge"), configuration="")
+    with_store = plan_in(tmp_path, task_of("charge"), configuration=STORE)
+
+    assert deletions(without, with_store) == []
+    assert deletions(with_store, without) == [
+        ("service", "shop-sweep"),
+        ("subscription", "charge-inbox"),
+        ("subscription", "shop-sweep"),
+        ("topic", "charge-inbox"),
+        ("topic", "shop-sweep"),
+    ]
+
+
+def test_the_grant_for_pushes_has_the_retries_of_the_topic_and_not_of_the_inbox(
+    tmp_path: Path,
+) -> None:
+    plan = plan_in(tmp_path, task_of("charge"), configuration=STORE)
+
+    grant = inventory_of(plan.to_json())["push grant", "charge"]
+
+    assert grant.retries is not None
+    assert grant.retries.subscription == "charge"
+
+
+def deletions(old: Plan, new: Plan) -> list[tuple[str, str]]:
+    last = plan_file.parse(old.text(), name="last.json")
+    changes = changes_between(last, new.to_json())
+    return sorted((change.kind, change.name) for change in changes)
 
 
 def test_a_sweep_has_the_secret_and_the_network_of_all_tasks(tmp_path: Path) -> None:

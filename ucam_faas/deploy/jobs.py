@@ -21,6 +21,7 @@ from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of, receivers_of
 
 STORE = "UCAM_FAAS_JOB_STORE"
+EVENTS = "UCAM_FAAS_EVENTS_TOPIC"
 QUEUE, QUEUE_ACCOUNT = "UCAM_FAAS_DELAY_QUEUE", "UCAM_FAAS_DELAY_ACCOUNT"
 Part = tuple[Task, TaskNeeds, Merged]
 """A task, its needs in any cloud, and its options."""
@@ -88,6 +89,18 @@ def is_sweep(task: Task) -> bool:
 def is_pushed_to(needs: TaskNeeds) -> bool:
     """Return True if Pub/Sub pushes messages to a task."""
     return needs.run_as == "service" and needs.topic is not None
+
+
+def topics_of(needs: TaskNeeds, merged: Merged, receivers: frozenset[str]) -> list[str]:
+    """Return the topics that a task needs for its jobs: its inbox, and the topic of events."""
+    inbox = [inbox_of(needs.name)] if needs.name in receivers else []
+    return [*inbox, *events_topic(needs, merged)]
+
+
+def events_topic(needs: TaskNeeds, merged: Merged) -> list[str]:
+    """Return the topic to which a task publishes the events of its jobs, if there is one."""
+    topic = merged["environment"].get(EVENTS)
+    return [topic] if topic and is_pushed_to(needs) and store_of(merged) else []
 
 
 def inboxes_for(task: Task, merged: Merged, receivers: frozenset[str]) -> list[str]:

@@ -89,8 +89,8 @@ def make(
         labels=_common_labels([merged for _, _, merged in parts]),
         topics=plan_topics(
             [
-                TopicUser.of(needs, merged, has_inbox=task.name in receivers)
-                for task, needs, merged in parts
+                TopicUser.of(needs, merged, jobs.topics_of(needs, merged, receivers))
+                for _, needs, merged in parts
             ]
         ),
         tasks=tuple(_planned(*part, app, receivers) for part in parts),
@@ -145,6 +145,7 @@ def _planned(
             *merged["publishes_to"],
             *_own_dead_letters(needs),
             *jobs.inboxes_for(task, merged, receivers),
+            *jobs.events_topic(needs, merged),
         ],
         at_a_time=None if is_cloud_run_job else _at_a_time(task, merged, environment),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,

@@ -50,8 +50,8 @@ def _retries(planned: PlannedTask) -> str:
     shown = ", ".join(_seconds(wait) for wait in waits[:_SHOWN_WAITS])
     after = f"after {shown}{', …' if len(waits) > _SHOWN_WAITS else ''}" if waits else "none"
     if retry.max_attempts is None:
-        days = planned.merged["message_retention_seconds"] / 86400
-        return f"{after}\nfor {days:g} days, then lost"
+        kept = _seconds(planned.merged["message_retention_seconds"])
+        return f"{after}\nfor {kept}, then lost"
     return f"{after}\nthen to {planned.needs.dead_letter_topic}"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ucam_faas.deploy.layers import Merged
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.tasks.needs import TaskNeeds
-from ucam_faas.tasks.topics import inbox_of, keeper_of
+from ucam_faas.tasks.topics import keeper_of
 
 _ARCHIVE = "-archive"
 """The end of the subscription that writes a topic's messages to a bucket."""
@@ -39,17 +39,17 @@ class TopicUser:
     Args:
         reads: the topic of its subscription.
         dead_letters: the topic of its dead letters.
-        inbox: the topic of its inbox.
+        jobs: the topics of its jobs: its inbox, and the topic of events.
     """
 
     needs: TaskNeeds
     merged: Merged
     reads: str | None
     dead_letters: str | None
-    inbox: str | None
+    jobs: Collection[str]
 
     @classmethod
-    def of(cls, needs: TaskNeeds, merged: Merged, *, has_inbox: bool) -> TopicUser:
+    def of(cls, needs: TaskNeeds, merged: Merged, jobs: Collection[str]) -> TopicUser:
         """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a Cloud Run job."""
         is_pushed_to = needs.run_as == "service" and needs.topic is not None
         by_subscription = needs.dead_letter_topic if is_pushed_to else None
@@ -58,13 +58,13 @@ class TopicUser:
             merged=merged,
             reads=needs.topic if is_pushed_to else None,
             dead_letters=by_subscription or needs.decided_dead_letter_topic,
-            inbox=inbox_of(needs.name) if has_inbox else None,
+            jobs=jobs,
         )
 
     @property
     def topics(self) -> set[str]:
         """All its topics."""
-        return {topic for topic in (self.reads, self.dead_letters, self.inbox) if topic}
+        return {topic for topic in (self.reads, self.dead_letters, *self.jobs) if topic}
 
 
 def plan_topics(users: Sequence[TopicUser]) -> dict[str, PlannedTopic]:
