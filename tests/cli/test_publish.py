@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -777,6 +778,16 @@ def test_where_dev_runs_is_said_in_other_folders(
 
     assert result.exit_code == 2
     assert "A `ucam-faas dev` runs in /home/ada/app: go there first." in result.stderr
+
+
+def test_the_folder_that_dev_runs_in_is_not_named_in_itself(
+    sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sources.root)
+    monkeypatch.setattr(_local_cloud, "DEFAULT_ADDRESS", sink.host)
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/home/ada/app"))
+
+    assert _local_cloud.elsewhere() == ""
 
 
 def test_the_source_is_an_option_of_the_verb_and_of_the_command(

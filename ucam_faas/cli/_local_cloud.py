@@ -44,6 +44,6 @@ def elsewhere() -> str:
         return ""
     finally:
         connection.close()
-    if not isinstance(folder, str) or not folder.isprintable():
+    if not isinstance(folder, str) or not folder.isprintable() or Path(folder) == Path.cwd():
         return ""
     return f" A `ucam-faas dev` runs in {folder}: go there first."
