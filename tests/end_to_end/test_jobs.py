@@ -93,7 +93,7 @@ def shop(
     every_address_firestore: Firestore,
     admin: Sink,
 ) -> Iterator[Shop]:
-    """The collection's services, and what Terraform has made for them."""
+    """The collection's services, and the resources that Terraform has made for them."""
     port, clock = every_address_firestore.port, ManualClock()
     options = (
         *pubsub.for_containers,
