@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     )
     from ucam_faas.tasks.backoffs import exponential as exponential
     from ucam_faas.tasks.defer import Defer as Defer
+    from ucam_faas.tasks.limit import Limit as Limit
     from ucam_faas.tasks.parsers import (
         CloudEventType as CloudEventType,
         MessageParserFn as MessageParserFn,
@@ -136,6 +137,7 @@ _HOMES = {
     "JobNotFoundError": "exceptions",
     "JobStoreError": "exceptions",
     "JsonRepresentation": "execution.log_lines",
+    "Limit": "tasks.limit",
     "MESSAGE_CONTEXT": "events.context",
     "MessageHandlerAttributes": "events.context",
     "MessageHandlerContext": "events.context",

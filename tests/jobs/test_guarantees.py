@@ -81,11 +81,26 @@ TESTS = {
         "tests/jobs/test_events.py"
         "::test_an_event_that_was_published_before_its_process_ended_is_repeated_with_its_id",
     ],
+    "a limit of a key": [
+        "tests/jobs/test_limits_of_killed_processes.py"
+        "::test_jobs_of_a_key_never_overlap_and_start_in_order_while_holders_are_killed",
+        "tests/contract/job_store_contract.py"
+        "::test_so_many_jobs_of_a_limit_key_start_in_the_order_of_sending",
+        "tests/jobs/test_limits.py"
+        "::test_a_wake_of_a_job_that_waits_is_acknowledged_and_spends_nothing",
+    ],
+    "the order of jobs with one `ordering_key`, or one key of a limit": [
+        "tests/contract/job_store_contract.py::test_jobs_in_order_wait_for_the_end_of_all_before",
+        "tests/jobs/test_limits.py"
+        "::test_an_ordering_key_holds_back_later_jobs_until_the_end_of_one_that_is_retried",
+        "tests/jobs/test_limits_of_killed_processes.py"
+        "::test_jobs_of_a_key_never_overlap_and_start_in_order_while_holders_are_killed",
+    ],
     "the history": [
         "tests/contract/job_store_contract.py::test_a_history_keeps_its_beginning_and_its_end",
     ],
 }
-PROMISES_NOTHING = {"the order of jobs"}
+PROMISES_NOTHING = {"the order of other jobs"}
 
 
 def rows() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -90,3 +91,22 @@ def crash_late(number: int) -> None:
     note("crashes_late", str(number))
     time.sleep(0.4)
     ctypes.string_at(0)
+
+
+@ucam_faas.message_handler(
+    limit=ucam_faas.Limit(lambda work: work["key"]),
+    timeout=timedelta(seconds=1),
+    retry=ucam_faas.RetryPolicy(max_attempts=None),
+)
+def limited(work: dict[str, int]) -> int:
+    """Note the run, and whether a live process runs another job of the key."""
+    key, number = work["key"], work["number"]
+    with Path(f"key-{key}").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("overlaps", f"{key} {number}")
+        note(f"starts-{key}", str(number))
+        note("holders", str(os.getpid()))
+        time.sleep(0.05)
+    return number

@@ -14,7 +14,7 @@ from ucam_faas.exceptions import JobError
 from ucam_faas.execution.execution import Execution, Unclaimed
 from ucam_faas.execution.job_run import JobRun, why
 from ucam_faas.execution.preparation import prepare
-from ucam_faas.jobs import send_options
+from ucam_faas.jobs import limits, send_options
 from ucam_faas.jobs.rows import Key, Row, check_size
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
@@ -48,7 +48,7 @@ class Adoption(JobRun):
         if isinstance(payload, RaisedOutcome):
             return payload  # its parser refuses it
         self.key = self.key._replace(id=_id(execution, payload))
-        self._insert(execution)
+        self._insert(execution, payload)
         self.enter(execution, self.claim(execution))
         return payload
 
@@ -60,8 +60,8 @@ class Adoption(JobRun):
             return Unclaimed(Ignore(why(row)), json.loads(row.result or b"null"))
         return Unclaimed(Ignore(why(row)))
 
-    def _insert(self, execution: Execution) -> None:
-        store, row = execution.runtime.jobs(), _row(execution, self.key)
+    def _insert(self, execution: Execution, payload: Any) -> None:
+        store, row = execution.runtime.jobs(), _row(execution, self.key, payload)
         if store is None:
             raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
         try:
@@ -88,14 +88,16 @@ def _id(execution: Execution, payload: Any) -> str:
     return message.message_id
 
 
-def _row(execution: Execution, key: Key) -> Row:
+def _row(execution: Execution, key: Key, payload: Any) -> Row:
     delivery, message = execution.delivery, execution.delivery.message
+    limit = execution.task.jobs.limit
     return Row(
         key=key,
         payload=delivery.body if message is None else message.data,
         attributes={} if message is None else message.attributes,
         ordering_key="" if message is None else message.ordering_key,
         options=send_options.stored({}, execution.task.jobs),
+        limit_key=None if limit is None else limits.key_of(limit, payload),
         owner=uuid.uuid4().hex,
         visit=AGAIN_SECONDS,
     )

@@ -16,13 +16,17 @@ from ucam_faas.execution.publication import NO_PAYLOAD, data_of
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.execution.sender import Target, check_destination
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
-from ucam_faas.jobs import send_options
+from ucam_faas.jobs import limits, send_options
 from ucam_faas.jobs.rows import Key, Row, check_size
+from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.tasks.job_policy import JobPolicy
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.topics import inbox_of
+
+_OF_STORES = ("unique", "max_pending", "limit")
+"""A task's options that need a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Drafter:
         ordering_key = self.options.get("ordering_key", "")
         check_message(data, attributes, ordering_key)
         ttl = self.options.get("ttl")
-        unique = self.jobs.unique
+        unique, limit = self.jobs.unique, self.jobs.limit
+        order = ordering_key or None
         row = Row(
             key=Key(self.here.settings.app, self.name, self._id(data, attributes)),
             payload=data,
@@ -77,6 +82,8 @@ class Drafter:
             options=send_options.stored(self.options, self.jobs),
             source="" if self.parent is None else self.parent.task,
             unique=unique and send_options.key_text("unique", unique, self._parsed(data)),
+            limit_key=order if limit is None else limits.key_of(limit, self._parsed(data)),
+            in_order=order is not None,
             owner=os.urandom(16).hex(),
             expires=None if ttl is None else ttl.total_seconds(),
             visit=self.wait or AGAIN_SECONDS,
@@ -128,6 +135,7 @@ def drafter(
     send_options.check_options(options, deadline)
     _check_store(here, task, options)
     store = here.jobs()
+    _check_limit(store, task, options)
     wait = 0.0 if store is None else send_options.wait_of(options, store.now)
     check_destination(here, name)
     here.outgoing()  # a missing publisher is an error before anything is stored
@@ -155,9 +163,29 @@ def _check_store(here: Runtime, task: Task | None, options: Mapping[str, Any]) -
     """Refuse options that need a store, if there is none."""
     named = [f"{name}=" for name in send_options.OF_STORES if options.get(name) is not None]
     jobs = JobPolicy() if task is None else task.jobs
-    named += [f"the task's {name}=" for name in ("unique", "max_pending") if getattr(jobs, name)]
+    named += [f"the task's {name}=" for name in _OF_STORES if getattr(jobs, name)]
     if named:
         here.jobs_for(f"{named[0]} can have no effect")
+
+
+def _check_limit(store: JobStore | None, task: Task | None, options: Mapping[str, Any]) -> None:
+    """Refuse a job that would have two keys, or a store that takes none.
+
+    Raises:
+        ValueError: it is.
+    """
+    limit = None if task is None else task.jobs.limit
+    if options.get("ordering_key") and limit is not None:
+        raise ValueError(
+            "ordering_key=: the task has limit=, and a job waits for one key. Leave one of them "
+            "out; Limit(key, 1) runs the jobs of a key one after the other."
+        )
+    if store is not None and not store.has_limits and (limit or options.get("ordering_key")):
+        option = "ordering_key=" if limit is None else "the task's limit="
+        raise ValueError(
+            f"{option}: the job store in Firestore runs no jobs one after the other. Use "
+            "PostgreSQL, or leave it out."
+        )
 
 
 def _data(

@@ -17,7 +17,7 @@ from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.exceptions import ConfigurationError, JobError
-from ucam_faas.execution import children, current_job, inbox, job_ends, job_events
+from ucam_faas.execution import children, current_job, inbox, job_ends, job_events, limited
 from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import prepare
@@ -45,6 +45,8 @@ NEARLY = 0.9
 """A job that had less than this of its timeout, because of its wait, has spent no attempt."""
 EARLY_SECONDS = 1.0
 """A wake that is earlier than this is acknowledged, and the sweep wakes the job."""
+_MAX_CLAIMS = 3
+"""The first, one when the job has its limit's key, and one when it is due."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 """Between two tries to store an end."""
 
@@ -140,6 +142,7 @@ class JobRun:
         if stored.state is State.PENDING:
             at = stored.due if change.wait else None
             inbox.wake(execution.runtime, [self.key], at, execution.log_context)
+        limited.wake_next(execution, store, stored)
         if change.state is State.SUCCESS:
             return decision.outcome
         return Recorded(change.message or change.cause)
@@ -178,17 +181,13 @@ class JobRun:
             self.store = store = execution.runtime.jobs()
             if store is None:
                 raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
-            row = store.claim(self.key, lease=lease, instance=instance())
-            if row is None:
-                there = store.get(self.key)
-                row = self._claim_when_due(store, there, lease)
-                if row is None:
-                    self._publish_event(execution, there)
-                    raise self.unclaimed(there)
+            row = self._take(execution, store, lease)
             end = job_ends.before_run(row, execution.task, instance())
             if end is not None:
                 end = job_events.with_event(execution.runtime, execution.task, end)
-                self._publish_event(execution, store.change(self.key, end, fence=row.fence))
+                ended = store.change(self.key, end, fence=row.fence)
+                self._publish_event(execution, ended)
+                limited.wake_next(execution, store, ended)
                 raise Unclaimed(Recorded(end.message))
             if job_ends.runs_alone(row, execution.task):
                 self._be_alone(store, row, left - timeout * LEAST_SHARE)
@@ -201,20 +200,42 @@ class JobRun:
             raise Unclaimed(Unavailable("the job store doesn't answer")) from None
         return row
 
-    def _claim_when_due(self, store: JobStore, row: Row | None, lease: float) -> Row | None:
-        """Claim a job whose wake is a moment early: Cloud Tasks goes by another clock."""
+    def _waits_until_due(self, store: JobStore, row: Row | None) -> bool:
+        """Wait until a job is due whose wake is a moment early, and return True.
+
+        Cloud Tasks goes by another clock.
+        """
         if row is None or row.state is not State.PENDING:
-            return None
+            return False
         early = row.due - store.now()
         if not 0 < early <= EARLY_SECONDS:
-            return None
+            return False
         threading.Event().wait(early)
-        return store.claim(self.key, lease=lease, instance=instance())
+        return True
 
     def _publish_event(self, execution: Execution, row: Row | None) -> None:
         """Publish the event of a job that has ended, if it is due."""
         if row is not None and row.event_due:
             job_events.publish(execution.runtime, [row])
+
+    def _take(self, execution: Execution, store: JobStore, lease: float) -> Row:
+        """Claim the job in the store.
+
+        Raises:
+            Unclaimed: it can't run now.
+        """
+        limit, there = limited.number_of(execution.task), None
+        for _ in range(_MAX_CLAIMS):
+            row = store.claim(self.key, lease=lease, instance=instance(), limit=limit)
+            if row is not None:
+                return row
+            there = store.get(self.key)
+            has_key = limited.gets_key(store, execution.task, there)
+            if not has_key and not self._waits_until_due(store, there):
+                break
+        self._publish_event(execution, there)
+        limited.wake_next(execution, store, there, repeated=True)
+        raise self.unclaimed(there)
 
     def _be_alone(self, store: JobStore, row: Row, seconds: float) -> None:
         """Wait until no other job runs in this process.
@@ -315,7 +336,10 @@ def why(row: Row | None) -> str:
         return "there is no such job: its retention may have ended"
     if row.state is State.STARTED:
         return "another process runs the job"
-    return "the job is not due yet" if row.state is State.PENDING else f"the job is {row.state}"
+    if row.state is State.PENDING:
+        others = "" if row.limit_key is None else ", or others of its key run or come first"
+        return f"the job is not due yet{others}"
+    return f"the job is {row.state}"
 
 
 def instance() -> str:

@@ -144,7 +144,13 @@ def _check_store(settings: Settings, tasks: list[Task]) -> None:
     if adopting and settings.job_store is None:
         raise ConfigurationError(
             f"The messages of the task {adopting[0]!r} become jobs, and no store keeps them: set "
-            "UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db, or leave idempotent= and id= out."
+            "UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db, or leave idempotent=, id= and limit= out."
+        )
+    limited = [task.name for task in tasks if task.jobs.limit is not None]
+    if limited and (settings.job_store or "").startswith("firestore:"):
+        raise ConfigurationError(
+            f"The task {limited[0]!r} has limit=, which the store in Firestore doesn't support: "
+            "use PostgreSQL, or leave limit= out."
         )
 
 

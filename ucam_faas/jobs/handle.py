@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError
+from ucam_faas.jobs.limits import wake_next_in_order
 from ucam_faas.jobs.rows import Change, Entry, Key, Row
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
@@ -116,6 +117,8 @@ class Job(Generic[ResultT]):
         change = Change(state=State.CANCELLED, cause="cancelled", visit=retention(row))
         while not row.state.is_completed:  # it may begin to run, or to wait, between two looks
             changed = store.change(self.key, change, states=WAITING)
+            if changed is not None:
+                wake_next_in_order(store, changed, self.wake)
             changed = changed or store.request_cancel(self.key)
             if changed is not None:
                 return changed.state

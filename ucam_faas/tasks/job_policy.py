@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, get_args
 
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.tasks.limit import Limit
 
 OnDuplicate = Literal["return", "raise"]
 Events = Literal["failures", "all", "none"]
@@ -29,6 +30,7 @@ class JobPolicy:
         max_pending: the most jobs that wait at a time; None: no limit.
         events: the ends of its jobs that are published to the events topic.
         idempotent: a message on the task's topic is a job, too; its id is the message's.
+        limit: the number of jobs of a key that run at a time; None: no limit.
 
     Raises:
         TaskDefinitionError: a value can never work.
@@ -41,15 +43,15 @@ class JobPolicy:
     max_pending: int | None = None
     events: Events = "failures"
     idempotent: bool = False
+    limit: Limit | None = None
 
     def __post_init__(self) -> None:
         if self.retention is not None:
             check_retention(self.retention)
         if self.adopts and self.kept < LONGEST_DELIVERY:
-            reason = "id=" if self.id else "idempotent=True"
             raise TaskDefinitionError(
-                f"retention={self.retention!r} with {reason}: expected at least 7 days, in which "
-                "Pub/Sub may deliver a message again: it would run again."
+                f"retention={self.retention!r} with {self.adopting}: expected at least 7 days, in "
+                "which Pub/Sub may deliver a message again: it would run again."
             )
 
     @property
@@ -60,7 +62,14 @@ class JobPolicy:
     @property
     def adopts(self) -> bool:
         """A message on the task's topic is a job."""
-        return self.idempotent or self.id is not None
+        return self.idempotent or self.id is not None or self.limit is not None
+
+    @property
+    def adopting(self) -> str:
+        """The option that makes a message a job."""
+        if self.id is not None:
+            return "id="
+        return "idempotent=True" if self.idempotent else "limit="
 
 
 def check_retention(value: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.tasks import job_policy, resources, topics
 from ucam_faas.tasks.job_policy import Events, OnDuplicate
+from ucam_faas.tasks.limit import Limit, check_limit
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import StartUp, takes_name
@@ -387,6 +388,17 @@ class TaskOptions(_Name, TaskDefaults, total=False):
             doc="sending a second job of a `unique` key: returns the first, or raises",
             takes='`"return"`, the default, or `"raise"`',
             check=job_policy.check_on_duplicate,
+            concerns="services",
+        ),
+    ]
+    limit: Annotated[
+        Limit | None,
+        Option(
+            doc="the most jobs of a key that run at a time; the others wait, first in, first out. "
+            "As with `idempotent`, a message on the topic is a job",
+            takes="`Limit(key, n=1)`: a function from the payload to the key, or one text for all "
+            "jobs of the task",
+            check=check_limit,
             concerns="services",
         ),
     ]

@@ -179,7 +179,6 @@ class Task:
         """Refuse jobs of messages where a message has no identity, or its order would be lost."""
         if not self.jobs.adopts:
             return
-        option = "id=" if self.jobs.id is not None else "idempotent=True"
         problem = ""
         if self.kind not in (Kind.MESSAGE, Kind.RAW):
             problem = "it takes events: only messages become jobs. Use message_handler"
@@ -191,7 +190,7 @@ class Task:
             problem = "a failed job waits for its retry, and the next message overtakes it. Leave "
             problem += "ordered=True out"
         if problem:
-            raise TaskDefinitionError(f"{option} of {self.name!r}: {problem}.")
+            raise TaskDefinitionError(f"{self.jobs.adopting} of {self.name!r}: {problem}.")
 
     def _check_share(self) -> None:
         """Refuse several executions at a time on a part of a CPU."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ucam_faas.events import envelopes
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.job_run import JobRun
+from ucam_faas.execution.limited import number_of
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.rows import Key
@@ -117,7 +118,9 @@ def stale_holder(wake: Wake, runtime: Runtime) -> Execution | None:
     if limit is not None and limit - row.attempts < ATTEMPTS_FOR_STALE_HOLDERS:
         return None
     job = JobRun(key)
-    job.store, job.row = store, store.claim(key, lease=0, instance="a process that is held up")
+    limit = number_of(wake.task)
+    job.store = store
+    job.row = store.claim(key, lease=0, instance="a process that is held up", limit=limit)
     if job.row is None:
         return None
     push = make_push(b"stale")
