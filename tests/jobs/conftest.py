@@ -9,13 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.dev.cloud import Dev, running
+from tests.jobs import callers
 from tests.support.firestore import Firestore
 from tests.support.postgresql import Server
+from ucam_faas.execution import children, current_job, runtime
 from ucam_faas.execution.sender import sender
+from ucam_faas.jobs import transactions
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
+from ucam_faas.tasks import registry
 
 collect_ignore = ["tasks.py"]
 
@@ -83,3 +88,47 @@ def _migrated(server: Server) -> str:
     store.migrate()
     store.close()
     return url
+
+
+@pytest.fixture
+def own_contexts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore what a test sets."""
+    monkeypatch.setattr(registry, "_TASKS", {})
+    variables: list[Any] = [runtime.CURRENT, children.PARENT, current_job.CURRENT_JOB]
+    variables.append(transactions.CURRENT)
+    tokens = [variable.set(None) for variable in variables]
+    yield
+    for variable, token in zip(variables, tokens, strict=True):
+        variable.reset(token)
+
+
+@pytest.fixture(params=callers.KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest) -> str:
+    """Return the store's database, as UCAM_FAAS_JOB_STORE has it."""
+    return str(request.getfixturevalue(f"{callers.KINDS[kind][0]}_url"))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:{tmp_path}/jobs.db"
+
+
+@pytest.fixture
+def postgresql_url(database: str) -> str:
+    """Return the URL of a database that is empty again."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("TRUNCATE ucam_faas_jobs; DROP TABLE IF EXISTS orders")
+    return database
+
+
+@pytest.fixture
+def till(kind: str, url: str, own_contexts: None) -> Iterator[callers.Till]:
+    """A process with a store, whose database has orders; for each kind of connection to it."""
+    till = callers.Till(url, kind)
+    yield till
+    till.store.close()

@@ -48,6 +48,16 @@ TESTS = {
         "tests/jobs/test_lost_processes.py"
         "::test_a_job_runs_alone_after_two_losses_and_for_its_last_attempt",
     ],
+    "a job that is sent [in your transaction](#in-your-transaction)": [
+        "tests/jobs/test_killed_payments.py::test_a_payment_is_taken_once_or_was_never_ordered",
+        "tests/jobs/test_transactions.py::test_a_rollback_sends_nothing",
+        "tests/jobs/test_transactions.py::test_a_commit_that_fails_sends_nothing",
+    ],
+    "the effects in a block that [completes](#effects-that-happen-once) its job": [
+        "tests/jobs/test_killed_payments.py::test_a_payment_is_taken_once_or_was_never_ordered",
+        "tests/jobs/test_complete.py::test_a_process_that_lost_its_job_rolls_its_effects_back",
+        "tests/jobs/test_complete.py::test_a_commit_whose_answer_is_lost_has_completed_the_job",
+    ],
     "an expired job": [
         "tests/jobs/test_sending.py::test_a_job_expires_after_its_ttl",
         "tests/jobs/test_sweep.py::test_a_job_expires_on_time_however_rarely_it_is_woken",

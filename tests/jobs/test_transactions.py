@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy
 from pydantic import BaseModel
 
 import ucam_faas
 from tests.jobs import callers
-from tests.jobs.callers import Caller
+from tests.jobs.callers import Caller, Till
 from tests.serving.harness import on_a_loop
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import (
@@ -28,7 +27,7 @@ from ucam_faas.exceptions import (
     NoJobStoreError,
     QueueFull,
 )
-from ucam_faas.execution import children, current_job, runtime
+from ucam_faas.execution import children, runtime
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.states import State
@@ -36,10 +35,7 @@ from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing.memory import MemoryPublisher
-from ucam_faas.tasks import registry
 from ucam_faas.testing import ManualClock
-
-INBOX = "charge-inbox"
 
 
 class Order(BaseModel):
@@ -48,84 +44,7 @@ class Order(BaseModel):
     id: int
 
 
-@pytest.fixture(autouse=True)
-def _contexts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Restore what a test sets."""
-    monkeypatch.setattr(registry, "_TASKS", {})
-    variables: list[Any] = [runtime.CURRENT, children.PARENT, current_job.CURRENT_JOB]
-    variables.append(transactions.CURRENT)
-    tokens = [variable.set(None) for variable in variables]
-    yield
-    for variable, token in zip(variables, tokens, strict=True):
-        variable.reset(token)
-
-
-@pytest.fixture(params=callers.KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def url(kind: str, request: pytest.FixtureRequest) -> str:
-    """Return the store's database, as UCAM_FAAS_JOB_STORE has it."""
-    return str(request.getfixturevalue(f"{callers.KINDS[kind][0]}_url"))
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:{tmp_path}/jobs.db"
-
-
-@pytest.fixture
-def postgresql_url(database: str) -> str:
-    """Return the URL of a database that is empty again."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("TRUNCATE ucam_faas_jobs; DROP TABLE IF EXISTS orders")
-    return database
-
-
-class Shop:
-    """A process with a store, a Pub/Sub, and a database with orders."""
-
-    def __init__(self, url: str, kind: str) -> None:
-        self.url, self.caller = url, lambda: callers.KINDS[kind][1](url)
-        store = runtime.store_of(Settings(job_store=url))
-        assert store is not None
-        self.store: JobStore = store
-        self.publisher = MemoryPublisher({INBOX: []})
-        runtime.CURRENT.set(Runtime(Settings(), ManualClock(), self.publisher, store=store))
-        self.on_another_connection(callers.CREATE)
-
-    def on_another_connection(self, statement: str) -> list[Any]:
-        """Run a statement, and return its records."""
-        if self.url.startswith("sqlite:"):
-            connection: Any = sqlite3.connect(self.url.removeprefix("sqlite:"))
-        else:
-            connection = psycopg.connect(self.url)
-        cursor = connection.execute(statement)
-        records = cursor.fetchall() if cursor.description else []
-        connection.commit()
-        connection.close()
-        return list(records)
-
-    @property
-    def orders(self) -> list[int]:
-        return [id for (id,) in self.on_another_connection("SELECT id FROM orders ORDER BY id")]
-
-    @property
-    def jobs(self) -> set[str]:
-        return {row.key.id for row in self.store.find("default")}
-
-    @property
-    def wakes(self) -> list[str]:
-        return [message.attributes["ucam_faas_job"] for message in self.publisher.topics[INBOX]]
-
-
-@pytest.fixture
-def shop(kind: str, url: str) -> Iterator[Shop]:
-    shop = Shop(url, kind)
-    yield shop
-    shop.store.close()
+pytestmark = pytest.mark.usefixtures("own_contexts")
 
 
 def charge_of(**options: Any) -> Any:
@@ -144,21 +63,23 @@ async def order_and_send(caller: Caller, charge: Any, id: int) -> None:
 
 
 @on_a_loop
-async def test_a_commit_stores_the_job_with_the_effects_and_wakes_it_then(shop: Shop) -> None:
+async def test_a_commit_stores_the_job_with_the_effects_and_wakes_it_then(
+    till: Till,
+) -> None:
     charge = charge_of()
-    async with shop.caller() as caller, caller.transaction() as connection:
+    async with till.caller() as caller, caller.transaction() as connection:
         await caller.order(1)
         job = await charge.send_async(Order(id=1))
-        before = (shop.jobs, shop.wakes, shop.orders)
+        before = (till.jobs, till.wakes, till.orders)
 
     assert connection is caller.connection
     assert before == (set(), [], [])
-    assert (shop.jobs, shop.wakes, shop.orders) == ({job.id}, [job.id], [1])
+    assert (till.jobs, till.wakes, till.orders) == ({job.id}, [job.id], [1])
     assert job.status is State.PENDING
 
 
 @on_a_loop
-async def test_a_rollback_sends_nothing(shop: Shop) -> None:
+async def test_a_rollback_sends_nothing(till: Till) -> None:
     charge = charge_of()
     sent = []
 
@@ -169,24 +90,24 @@ async def test_a_rollback_sends_nothing(shop: Shop) -> None:
             sent.extend(await charge.send_many_async([Order(id=id) for id in range(3)]))
             raise ZeroDivisionError
 
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         with pytest.raises(ZeroDivisionError):
             await fail(caller)
 
-        assert (shop.jobs, shop.wakes, shop.orders) == (set(), [], [])
+        assert (till.jobs, till.wakes, till.orders) == (set(), [], [])
         with pytest.raises(JobNotFoundError):
             sent[0].status
         async with caller.transaction():
             await caller.order(2)
             await charge.send_async(Order(id=2), id="2")
 
-    assert (shop.jobs, shop.wakes, shop.orders) == ({"2"}, ["2"], [2])
+    assert (till.jobs, till.wakes, till.orders) == ({"2"}, ["2"], [2])
 
 
 @on_a_loop
-async def test_the_block_sees_its_jobs_and_can_change_them(shop: Shop) -> None:
+async def test_the_block_sees_its_jobs_and_can_change_them(till: Till) -> None:
     charge = charge_of()
-    async with shop.caller() as caller, caller.transaction():
+    async with till.caller() as caller, caller.transaction():
         job = await charge.send_async(Order(id=1), id="1")
         same = await ucam_faas.get_job_async(charge, "1")
         state = await same.cancel_async()
@@ -196,14 +117,16 @@ async def test_the_block_sees_its_jobs_and_can_change_them(shop: Shop) -> None:
 
     assert state is State.CANCELLED
     assert [entry.cause for entry in job.history] == ["sent", "cancelled", "retried"]
-    assert shop.wakes == ["1", "1"]
+    assert till.wakes == ["1", "1"]
 
 
 @on_a_loop
-async def test_ids_conflicts_unique_keys_and_max_pending_hold_in_the_block(shop: Shop) -> None:
+async def test_ids_conflicts_unique_keys_and_max_pending_hold_in_the_block(
+    till: Till,
+) -> None:
     charge = charge_of(unique=lambda order: order.id % 10, max_pending=3)
     await charge.send_async(Order(id=1), id="1")
-    async with shop.caller() as caller, caller.transaction():
+    async with till.caller() as caller, caller.transaction():
         same = await charge.send_async(Order(id=1), id="1")
         key = await charge.send_async(Order(id=11))
         with pytest.raises(JobConflictError, match="another payload"):
@@ -215,31 +138,33 @@ async def test_ids_conflicts_unique_keys_and_max_pending_hold_in_the_block(shop:
             await charge.send_async(Order(id=4), id="4")
 
     assert (same.id, key.id, again.id) == ("1", "1", "2")
-    assert shop.jobs == {"1", "2", "3"}
-    assert shop.wakes == ["1", "2", "3"]
+    assert till.jobs == {"1", "2", "3"}
+    assert till.wakes == ["1", "2", "3"]
 
 
 @on_a_loop
-async def test_a_process_that_lost_its_job_can_send_nothing_in_a_block(shop: Shop) -> None:
+async def test_a_process_that_lost_its_job_can_send_nothing_in_a_block(till: Till) -> None:
     charge = charge_of()
     parent = await charge.send_async(Order(id=1), id="parent")
-    row = shop.store.claim(parent.key, lease=0, instance="first")
+    row = till.store.claim(parent.key, lease=0, instance="first")
     assert row is not None
     children.of_job(row)
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         async with caller.transaction():
             child = await charge.send_async(Order(id=2))
-        assert shop.store.claim(parent.key, lease=60, instance="second")
+        assert till.store.claim(parent.key, lease=60, instance="second")
 
         with pytest.raises(JobLostError):
             await order_and_send(caller, charge, 3)
 
-    assert (shop.jobs, shop.orders) == ({"parent", child.id}, [])
+    assert (till.jobs, till.orders) == ({"parent", child.id}, [])
 
 
 @on_a_loop
-async def test_a_block_begins_its_own_transaction_and_leaves_none_behind(shop: Shop) -> None:
-    async with shop.caller() as caller:
+async def test_a_block_begins_its_own_transaction_and_leaves_none_behind(
+    till: Till,
+) -> None:
+    async with till.caller() as caller:
         if not getattr(caller.connection, "autocommit", False):
             await caller.execute(
                 "BEGIN" if type(caller.connection) is sqlite3.Connection else "SELECT 1"
@@ -257,11 +182,11 @@ async def test_a_block_begins_its_own_transaction_and_leaves_none_behind(shop: S
         async with caller.transaction():
             await caller.order(2)
 
-    assert shop.orders == [1, 2]
+    assert till.orders == [1, 2]
 
 
 @on_a_loop
-async def test_a_block_that_commits_by_itself_is_refused_at_its_end(shop: Shop) -> None:
+async def test_a_block_that_commits_by_itself_is_refused_at_its_end(till: Till) -> None:
     charge = charge_of()
 
     async def commit_inside(caller: Caller) -> None:
@@ -270,22 +195,22 @@ async def test_a_block_that_commits_by_itself_is_refused_at_its_end(shop: Shop) 
             await callers.value_of(caller.connection.commit())
             await charge.send_async(Order(id=2))
 
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         with pytest.raises((RuntimeError, psycopg.ProgrammingError), match=r"itself|forbidden"):
             await commit_inside(caller)
 
-    assert (shop.jobs, shop.wakes) == (set(), [])
+    assert (till.jobs, till.wakes) == (set(), [])
 
 
 @on_a_loop
-async def test_what_outlives_the_block_can_not_send(shop: Shop) -> None:
+async def test_what_outlives_the_block_can_not_send(till: Till) -> None:
     charge, go = charge_of(), asyncio.Event()
 
     async def late() -> None:
         await go.wait()
         await charge.send_async(Order(id=2))
 
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         async with caller.transaction():
             await caller.order(1)
             task = asyncio.create_task(late())
@@ -294,7 +219,7 @@ async def test_what_outlives_the_block_can_not_send(shop: Shop) -> None:
         with pytest.raises(RuntimeError, match="has ended"):
             await task
 
-    assert shop.jobs == set()
+    assert till.jobs == set()
 
 
 OF_POSTGRESQL = [kind for kind, (store, _) in callers.KINDS.items() if store == "postgresql"]
@@ -303,7 +228,7 @@ ASYNC = [kind for kind in OF_POSTGRESQL if kind.startswith("async")]
 
 @pytest.mark.parametrize("kind", OF_POSTGRESQL)
 @on_a_loop
-async def test_a_block_that_hides_a_failed_statement_is_refused(shop: Shop) -> None:
+async def test_a_block_that_hides_a_failed_statement_is_refused(till: Till) -> None:
     """PostgreSQL would answer the commit with a rollback, and without an error."""
     charge = charge_of()
 
@@ -313,21 +238,21 @@ async def test_a_block_that_hides_a_failed_statement_is_refused(shop: Shop) -> N
             with suppress(Exception):
                 await caller.execute("SELECT 1 / 0")
 
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         with pytest.raises(RuntimeError, match="statement of the block has failed"):
             await hide(caller)
         await order_and_send(caller, charge, 2)
 
-    assert (shop.jobs, shop.wakes) == ({"2"}, ["2"])
+    assert (till.jobs, till.wakes) == ({"2"}, ["2"])
 
 
 @pytest.mark.parametrize("kind", OF_POSTGRESQL)
 @on_a_loop
-async def test_a_commit_that_fails_sends_nothing(shop: Shop) -> None:
-    shop.on_another_connection(
+async def test_a_commit_that_fails_sends_nothing(till: Till) -> None:
+    till.on_another_connection(
         "ALTER TABLE orders ADD CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED"
     )
-    shop.on_another_connection("ALTER TABLE orders DROP CONSTRAINT orders_pkey")
+    till.on_another_connection("ALTER TABLE orders DROP CONSTRAINT orders_pkey")
     charge = charge_of()
 
     async def order_twice(caller: Caller) -> None:
@@ -336,17 +261,17 @@ async def test_a_commit_that_fails_sends_nothing(shop: Shop) -> None:
             await caller.order(1)
             await caller.order(1)
 
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         with pytest.raises(Exception, match="once"):
             await order_twice(caller)
         await order_and_send(caller, charge, 2)
 
-    assert (shop.jobs, shop.wakes, shop.orders) == ({"2"}, ["2"], [2])
+    assert (till.jobs, till.wakes, till.orders) == ({"2"}, ["2"], [2])
 
 
 @pytest.mark.parametrize("kind", ASYNC)
 @on_a_loop
-async def test_a_cancelled_send_is_not_sent_after_the_rollback(shop: Shop) -> None:
+async def test_a_cancelled_send_is_not_sent_after_the_rollback(till: Till) -> None:
     """Its thread goes on, and meets a closed gate, or an open transaction that is rolled back."""
     charge = charge_of()
 
@@ -357,31 +282,31 @@ async def test_a_cancelled_send_is_not_sent_after_the_rollback(shop: Shop) -> No
             task.cancel()
             raise ZeroDivisionError
 
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         for _ in range(20):
             with pytest.raises(ZeroDivisionError):
                 await give_up(caller)
         await asyncio.get_running_loop().shutdown_default_executor()
 
-    assert (shop.jobs, shop.wakes) == (set(), [])
+    assert (till.jobs, till.wakes) == (set(), [])
 
 
 @pytest.mark.parametrize("kind", ASYNC)
 @on_a_loop
-async def test_an_async_block_refuses_calls_that_block_its_loop(shop: Shop) -> None:
+async def test_an_async_block_refuses_calls_that_block_its_loop(till: Till) -> None:
     charge = charge_of()
-    async with shop.caller() as caller:
+    async with till.caller() as caller:
         with pytest.raises(TypeError, match="async with"), ucam_faas.transaction(caller.connection):
             pass
         async with caller.transaction():
             with pytest.raises(RuntimeError, match="send_async"):
                 charge.send(Order(id=1))
 
-    assert shop.jobs == set()
+    assert till.jobs == set()
 
 
 @pytest.mark.parametrize("kind", ["sqlite3", "psycopg"])
-def test_threads_have_transactions_of_their_own(shop: Shop) -> None:
+def test_threads_have_transactions_of_their_own(till: Till) -> None:
     charge = charge_of()
     runtime_here = runtime.current()
 
@@ -390,7 +315,7 @@ def test_threads_have_transactions_of_their_own(shop: Shop) -> None:
         asyncio.run(send(number))
 
     async def send(number: int) -> None:
-        async with shop.caller() as caller:
+        async with till.caller() as caller:
             for id in range(10 * number, 10 * number + 10):
                 with suppress(ZeroDivisionError):
                     async with caller.transaction():
@@ -406,14 +331,14 @@ def test_threads_have_transactions_of_their_own(shop: Shop) -> None:
         thread.join()
 
     even = [id for id in range(40) if id % 2 == 0]
-    assert (shop.orders, shop.jobs) == (even, {str(id) for id in even})
-    assert sorted(map(int, shop.wakes)) == even
+    assert (till.orders, till.jobs) == (even, {str(id) for id in even})
+    assert sorted(map(int, till.wakes)) == even
 
 
 @pytest.mark.parametrize("kind", ["psycopg", "psycopg with autocommit"])
-def test_a_block_may_be_in_a_pipeline(shop: Shop) -> None:
+def test_a_block_may_be_in_a_pipeline(till: Till) -> None:
     charge = charge_of()
-    with psycopg.connect(shop.url) as connection, connection.pipeline():
+    with psycopg.connect(till.url) as connection, connection.pipeline():
         with ucam_faas.transaction(connection):
             connection.execute("INSERT INTO orders VALUES (1)")
             charge.send(Order(id=1), id="1")
@@ -422,14 +347,14 @@ def test_a_block_may_be_in_a_pipeline(shop: Shop) -> None:
             charge.send(Order(id=2), id="2")
             raise psycopg.Rollback
 
-    assert (shop.orders, shop.jobs, shop.wakes) == ([1], {"1"}, ["1"])
+    assert (till.orders, till.jobs, till.wakes) == ([1], {"1"}, ["1"])
 
 
 @pytest.mark.parametrize("kind", ["sqlite3"])
 class TestSqlite:
-    def test_the_connections_own_rows_stay_as_they_are(self, shop: Shop) -> None:
+    def test_the_connections_own_rows_stay_as_they_are(self, till: Till) -> None:
         charge = charge_of()
-        connection = sqlite3.connect(shop.store.path)  # type: ignore[attr-defined]
+        connection = sqlite3.connect(till.store.path)  # type: ignore[attr-defined]
         connection.row_factory = factory = lambda cursor, row: list(row)
         with ucam_faas.transaction(connection):
             job = charge.send(Order(id=1))
@@ -439,20 +364,20 @@ class TestSqlite:
         assert (again, record, connection.row_factory) == (job, [job.id], factory)
         connection.close()
 
-    def test_a_connection_that_is_always_in_a_transaction_is_refused(self, shop: Shop) -> None:
+    def test_a_connection_that_is_always_in_a_transaction_is_refused(self, till: Till) -> None:
         class WithoutAutocommit(sqlite3.Connection):
             autocommit = False  # from Python 3.12 on
 
-        connection = WithoutAutocommit(shop.store.path)  # type: ignore[attr-defined]
+        connection = WithoutAutocommit(till.store.path)  # type: ignore[attr-defined]
 
         with pytest.raises(RuntimeError, match="autocommit=True"):
             ucam_faas.transaction(connection).__enter__()
 
         connection.close()
 
-    def test_a_batch_that_fails_midway_leaves_none_of_its_jobs(self, shop: Shop) -> None:
+    def test_a_batch_that_fails_midway_leaves_none_of_its_jobs(self, till: Till) -> None:
         charge = charge_of()
-        connection = sqlite3.connect(shop.store.path)  # type: ignore[attr-defined]
+        connection = sqlite3.connect(till.store.path)  # type: ignore[attr-defined]
         with ucam_faas.transaction(connection):
             connection.execute(
                 "CREATE TEMP TRIGGER broken BEFORE INSERT ON main.ucam_faas_jobs WHEN new.id = '3' "
@@ -462,16 +387,16 @@ class TestSqlite:
                 charge.send_many([Order(id=id) for id in range(5)], id=lambda order: str(order.id))
             charge.send(Order(id=7), id="7")
 
-        assert (shop.jobs, shop.wakes) == ({"7"}, ["7"])
+        assert (till.jobs, till.wakes) == ({"7"}, ["7"])
         connection.close()
 
     def test_a_file_is_the_stores_by_any_path_and_may_be_new(
-        self, shop: Shop, tmp_path: Path
+        self, till: Till, tmp_path: Path
     ) -> None:
         charge = charge_of()
         (tmp_path / "link.db").symlink_to(tmp_path / "new.db")
         store = SqliteStore(str(tmp_path / "link.db"), ManualClock())
-        runtime.CURRENT.set(Runtime(Settings(), ManualClock(), shop.publisher, store=store))
+        runtime.CURRENT.set(Runtime(Settings(), ManualClock(), till.publisher, store=store))
         connection = sqlite3.connect(tmp_path / "new.db")
 
         with ucam_faas.transaction(connection):
@@ -488,7 +413,7 @@ class TestAnotherDatabase:
     @pytest.fixture
     def refused(self) -> Callable[[Any, JobStore], str]:
         def refused(connection: Any, store: JobStore) -> str:
-            publisher = MemoryPublisher({INBOX: []})
+            publisher = MemoryPublisher({callers.INBOX: []})
             runtime.CURRENT.set(Runtime(Settings(), ManualClock(), publisher, store=store))
             with pytest.raises(ConfigurationError) as caught:
                 ucam_faas.transaction(connection).__enter__()
@@ -548,7 +473,7 @@ class TestAnotherDatabase:
 
 
 def test_a_connection_of_another_kind_is_refused(tmp_path: Path, sqlite_url: str) -> None:
-    Shop(sqlite_url, "sqlite3")
+    Till(sqlite_url, "sqlite3")
 
     with pytest.raises(TypeError, match=r"expected a connection of sqlite3 or psycopg 3"):
         ucam_faas.transaction(object())
@@ -566,8 +491,10 @@ def test_an_engine_that_commits_each_statement_is_refused(
     url_of: str, request: pytest.FixtureRequest
 ) -> None:
     url = request.getfixturevalue(url_of)
-    Shop(url, "sqlite3")
-    engine = sqlalchemy.create_engine(callers.engine_url(url), isolation_level="AUTOCOMMIT")
+    Till(url, "sqlite3")
+    engine = callers.sqlalchemy().create_engine(
+        callers.engine_url(url), isolation_level="AUTOCOMMIT"
+    )
 
     with engine.connect() as connection:
         if url_of == "sqlite_url":  # the driver's connection begins, and SQLAlchemy commits it

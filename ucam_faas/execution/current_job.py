@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
-from ucam_faas.jobs.rows import Row, lost
+from ucam_faas.execution import job_ends
+from ucam_faas.execution.instance import instance
+from ucam_faas.jobs import transactions
+from ucam_faas.jobs.rows import Change, Row, check_size, lost
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.transactions import in_thread, within
+
+
+@dataclass(slots=True)
+class Completion:
+    """The end of a job by its task's own hand.
+
+    Args:
+        with_event: adds to the change of the row the event that it has.
+        is_tried: the task has begun to: a lost connection leaves the end of the commit unknown.
+        row: as it was committed; None: it wasn't, or that isn't known.
+    """
+
+    with_event: Callable[[Change], Change] = field(default=lambda change: change)
+    is_tried: bool = False
+    row: Row | None = None
+
+    def store(self, row: Row) -> None:
+        """Note the commit."""
+        self.row = row
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +56,7 @@ class CurrentJob:
     source_task: str
     _row: Row = field(repr=False)
     _store: JobStore = field(repr=False)
+    _completion: Completion = field(repr=False)
 
     @property
     def times_resumed(self) -> int:
@@ -36,7 +66,7 @@ class CurrentJob:
     @property
     def cancel_requested(self) -> bool:
         """`job.cancel()` was called; read fresh."""
-        return self._held(self._store.get(self._row.key)).cancel_requested
+        return self._held(within(self._store).get(self._row.key)).cancel_requested
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Report how far the job is, for `job.progress` and `ucam-faas jobs show`.
@@ -52,13 +82,75 @@ class CurrentJob:
             JobStoreError: the store doesn't answer.
         """
         progress = {"done": done, "total": total, "note": note}
-        row = self._held(self._store.report(self._row.key, progress, fence=self._row.fence))
+        store = within(self._store)
+        row = self._held(store.report(self._row.key, progress, fence=self._row.fence))
         if row.cancel_requested:
             raise JobCancelledError(f"The job {self.id!r} was cancelled.")
 
     async def progress_async(self, done: float, total: float | None = None, note: str = "") -> None:
         """Report how far the job is; see `progress`."""
-        await asyncio.to_thread(self.progress, done, total, note)
+        await in_thread(self.progress, done, total, note)
+
+    def complete(self, result: Any = None, *, connection: Any = None) -> None:
+        """End the job with its result, in the transaction that has its effects: both are stored,
+        once, or neither.
+
+        In a block of `ucam_faas.transaction`, the end of the block commits. Elsewhere this commits
+        the connection's open transaction, or rolls it back after an error. The job has ended then:
+        the task's return value, and a later failure, change nothing.
+
+        Args:
+            result: as the task would return it.
+            connection: see `ucam_faas.transaction`; in a block, the block's.
+
+        Raises:
+            JobLostError: another process holds the job by now, or its deadline has passed. The
+                transaction is rolled back.
+            TypeError: the result can't be stored, or the connection not be used.
+            ValueError: the result is too large for the store, or the connection isn't the block's.
+            RuntimeError: the connection isn't in a transaction; the job was completed before.
+            ConfigurationError: the connection is to another database than the store's.
+            JobStoreError: the store doesn't answer.
+        """
+        with self._transaction(connection):
+            self._complete(result)
+
+    async def complete_async(self, result: Any = None, *, connection: Any = None) -> None:
+        """End the job with its result; see `complete`. The connection is an async one."""
+        async with self._transaction(connection):
+            await in_thread(self._complete, result)
+
+    def _transaction(self, connection: Any) -> Any:
+        """Return the block that commits: here, or around the call."""
+        transaction = transactions.current()
+        if transaction is None:
+            from ucam_faas.execution.transaction import Block  # tasks may never need it
+
+            if connection is None:
+                raise TypeError(
+                    "complete(…) needs a transaction: call it in `with ucam_faas.transaction(…)`, "
+                    "or pass connection=. To end a job without one, return its result."
+                )
+            return Block(connection, joins=True)
+        if connection not in (None, transaction.connection):
+            raise ValueError("complete(…) got another connection than its block's: leave it out.")
+        return nullcontext()
+
+    def _complete(self, result: Any) -> None:
+        transaction, row = transactions.current(), self._row
+        assert transaction is not None, "the caller is in its block"
+        if self._completion.row is not None or transaction.completed == row.key:
+            raise RuntimeError(f"The job {self.id!r} is completed already.")
+        data = _json(result)
+        check_size(row, self._store.max_bytes, data)
+        self._completion.is_tried = True
+        end = self._completion.with_event(job_ends.finished(row, data, instance()))
+        stored = transaction.bound.change(row.key, end, fence=row.fence)
+        if stored is None:
+            transaction.refusal = lost(row.key)
+            raise transaction.refusal
+        transaction.completed = row.key
+        transaction.on_commit.insert(0, partial(self._completion.store, stored))
 
     def _held(self, row: Row | None) -> Row:
         """Return the row, if this process holds the job still.
@@ -91,8 +183,24 @@ def current_job() -> CurrentJob:
     return job
 
 
-def enter(row: Row, store: JobStore) -> CurrentJob:
+def enter(row: Row, store: JobStore, completion: Completion | None = None) -> CurrentJob:
     """Let a claimed job be the current one in this context, and return it."""
-    job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, store)
+    completion = completion or Completion()
+    job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, store, completion)
     CURRENT_JOB.set(job)
     return job
+
+
+def _json(result: Any) -> bytes:
+    """Return a result as JSON.
+
+    Raises:
+        TypeError: it can't be.
+    """
+    try:
+        return json.dumps(to_jsonable_python(result)).encode()
+    except PydanticSerializationError as error:
+        raise TypeError(
+            f"A result of type {type(result).__name__} can't be stored: expected a value that JSON "
+            "has, or a model."
+        ) from error

@@ -103,7 +103,7 @@ def change(
             text = str(error)
             values |= {"message": text, "error": {"type": "ResultTooLarge", "message": text}}
             return Change(state=State.FAILURE, cause="failed", visit=kept, failed=True, **values)
-        return Change(state=State.SUCCESS, cause="finished", visit=kept, result=result, **values)
+        return finished(row, result, **values)
     if isinstance(outcome, Pause):
         return Change(state=State.PAUSED, cause="paused", visit=kept, **values)
     if isinstance(outcome, ShuttingDown | Overloaded):
@@ -119,6 +119,18 @@ def change(
         return Change(state=State.FAILURE, cause="failed", visit=kept, **values)
     wait = _wait(task, retry, outcome, failures)
     return Change(state=State.PENDING, cause="failed", visit=wait, wait=wait, **values)
+
+
+def finished(row: Row, result: bytes, instance: str, message: str = "") -> Change:
+    """Return the change of a job that has a result, as JSON."""
+    return Change(
+        state=State.SUCCESS,
+        cause="finished",
+        visit=retention(row),
+        result=result,
+        instance=instance,
+        message=message,
+    )
 
 
 def interrupted(instance: str, message: str = "") -> Change:

@@ -5,12 +5,10 @@ A store blocks, so nothing in here may be called on an event loop.
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import partial
 from typing import Any
 
 from ucam_faas.events import envelopes
@@ -20,6 +18,7 @@ from ucam_faas.exceptions import ConfigurationError, JobError
 from ucam_faas.execution import children, current_job, inbox, job_ends, job_events, limited
 from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
+from ucam_faas.execution.instance import instance
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.rows import Change, Key, Row
@@ -27,6 +26,7 @@ from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import (
+    Done,
     Ignore,
     Outcome,
     Overloaded,
@@ -78,13 +78,14 @@ class JobRun:
         key: of the job.
     """
 
-    __slots__ = ("_begun_at", "_ends_at", "key", "row", "store")
+    __slots__ = ("_begun_at", "_completion", "_ends_at", "key", "row", "store")
 
     def __init__(self, key: Key) -> None:
         self.key = key
         self.row: Row | None = None
         """The row as it was claimed; None: this execution doesn't hold the job."""
         self.store: JobStore | None = None
+        self._completion = current_job.Completion()
         self._begun_at = 0.0
         self._ends_at = 0.0
         """The end of the claim, by the execution's monotonic clock."""
@@ -127,12 +128,18 @@ class JobRun:
         row, store = self.row, self.store
         assert row is not None, "asked by the caller"
         assert store is not None, "the job was claimed in it"
+        if self._completion.row is not None:
+            return self._completed(execution, decision, self._completion.row)
         change = job_ends.change(row, execution.task, decision, instance(), store.max_bytes)
         if isinstance(decision.outcome, TimedOut) and not self._had_its_time(execution):
             change = job_ends.interrupted(instance(), "it had waited for its turn")
         change = job_events.with_event(execution.runtime, execution.task, change)
         try:
             stored = self._store_end(execution, row, change)
+            if stored is None and self._completion.is_tried:
+                there = store.get(self.key)
+                if there is not None and (there.fence, there.state) == (row.fence, State.SUCCESS):
+                    return self._completed(execution, decision, there)
         except JobError as error:
             log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
             return Unavailable("the end of the job could not be stored")
@@ -147,10 +154,30 @@ class JobRun:
             return decision.outcome
         return Recorded(change.message or change.cause)
 
+    def _completed(self, execution: Execution, decision: Decision, stored: Row) -> Outcome:
+        """Return the outcome of a run whose task has completed the job; a later failure changes
+        nothing.
+        """
+        assert self.store is not None, "the job was claimed in it"
+        self._publish_event(execution, stored)
+        limited.wake_next(execution, self.store, stored)
+        if isinstance(decision.outcome, Done | Ignore):
+            return decision.outcome
+        kind = type(decision.outcome if decision.error is None else decision.error)
+        log_problem(
+            "ucam_faas_failed_after_complete",
+            task=self.key.task,
+            job_id=self.key.id,
+            type=kind.__qualname__,
+        )
+        return Recorded("the job was completed before")
+
     def enter(self, execution: Execution, row: Row) -> None:
         """Let the claimed job be the current one in this context."""
         assert self.store is not None, "the job was claimed in it"
-        current_job.enter(row, self.store)
+        with_event = partial(job_events.with_event, execution.runtime, execution.task)
+        self._completion = current_job.Completion(with_event)
+        current_job.enter(row, self.store, self._completion)
         children.of_job(row)
         if execution.on_claim is not None and self.timeout_seconds is not None:
             execution.on_claim()
@@ -340,13 +367,3 @@ def why(row: Row | None) -> str:
         others = "" if row.limit_key is None else ", or others of its key run or come first"
         return f"the job is not due yet{others}"
     return f"the job is {row.state}"
-
-
-def instance() -> str:
-    """Return the name of this process, for histories."""
-    return _instance(os.getpid())
-
-
-@cache
-def _instance(process: int) -> str:
-    return f"{os.environ.get('K_REVISION') or socket.gethostname()}/{process}"
