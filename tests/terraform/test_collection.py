@@ -218,6 +218,21 @@ def test_a_database_of_jobs_has_the_indexes_and_the_ttl_of_the_store(
     assert all(len(field["index_config"]) == 1 for field in fields)
 
 
+def test_a_database_of_jobs_stays_when_the_services_move_or_jobs_go(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    collection = terraform(FOLDER)
+    collection.apply(jobs_variables(tmp_path))
+    database = 'google_firestore_database.jobs["jobs"]'
+
+    moved = JOBS.replace('region = "europe-west2"', 'region = "europe-west1"')
+    moved = moved.replace("[environment]", "deletion_protection = false\n[environment]")
+    changes = changes_in(collection.plan(jobs_variables(tmp_path, moved)))
+
+    assert database not in changes
+    assert not [address for address in changes if "firestore" in address]
+
+
 def test_a_database_and_a_queue_of_another_project_are_used_and_not_made(
     terraform: MakeTerraform, tmp_path: Path
 ) -> None:

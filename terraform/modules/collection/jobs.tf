@@ -36,6 +36,11 @@ resource "google_firestore_database" "jobs" {
 
   # Terraform never deletes jobs: it only forgets the database.
   deletion_policy = "ABANDON"
+
+  # A database can't move with the services to another region.
+  lifecycle {
+    ignore_changes = [location_id]
+  }
 }
 
 resource "google_firestore_index" "jobs" {
