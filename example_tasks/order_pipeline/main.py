@@ -35,7 +35,9 @@ class Parcel(BaseModel):
     number: str
 
 
-@ucam_faas.message_handler(timeout=timedelta(seconds=30), retry=RetryPolicy(max_attempts=5))
+@ucam_faas.message_handler(
+    timeout=timedelta(seconds=30), retry=RetryPolicy(max_attempts=5), sends=["pack"]
+)
 def charge(order: Order) -> Receipt:
     """Take the payment of an order, and have it packed."""
     # Jobs run at least once: a process may end after the payment. So the bank gets a key, too.
