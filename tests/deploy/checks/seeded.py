@@ -272,6 +272,19 @@ JOBS = [
         ((CONFIG, FOR_ALL, FIRESTORE.replace("firestore:my-project/jobs", "sqlite:jobs.db")),),
     ),
     Seed(
+        "a misspelt store",
+        "job-store-unknown",
+        (CONFIG, "UCAM_FAAS_JOB_STORE"),
+        ((CONFIG, FOR_ALL, FIRESTORE.replace("firestore:", "firestroe:")),),
+    ),
+    Seed(
+        "a store without a project",
+        "job-store-unknown",
+        (CONFIG, "UCAM_FAAS_JOB_STORE"),
+        ((CONFIG, FOR_ALL, FIRESTORE.replace("my-project/jobs", "/jobs")),),
+        says="is 'firestore:/jobs'",
+    ),
+    Seed(
         "a store for one task alone",
         "jobs-not-swept",
         (CONFIG, "UCAM_FAAS_JOB_STORE"),

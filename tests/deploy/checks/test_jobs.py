@@ -64,15 +64,21 @@ def test_terraforms_plan_of_a_collection_with_jobs_has_no_finding(
     assert findings(with_jobs, infra) == []
 
 
-def test_an_inbox_that_terraform_leaves_out_is_found(with_jobs: Shop, infra: Terraform) -> None:
+def test_an_inbox_that_differs_in_terraform_is_found(with_jobs: Shop, infra: Terraform) -> None:
+    """One is left out, and another has an attempt limit."""
     plan = json.loads(Path(infra.folder / PLAN).read_text())
-    del plan["tasks"]["pay_back"]["triggers"]["subscriptions"]["pay_back-inbox"]
+    tasks = plan["tasks"]
+    del tasks["pay_back"]["triggers"]["subscriptions"]["pay_back-inbox"]
+    inbox = tasks["count_orders"]["triggers"]["subscriptions"]["count_orders-inbox"]
+    inbox["dead_letter"] = {"max_attempts": 5}
     Path(infra.folder / PLAN).write_text(json.dumps(plan))
 
-    (finding,) = findings(with_jobs, infra)
+    texts = sorted(f"{each['rule']}: {each['what']}" for each in findings(with_jobs, infra))
 
-    assert finding["rule"] == "terraform-task-missing"
-    assert "no subscription that pushes to /pay_back/inbox" in finding["what"]
+    differs, missing = texts
+    assert "the number of attempts is 5; the code and the configuration say absent" in differs
+    assert missing.startswith("terraform-task-missing: ")
+    assert "no subscription that pushes to /pay_back/inbox" in missing
 
 
 def findings(shop: Shop, infra: Terraform) -> list[dict[str, Any]]:

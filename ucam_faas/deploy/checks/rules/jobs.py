@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,9 +11,11 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.jobs import STORE, is_sweep, store_of
 from ucam_faas.deploy.terraform_variables import PlannedTask
+from ucam_faas.jobs.stores.firestore.connect import NAME
 from ucam_faas.tasks.topics import receivers_of
 
 _KEPT = "message_retention_seconds"
+_FORM = re.compile(f"memory|sqlite:.+|postgres(ql)?://.*|firestore:{NAME.pattern}")
 
 
 @rule(
@@ -50,6 +53,21 @@ def store_local(inputs: Inputs) -> Iterator[Finding]:
                 _place_of_store(planned),
                 f"{STORE} is {store}, which the instances of Cloud Run don't share.",
                 "Use PostgreSQL or Firestore; see docs/stores.md.",
+                planned.name,
+            )
+
+
+@rule("job-store-unknown", why="Sending fails, and no job runs.")
+def store_unknown(inputs: Inputs) -> Iterator[Finding]:
+    """A job store of a form that isn't known."""
+    for planned in inputs.planned:
+        store = planned.merged["environment"].get(STORE, "memory")
+        if not _FORM.fullmatch(store):
+            yield Finding(
+                _place_of_store(planned),
+                f"{STORE} is {store!r}; expected postgresql://…, firestore:PROJECT or "
+                "firestore:PROJECT/DATABASE.",
+                "Correct the value; see docs/stores.md.",
                 planned.name,
             )
 
@@ -112,4 +130,4 @@ def receiver_missing(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
-RULES = (store_missing, store_local, not_swept, forgotten_early, receiver_missing)
+RULES = (store_missing, store_local, store_unknown, not_swept, forgotten_early, receiver_missing)

@@ -12,7 +12,7 @@ from ucam_faas.net.rest import Api, Rest
 HOST = "firestore.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/datastore"
 DEFAULT = "(default)"
-_NAME = re.compile(r"(?P<project>[a-z][a-z0-9.:-]*)(/(?P<database>[a-z][a-z0-9-]*|\(default\)))?")
+NAME = re.compile(r"(?P<project>[a-z][a-z0-9.:-]*)(/(?P<database>[a-z][a-z0-9-]*|\(default\)))?")
 
 
 def connect(name: str, emulator: str | None = None) -> FirestoreStore:
@@ -26,7 +26,7 @@ def connect(name: str, emulator: str | None = None) -> FirestoreStore:
         ConfigurationError: it isn't such a name.
         MissingExtraError: google-auth isn't installed.
     """
-    match = _NAME.fullmatch(name)
+    match = NAME.fullmatch(name)
     if match is None:
         raise ConfigurationError(
             f"UCAM_FAAS_JOB_STORE is {f'firestore:{name}'!r}: expected firestore:PROJECT, or "
