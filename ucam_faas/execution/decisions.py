@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import sys
 from collections.abc import Awaitable
 from types import CoroutineType, TracebackType
 from typing import Any
@@ -147,10 +148,21 @@ def _jsonable(value: Any) -> Any:
     The work is done: a result that can't be stored doesn't undo it.
     """
     try:
-        return to_jsonable_python(value)
+        return to_jsonable_python(value, fallback=_of_msgspec)
     except Exception:  # whatever a user's value does when it is looked at
         log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
         return None
+
+
+def _of_msgspec(value: Any) -> Any:
+    """Return a msgspec.Struct as JSON has it.
+
+    Raises:
+        TypeError: it is another value.
+    """
+    if not hasattr(type(value), "__struct_fields__"):
+        raise TypeError("it isn't JSON")
+    return sys.modules["msgspec"].to_builtins(value)
 
 
 def _is_json(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -15,6 +16,7 @@ from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
+from ucam_faas.jobs.results import Reader, reader_of
 from ucam_faas.jobs.rows import Key
 from ucam_faas.tasks.task import Task
 
@@ -77,8 +79,8 @@ def handle(here: Runtime, target: Target, id: str) -> Job[Any]:
     key = Key(here.settings.app, target if isinstance(target, str) else target.name, id)
     if store is None:
         return Job(key, None)
-    result_type = None if isinstance(target, str) else _result_type(target)
-    return Job(key, store, partial(wake, here), result_type)
+    read: Reader = json.loads if isinstance(target, str) else _read(target)
+    return Job(key, store, partial(wake, here), read)
 
 
 def wake(here: Runtime, keys: Sequence[Key], at: float | None = None) -> bool:
@@ -91,8 +93,10 @@ def wake(here: Runtime, keys: Sequence[Key], at: float | None = None) -> bool:
 
 
 @cache
-def _result_type(task: Task) -> Any:
+def _read(task: Task) -> Reader:
+    function = getattr(task.function, "__wrapped__", task.function)
     try:
-        return get_type_hints(getattr(task.function, "__wrapped__", task.function)).get("return")
-    except Exception:  # an annotation may name anything
-        return None
+        annotation = get_type_hints(function, include_extras=True)["return"]
+    except Exception:  # there is none, or it names anything
+        return json.loads
+    return reader_of(annotation)

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
-
 from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError
 from ucam_faas.jobs.limits import wake_next_in_order
+from ucam_faas.jobs.results import Reader
 from ucam_faas.jobs.rows import Change, Entry, Key, Row
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
@@ -33,13 +32,13 @@ class Job(Generic[ResultT]):
     Args:
         store: keeps its row; None: it was sent without one.
         wake: publishes wakes to their tasks' inboxes.
-        result_type: the annotation of the task's result; None: as JSON has it.
+        read: makes the task's result of a stored one; default: as JSON has it.
     """
 
     key: Key
     store: JobStore | None = field(compare=False)
     wake: Callable[[Sequence[Key]], object] = field(default=bool, compare=False)
-    result_type: Any = field(default=None, compare=False)
+    read: Reader = field(default=json.loads, compare=False)
 
     def __repr__(self) -> str:
         unfollowed = "" if self.store is not None else ", which no store keeps"
@@ -205,10 +204,9 @@ class Job(Generic[ResultT]):
 
     def _result(self, row: Row) -> Any:
         if row.state is State.SUCCESS:
-            value = json.loads(row.result or b"null")
-            if self.result_type is None:
-                return value
-            return TypeAdapter(self.result_type).validate_python(value)
+            if row.result in (None, b"null"):  # also of a result that couldn't be stored
+                return None
+            return self.read(row.result)
         error = row.error or {}
         text = f"{self!r} ended as {row.state}"
         if error:
