@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -302,15 +303,16 @@ class JobStoreContract:
 
         assert (wrong, right and right.state) == (None, State.CANCELLED)
 
-    def test_a_job_that_starts_afresh_has_no_attempts(self, store: JobStore) -> None:
-        self.insert(store, row())
-        store.change(KEY, AGAIN, fence=self.claimed(store).fence)
+    def test_a_job_that_starts_afresh_has_no_attempts_nor_an_expiry(self, store: JobStore) -> None:
+        self.insert(store, row(expires=100.0))
+        again = replace(AGAIN, interrupted=True)
+        store.change(KEY, again, fence=self.claimed(store).fence)
         afresh = Change(state=State.PENDING, cause="retried", visit=0, wait=0, afresh=True)
 
         changed = store.change(KEY, afresh, states=LIVE)
 
         assert changed is not None
-        assert changed.attempts == 0
+        assert (changed.attempts, changed.interruptions, changed.expires) == (0, 0, None)
 
     def test_a_cancellation_is_asked_of_the_holder_alone(self, store: JobStore) -> None:
         self.insert(store, row())

@@ -112,6 +112,19 @@ async def test_an_id_with_another_payload_is_dead_lettered(
 
 
 @on_a_loop
+async def test_an_id_with_the_same_payload_in_another_form_is_a_duplicate(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    ran, act = counting()
+    app = make_app(charge_of(act, id=lambda order: order.id), clock=clock, store=store)
+
+    await deliver(app, {"id": 17, "note": ""}, "m1")
+    again = await deliver(app, {"note": "", "id": 17}, "m2")
+
+    assert (again.status, len(ran)) == (200, 1)
+
+
+@on_a_loop
 async def test_a_duplicate_of_a_running_job_is_delivered_again(
     store: FaultyStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:

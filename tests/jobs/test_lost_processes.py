@@ -93,6 +93,25 @@ def test_a_job_runs_alone_after_two_losses_and_for_its_last_attempt(
     assert job_ends.runs_alone(row, task) is alone
 
 
+@on_a_loop
+async def test_a_job_whose_process_was_lost_expires_as_one_that_waits(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    ran: list[bytes] = []
+
+    @ucam_faas.message_handler
+    def task(data: bytes) -> None:
+        ran.append(data)
+
+    key = add(store, expires=20.0)
+    store.claim(key, lease=30, instance="lost")
+    clock.advance(31)
+
+    await wake(make_app(task, clock=clock, store=store))
+
+    assert (row_of(store, key).state, ran) == (State.EXPIRED, [])
+
+
 def test_a_job_that_is_retried_has_lost_nothing_yet(store: FaultyStore, clock: ManualClock) -> None:
     key, task = add(store), registry.task_of(act_of())
     assert task is not None

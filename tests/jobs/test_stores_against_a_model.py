@@ -157,7 +157,8 @@ class Machine(RuleBasedStateMachine):
         model.due = model.due if change.wait is None else self.now + change.wait
         model.visit = self.now + change.visit
         model.attempts = (0 if change.afresh else model.attempts) + change.failed
-        model.interruptions += change.interrupted
+        model.interruptions = (0 if change.afresh else model.interruptions) + change.interrupted
+        model.expires = None if change.afresh else model.expires
         model.result = change.result
         model.cancel_requested = model.cancel_requested and not change.afresh
         model.changes += 1

@@ -84,6 +84,20 @@ def test_a_job_whose_process_was_lost_is_woken_when_its_lease_ends(sweeps: Sweep
     assert sweeps.woken_during(100) == [30, 90]
 
 
+@pytest.mark.parametrize("end", [None, State.PAUSED])
+def test_a_job_that_began_in_time_is_looked_at_as_rarely_as_others(
+    sweeps: Sweeps, end: State | None
+) -> None:
+    sweeps.insert("1", expires=10.0)
+    fence = sweeps.claim().fence
+    if end is not None:
+        sweeps.store.change(KEY, Change(state=end, cause="", visit=30), fence=fence)
+
+    sweeps.clock.advance(40)
+
+    assert [sweeps.sweep(), sweeps.sweep()] == [1, 0]
+
+
 def test_a_paused_job_is_not_woken(sweeps: Sweeps) -> None:
     sweeps.insert("1")
     paused = Change(state=State.PAUSED, cause="paused", visit=60)

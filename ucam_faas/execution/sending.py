@@ -7,7 +7,6 @@ Without a store the payload itself is published to the task's inbox.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar, Unpack
@@ -27,7 +26,7 @@ from ucam_faas.execution.publication import NO_PAYLOAD
 from ucam_faas.execution.sender import Target, handle, sender, wake
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
-from ucam_faas.jobs.rows import Row
+from ucam_faas.jobs.rows import Row, value_of
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
@@ -228,7 +227,7 @@ def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
     for name in ("payload", "attributes", "ordering_key"):
         old, new = getattr(kept, name), getattr(row, name)
         if name == "payload" and old != new:
-            old, new = _json(old), _json(new)
+            old, new = value_of(old), value_of(new)
         if old == new:
             continue
         raise JobConflictError(
@@ -236,14 +235,6 @@ def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
             f"{_different(old, new)}. An id belongs to one sending until its retention ends: use "
             "another id, or delete that job."
         )
-
-
-def _json(data: bytes) -> Any:
-    """Return the value of JSON data; the data, if it isn't JSON."""
-    try:
-        return json.loads(data)
-    except ValueError:
-        return data
 
 
 def _different(old: Any, new: Any) -> str:

@@ -23,6 +23,14 @@ class Key(NamedTuple):
     id: str
 
 
+def value_of(payload: bytes) -> Any:
+    """Return the value of a payload in JSON; other payloads as they are."""
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload
+
+
 def lost(key: Key) -> JobLostError:
     """Return the error of an execution that doesn't hold its job any more."""
     return JobLostError(
@@ -161,7 +169,7 @@ class Change:
         visit: until the sweep looks at it.
         failed: add one to the attempts.
         interrupted: add one to the interruptions.
-        afresh: forget the attempts so far.
+        afresh: forget the attempts and the interruptions so far, and the expiry.
         event_due: the end has an event, which is to be published.
     """
 

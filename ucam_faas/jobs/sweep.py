@@ -104,7 +104,9 @@ def _again(row: Row, now: float) -> float:
     """Return the seconds until a job that waits is looked at again."""
     since = row.due if row.lease is None else row.lease
     seconds = min(max(AGAIN_SECONDS, now - since), LONGEST_AGAIN_SECONDS)
-    return seconds if row.expires is None else min(seconds, max(0.0, row.expires - now))
+    if row.state is not State.PENDING or row.expires is None:
+        return seconds
+    return min(seconds, max(0.0, row.expires - now))
 
 
 def retention(row: Row) -> float:
