@@ -530,6 +530,25 @@ async def test_a_job_with_a_timeout_of_its_own_ends_by_that(
 
 
 @on_a_loop
+async def test_a_job_with_a_longer_timeout_than_its_task_fails_by_that_of_the_task(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    """A sender that doesn't have the task can't know its timeout."""
+    held = Held()
+    app = make_app(task_of(held), clock=clock, store=store)
+    key = add(store, options={"timeout": 600.0})
+    request = start(wake(app))
+    await until(held.begun)
+    await settle()
+
+    await advance(clock, TIMEOUT.total_seconds())
+    await request
+
+    assert causes(store, key) == ["sent", "claimed", "failed"]
+    held.release.set()
+
+
+@on_a_loop
 async def test_a_job_with_a_retry_policy_of_its_own_follows_that(
     store: FaultyStore, clock: ManualClock
 ) -> None:

@@ -131,8 +131,8 @@ def drafter(
     name = target if isinstance(target, str) else target.name
     if task is not None:
         _check_can_be_sent_to(task)
-    deadline = MAX_ACK_DEADLINE_SECONDS if task is None else task.policy.ack_deadline_seconds
-    send_options.check_options(options, deadline)
+    longest = MAX_ACK_DEADLINE_SECONDS if task is None else task.policy.served_timeout_seconds
+    send_options.check_options(options, longest)
     _check_store(here, task, options)
     store = here.jobs()
     _check_limit(store, task, options)

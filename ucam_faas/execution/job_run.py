@@ -294,7 +294,8 @@ class JobRun:
 
     def _had_its_time(self, execution: Execution) -> bool:
         """Return False if the wait for its turn took much of the job's time."""
-        timeout = self.timeout_seconds or execution.task.policy.served_timeout_seconds
+        served = execution.task.policy.served_timeout_seconds
+        timeout = min(self.timeout_seconds or served, served)
         return execution.runtime.clock.monotonic() - self._begun_at >= timeout * NEARLY
 
     def _store_end(self, execution: Execution, row: Row, change: Change) -> Row | None:

@@ -22,7 +22,7 @@ class BatchOptions(TypedDict, total=False):
         delay: until it may start.
         at: when it may start, with a time zone.
         ttl: if it has not started by then, it expires.
-        timeout: of each attempt, within the ack deadline of the task's inbox.
+        timeout: of each attempt, within the task's.
         retry: how often and how soon it is tried again; `max_attempts=1` is allowed.
         retention: how long the job is kept after its end.
         attributes: of the message that the task gets.
@@ -54,12 +54,12 @@ OF_STORES = ("id", "delay", "at", "ttl", "timeout", "retry", "retention")
 """The options that need a store."""
 
 
-def check_options(options: Mapping[str, Any], deadline_seconds: float) -> None:
+def check_options(options: Mapping[str, Any], longest_seconds: float) -> None:
     """Refuse options that can never work.
 
     Args:
         options: of a sending.
-        deadline_seconds: the ack deadline of the task's inbox.
+        longest_seconds: the task's timeout, which the ack deadline of its inbox follows.
 
     Raises:
         TypeError: an option that doesn't exist, or a value of another type.
@@ -72,10 +72,10 @@ def check_options(options: Mapping[str, Any], deadline_seconds: float) -> None:
         _check_duration(name, options.get(name))
     _check_time(options)
     timeout = options.get("timeout")
-    if timeout is not None and timeout.total_seconds() > deadline_seconds:
+    if timeout is not None and timeout.total_seconds() > longest_seconds:
         raise ValueError(
-            f"timeout={timeout!r}: Pub/Sub waits {deadline_seconds:g} s for its answer, and "
-            "then delivers again. Send a timeout within that, or give the task a longer one."
+            f"timeout={timeout!r}: expected at most {longest_seconds:g} s, since Pub/Sub waits no "
+            "longer for the task's answer. Send a shorter timeout, or give the task a longer one."
         )
     retry = options.get("retry")
     if retry is not None and not isinstance(retry, RetryPolicy):
