@@ -697,16 +697,17 @@ class TestSendMany:
         @message_handler(name="charge", max_pending=3, id=lambda order: order.id)
         def bounded(order: Order) -> None: ...
 
-        orders = [Order(id=number) for number in range(5)]
-        with pytest.raises(BatchSendError):
+        orders = [Order(id=number) for number in (0, 0, 1, 2, 2, 3, 4)]
+        with pytest.raises(BatchSendError) as first:
             bounded.send_many(orders)
         end(here, ucam_faas.get_job("charge", "0"))
 
         with pytest.raises(BatchSendError) as caught:
             bounded.send_many(orders)
 
-        assert [failure.index for failure in caught.value.failed] == [4]
-        assert [job.id for job in caught.value.jobs] == [*"0123"]
+        assert [job.id for job in first.value.jobs] == [*"00122"]
+        assert [failure.index for failure in caught.value.failed] == [6]
+        assert [job.id for job in caught.value.jobs] == [*"001223"]
         assert here.wakes() == [*"0123"]
 
     def test_a_batch_with_options_that_can_never_work_sends_nothing(self, here: Here) -> None:

@@ -26,7 +26,7 @@ from ucam_faas.execution.publication import NO_PAYLOAD
 from ucam_faas.execution.sender import Target, handle, sender, wake
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
-from ucam_faas.jobs.rows import Row, value_of
+from ucam_faas.jobs.rows import Key, Row, value_of
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
@@ -166,15 +166,19 @@ def _with_room(drafts: Drafter, store: JobStore, rows: Sequence[Row]) -> Sequenc
     limit = drafts.jobs.max_pending
     if limit is None:
         return rows
-    room = limit - store.pending(drafts.here.settings.app, drafts.name, limit=limit)
+    room = max(0, limit - store.pending(drafts.here.settings.app, drafts.name, limit=limit))
     if room >= len(rows):
         return rows
     within: list[Row] = []
+    taken: set[Key | str] = set()  # by rows of the batch before
     for row, existing in zip(rows, store.existing(rows), strict=True):
-        if existing is None:
-            room -= 1
-        if existing is not None or room >= 0:
-            within.append(row)
+        keys: set[Key | str] = {row.key, row.unique or row.key}
+        is_new = existing is None and not keys & taken
+        if is_new and not room:
+            continue
+        room -= is_new
+        taken |= keys
+        within.append(row)
     return within
 
 
