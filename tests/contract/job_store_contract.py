@@ -313,6 +313,7 @@ class JobStoreContract:
 
         assert changed is not None
         assert (changed.attempts, changed.interruptions, changed.expires) == (0, 0, None)
+        assert store.get(KEY) == changed
 
     def test_a_cancellation_is_asked_of_the_holder_alone(self, store: JobStore) -> None:
         self.insert(store, row())

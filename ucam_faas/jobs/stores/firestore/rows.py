@@ -24,10 +24,10 @@ TTL_GRACE_SECONDS = 3 * 24 * 3600.0
 a read more."""
 
 _WRITTEN_ONCE = (
-    *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique", "expires"),
+    *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique"),
 )
 _CHANGING = (
-    *("due", "visit", "fence", "attempts", "interruptions", "lease"),
+    *("due", "expires", "visit", "fence", "attempts", "interruptions", "lease"),
     *("cancel_requested", "event_due", "result", "error", "progress"),
 )
 _JSON = ("attributes", "options", "error", "progress")
