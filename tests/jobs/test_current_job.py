@@ -12,6 +12,7 @@ import pytest
 import ucam_faas
 from tests.jobs.runs import FaultyStore, add, causes, row_of, wake
 from tests.serving.harness import Held, advance, make_app, on_a_loop, start, until
+from ucam_faas.events.context import CLOUD_EVENT_CONTEXT, MESSAGE_CONTEXT
 from ucam_faas.exceptions import JobCancelledError, JobLostError, JobNotFoundError
 from ucam_faas.jobs.rows import Change
 from ucam_faas.jobs.states import State
@@ -65,6 +66,29 @@ def test_a_delivery_that_isnt_a_jobs_has_none() -> None:
         ucam_faas.current_job()
     with pytest.raises(AttributeError, match="JobNotFoundError"):
         info.result
+
+
+@on_a_loop
+async def test_each_attempt_gets_a_message_with_the_id_of_the_job(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    """Tasks use it as a key of their effects; the wakes of the attempts have ids of their own."""
+    seen: list[tuple[Any, ...]] = []
+
+    def act() -> None:
+        message, event = MESSAGE_CONTEXT.get().pubsub_message, CLOUD_EVENT_CONTEXT.get().attributes
+        seen.append((message.message_id, event.event_id, message.publish_time))
+        raise ValueError
+
+    sent = clock.now()
+    add(store)
+    app = make_app(sync_task(act), clock=clock, store=store)
+
+    await wake(app)
+    clock.advance(10)
+    await wake(app)
+
+    assert seen == [("1", "1", sent)] * 2
 
 
 @on_a_loop

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -339,14 +340,18 @@ class JobRun:
 
 
 def delivery_of(execution: Execution, row: Row) -> Delivery:
-    """Return the delivery of a wake with the job's payload in it."""
+    """Return the delivery of a wake with the job's payload in it.
+
+    Its message has the job's id and time of sending: those of wakes differ at each attempt, and
+    tasks use them as keys of their effects.
+    """
     delivery = execution.delivery
     assert delivery.published is not None, "a wake is a message"
     message = PubsubMessage(
         data=row.payload,
         attributes=dict(row.attributes),
-        message_id=delivery.published.message.message_id,
-        publish_time=delivery.published.message.publish_time,
+        message_id=row.key.id,
+        publish_time=datetime.fromtimestamp(row.created, UTC),
         ordering_key=row.ordering_key,
     )
     published = MessagePublishedData(
@@ -355,7 +360,10 @@ def delivery_of(execution: Execution, row: Row) -> Delivery:
         delivery_attempt=row.attempts + 1,
     )
     body = row.payload if execution.task.kind is Kind.RAW else delivery.body
-    return replace(delivery, published=published, body=body)
+    attributes = delivery.attributes
+    if attributes is not None:
+        attributes = attributes.model_copy(update={"event_id": row.key.id})
+    return replace(delivery, published=published, body=body, attributes=attributes)
 
 
 def why(row: Row | None) -> str:
