@@ -254,7 +254,7 @@ def test_an_id_with_other_data_is_a_conflict(shop: Shop) -> None:
         (["send", "charge", ORDER, "--sample"], "only one of DATA, --file and --sample"),
         (["send", "charge", ORDER, "--delay", "10"], "a number with its unit, such as 30s"),
         (["send", "charge", ORDER, "--wait-timeout", "1s"], "--wait-timeout is for --wait"),
-        (["send", "charge", ORDER, "--timeout", "2d"], "Send a timeout within that"),
+        (["send", "charge", ORDER, "--timeout", "2d"], "Send a shorter timeout"),
         (["send", "charge", ORDER, "--retention", "0s"], "expected a positive timedelta"),
         (["send", "charge", ORDER, "--retry", "often"], "attempts and two waits, such as 20,1m,1d"),
         (["send", "charge", ORDER, "--retry", "0"], "expected 1 to 100 attempts"),
