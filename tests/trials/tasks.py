@@ -74,7 +74,7 @@ def one_at_a_time(number: int) -> int:
 
 
 @ucam_faas.message_handler(
-    timeout=timedelta(seconds=1), retry=ucam_faas.RetryPolicy(max_attempts=5)
+    timeout=timedelta(seconds=10), retry=ucam_faas.RetryPolicy(max_attempts=5)
 )
 def beside(number: int) -> int:
     """Run as long as it may, beside the task that crashes the process."""
@@ -84,7 +84,7 @@ def beside(number: int) -> int:
 
 
 @ucam_faas.message_handler(
-    timeout=timedelta(seconds=1), retry=ucam_faas.RetryPolicy(max_attempts=5)
+    timeout=timedelta(seconds=10), retry=ucam_faas.RetryPolicy(max_attempts=5)
 )
 def crash_late(number: int) -> None:
     """End the process while others run in it."""
