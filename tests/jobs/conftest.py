@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,27 @@ from ucam_faas.tasks import registry
 collect_ignore = ["tasks.py"]
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def dev(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dev(request: pytest.FixtureRequest) -> Dev:
     """Serves `tasks.py`, with its own store and with a PostgreSQL database."""
-    folder, environ = tmp_path_factory.mktemp("jobs"), {}
-    if request.param == "postgresql":
-        environ = {"UCAM_FAAS_JOB_STORE": _migrated(request.getfixturevalue("postgresql"))}
-    shutil.copy(Path(__file__).with_name("tasks.py"), folder / "main.py")
-    with running(folder, **environ) as dev:
+    dev: Dev = request.getfixturevalue(f"dev_on_{request.param}")
+    return dev
+
+
+# A session's fixture with parameters would start again each time that the parameter changes.
+@pytest.fixture(scope="session")
+def dev_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """Serves `tasks.py`, with its own store."""
+    with _serving_tasks(tmp_path_factory) as dev:
+        yield dev
+
+
+@pytest.fixture(scope="session")
+def dev_on_postgresql(
+    postgresql: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Dev]:
+    """Serves `tasks.py`, with a PostgreSQL database."""
+    with _serving_tasks(tmp_path_factory, UCAM_FAAS_JOB_STORE=_migrated(postgresql)) as dev:
         yield dev
 
 
@@ -55,9 +69,16 @@ def shop(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def database(postgresql: Server) -> str:
-    """Return the URL of a PostgreSQL database with the table of jobs."""
+def _shared_database(postgresql: Server) -> str:
     return _migrated(postgresql)
+
+
+@pytest.fixture
+def database(_shared_database: str) -> str:
+    """Return the URL of a PostgreSQL database that has an empty table of jobs, and no other."""
+    with psycopg.connect(_shared_database, autocommit=True) as connection:
+        connection.execute("TRUNCATE ucam_faas_jobs; DROP TABLE IF EXISTS orders")
+    return _shared_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "firestore"])
@@ -80,6 +101,14 @@ def job_store(
 def new_database(postgresql: Server) -> Callable[[], str]:
     """Return a maker of URLs of PostgreSQL databases, each with an empty table of jobs."""
     return lambda: _migrated(postgresql)
+
+
+def _serving_tasks(
+    tmp_path_factory: pytest.TempPathFactory, **environ: str
+) -> AbstractContextManager[Dev]:
+    folder = tmp_path_factory.mktemp("jobs")
+    shutil.copy(Path(__file__).with_name("tasks.py"), folder / "main.py")
+    return running(folder, **environ)
 
 
 def _migrated(server: Server) -> str:
@@ -120,9 +149,6 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgresql_url(database: str) -> str:
-    """Return the URL of a database that is empty again."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("TRUNCATE ucam_faas_jobs; DROP TABLE IF EXISTS orders")
     return database
 
 

@@ -18,16 +18,10 @@ from ucam_faas.testing import ManualClock
 pytestmark = pytest.mark.slow
 
 
-def emptied(store: PostgresqlStore) -> PostgresqlStore:
-    with store._connection() as connection:
-        connection.execute("TRUNCATE ucam_faas_jobs")
-    return store
-
-
 class TestPostgresqlStore(JobStoreContract):
     @pytest.fixture
     def store(self, clock: ManualClock, database: str) -> Iterator[PostgresqlStore]:
-        store = emptied(PostgresqlStore(database, clock))
+        store = PostgresqlStore(database, clock)
         yield store
         store.close()
 
@@ -35,7 +29,7 @@ class TestPostgresqlStore(JobStoreContract):
 @pytest.fixture
 def store(database: str) -> Iterator[PostgresqlStore]:
     """Return a store with the database's clock."""
-    store = emptied(PostgresqlStore(database))
+    store = PostgresqlStore(database)
     yield store
     store.close()
 

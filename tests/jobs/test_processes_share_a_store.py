@@ -20,7 +20,7 @@ from ucam_faas.jobs.stores import JobStore
 
 pytestmark = pytest.mark.slow
 
-JOBS = 60
+JOBS = 30
 KEY, OTHER = Key("app", "charge", "1"), Key("app", "charge", "2")
 SECONDS = 60
 
@@ -62,7 +62,7 @@ connect = store._connect
 def connect_and_count():
     connection = connect()
     connection.set_trace_callback(die_at_last)  # before each statement
-    connection.set_progress_handler(die_at_last, 20)  # and within it: each is a transaction
+    connection.set_progress_handler(die_at_last, 50)  # and within it: each is a transaction
     return connection
 
 if end:
