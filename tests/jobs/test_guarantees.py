@@ -44,6 +44,11 @@ TESTS = {
         "::test_a_backlog_of_ten_thousand_at_concurrency_one_spends_no_attempt",
         "tests/jobs/test_runs.py::test_a_job_whose_process_was_lost_too_often_has_failed",
     ],
+    "a job with `max_attempts=1`": [
+        "tests/jobs/test_lost_processes.py::test_a_job_with_one_attempt_is_not_started_again",
+        "tests/jobs/test_runs.py::test_a_job_with_a_retry_policy_of_its_own_follows_that",
+        "tests/jobs/test_runs.py::test_a_shutdown_spends_no_attempt",
+    ],
     "a job that runs beside one that crashes their process": [
         "tests/jobs/test_lost_processes.py"
         "::test_a_job_runs_alone_after_two_losses_and_for_its_last_attempt",

@@ -112,6 +112,22 @@ async def test_a_job_whose_process_was_lost_expires_as_one_that_waits(
     assert (row_of(store, key).state, ran) == (State.EXPIRED, [])
 
 
+@on_a_loop
+async def test_a_job_with_one_attempt_is_not_started_again(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    held = Held()
+    policy = {"max_attempts": 1, "min_backoff": 0, "max_backoff": 0, "backoff": None}
+    key = add(store, payload=b"held", options={"retry": policy})
+    lose(store, clock, key, 1)
+
+    await wake(make_app(act_of(held=held), clock=clock, store=store))
+
+    row = row_of(store, key)
+    assert (row.state, causes(store, key)[-1]) == (State.FAILURE, "crashed")
+    assert not held.begun.is_set()
+
+
 def test_a_job_that_is_retried_has_lost_nothing_yet(store: FaultyStore, clock: ManualClock) -> None:
     key, task = add(store), registry.task_of(act_of())
     assert task is not None
