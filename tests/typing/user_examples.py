@@ -198,6 +198,14 @@ async def store_later(order: Order) -> int:
     return order.number
 
 
+@ucam_faas.message_handler(limit=ucam_faas.Limit(lambda order: order.number, n=2))
+def store_two_at_a_time(order: Order) -> None: ...
+
+
+@ucam_faas.message_handler(limit=ucam_faas.Limit("all"))
+def store_one_at_a_time(order: Order) -> None: ...
+
+
 billing = TaskCollection(
     memory="1Gi",
     cpu=0.5,

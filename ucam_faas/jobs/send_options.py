@@ -26,7 +26,8 @@ class BatchOptions(TypedDict, total=False):
         retry: how often and how soon it is tried again; `max_attempts=1` is allowed.
         retention: how long the job is kept after its end.
         attributes: of the message that the task gets.
-        ordering_key: of that message.
+        ordering_key: of that message. In a store, the task's jobs of a key run one after the
+            other, in the order of sending.
     """
 
     delay: timedelta | None
