@@ -13,6 +13,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 ├── outcomes.Refused              a delivery that no task can take as it is
 ├── InputNotLoadedError           the input of a long-running task cannot be read
 ├── PublishError                  Pub/Sub did not take a message
+│   └── NoSuchTopicError          the topic isn't there
 └── JobError                      something about a job
     ├── JobStoreError             the store doesn't answer
     ├── JobNotFoundError          there is no job of this id
@@ -103,6 +104,10 @@ class InputNotLoadedError(UCAMFAASException):
 
 class PublishError(UCAMFAASException):
     """Pub/Sub did not take a message."""
+
+
+class NoSuchTopicError(PublishError):
+    """The message's topic isn't there."""
 
 
 class JobError(UCAMFAASException):

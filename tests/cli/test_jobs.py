@@ -307,12 +307,11 @@ def test_waiting_tells_each_change_and_prints_the_result_alone_to_stdout(
     result = shop.run("send", "charge", ORDER, "--id", "1", "--wait")
 
     assert (result.exit_code, result.stdout) == (0, '{"paid": true}\n')
-    first, *changes, last = result.stderr.splitlines()
+    first, *changes = result.stderr.splitlines()
     assert first == "Sent job 1 to charge."
     assert [line[14:] for line in changes if "pages" not in line] == [
         "PENDING   sent", "STARTED   claimed, attempt 1", "SUCCESS   finished, attempt 1",
     ]  # fmt: skip
-    assert last == "SUCCESS."
 
 
 def finish(shop: Shop) -> None:

@@ -487,11 +487,11 @@ def test_a_topics_name_is_part_of_a_path_whatever_it_holds(publish: Publish, sin
     [
         (
             ("welcome", "{}"),
-            ("'welcome' takes (User)", "name: Field required; age: Field required"),
+            ("'welcome' takes User, and rejects it: ", "name: Field required; age: Field required"),
         ),
         (("welcome", '{"name": "Ada", "age": "old"}'), ("age: Input should be a valid integer",)),
-        (("welcome", "name=Ada"), ("not sent: Invalid JSON",)),
-        (("welcome", "--attribute", "kind=order"), ("not sent: Invalid JSON",)),
+        (("welcome", "name=Ada"), ("rejects it: Invalid JSON",)),
+        (("welcome", "--attribute", "kind=order"), ("rejects it: Invalid JSON",)),
         (("any_json", "{"), ("'any_json'", "JSONDecodeError: Expecting property name")),
         (
             ("picky", "--sample"),
@@ -504,7 +504,7 @@ def test_a_topics_name_is_part_of_a_path_whatever_it_holds(publish: Publish, sin
         (
             ("described", '{"no": 1}'),
             (
-                "'described' takes (SourceContext)",
+                "'described' takes SourceContext",
                 'no field named "no"',
                 """'{"fileName": "text"}'""",
             ),

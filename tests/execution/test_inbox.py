@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from tests.serving.harness import Held, advance, push, start, until
 from ucam_faas import message_handler
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import PublishError
+from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime, current
 from ucam_faas.jobs.rows import Key
@@ -137,7 +138,10 @@ def test_a_publish_that_fails_is_logged_and_the_others_succeed(
     (record,) = caplog.records
     assert record.message == "ucam_faas_wake_failed"
     assert record.exc_info is not None
-    assert isinstance(record.exc_info[1], PublishError)
+    assert isinstance(record.exc_info[1], NoSuchTopicError)
+    _, *text = logging.Formatter().format(record).splitlines()
+    assert len(text) == 1  # no traceback
+    assert "no task 'unknown' is deployed or served there. The job stays PENDING" in text[0]
 
 
 def test_an_execution_does_not_wait_for_the_wakes_of_others(publisher: SlowPublisher) -> None:

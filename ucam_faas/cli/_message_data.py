@@ -128,7 +128,7 @@ def _refusal(task: Task, why: str) -> ConfigurationError:
         example = shown(protobuf.sample(kind), task)
         hint = f" It takes JSON, such as {example}, or a message's binary form."
     return ConfigurationError(
-        f"The data doesn't fit: {task.name!r} takes ({_wanted(task)}). It was not sent: {why}{hint}"
+        f"The data was not sent. {task.name!r} takes {_wanted(task)}, and rejects it: {why}{hint}"
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ucam_faas.exceptions import PublishError
+from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.logs.context import LOG_CONTEXT, LogContext
 from ucam_faas.logs.problems import log_problem
@@ -191,6 +191,12 @@ def _publish(way: _Way, topic: str, keys: Sequence[Key]) -> None:
 
 
 def _log(topic: str, error: Exception) -> None:
+    if isinstance(error, NoSuchTopicError):
+        task = topic.rpartition("/")[2].removesuffix(inbox_of(""))
+        error = NoSuchTopicError(  # not raised, so that a script's stderr shows no traceback
+            f"{topic} doesn't exist: no task {task!r} is deployed or served there. The job stays "
+            "PENDING, and the sweep wakes it when there is one."
+        )
     log_problem("ucam_faas_wake_failed", topic=topic, error=error)
 
 

@@ -190,17 +190,17 @@ class Job(Generic[ResultT]):
             return future.result(timeout)
         except TimeoutError:
             future.cancel()
-            raise self._late(timeout) from None
+            raise self._late(timeout, self._row()) from None
 
     async def _end_async(self, timeout: float | None) -> Row:
         try:
             async with asyncio.timeout(timeout):
                 return await asyncio.wrap_future(self._store().end_of(self.key))
         except TimeoutError:
-            raise self._late(timeout) from None
+            raise self._late(timeout, await in_thread(self._row)) from None
 
-    def _late(self, timeout: float | None) -> TimeoutError:
-        return TimeoutError(f"{self!r} has not ended within {timeout} s.")
+    def _late(self, timeout: float | None, row: Row) -> TimeoutError:
+        return TimeoutError(f"{self!r} has not ended within {timeout} s: it is {row.state}.")
 
     def _result(self, row: Row) -> Any:
         if row.state is State.SUCCESS:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
 from ucam_faas.jobs.rows import Row
+from ucam_faas.logs.durations import exact_text
 from ucam_faas.tasks.backoffs import Exponential
 from ucam_faas.tasks.job_policy import JobPolicy
 from ucam_faas.tasks.policies import RetryPolicy
@@ -75,8 +76,9 @@ def check_options(options: Mapping[str, Any], longest_seconds: float) -> None:
     timeout = options.get("timeout")
     if timeout is not None and timeout.total_seconds() > longest_seconds:
         raise ValueError(
-            f"timeout={timeout!r}: expected at most {longest_seconds:g} s, since Pub/Sub waits no "
-            "longer for the task's answer. Send a shorter timeout, or give the task a longer one."
+            f"timeout={exact_text(timeout)}: expected at most {longest_seconds:g} s, since Pub/Sub "
+            "waits no longer for the task's answer. Send a shorter timeout, or give the task a "
+            "longer one."
         )
     retry = options.get("retry")
     if retry is not None and not isinstance(retry, RetryPolicy):
@@ -140,8 +142,8 @@ def wait_of(options: Mapping[str, Any], now: Callable[[], float]) -> float:
     wait = max(0.0, wait)
     if ttl is not None and ttl.total_seconds() <= wait:
         raise ValueError(
-            f"ttl={ttl!r}: the job would expire before it may start, in {wait:g} s. The ttl counts "
-            "from now."
+            f"ttl={exact_text(ttl)}: the job would expire before it may start, in "
+            f"{exact_text(timedelta(seconds=wait))}. The ttl counts from now."
         )
     return wait
 
@@ -194,7 +196,7 @@ def _check_duration(name: str, value: Any) -> None:
     if not isinstance(value, timedelta):
         raise TypeError(f"{name}={value!r}: expected a timedelta, {example}.")
     if value <= timedelta(0) and name != "delay":
-        raise ValueError(f"{name}={value!r}: expected a positive timedelta, {example}.")
+        raise ValueError(f"{name}={exact_text(value)}: expected a positive timedelta, {example}.")
 
 
 def _check_time(options: Mapping[str, Any]) -> None:

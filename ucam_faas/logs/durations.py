@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
 
 def duration_text(seconds: float) -> str:
     """Return a duration for people, in its largest unit.
@@ -10,7 +14,23 @@ def duration_text(seconds: float) -> str:
     ('0 s', '1 min', '2 h', '2 d')
     """
     seconds = round(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+    for size, unit in _UNITS:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def exact_text(duration: timedelta) -> str:
+    """Return a duration for people, in all of its units.
+
+    >>> exact_text(timedelta(minutes=90)), exact_text(timedelta(seconds=-0.5))
+    ('1 h 30 min', '-0.5 s')
+    """
+    sign, rest = "-" if duration < timedelta(0) else "", abs(duration)
+    parts = []
+    for seconds, unit in _UNITS:
+        count, rest = divmod(rest, timedelta(seconds=seconds))
+        parts += [f"{count} {unit}"] if count else []
+    if rest or not parts:
+        parts.append(f"{rest.total_seconds():g} s")
+    return sign + " ".join(parts)

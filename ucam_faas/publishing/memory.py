@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ucam_faas.events.messages import PubsubMessage
-from ucam_faas.exceptions import PublishError
+from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 from ucam_faas.publishing import Draft
 
@@ -63,7 +63,7 @@ class MemoryPublisher:
             )
         if topic not in self.topics:
             known = ", ".join(map(repr, self.topics)) or "none"
-            raise PublishError(
+            raise NoSuchTopicError(
                 f"Topic not found: {topic}. Topics here: {known}. Create it with "
                 f"`publisher.topics[{topic!r}] = []`."
             )

@@ -40,7 +40,9 @@ def serialise(task: Task, payload: Any) -> bytes:
 
 
 def _rejected(task: Task, error: Exception) -> ValueError:
-    return ValueError(f"The task {task.name!r} rejects the payload: {describe_error(error)}.")
+    wanted = "" if task.message_type is None else f" It takes {shown(task.message_type)}."
+    why = describe_error(error)
+    return ValueError(f"The task {task.name!r} rejects the payload: {why}.{wanted}")
 
 
 @cache

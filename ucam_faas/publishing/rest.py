@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from ucam_faas.exceptions import PublishError
+from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.net.rest import FAILURES, Api, CredentialsError, Rest
 from ucam_faas.publishing import Draft
 
@@ -79,7 +79,9 @@ def post(api: Api, path: str, body: bytes, timeout_seconds: float, purpose: str)
     except CredentialsError as error:
         raise PublishError(f"{purpose} failed: {error}") from error
     if status != 200:
-        raise PublishError(f"{purpose} failed: {_reason(status, answer)}")
+        is_topic = path.endswith(":publish")  # not a queue of Cloud Tasks
+        kind = NoSuchTopicError if status == 404 and is_topic else PublishError
+        raise kind(f"{purpose} failed: {_reason(status, answer)}")
     return answer
 
 
