@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,6 +38,9 @@ class Model:
     cancel_requested: bool = False
     result: bytes | None = None
     changes: int = 1
+    limit_key: str | None = None
+    in_order: bool = False
+    place: int = 0
 
 
 class Machine(RuleBasedStateMachine):
@@ -52,6 +56,7 @@ class Machine(RuleBasedStateMachine):
         for key in KEYS:
             self.store.delete(key, states=frozenset(State))
         self.models: dict[Key, Model] = {}
+        self.places = itertools.count()
 
     @property
     def now(self) -> float:
@@ -65,19 +70,42 @@ class Machine(RuleBasedStateMachine):
                 if model.state.is_completed and model.visit <= self.now:
                     del self.models[key]
 
-    @rule(key=keys, wait=st.sampled_from([0.0, 10.0]), ttl=st.sampled_from([None, 5.0, 50.0]))
-    def insert(self, key: Key, wait: float, ttl: float | None) -> None:
-        row = Row(key=key, payload=b"{}", owner=str(self.now), expires=ttl, visit=60.0)
+    @rule(
+        key=keys,
+        wait=st.sampled_from([0.0, 10.0]),
+        ttl=st.sampled_from([None, 5.0, 50.0]),
+        limit_key=st.sampled_from([None, "limit", "order", "order"]),
+    )
+    def insert(self, key: Key, wait: float, ttl: float | None, limit_key: str | None) -> None:
+        limit_key = limit_key if self.store.has_limits else None
+        row = Row(
+            key=key,
+            payload=b"{}",
+            owner=str(self.now),
+            expires=ttl,
+            visit=60.0,
+            limit_key=limit_key,
+            in_order=limit_key == "order",
+        )
         (there,) = self.store.insert([row], wait=[wait])
         if key not in self.models:
             expires = None if ttl is None else self.now + ttl
             visit = min(self.now + 60, self.now + 60 if expires is None else expires)
-            self.models[key] = Model(due=self.now + wait, expires=expires, visit=visit)
+            self.models[key] = Model(
+                due=self.now + wait,
+                expires=expires,
+                visit=visit,
+                limit_key=limit_key,
+                in_order=row.in_order,
+                place=next(self.places),
+            )
             assert there.owner == row.owner
 
     @rule(key=keys)
     def claim(self, key: Key) -> None:
-        row, model = self.store.claim(key, lease=LEASE, instance="here"), self.models.get(key)
+        model = self.models.get(key)
+        limit = 1 if model is not None and model.limit_key == "limit" else None
+        row = self.store.claim(key, lease=LEASE, instance="here", limit=limit)
         if model is None or not self.may_be_claimed(model):
             assert row is None
             return
@@ -88,10 +116,27 @@ class Machine(RuleBasedStateMachine):
         model.changes += 1
 
     def may_be_claimed(self, model: Model) -> bool:
+        others = [other for other in self.models.values() if other is not model]
+        if model.limit_key and any(
+            other.limit_key == model.limit_key and self.comes_first(other, model)
+            for other in others
+        ):
+            return False
         if model.state is State.STARTED:
             return model.lease is not None and model.lease <= self.now
         is_alive = model.expires is None or model.expires > self.now
         return model.state is State.PENDING and model.due <= self.now and is_alive
+
+    def comes_first(self, other: Model, model: Model) -> bool:
+        """Return True if another job of a key is held, or was sent before and isn't over."""
+        if other.state is State.STARTED and other.lease is not None and other.lease > self.now:
+            return True
+        if other.place > model.place or other.state.is_completed:
+            return False
+        if other.state is not State.PENDING:
+            return model.in_order
+        is_alive = other.expires is None or other.expires > self.now
+        return is_alive and (model.in_order or other.due <= self.now)
 
     @rule(
         key=keys,
