@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -23,12 +24,24 @@ def test_without_docker_the_benchmark_of_containers_says_so_in_one_line(tmp_path
     assert done.stderr == "docker is not on PATH: this needs a Docker engine.\n"
 
 
+@pytest.fixture(scope="module")
+def imported() -> Iterator[ModuleType]:
+    """Import the guard, and forget it and its neighbours: one of them has the name `jobs`."""
+    modules = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(CONTAINER.parent))
+        module = importlib.import_module("guard")
+    yield module
+    for name in sys.modules.keys() - modules:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is not None and Path(file).is_relative_to(CONTAINER.parent):
+            del sys.modules[name]
+
+
 @pytest.fixture
-def guard(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(CONTAINER.parent))
-    module = importlib.import_module("guard")
-    monkeypatch.setattr(module, "GROUPS", dict(module.GROUPS))
-    return module
+def guard(imported: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(imported, "GROUPS", dict(imported.GROUPS))
+    return imported
 
 
 def test_the_guard_passes_a_ratio_that_recovers(guard: ModuleType) -> None:
