@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import queue
 import threading
+import urllib.request
 from typing import Any
 
 import grpc
@@ -218,3 +220,18 @@ def test_tasks_publish_here_whatever_was_published_before(request: pytest.Fixtur
     pubsub = request.getfixturevalue("ucam_faas_pubsub")
 
     assert of_environment().settings.project == pubsub.project != before.settings.project
+
+
+def test_its_requests_are_not_logged_however_logging_is_configured(
+    ucam_faas_pubsub: EmbeddedPubsub,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`logging.config.dictConfig` with the logger `uvicorn` turns its access log on."""
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+
+    url = f"http://{ucam_faas_pubsub.host}/"
+    with caplog.at_level(logging.INFO), urllib.request.urlopen(url) as response:
+        assert response.status == 200
+
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []

@@ -10,6 +10,8 @@ itself; so bytes are counted as they come in.
 
 from __future__ import annotations
 
+from typing import Any
+
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -41,6 +43,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     _is_in_head = False
     _head_bytes = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False  # `logging.config` can turn it on in spite of uvicorn's Config
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
