@@ -220,6 +220,22 @@ async def test_a_completed_job_has_its_event(till: Till) -> None:
     assert not row_of(till).event_due
 
 
+@pytest.mark.parametrize("kind", ["sqlite3", "async psycopg"])
+@on_a_loop
+async def test_the_pipeline_stores_nothing_after_complete(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def act(caller: Caller, order: Order) -> None:
+        async with caller.transaction():
+            await complete(caller, 7)
+        monkeypatch.delattr(type(till.store), "_write")
+
+    assert await run(till, act) == [200]
+
+    monkeypatch.undo()
+    assert row_of(till).result == b"7"
+
+
 @pytest.mark.parametrize("kind", ["sqlite3"])
 @on_a_loop
 async def test_wrong_uses_name_the_right_one(till: Till) -> None:
@@ -243,12 +259,13 @@ async def test_wrong_uses_name_the_right_one(till: Till) -> None:
 @pytest.mark.parametrize("kind", ["psycopg", "async psycopg", "SQLAlchemy, PostgreSQL"])
 @on_a_loop
 async def test_a_commit_whose_answer_is_lost_has_completed_the_job(
-    till: Till, postgresql: Server
+    till: Till, postgresql: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The task fails with the driver's error, and the job doesn't run again."""
-    cut = 0
+    cut, topic = 0, "projects/test/topics/events"
     while True:
         cut += 1
+        till.publisher.topics[topic] = []
         till.on_another_connection("TRUNCATE ucam_faas_jobs, orders")
         with failing(postgresql, cut, cut_after) as proxy:
 
@@ -258,12 +275,14 @@ async def test_a_commit_whose_answer_is_lost_has_completed_the_job(
                     await through.order(order.id)
                     await complete(through, 7)
 
-            await run(till, act, times=3)
+            await run(till, act, times=3, events="all", events_topic=topic)
             has_failed = proxy.has_failed
 
         assert (row_of(till).state, row_of(till).result) == (State.SUCCESS, b"7"), cut
         assert till.orders == [1]
+        assert len(till.publisher.topics[topic]) == 1
         if not has_failed:
             break
 
     assert cut > 4  # begin, table, insert, complete, commit
+    assert [each.msg for each in caplog.records].count("ucam_faas_failed_after_complete") == 1

@@ -60,6 +60,8 @@ TESTS = {
     ],
     "the effects in a block that [completes](#effects-that-happen-once) its job": [
         "tests/jobs/test_killed_payments.py::test_a_payment_is_taken_once_or_was_never_ordered",
+        "tests/trials/trial_payments.py"
+        "::test_no_payment_is_lost_or_doubled_by_real_processes_that_are_killed",
         "tests/jobs/test_complete.py::test_a_process_that_lost_its_job_rolls_its_effects_back",
         "tests/jobs/test_complete.py::test_a_commit_whose_answer_is_lost_has_completed_the_job",
     ],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel
 
 import ucam_faas
@@ -335,6 +337,42 @@ def test_threads_have_transactions_of_their_own(till: Till) -> None:
     assert sorted(map(int, till.wakes)) == even
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    blocks=st.lists(
+        st.tuples(
+            st.lists(st.tuples(st.integers(1, 4), st.sampled_from("abc")), max_size=4),
+            st.booleans(),
+        ),
+        max_size=6,
+    )
+)
+@pytest.mark.parametrize("kind", ["sqlite3", "psycopg"])
+def test_the_jobs_are_those_of_the_committed_blocks(till: Till, blocks: Any) -> None:
+    """Against a model: ids and payloads, conflicts that the block survives, and rollbacks."""
+    charge = charge_of()
+    till.store.migrate()
+    till.on_another_connection("DELETE FROM ucam_faas_jobs")
+    till.publisher.topics[callers.INBOX].clear()
+    committed: dict[str, int] = {}
+    with till.database() as connection:
+        for sends, is_committed in blocks:
+            within = dict(committed)
+            with suppress(ZeroDivisionError), ucam_faas.transaction(connection):
+                for number, id in sends:
+                    is_other = within.setdefault(id, number) != number
+                    refusal = pytest.raises(JobConflictError) if is_other else nullcontext()
+                    with refusal:
+                        charge.send(Order(id=number), id=id)
+                if not is_committed:
+                    raise ZeroDivisionError
+                committed = within
+
+    rows = till.store.find("default")
+    assert {row.key.id: json.loads(row.payload)["id"] for row in rows} == committed
+    assert sorted(till.wakes) == sorted(committed)
+
+
 @pytest.mark.parametrize("kind", ["psycopg", "psycopg with autocommit"])
 def test_a_block_may_be_in_a_pipeline(till: Till) -> None:
     charge = charge_of()
@@ -363,6 +401,20 @@ class TestSqlite:
 
         assert (again, record, connection.row_factory) == (job, [job.id], factory)
         connection.close()
+
+    def test_the_block_has_the_lock_for_writing_from_its_beginning(self, till: Till) -> None:
+        """SQLite refuses it at once to a transaction that has read before another has written."""
+        connection = sqlite3.connect(till.store.path)  # type: ignore[attr-defined]
+        other = sqlite3.connect(till.store.path, timeout=0)  # type: ignore[attr-defined]
+        with ucam_faas.transaction(connection):
+            connection.execute("SELECT * FROM orders").fetchall()
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("INSERT INTO orders VALUES (1)")
+            connection.execute("INSERT INTO orders VALUES (2)")
+
+        assert till.orders == [2]
+        connection.close()
+        other.close()
 
     def test_a_connection_that_is_always_in_a_transaction_is_refused(self, till: Till) -> None:
         class WithoutAutocommit(sqlite3.Connection):
