@@ -5,6 +5,7 @@ Outcome
 ├── DeadLettered              the message is on the dead-letter topic
 ├── Failed, Crashed           the task raised
 ├── Recorded, Superseded      the job's row has the failure; another process has the job
+├── Paused                    the job's row has the pause
 ├── Unavailable               the job store doesn't answer
 ├── TimedOut, Overloaded, ShuttingDown
 ├── NoSuchTask, WrongMethod
@@ -124,6 +125,10 @@ class Recorded(_Decided):
     """The job's row has the failure: it runs again later, or has ended."""
 
 
+class Paused(_Decided):
+    """The job's row has the pause: it runs again after `job.resume()`."""
+
+
 class Superseded(_Decided):
     """Another process holds the job by now: this run's end is dropped."""
 
@@ -216,6 +221,7 @@ ANSWERS: dict[type[Outcome], Answer] = {
     Ignore: Answer(200, "OK", "INFO", 0),
     DeadLettered: Answer(200, "OK", "WARNING", 0),
     Recorded: Answer(200, "OK", "WARNING", 0),
+    Paused: Answer(200, "OK", "INFO", 0),
     Superseded: Answer(200, "OK", "WARNING", 0),
     Unavailable: Answer(503, "Try again later", "WARNING", 1),
     DeadLetter: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),

@@ -310,7 +310,7 @@ def test_waiting_tells_each_change_and_prints_the_result_alone_to_stdout(
     first, *changes = result.stderr.splitlines()
     assert first == "Sent job 1 to charge."
     assert [line[14:] for line in changes if "pages" not in line] == [
-        "PENDING   sent", "STARTED   claimed, attempt 1", "SUCCESS   finished, attempt 1",
+        "PENDING   sent", "STARTED   claimed, run 1", "SUCCESS   finished, run 1",
     ]  # fmt: skip
 
 
@@ -402,7 +402,7 @@ def test_jobs_are_listed_the_latest_first(shop: Shop) -> None:
     result = shop.run("jobs")
 
     heading, new, old = result.stdout.splitlines()
-    assert heading.split() == ["JOB", "TASK", "STATE", "SENT", "ATTEMPTS", "NOTE"]
+    assert heading.split() == ["JOB", "TASK", "STATE", "SENT", "RUNS", "NOTE"]
     assert new.split() == ["new", "refund", "PENDING", "0", "s", "ago"]
     assert old.split() == ["old", "charge", "PENDING", "3", "h", "ago"]
 
@@ -464,7 +464,7 @@ def test_a_job_is_shown_with_its_history_and_without_its_data(shop: Shop) -> Non
     assert "note  " not in text  # the error has it
     assert "error       ValueError: no card\n" in text
     assert "payload     16 bytes; --data shows them" in text
-    assert "STARTED   claimed, attempt 1" in text
+    assert "STARTED   claimed, run 1" in text
     assert "4711" not in text
     assert "card.py" not in text
 

@@ -351,7 +351,7 @@ class JobStoreContract:
         assert kept is not None
         sent, claimed, finished = kept.history
         assert [entry.state for entry in kept.history] == ["PENDING", "STARTED", "SUCCESS"]
-        assert [sent.attempt, claimed.attempt, finished.attempt] == [0, 1, 1]
+        assert [sent.execution, claimed.execution, finished.execution] == [0, 1, 1]
         assert claimed.time - sent.time == pytest.approx(2)
         assert claimed.instance == "here"
 
@@ -366,7 +366,7 @@ class JobStoreContract:
         assert kept is not None
         assert len(kept.history) == MAX_HISTORY
         assert kept.history[0].cause == "sent"
-        assert kept.history[-1].attempt == MAX_HISTORY
+        assert kept.history[-1].execution == MAX_HISTORY
 
     def test_a_row_is_overdue_from_its_visit_on(self, store: JobStore, clock: ManualClock) -> None:
         self.insert(store, row(visit=60.0), row(Key("app", "charge", "2"), visit=30.0))

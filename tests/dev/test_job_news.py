@@ -171,6 +171,34 @@ def test_a_job_that_ended_and_is_sent_on_its_way_again_is_told(scene: Scene) -> 
     assert scene.lines == [*before, "started   charge  job 17, attempt 1"]
 
 
+def test_a_retried_job_that_fails_before_the_look_has_its_start_told(scene: Scene) -> None:
+    scene.end(State.FAILURE, failed=True)
+    before = scene.lines
+    again = Change(state=State.PENDING, cause="retried", visit=60.0, wait=0.0, afresh=True)
+    scene.store.change(KEY, again, states={State.FAILURE})
+
+    scene.observer.delivered(INBOX, WAKE, 1)
+    scene.news.tell()
+    scene.end(State.FAILURE, failed=True)
+
+    assert scene.lines == [
+        *before,
+        "started   charge  job 17, attempt 1",
+        "dead      charge  job 17, FAILURE after 1 attempt",
+    ]
+
+
+def test_the_start_of_a_resumed_job_is_told_with_the_attempt_that_it_had(scene: Scene) -> None:
+    scene.end(State.PAUSED)
+    before = scene.lines
+    resume = Change(state=State.PENDING, cause="resumed", visit=60.0, wait=0.0)
+    scene.store.change(KEY, resume, states={State.PAUSED})
+
+    scene.observer.delivered(INBOX, WAKE, 1)
+
+    assert scene.lines == [*before, "started   charge  job 17, attempt 1"]
+
+
 def test_each_attempt_is_told(scene: Scene) -> None:
     for _ in range(2):
         scene.observer.delivered(INBOX, WAKE, 1)

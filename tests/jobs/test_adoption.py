@@ -71,7 +71,10 @@ async def deliver(app: App, payload: Any, message_id: str) -> Exchange:
 
 
 @on_a_loop
-async def test_a_duplicate_doesnt_run(store: FaultyStore, clock: ManualClock) -> None:
+async def test_a_duplicate_doesnt_run(
+    store: FaultyStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ucam_faas")
     ran, act = counting()
     app = make_app(charge_of(act, idempotent=True), clock=clock, store=store)
 
@@ -79,6 +82,11 @@ async def test_a_duplicate_doesnt_run(store: FaultyStore, clock: ManualClock) ->
     await deliver(app, {"id": 1}, "m2")
 
     assert ([answer.status for answer in answers], len(ran)) == ([200] * 3, 2)
+    line = caplog.records[1]
+    assert (line.message, line.fields["reason"]) == (  # type: ignore[attr-defined]
+        "ucam_faas_job_not_run",
+        "a duplicate: the job is SUCCESS",
+    )
     assert causes(store, Key("default", "charge", "m1")) == ["sent", "claimed", "finished"]
     assert row_of(store, Key("default", "charge", "m1")).result == b"1"
 

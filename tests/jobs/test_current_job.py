@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -163,8 +164,10 @@ async def test_a_late_thread_can_report_nothing(store: FaultyStore, clock: Manua
 
 @on_a_loop
 async def test_a_job_pauses_itself_until_it_is_resumed(
-    store: FaultyStore, clock: ManualClock
+    store: FaultyStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "ucam_faas")
+
     def act() -> str:
         if not ucam_faas.current_job().times_resumed:
             raise ucam_faas.Pause("awaiting approval")
@@ -181,6 +184,8 @@ async def test_a_job_pauses_itself_until_it_is_resumed(
     await wake(app)
 
     assert (paused.status, again.status) == (200, 200)
+    line = caplog.records[0]
+    assert (line.levelname, line.fields["outcome"]) == ("INFO", "paused")  # type: ignore[attr-defined]
     assert (row.state, row.attempts, row.history[-1].message) == (
         State.PAUSED,
         0,

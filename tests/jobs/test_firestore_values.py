@@ -123,5 +123,5 @@ def test_a_history_of_long_messages_has_fewer_entries() -> None:
     assert kept is not None
     assert len(kept.log.encode()) <= transitions.MAX_LOG_BYTES
     assert [entry.cause for entry in kept.history][:3] == ["sent", "claimed", "failed"]
-    assert kept.history[-1].attempt == 101
+    assert kept.history[-1].execution == 101
     assert len(kept.history) > 20

@@ -529,7 +529,7 @@ class TestWithoutAStore:
 
 class TestFollowing:
     def test_an_entry_of_the_history_is_one_short_line(self) -> None:
-        entry = Entry(time=1.5, state=State.PENDING, cause="failed", attempt=2, message="503")
+        entry = Entry(time=1.5, state=State.PENDING, cause="failed", execution=2, message="503")
 
         assert repr(entry) == "<1970-01-01 00:00:01+00:00 PENDING failed: 503>"
         assert repr(replace(entry, message="")) == "<1970-01-01 00:00:01+00:00 PENDING failed>"

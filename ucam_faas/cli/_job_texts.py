@@ -18,7 +18,7 @@ COLOURS = {
     State.CANCELLED: "yellow",
     State.PAUSED: "yellow",
 }
-HEADINGS = ("JOB", "TASK", "STATE", "SENT", "ATTEMPTS", "NOTE")
+HEADINGS = ("JOB", "TASK", "STATE", "SENT", "RUNS", "NOTE")
 
 
 def as_json(row: Row, *, data: bool = False, traceback: bool = False) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def result_of(row: Row) -> Any:
 def columns(row: Row, now: float) -> tuple[str, ...]:
     """Return a job's texts below HEADINGS."""
     sent = f"{duration_text(max(0.0, now - row.created))} ago"
-    attempts = str(row.executions) if row.executions else ""
-    return (row.key.id, row.key.task, str(row.state), sent, attempts, note(row, now))
+    runs = str(row.executions) if row.executions else ""
+    return (row.key.id, row.key.task, str(row.state), sent, runs, note(row, now))
 
 
 def note(row: Row, now: float) -> str:
@@ -131,9 +131,9 @@ def _shown(row: Row) -> tuple[str, str]:
 def entry_text(entry: Entry) -> str:
     """Return a line of a history for people."""
     time = datetime.fromtimestamp(entry.time).strftime("%H:%M:%S.%f")[:-3]
-    attempt = f", attempt {entry.attempt}" if entry.attempt else ""
+    run = f", run {entry.execution}" if entry.execution else ""
     message = f": {printable(entry.message)}" if entry.message else ""
-    return f"{time}  {entry.state:<9} {entry.cause}{attempt}{message}"
+    return f"{time}  {entry.state:<9} {entry.cause}{run}{message}"
 
 
 def error_text(row: Row) -> str:
@@ -162,7 +162,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "time": _utc(entry.time),
         "state": entry.state,
         "cause": entry.cause,
-        "attempt": entry.attempt,
+        "execution": entry.execution,
         "instance": entry.instance,
         "message": entry.message,
     }

@@ -62,6 +62,8 @@ class JobNews:
         self._known: dict[Key, _Known] = {}
         self._delivered: set[Key] = set()
         """Jobs whose wakes aren't answered yet."""
+        self._late: set[Key] = set()
+        """Those whose start is shown as soon as the store has it."""
         self._looked: float | None = None
         self._seen: set[Key] = set()
 
@@ -106,16 +108,18 @@ class JobNews:
             return
         self._delivered.add(key)
         known = self._known.get(key)
-        if known is None or known.state is State.PENDING:
+        if known is None or known.state in (State.PENDING, State.PAUSED):
             self._show("started", key, f"attempt {known.failures + 1 if known else 1}")
         else:  # it runs, or has ended, or was sent on its way again
-            self._events.put(lambda: self._tell_changes(key, starts=True))
+            self._late.add(key)
+            self.changed(key)
 
     def acknowledged(self, subscription: str, message: Message) -> None:
         """Show when a job runs again, or how it ended."""
         key = self._key(subscription, message)
         self._delivered.discard(key)
         self.changed(key)
+        self._events.put(lambda: self._late.discard(key))
 
     def changed(self, key: Key) -> None:
         """Show the changes of a job."""
@@ -129,7 +133,7 @@ class JobNews:
         text = f"job {message.attributes[JOB_ATTRIBUTE]} could not start ({fields['status']}){when}"
         self._stream.line("retry", _task(subscription), text)
 
-    def _tell_changes(self, key: Key, *, starts: bool = False) -> None:
+    def _tell_changes(self, key: Key) -> None:
         """Show the changes of a job since the last look; only the last one if it wasn't known."""
         row = self._store.get(key)
         if row is None:
@@ -137,11 +141,13 @@ class JobNews:
         history, known = row.history, self._known.get(key)
         index = history.index(known.last) if known and known.last in history else len(history) - 2
         self._remember(row)
-        for entry in history[index + 1 :]:
+        for position, entry in enumerate(history[index + 1 :], index + 2):
             if entry.state is not State.STARTED:
                 self._tell_change(row, entry, is_last=entry is history[-1])
-            elif starts:
-                self._show("started", key, f"attempt {row.attempts + 1}")
+            elif key in self._late:
+                self._late.discard(key)
+                failures = sum(later.cause == "failed" for later in history[position:])
+                self._show("started", key, f"attempt {row.attempts - failures + 1}")
 
     def _tell_change(self, row: Row, entry: Entry, *, is_last: bool) -> None:
         key = row.key

@@ -32,6 +32,7 @@ class Adoption(JobRun):
     """
 
     __slots__ = ()
+    is_message = True
 
     def __init__(self, app: str, task: Task) -> None:
         super().__init__(Key(app, task.name, ""))
@@ -56,9 +57,10 @@ class Adoption(JobRun):
         """Return the stored outcome; of a job that runs, a later delivery gets it."""
         if row is None or row.state is State.STARTED:
             return Unclaimed(Retry(reason=why(row)))
+        duplicate = Ignore(f"a duplicate: {why(row)}")
         if row.state is State.SUCCESS:
-            return Unclaimed(Ignore(why(row)), json.loads(row.result or b"null"))
-        return Unclaimed(Ignore(why(row)))
+            return Unclaimed(duplicate, json.loads(row.result or b"null"))
+        return Unclaimed(duplicate)
 
     def _insert(self, execution: Execution, payload: Any) -> None:
         store, row = execution.runtime.jobs(), _row(execution, self.key, payload)

@@ -31,6 +31,7 @@ from ucam_faas.outcomes import (
     Ignore,
     Outcome,
     Overloaded,
+    Paused,
     Recorded,
     Superseded,
     TimedOut,
@@ -79,6 +80,9 @@ class JobRun:
         key: of the job.
     """
 
+    is_message = False
+    """The delivery became the job: it isn't a wake."""
+
     __slots__ = ("_begun_at", "_completion", "_ends_at", "key", "row", "store")
 
     def __init__(self, key: Key) -> None:
@@ -118,7 +122,8 @@ class JobRun:
 
         Returns:
             the decision's outcome if it is a success; Recorded if the row has the failure;
-            Unavailable if the store doesn't answer; Superseded if another process holds the job.
+            Paused if it has the pause; Unavailable if the store doesn't answer; Superseded if
+            another process holds the job.
         """
         try:
             return self._settle(execution, decision)
@@ -153,6 +158,8 @@ class JobRun:
         limited.wake_next(execution, store, stored)
         if change.state is State.SUCCESS:
             return decision.outcome
+        if stored.state is State.PAUSED:
+            return Paused(change.message)
         return Recorded(change.message or change.cause)
 
     def _completed(self, execution: Execution, decision: Decision, stored: Row) -> Outcome:

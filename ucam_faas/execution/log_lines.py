@@ -14,7 +14,17 @@ from typing import Any
 from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.logs.problems import log_problem, logger, safely
-from ucam_faas.outcomes import Crashed, Failed, Ignore, InvalidPayload, Outcome, Retry, answer, name
+from ucam_faas.outcomes import (
+    Crashed,
+    Failed,
+    Ignore,
+    InvalidPayload,
+    Outcome,
+    Paused,
+    Retry,
+    answer,
+    name,
+)
 from ucam_faas.tasks.task import Task
 
 COMPLETED = "ucam_faas_function_completed"
@@ -104,7 +114,7 @@ def record(
         log_problem("ucam_faas_report_failed", task=task.name, error=problem)
         if custom is not None:
             return None
-    level = getattr(logging, answer(cause).severity)
+    level = getattr(logging, answer(settled if isinstance(settled, Paused) else cause).severity)
     if settled is not cause:  # a success that could not be stored is worse than the success
         level = max(level, getattr(logging, answer(settled).severity))
     line = _line(execution, level, _message(task, cause, error), fields)
@@ -117,7 +127,8 @@ def record(
 
 def not_run(execution: Execution, outcome: Outcome) -> logging.LogRecord | None:
     """Return the line about a job that could not run now; one wake too many isn't news."""
-    is_news = not isinstance(outcome, Ignore | Retry)
+    is_duplicate = isinstance(outcome, Ignore) and getattr(execution.job, "is_message", False)
+    is_news = is_duplicate or not isinstance(outcome, Ignore | Retry)
     severity = answer(outcome).severity if is_news else "DEBUG"
     level = getattr(logging, severity)
     return _line(execution, level, NOT_RUN, _delivery_fields(execution, outcome))

@@ -46,7 +46,8 @@ class Entry:
     Args:
         time: in epoch seconds, by the store's clock.
         cause: of the change, such as `sent`, `claimed`, `failed`, `crashed`, `cancelled`.
-        attempt: the number of the execution, from 1; 0 before the first.
+        execution: its number, from 1, as `Row.executions` counts; 0 before the first. A pause and
+            a shutdown end an execution, and aren't a failed attempt.
         instance: the process that changed it.
         message: a reason without data of the payload.
     """
@@ -54,7 +55,7 @@ class Entry:
     time: float
     state: State
     cause: str
-    attempt: int = 0
+    execution: int = 0
     instance: str = ""
     message: str = ""
 
@@ -124,11 +125,11 @@ class Row:
                 time=time,
                 state=State(state),
                 cause=cause,
-                attempt=attempt,
+                execution=execution,
                 instance=instance,
                 message=message,
             )
-            for time, state, cause, attempt, instance, message in json.loads(self.log)
+            for time, state, cause, execution, instance, message in json.loads(self.log)
         )
 
     @property

@@ -23,7 +23,7 @@ _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICA
 _WORDS = {
     "done": "done",
     "ignore": "ignored",
-    "pause": "paused",
+    "paused": "paused",
     "timed_out": "timed out",
     "invalid_payload": "rejected",
 }

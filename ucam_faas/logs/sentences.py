@@ -11,6 +11,7 @@ SENTENCES = {
     "ucam_faas_function_ended_late": "the function ended after its delivery had been answered",
     "ucam_faas_header_not_sent": "a header isn't valid HTTP, and was left out",
     "ucam_faas_init_completed": "start-up code has run",
+    "ucam_faas_job_not_run": "the job didn't run",
     "ucam_faas_log_lines_dropped": "log lines were dropped, because their reader had stopped",
     "ucam_faas_main_process_ended": "the main process has ended, and this one ends, too",
     "ucam_faas_make_http_response_failed": "making the HTTP response failed",
