@@ -14,10 +14,10 @@ from ucam_faas.cli import _job_store
 from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._job_actions import ACTIONS, Filter, act
-from ucam_faas.cli._job_texts import HEADINGS, as_json, columns, details
+from ucam_faas.cli._job_table import print_jobs
+from ucam_faas.cli._job_texts import as_json, columns, details
 from ucam_faas.cli._messages import note, say, tell
 from ucam_faas.cli._parameters import DURATION
-from ucam_faas.cli._table import print_table
 from ucam_faas.jobs.states import State
 
 LISTED = 50
@@ -89,7 +89,7 @@ def list_jobs(*, json_only: bool = False, **chosen: Any) -> None:
         say(f"There are no jobs{like} in {jobs.name} (application {jobs.app!r}).")
         return
     now = jobs.store.now()
-    print_table(HEADINGS, [columns(row, now) for row in rows])
+    print_jobs([columns(row, now) for row in rows])
     if len(rows) == chosen_jobs.limit:
         note(f"These are the latest {len(rows)}; there may be more: --limit, or filters.")
 
