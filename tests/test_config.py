@@ -41,6 +41,8 @@ READ: dict[str, tuple[str, str, Any]] = {
     "UCAM_FAAS_JOB_STORE": ("job_store", "sqlite:jobs.db", "sqlite:jobs.db"),
     "UCAM_FAAS_DELAY_QUEUE": ("delay_queue", "projects/p/q", "projects/p/q"),
     "UCAM_FAAS_DELAY_ACCOUNT": ("delay_account", "a@b", "a@b"),
+    "UCAM_FAAS_PAYLOADS": ("payloads", "gs://b", "gs://b"),
+    "UCAM_FAAS_PAYLOADS_OVER": ("payloads_over", "1000", 1000),
     "UCAM_FAAS_EVENTS_TOPIC": ("events_topic", "events", "events"),
     "GOOGLE_CLOUD_PROJECT": ("project", "p", "p"),
     "K_SERVICE": ("service", "s", "s"),

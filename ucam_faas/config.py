@@ -153,6 +153,17 @@ class Settings:
         None,
         "service account as which that queue publishes wakes; default: the account of the process",
     )
+    payloads: str | None = _variable(
+        "UCAM_FAAS_PAYLOADS",
+        None,
+        "where payloads and results of jobs go that are larger than UCAM_FAAS_PAYLOADS_OVER: "
+        "gs://BUCKET or file:DIRECTORY; none: into the job store, if it takes them",
+    )
+    payloads_over: int = _variable(
+        "UCAM_FAAS_PAYLOADS_OVER",
+        100_000,
+        "bytes that a payload or a result may have in the job store, at most 200000",
+    )
     events_topic: str | None = _variable(
         "UCAM_FAAS_EVENTS_TOPIC",
         None,
@@ -238,6 +249,7 @@ _LOWEST = {
     "max_body_bytes": 1,
     "max_bodies_bytes": 1,
     "max_attempts": 1,
+    "payloads_over": 0,
 }
 _VARIABLES = frozenset(spec.metadata["variable"] for spec in fields(Settings))
 _OURS = sorted(name for name in _VARIABLES if name.startswith(PREFIX))

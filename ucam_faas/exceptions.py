@@ -16,6 +16,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 │   └── NoSuchTopicError          the topic isn't there
 └── JobError                      something about a job
     ├── JobStoreError             the store doesn't answer
+    ├── PayloadMissingError       a large payload or result isn't in its store
     ├── JobNotFoundError          there is no job of this id
     ├── JobConflictError          the id belongs to another payload
     │   └── DuplicateJobError     a job of the unique key hasn't ended
@@ -116,6 +117,10 @@ class JobError(UCAMFAASException):
 
 class JobStoreError(JobError):
     """The job store doesn't answer. It is not known whether a change was made."""
+
+
+class PayloadMissingError(JobError):
+    """A large payload or result isn't in the payload store any more."""
 
 
 class JobNotFoundError(JobError):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.contract.job_store_contract import JobStoreContract
 from tests.support.firestore import Firestore
+from ucam_faas.jobs.payloads.directory import Directory
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores.by_reference import ByReference
 from ucam_faas.jobs.stores.firestore.store import FirestoreStore
+from ucam_faas.jobs.sweep import sweep
 from ucam_faas.testing import ManualClock
 
 pytestmark = pytest.mark.slow
@@ -20,3 +27,23 @@ class TestFirestoreStore(JobStoreContract):
         store = firestore.store(clock)
         yield store
         store.close()
+
+
+def test_the_sweep_removes_a_large_payload_which_a_ttl_policy_would_leave(
+    firestore: Firestore, tmp_path: Path
+) -> None:
+    clock, payloads = ManualClock(), Directory(str(tmp_path))
+    rows = firestore.store(clock)
+    store: Any = ByReference(rows, payloads, above=1000)
+    key = Key("app", "charge", "1")
+    store.insert([Row(key=key, payload=b"large" * 1000, owner="me", visit=60.0)], wait=[0.0])
+    claimed = store.claim(key, lease=30, instance="here")
+    done = Change(state=State.SUCCESS, cause="finished", visit=600, result=b"large" * 1000)
+    store.change(key, done, fence=claimed.fence)
+    objects = len(payloads.names(""))
+
+    clock.advance(600)
+    count = sweep(store, "app", bool)
+
+    assert (objects, count, payloads.names("")) == (2, 1, [])
+    rows.close()

@@ -98,6 +98,10 @@ TESTS = {
         "tests/jobs/test_events.py"
         "::test_an_event_that_was_published_before_its_process_ended_is_repeated_with_its_id",
     ],
+    "a large payload or result": [
+        "tests/jobs/test_payloads.py::test_the_sweep_removes_objects_with_their_job",
+        "tests/jobs/test_payloads.py::test_a_job_without_its_payload_ends_at_once_and_says_why",
+    ],
     "a limit of a key": [
         "tests/jobs/test_limits_of_killed_processes.py"
         "::test_jobs_of_a_key_never_overlap_and_start_in_order_while_holders_are_killed",

@@ -20,7 +20,7 @@ from ucam_faas.jobs.rows import Change, Key, check_size
 from ucam_faas.jobs.states import State
 from ucam_faas.testing import ManualClock, MemoryPublisher, make_message, make_push
 
-TOO_LARGE = "and its store takes 100. Keep the data elsewhere"
+TOO_LARGE = "and its store takes 100. Set UCAM_FAAS_PAYLOADS"
 
 
 @pytest.fixture

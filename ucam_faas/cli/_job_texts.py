@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from ucam_faas.jobs.payloads.references import of_payload, of_result
 from ucam_faas.jobs.rows import Entry, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import printable
@@ -43,12 +44,12 @@ def as_json(row: Row, *, data: bool = False, traceback: bool = False) -> dict[st
         "cancel_requested": row.cancel_requested,
         "progress": row.progress,
         "error": _error(row, traceback=traceback),
-        "payload_bytes": len(row.payload),
+        "payload_bytes": _payload_bytes(row),
         "history": [_entry(entry) for entry in row.history],
     }
     if data:
         document |= {
-            "payload": row.payload.decode("utf-8", "backslashreplace"),
+            "payload": _payload_text(row),
             "attributes": dict(row.attributes),
             "ordering_key": row.ordering_key,
             "result": result_of(row),
@@ -57,8 +58,23 @@ def as_json(row: Row, *, data: bool = False, traceback: bool = False) -> dict[st
 
 
 def result_of(row: Row) -> Any:
-    """Return a job's result, as JSON has it; None: it has none, or it is null."""
+    """Return a job's result, as JSON has it, or its object; None: it has none, or it is null."""
+    reference = of_result(row)
+    if reference is not None:
+        return {"object": reference.name, "bytes": reference.size}
     return None if row.result is None else json.loads(row.result)
+
+
+def _payload_text(row: Row) -> str:
+    reference = of_payload(row)
+    if reference is not None:
+        return f"{reference.size} bytes in the payload store, as {reference.name}"
+    return row.payload.decode("utf-8", "backslashreplace")
+
+
+def _payload_bytes(row: Row) -> int:
+    reference = of_payload(row)
+    return len(row.payload) if reference is None else reference.size
 
 
 def columns(row: Row, now: float) -> tuple[str, ...]:
@@ -145,8 +161,8 @@ def error_text(row: Row) -> str:
 
 def _data(row: Row, *, data: bool) -> str:
     if data:
-        return printable(row.payload.decode("utf-8", "backslashreplace"))
-    size = len(row.payload)
+        return printable(_payload_text(row))
+    size = _payload_bytes(row)
     return f"{size} byte{'s' * (size != 1)}; --data shows them" if size else ""
 
 

@@ -15,7 +15,8 @@ from ucam_faas.execution.execution import Execution, Unclaimed
 from ucam_faas.execution.job_run import JobRun, why
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.jobs import limits, send_options
-from ucam_faas.jobs.rows import Key, Row, check_size, value_of
+from ucam_faas.jobs.payloads.references import of_result, same_payload
+from ucam_faas.jobs.rows import Key, Row, check_size
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.logs.problems import log_problem
@@ -58,7 +59,7 @@ class Adoption(JobRun):
         if row is None or row.state is State.STARTED:
             return Unclaimed(Retry(reason=why(row)))
         duplicate = Ignore(f"a duplicate: {why(row)}")
-        if row.state is State.SUCCESS:
+        if row.state is State.SUCCESS and of_result(row) is None:
             return Unclaimed(duplicate, json.loads(row.result or b"null"))
         return Unclaimed(duplicate)
 
@@ -75,7 +76,7 @@ class Adoption(JobRun):
         except JobError as error:
             log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
             raise Unclaimed(Unavailable("the job store doesn't answer")) from None
-        if there.payload != row.payload and value_of(there.payload) != value_of(row.payload):
+        if not same_payload(there, row):
             raise DeadLetter("another payload has the id of its job")
 
 

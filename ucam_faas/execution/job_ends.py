@@ -6,7 +6,7 @@ import json
 import traceback
 from typing import Any
 
-from ucam_faas.exceptions import JobCancelledError
+from ucam_faas.exceptions import JobCancelledError, PayloadMissingError
 from ucam_faas.execution.execution import Decision
 from ucam_faas.jobs.rows import Change, Row, check_size
 from ucam_faas.jobs.send_options import retry_of
@@ -76,7 +76,20 @@ def runs_alone(row: Row, task: Task) -> bool:
     return losses >= LOSSES_IN_COMPANY or (losses > 0 and row.attempts + 1 == limit)
 
 
-def given_back(instance: str) -> Change:
+def without_payload(row: Row, error: PayloadMissingError, instance: str) -> Change:
+    """Return the end of a claimed job whose payload is lost."""
+    return Change(
+        state=State.FAILURE,
+        cause="failed",
+        visit=retention(row),
+        failed=True,
+        instance=instance,
+        message="its payload is missing",
+        error={"type": type(error).__name__, "message": str(error)},
+    )
+
+
+def given_back(instance: str, message: str = "it has to run alone") -> Change:
     """Return the change of a claimed job that can't run here now."""
     return Change(
         state=State.PENDING,
@@ -84,7 +97,7 @@ def given_back(instance: str) -> Change:
         visit=AGAIN_SECONDS,
         wait=0,
         instance=instance,
-        message="it has to run alone",
+        message=message,
     )
 
 

@@ -15,7 +15,12 @@ from typing import Any
 from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
-from ucam_faas.exceptions import ConfigurationError, JobError
+from ucam_faas.exceptions import (
+    ConfigurationError,
+    JobError,
+    JobStoreError,
+    PayloadMissingError,
+)
 from ucam_faas.execution import children, current_job, inbox, job_ends, job_events, limited
 from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
@@ -218,6 +223,8 @@ class JobRun:
                 raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
             row = self._take(execution, store, lease)
             end = job_ends.before_run(row, execution.task, instance())
+            if end is None:
+                row, end = self._with_payload(store, row)
             if end is not None:
                 end = job_events.with_event(execution.runtime, execution.task, end)
                 ended = store.change(self.key, end, fence=row.fence)
@@ -247,6 +254,22 @@ class JobRun:
             return False
         threading.Event().wait(early)
         return True
+
+    def _with_payload(self, store: JobStore, row: Row) -> tuple[Row, Change | None]:
+        """Return a claimed row with its payload, and the end of a job whose payload is lost.
+
+        Raises:
+            JobStoreError: the payload store doesn't answer; the job is given back.
+        """
+        try:
+            payload = store.payload_of(row)
+        except PayloadMissingError as error:
+            return row, job_ends.without_payload(row, error, instance())
+        except JobStoreError:
+            reason = "the payload store doesn't answer"
+            store.change(self.key, job_ends.given_back(instance(), reason), fence=row.fence)
+            raise
+        return row if payload is row.payload else replace(row, payload=payload), None
 
     def _publish_event(self, execution: Execution, row: Row | None) -> None:
         """Publish the event of a job that has ended, if it is due."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import Context
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from ucam_faas.exceptions import JobError
@@ -35,7 +36,7 @@ def gets_key(store: JobStore, task: Task, row: Row | None) -> bool:
     limit = task.jobs.limit
     if limit is None or row is None or row.limit_key is not None or row.state in ENDED:
         return False
-    return store.set_limit_key(row.key, _late_key(task, limit, row)) is not None
+    return store.set_limit_key(row.key, _late_key(store, task, limit, row)) is not None
 
 
 def wake_next(
@@ -63,10 +64,10 @@ def wake_next(
     inbox.wake(execution.runtime, [key])
 
 
-def _late_key(task: Task, limit: Limit, row: Row) -> str:
+def _late_key(store: JobStore, task: Task, limit: Limit, row: Row) -> str:
     """Return the key of a job that waits; an empty one if its payload has none."""
-    payload = row.payload
     try:
+        payload: Any = store.payload_of(row)
         if task.kind is Kind.MESSAGE and task.parse is not None:
             payload = Context().run(task.parse, payload)
     except Exception:  # it ends when it runs, with the field in its error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache, wraps
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
@@ -203,12 +203,24 @@ def store_of(settings: Settings) -> JobStore | None:
     """
     if settings.job_store is None:
         return None
+    store = _rows_of(settings, settings.job_store)
+    if settings.payloads is None:
+        return store
+    from ucam_faas.jobs.payloads import connect
+    from ucam_faas.jobs.stores.by_reference import ByReference
+
+    references = ByReference(store, connect(settings.payloads), settings.payloads_over)
+    return cast("JobStore", references)  # its other methods are the store's
+
+
+def _rows_of(settings: Settings, name: str) -> JobStore:
+    """Return the store of jobs' rows."""
     # Each store is imported where it is chosen: tasks without jobs need none.
-    if settings.job_store.startswith(("postgresql://", "postgres://")):
+    if name.startswith(("postgresql://", "postgres://")):
         from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 
-        return PostgresqlStore(settings.job_store)
-    kind, _, path = settings.job_store.partition(":")
+        return PostgresqlStore(name)
+    kind, _, path = name.partition(":")
     if kind == "firestore":
         from ucam_faas.jobs.stores.firestore.connect import connect
 
@@ -218,7 +230,7 @@ def store_of(settings: Settings) -> JobStore | None:
 
         return SqliteStore(path or ":memory:", SystemClock())
     raise ConfigurationError(
-        f"UCAM_FAAS_JOB_STORE is {settings.job_store!r}: expected sqlite:PATH, "
+        f"UCAM_FAAS_JOB_STORE is {name!r}: expected sqlite:PATH, "
         "postgresql://…, firestore:PROJECT or memory."
     )
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from ucam_faas.execution.sender import sender
+from ucam_faas.jobs.stores.by_reference import rows_of, with_rows
 from ucam_faas.jobs.transactions import CURRENT, Transaction, current
 from ucam_faas.jobs.transactions.callers import Caller, Gate, drive
 from ucam_faas.jobs.transactions.drivers import driver_caller_of
@@ -32,7 +33,7 @@ class Block(Generic[ConnectionT]):
         self._connection, self._joins = connection, joins
         self._store = sender().jobs_for("nothing can be sent in a transaction")
         kind = SqlAlchemyCaller if is_of_sqlalchemy(connection) else driver_caller_of
-        self._caller: Caller = kind(connection, self._store)
+        self._caller: Caller = kind(connection, rows_of(self._store))
 
     def __enter__(self) -> ConnectionT:
         """Begin.
@@ -82,7 +83,7 @@ class Block(Generic[ConnectionT]):
         await (caller.join() if self._joins else caller.begin())
         self._gate = Gate(is_async=caller.is_async)
         try:
-            bound = await caller.bind(self._gate)
+            bound = with_rows(self._store, await caller.bind(self._gate))
         except BaseException as error:
             with suppress(Exception):
                 await caller.rollback(error)

@@ -204,9 +204,10 @@ class Job(Generic[ResultT]):
 
     def _result(self, row: Row) -> Any:
         if row.state is State.SUCCESS:
-            if row.result in (None, b"null"):  # also of a result that couldn't be stored
+            result = self._store().result_of(row)
+            if result in (None, b"null"):  # also of a result that couldn't be stored
                 return None
-            return self.read(row.result)
+            return self.read(result)
         error = row.error or {}
         text = f"{self!r} ended as {row.state}"
         if error:

@@ -157,7 +157,7 @@ def check_size(row: Row, max_bytes: int | None, result: bytes = b"") -> None:
     if max_bytes is not None and (size := size_of(row) + len(result)) > max_bytes:
         raise ValueError(
             f"The job has {size:,} bytes of payload, attributes and result, and its store takes "
-            f"{max_bytes:,}. Keep the data elsewhere, such as in a bucket, and pass its name."
+            f"{max_bytes:,}. Set UCAM_FAAS_PAYLOADS, such as gs://BUCKET, which keeps large data."
         )
 
 

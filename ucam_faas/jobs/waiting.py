@@ -125,6 +125,14 @@ class WaitingStore(JobStore):
     def _waiting(self) -> Waiting:
         return Waiting(self)
 
+    def payload_of(self, row: Row) -> bytes:
+        """Return the payload of a row."""
+        return row.payload
+
+    def result_of(self, row: Row) -> bytes | None:
+        """Return the result of a row."""
+        return row.result
+
     def end_of(self, key: Key) -> Future[Row]:
         """Return the row of a job when it has ended."""
         return self._waiting.end_of(key)

@@ -112,6 +112,16 @@ class JobStore(Protocol):
     def get(self, key: Key) -> Row | None:
         """Return a row."""
 
+    def payload_of(self, row: Row) -> bytes:
+        """Return the payload of a row, which may be elsewhere.
+
+        Raises:
+            PayloadMissingError: it isn't there.
+        """
+
+    def result_of(self, row: Row) -> bytes | None:
+        """Return the result of a row, which may be elsewhere; see `payload_of`."""
+
     def find(
         self,
         app: str,

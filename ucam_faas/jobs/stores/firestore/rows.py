@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ucam_faas.jobs.payloads.references import references
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.firestore.values import Timestamp
@@ -69,7 +70,7 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
         "shard": int(id[:4], 16) % SHARDS,
         "data": data | {"history": row.log, "writer": writer},
     }
-    if row.event_due:
+    if row.event_due or (row.state.is_completed and references(row)):  # no policy may remove it
         return fields | {"ended": id, "sweep": row.visit}
     if row.state.is_completed:
         removal = Timestamp(row.visit)

@@ -1,0 +1,166 @@
+"""A store whose large payloads and results are elsewhere: its rows have references to them.
+
+The object is written before its row, and removed after it, so a row's object is there. A process
+that ends in between leaves an object without a row: the bucket's lifecycle removes it by its age.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, cast
+
+from ucam_faas.exceptions import JobLostError, JobStoreError, PayloadMissingError
+from ucam_faas.jobs.payloads import PayloadStore
+from ucam_faas.jobs.payloads.references import (
+    BY_REFERENCE,
+    Reference,
+    of_payload,
+    of_result,
+    prefix_of,
+    reference_to,
+    references,
+)
+from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.logs.problems import log_problem
+
+MAX_THREADS = 8
+"""That write the payloads of a batch."""
+
+
+class ByReference:
+    """A store of jobs, and the store of what is too large for its rows.
+
+    Args:
+        store: has the rows.
+        payloads: has the objects.
+        above: payloads and results of more bytes are objects.
+    """
+
+    max_bytes = None
+
+    def __init__(self, store: JobStore, payloads: PayloadStore, above: int) -> None:
+        self._store = store
+        self._payloads = payloads
+        self._above = above
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method of the store."""
+        return getattr(self._store, name)
+
+    def insert(
+        self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None, **more: Any
+    ) -> list[Row]:
+        """Write large payloads, and insert the rows."""
+        large = [row for row in rows if len(row.payload) > self._above]
+        if not large:
+            return self._store.insert(rows, wait=wait, parent=parent, **more)
+        with ThreadPoolExecutor(min(MAX_THREADS, len(large))) as pool:
+            objects = list(pool.map(self._outside, large))
+        made = {row.owner: row for row in objects}
+        new = [made.get(row.owner, row) for row in rows]
+        try:
+            kept = self._store.insert(new, wait=wait, parent=parent, **more)
+        except JobLostError:
+            self._discard([ref for row in made.values() for ref in references(row)])
+            raise
+        owners = {row.owner for row in kept}
+        unused = [row for owner, row in made.items() if owner not in owners]
+        self._discard([ref for row in unused for ref in references(row)])
+        return kept
+
+    def change(
+        self,
+        key: Key,
+        change: Change,
+        *,
+        fence: int | None = None,
+        **more: Any,
+    ) -> Row | None:
+        """Write a large result, and change the row."""
+        result = change.result
+        if result is None or len(result) <= self._above:
+            return self._store.change(key, change, fence=fence, **more)
+        reference = reference_to(f"{prefix_of(key)}result-{fence}", result)
+        self._payloads.put(reference.name, result)
+        change = replace(change, result=reference.to_bytes())
+        row = self._store.change(key, change, fence=fence, **more)
+        if row is None:
+            there = self._store.get(key)
+            if there is None or of_result(there) != reference:  # else by a try without an answer
+                self._discard([reference])
+        return row
+
+    def delete(self, key: Key, *, states: Collection[State]) -> bool:
+        """Remove a row, and then its objects."""
+        row = self._store.get(key)
+        if not self._store.delete(key, states=states):
+            return False
+        if row is not None:
+            self._discard(references(row))
+        else:  # Firestore hides rows whose retention has ended
+            self._discard([], prefix_of(key))
+        return True
+
+    def payload_of(self, row: Row) -> bytes:
+        """Return the payload of a row."""
+        reference = of_payload(row)
+        return row.payload if reference is None else self._read(row, reference, "payload")
+
+    def result_of(self, row: Row) -> bytes | None:
+        """Return the result of a row."""
+        reference = of_result(row)
+        return row.result if reference is None else self._read(row, reference, "result")
+
+    def rows(self) -> JobStore:
+        """Return the store that has the rows."""
+        return self._store
+
+    def with_rows(self, store: JobStore) -> ByReference:
+        """Return this store with another connection to its rows."""
+        return ByReference(store, self._payloads, self._above)
+
+    def _outside(self, row: Row) -> Row:
+        """Write a payload, and return its row with the reference."""
+        reference = reference_to(f"{prefix_of(row.key)}payload-{row.owner}", row.payload)
+        self._payloads.put(reference.name, row.payload)
+        options = {**row.options, BY_REFERENCE: "by reference"}
+        return replace(row, payload=reference.to_bytes(), options=options)
+
+    def _read(self, row: Row, reference: Reference, what: str) -> bytes:
+        data = self._payloads.get(reference.name)
+        if data is None or hashlib.sha256(data).hexdigest() != reference.sha256:
+            state = "isn't in the payload store" if data is None else "has changed"
+            raise PayloadMissingError(
+                f"The {what} of the job {row.key.id!r} of {row.key.task!r} {state}: the object "
+                f"{reference.name}. A lifecycle rule may have removed it, or UCAM_FAAS_PAYLOADS "
+                "differs from the sender's."
+            )
+        return data
+
+    def _discard(self, unused: Sequence[Reference], prefix: str | None = None) -> None:
+        """Remove objects that no row refers to; if that fails, their age does."""
+        try:
+            names = [reference.name for reference in unused]
+            if prefix is not None:
+                names += self._payloads.names(prefix)
+            if names:
+                self._payloads.remove(names)
+        except JobStoreError as error:
+            log_problem("ucam_faas_payload_not_removed", error=error)
+
+
+def rows_of(store: JobStore | ByReference) -> JobStore:
+    """Return the store that has a store's rows: itself, if it has them."""
+    return store.rows() if isinstance(store, ByReference) else store
+
+
+def with_rows(store: JobStore | ByReference, rows: JobStore) -> JobStore:
+    """Return a store over another connection to its rows."""
+    if not isinstance(store, ByReference):
+        return rows
+    return cast("JobStore", store.with_rows(rows))  # its other methods are the rows'
