@@ -26,6 +26,23 @@ from ucam_faas.tasks import registry
 collect_ignore = ["tasks.py"]
 
 
+SERVERS = {"firestore", "postgresql"}
+"""Fixtures, and parameters of others, that start a server."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test slow that needs a server: it takes seconds to start."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(folder) and isinstance(item, pytest.Function):
+            parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+            names = {each for each in parameters if isinstance(each, str)}
+            stores = {callers.KINDS.get(name, (name,))[0] for name in names}
+            if SERVERS & {*item.fixturenames, *stores}:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def dev(request: pytest.FixtureRequest) -> Dev:
     """Serves `tasks.py`, with its own store and with a PostgreSQL database."""

@@ -538,7 +538,9 @@ def test_a_block_needs_a_store() -> None:
         ucam_faas.transaction(sqlite3.connect(":memory:"))
 
 
-@pytest.mark.parametrize("url_of", ["sqlite_url", "postgresql_url"])
+@pytest.mark.parametrize(
+    "url_of", ["sqlite_url", pytest.param("postgresql_url", marks=pytest.mark.slow)]
+)
 def test_an_engine_that_commits_each_statement_is_refused(
     url_of: str, request: pytest.FixtureRequest
 ) -> None:
