@@ -28,6 +28,8 @@ from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.logs.problems import log_problem
 
+MAX_INLINE_BYTES = 200_000
+"""Of a payload or a result in a row: with the attributes, both fit in any store."""
 MAX_THREADS = 8
 """That write the payloads of a batch."""
 
@@ -46,7 +48,7 @@ class ByReference:
     def __init__(self, store: JobStore, payloads: PayloadStore, above: int) -> None:
         self._store = store
         self._payloads = payloads
-        self._above = above
+        self._above = min(above, MAX_INLINE_BYTES)
 
     def __getattr__(self, name: str) -> Any:
         """Return a method of the store."""
