@@ -19,6 +19,7 @@ from ucam_faas.exceptions import ConfigurationError, TaskDefinitionError
 from ucam_faas.execution import runtime
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.states import State
+from ucam_faas.logs.console import ConsoleFormatter
 from ucam_faas.serving.app import App
 from ucam_faas.tasks.registry import task_of
 from ucam_faas.testing import ManualClock, MemoryPublisher, make_message, make_push, serve
@@ -87,6 +88,9 @@ async def test_a_duplicate_doesnt_run(
         "ucam_faas_job_not_run",
         "a duplicate: the job is SUCCESS",
     )
+    text = ConsoleFormatter(texts=True, colours=False).format(line)
+    assert "ignored   charge  job m1, took " in text
+    assert text.endswith(" ms: a duplicate: the job is SUCCESS")
     assert causes(store, Key("default", "charge", "m1")) == ["sent", "claimed", "finished"]
     assert row_of(store, Key("default", "charge", "m1")).result == b"1"
 

@@ -131,7 +131,10 @@ def not_run(execution: Execution, outcome: Outcome) -> logging.LogRecord | None:
     is_news = is_duplicate or not isinstance(outcome, Ignore | Retry)
     severity = answer(outcome).severity if is_news else "DEBUG"
     level = getattr(logging, severity)
-    return _line(execution, level, NOT_RUN, _delivery_fields(execution, outcome))
+    fields = _delivery_fields(execution, outcome)
+    if is_duplicate:  # as that of a run, since there is no other line about the message
+        fields["duration_seconds"] = round(execution.elapsed_seconds(), 6)
+    return _line(execution, level, NOT_RUN, fields)
 
 
 def _line(

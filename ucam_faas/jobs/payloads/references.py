@@ -57,13 +57,13 @@ def references(row: Row) -> list[Reference]:
     return [each for each in (of_payload(row), of_result(row)) if each is not None]
 
 
-def same_payload(one: Row, other: Row) -> bool:
+def same_payload(row: Row, other: Row) -> bool:
     """Return True if two rows have one payload, wherever it is."""
-    if one.payload == other.payload or _digest(one) == _digest(other):
+    if row.payload == other.payload or _digest(row) == _digest(other):
         return True
-    if of_payload(one) is not None or of_payload(other) is not None:
+    if of_payload(row) is not None or of_payload(other) is not None:
         return False
-    return bool(value_of(one.payload) == value_of(other.payload))
+    return bool(value_of(row.payload) == value_of(other.payload))
 
 
 def _digest(row: Row) -> str:

@@ -35,7 +35,7 @@ MAX_THREADS = 8
 
 
 class ByReference:
-    """A store of jobs, and the store of what is too large for its rows.
+    """A store of jobs, and the store of payloads that are too large for its rows.
 
     Args:
         store: has the rows.
