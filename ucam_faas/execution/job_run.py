@@ -8,13 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
-from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.exceptions import (
     ConfigurationError,
     JobError,
@@ -25,8 +23,10 @@ from ucam_faas.execution import children, current_job, inbox, job_ends, job_even
 from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, Unclaimed
 from ucam_faas.execution.instance import instance
+from ucam_faas.execution.job_deliveries import delivery_of
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.execution.stored_ends import store_end
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
@@ -54,8 +54,6 @@ EARLY_SECONDS = 1.0
 """A wake that is earlier than this is acknowledged, and the sweep wakes the job."""
 _MAX_CLAIMS = 3
 """The first, one when the job has its limit's key, and one when it is due."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
-"""Between two tries to store an end."""
 
 
 def read_inbox(
@@ -146,7 +144,7 @@ class JobRun:
             change = job_ends.interrupted(instance(), "it had waited for its turn")
         change = job_events.with_event(execution.runtime, execution.task, change)
         try:
-            stored = self._store_end(execution, row, change)
+            stored = store_end(store, row, change, execution.runtime.clock, self._ends_at)
             if stored is None and self._completion.is_tried:
                 there = store.get(self.key)
                 if there is not None and (there.fence, there.state) == (row.fence, State.SUCCESS):
@@ -328,72 +326,6 @@ class JobRun:
         served = execution.task.policy.served_timeout_seconds
         timeout = min(self.timeout_seconds or served, served)
         return execution.runtime.clock.monotonic() - self._begun_at >= timeout * NEARLY
-
-    def _store_end(self, execution: Execution, row: Row, change: Change) -> Row | None:
-        """Change the row, within the lease as often as it takes; None: the claim is void.
-
-        Raises:
-            JobError: the store doesn't answer.
-        """
-        assert self.store is not None, "the job was claimed in it"
-        clock, pause, tries = execution.runtime.clock, FIRST_PAUSE_SECONDS, 0
-        while True:
-            tries += 1
-            try:
-                stored = self.store.change(self.key, change, fence=row.fence)
-                if stored is None and tries > 1:
-                    stored = self._stored_before(row, change)
-                if stored is not None and stored.cancel_requested:
-                    stored = self._cancel(stored)
-                return stored
-            except JobError:
-                if clock.monotonic() + pause >= self._ends_at:
-                    raise
-            threading.Event().wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-    def _stored_before(self, row: Row, change: Change) -> Row | None:
-        """Return the row if an earlier try did change it, though the store didn't say so."""
-        assert self.store is not None, "the job was claimed in it"
-        there = self.store.get(self.key)
-        ours = there is not None and there.fence == row.fence and there.state is change.state
-        return there if ours else None
-
-    def _cancel(self, stored: Row) -> Row:
-        """End a job that would wait for its next run, and whose cancellation was asked for."""
-        assert self.store is not None, "the job was claimed in it"
-        waiting = {State.PENDING, State.PAUSED}
-        if stored.state not in waiting:
-            return stored
-        end = job_ends.cancelled(stored, instance())
-        return self.store.change(self.key, end, states=waiting) or stored
-
-
-def delivery_of(execution: Execution, row: Row) -> Delivery:
-    """Return the delivery of a wake with the job's payload in it.
-
-    Its message has the job's id and time of sending: those of wakes differ at each attempt, and
-    tasks use them as keys of their effects.
-    """
-    delivery = execution.delivery
-    assert delivery.published is not None, "a wake is a message"
-    message = PubsubMessage(
-        data=row.payload,
-        attributes=dict(row.attributes),
-        message_id=row.key.id,
-        publish_time=datetime.fromtimestamp(row.created, UTC),
-        ordering_key=row.ordering_key,
-    )
-    published = MessagePublishedData(
-        message=message,
-        subscription=delivery.subscription,
-        delivery_attempt=row.attempts + 1,
-    )
-    body = row.payload if execution.task.kind is Kind.RAW else delivery.body
-    attributes = delivery.attributes
-    if attributes is not None:
-        attributes = attributes.model_copy(update={"event_id": row.key.id})
-    return replace(delivery, published=published, body=body, attributes=attributes)
 
 
 def why(row: Row | None) -> str:

@@ -153,11 +153,12 @@ class PostgresqlStore(SqlStore):
 
     def changed(self, seconds: float) -> bool:
         """Wait for the end of a watched job, and return True if there was one."""
-        if self._listener is None:
+        listener = self._listener  # another thread may close the store meanwhile
+        if listener is None:
             threading.Event().wait(seconds)
             return False
         try:
-            return any(True for _ in self._listener.notifies(timeout=seconds, stop_after=1))
+            return any(True for _ in listener.notifies(timeout=seconds, stop_after=1))
         except self._psycopg.Error as error:
             self._listener = None
             raise JobStoreError(f"The job store doesn't notify: {_text(error)}.") from error
