@@ -7,6 +7,8 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +278,21 @@ def test_a_result_of_a_lost_claim_leaves_no_object_and_that_of_the_holder_stays(
     assert store.result_of(kept) == LARGE
 
 
+def test_a_second_result_of_a_run_leaves_the_first_one_that_is_stored(
+    store: Any, payloads: PayloadStore
+) -> None:
+    insert(store, b"small")
+    fence = store.claim(KEY, lease=30, instance="me").fence
+    done = Change(state=State.SUCCESS, cause="finished", visit=60, result=LARGE)
+
+    kept = store.change(KEY, done, fence=fence)  # by complete(…), whose answer is lost
+    other = store.change(KEY, replace(done, result=LARGE[::-1] + b" "), fence=fence)
+
+    assert other is None
+    assert len(payloads.names("")) == 1
+    assert store.result_of(kept) == LARGE
+
+
 class Order(BaseModel):
     """A payload."""
 
@@ -436,3 +453,21 @@ def test_a_large_payload_is_sent_in_a_transaction(shop: Any, tmp_path: Path) -> 
     assert row is not None
     assert len(row.payload) < 300
     assert json.loads(store.payload_of(row)) == {"text": "a" * 5000}
+
+
+@pytest.mark.parametrize("is_rolled_back", [True, False])
+def test_a_job_that_is_deleted_in_a_transaction_keeps_its_objects_until_the_commit(
+    shop: Any, payloads: PayloadStore, tmp_path: Path, is_rolled_back: bool
+) -> None:
+    job = shop.send(Order(text="a" * 5000), id="1")
+    connection = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+
+    with suppress(ZeroDivisionError), ucam_faas.transaction(connection):
+        assert job.delete()
+        inside = len(payloads.names(""))
+        if is_rolled_back:
+            raise ZeroDivisionError
+    connection.close()
+
+    assert inside == 1
+    assert len(payloads.names("")) == is_rolled_back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -82,13 +83,17 @@ class Block(Generic[ConnectionT]):
         caller = self._caller
         await (caller.join() if self._joins else caller.begin())
         self._gate = Gate(is_async=caller.is_async)
+        on_commit: list[Callable[[], object]] = []
         try:
-            bound = with_rows(self._store, await caller.bind(self._gate))
+            rows = await caller.bind(self._gate)
+            bound = with_rows(self._store, rows, on_commit.append)
         except BaseException as error:
             with suppress(Exception):
                 await caller.rollback(error)
             raise
-        self._transaction = Transaction(self._connection, self._store, bound, caller.is_async)
+        self._transaction = Transaction(
+            self._connection, self._store, bound, caller.is_async, on_commit
+        )
         CURRENT.set(self._transaction)
         return self._connection
 

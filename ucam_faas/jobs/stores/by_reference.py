@@ -7,9 +7,10 @@ that ends in between leaves an object without a row: the bucket's lifecycle remo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from ucam_faas.exceptions import JobLostError, JobStoreError, PayloadMissingError
@@ -41,14 +42,22 @@ class ByReference:
         store: has the rows.
         payloads: has the objects.
         above: payloads and results of more bytes are objects.
+        after_delete: gets what removes the objects of a row that was removed; None: it is called.
     """
 
     max_bytes = None
 
-    def __init__(self, store: JobStore, payloads: PayloadStore, above: int) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        payloads: PayloadStore,
+        above: int,
+        after_delete: Callable[[Callable[[], object]], object] | None = None,
+    ) -> None:
         self._store = store
         self._payloads = payloads
         self._above = min(above, MAX_INLINE_BYTES)
+        self._after_delete = after_delete
 
     def __getattr__(self, name: str) -> Any:
         """Return a method of the store."""
@@ -87,7 +96,8 @@ class ByReference:
         result = change.result
         if result is None or len(result) <= self._above:
             return self._store.change(key, change, fence=fence, **more)
-        reference = reference_to(f"{prefix_of(key)}result-{fence}", result)
+        digest = hashlib.sha256(result).hexdigest()[:16]  # one run may try to store two results
+        reference = reference_to(f"{prefix_of(key)}result-{fence}-{digest}", result)
         self._payloads.put(reference.name, result)
         change = replace(change, result=reference.to_bytes())
         row = self._store.change(key, change, fence=fence, **more)
@@ -103,9 +113,13 @@ class ByReference:
         if not self._store.delete(key, states=states):
             return False
         if row is not None:
-            self._discard(references(row))
+            discard = partial(self._discard, references(row))
         else:  # Firestore hides rows whose retention has ended
-            self._discard([], prefix_of(key))
+            discard = partial(self._discard, [], prefix_of(key))
+        if self._after_delete is None:
+            discard()
+        else:
+            self._after_delete(discard)
         return True
 
     def payload_of(self, row: Row) -> bytes:
@@ -122,9 +136,11 @@ class ByReference:
         """Return the store that has the rows."""
         return self._store
 
-    def with_rows(self, store: JobStore) -> ByReference:
-        """Return this store with another connection to its rows."""
-        return ByReference(store, self._payloads, self._above)
+    def with_rows(
+        self, store: JobStore, after_commit: Callable[[Callable[[], object]], object]
+    ) -> ByReference:
+        """Return this store in a transaction of its rows, which may be rolled back."""
+        return ByReference(store, self._payloads, self._above, after_commit)
 
     def _outside(self, row: Row) -> Row:
         """Write a payload, and return its row with the reference."""
@@ -161,8 +177,18 @@ def rows_of(store: JobStore | ByReference) -> JobStore:
     return store.rows() if isinstance(store, ByReference) else store
 
 
-def with_rows(store: JobStore | ByReference, rows: JobStore) -> JobStore:
-    """Return a store over another connection to its rows."""
+def with_rows(
+    store: JobStore | ByReference,
+    rows: JobStore,
+    after_commit: Callable[[Callable[[], object]], object],
+) -> JobStore:
+    """Return a store in a transaction of its rows.
+
+    Args:
+        rows: the store of the rows, over the transaction's connection.
+        after_commit: takes an action, and calls it after the commit.
+    """
     if not isinstance(store, ByReference):
         return rows
-    return cast("JobStore", store.with_rows(rows))  # its other methods are the rows'
+    bound = store.with_rows(rows, after_commit)
+    return cast("JobStore", bound)  # its other methods are the rows'
