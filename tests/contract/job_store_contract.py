@@ -408,7 +408,7 @@ class JobStoreContract:
         assert store.get(KEY) == ended
         store.visit([KEY], [30])
         again = store.get(KEY)
-        store.visit([KEY], [60], published=True)
+        store.visit([KEY], [60], published=[1])
         clock.advance(31)
 
         kept = store.get(KEY)
@@ -420,15 +420,36 @@ class JobStoreContract:
         assert (kept.event_due, kept.visit) == (False, pytest.approx(store.now() + 29))
         assert store.overdue("app", 10) == []
 
+    def test_an_event_that_is_published_late_leaves_that_of_a_later_run_due(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        ended = store.change(KEY, WITH_EVENT, fence=self.claimed(store).fence)
+        again = Change(state=State.PENDING, cause="retried", visit=60, wait=0, afresh=True)
+        store.change(KEY, again, states={WITH_EVENT.state})
+        clock.advance(60)
+        assert ended is not None
+
+        store.visit([KEY], [900], published=[ended.fence])
+        waiting = store.get(KEY)
+        second = store.change(KEY, WITH_EVENT, fence=self.claimed(store).fence)
+        store.visit([KEY], [900], published=[ended.fence])
+
+        assert waiting is not None
+        assert waiting.visit == pytest.approx(store.now())
+        assert store.get(KEY) == second
+        assert second is not None
+        assert second.event_due
+
     def test_an_event_is_published_before_or_after_its_visit_and_noted_once(
         self, store: JobStore
     ) -> None:
         self.insert(store, row())
         store.change(KEY, WITH_EVENT, fence=self.claimed(store).fence)
 
-        store.visit([KEY], [60], published=True)
+        store.visit([KEY], [60], published=[1])
         first = store.get(KEY)
-        store.visit([KEY], [5], published=True)
+        store.visit([KEY], [5], published=[1])
 
         assert first is not None
         assert not first.event_due

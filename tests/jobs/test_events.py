@@ -270,6 +270,27 @@ async def test_a_job_that_is_retried_and_fails_again_has_an_event_of_another_id(
 
 
 @on_a_loop
+async def test_a_job_that_fails_again_while_its_event_is_published_has_both_events(
+    serve: Any, store: FaultyStore, topic: Topic, clock: ManualClock
+) -> None:
+    app = serve()
+    key = add(store)
+    topic.raises = PublishError("503")
+    await wake(app)
+    first = store.get(key)
+    assert first is not None
+    Job(key, store).retry()
+    await wake(app)
+    topic.raises = None
+
+    assert job_events.publish(app.runtime, [first])  # by a process that was slow
+    clock.advance(61)
+    swept(app, store)
+
+    assert len(set(topic.ids)) == 2
+
+
+@on_a_loop
 async def test_an_event_that_cant_be_published_changes_nothing_else(
     serve: Any,
     store: FaultyStore,

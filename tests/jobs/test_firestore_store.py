@@ -15,7 +15,7 @@ from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.by_reference import ByReference
 from ucam_faas.jobs.stores.firestore.store import FirestoreStore
-from ucam_faas.jobs.sweep import sweep
+from ucam_faas.jobs.sweep import RETENTION_SECONDS, sweep
 from ucam_faas.testing import ManualClock
 
 pytestmark = pytest.mark.slow
@@ -29,8 +29,9 @@ class TestFirestoreStore(JobStoreContract):
         store.close()
 
 
+@pytest.mark.parametrize("event_due", [False, True])
 def test_the_sweep_removes_a_large_payload_which_a_ttl_policy_would_leave(
-    firestore: Firestore, tmp_path: Path
+    firestore: Firestore, tmp_path: Path, event_due: bool
 ) -> None:
     clock, payloads = ManualClock(), Directory(str(tmp_path))
     rows = firestore.store(clock)
@@ -38,11 +39,17 @@ def test_the_sweep_removes_a_large_payload_which_a_ttl_policy_would_leave(
     key = Key("app", "charge", "1")
     store.insert([Row(key=key, payload=b"large" * 1000, owner="me", visit=60.0)], wait=[0.0])
     claimed = store.claim(key, lease=30, instance="here")
-    done = Change(state=State.SUCCESS, cause="finished", visit=600, result=b"large" * 1000)
+    result = b"large" * 1000
+    done = Change(
+        state=State.SUCCESS, cause="finished", visit=600, result=result, event_due=event_due
+    )
     store.change(key, done, fence=claimed.fence)
     objects = len(payloads.names(""))
 
     clock.advance(600)
+    if event_due:
+        assert sweep(store, "app", bool) == 1  # it drops the event, as there is no topic
+        clock.advance(RETENTION_SECONDS)
     count = sweep(store, "app", bool)
 
     assert (objects, count, payloads.names("")) == (2, 1, [])

@@ -45,7 +45,7 @@ def publish(runtime: Runtime, rows: Sequence[Row]) -> bool:
     Nothing is raised: the jobs' ends are stored, and the sweep repeats this.
     """
     from ucam_faas.jobs.events import message_of
-    from ucam_faas.jobs.sweep import retention
+    from ucam_faas.jobs.sweep import note_published
 
     topic, store = runtime.settings.events_topic, runtime.jobs()
     assert store is not None, "it has the rows"
@@ -53,8 +53,7 @@ def publish(runtime: Runtime, rows: Sequence[Row]) -> bool:
         if topic is not None:
             full = runtime.full_topic(topic, "UCAM_FAAS_EVENTS_TOPIC")
             runtime.outgoing().publish_many(full, [message_of(row) for row in rows])
-        keys = [row.key for row in rows]
-        store.visit(keys, [retention(row) for row in rows], published=True)
+        note_published(rows, store)
     except Exception as error:
         log_problem("ucam_faas_event_failed", topic=topic, error=error)
         return False

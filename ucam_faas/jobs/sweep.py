@@ -92,12 +92,18 @@ def _publish(
     """Publish events, and forget those that couldn't be until the retention of their job ended."""
     keys, now = [row.key for row in rows], store.now()
     if publish is None:
-        store.visit(keys, [retention(row) for row in rows], published=True)
+        note_published(rows, store)
     elif not publish(rows):
         store.visit(keys, [AGAIN_SECONDS] * len(keys))
         for row in rows:
             if row.history[-1].time + retention(row) <= now:
                 store.delete(row.key, states=ENDED)
+
+
+def note_published(rows: Sequence[Row], store: JobStore) -> None:
+    """Have these ends of jobs no event that is due."""
+    fences = [row.fence for row in rows]
+    store.visit([row.key for row in rows], [retention(row) for row in rows], published=fences)
 
 
 def _again(row: Row, now: float) -> float:

@@ -155,13 +155,18 @@ class JobStore(Protocol):
         """
 
     def visit(
-        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+        self,
+        keys: Sequence[Key],
+        seconds: Sequence[float],
+        *,
+        published: Sequence[int] | None = None,
     ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now; a row that
         isn't overdue any more stays as it is.
 
         Args:
-            published: the events of these rows are published: they are due no more.
+            published: the events of these rows are published, and due no more. These are the
+                rows' fences: a job that has run again since has another event.
         """
 
     def delete(self, key: Key, *, states: Collection[State]) -> bool:

@@ -132,10 +132,15 @@ class PostgresqlStore(SqlStore):
             return row_of(records[0]) if records else None
 
     def visit(
-        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+        self,
+        keys: Sequence[Key],
+        seconds: Sequence[float],
+        *,
+        published: Sequence[int] | None = None,
     ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
-        self._run("visit", {**_columns(keys), "seconds": list(seconds), "published": published})
+        fences = None if published is None else list(published)
+        self._run("visit", {**_columns(keys), "seconds": list(seconds), "published": fences})
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs."""

@@ -213,10 +213,11 @@ SELECT count(*) AS count FROM (
 SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
-UPDATE ucam_faas_jobs SET visit = :now + key.seconds, event_due = event_due AND NOT :published
-FROM unnest(:apps::text[], :tasks::text[], :ids::text[], :seconds::float8[]) AS key (app, task, id, seconds)
+UPDATE ucam_faas_jobs SET visit = :now + key.seconds, event_due = event_due AND key.published IS NULL
+FROM unnest(:apps::text[], :tasks::text[], :ids::text[], :seconds::float8[], :published::int[])
+  AS key (app, task, id, seconds, published)
 WHERE (ucam_faas_jobs.app, ucam_faas_jobs.task, ucam_faas_jobs.id) = (key.app, key.task, key.id)
-  AND (visit <= :now OR event_due AND :published)
+  AND CASE WHEN key.published IS NULL THEN visit <= :now ELSE event_due AND fence = key.published END
 
 -- name: watch
 UPDATE ucam_faas_jobs SET watched = true

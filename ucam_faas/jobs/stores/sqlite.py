@@ -97,14 +97,19 @@ class SqliteStore(SqlStore):
             return [record and row_of(record) for record in records]
 
     def visit(
-        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+        self,
+        keys: Sequence[Key],
+        seconds: Sequence[float],
+        *,
+        published: Sequence[int] | None = None,
     ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
         with self._transaction() as connection:
             now = self.now()
+            fences = [None] * len(keys) if published is None else published
             visits = [
-                {**key._asdict(), "now": now, "seconds": wait, "published": published}
-                for key, wait in zip(keys, seconds, strict=True)
+                {**key._asdict(), "now": now, "seconds": wait, "published": fence}
+                for key, wait, fence in zip(keys, seconds, fences, strict=True)
             ]
             connection.executemany(self._sql["visit"], visits)
 

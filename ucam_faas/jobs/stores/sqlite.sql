@@ -179,8 +179,9 @@ WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
 SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit
 
 -- name: visit
-UPDATE ucam_faas_jobs SET visit = :now + :seconds, event_due = event_due AND NOT :published
-WHERE app = :app AND task = :task AND id = :id AND (visit <= :now OR event_due AND :published)
+UPDATE ucam_faas_jobs SET visit = :now + :seconds, event_due = event_due AND :published IS NULL
+WHERE app = :app AND task = :task AND id = :id
+  AND iif(:published IS NULL, visit <= :now, event_due AND fence = :published)
 
 -- name: delete
 DELETE FROM ucam_faas_jobs

@@ -174,14 +174,21 @@ class FirestoreStore(WaitingStore):
         return [row for row, _ in seen]
 
     def visit(
-        self, keys: Sequence[Key], seconds: Sequence[float], *, published: bool = False
+        self,
+        keys: Sequence[Key],
+        seconds: Sequence[float],
+        *,
+        published: Sequence[int] | None = None,
     ) -> None:
         """Let the sweep look at overdue rows again, each so many seconds from now."""
-        now, rows = self.now(), each(self._rows.swept, keys)
+        fences = [None] * len(keys) if published is None else published
+        # A row that the sweep saw has no references, with which no policy may remove it.
+        read = self._rows.swept if published is None else self._rows.read
+        now, rows = self.now(), each(read, keys)
         writes = [
-            self._rows.write(_visited(seen.row, now + wait, published), seen.version, VISIT)
-            for seen, wait in zip(rows, seconds, strict=True)
-            if seen is not None and (seen.row.visit <= now or (published and seen.row.event_due))
+            self._rows.write(new, seen.version, VISIT)
+            for seen, wait, fence in zip(rows, seconds, fences, strict=True)
+            if seen is not None and (new := _visited(seen.row, now, wait, fence)) is not None
         ]
         for batch in batches(writes, MAX_WRITES):
             self._documents.write_each(batch)
@@ -249,8 +256,13 @@ class FirestoreStore(WaitingStore):
         return [row for row in rows if row is not None]
 
 
-def _visited(row: Row, visit: float, published: bool) -> Row:
-    return replace(row, visit=visit, event_due=row.event_due and not published)
+def _visited(row: Row, now: float, wait: float, published: int | None) -> Row | None:
+    """Return a row after a visit; None: it stays as it is."""
+    if published is None:
+        return replace(row, visit=now + wait) if row.visit <= now else None
+    if not row.event_due or row.fence != published:
+        return None
+    return replace(row, visit=now + wait, event_due=False)
 
 
 def _latest_first(rows: Iterable[Row]) -> list[Row]:
