@@ -33,6 +33,7 @@ from ucam_faas.exceptions import (
     PayloadMissingError,
 )
 from ucam_faas.execution import runtime
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.payloads import PayloadStore, connect
 from ucam_faas.jobs.payloads.directory import Directory
@@ -394,6 +395,28 @@ async def test_a_payload_store_that_is_down_costs_no_attempt(
     assert row is not None
     assert (answer.status, row.state, row.attempts) == (503, State.PENDING, 0)
     assert row.history[-1].message == "the payload store doesn't answer"
+
+
+@on_a_loop
+async def test_a_process_without_the_payload_store_leaves_the_job_to_those_that_have_it(
+    app: App, store: Any, rows: SqliteStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    insert(store)
+    bare = App(app.tasks, Runtime(Settings(), clock, MemoryPublisher(), store=rows))
+
+    response = await wake(bare, "task", "1")
+    row = rows.get(KEY)
+    await wake(app, "task", "1")
+
+    assert response.status == 503
+    assert "UCAM_FAAS_PAYLOADS isn't set here" in caplog.text
+    assert row is not None
+    assert (row.state, row.attempts) == (State.PENDING, 0)
+    ended = rows.get(KEY)
+    assert ended is not None
+    assert ended.state is State.SUCCESS
+    with pytest.raises(JobStoreError, match="UCAM_FAAS_PAYLOADS isn't set here"):
+        Job(KEY, rows).result()
 
 
 def test_nothing_is_sent_whose_payload_cant_be_stored(rows: SqliteStore, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import threading
 import time
 from concurrent.futures import Future
 from functools import cached_property
+from typing import TypeVar
 
-from ucam_faas.exceptions import JobError, JobNotFoundError
+from ucam_faas.exceptions import JobError, JobNotFoundError, JobStoreError
 from ucam_faas.jobs.forks import reset_in_child
+from ucam_faas.jobs.payloads.references import Reference, of_payload, of_result
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
 
@@ -22,6 +24,7 @@ LOOK_SECONDS = 2.0
 """Between two looks without a notification."""
 AGAIN_SECONDS = 0.2
 """Before the next try, while the store doesn't answer."""
+DataT = TypeVar("DataT", bytes, bytes | None)
 
 
 class Waiting:
@@ -126,13 +129,27 @@ class WaitingStore(JobStore):
         return Waiting(self)
 
     def payload_of(self, row: Row) -> bytes:
-        """Return the payload of a row."""
-        return row.payload
+        """Return the payload of a row, which is in it."""
+        return _in_row(row, row.payload, of_payload(row))
 
     def result_of(self, row: Row) -> bytes | None:
-        """Return the result of a row."""
-        return row.result
+        """Return the result of a row, which is in it."""
+        return _in_row(row, row.result, of_result(row))
 
     def end_of(self, key: Key) -> Future[Row]:
         """Return the row of a job when it has ended."""
         return self._waiting.end_of(key)
+
+
+def _in_row(row: Row, data: DataT, reference: Reference | None) -> DataT:
+    """Return the data of a row, and never a reference in its place.
+
+    Raises:
+        JobStoreError: the data is in a payload store, and this process has none.
+    """
+    if reference is not None:
+        raise JobStoreError(
+            f"Data of the job {row.key.id!r} of {row.key.task!r} is in a payload store, and "
+            "UCAM_FAAS_PAYLOADS isn't set here: set it as the process has it that stored the data."
+        )
+    return data
