@@ -20,8 +20,8 @@ _FORM = re.compile(f"memory|sqlite:.+|postgres(ql)?://.*|firestore:{NAME.pattern
 
 @rule(
     "job-store-missing",
-    why="With id= or idempotent=True the container ends when it starts; with the others, sending "
-    "fails.",
+    why="With id=, idempotent=True or limit= the container ends when it starts; with the others, "
+    "sending fails.",
 )
 def store_missing(inputs: Inputs) -> Iterator[Finding]:
     """A task with an option that only a job store can keep, and no store."""
@@ -32,6 +32,7 @@ def store_missing(inputs: Inputs) -> Iterator[Finding]:
             "id=": policy.id is not None,
             "unique=": policy.unique is not None,
             "max_pending=": policy.max_pending is not None,
+            "limit=": policy.limit is not None,
         }
         names = [name for name, is_set in options.items() if is_set]
         if names and store_of(planned.merged) is None:
@@ -53,6 +54,20 @@ def store_local(inputs: Inputs) -> Iterator[Finding]:
                 _place_of_store(planned),
                 f"{STORE} is {store}, which the instances of Cloud Run don't share.",
                 "Use PostgreSQL or Firestore; see docs/stores.md.",
+                planned.name,
+            )
+
+
+@rule("limit-in-firestore", why="The container ends when it starts.")
+def limit_in_firestore(inputs: Inputs) -> Iterator[Finding]:
+    """A task with a limit whose jobs are in Firestore, which supports none."""
+    for planned in inputs.services:
+        store = store_of(planned.merged) or ""
+        if planned.task.jobs.limit is not None and store.startswith("firestore:"):
+            yield Finding(
+                decorated(planned.task),
+                f"The task {planned.name!r} has limit=, and its job store is {store}.",
+                "Use PostgreSQL, or leave limit= out; see docs/stores.md.",
                 planned.name,
             )
 
@@ -130,4 +145,7 @@ def receiver_missing(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
-RULES = (store_missing, store_local, store_unknown, not_swept, forgotten_early, receiver_missing)
+RULES = (
+    *(store_missing, store_local, limit_in_firestore, store_unknown),
+    *(not_swept, forgotten_early, receiver_missing),
+)
