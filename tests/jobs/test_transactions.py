@@ -145,6 +145,29 @@ async def test_ids_conflicts_unique_keys_and_max_pending_hold_in_the_block(
 
 
 @on_a_loop
+async def test_a_block_that_is_repeated_after_a_rollback_sends_the_jobs_of_the_first_try(
+    till: Till,
+) -> None:
+    """Else the next attempt, whose first try commits, would send others."""
+    charge = charge_of()
+    parent = await charge.send_async(Order(id=1), id="parent")
+    row = till.store.claim(parent.key, lease=60, instance="here")
+    assert row is not None
+    children.of_job(row)
+    tries = []
+    async with till.caller() as caller:
+        for is_last in (False, True):
+            with suppress(ZeroDivisionError):
+                async with caller.transaction():
+                    tries.append([(await charge.send_async(Order(id=2))).id for _ in range(2)])
+                    is_last or 1 / 0
+
+    assert tries[0] == tries[1]
+    assert till.jobs == {"parent", *tries[1]}
+    assert len(till.jobs) == 3
+
+
+@on_a_loop
 async def test_a_process_that_lost_its_job_can_send_nothing_in_a_block(till: Till) -> None:
     charge = charge_of()
     parent = await charge.send_async(Order(id=1), id="parent")

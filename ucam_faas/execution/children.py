@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 
 from ucam_faas.events.context import CLOUD_EVENT_CONTEXT
+from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Row
 from ucam_faas.logs.context import LOG_CONTEXT
 
@@ -70,7 +72,16 @@ def child_id(
     with _LOCK:
         of.sent[digest] += 1
         number = of.sent[digest]
+    transaction = transactions.current()
+    if transaction is not None:
+        transaction.on_rollback.append(partial(_forget, of, digest))
     return digest[:32] if number == 1 else f"{digest[:32]}-{number}"
+
+
+def _forget(of: Parent, digest: str) -> None:
+    """Count a payload no more whose sending was rolled back: the next try has its id."""
+    with _LOCK:
+        of.sent[digest] -= 1
 
 
 def of_job(row: Row) -> None:

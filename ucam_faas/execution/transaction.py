@@ -122,6 +122,8 @@ class Block(Generic[ConnectionT]):
         """Roll back, and return True if the error asked for that alone; an error of the rollback,
         such as a lost connection's, doesn't hide it.
         """
+        for action in self._transaction.on_rollback:
+            action()
         try:
             return await self._caller.rollback(error)
         except Exception:

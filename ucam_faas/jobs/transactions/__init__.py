@@ -30,6 +30,7 @@ class Transaction:
         bound: the same store, over the caller's connection.
         is_async: the connection is used on an event loop.
         on_commit: called after the commit, in order.
+        on_rollback: called at a rollback, and after a commit that failed.
         completed: the job that ends with the commit.
         refusal: forbids the commit.
     """
@@ -39,6 +40,7 @@ class Transaction:
     bound: JobStore
     is_async: bool
     on_commit: list[Callable[[], object]] = field(default_factory=list)
+    on_rollback: list[Callable[[], object]] = field(default_factory=list)
     completed: Key | None = None
     refusal: Exception | None = None
     is_open: bool = True
