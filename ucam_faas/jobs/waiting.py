@@ -64,8 +64,11 @@ class Waiting:
     def _work(self) -> None:
         next_look = 0.0
         pause = threading.Event()  # never set: a sleep
-        while keys := self._awaited():
+        while True:
             new, unseen = self._take_new()
+            keys = self._awaited()  # after the new ones, so that each of them is looked at
+            if not keys:
+                return
             try:
                 if new:
                     self._store.watch(new)
