@@ -101,6 +101,17 @@ def test_a_retry_tells_its_time(scene: Scene) -> None:
     assert scene.lines == ["retry     charge  job 17, attempt 1 failed, again in 10 s"]
 
 
+def test_retries_are_told_though_the_job_has_ended_by_the_first_look(scene: Scene) -> None:
+    scene.end(State.PENDING, wait=0.0, failed=True)
+    scene.end(State.PENDING, wait=0.0, failed=True)
+    scene.end(State.SUCCESS)
+
+    assert scene.lines == [
+        "retry     charge  job 17, attempt 1 failed",
+        "retry     charge  job 17, attempt 2 failed",
+    ]
+
+
 @pytest.mark.parametrize(
     ("state", "values", "line"),
     [

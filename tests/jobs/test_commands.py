@@ -22,7 +22,7 @@ def test_a_job_is_sent_and_followed_to_its_result(dev: Dev) -> None:
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"order": 901, "executions": 1}
-    assert done.stderr.endswith("SUCCESS.\n")
+    assert done.stderr.endswith("  SUCCESS   finished, run 1\n")
     dev.wait_shown("started", "charge  job order-901, attempt 1")
     dev.wait_shown("done", "charge  job order-901, attempt 1, took")
     assert dev.shown("delivered", "charge-inbox") == []
@@ -35,7 +35,7 @@ def test_a_retry_is_told_with_its_time(dev: Dev) -> None:
 
     assert done.stdout == "2\n"
     (line,) = dev.wait_shown("retry", "job order-902")
-    assert line.startswith("second_time  job order-902, attempt 1 failed, again in 0.")
+    assert line.startswith("second_time  job order-902, attempt 1 failed")
 
 
 @on_one_store

@@ -29,6 +29,8 @@ MOST_NEW, MOST_DELAYED = 200, 20
 """New jobs that one look reads, and those with a delay that it shows."""
 MOST_KNOWN = 1000
 """Jobs that are remembered as they were last read."""
+RECENT_SECONDS = 10.0
+"""The changes of another job that are shown when it is read, apart from the last one."""
 _INBOX = inbox_of("")
 
 
@@ -134,28 +136,33 @@ class JobNews:
         self._stream.line("retry", _task(subscription), text)
 
     def _tell_changes(self, key: Key) -> None:
-        """Show the changes of a job since the last look; only the last one if it wasn't known."""
+        """Show the changes of a job since the last look; the recent ones if it wasn't known."""
         row = self._store.get(key)
         if row is None:
             return
         history, known = row.history, self._known.get(key)
-        index = history.index(known.last) if known and known.last in history else len(history) - 2
+        if known and known.last in history:
+            index = history.index(known.last)
+        else:
+            begin = self._store.now() - RECENT_SECONDS
+            old = sum(entry.time < begin for entry in history)
+            index = min(old, len(history) - 1) - 1
         self._remember(row)
         for position, entry in enumerate(history[index + 1 :], index + 2):
+            failures = row.attempts - sum(later.cause == "failed" for later in history[position:])
             if entry.state is not State.STARTED:
-                self._tell_change(row, entry, is_last=entry is history[-1])
+                self._tell_change(row, entry, failures, is_last=entry is history[-1])
             elif key in self._late:
                 self._late.discard(key)
-                failures = sum(later.cause == "failed" for later in history[position:])
-                self._show("started", key, f"attempt {row.attempts - failures + 1}")
+                self._show("started", key, f"attempt {failures + 1}")
 
-    def _tell_change(self, row: Row, entry: Entry, *, is_last: bool) -> None:
+    def _tell_change(self, row: Row, entry: Entry, failures: int, *, is_last: bool) -> None:
         key = row.key
         match entry.state:
             case State.PENDING if entry.cause == "failed":
                 wait = row.due - self._store.now()
                 again = f", again in {wait:.3g} s" if is_last and wait > 0 else ""
-                self._show("retry", key, f"attempt {row.attempts} failed{again}")
+                self._show("retry", key, f"attempt {failures} failed{again}")
             case State.PAUSED:
                 self._show("paused", key, f"until: ucam-faas jobs resume {key.id}")
             case State.FAILURE:
