@@ -182,7 +182,9 @@ def test_many_threads_share_few_connections(store: PostgresqlStore) -> None:
     assert record["count"] <= 8
 
 
-def test_the_jobs_of_a_repeated_batch_are_looked_up_by_their_ids(store: PostgresqlStore) -> None:
+def test_the_jobs_of_a_repeated_batch_are_looked_up_by_their_ids(postgresql: Server) -> None:
+    store = PostgresqlStore(postgresql.new_database())  # the planner knows nothing of its table
+    store.migrate()
     store.insert(
         [row(Key("app", "charge", str(number))) for number in range(1000)], wait=[0] * 1000
     )
@@ -192,3 +194,4 @@ def test_the_jobs_of_a_repeated_batch_are_looked_up_by_their_ids(store: Postgres
 
     conditions = [line["QUERY PLAN"] for line in plan if "Index Cond" in line["QUERY PLAN"]]
     assert any("id = new.id" in condition for condition in conditions), plan
+    store.close()
