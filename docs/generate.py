@@ -21,7 +21,8 @@ from ucam_faas.config import Settings
 from ucam_faas.deploy.checks import FAMILIES
 from ucam_faas.deploy.keys import keys as deployment_keys
 from ucam_faas.outcomes import ANSWERS, Outcome
-from ucam_faas.tasks.option_table import COLLECTION, OPTIONS, Option
+from ucam_faas.tasks.option import Option
+from ucam_faas.tasks.option_table import COLLECTION, OPTIONS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [

@@ -23,7 +23,7 @@ LEVELS = (
     {"outcomes", "events"},
     {"tasks"},
     {"publishing", "jobs"},
-    {"execution", "decorators", "collection", "function"},
+    {"execution", "decorators", "task_types", "collection", "function"},
     {"serving", "emulator"},
     {"dev", "deploy", "testing", "cli", "_pytest_plugin", "__main__"},
 )
@@ -69,9 +69,9 @@ HEAVY = {
     "flask": owner(
         *_FLASK,
         in_functions="testing.of_1_0 execution.http_responses tasks.outer_decorators",
-        for_types="_pytest_plugin testing.of_1_0 decorators execution.http_responses",
+        for_types="_pytest_plugin testing.of_1_0 execution.http_responses",
     ),
-    "werkzeug": owner(*_FLASK, for_types="decorators"),
+    "werkzeug": owner(*_FLASK),
     "google.pubsub_v1": owner("emulator.api.protos", in_functions="emulator.api.messages_only"),
     "google.protobuf": owner(
         "emulator.api.protos",
@@ -95,7 +95,7 @@ HEAVY = {
     "requests": owner(in_functions="serving.push_auth net.google_rest"),
     "cloudevents": owner(
         in_functions="testing.of_1_0 events.deliveries testing.events",
-        for_types="events.context decorators events.deliveries function testing.events",
+        for_types="events.context task_types events.deliveries function testing.events",
     ),
     "functions_framework": owner(in_functions="function"),
     "gunicorn": owner("serving.server"),

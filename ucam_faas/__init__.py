@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ucam_faas.collection import TaskCollection as TaskCollection
     from ucam_faas.decorators import (
-        CloudEventHandlerExecutorFn as CloudEventHandlerExecutorFn,
         cloud_event as cloud_event,
         cloud_event_handler as cloud_event_handler,
         http as http,
@@ -111,7 +110,7 @@ _HOMES = {
     "CloudEventHandlerAttributes": "events.context",
     "CloudEventHandlerContext": "events.context",
     "CloudEventHandlerExecutionInfo": "events.execution_info",
-    "CloudEventHandlerExecutorFn": "decorators",
+    "CloudEventHandlerExecutorFn": "task_types",
     "CloudEventType": "tasks.parsers",
     "CompletedExecutionResult": "events.execution_info",
     "ConfigurationError": "exceptions",

@@ -1,7 +1,6 @@
 """Where 1.0 kept these names; import them from `ucam_faas` in new code."""
 
 from ucam_faas.decorators import (
-    CloudEventHandlerExecutorFn,
     cloud_event_handler,
 )
 from ucam_faas.events.context import (
@@ -12,6 +11,9 @@ from ucam_faas.events.context import (
 )
 from ucam_faas.events.execution_info import (
     CloudEventHandlerExecutionInfo,
+)
+from ucam_faas.task_types import (
+    CloudEventHandlerExecutorFn,
 )
 from ucam_faas.tasks.parsers import (
     CloudEventType,

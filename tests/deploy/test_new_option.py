@@ -11,7 +11,8 @@ import pytest
 import ucam_faas
 from ucam_faas import TaskDefinitionError
 from ucam_faas.deploy.value_checks import matches
-from ucam_faas.tasks.option_table import OPTIONS, Option
+from ucam_faas.tasks.option import Option
+from ucam_faas.tasks.option_table import OPTIONS
 
 from .conftest import Project
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ucam_faas.deploy.keys import keys
-from ucam_faas.tasks.option_table import OPTIONS, Option
+from ucam_faas.tasks.option import Option
+from ucam_faas.tasks.option_table import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 _ROW = re.compile(r"^\| `([\w.]+)` \| .*? \| (.*?) \| (.*) \|$", re.MULTILINE)

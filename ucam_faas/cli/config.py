@@ -20,7 +20,7 @@ from ucam_faas.deploy.layers import DEFAULT, Merged
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
 from ucam_faas.tasks import registry
-from ucam_faas.tasks.option_table import Option
+from ucam_faas.tasks.option import Option
 
 
 @click.command("config", cls=Verb)

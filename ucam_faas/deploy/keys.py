@@ -21,7 +21,8 @@ from ucam_faas.deploy.value_checks import (
     one_of,
 )
 from ucam_faas.gcp.limits import CPU_QUOTA, MAX_RETENTION_SECONDS, MIN_RETENTION_SECONDS
-from ucam_faas.tasks.option_table import OPTIONS, SUBSCRIPTION, Option
+from ucam_faas.tasks.option import Option
+from ucam_faas.tasks.option_table import OPTIONS, SUBSCRIPTION
 from ucam_faas.tasks.policies import check_topic, is_topic_name
 
 MAX_LABELS = 64

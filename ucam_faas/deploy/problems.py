@@ -9,7 +9,8 @@ from typing import Any
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin, header_of
 from ucam_faas.deploy.keys import keys
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.tasks.option_table import OPTIONS, Option
+from ucam_faas.tasks.option import Option
+from ucam_faas.tasks.option_table import OPTIONS
 from ucam_faas.tasks.options import problem_of
 
 STAGE, TASK = "stage", "task"

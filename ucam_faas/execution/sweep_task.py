@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ucam_faas.decorators import PlainTask, message_handler
+from ucam_faas.decorators import message_handler
 from ucam_faas.execution import inbox, job_events
 from ucam_faas.execution.runtime import current
 from ucam_faas.jobs.sweep import sweep
+from ucam_faas.task_types import PlainTask
 from ucam_faas.tasks.policies import RetryPolicy
 
 SOURCE = "ucam_faas.serving.sweep"

@@ -8,70 +8,18 @@ documentation follow from the table. The keys that only the configuration has ar
 # The annotations are read at run time, so they are not postponed.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.tasks import job_policy, resources, topics
 from ucam_faas.tasks.job_policy import Events, OnDuplicate
 from ucam_faas.tasks.limit import Limit, check_limit
+from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import StartUp, takes_name
 from ucam_faas.tasks.task import HandlerExecutionOptions, check_name
 from ucam_faas.tasks.triggers import Schedule
-
-Merge = Literal["value", "list", "map", "table"]
-"""The shape of an option's value, and how layers merge. A "value" and an entry of a "map": the last
-layer wins. A "list": each layer adds the items that are missing. A "table" has options of its own.
-"""
-Configurable = Literal["anywhere", "for all tasks", "shown", "no"]
-"""Whether the configuration may have an option: for all tasks and for one, or for all tasks only.
-The others are in the code only; "shown": `ucam-faas config` shows it.
-"""
-Concerns = Literal["all", "services", "pushes"]
-"""The tasks that an option affects: all, those that are served, or those with a push subscription.
-"""
-
-
-class Option(NamedTuple):
-    """An option. (A NamedTuple takes a fifth of the time of a dataclass at start-up.)
-
-    Args:
-        doc: its effect, in a line.
-        takes: its values and their limits, for people.
-        check: raises TaskDefinitionError for a wrong value, item or entry. None: the object that is
-            made of the value does.
-        default: the value if no layer has one; of a "value" only.
-        options: of a "table".
-        terraform: the path of the module's argument that it sets; `*` stands for any name.
-        express: converts the value to Terraform's.
-        computed: the plan computes the argument from this and other values.
-        name: set by the table.
-        taken_by: the decorators, and `TaskCollection`, that take it; set by the table.
-    """
-
-    doc: str
-    takes: str
-    check: Callable[[Any], object] | None = None
-    merge: Merge = "value"
-    default: Any = None
-    configurable: Configurable = "no"
-    concerns: Concerns = "all"
-    options: "Mapping[str, Option]" = MappingProxyType({})
-    terraform: str = ""
-    express: Callable[[Any], Any] | None = None
-    computed: bool = False
-    name: str = ""
-    taken_by: frozenset[str] = frozenset()
-
-    @property
-    def unset(self) -> Any:
-        """The value if no layer has one."""
-        if self.merge == "value":
-            return self.default
-        return [] if self.merge == "list" else {}
-
 
 SUBSCRIPTION = "triggers.subscriptions.*"
 

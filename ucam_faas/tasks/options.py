@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.job_policy import JobPolicy
-from ucam_faas.tasks.option_table import OPTIONS, Option
+from ucam_faas.tasks.option import Option
+from ucam_faas.tasks.option_table import OPTIONS
 from ucam_faas.tasks.policies import JOB_RETRY, Policy
 from ucam_faas.tasks.resources import check_together
 from ucam_faas.tasks.task import HandlerExecutionOptions, Kind, check_function

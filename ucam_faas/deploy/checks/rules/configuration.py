@@ -10,7 +10,7 @@ from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.problems import TASK, where_for_all
 from ucam_faas.deploy.terraform_variables import PlannedTask
-from ucam_faas.tasks.option_table import Concerns
+from ucam_faas.tasks.option import Concerns
 from ucam_faas.tasks.resources import cpu_count, most_instances
 
 
