@@ -12,6 +12,8 @@ from google.cloud import pubsub_v1
 from tests.integration.emulator import Emulator
 
 from .endpoint import Endpoint, running_endpoint
+from .gcloud import Gcloud
+from .sink import Sink, running_sink
 
 collect_ignore = ["node"]
 
@@ -39,6 +41,19 @@ def pubsub(endpoint: Endpoint) -> Iterator[Emulator]:
     clients = Emulator(endpoint.host)
     yield clients
     clients.close()
+
+
+@pytest.fixture(scope="module")
+def gcloud(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Gcloud:
+    """The command line, with a folder of its own."""
+    return Gcloud(endpoint, tmp_path_factory.mktemp("gcloud"))
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """An HTTP server that keeps the requests it gets."""
+    with running_sink() as sink:
+        yield sink
 
 
 @pytest.fixture

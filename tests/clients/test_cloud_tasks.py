@@ -2,87 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-import gc
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Iterator
 
-import grpc
 import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
-from google.auth.credentials import AnonymousCredentials
 from google.cloud.tasks_v2 import CloudTasksAsyncClient, CloudTasksClient, Queue
-from google.cloud.tasks_v2.services.cloud_tasks.transports import (
-    CloudTasksGrpcAsyncIOTransport,
-    CloudTasksGrpcTransport,
-)
 
 from tests.integration.emulator import PROJECT, Emulator, new_name
 from tests.integration.processes import wait_until
 
 from .endpoint import Endpoint
-from .sink import Sink, running_sink
+from .sink import Sink
+from .transports import Call, connected
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ours_only")]
 
 LOCATION = f"projects/{PROJECT}/locations/europe-west2"
-Call = Callable[..., Any]
 
 
 @pytest.fixture(params=["grpc", "asyncio", "rest"])
 def call(request: pytest.FixtureRequest, endpoint: Endpoint) -> Iterator[Call]:
-    """Call a method of a client by its name; a list comes whole."""
-    connected = {"grpc": over_grpc, "asyncio": over_asyncio, "rest": over_rest}
-    with connected[request.param](endpoint) as call_:
-        yield call_
-
-
-@contextmanager
-def over_grpc(endpoint: Endpoint) -> Iterator[Call]:
-    with grpc.insecure_channel(endpoint.host) as channel:
-        client = CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
-        yield lambda method, **arguments: listed(getattr(client, method)(**arguments))
-
-
-@contextmanager
-def over_rest(endpoint: Endpoint) -> Iterator[Call]:
-    options = {"api_endpoint": endpoint.url}
-    with CloudTasksClient(
-        transport="rest", credentials=AnonymousCredentials(), client_options=options
-    ) as client:
-        yield lambda method, **arguments: listed(getattr(client, method)(**arguments))
-
-
-@contextmanager
-def over_asyncio(endpoint: Endpoint) -> Iterator[Call]:
-    with asyncio.Runner() as runner, ExitStack() as stack:
-
-        async def connect() -> CloudTasksAsyncClient:
-            channel = grpc.aio.insecure_channel(endpoint.host)
-            stack.callback(lambda: runner.run(channel.close()))
-            return CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=channel))
-
-        client = runner.run(connect())
-
-        async def answer(method: str, arguments: dict[str, Any]) -> Any:
-            response = await getattr(client, method)(**arguments)
-            return [each async for each in response] if hasattr(response, "__aiter__") else response
-
-        yield lambda method, **arguments: runner.run(answer(method, arguments))
-    gc.collect()  # gRPC's polling thread ends with the last object of it
-
-
-def listed(response: Any) -> Any:
-    return list(response) if hasattr(response, "pages") else response
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with running_sink() as sink:
-        yield sink
+    with connected(request.param, endpoint, CloudTasksClient, CloudTasksAsyncClient) as call:
+        yield call
 
 
 @pytest.fixture

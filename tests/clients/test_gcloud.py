@@ -16,11 +16,6 @@ pytestmark = pytest.mark.slow
 TOPICS, SUBSCRIPTIONS = "pubsub topics", "pubsub subscriptions"
 
 
-@pytest.fixture(scope="module")
-def gcloud(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Gcloud:
-    return Gcloud(endpoint, tmp_path_factory.mktemp("gcloud"))
-
-
 @pytest.fixture
 def topic(pubsub: Emulator) -> str:
     """The id of a topic."""

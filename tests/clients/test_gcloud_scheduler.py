@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.integration.emulator import PROJECT, Emulator, new_name
 
-from .endpoint import Endpoint
 from .gcloud import Gcloud, GcloudError
-from .sink import Sink, running_sink
+from .sink import Sink
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ours_only")]
 
 JOBS = "scheduler jobs"
 AT = "--location=europe-west2"
-
-
-@pytest.fixture(scope="module")
-def gcloud(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Gcloud:
-    return Gcloud(endpoint, tmp_path_factory.mktemp("gcloud"))
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with running_sink() as sink:
-        yield sink
 
 
 def new_id() -> str:

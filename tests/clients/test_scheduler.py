@@ -2,87 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from typing import Any
 
-import grpc
 import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
-from google.auth.credentials import AnonymousCredentials
 from google.cloud.scheduler_v1 import CloudSchedulerAsyncClient, CloudSchedulerClient, Job
-from google.cloud.scheduler_v1.services.cloud_scheduler.transports import (
-    CloudSchedulerGrpcAsyncIOTransport,
-    CloudSchedulerGrpcTransport,
-)
 
 from tests.integration.emulator import PROJECT, Emulator, new_name
 from tests.integration.processes import wait_until
 
 from .endpoint import Endpoint
-from .sink import Sink, running_sink
+from .sink import Sink
+from .transports import Call, connected
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ours_only")]
 
 LOCATION = f"projects/{PROJECT}/locations/europe-west2"
-Call = Callable[..., Any]
 
 
 @pytest.fixture(params=["grpc", "asyncio", "rest"])
 def call(request: pytest.FixtureRequest, endpoint: Endpoint) -> Iterator[Call]:
-    """Call a method of a client by its name; a list comes whole."""
-    connected = {"grpc": over_grpc, "asyncio": over_asyncio, "rest": over_rest}
-    with connected[request.param](endpoint) as endpoint_:
-        yield endpoint_
-
-
-@contextmanager
-def over_grpc(endpoint: Endpoint) -> Iterator[Call]:
-    with grpc.insecure_channel(endpoint.host) as channel:
-        client = CloudSchedulerClient(transport=CloudSchedulerGrpcTransport(channel=channel))
-        yield lambda method, **arguments: listed(getattr(client, method)(**arguments))
-
-
-@contextmanager
-def over_rest(endpoint: Endpoint) -> Iterator[Call]:
-    options = {"api_endpoint": endpoint.url}
-    with CloudSchedulerClient(
-        transport="rest", credentials=AnonymousCredentials(), client_options=options
-    ) as client:
-        yield lambda method, **arguments: listed(getattr(client, method)(**arguments))
-
-
-@contextmanager
-def over_asyncio(endpoint: Endpoint) -> Iterator[Call]:
-    with asyncio.Runner() as runner, ExitStack() as stack:
-
-        async def connect() -> CloudSchedulerAsyncClient:
-            channel = grpc.aio.insecure_channel(endpoint.host)
-            stack.callback(lambda: runner.run(channel.close()))
-            transport = CloudSchedulerGrpcAsyncIOTransport(channel=channel)
-            return CloudSchedulerAsyncClient(transport=transport)
-
-        client = runner.run(connect())
-
-        async def answer(method: str, arguments: dict[str, Any]) -> Any:
-            response = await getattr(client, method)(**arguments)
-            return [each async for each in response] if hasattr(response, "__aiter__") else response
-
-        yield lambda method, **arguments: runner.run(answer(method, arguments))
-    gc.collect()  # gRPC's polling thread ends with the last object of it
-
-
-def listed(response: Any) -> Any:
-    return list(response) if hasattr(response, "pages") else response
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with running_sink() as sink:
-        yield sink
+    with connected(
+        request.param, endpoint, CloudSchedulerClient, CloudSchedulerAsyncClient
+    ) as call:
+        yield call
 
 
 def new_job_name() -> str:

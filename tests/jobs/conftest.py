@@ -15,6 +15,7 @@ import pytest
 
 from tests.dev.cloud import Dev, running
 from tests.jobs import callers
+from tests.jobs.runs import FaultyStore
 from tests.support.firestore import Firestore
 from tests.support.postgresql import Server
 from ucam_faas.execution import children, current_job, runtime
@@ -22,6 +23,7 @@ from ucam_faas.execution.sender import sender
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.tasks import registry
+from ucam_faas.testing import ManualClock
 
 collect_ignore = ["tasks.py"]
 
@@ -41,6 +43,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             stores = {callers.KINDS.get(name, (name,))[0] for name in names}
             if SERVERS & {*item.fixturenames, *stores}:
                 item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store(clock: ManualClock) -> Iterator[FaultyStore]:
+    """Return a store in memory, for runs in this process; other files have others."""
+    store = FaultyStore(clock)
+    yield store
+    store.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -33,18 +32,6 @@ class Order(BaseModel):
 
     id: int
     note: str = ""
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[FaultyStore]:
-    store = FaultyStore(clock)
-    yield store
-    store.close()
 
 
 def charge_of(act: Any, **options: Any) -> Any:

@@ -34,11 +34,6 @@ def charge(data: bytes) -> int:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def store(clock: ManualClock) -> Iterator[SqliteStore]:
     store = SqliteStore(":memory:", clock)
     rows = [Row(key=key, payload=b"", owner=key.app, visit=60.0) for key in (OURS, THEIRS)]

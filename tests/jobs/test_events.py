@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,18 +48,6 @@ class Topic(MemoryPublisher):
     @property
     def ids(self) -> list[str]:
         return [message.attributes["ce-id"] for message in self.messages]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[FaultyStore]:
-    store = FaultyStore(clock)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -31,11 +31,6 @@ FINISH = {"writes": 1}
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def bill(firestore: Firestore) -> Bill:
     return Bill(api(firestore.host))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -63,18 +63,6 @@ def change(number: int) -> int:
     if ran == [1]:
         raise ConnectionError("not yet")
     return number
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[FaultyStore]:
-    store = FaultyStore(clock)
-    yield store
-    store.close()
 
 
 @pytest.fixture

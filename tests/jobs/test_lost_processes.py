@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,18 +16,6 @@ from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.states import State
 from ucam_faas.tasks import registry
 from ucam_faas.testing import ManualClock
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[FaultyStore]:
-    store = FaultyStore(clock)
-    yield store
-    store.close()
 
 
 def lose(store: FaultyStore, clock: ManualClock, key: Key, processes: int) -> None:

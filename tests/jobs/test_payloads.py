@@ -108,11 +108,6 @@ def payloads(place: str) -> PayloadStore:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def rows(clock: ManualClock) -> Iterator[SqliteStore]:
     store = SqliteStore(":memory:", clock)
     yield store

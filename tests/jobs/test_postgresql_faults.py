@@ -30,11 +30,6 @@ on_each_fault = pytest.mark.parametrize("fault", [cut_before, cut_after, termina
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def direct(database: str, clock: ManualClock) -> Iterator[PostgresqlStore]:
     """Return a store whose connections meet no fault."""
     store = PostgresqlStore(database, clock)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -33,21 +32,9 @@ TIMEOUT = timedelta(seconds=30)
 LEASE = 45.0
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 @pytest.fixture(autouse=True)
 def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="ucam_faas")
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[FaultyStore]:
-    store = FaultyStore(clock)
-    yield store
-    store.close()
 
 
 def task_of(act: Any, *, is_async: bool = False, **options: Any) -> Any:

@@ -24,17 +24,10 @@ TOO_LARGE = "and its store takes 100. Set UCAM_FAAS_PAYLOADS"
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[FaultyStore]:
+def store(store: FaultyStore) -> FaultyStore:
     """Return a store that takes 100 bytes of a job."""
-    store = FaultyStore(clock)
     store.max_bytes = 100
-    yield store
-    store.close()
+    return store
 
 
 @ucam_faas.message_handler(message_type=None)

@@ -120,11 +120,6 @@ def stopped(server: Server) -> Iterator[None]:
     server.start()
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 @pytest.fixture(params=["locked", "moved", "full", "stopped"])
 def outage(
     request: pytest.FixtureRequest,

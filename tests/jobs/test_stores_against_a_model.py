@@ -265,11 +265,6 @@ def check(store: JobStore, clock: ManualClock, examples: int, *, forgets: bool =
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def memory(clock: ManualClock) -> Iterator[SqliteStore]:
     store = SqliteStore(":memory:", clock)
     yield store
