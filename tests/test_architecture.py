@@ -19,7 +19,18 @@ PACKAGE = "ucam_faas"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 LEVELS = (
-    {"exceptions", "config", "clock", "_optional", "local_state", "project", "gcp", "logs", "net"},
+    {
+        "exceptions",
+        "config",
+        "clock",
+        "forks",
+        "_optional",
+        "local_state",
+        "project",
+        "gcp",
+        "logs",
+        "net",
+    },
     {"outcomes", "events"},
     {"tasks"},
     {"publishing", "jobs"},

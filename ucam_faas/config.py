@@ -19,7 +19,7 @@ from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES
 THREADS_FOR_EACH_CPU = 4
 PREFIX = "UCAM_FAAS_"
 DEFAULT_APP = "default"
-"""Where there is neither a variable nor a project, or no store."""
+"""The application's name without UCAM_FAAS_APP and a project, or without a job store."""
 
 
 def _variable(name: str, default: Any, doc: str, choices: tuple[str, ...] = ()) -> Any:
@@ -156,7 +156,7 @@ class Settings:
     payloads: str | None = _variable(
         "UCAM_FAAS_PAYLOADS",
         None,
-        "where payloads and results of jobs go that are larger than UCAM_FAAS_PAYLOADS_OVER: "
+        "store of the job payloads and results that are larger than UCAM_FAAS_PAYLOADS_OVER: "
         "gs://BUCKET or file:DIRECTORY; none: into the job store, if it takes them",
     )
     payloads_over: int = _variable(
@@ -167,7 +167,7 @@ class Settings:
     events_topic: str | None = _variable(
         "UCAM_FAAS_EVENTS_TOPIC",
         None,
-        "where the events of jobs that failed go: projects/P/topics/T, or T in the project of "
+        "topic of the events of ended jobs: projects/P/topics/T, or T in the project of "
         "GOOGLE_CLOUD_PROJECT; none: there are no events",
     )
     project: str | None = _variable(

@@ -1,4 +1,4 @@
-"""Sends people an email about each job that fails, whichever task's it is."""
+"""Sends an email about each job that fails, whichever task it belongs to."""
 
 from __future__ import annotations
 

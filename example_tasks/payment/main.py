@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 import ucam_faas
 
 DATABASE = os.environ.get("UCAM_FAAS_JOB_STORE", "").removeprefix("sqlite:") or "payments.db"
-"""The shop's database, which also keeps the jobs: only so can one transaction have both."""
+"""The shop's database, which also keeps the jobs, so that one transaction can cover both."""
 TABLES = """
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, account TEXT, pence INTEGER);
 CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, pence INTEGER);

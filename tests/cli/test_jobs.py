@@ -256,7 +256,10 @@ def test_an_id_with_other_data_is_a_conflict(shop: Shop) -> None:
         (["send", "charge", ORDER, "--wait-timeout", "1s"], "--wait-timeout is for --wait"),
         (["send", "charge", ORDER, "--timeout", "2d"], "Send a shorter timeout"),
         (["send", "charge", ORDER, "--retention", "0s"], "expected a positive timedelta"),
-        (["send", "charge", ORDER, "--retry", "often"], "attempts and two waits, such as 20,1m,1d"),
+        (
+            ["send", "charge", ORDER, "--retry", "often"],
+            "a number of attempts and up to two waits",
+        ),
         (["send", "charge", ORDER, "--retry", "0"], "expected 1 to 100 attempts"),
         (["send", "charge", ORDER, "--retry", "5,1m,1s"], "first wait is longer than the longest"),
         (["send", "charge", ORDER, "--retry", "5,10"], "a number with its unit, such as 30s"),

@@ -73,7 +73,7 @@ class Shop:
     services: dict[str, Container]
 
     def run(self, code: str, folder: Path) -> str:
-        """Run a sender in a process of its own, and return what it prints."""
+        """Run a sender in a process of its own, and return its output."""
         done = subprocess.run(
             [sys.executable, "-c", f"import ucam_faas\n{code}"],
             cwd=folder,

@@ -8,6 +8,7 @@ from contextlib import nullcontext, suppress
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
@@ -234,6 +235,18 @@ async def test_the_pipeline_stores_nothing_after_complete(
 
     monkeypatch.undo()
     assert row_of(till).result == b"7"
+
+
+@pytest.mark.parametrize("kind", ["sqlite3"])
+@on_a_loop
+async def test_a_result_may_have_each_type_that_a_task_may_return(till: Till) -> None:
+    async def act(caller: Caller, order: Order) -> None:
+        async with caller.transaction():
+            await complete(caller, msgspec.defstruct("Receipt", ["pence"])(5))
+
+    await run(till, act)
+
+    assert row_of(till).result == b'{"pence": 5}'
 
 
 @pytest.mark.parametrize("kind", ["sqlite3"])

@@ -115,7 +115,7 @@ def test_a_table_of_an_earlier_version_is_an_error_until_it_is_migrated(
 def test_a_process_goes_on_while_a_later_version_migrates(
     store: PostgresqlStore, database: str
 ) -> None:
-    for number in range(10):  # psycopg prepares what is repeated
+    for number in range(10):  # psycopg prepares repeated statements
         store.insert([row(Key("app", "charge", str(number)))], wait=[0])
         store.get(KEY)
         store.claim(KEY, lease=30, instance="here")

@@ -211,10 +211,10 @@ def test_an_account_that_cannot_be_got_is_an_error_that_names_the_topic(google: 
         DelayQueue(QUEUE, api, api.account).publish_later(0.0, TOPIC, [Draft(b"", {"id": "1"})])
 
 
-def test_credentials_without_an_account_need_the_setting() -> None:
+def test_credentials_may_have_no_account() -> None:
     api = GoogleRest("http://h", "s", extra="pubsub", purpose="test", credentials=Credentials("t"))
 
-    with pytest.raises(CredentialsError, match="set UCAM_FAAS_DELAY_ACCOUNT"):
+    with pytest.raises(CredentialsError, match="aren't a service account's"):
         api.account()
 
 

@@ -97,7 +97,7 @@ def test_many_messages_share_few_tasks(
 
 
 class Recorder:
-    """Takes requests, and keeps what they publish."""
+    """Takes requests, and keeps the messages that they publish."""
 
     host = "recorder"
 
@@ -161,9 +161,9 @@ def test_a_queue_that_does_not_answer_is_an_error() -> None:
 
 def test_an_account_that_is_not_known_is_an_error() -> None:
     def account() -> str:
-        raise CredentialsError("set UCAM_FAAS_DELAY_ACCOUNT")
+        raise CredentialsError("there is none")
 
-    with pytest.raises(PublishError, match="failed: set UCAM_FAAS_DELAY_ACCOUNT"):
+    with pytest.raises(PublishError, match=r"failed: there is none\. Set UCAM_FAAS_DELAY_ACCOUNT"):
         DelayQueue(QUEUE, Recorder(), account).publish_later(0.0, TOPIC, drafts(1))
 
 

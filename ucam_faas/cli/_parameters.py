@@ -57,7 +57,9 @@ class _Retry(click.ParamType[Any]):
         """Read a policy."""
         attempts, *texts = (part.strip() for part in str(value).split(","))
         if not attempts.isascii() or not attempts.isdigit() or len(texts) > 2:
-            self.fail(f"{value!r}: expected a number of attempts and two waits, such as 20,1m,1d.")
+            self.fail(
+                f"{value!r}: expected a number of attempts and up to two waits, such as 20,1m,1d."
+            )
         if not 1 <= int(attempts) <= MAX_ATTEMPTS:
             self.fail(f"{value!r}: expected 1 to {MAX_ATTEMPTS} attempts.")
         if not texts:

@@ -181,16 +181,18 @@ _acting(
 def migrate(*, json_only: bool) -> None:
     """Create the table of the job store.
 
-    Run it before you deploy a new version; repeating it is harmless. SQLite's table is created by
-    itself. For Firestore, the commands are shown that create its indexes and its TTL policy.
+    Run it before you deploy a new version; repeating it is harmless. SQLite's table is created
+    automatically. For Firestore, it prints the commands that create the indexes and the TTL policy.
     """
     jobs = _job_store.find()
     commands = list(jobs.store.migrate())
     if json_only:
         click.echo(json.dumps({"store": jobs.name, "commands": commands}))
     elif commands:
-        tell(f"Run these once for {jobs.name}; a command whose index is there only fails:")
+        tell(
+            f"Run these once for {jobs.name}. If an index already exists, its command fails "
+            "harmlessly:"
+        )
         click.echo("\n".join(commands))
     else:
-        jobs.store.find(jobs.app, limit=1)
         say(f"{jobs.name} has its table.")

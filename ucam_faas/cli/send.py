@@ -39,8 +39,8 @@ from ucam_faas.tasks.task import Task
     "--retry",
     type=RETRY,
     metavar="ATTEMPTS",
-    help="Most attempts; also with the first and the longest of the waits between them, which "
-    "double: 20,1m,1d. [default: the task's]",
+    help="Maximum number of attempts, optionally with the first and the longest wait, as in "
+    "20,1m,1d. The wait doubles each time. [default: the task's]",
 )
 @click.option(
     "--retention",

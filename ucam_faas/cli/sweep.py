@@ -9,8 +9,7 @@ import click
 from ucam_faas.cli import _job_store
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
-from ucam_faas.execution import inbox, job_events
-from ucam_faas.jobs.sweep import sweep
+from ucam_faas.execution.sweeping import sweep_jobs
 
 
 @click.command("sweep", cls=Verb)
@@ -23,10 +22,7 @@ def command(*, json_only: bool) -> None:
     harmless. `ucam-faas dev` does it by itself.
     """
     jobs = _job_store.find()
-    publish = job_events.publisher(jobs.runtime)
-    count = sweep(
-        jobs.store, jobs.app, lambda keys: inbox.wake(jobs.runtime, keys), publish=publish
-    )
+    count = sweep_jobs(jobs.runtime)
     if json_only:
         click.echo(json.dumps({"jobs": count}))
     else:

@@ -163,7 +163,7 @@ def _description(planned: PlannedTask) -> Iterator[str]:
 
 
 def _times(planned: PlannedTask) -> str:
-    """Return how often a message is tried: Pub/Sub counts to 5 at least, and the task to less."""
+    """Return the most attempts, as text: Pub/Sub's minimum is 5, and the task may stop earlier."""
     attempts = planned.task.policy.retry.max_attempts
     return f"{attempts} time{'s' * (attempts != 1)}"
 

@@ -37,7 +37,8 @@ def places_of(merged: Merged) -> dict[str, str]:
     """Return the full names of the database and of the queue of a task's jobs, as Terraform has
     them; nothing where there is none.
 
-    A store in PostgreSQL, and an account of the queue's own, exist already.
+    A store in PostgreSQL exists already. So does a queue with an account of its own, with its
+    grants.
     """
     environment: Mapping[str, str] = merged["environment"]
     places = {"queue": environment.get(QUEUE, "")}
@@ -56,7 +57,7 @@ def receivers(parts: Sequence[Part]) -> frozenset[str]:
     return frozenset(
         task.name
         for task, needs, merged in parts
-        if is_pushed_to(needs) and (task.name in named or store_of(merged) is not None)
+        if needs.is_pushed_to and (task.name in named or store_of(merged) is not None)
     )
 
 
@@ -64,7 +65,7 @@ def sweep_for(
     config: ConfigFile, parts: Sequence[Part], stage: str | None, app: str | None
 ) -> list[Part]:
     """Return the task that sweeps the jobs; none, if there is no store for all tasks."""
-    wakes = [task.name for task, needs, merged in parts if is_pushed_to(needs) and store_of(merged)]
+    wakes = [task.name for task, needs, merged in parts if needs.is_pushed_to and store_of(merged)]
     if not wakes:
         return []
     task: Task = sweep_task(app or DEFAULT_APP, wakes).task
@@ -86,11 +87,6 @@ def is_sweep(task: Task) -> bool:
     return task.module == sweep_task.__module__
 
 
-def is_pushed_to(needs: TaskNeeds) -> bool:
-    """Return True if Pub/Sub pushes messages to a task."""
-    return needs.run_as == "service" and needs.topic is not None
-
-
 def topics_of(needs: TaskNeeds, merged: Merged, receivers: frozenset[str]) -> list[str]:
     """Return the topics that a task needs for its jobs: its inbox, and the topic of events."""
     inbox = [inbox_of(needs.name)] if needs.name in receivers else []
@@ -100,7 +96,7 @@ def topics_of(needs: TaskNeeds, merged: Merged, receivers: frozenset[str]) -> li
 def events_topic(needs: TaskNeeds, merged: Merged) -> list[str]:
     """Return the topic to which a task publishes the events of its jobs, if there is one."""
     topic = merged["environment"].get(EVENTS)
-    return [topic] if topic and is_pushed_to(needs) and store_of(merged) else []
+    return [topic] if topic and needs.is_pushed_to and store_of(merged) else []
 
 
 def inboxes_for(task: Task, merged: Merged, receivers: frozenset[str]) -> list[str]:

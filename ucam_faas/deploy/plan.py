@@ -204,7 +204,7 @@ def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> in
 
 
 def _subscriptions(needs: TaskNeeds, *, has_inbox: bool) -> dict[str, PlannedSubscription]:
-    if not jobs.is_pushed_to(needs):
+    if not needs.is_pushed_to:
         return {}
     inbox = {inbox_of(needs.name): subscriptions.of_inbox(needs)} if has_inbox else {}
     return {needs.name: subscriptions.of_topic(needs), **inbox}

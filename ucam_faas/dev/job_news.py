@@ -20,7 +20,7 @@ from ucam_faas.jobs.rows import Entry, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.logs.durations import duration_text
-from ucam_faas.tasks.topics import inbox_of
+from ucam_faas.tasks.topics import task_of_inbox
 
 PAUSE_SECONDS = 0.25
 """Between two looks for new jobs with a delay: no wake tells of them."""
@@ -31,12 +31,11 @@ MOST_KNOWN = 1000
 """Jobs that are remembered as they were last read."""
 RECENT_SECONDS = 10.0
 """The changes of another job that are shown when it is read, apart from the last one."""
-_INBOX = inbox_of("")
 
 
 def is_wake(name: str, message: Message) -> bool:
     """Return True if a message of this topic or subscription is a wake."""
-    return JOB_ATTRIBUTE in message.attributes and name.endswith(_INBOX)
+    return JOB_ATTRIBUTE in message.attributes and task_of_inbox(name) is not None
 
 
 class _Known(NamedTuple):
@@ -208,4 +207,4 @@ class JobNews:
 
 
 def _task(subscription: str) -> str:
-    return subscription.rpartition("/")[2].removesuffix(_INBOX)
+    return task_of_inbox(subscription) or subscription

@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobError
-from ucam_faas.execution import inbox, job_events
 from ucam_faas.execution.runtime import Runtime, publisher_of
+from ucam_faas.execution.sweeping import sweep_jobs
 from ucam_faas.jobs.rows import Key
-from ucam_faas.jobs.sweep import sweep
 from ucam_faas.logs.problems import log_problem
 
 PAUSE_SECONDS = 0.25
@@ -32,14 +30,10 @@ def sweeping(settings: Settings, on_expired: Callable[[Key], object]) -> Iterato
     stopped = threading.Event()
 
     def work() -> None:
-        store = runtime.jobs()
-        assert store is not None, "dev has one"
-        publish = job_events.publisher(runtime)
-        wake = partial(inbox.wake, runtime)
         fails = False
         while not stopped.wait(PAUSE_SECONDS):
             try:
-                sweep(store, settings.app, wake, on_expired, publish)
+                sweep_jobs(runtime, on_expired=on_expired)
                 fails = False
             except JobError as error:
                 if not fails:  # one traceback for each outage, not four a second

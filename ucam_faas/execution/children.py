@@ -79,7 +79,7 @@ def child_id(
 
 
 def _forget(of: Parent, digest: str) -> None:
-    """Count a payload no more whose sending was rolled back: the next try has its id."""
+    """Uncount a payload whose sending was rolled back, so that the next try gets the same id."""
     with _LOCK:
         of.sent[digest] -= 1
 

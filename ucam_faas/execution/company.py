@@ -42,7 +42,7 @@ class Company:
             return False
 
     def leave(self, job: object) -> None:
-        """Count a job no more; again, it has no effect."""
+        """Remove a job; a second call has no effect."""
         with self._left:
             self._members.discard(job)
             if self._alone is job:
@@ -51,4 +51,4 @@ class Company:
 
 
 COMPANY = Company()
-"""That of this process."""
+"""The jobs that run in this process."""

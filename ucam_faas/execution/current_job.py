@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
 from ucam_faas.execution import job_ends
+from ucam_faas.execution.decisions import of_msgspec
 from ucam_faas.execution.instance import instance
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Change, Row, check_size, lost
@@ -106,7 +107,7 @@ class CurrentJob:
         Raises:
             JobLostError: another process holds the job by now, or its deadline has passed. The
                 transaction is rolled back.
-            TypeError: the result can't be stored, or the connection not be used.
+            TypeError: the result can't be stored, or the connection can't be used.
             ValueError: the result is too large for the store, or the connection isn't the block's.
             RuntimeError: the connection isn't in a transaction; the job was completed before.
             ConfigurationError: the connection is to another database than the store's.
@@ -198,8 +199,8 @@ def _json(result: Any) -> bytes:
         TypeError: it can't be.
     """
     try:
-        return json.dumps(to_jsonable_python(result)).encode()
-    except PydanticSerializationError as error:
+        return json.dumps(to_jsonable_python(result, fallback=of_msgspec)).encode()
+    except (PydanticSerializationError, TypeError) as error:
         raise TypeError(
             f"A result of type {type(result).__name__} can't be stored: expected a value that JSON "
             "has, or a model."

@@ -148,13 +148,13 @@ def _jsonable(value: Any) -> Any:
     The work is done: a result that can't be stored doesn't undo it.
     """
     try:
-        return to_jsonable_python(value, fallback=_of_msgspec)
+        return to_jsonable_python(value, fallback=of_msgspec)
     except Exception:  # whatever a user's value does when it is looked at
         log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
         return None
 
 
-def _of_msgspec(value: Any) -> Any:
+def of_msgspec(value: Any) -> Any:
     """Return a msgspec.Struct as JSON has it.
 
     Raises:

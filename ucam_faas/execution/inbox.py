@@ -8,7 +8,6 @@ execution sent wakes, because a service may have no CPU afterwards.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.execution.runtime import CURRENT, Runtime
+from ucam_faas.forks import reset_in_child
 from ucam_faas.logs.context import LOG_CONTEXT, LogContext
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
-from ucam_faas.tasks.topics import inbox_of
+from ucam_faas.tasks.topics import inbox_of, task_of_inbox
 
 if TYPE_CHECKING:  # tasks without jobs don't need it
     from ucam_faas.jobs.rows import Key
@@ -192,7 +192,7 @@ def _publish(way: _Way, topic: str, keys: Sequence[Key]) -> None:
 
 def _log(topic: str, error: Exception) -> None:
     if isinstance(error, NoSuchTopicError):
-        task = topic.rpartition("/")[2].removesuffix(inbox_of(""))
+        task = task_of_inbox(topic)
         error = NoSuchTopicError(  # not raised, so that a script's stderr shows no traceback
             f"{topic} doesn't exist: no task {task!r} is deployed or served there. The job stays "
             "PENDING, and the sweep wakes it when there is one."
@@ -201,4 +201,4 @@ def _log(topic: str, error: Exception) -> None:
 
 
 _GATHERED = _Gathered()
-os.register_at_fork(after_in_child=_GATHERED.reset)
+reset_in_child(_GATHERED)

@@ -44,7 +44,7 @@ def before_run(row: Row, task: Task, instance: str) -> Change | None:
     if row.cancel_requested:
         return cancelled(row, instance)
     if row.expires is not None and row.expires <= row.history[-1].time:
-        # A claim after a lost process is all that finds it so: a job that waits isn't claimed.
+        # Only after a lost process: an expired job that waits isn't claimed.
         return Change(state=State.EXPIRED, cause="expired", visit=kept, instance=instance)
     if limit is not None and row.attempts >= limit:
         cause, message = "crashed", f"its process ended while it ran, and {limit} attempts are used"

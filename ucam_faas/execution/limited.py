@@ -29,7 +29,7 @@ def number_of(task: Task) -> int | None:
 
 
 def gets_key(store: JobStore, task: Task, row: Row | None) -> bool:
-    """Give a job its key that has none, and return True if it has one now.
+    """Give a job without a key its key, and return True if it has one now.
 
     Its sender didn't have the task, or the task had no limit then.
     """
@@ -45,8 +45,8 @@ def wake_next(
     """Wake the next job of a row's key. If that fails, the sweep does it.
 
     Args:
-        repeated: an earlier wake may be under way: this process woke the job less than a minute
-            ago. Without that, each duplicate would make others, of the next job.
+        repeated: send no wake if this process woke that job less than a minute ago. Otherwise
+            each duplicate wake would cause another.
     """
     if row is None:
         return

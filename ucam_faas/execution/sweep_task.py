@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ucam_faas.decorators import message_handler
-from ucam_faas.execution import inbox, job_events
 from ucam_faas.execution.runtime import current
-from ucam_faas.jobs.sweep import sweep
+from ucam_faas.execution.sweeping import sweep_jobs
 from ucam_faas.task_types import PlainTask
 from ucam_faas.tasks.policies import RetryPolicy
 
@@ -56,11 +55,8 @@ def sweep_task(app: str, wakes: Sequence[str] = ()) -> PlainTask[int]:
         min_instances=0,
         max_instances=1,
     )
-    def sweep_jobs() -> int:
+    def task() -> int:
         """Wake jobs that are due, and end or remove those whose time has passed."""
-        runtime = current()
-        store = runtime.jobs_for("no job can be swept")
-        app, publish = runtime.settings.app, job_events.publisher(runtime)
-        return sweep(store, app, lambda keys: inbox.wake(runtime, keys), publish=publish)
+        return sweep_jobs(current())
 
-    return sweep_jobs
+    return task

@@ -73,7 +73,7 @@ def _look_at(
         else:
             waiting.append(row)
     if with_events:
-        _publish(with_events, store, publish)
+        _publish(with_events, store, now, publish)
     if waiting:
         wake([row.key for row in waiting if row.state is not State.PAUSED])
         store.visit([row.key for row in waiting], [_again(row, now) for row in waiting])
@@ -87,21 +87,23 @@ def _expiry(row: Row, publish: object) -> Change:
 
 
 def _publish(
-    rows: Sequence[Row], store: JobStore, publish: Callable[[Sequence[Row]], bool] | None
+    rows: Sequence[Row],
+    store: JobStore,
+    now: float,
+    publish: Callable[[Sequence[Row]], bool] | None,
 ) -> None:
-    """Publish events, and forget those that couldn't be until the retention of their job ended."""
-    keys, now = [row.key for row in rows], store.now()
+    """Publish events, and remove the jobs whose retention ends before that succeeds."""
     if publish is None:
         note_published(rows, store)
     elif not publish(rows):
-        store.visit(keys, [AGAIN_SECONDS] * len(keys))
+        store.visit([row.key for row in rows], [AGAIN_SECONDS] * len(rows))
         for row in rows:
             if row.history[-1].time + retention(row) <= now:
                 store.delete(row.key, states=ENDED)
 
 
 def note_published(rows: Sequence[Row], store: JobStore) -> None:
-    """Have these ends of jobs no event that is due."""
+    """Note that the events of these jobs are published."""
     fences = [row.fence for row in rows]
     store.visit([row.key for row in rows], [retention(row) for row in rows], published=fences)
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from ucam_faas.exceptions import JobError, JobNotFoundError, JobStoreError
-from ucam_faas.jobs.forks import reset_in_child
+from ucam_faas.forks import reset_in_child
 from ucam_faas.jobs.payloads.references import Reference, of_payload, of_result
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore

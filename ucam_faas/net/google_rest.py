@@ -84,10 +84,7 @@ class GoogleRest:
                 raise CredentialsError(f"Google gives no token ({type(error).__name__})") from error
         email = getattr(credentials, "service_account_email", None)
         if not email:
-            raise CredentialsError(
-                "the environment's credentials aren't a service account's; set "
-                "UCAM_FAAS_DELAY_ACCOUNT"
-            )
+            raise CredentialsError("the environment's credentials aren't a service account's")
         return str(email)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ times as fast as with one of Google's client libraries.
 
 from __future__ import annotations
 
+import json
 import os
 import weakref
 from collections import deque
@@ -16,6 +17,8 @@ from typing import Protocol
 HEADERS = {"Content-Type": "application/json"}
 FAILURES = (OSError, HTTPException, ValueError)
 """The exceptions of a request that isn't answered."""
+LONGEST_REASON = 300
+"""Characters of the message of an error."""
 
 
 class CredentialsError(Exception):
@@ -96,3 +99,13 @@ class Rest:
 def _close(connections: deque[HTTPConnection]) -> None:
     while connections:
         connections.pop().close()
+
+
+def reason_of(status: int, answer: bytes) -> str:
+    """Return the name and message of an error in Google's form; the status of another answer."""
+    try:
+        error = json.loads(answer)
+        error = (error[0] if isinstance(error, list) else error)["error"]
+        return f"{error['status']}: {str(error['message'])[:LONGEST_REASON].rstrip('.')}"
+    except (ValueError, LookupError, TypeError):
+        return f"HTTP status {status}"

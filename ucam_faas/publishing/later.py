@@ -27,6 +27,8 @@ MAX_BODY_BYTES = 60_000
 """Of a task's request. The reference allows tasks of 100 KB; "Quotas and limits" says 1 MB."""
 LATE_SECONDS = 0.1
 """Cloud Tasks' clock may be so much ahead of another one: the messages aren't early by that."""
+TIMEOUT_SECONDS = 10.0
+"""For the creation of each task."""
 URL = "https://cloudtasks.googleapis.com"
 PUBSUB_SCOPE = "https://www.googleapis.com/auth/pubsub"
 TASKS_SCOPE = "https://www.googleapis.com/auth/cloud-tasks"
@@ -66,8 +68,6 @@ class DelayQueue:
         at: float,
         topic: str,
         drafts: Sequence[Draft],
-        *,
-        timeout_seconds: float = 10.0,
     ) -> None:
         """Have messages published at a time, or a moment later.
 
@@ -75,7 +75,6 @@ class DelayQueue:
             at: epoch seconds, which `reaches` says can be.
             topic: `projects/P/topics/T`.
             drafts: the messages.
-            timeout_seconds: how long to try, for each task.
 
         Raises:
             PublishError: not all of them will be, or it isn't known.
@@ -96,13 +95,15 @@ class DelayQueue:
             }
             task = {"httpRequest": request, "scheduleTime": due.replace("+00:00", "Z")}
             body = json.dumps({"task": task}).encode()
-            post(self._api, f"/v2/{self.queue}/tasks", body, timeout_seconds, purpose)
+            post(self._api, f"/v2/{self.queue}/tasks", body, TIMEOUT_SECONDS, purpose)
 
     def _account_or(self, purpose: str) -> str:
         try:
             return self._account()
         except CredentialsError as error:
-            raise PublishError(f"{purpose} failed: {error}") from error
+            raise PublishError(
+                f"{purpose} failed: {error}. Set UCAM_FAAS_DELAY_ACCOUNT, or check the credentials"
+            ) from error
 
 
 def connect(queue: str, account: str | None, emulator: str | None) -> DelayQueue:

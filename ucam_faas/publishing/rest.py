@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from ucam_faas.exceptions import NoSuchTopicError, PublishError
-from ucam_faas.net.rest import FAILURES, Api, CredentialsError, Rest
+from ucam_faas.net.rest import FAILURES, Api, CredentialsError, Rest, reason_of
 from ucam_faas.publishing import Draft
-
-_LONGEST_REASON = 300
 
 
 class RestPublisher:
@@ -48,7 +46,8 @@ class RestPublisher:
         """Publish messages in one call, and return their ids when Pub/Sub has them."""
         purpose = f"Publishing to {topic}"
         path = f"/v1/{quote(topic)}:publish"
-        answer = post(self._api, path, body_of(drafts), timeout_seconds, purpose)
+        body = body_of(drafts)
+        answer = post(self._api, path, body, timeout_seconds, purpose, missing=NoSuchTopicError)
         try:
             ids = json.loads(answer)["messageIds"]
             return [str(ids[number]) for number in range(len(drafts))]
@@ -58,7 +57,15 @@ class RestPublisher:
             ) from error
 
 
-def post(api: Api, path: str, body: bytes, timeout_seconds: float, purpose: str) -> bytes:
+def post(
+    api: Api,
+    path: str,
+    body: bytes,
+    timeout_seconds: float,
+    purpose: str,
+    *,
+    missing: type[PublishError] = PublishError,
+) -> bytes:
     """Make a request to one of Google's APIs, and return the body of its answer.
 
     Args:
@@ -67,6 +74,7 @@ def post(api: Api, path: str, body: bytes, timeout_seconds: float, purpose: str)
         body: JSON.
         timeout_seconds: how long to try.
         purpose: begins the text of the error.
+        missing: the error if the resource doesn't exist.
 
     Raises:
         PublishError: it failed, or it isn't known.
@@ -79,9 +87,8 @@ def post(api: Api, path: str, body: bytes, timeout_seconds: float, purpose: str)
     except CredentialsError as error:
         raise PublishError(f"{purpose} failed: {error}") from error
     if status != 200:
-        is_topic = path.endswith(":publish")  # not a queue of Cloud Tasks
-        kind = NoSuchTopicError if status == 404 and is_topic else PublishError
-        raise kind(f"{purpose} failed: {_reason(status, answer)}")
+        kind = missing if status == 404 else PublishError
+        raise kind(f"{purpose} failed: {reason_of(status, answer)}")
     return answer
 
 
@@ -96,12 +103,3 @@ def _json(draft: Draft) -> dict[str, object]:
         "attributes": dict(draft.attributes),
         "orderingKey": draft.ordering_key,
     }
-
-
-def _reason(status: int, answer: bytes) -> str:
-    """Return what Google's form of an error says: its name and message."""
-    try:
-        error = json.loads(answer)["error"]
-        return f"{error['status']}: {str(error['message'])[:_LONGEST_REASON].rstrip('.')}"
-    except (ValueError, LookupError, TypeError):
-        return f"HTTP status {status}"

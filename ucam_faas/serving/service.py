@@ -139,7 +139,10 @@ class Service:
 
 
 def _is_wake(path: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Return True if a push is a job's: a task that is served alone has every path."""
+    """Return True if a push is a wake.
+
+    A task that is served alone answers on every path, also on other tasks' inboxes.
+    """
     from ucam_faas.execution.inbox import JOB_ATTRIBUTE
 
     if JOB_ATTRIBUTE.encode() not in body:

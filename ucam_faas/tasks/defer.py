@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.forks import reset_in_child
 
 ValueT = TypeVar("ValueT")
 ParamsT = ParamSpec("ParamsT")
@@ -49,7 +48,7 @@ class Defer(Generic[ValueT]):
         self._computing = False
         self._lock = threading.RLock()
         self._inherited: list[object] = []
-        _DEFERS.add(self)
+        reset_in_child(self)
 
     def __call__(self) -> ValueT:
         """Return the value.
@@ -99,7 +98,7 @@ class Defer(Generic[ValueT]):
             raise _async_factory(self._factory)
         return value
 
-    def _forget(self) -> None:
+    def reset(self) -> None:
         """Forget the value of the process that this one was forked from.
 
         It is kept alive: its end here might end the parent's connections.
@@ -113,17 +112,6 @@ def _async_factory(factory: Callable[..., Any]) -> TaskDefinitionError:
         f"Defer({name_of(factory)}): expected a sync function, because the value is also asked "
         "for where nothing can be awaited. Put an async function into init=[…] itself."
     )
-
-
-_DEFERS: weakref.WeakSet[Defer[Any]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for defer in list(_DEFERS):
-        defer._forget()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 def _check(factory: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

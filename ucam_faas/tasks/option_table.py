@@ -200,8 +200,8 @@ class TaskDefaults(_OfAll, total=False):
     run_as: Annotated[
         RunAs | None,
         Option(
-            doc="service, to which Pub/Sub pushes messages, or Cloud Run job, which a schedule or "
-            "a person starts, and which runs once to its end",
+            doc="`service`: Pub/Sub pushes messages to it. `cloud-run-job`: a schedule or a person "
+            "starts it, and it runs once to its end",
             takes='`"service"` or `"cloud-run-job"`. A Cloud Run job has no `topic`, `filter`, '
             "`ordered`, `concurrency` or instances, and its schedules have no data",
             check=resources.check_run_as,

@@ -34,8 +34,8 @@ class RetryPolicy:
 
     Args:
         max_attempts: deliveries before the message goes to the dead-letter topic, 1 to 100; None:
-            no dead letters, it is delivered until it expires. Pub/Sub counts from 5 on; the task
-            counts to less. Of a job: its runs. Of a Cloud Run job: its runs, 1 to 11.
+            no dead letters, it is delivered until it expires. Pub/Sub enforces 5 and more;
+            the task enforces less. Of a job: its runs. Of a Cloud Run job: its runs, 1 to 11.
         min_backoff: the wait before the second delivery, 0 to 600 s; it grows with each one.
         max_backoff: the longest wait, 0 to 600 s.
         backoff: of jobs, which Pub/Sub's limits don't concern: a function from the number of

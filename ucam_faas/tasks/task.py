@@ -142,7 +142,7 @@ class Task:
         return f"<Task {self.name!r} of {self.module}: {self.kind.value}{topic}>"
 
     def _check_attempts(self) -> None:
-        """Refuse a number of attempts to which neither Cloud Run, Pub/Sub nor the task counts."""
+        """Refuse a number of attempts that neither Google nor the task can count to."""
         attempts, problem = self.policy.retry.max_attempts, ""
         if self.run_as == "cloud-run-job":
             if attempts is None or attempts > MAX_JOB_ATTEMPTS:

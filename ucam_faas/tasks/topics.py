@@ -123,6 +123,19 @@ def inbox_path(task: Task) -> str:
     return "" if task.kind is Kind.HTTP else task.route + INBOX_PATH
 
 
+_INBOX = "-inbox"
+
+
 def inbox_of(task: str) -> str:
     """Return the short name of a task's inbox: a topic, and its subscription."""
-    return f"{task}-inbox"
+    return f"{task}{_INBOX}"
+
+
+def task_of_inbox(inbox: str) -> str | None:
+    """Return the name of the task whose inbox has a name, short or full; None: it isn't one.
+
+    >>> task_of_inbox("projects/p/topics/charge-inbox"), task_of_inbox("charge")
+    ('charge', None)
+    """
+    name = inbox.rpartition("/")[2]
+    return name.removesuffix(_INBOX) if name.endswith(_INBOX) else None

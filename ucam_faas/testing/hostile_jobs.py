@@ -114,12 +114,11 @@ def stale_holder(wake: Wake, runtime: Runtime) -> Execution | None:
     row = store.get(key)
     if row is None:
         return None
-    limit = retry_of(row, wake.task.policy.retry).max_attempts
-    if limit is not None and limit - row.attempts < ATTEMPTS_FOR_STALE_HOLDERS:
+    most = retry_of(row, wake.task.policy.retry).max_attempts
+    if most is not None and most - row.attempts < ATTEMPTS_FOR_STALE_HOLDERS:
         return None
     job = JobRun(key)
-    limit = number_of(wake.task)
-    job.store = store
+    job.store, limit = store, number_of(wake.task)
     job.row = store.claim(key, lease=0, instance="a process that is held up", limit=limit)
     if job.row is None:
         return None

@@ -17,17 +17,18 @@ from typing import Any, Literal, Protocol, get_args
 
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobNotFoundError, UCAMFAASCouldNotLoadTarget
-from ucam_faas.execution import inbox, job_events
+from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import CURRENT
+from ucam_faas.execution.sweeping import sweep_jobs
 from ucam_faas.jobs.events import JobEvent
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import MEMORY, SqliteStore
-from ucam_faas.jobs.sweep import AGAIN_SECONDS, sweep
+from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.publishing import Draft
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.tasks.task import Task
-from ucam_faas.tasks.topics import INBOX_PATH, inbox_of
+from ucam_faas.tasks.topics import INBOX_PATH, inbox_of, task_of_inbox
 from ucam_faas.testing.client import Client, serve
 from ucam_faas.testing.clock import ManualClock, duration
 from ucam_faas.testing.events import make_message, make_push
@@ -87,7 +88,7 @@ class Publisher(MemoryPublisher):
         if task is None:
             known = ", ".join(sorted(task.name for task in self.tasks.values())) or "none"
             raise UCAMFAASCouldNotLoadTarget(
-                f"A job was sent to {topic.removesuffix(inbox_of(''))!r}, which isn't among the "
+                f"A job was sent to {task_of_inbox(topic)!r}, which isn't among the "
                 f"tasks of this test: {known}. Name it where you name those."
             )
         return task
@@ -212,9 +213,7 @@ class Jobs:
         return self._client.post(path, body=push.body, headers=push.headers).status
 
     def _sweep(self) -> None:
-        app = self._runtime.settings.app
-        publish = job_events.publisher(self._runtime)
-        sweep(self.store, app, lambda keys: inbox.wake(self._runtime, keys), publish=publish)
+        sweep_jobs(self._runtime)
         if self._hostile is not None:
             self._hostile.order(self._wakes)
 

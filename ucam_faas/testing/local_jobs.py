@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.execution import inbox, job_events
+from ucam_faas.execution import inbox
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import CURRENT, Runtime
+from ucam_faas.execution.sweeping import sweep_jobs
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
-from ucam_faas.jobs.sweep import sweep
 from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of
@@ -50,11 +50,10 @@ class LocalJobs:
         def wake(keys: Iterable[Key]) -> None:
             inbox.wake(self._runtime, sorted(keys, key=self.order))
 
-        app, publish = self._runtime.settings.app, job_events.publisher(self._runtime)
-        sweep(self.store, app, wake, publish=publish)
+        sweep_jobs(self._runtime, wake=wake)
 
     def next_attempt(self, lost: Collection[tuple[str, str]] = ()) -> float | None:
-        """Return when the next job runs again that has failed, or lost its process or its wake.
+        """Return when the next job that failed, or lost its process or its wake, runs again.
 
         Args:
             lost: inboxes and ids of jobs whose wakes were lost.

@@ -68,7 +68,7 @@ resource "google_firestore_field" "jobs" {
   collection = each.value.collectionGroup
   field      = each.value.fieldPath
 
-  # Without any index: writes cost less, and their times don't limit their number.
+  # No single-field index: writes cost less, and ever-increasing times don't limit their rate.
   index_config {}
 
   dynamic "ttl_config" {

@@ -9,7 +9,7 @@ from typing import Any
 
 from ucam_faas._optional import check, require
 from ucam_faas.exceptions import JobStoreError
-from ucam_faas.jobs.forks import reset_in_child
+from ucam_faas.forks import reset_in_child
 
 TIMEOUT_SECONDS = 10.0
 """Of a request; Google's library repeats it within RETRY_SECONDS."""

@@ -165,8 +165,8 @@ class JobStore(Protocol):
         isn't overdue any more stays as it is.
 
         Args:
-            published: the events of these rows are published, and due no more. These are the
-                rows' fences: a job that has run again since has another event.
+            published: the rows' fences, if their events have been published and are no longer
+                due. A job that has run again since has another event.
         """
 
     def delete(self, key: Key, *, states: Collection[State]) -> bool:
@@ -185,9 +185,12 @@ class JobStore(Protocol):
         """Return the rows of the jobs that have ended, and None for each missing job."""
 
     def changed(self, seconds: float) -> bool:
-        """Wait until a watched job may have ended, and return True; False after a time without.
+        """Wait until a watched job may have ended; return False if the time is up first.
 
         One thread at a time may call it.
+
+        Args:
+            seconds: the longest wait.
         """
 
     def now(self) -> float:

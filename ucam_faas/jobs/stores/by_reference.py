@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -25,14 +24,13 @@ from ucam_faas.jobs.payloads.references import (
     references,
 )
 from ucam_faas.jobs.rows import Change, Key, Row
-from ucam_faas.jobs.states import State
+from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.stores.many import each
 from ucam_faas.logs.problems import log_problem
 
 MAX_INLINE_BYTES = 200_000
 """Of a payload or a result in a row: with the attributes, both fit in any store."""
-MAX_THREADS = 8
-"""That write the payloads of a batch."""
 
 
 class ByReference:
@@ -42,7 +40,8 @@ class ByReference:
         store: has the rows.
         payloads: has the objects.
         above: payloads and results of more bytes are objects.
-        after_delete: gets what removes the objects of a row that was removed; None: it is called.
+        after_delete: takes the function that removes a deleted row's objects; None: it is called at
+            once.
     """
 
     max_bytes = None
@@ -64,18 +63,16 @@ class ByReference:
         return getattr(self._store, name)
 
     def insert(
-        self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None, **more: Any
+        self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
     ) -> list[Row]:
         """Write large payloads, and insert the rows."""
         large = [row for row in rows if len(row.payload) > self._above]
         if not large:
-            return self._store.insert(rows, wait=wait, parent=parent, **more)
-        with ThreadPoolExecutor(min(MAX_THREADS, len(large))) as pool:
-            objects = list(pool.map(self._outside, large))
-        made = {row.owner: row for row in objects}
+            return self._store.insert(rows, wait=wait, parent=parent)
+        made = {row.owner: row for row in each(self._outside, large)}
         new = [made.get(row.owner, row) for row in rows]
         try:
-            kept = self._store.insert(new, wait=wait, parent=parent, **more)
+            kept = self._store.insert(new, wait=wait, parent=parent)
         except JobLostError:
             self._discard([ref for row in made.values() for ref in references(row)])
             raise
@@ -90,17 +87,17 @@ class ByReference:
         change: Change,
         *,
         fence: int | None = None,
-        **more: Any,
+        states: Collection[State] = LIVE,
     ) -> Row | None:
         """Write a large result, and change the row."""
         result = change.result
         if result is None or len(result) <= self._above:
-            return self._store.change(key, change, fence=fence, **more)
+            return self._store.change(key, change, fence=fence, states=states)
         digest = hashlib.sha256(result).hexdigest()[:16]  # one run may try to store two results
         reference = reference_to(f"{prefix_of(key)}result-{fence}-{digest}", result)
         self._payloads.put(reference.name, result)
         change = replace(change, result=reference.to_bytes())
-        row = self._store.change(key, change, fence=fence, **more)
+        row = self._store.change(key, change, fence=fence, states=states)
         if row is None:
             there = self._store.get(key)
             if there is None or of_result(there) != reference:  # else by a try without an answer
@@ -132,16 +129,6 @@ class ByReference:
         reference = of_result(row)
         return row.result if reference is None else self._read(row, reference, "result")
 
-    def rows(self) -> JobStore:
-        """Return the store that has the rows."""
-        return self._store
-
-    def with_rows(
-        self, store: JobStore, after_commit: Callable[[Callable[[], object]], object]
-    ) -> ByReference:
-        """Return this store in a transaction of its rows, which may be rolled back."""
-        return ByReference(store, self._payloads, self._above, after_commit)
-
     def _outside(self, row: Row) -> Row:
         """Write a payload, and return its row with the reference."""
         reference = reference_to(f"{prefix_of(row.key)}payload-{row.owner}", row.payload)
@@ -161,7 +148,7 @@ class ByReference:
         return data
 
     def _discard(self, unused: Sequence[Reference], prefix: str | None = None) -> None:
-        """Remove objects that no row refers to; if that fails, their age does."""
+        """Remove objects without a row; if it fails, the bucket's lifecycle removes them."""
         try:
             names = [reference.name for reference in unused]
             if prefix is not None:
@@ -174,7 +161,7 @@ class ByReference:
 
 def rows_of(store: JobStore | ByReference) -> JobStore:
     """Return the store that has a store's rows: itself, if it has them."""
-    return store.rows() if isinstance(store, ByReference) else store
+    return store._store if isinstance(store, ByReference) else store
 
 
 def with_rows(
@@ -190,5 +177,5 @@ def with_rows(
     """
     if not isinstance(store, ByReference):
         return rows
-    bound = store.with_rows(rows, after_commit)
+    bound = ByReference(rows, store._payloads, store._above, after_commit)
     return cast("JobStore", bound)  # its other methods are the rows'

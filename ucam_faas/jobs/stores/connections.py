@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ucam_faas.jobs.forks import reset_in_child
+from ucam_faas.forks import reset_in_child
 
 MAX_CONNECTIONS = 8
 """At once; further threads wait. A database has some hundred for all processes."""

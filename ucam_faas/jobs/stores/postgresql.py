@@ -17,7 +17,7 @@ from typing import Any
 from ucam_faas._optional import require
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
-from ucam_faas.jobs.forks import reset_in_child
+from ucam_faas.forks import reset_in_child
 from ucam_faas.jobs.rows import Key, Row, lost
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.columns import holder_values, json_text, new_values, row_of

@@ -22,7 +22,7 @@ class SqlStore(WaitingStore):
         return self._one("claim", key, lease=lease, instance=instance, limit=limit)
 
     def set_limit_key(self, key: Key, limit_key: str) -> Row | None:
-        """Give a job that waits its limit's key, if it has none."""
+        """Give a live job its limit's key, if it has none."""
         return self._one("set_limit_key", key, limit_key=limit_key)
 
     def next_of(self, row: Row, limit: int | None) -> Key | None:

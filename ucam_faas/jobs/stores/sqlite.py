@@ -32,7 +32,7 @@ POLL_SECONDS = 0.01
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
 SCHEMA = 2
-"""The version of the file's table, in `PRAGMA user_version`; files of before the first have 0."""
+"""The version of the file's table, in `PRAGMA user_version`; files from before version 1 have 0."""
 ADDED_COLUMNS = {
     "unique": "TEXT",
     "steady": "REAL",

@@ -63,8 +63,7 @@ UPDATE ucam_faas_jobs SET
 WHERE app = :app AND task = :task AND id = :id
   AND (state = 'PENDING' AND due <= :now AND (expires IS NULL OR expires > :now)
        OR state = 'STARTED' AND iif(boot = :boot, steady <= :steady, lease <= :now))
-  AND (limit_key IS NULL AND :limit IS NULL
-       OR limit_key IS NOT NULL AND :limit IS NULL AND NOT in_order
+  AND (:limit IS NULL AND NOT in_order
        OR limit_key IS NOT NULL AND iif(in_order, 1, :limit) > (
          SELECT count(*) FROM (
            SELECT 1 FROM ucam_faas_jobs AS other

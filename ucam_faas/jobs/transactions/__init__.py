@@ -3,7 +3,7 @@
     caller ─ begin ─► Transaction (CURRENT) ─ statements of the store, on the caller's connection
            ─ commit ─► the hooks: wakes │ rollback ─► nothing
 
-`caller` and the modules beside it know the drivers; the rest of the package asks `within`.
+`drivers` and the modules beside it know the drivers; the rest of the package asks `within`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Transaction:
         on_rollback: called at a rollback, and after a commit that failed.
         completed: the job that ends with the commit.
         refusal: forbids the commit.
+        is_open: it hasn't ended.
     """
 
     connection: Any

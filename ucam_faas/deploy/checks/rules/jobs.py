@@ -58,7 +58,7 @@ def store_local(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-@rule("limit-in-firestore", why="The container ends when it starts.")
+@rule("limit-in-firestore", why="The container doesn't start.")
 def limit_in_firestore(inputs: Inputs) -> Iterator[Finding]:
     """A task with a limit whose jobs are in Firestore, which supports none."""
     for planned in inputs.services:

@@ -41,7 +41,7 @@ def job_without_input(inputs: Inputs) -> Iterator[Finding]:
         scheduled = task.trigger is not None and task.trigger.schedules
         has_input = _INPUT in planned.merged["environment"] or _INPUT in planned.merged["secrets"]
         if (
-            planned.task.run_as == "cloud-run-job"
+            planned.is_cloud_run_job
             and scheduled
             and not has_input
             and _refuses_empty_data(planned.task)

@@ -209,10 +209,7 @@ def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
         assert inputs.terraform is not None
         wanted = deployment.planned.schedules
         for schedule in inputs.terraform.of(SCHEDULE):
-            if (
-                deployment.planned.task.run_as != "cloud-run-job"
-                or schedule.get("name") not in wanted
-            ):
+            if not deployment.planned.is_cloud_run_job or schedule.get("name") not in wanted:
                 continue
             path = ("http_target", "oauth_token", "service_account_email")
             account, name = inputs.terraform.account(schedule, *path), deployment.run.get("name")

@@ -89,7 +89,7 @@ def deployments(inputs: Inputs) -> Sequence[Deployment]:
         )
         for run in plan.of(SERVICE, JOB)
         for name in targets(run)
-        if name in tasks and (tasks[name].task.run_as == "cloud-run-job") is (run.type == JOB)
+        if name in tasks and tasks[name].is_cloud_run_job is (run.type == JOB)
     )
 
 

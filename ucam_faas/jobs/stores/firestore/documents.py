@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
 from ucam_faas.jobs.stores.firestore.values import decoded_fields, encoded_fields, seconds
-from ucam_faas.net.rest import FAILURES, Api, CredentialsError
+from ucam_faas.net.rest import FAILURES, LONGEST_REASON, Api, CredentialsError, reason_of
 
 TIMEOUT_SECONDS = 10.0
 """Of a call."""
@@ -33,7 +33,6 @@ _UNMET = {"ALREADY_EXISTS": 6, "FAILED_PRECONDITION": 9, "NOT_FOUND": 5}
 """The names and numbers of errors that a write's condition has."""
 _PASSING = {409, 429, 500, 502, 503, 504}
 """HTTP statuses of errors that may pass. 409 is contention: ALREADY_EXISTS is looked at before."""
-_LONGEST_REASON = 300
 
 
 class UnmetError(Exception):
@@ -137,24 +136,20 @@ class Documents:
         self._time.observe(seconds(answer["commitTime"]))
         return [result.get("updateTime", "") for result in answer["writeResults"]]
 
-    def write_each(self, writes: Sequence[Write]) -> list[bool]:
-        """Make each of at most MAX_WRITES writes, and return True for each that was made.
-
-        False: its condition isn't met.
+    def write_each(self, writes: Sequence[Write]) -> None:
+        """Make each of at most MAX_WRITES writes whose condition is met.
 
         Raises:
             JobStoreError: some were refused for another reason.
         """
         answer = self._call("batchWrite", {"writes": [_write(write) for write in writes]})
-        codes = [status.get("code", 0) for status in answer["status"]]
         errors = [
             status.get("message", "")
             for status in answer["status"]
             if status.get("code", 0) not in (0, *_UNMET.values())
         ]
         if errors:
-            raise JobStoreError(f"Firestore: {errors[0][:_LONGEST_REASON]}.")
-        return [code == 0 for code in codes]
+            raise JobStoreError(f"Firestore: {errors[0][:LONGEST_REASON]}.")
 
     def _there(self, answers: Sequence[Mapping[str, Any]]) -> dict[str, Document]:
         """Return the documents of a batchGet."""
@@ -171,7 +166,7 @@ class Documents:
                 status, answer = self._api.post(path, data, TIMEOUT_SECONDS)
                 if status == 200:
                     return json.loads(answer)
-                reason = _reason(status, answer)
+                reason = reason_of(status, answer)
             except CredentialsError as error:
                 raise JobStoreError(f"Firestore: {error}.") from error
             except FAILURES as error:
@@ -220,13 +215,3 @@ def _masked(fields: Mapping[str, Any], mask: Sequence[str]) -> dict[str, Any]:
         elif name in fields:
             masked[name] = fields[name]
     return masked
-
-
-def _reason(status: int, answer: bytes) -> str:
-    """Return what Google's form of an error says: its name and message."""
-    try:
-        error = json.loads(answer)
-        error = (error[0] if isinstance(error, list) else error)["error"]
-        return f"{error['status']}: {str(error['message'])[:_LONGEST_REASON].rstrip('.')}"
-    except (ValueError, LookupError, TypeError):
-        return f"HTTP status {status}"

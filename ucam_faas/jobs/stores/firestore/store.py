@@ -17,9 +17,9 @@ from ucam_faas.jobs.stores.firestore import indexes, queries
 from ucam_faas.jobs.stores.firestore.documents import MAX_WRITES, Document, Documents
 from ucam_faas.jobs.stores.firestore.guarded import GuardedRows, Seen
 from ucam_faas.jobs.stores.firestore.insertion import Insertion
-from ucam_faas.jobs.stores.firestore.many import batches, each
 from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id, row_of
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
+from ucam_faas.jobs.stores.many import batches, each
 from ucam_faas.jobs.waiting import WaitingStore
 from ucam_faas.net.rest import Api
 
