@@ -86,7 +86,7 @@ HEAVY = {
     "google.pubsub_v1": owner("emulator.api.protos", in_functions="emulator.api.messages_only"),
     "google.protobuf": owner(
         "emulator.api.protos",
-        in_functions="deploy.payloads.protobuf_schemas tasks.payload_types tasks.samples.protobuf",
+        in_functions="tasks.payload_types tasks.protobuf_schemas tasks.samples.protobuf",
     ),
     "google.iam": owner("emulator.api.protos"),
     "google.rpc": owner("emulator.api.protos"),

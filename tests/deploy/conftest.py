@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from ucam_faas import message_handler
 from ucam_faas.cli import main
-from ucam_faas.deploy.payloads.schemas import schema_of
 from ucam_faas.tasks import registry
+from ucam_faas.tasks.payload_schemas import schema_of
 
 
 class Project:

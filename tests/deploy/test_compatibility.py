@@ -28,7 +28,7 @@ from pydantic import (
 from ucam_faas import CloudEventType, ConfigurationError, cloud_event_handler
 from ucam_faas.deploy.payloads.changes import Change
 from ucam_faas.deploy.payloads.compatibility import changes
-from ucam_faas.deploy.payloads.schemas import schema_of
+from ucam_faas.tasks.payload_schemas import schema_of
 
 from . import payload_protos as protos
 from .conftest import payload_of

@@ -32,7 +32,7 @@ from ucam_faas import (
     message_handler,
     raw_event,
 )
-from ucam_faas.deploy.payloads.schemas import schema_of
+from ucam_faas.tasks.payload_schemas import schema_of
 
 
 def schema(message_type: Any, *, values: bool = False) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from ucam_faas.deploy.payloads.proto_text import render
-from ucam_faas.deploy.payloads.protobuf_schemas import describe
+from ucam_faas.tasks.protobuf_schemas import describe
 
 pytestmark = pytest.mark.slow
 

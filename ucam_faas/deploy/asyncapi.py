@@ -16,6 +16,7 @@ from ucam_faas.deploy import asyncapi_messages
 from ucam_faas.deploy.jobs import is_sweep
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.events.messages import TOPIC_PATH
+from ucam_faas.tasks.payload_schemas import component_name
 
 VERSION = "3.0.0"
 BINDING_VERSION = asyncapi_messages.BINDING_VERSION
@@ -104,7 +105,7 @@ class _Document:
         for channel, known in self.channels.items():
             if known["address"] == address:
                 return channel
-        channel = _free(asyncapi_messages.key(name), self.channels)
+        channel = _free(component_name(name), self.channels)
         self.channels[channel] = {
             "address": address,
             "title": name,
@@ -119,7 +120,7 @@ class _Document:
 
     def _message(self, planned: PlannedTask) -> str:
         """Return the name of a task's message; tasks that take the same have one of them."""
-        wanted = asyncapi_messages.key(asyncapi_messages.name_of(planned.task))
+        wanted = component_name(asyncapi_messages.name_of(planned.task))
         for name in (wanted, f"{planned.task.name}.{wanted}"):
             message, schemas = asyncapi_messages.describe(planned.task, name)
             if self.messages.get(name, message) == message and all(

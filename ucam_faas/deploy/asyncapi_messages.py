@@ -10,25 +10,15 @@ import re
 from typing import Any, get_origin
 
 from ucam_faas.deploy.payloads.proto_text import render
-from ucam_faas.deploy.payloads.schemas import map_schema, schema_of
 from ucam_faas.events.messages import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
+from ucam_faas.tasks.payload_schemas import components, map_schema, schema_of
 from ucam_faas.tasks.task import Kind, Task
 
 BINDING_VERSION = "0.2.0"
 _ATTRIBUTE = re.compile(r'attributes\s*[.:]\s*(?:"((?:[^"\\]|\\.)*)"|([\w-]+))')
 """In a filter."""
-_DEFINITIONS = "#/$defs/"
 
 Object = dict[str, Any]
-
-
-def key(name: str) -> str:
-    """Return a name as AsyncAPI's components have them.
-
-    >>> key("list[int]"), key("tea+time")
-    ('list_int_', 'tea_time')
-    """
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
 def name_of(task: Task) -> str:
@@ -59,7 +49,8 @@ def describe(task: Task, name: str) -> tuple[Object, dict[str, Object]]:
     else:
         message["contentType"] = "application/json"
         message["payload"] = {"$ref": f"#/components/schemas/{name}"}
-        schemas = _schemas(payload["schema"], name)
+        parts = components(payload["schema"], name)
+        schemas = {part: map_schema(schema, _draft_7) for part, schema in parts.items()}
     if payload is not None and "event_type" in payload:
         message["description"] = f"CloudEvents of the type `{payload['event_type']}`."
     binding: Object = {"bindingVersion": BINDING_VERSION}
@@ -79,30 +70,13 @@ def _attributes(task: Task) -> list[str]:
     return sorted(names.union(*(schedule.attributes for schedule in task.trigger.schedules)))
 
 
-def _schemas(schema: Any, name: str) -> dict[str, Object]:
-    """Return a schema and its definitions, in AsyncAPI's words, by their names."""
-    if not isinstance(schema, dict):
-        return {name: schema}
-    parts = {**schema.get("$defs", {}), "": {w: x for w, x in schema.items() if w != "$defs"}}
-    names = {part: f"{name}.{key(part)}" if part else name for part in parts}
-    if parts[""].keys() == {"$ref"}:  # it holds itself
-        names[parts.pop("")["$ref"].removeprefix(_DEFINITIONS)] = name
-    return {
-        names[part]: map_schema(part_schema, lambda inner: _draft_7(inner, names))
-        for part, part_schema in parts.items()
-    }
-
-
-def _draft_7(schema: Object, names: dict[str, str]) -> Object:
+def _draft_7(schema: Object) -> Object:
     words = {word: part for word, part in schema.items() if word != "discriminator"}
     if "prefixItems" in words:
         rest = {"additionalItems": words["items"]} if "items" in words else {}
         words |= {"items": words.pop("prefixItems"), **rest}
     if "$ref" in words:
-        local = words.pop("$ref")
-        if local.startswith(_DEFINITIONS):
-            local = f"#/components/schemas/{names[local.removeprefix(_DEFINITIONS)]}"
-        reference = {"$ref": local}
+        reference = {"$ref": words.pop("$ref")}
         # Draft 7 ignores the words beside $ref.
         words = {"allOf": [reference], **words} if words else reference
     return words

@@ -12,7 +12,6 @@ from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
 from ucam_faas.deploy import jobs, layers, subscriptions
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
-from ucam_faas.deploy.payloads import schemas
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
 from ucam_faas.deploy.subscriptions import PlannedSubscription
@@ -20,7 +19,7 @@ from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.deploy.topics import TopicUser, plan_topics
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
-from ucam_faas.tasks import registry
+from ucam_faas.tasks import payload_schemas, registry
 from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.resources import cpu_count
@@ -150,7 +149,7 @@ def _planned(
         at_a_time=None if is_cloud_run_job else _at_a_time(task, merged, environment),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
         subscriptions=_subscriptions(needs, has_inbox=task.name in receivers),
-        payload=schemas.schema_of(task),
+        payload=payload_schemas.schema_of(task),
         jobs=jobs.places_of(merged),
     )
 

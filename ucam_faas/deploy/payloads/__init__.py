@@ -1,1 +1,1 @@
-"""Payloads as plain JSON, and the changes that old messages may not survive."""
+"""The changes of payloads that old messages may not survive, and protobuf's as text."""

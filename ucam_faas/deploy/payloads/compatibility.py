@@ -19,8 +19,8 @@ def changes(old: dict[str, Any] | None, new: dict[str, Any] | None) -> list[Chan
     A payload of None (bytes, or a parser function) is unknown: nothing is a change of it.
 
     Args:
-        old: `schemas.schema_of` of the last plan.
-        new: `schemas.schema_of` of the code.
+        old: `payload_schemas.schema_of` of the last plan.
+        new: `payload_schemas.schema_of` of the code.
 
     Raises:
         ConfigurationError: no plan has such an old payload: people edit files by hand.

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ucam_faas.deploy.payloads.changes import Change
-from ucam_faas.deploy.payloads.schemas import ALSO_NAMED, KEYS, LIMITS, STRICT
+from ucam_faas.tasks.payload_schemas import ALSO_NAMED, KEYS, LIMITS, STRICT
 
 Schema = dict[str, Any]
 

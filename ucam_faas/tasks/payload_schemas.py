@@ -7,6 +7,7 @@ Source: JSON Schema 2020-12, in pydantic's dialect.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ ALSO_NAMED, LIMITS, KEYS, STRICT = "x-also-named", "x-limits", "x-keys", "x-stri
 """Checks of pydantic that JSON Schema has no words for: a field's other names, limits of dates and
 decimals, the type of a map's keys, and strictness."""
 
+_DEFINITIONS = "#/$defs/"
 _VALUES = ("default", "examples", "example")
 _BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
@@ -49,7 +51,7 @@ def schema_of(task: Task, *, values: bool = False) -> dict[str, Any] | None:
         return schema and {**schema, "event_type": task.parse.event_type}
     message_class = protobuf_class(kind)
     if message_class is not None:
-        from ucam_faas.deploy.payloads.protobuf_schemas import describe
+        from ucam_faas.tasks.protobuf_schemas import describe
 
         return describe(message_class.DESCRIPTOR)
     if is_json(kind):
@@ -70,6 +72,38 @@ def map_schema(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) 
     for key in changed.keys() & {*_SINGLE}:
         changed[key] = map_schema(changed[key], change)
     return change(changed)
+
+
+def component_name(name: str) -> str:
+    """Return a name as the components of AsyncAPI and OpenAPI have them.
+
+    >>> component_name("list[int]"), component_name("tea+time")
+    ('list_int_', 'tea_time')
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
+
+
+def components(schema: Any, name: str) -> dict[str, dict[str, Any]]:
+    """Return a JSON Schema and its definitions by the names that components have for them.
+
+    Args:
+        schema: as `schema_of` returns it.
+        name: of its component; the names of its definitions begin with it.
+    """
+    if not isinstance(schema, dict):
+        return {name: schema}
+    parts = {**schema.get("$defs", {}), "": {w: x for w, x in schema.items() if w != "$defs"}}
+    names = {part: f"{name}.{component_name(part)}" if part else name for part in parts}
+    if parts[""].keys() == {"$ref"}:  # it holds itself
+        names[parts.pop("")["$ref"].removeprefix(_DEFINITIONS)] = name
+
+    def renamed(inner: dict[str, Any]) -> dict[str, Any]:
+        local = inner.get("$ref", "")
+        if not local.startswith(_DEFINITIONS):
+            return inner
+        return {**inner, "$ref": f"#/components/schemas/{names[local.removeprefix(_DEFINITIONS)]}"}
+
+    return {names[part]: map_schema(part_schema, renamed) for part, part_schema in parts.items()}
 
 
 def _json_schema(kind: Any, *, values: bool) -> dict[str, Any] | None:
