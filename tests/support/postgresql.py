@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,7 @@ class Server:
     def __init__(self, folder: Path, binaries: Path) -> None:
         self.folder = folder
         self._binaries = binaries
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+        self.port = _lasting_port()
         self._databases = 0
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", USER, "--no-sync")
 
@@ -98,6 +97,18 @@ def postgresql() -> Iterator[Server]:
             yield server
         finally:
             server.abandon()
+
+
+def _lasting_port() -> int:
+    """Return a port that no client gets meanwhile: tests stop the server, and start it again.
+
+    Clients get the ports from 32768.
+    """
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            port = random.SystemRandom().randrange(16_384, 32_768)  # others have pytest's seed
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
