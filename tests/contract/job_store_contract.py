@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from ucam_faas.exceptions import JobConflictError, JobLostError
-from ucam_faas.jobs.rows import MAX_HISTORY, Change, Key, Row
+from ucam_faas.jobs.rows import MAX_HISTORY, Change, Key, Row, Step
 from ucam_faas.jobs.states import ENDED, LIVE, State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.testing import ManualClock
@@ -614,6 +614,87 @@ class JobStoreContract:
 
         assert self.start(store, third, None) is None
         assert self.start(store, second, None) is not None
+
+    def test_the_steps_of_a_job_are_kept_in_their_order(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row(), row(CHILD))
+        fence, other = self.claimed(store).fence, self.claimed(store, CHILD).fence
+        sent = clock.now().timestamp()
+        for name in ("b", "ä.`/", "a"):
+            assert store.put_step(KEY, name, b'"\xc3\xa9"', fence=fence)
+            clock.advance(1)
+        store.put_step(CHILD, "b", b"2", fence=other)
+
+        assert store.steps(KEY) == [
+            Step("b", b'"\xc3\xa9"', sent),
+            Step("ä.`/", b'"\xc3\xa9"', sent + 1),
+            Step("a", b'"\xc3\xa9"', sent + 2),
+        ]
+        assert store.steps(KEY._replace(id="missing")) == []
+
+    def test_a_step_takes_the_place_of_one_with_its_name(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        fence = self.claimed(store).fence
+        for value in (b"1", b"2"):
+            store.put_step(KEY, "", value, fence=fence)
+            clock.advance(1)
+
+        assert [step.value for step in store.steps(KEY)] == [b"2"]
+
+    @pytest.mark.parametrize("loss", ["lease", "end", "deletion"])
+    def test_a_void_claim_stores_no_step(
+        self, store: JobStore, clock: ManualClock, loss: str
+    ) -> None:
+        self.insert(store, row())
+        fence = self.claimed(store).fence
+        store.put_step(KEY, "a", b"1", fence=fence)
+        if loss == "lease":
+            clock.advance(LEASE)
+            self.claimed(store)
+        else:
+            store.change(KEY, DONE, fence=fence)
+        if loss == "deletion":
+            store.delete(KEY, states=ENDED)
+
+        assert not store.put_step(KEY, "b", b"2", fence=fence)
+        steps = [] if loss == "deletion" else ["a"]
+        assert [step.name for step in store.steps(KEY)] == steps
+
+    def test_steps_outlast_an_attempt_and_are_removed_with_the_row(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        fence = self.claimed(store).fence
+        store.put_step(KEY, "a", b"1", fence=fence)
+        store.change(KEY, AGAIN, fence=fence)
+        clock.advance(AGAIN.visit)
+        fence = self.claimed(store).fence
+        kept = store.steps(KEY)
+        store.change(KEY, DONE, fence=fence)
+        store.delete(KEY, states=ENDED)
+
+        self.insert(store, row(owner="again"))
+
+        assert [step.name for step in kept] == ["a"]
+        assert store.steps(KEY) == []
+
+    def test_a_job_of_the_same_id_has_no_steps_of_one_whose_retention_has_ended(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        self.insert(store, row())
+        fence = self.claimed(store).fence
+        store.put_step(KEY, "a", b"1", fence=fence)
+        store.change(KEY, DONE, fence=fence)
+        clock.advance(DONE.visit)
+        if store.get(KEY) is not None:  # the sweep removes it
+            store.delete(KEY, states=ENDED)
+
+        self.insert(store, row(owner="again"))
+
+        assert store.steps(KEY) == []
 
     def test_a_job_without_a_key_gets_one_before_a_limited_task_takes_it(
         self, store: JobStore

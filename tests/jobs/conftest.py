@@ -109,7 +109,7 @@ def _shared_database(postgresql: Server) -> str:
 def database(_shared_database: str) -> str:
     """Return the URL of a PostgreSQL database that has an empty table of jobs, and no other."""
     with psycopg.connect(_shared_database, autocommit=True) as connection:
-        connection.execute("TRUNCATE ucam_faas_jobs; DROP TABLE IF EXISTS orders")
+        connection.execute("TRUNCATE ucam_faas_jobs CASCADE; DROP TABLE IF EXISTS orders")
     return _shared_database
 
 

@@ -279,7 +279,7 @@ async def test_a_commit_whose_answer_is_lost_has_completed_the_job(
     while True:
         cut += 1
         till.publisher.topics[topic] = []
-        till.on_another_connection("TRUNCATE ucam_faas_jobs, orders")
+        till.on_another_connection("TRUNCATE ucam_faas_jobs, orders CASCADE")
         with failing(postgresql, cut, cut_after) as proxy:
 
             async def act(caller: Caller, order: Order) -> None:

@@ -105,7 +105,7 @@ def test_a_client_of_postgresql_that_is_killed_around_any_statement(
     seen = set()
     with psycopg.connect(postgresql_url, autocommit=True) as database:
         for statement in range(1, 100):
-            database.execute("TRUNCATE ucam_faas_jobs")
+            database.execute("TRUNCATE ucam_faas_jobs CASCADE")
             database.execute("DROP TABLE IF EXISTS orders, payments")
             database.execute("CREATE TABLE orders (id int); CREATE TABLE payments (id int)")
             process: Any = None

@@ -50,7 +50,7 @@ def faults(
     def stores(fault: Fault) -> Iterator[PostgresqlStore]:
         for at in range(1, MOST_STATEMENTS):
             with direct._connection() as connection:
-                connection.execute("TRUNCATE ucam_faas_jobs")
+                connection.execute("TRUNCATE ucam_faas_jobs CASCADE")
             with failing(postgresql, at, fault) as proxy:
                 store = PostgresqlStore(proxy.url(database), clock)
                 try:

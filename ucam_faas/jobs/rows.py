@@ -65,6 +65,20 @@ class Entry:
         return f"<{time} {self.state} {self.cause}{message}>"
 
 
+class Step(NamedTuple):
+    """A step that a job has done.
+
+    Args:
+        name: unique in the job.
+        value: its result, as JSON.
+        time: of its end, in epoch seconds, by the store's clock.
+    """
+
+    name: str
+    value: bytes
+    time: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A job as the store has it. Times are in epoch seconds, by the store's clock.

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.rows import Change, Key, Row, Step
 from ucam_faas.jobs.states import LIVE, State
 
 
@@ -25,6 +25,8 @@ class JobStore(Protocol):
     """The most that the payload, the attributes and the result of a job may have together; None:
     any number.
     """
+    max_steps_bytes: int | None = None
+    """The most that the steps of a job may have together; None: any number."""
     has_limits: bool = True
     """It takes rows with a `limit_key`."""
 
@@ -105,6 +107,14 @@ class JobStore(Protocol):
 
     def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
         """Keep a claimed job's progress, and return the row; None: the claim is void."""
+
+    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool:
+        """Keep a step of a claimed job in place of one with its name; return False if the claim is
+        void. The steps are removed with the row.
+        """
+
+    def steps(self, key: Key) -> list[Step]:
+        """Return the steps of a job, the earliest first."""
 
     def request_cancel(self, key: Key) -> Row | None:
         """Ask the holder of a started job to end it; None: it isn't started."""

@@ -31,6 +31,12 @@ CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, 
   WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs (app, task, limit_key, state, place)
   WHERE limit_key IS NOT NULL;
+CREATE TABLE IF NOT EXISTS ucam_faas_job_steps (
+  app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
+  value BYTEA NOT NULL, time FLOAT8 NOT NULL,
+  PRIMARY KEY (app, task, id, name),
+  FOREIGN KEY (app, task, id) REFERENCES ucam_faas_jobs ON DELETE CASCADE
+);
 
 -- name: insert
 -- In one order everywhere: two batches never wait for each other.
@@ -188,6 +194,22 @@ END AS notified FROM changed
 UPDATE ucam_faas_jobs SET progress = :progress::text
 WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
 RETURNING *
+
+-- name: put_step
+-- The lock keeps the claim until the step is stored: the next holder of the job reads it.
+WITH held AS (
+  SELECT app, task, id FROM ucam_faas_jobs
+  WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
+  FOR SHARE
+)
+INSERT INTO ucam_faas_job_steps (app, task, id, name, value, time)
+SELECT app, task, id, :name::text, :value::bytea, :now FROM held
+ON CONFLICT (app, task, id, name) DO UPDATE SET value = excluded.value, time = excluded.time
+RETURNING name
+
+-- name: steps
+SELECT name, value, time FROM ucam_faas_job_steps
+WHERE app = :app AND task = :task AND id = :id ORDER BY time, name
 
 -- name: request_cancel
 UPDATE ucam_faas_jobs SET cancel_requested = true

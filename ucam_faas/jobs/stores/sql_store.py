@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.rows import Change, Key, Row, Step
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.columns import change_values, json_text, row_of
 from ucam_faas.jobs.waiting import WaitingStore
@@ -50,6 +50,16 @@ class SqlStore(WaitingStore):
     def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
         """Keep a claimed job's progress, and return the row."""
         return self._one("report", key, progress=json_text(progress), fence=fence)
+
+    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool:
+        """Keep a step of a claimed job."""
+        values = {**key._asdict(), "name": name, "value": value, "fence": fence}
+        return bool(list(self._write("put_step", values)))
+
+    def steps(self, key: Key) -> list[Step]:
+        """Return the steps of a job, the earliest first."""
+        records = self._read("steps", key._asdict())
+        return [Step(record["name"], record["value"], record["time"]) for record in records]
 
     def request_cancel(self, key: Key) -> Row | None:
         """Ask the holder of a started job to end it."""

@@ -31,8 +31,8 @@ POLL_SECONDS = 0.01
 """Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
-SCHEMA = 2
-"""The version of the file's table, in `PRAGMA user_version`; files from before version 1 have 0."""
+SCHEMA = 3
+"""The version of the tables, in `PRAGMA user_version`; files from before version 1 have 0."""
 ADDED_COLUMNS = {
     "unique": "TEXT",
     "steady": "REAL",
@@ -272,7 +272,7 @@ class SqliteStore(SqlStore):
             for name in missing if columns else ():
                 add = f'ALTER TABLE ucam_faas_jobs ADD COLUMN "{name}" {ADDED_COLUMNS[name]}'
                 connection.execute(add)
-            for statement in self._sql["schema"].split(";"):
+            for statement in _split(self._sql["schema"]):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
         connection.execute("COMMIT")
@@ -299,6 +299,16 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
+
+def _split(script: str) -> Iterator[str]:
+    """Yield the statements of a script: `executescript` would commit the open transaction."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):  # not in the middle of a trigger
+            yield statement
+            statement = ""
 
 
 @cache

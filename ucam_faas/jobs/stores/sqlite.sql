@@ -1,7 +1,7 @@
 -- The statements of the SQLite store, each after its name. Times are epoch seconds; :now is the store's time.
 
 -- name: schema
--- Raise SCHEMA in sqlite.py with each change, and list a new column in its ADDED_COLUMNS. A semicolon ends a statement.
+-- Raise SCHEMA in sqlite.py with each change, and list a new column in its ADDED_COLUMNS.
 CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL,
   payload BLOB NOT NULL, attributes TEXT NOT NULL, ordering_key TEXT NOT NULL,
@@ -26,6 +26,15 @@ CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, 
 -- With the rowid, which is in each index: the order of sending.
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs (app, task, limit_key, state)
   WHERE limit_key IS NOT NULL;
+CREATE TABLE IF NOT EXISTS ucam_faas_job_steps (
+  app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
+  value BLOB NOT NULL, time REAL NOT NULL,
+  PRIMARY KEY (app, task, id, name)
+) WITHOUT ROWID;
+-- A foreign key would need a setting of each connection, and callers have theirs.
+CREATE TRIGGER IF NOT EXISTS ucam_faas_jobs_removed AFTER DELETE ON ucam_faas_jobs BEGIN
+  DELETE FROM ucam_faas_job_steps WHERE app = old.app AND task = old.task AND id = old.id;
+END;
 
 -- name: insert
 INSERT INTO ucam_faas_jobs (
@@ -147,6 +156,17 @@ RETURNING *
 UPDATE ucam_faas_jobs SET progress = :progress
 WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
 RETURNING *
+
+-- name: put_step
+INSERT INTO ucam_faas_job_steps (app, task, id, name, value, time)
+SELECT app, task, id, :name, :value, :now FROM ucam_faas_jobs
+WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
+ON CONFLICT DO UPDATE SET value = excluded.value, time = excluded.time
+RETURNING name
+
+-- name: steps
+SELECT name, value, time FROM ucam_faas_job_steps
+WHERE app = :app AND task = :task AND id = :id ORDER BY time, name
 
 -- name: request_cancel
 UPDATE ucam_faas_jobs SET cancel_requested = 1

@@ -206,12 +206,12 @@ def _write(write: Write) -> dict[str, Any]:
 
 
 def _masked(fields: Mapping[str, Any], mask: Sequence[str]) -> dict[str, Any]:
-    """Return the fields that a mask names; a path leads into one map at most."""
+    """Return the fields that a mask names."""
     masked: dict[str, Any] = {}
     for path in mask:
         name, _, inner = path.partition(".")
         if inner:
-            masked.setdefault(name, {})[inner] = fields[name][inner]
+            masked.setdefault(name, {}).update(_masked(fields[name], [inner]))
         elif name in fields:
             masked[name] = fields[name]
     return masked

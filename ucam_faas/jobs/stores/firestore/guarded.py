@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from ucam_faas.exceptions import JobConflictError, JobStoreError
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, Step
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.firestore.documents import Document, Documents, UnmetError, Write
 from ucam_faas.jobs.stores.firestore.rows import (
@@ -26,7 +26,11 @@ from ucam_faas.jobs.stores.firestore.rows import (
     is_forgotten,
     key_id,
     row_of,
+    step_fields,
+    step_path,
+    steps_of,
 )
+from ucam_faas.jobs.stores.transitions import is_held
 
 _MAX_HELD = 1000
 """Claims whose rows are kept in this process: an instance runs no more at a time."""
@@ -72,8 +76,30 @@ class GuardedRows:
         row = row_of(document.fields)
         return None if is_forgotten(row, self._now()) else row
 
-    def change(self, key: Key, changed: Callable[[Row], Row | None]) -> Row | None:
+    def steps(self, key: Key) -> list[Step]:
+        """Read the steps of a job, the earliest first."""
+        document = self._document(key)
+        if document is None or self.row(document) is None:
+            return []
+        return steps_of(document.fields)
+
+    def put_step(self, key: Key, step: Step, fence: int) -> bool:
+        """Write a step of a claimed job; return False if the claim is void."""
+
+        def held(row: Row) -> Row | None:
+            return row if is_held(row, fence) else None
+
+        return self.change(key, held, step) is not None
+
+    def change(
+        self, key: Key, changed: Callable[[Row], Row | None], step: Step | None = None
+    ) -> Row | None:
         """Write a function's version of a row, and return it; None: the function refuses it.
+
+        Args:
+            key: of the job.
+            changed: returns a new version of the row.
+            step: is written in its place.
 
         Raises:
             JobConflictError: a job that is to run again has the `unique` key of one that runs.
@@ -93,7 +119,8 @@ class GuardedRows:
             if seen is None or new is None:
                 return None
             try:
-                (version, *_) = self._documents.commit(self._writes(seen, new, writer))
+                writes = self._writes(seen, new, writer, step)
+                (version, *_) = self._documents.commit(writes)
                 return self._hold(new, version)
             except UnmetError:
                 self._claimed.pop(key, None)
@@ -154,8 +181,11 @@ class GuardedRows:
                     self._claimed.popitem(last=False)  # its run was abandoned
         return row
 
-    def _writes(self, seen: Seen, new: Row, writer: str) -> list[Write]:
+    def _writes(self, seen: Seen, new: Row, writer: str, step: Step | None) -> list[Write]:
         """Return the writes of a change; a live job has the document of its unique key."""
+        if step is not None:
+            paths = [step_path(step.name), "data.writer"]
+            return [Write(self.name(new.key), step_fields(step, writer), seen.version, paths)]
         writes = [self.write(new, seen.version, CHANGING, writer)]
         if new.unique is not None and seen.row.state.is_completed != new.state.is_completed:
             fields = None if new.state.is_completed else {"job": new.key.id}

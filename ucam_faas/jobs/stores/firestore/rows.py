@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ucam_faas.jobs.payloads.references import references
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, Step
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.firestore.values import Timestamp
 
@@ -78,10 +78,28 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
     return fields | {"live": id, "sweep": row.visit}
 
 
+def step_path(name: str) -> str:
+    """Return the path of a step in a job's document."""
+    return f"data.steps.s{document_id(name)}"
+
+
+def step_fields(step: Step, writer: str) -> dict[str, Any]:
+    """Return the fields that the write of a step has; see `fields_of`."""
+    (*_, id) = step_path(step.name).split(".")
+    return {"data": {"steps": {id: step._asdict()}, "writer": writer}}
+
+
+def steps_of(fields: Mapping[str, Any]) -> list[Step]:
+    """Return the steps in a job's document, the earliest first."""
+    steps = (Step(**values) for values in fields["data"].get("steps", {}).values())
+    return sorted(steps, key=lambda step: (step.time, step.name))
+
+
 def row_of(fields: Mapping[str, Any]) -> Row:
     """Return the row of a job's document; one that the sweep reads has no payload."""
     data = dict(fields["data"])
     del data["writer"]
+    data.pop("steps", None)
     for name in _JSON:
         if data.get(name) is not None:
             data[name] = json.loads(data[name])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.jobs.rows import Change, Key, Row, size_of
+from ucam_faas.jobs.rows import Change, Key, Row, Step, size_of
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
@@ -41,6 +41,8 @@ class FirestoreStore(WaitingStore):
 
     max_bytes = 750_000
     """A document may have 1 MiB: the rest is for the history and an error."""
+    max_steps_bytes = 350_000
+    """Beside a payload and a result that are in the row, though others are elsewhere."""
     has_limits = False
 
     def __init__(
@@ -122,6 +124,14 @@ class FirestoreStore(WaitingStore):
             return replace(row, progress=progress) if transitions.is_held(row, fence) else None
 
         return self._rows.change(key, reported)
+
+    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool:
+        """Keep a step of a claimed job, in its document."""
+        return self._rows.put_step(key, Step(name, value, self.now()), fence)
+
+    def steps(self, key: Key) -> list[Step]:
+        """Return the steps of a job, the earliest first."""
+        return self._rows.steps(key)
 
     def request_cancel(self, key: Key) -> Row | None:
         """Ask the holder of a started job to end it."""
