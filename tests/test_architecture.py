@@ -34,7 +34,7 @@ LEVELS = (
     {"outcomes", "events"},
     {"tasks"},
     {"publishing", "jobs"},
-    {"execution", "decorators", "task_types", "collection", "function"},
+    {"execution", "decorators", "task_types", "collection", "function", "http_jobs"},
     {"serving", "emulator"},
     {"dev", "deploy", "testing", "cli", "_pytest_plugin", "__main__"},
 )
@@ -86,7 +86,8 @@ HEAVY = {
     "google.pubsub_v1": owner("emulator.api.protos", in_functions="emulator.api.messages_only"),
     "google.protobuf": owner(
         "emulator.api.protos",
-        in_functions="tasks.payload_types tasks.protobuf_schemas tasks.samples.protobuf",
+        in_functions="http_jobs.payloads tasks.payload_types tasks.protobuf_schemas "
+        "tasks.samples.protobuf",
     ),
     "google.iam": owner("emulator.api.protos"),
     "google.rpc": owner("emulator.api.protos"),

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
     )
     from ucam_faas.execution.transaction import transaction as transaction
+    from ucam_faas.http_jobs.api import jobs_over_http as jobs_over_http
     from ucam_faas.jobs.events import JobEvent as JobEvent
     from ucam_faas.jobs.handle import Job as Job
     from ucam_faas.jobs.states import State as State
@@ -169,6 +170,7 @@ _HOMES = {
     "get_job": "execution.by_name",
     "get_job_async": "execution.by_name",
     "http": "decorators",
+    "jobs_over_http": "http_jobs.api",
     "message_handler": "decorators",
     "raw_event": "decorators",
     "send": "execution.by_name",

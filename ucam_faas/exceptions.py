@@ -128,7 +128,15 @@ class JobNotFoundError(JobError):
 
 
 class JobConflictError(JobError):
-    """Another job has the id, with another payload."""
+    """Another job has the id, with another payload.
+
+    Args:
+        difference: the names of the fields that differ, in brackets; nothing: they aren't known.
+    """
+
+    def __init__(self, text: str, *, difference: str = "") -> None:
+        super().__init__(text)
+        self.difference = difference
 
 
 class DuplicateJobError(JobConflictError):

@@ -16,21 +16,28 @@ def describe(error: ValidationError) -> str:
     """Return the paths and kinds of a model's errors, without values."""
     if error.error_count() > MAX_DESCRIBED:
         return f"{error.error_count()} errors"
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [f"{_path(item) or '(whole)'}: {item['type']}" for item in details]
+    parts = [f"{'.'.join(path) or '(whole)'}: {kind}" for path, kind in kinds(error)]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return "; ".join(part[:200] for part in parts[:5]) + more
 
 
-def _path(error: ErrorDetails) -> str:
-    """Join an error's path; parts that the sender made up may be personal, and are left out."""
+def kinds(error: ValidationError) -> list[tuple[list[str], str]]:
+    """Return the path and the kind of each of a model's errors; none if there are too many."""
+    if error.error_count() > MAX_DESCRIBED:
+        return []
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return [(_path(item), item["type"]) for item in details]
+
+
+def _path(error: ErrorDetails) -> list[str]:
+    """Return an error's path; parts that the sender made up may be personal, and are left out."""
     names = [
         str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*"
         for part in error["loc"]
     ]
     if error["type"] == "extra_forbidden":
         names[-1] = "*"
-    return ".".join(names)
+    return names
 
 
 _NAME = re.compile(r"[^\W\d]\w{0,59}")

@@ -135,7 +135,7 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
 
 
 def _check_store(settings: Settings, tasks: list[Task]) -> None:
-    """Refuse tasks whose messages become jobs where no store keeps jobs.
+    """Refuse tasks that need a store of jobs where there is none, or another kind.
 
     Raises:
         ConfigurationError: with the first of them.
@@ -145,6 +145,12 @@ def _check_store(settings: Settings, tasks: list[Task]) -> None:
         raise ConfigurationError(
             f"The messages of the task {adopting[0]!r} become jobs, and no store keeps them: set "
             "UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db, or leave idempotent=, id= and limit= out."
+        )
+    serving = [task.name for task in tasks if task.serves_jobs]
+    if serving and settings.job_store is None:
+        raise ConfigurationError(
+            f"The task {serving[0]!r} serves jobs over HTTP, and no store keeps them: set "
+            "UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db."
         )
     limited = [task.name for task in tasks if task.jobs.limit is not None]
     if limited and (settings.job_store or "").startswith("firestore:"):

@@ -237,10 +237,12 @@ def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
             continue
         if old == new:
             continue
+        difference = _different(old, new)
         raise JobConflictError(
-            f"The job {row.key.id!r} of {row.key.task!r} was sent with another {name}"
-            f"{_different(old, new)}. An id belongs to one sending until its retention ends: use "
-            "another id, or delete that job."
+            f"The job {row.key.id!r} of {row.key.task!r} was sent with another {name}{difference}. "
+            "An id belongs to one sending until its retention ends: use another id, or delete that "
+            "job.",
+            difference=difference,
         )
 
 

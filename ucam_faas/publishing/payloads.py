@@ -15,6 +15,18 @@ from ucam_faas.tasks.payload_types import is_json, protobuf_class, shown
 from ucam_faas.tasks.task import Kind, Task
 
 
+class RejectedPayloadError(ValueError):
+    """A task's parser rejects a payload; the text has no value of it.
+
+    Args:
+        reason: the parser's error, whose text may have values.
+    """
+
+    def __init__(self, text: str, reason: Exception) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
 def serialise(task: Task, payload: Any) -> bytes:
     """Return the data of a message with a payload, which the task's parser has accepted.
 
@@ -25,7 +37,7 @@ def serialise(task: Task, payload: Any) -> bytes:
 
     Raises:
         TypeError: a payload of this type can't be serialised for the task.
-        ValueError: the task's parser rejects it; the text has no value of the payload.
+        RejectedPayloadError: the task's parser rejects it.
     """
     try:
         data = payload if isinstance(payload, bytes) else _serialiser(task)(payload)
@@ -39,10 +51,11 @@ def serialise(task: Task, payload: Any) -> bytes:
     return data
 
 
-def _rejected(task: Task, error: Exception) -> ValueError:
+def _rejected(task: Task, error: Exception) -> RejectedPayloadError:
     wanted = "" if task.message_type is None else f" It takes {shown(task.message_type)}."
     why = describe_error(error)
-    return ValueError(f"The task {task.name!r} rejects the payload: {why}.{wanted}")
+    text = f"The task {task.name!r} rejects the payload: {why}.{wanted}"
+    return RejectedPayloadError(text, error)
 
 
 @cache

@@ -9,7 +9,7 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.outcomes import NoSuchTask
 from ucam_faas.serving.bodies import Body, DisconnectedError, Receive, UnreadError
 from ucam_faas.serving.observer import Observer
-from ucam_faas.serving.responses import Response
+from ucam_faas.serving.responses import Response, as_problem
 from ucam_faas.serving.routes import Routes, Scope
 from ucam_faas.serving.service import Service
 from ucam_faas.tasks import startup
@@ -86,16 +86,18 @@ class App:
             return task
         refusal = await self.refuse(task, method, path, headers)
         if refusal is not None:
-            return refusal
+            return as_problem(refusal) if task.serves_jobs else refusal
         with Body(self.service.bodies) as reading:
             try:
                 body = await reading.read(receive, task.policy.served_timeout_seconds)
             except UnreadError as error:
-                return self.service.unread(error.outcome, method, path)
+                unread = self.service.unread(error.outcome, method, path)
+                return as_problem(unread) if task.serves_jobs else unread
             call = self._routes.caller(task, scope, headers, body)
-            return await self.service.answer(
+            response = await self.service.answer(
                 task, path, headers, body, method=method, arrived_at=arrived_at, call=call
             )
+            return as_problem(response) if task.serves_jobs else response
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -81,6 +81,18 @@ def of_conclusion(task: Task, conclusion: Conclusion) -> Response:
     return response
 
 
+def as_problem(response: Response) -> Response:
+    """Return a refusal in plain text as `application/problem+json` (RFC 9457)."""
+    if ("content-type", TEXT) not in response.headers:
+        return response
+    from ucam_faas.http_jobs import problems  # its task has imported it
+
+    members = problems.standard_members(response.status, response.body.decode())
+    others = [header for header in response.headers if header[0] != "content-type"]
+    headers = (("content-type", problems.MEDIA_TYPE), *others)
+    return Response(response.status, json.dumps(members).encode(), headers)
+
+
 _CUSTOMISABLE = (Done, Failed, Crashed, DeadLetter, InvalidPayload, MalformedEvent, WrongEventType)
 
 

@@ -126,6 +126,8 @@ class Task:
     path: str | None = None
     """Of an HTTP task: the route, in Flask's syntax."""
     methods: tuple[str, ...] = ("POST",)
+    serves_jobs: bool = False
+    """It serves jobs over HTTP: errors are problem+json, and its callers' tokens are verified."""
 
     is_async: bool = field(init=False)
     """The function is a coroutine function."""

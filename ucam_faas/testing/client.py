@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
@@ -80,7 +81,7 @@ class Client:
             self.loop,
             self.app,
             method,
-            path,
+            unquote(path),  # as a server does
             headers=sent,
             body=content,
             query=query.encode(),

@@ -120,6 +120,7 @@ class Jobs:
 
     Attributes:
         clock: moves in `advance`.
+        client: makes requests to the tasks, such as those of `jobs_over_http`.
         store: has the rows.
         publisher: has the messages that tasks publish, in its `topics`.
         events: of the jobs that have ended: a `ucam_faas.JobEvent` each.
@@ -139,7 +140,7 @@ class Jobs:
         self.store = store
         self.publisher = publisher
         self.seed = hostile.seed if hostile is not None else 0
-        self._client = client
+        self.client = client
         self._runtime = client.app.runtime
         self._wakes = wakes
         self._hostile = hostile
@@ -210,7 +211,7 @@ class Jobs:
         subscription = f"projects/test-project/subscriptions/{inbox_of(wake.task.name)}"
         push = make_push(message, subscription=subscription)
         path = f"{wake.task.route}{INBOX_PATH}"
-        return self._client.post(path, body=push.body, headers=push.headers).status
+        return self.client.post(path, body=push.body, headers=push.headers).status
 
     def _sweep(self) -> None:
         sweep_jobs(self._runtime)
