@@ -266,3 +266,99 @@ def test_a_sweep_is_not_in_the_document_of_topics(tmp_path: Path) -> None:
     document = asyncapi.document(plan, {"title": "Shop", "version": "1"})
 
     assert list(document["operations"]) == ["charge", "charge.dead-letter"]
+
+
+# --- the places of jobs
+
+PLACES = """
+project = "my-project"
+existing_buckets = ["theirs"]
+[environment]
+UCAM_FAAS_JOB_STORE = "firestore:my-project"
+UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
+UCAM_FAAS_PAYLOADS = "gs://ours"
+"""
+
+
+def places_of(plan: Plan, task: str) -> dict[str, Any]:
+    places: dict[str, Any] = variables_of(plan, task)["jobs"]
+    return places
+
+
+def test_a_task_names_the_places_of_its_jobs(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of("charge"), configuration=PLACES)
+
+    assert places_of(plan, "charge") == {
+        "firestore": "projects/my-project/databases/(default)",
+        "queue": "projects/my-project/locations/europe-west2/queues/delays",
+        "payloads": {"bucket": "ours", "days": 38, "exists": False},
+    }
+
+
+def test_only_tasks_whose_jobs_may_wait_use_the_queue(tmp_path: Path) -> None:
+    """The sweep wakes jobs at once, and an HTTP task without `sends=` wakes none."""
+    plan = plan_in(tmp_path, task_of("charge"), page.task, configuration=PLACES)
+
+    users = [task for task in ("charge", "page", "shop-sweep") if "queue" in places_of(plan, task)]
+    assert users == ["charge"]
+
+
+def test_an_account_publishes_the_wakes_of_a_tasks_own_inbox_and_of_its_receivers(
+    tmp_path: Path,
+) -> None:
+    account = "wakes@my-project.iam.gserviceaccount.com"
+    configuration = f'{PLACES}UCAM_FAAS_DELAY_ACCOUNT = "{account}"\n'
+    split = task_of("split", sends=["charge"])
+
+    plan = plan_in(tmp_path, task_of("charge"), split, configuration=configuration)
+
+    places = places_of(plan, "split")
+    assert (places["account"], places["inboxes"]) == (account, ["split-inbox", "charge-inbox"])
+
+
+@pytest.mark.parametrize(
+    ("options", "setting", "days"),
+    [
+        ({}, "", 38),
+        ({}, "longest_delay_days = 0", 8),
+        ({"retention": timedelta(days=90)}, "", 121),
+        (
+            {
+                "retry": ucam_faas.RetryPolicy(
+                    max_attempts=11, backoff=lambda failures: timedelta(days=1)
+                )
+            },
+            "",
+            48,
+        ),
+    ],
+)
+def test_a_bucket_keeps_an_object_for_delay_attempts_and_retention(
+    tmp_path: Path, options: dict[str, Any], setting: str, days: int
+) -> None:
+    configuration = PLACES.replace("[environment]", f"{setting}\n[environment]")
+
+    plan = plan_in(tmp_path, task_of("charge", **options), configuration=configuration)
+
+    assert places_of(plan, "charge")["payloads"]["days"] == days
+
+
+def test_a_backoff_that_fails_is_refused(tmp_path: Path) -> None:
+    retry = ucam_faas.RetryPolicy(backoff=lambda failures: 1 / (3 - failures))
+
+    with pytest.raises(TaskDefinitionError, match="'charge' has a backoff= that fails: ZeroDiv"):
+        plan_in(tmp_path, task_of("charge", retry=retry), configuration=PLACES)
+
+
+def test_a_bucket_that_exists_is_not_made(tmp_path: Path) -> None:
+    configuration = PLACES.replace("gs://ours", "gs://theirs")
+
+    plan = plan_in(tmp_path, task_of("charge"), configuration=configuration)
+
+    assert places_of(plan, "charge")["payloads"]["exists"] is True
+
+
+def test_tasks_without_jobs_have_no_places(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of("charge"))
+
+    assert "jobs" not in variables_of(plan, "charge")

@@ -125,6 +125,7 @@ region = "europe-west2"
 [environment]
 UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"
 UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west1/queues/delays"
+UCAM_FAAS_PAYLOADS = "gs://shop-payloads"
 """
 
 
@@ -174,10 +175,13 @@ def test_jobs_get_a_database_a_queue_a_sweep_and_grants_on_these_alone(
     assert unmet_needs(state) == []
     assert broad_grants_in(state) == []
     grants = grants_in(state)
-    assert {grant for grant in grants if grant.on == "database jobs"} == {
-        Grant(f"{task}-runtime", "datastore.user", "database jobs")
-        for task in ("charge", "split", "shop-sweep")
-    }
+    for role, on in (
+        ("datastore.user", "database jobs"),
+        ("storage.objectUser", "bucket shop-payloads"),
+    ):
+        assert {grant for grant in grants if grant.on == on} == {
+            Grant(f"{task}-runtime", role, on) for task in ("charge", "split", "shop-sweep")
+        }
     assert {(grant.who, grant.on) for grant in grants if grant.on.endswith("-inbox")} == {
         ("charge-runtime", "topic charge-inbox"),
         ("split-runtime", "topic charge-inbox"),
@@ -185,12 +189,67 @@ def test_jobs_get_a_database_a_queue_a_sweep_and_grants_on_these_alone(
         ("shop-sweep-runtime", "topic charge-inbox"),
         ("shop-sweep-runtime", "topic split-inbox"),
     }
-    of_charge = {grant for grant in grants if grant.who == "charge-runtime"}
-    assert Grant("charge-runtime", "cloudtasks.enqueuer", "queue delays") in of_charge
-    own = Grant("charge-runtime", "iam.serviceAccountUser", "account charge-runtime")
-    assert own in of_charge
+    senders = ("charge-runtime", "split-runtime")  # the sweep's wakes need no queue
+    assert {grant for grant in grants if grant.on == "queue delays"} == {
+        Grant(sender, "cloudtasks.enqueuer", "queue delays") for sender in senders
+    }
+    assert {grant for grant in grants if grant.role == "iam.serviceAccountUser"} == {
+        Grant(sender, "iam.serviceAccountUser", f"account {sender}") for sender in senders
+    }
     (queue,) = state.of("google_cloud_tasks_queue")
     assert (queue.values["location"], queue.values["name"]) == ("europe-west1", "delays")
+
+
+def test_wakes_are_published_by_an_account_that_tasks_share(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    account = "wakes@my-project.iam.gserviceaccount.com"
+    shared = JOBS.replace("[environment]", f'[environment]\nUCAM_FAAS_DELAY_ACCOUNT = "{account}"')
+    variables = jobs_variables(tmp_path, shared)
+    collection = terraform(FOLDER)
+    state = collection.apply(variables)
+
+    assert changes_in(collection.plan(variables)) == {}
+    grants = grants_in(state)
+    assert {grant for grant in grants if grant.who == "wakes"} == {
+        Grant("wakes", "pubsub.publisher", f"topic {task}-inbox") for task in ("charge", "split")
+    }
+    assert {grant for grant in grants if grant.role == "iam.serviceAccountUser"} == {
+        Grant(f"{task}-runtime", "iam.serviceAccountUser", "account wakes")
+        for task in ("charge", "split")
+    }
+    of_the_queue = {grant.who for grant in grants if grant.on == "queue delays"}
+    assert of_the_queue == {"charge-runtime", "split-runtime"}
+
+
+def test_a_bucket_of_payloads_is_private_and_deletes_what_no_job_needs(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    plan = terraform(FOLDER).plan(jobs_variables(tmp_path))
+
+    (bucket,) = plan.of("google_storage_bucket")
+    values = bucket.values
+    assert (values["name"], values["location"]) == ("shop-payloads", "europe-west2")
+    assert values["uniform_bucket_level_access"] is True
+    assert values["public_access_prevention"] == "enforced"
+    assert values["deletion_policy"] == "ABANDON"
+    assert values["soft_delete_policy"] == [{"retention_duration_seconds": 0}]
+    (rule,) = values["lifecycle_rule"]
+    assert rule["action"][0]["type"] == "Delete"
+    assert rule["condition"][0]["age"] == 39  # 30 of delay, 7 of retention, and attempts
+
+
+def test_a_bucket_of_payloads_that_exists_is_used_and_not_made(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    elsewhere = f'existing_buckets = ["shop-payloads"]\n{JOBS}'
+
+    plan = terraform(FOLDER).plan(jobs_variables(tmp_path, elsewhere))
+
+    assert plan.of("google_storage_bucket") == []
+    grants = plan.of("google_storage_bucket_iam_member")
+    assert {grant.values["bucket"] for grant in grants} == {"shop-payloads"}
+    assert len(grants) == 3
 
 
 def test_a_database_of_jobs_has_the_indexes_and_the_ttl_of_the_store(
@@ -218,19 +277,35 @@ def test_a_database_of_jobs_has_the_indexes_and_the_ttl_of_the_store(
     assert all(len(field["index_config"]) == 1 for field in fields)
 
 
-def test_a_database_of_jobs_stays_when_the_services_move_or_jobs_go(
+def test_a_store_of_jobs_stays_when_the_services_move(
     terraform: MakeTerraform, tmp_path: Path
 ) -> None:
     collection = terraform(FOLDER)
     collection.apply(jobs_variables(tmp_path))
-    database = 'google_firestore_database.jobs["jobs"]'
 
     moved = JOBS.replace('region = "europe-west2"', 'region = "europe-west1"')
     moved = moved.replace("[environment]", "deletion_protection = false\n[environment]")
     changes = changes_in(collection.plan(jobs_variables(tmp_path, moved)))
 
-    assert database not in changes
-    assert not [address for address in changes if "firestore" in address]
+    assert not [address for address in changes if "firestore" in address or "storage" in address]
+
+
+def test_terraform_forgets_a_store_of_jobs_that_the_plan_lacks(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    unprotected = JOBS.replace("[environment]", "deletion_protection = false\n[environment]")
+    collection = terraform(FOLDER)
+    collection.apply(jobs_variables(tmp_path, unprotected))
+    without, _, _ = unprotected.partition("[environment]")
+
+    collection.apply(jobs_variables(tmp_path, without))
+
+    assert isinstance(collection.environment, Attached)
+    operations = collection.environment.operations()
+    forgotten = {operation.type for operation in operations if operation.action == "forget"}
+    deleted = {operation.type for operation in operations if operation.action == "delete"}
+    assert forgotten == {"google_firestore_database", "google_storage_bucket"}
+    assert not deleted & forgotten
 
 
 def test_a_database_and_a_queue_of_another_project_are_used_and_not_made(

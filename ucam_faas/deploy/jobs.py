@@ -12,17 +12,15 @@ from dataclasses import replace
 
 from ucam_faas.config import DEFAULT_APP, Settings
 from ucam_faas.deploy.config_file import ConfigFile
+from ucam_faas.deploy.job_places import STORE, JobPlaces, places_of
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.execution.sweep_task import sweep_task
 from ucam_faas.gcp.limits import MIN_RETENTION_SECONDS
-from ucam_faas.jobs.stores.firestore.connect import DEFAULT
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of, receivers_of
 
-STORE = "UCAM_FAAS_JOB_STORE"
 EVENTS = "UCAM_FAAS_EVENTS_TOPIC"
-QUEUE, QUEUE_ACCOUNT = "UCAM_FAAS_DELAY_QUEUE", "UCAM_FAAS_DELAY_ACCOUNT"
 Part = tuple[Task, TaskNeeds, Merged]
 """A task, its needs in any cloud, and its options."""
 
@@ -31,24 +29,6 @@ def store_of(merged: Merged) -> str | None:
     """Return a task's store of jobs: the variable's value, or its secret."""
     variables: Mapping[str, str] = {**merged["environment"], **merged["secrets"]}
     return variables.get(STORE)
-
-
-def places_of(merged: Merged) -> dict[str, str]:
-    """Return the full names of the database and of the queue of a task's jobs, as Terraform has
-    them; nothing where there is none.
-
-    A store in PostgreSQL exists already. So does a queue with an account of its own, with its
-    grants.
-    """
-    environment: Mapping[str, str] = merged["environment"]
-    places = {"queue": environment.get(QUEUE, "")}
-    kind, _, name = environment.get(STORE, "").partition(":")
-    if kind == "firestore":
-        project, _, database = name.partition("/")
-        places["firestore"] = f"projects/{project}/databases/{database or DEFAULT}"
-    if QUEUE_ACCOUNT in environment:
-        del places["queue"]
-    return {place: name for place, name in places.items() if name}
 
 
 def receivers(parts: Sequence[Part]) -> frozenset[str]:
@@ -107,3 +87,13 @@ def inboxes_for(task: Task, merged: Merged, receivers: frozenset[str]) -> list[s
     """
     own = [task.name] if task.name in receivers and store_of(merged) is not None else []
     return [inbox_of(name) for name in dict.fromkeys([*own, *receivers_of(task.sends)])]
+
+
+def places_for(task: Task, merged: Merged, receivers: frozenset[str]) -> JobPlaces:
+    """Return the places of a task's jobs. The sweep wakes jobs at once, and so has no queue.
+
+    Raises:
+        TaskDefinitionError: the task's `backoff=` fails.
+    """
+    waits_for = [] if is_sweep(task) else inboxes_for(task, merged, receivers)
+    return places_of(task, merged, waits_for)

@@ -35,6 +35,10 @@ _INGRESS = {
 _EGRESS = {"private-ranges-only": "PRIVATE_RANGES_ONLY", "all-traffic": "ALL_TRAFFIC"}
 _SHORT_TOPICS = "short names of topics"
 _IS_SHORT_TOPIC = holds(is_topic_name, "the short name of a topic of this project, such as orders")
+_IS_BUCKET = matches(
+    "[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
+    "the name of a bucket, without gs://: lower-case letters, digits, -, _ and .",
+)
 (_LEVEL,) = (spec for spec in fields(Settings) if spec.name == "log_level")
 
 
@@ -120,6 +124,24 @@ _CONFIGURATION = {
         merge="list",
         configurable="for all tasks",
     ),
+    "existing_buckets": Option(
+        doc="buckets of `UCAM_FAAS_PAYLOADS` that exist elsewhere: the deployment uses them and "
+        "never makes them",
+        takes="names of buckets",
+        check=_IS_BUCKET,
+        merge="list",
+        configurable="for all tasks",
+    ),
+    "longest_delay_days": Option(
+        doc="the longest delay of a job; the bucket of large payloads keeps an object for as long, "
+        "and for the attempts and the retention after it",
+        takes="whole number of days, from 0",
+        check=holds(
+            lambda value: type(value) is int and value >= 0, "a whole number of days from 0"
+        ),
+        default=30,
+        configurable="for all tasks",
+    ),
     "cpu_quota": Option(
         doc="Cloud Run's regional quota of CPUs, from the quotas page of the console",
         takes="whole number of CPUs, from 1",
@@ -201,10 +223,7 @@ _CONFIGURATION = {
     "dead_letter_archive": Option(
         doc="name of a bucket that dead letters are also written to",
         takes="name of a bucket",
-        check=matches(
-            "[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
-            "the name of a bucket, without gs://: lower-case letters, digits, -, _ and .",
-        ),
+        check=_IS_BUCKET,
         configurable="anywhere",
         concerns="pushes",
         terraform="dead_letter_archive",

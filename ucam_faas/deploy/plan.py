@@ -150,7 +150,7 @@ def _planned(
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
         subscriptions=_subscriptions(needs, has_inbox=task.name in receivers),
         payload=payload_schemas.schema_of(task),
-        jobs=jobs.places_of(merged),
+        jobs=jobs.places_for(task, merged, receivers),
     )
 
 

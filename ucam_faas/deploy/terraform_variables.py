@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ucam_faas.deploy.job_places import JobPlaces
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import Merged
 from ucam_faas.deploy.subscriptions import DeadLetters, PlannedSubscription
@@ -40,7 +41,7 @@ class PlannedTask:
         max_retries: of a Cloud Run job; None: it is a service.
         subscriptions: those that push to it, by name.
         payload: the schema of its payload, if it has one.
-        jobs: the database and the queue of its jobs.
+        jobs: the database, the queue and the bucket of its jobs.
     """
 
     task: Task
@@ -54,7 +55,7 @@ class PlannedTask:
     max_retries: int | None
     subscriptions: Mapping[str, PlannedSubscription]
     payload: dict[str, Any] | None
-    jobs: Mapping[str, str]
+    jobs: JobPlaces
 
     @property
     def name(self) -> str:
@@ -106,8 +107,8 @@ class PlannedTask:
             "alerting": {"notification_channels": channels} if channels else None,
             "payload": self.payload,
         }
-        if self.jobs:
-            variables["jobs"] = dict(self.jobs)
+        if jobs := self.jobs.to_json():
+            variables["jobs"] = jobs
         for name, option in keys().items():
             concerned = not (self.is_cloud_run_job and option.concerns == "services")
             if option.terraform and concerned and not option.computed:

@@ -1,10 +1,28 @@
-# The databases and the queues of jobs, and each task's grants on them. They belong to the collection and not to a task.
-# The plan names them in a task's `jobs`. A named database and a queue of the deployment's own project are made here;
-# `(default)`, and those of other projects, exist elsewhere.
+# The databases, queues and buckets of jobs, and each task's grants on them. They belong to the collection and not to a
+# task. The plan names them in a task's `jobs`. A named database and a queue of the deployment's own project are made here,
+# and so is a bucket, unless it `exists`; `(default)`, and databases and queues of other projects, exist elsewhere.
 
 locals {
   databases = { for name, task in var.tasks : name => task.jobs.firestore if try(task.jobs.firestore, null) != null }
   queues    = { for name, task in var.tasks : name => task.jobs.queue if try(task.jobs.queue, null) != null }
+
+  buckets = { for name, task in var.tasks : name => task.jobs.payloads if try(task.jobs.payloads, null) != null }
+
+  # Cloud Tasks publishes wakes as the account of the task that creates them, or as one that the tasks share.
+  wakes_as = {
+    for name in keys(local.queues) : name => try(var.tasks[name].jobs.account, module.task[name].service_accounts.run_time)
+  }
+  shared_wakes = merge([
+    for task in values(var.tasks) : {
+      for inbox in try(task.jobs.inboxes, []) : "${task.jobs.account} ${inbox}" => { account = task.jobs.account, inbox = inbox }
+    }
+  ]...)
+
+  # An object is deleted when no task can need it any more.
+  made_buckets = {
+    for bucket in distinct([for payloads in values(local.buckets) : payloads.bucket if !payloads.exists]) :
+    bucket => max([for payloads in values(local.buckets) : payloads.days if payloads.bucket == bucket]...)
+  }
 
   made_databases = toset([
     for database in distinct(values(local.databases)) : basename(database)
@@ -110,11 +128,71 @@ resource "google_cloud_tasks_queue_iam_member" "jobs" {
   member   = "serviceAccount:${module.task[each.key].service_accounts.run_time}"
 }
 
-# Cloud Tasks publishes the wakes as the account of the task that creates them.
+# Cloud Tasks lets a task use the token of the account only if the task may act as it.
 resource "google_service_account_iam_member" "wakes" {
   for_each = local.queues
 
-  service_account_id = "projects/${try(regex("@([^.]+)[.]iam[.]", module.task[each.key].service_accounts.run_time)[0], var.project)}/serviceAccounts/${module.task[each.key].service_accounts.run_time}"
+  service_account_id = "projects/${try(regex("@([^.]+)[.]iam[.]", local.wakes_as[each.key])[0], var.project)}/serviceAccounts/${local.wakes_as[each.key]}"
   role               = "roles/iam.serviceAccountUser"
   member             = "serviceAccount:${module.task[each.key].service_accounts.run_time}"
+}
+
+# The tasks' own accounts may publish to their inboxes anyway.
+resource "google_pubsub_topic_iam_member" "wakes" {
+  for_each = local.shared_wakes
+
+  project = startswith(each.value.inbox, "projects/") ? split("/", each.value.inbox)[1] : var.project
+  topic   = lookup(local.topic_names, each.value.inbox, each.value.inbox)
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:${each.value.account}"
+}
+
+# Large payloads and results.
+resource "google_storage_bucket" "payloads" {
+  for_each = local.made_buckets
+
+  project                     = var.project
+  name                        = each.key
+  location                    = var.region
+  labels                      = var.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  # Terraform never deletes jobs: it only forgets the bucket.
+  deletion_policy = "ABANDON"
+
+  # Objects are removed with their jobs. A lost process may leave one.
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age = each.value
+    }
+  }
+
+  # A removed payload is gone at once: it may be personal data, and Google charges for it until then.
+  soft_delete_policy {
+    retention_duration_seconds = 0
+  }
+
+  dynamic "encryption" {
+    for_each = local.kms_key[*]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
+  # A bucket can't move with the services to another region.
+  lifecycle {
+    ignore_changes = [location]
+  }
+}
+
+resource "google_storage_bucket_iam_member" "payloads" {
+  for_each = local.buckets
+
+  bucket = try(google_storage_bucket.payloads[each.value.bucket].name, each.value.bucket)
+  role   = "roles/storage.objectUser"
+  member = "serviceAccount:${module.task[each.key].service_accounts.run_time}"
 }

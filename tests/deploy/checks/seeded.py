@@ -245,6 +245,14 @@ FOR_ALL = 'region = "europe-west2"'
 FIRESTORE = f'{FOR_ALL}\nenvironment = {{ UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs" }}'
 
 
+QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
+
+
+def with_more(name: str, value: str) -> str:
+    """Return the lines with a store for all tasks, and another variable."""
+    return FIRESTORE.replace(" }", f', {name} = "{value}" }}')
+
+
 def option(text: str) -> Edit:
     """Give `count_orders` an option."""
     return CODE, 'topic="orders"', f'topic="orders", {text}'
@@ -313,6 +321,59 @@ JOBS = [
             (CONFIG, FOR_ALL, FIRESTORE),
             setting("pay_back", 'secrets = { UCAM_FAAS_JOB_STORE = "jobs-url" }'),
         ),
+    ),
+    Seed(
+        "payloads in a directory",
+        "job-store-local",
+        (CONFIG, "UCAM_FAAS_PAYLOADS"),
+        ((CONFIG, FOR_ALL, with_more("UCAM_FAAS_PAYLOADS", "file:/payloads")),),
+    ),
+    Seed(
+        "a bucket with a folder",
+        "job-store-unknown",
+        (CONFIG, "UCAM_FAAS_PAYLOADS"),
+        ((CONFIG, FOR_ALL, with_more("UCAM_FAAS_PAYLOADS", "gs://shop/payloads")),),
+        says="is 'gs://shop/payloads'; expected gs://BUCKET",
+    ),
+    Seed(
+        "events of one task alone",
+        "sweep-differs",
+        (CONFIG, "UCAM_FAAS_EVENTS_TOPIC"),
+        ((CONFIG, FOR_ALL, FIRESTORE), variable("UCAM_FAAS_EVENTS_TOPIC", "events")),
+        says="of the task 'count_orders' is events, and of the sweep not set",
+    ),
+    Seed(
+        "another bucket of payloads for one task",
+        "sweep-differs",
+        (CONFIG, 'UCAM_FAAS_PAYLOADS = "gs://other"'),
+        (
+            (CONFIG, FOR_ALL, with_more("UCAM_FAAS_PAYLOADS", "gs://shop")),
+            variable("UCAM_FAAS_PAYLOADS", "gs://other"),
+        ),
+        says="is gs://other, and of the sweep gs://shop",
+    ),
+    Seed(
+        "a queue in another project than the tasks' accounts",
+        "queue-account-elsewhere",
+        (CONFIG, "UCAM_FAAS_DELAY_QUEUE"),
+        ((CONFIG, FOR_ALL, with_more("UCAM_FAAS_DELAY_QUEUE", QUEUE.replace("my-", "their-"))),),
+        says="as its own account, of the project my-project",
+    ),
+    Seed(
+        "a queue in another project than the account that the tasks share",
+        "queue-account-elsewhere",
+        (CONFIG, "UCAM_FAAS_DELAY_QUEUE"),
+        (
+            (
+                CONFIG,
+                FOR_ALL,
+                with_more("UCAM_FAAS_DELAY_QUEUE", QUEUE).replace(
+                    " }",
+                    ', UCAM_FAAS_DELAY_ACCOUNT = "wakes@their-project.iam.gserviceaccount.com" }',
+                ),
+            ),
+        ),
+        says="as wakes@their-project.iam.gserviceaccount.com, of the project their-project",
     ),
     Seed(
         "jobs that are kept for less time than messages",

@@ -409,28 +409,6 @@ GRANTS = [
         ),
     ),
     TerraformSeed(
-        "no grants on the database and the queue of jobs",
-        "jobs-refused",
-        (),
-        also=(
-            "plan-out-of-date",
-            "publish-refused",
-            "terraform-differs",
-            "terraform-task-missing",
-            "terraform-topic-missing",
-        ),
-        file=(
-            "ucam-faas.toml",
-            """project = "my-project"
-region = "europe-west2"
-[environment]
-UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"
-UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
-""",
-        ),
-        says="lacks roles/cloudtasks.enqueuer on the cloud tasks queue projects/my-project/",
-    ),
-    TerraformSeed(
         "no grant to run the Cloud Run job",
         "schedule-refused",
         (drop(f"{CLEAN}google_cloud_run_v2_job_iam_member.scheduler[0]"),),

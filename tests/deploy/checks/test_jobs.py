@@ -1,11 +1,15 @@
-"""A collection with jobs, as the plan and Terraform make it, has no contradictions."""
+"""A collection with jobs: Terraform's plan has no contradictions, and each fault in it is found."""
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,75 +17,115 @@ from tests.terraform import fixtures
 from tests.terraform.runner import Terraform
 
 from .conftest import PLAN, SHOP, TERRAFORM_PLAN, Shop
-from .seeded import CONFIG, FOR_ALL, Edit, option
+from .seeded import Edit
+from .seeded_jobs import EDITS, JOB_SEEDS, SHARED_ACCOUNT, SHARED_SEEDS
+from .seeded_terraform import TerraformSeed
 
 pytestmark = pytest.mark.slow
 
-STORE = f"""{FOR_ALL}
-
-[environment]
-UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"
-UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
-"""
-EDITS: list[Edit] = [(CONFIG, FOR_ALL, STORE), option('idempotent=True, sends=["pay_back"]')]
+PROJECT = '[project]\nname = "shop"\n'
+SHARED_EDITS = [*EDITS, SHARED_ACCOUNT]
 
 
-@pytest.fixture
-def with_jobs(shop: Shop) -> Shop:
-    """The collection with a store, a queue, and a task that sends; its plan is on disk."""
-    for edit in EDITS:
+class Plans(NamedTuple):
+    """The plan's file, and Terraform's plans before and after the deployment."""
+
+    text: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def plans_of(edits: Sequence[Edit], root: Path, copies: fixtures.Copies) -> Plans:
+    """Deploy the collection with these edits, in a folder and in a separate process."""
+    shutil.copytree(SHOP, root, dirs_exist_ok=True)
+    for name, old, new in edits:
+        file = root / name
+        file.write_text(file.read_text().replace(old, new))
+    (root / "pyproject.toml").write_text(PROJECT)
+    command = [sys.executable, "-m", "ucam_faas", "plan", "--output", f"infra/{PLAN}"]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    copies.copy(".", root / "terraform")
+    terraform = Terraform(root / "infra", copies.environment.with_cloud())
+    terraform.init()
+    before = terraform.plan().json
+    terraform.apply()
+    return Plans((root / "infra" / PLAN).read_text(), before, terraform.plan().json)
+
+
+@pytest.fixture(scope="module")
+def plans(terraform_copies: fixtures.Copies, tmp_path_factory: pytest.TempPathFactory) -> Plans:
+    """The plans of the collection with jobs."""
+    return plans_of(EDITS, tmp_path_factory.mktemp("jobs"), terraform_copies)
+
+
+@pytest.fixture(scope="module")
+def shared_plans(
+    terraform_copies: fixtures.Copies, tmp_path_factory: pytest.TempPathFactory
+) -> Plans:
+    """The plans of the collection with jobs, whose wakes an account of all tasks publishes."""
+    return plans_of(SHARED_EDITS, tmp_path_factory.mktemp("jobs"), terraform_copies)
+
+
+def written(shop: Shop, edits: Sequence[Edit], text: str) -> Shop:
+    """Return the collection with these edits and this plan."""
+    for edit in edits:
         shop.edit(*edit)
-    shop.path("pyproject.toml").write_text('[project]\nname = "shop"\n')
-    shop.plan()
+    shop.path("pyproject.toml").write_text(PROJECT)
+    shop.path(PLAN).write_text(text)
     return shop
 
 
-@pytest.fixture
-def infra(
-    with_jobs: Shop, terraform_copies: fixtures.Copies, tmp_path_factory: pytest.TempPathFactory
-) -> Terraform:
-    """The root module of the collection, with the plan's file."""
-    root = tmp_path_factory.mktemp("jobs")
-    shutil.copytree(SHOP, root, dirs_exist_ok=True)
-    terraform_copies.copy(".", root / "terraform")
-    shutil.copy(with_jobs.path(PLAN), root / "infra" / PLAN)
-    terraform = Terraform(root / "infra", terraform_copies.environment.with_cloud())
-    terraform.init()
-    return terraform
-
-
-def test_a_collection_with_jobs_has_no_finding(with_jobs: Shop) -> None:
-    assert with_jobs.check() == []
-
-
-def test_terraforms_plan_of_a_collection_with_jobs_has_no_finding(
-    with_jobs: Shop, infra: Terraform
-) -> None:
-    assert findings(with_jobs, infra) == []
-
-    infra.apply()
-
-    assert findings(with_jobs, infra) == []
-
-
-def test_an_inbox_that_differs_in_terraform_is_found(with_jobs: Shop, infra: Terraform) -> None:
-    """One is left out, and another has an attempt limit."""
-    plan = json.loads(Path(infra.folder / PLAN).read_text())
-    tasks = plan["tasks"]
-    del tasks["pay_back"]["triggers"]["subscriptions"]["pay_back-inbox"]
-    inbox = tasks["count_orders"]["triggers"]["subscriptions"]["count_orders-inbox"]
-    inbox["dead_letter"] = {"max_attempts": 5}
-    Path(infra.folder / PLAN).write_text(json.dumps(plan))
-
-    texts = sorted(f"{each['rule']}: {each['what']}" for each in findings(with_jobs, infra))
-
-    differs, missing = texts
-    assert "the number of attempts is 5; the code and the configuration say absent" in differs
-    assert missing.startswith("terraform-task-missing: ")
-    assert "no subscription that pushes to /pay_back/inbox" in missing
-
-
-def findings(shop: Shop, infra: Terraform) -> list[dict[str, Any]]:
+def findings(shop: Shop, terraform_plan: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the findings for Terraform's plan."""
-    shop.path(TERRAFORM_PLAN).write_text(json.dumps(infra.plan().json))
+    shop.path(TERRAFORM_PLAN).write_text(json.dumps(terraform_plan))
     return shop.check("--terraform", TERRAFORM_PLAN)
+
+
+def test_a_collection_with_jobs_has_no_finding(shop: Shop, plans: Plans) -> None:
+    assert written(shop, EDITS, plans.text).check() == []
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_terraforms_plan_of_a_collection_with_jobs_has_no_finding(
+    shop: Shop, plans: Plans, made: bool
+) -> None:
+    written(shop, EDITS, plans.text)
+
+    assert findings(shop, plans.after if made else plans.before) == []
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_terraforms_plan_with_an_account_for_wakes_has_no_finding(
+    shop: Shop, shared_plans: Plans, made: bool
+) -> None:
+    written(shop, SHARED_EDITS, shared_plans.text)
+
+    assert findings(shop, shared_plans.after if made else shared_plans.before) == []
+
+
+@pytest.mark.parametrize("seed", JOB_SEEDS, ids=lambda seed: seed.name)
+def test_a_seeded_fault_of_jobs_is_found(shop: Shop, plans: Plans, seed: TerraformSeed) -> None:
+    check_seed(written(shop, EDITS, plans.text), plans, seed)
+
+
+@pytest.mark.parametrize("seed", SHARED_SEEDS, ids=lambda seed: seed.name)
+def test_a_seeded_fault_of_an_account_for_wakes_is_found(
+    shop: Shop, shared_plans: Plans, seed: TerraformSeed
+) -> None:
+    check_seed(written(shop, SHARED_EDITS, shared_plans.text), shared_plans, seed)
+
+
+def check_seed(shop: Shop, plans: Plans, seed: TerraformSeed) -> None:
+    """Assert that a fault, and nothing else, is found."""
+    plan = copy.deepcopy(plans.after)
+    for change in seed.changes:
+        change(plan)
+    if seed.file:
+        shop.path(seed.file[0]).write_text(seed.file[1])
+
+    reported = findings(shop, plan)
+
+    assert {finding["rule"] for finding in reported} == {seed.rule, *seed.also}
+    assert any(seed.says in finding["what"] for finding in reported), reported
+    if seed.at[0]:
+        assert (reported[0]["file"], reported[0]["line"]) == (seed.at[0], shop.line(*seed.at))

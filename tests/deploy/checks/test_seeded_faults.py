@@ -11,6 +11,7 @@ from ucam_faas.deploy.checks import RULES
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import LAST, SEEDS, Seed
+from .seeded_jobs import JOB_SEEDS
 from .seeded_terraform import TERRAFORM_SEEDS, TerraformSeed
 
 
@@ -55,7 +56,7 @@ def test_a_seeded_fault_of_terraform_is_found(
 
 def test_every_rule_has_a_seeded_fault() -> None:
     """A rule without a seeded fault might never find anything."""
-    seeded = {seed.rule for seed in (*SEEDS, *TERRAFORM_SEEDS)}
+    seeded = {seed.rule for seed in (*SEEDS, *TERRAFORM_SEEDS, *JOB_SEEDS)}
 
     assert {rule.name for rule in RULES} == seeded
 

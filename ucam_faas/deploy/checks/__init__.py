@@ -12,6 +12,7 @@ from ucam_faas.deploy.checks.rules import (
     deletions,
     delivery,
     environment,
+    job_places,
     jobs,
     names,
     payloads,
@@ -40,7 +41,7 @@ def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
 FAMILIES = {
     "Configuration and names": (*configuration.RULES, ignore_unknown, *names.RULES),
     "Delivery": delivery.RULES,
-    "Jobs": jobs.RULES,
+    "Jobs": (*jobs.RULES, *job_places.RULES),
     "Schedules": schedules.RULES,
     "Payloads": payloads.RULES,
     "Environment": environment.RULES,

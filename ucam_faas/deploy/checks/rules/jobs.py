@@ -1,21 +1,18 @@
-"""Rules of jobs: a store that every task shares and that is swept, and receivers that exist."""
+"""Rules of the options of jobs: a store that can keep them, and receivers that exist."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
-from ucam_faas.deploy.findings import Finding, Place
-from ucam_faas.deploy.jobs import STORE, is_sweep, store_of
-from ucam_faas.deploy.terraform_variables import PlannedTask
-from ucam_faas.jobs.stores.firestore.connect import NAME
+from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.job_places import STORE
+from ucam_faas.deploy.jobs import store_of
 from ucam_faas.tasks.topics import receivers_of
 
 _KEPT = "message_retention_seconds"
-_FORM = re.compile(f"memory|sqlite:.+|postgres(ql)?://.*|firestore:{NAME.pattern}")
 
 
 @rule(
@@ -44,20 +41,6 @@ def store_missing(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-@rule("job-store-local", why="Each instance has jobs of its own, and loses them when it ends.")
-def store_local(inputs: Inputs) -> Iterator[Finding]:
-    """A job store in a file or in memory."""
-    for planned in inputs.planned:
-        store = planned.merged["environment"].get(STORE, "")
-        if store == "memory" or store.startswith("sqlite:"):
-            yield Finding(
-                _place_of_store(planned),
-                f"{STORE} is {store}, which the instances of Cloud Run don't share.",
-                "Use PostgreSQL or Firestore; see docs/stores.md.",
-                planned.name,
-            )
-
-
 @rule("limit-in-firestore", why="The container doesn't start.")
 def limit_in_firestore(inputs: Inputs) -> Iterator[Finding]:
     """A task with a limit whose jobs are in Firestore, which supports none."""
@@ -70,45 +53,6 @@ def limit_in_firestore(inputs: Inputs) -> Iterator[Finding]:
                 "Use PostgreSQL, or leave limit= out; see docs/stores.md.",
                 planned.name,
             )
-
-
-@rule("job-store-unknown", why="Sending fails, and no job runs.")
-def store_unknown(inputs: Inputs) -> Iterator[Finding]:
-    """A job store of a form that isn't known."""
-    for planned in inputs.planned:
-        store = planned.merged["environment"].get(STORE, "memory")
-        if not _FORM.fullmatch(store):
-            yield Finding(
-                _place_of_store(planned),
-                f"{STORE} is {store!r}; expected postgresql://…, firestore:PROJECT or "
-                "firestore:PROJECT/DATABASE.",
-                "Correct the value; see docs/stores.md.",
-                planned.name,
-            )
-
-
-@rule(
-    "jobs-not-swept",
-    why="Delayed jobs don't start, those of lost processes wait, and ended ones are never removed.",
-)
-def not_swept(inputs: Inputs) -> Iterator[Finding]:
-    """A task with another job store than the one that is set for all tasks."""
-    swept = next((store_of(own.merged) for own in inputs.planned if is_sweep(own.task)), None)
-    for planned in inputs.planned:
-        store = store_of(planned.merged)
-        if store not in (None, swept):
-            yield Finding(
-                _place_of_store(planned),
-                f"The job store of the task {planned.name!r} isn't the one of all tasks, and so "
-                "isn't swept.",
-                f"Set {STORE} for all tasks, and not for one.",
-                planned.name,
-            )
-
-
-def _place_of_store(planned: PlannedTask) -> Place:
-    option = "environment" if STORE in planned.merged["environment"] else "secrets"
-    return configured(planned, option, STORE)
 
 
 @rule("jobs-forgotten-early", why="A message that is delivered again after that runs again.")
@@ -145,7 +89,4 @@ def receiver_missing(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
-RULES = (
-    *(store_missing, store_local, limit_in_firestore, store_unknown),
-    *(not_swept, forgotten_early, receiver_missing),
-)
+RULES = (store_missing, limit_in_firestore, forgotten_early, receiver_missing)

@@ -23,6 +23,7 @@ from ucam_faas.deploy.checks.terraform.grants import (
     DATABASE,
     ENQUEUER,
     INVOKER,
+    OBJECTS,
     PUBLISHER,
     SECRETS,
     SUBSCRIBER,
@@ -33,6 +34,7 @@ from ucam_faas.deploy.checks.terraform.grants import (
 )
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan, email_of
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.job_places import JobPlaces
 from ucam_faas.tasks.task import Kind
 
 _AGENT = "service-PROJECT_NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -186,20 +188,33 @@ def _own_accounts(inputs: Inputs) -> Iterator[tuple[Deployment, Any]]:
             yield deployment, account
 
 
-@rule("jobs-refused", why="Sending fails, or jobs aren't woken at their time.")
+@rule(
+    "jobs-refused",
+    why="Sending fails, jobs aren't woken at their time, or their data can't be read.",
+)
 def jobs_refused(inputs: Inputs) -> Iterator[Finding]:
-    """A database or a queue of jobs that the task's account may not use."""
+    """A database, a queue or a bucket of jobs that the task's account may not use."""
     for deployment, account in _own_accounts(inputs):
-        database, queue = map(deployment.planned.jobs.get, ("firestore", "queue"))
-        needs: list[tuple[str, Any, tuple[str, ...]]]
-        needs = [("firestore_database", database, DATABASE)] * bool(database)
-        needs += [("cloud_tasks_queue", queue, ENQUEUER)] * bool(queue)
-        needs += [("service_account", account, ACT_AS)] * bool(queue)
-        for kind, on, roles in needs:
-            if not _given(inputs, kind, on, roles, account):
-                what = f"the {kind.replace('_', ' ')} {on}"
-                task = deployment.planned.task.name
-                yield _grant(deployment.run, _who(account), roles[0], what, task)
+        for kind, on, roles, who in _needs_of_jobs(deployment.planned.jobs, account):
+            if not _given(inputs, kind, on, roles, who):
+                what, task = f"the {kind.replace('_', ' ')} {on}", deployment.planned.task.name
+                yield _grant(deployment.run, _who(who), roles[0], what, task)
+
+
+def _needs_of_jobs(
+    places: JobPlaces, account: Any
+) -> Iterator[tuple[str, Any, tuple[str, ...], Any]]:
+    """Yield kinds and names of resources, with the roles on them that an account needs."""
+    if places.firestore:
+        yield "firestore_database", places.firestore, DATABASE, account
+    if places.queue:
+        yield "cloud_tasks_queue", places.queue, ENQUEUER, account
+        yield "service_account", places.account or account, ACT_AS, account
+    if places.account:
+        for inbox in places.inboxes:
+            yield "pubsub_topic", inbox, PUBLISHER, places.account
+    if places.payloads:
+        yield "storage_bucket", places.payloads.name, OBJECTS, account
 
 
 @rule("schedule-refused", why="Cloud Scheduler is answered 403, and the Cloud Run job never runs.")
@@ -277,6 +292,8 @@ def _of_tasks(inputs: Inputs) -> Iterator[tuple[str, Any]]:
         for value in deployment.environ.values():
             if isinstance(value, tuple):
                 yield "secret_manager_secret", short(value[0])
+        if bucket := deployment.planned.jobs.payloads:
+            yield "storage_bucket", bucket.name
 
 
 RULES = (

@@ -19,6 +19,7 @@ SUBSCRIBER = ("roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.ad
 SECRETS = ("roles/secretmanager.secretAccessor", "roles/secretmanager.admin")
 DATABASE = ("roles/datastore.user", "roles/datastore.owner")
 ENQUEUER = ("roles/cloudtasks.enqueuer", "roles/cloudtasks.admin")
+OBJECTS = ("roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
 ACT_AS = ("roles/iam.serviceAccountUser",)
 
 _GRANT = re.compile(r"google_(?P<on>\w+?)_iam_(?:member|binding|policy)")
