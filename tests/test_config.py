@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ucam_faas.config import Settings, mistyped
+from ucam_faas.config import Settings, mistyped, worker_grace_seconds
 from ucam_faas.exceptions import ConfigurationError
 
 READ: dict[str, tuple[str, str, Any]] = {
@@ -21,6 +21,7 @@ READ: dict[str, tuple[str, str, Any]] = {
     "LONG_RUNNING": ("long_running", "1", True),
     "INPUT_BUCKET": ("input_bucket", "b", "b"),
     "INPUT_FILE": ("input_file", "f", "f"),
+    "UCAM_FAAS_HEALTH_PORT": ("health_port", "8081", 8081),
     "WORKERS": ("workers", "3", 3),
     "THREADS": ("threads", "5", 5),
     "UCAM_FAAS_QUEUE": ("queue", "0", 0),
@@ -215,3 +216,23 @@ def test_other_variables_are_nobodys_mistake() -> None:
     ours = {spec.metadata["variable"]: "1" for spec in fields(Settings)}
 
     assert mistyped({**ours, "UCAM_OBSERVE_LEVEL": "x", "UCAMPUS": "x", "PORTS": "x"}) == {}
+
+
+def test_the_health_port_of_a_worker_is_port_if_that_is_set() -> None:
+    assert Settings.from_environ({}).health_port is None
+    assert Settings.from_environ({"PORT": "81"}).health_port == 81
+    assert Settings.from_environ({"PORT": "81", "UCAM_FAAS_HEALTH_PORT": "0"}).health_port == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, 25.0),
+        ({"UCAM_FAAS_GRACE_SECONDS": "3"}, 3.0),
+        ({"K_SERVICE": "charge"}, 8.0),
+        ({"CLOUD_RUN_WORKER_POOL": "charge"}, 8.0),
+    ],
+    ids=str,
+)
+def test_the_grace_of_a_worker_is_the_platforms(environ: dict[str, str], seconds: float) -> None:
+    assert worker_grace_seconds(Settings.from_environ(environ), environ) == seconds

@@ -101,6 +101,8 @@ if TYPE_CHECKING:
         HandlerExecutionOptions as HandlerExecutionOptions,
     )
     from ucam_faas.tasks.triggers import Schedule as Schedule
+    from ucam_faas.worker.options import WorkerResult as WorkerResult
+    from ucam_faas.worker.worker import Worker as Worker
 
 _HOMES = {
     "AbortedExecutionReason": "events.execution_info",
@@ -163,6 +165,8 @@ _HOMES = {
     "UCAMFAASCouldNotLoadTarget": "exceptions",
     "UCAMFAASCouldNotProcess": "exceptions",
     "UCAMFAASException": "exceptions",
+    "Worker": "worker.worker",
+    "WorkerResult": "worker.options",
     "cloud_event": "decorators",
     "cloud_event_handler": "decorators",
     "current_job": "execution.current_job",

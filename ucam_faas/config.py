@@ -18,6 +18,7 @@ from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES
 
 THREADS_FOR_EACH_CPU = 4
 PREFIX = "UCAM_FAAS_"
+WORKER_GRACE_SECONDS = 25.0
 DEFAULT_APP = "default"
 """The application's name without UCAM_FAAS_APP and a project, or without a job store."""
 
@@ -39,6 +40,11 @@ class Settings:
     )
     host: str = _variable("HOST", "0.0.0.0", "address to listen on")
     port: int = _variable("PORT", 8080, "port to listen on; 0: any free one")
+    health_port: int | None = _variable(
+        "UCAM_FAAS_HEALTH_PORT",
+        None,
+        "port of a worker's health endpoint; default: PORT, if that is set; otherwise none",
+    )
     debug: bool = _variable(
         "DEBUG", False, "log at level DEBUG, for people, with the text of exceptions"
     )
@@ -211,11 +217,25 @@ class Settings:
             text = environ.get(spec.metadata["variable"], "")
             if spec.name not in values and text != "":
                 values[spec.name] = _parse(spec.metadata, str(spec.type), text)
+        if "health_port" not in values and environ.get("PORT"):
+            values["health_port"] = values["port"]
         if "app" not in values and values.get("job_store"):
             from ucam_faas import project  # tasks without jobs don't need it
 
             values["app"] = project.read(Path.cwd()).get("name", DEFAULT_APP)
         return cls(**values)
+
+
+def worker_grace_seconds(settings: Settings, environ: Mapping[str, str] | None = None) -> float:
+    """Return the time that a worker has for running work after SIGTERM, unless it names another.
+
+    It is the platform's: Cloud Run ends a container 10 s after SIGTERM.
+    """
+    environ = os.environ if environ is None else environ
+    on_cloud_run = any(name in environ for name in ("K_SERVICE", "CLOUD_RUN_WORKER_POOL"))
+    if on_cloud_run or environ.get(f"{PREFIX}GRACE_SECONDS"):
+        return settings.grace_seconds
+    return WORKER_GRACE_SECONDS
 
 
 def mistyped(environ: Mapping[str, str]) -> dict[str, str]:

@@ -212,8 +212,13 @@ class Answer:
 
     @property
     def acknowledges(self) -> bool:
-        """Pub/Sub takes the status as an acknowledgement ("Push subscriptions": 102, 2xx)."""
-        return self.http_status in (102, 200, 201, 202, 204)
+        """Pub/Sub takes the status as an acknowledgement."""
+        return acknowledges(self.http_status)
+
+
+def acknowledges(http_status: int) -> bool:
+    """Return True if Pub/Sub takes a status as an acknowledgement ("Push subscriptions")."""
+    return http_status in (102, 200, 201, 202, 204)
 
 
 ANSWERS: dict[type[Outcome], Answer] = {

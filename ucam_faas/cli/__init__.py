@@ -33,10 +33,11 @@ _VERBS = {
     "serve": "serve tasks over HTTP, as in production",
     "sweep": "wake, expire and remove the jobs that are due for it, once",
     "tasks": "list the tasks of a source",
+    "worker": "pull the messages of tasks from Pub/Sub, and run them",
 }
 
 
-_LOCAL = ("dev", "jobs", "publish", "schedules", "send", "sweep", "tasks")
+_LOCAL = ("dev", "jobs", "publish", "schedules", "send", "sweep", "tasks", "worker")
 """Verbs that work with a local cloud, and so read `.env`."""
 
 

@@ -13,7 +13,7 @@ from ucam_faas.config import Settings, mistyped
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import runtime
 from ucam_faas.logs import setup
-from ucam_faas.tasks import environment, registry
+from ucam_faas.tasks import environment, several_sources
 from ucam_faas.tasks.task import Task
 
 logger = logging.getLogger("ucam_faas")
@@ -37,14 +37,18 @@ class Started:
 
 
 def start(arguments: Mapping[str, Any]) -> Started:
-    """Read options and environment, set the log up, and load the tasks.
+    """Read options and environment, set the log up, and load the tasks of one source.
 
     Raises:
         UCAMFAASException: one of these can't be used.
     """
-    settings = Settings.from_environ(
-        **{**arguments, "source": _source.decide(arguments.get("source"))}
-    )
+    return start_all([_source.decide(arguments.get("source"))], arguments)
+
+
+def start_all(sources: Sequence[str], arguments: Mapping[str, Any]) -> Started:
+    """Do the same for the tasks of several sources; without any, for those of the environment."""
+    sources = list(sources) or [_source.decide(None)]
+    settings = Settings.from_environ(**{**arguments, "source": sources[0]})
     handler = setup.configure(settings)
     for variable, hint in mistyped(os.environ).items():
         fields = {"variable": variable, "hint": hint}
@@ -54,7 +58,7 @@ def start(arguments: Mapping[str, Any]) -> Started:
             "An input file or bucket is for a task that runs once: `ucam-faas run TASK`, or "
             "--long-running."
         )
-    tasks = registry.load(settings.source, settings.target)
+    tasks = several_sources.tasks_of(sources, settings.target)
     environment.HERE.add_all(tasks)
     setup.adopt_structlog()
     return Started(settings, tasks, runtime.build(settings, tasks), handler)

@@ -17,12 +17,8 @@ from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler import api as scheduler_api
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.tasks.needs import TaskNeeds, full_topic, job_id
-from ucam_faas.tasks.topics import (
-    INBOX_PATH,
-    MAX_INBOX_BACKOFF_SECONDS,
-    MIN_INBOX_BACKOFF_SECONDS,
-    inbox_of,
-)
+from ucam_faas.tasks.subscriptions import dead_letter_topics, of_inbox, of_topic
+from ucam_faas.tasks.topics import INBOX_PATH, inbox_of
 
 LOCATION = "local"
 LABEL = "made-by"
@@ -77,7 +73,7 @@ class Provisioning:
         """
         pushed = [plan for plan in plans if plan.topic is not None]
         for plan in pushed:
-            for topic in (plan.topic or "", inbox_of(plan.name), *_dead_letter_topics(plan)):
+            for topic in (plan.topic or "", inbox_of(plan.name), *dead_letter_topics(plan)):
                 self._topic(full_topic(topic, self._project))
         for topic in existing_topics:
             self._topic(full_topic(topic, self._project))
@@ -136,37 +132,18 @@ class Provisioning:
             self._emulator.publisher.create_topic(protos.Topic(name=name))
 
     def _of_task(self, plan: TaskNeeds, url: str, push: dict[str, str]) -> Any:
-        proto = protos.Subscription(
-            name=f"projects/{self._project}/subscriptions/{plan.name}",
-            topic=full_topic(plan.topic or "", self._project),
-            ack_deadline_seconds=plan.ack_deadline_seconds,
-            enable_message_ordering=plan.ordered,
-            filter=plan.filter or "",
-            labels={LABEL: OURS},
-        )
-        policy = proto.retry_policy
-        policy.minimum_backoff.FromNanoseconds(int(plan.min_backoff_seconds * 1e9))
-        policy.maximum_backoff.FromNanoseconds(int(plan.max_backoff_seconds * 1e9))
-        if plan.dead_letter_topic is not None and plan.max_attempts:
-            name = full_topic(plan.dead_letter_topic, self._project)
-            proto.dead_letter_policy.dead_letter_topic = name
-            proto.dead_letter_policy.max_delivery_attempts = plan.max_attempts
+        proto = self._ours(of_topic(plan, self._project))
         if url and not plan.wrapped:
             proto.push_config.no_wrapper.write_metadata = True
         return _pushed(proto, url, plan.path, push)
 
     def _of_inbox(self, plan: TaskNeeds, url: str, push: dict[str, str]) -> Any:
         """Return the subscription of a task's inbox: no filter, no dead letters."""
-        name = inbox_of(plan.name)
-        proto = protos.Subscription(
-            name=f"projects/{self._project}/subscriptions/{name}",
-            topic=full_topic(name, self._project),
-            ack_deadline_seconds=plan.ack_deadline_seconds,
-            labels={LABEL: OURS},
-        )
-        proto.retry_policy.minimum_backoff.FromSeconds(MIN_INBOX_BACKOFF_SECONDS)
-        proto.retry_policy.maximum_backoff.FromSeconds(MAX_INBOX_BACKOFF_SECONDS)
+        proto = self._ours(of_inbox(plan, self._project))
         return _pushed(proto, url, plan.path + INBOX_PATH, push)
+
+    def _ours(self, wanted: dict[str, Any]) -> Any:
+        return protos.ParseDict({**wanted, "labels": {LABEL: OURS}}, protos.Subscription())
 
     def _of_dead_letters(self, plans: Sequence[TaskNeeds]) -> list[Any]:
         """Return the subscriptions that keep dead letters, where no task takes them all."""
@@ -174,7 +151,7 @@ class Provisioning:
         names = {plan.name for plan in plans}
         subscriptions: dict[str, Any] = {}
         for plan in plans:
-            for topic in sorted(_dead_letter_topics(plan)):
+            for topic in sorted(dead_letter_topics(plan)):
                 full = full_topic(topic, self._project)
                 if full not in read and full not in subscriptions:
                     name = _short(full)
@@ -297,10 +274,6 @@ def _retirement(fate: str, names: Sequence[str], *, whole: bool) -> str:
     messages = f" and {their} messages" if fate == "kept" else ""
     why = f"no task needs {them} any more" if whole else f"--target leaves {them} out"
     return f"{fate} the {noun} {', '.join(names)}{messages}: {why}"
-
-
-def _dead_letter_topics(plan: TaskNeeds) -> set[str]:
-    return {topic for topic in (plan.dead_letter_topic, plan.decided_dead_letter_topic) if topic}
 
 
 def _short(name: str) -> str:

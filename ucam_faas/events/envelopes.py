@@ -81,6 +81,11 @@ def decode(body: bytes, headers: Mapping[str, str], path: str = "") -> Delivery:
     return _plain(body, headers, media_type, path)
 
 
+def of_message(published: MessagePublishedData) -> Delivery:
+    """Return the delivery of a message that was pulled: the same as that of its push."""
+    return _pushed(published.message.data, {}, published, "")
+
+
 def of_cloud_event(event: Any) -> Delivery:
     """Wrap an event of the cloudevents package."""
     attributes = CloudEventAttributes.from_cloud_event(event)

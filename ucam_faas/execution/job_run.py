@@ -65,15 +65,22 @@ def read_inbox(
         Refused: it isn't a push of a message.
     """
     delivery = envelopes.decode(body, headers, path).with_message()
+    job = job_of(runtime, task, delivery)
+    if job is None and task.kind is Kind.RAW:
+        assert delivery.message is not None, "it was just read"
+        delivery = replace(delivery, body=delivery.message.data)
+    return delivery, job
+
+
+def job_of(runtime: Runtime, task: Task, delivery: Delivery) -> JobRun | None:
+    """Return the job of a message in a task's inbox; None: the message is the job."""
     message = delivery.message
-    assert message is not None, "it was just read"
+    assert message is not None, "an inbox gets messages"
     job = message.attributes.get(inbox.JOB_ATTRIBUTE)
-    if job is not None:
-        app = message.attributes.get(inbox.APP_ATTRIBUTE, runtime.settings.app)
-        return delivery, JobRun(Key(app, task.name, job))
-    if task.kind is Kind.RAW:
-        return replace(delivery, body=message.data), None
-    return delivery, None
+    if job is None:
+        return None
+    app = message.attributes.get(inbox.APP_ATTRIBUTE, runtime.settings.app)
+    return JobRun(Key(app, task.name, job))
 
 
 class JobRun:

@@ -32,9 +32,14 @@ class Gate:
         """There is no room inside and none in the queue."""
         return self.inside >= self.limit and len(self._waiting) >= self.queue
 
+    @property
+    def has_room(self) -> bool:
+        """There is room inside, and the queue is empty."""
+        return self.inside < self.limit and not self._waiting
+
     def try_enter(self) -> bool:
         """Enter if there is room and the queue is empty."""
-        if self.inside < self.limit and not self._waiting:
+        if self.has_room:
             self.inside += 1
             return True
         return False

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ucam_faas.execution.execution import Conclusion
+from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.http_responses import DEFAULT_HTTP_RESPONSE_CREATOR
 from ucam_faas.logs import problems
 from ucam_faas.outcomes import (
@@ -50,6 +50,17 @@ def of_outcome(outcome: Outcome) -> Response:
         seconds = str(math.ceil(outcome.after.total_seconds()))
         return replace(response, headers=(*response.headers, ("retry-after", seconds)))
     return response
+
+
+def of_execution(execution: Execution, conclusion: Conclusion) -> Response:
+    """Return the response to a delivery whose execution is concluded."""
+    if execution.job is not None:
+        return of_outcome(conclusion.outcome)
+    task = execution.task
+    if task.options.make_http_response is None:
+        return of_conclusion(task, conclusion)
+    # In the task's contexts.
+    return execution.context.copy().run(of_conclusion, task, conclusion)
 
 
 def of_conclusion(task: Task, conclusion: Conclusion) -> Response:

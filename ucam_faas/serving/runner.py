@@ -64,27 +64,31 @@ class Runner:
         if self.draining:
             run.stop(ShuttingDown())
             return await run.done
-        self._runs.add(run)
-        timeout = self._timeout_seconds(execution)
-        if timeout is not None:
-            run.timer = self.runtime.clock.call_later(timeout, lambda: self._expire(run))
-        if execution.job is not None:
-            limit = partial(self._limit_attempt, run)
-            execution.on_claim = partial(run.loop.call_soon_threadsafe, limit)
+        self._begin(run)
         entered: list[Gate] = []
         try:
             if await self._enter(run, entered):
-                if execution.task.is_async:
-                    run.start_async()
-                else:
-                    run.start(self._pool, self._results)
+                self._start(run)
             return await run.done
         finally:
-            if run.timer is not None:
-                run.timer.cancel()
-            for gate in entered:
-                gate.leave()
-            self._runs.discard(run)
+            self._end(run, entered)
+
+    def capacity(self, task: Task) -> int:
+        """Return how many executions of a task may run at a time."""
+        return min(gate.limit for gate in self._gates[task.name])
+
+    def has_room(self, task: Task) -> bool:
+        """Return True if an execution would start at once."""
+        return not self.draining and all(gate.has_room for gate in self._gates[task.name])
+
+    def start(self, execution: Execution) -> asyncio.Future[Conclusion]:
+        """Start an execution that has room, and return its conclusion-to-be."""
+        run = Run(execution)
+        self._begin(run)
+        entered = [gate for gate in self._gates[execution.task.name] if gate.try_enter()]
+        run.done.add_done_callback(lambda _: self._end(run, entered))
+        self._start(run)
+        return run.done
 
     def is_full(self, task: Task) -> bool:
         """Return True if a delivery would be refused now."""
@@ -98,15 +102,38 @@ class Runner:
         for run in list(self._runs):
             if not run.running and not self._patient:
                 run.stop(ShuttingDown())
-        self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self._end_grace)
+        self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self.end_grace)
 
     def close(self) -> None:
         """End the threads, when nothing will be run any more."""
         self._pool.close()
 
-    def _end_grace(self) -> None:
+    def end_grace(self) -> None:
+        """Stop all executions now."""
         for run in list(self._runs):
             run.stop(ShuttingDown())
+
+    def _begin(self, run: Run) -> None:
+        self._runs.add(run)
+        timeout = self._timeout_seconds(run.execution)
+        if timeout is not None:
+            run.timer = self.runtime.clock.call_later(timeout, lambda: self._expire(run))
+        if run.execution.job is not None:
+            limit = partial(self._limit_attempt, run)
+            run.execution.on_claim = partial(run.loop.call_soon_threadsafe, limit)
+
+    def _start(self, run: Run) -> None:
+        if run.execution.task.is_async:
+            run.start_async()
+        else:
+            run.start(self._pool, self._results)
+
+    def _end(self, run: Run, entered: Iterable[Gate]) -> None:
+        if run.timer is not None:
+            run.timer.cancel()
+        for gate in entered:
+            gate.leave()
+        self._runs.discard(run)
 
     def _timeout_seconds(self, execution: Execution) -> float | None:
         policy = execution.task.policy

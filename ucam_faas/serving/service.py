@@ -24,7 +24,7 @@ from ucam_faas.serving.observer import Observer
 from ucam_faas.serving.responses import (
     Response,
     converter,
-    of_conclusion,
+    of_execution,
     of_outcome,
 )
 from ucam_faas.serving.runner import Runner
@@ -125,12 +125,7 @@ class Service:
         conclusion = await self.runner.run(execution)
         if job is None or execution.holds_job:
             self._observer.concluded(execution, conclusion)
-        if job is not None:
-            return of_outcome(conclusion.outcome)
-        if task.options.make_http_response is None:
-            return of_conclusion(task, conclusion)
-        # In the task's contexts.
-        return execution.context.copy().run(of_conclusion, task, conclusion)
+        return of_execution(execution, conclusion)
 
     def reject(self, outcome: Outcome, method: str, path: str) -> Response:
         """Log a request that is refused before its execution, and return the answer."""

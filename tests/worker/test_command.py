@@ -1,0 +1,74 @@
+"""`ucam-faas worker` as a process."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import free_port, request, wait_until
+
+from .processes import pubsub, worker
+
+pytestmark = pytest.mark.slow
+
+
+def test_it_pulls_and_ends_in_order_on_sigterm(tmp_path: Path) -> None:
+    with (
+        pubsub(tmp_path / "pubsub") as cloud,
+        worker(tmp_path / "worker", cloud, "--target", "charge") as process,
+    ):
+        cloud.publish("charge", id="1", seconds=0.5)
+        wait_until(lambda: process.effects("begun"), "it runs")
+        process.signal(signal.SIGTERM)
+
+        assert process.wait() == 0
+        assert process.effects("ended")
+        (line,) = process.log("ucam_faas_worker_ended")
+        assert (line["processed"], line["returned"]) == (1, 0)
+        assert cloud.pull("charge") == []
+
+
+def test_it_ends_after_the_messages_that_it_was_asked_for(tmp_path: Path) -> None:
+    arguments = ("--target", "charge", "--messages-limit", "2")
+    with (
+        pubsub(tmp_path / "pubsub") as cloud,
+        worker(tmp_path / "worker", cloud, *arguments) as process,
+    ):
+        cloud.publish_many("charge", [{"id": str(number)} for number in range(5)])
+
+        assert process.wait() == 0
+        assert len(process.effects("ended")) == 2
+
+
+def test_its_health_endpoint_says_when_it_is_ready(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        pubsub(tmp_path / "pubsub") as cloud,
+        worker(tmp_path / "worker", cloud, "--health-port", str(port)) as process,
+    ):
+        assert request(port, "GET", "/ready").body == b"ok"
+        assert request(port, "GET", "/live").body == b"ok"
+        assert request(port, "GET", "/nothing").status == 404
+
+        cloud.publish("charge", id="1", seconds=2)
+        wait_until(lambda: process.effects("begun"), "it runs")
+        process.signal(signal.SIGTERM)
+        wait_until(lambda: request(port, "GET", "/ready").status == 503, "it is not ready")
+
+
+def test_a_process_with_too_many_stuck_threads_ends_with_1(tmp_path: Path) -> None:
+    with (
+        pubsub(tmp_path / "pubsub") as cloud,
+        worker(
+            tmp_path / "worker",
+            cloud,
+            *("--target", "stick"),
+            UCAM_FAAS_MAX_ABANDONED_THREADS="0",
+        ) as process,
+    ):
+        cloud.publish("stick", id="1")
+
+        assert process.wait() == 1
+        assert process.log("ucam_faas_process_replaced")

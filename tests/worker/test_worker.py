@@ -1,0 +1,273 @@
+"""A worker pulls messages, runs them, and answers them as when they are pushed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import ucam_faas
+from tests.serving.harness import Held, on_a_loop
+from ucam_faas.exceptions import ConfigurationError, UCAMFAASCouldNotLoadTarget
+
+from .harness import cloud, until, working
+
+
+def task(act: Any, name: str = "task", **options: Any) -> Any:
+    @ucam_faas.message_handler(message_type=None, name=name, **options)
+    def function(data: bytes) -> Any:
+        return act(data)
+
+    return function
+
+
+@on_a_loop
+async def test_messages_of_the_topic_and_of_the_inbox_are_processed() -> None:
+    seen: list[bytes] = []
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(seen.append), messages_limit=2)
+        async with working(worker) as running:
+            pubsub.publish("task", b"published")
+            pubsub.publish("task-inbox", b"sent")
+            result = await running
+
+        assert (result.processed, result.outcomes) == (2, {"done": 2})
+        assert sorted(seen) == [b"published", b"sent"]
+        assert (pubsub.waiting("task"), pubsub.waiting("task-inbox")) == (0, 0)
+
+
+@on_a_loop
+async def test_an_async_task_runs_on_the_loop() -> None:
+    threads: list[threading.Thread] = []
+
+    @ucam_faas.message_handler(message_type=None, name="task")
+    async def function(data: bytes) -> None:
+        threads.append(threading.current_thread())
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(function, messages_limit=1)
+        async with working(worker) as running:
+            pubsub.publish("task", b"x")
+            await running
+
+    assert threads == [threading.main_thread()]
+
+
+@on_a_loop
+async def test_a_failed_message_is_delivered_again() -> None:
+    seen: list[bytes] = []
+
+    def fail_once(data: bytes) -> None:
+        seen.append(data)
+        if len(seen) == 1:
+            raise ucam_faas.Retry
+
+    async with cloud() as pubsub:
+        again = ucam_faas.RetryPolicy(min_backoff=timedelta(0), max_backoff=timedelta(0))
+        worker = pubsub.worker(task(fail_once, retry=again), messages_limit=2)
+        async with working(worker) as running:
+            pubsub.publish("task", b"x")
+            result = await running
+
+        assert result.outcomes == {"retry": 1, "done": 1}
+        assert seen == [b"x", b"x"]
+        assert pubsub.waiting("task") == 0
+
+
+@on_a_loop
+async def test_a_dead_letter_goes_to_its_topic_on_an_emulator() -> None:
+    def refuse(data: bytes) -> None:
+        raise ucam_faas.DeadLetter("no such order")
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(refuse), messages_limit=1)
+        async with working(worker) as running:
+            pubsub.publish("task", b"x")
+            result = await running
+
+        assert result.outcomes == {"dead_lettered": 1}
+        assert (pubsub.waiting("task"), pubsub.waiting("task-dead-letter")) == (0, 1)
+
+
+@on_a_loop
+async def test_a_stop_lets_the_running_message_end_and_returns_the_waiting_ones() -> None:
+    held = Held()
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(held, concurrency=1))
+        async with working(worker) as running:
+            pubsub.publish("task", b"1", b"2", b"3")
+            await until(held.begun.is_set, "the first runs")
+            worker.stop()
+            held.release.set()
+            result = await running
+
+        assert (result.processed, result.returned) == (1, 2)
+        assert pubsub.waiting("task") == 2
+
+
+@on_a_loop
+async def test_work_that_outlasts_the_grace_is_returned() -> None:
+    held = Held()
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(held), graceful_shutdown_time=0)
+        async with working(worker) as running:
+            pubsub.publish("task", b"1")
+            await until(held.begun.is_set, "it runs")
+            worker.stop()
+            result = await running
+
+            assert (result.processed, result.returned) == (0, 1)
+            assert pubsub.waiting("task") == 1
+            held.release.set()
+
+
+@on_a_loop
+async def test_no_more_messages_run_at_a_time_than_the_task_and_the_worker_allow() -> None:
+    running_now, most = 0, {"a": 0, "all": 0}
+    lock = asyncio.Lock()
+
+    def counting(name: str, limit: int) -> Any:
+        @ucam_faas.message_handler(message_type=None, name=name, concurrency=limit)
+        async def function(data: bytes) -> None:
+            nonlocal running_now
+            running_now += 1
+            most["all"] = max(most["all"], running_now)
+            async with lock:
+                await asyncio.sleep(0)
+            running_now -= 1
+
+        return function
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(
+            counting("one", 2), counting("two", 5), tasks_limit=3, messages_limit=40
+        )
+        async with working(worker) as running:
+            pubsub.publish("one", *[b"x"] * 20)
+            pubsub.publish("two", *[b"x"] * 20)
+            result = await running
+
+    assert result.processed == 40
+    assert most["all"] <= 3
+
+
+@on_a_loop
+async def test_messages_of_one_key_run_in_order() -> None:
+    seen: list[bytes] = []
+
+    @ucam_faas.message_handler(message_type=None, name="task", ordered=True)
+    async def function(data: bytes) -> None:
+        await asyncio.sleep(0.001 if data == b"0" else 0)
+        seen.append(data)
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(function, messages_limit=20)
+        async with working(worker) as running:
+            pubsub.publish("task", *[str(number).encode() for number in range(20)], key="k")
+            await running
+
+    assert seen == [str(number).encode() for number in range(20)]
+
+
+@on_a_loop
+async def test_start_up_code_runs_before_the_first_message() -> None:
+    events: list[str] = []
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(
+            task(lambda data: events.append("run"), init=[lambda: events.append("init")]),
+            messages_limit=1,
+        )
+        async with working(worker) as running:
+            pubsub.publish("task", b"x")
+            await running
+
+    assert events == ["init", "run"]
+
+
+@on_a_loop
+async def test_start_up_code_that_fails_ends_the_worker() -> None:
+    def fail() -> None:
+        raise ValueError("no database")
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(print, init=[fail]))
+
+        with pytest.raises(UCAMFAASCouldNotLoadTarget, match="no database"):
+            await worker.run()
+
+
+@on_a_loop
+async def test_a_subscription_that_pushes_is_refused() -> None:
+    async with cloud() as pubsub:
+        endpoint = {"pushEndpoint": "http://127.0.0.1:1/task"}
+        pubsub.subscribe("task", "task", pushConfig=endpoint)
+        worker = pubsub.worker(task(print))
+
+        with pytest.raises(ConfigurationError) as caught:
+            await worker.run()
+
+    assert (
+        "The subscription projects/local/subscriptions/task of the task 'task' pushes to "
+        "http://127.0.0.1:1/task; expected a subscription without a push endpoint"
+    ) in str(caught.value)
+
+
+@on_a_loop
+async def test_a_missing_subscription_is_named() -> None:
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(print), auto_declare=False)
+
+        with pytest.raises(ConfigurationError, match=r"subscriptions/task-inbox .* doesn't exist"):
+            await worker.run()
+
+
+@on_a_loop
+async def test_an_emulator_that_is_not_there_is_an_error() -> None:
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(print))
+    with pytest.raises(ConfigurationError, match="UNAVAILABLE"):
+        await worker.run()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"messages_limit": 0}, "messages_limit is 0; expected at least 1"),
+        ({"tasks_limit": 0}, "tasks_limit is 0; expected at least 1"),
+        ({"lease_seconds": 9}, "lease_seconds is 9; expected 10 to 600"),
+        ({"graceful_shutdown_time": -1}, "graceful_shutdown_time is -1; expected at least 0"),
+    ],
+    ids=str,
+)
+def test_a_number_out_of_range_is_refused(options: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        ucam_faas.Worker([task(print)], **options)
+
+
+def test_a_task_that_gets_no_messages_is_refused() -> None:
+    @ucam_faas.http(path="/page")
+    def page(request: Any) -> str:
+        return ""
+
+    with pytest.raises(ConfigurationError, match="'page' is an HTTP task, and gets no messages"):
+        ucam_faas.Worker([page])
+
+
+def test_http_tasks_of_a_collection_are_left_out() -> None:
+    collection = ucam_faas.TaskCollection()
+
+    @collection.http(path="/page")
+    def page(request: Any) -> str:
+        return ""
+
+    with pytest.raises(ConfigurationError, match=r"no task to pull\. Found: 'page'"):
+        ucam_faas.Worker(collection)
+
+
+def test_what_is_not_a_task_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="expected a TaskCollection"):
+        ucam_faas.Worker([print])

@@ -1,0 +1,87 @@
+"""`ucam-faas worker`: pull the messages of tasks, and run them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ucam_faas.cli import _serving_options as options, _source
+from ucam_faas.cli._group import Verb
+from ucam_faas.cli._start import start_all
+from ucam_faas.logs import setup
+
+
+@click.command("worker", cls=Verb)
+@click.option("--target", help="Tasks to pull, comma-separated. [FUNCTION_TARGET; default: all]")
+@click.option(
+    "--messages-limit", type=click.IntRange(1), help="End after so many messages. [default: never]"
+)
+@click.option(
+    "--tasks-limit",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Messages that run at a time; each task has limits of its own, too.",
+)
+@click.option(
+    "--graceful-shutdown-time",
+    type=click.FloatRange(0),
+    help="Seconds for running work after SIGTERM. [UCAM_FAAS_GRACE_SECONDS; default: 8 on Cloud "
+    "Run, otherwise 25]",
+)
+@click.option(
+    "--handle-signals/--no-handle-signals",
+    default=True,
+    help="End in order on SIGTERM and SIGINT. [default: handle-signals]",
+)
+@click.option(
+    "--auto-declare/--no-auto-declare",
+    default=True,
+    help="Make topics and subscriptions that are missing on an emulator. [default: auto-declare]",
+)
+@click.option(
+    "--health-port",
+    type=int,
+    help="Port that answers /live and /ready; 0 picks a free one. [UCAM_FAAS_HEALTH_PORT, or PORT]",
+)
+@options.debug
+@_source.sources_parameters
+def command(sources: Sequence[str], **arguments: Any) -> None:
+    """Pull the messages of the tasks of SOURCE, and run them.
+
+    Their subscriptions must not push. HTTP tasks and Cloud Run jobs are left out, unless --target
+    names them.
+    """
+    sys.exit(work(sources, arguments))
+
+
+def work(sources: Sequence[str], arguments: dict[str, Any]) -> int:
+    """Pull as options and environment say; return the exit code."""
+    own = ("messages_limit", "tasks_limit", "graceful_shutdown_time", "handle_signals")
+    own_options = {name: arguments.pop(name) for name in (*own, "auto_declare")}
+    started = start_all(sources, options.merged(**arguments))
+    from ucam_faas.worker.worker import Worker
+
+    tasks: Any = started.tasks
+    if started.settings.target is None:
+        from ucam_faas.worker.sources import pulled
+
+        tasks = pulled(tasks, named=False)
+    worker = Worker(tasks, runtime=started.runtime, **own_options)
+    setup.write_in_background(started.handler)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        result = runner.run(worker.run())
+    setup.flush()
+    return 1 if result.is_exhausted else 0
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

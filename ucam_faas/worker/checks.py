@@ -1,0 +1,95 @@
+"""The subscriptions of a worker at its start: made on a laptop, and none of them may push."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.tasks.needs import full_topic, needs_of
+from ucam_faas.tasks.subscriptions import dead_letter_topics, of_inbox, of_topic
+from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.topics import inbox_of, keeper_of
+from ucam_faas.worker import protos
+from ucam_faas.worker.connection import Connection, RpcError, code_of
+from ucam_faas.worker.sources import Source
+
+CALL_SECONDS = 20.0
+
+
+async def declare(
+    connection: Connection, tasks: Sequence[Task], settings: Settings, project: str
+) -> None:
+    """Make the topics and subscriptions of tasks that are missing on an emulator.
+
+    Raises:
+        ConfigurationError: the emulator doesn't answer.
+    """
+    for task in tasks:
+        needs = needs_of(task, settings)
+        topics = [needs.topic or "", inbox_of(task.name), *sorted(dead_letter_topics(needs))]
+        for topic in topics:
+            name = full_topic(topic, project)
+            await _make(connection.create_topic, protos.Topic(name=name))
+        wanted = [of_topic(needs, project), of_inbox(needs, project)]
+        for topic in dead_letter_topics(needs):
+            name = keeper_of(topic.rpartition("/")[2])
+            wanted.append(
+                {
+                    "name": f"projects/{project}/subscriptions/{name}",
+                    "topic": full_topic(topic, project),
+                }
+            )
+        for subscription in wanted:
+            request = protos.ParseDict(subscription, protos.Subscription())
+            await _make(connection.create_subscription, request)
+
+
+async def check(connection: Connection, sources: Sequence[Source]) -> None:
+    """Refuse subscriptions that can't be pulled.
+
+    Raises:
+        ConfigurationError: one is missing, or pushes.
+    """
+    for source in sources:
+        request = protos.GetSubscriptionRequest(subscription=source.subscription)
+        try:
+            subscription = await connection.get_subscription(request, timeout=CALL_SECONDS)
+        except RpcError as error:
+            if code_of(error) != "PERMISSION_DENIED":
+                raise _not_there(source, error) from error
+            log_problem("ucam_faas_subscription_not_checked", subscription=source.subscription)
+            continue
+        endpoint = subscription.push_config.push_endpoint
+        if endpoint:
+            raise ConfigurationError(
+                f"The subscription {source.subscription} of the task {source.task.name!r} pushes "
+                f"to {endpoint}; expected a subscription without a push endpoint, which a worker "
+                "can pull. On a laptop, `ucam-faas dev` has made it: run the worker against an "
+                "emulator of its own (`ucam-faas emulator`)."
+            )
+
+
+def _not_there(source: Source, error: Any) -> ConfigurationError:
+    code = code_of(error)
+    if code == "NOT_FOUND":
+        return ConfigurationError(
+            f"The subscription {source.subscription} of the task {source.task.name!r} doesn't "
+            "exist. Terraform makes it from the plan (`ucam-faas plan`); on an emulator, "
+            "--auto-declare does."
+        )
+    return ConfigurationError(
+        f"Pub/Sub doesn't say how {source.subscription} delivers: {code}: {error.details()}"
+    )
+
+
+async def _make(call: Any, request: Any) -> None:
+    try:
+        await call(request, timeout=CALL_SECONDS)
+    except RpcError as error:
+        if code_of(error) != "ALREADY_EXISTS":
+            raise ConfigurationError(
+                f"The emulator doesn't make {request.name}: {code_of(error)}: {error.details()}"
+            ) from error

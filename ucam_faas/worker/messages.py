@@ -1,0 +1,80 @@
+"""A pulled message: its delivery, as a push of it would be, and its job."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ucam_faas.events import envelopes
+from ucam_faas.events.deliveries import Delivery
+from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.worker.sources import Source
+
+if TYPE_CHECKING:
+    from ucam_faas.execution.job_run import JobRun
+
+
+class Pulled:
+    """A message that a worker holds.
+
+    Args:
+        source: its subscription.
+        received: Google's ReceivedMessage.
+        number: the process's own, which rises.
+    """
+
+    __slots__ = ("ack_id", "is_started", "number", "received", "source")
+
+    def __init__(self, source: Source, received: Any, number: int) -> None:
+        self.source = source
+        self.received = received
+        self.ack_id: str = received.ack_id
+        self.number = number
+        self.is_started = False
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return str(self.received.message.message_id)
+
+    @property
+    def ordering_key(self) -> str:
+        """The message's, or nothing."""
+        return str(self.received.message.ordering_key)
+
+
+def delivery_of(pulled: Pulled) -> Delivery:
+    """Return a message as its push would be decoded."""
+    source, received = pulled.source, pulled.received
+    message, time = received.message, received.message.publish_time
+    if not source.task.takes_events and not source.is_inbox:
+        return envelopes.raw(message.data, {})
+    published = MessagePublishedData.model_construct(
+        message=PubsubMessage.model_construct(
+            data=message.data,
+            attributes=dict(message.attributes),
+            message_id=message.message_id,
+            publish_time=datetime.fromtimestamp(time.seconds, UTC).replace(
+                microsecond=time.nanos // 1000
+            ),
+            ordering_key=message.ordering_key,
+        ),
+        subscription=source.subscription,
+        delivery_attempt=received.delivery_attempt or None,
+    )
+    return envelopes.of_message(published)
+
+
+def job_of(pulled: Pulled, delivery: Delivery, runtime: Runtime) -> JobRun | None:
+    """Return the job of a message; None: it has none."""
+    task = pulled.source.task
+    if pulled.source.is_inbox:
+        from ucam_faas.execution import job_run  # tasks without jobs don't need it
+
+        return job_run.job_of(runtime, task, delivery)
+    if not task.jobs.adopts:
+        return None
+    from ucam_faas.execution.adoption import Adoption
+
+    return Adoption(runtime.settings.app, task)

@@ -1,0 +1,245 @@
+"""One run of a worker, from its start-up code to its last acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import count
+from typing import Any
+
+from ucam_faas import outcomes
+from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.logs.problems import log_problem, safely
+from ucam_faas.outcomes import ShuttingDown, acknowledges
+from ucam_faas.serving.responses import converter, of_execution
+from ucam_faas.serving.runner import Runner
+from ucam_faas.tasks import startup
+from ucam_faas.worker import checks
+from ucam_faas.worker.acknowledgements import Acknowledgements
+from ucam_faas.worker.connection import Connection
+from ucam_faas.worker.dispatcher import Dispatcher
+from ucam_faas.worker.health import Health
+from ucam_faas.worker.heartbeat import Heartbeat
+from ucam_faas.worker.messages import Pulled, delivery_of, job_of
+from ucam_faas.worker.options import Options, WorkerResult
+from ucam_faas.worker.sources import Source, sources_of
+from ucam_faas.worker.streams import Stream
+
+logger = logging.getLogger("ucam_faas")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PREFETCHED = 100
+"""Messages of a subscription that wait here, beyond those that run."""
+
+
+class Session:
+    """Pulls, runs and answers. It belongs to one event loop.
+
+    Args:
+        options: of the worker.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options, self._runtime = options, options.runtime
+        self._settings = options.runtime.settings
+        self._sources = [
+            source for task in options.tasks for source in sources_of(task, options.project)
+        ]
+        self._runner = Runner(options.tasks, self._runtime)
+        self._converters = {task: converter(task) for task in options.tasks}
+        self._dispatcher = Dispatcher(
+            self._sources, self._runner, options.tasks_limit, self._start, self._return
+        )
+        self._heartbeat = Heartbeat(self._settings, self._sources, options.lease_seconds)
+        self.health = Health(lambda: self.is_pulling)
+        self._streams: list[Stream] = []
+        self._answers: dict[Source, Acknowledgements] = {}
+        self._held: dict[tuple[Source, str], Pulled] = {}
+        """The messages that aren't answered, by their ids."""
+        self._numbers = count()
+        self._started = 0
+        self._returned = 0
+        self._outcomes: Counter[str] = Counter()
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+
+    @property
+    def is_pulling(self) -> bool:
+        """Every subscription is being pulled."""
+        return bool(self._streams) and not self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+
+    async def run(self) -> WorkerResult:
+        """Run to the end; see `Worker.run`."""
+        undo = self._handle_signals()
+        await self._heartbeat.start()  # before gRPC has threads, which it forks badly with
+        connection = Connection(self._settings)
+        try:
+            await self._prepare(connection)
+            await self._pull(connection)
+        finally:
+            undo()
+            await self._heartbeat.end()
+            await self.health.end()
+            await connection.close()
+            self._runner.close()
+        result = WorkerResult(
+            self._outcomes.total(), self._returned, self._outcomes, self._runner.is_exhausted
+        )
+        _log("ucam_faas_worker_ended", processed=result.processed, returned=result.returned)
+        return result
+
+    async def _prepare(self, connection: Connection) -> None:
+        """Make sure that all is there, before the first message is pulled."""
+        options = self._options
+        if self._settings.health_port is not None:
+            await self.health.start(self._settings.host, self._settings.health_port)
+        if connection.is_emulator and self._options.auto_declare:
+            await checks.declare(connection, options.tasks, self._settings, options.project)
+        await checks.check(connection, self._sources)
+        await startup.run(self._options.tasks, self._runtime.clock)
+
+    async def _pull(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        for source in self._sources:
+            self._answers[source] = Acknowledgements(
+                connection, source.subscription, self._heartbeat.release
+            )
+            self._streams.append(self._stream(connection, source))
+        pulling = [loop.create_task(stream.run()) for stream in self._streams]
+        subscriptions = [source.subscription for source in self._sources]
+        _log("ucam_faas_worker_pulling", subscriptions=subscriptions)
+        stopping = loop.create_task(self._stopping.wait())
+        await asyncio.wait((stopping, *pulling), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        try:
+            await self._drain()
+        finally:
+            for stream, task in zip(self._streams, pulling, strict=True):
+                stream.cancel()
+                task.cancel()
+            ends = await asyncio.gather(*pulling, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    async def _drain(self) -> None:
+        """Give back what hasn't started, let the rest end, and answer all of it."""
+        self._stopping.set()
+        self._return(self._dispatcher.clear())
+        self._runner.drain()
+        await asyncio.gather(*(stream.stop() for stream in self._streams))
+        if self._dispatcher.running:
+            await self._idle.wait()
+        await asyncio.gather(*(answers.finish() for answers in self._answers.values()))
+
+    def _stream(self, connection: Connection, source: Source) -> Stream:
+        at_once = min(self._runner.capacity(source.task), self._options.tasks_limit)
+        limit = self._options.messages_limit
+        most = at_once + PREFETCHED
+        return Stream(
+            connection,
+            source.subscription,
+            lease_seconds=self._options.lease_seconds,
+            max_messages=most if limit is None else min(most, limit),
+            max_bytes=self._settings.max_bodies_bytes,
+            receive=partial(self._receive, source),
+        )
+
+    def _receive(self, source: Source, received: Sequence[Any], ordered: bool) -> None:
+        """Take messages in."""
+        messages: list[Pulled] = []
+        again: list[Pulled] = []
+        for each in received:
+            pulled = Pulled(source, each, next(self._numbers))
+            held = self._held.get((source, pulled.id))
+            if held is None:
+                self._held[source, pulled.id] = pulled
+                messages.append(pulled)
+            else:  # the old lease has ended, or its stream: the message runs, or waits
+                self._heartbeat.release([held.number])
+                held.number, held.ack_id = pulled.number, pulled.ack_id
+                again.append(held)
+        self._heartbeat.hold(source, messages + again)
+        if self._stopping.is_set():
+            self._return(messages)
+            return
+        self._dispatcher.add(source, messages, ordered=ordered)
+        self._dispatcher.dispatch()
+
+    def _start(self, pulled: Pulled) -> None:
+        task = pulled.source.task
+        delivery = delivery_of(pulled)
+        job = job_of(pulled, delivery, self._runtime)
+        convert = self._converters[task] if job is None else None
+        execution = Execution(task, delivery, self._runtime, convert=convert, job=job)
+        self._started += 1
+        conclusion = self._runner.start(execution)
+        conclusion.add_done_callback(partial(self._concluded, pulled, execution))
+        if self._started == self._options.messages_limit:
+            self.stop()
+            self._return(self._dispatcher.clear())
+
+    def _concluded(
+        self, pulled: Pulled, execution: Execution, future: asyncio.Future[Conclusion]
+    ) -> None:
+        conclusion = future.result()
+        outcome = conclusion.outcome
+        acked = acknowledges(of_execution(execution, conclusion).status)
+        if isinstance(outcome, ShuttingDown):
+            self._returned += 1
+        else:
+            self._outcomes[outcomes.name(outcome)] += 1
+        self._answer(pulled, acknowledged=acked)
+        self._dispatcher.ended(pulled, acknowledged=acked)
+        if self._stopping.is_set():
+            if not self._dispatcher.running:
+                self._idle.set()
+            return
+        if self._runner.is_exhausted:
+            log_problem("ucam_faas_process_replaced", reason="too many threads are abandoned")
+            self.stop()
+            return
+        self._dispatcher.dispatch()
+
+    def _answer(self, pulled: Pulled, *, acknowledged: bool) -> None:
+        answers = self._answers[pulled.source]
+        (answers.acknowledge if acknowledged else answers.nack)(pulled.number, pulled.ack_id)
+        self._held.pop((pulled.source, pulled.id), None)
+
+    def _return(self, messages: Iterable[Pulled]) -> None:
+        """Give messages back that were not started."""
+        for pulled in messages:
+            self._returned += 1
+            self._answer(pulled, acknowledged=False)
+
+    def _handle_signals(self) -> Callable[[], None]:
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not (self._options.handle_signals and in_main_thread):
+            return lambda: None
+        loop = asyncio.get_running_loop()
+
+        def handle() -> None:
+            if self._stopping.is_set():
+                self._runner.end_grace()
+            self.stop()
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, handle)
+
+        def undo() -> None:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+        return undo
+
+
+def _log(message: str, **fields: Any) -> None:
+    safely(lambda: logger.info(message, extra={"fields": fields}))

@@ -1,0 +1,73 @@
+"""The subscriptions that a worker pulls from: each task's inbox, and that of its topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.topics import inbox_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A subscription, and the task that gets its messages.
+
+    Args:
+        task: runs on each message.
+        subscription: its full name.
+        is_inbox: messages are wakes, and sends to this task.
+        concurrency: messages of it that may run at a time; None: as many as the task's.
+        weight: its share where several sources have messages that wait.
+    """
+
+    task: Task
+    subscription: str
+    is_inbox: bool
+    concurrency: int | None = None
+    weight: int = 1
+
+
+def sources_of(task: Task, project: str) -> list[Source]:
+    """Return the subscriptions of a task."""
+
+    def full(name: str) -> str:
+        return f"projects/{project}/subscriptions/{name}"
+
+    return [
+        Source(task, full(inbox_of(task.name)), is_inbox=True),
+        Source(task, full(task.name), is_inbox=False),
+    ]
+
+
+def pulled(tasks: Iterable[Task], *, named: bool) -> Sequence[Task]:
+    """Return the tasks that a worker pulls.
+
+    Args:
+        tasks: those of its sources, or those that were asked for.
+        named: they were asked for, one by one.
+
+    Raises:
+        ConfigurationError: a worker can't run one that was asked for, or none is left.
+    """
+    tasks = list(tasks)
+    able = [task for task in tasks if task.kind is not Kind.HTTP and task.run_as != _RUNS_ONCE]
+    if named and len(able) < len(tasks):
+        task = next(task for task in tasks if task not in able)
+        raise ConfigurationError(
+            f"{task.name!r} is {_unable(task)}, and gets no messages: a worker can't pull it."
+        )
+    if not able:
+        names = ", ".join(repr(task.name) for task in tasks) or "none"
+        raise ConfigurationError(
+            f"There is no task to pull. Found: {names}; expected at least one that takes messages."
+        )
+    return able
+
+
+_RUNS_ONCE = "cloud-run-job"
+
+
+def _unable(task: Task) -> str:
+    return "an HTTP task" if task.kind is Kind.HTTP else "a Cloud Run job"

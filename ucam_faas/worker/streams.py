@@ -1,0 +1,127 @@
+"""The stream of one subscription: opened again whenever it ends, until the worker stops."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.worker import protos
+from ucam_faas.worker.connection import END, Connection, RpcError, code_of
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
+"""Between two tries to open a stream."""
+KEEP_ALIVE_SECONDS = 30.0
+"""Google closes a stream that says nothing for longer."""
+
+
+class Stream:
+    """Pulls from one subscription.
+
+    Args:
+        connection: to Pub/Sub.
+        subscription: its full name.
+        lease_seconds: of its messages, 10 to 600.
+        max_messages: that may be outstanding.
+        max_bytes: the same.
+        receive: takes each response's messages, and True if they are in the order of their keys.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        subscription: str,
+        *,
+        lease_seconds: int,
+        max_messages: int,
+        max_bytes: int,
+        receive: Callable[[Sequence[Any], bool], object],
+    ) -> None:
+        self._connection = connection
+        self._first = protos.StreamingPullRequest(
+            subscription=subscription,
+            stream_ack_deadline_seconds=lease_seconds,
+            client_id=uuid.uuid4().hex,
+            max_outstanding_messages=max_messages,
+            max_outstanding_bytes=max_bytes,
+        )
+        self._receive = receive
+        self._call: Any = None
+        self._stopping = False
+        self.is_open = False
+
+    async def run(self) -> None:
+        """Pull until `stop` is called."""
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping:
+            try:
+                if await self._pull():
+                    pause = FIRST_PAUSE_SECONDS
+            except RpcError as error:
+                if self.is_open:  # Google ends streams from time to time
+                    pause = FIRST_PAUSE_SECONDS
+                elif pause == FIRST_PAUSE_SECONDS and not self._stopping:
+                    self._log(error)
+            finally:
+                self.is_open = False
+            if not self._stopping:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def stop(self) -> None:
+        """Ask for no more messages. Those that were delivered stay leased."""
+        self._stopping = True
+        if self._call is not None:
+            with suppress(RpcError, asyncio.InvalidStateError):
+                await self._call.done_writing()
+
+    def cancel(self) -> None:
+        """End the stream at once."""
+        self._stopping = True
+        if self._call is not None:
+            self._call.cancel()
+
+    async def _pull(self) -> bool:
+        self._call = call = self._connection.streaming_pull()
+        alive = asyncio.get_running_loop().create_task(self._keep_alive(call))
+        try:
+            await call.write(self._first)
+            if self._stopping:
+                await call.done_writing()
+            while (response := await call.read()) is not END:
+                self.is_open = True
+                if response.received_messages:
+                    ordered = response.subscription_properties.message_ordering_enabled
+                    self._receive(response.received_messages, ordered)
+            code = await call.code()
+            if code.value[0]:
+                raise await _error_of(call)
+            return self.is_open
+        finally:
+            alive.cancel()
+
+    async def _keep_alive(self, call: Any) -> None:
+        with suppress(RpcError, asyncio.InvalidStateError):
+            while not self._stopping:
+                await asyncio.sleep(KEEP_ALIVE_SECONDS)
+                await call.write(protos.StreamingPullRequest())
+
+    def _log(self, error: Any) -> None:
+        log_problem(
+            "ucam_faas_pull_failed",
+            subscription=self._first.subscription,
+            code=code_of(error),
+            detail=error.details(),
+        )
+
+
+async def _error_of(call: Any) -> Any:
+    return RpcError(
+        await call.code(),
+        await call.initial_metadata(),
+        await call.trailing_metadata(),
+        details=await call.details(),
+    )
