@@ -82,7 +82,9 @@ def test_statuses_and_exit_codes_are_as_documented(kind: str, status: int, exit_
 def test_only_what_is_dealt_with_is_acknowledged() -> None:
     acknowledged = {kind.__name__ for kind in ALL if ANSWERS[kind].acknowledges}
 
-    assert acknowledged == {"Done", "Ignore", "DeadLettered", "Recorded", "Paused", "Superseded"}
+    assert acknowledged == {
+        *("Done", "Ignore", "DeadLettered", "Recorded", "Paused", "Sleeping", "Superseded")
+    }
 
 
 def test_an_exit_code_of_success_is_an_acknowledgement() -> None:

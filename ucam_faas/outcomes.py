@@ -6,6 +6,7 @@ Outcome
 ├── Failed, Crashed           the task raised
 ├── Recorded, Superseded      the job's row has the failure; another process has the job
 ├── Paused                    the job's row has the pause
+├── Sleeping                  the job's row has the time at which it goes on
 ├── Unavailable               the job store doesn't answer
 ├── TimedOut, Overloaded, ShuttingDown
 ├── NoSuchTask, WrongMethod
@@ -129,6 +130,13 @@ class Paused(_Decided):
     """The job's row has the pause: it runs again after `job.resume()`."""
 
 
+@dataclass(frozen=True)
+class Sleeping(_Decided):
+    """The job called `sleep`: it runs again when the time is up."""
+
+    seconds: float = 0.0
+
+
 class Superseded(_Decided):
     """Another process holds the job by now: this run's end is dropped."""
 
@@ -227,6 +235,7 @@ ANSWERS: dict[type[Outcome], Answer] = {
     DeadLettered: Answer(200, "OK", "WARNING", 0),
     Recorded: Answer(200, "OK", "WARNING", 0),
     Paused: Answer(200, "OK", "INFO", 0),
+    Sleeping: Answer(200, "OK", "INFO", 0),
     Superseded: Answer(200, "OK", "WARNING", 0),
     Unavailable: Answer(503, "Try again later", "WARNING", 1),
     DeadLetter: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),

@@ -462,3 +462,15 @@ async def send_them_async() -> None:
     job = await receipt.send_async(Order(number=1))
     assert_type(await job.result_async(), int)
     assert_type(await job.cancel_async(), ucam_faas.State)
+
+
+async def a_number(order: Order) -> int:
+    return order.number
+
+
+async def use_steps(order: Order) -> None:
+    job = ucam_faas.current_job()
+    assert_type(job.step("a", Order.model_dump_json, order), str)
+    assert_type(await job.step_async("b", a_number, order), int)
+    assert_type(await job.step_async("c", Order.model_dump_json, order), str)
+    assert_type(await job.step_async("d", lambda: a_number(order)), int)

@@ -11,7 +11,8 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -76,6 +77,45 @@ def child_id(
     if transaction is not None:
         transaction.on_rollback.append(partial(_forget, of, digest))
     return digest[:32] if number == 1 else f"{digest[:32]}-{number}"
+
+
+@contextmanager
+def of_step(name: str) -> Iterator[None]:
+    """Let the jobs that a step sends be the step's children: at an attempt that skips it, those of
+    other steps have the same ids.
+    """
+    job = PARENT.get()
+    if job is None:
+        yield
+        return
+    token = PARENT.set(Parent(job.task, json.dumps([job.cause, "step", name]), job.row))
+    try:
+        yield
+    finally:
+        PARENT.reset(token)
+
+
+def after_cursor(number: int) -> None:
+    """Let the jobs that are sent from now on be children of the cursor: an attempt that begins at
+    it sends them with the same ids. In a transaction, from its commit on.
+
+    Args:
+        number: of the cursor, from 1.
+    """
+    job, transaction = PARENT.get(), transactions.current()
+    if job is None or job.row is None:
+        return
+    cause = json.dumps([job.row.key, "cursor", number])
+    if transaction is None:
+        _move(job, cause)
+    else:
+        transaction.on_commit.insert(0, partial(_move, job, cause))
+
+
+def _move(parent: Parent, cause: str) -> None:
+    with _LOCK:
+        parent.cause = cause
+        parent.sent.clear()
 
 
 def _forget(of: Parent, digest: str) -> None:

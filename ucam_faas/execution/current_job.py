@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
-from typing import Any
-
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
 from ucam_faas.execution import job_ends
-from ucam_faas.execution.decisions import of_msgspec
 from ucam_faas.execution.instance import instance
+from ucam_faas.execution.steps import Steps, StepType, to_json
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Change, Row, check_size, lost
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.transactions import in_thread, within
+
+ParamsT = ParamSpec("ParamsT")
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class CurrentJob:
     _row: Row = field(repr=False)
     _store: JobStore = field(repr=False)
     _completion: Completion = field(repr=False)
+    _steps: Steps = field(repr=False)
 
     @property
     def times_resumed(self) -> int:
@@ -91,6 +94,135 @@ class CurrentJob:
     async def progress_async(self, done: float, total: float | None = None, note: str = "") -> None:
         """Report how far the job is; see `progress`."""
         await in_thread(self.progress, done, total, note)
+
+    def step(
+        self,
+        name: str,
+        function: Callable[ParamsT, ResultT],
+        /,
+        *args: ParamsT.args,
+        **kwargs: ParamsT.kwargs,
+    ) -> ResultT:
+        """Call a function, and store its result; a later attempt returns that, without a call.
+
+        The result is stored as JSON, and read as the function's return annotation says. An error
+        isn't stored: the step runs again at the next attempt.
+
+        Args:
+            name: of the step; each step of a job has its own.
+            function: does the step.
+            args: of the function.
+            kwargs: of the function.
+
+        Raises:
+            JobLostError: another process holds the job by now. The result isn't stored.
+            JobStoreError: the store doesn't answer.
+            TypeError: the result can't be stored or read back; or the function is async.
+            ValueError: another step has the name, or the result is too large for the store.
+        """
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"The function of the step {name!r} is async: write `await job.step_async(…)`."
+            )
+        kind, steps = StepType(name, function), self._steps
+        stored = steps.begin(name)
+        if stored is None:
+            with steps.running(name):
+                stored = kind.stored(function(*args, **kwargs))
+                steps.end(name, stored)
+        return cast("ResultT", kind.value(stored))  # by its annotation
+
+    @overload
+    async def step_async(
+        self,
+        name: str,
+        function: Callable[ParamsT, Awaitable[ResultT]],
+        /,
+        *args: ParamsT.args,
+        **kwargs: ParamsT.kwargs,
+    ) -> ResultT: ...
+
+    @overload
+    async def step_async(
+        self,
+        name: str,
+        function: Callable[ParamsT, ResultT],
+        /,
+        *args: ParamsT.args,
+        **kwargs: ParamsT.kwargs,
+    ) -> ResultT: ...
+
+    async def step_async(
+        self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Await an async function, or call another in a thread; see `step`."""
+        kind, steps = StepType(name, function), self._steps
+        if not steps.is_read:
+            await in_thread(steps.read)
+        stored = steps.begin(name)
+        if stored is None:
+            with steps.running(name):
+                is_async = inspect.iscoroutinefunction(function)
+                value = function(*args, **kwargs) if is_async else None
+                value = await (value or in_thread(function, *args, **kwargs))
+                stored = kind.stored(await value if inspect.isawaitable(value) else value)
+                await in_thread(steps.end, name, stored)
+        return kind.value(stored)
+
+    @property
+    def cursor(self) -> Any:
+        """The value that `save_cursor` stored last, in this attempt or an earlier one; None: none
+        has been.
+        """
+        return self._steps.cursor()
+
+    async def cursor_async(self) -> Any:
+        """Return the cursor."""
+        return await in_thread(self._steps.cursor)
+
+    def save_cursor(self, value: Any) -> None:
+        """Store how far a loop is; a later attempt continues it from `cursor`.
+
+        Args:
+            value: that JSON has.
+
+        Raises:
+            JobLostError: another process holds the job by now. The cursor isn't stored.
+            JobStoreError: the store doesn't answer.
+            TypeError: the value can't be stored.
+            ValueError: it is too large for the store.
+        """
+        self._steps.save_cursor(value)
+
+    async def save_cursor_async(self, value: Any) -> None:
+        """Store how far a loop is; see `save_cursor`."""
+        await in_thread(self._steps.save_cursor, value)
+
+    def sleep(self, duration: timedelta, *, name: str | None = None) -> None:
+        """Give the instance back, and have the function called again when the time is up; there,
+        this returns at once.
+
+        The function is called from its beginning, so the work before belongs into steps. It ends
+        here by an exception that no `except Exception` catches. No attempt is spent.
+
+        Args:
+            duration: until the job goes on.
+            name: of the sleep; without one, the sleeps of a job are numbered in their order.
+
+        Raises:
+            RuntimeError: a transaction is open.
+            JobLostError: another process holds the job by now.
+            JobStoreError: the store doesn't answer.
+        """
+        signal = self._steps.sleep(duration, name)
+        if signal is not None:
+            raise signal
+
+    async def sleep_async(self, duration: timedelta, *, name: str | None = None) -> None:
+        """Give the instance back; see `sleep`."""
+        signal = await in_thread(self._steps.sleep, duration, name)
+        if signal is not None:
+            raise signal
 
     def complete(self, result: Any = None, *, connection: Any = None) -> None:
         """End the job with its result, in the transaction that has its effects: both are stored,
@@ -142,8 +274,8 @@ class CurrentJob:
         assert transaction is not None, "the caller is in its block"
         if self._completion.row is not None or transaction.completed == row.key:
             raise RuntimeError(f"The job {self.id!r} is completed already.")
-        data = _json(result)
-        check_size(row, self._store.max_bytes, data)
+        data = to_json(result, "result")
+        check_size(row, self._store.max_bytes, data, steps=self._steps.size)
         self._completion.is_tried = True
         end = self._completion.with_event(job_ends.finished(row, data, instance()))
         stored = transaction.bound.change(row.key, end, fence=row.fence)
@@ -184,24 +316,21 @@ def current_job() -> CurrentJob:
     return job
 
 
-def enter(row: Row, store: JobStore, completion: Completion | None = None) -> CurrentJob:
-    """Let a claimed job be the current one in this context, and return it."""
-    completion = completion or Completion()
-    job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, store, completion)
-    CURRENT_JOB.set(job)
-    return job
+def enter(
+    row: Row,
+    store: JobStore,
+    completion: Completion | None = None,
+    left: Callable[[], float] | None = None,
+) -> Steps:
+    """Let a claimed job be the current one in this context, and return its steps.
 
-
-def _json(result: Any) -> bytes:
-    """Return a result as JSON.
-
-    Raises:
-        TypeError: it can't be.
+    Args:
+        row: as it was claimed.
+        store: has the row.
+        completion: the end of the job by its task's own hand.
+        left: returns the seconds that the claim lasts.
     """
-    try:
-        return json.dumps(to_jsonable_python(result, fallback=of_msgspec)).encode()
-    except (PydanticSerializationError, TypeError) as error:
-        raise TypeError(
-            f"A result of type {type(result).__name__} can't be stored: expected a value that JSON "
-            "has, or a model."
-        ) from error
+    steps, completion = Steps(row, store, left), completion or Completion()
+    job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, store, completion, steps)
+    CURRENT_JOB.set(job)
+    return steps

@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from ucam_faas.events.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
 from ucam_faas.exceptions import ExecutionAbortedException, UCAMFAASException
-from ucam_faas.execution.execution import Decision, Execution, Unclaimed
+from ucam_faas.execution.execution import Decision, Execution, SleepSignal, Unclaimed
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import (
     Crashed,
@@ -88,6 +88,9 @@ def decide_error(execution: Execution, error: BaseException) -> Decision:
         error = error.exceptions[0]  # asyncio.TaskGroup wraps the exception of its one task
     if isinstance(error, Unclaimed):
         return Decision(error.outcome, error.value, error)
+    signal = _signal(error)
+    if signal is not None:
+        return Decision(signal.outcome)
     if isinstance(error, Refused) and not execution.is_started:
         cause = error.__cause__ if isinstance(error, InvalidPayload) else None
         return Decision(error.with_traceback(None), error=cause or error)
@@ -100,6 +103,17 @@ def decide_error(execution: Execution, error: BaseException) -> Decision:
         return Decision(_failure(_reason(info)), error=error, info=info)
     outcome = Failed() if isinstance(error, UCAMFAASException) else Crashed()
     return Decision(outcome, error=error)
+
+
+def _signal(error: BaseException) -> SleepSignal | None:
+    """Return the signal of a job that sleeps; the first of a task group in which several do."""
+    if isinstance(error, BaseExceptionGroup):
+        signals = [_signal(each) for each in error.exceptions]
+        sleeping = [signal for signal in signals if signal is not None]
+        if len(sleeping) < len(signals):
+            return None
+        return min(sleeping, key=lambda signal: signal.outcome.seconds)
+    return error if isinstance(error, SleepSignal) else None
 
 
 REASONS: dict[type, AbortedExecutionReason] = {

@@ -15,7 +15,7 @@ from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.context import LogContext
-from ucam_faas.outcomes import Outcome
+from ucam_faas.outcomes import Outcome, Sleeping
 from ucam_faas.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -80,6 +80,18 @@ class Unclaimed(Exception):
         super().__init__()
         self.outcome = outcome
         self.value = value
+
+
+class SleepSignal(BaseException):
+    """The job of an execution sleeps: no `except Exception` of a task catches this.
+
+    Args:
+        outcome: the end of the execution.
+    """
+
+    def __init__(self, outcome: Sleeping) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
 
 
 class Execution:

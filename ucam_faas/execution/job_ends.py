@@ -24,6 +24,7 @@ from ucam_faas.outcomes import (
     Refused,
     Retry,
     ShuttingDown,
+    Sleeping,
     answer,
     name,
 )
@@ -102,19 +103,26 @@ def given_back(instance: str, message: str = "it has to run alone") -> Change:
 
 
 def change(
-    row: Row, task: Task, decision: Decision, instance: str, max_bytes: int | None = None
+    row: Row,
+    task: Task,
+    decision: Decision,
+    instance: str,
+    max_bytes: int | None = None,
+    *,
+    steps: int = 0,
 ) -> Change:
     """Return the change of a job's row after its run.
 
     Args:
         max_bytes: the store's limit of a row; None: there is none.
+        steps: the bytes of the job's steps.
     """
     outcome, kept = decision.outcome, retention(row)
     values: dict[str, Any] = {"instance": instance, "message": _reason(outcome)}
     if isinstance(outcome, Done | Ignore):
         result = json.dumps(decision.value).encode()
         try:
-            check_size(row, max_bytes, result)
+            check_size(row, max_bytes, result, steps=steps)
         except ValueError as error:
             text = str(error)
             values |= {"message": text, "error": {"type": "ResultTooLarge", "message": text}}
@@ -122,6 +130,9 @@ def change(
         return finished(row, result, **values)
     if isinstance(outcome, Pause):
         return Change(state=State.PAUSED, cause="paused", visit=kept, **values)
+    if isinstance(outcome, Sleeping):
+        wait = outcome.seconds
+        return Change(state=State.PENDING, cause="sleeping", visit=wait, wait=wait, **values)
     if isinstance(outcome, ShuttingDown | Overloaded):
         return interrupted(instance, _reason(outcome))
     if isinstance(decision.error, JobCancelledError):

@@ -26,6 +26,7 @@ from ucam_faas.execution.instance import instance
 from ucam_faas.execution.job_deliveries import delivery_of
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.execution.steps import Steps
 from ucam_faas.execution.stored_ends import store_end
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
@@ -38,6 +39,7 @@ from ucam_faas.outcomes import (
     Overloaded,
     Paused,
     Recorded,
+    Sleeping,
     Superseded,
     TimedOut,
     Unavailable,
@@ -93,7 +95,7 @@ class JobRun:
     is_message = False
     """The delivery became the job: it isn't a wake."""
 
-    __slots__ = ("_begun_at", "_completion", "_ends_at", "key", "row", "store")
+    __slots__ = ("_begun_at", "_completion", "_ends_at", "_steps", "key", "row", "store")
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -101,6 +103,7 @@ class JobRun:
         """The row as it was claimed; None: this execution doesn't hold the job."""
         self.store: JobStore | None = None
         self._completion = current_job.Completion()
+        self._steps: Steps | None = None
         self._begun_at = 0.0
         self._ends_at = 0.0
         """The end of the claim, by the execution's monotonic clock."""
@@ -146,7 +149,13 @@ class JobRun:
         assert store is not None, "the job was claimed in it"
         if self._completion.row is not None:
             return self._completed(execution, decision, self._completion.row)
-        change = job_ends.change(row, execution.task, decision, instance(), store.max_bytes)
+        steps = self._steps
+        if steps and steps.sleeping and isinstance(decision.outcome, Done | Ignore):
+            decision = Decision(steps.sleeping)  # the task has caught its signal
+        size = steps.size if steps and store.max_bytes is not None else 0
+        change = job_ends.change(
+            row, execution.task, decision, instance(), store.max_bytes, steps=size
+        )
         if isinstance(decision.outcome, TimedOut) and not self._had_its_time(execution):
             change = job_ends.interrupted(instance(), "it had waited for its turn")
         change = job_events.with_event(execution.runtime, execution.task, change)
@@ -166,7 +175,8 @@ class JobRun:
             at = stored.due if change.wait else None
             inbox.wake(execution.runtime, [self.key], at, execution.log_context)
         limited.wake_next(execution, store, stored)
-        if change.state is State.SUCCESS:
+        is_asleep = isinstance(decision.outcome, Sleeping) and stored.state is State.PENDING
+        if is_asleep or change.state is State.SUCCESS:
             return decision.outcome
         if stored.state is State.PAUSED:
             return Paused(change.message)
@@ -195,7 +205,10 @@ class JobRun:
         assert self.store is not None, "the job was claimed in it"
         with_event = partial(job_events.with_event, execution.runtime, execution.task)
         self._completion = current_job.Completion(with_event)
-        current_job.enter(row, self.store, self._completion)
+        clock = execution.runtime.clock
+        self._steps = current_job.enter(
+            row, self.store, self._completion, lambda: self._ends_at - clock.monotonic()
+        )
         children.of_job(row)
         if execution.on_claim is not None and self.timeout_seconds is not None:
             execution.on_claim()

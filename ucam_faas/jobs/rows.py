@@ -158,19 +158,23 @@ def size_of(row: Row) -> int:
     return len(row.payload) + sum(len(text.encode()) for text in texts)
 
 
-def check_size(row: Row, max_bytes: int | None, result: bytes = b"") -> None:
+def check_size(row: Row, max_bytes: int | None, result: bytes = b"", *, steps: int = 0) -> None:
     """Refuse a row that is too large for its store.
 
     Args:
         max_bytes: the store's limit; None: there is none.
         result: of the job.
+        steps: their bytes, if the store has a limit for them.
 
     Raises:
         ValueError: it is.
     """
-    if max_bytes is not None and (size := size_of(row) + len(result)) > max_bytes:
+    if max_bytes is not None and (size := size_of(row) + len(result) + steps) > max_bytes:
+        parts = (
+            "payload, attributes, steps and result" if steps else "payload, attributes and result"
+        )
         raise ValueError(
-            f"The job has {size:,} bytes of payload, attributes and result, and its store takes "
+            f"The job has {size:,} bytes of {parts}, and its store takes "
             f"{max_bytes:,}. Set UCAM_FAAS_PAYLOADS, such as gs://BUCKET, which keeps large data."
         )
 

@@ -24,6 +24,7 @@ _WORDS = {
     "done": "done",
     "ignore": "ignored",
     "paused": "paused",
+    "sleeping": "asleep",
     "timed_out": "timed out",
     "invalid_payload": "rejected",
 }

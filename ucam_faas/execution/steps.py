@@ -1,0 +1,316 @@
+"""The steps of a running job: each is done once, and a later attempt reads its stored result.
+
+The store is asked for the steps of earlier attempts when the first one is needed; a job that has
+none costs no statement. A step's result is read back from its JSON the first time, too, so that it
+is the same at each attempt.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from typing import Any, get_type_hints
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from ucam_faas.exceptions import JobStoreError
+from ucam_faas.execution import children
+from ucam_faas.execution.decisions import of_msgspec
+from ucam_faas.execution.execution import SleepSignal
+from ucam_faas.execution.stored_ends import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
+from ucam_faas.jobs import transactions
+from ucam_faas.jobs.results import Reader, reader_of
+from ucam_faas.jobs.rows import Row, lost, size_of
+from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.transactions import within
+from ucam_faas.outcomes import Sleeping
+
+CURSOR = ""
+"""The name of the step that has the cursor: a task's own steps aren't called that."""
+MAX_NAME_BYTES = 1024
+ROUNDED_SECONDS = 0.001
+"""A sleep that has less than this left is over: sums of times are rounded."""
+_JSON_TYPES = (str, int, float, list, tuple, dict, type(None))
+
+
+class Steps:
+    """The steps of a job, in the execution that holds it.
+
+    Args:
+        row: as it was claimed.
+        store: has the row.
+        left: returns the seconds that the claim lasts.
+    """
+
+    def __init__(self, row: Row, store: JobStore, left: Callable[[], float] | None = None) -> None:
+        self._row = row
+        self._store = store
+        self._left = left or float
+        self._lock = threading.Lock()
+        self._asks = threading.RLock()
+        """Held while the store is asked, so never waited for on an event loop."""
+        self._done: dict[str, bytes] | None = None
+        self._used: set[str] = set()
+        self._sleeps = 0
+        self._is_after_cursor = False
+        self.sleeping: Sleeping | None = None
+        """The sleep that ends this execution."""
+
+    @property
+    def is_read(self) -> bool:
+        """The steps of earlier attempts are known: to begin one asks nothing of the store."""
+        return self._done is not None
+
+    @property
+    def size(self) -> int:
+        """The bytes of the steps that are known."""
+        return sum(len(name.encode()) + len(value) for name, value in (self._done or {}).items())
+
+    def read(self) -> dict[str, bytes]:
+        """Return the results of the steps that are done, by name."""
+        if self._done is not None:
+            return self._done
+        with self._asks:
+            if self._done is None:
+                is_first = self._row.fence == 1  # so there can't be any
+                steps = () if is_first else within(self._store).steps(self._row.key)
+                self._done = {step.name: step.value for step in steps}
+            return self._done
+
+    def begin(self, name: str) -> bytes | None:
+        """Begin a step, and return its result if it is done.
+
+        Raises:
+            TypeError: its name isn't a text.
+            ValueError: its name is empty, too long, or that of another step.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"A step has the name {name!r}: expected a text, such as 'charge'.")
+        if not name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+            raise ValueError(
+                f"A step has the name {name[:50]!r}: expected 1 to {MAX_NAME_BYTES} bytes of "
+                "printable text."
+            )
+        done = self.read()
+        with self._lock:
+            if name in self._used:
+                raise ValueError(
+                    f"The job {self._row.key.id!r} has two steps named {name!r}: the second would "
+                    "get the result of the first. In a loop, let the name have the item, such as "
+                    f"f'{name} {{item.id}}'."
+                )
+            self._used.add(name)
+            return done.get(name)
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Run a step's function: the jobs that it sends are the step's children. After an error the
+        step may begin again.
+        """
+        try:
+            with children.of_step(name):
+                yield
+        except BaseException:
+            self._used.discard(name)
+            raise
+
+    def end(self, name: str, value: bytes) -> None:
+        """Store the result of a step.
+
+        Raises:
+            JobLostError: another process holds the job by now.
+            JobStoreError: the store doesn't answer while the claim lasts.
+            ValueError: it is too large for the store.
+        """
+        with self._asks:
+            done, transaction = self.read(), transactions.current()
+            self._check_size(name, value)
+            if transaction is not None:
+                transaction.on_rollback.append(partial(self._forget, name, done.get(name)))
+            if not self._put(name, value):
+                raise lost(self._row.key)
+            done[name] = value
+
+    def cursor(self) -> Any:
+        """Return the cursor; None: no attempt has saved one."""
+        stored = self.read().get(CURSOR)
+        if stored is None:
+            return None
+        number, value = json.loads(stored)
+        if not self._is_after_cursor:
+            self._is_after_cursor = True
+            children.after_cursor(number)
+        return value
+
+    def save_cursor(self, value: Any) -> None:
+        """Store the cursor; see `end`."""
+        encoded = to_json(value, "cursor")
+        with self._asks:
+            number = json.loads(self.read().get(CURSOR, b"[0]"))[0] + 1
+            self.end(CURSOR, b"[%d, %b]" % (number, encoded))
+            self._is_after_cursor = True
+            children.after_cursor(number)
+
+    def sleep(self, duration: timedelta, name: str | None) -> SleepSignal | None:
+        """Begin a sleep, and return the signal that ends this execution; None: it is over.
+
+        Raises:
+            RuntimeError: a transaction is open.
+            TypeError: the duration isn't a timedelta.
+        """
+        if not isinstance(duration, timedelta):
+            raise TypeError(
+                f"sleep({duration!r}): expected a timedelta, such as timedelta(hours=1)."
+            )
+        if transactions.current() is not None:
+            raise RuntimeError(
+                "sleep(…) ends this execution, which would roll the open transaction back: move it "
+                "out of the block."
+            )
+        with self._lock:
+            self._sleeps += name is None
+            name = f"sleep {self._sleeps if name is None else name}"
+        stored = self.begin(name)
+        begun = self._row.history[-1].time + ROUNDED_SECONDS
+        if stored is not None and json.loads(stored) <= begun:
+            return None  # it was over when this execution began
+        with self.running(name):
+            now = self._store.now()
+            if stored is None:
+                stored = json.dumps(now + duration.total_seconds()).encode()
+                self.end(name, stored)
+        until = float(json.loads(stored))
+        if until <= now + ROUNDED_SECONDS:
+            return None
+        time = datetime.fromtimestamp(until, UTC).isoformat(" ", "seconds")
+        self.sleeping = Sleeping(f"until {time}", until - now)
+        return SleepSignal(self.sleeping)
+
+    def _put(self, name: str, value: bytes) -> bool:
+        """Store a result; its step is done, so the store is asked again for as long as it helps."""
+        row, store, pause = self._row, within(self._store), FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return store.put_step(row.key, name, value, fence=row.fence)
+            except JobStoreError:
+                if store is not self._store or pause >= self._left():
+                    raise
+            threading.Event().wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _forget(self, name: str, value: bytes | None) -> None:
+        """Return to the result before a transaction that was rolled back."""
+        done = self.read()
+        self._used.discard(name)
+        done.pop(name, None)
+        if value is not None:
+            done[name] = value
+
+    def _check_size(self, name: str, value: bytes) -> None:
+        limit, max_bytes = self._store.max_steps_bytes, self._store.max_bytes
+        if limit is None:
+            return
+        if max_bytes is not None:
+            limit = min(limit, max_bytes - size_of(self._row))
+        others = self.size - len(self.read().get(name, b""))
+        if others + len(value) > limit:
+            raise ValueError(
+                f"The step {name!r} has {len(value):,} bytes, the job's other steps have "
+                f"{others:,}, and the store takes {limit:,} of a job. Keep large data elsewhere, "
+                "and return its name."
+            )
+
+
+def to_json(value: Any, what: str) -> bytes:
+    """Return a value as JSON.
+
+    Args:
+        what: the value is, for the error.
+
+    Raises:
+        TypeError: it can't be stored.
+    """
+    try:
+        return json.dumps(to_jsonable_python(value, fallback=of_msgspec)).encode()
+    except (PydanticSerializationError, TypeError) as error:
+        raise TypeError(
+            f"A {what} of type {type(value).__name__} can't be stored: expected a value that JSON "
+            "has, or a model."
+        ) from error
+
+
+class StepType:
+    """The result of a step's function, as JSON and as a value of its return annotation.
+
+    Args:
+        name: of the step.
+        function: the step's.
+    """
+
+    __slots__ = ("_name", "_reader")
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name = name
+        self._reader = _reader(function)
+
+    def stored(self, value: Any) -> bytes:
+        """Return a result as it is stored.
+
+        Raises:
+            TypeError: it couldn't be read back.
+        """
+        if self._reader is None and not isinstance(value, _JSON_TYPES):
+            kind = type(value).__name__
+            raise TypeError(
+                f"The step {self._name!r} returned a {kind}, and its function has no return "
+                f"annotation to read it back with: annotate it, such as `-> {kind}`."
+            )
+        data = to_json(value, "step's result")
+        self.value(data)
+        return data
+
+    def value(self, stored: bytes) -> Any:
+        """Return a stored result.
+
+        Raises:
+            TypeError: it doesn't fit the annotation.
+        """
+        try:
+            return json.loads(stored) if self._reader is None else self._reader(stored)
+        except ValidationError as error:
+            details = error.errors(include_input=False, include_url=False)
+            where = ", ".join(
+                f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in details
+            )
+            raise TypeError(
+                f"The result of the step {self._name!r} doesn't fit its function's return "
+                f"annotation ({where.strip(': ')}). If the annotation has changed since the step "
+                "was stored, rename the step, which runs it again."
+            ) from None
+
+
+def _reader(function: Callable[..., Any]) -> Reader | None:
+    """Return a reader of a function's results; None: its annotation doesn't say what they are."""
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, type):
+        return _reader_of(function)
+    if "return" not in getattr(function, "__annotations__", ()):
+        return None
+    try:
+        annotation = get_type_hints(inspect.unwrap(function), include_extras=True)["return"]
+    except Exception:  # it names anything
+        return None
+    try:
+        return _reader_of(annotation)
+    except TypeError:  # it can't be hashed
+        return reader_of(annotation)
+
+
+_reader_of = lru_cache(256)(reader_of)
