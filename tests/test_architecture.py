@@ -102,14 +102,16 @@ HEAVY = {
     "google.cloud.tasks_v2": owner(in_functions="emulator.cloud_tasks.messages"),
     "google.cloud.location": owner(in_functions="emulator.targets.names"),
     "grpc": owner("emulator.wire.grpc", "worker.connection", in_functions="emulator.emulator"),
-    "cryptography": owner(in_functions="emulator.push.tokens"),
+    "cryptography": owner(in_functions="emulator.push.tokens serving.signing_keys"),
     "httptools": owner("net.http_protocol", "emulator.push.client"),
     "watchfiles": owner(in_functions="dev.changes"),
     "dotenv": owner(in_functions="dev.env_file"),
     "google.cloud.storage": owner(in_functions="serving.run_once jobs.payloads.bucket"),
-    "google.auth": owner(in_functions="serving.push_auth net.google_rest worker.connection"),
-    "google.oauth2": owner(in_functions="serving.push_auth"),
-    "requests": owner(in_functions="serving.push_auth net.google_rest"),
+    "google.auth": owner(
+        in_functions="serving.token_auth serving.signing_keys net.google_rest worker.connection"
+    ),
+    "google.oauth2": owner(in_functions="serving.token_auth"),
+    "requests": owner(in_functions="serving.token_auth net.google_rest"),
     "cloudevents": owner(
         in_functions="testing.of_1_0 events.deliveries testing.events",
         for_types="events.context task_types events.deliveries function testing.events",

@@ -115,6 +115,22 @@ class Settings:
         "https://www.googleapis.com/oauth2/v1/certs",
         "where the certificates that sign push tokens are",
     )
+    jobs_audience: str | None = _variable(
+        "UCAM_FAAS_JOBS_AUDIENCE",
+        None,
+        "verify the token of every request for jobs over HTTP: that it is for this audience, and "
+        "of a caller that UCAM_FAAS_JOBS_CALLERS names. Not on Cloud Run, whose IAM does it",
+    )
+    jobs_callers: str | None = _variable(
+        "UCAM_FAAS_JOBS_CALLERS",
+        None,
+        "the callers, comma-separated: the email or the subject of each one's tokens",
+    )
+    jobs_issuer: str = _variable(
+        "UCAM_FAAS_JOBS_ISSUER",
+        "https://accounts.google.com",
+        "the issuer of their tokens: Google, or one that has an OpenID Connect discovery document",
+    )
     log_format: str = _variable(
         "UCAM_FAAS_LOG_FORMAT",
         "auto",

@@ -22,7 +22,7 @@ from ucam_faas.emulator.push import pusher, request
 from ucam_faas.emulator.push.client import ConnectionClosed, Endpoint, refuse_remote
 from ucam_faas.emulator.push.tokens import Tokens
 from ucam_faas.emulator.wire.methods import SUBSCRIBER
-from ucam_faas.serving.push_auth import PushVerifier
+from ucam_faas.serving.token_auth import push_verifier
 from ucam_faas.testing import ManualClock
 
 from .push_sink import (
@@ -764,12 +764,12 @@ async def test_our_own_verifier_takes_a_fresh_token_and_no_other() -> None:
     async with Cloud() as cloud:
         settings = Settings(push_audience=AUDIENCE, push_email=EMAIL)
         tokens = cloud.emulator.tokens
-        verifier = PushVerifier(settings, ManualClock(), certificates(cloud))
+        verifier = push_verifier(settings, ManualClock(), certificates(cloud))
         tokens._now = lambda: SystemClock().now().timestamp()
         await verifier.verify({"authorization": f"Bearer {tokens.make(EMAIL, AUDIENCE)}"})
 
         for email, audience in ((EMAIL, "other"), ("other@example.com", AUDIENCE)):
-            with pytest.raises(Exception, match=r"token refused|email"):
+            with pytest.raises(Exception, match=r"aud|email"):
                 await verifier.verify({"authorization": f"Bearer {tokens.make(email, audience)}"})
 
 

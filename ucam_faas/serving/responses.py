@@ -101,6 +101,8 @@ def as_problem(response: Response) -> Response:
     members = problems.standard_members(response.status, response.body.decode())
     others = [header for header in response.headers if header[0] != "content-type"]
     headers = (("content-type", problems.MEDIA_TYPE), *others)
+    if response.status == 401:
+        headers = (*headers, ("www-authenticate", "Bearer"))  # RFC 6750
     return Response(response.status, json.dumps(members).encode(), headers)
 
 

@@ -51,7 +51,8 @@ class Service:
         self.runner = Runner(tasks, runtime, patient=patient)
         self.bodies = Bodies(runtime.settings, runtime.clock)
         self._observer = observer
-        self._verifier = _verifier(runtime)
+        self._of_pushes = _push_verifier(runtime)
+        self._of_callers = _caller_verifier(runtime)
 
     async def refuse(
         self, task: Task, method: str, path: str, headers: Mapping[str, str]
@@ -68,9 +69,10 @@ class Service:
         if self.runner.is_full(task):
             reason = "concurrency and queue limits reached"
             return self.reject(Overloaded(reason), method, path)
-        if self._verifier is not None and task.kind is not Kind.HTTP:
+        verifier = self._of_callers if task.kind is Kind.HTTP else self._of_pushes
+        if verifier is not None and (task.kind is not Kind.HTTP or task.serves_jobs):
             try:
-                await self._verifier.verify(headers)
+                await verifier.verify(headers)
             except Refused as refusal:
                 return self.reject(refusal, method, path)
         return None
@@ -160,10 +162,19 @@ async def _decode(
     return await off_loop.in_thread(lambda: envelopes.decode(body, headers, path))
 
 
-def _verifier(runtime: Runtime) -> Any:
+def _push_verifier(runtime: Runtime) -> Any:
     settings = runtime.settings
     if not settings.push_audience and not settings.push_email:
         return None
-    from ucam_faas.serving.push_auth import PushVerifier
+    from ucam_faas.serving.token_auth import push_verifier
 
-    return PushVerifier(settings, runtime.clock)
+    return push_verifier(settings, runtime.clock)
+
+
+def _caller_verifier(runtime: Runtime) -> Any:
+    settings = runtime.settings
+    if not settings.jobs_audience and not settings.jobs_callers:
+        return None
+    from ucam_faas.serving.token_auth import caller_verifier
+
+    return caller_verifier(settings, runtime.clock)

@@ -30,7 +30,7 @@ from ucam_faas.serving.certificates import (
     MAX_FETCHES,
     RETRY_SECONDS,
 )
-from ucam_faas.serving.push_auth import PushVerifier
+from ucam_faas.serving.token_auth import push_verifier
 from ucam_faas.testing import Client, ManualClock, make_push, serve
 
 from .harness import on_a_loop, settle
@@ -130,7 +130,7 @@ def verifier(
     certificates: Certificates, clock: ManualClock | None = None, email: str | None = EMAIL
 ) -> Verify:
     settings = Settings(push_audience=AUDIENCE, push_email=email)
-    made = PushVerifier(settings, clock or ManualClock(), certificates)
+    made = push_verifier(settings, clock or ManualClock(), certificates)
 
     def verify(authorization: str | None) -> None:
         headers = {} if authorization is None else {"authorization": authorization}
@@ -354,7 +354,7 @@ def test_a_key_that_google_has_withdrawn_is_refused_when_certificates_are_renewe
 
 @on_a_loop
 async def test_many_deliveries_at_once_fetch_certificates_once(certificates: Certificates) -> None:
-    verifier = PushVerifier(SETTINGS, ManualClock(), certificates)
+    verifier = push_verifier(SETTINGS, ManualClock(), certificates)
     headers = {"authorization": f"Bearer {token()}"}
 
     await asyncio.gather(*(verifier.verify(headers) for _ in range(8)))
@@ -368,7 +368,7 @@ async def test_deliveries_wait_together_for_certificates_that_do_not_come(
 ) -> None:
     """The time runs from the start of the one fetch, and the pause after it from its end."""
     fetches = HangingFetches()
-    verifier = PushVerifier(SETTINGS, clock, fetches)
+    verifier = push_verifier(SETTINGS, clock, fetches)
     headers = {"authorization": f"Bearer {token()}"}
     waiting = [asyncio.create_task(verifier.verify(headers)) for _ in range(10)]
     await asyncio.sleep(0)
@@ -388,7 +388,7 @@ async def test_deliveries_wait_together_for_certificates_that_do_not_come(
 @on_a_loop
 async def test_certificates_that_come_late_are_taken(clock: ManualClock) -> None:
     fetches = HangingFetches()
-    verifier = PushVerifier(SETTINGS, clock, fetches)
+    verifier = push_verifier(SETTINGS, clock, fetches)
     headers = {"authorization": f"Bearer {token()}"}
     waiting = asyncio.create_task(verifier.verify(headers))
     await asyncio.sleep(0)
@@ -405,7 +405,7 @@ async def test_certificates_that_come_late_are_taken(clock: ManualClock) -> None
 @on_a_loop
 async def test_fetches_that_never_end_are_few(clock: ManualClock) -> None:
     fetches = HangingFetches()
-    verifier = PushVerifier(SETTINGS, clock, fetches)
+    verifier = push_verifier(SETTINGS, clock, fetches)
     headers = {"authorization": f"Bearer {token()}"}
 
     for _ in range(3 * MAX_FETCHES):
@@ -472,7 +472,7 @@ def test_certificates_are_not_waited_for_longer_than_a_subscription_waits(
 
 def test_an_email_without_an_audience_does_not_start() -> None:
     with pytest.raises(ConfigurationError, match="UCAM_FAAS_PUSH_AUDIENCE"):
-        PushVerifier(Settings(push_email=EMAIL), ManualClock())
+        push_verifier(Settings(push_email=EMAIL), ManualClock())
 
 
 # Over HTTP, with a real endpoint for the certificates
