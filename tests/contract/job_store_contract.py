@@ -513,8 +513,6 @@ class JobStoreContract:
 
     def limited(self, store: JobStore, ids: Iterable[str], **values: object) -> list[Key]:
         """Insert jobs of one limit key, in this order, and return their keys."""
-        if not store.has_limits:
-            pytest.skip("the store takes no limits, and says so at the sending")
         keys = [Key("app", "charge", id) for id in ids]
         self.insert(store, *(row(key, **{"limit_key": "a", **values}) for key in keys))
         return keys

@@ -5,6 +5,7 @@ It delivers wakes as the cloud might: those of its own ends first, and else one 
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 
@@ -22,7 +23,8 @@ JOBS = 100
 def main() -> None:
     """Deliver wakes until all jobs have ended."""
     job_run.MARGIN_SECONDS = 0.5  # of a lease, which the others wait for
-    store = store_of(Settings(job_store=sys.argv[1]))
+    emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
+    store = store_of(Settings(job_store=sys.argv[1], firestore_emulator=emulator))
     assert store is not None
     publisher = MemoryPublisher({INBOX: []})
     with serve(limited, store=store, publisher=publisher) as client:

@@ -261,6 +261,59 @@ def test_a_limit_on_waiting_jobs_takes_a_read(store: FirestoreStore, bill: Bill)
     assert bill.taken() == {"reads": 1}
 
 
+def test_a_limited_job_takes_four_reads_and_a_write_more(store: FirestoreStore, bill: Bill) -> None:
+    insert(store, row(limit_key="a"))
+    assert bill.taken() == SEND
+    claimed = store.claim(KEY, lease=LEASE, instance="here", limit=1)
+    assert claimed is not None
+    assert bill.taken() == {"reads": 4, "writes": 2}
+    done = store.change(KEY, DONE, fence=claimed.fence)
+    assert bill.taken() == FINISH
+    assert done is not None
+    assert store.next_of(done, 1) is None
+    assert bill.taken() == {"reads": 1}
+
+
+def test_a_wake_of_a_job_that_has_to_wait_takes_three_reads_and_the_search_for_the_next_two(
+    store: FirestoreStore, bill: Bill
+) -> None:
+    keys = [Key("app", "charge", id) for id in "123"]
+    insert(store, *(row(key, limit_key="a") for key in keys))
+    first = store.claim(keys[0], lease=LEASE, instance="here", limit=1)
+    assert first is not None
+    bill.taken()
+
+    assert store.claim(keys[1], lease=LEASE, instance="here", limit=1) is None
+    assert bill.taken() == {"reads": 3}
+    store.change(keys[0], DONE, fence=first.fence)
+    bill.taken()
+    assert store.next_of(first, 1) == keys[1]
+    assert bill.taken() == {"reads": 2}
+    assert store.claim(keys[2], lease=LEASE, instance="here", limit=1) is None
+    assert bill.taken() == {"reads": 4}
+
+
+@on_a_loop
+async def test_a_limited_job_that_is_served_takes_five_reads_and_one_that_waits_six_a_wake(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    @ucam_faas.message_handler(message_type=None, limit=ucam_faas.Limit("a"))
+    def task(data: bytes) -> int:
+        return len(data)
+
+    app = make_app(task, clock=clock, store=store)
+    keys = [Key("default", "task", id) for id in "12"]
+    insert(store, row(keys[0], limit_key="a"))
+
+    await wake(app)
+    assert bill.taken() == {"reads": 5, "writes": 4}
+    insert(store, *(row(keys[1]._replace(id=id), limit_key="a") for id in "34"))
+    store.claim(keys[0]._replace(id="3"), lease=LEASE, instance="here", limit=1)
+    bill.taken()
+    await wake(app, id="4")
+    assert bill.taken() == {"reads": 6}
+
+
 def test_the_id_of_a_forgotten_job_is_free(
     store: FirestoreStore, bill: Bill, clock: ManualClock
 ) -> None:

@@ -338,19 +338,3 @@ class TestRefusals:
             CURRENT.reset(token)
         with pytest.raises(ConfigurationError, match="'pay' become jobs, and no store"):
             runtime.build(Settings(), [task_of(pay)])
-
-    def test_a_store_that_takes_no_limits_says_so(self, store: FaultyStore) -> None:
-        with pytest.raises(ConfigurationError, match=r"'pay' has limit=, which .* Firestore"):
-            runtime.build(Settings(job_store="firestore:p"), [task_of(pay)])
-        store.has_limits = False
-        publisher = MemoryPublisher({INBOX: [], "change-inbox": []})
-        token = CURRENT.set(Runtime(Settings(), ManualClock(), publisher, store=store))
-        try:
-            for send in (
-                lambda: pay.send(Payment(account="a")),
-                lambda: change.send(1, ordering_key="k"),
-            ):
-                with pytest.raises(ValueError, match="runs no jobs one after the other"):
-                    send()
-        finally:
-            CURRENT.reset(token)

@@ -29,11 +29,11 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-@pytest.mark.parametrize("job_store", ["sqlite", "postgresql"], indirect=True)
 def test_jobs_of_a_key_never_overlap_and_start_in_order_while_holders_are_killed(
     job_store: str, tmp_path: Path
 ) -> None:
-    store = store_of(Settings(job_store=job_store))
+    emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
+    store = store_of(Settings(job_store=job_store, firestore_emulator=emulator))
     assert store is not None
     works = [{"key": number % KEYS, "number": number} for number in range(JOBS)]
     rows = [

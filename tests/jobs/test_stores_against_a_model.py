@@ -77,7 +77,6 @@ class Machine(RuleBasedStateMachine):
         limit_key=st.sampled_from([None, "limit", "order", "order"]),
     )
     def insert(self, key: Key, wait: float, ttl: float | None, limit_key: str | None) -> None:
-        limit_key = limit_key if self.store.has_limits else None
         row = Row(
             key=key,
             payload=b"{}",

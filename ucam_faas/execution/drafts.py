@@ -18,7 +18,6 @@ from ucam_faas.execution.sender import Target, check_destination
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.jobs import limits, send_options
 from ucam_faas.jobs.rows import Key, Row, check_size
-from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.tasks.job_policy import JobPolicy
@@ -135,7 +134,7 @@ def drafter(
     send_options.check_options(options, longest)
     _check_store(here, task, options)
     store = here.jobs()
-    _check_limit(store, task, options)
+    _check_limit(task, options)
     wait = 0.0 if store is None else send_options.wait_of(options, store.now)
     check_destination(here, name)
     here.outgoing()  # a missing publisher is an error before anything is stored
@@ -168,23 +167,17 @@ def _check_store(here: Runtime, task: Task | None, options: Mapping[str, Any]) -
         here.jobs_for(f"{named[0]} can have no effect")
 
 
-def _check_limit(store: JobStore | None, task: Task | None, options: Mapping[str, Any]) -> None:
-    """Refuse a job that would have two keys, or a store that takes none.
+def _check_limit(task: Task | None, options: Mapping[str, Any]) -> None:
+    """Refuse a job that would have two keys.
 
     Raises:
-        ValueError: it is.
+        ValueError: it would.
     """
     limit = None if task is None else task.jobs.limit
     if options.get("ordering_key") and limit is not None:
         raise ValueError(
             "ordering_key=: the task has limit=, and a job waits for one key. Leave one of them "
             "out; Limit(key, 1) runs the jobs of a key one after the other."
-        )
-    if store is not None and not store.has_limits and (limit or options.get("ordering_key")):
-        option = "ordering_key=" if limit is None else "the task's limit="
-        raise ValueError(
-            f"{option}: the job store in Firestore runs no jobs one after the other. Use "
-            "PostgreSQL, or leave it out."
         )
 
 

@@ -152,12 +152,6 @@ def _check_store(settings: Settings, tasks: list[Task]) -> None:
             f"The task {serving[0]!r} serves jobs over HTTP, and no store keeps them: set "
             "UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db."
         )
-    limited = [task.name for task in tasks if task.jobs.limit is not None]
-    if limited and (settings.job_store or "").startswith("firestore:"):
-        raise ConfigurationError(
-            f"The task {limited[0]!r} has limit=, which the store in Firestore doesn't support: "
-            "use PostgreSQL, or leave limit= out."
-        )
 
 
 def _once(make: Callable[[Settings], MadeT]) -> Callable[[Settings], MadeT]:

@@ -281,13 +281,6 @@ JOBS = [
         says="has limit=, and no job store",
     ),
     Seed(
-        "a limit in Firestore",
-        "limit-in-firestore",
-        task("count_orders"),
-        ((CONFIG, FOR_ALL, FIRESTORE), option('limit=ucam_faas.Limit("printer")')),
-        says="has limit=, and its job store is firestore:my-project/jobs",
-    ),
-    Seed(
         "a store in a file",
         "job-store-local",
         (CONFIG, "UCAM_FAAS_JOB_STORE"),

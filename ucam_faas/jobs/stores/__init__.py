@@ -27,8 +27,6 @@ class JobStore(Protocol):
     """
     max_steps_bytes: int | None = None
     """The most that the steps of a job may have together; None: any number."""
-    has_limits: bool = True
-    """It takes rows with a `limit_key`."""
 
     @property
     def name(self) -> str:

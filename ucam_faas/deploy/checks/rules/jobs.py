@@ -41,20 +41,6 @@ def store_missing(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-@rule("limit-in-firestore", why="The container doesn't start.")
-def limit_in_firestore(inputs: Inputs) -> Iterator[Finding]:
-    """A task with a limit whose jobs are in Firestore, which supports none."""
-    for planned in inputs.services:
-        store = store_of(planned.merged) or ""
-        if planned.task.jobs.limit is not None and store.startswith("firestore:"):
-            yield Finding(
-                decorated(planned.task),
-                f"The task {planned.name!r} has limit=, and its job store is {store}.",
-                "Use PostgreSQL, or leave limit= out; see docs/stores.md.",
-                planned.name,
-            )
-
-
 @rule("jobs-forgotten-early", why="A message that is delivered again after that runs again.")
 def forgotten_early(inputs: Inputs) -> Iterator[Finding]:
     """A task whose messages are jobs, and which keeps jobs for less time than messages."""
@@ -89,4 +75,4 @@ def receiver_missing(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
-RULES = (store_missing, limit_in_firestore, forgotten_early, receiver_missing)
+RULES = (store_missing, forgotten_early, receiver_missing)

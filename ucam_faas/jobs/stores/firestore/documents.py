@@ -46,11 +46,13 @@ class Document:
     Args:
         name: full.
         version: the time of its last write, which differs after any other.
+        created: the time of its first write.
     """
 
     name: str
     fields: Mapping[str, Any]
     version: str
+    created: str
 
 
 class Write(NamedTuple):
@@ -61,12 +63,14 @@ class Write(NamedTuple):
         fields: None: the document is deleted.
         version: that the document has to have; None: it must be missing, or, of a deletion, may be.
         mask: the paths of the fields that are written; None: all, and others are removed.
+        stamp: the path of a field that gets the server's time; None: there is none.
     """
 
     name: str
     fields: Mapping[str, Any] | None
     version: str | None = None
     mask: Sequence[str] | None = None
+    stamp: str | None = None
 
 
 class Documents:
@@ -189,7 +193,7 @@ class Documents:
 
 def _document(document: Mapping[str, Any]) -> Document:
     fields = decoded_fields(document.get("fields", {}))
-    return Document(document["name"], fields, document["updateTime"])
+    return Document(document["name"], fields, document["updateTime"], document["createTime"])
 
 
 def _write(write: Write) -> dict[str, Any]:
@@ -202,6 +206,9 @@ def _write(write: Write) -> dict[str, Any]:
     made: dict[str, Any] = {"update": update, "currentDocument": condition}
     if write.mask is not None:
         made["updateMask"] = {"fieldPaths": list(write.mask)}
+    if write.stamp is not None:
+        stamp = {"fieldPath": write.stamp, "setToServerValue": "REQUEST_TIME"}
+        made["updateTransforms"] = [stamp]
     return made
 
 

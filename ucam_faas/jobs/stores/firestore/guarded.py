@@ -8,9 +8,11 @@ first, and the change is computed again.
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from ucam_faas.exceptions import JobConflictError, JobStoreError
@@ -21,6 +23,7 @@ from ucam_faas.jobs.stores.firestore.rows import (
     CHANGING,
     JOBS,
     KEYS,
+    SENT,
     document_id,
     fields_of,
     is_forgotten,
@@ -30,19 +33,27 @@ from ucam_faas.jobs.stores.firestore.rows import (
     step_path,
     steps_of,
 )
+from ucam_faas.jobs.stores.firestore.values import Timestamp, seconds
 from ucam_faas.jobs.stores.transitions import is_held
 
 _MAX_HELD = 1000
 """Claims whose rows are kept in this process: an instance runs no more at a time."""
 TRIES = 20
 """For a change: each time, another one came first."""
+CROWDED_SECONDS = 0.05
+"""The longest wait before a guarded change is tried again, for each try before."""
 
 
 class Seen(NamedTuple):
-    """A row, and the version of its document."""
+    """A row, the version of its document, and when the server stored it first, or sent it."""
 
     row: Row
     version: str
+    sent: Timestamp
+
+
+Guard = Callable[[Seen], AbstractContextManager[Sequence[Write] | None]]
+"""Has the writes to make with a change, whose conditions guard it; None: it is refused."""
 
 
 class GuardedRows:
@@ -67,7 +78,7 @@ class GuardedRows:
         """Read a row."""
         document = self._document(key)
         row = self.row(document)
-        return None if document is None or row is None else Seen(row, document.version)
+        return None if document is None or row is None else seen_of(row, document)
 
     def row(self, document: Document | None) -> Row | None:
         """Return the row of a document; None: there is none, or its retention has ended."""
@@ -89,10 +100,15 @@ class GuardedRows:
         def held(row: Row) -> Row | None:
             return row if is_held(row, fence) else None
 
-        return self.change(key, held, step) is not None
+        return self.change(key, held, step=step) is not None
 
     def change(
-        self, key: Key, changed: Callable[[Row], Row | None], step: Step | None = None
+        self,
+        key: Key,
+        changed: Callable[[Row], Row | None],
+        *,
+        step: Step | None = None,
+        guard: Guard | None = None,
     ) -> Row | None:
         """Write a function's version of a row, and return it; None: the function refuses it.
 
@@ -100,6 +116,7 @@ class GuardedRows:
             key: of the job.
             changed: returns a new version of the row.
             step: is written in its place.
+            guard: of the change, after the function; None: there is none.
 
         Raises:
             JobConflictError: a job that is to run again has the `unique` key of one that runs.
@@ -108,24 +125,29 @@ class GuardedRows:
         seen = self._claimed.get(key)
         if seen is not None and changed(seen.row) is None:
             seen = None  # it may have changed
-        for _ in range(TRIES):
+        for number in range(TRIES):
             document = None if seen else self._document(key)
             row = self.row(document)
             if document is not None and row is not None:
+                seen = seen_of(row, document)
                 if document.fields["data"]["writer"] == writer:
-                    return self._hold(row, document.version)  # by a try that had no answer
-                seen = Seen(row, document.version)
+                    return self._hold(seen)  # by a try that had no answer
             new = None if seen is None else changed(seen.row)
             if seen is None or new is None:
                 return None
-            try:
-                writes = self._writes(seen, new, writer, step)
-                (version, *_) = self._documents.commit(writes)
-                return self._hold(new, version)
-            except UnmetError:
-                self._claimed.pop(key, None)
-                self._check_unique(seen, new)
-                seen = None
+            with nullcontext(()) if guard is None else guard(seen) as guards:
+                if guards is None:
+                    return None
+                writes = [*self._writes(seen, new, writer, step), *guards]
+                try:
+                    (version, *_) = self._documents.commit(writes)
+                    return self._hold(Seen(new, version, seen.sent))
+                except UnmetError:
+                    self._claimed.pop(key, None)
+            if guards:
+                threading.Event().wait(random.uniform(0, CROWDED_SECONDS * number))
+            self._check_unique(seen, new)
+            seen = None
         raise crowded()
 
     def delete(self, key: Key, states: Collection[State]) -> bool:
@@ -157,7 +179,8 @@ class GuardedRows:
     ) -> Write:
         """Return the write of a row."""
         fields = fields_of(row, writer or os.urandom(8).hex())
-        return Write(self.name(row.key), fields, version, mask)
+        stamp = SENT if mask is None and row.limit_key is not None else None
+        return Write(self.name(row.key), fields, version, mask, stamp)
 
     def keep_swept(self, rows: Iterable[Seen]) -> None:
         """Keep the rows that the sweep looks at, in place of earlier ones."""
@@ -170,13 +193,14 @@ class GuardedRows:
             seen = self._swept.pop(key, None)
         return seen or self.read(key)
 
-    def _hold(self, row: Row, version: str) -> Row:
+    def _hold(self, seen: Seen) -> Row:
         """Keep a row for its next change as long as it is claimed."""
+        row = seen.row
         with self._lock:
             self._claimed.pop(row.key, None)
             if row.state is State.STARTED:
-                self._claimed[row.key] = Seen(row, version)
-                oldest, _ = next(iter(self._claimed.values()))
+                self._claimed[row.key] = seen
+                oldest, *_ = next(iter(self._claimed.values()))
                 if len(self._claimed) > _MAX_HELD or (oldest.lease or 0) <= self._now():
                     self._claimed.popitem(last=False)  # its run was abandoned
         return row
@@ -186,7 +210,11 @@ class GuardedRows:
         if step is not None:
             paths = [step_path(step.name), "data.writer"]
             return [Write(self.name(new.key), step_fields(step, writer), seen.version, paths)]
-        writes = [self.write(new, seen.version, CHANGING, writer)]
+        write = self.write(new, seen.version, CHANGING, writer)
+        if new.limit_key != seen.row.limit_key:
+            with_key = {**(write.fields or {}), SENT: seen.sent}
+            write = write._replace(fields=with_key, mask=(*CHANGING, SENT, "data.limit_key"))
+        writes = [write]
         if new.unique is not None and seen.row.state.is_completed != new.state.is_completed:
             fields = None if new.state.is_completed else {"job": new.key.id}
             writes.append(Write(self.key_name(new), fields))
@@ -217,6 +245,12 @@ class GuardedRows:
         """Return the full name of the document of a row's unique key."""
         assert row.unique is not None, "asked by the caller"
         return self._documents.name(KEYS, key_id(row.key, row.unique))
+
+
+def seen_of(row: Row, document: Document) -> Seen:
+    """Return the row of a document with its version."""
+    sent = document.fields.get(SENT) or Timestamp(seconds(document.created))
+    return Seen(row, document.version, sent)
 
 
 def crowded() -> JobStoreError:

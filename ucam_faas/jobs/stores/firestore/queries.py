@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.firestore.rows import JOBS, SHARDS, SWEEP
+from ucam_faas.jobs.stores.firestore.rows import JOBS, SENT, SHARDS, SWEEP
 from ucam_faas.jobs.stores.firestore.values import encoded
 
 MAX_IN = 30
@@ -22,8 +22,7 @@ def overdue(app: str, now: float, limit: int) -> Query:
     """Select the jobs that an application's sweep has to look at, the most overdue first."""
     filters = [_filter("app", "EQUAL", app), _filter("shard", "IN", _ALL_SHARDS)]
     filters.append(_filter("sweep", "LESS_THAN_OR_EQUAL", now))
-    query = _query(filters, order=("sweep", "ASCENDING"), limit=limit)
-    return query | {"select": {"fields": [{"fieldPath": path} for path in SWEEP]}}
+    return _query(filters, ["sweep"], limit=limit) | _select(SWEEP)
 
 
 def latest(
@@ -44,7 +43,7 @@ def latest(
         filters.append(_filter("created", "GREATER_THAN_OR_EQUAL", since))
     if until is not None:
         filters.append(_filter("created", "LESS_THAN", until))
-    return _query(filters, order=("created", "DESCENDING"), limit=limit)
+    return _query(filters, ["created"], "DESCENDING", limit)
 
 
 def with_id(id: str) -> Query:
@@ -68,18 +67,44 @@ def ended(ids: Sequence[str]) -> Query:
     return _query([_filter("ended", "IN", list(ids))])
 
 
-def _query(filters: list[Query], order: tuple[str, str] | None = None, limit: int = 0) -> Query:
+def of_limit(
+    limit_id: str, states: Collection[State], ready: tuple[str, float] | None, limit: int
+) -> Query:
+    """Select the first jobs of a limit's key that are in some states, in the order of sending.
+
+    Args:
+        ready: an operator, and the time with which it compares when they may start; None: any.
+    """
+    filters = [_filter("limit", "EQUAL", limit_id)]
+    filters.append(_filter("state", "IN", [state.value for state in states]))
+    if ready is not None:
+        filters.append(_filter("ready", *ready))
+    query = _query(filters, [SENT, "created", "ready"], limit=limit)
+    return query | _select(("id", "state", SENT, "created", "data.expires"))
+
+
+def _query(
+    filters: list[Query], order: Sequence[str] = (), direction: str = "ASCENDING", limit: int = 0
+) -> Query:
     query: Query = {
         "from": [{"collectionId": JOBS}],
         "where": {"compositeFilter": {"op": "AND", "filters": filters}},
     }
-    if order is not None:
-        query["orderBy"] = [{"field": {"fieldPath": order[0]}, "direction": order[1]}]
+    if order:
+        query["orderBy"] = [{"field": _path(path), "direction": direction} for path in order]
     if limit:
         query["limit"] = limit
     return query
 
 
+def _select(paths: Sequence[str]) -> Query:
+    return {"select": {"fields": [_path(path) for path in paths]}}
+
+
+def _path(path: str) -> Query:
+    return {"fieldPath": path}
+
+
 def _filter(field: str, operator: str, value: Any) -> Query:
-    operands = {"field": {"fieldPath": field}, "op": operator, "value": encoded(value)}
+    operands = {"field": _path(field), "op": operator, "value": encoded(value)}
     return {"fieldFilter": operands}

@@ -18,6 +18,8 @@ from ucam_faas.jobs.stores.firestore.values import Timestamp
 
 JOBS, KEYS = "ucam-faas-jobs", "ucam-faas-job-keys"
 """Collections: a document for each job, and one for each unique key of a live one."""
+SENT = "sent"
+"""The field with the server's time of the sending of a job that has a limit's key."""
 SHARDS = 4
 """Ranges of an index over times: Firestore takes about 500 writes a second in each."""
 TTL_GRACE_SECONDS = 3 * 24 * 3600.0
@@ -26,6 +28,7 @@ a read more."""
 
 _WRITTEN_ONCE = (
     *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique"),
+    *("limit_key", "in_order"),
 )
 _CHANGING = (
     *("due", "expires", "visit", "fence", "attempts", "interruptions", "lease"),
@@ -33,7 +36,7 @@ _CHANGING = (
 )
 _JSON = ("attributes", "options", "error", "progress")
 CHANGING = (
-    *("state", "live", "ended", "sweep", "remove"),
+    *("state", "live", "ended", "sweep", "remove", "limit", "ready"),
     *(f"data.{name}" for name in (*_CHANGING, "history", "writer")),
 )
 """The paths of the fields that a change of a row writes."""
@@ -75,7 +78,15 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
     if row.state.is_completed:
         removal = Timestamp(row.visit)
         return fields | {"ended": id, "sweep": row.visit + TTL_GRACE_SECONDS, "remove": removal}
-    return fields | {"live": id, "sweep": row.visit}
+    return fields | {"live": id, "sweep": row.visit} | _limited(row)
+
+
+def _limited(row: Row) -> dict[str, Any]:
+    """Return the fields by which a live job's limit is checked: its key, and when it may start."""
+    if row.limit_key is None:
+        return {}
+    ready = {State.PENDING: row.due, State.STARTED: row.lease}.get(row.state)
+    return {"limit": limit_id(row.key, row.limit_key), "ready": ready}
 
 
 def step_path(name: str) -> str:
@@ -125,3 +136,8 @@ def is_forgotten(row: Row, now: float) -> bool:
 def key_id(key: Key, unique: str) -> str:
     """Return the id of the document of a unique key."""
     return document_id(key.app, key.task, unique)
+
+
+def limit_id(key: Key, limit_key: str) -> str:
+    """Return the id of a limit's key, and of the document that guards it."""
+    return document_id(key.app, key.task, limit_key, "limit")

@@ -15,8 +15,9 @@ from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
 from ucam_faas.jobs.stores.firestore import indexes, queries
 from ucam_faas.jobs.stores.firestore.documents import MAX_WRITES, Document, Documents
-from ucam_faas.jobs.stores.firestore.guarded import GuardedRows, Seen
+from ucam_faas.jobs.stores.firestore.guarded import GuardedRows, seen_of
 from ucam_faas.jobs.stores.firestore.insertion import Insertion
+from ucam_faas.jobs.stores.firestore.limits import Limits
 from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id, row_of
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
 from ucam_faas.jobs.stores.many import batches, each
@@ -43,7 +44,6 @@ class FirestoreStore(WaitingStore):
     """A document may have 1 MiB: the rest is for the history and an error."""
     max_steps_bytes = 350_000
     """Beside a payload and a result that are in the row, though others are elsewhere."""
-    has_limits = False
 
     def __init__(
         self, api: Api, project: str, database: str = "(default)", clock: Clock | None = None
@@ -55,6 +55,7 @@ class FirestoreStore(WaitingStore):
         self._time = ServerTime(SystemClock())
         self._documents = Documents(api, project, database, self._time)
         self._rows = GuardedRows(self._documents, self.now)
+        self._limits = Limits(self._documents, self.now)
         self._next_look = 0.0
 
     @property
@@ -72,7 +73,10 @@ class FirestoreStore(WaitingStore):
     ) -> list[Row]:
         """Insert rows, and return those that are there."""
         now = self.now()
-        new = [inserted(row, seconds, now) for row, seconds in zip(rows, wait, strict=True)]
+        new = [
+            _numbered(inserted(row, seconds, now), number)
+            for number, (row, seconds) in enumerate(zip(rows, wait, strict=True))
+        ]
         insertion = Insertion(self._documents, self._rows, parent)
         there: list[Row] = []
         for batch in batches(new, MAX_WRITES // 2, _MAX_BATCH_BYTES, size_of):
@@ -94,13 +98,20 @@ class FirestoreStore(WaitingStore):
         def claimed(row: Row) -> Row | None:
             return transitions.claimed(row, lease, instance, self.now())
 
-        return self._rows.change(key, claimed)
+        return self._rows.change(key, claimed, guard=lambda seen: self._limits.guard(seen, limit))
 
     def set_limit_key(self, key: Key, limit_key: str) -> Row | None:
-        """Return None: no row here has a limit."""
+        """Give a live job its limit's key, if it has none."""
+
+        def with_key(row: Row) -> Row | None:
+            is_free = row.limit_key is None and row.state in LIVE
+            return replace(row, limit_key=limit_key) if is_free else None
+
+        return self._rows.change(key, with_key)
 
     def next_of(self, row: Row, limit: int | None) -> Key | None:
-        """Return None: no row here has a limit."""
+        """Return the first job of a row's limit key that may start now."""
+        return self._limits.next_of(row, limit)
 
     def change(
         self,
@@ -179,9 +190,9 @@ class FirestoreStore(WaitingStore):
     def overdue(self, app: str, limit: int) -> list[Row]:
         """Return the rows that an application's sweep has to look at, without payloads."""
         documents = self._documents.query(queries.overdue(app, self.now(), limit))
-        seen = [Seen(row_of(document.fields), document.version) for document in documents]
+        seen = [seen_of(row_of(document.fields), document) for document in documents]
         self._rows.keep_swept(seen)
-        return [row for row, _ in seen]
+        return [each.row for each in seen]
 
     def visit(
         self,
@@ -264,6 +275,11 @@ class FirestoreStore(WaitingStore):
     def _present(self, documents: Iterable[Document]) -> list[Row]:
         rows = (self._rows.row(document) for document in documents)
         return [row for row in rows if row is not None]
+
+
+def _numbered(row: Row, number: int) -> Row:
+    """Return a row with its place among those that are sent with it, for the order of its key."""
+    return row if row.limit_key is None else replace(row, created=row.created + number * 1e-6)
 
 
 def _visited(row: Row, now: float, wait: float, published: int | None) -> Row | None:
