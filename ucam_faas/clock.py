@@ -34,6 +34,9 @@ class Clock(Protocol):
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` on the running event loop in `delay_seconds` seconds."""
 
+    def sleep(self, seconds: float) -> None:
+        """Block this thread; not on an event loop."""
+
 
 class SystemClock:
     """The machine's clock and the running event loop's timers."""
@@ -49,6 +52,10 @@ class SystemClock:
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` on the running event loop in `delay_seconds` seconds."""
         return asyncio.get_running_loop().call_later(delay_seconds, callback)
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread; not on an event loop."""
+        time.sleep(seconds)
 
 
 def timeout(clock: Clock, seconds: float) -> AbstractAsyncContextManager[None]:

@@ -5,7 +5,6 @@ A store blocks, so nothing in here may be called on an event loop.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -260,7 +259,7 @@ class JobRun:
             raise Unclaimed(Unavailable("the job store doesn't answer")) from None
         return row
 
-    def _waits_until_due(self, store: JobStore, row: Row | None) -> bool:
+    def _waits_until_due(self, execution: Execution, store: JobStore, row: Row | None) -> bool:
         """Wait until a job is due whose wake is a moment early, and return True.
 
         Cloud Tasks goes by another clock.
@@ -270,7 +269,7 @@ class JobRun:
         early = row.due - store.now()
         if not 0 < early <= EARLY_SECONDS:
             return False
-        threading.Event().wait(early)
+        execution.runtime.clock.sleep(early)
         return True
 
     def _with_payload(self, store: JobStore, row: Row) -> tuple[Row, Change | None]:
@@ -307,7 +306,7 @@ class JobRun:
                 return row
             there = store.get(self.key)
             has_key = limited.gets_key(store, execution.task, there)
-            if not has_key and not self._waits_until_due(store, there):
+            if not has_key and not self._waits_until_due(execution, store, there):
                 break
         self._publish_event(execution, there)
         limited.wake_next(execution, store, there, repeated=True)

@@ -5,8 +5,6 @@ A store blocks, so nothing in here may be called on an event loop.
 
 from __future__ import annotations
 
-import threading
-
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobError
 from ucam_faas.execution import job_ends
@@ -42,7 +40,7 @@ def store_end(store: JobStore, row: Row, change: Change, clock: Clock, until: fl
         except JobError:
             if clock.monotonic() + pause >= until:
                 raise
-        threading.Event().wait(pause)
+        clock.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 

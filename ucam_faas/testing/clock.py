@@ -24,7 +24,7 @@ class _Due:
 
 
 class ManualClock:
-    """A clock that stands still until `advance` is called."""
+    """A clock that stands still until `advance` is called, or a thread sleeps by it."""
 
     def __init__(self, start: datetime = PUBLISH_TIME) -> None:
         self._start = start
@@ -62,6 +62,11 @@ class ManualClock:
             if not timer.cancelled:
                 timer.callback()
         self._elapsed = max(self._elapsed, until)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass at once; callbacks that become due wait for the next `advance`."""
+        with self._lock:
+            self._elapsed += seconds
 
     def _next_due(self, until: float) -> _Due | None:
         with self._lock:

@@ -244,6 +244,9 @@ class _LoopClock:
 
         return source.call_later(delay_seconds, due)
 
+    def sleep(self, seconds: float) -> None:
+        self.source.sleep(seconds)
+
 
 def model(message: Message) -> PubsubMessage:
     """Return a message of the engine's as tasks see it."""
