@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,31 @@ async def test_a_block_that_is_repeated_after_a_rollback_sends_the_jobs_of_the_f
     assert len(till.jobs) == 3
 
 
+@pytest.mark.parametrize("kind", ["psycopg", "async psycopg"])
+@on_a_loop
+async def test_a_rolled_back_send_leaves_its_id_to_the_next_and_not_that_of_a_send_beside_it(
+    till: Till,
+) -> None:
+    charge = charge_of()
+    parent = await charge.send_async(Order(id=1), id="parent")
+    row = till.store.claim(parent.key, lease=60, instance="here")
+    assert row is not None
+    children.of_job(row)
+    outside, ids = copy_context(), []
+    async with till.caller() as caller:
+        for is_last in (False, True):
+            with suppress(ZeroDivisionError):
+                async with caller.transaction():
+                    ids.append((await charge.send_async(Order(id=2))).id)
+                    is_last or ids.append(outside.run(charge.send, Order(id=2)).id)
+                    is_last or 1 / 0
+
+    in_first, beside, in_second = ids
+    assert in_first == in_second
+    assert till.jobs == {"parent", beside, in_second}
+    assert len(till.jobs) == 3
+
+
 @on_a_loop
 async def test_a_process_that_lost_its_job_can_send_nothing_in_a_block(till: Till) -> None:
     charge = charge_of()
@@ -314,6 +340,37 @@ async def test_a_cancelled_send_is_not_sent_after_the_rollback(till: Till) -> No
         await asyncio.get_running_loop().shutdown_default_executor()
 
     assert (till.jobs, till.wakes) == (set(), [])
+
+
+@pytest.mark.parametrize("kind", ASYNC)
+@on_a_loop
+async def test_a_block_that_is_cancelled_while_it_waits_for_a_statement_is_rolled_back(
+    till: Till,
+) -> None:
+    charge, sending = charge_of(), []
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+
+    async def leave(caller: Caller) -> None:
+        async with caller.transaction():
+            await caller.order(1)
+            sending.append(asyncio.create_task(charge.send_async(Order(id=1), id="1")))
+            while not till.on_another_connection(waits):
+                await asyncio.sleep(0.01)
+            asyncio.get_running_loop().call_soon(task.cancel)
+
+    async with till.caller() as caller:
+        with till.database() as other:
+            other.execute("LOCK TABLE ucam_faas_jobs IN SHARE ROW EXCLUSIVE MODE")
+            task = asyncio.create_task(leave(caller))
+            while not task.cancelling():
+                await asyncio.sleep(0.01)
+            other.rollback()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.gather(*sending, return_exceptions=True)
+        await order_and_send(caller, charge, 2)
+
+    assert (till.jobs, till.orders) == ({"2"}, [2])
 
 
 @pytest.mark.parametrize("kind", ASYNC)

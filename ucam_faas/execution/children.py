@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
+from heapq import heappop, heappush
 
 from ucam_faas.events.context import CLOUD_EVENT_CONTEXT
 from ucam_faas.jobs import transactions
@@ -33,13 +34,15 @@ class Parent:
         task: the name of its task.
         cause: the same at each attempt.
         row: of the job, as it was claimed; None: the cause is a message, or an event.
-        sent: how often this execution sent a payload.
+        sent: how many ids this execution has used for equal payloads.
+        free: the numbers of those whose transactions were rolled back.
     """
 
     task: str
     cause: str
     row: Row | None = None
     sent: Counter[str] = field(default_factory=Counter)
+    free: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
 PARENT: ContextVar[Parent | None] = ContextVar("PARENT", default=None)
@@ -71,11 +74,12 @@ def child_id(
     text = json.dumps([app, of.cause, task, sorted(attributes.items())])
     digest = hashlib.sha256(text.encode() + b"\0" + payload).hexdigest()
     with _LOCK:
-        of.sent[digest] += 1
-        number = of.sent[digest]
+        free = of.free[digest]
+        of.sent[digest] += not free
+        number = heappop(free) if free else of.sent[digest]
     transaction = transactions.current()
     if transaction is not None:
-        transaction.on_rollback.append(partial(_forget, of, digest))
+        transaction.on_rollback.append(partial(_free, of, digest, number))
     return digest[:32] if number == 1 else f"{digest[:32]}-{number}"
 
 
@@ -116,12 +120,13 @@ def _move(parent: Parent, cause: str) -> None:
     with _LOCK:
         parent.cause = cause
         parent.sent.clear()
+        parent.free.clear()
 
 
-def _forget(of: Parent, digest: str) -> None:
-    """Uncount a payload whose sending was rolled back, so that the next try gets the same id."""
+def _free(of: Parent, digest: str, number: int) -> None:
+    """Free the number of a sending that was rolled back, so that the next try gets the same id."""
     with _LOCK:
-        of.sent[digest] -= 1
+        heappush(of.free[digest], number)
 
 
 def of_job(row: Row) -> None:

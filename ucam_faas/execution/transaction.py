@@ -101,16 +101,17 @@ class Block(Generic[ConnectionT]):
         transaction = self._transaction
         transaction.is_open = False
         CURRENT.set(None)
-        await self._gate.close()
-        if error is not None:
-            return await self._rolled_back(error)
         try:
-            if transaction.refusal is not None:
-                raise transaction.refusal
-            await self._caller.commit()
+            await self._gate.close()
+            if error is None:
+                if transaction.refusal is not None:
+                    raise transaction.refusal
+                await self._caller.commit()
         except BaseException as failure:
             await self._rolled_back(failure)
             raise
+        if error is not None:
+            return await self._rolled_back(error)
         for action in transaction.on_commit:
             if self._caller.is_async:
                 await asyncio.to_thread(action)  # it may publish

@@ -62,13 +62,16 @@ class Gate:
             yield
 
     async def close(self) -> None:
-        """Let no more statements through; the one under way has ended."""
-        if self._loop is None:
-            with self._lock:
-                self._is_open = False
-        else:
-            async with self._on_loop:
-                self._is_open = False
+        """Wait for the statement under way, and let no more through, also if that is cancelled."""
+        try:
+            if self._loop is None:
+                with self._lock:
+                    pass
+            else:
+                async with self._on_loop:
+                    pass
+        finally:
+            self._is_open = False
 
     async def _run(self, statement: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
         async with self._on_loop:
