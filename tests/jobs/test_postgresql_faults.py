@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,22 @@ async def test_a_job_runs_once_and_is_acknowledged_when_its_end_is_stored(
         assert 200 in later  # one of them may have met the fault
         assert state_of(direct) == (State.SUCCESS, b"1")
         assert len(runs) == 1
+
+
+@on_each_fault
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_claim_whose_connection_is_lost_is_tried_again_and_knows_its_own_row(
+    faults: Any, fault: Fault, limit: int | None, direct: PostgresqlStore
+) -> None:
+    for store in faults(fault):
+        new = replace(rows()[0], limit_key=None if limit is None else "key")
+        direct.insert([new], wait=[0.0])
+
+        row = store.claim(KEYS[0], lease=LEASE, instance="here", limit=limit)
+
+        assert row == direct.get(KEYS[0])
+        assert (row.state, row.fence, row.attempts) == (State.STARTED, 1, 0)
+        assert direct.claim(KEYS[0], lease=LEASE, instance="other", limit=limit) is None
 
 
 @on_each_fault

@@ -7,6 +7,7 @@ Times are those of the database's clock, so that a process whose clock is wrong 
 from __future__ import annotations
 
 import base64
+import os
 import re
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -120,13 +121,32 @@ class PostgresqlStore(SqlStore):
     def claim(
         self, key: Key, *, lease: float, instance: str, limit: int | None = None
     ) -> Row | None:
-        """Take a job that may start, or whose claim has ended."""
+        """Take a job that may start, or whose claim has ended.
+
+        If the connection is lost, the claim is tried again, and knows its own row.
+        """
         values = {**key._asdict(), "lease": lease, "instance": instance, "limit": limit}
-        if limit is None:
-            for record in self._read("claim", {**values, "locked": False}):
-                return row_of(record)
-        with self._connection() as connection, connection.transaction():
-            if not self._execute(connection, "lock_limit", key._asdict()).fetchall():
+        values["claimant"] = os.urandom(16).hex()
+        with self._connection() as connection:
+            try:
+                return self._claim(connection, values)
+            except self._psycopg.OperationalError:
+                if not connection.closed:
+                    raise
+        with self._connection() as connection:
+            if row := self._claim(connection, values):
+                return row
+            records = self._execute(connection, "get", values).fetchall()
+            own = (each for each in records if each["claimant"] == values["claimant"])
+            return next(map(row_of, own), None)
+
+    def _claim(self, connection: Any, values: Mapping[str, Any]) -> Row | None:
+        if values["limit"] is None:
+            records = self._execute(connection, "claim", {**values, "locked": False}).fetchall()
+            if records:
+                return row_of(records[0])
+        with connection.transaction():
+            if not self._execute(connection, "lock_limit", values).fetchall():
                 return None
             records = self._execute(connection, "claim", {**values, "locked": True}).fetchall()
             return row_of(records[0]) if records else None

@@ -14,12 +14,14 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   event_due BOOLEAN NOT NULL DEFAULT false,
   result BYTEA, error TEXT, progress TEXT, history JSONB NOT NULL,
   watched BOOLEAN NOT NULL DEFAULT false,
+  claimant TEXT,
   limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq'),
   PRIMARY KEY (app, task, id)
 );
 -- The columns that were added later. A new one needs a default, or may be NULL: the version that runs doesn't know it.
 ALTER TABLE ucam_faas_jobs
   ADD COLUMN IF NOT EXISTS limit_key TEXT,
+  ADD COLUMN IF NOT EXISTS claimant TEXT,
   ADD COLUMN IF NOT EXISTS event_due BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS in_order BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq');
@@ -89,6 +91,7 @@ CROSS JOIN LATERAL (
 -- The last condition is that of a limit: fewer than its number are held, or come first.
 UPDATE ucam_faas_jobs SET
   state = 'STARTED',
+  claimant = :claimant,
   fence = fence + 1,
   attempts = attempts + (state = 'STARTED')::int,
   lease = :now + :lease::float8,
