@@ -17,6 +17,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 └── JobError                      something about a job
     ├── JobStoreError             the store doesn't answer
     ├── PayloadMissingError       a large payload or result isn't in its store
+    ├── ResultNotStoredError      the job succeeded, and its result can't be stored
     ├── JobNotFoundError          there is no job of this id
     ├── JobConflictError          the id belongs to another payload
     │   └── DuplicateJobError     a job of the unique key hasn't ended
@@ -121,6 +122,10 @@ class JobStoreError(JobError):
 
 class PayloadMissingError(JobError):
     """A large payload or result isn't in the payload store any more."""
+
+
+class ResultNotStoredError(JobError):
+    """The job succeeded, and its result isn't JSON, or is too large for the store."""
 
 
 class JobNotFoundError(JobError):

@@ -24,7 +24,9 @@ from tests.serving.harness import (
     start,
     until,
 )
+from ucam_faas.exceptions import ResultNotStoredError
 from ucam_faas.execution.stored_ends import LONGEST_PAUSE_SECONDS
+from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Change
 from ucam_faas.jobs.states import State
 from ucam_faas.testing import ManualClock, make_push
@@ -403,14 +405,14 @@ async def test_an_odd_exception_is_stored(
         (None, b"null"),
         (float("nan"), b"NaN"),
         ({1}, b"[1]"),
-        (object(), b"null"),
+        (object(), None),
         ("x" * 5_000_000, b'"%b"' % (b"x" * 5_000_000)),
     ],
     ids=["none", "nan", "set", "object", "large"],
 )
 @on_a_loop
 async def test_a_result_is_stored_and_an_odd_one_undoes_no_success(
-    value: Any, stored: bytes, store: FaultyStore, clock: ManualClock
+    value: Any, stored: bytes | None, store: FaultyStore, clock: ManualClock
 ) -> None:
     key = add(store)
 
@@ -418,6 +420,18 @@ async def test_a_result_is_stored_and_an_odd_one_undoes_no_success(
 
     assert row_of(store, key).state is State.SUCCESS
     assert row_of(store, key).result == stored
+
+
+@on_a_loop
+async def test_the_reader_of_a_result_that_isnt_json_gets_the_reason(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    key = add(store)
+
+    await wake(make_app(task_of(lambda _: object()), clock=clock, store=store))
+
+    with pytest.raises(ResultNotStoredError, match="of type object, isn't JSON"):
+        Job(key, store).result()
 
 
 @on_a_loop

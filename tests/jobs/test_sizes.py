@@ -1,4 +1,4 @@
-"""A job that is too large for its store: refused at its send, and ended at its end."""
+"""A job that is too large for its store: refused at its send, and without its result at its end."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tests.jobs.runs import FaultyStore, add, row_of, wake
 from tests.jobs.test_adoption import DEAD
 from tests.serving.harness import exchange, make_app, on_a_loop
 from tests.support.firestore import Firestore
-from ucam_faas.exceptions import BatchSendError
+from ucam_faas.exceptions import BatchSendError, ResultNotStoredError
 from ucam_faas.execution import runtime
 from ucam_faas.execution.job_ends import MAX_MESSAGE, MAX_TRACEBACK
+from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Change, Key, check_size
 from ucam_faas.jobs.states import State
 from ucam_faas.testing import ManualClock, MemoryPublisher, make_message, make_push
@@ -64,7 +65,7 @@ def test_a_batch_without_the_payloads_that_are_too_large_is_sent(store: FaultySt
 
 
 @on_a_loop
-async def test_a_result_that_is_too_large_is_a_failure(
+async def test_a_result_that_is_too_large_is_a_success_without_a_result(
     store: FaultyStore, clock: ManualClock
 ) -> None:
     app = make_app(task, clock=clock, store=store)
@@ -75,10 +76,9 @@ async def test_a_result_that_is_too_large_is_a_failure(
     assert answers == [200, 200]
     assert row_of(store, fits).state is State.SUCCESS
     kept = row_of(store, beyond)
-    assert (kept.state, kept.result, kept.fence) == (State.FAILURE, None, 1)
-    assert kept.error is not None
-    assert kept.error["type"] == "ResultTooLarge"
-    assert TOO_LARGE in kept.error["message"]
+    assert (kept.state, kept.result, kept.fence) == (State.SUCCESS, None, 1)
+    with pytest.raises(ResultNotStoredError, match=TOO_LARGE):
+        Job(beyond, store).result()
 
 
 @on_a_loop

@@ -66,8 +66,8 @@ def decide(execution: Execution, value: Any) -> Decision:
     if execution.convert is not None:
         return Decision(_DONE, execution.convert(value))
     if execution.job is not None:
-        value = _jsonable(value)
-    elif value is not None and not task.returns_response and not _is_json(value):
+        return _of_job(value)
+    if value is not None and not task.returns_response and not _is_json(value):
         log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
         value = None
     return Decision(_DONE, value)
@@ -156,16 +156,17 @@ def _is_own(module: str) -> bool:
     return module.startswith(("ucam_faas.execution.", "ucam_faas.serving.", "ucam_faas.tasks."))
 
 
-def _jsonable(value: Any) -> Any:
-    """Return a job's result as JSON has it; None, and a line in the log, if it can't be stored.
+def _of_job(value: Any) -> Decision:
+    """Return the decision on a job's result: with the value as JSON has it, if it does.
 
     The work is done: a result that can't be stored doesn't undo it.
     """
     try:
-        return to_jsonable_python(value, fallback=of_msgspec)
+        return Decision(_DONE, to_jsonable_python(value, fallback=of_msgspec))
     except Exception:  # whatever a user's value does when it is looked at
-        log_problem("ucam_faas_result_is_not_json", type=type(value).__qualname__)
-        return None
+        kind = type(value).__qualname__
+        log_problem("ucam_faas_result_is_not_json", type=kind)
+        return Decision(_DONE, unstored=f"the task's return value, of type {kind}, isn't JSON")
 
 
 def of_msgspec(value: Any) -> Any:

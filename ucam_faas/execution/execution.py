@@ -32,6 +32,8 @@ class Decision:
     error: BaseException | None = None
     info: ExecutionInfo | None = None
     """The function's own report."""
+    unstored: str = ""
+    """The reason for which a job's store can't keep the value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,14 +120,8 @@ def change(
     outcome, kept = decision.outcome, retention(row)
     values: dict[str, Any] = {"instance": instance, "message": _reason(outcome)}
     if isinstance(outcome, Done | Ignore):
-        result = json.dumps(decision.value).encode()
-        try:
-            check_size(row, max_bytes, result, steps=steps)
-        except ValueError as error:
-            text = str(error)
-            values |= {"message": text, "error": {"type": "ResultTooLarge", "message": text}}
-            return Change(state=State.FAILURE, cause="failed", visit=kept, failed=True, **values)
-        return finished(row, result, **values)
+        result, unstored = _result(row, decision, max_bytes, steps)
+        return finished(row, result, instance, unstored or _reason(outcome))
     if isinstance(outcome, Pause):
         return Change(state=State.PAUSED, cause="paused", visit=kept, **values)
     if isinstance(outcome, Sleeping):
@@ -148,8 +142,27 @@ def change(
     return Change(state=State.PENDING, cause="failed", visit=wait, wait=wait, **values)
 
 
-def finished(row: Row, result: bytes, instance: str, message: str = "") -> Change:
-    """Return the change of a job that has a result, as JSON."""
+def _result(
+    row: Row, decision: Decision, max_bytes: int | None, steps: int
+) -> tuple[bytes | None, str]:
+    """Return a job's result as JSON, or the reason for which it can't be stored."""
+    if decision.unstored:
+        return None, decision.unstored
+    result = json.dumps(decision.value).encode()
+    try:
+        check_size(row, max_bytes, result, steps=steps)
+    except ValueError as error:
+        log_problem("ucam_faas_result_is_too_large", task=row.key.task, error=error)
+        return None, str(error).rstrip(".")
+    return result, ""
+
+
+def finished(row: Row, result: bytes | None, instance: str, message: str = "") -> Change:
+    """Return the change of a job that has succeeded.
+
+    Args:
+        result: as JSON; None: it can't be stored, and the message is the reason.
+    """
     return Change(
         state=State.SUCCESS,
         cause="finished",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError
+from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError, ResultNotStoredError
 from ucam_faas.jobs.limits import wake_next_in_order
 from ucam_faas.jobs.results import Reader
 from ucam_faas.jobs.rows import Change, Entry, Key, Row
@@ -82,6 +82,7 @@ class Job(Generic[ResultT]):
 
         Raises:
             JobFailed: it ended without success.
+            ResultNotStoredError: it succeeded, and its result can't be stored.
             TimeoutError: it has not ended.
         """
         value: ResultT = self._result(self._end(timeout))
@@ -205,9 +206,10 @@ class Job(Generic[ResultT]):
     def _result(self, row: Row) -> Any:
         if row.state is State.SUCCESS:
             result = self._store().result_of(row)
-            if result in (None, b"null"):  # also of a result that couldn't be stored
-                return None
-            return self.read(result)
+            if result is None:
+                reason = row.history[-1].message or "it is missing"
+                raise ResultNotStoredError(f"{self!r} succeeded without a result: {reason}.")
+            return None if result == b"null" else self.read(result)
         error = row.error or {}
         text = f"{self!r} ended as {row.state}"
         if error:

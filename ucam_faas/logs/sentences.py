@@ -20,6 +20,7 @@ SENTENCES = {
     "ucam_faas_request_rejected": "a request was rejected",
     "ucam_faas_result_is_no_response": "the result isn't an HTTP response",
     "ucam_faas_result_is_not_json": "the result isn't JSON",
+    "ucam_faas_result_is_too_large": "the result is too large for the job store",
     "ucam_faas_secret_not_set": "the variable of a secret isn't set",
     "ucam_faas_start_failed": "the start failed",
     "ucam_faas_thread_abandoned": "the function is past its deadline; its thread is left alone",
