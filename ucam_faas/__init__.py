@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     )
     from ucam_faas.tasks.backoffs import exponential as exponential
     from ucam_faas.tasks.defer import Defer as Defer
+    from ucam_faas.tasks.lanes import Lane as Lane, Priority as Priority
     from ucam_faas.tasks.limit import Limit as Limit
     from ucam_faas.tasks.parsers import (
         CloudEventType as CloudEventType,
@@ -141,6 +142,7 @@ _HOMES = {
     "JobNotFoundError": "exceptions",
     "JobStoreError": "exceptions",
     "JsonRepresentation": "execution.log_lines",
+    "Lane": "tasks.lanes",
     "Limit": "tasks.limit",
     "MESSAGE_CONTEXT": "events.context",
     "MessageHandlerAttributes": "events.context",
@@ -153,6 +155,7 @@ _HOMES = {
     "PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE": "events.messages",
     "Pause": "outcomes",
     "PayloadMissingError": "exceptions",
+    "Priority": "tasks.lanes",
     "PublishError": "exceptions",
     "PubsubMessage": "events.messages",
     "QueueFull": "exceptions",

@@ -49,7 +49,7 @@ async def sender():
             for order in orders
         ]
         here.jobs().insert(rows, wait=[0.0] * len(rows))
-        inbox.wake(here, [row.key for row in rows])
+        inbox.wake(here, [row.wake for row in rows])
 
     yield send, send_many
 

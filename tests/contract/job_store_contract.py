@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from ucam_faas.exceptions import JobConflictError, JobLostError
-from ucam_faas.jobs.rows import MAX_HISTORY, Change, Key, Row, Step
+from ucam_faas.jobs.rows import MAX_HISTORY, Change, Key, Row, Step, Wake
 from ucam_faas.jobs.states import ENDED, LIVE, State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.testing import ManualClock
@@ -541,7 +541,7 @@ class JobStoreContract:
             if number >= limit - 1:
                 done = self.end(store, keys[number - limit + 1])
                 rest = keys[number + 1 :]
-                assert store.next_of(done, limit) == (rest[0] if rest else None)
+                assert store.next_of(done, limit) == (Wake(rest[0]) if rest else None)
 
         kept = [store.get(key) for key in keys]
         assert [row and (row.attempts, row.fence) for row in kept] == [(0, 1)] * 4
@@ -563,7 +563,7 @@ class JobStoreContract:
         fourth = self.limited(store, "4")[0]
         assert self.start(store, failing) is None  # the first comes first
         assert self.start(store, expiring) is not None
-        assert store.next_of(self.end(store, expiring, AGAIN), 1) == failing
+        assert store.next_of(self.end(store, expiring, AGAIN), 1) == Wake(failing)
 
         assert self.start(store, failing) is not None
         self.end(store, failing)
@@ -583,11 +583,11 @@ class JobStoreContract:
         assert store.next_of(holder, 1) is None
         clock.advance(0.1)
 
-        assert store.next_of(holder, 1) == dead
+        assert store.next_of(holder, 1) == Wake(dead)
         assert self.start(store, second) is not None
         assert self.start(store, dead) is None
         done = self.end(store, second)
-        assert store.next_of(done, 1) == dead
+        assert store.next_of(done, 1) == Wake(dead)
         assert self.start(store, dead) is not None
         assert self.start(store, third) is None
 
@@ -599,7 +599,7 @@ class JobStoreContract:
         assert self.start(store, first, None) is not None
         failed = self.end(store, first, AGAIN)
 
-        assert store.next_of(failed, None) == second  # a hint: it can't start
+        assert store.next_of(failed, None) == Wake(second)  # a hint: it can't start
         assert [self.start(store, key, None) for key in keys] == [None] * 3
         clock.advance(AGAIN.visit)
         assert self.start(store, first, None) is not None

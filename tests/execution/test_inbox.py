@@ -18,7 +18,7 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime, current
-from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.rows import Key, Wake
 from ucam_faas.publishing import Draft
 from ucam_faas.serving.app import App
 from ucam_faas.testing import ManualClock, MemoryPublisher
@@ -72,7 +72,7 @@ def runtime_of(publisher: MemoryPublisher, **settings: Any) -> Runtime:
 
 
 def wake(runtime: Runtime, *ids: str, task: str = "ask") -> None:
-    inbox.wake(runtime, [Key("default", task, id) for id in ids])
+    inbox.wake(runtime, [Wake(Key("default", task, id)) for id in ids])
 
 
 def test_wakes_that_gather_during_a_publish_go_in_one_call(publisher: SlowPublisher) -> None:
@@ -208,7 +208,7 @@ from ucam_faas.config import Settings
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.clock import SystemClock
-from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.rows import Key, Wake
 
 begun, release = threading.Event(), threading.Event()
 
@@ -221,7 +221,7 @@ class Publisher:
         return ["1"] * len(drafts)
 
 def wake(id):
-    inbox.wake(here, [Key("default", "ask", id)])
+    inbox.wake(here, [Wake(Key("default", "ask", id))])
 
 publisher, name = Publisher(), b"parent"
 here = Runtime(Settings(project="p"), SystemClock(), connect=lambda _: publisher)

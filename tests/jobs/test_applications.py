@@ -18,7 +18,7 @@ from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.inbox import APP_ATTRIBUTE
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.execution.sender import sender
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, Wake
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.sweep import sweep
@@ -60,7 +60,7 @@ async def test_a_job_of_another_application_does_not_run_and_the_log_names_both(
 def test_a_wake_names_the_application(clock: ManualClock) -> None:
     publisher = MemoryPublisher({"charge-inbox": []})
 
-    inbox.wake(Runtime(Settings(), clock, publisher), [THEIRS])
+    inbox.wake(Runtime(Settings(), clock, publisher), [Wake(THEIRS)])
 
     (message,) = publisher.topics["charge-inbox"]
     assert message.attributes == {"ucam_faas_job": "1", "ucam_faas_app": "kiosk"}
@@ -69,12 +69,12 @@ def test_a_wake_names_the_application(clock: ManualClock) -> None:
 def test_a_sweep_leaves_the_jobs_of_other_applications_alone(
     store: SqliteStore, clock: ManualClock
 ) -> None:
-    woken: list[Key] = []
+    woken: list[Wake] = []
     clock.advance(60)
 
     sweep(store, "kiosk", woken.extend)
 
-    assert woken == [THEIRS]
+    assert woken == [Wake(THEIRS)]
 
 
 @pytest.mark.parametrize(("own", "app"), [("default", "shop"), ("kiosk", "kiosk")])

@@ -140,7 +140,7 @@ class Instance:
 
     async def go_on(self) -> None:
         """Sweep, and deliver the wakes: those of the sweep, and an early one for each job."""
-        while sweep(self.store, "default", lambda keys: inbox.wake(self.app.runtime, keys)):
+        while sweep(self.store, "default", lambda wakes: inbox.wake(self.app.runtime, wakes)):
             pass
         wakes = [
             message.attributes[inbox.JOB_ATTRIBUTE] for message in self.publisher.topics[INBOX]

@@ -27,7 +27,7 @@ from ucam_faas.dev.options import DevOptions, environment_of
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime, publisher_of
 from ucam_faas.execution.sender import sender
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, Wake
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.serving.app import App
@@ -166,7 +166,7 @@ def test_a_delay_of_more_than_30_days_is_the_sweeps(
     delays.clock.advance(timedelta(days=30))
     woken: list[Any] = []
     sweep(delays.store, "default", woken.extend)
-    assert woken == [job.key]
+    assert woken == [Wake(job.key)]
 
 
 def test_without_a_queue_a_delay_is_the_sweeps(delays: Delays) -> None:
@@ -194,7 +194,7 @@ def test_a_queue_that_fails_is_logged_and_the_job_is_the_sweeps(
     delays.clock.advance(timedelta(hours=1))
     woken: list[Any] = []
     sweep(delays.store, "default", woken.extend)
-    assert woken == [job.key]
+    assert woken == [Wake(job.key)]
 
 
 def test_a_queue_that_does_not_answer_is_asked_once_for_all_that_gathered(

@@ -75,7 +75,7 @@ def swept(app: App, store: FaultyStore) -> int:
     """Sweep once."""
     here = app.runtime
     publish = job_events.publisher(here)
-    return sweep(store, "default", lambda keys: inbox.wake(here, keys), publish=publish)
+    return sweep(store, "default", lambda wakes: inbox.wake(here, wakes), publish=publish)
 
 
 @on_a_loop

@@ -14,7 +14,7 @@ from tests.contract.job_store_contract import AGAIN, DONE, KEY, row
 from tests.jobs.runs import wake
 from tests.serving.harness import exchange, make_app, on_a_loop
 from tests.support.firestore import Bill, Firestore
-from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.states import ENDED, LIVE, State
 from ucam_faas.jobs.stores.firestore.connect import api
 from ucam_faas.jobs.stores.firestore.rows import TTL_GRACE_SECONDS
@@ -287,7 +287,7 @@ def test_a_wake_of_a_job_that_has_to_wait_takes_three_reads_and_the_search_for_t
     assert bill.taken() == {"reads": 3}
     store.change(keys[0], DONE, fence=first.fence)
     bill.taken()
-    assert store.next_of(first, 1) == keys[1]
+    assert store.next_of(first, 1) == Wake(keys[1])
     assert bill.taken() == {"reads": 2}
     assert store.claim(keys[2], lease=LEASE, instance="here", limit=1) is None
     assert bill.taken() == {"reads": 4}

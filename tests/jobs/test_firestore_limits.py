@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.job_store_contract import DONE, KEY, LEASE, row
 from tests.support.firestore import Firestore
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, Wake
 from ucam_faas.jobs.stores.firestore.connect import api
 from ucam_faas.jobs.stores.firestore.documents import Write
 from ucam_faas.jobs.stores.firestore.limits import GUARD_SECONDS
@@ -147,5 +147,5 @@ def test_expired_jobs_before_a_job_do_not_hide_it(
     clock.advance(5)
 
     assert start(store, SECOND) is None
-    assert store.next_of(row(limit_key="a"), 1) == KEY
+    assert store.next_of(row(limit_key="a"), 1) == Wake(KEY)
     assert start(store, KEY) is not None

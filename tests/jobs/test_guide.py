@@ -1,4 +1,4 @@
-"""The Python blocks of docs/jobs.md run as they are, one after the other, to the values shown."""
+"""The Python blocks of the guides run as they are, one after the other, to the values shown."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ from ucam_faas.execution.sending import BatchOptions, SendOptions
 from ucam_faas.tasks import registry
 
 PAGE = Path(__file__).parents[2] / "docs/jobs.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
+LANES = PAGE.with_name("lanes.md")
 VALUE = re.compile(r"^(.+?)  # => (.+)$", re.M)
+
+
+def blocks_of(page: Path) -> list[str]:
+    """Return the Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
 
 
 def run(block: str, module: ModuleType) -> list[tuple[str, str]]:
@@ -29,23 +34,25 @@ def run(block: str, module: ModuleType) -> list[tuple[str, str]]:
     return list(zip(values, [match[2] for match in VALUE.finditer(block)], strict=True))
 
 
+@pytest.mark.parametrize(("page", "least"), [(PAGE, 20), (LANES, 3)])
 def test_the_guides_blocks_run_to_the_values_that_they_show(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    page: Path, least: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    blocks = blocks_of(page)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_TASKS", {})
     module = ModuleType("shop")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    for block in BLOCKS:
+    for block in blocks:
         if "@ucam_faas" in block:
             run(block, module)
     functions = [value for value in module.__dict__.values() if registry.task_of(value)]
 
     with testing.jobs(*functions, inline=True, database="shop.db"):
-        uses = [block for block in BLOCKS if "@ucam_faas" not in block]
+        uses = [block for block in blocks if "@ucam_faas" not in block]
         shown = [pair for block in uses for pair in run(block, module)]
 
-    assert len(shown) >= 20
+    assert len(shown) >= least
     assert [value for value, _ in shown] == [text for _, text in shown]
 
 

@@ -17,7 +17,7 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, NoJobStoreError, TaskDefinitionError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import CURRENT, Runtime
-from ucam_faas.jobs.rows import Change, Key
+from ucam_faas.jobs.rows import Change, Key, Wake
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.serving.app import App
 from ucam_faas.tasks.registry import task_of
@@ -280,12 +280,12 @@ def test_the_sweep_lets_the_next_in_order_run_after_one_that_expired(
 ) -> None:
     add(store, id="1", limit_key="k", in_order=True, expires=5.0)
     second = add(store, id="2", limit_key="k", in_order=True)
-    woken: list[Key] = []
+    woken: list[Wake] = []
     clock.advance(5)
 
     sweep(store, "default", woken.extend)
 
-    assert woken == [second]
+    assert woken == [Wake(second)]
 
 
 def handler(**options: Any) -> Any:

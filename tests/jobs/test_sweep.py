@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from ucam_faas import State
-from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, BATCH, sweep
 from ucam_faas.testing import ManualClock
@@ -38,8 +38,8 @@ class Sweeps:
     def sweep(self) -> int:
         return sweep(self.store, KEY.app, self.wake)
 
-    def wake(self, keys: Sequence[Key]) -> None:
-        self.wakes += [key.id for key in keys]
+    def wake(self, wakes: Sequence[Wake]) -> None:
+        self.wakes += [each.key.id for each in wakes]
 
     def woken_during(self, seconds: int) -> list[int]:
         """Sweep each second, and return those in which the job was woken."""

@@ -154,7 +154,7 @@ def test_a_sweep_without_the_inbox_of_one_task_wakes_the_jobs_of_the_others(
     while store.now() < kept(store, unknown).due + 0.002:
         pass
 
-    sweep(store, "default", lambda keys: inbox.wake(lacking.runtime, keys))
+    sweep(store, "default", lambda wakes: inbox.wake(lacking.runtime, wakes))
 
     publisher = lacking.runtime.publisher
     assert isinstance(publisher, MemoryPublisher)

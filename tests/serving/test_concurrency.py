@@ -295,7 +295,7 @@ async def test_of_many_deliveries_none_is_lost_and_the_limits_hold(clock: Manual
     assert statuses == {200}
     assert ran == 2000
     assert most <= 3
-    gates = app.service.runner._gates["task"]
+    gates = app.service.runner._ways["task", "default"].gates
     assert [(gate.inside, gate.waiting) for gate in gates] == [(0, 0), (0, 0)]
     assert app.service.runner._runs == set()
 

@@ -112,7 +112,7 @@ async def test_work_whose_turn_has_just_come_is_503_and_never_started(clock: Man
     await until(held.begun)
     second = start(push(app, "task", b"2"))
     await settle()
-    gate = app.service.runner._gates["task"][0]
+    gate = app.service.runner._ways["task", "default"].gates[0]
 
     gate.leave()  # the second one's turn has come, and it does not know yet
     app.service.runner.drain()

@@ -245,7 +245,7 @@ def test_with_a_store_only_the_invalid_failed_and_the_same_call_again_sends_them
         payloads[number] = Order(id=number)
     again, failed_again = send(payloads, id=id_of)
     clock.advance(AGAIN_SECONDS)
-    while sweep(store, "default", lambda keys: inbox.wake(here, keys)):
+    while sweep(store, "default", lambda wakes: inbox.wake(here, wakes)):
         pass
     woken.update(message["attributes"][inbox.JOB_ATTRIBUTE] for message in broker.messages())
 

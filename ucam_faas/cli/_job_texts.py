@@ -11,6 +11,7 @@ from ucam_faas.jobs.rows import Entry, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 
 COLOURS = {
     State.SUCCESS: "green",
@@ -34,6 +35,7 @@ def as_json(row: Row, *, data: bool = False, traceback: bool = False) -> dict[st
         "id": row.key.id,
         "task": row.key.task,
         "app": row.key.app,
+        "lane": row.lane,
         "state": row.state,
         "sent": _utc(row.created),
         "due": _utc(row.due),
@@ -81,7 +83,12 @@ def columns(row: Row, now: float) -> tuple[str, ...]:
     """Return a job's texts below HEADINGS."""
     sent = f"{duration_text(max(0.0, now - row.created))} ago"
     runs = str(row.executions) if row.executions else ""
-    return (row.key.id, row.key.task, str(row.state), sent, runs, note(row, now))
+    return (row.key.id, _task(row), str(row.state), sent, runs, note(row, now))
+
+
+def _task(row: Row) -> str:
+    """Return the name of a job's task, with its lane if it isn't `default`."""
+    return row.key.task if row.lane == DEFAULT_LANE else f"{row.key.task}/{row.lane}"
 
 
 def note(row: Row, now: float) -> str:
@@ -117,7 +124,7 @@ def progress(report: Any) -> str:
 
 def details(row: Row, now: float, *, data: bool, traceback: bool) -> str:
     """Return a job for people, with its history; see `as_json`."""
-    lines = [f"{row.key.id} of {row.key.task}: {row.state}"]
+    lines = [f"{row.key.id} of {_task(row)}: {row.state}"]
     facts = [
         ("sent", f"{_local(row.created)}, {duration_text(max(0.0, now - row.created))} ago"),
         ("note", "" if (beside := note(row, now)) in _shown(row) else beside),

@@ -55,6 +55,7 @@ from ucam_faas.tasks.task import Task
     callback=pairs,
     help="Attribute of the message that TASK gets; may be repeated.",
 )
+@click.option("--lane", help="Lane of TASK that runs the job. [default: default]")
 @click.option("--ordering-key", default="", help="Ordering key of that message.")
 @click.option("--wait", is_flag=True, help="Wait for the end, and print the result.")
 @click.option("--wait-timeout", type=DURATION, help="With --wait: stop waiting after this time.")

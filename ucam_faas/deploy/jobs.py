@@ -1,4 +1,4 @@
-"""The jobs of a deployment: the tasks that have an inbox, and the inboxes that each may publish to.
+"""The jobs of a deployment: the inboxes of its tasks, and those that each may publish to.
 
 A task that gets messages has an inbox where `UCAM_FAAS_JOB_STORE` is configured, or where another
 task names it in `sends=`. So a deployment without jobs stays as it is. With a store for all tasks,
@@ -31,14 +31,14 @@ def store_of(merged: Merged) -> str | None:
     return variables.get(STORE)
 
 
-def receivers(parts: Sequence[Part]) -> frozenset[str]:
-    """Return the names of the tasks that have an inbox."""
+def inboxes(parts: Sequence[Part]) -> dict[str, list[str]]:
+    """Return the inboxes of each task that has some, one for each lane, by the task's name."""
     named = {name for task, _, _ in parts for name in receivers_of(task.sends)}
-    return frozenset(
-        task.name
+    return {
+        task.name: [inbox_of(task.name, lane) for lane in needs.lanes]
         for task, needs, merged in parts
         if needs.is_pushed_to and (task.name in named or store_of(merged) is not None)
-    )
+    }
 
 
 def sweep_for(
@@ -67,10 +67,9 @@ def is_sweep(task: Task) -> bool:
     return task.module == sweep_task.__module__
 
 
-def topics_of(needs: TaskNeeds, merged: Merged, receivers: frozenset[str]) -> list[str]:
-    """Return the topics that a task needs for its jobs: its inbox, and the topic of events."""
-    inbox = [inbox_of(needs.name)] if needs.name in receivers else []
-    return [*inbox, *events_topic(needs, merged)]
+def topics_of(needs: TaskNeeds, merged: Merged, inboxes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the topics that a task needs for its jobs: its inboxes, and the topic of events."""
+    return [*inboxes.get(needs.name, ()), *events_topic(needs, merged)]
 
 
 def events_topic(needs: TaskNeeds, merged: Merged) -> list[str]:
@@ -79,21 +78,22 @@ def events_topic(needs: TaskNeeds, merged: Merged) -> list[str]:
     return [topic] if topic and needs.is_pushed_to and store_of(merged) else []
 
 
-def inboxes_for(task: Task, merged: Merged, receivers: frozenset[str]) -> list[str]:
+def inboxes_for(task: Task, merged: Merged, inboxes: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the inboxes that a task publishes to.
 
     They are those of `sends`, and its own: a job that is tried again is woken by the process in
-    which it failed.
+    which it failed. Of a task of another deployment, only the lane `default` is known.
     """
-    own = [task.name] if task.name in receivers and store_of(merged) is not None else []
-    return [inbox_of(name) for name in dict.fromkeys([*own, *receivers_of(task.sends)])]
+    own = [task.name] if task.name in inboxes and store_of(merged) is not None else []
+    names = dict.fromkeys([*own, *receivers_of(task.sends)])
+    return [inbox for name in names for inbox in inboxes.get(name, [inbox_of(name)])]
 
 
-def places_for(task: Task, merged: Merged, receivers: frozenset[str]) -> JobPlaces:
+def places_for(task: Task, merged: Merged, inboxes: Mapping[str, Sequence[str]]) -> JobPlaces:
     """Return the places of a task's jobs. The sweep wakes jobs at once, and so has no queue.
 
     Raises:
         TaskDefinitionError: the task's `backoff=` fails.
     """
-    waits_for = [] if is_sweep(task) else inboxes_for(task, merged, receivers)
+    waits_for = [] if is_sweep(task) else inboxes_for(task, merged, inboxes)
     return places_of(task, merged, waits_for)

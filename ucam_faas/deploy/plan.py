@@ -22,6 +22,7 @@ from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.tasks import payload_schemas, registry
 from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
+from ucam_faas.tasks.policies import MAX_CONCURRENCY
 from ucam_faas.tasks.resources import cpu_count
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of
@@ -76,7 +77,7 @@ def make(
         (task, needs_of(task, settings), merge_task(config, task, stage))
         for task in sorted(tasks, key=lambda task: task.name)
     ]
-    receivers = jobs.receivers(parts)
+    inboxes = jobs.inboxes(parts)
     parts += jobs.sweep_for(config, parts, stage, app)
     _check_names(task.name for task, _, _ in parts)
     check_distinct(needs for _, needs, _ in parts)
@@ -88,11 +89,11 @@ def make(
         labels=_common_labels([merged for _, _, merged in parts]),
         topics=plan_topics(
             [
-                TopicUser.of(needs, merged, jobs.topics_of(needs, merged, receivers))
+                TopicUser.of(needs, merged, jobs.topics_of(needs, merged, inboxes))
                 for _, needs, merged in parts
             ]
         ),
-        tasks=tuple(_planned(*part, app, receivers) for part in parts),
+        tasks=tuple(_planned(*part, app, inboxes) for part in parts),
     )
 
 
@@ -129,7 +130,11 @@ def _common_labels(merged: Sequence[Merged]) -> dict[str, str]:
 
 
 def _planned(
-    task: Task, needs: TaskNeeds, merged: Merged, app: str | None, receivers: frozenset[str]
+    task: Task,
+    needs: TaskNeeds,
+    merged: Merged,
+    app: str | None,
+    inboxes: Mapping[str, Sequence[str]],
 ) -> PlannedTask:
     is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
     environment = _environment(task, merged, app)
@@ -143,14 +148,14 @@ def _planned(
         publishes_to=[
             *merged["publishes_to"],
             *_own_dead_letters(needs),
-            *jobs.inboxes_for(task, merged, receivers),
+            *jobs.inboxes_for(task, merged, inboxes),
             *jobs.events_topic(needs, merged),
         ],
         at_a_time=None if is_cloud_run_job else _at_a_time(task, merged, environment),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
-        subscriptions=_subscriptions(needs, has_inbox=task.name in receivers),
+        subscriptions=_subscriptions(needs, has_inbox=task.name in inboxes),
         payload=payload_schemas.schema_of(task),
-        jobs=jobs.places_for(task, merged, receivers),
+        jobs=jobs.places_for(task, merged, inboxes),
     )
 
 
@@ -190,20 +195,25 @@ def _own_dead_letters(needs: TaskNeeds) -> list[str]:
 def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> int:
     """Return how many requests an instance gets: as many as it can run at a time.
 
-    More would wait in the process, or be answered 429 and delivered again after a backoff.
+    More would wait in the process, or be answered 429 and delivered again after a backoff. Those
+    that wait for the limit of their lane keep no place from the other lanes.
     """
     if cpu_count(merged["cpu"]) < 1:
         return 1
     limit = task.policy.concurrency
     if task.is_async:
-        return limit or REQUESTS_OF_AN_INSTANCE
-    own = environment.get(THREADS, "")
-    threads = int(own) if own.isdecimal() and int(own) else _usual_threads(merged)
-    return min(limit or threads, threads)
+        runs = limit or REQUESTS_OF_AN_INSTANCE
+    else:
+        own = environment.get(THREADS, "")
+        threads = int(own) if own.isdecimal() and int(own) else _usual_threads(merged)
+        runs = min(limit or threads, threads)
+    waiting = sum(lane.max_concurrency or 0 for lane in task.lanes)
+    return min(runs + waiting, MAX_CONCURRENCY)
 
 
 def _subscriptions(needs: TaskNeeds, *, has_inbox: bool) -> dict[str, PlannedSubscription]:
     if not needs.is_pushed_to:
         return {}
-    inbox = {inbox_of(needs.name): subscriptions.of_inbox(needs)} if has_inbox else {}
-    return {needs.name: subscriptions.of_topic(needs), **inbox}
+    lanes = needs.lanes if has_inbox else ()
+    inboxes = {inbox_of(needs.name, lane): subscriptions.of_inbox(needs, lane) for lane in lanes}
+    return {needs.name: subscriptions.of_topic(needs), **inboxes}

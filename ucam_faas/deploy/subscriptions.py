@@ -1,4 +1,4 @@
-"""The push subscriptions of a task: that of its topic, and that of its inbox."""
+"""The push subscriptions of a task: that of its topic, and those of its inboxes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from ucam_faas.tasks.needs import TaskNeeds
 from ucam_faas.tasks.topics import (
-    INBOX_PATH,
     MAX_INBOX_BACKOFF_SECONDS,
     MIN_INBOX_BACKOFF_SECONDS,
     inbox_of,
+    inbox_path,
 )
 
 
@@ -83,18 +83,18 @@ def of_topic(needs: TaskNeeds) -> PlannedSubscription:
     )
 
 
-def of_inbox(needs: TaskNeeds) -> PlannedSubscription:
-    """Return the subscription of a task's inbox.
+def of_inbox(needs: TaskNeeds, lane: str) -> PlannedSubscription:
+    """Return the subscription of the inbox of a lane.
 
     It has no filter, because a job is for this task, and no dead letters: the attempts of a job are
     counted in its row.
     """
     return PlannedSubscription(
-        topic=inbox_of(needs.name),
+        topic=inbox_of(needs.name, lane),
         filter=None,
         ordered=False,
         wrapped=True,
-        path=needs.path + INBOX_PATH,
+        path=inbox_path(needs.path, lane),
         ack_deadline_seconds=needs.ack_deadline_seconds,
         min_backoff_seconds=MIN_INBOX_BACKOFF_SECONDS,
         max_backoff_seconds=MAX_INBOX_BACKOFF_SECONDS,

@@ -20,7 +20,7 @@ from ucam_faas.jobs.rows import Entry, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.logs.durations import duration_text
-from ucam_faas.tasks.topics import task_of_inbox
+from ucam_faas.tasks.topics import inbox_named
 
 PAUSE_SECONDS = 0.25
 """Between two looks for new jobs with a delay: no wake tells of them."""
@@ -35,7 +35,7 @@ RECENT_SECONDS = 10.0
 
 def is_wake(name: str, message: Message) -> bool:
     """Return True if a message of this topic or subscription is a wake."""
-    return JOB_ATTRIBUTE in message.attributes and task_of_inbox(name) is not None
+    return JOB_ATTRIBUTE in message.attributes and inbox_named(name) is not None
 
 
 class _Known(NamedTuple):
@@ -207,4 +207,5 @@ class JobNews:
 
 
 def _task(subscription: str) -> str:
-    return task_of_inbox(subscription) or subscription
+    inbox = inbox_named(subscription)
+    return inbox.task if inbox else subscription

@@ -18,7 +18,7 @@ from ucam_faas.emulator.scheduler import api as scheduler_api
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.tasks.needs import TaskNeeds, full_topic, job_id
 from ucam_faas.tasks.subscriptions import dead_letter_topics, of_inbox, of_topic
-from ucam_faas.tasks.topics import INBOX_PATH, inbox_of
+from ucam_faas.tasks.topics import inbox_of, inbox_path
 
 LOCATION = "local"
 LABEL = "made-by"
@@ -73,7 +73,8 @@ class Provisioning:
         """
         pushed = [plan for plan in plans if plan.topic is not None]
         for plan in pushed:
-            for topic in (plan.topic or "", inbox_of(plan.name), *dead_letter_topics(plan)):
+            inboxes = [inbox_of(plan.name, lane) for lane in plan.lanes]
+            for topic in (plan.topic or "", *inboxes, *dead_letter_topics(plan)):
                 self._topic(full_topic(topic, self._project))
         for topic in existing_topics:
             self._topic(full_topic(topic, self._project))
@@ -81,7 +82,11 @@ class Provisioning:
         if url:
             urls = {plan.name: "" if plan.name in down else url for plan in pushed}
             wanted += [self._of_task(plan, urls[plan.name], push) for plan in pushed]
-            wanted += [self._of_inbox(plan, urls[plan.name], push) for plan in pushed]
+            wanted += [
+                self._of_inbox(plan, lane, urls[plan.name], push)
+                for plan in pushed
+                for lane in plan.lanes
+            ]
             wanted += self._of_dead_letters(pushed)
         changes = [self._subscription(proto) for proto in wanted]
         names = {proto.name for proto in wanted}
@@ -137,10 +142,9 @@ class Provisioning:
             proto.push_config.no_wrapper.write_metadata = True
         return _pushed(proto, url, plan.path, push)
 
-    def _of_inbox(self, plan: TaskNeeds, url: str, push: dict[str, str]) -> Any:
-        """Return the subscription of a task's inbox: no filter, no dead letters."""
-        proto = self._ours(of_inbox(plan, self._project))
-        return _pushed(proto, url, plan.path + INBOX_PATH, push)
+    def _of_inbox(self, plan: TaskNeeds, lane: str, url: str, push: dict[str, str]) -> Any:
+        proto = self._ours(of_inbox(plan, lane, self._project))
+        return _pushed(proto, url, inbox_path(plan.path, lane), push)
 
     def _ours(self, wanted: dict[str, Any]) -> Any:
         return protos.ParseDict({**wanted, "labels": {LABEL: OURS}}, protos.Subscription())

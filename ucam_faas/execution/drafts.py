@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution.children import Parent, child_id
+from ucam_faas.execution.lanes import lane_for
 from ucam_faas.execution.publication import NO_PAYLOAD, data_of
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.execution.sender import Target, check_destination
@@ -34,7 +35,8 @@ class Drafter:
 
     Args:
         task: None: this process doesn't have it, and only its name is known.
-        inbox: the full name of the task's inbox.
+        lane: the lane of the task that gets them.
+        inbox: the full name of the lane's inbox.
         id_of: from a payload to its id, in place of the option.
         parent: the execution that sends.
         wait: the seconds until a job may start.
@@ -43,6 +45,7 @@ class Drafter:
     here: Runtime
     name: str
     task: Task | None
+    lane: str
     inbox: str
     options: Mapping[str, Any]
     id_of: Callable[[Any], object] | None
@@ -78,6 +81,7 @@ class Drafter:
             payload=data,
             attributes=attributes,
             ordering_key=ordering_key,
+            lane=self.lane,
             options=send_options.stored(self.options, self.jobs),
             source="" if self.parent is None else self.parent.task,
             unique=unique and send_options.key_text("unique", unique, self._parsed(data)),
@@ -140,8 +144,9 @@ def drafter(
     here.outgoing()  # a missing publisher is an error before anything is stored
     if wait:
         here.delays()  # so is a wrong name of a queue
-    topic = here.full_topic(inbox_of(name), name)
-    return Drafter(here, name, task, topic, options, id_of, parent, wait)
+    lane = lane_for(target, options.get("lane"))
+    topic = here.full_topic(inbox_of(name, lane), name)
+    return Drafter(here, name, task, lane, topic, options, id_of, parent, wait)
 
 
 def _check_can_be_sent_to(task: Task) -> None:

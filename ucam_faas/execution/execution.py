@@ -16,6 +16,7 @@ from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.context import LogContext
 from ucam_faas.outcomes import Outcome, Sleeping
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Execution:
             part of the run: a generator may still have to make the body.
         started_at: by the monotonic clock; default: now.
         job: its claim on a job; None: the delivery isn't a job's.
+        lane: the lane of the task from which it comes.
     """
 
     __slots__ = (
@@ -119,6 +121,7 @@ class Execution:
         "event",
         "is_started",
         "job",
+        "lane",
         "log_context",
         "message",
         "on_claim",
@@ -137,6 +140,7 @@ class Execution:
         convert: Callable[[Any], Any] | None = None,
         started_at: float | None = None,
         job: Claim | None = None,
+        lane: str = DEFAULT_LANE,
     ) -> None:
         self.task = task
         self.delivery = delivery
@@ -144,6 +148,7 @@ class Execution:
         self.call = call
         self.convert = convert
         self.job = job
+        self.lane = lane
         self.started_at = runtime.clock.monotonic() if started_at is None else started_at
         self.context: Context = copy_context()
         """The ContextVars in which the task runs."""

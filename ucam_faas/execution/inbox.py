@@ -20,10 +20,11 @@ from ucam_faas.forks import reset_in_child
 from ucam_faas.logs.context import LOG_CONTEXT, LogContext
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
-from ucam_faas.tasks.topics import inbox_of, task_of_inbox
+from ucam_faas.tasks.lanes import DEFAULT_LANE
+from ucam_faas.tasks.topics import inbox_named, inbox_of
 
 if TYPE_CHECKING:  # tasks without jobs don't need it
-    from ucam_faas.jobs.rows import Key
+    from ucam_faas.jobs.rows import Wake
 
 JOB_ATTRIBUTE, APP_ATTRIBUTE = "ucam_faas_job", "ucam_faas_app"
 """Of a wake: the id of its job, and the job's application."""
@@ -34,7 +35,7 @@ LINGER_SECONDS = 0.01
 
 def wake(
     runtime: Runtime,
-    keys: Iterable[Key],
+    wakes: Iterable[Wake],
     at: float | None = None,
     by: LogContext | None = None,
 ) -> bool:
@@ -44,7 +45,7 @@ def wake(
 
     Args:
         runtime: has the publisher, and the queue for delays.
-        keys: of the jobs.
+        wakes: of the jobs, each to the inbox of its lane.
         at: the time of the wakes, in epoch seconds; None: now. Without a queue, and beyond its 30
             days, the sweep wakes the jobs.
         by: the execution that sends them; None: the one of this context.
@@ -56,12 +57,12 @@ def wake(
     way, is_published = _way_of(runtime, at), True
     if way is None:
         return True
-    by_task: dict[str, list[Key]] = {}
-    for key in keys:
-        by_task.setdefault(key.task, []).append(key)
+    by_inbox: dict[tuple[str, str], list[Wake]] = {}
+    for each in wakes:
+        by_inbox.setdefault((each.key.task, each.lane), []).append(each)
     is_at_once = runtime.connect is None or (runtime.settings.revision and CURRENT.get() is None)
-    for task, some in by_task.items():
-        topic = runtime.full_topic(inbox_of(task), task)
+    for (task, lane), some in by_inbox.items():
+        topic = runtime.full_topic(inbox_of(task, lane), task)
         if not is_at_once:
             _GATHERED.put(_Wakes(way, topic, some, by))
             continue
@@ -110,7 +111,7 @@ def flush(by: LogContext | None = None) -> None:
 class _Wakes(NamedTuple):
     way: _Way
     topic: str
-    keys: Sequence[Key]
+    wakes: Sequence[Wake]
     by: LogContext | None
 
 
@@ -157,15 +158,15 @@ class _Gathered:
     def _publish(self) -> None:
         with self._changed:
             wakes, self._wakes = self._wakes, []
-        together: dict[tuple[object, str], tuple[_Way, list[Key]]] = {}
-        for way, topic, keys, _ in wakes:
-            together.setdefault((way.key, topic), (way, []))[1].extend(keys)
+        together: dict[tuple[object, str], tuple[_Way, list[Wake]]] = {}
+        for way, topic, some, _ in wakes:
+            together.setdefault((way.key, topic), (way, []))[1].extend(some)
         silent: set[int] = set()
-        for (_, topic), (way, keys) in together.items():
+        for (_, topic), (way, all_) in together.items():
             if way.key[0] in silent:  # each call would wait for its timeout
                 continue
             try:
-                _publish(way, topic, keys)
+                _publish(way, topic, all_)
             except Exception as error:  # the wakes of the other topics are published
                 _log(topic, error)
                 if isinstance(error.__cause__, OSError):
@@ -183,18 +184,30 @@ class _Gathered:
                     return
 
 
-def _publish(way: _Way, topic: str, keys: Sequence[Key]) -> None:
-    for start in range(0, len(keys), MAX_PUBLISHED):
-        some = keys[start : start + MAX_PUBLISHED]
-        wakes = [Draft(b"", {JOB_ATTRIBUTE: key.id, APP_ATTRIBUTE: key.app}) for key in some]
-        way.send(topic, wakes)
+def _publish(way: _Way, topic: str, wakes: Sequence[Wake]) -> None:
+    """Publish wakes to a lane's inbox; to that of `default`, if Pub/Sub refuses the lane's.
+
+    A version of the task that doesn't have the lane any more has no inbox for it.
+    """
+    messages = [Draft(b"", {JOB_ATTRIBUTE: key.id, APP_ATTRIBUTE: key.app}) for key, _ in wakes]
+    for start in range(0, len(messages), MAX_PUBLISHED):
+        some = messages[start : start + MAX_PUBLISHED]
+        try:
+            way.send(topic, some)
+        except PublishError as error:
+            inbox = inbox_named(topic)
+            if inbox is None or inbox.lane == DEFAULT_LANE or isinstance(error.__cause__, OSError):
+                raise
+            topic = topic.removesuffix(f"-{inbox.lane}")
+            way.send(topic, some)
 
 
 def _log(topic: str, error: Exception) -> None:
     if isinstance(error, NoSuchTopicError):
-        task = task_of_inbox(topic)
+        inbox = inbox_named(topic)
+        task = repr(inbox.task) if inbox else "of that name"
         error = NoSuchTopicError(  # not raised, so that a script's stderr shows no traceback
-            f"{topic} doesn't exist: no task {task!r} is deployed or served there. The job stays "
+            f"{topic} doesn't exist: no task {task} is deployed or served there. The job stays "
             "PENDING, and the sweep wakes it when there is one."
         )
     log_problem("ucam_faas_wake_failed", topic=topic, error=error)

@@ -172,7 +172,7 @@ class JobRun:
         self._publish_event(execution, stored)
         if stored.state is State.PENDING:
             at = stored.due if change.wait else None
-            inbox.wake(execution.runtime, [self.key], at, execution.log_context)
+            inbox.wake(execution.runtime, [stored.wake], at, execution.log_context)
         limited.wake_next(execution, store, stored)
         is_asleep = isinstance(decision.outcome, Sleeping) and stored.state is State.PENDING
         if is_asleep or change.state is State.SUCCESS:

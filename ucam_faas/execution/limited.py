@@ -51,17 +51,19 @@ def wake_next(
     if row is None:
         return
     try:
-        key = store.next_of(row, number_of(execution.task))
+        next_one = store.next_of(row, number_of(execution.task))
     except JobError as error:
         log_problem("ucam_faas_job_store_failed", task=row.key.task, error=error)
         return
     now, woken = execution.runtime.clock.monotonic(), _WOKEN.setdefault(store, {})
-    if key is None or key == row.key or (repeated and now < woken.get(key, now)):
+    if next_one is None or next_one.key == row.key:
+        return
+    if repeated and now < woken.get(next_one.key, now):
         return
     if len(woken) >= _MAX_WOKEN:
         woken.clear()
-    woken[key] = now + AGAIN_SECONDS
-    inbox.wake(execution.runtime, [key])
+    woken[next_one.key] = now + AGAIN_SECONDS
+    inbox.wake(execution.runtime, [next_one])
 
 
 def _late_key(store: JobStore, task: Task, limit: Limit, row: Row) -> str:

@@ -17,9 +17,11 @@ from ucam_faas.events.context import (
 from ucam_faas.events.model_errors import describe_error, is_about_data
 from ucam_faas.exceptions import ExecutionAbortedException
 from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.lanes import LANE
 from ucam_faas.execution.runtime import CURRENT
 from ucam_faas.logs.context import LOG_CONTEXT
 from ucam_faas.outcomes import InvalidPayload, RaisedOutcome
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Kind
 
 _NOT_ABOUT_DATA = (
@@ -39,6 +41,7 @@ def prepare(execution: Execution) -> Any:
     delivery, task = execution.delivery, execution.task
     LOG_CONTEXT.set(execution.log_context)
     CURRENT.set(execution.runtime)
+    LANE.set(execution.lane if task.propagate_lane else DEFAULT_LANE)
     if delivery.attributes is not None:
         execution.event = CloudEventHandlerContext(
             delivery.attributes, delivery.cloud_event, delivery.execution_id

@@ -17,7 +17,7 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.results import Reader, reader_of
-from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.rows import Key, Wake
 from ucam_faas.tasks.task import Task
 
 Target = Task | str
@@ -83,12 +83,12 @@ def handle(here: Runtime, target: Target, id: str) -> Job[Any]:
     return Job(key, store, partial(wake, here), read)
 
 
-def wake(here: Runtime, keys: Sequence[Key], at: float | None = None) -> bool:
+def wake(here: Runtime, wakes: Sequence[Wake], at: float | None = None) -> bool:
     """Publish wakes, after the commit of this context's transaction; see `inbox.wake`."""
     transaction = transactions.current()
     if transaction is None:
-        return inbox.wake(here, keys, at)
-    transaction.on_commit.append(partial(inbox.wake, here, keys, at))
+        return inbox.wake(here, wakes, at)
+    transaction.on_commit.append(partial(inbox.wake, here, wakes, at))
     return True
 
 

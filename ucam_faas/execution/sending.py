@@ -152,7 +152,7 @@ def _wake(drafts: Drafter, new: Sequence[Row]) -> bool:
     if not new:
         return True
     at = max(row.due for row in new) if drafts.wait else None
-    return wake(drafts.here, [row.key for row in new], at)
+    return wake(drafts.here, [row.wake for row in new], at)
 
 
 def _holder(drafts: Drafter) -> Row | None:

@@ -7,14 +7,14 @@ from functools import partial
 
 from ucam_faas.execution import inbox, job_events
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.rows import Key, Wake
 from ucam_faas.jobs.sweep import sweep
 
 
 def sweep_jobs(
     runtime: Runtime,
     *,
-    wake: Callable[[Sequence[Key]], object] | None = None,
+    wake: Callable[[Sequence[Wake]], object] | None = None,
     on_expired: Callable[[Key], object] = bool,
 ) -> int:
     """Do one pass of the sweep, and return how many jobs it looked at.

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError, ResultNotStoredError
 from ucam_faas.jobs.limits import wake_next_in_order
 from ucam_faas.jobs.results import Reader
-from ucam_faas.jobs.rows import Change, Entry, Key, Row
+from ucam_faas.jobs.rows import Change, Entry, Key, Row, Wake
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
@@ -31,13 +31,13 @@ class Job(Generic[ResultT]):
 
     Args:
         store: keeps its row; None: it was sent without one.
-        wake: publishes wakes to their tasks' inboxes.
+        wake: publishes wakes to the inboxes of their lanes.
         read: makes the task's result of a stored one; default: as JSON has it.
     """
 
     key: Key
     store: JobStore | None = field(compare=False)
-    wake: Callable[[Sequence[Key]], object] = field(default=bool, compare=False)
+    wake: Callable[[Sequence[Wake]], object] = field(default=bool, compare=False)
     read: Reader = field(default=json.loads, compare=False)
 
     def __repr__(self) -> str:
@@ -164,7 +164,7 @@ class Job(Generic[ResultT]):
     def _start(self, change: Change, states: frozenset[State]) -> State:
         row = self._store().change(self.key, change, states=states)
         if row is not None:
-            self.wake([self.key])
+            self.wake([row.wake])
         return (row or self._row()).state
 
     def _store(self) -> JobStore:

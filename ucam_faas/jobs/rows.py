@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ucam_faas.exceptions import JobLostError
 from ucam_faas.jobs.states import State
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 
 MAX_HISTORY = 100
 """Entries that a row keeps: the first ten, and the last ones."""
@@ -21,6 +22,13 @@ class Key(NamedTuple):
     app: str
     task: str
     id: str
+
+
+class Wake(NamedTuple):
+    """A message to the inbox of a job's lane: it says which job to look at."""
+
+    key: Key
+    lane: str = DEFAULT_LANE
 
 
 def value_of(payload: bytes) -> Any:
@@ -85,6 +93,7 @@ class Row:
 
     Args:
         payload: its message's data.
+        lane: the lane of its task whose inbox gets its wakes.
         options: of this job alone, as JSON has them: `timeout`, `retry`, `retention`.
         due: when it may start.
         expires: when it may not start any more; None: never.
@@ -109,6 +118,7 @@ class Row:
     payload: bytes
     attributes: Mapping[str, str] = field(default_factory=dict)
     ordering_key: str = ""
+    lane: str = DEFAULT_LANE
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     unique: str | None = None
@@ -130,6 +140,11 @@ class Row:
     progress: Mapping[str, Any] | None = None
     event_due: bool = False
     log: str = "[]"
+
+    @property
+    def wake(self) -> Wake:
+        """The message that lets its task look at it."""
+        return Wake(self.key, self.lane)
 
     @property
     def history(self) -> tuple[Entry, ...]:

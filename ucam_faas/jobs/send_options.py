@@ -29,6 +29,8 @@ class BatchOptions(TypedDict, total=False):
         attributes: of the message that the task gets.
         ordering_key: of that message. In a store, the task's jobs of a key run one after the
             other, in the order of sending.
+        lane: the lane of the task, by its name or its number. Default: the lane from which the
+            sending task runs, if the task has it, else `default`.
     """
 
     delay: timedelta | None
@@ -39,6 +41,7 @@ class BatchOptions(TypedDict, total=False):
     retention: timedelta | None
     attributes: Mapping[str, str] | None
     ordering_key: str
+    lane: str | int | None
 
 
 class SendOptions(BatchOptions, total=False):

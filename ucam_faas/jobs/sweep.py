@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ucam_faas.jobs.limits import wake_next_in_order
-from ucam_faas.jobs.rows import Change, Key, Row
+from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
 
@@ -25,7 +25,7 @@ BATCH = 500
 def sweep(
     store: JobStore,
     app: str,
-    wake: Callable[[Sequence[Key]], object],
+    wake: Callable[[Sequence[Wake]], object],
     on_expired: Callable[[Key], object] = bool,
     publish: Callable[[Sequence[Row]], bool] | None = None,
 ) -> int:
@@ -51,7 +51,7 @@ def sweep(
 def _look_at(
     rows: Sequence[Row],
     store: JobStore,
-    wake: Callable[[Sequence[Key]], object],
+    wake: Callable[[Sequence[Wake]], object],
     on_expired: Callable[[Key], object],
     publish: Callable[[Sequence[Row]], bool] | None,
 ) -> None:
@@ -75,7 +75,7 @@ def _look_at(
     if with_events:
         _publish(with_events, store, now, publish)
     if waiting:
-        wake([row.key for row in waiting if row.state is not State.PAUSED])
+        wake([row.wake for row in waiting if row.state is not State.PAUSED])
         store.visit([row.key for row in waiting], [_again(row, now) for row in waiting])
 
 

@@ -24,8 +24,8 @@ from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
 from ucam_faas.serving.responses import of_outcome
 from ucam_faas.tasks import environment, startup
-from ucam_faas.tasks.task import Task
-from ucam_faas.tasks.topics import inbox_of, inbox_path
+from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.tasks.topics import inbox_named, inbox_path
 
 _lock = threading.Lock()
 
@@ -52,7 +52,7 @@ def respond(task: Task, request: Request) -> FlaskResponse:
 
 
 def _path(task: Task, request: Request) -> str:
-    """Return the request's path; the inbox's for an event of the inbox's topic.
+    """Return the request's path; an inbox's for an event of its topic.
 
     Triggers have one path for all topics. Their events are binary: the source is a header.
     """
@@ -60,8 +60,9 @@ def _path(task: Task, request: Request) -> str:
     if request.mimetype == "application/cloudevents+json":
         event = request.get_json(silent=True)
         source = str(event.get("source", "")) if isinstance(event, dict) else ""
-    is_for_inbox = source.endswith(f"/topics/{inbox_of(task.name)}")
-    return (is_for_inbox and inbox_path(task)) or request.path
+    inbox = inbox_named(source.rpartition("/topics/")[2])
+    is_ours = inbox is not None and inbox.task == task.name and task.kind is not Kind.HTTP
+    return inbox_path(task.route, inbox.lane) if inbox and is_ours else request.path
 
 
 @cache

@@ -1,8 +1,9 @@
 """From a request's path to its task.
 
 `/<task name>` is a task's path, `/` that of the first one; either may end in a topic's name
-(`/projects/P/topics/T`). `/<task name>/inbox` is the path of a task's inbox. HTTP tasks have the
-paths that they ask for. A single event task that is served alone has every path.
+(`/projects/P/topics/T`). `/<task name>/inbox` and `/<task name>/inbox/<lane>` are those of a task's
+inboxes. HTTP tasks have the paths that they ask for. A single event task that is served alone has
+every path.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.serving.responses import Response
 from ucam_faas.tasks.task import Kind, Task
-from ucam_faas.tasks.topics import inbox_path
+from ucam_faas.tasks.topics import INBOX_PATH, inbox_path
 
 Scope = MutableMapping[str, Any]
 _OF_BROWSERS = ("/favicon.ico", "/robots.txt")
@@ -31,7 +32,11 @@ class Routes:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._events = _event_paths(tasks)
-        self._inboxes = {inbox_path(task): task for task in self._events.values()}
+        self._inboxes = {
+            inbox_path(task.route, lane): task
+            for task in self._events.values()
+            for lane in task.lane_names
+        }
         self._root = next(iter(self._events.values()), None)
         self._any_path = len(tasks) == 1
         self._flask: Any = None
@@ -50,7 +55,7 @@ class Routes:
         path = scope["path"]
         if path in self._inboxes:
             return self._inboxes[path]
-        place = path if path == "/" or path in self._events else _without_topic(path)
+        place = path if path == "/" or path in self._events else _task_path(path)
         if place in self._events:
             return self._events[place]
         if self._flask is not None:
@@ -96,9 +101,13 @@ def _event_paths(tasks: Sequence[Task]) -> dict[str, Task]:
     return events
 
 
-def _without_topic(path: str) -> str:
+def _task_path(path: str) -> str:
+    """Return the path of a task before a topic's name, or a lane that it doesn't have any more."""
     before, separator, _ = path.partition("/projects/")
-    return (before or "/") if separator and "/topics/" in path else ""
+    if separator and "/topics/" in path:
+        return before or "/"
+    before, separator, _ = path.rpartition(f"{INBOX_PATH}/")
+    return before if separator else ""
 
 
 _REQUEST = "ucam_faas.request"

@@ -12,12 +12,13 @@ from functools import partial
 
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Overloaded, ShuttingDown, TimedOut
 from ucam_faas.serving.admission import FullError, Gate
 from ucam_faas.serving.runs import Results, Run
 from ucam_faas.serving.threads import ThreadPool
+from ucam_faas.serving.ways import Way, ways
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
 CANCEL_SECONDS = 1.0
@@ -51,12 +52,7 @@ class Runner:
         self._cancelled: set[asyncio.Task[None]] = set()
         self._pool = ThreadPool(settings.threads)
         self._results = Results()
-        threads = Gate(settings.threads, settings.queue)
-        self._gates: dict[str, list[Gate]] = {}
-        for task in tasks:
-            limit = task.policy.concurrency or (REQUESTS_OF_AN_INSTANCE if task.is_async else None)
-            own = [Gate(limit, settings.queue)] if limit else []
-            self._gates[task.name] = own if task.is_async else [*own, threads]
+        self._ways = ways(list(tasks), settings)
 
     async def run(self, execution: Execution) -> Conclusion:
         """Run an execution to its conclusion."""
@@ -73,26 +69,33 @@ class Runner:
         finally:
             self._end(run, entered)
 
-    def capacity(self, task: Task) -> int:
-        """Return how many executions of a task may run at a time."""
-        return min(gate.limit for gate in self._gates[task.name])
+    def capacity(self, task: Task, lane: str) -> int:
+        """Return how many executions of a lane may run at a time."""
+        return min(gate.limit for gate in self._way(task, lane).gates)
 
-    def has_room(self, task: Task) -> bool:
+    def has_room(self, task: Task, lane: str) -> bool:
         """Return True if an execution would start at once."""
-        return not self.draining and all(gate.has_room for gate in self._gates[task.name])
+        return not self.draining and all(gate.has_room for gate in self._way(task, lane).gates)
 
     def start(self, execution: Execution) -> asyncio.Future[Conclusion]:
         """Start an execution that has room, and return its conclusion-to-be."""
         run = Run(execution)
         self._begin(run)
-        entered = [gate for gate in self._gates[execution.task.name] if gate.try_enter()]
+        way = self._way(execution.task, execution.lane)
+        entered = [gate for gate in way.gates if gate.try_enter()]
         run.done.add_done_callback(lambda _: self._end(run, entered))
         self._start(run)
         return run.done
 
-    def is_full(self, task: Task) -> bool:
+    def is_full(self, task: Task, lane: str = DEFAULT_LANE) -> bool:
         """Return True if a delivery would be refused now."""
-        return any(gate.is_full for gate in self._gates[task.name])
+        way = self._way(task, lane)
+        return any(gate.is_full(way.queue) for gate in way.gates)
+
+    def _way(self, task: Task, lane: str) -> Way:
+        """Return the way of a lane; of `default`, if the task doesn't have the lane any more."""
+        way = self._ways.get((task.name, lane))
+        return self._ways[task.name, DEFAULT_LANE] if way is None else way
 
     def drain(self) -> None:
         """Begin nothing more: stop waiting executions now, and running ones when the grace ends."""
@@ -143,20 +146,21 @@ class Runner:
 
     async def _enter(self, run: Run, entered: list[Gate]) -> bool:
         """Pass the task's gates; False if the execution was stopped while it waited."""
-        for gate in self._gates[run.execution.task.name]:
+        way = self._way(run.execution.task, run.execution.lane)
+        for gate in way.gates:
             if not gate.try_enter():
                 try:
-                    turn = gate.join_queue()
+                    turn = gate.join_queue(way.queue)
                 except FullError:
                     run.stop(Overloaded())
                     return False
                 try:
                     await asyncio.wait((turn, run.done), return_when=asyncio.FIRST_COMPLETED)
                 except asyncio.CancelledError:
-                    gate.leave_queue(turn)
+                    gate.leave_queue(turn, way.queue)
                     raise
                 if run.stopped:
-                    gate.leave_queue(turn)
+                    gate.leave_queue(turn, way.queue)
                     return False
             entered.append(gate)
         return True

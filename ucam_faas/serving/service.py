@@ -28,8 +28,9 @@ from ucam_faas.serving.responses import (
     of_outcome,
 )
 from ucam_faas.serving.runner import Runner
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Kind, Task
-from ucam_faas.tasks.topics import INBOX_PATH, inbox_path
+from ucam_faas.tasks.topics import INBOX_PATH, lane_of_path
 
 if TYPE_CHECKING:
     from ucam_faas.execution.job_run import JobRun
@@ -66,7 +67,8 @@ class Service:
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > self.bodies.max_bytes):
             return self.unread(TooLarge(f"body: over {self.bodies.max_bytes} bytes"), method, path)
-        if self.runner.is_full(task):
+        lane = lane_of_path(task, path) if task.lanes else None
+        if self.runner.is_full(task, lane or DEFAULT_LANE):
             reason = "concurrency and queue limits reached"
             return self.reject(Overloaded(reason), method, path)
         verifier = self._of_callers if task.kind is Kind.HTTP else self._of_pushes
@@ -100,12 +102,13 @@ class Service:
     ) -> Response:
         """Run the task on a request, and return the response."""
         job: JobRun | None = None
+        lane = lane_of_path(task, path) if INBOX_PATH in path else None
         try:
-            if path.endswith(INBOX_PATH) and path == inbox_path(task):
+            if lane is not None:
                 from ucam_faas.execution import job_run  # tasks without jobs don't need it
 
                 delivery, job = job_run.read_inbox(self.runtime, task, path, headers, body)
-            elif path.endswith(INBOX_PATH) and _is_wake(path, headers, body):
+            elif INBOX_PATH in path and _is_wake(path, headers, body):
                 return self.reject(NoSuchTask("a job of another task"), method, path)
             else:
                 delivery = await _decode(task, method, path, headers, body)
@@ -123,6 +126,7 @@ class Service:
             convert=converter(task) if job is None else None,
             started_at=arrived_at,
             job=job,
+            lane=lane or DEFAULT_LANE,
         )
         conclusion = await self.runner.run(execution)
         if job is None or execution.holds_job:

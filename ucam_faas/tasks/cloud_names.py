@@ -40,7 +40,8 @@ def _names(needs: TaskNeeds) -> Iterator[tuple[str, str, str]]:
     if needs.topic is None:
         return
     yield "subscription", needs.name, task
-    yield "subscription", inbox_of(needs.name), task
+    for lane in needs.lanes:
+        yield "subscription", inbox_of(needs.name, lane), task
     topic = needs.decided_dead_letter_topic or needs.dead_letter_topic
     if topic and "/" not in topic:
         letters = f"the dead letters in {topic!r}"

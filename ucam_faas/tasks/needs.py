@@ -10,6 +10,7 @@ from ucam_faas.config import Settings
 from ucam_faas.events.messages import TOPIC_PATH
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MIN_ACK_DEADLINE_SECONDS
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.payload_types import is_json
 from ucam_faas.tasks.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data
@@ -37,6 +38,7 @@ class TaskNeeds:
     Args:
         name: of the task, and of its subscription.
         path: at which it is served.
+        lanes: the names of its lanes, each with an inbox, if it has one at all.
         topic: short, or full; None: it is called over HTTP only.
         wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
         max_attempts: deliveries, of which Pub/Sub wants 5 at least; the task may give up before.
@@ -50,6 +52,7 @@ class TaskNeeds:
     summary: str = ""
     run_as: str = "service"
     topic: str | None = None
+    lanes: tuple[str, ...] = (DEFAULT_LANE,)
     filter: str | None = None
     ordered: bool = False
     wrapped: bool = True
@@ -76,7 +79,7 @@ class TaskNeeds:
     def from_json(cls, values: dict[str, Any]) -> TaskNeeds:
         """Return the plan that `to_dict` was called on."""
         schedules = tuple(ScheduleNeeds(**schedule) for schedule in values["schedules"])
-        return cls(**{**values, "schedules": schedules})
+        return cls(**{**values, "schedules": schedules, "lanes": tuple(values["lanes"])})
 
 
 def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
@@ -114,6 +117,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         summary=task.summary,
         run_as=task.run_as,
         topic=trigger.topic,
+        lanes=task.lane_names,
         filter=trigger.filter,
         ordered=trigger.ordered,
         wrapped=task.kind is not Kind.RAW,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypedDict
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.tasks import job_policy, resources, topics
 from ucam_faas.tasks.job_policy import Events, OnDuplicate
+from ucam_faas.tasks.lanes import Lane, Priority, check_propagate_lane, lanes_of
 from ucam_faas.tasks.limit import Limit, check_limit
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.policies import RetryPolicy
@@ -262,6 +263,27 @@ class TaskDefaults(_OfAll, total=False):
             doc="a message on the topic is a job, with the message's id: it runs once",
             takes="`True` or `False`",
             check=job_policy.check_idempotent,
+            concerns="services",
+        ),
+    ]
+    lanes: Annotated[
+        Sequence[str | Lane] | int | type[Priority] | None,
+        Option(
+            doc="parallel inboxes: a backlog in one doesn't hold back the others",
+            takes="names and `Lane(name, max_concurrency=…, weight=…)`, `lanes=3` for `default`, "
+            "`lane-1` and `lane-2`, or `Priority` for `high`, `default` and `low`; default: "
+            "`default`, which every task has",
+            check=lanes_of,
+            concerns="services",
+        ),
+    ]
+    propagate_lane: Annotated[
+        bool,
+        Option(
+            doc="what the task sends stays in the lane from which it runs, where the receiver has "
+            "it",
+            takes="`True`, the default, or `False`",
+            check=check_propagate_lane,
             concerns="services",
         ),
     ]

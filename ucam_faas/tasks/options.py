@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.job_policy import JobPolicy
+from ucam_faas.tasks.lanes import lanes_of
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import OPTIONS
 from ucam_faas.tasks.policies import JOB_RETRY, Policy
@@ -17,7 +18,7 @@ from ucam_faas.tasks.triggers import Trigger, trigger_maker
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
 _IN_JOBS = frozenset(JobPolicy.__dataclass_fields__)
 _IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
-_IN_TASK = frozenset({"create_default_info", "options"})
+_IN_TASK = frozenset({"create_default_info", "options", "propagate_lane"})
 
 
 ResultT = TypeVar("ResultT")
@@ -178,6 +179,7 @@ def task_fields(
         "own_options": own,
         "collection_options": inherited,
         "run_as": run_as,
+        "lanes": lanes_of(options["lanes"]) if "lanes" in options and run_as == "service" else (),
         "init": tuple(options.get("init", ())),
         "publishes": tuple(options.get("publishes", ())),
         "sends": tuple(options.get("sends", ())),

@@ -26,9 +26,9 @@ def of_topic(needs: TaskNeeds, project: str) -> dict[str, Any]:
     return subscription
 
 
-def of_inbox(needs: TaskNeeds, project: str) -> dict[str, Any]:
-    """Return the subscription of a task's inbox: no filter, no dead letters."""
-    name = inbox_of(needs.name)
+def of_inbox(needs: TaskNeeds, lane: str, project: str) -> dict[str, Any]:
+    """Return the subscription of the inbox of a lane: no filter, no dead letters."""
+    name = inbox_of(needs.name, lane)
     return {
         "name": f"projects/{project}/subscriptions/{name}",
         "topic": full_topic(name, project),

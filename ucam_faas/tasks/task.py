@@ -14,6 +14,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.tasks.arguments import takes_nothing
 from ucam_faas.tasks.job_policy import JobPolicy
+from ucam_faas.tasks.lanes import DEFAULT_LANE, Lane
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
 from ucam_faas.tasks.resources import RunAs, cpu_count
 from ucam_faas.tasks.triggers import Trigger
@@ -115,6 +116,10 @@ class Task:
     """The options of its collections."""
     run_as: RunAs = "service"
     """A service, which is called; or a Cloud Run job, which runs once to its end."""
+    lanes: tuple[Lane, ...] = ()
+    """Its lanes, as its options state them; none: it has `default` alone, without a limit."""
+    propagate_lane: bool = True
+    """Sends stay in the lane from which it runs."""
     init: tuple[Callable[..., Any], ...] = ()
     """Run once in each process that serves the task, before its first execution."""
     publishes: tuple[Any, ...] = ()
@@ -208,6 +213,11 @@ class Task:
     def route(self) -> str:
         """The path at which it is served, in Flask's syntax."""
         return (self.path or "/") if self.kind is Kind.HTTP else f"/{self.name}"
+
+    @property
+    def lane_names(self) -> tuple[str, ...]:
+        """The names of its lanes, `default` first."""
+        return tuple(lane.name for lane in self.lanes) or (DEFAULT_LANE,)
 
     @property
     def resource(self) -> str:

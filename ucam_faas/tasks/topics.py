@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.tasks.lanes import DEFAULT_LANE, LANE_NAME
 from ucam_faas.tasks.outer_decorators import task_function_of
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Kind, Task, check_name
@@ -111,31 +113,65 @@ def keeper_of(topic: str) -> str:
 
 
 INBOX_PATH = "/inbox"
-"""Pushes of a task's inbox come to its own path with this after it."""
+"""Pushes of a task's inbox come to its own path with this after it, and those of a lane's to
+`/inbox/LANE`.
+"""
 
 
 MIN_INBOX_BACKOFF_SECONDS, MAX_INBOX_BACKOFF_SECONDS = 1, 600
 """Until Pub/Sub repeats a wake that was refused: at first, and at most."""
 
 
-def inbox_path(task: Task) -> str:
-    """Return the path to which a task's inbox is pushed; nothing for an HTTP task."""
-    return "" if task.kind is Kind.HTTP else task.route + INBOX_PATH
+def inbox_path(route: str, lane: str = DEFAULT_LANE) -> str:
+    """Return the path to which the inbox of a lane is pushed.
+
+    >>> inbox_path("/charge"), inbox_path("/charge", "bulk")
+    ('/charge/inbox', '/charge/inbox/bulk')
+    """
+    return route + INBOX_PATH + ("" if lane == DEFAULT_LANE else f"/{lane}")
+
+
+def lane_of_path(task: Task, path: str) -> str | None:
+    """Return the lane whose inbox is pushed to a path; None: the path isn't of the task's inboxes.
+
+    A lane that the task doesn't have any more may have messages still.
+    """
+    inbox = task.route + INBOX_PATH
+    if task.kind is Kind.HTTP or not path.startswith(inbox):
+        return None
+    lane = path[len(inbox) :]
+    if not lane:
+        return DEFAULT_LANE
+    return lane[1:] if re.fullmatch(f"/{LANE_NAME}", lane) else None
 
 
 _INBOX = "-inbox"
 
 
-def inbox_of(task: str) -> str:
-    """Return the short name of a task's inbox: a topic, and its subscription."""
-    return f"{task}{_INBOX}"
+def inbox_of(task: str, lane: str = DEFAULT_LANE) -> str:
+    """Return the short name of the inbox of a task's lane: a topic, and its subscription.
 
-
-def task_of_inbox(inbox: str) -> str | None:
-    """Return the name of the task whose inbox has a name, short or full; None: it isn't one.
-
-    >>> task_of_inbox("projects/p/topics/charge-inbox"), task_of_inbox("charge")
-    ('charge', None)
+    >>> inbox_of("charge"), inbox_of("charge", "bulk")
+    ('charge-inbox', 'charge-inbox-bulk')
     """
-    name = inbox.rpartition("/")[2]
-    return name.removesuffix(_INBOX) if name.endswith(_INBOX) else None
+    return f"{task}{_INBOX}" + ("" if lane == DEFAULT_LANE else f"-{lane}")
+
+
+class Inbox(NamedTuple):
+    """An inbox: the names of its task and of its lane."""
+
+    task: str
+    lane: str
+
+
+def inbox_named(name: str) -> Inbox | None:
+    """Return the inbox of a name, short or full; None: it isn't one.
+
+    >>> inbox_named("projects/p/topics/charge-inbox"), inbox_named("charge")
+    (Inbox(task='charge', lane='default'), None)
+    >>> inbox_named("charge-inbox-bulk")
+    Inbox(task='charge', lane='bulk')
+    """
+    pattern = f"(?P<task>.+){_INBOX}(?:-(?P<lane>{LANE_NAME}))?"
+    match = re.fullmatch(pattern, name.rpartition("/")[2])
+    return match and Inbox(match["task"], match["lane"] or DEFAULT_LANE)

@@ -146,7 +146,9 @@ class EmbeddedCloud:
             publisher = OnceForEachMessage(publisher, self._hostile)
             tasks = [at_once(task, self._hostile, settings.threads) for task in tasks]
             hostile = self._hostile
-            self._jobs.order = lambda key: -hostile.number(inbox_of(key.task), key.id)
+            self._jobs.order = lambda wake: (
+                -hostile.number(inbox_of(wake.key.task, wake.lane), wake.key.id)
+            )
             by_name = {task.name: task for task in tasks}
             self._hostile.stale_holder = lambda name, id: self._jobs.stale_holder(by_name[name], id)
         runtime = Runtime(settings, SystemClock(), publisher, store=self._jobs.store)

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 from ucam_faas.emulator.push.pusher import ACKNOWLEDGED, Pusher
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.inbox import JOB_ATTRIBUTE
-from ucam_faas.tasks.topics import task_of_inbox
+from ucam_faas.tasks.topics import inbox_named
 from ucam_faas.testing.hostile_jobs import LOST, end, loses_its_wake
 from ucam_faas.testing.hostile_pusher import HostilePusher, Sending
 
@@ -169,8 +169,8 @@ class Hostile:
         """Play the tricks on a job, if the message is a wake; return True if it is lost."""
         id = sending.lease.message.attributes.get(JOB_ATTRIBUTE)
         inbox = sending.pusher.name
-        task = task_of_inbox(inbox)
-        if id is None or self.stale_holder is None or task is None:
+        named = inbox_named(inbox)
+        if id is None or self.stale_holder is None or named is None:
             return False
         is_first = (inbox, id) not in self._jobs
         ordinal = self._jobs.setdefault((inbox, id), len(self._jobs) + 1)
@@ -181,7 +181,7 @@ class Hostile:
             return True
         if is_first or (inbox, id) in self.lost:
             self.lost.discard((inbox, id))
-            holder = await _in_thread(self.stale_holder, task, id)
+            holder = await _in_thread(self.stale_holder, named.task, id)
             if holder is not None:
                 self._stale.append((sending, holder))
         return False

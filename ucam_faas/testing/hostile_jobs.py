@@ -21,18 +21,20 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.outcomes import name
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 from ucam_faas.testing.events import make_push
 
 
-class Wake(NamedTuple):
-    """A wake in a task's inbox."""
+class TaskWake(NamedTuple):
+    """A wake in the inbox of a task's lane."""
 
     task: Task
     id: str
+    lane: str = DEFAULT_LANE
 
 
-Push = Callable[[Wake], int]
+Push = Callable[[TaskWake], int]
 ATTEMPTS_FOR_STALE_HOLDERS = 3
 """A lost lease counts as a failed attempt: jobs with fewer attempts left keep theirs."""
 
@@ -48,12 +50,12 @@ class HostileJobs:
         self.seed = seed
         self.tricks: list[str] = []
         """All that was done, in that order."""
-        self._ordinals: dict[Wake, int] = {}
-        self._lost: set[Wake] = set()
-        self._run: set[Wake] = set()
-        self._late: list[Wake] = []
+        self._ordinals: dict[TaskWake, int] = {}
+        self._lost: set[TaskWake] = set()
+        self._run: set[TaskWake] = set()
+        self._late: list[TaskWake] = []
 
-    def deliver(self, wake: Wake, push: Push, runtime: Runtime) -> None:
+    def deliver(self, wake: TaskWake, push: Push, runtime: Runtime) -> None:
         """Deliver a wake several times, or not at all."""
         is_first = wake not in self._ordinals
         ordinal = self._ordinals.setdefault(wake, len(self._ordinals) + 1)
@@ -71,7 +73,7 @@ class HostileJobs:
             self._run.add(wake)
             self._late.append(wake)
 
-    def order(self, wakes: deque[Wake]) -> None:
+    def order(self, wakes: deque[TaskWake]) -> None:
         """Put the wakes of a sweep, whose order ids decide, into the order of their first ones."""
         last = len(self._ordinals)
         in_order = sorted(wakes, key=lambda wake: self._ordinals.get(wake, last))
@@ -89,7 +91,7 @@ class HostileJobs:
         for wake in reversed(late):
             self._note(wake, f"a late wake: {push(wake)}")
 
-    def _note(self, wake: Wake, trick: str) -> None:
+    def _note(self, wake: TaskWake, trick: str) -> None:
         self.tricks.append(f"{wake.task.name}, job {self._ordinals[wake]}: {trick}")
 
 
@@ -101,7 +103,7 @@ def loses_its_wake(seed: int, ordinal: int) -> bool:
     return (seed + ordinal) % 2 == 0
 
 
-def stale_holder(wake: Wake, runtime: Runtime) -> Execution | None:
+def stale_holder(wake: TaskWake, runtime: Runtime) -> Execution | None:
     """Let a process claim a job, and lose it at once; None: it can't, or has too few attempts.
 
     Args:

@@ -28,11 +28,11 @@ from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.publishing import Draft
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.tasks.task import Task
-from ucam_faas.tasks.topics import INBOX_PATH, inbox_of, task_of_inbox
+from ucam_faas.tasks.topics import inbox_named, inbox_of, inbox_path
 from ucam_faas.testing.client import Client, serve
 from ucam_faas.testing.clock import ManualClock, duration
 from ucam_faas.testing.events import make_message, make_push
-from ucam_faas.testing.hostile_jobs import HostileJobs, Wake
+from ucam_faas.testing.hostile_jobs import HostileJobs, TaskWake
 from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.tasks import tasks_of
 
@@ -62,9 +62,9 @@ class Publisher(MemoryPublisher):
 
     __slots__ = ("on_wake", "tasks")
 
-    def __init__(self, tasks: Sequence[Task], on_wake: Callable[[Wake], None]) -> None:
+    def __init__(self, tasks: Sequence[Task], on_wake: Callable[[TaskWake], None]) -> None:
         super().__init__()
-        self.tasks = {inbox_of(task.name): task for task in tasks}
+        self.tasks = {task.name: task for task in tasks}
         self.on_wake = on_wake
 
     def publish_many(
@@ -80,18 +80,20 @@ class Publisher(MemoryPublisher):
         ids = super().publish_many(topic, drafts, timeout_seconds=timeout_seconds)
         for draft in drafts:
             if inbox.JOB_ATTRIBUTE in draft.attributes:
-                self.on_wake(Wake(self._task(short), draft.attributes[inbox.JOB_ATTRIBUTE]))
+                self.on_wake(self._wake(short, draft.attributes[inbox.JOB_ATTRIBUTE]))
         return ids
 
-    def _task(self, topic: str) -> Task:
-        task = self.tasks.get(topic)
+    def _wake(self, topic: str, id: str) -> TaskWake:
+        named = inbox_named(topic)
+        assert named is not None, "wakes go to inboxes"
+        task = self.tasks.get(named.task)
         if task is None:
-            known = ", ".join(sorted(task.name for task in self.tasks.values())) or "none"
+            known = ", ".join(sorted(self.tasks)) or "none"
             raise UCAMFAASCouldNotLoadTarget(
-                f"A job was sent to {task_of_inbox(topic)!r}, which isn't among the "
+                f"A job was sent to {named.task!r}, which isn't among the "
                 f"tasks of this test: {known}. Name it where you name those."
             )
-        return task
+        return TaskWake(task, id, named.lane)
 
 
 class _Store(SqliteStore):
@@ -132,7 +134,7 @@ class Jobs:
         client: Client,
         store: SqliteStore,
         publisher: Publisher,
-        wakes: deque[Wake],
+        wakes: deque[TaskWake],
         clock: ManualClock,
         hostile: HostileJobs | None,
     ) -> None:
@@ -205,12 +207,12 @@ class Jobs:
             else:
                 self._hostile.deliver(wake, self._push, self._runtime)
 
-    def _push(self, wake: Wake) -> int:
+    def _push(self, wake: TaskWake) -> int:
         """Deliver a wake, and return the status of the answer."""
         message = make_message(attributes={inbox.JOB_ATTRIBUTE: wake.id})
-        subscription = f"projects/test-project/subscriptions/{inbox_of(wake.task.name)}"
+        subscription = f"projects/test-project/subscriptions/{inbox_of(wake.task.name, wake.lane)}"
         push = make_push(message, subscription=subscription)
-        path = f"{wake.task.route}{INBOX_PATH}"
+        path = inbox_path(wake.task.route, wake.lane)
         return self.client.post(path, body=push.body, headers=push.headers).status
 
     def _sweep(self) -> None:
@@ -260,10 +262,10 @@ def jobs(
         known = ", ".join(map(repr, get_args(JobDeliveries)))
         raise ValueError(f"deliveries={deliveries!r}: expected one of {known}.")
     clock = clock or ManualClock()
-    loaded, wakes = tasks_of(tasks), deque[Wake]()
+    loaded, wakes = tasks_of(tasks), deque[TaskWake]()
     made: list[Jobs] = []
 
-    def on_wake(wake: Wake) -> None:
+    def on_wake(wake: TaskWake) -> None:
         wakes.append(wake)
         if inline and made:
             made[0].run_all()

@@ -10,14 +10,14 @@ from ucam_faas.execution import inbox
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.execution.sweeping import sweep_jobs
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Row, Wake
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of
 from ucam_faas.testing.clock import ManualClock
-from ucam_faas.testing.hostile_jobs import Wake, stale_holder
+from ucam_faas.testing.hostile_jobs import TaskWake, stale_holder
 
 MOST_ROWS = 100_000
 
@@ -34,7 +34,7 @@ class LocalJobs:
     def __init__(self, settings: Settings, publisher: Publisher, clock: ManualClock) -> None:
         self.store = SqliteStore(":memory:", clock)
         self._runtime = Runtime(settings, SystemClock(), publisher, store=self.store)
-        self.order: Callable[[Key], int] = lambda key: 0
+        self.order: Callable[[Wake], int] = lambda wake: 0
         """The order of the wakes of one sweep, which the store leaves to random ids."""
         self._before = CURRENT.get()
         CURRENT.set(self._runtime)
@@ -47,8 +47,8 @@ class LocalJobs:
     def sweep(self) -> None:
         """Look at the jobs whose time has come."""
 
-        def wake(keys: Iterable[Key]) -> None:
-            inbox.wake(self._runtime, sorted(keys, key=self.order))
+        def wake(wakes: Iterable[Wake]) -> None:
+            inbox.wake(self._runtime, sorted(wakes, key=self.order))
 
         sweep_jobs(self._runtime, wake=wake)
 
@@ -59,12 +59,12 @@ class LocalJobs:
             lost: inboxes and ids of jobs whose wakes were lost.
         """
         rows = self._rows()
-        again = [row.visit for row in rows if row.executions or _names(row.key) in lost]
+        again = [row.visit for row in rows if row.executions or _names(row.wake) in lost]
         return min(again, default=None)
 
     def stale_holder(self, task: Task, id: str) -> Execution | None:
         """Let a process claim a job, and lose it; see `hostile_jobs.stale_holder`."""
-        return stale_holder(Wake(task, id), self._runtime)
+        return stale_holder(TaskWake(task, id), self._runtime)
 
     def next_visit(self) -> float | None:
         """Return when the sweep has to look at a job, whatever for."""
@@ -78,5 +78,5 @@ class LocalJobs:
         return [row for row in rows if row.state is not State.PAUSED]
 
 
-def _names(key: Key) -> tuple[str, str]:
-    return inbox_of(key.task), key.id
+def _names(wake: Wake) -> tuple[str, str]:
+    return inbox_of(wake.key.task, wake.lane), wake.key.id

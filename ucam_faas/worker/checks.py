@@ -29,11 +29,13 @@ async def declare(
     """
     for task in tasks:
         needs = needs_of(task, settings)
-        topics = [needs.topic or "", inbox_of(task.name), *sorted(dead_letter_topics(needs))]
+        inboxes = [inbox_of(task.name, lane) for lane in needs.lanes]
+        topics = [needs.topic or "", *inboxes, *sorted(dead_letter_topics(needs))]
         for topic in topics:
             name = full_topic(topic, project)
             await _make(connection.create_topic, protos.Topic(name=name))
-        wanted = [of_topic(needs, project), of_inbox(needs, project)]
+        wanted = [of_topic(needs, project)]
+        wanted += [of_inbox(needs, lane, project) for lane in needs.lanes]
         for topic in dead_letter_topics(needs):
             name = keeper_of(topic.rpartition("/")[2])
             wanted.append(

@@ -24,9 +24,7 @@ class _Queue:
         """The later messages of each ordering key that is busy."""
 
     def has_next(self, runner: Runner) -> bool:
-        limit = self.source.concurrency
-        within = limit is None or self.running < limit
-        return bool(self.waiting) and within and runner.has_room(self.source.task)
+        return bool(self.waiting) and runner.has_room(self.source.task, self.source.lane)
 
 
 class Dispatcher:

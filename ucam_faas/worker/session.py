@@ -141,7 +141,7 @@ class Session:
         await asyncio.gather(*(answers.finish() for answers in self._answers.values()))
 
     def _stream(self, connection: Connection, source: Source) -> Stream:
-        at_once = min(self._runner.capacity(source.task), self._options.tasks_limit)
+        at_once = min(self._runner.capacity(source.task, source.lane), self._options.tasks_limit)
         limit = self._options.messages_limit
         most = at_once + PREFETCHED
         return Stream(
@@ -179,7 +179,8 @@ class Session:
         delivery = delivery_of(pulled)
         job = job_of(pulled, delivery, self._runtime)
         convert = self._converters[task] if job is None else None
-        execution = Execution(task, delivery, self._runtime, convert=convert, job=job)
+        lane = pulled.source.lane
+        execution = Execution(task, delivery, self._runtime, convert=convert, job=job, lane=lane)
         self._started += 1
         conclusion = self._runner.start(execution)
         conclusion.add_done_callback(partial(self._concluded, pulled, execution))

@@ -1,11 +1,12 @@
-"""The subscriptions that a worker pulls from: each task's inbox, and that of its topic."""
+"""The subscriptions that a worker pulls from: each task's inboxes, and that of its topic."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.lanes import DEFAULT_LANE, weights
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.topics import inbox_of
 
@@ -18,14 +19,14 @@ class Source:
         task: runs on each message.
         subscription: its full name.
         is_inbox: messages are wakes, and sends to this task.
-        concurrency: messages of it that may run at a time; None: as many as the task's.
+        lane: the lane of the task to which it belongs.
         weight: its share where several sources have messages that wait.
     """
 
     task: Task
     subscription: str
     is_inbox: bool
-    concurrency: int | None = None
+    lane: str = DEFAULT_LANE
     weight: int = 1
 
 
@@ -35,10 +36,11 @@ def sources_of(task: Task, project: str) -> list[Source]:
     def full(name: str) -> str:
         return f"projects/{project}/subscriptions/{name}"
 
-    return [
-        Source(task, full(inbox_of(task.name)), is_inbox=True),
-        Source(task, full(task.name), is_inbox=False),
+    inboxes = [
+        Source(task, full(inbox_of(task.name, lane)), is_inbox=True, lane=lane, weight=weight)
+        for lane, weight in weights(task.lanes).items()
     ]
+    return [*inboxes, replace(inboxes[0], subscription=full(task.name), is_inbox=False)]
 
 
 def pulled(tasks: Iterable[Task], *, named: bool) -> Sequence[Task]:

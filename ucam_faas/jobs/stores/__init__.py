@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ucam_faas.jobs.rows import Change, Key, Row, Step
+from ucam_faas.jobs.rows import Change, Key, Row, Step, Wake
 from ucam_faas.jobs.states import LIVE, State
 
 
@@ -75,8 +75,9 @@ class JobStore(Protocol):
     def set_limit_key(self, key: Key, limit_key: str) -> Row | None:
         """Give a live job its limit's key, and return the row; None: it has one, or has ended."""
 
-    def next_of(self, row: Row, limit: int | None) -> Key | None:
-        """Return the first job of a row's limit key that may start now; None: there is none.
+    def next_of(self, row: Row, limit: int | None) -> Wake | None:
+        """Return the wake of the first job of a row's limit key that may start now; None: there is
+        none.
 
         It is a hint: another process may take the job first, and an earlier one that isn't due
         may hold back a job that is `in_order`.

@@ -46,6 +46,7 @@ def new_values(row: Row, wait: float) -> dict[str, Any]:
         "payload": row.payload,
         "attributes": _object(row.attributes),
         "ordering_key": row.ordering_key,
+        "lane": row.lane,
         "options": _object(row.options),
         "source": row.source,
         "owner": row.owner,

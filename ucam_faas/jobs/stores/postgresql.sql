@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   watched BOOLEAN NOT NULL DEFAULT false,
   claimant TEXT,
   limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq'),
+  lane TEXT NOT NULL DEFAULT 'default',
   PRIMARY KEY (app, task, id)
 );
 -- The columns that were added later. A new one needs a default, or may be NULL: the version that runs doesn't know it.
@@ -23,6 +24,7 @@ ALTER TABLE ucam_faas_jobs
   ADD COLUMN IF NOT EXISTS limit_key TEXT,
   ADD COLUMN IF NOT EXISTS claimant TEXT,
   ADD COLUMN IF NOT EXISTS event_due BOOLEAN NOT NULL DEFAULT false,
+  ADD COLUMN IF NOT EXISTS lane TEXT NOT NULL DEFAULT 'default',
   ADD COLUMN IF NOT EXISTS in_order BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq');
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
@@ -46,7 +48,7 @@ WITH new AS (
   SELECT *, nextval('ucam_faas_jobs_place_seq') AS place FROM json_to_recordset(:rows::json) AS new (
     number int, app text, task text, id text, payload text, attributes text, ordering_key text,
     options text, source text, owner text, "unique" text, limit_key text, in_order bool,
-    wait float8, ttl float8, visit float8
+    lane text, wait float8, ttl float8, visit float8
   )
 ), lost AS (
   SELECT NULL::int AS number
@@ -59,11 +61,11 @@ WITH new AS (
 ), added AS (
   INSERT INTO ucam_faas_jobs (
     app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-    limit_key, in_order, place, state, created, due, expires, visit, history
+    limit_key, in_order, lane, place, state, created, due, expires, visit, history
   )
   SELECT
     app, task, id, decode(payload, 'base64'), attributes, ordering_key, options, source, owner, "unique",
-    limit_key, in_order, place, 'PENDING', :now, :now + wait, :now + ttl, :now + visit,
+    limit_key, in_order, lane, place, 'PENDING', :now, :now + wait, :now + ttl, :now + visit,
     jsonb_build_array(jsonb_build_array(:now, 'PENDING', 'sent', 0, '', ''))
   FROM new WHERE NOT EXISTS (SELECT 1 FROM lost) ORDER BY app, task, id, number
   ON CONFLICT DO NOTHING
@@ -141,16 +143,16 @@ WHERE app = :app AND task = :task AND id = :id
 RETURNING *
 
 -- name: next_of
-SELECT id FROM (
+SELECT id, lane FROM (
   SELECT * FROM (
-    SELECT id, place FROM ucam_faas_jobs
+    SELECT id, lane, place FROM ucam_faas_jobs
     WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'PENDING'
       AND due <= :now AND (expires IS NULL OR expires > :now)
     ORDER BY place LIMIT 1
   ) AS first
   UNION ALL
   SELECT * FROM (
-    SELECT id, place FROM ucam_faas_jobs
+    SELECT id, lane, place FROM ucam_faas_jobs
     WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'STARTED'
       AND lease <= :now
     ORDER BY place LIMIT 1

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ucam_faas.jobs.rows import Change, Key, Row, Step
+from ucam_faas.jobs.rows import Change, Key, Row, Step, Wake
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.columns import change_values, json_text, row_of
 from ucam_faas.jobs.waiting import WaitingStore
@@ -25,14 +25,14 @@ class SqlStore(WaitingStore):
         """Give a live job its limit's key, if it has none."""
         return self._one("set_limit_key", key, limit_key=limit_key)
 
-    def next_of(self, row: Row, limit: int | None) -> Key | None:
-        """Return the first job of a row's limit key that may start now."""
+    def next_of(self, row: Row, limit: int | None) -> Wake | None:
+        """Return the wake of the first job of a row's limit key that may start now."""
         n = 1 if row.in_order else limit
         if row.limit_key is None or n is None:
             return None
         values = {"app": row.key.app, "task": row.key.task, "limit_key": row.limit_key, "limit": n}
         for record in self._read("next_of", values):
-            return Key(row.key.app, row.key.task, record["id"])
+            return Wake(row.key._replace(id=record["id"]), record["lane"])
         return None
 
     def change(

@@ -31,7 +31,7 @@ POLL_SECONDS = 0.01
 """Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
-SCHEMA = 3
+SCHEMA = 4
 """The version of the tables, in `PRAGMA user_version`; files from before version 1 have 0."""
 ADDED_COLUMNS = {
     "unique": "TEXT",
@@ -40,6 +40,7 @@ ADDED_COLUMNS = {
     "limit_key": "TEXT",
     "in_order": "INTEGER NOT NULL DEFAULT 0",
     "event_due": "INTEGER NOT NULL DEFAULT 0",
+    "lane": "TEXT NOT NULL DEFAULT 'default'",
 }
 """Columns that tables of earlier versions lack."""
 

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   event_due INTEGER NOT NULL DEFAULT 0,
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
-  limit_key TEXT, in_order INTEGER NOT NULL DEFAULT 0,
+  limit_key TEXT, in_order INTEGER NOT NULL DEFAULT 0, lane TEXT NOT NULL DEFAULT 'default',
   PRIMARY KEY (app, task, id)
 );
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
@@ -39,10 +39,10 @@ END;
 -- name: insert
 INSERT INTO ucam_faas_jobs (
   app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-  limit_key, in_order, state, created, due, expires, visit, history
+  limit_key, in_order, lane, state, created, due, expires, visit, history
 ) VALUES (
   :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
-  :limit_key, :in_order, 'PENDING', :now, :now + :wait, :now + :ttl, :now + :visit, :history
+  :limit_key, :in_order, :lane, 'PENDING', :now, :now + :wait, :now + :ttl, :now + :visit, :history
 )
 ON CONFLICT DO NOTHING
 
@@ -105,16 +105,16 @@ WHERE app = :app AND task = :task AND id = :id
 RETURNING *
 
 -- name: next_of
-SELECT id FROM (
+SELECT id, lane FROM (
   SELECT * FROM (
-    SELECT id, rowid AS place FROM ucam_faas_jobs
+    SELECT id, lane, rowid AS place FROM ucam_faas_jobs
     WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'PENDING'
       AND due <= :now AND (expires IS NULL OR expires > :now)
     ORDER BY rowid LIMIT 1
   )
   UNION ALL
   SELECT * FROM (
-    SELECT id, rowid AS place FROM ucam_faas_jobs
+    SELECT id, lane, rowid AS place FROM ucam_faas_jobs
     WHERE app = :app AND task = :task AND limit_key = :limit_key AND state = 'STARTED'
       AND iif(boot = :boot, steady <= :steady, lease <= :now)
     ORDER BY rowid LIMIT 1

@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Row, Wake
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.firestore import queries
 from ucam_faas.jobs.stores.firestore.documents import Document, Documents, Write
 from ucam_faas.jobs.stores.firestore.guarded import Seen
 from ucam_faas.jobs.stores.firestore.rows import JOBS, SENT, limit_id
 from ucam_faas.jobs.stores.firestore.values import Timestamp
+from ucam_faas.tasks.lanes import DEFAULT_LANE
 
 GUARD_SECONDS = 24 * 3600.0
 """From the last claim of a key until the TTL policy may remove its guard."""
@@ -69,8 +70,8 @@ class Limits:
         version = None if guard is None else guard.version
         return [Write(name, {"remove": Timestamp(now + GUARD_SECONDS)}, version)]
 
-    def next_of(self, row: Row, limit: int | None) -> Key | None:
-        """Return the first job of a row's limit key that may start now."""
+    def next_of(self, row: Row, limit: int | None) -> Wake | None:
+        """Return the wake of the first job of a row's limit key that may start now."""
         n = _number(row, limit)
         if row.limit_key is None or n is None:
             return None
@@ -78,7 +79,8 @@ class Limits:
         ready = self._first(1, id, (State.PENDING, State.STARTED), ("LESS_THAN_OR_EQUAL", now), now)
         if not ready or self._held(id, n, now) >= n:
             return None
-        return row.key._replace(id=ready[0].fields["id"])
+        fields = ready[0].fields
+        return Wake(row.key._replace(id=fields["id"]), fields["data"].get("lane", DEFAULT_LANE))
 
     def _held(self, id: str, most: int, now: float) -> int:
         """Count the jobs of a key that are held, up to a number."""

@@ -80,7 +80,7 @@ def of_limit(
     if ready is not None:
         filters.append(_filter("ready", *ready))
     query = _query(filters, [SENT, "created", "ready"], limit=limit)
-    return query | _select(("id", "state", SENT, "created", "data.expires"))
+    return query | _select(("id", "state", SENT, "created", "data.expires", "data.lane"))
 
 
 def _query(

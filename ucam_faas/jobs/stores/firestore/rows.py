@@ -28,7 +28,7 @@ a read more."""
 
 _WRITTEN_ONCE = (
     *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique"),
-    *("limit_key", "in_order"),
+    *("limit_key", "in_order", "lane"),
 )
 _CHANGING = (
     *("due", "expires", "visit", "fence", "attempts", "interruptions", "lease"),
@@ -43,7 +43,7 @@ CHANGING = (
 _FOR_SWEEP = ("due", "expires", "visit", "lease", "fence", "attempts", "interruptions", "event_due")
 SWEEP = (
     *("app", "task", "id", "state", "created"),
-    *(f"data.{name}" for name in (*_FOR_SWEEP, "options", "unique", "writer")),
+    *(f"data.{name}" for name in (*_FOR_SWEEP, "lane", "options", "unique", "writer")),
 )
 """The paths of the fields that the sweep reads: payloads and results of many rows may be large."""
 VISIT = ("sweep", "remove", "data.visit", "data.event_due", "data.writer")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.jobs.rows import Change, Key, Row, Step, size_of
+from ucam_faas.jobs.rows import Change, Key, Row, Step, Wake, size_of
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
@@ -109,8 +109,8 @@ class FirestoreStore(WaitingStore):
 
         return self._rows.change(key, with_key)
 
-    def next_of(self, row: Row, limit: int | None) -> Key | None:
-        """Return the first job of a row's limit key that may start now."""
+    def next_of(self, row: Row, limit: int | None) -> Wake | None:
+        """Return the wake of the first job of a row's limit key that may start now."""
         return self._limits.next_of(row, limit)
 
     def change(
