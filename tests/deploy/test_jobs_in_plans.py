@@ -210,6 +210,7 @@ def test_a_store_deletes_nothing_of_a_deployment_and_its_removal_is_found(
 
     assert deletions(without, with_store) == []
     assert deletions(with_store, without) == [
+        ("job store", "shop in postgresql://db/jobs"),
         ("service", "shop-sweep"),
         ("subscription", "charge-inbox"),
         ("subscription", "shop-sweep"),
@@ -272,7 +273,6 @@ def test_a_sweep_is_not_in_the_document_of_topics(tmp_path: Path) -> None:
 
 PLACES = """
 project = "my-project"
-existing_buckets = ["theirs"]
 [environment]
 UCAM_FAAS_JOB_STORE = "firestore:my-project"
 UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
@@ -291,7 +291,7 @@ def test_a_task_names_the_places_of_its_jobs(tmp_path: Path) -> None:
     assert places_of(plan, "charge") == {
         "firestore": "projects/my-project/databases/(default)",
         "queue": "projects/my-project/locations/europe-west2/queues/delays",
-        "payloads": {"bucket": "ours", "days": 38, "exists": False},
+        "payloads": {"bucket": "ours", "days": 38},
     }
 
 
@@ -350,12 +350,15 @@ def test_a_backoff_that_fails_is_refused(tmp_path: Path) -> None:
         plan_in(tmp_path, task_of("charge", retry=retry), configuration=PLACES)
 
 
-def test_a_bucket_that_exists_is_not_made(tmp_path: Path) -> None:
-    configuration = PLACES.replace("gs://ours", "gs://theirs")
+def test_places_that_exist_are_not_made(tmp_path: Path) -> None:
+    queue = "projects/my-project/locations/europe-west2/queues/delays"
+    existing = f'existing_job_places = ["gs://ours", "firestore:my-project/jobs", "{queue}"]\n'
+    configuration = existing + PLACES.replace("firestore:my-project", "firestore:my-project/jobs")
 
     plan = plan_in(tmp_path, task_of("charge"), configuration=configuration)
 
-    assert places_of(plan, "charge")["payloads"]["exists"] is True
+    database = "projects/my-project/databases/jobs"
+    assert places_of(plan, "charge")["existing"] == [database, queue, "ours"]
 
 
 def test_tasks_without_jobs_have_no_places(tmp_path: Path) -> None:

@@ -239,17 +239,20 @@ def test_a_bucket_of_payloads_is_private_and_deletes_what_no_job_needs(
     assert rule["condition"][0]["age"] == 39  # 30 of delay, 7 of retention, and attempts
 
 
-def test_a_bucket_of_payloads_that_exists_is_used_and_not_made(
+def test_a_database_a_queue_and_a_bucket_that_exist_are_used_and_not_made(
     terraform: MakeTerraform, tmp_path: Path
 ) -> None:
-    elsewhere = f'existing_buckets = ["shop-payloads"]\n{JOBS}'
+    queue = "projects/my-project/locations/europe-west1/queues/delays"
+    existing = ["gs://shop-payloads", "firestore:my-project/jobs", queue]
 
-    plan = terraform(FOLDER).plan(jobs_variables(tmp_path, elsewhere))
+    plan = terraform(FOLDER).plan(
+        jobs_variables(tmp_path, f"existing_job_places = {json.dumps(existing)}\n{JOBS}")
+    )
 
-    assert plan.of("google_storage_bucket") == []
-    grants = plan.of("google_storage_bucket_iam_member")
-    assert {grant.values["bucket"] for grant in grants} == {"shop-payloads"}
-    assert len(grants) == 3
+    for kind in ("firestore_database", "firestore_index", "cloud_tasks_queue", "storage_bucket"):
+        assert plan.of(f"google_{kind}") == []
+    grants = ("project_iam_member", "cloud_tasks_queue_iam_member", "storage_bucket_iam_member")
+    assert [len(plan.of(f"google_{grant}")) for grant in grants] == [3, 2, 3]
 
 
 def test_a_database_of_jobs_has_the_indexes_and_the_ttl_of_the_store(
@@ -304,7 +307,10 @@ def test_terraform_forgets_a_store_of_jobs_that_the_plan_lacks(
     operations = collection.environment.operations()
     forgotten = {operation.type for operation in operations if operation.action == "forget"}
     deleted = {operation.type for operation in operations if operation.action == "delete"}
-    assert forgotten == {"google_firestore_database", "google_storage_bucket"}
+    assert forgotten == {
+        *("google_firestore_database", "google_firestore_index", "google_firestore_field"),
+        "google_storage_bucket",
+    }
     assert not deleted & forgotten
 
 
@@ -321,7 +327,7 @@ def test_a_database_and_a_queue_of_another_project_are_used_and_not_made(
         *plan.of("google_project_iam_member"),
         *plan.of("google_cloud_tasks_queue_iam_member"),
     ]
-    assert len(grants) == 6
+    assert len(grants) == 5  # the sweep uses no queue
     assert {grant.values["project"] for grant in grants} == {"my-project"}
 
 

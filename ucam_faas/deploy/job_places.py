@@ -28,12 +28,10 @@ class Bucket:
 
     Args:
         days: the longest that the task's jobs need an object; after that it is an orphan.
-        exists: the deployment uses it, and doesn't make it.
     """
 
     name: str
     days: int
-    exists: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,7 @@ class JobPlaces:
         queue: the full name of the queue of Cloud Tasks.
         account: as which the queue publishes wakes; None: the task's own.
         inboxes: the topics to which the queue publishes the task's wakes.
+        existing: the names of those that the deployment uses, and never makes.
     """
 
     firestore: str | None = None
@@ -52,6 +51,7 @@ class JobPlaces:
     account: str | None = None
     inboxes: Sequence[str] = ()
     payloads: Bucket | None = None
+    existing: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the places as the Terraform module for a collection takes them."""
@@ -59,12 +59,9 @@ class JobPlaces:
         if self.account is not None:
             places |= {"account": self.account, "inboxes": list(self.inboxes)}
         if self.payloads is not None:
-            bucket = self.payloads
-            places["payloads"] = {
-                "bucket": bucket.name,
-                "days": bucket.days,
-                "exists": bucket.exists,
-            }
+            places["payloads"] = {"bucket": self.payloads.name, "days": self.payloads.days}
+        if self.existing:
+            places["existing"] = list(self.existing)
         return {place: value for place, value in places.items() if value is not None}
 
 
@@ -78,14 +75,22 @@ def places_of(task: Task, merged: Merged, waits_for: Sequence[str]) -> JobPlaces
         TaskDefinitionError: the task's `backoff=` fails.
     """
     environment: Mapping[str, str] = merged["environment"]
-    queue = environment.get(QUEUE) if waits_for else None
+    database = _database(environment.get(STORE, ""))
+    queue = (environment.get(QUEUE) if waits_for else None) or None
     account = environment.get(QUEUE_ACCOUNT) if queue else None
+    payloads = _bucket(task, merged, environment.get(PAYLOADS, ""))
+    names = {STORE: database, QUEUE: queue, PAYLOADS: payloads and payloads.name}
     return JobPlaces(
-        firestore=_database(environment.get(STORE, "")),
-        queue=queue or None,
+        firestore=database,
+        queue=queue,
         account=account,
         inboxes=waits_for if account else (),
-        payloads=_bucket(task, merged, environment.get(PAYLOADS, "")),
+        payloads=payloads,
+        existing=[
+            name
+            for variable, name in names.items()
+            if name and environment[variable] in merged["existing_job_places"]
+        ],
     )
 
 
@@ -100,13 +105,8 @@ def _database(store: str) -> str | None:
 def _bucket(task: Task, merged: Merged, place: str) -> Bucket | None:
     if not place.startswith(_BUCKET):
         return None
-    name = place.removeprefix(_BUCKET)
     lives = timedelta(days=merged["longest_delay_days"]) + _attempts(task) + task.jobs.kept
-    return Bucket(
-        name=name,
-        days=math.ceil(lives / timedelta(days=1)),
-        exists=name in merged["existing_buckets"],
-    )
+    return Bucket(name=place.removeprefix(_BUCKET), days=math.ceil(lives / timedelta(days=1)))
 
 
 def _attempts(task: Task) -> timedelta:

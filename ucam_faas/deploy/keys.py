@@ -35,10 +35,6 @@ _INGRESS = {
 _EGRESS = {"private-ranges-only": "PRIVATE_RANGES_ONLY", "all-traffic": "ALL_TRAFFIC"}
 _SHORT_TOPICS = "short names of topics"
 _IS_SHORT_TOPIC = holds(is_topic_name, "the short name of a topic of this project, such as orders")
-_IS_BUCKET = matches(
-    "[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
-    "the name of a bucket, without gs://: lower-case letters, digits, -, _ and .",
-)
 (_LEVEL,) = (spec for spec in fields(Settings) if spec.name == "log_level")
 
 
@@ -124,11 +120,15 @@ _CONFIGURATION = {
         merge="list",
         configurable="for all tasks",
     ),
-    "existing_buckets": Option(
-        doc="buckets of `UCAM_FAAS_PAYLOADS` that exist elsewhere: the deployment uses them and "
-        "never makes them",
-        takes="names of buckets",
-        check=_IS_BUCKET,
+    "existing_job_places": Option(
+        doc="values of `UCAM_FAAS_JOB_STORE`, `UCAM_FAAS_DELAY_QUEUE` and `UCAM_FAAS_PAYLOADS` "
+        "that exist elsewhere: the deployment uses the database, queue or bucket, and never makes "
+        "it",
+        takes="`firestore:P/D`, `projects/P/locations/L/queues/Q`, `gs://B`",
+        check=matches(
+            "firestore:[^/]+/[^/]+|projects/[^/]+/locations/[^/]+/queues/[^/]+|gs://[^/]+",
+            "firestore:PROJECT/DATABASE, projects/P/locations/L/queues/Q or gs://BUCKET",
+        ),
         merge="list",
         configurable="for all tasks",
     ),
@@ -223,7 +223,10 @@ _CONFIGURATION = {
     "dead_letter_archive": Option(
         doc="name of a bucket that dead letters are also written to",
         takes="name of a bucket",
-        check=_IS_BUCKET,
+        check=matches(
+            "[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
+            "the name of a bucket, without gs://: lower-case letters, digits, -, _ and .",
+        ),
         configurable="anywhere",
         concerns="pushes",
         terraform="dead_letter_archive",

@@ -1,12 +1,14 @@
 # The databases, queues and buckets of jobs, and each task's grants on them. They belong to the collection and not to a
-# task. The plan names them in a task's `jobs`. A named database and a queue of the deployment's own project are made here,
-# and so is a bucket, unless it `exists`; `(default)`, and databases and queues of other projects, exist elsewhere.
+# task. The plan names them in a task's `jobs`. A bucket, and a named database and a queue of the deployment's own project, are
+# made here, unless they are among the `existing`; `(default)`, and databases and queues of other projects, exist elsewhere.
 
 locals {
   databases = { for name, task in var.tasks : name => task.jobs.firestore if try(task.jobs.firestore, null) != null }
   queues    = { for name, task in var.tasks : name => task.jobs.queue if try(task.jobs.queue, null) != null }
 
   buckets = { for name, task in var.tasks : name => task.jobs.payloads if try(task.jobs.payloads, null) != null }
+
+  existing = flatten([for task in values(var.tasks) : try(task.jobs.existing, [])])
 
   # Cloud Tasks publishes wakes as the account of the task that creates them, or as one that the tasks share.
   wakes_as = {
@@ -20,15 +22,15 @@ locals {
 
   # An object is deleted when no task can need it any more.
   made_buckets = {
-    for bucket in distinct([for payloads in values(local.buckets) : payloads.bucket if !payloads.exists]) :
+    for bucket in setsubtract([for payloads in values(local.buckets) : payloads.bucket], local.existing) :
     bucket => max([for payloads in values(local.buckets) : payloads.days if payloads.bucket == bucket]...)
   }
 
   made_databases = toset([
-    for database in distinct(values(local.databases)) : basename(database)
+    for database in setsubtract(values(local.databases), local.existing) : basename(database)
     if startswith(database, "projects/${var.project}/databases/") && basename(database) != "(default)"
   ])
-  made_queues = { for queue in distinct(values(local.queues)) : queue => split("/", queue) if startswith(queue, "projects/${var.project}/") }
+  made_queues = { for queue in setsubtract(values(local.queues), local.existing) : queue => split("/", queue) if startswith(queue, "projects/${var.project}/") }
 
   # The store's file, as Firebase's command line reads it.
   firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
@@ -76,6 +78,9 @@ resource "google_firestore_index" "jobs" {
       order      = fields.value.order
     }
   }
+
+  # A forgotten database keeps what its jobs need.
+  deletion_policy = "ABANDON"
 }
 
 resource "google_firestore_field" "jobs" {
@@ -93,6 +98,8 @@ resource "google_firestore_field" "jobs" {
     for_each = each.value.ttl ? [true] : []
     content {}
   }
+
+  deletion_policy = "ABANDON"
 }
 
 # The role can be granted on projects only; the condition limits it to the database.

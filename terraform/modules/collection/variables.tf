@@ -81,7 +81,7 @@ variable "topics" {
 }
 
 variable "tasks" {
-  description = "The tasks: by name in the code, `format = 2` and the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above; and `jobs`, with the database (`firestore`) and the queue (`queue`) of its jobs, in full, the account (`account`) as which the queue publishes to the topics `inboxes`, and the bucket of large payloads (`payloads`, with `bucket`, `days` and `exists`). Topics are short names of `topics`, or `projects/P/topics/T`. The other attributes of a task in the plan's file are ignored."
+  description = "The tasks: by name in the code, `format = 2` and the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above; and `jobs`, with the database (`firestore`) and the queue (`queue`) of its jobs, in full, the account (`account`) as which the queue publishes to the topics `inboxes`, the bucket of large payloads (`payloads`, with `bucket` and `days`), and the names of those that exist elsewhere (`existing`). Topics are short names of `topics`, or `projects/P/topics/T`. The other attributes of a task in the plan's file are ignored."
   type        = any # the module for one task has the types
   nullable    = false
 

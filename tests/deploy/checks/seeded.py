@@ -528,7 +528,75 @@ PLANS_BEFORE = [
 
 PROTECTED = '"deletion_protection": true,\n        "environment": {\n          "MODE"'
 
+STRICT = '"MODE": "strict"'
 DELETIONS = [
+    Seed(
+        "a job store that is removed",
+        "job-store-left",
+        (LAST, '"UCAM_FAAS_JOB_STORE"'),
+        (
+            (
+                LAST,
+                STRICT,
+                f'{STRICT},\n"UCAM_FAAS_JOB_STORE": "postgresql://me:secret@db:5432/jobs?x=1"',
+            ),
+        ),
+        says="no task uses the job store of default in postgresql://db:5432/jobs.",
+    ),
+    Seed(
+        "another job store",
+        "job-store-left",
+        (LAST, '"UCAM_FAAS_JOB_STORE"'),
+        (
+            (CONFIG, FOR_ALL, FIRESTORE),
+            (LAST, STRICT, f'{STRICT},\n"UCAM_FAAS_JOB_STORE": "firestore:my-project"'),
+        ),
+        says="the job store of default in firestore:my-project.",
+    ),
+    Seed(
+        "another application in the same store",
+        "job-store-left",
+        (LAST, '"UCAM_FAAS_JOB_STORE"'),
+        (
+            (CONFIG, FOR_ALL, FIRESTORE),
+            (
+                LAST,
+                STRICT,
+                f'{STRICT},\n"UCAM_FAAS_APP": "shop",\n'
+                '"UCAM_FAAS_JOB_STORE": "firestore:my-project/jobs"',
+            ),
+        ),
+        says="the job store of shop in firestore:my-project/jobs.",
+    ),
+    Seed(
+        "another secret with the job store",
+        "job-store-left",
+        (LAST, '"UCAM_FAAS_JOB_STORE"'),
+        (
+            (CONFIG, FOR_ALL, f'{FOR_ALL}\nsecrets = {{ UCAM_FAAS_JOB_STORE = "new-url" }}'),
+            (
+                LAST,
+                '"API_KEY": {',
+                '"UCAM_FAAS_JOB_STORE": {"secret": "old-url", "version": "3"}, "API_KEY": {',
+            ),
+        ),
+        says="the job store of default in old-url.",
+    ),
+    Seed(
+        "another bucket of payloads",
+        "job-store-left",
+        (LAST, '"UCAM_FAAS_PAYLOADS"'),
+        (
+            (CONFIG, FOR_ALL, with_more("UCAM_FAAS_PAYLOADS", "gs://new")),
+            (
+                LAST,
+                STRICT,
+                f'{STRICT},\n"UCAM_FAAS_PAYLOADS": "gs://old",\n'
+                '"UCAM_FAAS_JOB_STORE": "firestore:my-project/jobs"',
+            ),
+        ),
+        says="the payload store of default in gs://old.",
+    ),
     Seed(
         "another filter of a subscription that there is",
         "subscription-deleted",

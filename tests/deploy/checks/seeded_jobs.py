@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from .seeded import CONFIG, FOR_ALL, Edit, option
-from .seeded_terraform import COUNT, PAY, TerraformSeed, add, drop, put
+from .seeded_terraform import COUNT, PAY, Change, Plan, TerraformSeed, add, drop, put
 
 STORE = f"""{FOR_ALL}
 
@@ -30,7 +31,24 @@ INBOX = f'{COUNT}google_pubsub_subscription.push["count_orders-inbox"]'
 BUCKET = f'{TASKS}google_storage_bucket.payloads["shop-payloads"]'
 ACCOUNT = "count-orders-runtime@my-project.iam.gserviceaccount.com"
 
+
+def move(old: str, new: str) -> Change:
+    """Put a text in place of another in what will be; the deployment still has the old one."""
+
+    def change(plan: Plan) -> None:
+        plan["planned_values"] = json.loads(json.dumps(plan["planned_values"]).replace(old, new))
+
+    return change
+
+
 JOB_SEEDS = [
+    TerraformSeed(
+        "another job store",
+        "job-store-left",
+        (move("firestore:my-project/jobs", "firestore:my-project/others"),),
+        also=("terraform-differs",),
+        says="no task uses the job store of shop in firestore:my-project/jobs.",
+    ),
     TerraformSeed(
         "no grant to send",
         "publish-refused",

@@ -29,6 +29,8 @@ TESTED = {
     "Hand a topic to others",
     "Go back to an earlier release",
     "Recover from an apply that failed",
+    "Move to another job store",  # test_job_stores
+    "Remove a job store",  # test_job_stores
     "Split a collection",  # test_migrations
     "Upgrade a plan of format 1",  # test_migrations
     "Upgrade a deployment of 1.0",  # test_migrations

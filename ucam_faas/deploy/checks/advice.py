@@ -140,6 +140,15 @@ def for_push_grant(inputs: Inputs, change: Change, seconds: float) -> Fix:
     )
 
 
+def for_store(change: Change) -> Fix:
+    """Return the advice for a store of jobs that no task uses any more."""
+    return Fix(
+        "Let its jobs end first, until the command below lists none; docs/operations.md has a "
+        f'recipe, "Move to another job store". Then allow this: {_ignore(change)}.',
+        ("ucam-faas jobs list --state pending --state started --state paused",),
+    )
+
+
 def _ignore(change: Change) -> str:
     return f'ignore = ["{change.rule}:{change.name}"]'
 

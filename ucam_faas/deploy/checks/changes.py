@@ -10,7 +10,15 @@ from ucam_faas.gcp.limits import backoff_seconds
 from ucam_faas.tasks.policies import MAX_ATTEMPTS
 
 Kind = Literal[
-    "subscription", "dead letters", "archive", "topic", "service", "Cloud Run job", "push grant"
+    "subscription",
+    "dead letters",
+    "archive",
+    "topic",
+    "service",
+    "Cloud Run job",
+    "push grant",
+    "job store",
+    "payload store",
 ]
 
 
@@ -71,7 +79,8 @@ class Change:
 
     Args:
         kind: "dead letters" is a subscription that keeps them, "archive" one that writes them to a
-            bucket, and "push grant" a role without which Pub/Sub can't push to a service.
+            bucket, and "push grant" a role without which Pub/Sub can't push to a service. A store
+            stays, but no task uses it any more.
         name: the short name in Google Cloud; of a grant, its service's.
         place: where to look for the reason.
         replaced: Terraform makes a new one of the same name.
@@ -105,5 +114,7 @@ class Change:
         """The rule that finds it."""
         if self.kind in ("service", "Cloud Run job"):
             return "protected-deleted"
+        if self.kind in ("job store", "payload store"):
+            return "job-store-left"
         kind = "subscription" if self.kind == "archive" else self.kind
         return f"{kind.replace(' ', '-')}-deleted"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ucam_faas.deploy.checks.changes import Change, Kind, Retries, shorter
+from ucam_faas.deploy.checks.job_stores import stores_in
 from ucam_faas.deploy.checks.plan_file import PlanFile, format_of
 from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
 
@@ -43,7 +44,11 @@ _CLOUD_RUN_JOB = ("cloud-run-job", "job")
 
 def inventory_of(variables: Mapping[str, Any]) -> Inventory:
     """Return the parts that a plan deploys, by kind and name."""
-    parts = (*_parts_of_topics(variables), *_parts_of_tasks(variables))
+    parts = (
+        *_parts_of_topics(variables),
+        *_parts_of_tasks(variables),
+        *_stores_of_tasks(variables),
+    )
     return {(part.kind, part.name): part for part in parts}
 
 
@@ -155,6 +160,17 @@ def _parts_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
                 owner=task,
                 retries=next(filter(None, retries), None),  # an inbox has no dead letters
             )
+
+
+def _stores_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
+    for task, arguments in variables["tasks"].items():
+        function = arguments.get("function", {})
+        environment, secrets = (function.get(name) or {} for name in ("environment", "secrets"))
+        of_secrets = {name: (secret.get("secret"),) for name, secret in secrets.items()}
+        for variable, kind, store in stores_in({**environment, **of_secrets}):
+            table = "environment" if variable in environment else "secrets"
+            path = ("tasks", task, "function", table, variable)
+            yield Part(kind=kind, name=store, path=path, fixed={})
 
 
 def _subscription(

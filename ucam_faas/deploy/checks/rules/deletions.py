@@ -93,6 +93,23 @@ def push_grant_deleted(inputs: Inputs) -> Iterator[Finding]:
             yield _finding(inputs, change, fix, because)
 
 
+@rule(
+    "job-store-left",
+    why="Jobs that wait in it never run, and no task reads the results and payloads in it.",
+)
+def store_left(inputs: Inputs) -> Iterator[Finding]:
+    """A store of jobs, or of their large payloads, that no task uses after `terraform apply`."""
+    for change in _of(inputs, "job store", "payload store"):
+        fix = advice.for_store(change)
+        yield Finding(
+            change.place,
+            f"After `terraform apply`, no task uses the {change.kind} of {change.name}.",
+            fix.text,
+            name=change.name,
+            commands=fix.commands,
+        )
+
+
 RULES = (
     subscription_deleted,
     dead_letters_deleted,
@@ -100,6 +117,7 @@ RULES = (
     protected_deleted,
     tainted,
     push_grant_deleted,
+    store_left,
 )
 
 _THINGS: dict[Kind, str] = {

@@ -6,18 +6,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from ucam_faas.deploy.checks.changes import Change, Kind, Retries, shorter
+from ucam_faas.deploy.checks.job_stores import stores_in
 from ucam_faas.deploy.checks.terraform.deployments import (
     JOB,
     SERVICE,
     SUBSCRIPTION,
     TOPIC,
+    environ_of,
     full_name,
     seconds,
     targets,
 )
 from ucam_faas.deploy.checks.terraform.grants import INVOKER, TOKEN, short
 from ucam_faas.deploy.checks.terraform.identity import moves_of
-from ucam_faas.deploy.checks.terraform.resources import Resource, ResourceChange, TerraformPlan
+from ucam_faas.deploy.checks.terraform.resources import (
+    UNKNOWN,
+    Resource,
+    ResourceChange,
+    TerraformPlan,
+)
 from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
 
 _KINDS: dict[str, Kind] = {SERVICE: "service", JOB: "Cloud Run job", TOPIC: "topic"}
@@ -27,7 +34,7 @@ _CAUSES = {"enable_message_ordering": "ordering", "location": "region"}
 
 
 def changes_of(plan: TerraformPlan) -> list[Change]:
-    """Return the deletions of everything that holds or carries messages."""
+    """Return the deletions of everything that holds or carries messages, and the left stores."""
     moves, services = moves_of(plan), _services(plan.changes)
     dead_letter_topics = {
         full_name(subscription, "dead_letter_policy", "dead_letter_topic")
@@ -46,7 +53,7 @@ def changes_of(plan: TerraformPlan) -> list[Change]:
             continue
         owner = _owner_of(before, services)
         changes.append(_deletion(change, before, kind, moves, owner=owner))
-    return [*changes, *_lost_grants(plan, moves, services)]
+    return [*changes, *_lost_grants(plan, moves, services), *_left_stores(plan)]
 
 
 def _owner_of(resource: Resource, services: Sequence[ResourceChange]) -> str | None:
@@ -158,6 +165,24 @@ def _lost_grants(
                     retries=retries,
                 )
                 break
+
+
+def _left_stores(plan: TerraformPlan) -> Iterator[Change]:
+    """Yield the stores of jobs that a task uses now, and none after the apply."""
+    kept = {store for run in plan.of(SERVICE, JOB) for store in stores_in(environ_of(run))}
+    unsure = {
+        name
+        for run in plan.of(SERVICE, JOB)
+        for name, value in environ_of(run).items()
+        if value is UNKNOWN
+    }
+    left: dict[tuple[str, Kind, str], Resource] = {}
+    for run in _before(plan.changes, SERVICE, JOB):
+        left |= dict.fromkeys(stores_in(environ_of(run)), run)
+    for store in left.keys() - kept:
+        variable, kind, name = store
+        if variable not in unsure:
+            yield Change(kind=kind, name=name, place=left[store].place)
 
 
 def _carries(grant: Resource, subscription: Resource, service: Resource) -> bool:
