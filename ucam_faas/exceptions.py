@@ -161,7 +161,7 @@ class JobCancelledError(JobError):
 
 
 class JobLostError(JobError):
-    """Another process holds the job by now: this one can report nothing, nor send."""
+    """Another process holds the job by now: this one can report nothing, nor send, nor commit."""
 
 
 class QueueFull(JobError):

@@ -137,6 +137,41 @@ async def test_a_process_that_lost_its_job_rolls_its_effects_back(till: Till, hi
 
 
 @on_a_loop
+async def test_a_process_that_lost_its_job_commits_no_block_in_it(till: Till) -> None:
+    """Though nothing in the block uses jobs."""
+    refusals: list[JobLostError] = []
+
+    async def act(caller: Caller, order: Order) -> None:
+        async with caller.transaction():
+            await caller.order(1)
+        with till.database() as database:  # the lease ends
+            database.execute("UPDATE ucam_faas_jobs SET fence = fence + 1")
+            database.commit()
+        try:
+            async with caller.transaction():
+                await caller.order(2)
+        except JobLostError as error:
+            refusals.append(error)
+
+    await run(till, act)
+
+    assert (till.orders, len(refusals)) == ([1], 1)
+
+
+@on_a_loop
+async def test_a_block_after_the_one_that_completes_is_committed(till: Till) -> None:
+    async def act(caller: Caller, order: Order) -> None:
+        async with caller.transaction():
+            await complete(caller, 1)
+        async with caller.transaction():
+            await caller.order(2)
+
+    await run(till, act)
+
+    assert (till.orders, row_of(till).state) == ([2], State.SUCCESS)
+
+
+@on_a_loop
 async def test_a_block_that_fails_after_complete_is_a_failed_attempt(till: Till) -> None:
     attempts: list[int] = []
 

@@ -8,7 +8,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from ucam_faas.execution.children import PARENT
 from ucam_faas.execution.sender import sender
+from ucam_faas.jobs.rows import lost
 from ucam_faas.jobs.stores.by_reference import rows_of, with_rows
 from ucam_faas.jobs.transactions import CURRENT, Transaction, current
 from ucam_faas.jobs.transactions.callers import Caller, Gate, drive
@@ -85,8 +87,8 @@ class Block(Generic[ConnectionT]):
         self._gate = Gate(is_async=caller.is_async)
         on_commit: list[Callable[[], object]] = []
         try:
-            rows = await caller.bind(self._gate)
-            bound = with_rows(self._store, rows, on_commit.append)
+            self._rows = await caller.bind(self._gate)
+            bound = with_rows(self._store, self._rows, on_commit.append)
         except BaseException as error:
             with suppress(Exception):
                 await caller.rollback(error)
@@ -104,8 +106,7 @@ class Block(Generic[ConnectionT]):
         try:
             await self._gate.close()
             if error is None:
-                if transaction.refusal is not None:
-                    raise transaction.refusal
+                await self._check()
                 await self._caller.commit()
         except BaseException as failure:
             await self._rolled_back(failure)
@@ -118,6 +119,19 @@ class Block(Generic[ConnectionT]):
             else:
                 action()
         return False
+
+    async def _check(self) -> None:
+        """Refuse to commit for a job that another process may hold by now.
+
+        Raises:
+            JobLostError: it may.
+        """
+        transaction, parent = self._transaction, PARENT.get()
+        if transaction.refusal is not None:
+            raise transaction.refusal
+        row = None if parent is None else parent.row
+        if row is not None and transaction.completed != row.key and not await self._rows.hold(row):
+            raise lost(row.key)
 
     async def _rolled_back(self, error: BaseException) -> bool:
         """Roll back, and return True if the error asked for that alone; an error of the rollback,
@@ -154,6 +168,7 @@ def transaction(connection: ConnectionT) -> Block[ConnectionT]:
         ConfigurationError: the jobs are kept in another database. Raised by `with`.
         RuntimeError: the connection is in a transaction, or the block is in another one; at its
             end, a statement has failed, or the block has committed by itself.
-        JobLostError: at its end: `current_job().complete(…)` was refused.
+        JobLostError: at its end: the running job isn't this execution's any more, or
+            `current_job().complete(…)` was refused.
     """
     return Block(connection)

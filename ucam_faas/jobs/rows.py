@@ -43,7 +43,7 @@ def lost(key: Key) -> JobLostError:
     """Return the error of an execution that doesn't hold its job any more."""
     return JobLostError(
         f"The job {key.id!r} of {key.task!r} isn't this execution's any more: its lease or its "
-        "deadline has passed. It can report nothing, nor send."
+        "deadline has passed. It can report nothing, nor send, nor commit."
     )
 
 

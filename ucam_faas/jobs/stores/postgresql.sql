@@ -136,6 +136,12 @@ RETURNING *
 SELECT pg_advisory_xact_lock(hashtextextended(json_build_array(app, task, limit_key)::text, 0))
 FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id AND limit_key IS NOT NULL
 
+-- name: hold
+-- Until the transaction ends, no other process can take the job.
+SELECT 1 FROM ucam_faas_jobs
+WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state IN ('STARTED', 'SUCCESS')
+FOR SHARE
+
 -- name: set_limit_key
 UPDATE ucam_faas_jobs SET limit_key = :limit_key
 WHERE app = :app AND task = :task AND id = :id

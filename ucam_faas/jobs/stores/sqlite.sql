@@ -56,6 +56,11 @@ ORDER BY id = :id DESC LIMIT 1
 SELECT 1 FROM ucam_faas_jobs
 WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
 
+-- name: hold
+-- The transaction has the file's only lock for writing: until its end, no other process can take the job.
+SELECT 1 FROM ucam_faas_jobs
+WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state IN ('STARTED', 'SUCCESS')
+
 -- name: claim
 -- A lease ends by the steady clock of the machine's present run, so that setting the clock ends none.
 -- The last condition is that of a limit: fewer than its number are held, or come first.

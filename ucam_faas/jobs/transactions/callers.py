@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.jobs.rows import Key, Row
@@ -86,6 +86,17 @@ class Gate:
             )
 
 
+class BoundStore(JobStore, Protocol):
+    """A store over a caller's connection, in its transaction."""
+
+    async def hold(self, row: Row) -> bool:
+        """Keep other processes from a claimed job until the transaction ends, also after its gate
+        is closed; return False if another claim has made this one void.
+
+        A job that has ended with success under this claim is held: its own task completed it.
+        """
+
+
 class Caller(ABC):
     """A caller's connection.
 
@@ -130,7 +141,7 @@ class Caller(ABC):
         """Roll back what is open, and return True if the error asked for that alone."""
 
     @abstractmethod
-    async def bind(self, gate: Gate) -> JobStore:
+    async def bind(self, gate: Gate) -> BoundStore:
         """Return the store over this connection.
 
         Raises:

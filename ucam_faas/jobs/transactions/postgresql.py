@@ -10,8 +10,10 @@ from typing import Any
 from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.stores.columns import holder_values
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore, bare_cursor
 from ucam_faas.jobs.transactions.callers import (
+    BoundStore,
     DriverCaller,
     Gate,
     commits_alone,
@@ -78,7 +80,7 @@ class PsycopgCaller(DriverCaller):
         await value_of(self.connection.rollback())
         return False
 
-    async def bind(self, gate: Gate) -> JobStore:
+    async def bind(self, gate: Gate) -> BoundStore:
         """Return the store over this connection."""
         store, info = self.store, self.connection.info
         name = f"the PostgreSQL database {info.dbname} at {info.host}:{info.port}"
@@ -107,7 +109,7 @@ class PsycopgCaller(DriverCaller):
         return bool(await value_of(end(*details)))
 
 
-class BoundPostgresqlStore(PostgresqlStore):
+class BoundPostgresqlStore(PostgresqlStore, BoundStore):
     """The store's statements over a caller's connection, in its transaction.
 
     Args:
@@ -124,6 +126,11 @@ class BoundPostgresqlStore(PostgresqlStore):
     def end_of(self, key: Key) -> Future[Row]:
         """Refuse to wait in a transaction."""
         return unending(key)
+
+    async def hold(self, row: Row) -> bool:
+        """Keep other processes from a claimed job; see `BoundStore`."""
+        self._caller.check()
+        return bool(await self.run("hold", holder_values(row)))
 
     async def run(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run a statement that has records on the connection, and return them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.transactions.callers import (
+    BoundStore,
     Caller,
     DriverCaller,
     Gate,
@@ -60,7 +61,7 @@ class SqlAlchemyCaller(Caller):
         await value_of(self.connection.rollback())
         return False
 
-    async def bind(self, gate: Gate) -> JobStore:
+    async def bind(self, gate: Gate) -> BoundStore:
         """Return the store over this connection."""
         return await (await self._connected()).bind(gate)
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 from ucam_faas.jobs.rows import Key, Row
-from ucam_faas.jobs.stores import JobStore
+from ucam_faas.jobs.stores.columns import holder_values
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.transactions.callers import (
+    BoundStore,
     DriverCaller,
     Gate,
     commits_alone,
@@ -71,7 +72,7 @@ class SqliteCaller(DriverCaller):
             self._execute("ROLLBACK")
         return False
 
-    async def bind(self, gate: Gate) -> JobStore:
+    async def bind(self, gate: Gate) -> BoundStore:
         """Return the store over this connection."""
         store, file = self.store, self._file()
         if isinstance(store, SqliteStore):
@@ -91,7 +92,7 @@ class SqliteCaller(DriverCaller):
             cursor.execute(statement)
 
 
-class BoundSqliteStore(SqliteStore):
+class BoundSqliteStore(SqliteStore, BoundStore):
     """The store's statements over a caller's connection, in its transaction.
 
     Args:
@@ -107,6 +108,12 @@ class BoundSqliteStore(SqliteStore):
     def end_of(self, key: Key) -> Future[Row]:
         """Refuse to wait in a transaction."""
         return unending(key)
+
+    async def hold(self, row: Row) -> bool:
+        """Keep other processes from a claimed job; see `BoundStore`."""
+        self._caller.check()
+        with self._errors(), bare_cursor(self._caller.connection) as cursor:
+            return bool(cursor.execute(self._sql["hold"], holder_values(row)).fetchall())
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
