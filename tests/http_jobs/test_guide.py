@@ -56,5 +56,5 @@ def test_a_request_waits_for_the_end_of_a_job_that_runs_later(dev: Dev) -> None:
     assert (job["state"], job["result"]) == ("SUCCESS", {"order": 1, "paid": 100})
 
 
-def test_the_table_of_dev_shows_where_jobs_are_taken(dev: Dev) -> None:
-    assert "HTTP /jobs/<path:rest>" in dev.stdout
+def test_dev_shows_where_jobs_go(dev: Dev) -> None:
+    assert f"Jobs over HTTP go to {dev.url}/jobs; see {dev.url}/jobs/openapi.json." in dev.stdout

@@ -318,6 +318,8 @@ class Session:
         commands = welcome.commands(up or plans, url=url, inboxes=inboxes, **place)
         if self._settings.events_topic:
             click.echo(f"\nEvents of jobs go to the topic {self._settings.events_topic}.")
+        for path in (plan.jobs_path for plan in plans if plan.jobs_path):
+            click.echo(f"\nJobs over HTTP go to {url}{path}; see {url}{path}/openapi.json.")
         click.echo(f"\nTry, in another terminal:\n\n{commands}\n")
         click.echo(welcome.dead_letters(self._provisioning.dead_letters(plans), **place), nl=False)
         enter = " Press Enter to retry waiting messages." if has_keyboard() else ""

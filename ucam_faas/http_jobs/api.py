@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -78,7 +79,14 @@ def jobs_over_http(
     options["sends"] = [*(options.get("sends") or ()), *tasks]
     decorate = http(path=f"{path.rstrip('/')}/<path:rest>", methods=_METHODS, **options)
     task_function = decorate(Api(tasks, path.rstrip("/")))
-    put(task_function, replace(task_function.task, serves_jobs=True))
+    caller = sys._getframe(1)
+    task = replace(
+        task_function.task,
+        module=caller.f_globals.get("__name__", "__main__"),
+        written_at=(caller.f_code.co_filename, caller.f_lineno),
+        serves_jobs=True,
+    )
+    put(task_function, task)
     return task_function
 
 

@@ -44,6 +44,7 @@ class TaskNeeds:
         max_attempts: deliveries, of which Pub/Sub wants 5 at least; the task may give up before.
         dead_letter_topic: gets messages that failed `max_attempts` times.
         decided_dead_letter_topic: gets messages that can never succeed, from the task itself.
+        jobs_path: under which it takes jobs over HTTP; nothing: it doesn't.
     """
 
     name: str
@@ -63,6 +64,7 @@ class TaskNeeds:
     dead_letter_topic: str | None = None
     decided_dead_letter_topic: str | None = None
     schedules: tuple[ScheduleNeeds, ...] = field(default_factory=tuple)
+    jobs_path: str = ""
     sample: str | None = None
     """Data to try it with, if they are text and the task is known to take them; "": none needed."""
 
@@ -102,7 +104,14 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
     """
     trigger, retry = task.trigger, task.policy.retry
     if trigger is None:
-        return TaskNeeds(name=task.name, path=task.route, takes=task.takes, summary=task.summary)
+        jobs = task.route.partition("/<")[0] if task.serves_jobs else ""
+        return TaskNeeds(
+            name=task.name,
+            path=task.route,
+            takes=task.takes,
+            summary=task.summary,
+            jobs_path=jobs,
+        )
     if not is_topic_name(task.name):
         raise TaskDefinitionError(
             f"The task {task.name!r} can be served, but Pub/Sub can't have a subscription of its "

@@ -133,6 +133,8 @@ class Task:
     methods: tuple[str, ...] = ("POST",)
     serves_jobs: bool = False
     """It serves jobs over HTTP: errors are problem+json, and its callers' tokens are verified."""
+    written_at: tuple[str, int] | None = None
+    """The file and the line of a task whose function is the package's; None: the function's."""
 
     is_async: bool = field(init=False)
     """The function is a coroutine function."""
@@ -259,6 +261,8 @@ class Task:
     @property
     def place(self) -> tuple[str, int]:
         """The file and the line of the user's function, whatever wraps it."""
+        if self.written_at is not None:
+            return self.written_at
         code = inspect.unwrap(self.function).__code__
         return code.co_filename, code.co_firstlineno
 

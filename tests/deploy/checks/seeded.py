@@ -281,6 +281,19 @@ JOBS = [
         says="has limit=, and no job store",
     ),
     Seed(
+        "jobs over HTTP without a store",
+        "job-store-missing",
+        (CODE, "crm = "),
+        (
+            (
+                CODE,
+                "@ucam_faas.http(",
+                "crm = ucam_faas.jobs_over_http(count_orders)\n\n\n@ucam_faas.http(",
+            ),
+        ),
+        says="has jobs over HTTP, and no job store",
+    ),
+    Seed(
         "a store in a file",
         "job-store-local",
         (CONFIG, "UCAM_FAAS_JOB_STORE"),

@@ -17,12 +17,12 @@ _KEPT = "message_retention_seconds"
 
 @rule(
     "job-store-missing",
-    why="With id=, idempotent=True or limit= the container ends when it starts; with the others, "
-    "sending fails.",
+    why="With id=, idempotent=True, limit= or jobs over HTTP the container ends when it starts; "
+    "with the others, sending fails.",
 )
 def store_missing(inputs: Inputs) -> Iterator[Finding]:
     """A task with an option that only a job store can keep, and no store."""
-    for planned in inputs.services:
+    for planned in inputs.planned:
         policy = planned.task.jobs
         options = {
             "idempotent=": policy.idempotent,
@@ -30,9 +30,11 @@ def store_missing(inputs: Inputs) -> Iterator[Finding]:
             "unique=": policy.unique is not None,
             "max_pending=": policy.max_pending is not None,
             "limit=": policy.limit is not None,
+            "jobs over HTTP": planned.task.serves_jobs,
         }
         names = [name for name, is_set in options.items() if is_set]
-        if names and store_of(planned.merged) is None:
+        is_served = planned.is_pushed_to or planned.task.serves_jobs
+        if names and is_served and store_of(planned.merged) is None:
             yield Finding(
                 decorated(planned.task),
                 f"The task {planned.name!r} has {' and '.join(names)}, and no job store.",
