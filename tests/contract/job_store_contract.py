@@ -484,12 +484,13 @@ class JobStoreContract:
         assert [row.key for row in store.find("app", until=now)] == [KEY]
 
     def test_a_row_is_deleted_in_the_right_state_alone(self, store: JobStore) -> None:
-        self.insert(store, row())
+        self.insert(store, row(limit_key="a", in_order=True))
+        there = store.get(KEY)
 
-        assert not store.delete(KEY, states=ENDED)
-        assert store.delete(KEY, states={State.PENDING})
+        assert store.delete(KEY, states=ENDED) is None
+        assert store.delete(KEY, states={State.PENDING}) == there
         assert store.get(KEY) is None
-        assert not store.delete(KEY, states=frozenset(State))
+        assert store.delete(KEY, states=frozenset(State)) is None
 
     def test_the_end_of_a_watched_job_is_noticed(self, store: JobStore) -> None:
         self.insert(store, row())

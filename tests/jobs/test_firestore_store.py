@@ -54,3 +54,35 @@ def test_the_sweep_removes_a_large_payload_which_a_ttl_policy_would_leave(
 
     assert (objects, count, payloads.names("")) == (2, 1, [])
     rows.close()
+
+
+def test_a_resent_id_keeps_its_payload_when_the_sweep_removes_the_forgotten_job_meanwhile(
+    firestore: Firestore, tmp_path: Path
+) -> None:
+    clock, sweeps = ManualClock(), 0
+
+    class Swept(Directory):
+        """A sweep runs between an object's write and its row's."""
+
+        def put(self, name: str, data: bytes) -> None:
+            nonlocal sweeps
+            super().put(name, data)
+            sweeps += sweep(store, "app", bool)
+
+    rows, payloads = firestore.store(clock), Swept(str(tmp_path))
+    store: Any = ByReference(rows, payloads, above=1000)
+    key = Key("app", "charge", "1")
+    first = Row(key=key, payload=b"first" * 1000, owner="first", visit=60.0)
+    store.insert([first], wait=[0.0])
+    claimed = store.claim(key, lease=30, instance="here")
+    store.change(key, Change(state=State.SUCCESS, cause="finished", visit=600), fence=claimed.fence)
+    clock.advance(600)
+
+    (again,) = store.insert(
+        [Row(key=key, payload=b"again" * 1000, owner="again", visit=60.0)], wait=[0.0]
+    )
+
+    assert sweeps == 1
+    assert store.payload_of(again) == b"again" * 1000
+    assert len(payloads.names("")) == 1
+    rows.close()

@@ -17,6 +17,7 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, NoJobStoreError, TaskDefinitionError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import CURRENT, Runtime
+from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Change, Key, Wake
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.serving.app import App
@@ -286,6 +287,21 @@ def test_the_sweep_lets_the_next_in_order_run_after_one_that_expired(
     sweep(store, "default", woken.extend)
 
     assert woken == [Wake(second)]
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_job_that_is_cancelled_or_deleted_wakes_the_next_of_its_key(
+    store: FaultyStore, in_order: bool
+) -> None:
+    keys = [add(store, id=id, limit_key="k", in_order=in_order) for id in "123"]
+    woken: list[Wake] = []
+
+    Job(keys[0], store, woken.extend).cancel()
+    assert Job(keys[0], store, woken.extend).delete()
+    assert woken == [Wake(keys[1])]
+    assert Job(keys[1], store, woken.extend).delete()
+
+    assert woken == [Wake(key) for key in keys[1:]]
 
 
 def handler(**options: Any) -> Any:

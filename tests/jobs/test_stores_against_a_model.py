@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
     def delete(self, key: Key) -> None:
         model = self.models.get(key)
         ended = model is not None and model.state.is_completed
-        assert self.store.delete(key, states=ENDED) == ended
+        assert (self.store.delete(key, states=ENDED) is not None) == ended
         if ended:
             del self.models[key]
 

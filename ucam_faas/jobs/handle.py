@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError, ResultNotStoredError
-from ucam_faas.jobs.limits import wake_next_in_order
+from ucam_faas.jobs.limits import wake_after
 from ucam_faas.jobs.results import Reader
 from ucam_faas.jobs.rows import Change, Entry, Key, Row, Wake
 from ucam_faas.jobs.states import ENDED, State
@@ -118,7 +118,7 @@ class Job(Generic[ResultT]):
         while not row.state.is_completed:  # it may begin to run, or to wait, between two looks
             changed = store.change(self.key, change, states=WAITING)
             if changed is not None:
-                wake_next_in_order(store, changed, self.wake)
+                wake_after(store, changed, self.wake)
             changed = changed or store.request_cancel(self.key)
             if changed is not None:
                 return changed.state
@@ -155,7 +155,11 @@ class Job(Generic[ResultT]):
 
     def delete(self) -> bool:
         """Remove the job, unless a process runs it; return True if it was there, and is gone."""
-        return self._store().delete(self.key, states=frozenset(State) - {State.STARTED})
+        store = self._store()
+        row = store.delete(self.key, states=frozenset(State) - {State.STARTED})
+        if row is not None and not row.state.is_completed:
+            wake_after(store, row, self.wake)
+        return row is not None
 
     async def delete_async(self) -> bool:
         """See `delete`."""

@@ -22,12 +22,15 @@ def key_of(limit: Limit, payload: Any) -> str:
     return limit.key if isinstance(limit.key, str) else key_text("limit", limit.key, payload)
 
 
-def wake_next_in_order(store: JobStore, row: Row, wake: Callable[[Sequence[Wake]], object]) -> None:
-    """Wake the job after one that was in order, and has ended without a run.
+def wake_after(store: JobStore, row: Row, wake: Callable[[Sequence[Wake]], object]) -> None:
+    """Wake the next job of a row's key, after the row has ended or been removed without a run.
+
+    The number of the task's limit isn't known here: while others of the key run, their ends wake
+    the next.
 
     Args:
         wake: publishes wakes.
     """
-    next_one = store.next_of(row, None)
+    next_one = store.next_of(row, 1)
     if next_one is not None:
         wake([next_one])

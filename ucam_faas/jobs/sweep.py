@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ucam_faas.jobs.limits import wake_next_in_order
+from ucam_faas.jobs.limits import wake_after
 from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
@@ -67,7 +67,7 @@ def _look_at(
         elif row.state is State.PENDING and row.expires is not None and row.expires <= now:
             expired = store.change(row.key, _expiry(row, publish), states={State.PENDING})
             if expired is not None:
-                wake_next_in_order(store, expired, wake)
+                wake_after(store, expired, wake)
                 on_expired(row.key)
                 with_events += [expired] * expired.event_due
         else:

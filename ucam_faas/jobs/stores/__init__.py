@@ -178,8 +178,11 @@ class JobStore(Protocol):
                 due. A job that has run again since has another event.
         """
 
-    def delete(self, key: Key, *, states: Collection[State]) -> bool:
-        """Remove a row in one of these states."""
+    def delete(self, key: Key, *, states: Collection[State]) -> Row | None:
+        """Remove a row in one of these states, and return it; None: it is missing, or in another
+        state. A store may leave out the history and the inline payload of a row that `overdue`
+        returned.
+        """
 
     def end_of(self, key: Key) -> Future[Row]:
         """Return the row of a job when it has ended.

@@ -104,20 +104,17 @@ class ByReference:
                 self._discard([reference])
         return row
 
-    def delete(self, key: Key, *, states: Collection[State]) -> bool:
+    def delete(self, key: Key, *, states: Collection[State]) -> Row | None:
         """Remove a row, and then its objects."""
-        row = self._store.get(key)
-        if not self._store.delete(key, states=states):
-            return False
-        if row is not None:
-            discard = partial(self._discard, references(row))
-        else:  # Firestore hides rows whose retention has ended
-            discard = partial(self._discard, [], prefix_of(key))
+        row = self._store.delete(key, states=states)
+        if row is None:
+            return None
+        discard = partial(self._discard, references(row))
         if self._after_delete is None:
             discard()
         else:
             self._after_delete(discard)
-        return True
+        return row
 
     def payload_of(self, row: Row) -> bytes:
         """Return the payload of a row."""
@@ -147,14 +144,11 @@ class ByReference:
             )
         return data
 
-    def _discard(self, unused: Sequence[Reference], prefix: str | None = None) -> None:
+    def _discard(self, unused: Sequence[Reference]) -> None:
         """Remove objects without a row; if it fails, the bucket's lifecycle removes them."""
         try:
-            names = [reference.name for reference in unused]
-            if prefix is not None:
-                names += self._payloads.names(prefix)
-            if names:
-                self._payloads.remove(names)
+            if unused:
+                self._payloads.remove([reference.name for reference in unused])
         except JobStoreError as error:
             log_problem("ucam_faas_payload_not_removed", error=error)
 

@@ -267,7 +267,7 @@ WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
 -- name: delete
 DELETE FROM ucam_faas_jobs
 WHERE app = :app AND task = :task AND id = :id AND state = ANY(:states::text[])
-RETURNING id
+RETURNING *
 
 -- name: time
 SELECT :now AS now

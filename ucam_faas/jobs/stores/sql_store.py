@@ -94,10 +94,9 @@ class SqlStore(WaitingStore):
         """Return the rows that an application's sweep has to look at."""
         return [row_of(each) for each in self._read("overdue", {"app": app, "limit": limit})]
 
-    def delete(self, key: Key, *, states: Collection[State]) -> bool:
-        """Remove a row in one of these states."""
-        values = key._asdict() | {"states": self._states(states)}
-        return bool(list(self._write("delete", values)))
+    def delete(self, key: Key, *, states: Collection[State]) -> Row | None:
+        """Remove a row in one of these states, and return it."""
+        return self._one("delete", key, states=self._states(states))
 
     def _one(self, statement: str, key: Key, **values: Any) -> Row | None:
         records = self._write(statement, key._asdict() | values)

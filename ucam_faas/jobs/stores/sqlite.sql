@@ -211,4 +211,4 @@ WHERE app = :app AND task = :task AND id = :id
 DELETE FROM ucam_faas_jobs
 WHERE app = :app AND task = :task AND id = :id
   AND instr(:states, state)
-RETURNING id
+RETURNING *

@@ -45,11 +45,18 @@ CROWDED_SECONDS = 0.05
 
 
 class Seen(NamedTuple):
-    """A row, the version of its document, and when the server stored it first, or sent it."""
+    """A row, as it was read.
+
+    Args:
+        version: of its document.
+        sent: when the server stored it, or gave it its place in the order of sending.
+        is_removed_by_policy: a TTL policy may remove it: it has no references.
+    """
 
     row: Row
     version: str
     sent: Timestamp
+    is_removed_by_policy: bool = False
 
 
 Guard = Callable[[Seen], AbstractContextManager[Sequence[Write] | None]]
@@ -150,22 +157,22 @@ class GuardedRows:
             seen = None
         raise crowded()
 
-    def delete(self, key: Key, states: Collection[State]) -> bool:
-        """Remove a row in one of these states."""
-        with self._lock:
-            seen = self._swept.pop(key, None)
-        was_there = False
+    def delete(self, key: Key, states: Collection[State]) -> Row | None:
+        """Remove a row in one of these states, and return it."""
+        seen, row = self._whole(key), None
         for _ in range(TRIES):
             seen = seen or self.read(key)
-            if seen is None or seen.row.state not in states:
-                return seen is None and was_there  # removed by a try that had no answer
-            was_there = True
+            if seen is None:
+                return row  # removed by a try that had no answer
+            row = seen.row
+            if row.state not in states:
+                return None
             writes = [Write(self.name(key), None, seen.version)]
             if seen.row.unique is not None and not seen.row.state.is_completed:
                 writes.append(Write(self.key_name(seen.row), None))
             try:
                 self._documents.commit(writes)
-                return True
+                return row
             except UnmetError:
                 seen = None
         raise crowded()
@@ -182,16 +189,29 @@ class GuardedRows:
         stamp = SENT if mask is None and row.limit_key is not None else None
         return Write(self.name(row.key), fields, version, mask, stamp)
 
-    def keep_swept(self, rows: Iterable[Seen]) -> None:
-        """Keep the rows that the sweep looks at, in place of earlier ones."""
+    def keep_swept(self, documents: Iterable[Document]) -> list[Seen]:
+        """Keep the rows that the sweep looks at, in place of earlier ones, and return them."""
+        rows = [seen_of(row_of(document.fields), document) for document in documents]
         with self._lock:
             self._swept = {seen.row.key: seen for seen in rows}
+        return rows
 
     def swept(self, key: Key) -> Seen | None:
         """Return a row as the sweep saw it, or read it."""
         with self._lock:
             seen = self._swept.pop(key, None)
         return seen or self.read(key)
+
+    def _whole(self, key: Key) -> Seen | None:
+        """Return a row as the sweep saw it, but with its references, if it may have any."""
+        with self._lock:
+            seen = self._swept.pop(key, None)
+        if seen is None or seen.is_removed_by_policy:
+            return seen
+        document = self._document(key)
+        if document is None or document.version != seen.version:
+            return None
+        return seen_of(row_of(document.fields), document)
 
     def _hold(self, seen: Seen) -> Row:
         """Keep a row for its next change as long as it is claimed."""
@@ -250,7 +270,7 @@ class GuardedRows:
 def seen_of(row: Row, document: Document) -> Seen:
     """Return the row of a document with its version."""
     sent = document.fields.get(SENT) or Timestamp(seconds(document.created))
-    return Seen(row, document.version, sent)
+    return Seen(row, document.version, sent, "remove" in document.fields)
 
 
 def crowded() -> JobStoreError:

@@ -42,7 +42,7 @@ CHANGING = (
 """The paths of the fields that a change of a row writes."""
 _FOR_SWEEP = ("due", "expires", "visit", "lease", "fence", "attempts", "interruptions", "event_due")
 SWEEP = (
-    *("app", "task", "id", "state", "created"),
+    *("app", "task", "id", "state", "created", "remove"),
     *(f"data.{name}" for name in (*_FOR_SWEEP, "lane", "options", "unique", "writer")),
 )
 """The paths of the fields that the sweep reads: payloads and results of many rows may be large."""

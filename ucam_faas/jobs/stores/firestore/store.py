@@ -15,10 +15,10 @@ from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
 from ucam_faas.jobs.stores.firestore import indexes, queries
 from ucam_faas.jobs.stores.firestore.documents import MAX_WRITES, Document, Documents
-from ucam_faas.jobs.stores.firestore.guarded import GuardedRows, seen_of
+from ucam_faas.jobs.stores.firestore.guarded import GuardedRows
 from ucam_faas.jobs.stores.firestore.insertion import Insertion
 from ucam_faas.jobs.stores.firestore.limits import Limits
-from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id, row_of
+from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
 from ucam_faas.jobs.stores.many import batches, each
 from ucam_faas.jobs.waiting import WaitingStore
@@ -190,9 +190,7 @@ class FirestoreStore(WaitingStore):
     def overdue(self, app: str, limit: int) -> list[Row]:
         """Return the rows that an application's sweep has to look at, without payloads."""
         documents = self._documents.query(queries.overdue(app, self.now(), limit))
-        seen = [seen_of(row_of(document.fields), document) for document in documents]
-        self._rows.keep_swept(seen)
-        return [each.row for each in seen]
+        return [seen.row for seen in self._rows.keep_swept(documents)]
 
     def visit(
         self,
@@ -214,8 +212,8 @@ class FirestoreStore(WaitingStore):
         for batch in batches(writes, MAX_WRITES):
             self._documents.write_each(batch)
 
-    def delete(self, key: Key, *, states: Collection[State]) -> bool:
-        """Remove a row in one of these states."""
+    def delete(self, key: Key, *, states: Collection[State]) -> Row | None:
+        """Remove a row in one of these states, and return it."""
         return self._rows.delete(key, states)
 
     def watch(self, keys: Sequence[Key]) -> None:
