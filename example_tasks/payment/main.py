@@ -52,7 +52,7 @@ def place(payment: Payment) -> ucam_faas.Job[Receipt]:
         return take_payment.send(payment, id=payment.order)
 
 
-@ucam_faas.message_handler
+@ucam_faas.message_handler(sends=["send_receipt"])
 def take_payment(payment: Payment) -> Receipt:
     """Take the payment of an order, and have its receipt sent."""
     with database() as connection, ucam_faas.transaction(connection):

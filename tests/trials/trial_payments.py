@@ -62,9 +62,9 @@ def shop(tmp_path: Path) -> Iterator[Dev]:
     """Serve the example, whose processes kill themselves while they take payments."""
     code = EXAMPLE.read_text() + KILLED
     options = "timeout=timedelta(seconds=1), retry=ucam_faas.RetryPolicy(max_attempts=100)"
-    head = "@ucam_faas.message_handler\ndef take_payment"
+    head = '@ucam_faas.message_handler(sends=["send_receipt"])\ndef take_payment'
     assert head in code
-    code = code.replace(head, head.replace("handler", f"handler({options})"))
+    code = code.replace(head, head.replace("handler(", f"handler({options}, "))
     code = code.replace("import os\n", "import os\nfrom datetime import timedelta\n", 1)
     (tmp_path / "main.py").write_text(code)
     with running(tmp_path, UCAM_FAAS_JOB_STORE=f"sqlite:{tmp_path}/payments.db") as dev:

@@ -242,6 +242,7 @@ DELIVERY = [
 ]
 
 FOR_ALL = 'region = "europe-west2"'
+COUNTED = '"""Count the orders."""'
 FIRESTORE = f'{FOR_ALL}\nenvironment = {{ UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs" }}'
 
 
@@ -391,6 +392,30 @@ JOBS = [
             setting("count_orders", "message_retention_seconds = 1209600"),
         ),
         says="keeps an ended job for 7 days, and Pub/Sub a message for 14",
+    ),
+    Seed(
+        "a send that the decorator doesn't state",
+        "send-not-stated",
+        (CODE, "pay_back.send(b"),
+        ((CODE, COUNTED, f"{COUNTED}\n    pay_back.send(b'')"),),
+        says="The task 'count_orders' sends jobs to 'pay_back', and its sends= lacks it",
+    ),
+    Seed(
+        "a send by name that the decorator doesn't state",
+        "send-not-stated",
+        (CODE, "ucam_faas.send("),
+        ((CODE, COUNTED, f'{COUNTED}\n    ucam_faas.send("shop.pay_back", b"")'),),
+    ),
+    Seed(
+        "a delay without a queue",
+        "delay-without-queue",
+        (CODE, "pay_back.send_many("),
+        (
+            (CONFIG, FOR_ALL, FIRESTORE),
+            option('sends=["pay_back"]'),
+            (CODE, COUNTED, f"{COUNTED}\n    pay_back.send_many([b''], delay=timedelta(1))"),
+        ),
+        says="sends jobs with a delay, and UCAM_FAAS_DELAY_QUEUE isn't set",
     ),
     Seed(
         "a misspelt receiver",

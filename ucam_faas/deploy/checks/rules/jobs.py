@@ -1,4 +1,4 @@
-"""Rules of the options of jobs: a store that can keep them, and receivers that exist."""
+"""Rules of the options of jobs, and of those that are sent: stores, receivers and queues."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import timedelta
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
-from ucam_faas.deploy.job_places import STORE
+from ucam_faas.deploy.job_places import QUEUE, STORE
 from ucam_faas.deploy.jobs import store_of
+from ucam_faas.deploy.sent_jobs import sent_by
 from ucam_faas.tasks.topics import receivers_of
 
 _KEPT = "message_retention_seconds"
@@ -77,4 +78,46 @@ def receiver_missing(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
-RULES = (store_missing, forgotten_early, receiver_missing)
+@rule(
+    "send-not-stated",
+    why="Pub/Sub refuses the wake: the job starts up to a minute late, and without a store, "
+    "sending fails.",
+)
+def send_not_stated(inputs: Inputs) -> Iterator[Finding]:
+    """A task whose function sends jobs to a task that its `sends=` doesn't have."""
+    for planned in inputs.planned:
+        own = [planned.name] if store_of(planned.merged) else []
+        stated = {*own, *receivers_of(planned.task.sends)}
+        for sent in sent_by(planned.task):
+            if sent.receiver not in stated:
+                yield Finding(
+                    sent.place,
+                    f"The task {planned.name!r} sends jobs to {sent.receiver!r}, and its sends= "
+                    "lacks it.",
+                    f'Write sends=["{sent.receiver}"] on the decorator: then the plan grants it.',
+                    planned.name,
+                    name=sent.receiver,
+                )
+
+
+@rule("delay-without-queue", why="Only the sweep wakes the job, up to a minute late.")
+def delay_without_queue(inputs: Inputs) -> Iterator[Finding]:
+    """A task whose function sends jobs with `delay=` or `at=`, and no queue of Cloud Tasks."""
+    for planned in inputs.planned:
+        if store_of(planned.merged) is None or QUEUE in planned.merged["environment"]:
+            continue
+        for sent in sent_by(planned.task):
+            if sent.is_delayed:
+                yield Finding(
+                    sent.place,
+                    f"The task {planned.name!r} sends jobs with a delay, and {QUEUE} isn't set.",
+                    f"Set {QUEUE} for all tasks. If a minute doesn't matter, ignore = "
+                    '["delay-without-queue"].',
+                    planned.name,
+                )
+
+
+RULES = (
+    *(store_missing, forgotten_early, receiver_missing),
+    *(send_not_stated, delay_without_queue),
+)

@@ -1,0 +1,92 @@
+"""The jobs that a task's function sends, as far as its own code shows it.
+
+Calls in other functions, and tasks that are known only at run time, aren't found.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from ucam_faas.deploy.findings import Place
+from ucam_faas.execution import by_name
+from ucam_faas.tasks.task import Task
+
+_METHODS = frozenset({"send", "send_async", "send_many", "send_many_async"})
+_DELAYS = frozenset({"delay", "at"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentJob:
+    """A call that sends jobs.
+
+    Args:
+        receiver: the name of the task that gets them.
+        place: of the call.
+        is_delayed: it has `delay=` or `at=`.
+    """
+
+    receiver: str
+    place: Place
+    is_delayed: bool
+
+
+def sent_by(task: Task) -> Iterator[SentJob]:
+    """Yield the calls in a task's function that send jobs to a task of a known name."""
+    function = inspect.unwrap(task.function)
+    try:
+        lines, first = inspect.getsourcelines(function)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+        file = os.path.relpath(inspect.getsourcefile(function) or "")
+    except (OSError, TypeError, SyntaxError):  # made at run time
+        return
+    names = _names(function)
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and (receiver := _receiver(call, names)):
+            yield SentJob(
+                receiver=receiver,
+                place=Place(file, first + call.lineno - 1),
+                is_delayed=any(keyword.arg in _DELAYS for keyword in call.keywords),
+            )
+
+
+def _names(function: Any) -> Mapping[str, Any]:
+    """Return the values of the names that a function refers to, as they are now."""
+    try:
+        variables = inspect.getclosurevars(function)
+    except (TypeError, ValueError):
+        return {}
+    return {**variables.globals, **variables.nonlocals}
+
+
+def _receiver(call: ast.Call, names: Mapping[str, Any]) -> str | None:
+    """Return the name of the task that a call sends jobs to; None: it isn't known, or it doesn't.
+
+    It is `TASK.send(…)`, or `ucam_faas.send("TASK", …)`.
+    """
+    called = call.func
+    if isinstance(called, ast.Attribute) and called.attr in _METHODS:
+        task = getattr(_value(called.value, names), "task", None)
+        if isinstance(task, Task):
+            return task.name
+    if _value(called, names) in (by_name.send, by_name.send_async) and call.args:
+        target = call.args[0]
+        if isinstance(target, ast.Constant) and isinstance(target.value, str):
+            return target.value.rpartition(".")[2]
+    return None
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """Return the value of a name, or of a module's attribute; None: it isn't known."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.Attribute):
+        module = _value(node.value, names)
+        return getattr(module, node.attr, None) if isinstance(module, ModuleType) else None
+    return None
