@@ -16,6 +16,11 @@ from pathlib import Path
 
 import click
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import costs
+from simulation import tables
+
 from ucam_faas.cli import main as cli
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks import FAMILIES
@@ -33,6 +38,7 @@ DOCUMENTS = [
     ROOT / "docs/local.md",
     ROOT / "docs/outcomes.md",
     ROOT / "docs/payload-compatibility.md",
+    ROOT / "docs/scale.md",
     ROOT / "docs/tasks.md",
 ]
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -121,6 +127,15 @@ def help_of(*verbs: str) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "variables": variables,
+    "costs": costs.table,
+    "prices": costs.price_table,
+    "servers": costs.servers,
+    "simulated days": lambda: tables.days(tables.recorded("days")),
+    "simulated day": lambda: tables.chart(tables.recorded("days")["20 instances, an outage"]),
+    "simulated day with more instances": lambda: tables.chart(
+        tables.recorded("days")["60 instances, an outage"]
+    ),
+    "validation": lambda: tables.validation(tables.recorded("validation")),
     "deployment keys": lambda: keys(
         option for option in deployment_keys().values() if option.configurable != "shown"
     ),

@@ -76,7 +76,7 @@ def _look_at(
         _publish(with_events, store, now, publish)
     if waiting:
         wake([row.wake for row in waiting if row.state is not State.PAUSED])
-        store.visit([row.key for row in waiting], [_again(row, now) for row in waiting])
+        store.visit([row.key for row in waiting], [again_seconds(row, now) for row in waiting])
 
 
 def _expiry(row: Row, publish: object) -> Change:
@@ -108,7 +108,7 @@ def note_published(rows: Sequence[Row], store: JobStore) -> None:
     store.visit([row.key for row in rows], [retention(row) for row in rows], published=fences)
 
 
-def _again(row: Row, now: float) -> float:
+def again_seconds(row: Row, now: float) -> float:
     """Return the seconds until a job that waits is looked at again."""
     since = row.due if row.lease is None else row.lease
     seconds = min(max(AGAIN_SECONDS, now - since), LONGEST_AGAIN_SECONDS)
