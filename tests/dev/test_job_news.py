@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from ucam_faas.dev.job_news import JobNews
 from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.core.storage import Message
+from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
@@ -292,10 +294,22 @@ def test_reset_removes_the_jobs_and_the_end_those_that_are_not_kept(
     folder.mkdir()
     for name in (KEPT, KILLED):
         (folder / name).touch()
-    options: Any = SimpleNamespace(reset=reset)
+    options: Any = SimpleNamespace(reset=reset, job_store="memory")
 
     with job_file(options):
         assert not (folder / KILLED).exists()
         (folder / OF_PROCESS).touch()
 
     assert {path.name for path in folder.iterdir()} == left
+
+
+def test_a_file_of_a_later_version_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "jobs.db"
+    sqlite3.connect(file).execute("PRAGMA user_version = 7").connection.close()
+    options: Any = SimpleNamespace(reset=False, job_store=f"sqlite:{file}")
+
+    with pytest.raises(JobStoreError, match=r"newer ucam-faas .*--reset"), job_file(options):
+        pass

@@ -1,13 +1,17 @@
-"""The file of jobs of `ucam-faas dev`: removed by `--reset`, and at the end where it isn't kept."""
+"""The file of jobs of `ucam-faas dev`: opened at the start, removed by `--reset`, and at the end
+where it isn't kept.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from ucam_faas.clock import SystemClock
 from ucam_faas.dev.options import DevOptions
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.local_state import FOLDER
 
 
@@ -20,14 +24,24 @@ def job_file(options: DevOptions) -> Iterator[None]:
 
     Raises:
         ConfigurationError: a file can't be removed.
+        JobStoreError: a newer ucam-faas made the file, or it isn't a file of jobs.
     """
     _remove("jobs-*.db*")
     if options.reset:
         _remove("jobs.db*")
+    _open(options.job_store)
     try:
         yield
     finally:
         _remove("jobs-*.db*")
+
+
+def _open(store: str) -> None:
+    """Bring a file that is there up to date, before a task or the sweep finds that it can't."""
+    path = store.removeprefix("sqlite:")
+    if path != store and Path(path).exists():
+        with closing(SqliteStore(path, SystemClock())) as file:
+            file.migrate()
 
 
 def _remove(pattern: str) -> None:
