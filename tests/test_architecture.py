@@ -123,7 +123,7 @@ HEAVY = {
     "click": owner("cli", "dev.session", "dev.stream"),
     "uvloop": owner(in_functions="cli.worker"),
     "rich": owner(in_functions="cli._table", for_types="cli._table"),
-    "psycopg": owner(in_functions="jobs.stores.postgresql"),
+    "psycopg": owner("jobs.stores.postgresql_connection"),
     "polyfactory": owner(in_functions="testing.of_1_0", for_types="testing"),
     "pytest": owner("_pytest_plugin"),
 }

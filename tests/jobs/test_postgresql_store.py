@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +16,7 @@ from tests.support.postgresql import Server
 from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
+from ucam_faas.jobs.stores.postgresql_connection import Connection
 from ucam_faas.testing import ManualClock
 
 pytestmark = pytest.mark.slow
@@ -141,6 +145,40 @@ def test_a_server_that_accepts_and_never_answers_is_an_error_after_a_timeout() -
 
         with pytest.raises(JobStoreError, match="timeout"):
             store.get(KEY)
+
+
+def test_a_stopped_server_is_an_error_after_a_timeout(
+    store: PostgresqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kernel acknowledges what it gets, so the network's timeouts don't help."""
+    store.insert([row()], wait=[0])
+    monkeypatch.setattr(Connection, "answer_seconds", 0.2)
+    with store._connection() as connection:
+        server = connection.info.backend_pid
+
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(JobStoreError, match=r"the server hasn't answered for 0\.2 s"):
+            store.get(KEY)
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+    monkeypatch.undo()
+    assert store.get(KEY) is not None
+
+
+def test_a_store_may_be_closed_while_another_thread_waits_for_notifications(
+    store: PostgresqlStore,
+) -> None:
+    """libpq's connections are of one thread at a time."""
+    for _ in range(20):
+        store.watch([KEY])
+        waits = threading.Thread(target=store.changed, args=(0.01,))
+        waits.start()
+        store.close()
+        waits.join()
+
+    assert not store.changed(0)
 
 
 def test_a_connection_ends_when_the_network_does_unless_the_url_says_otherwise(

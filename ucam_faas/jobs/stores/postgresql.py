@@ -7,11 +7,12 @@ Times are those of the database's clock, so that a process whose clock is wrong 
 from __future__ import annotations
 
 import base64
+import math
 import os
 import re
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -31,16 +32,6 @@ CHANNEL = "ucam_faas_jobs"
 _DATABASE_TIME = "extract(epoch FROM statement_timestamp())::float8"
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _INSERT_TRIES = 5
-TIMEOUTS = {
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,  # milliseconds, the others are seconds
-}
-"""Parameters of libpq that a URL may override: without them, a call waits for minutes, or without
-end, when the network to the server is cut.
-"""
 
 
 class PostgresqlStore(SqlStore):
@@ -58,12 +49,13 @@ class PostgresqlStore(SqlStore):
         self._connections = Connections(self._connect)
         self._url = url
         self._listener: Any = None
-        self._inherited: Any = None
         self._table: Mapping[str, Any] | None = None
+        self.reset()
         reset_in_child(self)
 
     def reset(self) -> None:
         """Start without a listener; the parent's isn't closed."""
+        self._listening = threading.Lock()  # libpq's connections are of one thread at a time
         self._inherited, self._listener = self._listener, None
 
     @property
@@ -79,7 +71,8 @@ class PostgresqlStore(SqlStore):
         Raises:
             JobStoreError: the database doesn't answer, or refuses.
         """
-        with self._connection() as connection, connection.transaction():
+        with self._errors(), closing(self._connect()) as connection, connection.transaction():
+            connection.answer_seconds = math.inf  # an index takes minutes
             connection.execute("SELECT pg_advisory_xact_lock(hashtext('ucam_faas_jobs'))")
             connection.execute(self._sql["schema"], prepare=False)
         return ()
@@ -164,7 +157,7 @@ class PostgresqlStore(SqlStore):
 
     def watch(self, keys: Sequence[Key]) -> None:
         """Have `changed` notice the ends of these jobs."""
-        with self._connection():
+        with self._errors(), self._listening:
             self._listen()  # before the jobs can end
         self._run("watch", _columns(keys))
 
@@ -178,15 +171,16 @@ class PostgresqlStore(SqlStore):
 
     def changed(self, seconds: float) -> bool:
         """Wait for the end of a watched job, and return True if there was one."""
-        listener = self._listener  # another thread may close the store meanwhile
-        if listener is None:
-            threading.Event().wait(seconds)
-            return False
-        try:
-            return any(True for _ in listener.notifies(timeout=seconds, stop_after=1))
-        except self._psycopg.Error as error:
-            self._listener = None
-            raise JobStoreError(f"The job store doesn't notify: {_text(error)}.") from error
+        with self._listening:
+            try:
+                if self._listener is not None:
+                    notifies = self._listener.notifies(timeout=seconds, stop_after=1)
+                    return any(True for _ in notifies)
+            except self._psycopg.Error as error:
+                self._listener = None
+                raise JobStoreError(f"The job store doesn't notify: {_text(error)}.") from error
+        threading.Event().wait(seconds)
+        return False
 
     def now(self) -> float:
         """Return the store's time, in epoch seconds."""
@@ -196,9 +190,10 @@ class PostgresqlStore(SqlStore):
     def close(self) -> None:
         """Close the connections."""
         self._connections.close()
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        with self._listening:
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
 
     def has(self, table: Mapping[str, Any]) -> bool:
         """Return True if a table of jobs, as another connection sees it, is this store's."""
@@ -263,12 +258,9 @@ class PostgresqlStore(SqlStore):
             raise JobStoreError(f"The job store of UCAM_FAAS_JOB_STORE: {_text(error)}.") from error
 
     def _connect(self) -> Any:
-        timeouts = TIMEOUTS | _require("psycopg.conninfo").conninfo_to_dict(self._url)
-        connection = self._psycopg.connect(
-            **timeouts, autocommit=True, row_factory=_require("psycopg.rows").dict_row
-        )
-        _require("psycopg.types.json").set_json_loads(_text_of, connection)
-        return connection
+        from ucam_faas.jobs.stores.postgresql_connection import connect  # psycopg may be missing
+
+        return connect(self._url)
 
 
 def bare_cursor(connection: Any, *, is_async: bool) -> Any:
@@ -276,7 +268,9 @@ def bare_cursor(connection: Any, *, is_async: bool) -> Any:
     psycopg, rows = _require("psycopg"), _require("psycopg.rows")
     kind = psycopg.AsyncCursor if is_async else psycopg.Cursor
     cursor = kind(connection, row_factory=rows.dict_row)
-    _require("psycopg.types.json").set_json_loads(_text_of, cursor)
+    from ucam_faas.jobs.stores.postgresql_connection import text_of  # psycopg may be missing
+
+    _require("psycopg.types.json").set_json_loads(text_of, cursor)
     return cursor
 
 
@@ -300,11 +294,6 @@ def _columns(keys: Sequence[Key]) -> dict[str, list[str]]:
         "tasks": [key.task for key in keys],
         "ids": [key.id for key in keys],
     }
-
-
-def _text_of(json: bytes | str) -> str:
-    """Leave JSON a text: a history is read when it is asked for."""
-    return json if isinstance(json, str) else bytes(json).decode()
 
 
 def _text(error: Exception) -> str:
