@@ -116,6 +116,56 @@ def test_a_table_of_an_earlier_version_is_an_error_until_it_is_migrated(
     new.close()
 
 
+def test_no_migration_rewrites_the_table(postgresql: Server) -> None:
+    """A large one would be locked for hours."""
+    store = PostgresqlStore(postgresql.new_database())
+    with store._connection() as connection:
+        connection.execute(FIRST_TABLE)
+        connection.execute(OLD_ROW)
+        file = "SELECT pg_relation_filenode('ucam_faas_jobs') AS file"
+        before = connection.execute(file).fetchall()
+
+    store.migrate()
+    store.migrate()
+
+    with store._connection() as connection:
+        assert connection.execute(file).fetchall() == before
+    old = Key("default", "old", "1")
+    assert store.set_limit_key(old, "key") is not None
+    assert store.claim(old, lease=30, instance="here", limit=1) is not None
+    store.close()
+
+
+def test_an_index_whose_making_was_interrupted_is_made_again(postgresql: Server) -> None:
+    store = PostgresqlStore(postgresql.new_database())
+    store.migrate()
+    invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    with store._connection() as connection:
+        connection.execute(
+            "UPDATE pg_index SET indisvalid = false "
+            "WHERE indexrelid = 'ucam_faas_jobs_overdue'::regclass"
+        )
+
+    store.migrate()
+
+    with store._connection() as connection:
+        assert connection.execute(invalid).fetchall() == [{"count": 0}]
+        assert connection.execute("SELECT 'ucam_faas_jobs_overdue'::regclass").fetchall()
+    store.close()
+
+
+def test_processes_that_migrate_at_once_make_one_table(postgresql: Server) -> None:
+    stores = [PostgresqlStore(postgresql.new_database())]
+    stores += [PostgresqlStore(stores[0]._url) for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(PostgresqlStore.migrate, stores))
+
+    assert stores[0].find("default") == []
+    for store in stores:
+        store.close()
+
+
 def test_a_process_goes_on_while_a_later_version_migrates(
     store: PostgresqlStore, database: str
 ) -> None:

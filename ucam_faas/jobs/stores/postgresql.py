@@ -11,6 +11,7 @@ import math
 import os
 import re
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -32,6 +33,10 @@ CHANNEL = "ucam_faas_jobs"
 _DATABASE_TIME = "extract(epoch FROM statement_timestamp())::float8"
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _INSERT_TRIES = 5
+_LOCK_SECONDS = 0.2
+"""Between two tries to be the one process that migrates: one that waits in the database holds up
+the indexes of the other.
+"""
 
 
 class PostgresqlStore(SqlStore):
@@ -68,13 +73,22 @@ class PostgresqlStore(SqlStore):
     def migrate(self) -> Sequence[str]:
         """Make the table, its columns and its indexes, where they are missing.
 
+        No statement rewrites a table, and other processes go on while an index is made.
+
         Raises:
             JobStoreError: the database doesn't answer, or refuses.
         """
-        with self._errors(), closing(self._connect()) as connection, connection.transaction():
+        with self._errors(), closing(self._connect()) as connection:
             connection.answer_seconds = math.inf  # an index takes minutes
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('ucam_faas_jobs'))")
-            connection.execute(self._sql["schema"], prepare=False)
+            lock = "SELECT pg_try_advisory_lock(hashtext('ucam_faas_jobs')) AS is_taken"
+            while not connection.execute(lock).fetchone()["is_taken"]:
+                time.sleep(_LOCK_SECONDS)
+            with connection.transaction():
+                connection.execute(self._sql["schema"], prepare=False)
+            for record in connection.execute(self._sql["unfinished_indexes"]).fetchall():
+                connection.execute(f"DROP INDEX CONCURRENTLY {record['name']}")
+            for index in self._sql["indexes"].split(";"):
+                connection.execute(index)
         return ()
 
     def insert(

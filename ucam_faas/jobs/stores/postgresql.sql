@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   result BYTEA, error TEXT, progress TEXT, history JSONB NOT NULL,
   watched BOOLEAN NOT NULL DEFAULT false,
   claimant TEXT,
-  limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq'),
+  limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT DEFAULT nextval('ucam_faas_jobs_place_seq'),
   lane TEXT NOT NULL DEFAULT 'default',
   PRIMARY KEY (app, task, id)
 );
@@ -26,21 +26,30 @@ ALTER TABLE ucam_faas_jobs
   ADD COLUMN IF NOT EXISTS event_due BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS lane TEXT NOT NULL DEFAULT 'default',
   ADD COLUMN IF NOT EXISTS in_order BOOLEAN NOT NULL DEFAULT false,
-  ADD COLUMN IF NOT EXISTS place BIGINT NOT NULL DEFAULT nextval('ucam_faas_jobs_place_seq');
+  ADD COLUMN IF NOT EXISTS place BIGINT;
+-- Apart: with a new column, it would rewrite the table. Earlier rows get their places with their keys.
+ALTER TABLE ucam_faas_jobs ALTER COLUMN place SET DEFAULT nextval('ucam_faas_jobs_place_seq');
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
-CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
-CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
-CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
-CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
-  WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
-CREATE INDEX IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs (app, task, limit_key, state, place)
-  WHERE limit_key IS NOT NULL;
 CREATE TABLE IF NOT EXISTS ucam_faas_job_steps (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
   value BYTEA NOT NULL, time FLOAT8 NOT NULL,
   PRIMARY KEY (app, task, id, name),
   FOREIGN KEY (app, task, id) REFERENCES ucam_faas_jobs ON DELETE CASCADE
-);
+)
+
+-- name: unfinished_indexes
+-- Of a migration that was interrupted.
+SELECT indexrelid::regclass::text AS name FROM pg_index
+WHERE indrelid = 'ucam_faas_jobs'::regclass AND NOT indisvalid
+
+-- name: indexes
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
+  WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs (app, task, limit_key, state, place)
+  WHERE limit_key IS NOT NULL
 
 -- name: insert
 -- In one order everywhere: two batches never wait for each other.
@@ -143,7 +152,7 @@ WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state IN (
 FOR SHARE
 
 -- name: set_limit_key
-UPDATE ucam_faas_jobs SET limit_key = :limit_key
+UPDATE ucam_faas_jobs SET limit_key = :limit_key, place = coalesce(place, nextval('ucam_faas_jobs_place_seq'))
 WHERE app = :app AND task = :task AND id = :id
   AND limit_key IS NULL AND state IN ('PENDING', 'STARTED', 'PAUSED')
 RETURNING *
