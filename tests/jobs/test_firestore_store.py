@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.job_store_contract import JobStoreContract
 from tests.support.firestore import Firestore
+from tests.support.payloads import names_in
 from ucam_faas.jobs.payloads.directory import Directory
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
@@ -44,7 +45,7 @@ def test_the_sweep_removes_a_large_payload_which_a_ttl_policy_would_leave(
         state=State.SUCCESS, cause="finished", visit=600, result=result, event_due=event_due
     )
     store.change(key, done, fence=claimed.fence)
-    objects = len(payloads.names(""))
+    objects = len(names_in(payloads))
 
     clock.advance(600)
     if event_due:
@@ -52,7 +53,7 @@ def test_the_sweep_removes_a_large_payload_which_a_ttl_policy_would_leave(
         clock.advance(RETENTION_SECONDS)
     count = sweep(store, "app", bool)
 
-    assert (objects, count, payloads.names("")) == (2, 1, [])
+    assert (objects, count, names_in(payloads)) == (2, 1, [])
     rows.close()
 
 
@@ -84,5 +85,5 @@ def test_a_resent_id_keeps_its_payload_when_the_sweep_removes_the_forgotten_job_
 
     assert sweeps == 1
     assert store.payload_of(again) == b"again" * 1000
-    assert len(payloads.names("")) == 1
+    assert len(names_in(payloads)) == 1
     rows.close()

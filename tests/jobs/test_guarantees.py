@@ -103,6 +103,8 @@ TESTS = {
         "tests/jobs/test_payloads.py::test_a_job_without_its_payload_ends_at_once_and_says_why",
     ],
     "a limit of a key": [
+        "tests/jobs/test_firestore_limits.py"
+        "::test_claims_of_two_processes_at_once_take_no_more_than_the_limit",
         "tests/jobs/test_limits_of_killed_processes.py"
         "::test_jobs_of_a_key_never_overlap_and_start_in_order_while_holders_are_killed",
         "tests/contract/job_store_contract.py"
@@ -111,6 +113,8 @@ TESTS = {
         "::test_a_wake_of_a_job_that_waits_is_acknowledged_and_spends_nothing",
     ],
     "the order of jobs with one `ordering_key`, or one key of a limit": [
+        "tests/jobs/test_firestore_limits.py"
+        "::test_the_order_of_sending_is_that_of_the_server_whatever_the_senders_clocks_say",
         "tests/contract/job_store_contract.py::test_jobs_in_order_wait_for_the_end_of_all_before",
         "tests/jobs/test_limits.py"
         "::test_an_ordering_key_holds_back_later_jobs_until_the_end_of_one_that_is_retried",

@@ -21,6 +21,7 @@ from tests.contract.payload_store_contract import PayloadStoreContract
 from tests.jobs.runs import wake
 from tests.serving.harness import exchange, make_app, on_a_loop
 from tests.support.cloud_storage import cloud_storage
+from tests.support.payloads import names_in
 from ucam_faas import State
 from ucam_faas.cli import _job_texts
 from ucam_faas.config import Settings
@@ -150,7 +151,7 @@ async def test_a_large_payload_reaches_its_task_and_a_large_result_its_sender(
     row = rows.get(KEY)
     assert row is not None
     assert (len(row.payload) < 300, len(row.result or b"") < 300) == (True, True)
-    assert len(payloads.names("")) == 2
+    assert len(names_in(payloads)) == 2
 
 
 @on_a_loop
@@ -164,7 +165,7 @@ async def test_a_small_payload_and_its_result_are_in_the_row(
     row = rows.get(KEY)
     assert row is not None
     assert (row.payload, row.result) == (b"small", b'"smallsmallsmall"')
-    assert payloads.names("") == []
+    assert names_in(payloads) == []
 
 
 @on_a_loop
@@ -176,7 +177,7 @@ async def test_objects_are_removed_with_their_job(
 
     assert Job(KEY, store).delete()
 
-    assert payloads.names("") == []
+    assert names_in(payloads) == []
 
 
 @on_a_loop
@@ -189,7 +190,7 @@ async def test_the_sweep_removes_objects_with_their_job(
 
     sweep(store, "default", bool)
 
-    assert (store.get(KEY), payloads.names("")) == (None, [])
+    assert (store.get(KEY), names_in(payloads)) == (None, [])
 
 
 def test_a_job_that_is_not_deleted_keeps_its_objects(store: Any, payloads: PayloadStore) -> None:
@@ -197,7 +198,7 @@ def test_a_job_that_is_not_deleted_keeps_its_objects(store: Any, payloads: Paylo
 
     assert not store.delete(KEY, states={State.SUCCESS})
 
-    assert len(payloads.names("")) == 1
+    assert len(names_in(payloads)) == 1
 
 
 @on_a_loop
@@ -206,7 +207,7 @@ async def test_a_job_without_its_payload_ends_at_once_and_says_why(
     app: App, store: Any, payloads: PayloadStore, loss: str
 ) -> None:
     insert(store)
-    (name,) = payloads.names("")
+    (name,) = names_in(payloads)
     if loss == "missing":
         payloads.remove([name])
     else:
@@ -229,7 +230,7 @@ async def test_a_result_that_is_missing_is_an_error_for_those_who_ask(
 ) -> None:
     insert(store)
     await wake(app)
-    payloads.remove(payloads.names(""))
+    payloads.remove(names_in(payloads))
 
     with pytest.raises(PayloadMissingError, match="The result of the job '1' of 'task'"):
         Job(KEY, store).result()
@@ -243,7 +244,7 @@ def test_the_same_job_again_leaves_one_object(
     second = insert(store, owner="other")
 
     assert second == first
-    assert len(payloads.names("")) == 1
+    assert len(names_in(payloads)) == 1
     assert store.payload_of(second) == LARGE
 
 
@@ -253,7 +254,7 @@ def test_a_job_that_lost_its_sender_leaves_no_object(store: Any, payloads: Paylo
     with pytest.raises(JobLostError):
         store.insert([Row(key=KEY, payload=LARGE, owner="me")], wait=[0.0], parent=parent)
 
-    assert payloads.names("") == []
+    assert names_in(payloads) == []
 
 
 def test_a_result_of_a_lost_claim_leaves_no_object_and_that_of_the_holder_stays(
@@ -270,7 +271,7 @@ def test_a_result_of_a_lost_claim_leaves_no_object_and_that_of_the_holder_stays(
     again = store.change(KEY, done, fence=second.fence)  # its answer was lost
 
     assert (late, again) == (None, None)
-    assert len(payloads.names("")) == 1
+    assert len(names_in(payloads)) == 1
     assert store.result_of(kept) == LARGE
 
 
@@ -285,7 +286,7 @@ def test_a_second_result_of_a_run_leaves_the_first_one_that_is_stored(
     other = store.change(KEY, replace(done, result=LARGE[::-1] + b" "), fence=fence)
 
     assert other is None
-    assert len(payloads.names("")) == 1
+    assert len(names_in(payloads)) == 1
     assert store.result_of(kept) == LARGE
 
 
@@ -323,7 +324,7 @@ def test_an_id_whose_large_payload_differs_is_a_conflict(shop: Any, payloads: Pa
     with pytest.raises(JobConflictError, match="another payload"):
         shop.send(Order(text="b"), id="1")
 
-    assert len(payloads.names("")) == 1
+    assert len(names_in(payloads)) == 1
 
 
 def test_many_large_payloads_are_sent_in_one_batch(shop: Any, payloads: PayloadStore) -> None:
@@ -335,7 +336,7 @@ def test_many_large_payloads_are_sent_in_one_batch(shop: Any, payloads: PayloadS
     assert store is not None
     stored = [json.loads(store.payload_of(row)) for job in jobs if (row := store.get(job.key))]
     assert stored == [order.model_dump() for order in orders]
-    assert len(payloads.names("")) == len([o for o in orders if len(o.model_dump_json()) > ABOVE])
+    assert len(names_in(payloads)) == len([o for o in orders if len(o.model_dump_json()) > ABOVE])
 
 
 @on_a_loop
@@ -357,7 +358,7 @@ async def test_a_large_message_that_becomes_a_job_runs_once(
     ]
 
     assert (statuses, sizes) == ([200, 200], [5000])
-    assert len(payloads.names("")) == 2
+    assert len(names_in(payloads)) == 2
 
 
 class Down(Directory):
@@ -482,10 +483,10 @@ def test_a_job_that_is_deleted_in_a_transaction_keeps_its_objects_until_the_comm
 
     with suppress(ZeroDivisionError), ucam_faas.transaction(connection):
         assert job.delete()
-        inside = len(payloads.names(""))
+        inside = len(names_in(payloads))
         if is_rolled_back:
             raise ZeroDivisionError
     connection.close()
 
     assert inside == 1
-    assert len(payloads.names("")) == is_rolled_back
+    assert len(names_in(payloads)) == is_rolled_back

@@ -27,9 +27,6 @@ class PayloadStore(Protocol):
     def remove(self, names: Iterable[str]) -> None:
         """Remove the objects of these names that are there."""
 
-    def names(self, prefix: str) -> list[str]:
-        """Return the names of the objects that begin with a text."""
-
 
 def connect(place: str) -> PayloadStore:
     """Return the store that UCAM_FAAS_PAYLOADS names.

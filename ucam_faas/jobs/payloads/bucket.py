@@ -63,12 +63,6 @@ class Bucket:
                 except _require("google.api_core.exceptions").NotFound:
                     continue
 
-    def names(self, prefix: str) -> list[str]:
-        """Return the names of objects."""
-        with self._failures():
-            blobs = self._bucket().list_blobs(prefix=prefix, **self._limits())
-            return sorted(blob.name for blob in blobs)
-
     def _blob(self, name: str) -> Any:
         return self._bucket().blob(name)
 

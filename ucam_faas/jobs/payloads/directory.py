@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -45,11 +44,6 @@ class Directory:
         with self._failures():
             for name in names:
                 (self._path / name).unlink(missing_ok=True)
-
-    def names(self, prefix: str) -> list[str]:
-        """Return the names of files."""
-        with self._failures():
-            return sorted(path.name for path in self._path.glob(f"{glob.escape(prefix)}*"))
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
