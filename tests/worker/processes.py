@@ -21,9 +21,9 @@ from ucam_faas.publishing.rest import RestPublisher
 
 PROJECT = "local"
 SOURCE = '''
+import ctypes
 import json
 import os
-import re
 import threading
 import time
 from datetime import timedelta
@@ -51,13 +51,9 @@ def charge(order: Order) -> None:
 
 @ucam_faas.message_handler
 def compute(order: Order) -> None:
-    """Hold the interpreter lock in one call for about the seconds that are asked for."""
+    """Hold the interpreter lock in one call."""
     effect(effect="begun", id=order.id)
-    end = time.monotonic() + order.seconds
-    digits = 20
-    while time.monotonic() < end:  # each call is twice as long as the one before
-        re.match("(a+)+$", "a" * digits + "b")
-        digits += 1
+    ctypes.PyDLL(None).sleep(int(order.seconds))  # unlike CDLL, PyDLL keeps the lock
     effect(effect="ended", id=order.id)
 
 

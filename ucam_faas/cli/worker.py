@@ -44,6 +44,13 @@ from ucam_faas.logs import setup
     help="Make topics and subscriptions that are missing on an emulator. [default: auto-declare]",
 )
 @click.option(
+    "--lease-seconds",
+    type=click.IntRange(10, 600),
+    default=60,
+    show_default=True,
+    help="Lease of a message; it is extended while its task runs.",
+)
+@click.option(
     "--health-port",
     type=int,
     help="Port that answers /live and /ready; 0 picks a free one. [UCAM_FAAS_HEALTH_PORT, or PORT]",
@@ -62,7 +69,7 @@ def command(sources: Sequence[str], **arguments: Any) -> None:
 def work(sources: Sequence[str], arguments: dict[str, Any]) -> int:
     """Pull as options and environment say; return the exit code."""
     own = ("messages_limit", "tasks_limit", "graceful_shutdown_time", "handle_signals")
-    own_options = {name: arguments.pop(name) for name in (*own, "auto_declare")}
+    own_options = {name: arguments.pop(name) for name in (*own, "auto_declare", "lease_seconds")}
     started = start_all(sources, options.merged(**arguments))
     from ucam_faas.worker.worker import Worker
 

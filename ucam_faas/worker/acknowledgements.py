@@ -12,7 +12,7 @@ from ucam_faas.worker.connection import Connection, RpcError, is_passing
 
 MAX_IDS = 1_000
 """In one request, whose limit is 512 KiB: an id has some 200 bytes."""
-LINGER_SECONDS = 0.002
+LINGER_SECONDS = 0.005
 """The wait for more before a call."""
 CALL_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0

@@ -23,8 +23,8 @@ class _Queue:
         self.keys: dict[str, deque[Pulled]] = {}
         """The later messages of each ordering key that is busy."""
 
-    def has_next(self, runner: Runner) -> bool:
-        return bool(self.waiting) and runner.has_room(self.source.task, self.source.lane)
+    def has_room(self, runner: Runner) -> bool:
+        return runner.has_room(self.source.task, self.source.lane)
 
 
 class Dispatcher:
@@ -107,7 +107,11 @@ class Dispatcher:
 
     def _next(self) -> _Queue | None:
         """Return the queue whose turn it is: smooth weighted round robin."""
-        able = [queue for queue in self._queues.values() if queue.has_next(self._runner)]
+        able = [
+            queue
+            for queue in self._queues.values()
+            if queue.waiting and queue.has_room(self._runner)
+        ]
         if len(able) < 2:
             return able[0] if able else None
         for queue in able:

@@ -42,6 +42,8 @@ class Heartbeat:
             ],
         }
         self._held: dict[int, Pulled] = {}
+        self._done: list[int] = []
+        """The numbers of answered messages that the process isn't told of yet."""
         self._process: asyncio.subprocess.Process | None = None
         self._watching: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -72,10 +74,8 @@ class Heartbeat:
         self._write_held(source, messages)
 
     def release(self, numbers: Iterable[int]) -> None:
-        """Extend no more the leases of messages that are answered."""
-        ended = [number for number in numbers if self._held.pop(number, None) is not None]
-        if ended:
-            self._write("done", ended)
+        """Extend no more the leases of messages that are answered, from the next tick on."""
+        self._done += [number for number in numbers if self._held.pop(number, None) is not None]
 
     @property
     def _stdin(self) -> asyncio.StreamWriter:
@@ -118,5 +118,6 @@ class Heartbeat:
             self._stdin.write(json.dumps(line).encode() + b"\n")
 
     def _tick(self) -> None:
-        self._write("tick")
+        self._write("done", self._done)
+        self._done.clear()
         self._ticking = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)

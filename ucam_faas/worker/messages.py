@@ -50,8 +50,8 @@ def delivery_of(pulled: Pulled) -> Delivery:
     message, time = received.message, received.message.publish_time
     if not source.task.takes_events and not source.is_inbox:
         return envelopes.raw(message.data, {})
-    published = MessagePublishedData.model_construct(
-        message=PubsubMessage.model_construct(
+    published = MessagePublishedData(
+        message=PubsubMessage(
             data=message.data,
             attributes=dict(message.attributes),
             message_id=message.message_id,

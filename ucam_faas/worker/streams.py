@@ -65,6 +65,10 @@ class Stream:
                     pause = FIRST_PAUSE_SECONDS
                 elif pause == FIRST_PAUSE_SECONDS and not self._stopping:
                     self._log(error)
+            except asyncio.CancelledError:  # of the call, or of this task
+                task = asyncio.current_task()
+                if self._stopping or task is None or task.cancelling():
+                    raise
             finally:
                 self.is_open = False
             if not self._stopping:

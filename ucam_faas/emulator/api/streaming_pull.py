@@ -31,6 +31,8 @@ class StreamingPull:
         self._busy = False
         self._error: RpcError | None = None
         self._half_closed = False
+        self._releases = False
+        """Some of its messages were not sent."""
         self._newest = 0
         """The number of the newest message in the outbox."""
         self.subscription = ""
@@ -45,9 +47,11 @@ class StreamingPull:
         """
         reading = asyncio.ensure_future(self._read(requests))
         reading.add_done_callback(lambda _: self._half_close())
+        released = True
         try:
             while (response := await self._outbox.get()) is not None:
                 if response.received_messages and not await self._may_write():
+                    self._releases = True
                     continue
                 await write(response)
                 self._busy = False
@@ -56,11 +60,13 @@ class StreamingPull:
             if self._error is not None:
                 raise self._error
             await reading
+            released = self._releases
         finally:
             reading.cancel()
             if self._queue is not None:
                 self._hub.leave(self._queue, self)
-                self._hub.engine.release(self._queue, self._holder)
+                if released:
+                    self._hub.engine.release(self._queue, self._holder)
                 self._hub.changed()
 
     def offer(self) -> None:
@@ -93,9 +99,8 @@ class StreamingPull:
     def _half_close(self) -> None:
         """Send no more messages to a client that sends no more requests, and end.
 
-        A client that closes its side right after its first request may get an old backlog first:
-        the end of its requests arrives later than they do. At the end of the stream those messages
-        are released, and are delivered again.
+        It may be at work on the messages that it has: they stay leased, as after a stream of
+        Google's. Those that were not sent any more are released, and with them all others.
         """
         self._half_closed = True
         if self._queue is not None:

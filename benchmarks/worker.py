@@ -1,0 +1,172 @@
+"""Pulling: a backlog of messages, drained by our worker, by a bare subscriber, and by repid 2.1.
+
+    python benchmarks/worker.py                       # 3 rounds of 20,000 messages; about 3 minutes
+    python benchmarks/worker.py --only ours,bare --rounds 1
+    python benchmarks/worker.py --soak                # 200,000 messages by ours, and its memory
+
+The sides alternate, each on a new emulator (ours, in memory). Each parses the message with the same
+pydantic model; ours and `bare` write a line for each. A side measures from its first message to its
+last. `silent` is the bare subscriber without lines. repid is installed at the first run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs import _end, _free_port, _wait
+
+HERE = Path(__file__).parent
+SIDES = HERE / "worker_sides"
+REPID = ["repid[pubsub,pydantic]==2.1.*", "requests"]
+PROJECT = "projects/local"
+ORDER = {"order_id": "o-1", "customer": "c-42", "amount": 19.5, "items": ["pen", "paper", "ink"]}
+NAMES = ("ours", "ours-sync", "bare", "silent", "repid")
+ASKED = {"bare": 0.8, "repid": 3.0}
+"""Our speed in theirs, at least."""
+
+
+def _python(side: str) -> str:
+    """Return the interpreter of a side; repid is installed if it isn't."""
+    if side != "repid":
+        return sys.executable
+    home = HERE / ".ucam-faas-repid"
+    python = home / "bin" / "python"
+    if not (home / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *REPID], check=True)
+        (home / "installed").touch()
+    return str(python)
+
+
+def _command(side: str) -> list[str]:
+    if side.startswith("ours"):
+        source = str(SIDES / f"side_{side.replace('-', '_')}.py")
+        options = ["--messages-limit", os.environ["WORKER_COUNT"], "--target", "order"]
+        return [sys.executable, "-m", "ucam_faas", "worker", source, *options]
+    name = {"silent": "bare"}.get(side, side)
+    return [_python(side), str(SIDES / f"side_{name}.py")]
+
+
+@contextlib.contextmanager
+def _pubsub(folder: Path, count: int) -> Iterator[int]:
+    """Run the emulator with a backlog, and yield its port."""
+    port = _free_port()
+    log = (folder / "pubsub.log").open("wb")
+    command = [sys.executable, "-m", "ucam_faas", "emulator", "--memory", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait(port)
+        if process.poll() is not None:
+            raise SystemExit(f"another process has taken port {port}: start again")
+        _call(port, "PUT", "topics/order", {})
+        topic = {"topic": f"{PROJECT}/topics/order", "ackDeadlineSeconds": 600}
+        _call(port, "PUT", "subscriptions/order", topic)
+        data = base64.b64encode(json.dumps(ORDER).encode()).decode()
+        attributes = {"topic": "order", "content_type": "application/json"}
+        batch = {"messages": [{"data": data, "attributes": attributes}] * 1000}
+        for _ in range(count // 1000):
+            _call(port, "POST", "topics/order:publish", batch)
+        yield port
+    finally:
+        _end(process)
+        log.close()
+
+
+def _call(port: int, method: str, path: str, body: dict[str, object]) -> None:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/{PROJECT}/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+        method=method,
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+def measure(side: str, count: int) -> dict[str, float]:
+    """Measure one side in one round."""
+    os.environ["WORKER_COUNT"] = str(count)
+    with tempfile.TemporaryDirectory(prefix="ucam-faas-benchmark-") as name:
+        folder = Path(name)
+        with _pubsub(folder, count) as port:
+            environ = {
+                **os.environ,
+                "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}",
+                "GOOGLE_CLOUD_PROJECT": "local",
+                "WORKER_RESULT": str(folder / "result"),
+                "WORKER_LINES": "0" if side == "silent" else "1",
+                "UCAM_FAAS_LOG_FORMAT": "json",
+                "PYTHONPATH": str(SIDES),
+            }
+            with (folder / "side.log").open("wb") as log:
+                process = subprocess.Popen(
+                    _command(side), env=environ, stdout=log, stderr=log, start_new_session=True
+                )
+                memory = _watch(process, folder)
+                _end(process)
+            if not (folder / "result").exists():
+                raise SystemExit(f"{side}: {(folder / 'side.log').read_text()[-3000:]}")
+            figures = json.loads((folder / "result").read_text())
+            return {**figures, **memory}
+
+
+def _watch(process: subprocess.Popen[bytes], folder: Path) -> dict[str, float]:
+    """Wait for the result, and return the memory in MiB: after a tenth of the time, and at last."""
+    samples: list[float] = []
+    end = time.monotonic() + 600
+    while time.monotonic() < end and process.poll() is None:
+        if (folder / "result").exists() and (folder / "result").stat().st_size:
+            break
+        with contextlib.suppress(OSError, IndexError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            samples.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
+        time.sleep(0.05)
+    tenth = samples[len(samples) // 10] if samples else 0.0
+    return {"memory_first_mib": tenth, "memory_last_mib": max(samples[-10:], default=0.0)}
+
+
+def main() -> None:
+    """Run the sides in turn, and print the medians and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(NAMES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--soak", action="store_true")
+    options = parser.parse_args()
+    sides = ["ours"] if options.soak else options.only.split(",")
+    count = 200_000 if options.soak else options.messages
+    results: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    for _ in range(1 if options.soak else options.rounds):
+        for side in sides:
+            results[side].append(measure(side, count))
+            print(side, results[side][-1], file=sys.stderr, flush=True)
+    medians = {
+        side: {
+            name: round(statistics.median(figures[name] for figures in rounds), 1)
+            for name in rounds[0]
+        }
+        for side, rounds in results.items()
+    }
+    for side, figures in medians.items():
+        print(json.dumps({"side": side, **figures}))
+    for side, asked in ASKED.items():
+        if side in medians and "ours" in medians:
+            ratio = medians["ours"]["per_s"] / medians[side]["per_s"]
+            cpu = medians[side]["cpu_us"] / medians["ours"]["cpu_us"]
+            ratios = {"ratio": round(ratio, 2), "of_cpu": round(cpu, 2), "asked": asked}
+            print(json.dumps({"ours_times": side, **ratios}))
+
+
+if __name__ == "__main__":
+    main()

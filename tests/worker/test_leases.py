@@ -1,0 +1,244 @@
+"""Leases last as long as a task runs, and end when its worker does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.processes import wait_until
+from tests.serving.harness import Held, on_a_loop
+from ucam_faas.testing import ManualClock
+from ucam_faas.worker.heartbeat_process import Leases
+
+from .harness import cloud, until, working
+from .processes import pubsub, worker
+from .test_worker import task
+
+LEASE = 30
+
+
+class Api:
+    """Takes requests, or is down."""
+
+    host = "pubsub"
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, Sequence[str], int]] = []
+        self.is_down = False
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        if self.is_down:
+            raise ConnectionError("down")
+        content = json.loads(body)
+        self.requests.append((path, content["ackIds"], content["ackDeadlineSeconds"]))
+        return 200, b"{}"
+
+    def close(self) -> None:
+        pass
+
+
+def make(clock: ManualClock, api: Api, **options: Any) -> Leases:
+    sources = [["s/one", 100.0], ["s/two", 1000.0]]
+    return Leases({"host": None, "lease": LEASE, "sources": sources}, api, clock)
+
+
+def beats(leases: Leases, clock: ManualClock, count: int, *, ticks: bool = True) -> None:
+    for _ in range(count):
+        clock.advance(timedelta(seconds=leases.wait_seconds))
+        if ticks:
+            leases.read(["done", []])
+        leases.beat()
+
+
+def test_a_lease_is_extended_before_it_ends() -> None:
+    clock, api = ManualClock(), Api()
+    leases = make(clock, api)
+    leases.read(["hold", 0, [1, 2], ["a", "b"]])
+
+    beats(leases, clock, 1)
+    assert api.requests == []  # many messages have ended by then
+    beats(leases, clock, 1)
+
+    assert api.requests == [("/v1/s/one:modifyAckDeadline", ["a", "b"], LEASE)]
+    assert clock.monotonic() <= LEASE * 2 / 3
+
+
+def test_an_answered_message_is_not_extended() -> None:
+    clock, api = ManualClock(), Api()
+    leases = make(clock, api)
+    leases.read(["hold", 0, [1, 2], ["a", "b"]])
+    leases.read(["done", [1]])
+
+    beats(leases, clock, 2)
+
+    assert api.requests == [("/v1/s/one:modifyAckDeadline", ["b"], LEASE)]
+
+
+def test_leases_are_extended_for_hours() -> None:
+    clock, api = ManualClock(), Api()
+    leases = make(clock, api)
+    leases.read(["hold", 0, [1], ["a"]])
+
+    beats(leases, clock, 5 * 3600 * 3 // LEASE)
+
+    assert len(api.requests) == 5 * 3600 * 3 // LEASE - 1
+
+
+def test_a_frozen_worker_keeps_messages_for_the_timeouts_of_their_tasks() -> None:
+    clock, api = ManualClock(), Api()
+    leases = make(clock, api)
+    leases.read(["hold", 0, [1], ["a"]])
+    leases.read(["hold", 1, [2], ["b"]])
+
+    beats(leases, clock, 50, ticks=False)
+
+    assert 100 <= 10 * (1 + sum("one" in path for path, _, _ in api.requests)) <= 130
+    assert sum("two" in path for path, _, _ in api.requests) == 49
+
+
+def test_leases_are_tried_again_when_pubsub_does_not_answer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock, api = ManualClock(), Api()
+    leases = make(clock, api)
+    leases.read(["hold", 0, [1], ["a"]])
+    api.is_down = True
+
+    beats(leases, clock, 2)
+    api.is_down = False
+    beats(leases, clock, 1)
+
+    assert len(api.requests) == 1
+    assert "ucam_faas_lease_not_extended" in capsys.readouterr().err
+
+
+def test_the_messages_of_a_killed_worker_are_given_back() -> None:
+    api = Api()
+    leases = make(ManualClock(), api)
+    leases.read(["hold", 0, [1], ["a"]])
+    leases.read(["hold", 1, [2], ["b"]])
+
+    leases.give_back()
+
+    assert api.requests == [
+        ("/v1/s/one:modifyAckDeadline", ["a"], 0),
+        ("/v1/s/two:modifyAckDeadline", ["b"], 0),
+    ]
+
+
+def test_many_leases_are_extended_in_parts() -> None:
+    clock, api = ManualClock(), Api()
+    leases = make(clock, api)
+    leases.read(["hold", 0, list(range(2500)), [str(number) for number in range(2500)]])
+
+    beats(leases, clock, 2)
+
+    assert [len(ids) for _, ids, _ in api.requests] == [1000, 1000, 500]
+
+
+@on_a_loop
+async def test_a_worker_that_ends_keeps_the_message_that_runs_from_others() -> None:
+    first, second = Held(), Held()
+    async with cloud() as pubsub_:
+        ending = pubsub_.worker(task(first))
+        async with working(ending) as ended:
+            pubsub_.publish("task", b"1")
+            await until(first.begun.is_set, "it runs")
+            ending.stop()
+            async with working(pubsub_.worker(task(second), messages_limit=1)) as running:
+                await until(lambda: not ending.is_pulling, "it pulls no more")
+                first.release.set()
+                result = await ended
+                second.release.set()
+                pubsub_.publish("task", b"2")
+                await running
+
+        assert (result.processed, second.seen) == (1, [b"2"])
+
+
+@on_a_loop
+async def test_a_message_that_comes_again_while_it_runs_runs_once() -> None:
+    """A stream that is opened again brings the messages of the old one."""
+    held = Held()
+    async with cloud() as pubsub_:
+        worker_ = pubsub_.worker(task(held))
+        async with working(worker_) as running:
+            pubsub_.publish("task", b"1")
+            await until(held.begun.is_set, "it runs")
+            session = worker_._session
+            assert session is not None
+            old = dict(session._held)
+            numbers = [pulled.number for pulled in old.values()]
+            for stream in session._streams:
+                stream._call.cancel()  # the connection is lost
+            await until(
+                lambda: [p.number for p in session._held.values()] != numbers, "it comes again"
+            )
+            held.release.set()
+            await until(lambda: not session._held, "it is answered")
+            worker_.stop()
+            result = await running
+
+        assert (result.processed, held.seen) == (1, [b"1"])
+        assert pubsub_.waiting("task") == 0
+
+
+@pytest.mark.slow
+def test_a_task_that_holds_the_interpreter_lock_for_two_leases_runs_once(tmp_path: Path) -> None:
+    arguments = ("--target", "compute", "--lease-seconds", "10")
+    with (
+        pubsub(tmp_path / "pubsub") as cloud_,
+        worker(tmp_path / "one", cloud_, *arguments) as one,
+        worker(tmp_path / "two", cloud_, *arguments) as two,
+    ):
+        cloud_.publish("compute", id="1", seconds=21)
+        wait_until(lambda: one.effects("ended") + two.effects("ended"), "it has ended")
+
+        for process in (one, two):
+            process.signal(signal.SIGTERM)
+            assert process.wait() == 0
+        assert len(one.effects("begun") + two.effects("begun")) == 1
+        assert cloud_.pull("compute") == []
+
+
+@pytest.mark.slow
+def test_the_messages_of_a_killed_worker_are_delivered_at_once(tmp_path: Path) -> None:
+    arguments = ("--target", "charge", "--lease-seconds", "600")
+    with (
+        pubsub(tmp_path / "pubsub") as cloud_,
+        worker(tmp_path / "one", cloud_, *arguments) as one,
+    ):
+        cloud_.publish("charge", id="1", seconds=600)
+        wait_until(lambda: one.effects("begun"), "it runs")
+        with worker(tmp_path / "two", cloud_, *arguments) as two:
+            one.signal(signal.SIGKILL)
+
+            wait_until(lambda: two.effects("begun"), "another has it")
+
+
+@pytest.mark.slow
+def test_a_heartbeat_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    arguments = ("--target", "charge", "--lease-seconds", "10")
+    with (
+        pubsub(tmp_path / "pubsub") as cloud_,
+        worker(tmp_path / "one", cloud_, *arguments) as one,
+    ):
+        cloud_.publish("charge", id="1", seconds=14)
+        wait_until(lambda: one.effects("begun"), "it runs")
+        children = Path(f"/proc/{one.popen.pid}/task/{one.popen.pid}/children").read_text()
+        (heartbeat,) = map(int, children.split())
+        os.kill(heartbeat, signal.SIGKILL)
+        one.logged("ucam_faas_heartbeat_ended")
+        wait_until(lambda: one.effects("ended"), "it has ended")
+        one.signal(signal.SIGTERM)
+
+        assert one.wait() == 0
+        assert len(one.effects("begun")) == 1
+        assert cloud_.pull("charge") == []
