@@ -31,7 +31,7 @@ class Cloud:
     def worker(self, *tasks: Any, **options: Any) -> Worker:
         """Return a worker; options that it doesn't have are settings."""
         own = {name: options.pop(name) for name in list(options) if name in _OWN}
-        settings = Settings(pubsub_emulator=self.host, project=PROJECT, **options)
+        settings = Settings(**{"pubsub_emulator": self.host, "project": PROJECT, **options})
         runtime = Runtime(settings, SystemClock(), connect=publisher_of)
         own.setdefault("handle_signals", False)
         own.setdefault("graceful_shutdown_time", 30)

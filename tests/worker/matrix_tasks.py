@@ -1,0 +1,94 @@
+"""One task of each kind that takes messages, for the matrix of front doors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pydantic
+from cloudevents.http import CloudEvent
+from google.protobuf.wrappers_pb2 import StringValue
+
+import ucam_faas
+
+SEEN: list[Any] = []
+
+
+class User(pydantic.BaseModel):
+    name: str
+
+
+def behave(name: str) -> dict[str, str]:
+    """Note the call, and end as the name says."""
+    SEEN.append(name)
+    if name == "fail":
+        raise ucam_faas.UCAMFAASCouldNotProcess("failed")
+    if name == "crash":
+        raise ValueError("crashed")
+    if name == "retry":
+        raise ucam_faas.Retry
+    if name == "ignore":
+        raise ucam_faas.Ignore("nothing to do")
+    if name == "reject":
+        raise ucam_faas.DeadLetter("no such user")
+    return {"name": name}
+
+
+@ucam_faas.message_handler
+def json_sync(user: User) -> dict[str, str]:
+    return behave(user.name)
+
+
+@ucam_faas.message_handler
+async def json_async(user: User) -> dict[str, str]:
+    return behave(user.name)
+
+
+@ucam_faas.message_handler
+def protobuf(message: StringValue) -> dict[str, str]:
+    return behave(message.value)
+
+
+def parse(data: bytes) -> str:
+    return str(json.loads(data)["name"])
+
+
+@ucam_faas.message_handler(message_type=parse)
+def parsed(name: str) -> dict[str, str]:
+    return behave(name)
+
+
+@ucam_faas.message_handler
+def without_argument() -> dict[str, str]:
+    message = ucam_faas.MESSAGE_CONTEXT.get().pubsub_message
+    return behave(json.loads(message.data)["name"])
+
+
+@ucam_faas.message_handler(idempotent=True)
+def adopted(user: User) -> dict[str, str]:
+    return behave(user.name)
+
+
+@ucam_faas.message_handler(idempotent=True)
+async def adopted_async(user: User) -> dict[str, str]:
+    return behave(user.name)
+
+
+@ucam_faas.cloud_event
+def event(event: CloudEvent) -> None:
+    import base64
+
+    message = event.get_data()["message"]
+    behave(json.loads(base64.b64decode(message["data"]))["name"])
+
+
+@ucam_faas.cloud_event_handler(event_data_parser=lambda event: event.get_data()["message"])
+def event_data(message: dict[str, Any]) -> None:
+    import base64
+
+    behave(json.loads(base64.b64decode(message["data"]))["name"])
+
+
+@ucam_faas.raw_event
+def raw(body: bytes) -> str:
+    return behave(json.loads(body)["name"])["name"]
