@@ -11,14 +11,13 @@ from ucam_faas.worker.sources import Source
 
 
 class _Queue:
-    """The messages of one source that wait, and the number of those that run."""
+    """The messages of one source that wait."""
 
-    __slots__ = ("credit", "keys", "running", "source", "waiting")
+    __slots__ = ("credit", "keys", "source", "waiting")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.waiting: deque[Pulled] = deque()
-        self.running = 0
         self.credit = 0
         self.keys: dict[str, deque[Pulled]] = {}
         """The later messages of each ordering key that is busy."""
@@ -71,7 +70,6 @@ class Dispatcher:
             queue = self._next()
             if queue is None:
                 return
-            queue.running += 1
             self.running += 1
             pulled = queue.waiting.popleft()
             pulled.is_started = True
@@ -80,7 +78,6 @@ class Dispatcher:
     def ended(self, pulled: Pulled, *, acknowledged: bool) -> None:
         """Note the end of a message that was started."""
         queue = self._queues[pulled.source]
-        queue.running -= 1
         self.running -= 1
         key = pulled.ordering_key
         if not key or key not in queue.keys:
