@@ -195,16 +195,16 @@ def test_a_task_that_holds_the_interpreter_lock_for_two_leases_runs_once(tmp_pat
     arguments = ("--target", "compute", "--lease-seconds", "10")
     with (
         pubsub(tmp_path / "pubsub") as cloud_,
-        worker(tmp_path / "one", cloud_, *arguments) as one,
-        worker(tmp_path / "two", cloud_, *arguments) as two,
+        worker(tmp_path / "one", cloud_, *arguments) as first,
+        worker(tmp_path / "two", cloud_, *arguments) as second,
     ):
         cloud_.publish("compute", id="1", seconds=21)
-        wait_until(lambda: one.effects("ended") + two.effects("ended"), "it has ended")
+        wait_until(lambda: first.effects("ended") + second.effects("ended"), "it has ended")
 
-        for process in (one, two):
+        for process in (first, second):
             process.signal(signal.SIGTERM)
             assert process.wait() == 0
-        assert len(one.effects("begun") + two.effects("begun")) == 1
+        assert len(first.effects("begun") + second.effects("begun")) == 1
         assert cloud_.pull("compute") == []
 
 
@@ -213,14 +213,14 @@ def test_the_messages_of_a_killed_worker_are_delivered_at_once(tmp_path: Path) -
     arguments = ("--target", "charge", "--lease-seconds", "600")
     with (
         pubsub(tmp_path / "pubsub") as cloud_,
-        worker(tmp_path / "one", cloud_, *arguments) as one,
+        worker(tmp_path / "one", cloud_, *arguments) as first,
     ):
         cloud_.publish("charge", id="1", seconds=600)
-        wait_until(lambda: one.effects("begun"), "it runs")
-        with worker(tmp_path / "two", cloud_, *arguments) as two:
-            one.signal(signal.SIGKILL)
+        wait_until(lambda: first.effects("begun"), "it runs")
+        with worker(tmp_path / "two", cloud_, *arguments) as second:
+            first.signal(signal.SIGKILL)
 
-            wait_until(lambda: two.effects("begun"), "another has it")
+            wait_until(lambda: second.effects("begun"), "another has it")
 
 
 @pytest.mark.slow
@@ -228,17 +228,17 @@ def test_a_heartbeat_that_is_killed_is_started_again(tmp_path: Path) -> None:
     arguments = ("--target", "charge", "--lease-seconds", "10")
     with (
         pubsub(tmp_path / "pubsub") as cloud_,
-        worker(tmp_path / "one", cloud_, *arguments) as one,
+        worker(tmp_path / "one", cloud_, *arguments) as first,
     ):
         cloud_.publish("charge", id="1", seconds=14)
-        wait_until(lambda: one.effects("begun"), "it runs")
-        children = Path(f"/proc/{one.popen.pid}/task/{one.popen.pid}/children").read_text()
+        wait_until(lambda: first.effects("begun"), "it runs")
+        children = Path(f"/proc/{first.popen.pid}/task/{first.popen.pid}/children").read_text()
         (heartbeat,) = map(int, children.split())
         os.kill(heartbeat, signal.SIGKILL)
-        one.logged("ucam_faas_heartbeat_ended")
-        wait_until(lambda: one.effects("ended"), "it has ended")
-        one.signal(signal.SIGTERM)
+        first.logged("ucam_faas_heartbeat_ended")
+        wait_until(lambda: first.effects("ended"), "it has ended")
+        first.signal(signal.SIGTERM)
 
-        assert one.wait() == 0
-        assert len(one.effects("begun")) == 1
+        assert first.wait() == 0
+        assert len(first.effects("begun")) == 1
         assert cloud_.pull("charge") == []
