@@ -472,6 +472,21 @@ def test_a_job_is_shown_with_its_history_and_without_its_data(shop: Shop) -> Non
     assert "card.py" not in text
 
 
+def test_the_steps_of_a_job_are_shown_without_their_results(shop: Shop) -> None:
+    row = shop.started()
+    for name in ["", *(f"page {number:02}" for number in range(21))]:
+        shop.store.put_step(row.key, name, b'"secret"', fence=row.fence)
+
+    text = shop.run("jobs", "show", "1").stdout
+    document = json.loads(shop.run("jobs", "show", "1", "--json").stdout)
+
+    assert "\n22 steps\n…             2 earlier\n" in text
+    assert text.endswith("  page 20\n")
+    assert "secret" not in text
+    assert document["steps"][0].keys() == {"name", "time", "bytes"}
+    assert [step["name"] for step in document["steps"][:2]] == ["(cursor)", "page 00"]
+
+
 def test_data_and_traceback_are_shown_on_request(shop: Shop) -> None:
     shop.ended(State.FAILURE)
 

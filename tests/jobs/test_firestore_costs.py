@@ -155,6 +155,23 @@ def test_a_report_takes_a_write(store: FirestoreStore, bill: Bill) -> None:
     assert bill.taken() == FINISH
 
 
+def test_a_step_takes_a_write_and_those_of_earlier_attempts_a_read(
+    store: FirestoreStore, bill: Bill
+) -> None:
+    insert(store, row(payload=b"x" * 10_000))
+    fence = claim(store).fence
+    bill.taken()
+
+    for number in range(3):
+        store.put_step(KEY, f"page {number}", b"1", fence=fence)
+        assert len(bill.last) < 1000
+    assert bill.taken() == {"writes": 3}
+    assert len(store.steps(KEY)) == 3
+    assert bill.taken() == {"reads": 1}
+    store.change(KEY, DONE, fence=fence)
+    assert bill.taken() == FINISH
+
+
 def test_a_unique_key_takes_a_write_and_a_delete_more(store: FirestoreStore, bill: Bill) -> None:
     insert(store, row(unique="a"))
     assert bill.taken() == {"writes": 2}

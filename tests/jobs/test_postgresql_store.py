@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from tests.contract.job_store_contract import KEY, JobStoreContract, row
@@ -283,3 +284,29 @@ def test_the_jobs_of_a_repeated_batch_are_looked_up_by_their_ids(postgresql: Ser
     conditions = [line["QUERY PLAN"] for line in plan if "Index Cond" in line["QUERY PLAN"]]
     assert any("id = new.id" in condition for condition in conditions), plan
     store.close()
+
+
+def test_a_step_waits_for_a_claim_under_way_and_is_refused_after_it(
+    store: PostgresqlStore, database: str
+) -> None:
+    """Otherwise the next holder of the job might read the steps before this one is stored."""
+    store.insert([row()], wait=[0])
+    claimed = store.claim(KEY, lease=60, instance="here")
+    assert claimed is not None
+    with psycopg.connect(database) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("UPDATE ucam_faas_jobs SET fence = fence + 1")
+        is_stored = pool.submit(store.put_step, KEY, "a", b"1", fence=claimed.fence)
+        while not _waits_for_a_lock(database):
+            assert not is_stored.done()
+        other.commit()
+
+        assert not is_stored.result(timeout=30)
+    assert store.steps(KEY) == []
+
+
+def _waits_for_a_lock(database: str) -> bool:
+    query = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%job_steps%'"
+    )
+    with psycopg.connect(database) as connection:
+        return bool(connection.execute(query).fetchall())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ucam_faas.jobs.payloads.references import of_payload, of_result
-from ucam_faas.jobs.rows import Entry, Row
+from ucam_faas.jobs.rows import Entry, Row, Step
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
@@ -20,6 +21,8 @@ COLOURS = {
     State.CANCELLED: "yellow",
     State.PAUSED: "yellow",
 }
+MOST_STEPS = 20
+"""The latest steps that `details` shows."""
 HEADINGS = ("JOB", "TASK", "STATE", "SENT", "RUNS", "NOTE")
 
 
@@ -122,8 +125,8 @@ def progress(report: Any) -> str:
     return ", ".join(parts).replace("%)", " %)")
 
 
-def details(row: Row, now: float, *, data: bool, traceback: bool) -> str:
-    """Return a job for people, with its history; see `as_json`."""
+def details(row: Row, now: float, steps: Sequence[Step], *, data: bool, traceback: bool) -> str:
+    """Return a job for people, with its history and its steps; see `as_json`."""
     lines = [f"{row.key.id} of {_task(row)}: {row.state}"]
     facts = [
         ("sent", f"{_local(row.created)}, {duration_text(max(0.0, now - row.created))} ago"),
@@ -140,6 +143,11 @@ def details(row: Row, now: float, *, data: bool, traceback: bool) -> str:
         facts += [("result", json.dumps(result_of(row)) if row.result is not None else "")]
     lines += [f"{name:<12}{text}" for name, text in facts if text]
     lines += ["", *(entry_text(entry) for entry in row.history)]
+    if steps:
+        earlier = len(steps) - MOST_STEPS
+        lines += ["", f"{len(steps)} step{'s' * (len(steps) != 1)}"]
+        lines += [f"{'…':<14}{earlier} earlier"] if earlier > 0 else []
+        lines += [f"{_clock_time(step.time)}  {_step_name(step)}" for step in steps[-MOST_STEPS:]]
     if traceback and row.error and row.error.get("traceback"):
         lines += ["", str(row.error["traceback"]).rstrip()]
     return "\n".join(lines)
@@ -153,10 +161,18 @@ def _shown(row: Row) -> tuple[str, str]:
 
 def entry_text(entry: Entry) -> str:
     """Return a line of a history for people."""
-    time = datetime.fromtimestamp(entry.time).strftime("%H:%M:%S.%f")[:-3]
     run = f", run {entry.execution}" if entry.execution else ""
     message = f": {printable(entry.message)}" if entry.message else ""
-    return f"{time}  {entry.state:<9} {entry.cause}{run}{message}"
+    return f"{_clock_time(entry.time)}  {entry.state:<9} {entry.cause}{run}{message}"
+
+
+def step_as_json(step: Step) -> dict[str, Any]:
+    """Return a step as JSON, without its result."""
+    return {"name": _step_name(step), "time": _utc(step.time), "bytes": len(step.value)}
+
+
+def _step_name(step: Step) -> str:
+    return printable(step.name) if step.name else "(cursor)"
 
 
 def error_text(row: Row) -> str:
@@ -189,6 +205,10 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "instance": entry.instance,
         "message": entry.message,
     }
+
+
+def _clock_time(time: float) -> str:
+    return datetime.fromtimestamp(time).strftime("%H:%M:%S.%f")[:-3]
 
 
 def _utc(time: float | None) -> str | None:

@@ -15,7 +15,7 @@ from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._job_actions import ACTIONS, Filter, act
 from ucam_faas.cli._job_table import print_jobs
-from ucam_faas.cli._job_texts import as_json, columns, details
+from ucam_faas.cli._job_texts import as_json, columns, details, step_as_json
 from ucam_faas.cli._messages import note, say, tell
 from ucam_faas.cli._parameters import DURATION
 from ucam_faas.jobs.states import State
@@ -101,13 +101,16 @@ def list_jobs(*, json_only: bool = False, **chosen: Any) -> None:
 @click.option("--traceback", is_flag=True, help="Show the traceback of the last error.")
 @_json
 def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: bool) -> None:
-    """Show the job ID and its history."""
+    """Show the job ID, its history, and the names and times of its steps."""
     jobs = _job_store.find()
     row = jobs.row(id, task)
+    steps = jobs.store.steps(row.key)
     if json_only:
-        click.echo(json.dumps(as_json(row, data=data, traceback=traceback), indent=2))
+        document = as_json(row, data=data, traceback=traceback)
+        document["steps"] = [step_as_json(step) for step in steps]
+        click.echo(json.dumps(document, indent=2))
     else:
-        say(details(row, jobs.store.now(), data=data, traceback=traceback))
+        say(details(row, jobs.store.now(), steps, data=data, traceback=traceback))
 
 
 @command.command("wait")
