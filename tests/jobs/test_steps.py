@@ -17,7 +17,7 @@ from pydantic import BaseModel
 import ucam_faas
 from tests.jobs.runs import FaultyStore, add, causes, row_of, wake
 from tests.serving.harness import make_app, on_a_loop
-from ucam_faas.exceptions import JobLostError, JobStoreError
+from ucam_faas.exceptions import JobLostError, JobStoreError, ResultNotStoredError
 from ucam_faas.execution import job_ends
 from ucam_faas.execution.current_job import CurrentJob
 from ucam_faas.jobs.rows import Key
@@ -685,5 +685,5 @@ def test_a_store_with_a_limit_refuses_steps_that_are_too_large_with_their_size(
     job = task.send(b"go")
     jobs.run_all()
 
-    with pytest.raises(ucam_faas.JobFailed, match="payload, attributes, steps and result"):
+    with pytest.raises(ResultNotStoredError, match="payload, attributes, steps and result"):
         job.result()
