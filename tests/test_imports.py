@@ -31,6 +31,7 @@ WHEN_SERVING = {
     # No task of the test has jobs.
     *("sqlite3", "psycopg", "ucam_faas.jobs.stores", "ucam_faas.jobs.rows"),
     *("ucam_faas.execution.job_run", "ucam_faas.execution.current_job"),
+    "ucam_faas.http_jobs",
 }
 
 TASKS = """

@@ -136,12 +136,12 @@ class JobConflictError(JobError):
     """Another job has the id, with another payload.
 
     Args:
-        difference: the names of the fields that differ, in brackets; nothing: they aren't known.
+        fields: the names of the fields that differ, of payloads that are objects.
     """
 
-    def __init__(self, text: str, *, difference: str = "") -> None:
+    def __init__(self, text: str, *, fields: tuple[str, ...] = ()) -> None:
         super().__init__(text)
-        self.difference = difference
+        self.fields = fields
 
 
 class DuplicateJobError(JobConflictError):

@@ -61,6 +61,12 @@ def measure(data: bytes) -> int:
 
 
 @ucam_faas.message_handler
+def count(words: dict[str, int]) -> int:
+    """Count words."""
+    return sum(words.values())
+
+
+@ucam_faas.message_handler
 def tidy() -> str:
     """Take nothing."""
     return "tidied"
@@ -71,4 +77,4 @@ def private(order: Order) -> None:
     """Isn't a task of the service."""
 
 
-api = ucam_faas.jobs_over_http(charge, refund, ship, index, measure, tidy)
+api = ucam_faas.jobs_over_http(charge, refund, ship, index, measure, count, tidy)

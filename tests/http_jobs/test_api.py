@@ -80,8 +80,17 @@ def test_a_key_with_another_payload_is_a_conflict_that_names_the_field(client: C
     conflict = send(client, {"id": 17, "pence": 4711}, key="order-17")
 
     assert problem(conflict) == (409, "id-taken")
-    assert "'pence' differs" in conflict.json()["detail"]
+    assert conflict.json()["fields"] == ["pence"]
     assert "4711" not in conflict.text
+
+
+def test_keys_of_a_payload_that_may_be_data_arent_named(client: Client) -> None:
+    send(client, {"a@example.org": 1, "b": 1}, key="1", task="count")
+
+    conflict = send(client, {"c@example.org": 2, "b": 2}, key="1", task="count")
+
+    assert problem(conflict) == (409, "id-taken")
+    assert conflict.json()["fields"] == ["*", "b"]
 
 
 def test_an_id_of_the_tasks_own_is_a_part_of_the_address(client: Client) -> None:

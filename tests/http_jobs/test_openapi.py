@@ -39,7 +39,7 @@ def test_the_description_is_valid_openapi(document: Any) -> None:
 def test_it_has_the_tasks_of_the_service_and_no_others(document: Any) -> None:
     tasks = {path.split("/")[2] for path in document["paths"]}
 
-    assert tasks == {"charge", "refund", "ship", "index", "measure", "tidy"}
+    assert tasks == {"charge", "refund", "ship", "index", "measure", "count", "tidy"}
 
 
 def test_the_payloads_schema_is_that_of_the_tasks_type(document: Any) -> None:
@@ -50,6 +50,16 @@ def test_the_payloads_schema_is_that_of_the_tasks_type(document: Any) -> None:
     check(document, {"id": 1, "customers": {"a": 1}}, schema)
     with pytest.raises(Exception, match="is not of type"):
         check(document, {"id": "one"}, schema)
+
+
+def test_the_results_schema_is_that_of_the_tasks_return_annotation(document: Any) -> None:
+    job = {"task": "charge", "id": "1", "state": "SUCCESS", "created": "2026-01-31T09:00:00Z"}
+    job |= {"attempts": 0, "error": None, "result": {"order": 1, "paid": 1, "on": "2026-01-31"}}
+    schema = schema_of(document, "get", "/jobs/charge/{id}", 200)
+
+    check(document, job, schema)
+    with pytest.raises(Exception, match="is not valid under any of the given schemas"):
+        check(document, {**job, "result": {"order": "one"}}, schema)
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,19 @@ def kinds(error: ValidationError) -> list[tuple[list[str], str]]:
 
 def _path(error: ErrorDetails) -> list[str]:
     """Return an error's path; parts that the sender made up may be personal, and are left out."""
-    names = [
-        str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*"
-        for part in error["loc"]
-    ]
+    names = [shown_name(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
         names[-1] = "*"
     return names
+
+
+def shown_name(part: str | int) -> str:
+    """Return the name or the number of a part of a payload; "*" if it may be data.
+
+    >>> shown_name("pence"), shown_name(3), shown_name("a@example.org")
+    ('pence', '3', '*')
+    """
+    return str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "*"
 
 
 _NAME = re.compile(r"[^\W\d]\w{0,59}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from ucam_faas import local_state
 from ucam_faas.config import DEFAULT_APP
@@ -16,7 +16,7 @@ from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
-from ucam_faas.jobs.results import Reader, reader_of
+from ucam_faas.jobs.results import Reader, reader_of, result_type
 from ucam_faas.jobs.rows import Key, Wake
 from ucam_faas.tasks.task import Task
 
@@ -94,9 +94,4 @@ def wake(here: Runtime, wakes: Sequence[Wake], at: float | None = None) -> bool:
 
 @cache
 def _read(task: Task) -> Reader:
-    function = getattr(task.function, "__wrapped__", task.function)
-    try:
-        annotation = get_type_hints(function, include_extras=True)["return"]
-    except Exception:  # there is none, or it names anything
-        return json.loads
-    return reader_of(annotation)
+    return reader_of(result_type(task))

@@ -237,19 +237,19 @@ def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
             continue
         if old == new:
             continue
-        difference = _different(old, new)
+        fields = _different(old, new)
+        differ = f" ({', '.join(map(repr, fields))} differs)" if fields else ""
         raise JobConflictError(
-            f"The job {row.key.id!r} of {row.key.task!r} was sent with another {name}{difference}. "
-            "An id belongs to one sending until its retention ends: use another id, or delete that "
+            f"The job {row.key.id!r} of {row.key.task!r} was sent with another {name}{differ}. An "
+            "id belongs to one sending until its retention ends: use another id, or delete that "
             "job.",
-            difference=difference,
+            fields=fields,
         )
 
 
-def _different(old: Any, new: Any) -> str:
-    """Name the fields in which two objects differ; their values stay out of errors."""
+def _different(old: Any, new: Any) -> tuple[str, ...]:
+    """Return the fields in which two objects differ; their values stay out of errors."""
     if not isinstance(old, dict) or not isinstance(new, dict):
-        return ""
+        return ()
     missing = object()
-    names = [n for n in {**old, **new} if old.get(n, missing) != new.get(n, missing)]
-    return f" ({', '.join(map(repr, names))} differs)"
+    return tuple(n for n in {**old, **new} if old.get(n, missing) != new.get(n, missing))

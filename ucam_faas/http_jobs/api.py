@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from urllib.parse import quote
 
 from ucam_faas.decorators import http
+from ucam_faas.events.model_errors import shown_name
 from ucam_faas.exceptions import (
     DuplicateJobError,
     JobConflictError,
@@ -225,8 +226,9 @@ def _problem_of(error: Exception) -> Problem:
             detail = "A job of the payload's unique key hasn't ended."
             return Problem(409, "duplicate", detail, job=error.id)
         case JobConflictError():
-            detail = f"The key belongs to a job with another payload{error.difference}."
-            return Problem(409, "id-taken", detail)
+            fields = sorted({shown_name(name) for name in error.fields})
+            detail = "The key belongs to a job with another payload."
+            return Problem(409, "id-taken", detail, fields=fields)
         case QueueFull():
             detail = "As many jobs wait as the task allows: send again later."
             return Problem(429, "queue-full", detail, {"retry-after": str(STORE_SECONDS)})

@@ -10,8 +10,9 @@ from typing import Any
 
 from ucam_faas.http_jobs import problems, send_parameters
 from ucam_faas.http_jobs.payloads import JSON, media_types
+from ucam_faas.jobs.results import result_type
 from ucam_faas.jobs.states import State
-from ucam_faas.tasks.payload_schemas import component_name, components, schema_of
+from ucam_faas.tasks.payload_schemas import component_name, components, result_schema, schema_of
 from ucam_faas.tasks.task import Task
 
 VERSION = "3.1.0"
@@ -34,6 +35,7 @@ def document(tasks: Sequence[Task], path: str, info: Mapping[str, str]) -> Objec
         if payload is not None and payload["format"] == "json":
             schemas |= components(payload["schema"], name)
         reference = {"$ref": f"#/components/schemas/{name}"} if name in schemas else {}
+        schemas |= _job_schemas(task)
         paths |= {f"{path}{place}": item for place, item in _paths(task, reference)}
     return {
         "openapi": VERSION,
@@ -52,6 +54,16 @@ def document(tasks: Sequence[Task], path: str, info: Mapping[str, str]) -> Objec
             },
         },
     }
+
+
+def _job_schemas(task: Task) -> Object:
+    """Return the schema of a task's jobs, with its type of results."""
+    name = component_name(task.name)
+    results = components(result_schema(result_type(task)), f"{name}.result")
+    result = {"anyOf": [{"$ref": f"#/components/schemas/{name}.result"}, {"type": "null"}]}
+    described: Object = {"properties": {"result": {**result, "description": "After SUCCESS."}}}
+    job = {"allOf": [{"$ref": "#/components/schemas/Job"}, described]}
+    return {**results, f"{name}.job": job}
 
 
 def _paths(task: Task, payload: Object) -> Iterator[tuple[str, Object]]:
@@ -90,7 +102,7 @@ def _paths(task: Task, payload: Object) -> Iterator[tuple[str, Object]]:
                 "summary": f"Show a job of {task.name}.",
                 "parameters": [_WAIT],
                 "responses": {
-                    "200": _response("The job.", "Job", **{"Retry-After": _RETRY}),
+                    "200": _response("The job.", f"{name}.job", **{"Retry-After": _RETRY}),
                     **_problems(400, 401, 404, 410, 503),
                 },
             },
@@ -188,7 +200,7 @@ _JOB: Object = {
             "description": "The type of its last error.",
             "properties": {"type": {"type": "string"}},
         },
-        "result": {"description": "As JSON, after SUCCESS."},
+        "result": {},
     },
     "required": ["task", "id", "state", "created", "attempts", "error", "result"],
 }
@@ -201,6 +213,11 @@ _PROBLEM: Object = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {"type": "string", "description": "The kind of problem, for programs."},
+        "fields": {
+            "type": "array",
+            "description": "Those in which a payload differs from that of its key's job.",
+            "items": {"type": "string"},
+        },
         "errors": {
             "type": "array",
             "description": "Of a payload.",

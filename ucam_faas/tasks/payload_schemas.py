@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaWarningKind
 from pydantic_core import core_schema, to_jsonable_python
 
 from ucam_faas.tasks.parsers import CloudEventType
@@ -57,6 +57,12 @@ def schema_of(task: Task, *, values: bool = False) -> dict[str, Any] | None:
     if is_json(kind):
         return _json_schema(kind, values=values)
     return None
+
+
+def result_schema(kind: Any) -> Any:
+    """Return the JSON Schema of a result's type; that of any value, if there is none."""
+    described = _json_schema(kind, values=False, mode="serialization")
+    return {} if described is None else described["schema"]
 
 
 def map_schema(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
@@ -106,9 +112,11 @@ def components(schema: Any, name: str) -> dict[str, dict[str, Any]]:
     return {names[part]: map_schema(part_schema, renamed) for part, part_schema in parts.items()}
 
 
-def _json_schema(kind: Any, *, values: bool) -> dict[str, Any] | None:
+def _json_schema(
+    kind: Any, *, values: bool, mode: JsonSchemaMode = "validation"
+) -> dict[str, Any] | None:
     try:
-        schema = TypeAdapter(kind).json_schema(mode="validation", schema_generator=_Generator)
+        schema = TypeAdapter(kind).json_schema(mode=mode, schema_generator=_Generator)
     except PydanticUserError:  # a type of the user's own without a schema
         return None
     text = json.dumps(to_jsonable_python(schema, inf_nan_mode="constants", fallback=_type_name))
