@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from ucam_faas import DeadLetter, Ignore, Retry, message_handler
+from ucam_faas.exceptions import ResultNotStoredError
 from ucam_faas.testing.job_runner import jobs
 
 
@@ -82,13 +83,13 @@ def test_a_result_that_is_not_a_number_stays_one() -> None:
     assert inf == math.inf
 
 
-def test_a_result_that_can_not_be_stored_is_none() -> None:
+def test_a_result_that_can_not_be_stored_is_an_error() -> None:
     @message_handler
     def picture(data: bytes) -> bytes:
         return b"\xff"
 
-    with jobs(picture, inline=True):
-        assert picture.send(b"x").result() is None
+    with jobs(picture, inline=True), pytest.raises(ResultNotStoredError, match="isn't JSON"):
+        picture.send(b"x").result()
 
 
 def test_a_result_of_an_annotation_that_is_not_a_type_of_data_is_as_json_has_it() -> None:

@@ -33,7 +33,7 @@ def body_of(row: Row, result: bytes | None) -> bytes:
         "error": _error(row),
     }
     text = json.dumps(members).encode()
-    return text[:-1] + b', "result": ' + (result or b"null") + b"}"
+    return text[:-1] + b', "result": ' + _standard(result or b"null") + b"}"
 
 
 def identity(task: str, id: str) -> dict[str, Any]:
@@ -50,6 +50,17 @@ def retry_seconds(row: Row, now: float) -> int:
     """
     wait = row.due - now if row.state is State.PENDING else 1.0
     return max(1, min(MAX_RETRY_SECONDS, math.ceil(wait)))
+
+
+def _standard(result: bytes) -> bytes:
+    """Return a result as RFC 8259 has it: NaN and infinity, which Python reads, are null.
+
+    >>> _standard(b'[NaN, 1]')
+    b'[null, 1]'
+    """
+    if b"NaN" not in result and b"Infinity" not in result:
+        return result
+    return json.dumps(json.loads(result, parse_constant=lambda _: None)).encode()
 
 
 def _error(row: Row) -> dict[str, str] | None:
