@@ -14,7 +14,7 @@ from tests.jobs.runs import wake
 from tests.serving.harness import make_app, on_a_loop
 from tests.support.postgresql import Server
 from ucam_faas.exceptions import JobStoreError
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.rows import Key, Row, Wake
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.jobs.sweep import sweep
@@ -138,7 +138,7 @@ def test_a_sweep_that_is_repeated_after_its_error_wakes_ends_and_removes(
     faults: Any, fault: Fault, direct: PostgresqlStore, clock: ManualClock
 ) -> None:
     for store in faults(fault):
-        woken: list[Key] = []
+        woken: list[Wake] = []
         waiting, expiring, ended = rows(3)
         direct.insert([waiting, ended], wait=[0.0, 0.0])
         direct.insert([Row(key=expiring.key, payload=b"", visit=60.0, expires=5.0)], wait=[0.0])
@@ -151,6 +151,6 @@ def test_a_sweep_that_is_repeated_after_its_error_wakes_ends_and_removes(
         except JobStoreError:
             sweep(store, "default", woken.extend)
 
-        assert set(woken) == {waiting.key}
+        assert {wake.key for wake in woken} == {waiting.key}
         states = {row.key: row.state for row in direct.find("default")}
         assert states == {waiting.key: State.PENDING, expiring.key: State.EXPIRED}
