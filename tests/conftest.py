@@ -25,6 +25,10 @@ for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
     os.unsetenv(name)
 
+# gRPC's handlers of a fork end some forked processes with SIGSEGV while its threads work: those of
+# a test that forks, or of a subprocess that has another user, as PostgreSQL does.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 # Machines are shared and slow at times; and in CI a run doesn't depend on chance.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
