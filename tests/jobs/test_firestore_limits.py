@@ -138,6 +138,22 @@ def test_the_order_of_sending_is_that_of_the_server_whatever_the_senders_clocks_
     assert start(store, KEY) is not None
 
 
+def test_a_job_that_was_due_when_it_was_sent_keeps_its_place_whatever_a_later_clock_says(
+    store: FirestoreStore, firestore: Firestore, project: str, clock: ManualClock
+) -> None:
+    """Otherwise a process whose time lags would take it for one that waits, and let others pass."""
+    ahead = ManualClock(clock.now() + timedelta(seconds=1))
+    sender = firestore.store(ahead, project)
+
+    insert(sender, KEY)
+    sender.close()
+    insert(store, SECOND)
+
+    assert start(store, SECOND) is None
+    clock.advance(1)
+    assert start(store, KEY) is not None
+
+
 def test_expired_jobs_before_a_job_do_not_hide_it(
     store: FirestoreStore, clock: ManualClock
 ) -> None:

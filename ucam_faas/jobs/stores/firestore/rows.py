@@ -85,7 +85,8 @@ def _limited(row: Row) -> dict[str, Any]:
     """Return the fields by which a live job's limit is checked: its key, and when it may start."""
     if row.limit_key is None:
         return {}
-    ready = {State.PENDING: row.due, State.STARTED: row.lease}.get(row.state)
+    due = row.due if row.due > row.created else 0.0  # at once, also by a clock that lags
+    ready = {State.PENDING: due, State.STARTED: row.lease}.get(row.state)
     return {"limit": limit_id(row.key, row.limit_key), "ready": ready}
 
 
