@@ -122,7 +122,7 @@ def test_docs_scale_has_the_packages_limits(costs: ModuleType) -> None:
         f"{FirestoreStore.max_bytes:,} bytes",
         f"{connections.MAX_CONNECTIONS} at most",
         f" {connections.MAX_CONNECTIONS + 1}`: ",
-        f"every {LONGEST_AGAIN_SECONDS / 60:.0f} minutes",
+        {3600.0: "woken again each hour"}[LONGEST_AGAIN_SECONDS],
     ]
 
     assert [phrase for phrase in said if phrase not in text] == []

@@ -14,7 +14,7 @@ from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.states import ENDED, State
 from ucam_faas.jobs.stores import JobStore
 
-AGAIN_SECONDS, LONGEST_AGAIN_SECONDS = 60.0, 600.0
+AGAIN_SECONDS, LONGEST_AGAIN_SECONDS = 60.0, 3600.0
 """A job that was woken and has not started by then is woken again: after 60 s, and then each time
 after as long as it has waited so far. Most of the jobs in a long queue have their wakes still."""
 RETENTION_SECONDS = 7 * 24 * 3600.0
