@@ -29,7 +29,6 @@ ANY_JSON = st.recursive(
 ORDERS = st.fixed_dictionaries(
     {"id": st.integers() | ANY_JSON}, optional={"pence": ANY_JSON, "customers": ANY_JSON}
 )
-NAMES = st.text(st.characters(exclude_characters="\n"))  # which Flask's routes don't match
 SENT = frozenset({202, 400, 413, 415, 422, 409, 429})
 
 
@@ -109,7 +108,7 @@ def test_any_key_is_the_id_of_a_job_with_an_address_or_a_problem(client: Client,
 @any_request
 @given(
     method=METHODS,
-    parts=st.lists(st.sampled_from(["charge", "cancel", "openapi.json", "x"]) | NAMES),
+    parts=st.lists(st.sampled_from(["charge", "cancel", "openapi.json", "x"]) | st.text()),
 )
 def test_any_path_has_an_answer(client: Client, method: str, parts: list[str]) -> None:
     path = "/".join(quote(part, safe="") for part in [*parts, MARK])

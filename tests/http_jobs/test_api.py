@@ -316,6 +316,11 @@ def test_requests_that_cant_be_answered_are_problems_without_values(
     assert "SECRET" not in response.text
 
 
+@pytest.mark.parametrize("path", ["/jobs/", "/jobs/charge/a%0Ab"])
+def test_a_path_that_no_job_can_have_is_a_problem(client: Client, path: str) -> None:
+    assert problem(client.get(path)) == (404, "")
+
+
 @pytest.mark.parametrize(
     "key", ["", "SECRET/17", "SECRET\N{LATIN SMALL LETTER E WITH ACUTE}", ".", "..", "x" * 1025]
 )

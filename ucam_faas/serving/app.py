@@ -43,6 +43,7 @@ class App:
         self.observer = observer or Observer()
         self.service = Service(self.tasks, runtime, self.observer, patient=patient)
         self._routes = Routes(self.tasks)
+        self._of_jobs = tuple(task.route.partition("<")[0] for task in tasks if task.serves_jobs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
@@ -81,7 +82,8 @@ class App:
         task = self._routes.find(scope, headers)
         if task is None:
             known = ", ".join(self._routes.paths)
-            return self.service.reject(NoSuchTask(f"paths: {known[:500]}"), method, path)
+            unknown = self.service.reject(NoSuchTask(f"paths: {known[:500]}"), method, path)
+            return as_problem(unknown) if path.startswith(self._of_jobs) else unknown
         if isinstance(task, Response):
             return task
         refusal = await self.refuse(task, method, path, headers)
