@@ -249,10 +249,13 @@ def _is_flask_request(value: Any, task: Task) -> bool:
     flask = sys.modules.get("flask")
     if flask is None or not isinstance(value, flask.Request):
         return False
+    # An HTTP task's own argument is a Flask request, too. A service of jobs has no other caller,
+    # and no name yet: functions-framework knows its variable.
     return task.kind is not Kind.HTTP or (
-        # An HTTP task's own argument is a Flask request, too.
         "functions_framework" in sys.modules
-        and os.environ.get("FUNCTION_TARGET") in (task.name, task.function_name)
+        and (
+            task.serves_jobs or os.environ.get("FUNCTION_TARGET") in (task.name, task.function_name)
+        )
     )
 
 

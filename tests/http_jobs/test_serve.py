@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration import test_functions_framework
 from tests.integration.processes import UCAM_FAAS, environment, request, serving
 
 pytestmark = pytest.mark.slow
@@ -36,6 +37,23 @@ def test_it_is_served_without_its_tasks_and_stores_jobs_while_pubsub_is_down(
     assert (shown.status, json.loads(shown.body)["state"]) == (200, "PENDING")
     assert task.status == 404
     assert len(list(wakes)) == 1
+
+
+def test_functions_framework_serves_it(tmp_path: Path) -> None:
+    environ = {
+        "UCAM_FAAS_JOB_STORE": f"sqlite:{tmp_path / 'jobs.db'}",
+        "GOOGLE_CLOUD_PROJECT": "shop",
+        "PUBSUB_EMULATOR_HOST": "127.0.0.1:9",
+    }
+    server = test_functions_framework.start(tmp_path / "server", "api", SOURCE, **environ)
+    try:
+        sent = request(server.port, "POST", "/jobs/measure", b"x")
+        refused = request(server.port, "POST", "/jobs/charge", b"{}")
+    finally:
+        server.kill()
+
+    assert sent.status == 202
+    assert (refused.status, json.loads(refused.body)["code"]) == (422, "payload-rejected")
 
 
 def test_it_doesnt_start_without_a_store(tmp_path: Path) -> None:
