@@ -115,7 +115,9 @@ def _import_id(resource: Resource) -> str:
     if not resource.type.endswith("_iam_member"):
         return identity
     role, member = resource.get("role"), resource.get("member")
-    return f"{identity.removesuffix(f'/{role}/{member}')} {role} {member}"
+    title = resource.get("condition", "title")
+    parts = [identity.partition(f"/{role}/{member}")[0], role, member, *filter(None, [title])]
+    return " ".join(map(str, parts))
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,15 @@ import pytest
 from tests.terraform.attached import Attached
 from tests.terraform.cases import MODULE
 
+from . import page
 from .deployment import IMAGE, Deployment, written
+
+JOBS = """[environment]
+UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"
+UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
+UCAM_FAAS_PAYLOADS = "gs://my-payloads"
+UCAM_FAAS_EVENTS_TOPIC = "events"
+"""
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +44,12 @@ def deployed_shop(fresh_shop: Deployment, tmp_path_factory: pytest.TempPathFacto
 def shop(deployed_shop: Deployment, tmp_path: Path) -> Deployment:
     """A copy of the deployed shop, in a cloud of its own."""
     return deployed_shop.copy(tmp_path / "shop")
+
+
+@pytest.fixture
+def with_jobs(shop: Deployment) -> Deployment:
+    """The deployed shop, after a release with jobs."""
+    (shop.folder / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    shop.configure(JOBS)
+    page.follow(shop, "release")
+    return shop

@@ -9,28 +9,14 @@ import pytest
 from tests.terraform.attached import Operation
 
 from . import edits, page
+from .conftest import JOBS
 from .deployment import PLAN, Deployment
 
 pytestmark = pytest.mark.slow
 
-JOBS = """[environment]
-UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"
-UCAM_FAAS_DELAY_QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
-UCAM_FAAS_PAYLOADS = "gs://my-payloads"
-UCAM_FAAS_EVENTS_TOPIC = "events"
-"""
 STORE = 'UCAM_FAAS_JOB_STORE = "firestore:my-project/jobs"\n'
 FORGOTTEN = {f"google_firestore_{kind}" for kind in ("database", "index", "field")}
 DRAINED = re.compile(r".*ucam-faas jobs list.*\n")
-
-
-@pytest.fixture
-def with_jobs(shop: Deployment) -> Deployment:
-    """The deployed shop, after a release with jobs."""
-    (shop.folder / "pyproject.toml").write_text('[project]\nname = "shop"\n')
-    shop.configure(JOBS)
-    page.follow(shop, "release")
-    return shop
 
 
 def deletions(shop: Deployment) -> list[Operation]:

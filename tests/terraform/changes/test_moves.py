@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.terraform.attached import types_in
+from tests.terraform.cases import MODULE
+from ucam_faas.deploy.checks.terraform.identity import IDENTITIES
+
 from . import edits
 from .deployment import IMAGE, PLAN, RELEASE, Deployment
 
@@ -41,6 +45,38 @@ def test_resources_of_a_module_with_another_name_are_moved(shop: Deployment) -> 
     assert shop.changes() == {}
     assert shop.refused() == []
     assert shop.environment.operations() == []
+
+
+def test_the_places_of_jobs_are_moved_with_their_module(with_jobs: Deployment) -> None:
+    """Terraform would forget a database and make it again, which Google refuses."""
+    before = with_jobs.environment.operations()
+    rename_module(with_jobs)
+
+    with_jobs.run(WRITE)
+
+    assert with_jobs.changes() == {}
+    assert with_jobs.refused() == []
+    assert with_jobs.environment.operations() == before
+
+
+def test_the_places_of_jobs_are_imported(with_jobs: Deployment) -> None:
+    with_jobs.run("terraform -chdir=deploy show -json > deployed.json")
+    before = with_jobs.environment.operations()
+    with_jobs.state.unlink()
+
+    with_jobs.run(f"{WRITE} --state deployed.json")
+
+    moved = (with_jobs.folder / MOVED).read_text()
+    assert with_jobs.refused() == []
+    assert with_jobs.environment.operations() == before
+    assert '"my-project roles/datastore.user serviceAccount:' in moved
+    assert '.com jobs in jobs"' in moved
+
+
+def test_each_resource_of_the_modules_has_an_identity() -> None:
+    made = {kind for kind in types_in(MODULE) if not kind.startswith("data.")}
+
+    assert made <= IDENTITIES.keys()
 
 
 def test_blocks_are_only_appended(shop: Deployment) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ucam_faas.deploy.checks.terraform.resources import (
@@ -14,16 +14,23 @@ from ucam_faas.deploy.checks.terraform.resources import (
 
 _GRANT = ("role", "member")
 _NAME = ("project", "name")
-_IDENTITIES = {
+IDENTITIES = {
     "google_cloud_run_v2_job": ("project", "location", "name"),
     "google_cloud_run_v2_service": ("project", "location", "name"),
     "google_cloud_scheduler_job": ("project", "region", "name"),
+    "google_cloud_tasks_queue": ("project", "location", "name"),
+    "google_firestore_database": _NAME,
+    "google_firestore_field": ("project", "database", "collection", "field"),
+    "google_firestore_index": ("project", "database", "collection", "fields"),
     "google_monitoring_alert_policy": ("project", "display_name"),
     "google_pubsub_subscription": _NAME,
     "google_pubsub_topic": _NAME,
     "google_service_account": ("project", "account_id"),
+    "google_storage_bucket": ("name",),
     "google_cloud_run_v2_job_iam_member": ("project", "location", "name", *_GRANT),
     "google_cloud_run_v2_service_iam_member": ("project", "location", "name", *_GRANT),
+    "google_cloud_tasks_queue_iam_member": ("project", "location", "name", *_GRANT),
+    "google_project_iam_member": ("project", "condition", *_GRANT),
     "google_pubsub_subscription_iam_member": ("project", "subscription", *_GRANT),
     "google_pubsub_topic_iam_member": ("project", "topic", *_GRANT),
     "google_secret_manager_secret_iam_member": ("project", "secret_id", *_GRANT),
@@ -82,13 +89,27 @@ def pairs(
 def _parts(resource: Resource, code: Resource | None, plan: TerraformPlan) -> list[Any]:
     """Return the parts of an identity; the code may tell an account that isn't known yet."""
     parts = []
-    for name in _IDENTITIES.get(resource.type, ()):
+    for name in IDENTITIES.get(resource.type, ()):
         value: Any = resource.get(name)
         if value is UNKNOWN and name in _ACCOUNTS and code is not None:
             value = plan.account(code, name)
-        # Some names are full ones, in a state or in the code.
-        parts.append(re.split("[/:]", value)[-1] if isinstance(value, str) else value)
+        parts.append(_BLOCKS[name](value) if name in _BLOCKS and value else _short(value))
     return parts
+
+
+def _short(value: Any) -> Any:
+    """Return the last part of a name: some are full ones, in a state or in the code."""
+    return re.split("[/:]", value)[-1] if isinstance(value, str) else value
+
+
+_BLOCKS: Mapping[str, Callable[[Any], Any]] = {
+    "condition": lambda blocks: blocks[0]["expression"],
+    # Firestore adds __name__ to an index.
+    "fields": lambda blocks: [
+        block["field_path"] for block in blocks if block["field_path"] != "__name__"
+    ],
+}
+"""The identifying values in blocks."""
 
 
 def _same(old: list[Any], new: list[Any]) -> bool:
