@@ -192,6 +192,12 @@ class Settings:
         "topic of the events of ended jobs: projects/P/topics/T, or T in the project of "
         "GOOGLE_CLOUD_PROJECT; none: there are no events",
     )
+    max_hops: int = _variable(
+        "UCAM_FAAS_MAX_HOPS",
+        32,
+        "the longest chain of tasks that send or publish to one another; a message that comes "
+        "through a longer one is dead-lettered, and a job fails",
+    )
     project: str | None = _variable(
         "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
     )
@@ -286,6 +292,7 @@ _LOWEST = {
     "max_bodies_bytes": 1,
     "max_attempts": 1,
     "payloads_over": 0,
+    "max_hops": 1,
 }
 _VARIABLES = frozenset(spec.metadata["variable"] for spec in fields(Settings))
 _OURS = sorted(name for name in _VARIABLES if name.startswith(PREFIX))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ucam_faas.events.messages import SUBSCRIPTION_PATH, MessagePublishedData
 from ucam_faas.events.tracing import TRACE_ATTRIBUTES
 from ucam_faas.execution.execution import Decision, Execution
+from ucam_faas.execution.hops import HOPS_ATTRIBUTE, is_over
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.logs.problems import log_problem
@@ -65,6 +66,8 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
             reason = type(decision.error).__qualname__
         reason = f"{reason} (attempt {published.delivery_attempt}, the last)"
     attributes = _attributes(task, reason, published)
+    if is_over(attributes, runtime.settings.max_hops):
+        del attributes[HOPS_ATTRIBUTE]  # or its readers would refuse it, too
     message, timeout = published.message, task.policy.timeout
     elapsed = execution.elapsed_seconds()
     left = timeout.total_seconds() - elapsed if timeout is not None else 10.0

@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.execution.children import Parent, child_id
+from ucam_faas.execution.hops import onward
 from ucam_faas.execution.lanes import lane_for
 from ucam_faas.execution.publication import NO_PAYLOAD, data_of
 from ucam_faas.execution.runtime import Runtime
@@ -82,7 +83,7 @@ class Drafter:
             attributes=attributes,
             ordering_key=ordering_key,
             lane=self.lane,
-            options=send_options.stored(self.options, self.jobs),
+            options=send_options.stored(self.options, self.jobs, onward()),
             source="" if self.parent is None else self.parent.task,
             unique=unique and send_options.key_text("unique", unique, self._parsed(data)),
             limit_key=order if limit is None else limits.key_of(limit, self._parsed(data)),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.hops import with_hops
 from ucam_faas.jobs.rows import Row
 from ucam_faas.tasks.task import Kind
 
@@ -22,7 +23,7 @@ def delivery_of(execution: Execution, row: Row) -> Delivery:
     assert delivery.published is not None, "a wake is a message"
     message = PubsubMessage(
         data=row.payload,
-        attributes=dict(row.attributes),
+        attributes=with_hops(row.attributes, row.options.get("hops", "")),
         message_id=row.key.id,
         publish_time=datetime.fromtimestamp(row.created, UTC),
         ordering_key=row.ordering_key,

@@ -16,6 +16,7 @@ from ucam_faas.events.context import (
 )
 from ucam_faas.events.model_errors import describe_error, is_about_data
 from ucam_faas.exceptions import ExecutionAbortedException
+from ucam_faas.execution import hops
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.lanes import LANE
 from ucam_faas.execution.runtime import CURRENT
@@ -36,6 +37,7 @@ def prepare(execution: Execution) -> Any:
 
     Raises:
         Refused: the delivery isn't one for this task, or its parser rejects it.
+        DeadLetter: it came through too many tasks.
         Exception: the parser failed for another reason than the data.
     """
     delivery, task = execution.delivery, execution.task
@@ -60,6 +62,7 @@ def prepare(execution: Execution) -> Any:
         if isinstance(error, _NOT_ABOUT_DATA) and not is_about_data(error):
             raise
         raise InvalidPayload(describe_error(error)) from error
+    hops.enter(execution.delivery.message, execution.runtime.settings.max_hops)
     return payload
 
 

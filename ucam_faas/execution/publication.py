@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ucam_faas.execution import runtime
+from ucam_faas.execution.hops import onward, with_hops
 from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.publishing.payloads import serialise
 from ucam_faas.tasks.task import Task
@@ -32,6 +33,7 @@ def publish(
     """
     topic = topic_of(task)
     data, attributes = data_of(task, payload, attributes)
+    attributes = with_hops(attributes, onward())
     check_message(data, attributes, ordering_key)
     here = runtime.current()
     return here.outgoing().publish(

@@ -22,6 +22,7 @@ from ucam_faas.exceptions import (
 )
 from ucam_faas.execution import children
 from ucam_faas.execution.drafts import Drafter, drafter
+from ucam_faas.execution.hops import with_hops
 from ucam_faas.execution.publication import NO_PAYLOAD
 from ucam_faas.execution.sender import Target, handle, sender, wake
 from ucam_faas.jobs import transactions
@@ -131,7 +132,14 @@ def _send_batch(
     """Send jobs, and return the id or the error of each, and the rows that are new."""
     here, store = drafts.here, drafts.here.jobs()
     if store is None:
-        messages = [Draft(row.payload, row.attributes, row.ordering_key) for row in rows]
+        messages = [
+            Draft(
+                row.payload,
+                with_hops(row.attributes, row.options.get("hops", "")),
+                row.ordering_key,
+            )
+            for row in rows
+        ]
         try:
             return here.outgoing().publish_many(drafts.inbox, messages), ()
         except PublishError as error:

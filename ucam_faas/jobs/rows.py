@@ -94,7 +94,7 @@ class Row:
     Args:
         payload: its message's data.
         lane: the lane of its task whose inbox gets its wakes.
-        options: of this job alone, as JSON has them: `timeout`, `retry`, `retention`.
+        options: of this job alone, as JSON has them: `timeout`, `retry`, `retention`, `hops`.
         due: when it may start.
         expires: when it may not start any more; None: never.
         visit: when the sweep has to look at it: to wake it, to end it, or to remove it.

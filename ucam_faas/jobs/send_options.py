@@ -151,14 +151,15 @@ def wait_of(options: Mapping[str, Any], now: Callable[[], float]) -> float:
     return wait
 
 
-def stored(options: Mapping[str, Any], jobs: JobPolicy) -> dict[str, Any]:
+def stored(options: Mapping[str, Any], jobs: JobPolicy, hops: str = "") -> dict[str, Any]:
     """Return the options that a row keeps, as JSON has them.
 
     Args:
         options: of the sending.
         jobs: the task's rules.
+        hops: the chain of tasks through which the job comes, if any.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"hops": hops} if hops else {}
     retention = options.get("retention") or jobs.retention
     if retention is not None:
         values["retention"] = retention.total_seconds()

@@ -280,8 +280,7 @@ class TaskDefaults(_OfAll, total=False):
     propagate_lane: Annotated[
         bool,
         Option(
-            doc="what the task sends stays in the lane from which it runs, where the receiver has "
-            "it",
+            doc="the task's sends stay in the lane from which it runs, where the receiver has it",
             takes="`True`, the default, or `False`",
             check=check_propagate_lane,
             concerns="services",
