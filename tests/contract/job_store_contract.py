@@ -614,6 +614,30 @@ class JobStoreContract:
         assert self.start(store, third, None) is None
         assert self.start(store, second, None) is not None
 
+    def test_a_job_keeps_its_lane_and_so_does_the_wake_of_the_next(self, store: JobStore) -> None:
+        other = KEY._replace(id="2")
+        self.insert(store, row(lane="bulk", limit_key="a"), row(other, lane="big", limit_key="a"))
+
+        claimed = store.claim(KEY, lease=30, instance="here", limit=1)
+        assert claimed is not None
+        done = self.end(store, KEY, DONE)
+
+        assert claimed.lane == done.lane == "bulk"
+        assert store.next_of(done, 1) == Wake(other, "big")
+
+    def test_a_lane_is_paused_until_it_is_resumed(self, store: JobStore) -> None:
+        assert store.paused_lanes("app") == frozenset()
+        assert store.pause_lane("app", "charge", "bulk")
+        assert store.pause_lane("app", "charge", "default")
+        assert not store.pause_lane("app", "charge", "bulk")
+        assert store.pause_lane("other", "charge", "bulk")
+
+        assert store.paused_lanes("app") == {("charge", "bulk"), ("charge", "default")}
+        assert store.resume_lane("app", "charge", "bulk")
+        assert not store.resume_lane("app", "charge", "bulk")
+        assert store.paused_lanes("app") == {("charge", "default")}
+        assert store.paused_lanes("other") == {("charge", "bulk")}
+
     def test_the_steps_of_a_job_are_kept_in_their_order(
         self, store: JobStore, clock: ManualClock
     ) -> None:

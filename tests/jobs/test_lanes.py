@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from tests.jobs.runs import FaultyStore, add, row_of
+from tests.jobs.runs import FaultyStore, add, row_of, wake
+from tests.serving.harness import make_app, on_a_loop
 from ucam_faas import Limit, Priority, Retry, RetryPolicy, TaskCollection
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import NoSuchTopicError, PublishError
-from ucam_faas.execution import inbox, lanes
+from ucam_faas.exceptions import JobStoreError, NoSuchTopicError, PublishError
+from ucam_faas.execution import inbox, lanes, pauses
 from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.jobs.rows import Wake
 from ucam_faas.testing import JobsFactory, ManualClock, MemoryPublisher
@@ -257,3 +258,125 @@ def test_a_job_by_name_goes_to_the_lane_that_is_named(clock: ManualClock) -> Non
 
     assert len(publisher.topics["of-another-process-inbox-bulk"]) == 1
     CURRENT.set(None)
+
+
+def test_no_job_of_a_paused_lane_starts_and_the_others_do(ucam_faas_jobs: JobsFactory) -> None:
+    jobs = ucam_faas_jobs(charge)
+    jobs.store.pause_lane("default", "charge", "bulk")
+
+    bulk, default = charge.send(1, lane="bulk"), charge.send(2)
+    jobs.advance(3600)
+
+    assert (bulk.status, default.status) == (ucam_faas.State.PENDING, ucam_faas.State.SUCCESS)
+    assert [entry.cause for entry in bulk.history] == ["sent"], "a wake costs the job nothing"
+    jobs.store.resume_lane("default", "charge", "bulk")
+    jobs.advance(600)
+    assert bulk.status is ucam_faas.State.SUCCESS, "the sweep wakes it"
+
+
+def test_a_job_that_runs_when_its_lane_is_paused_ends_and_its_retry_waits(
+    ucam_faas_jobs: JobsFactory,
+) -> None:
+    @ucam_faas.message_handler(
+        name="pausing", lanes=["bulk"], retry=RetryPolicy(min_backoff=timedelta(seconds=10))
+    )
+    def pausing(number: int) -> str:
+        jobs.store.pause_lane("default", "pausing", "bulk")
+        ran.append(f"pausing {number}")
+        if number == 13 and len(ran) == 1:
+            raise Retry
+        return "done"
+
+    jobs = ucam_faas_jobs(pausing)
+    failing = pausing.send(13, lane="bulk")
+    jobs.run_all()
+    jobs.advance(3600)
+    waiting = failing.status
+    jobs.store.resume_lane("default", "pausing", "bulk")
+    jobs.advance(600)
+
+    assert waiting is ucam_faas.State.PENDING
+    assert failing.status is ucam_faas.State.SUCCESS
+    assert ran == ["pausing 13", "pausing 13"]
+
+
+def test_a_pause_holds_after_five_seconds_and_its_end_at_once(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    def is_paused() -> bool:
+        return pauses.is_paused(store, "default", "charge", "bulk", clock)
+
+    before = is_paused()
+    store.pause_lane("default", "charge", "bulk")
+    soon = is_paused()
+    clock.advance(5)
+    later = is_paused()
+    store.resume_lane("default", "charge", "bulk")
+
+    assert (before, soon, later, is_paused()) == (False, False, True, False)
+
+
+class Counting(FaultyStore):
+    """Counts the questions for paused lanes."""
+
+    asked = 0
+
+    def paused_lanes(self, app: str) -> frozenset[tuple[str, str]]:
+        """Return the paused lanes."""
+        self.asked += 1
+        return super().paused_lanes(app)
+
+
+@on_a_loop
+async def test_the_store_is_asked_for_pauses_once_in_five_seconds_and_only_for_lanes(
+    clock: ManualClock,
+) -> None:
+    store = Counting(clock)
+    app = make_app(charge, note, clock=clock, store=store)
+    for number in range(30):
+        add(store, "charge", str(number), payload=b"1")
+        add(store, "note", str(number), payload=b"1")
+
+    for number in range(10):
+        await wake(app, "note", str(number))
+    without_lanes = store.asked
+    for number in range(30):
+        await wake(app, "charge", str(number))
+        clock.advance(0.5)
+
+    assert (without_lanes, store.asked) == (0, 3)
+    store.close()
+
+
+@on_a_loop
+async def test_a_store_that_does_not_say_which_lanes_are_paused_is_asked_again(
+    clock: ManualClock,
+) -> None:
+    class Down(FaultyStore):
+        def paused_lanes(self, app: str) -> frozenset[tuple[str, str]]:
+            raise JobStoreError("down")
+
+    store = Down(clock)
+    key = add(store, "charge", payload=b"1")
+
+    answer = await wake(make_app(charge, clock=clock, store=store), "charge")
+
+    assert (answer.status, row_of(store, key).executions) == (503, 0)
+    store.close()
+
+
+def test_the_jobs_of_a_resumed_lane_are_found_page_by_page(
+    store: FaultyStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "PAGE", 4)
+    keys = []
+    for number in range(12):
+        keys.append(add(store, "charge", str(number), lane="bulk"))
+        add(store, "charge", f"d{number}")
+        clock.advance(number % 2)  # two are sent at one moment, and two rows each
+
+    pages = list(pauses.waiting(store, "default", "charge", "bulk"))
+    waiting = [row.key for page in pages for row in page]
+
+    assert sorted(waiting) == sorted(keys)
+    assert len(pages) > 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import ucam_faas
 from tests.serving.harness import Held, on_a_loop
+from ucam_faas import Lane, Priority
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASCouldNotLoadTarget
 
 from .harness import cloud, until, working
@@ -271,3 +273,63 @@ def test_http_tasks_of_a_collection_are_left_out() -> None:
 def test_what_is_not_a_task_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="expected a TaskCollection"):
         ucam_faas.Worker([print])
+
+
+@on_a_loop
+async def test_each_lane_is_pulled_within_its_limit_and_by_its_weight() -> None:
+    """All lanes have a backlog, and one message of the task runs at a time."""
+    started: list[str] = []
+    held = asyncio.Event()
+
+    @ucam_faas.message_handler(message_type=None, name="task", lanes=Priority, concurrency=1)
+    async def function(data: bytes) -> None:
+        started.append(data.decode())
+        if data == b"first":
+            await held.wait()
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(function, messages_limit=57)
+        async with working(worker) as running:
+            pubsub.publish("task", b"first")
+            await until(lambda: started, "the first runs")
+            for lane in ("low", "default", "high"):
+                inbox = "task-inbox" if lane == "default" else f"task-inbox-{lane}"
+                pubsub.publish(inbox, *[lane.encode()] * 60)
+            await until(lambda: worker_holds(worker, 3 * 57), "all lanes have a backlog")
+            held.set()
+            await running
+
+    assert Counter(started[1:15]) == {"high": 10, "default": 3, "low": 1}
+    assert Counter(started[1:]) == {"high": 40, "default": 12, "low": 4}
+
+
+def worker_holds(worker: Any, number: int) -> bool:
+    """Return True if a worker has pulled so many messages that wait."""
+    queues = worker._session._dispatcher._queues.values()
+    return sum(len(queue.waiting) for queue in queues) == number
+
+
+@on_a_loop
+async def test_a_worker_runs_no_more_of_a_lane_than_its_limit() -> None:
+    running_now, most = Counter[str](), Counter[str]()
+
+    @ucam_faas.message_handler(
+        message_type=None, name="task", lanes=[Lane("bulk", max_concurrency=2)]
+    )
+    async def function(data: bytes) -> None:
+        lane = data.decode()
+        running_now[lane] += 1
+        most[lane] = max(most[lane], running_now[lane])
+        await asyncio.sleep(0.001)
+        running_now[lane] -= 1
+
+    async with cloud() as pubsub:
+        worker = pubsub.worker(function, messages_limit=60)
+        async with working(worker) as running:
+            pubsub.publish("task-inbox-bulk", *[b"bulk"] * 30)
+            pubsub.publish("task-inbox", *[b"default"] * 30)
+            result = await running
+
+    assert result.processed == 60
+    assert most["bulk"] == 2
+    assert most["default"] > 2

@@ -178,6 +178,15 @@ class JobStore(Protocol):
                 due. A job that has run again since has another event.
         """
 
+    def pause_lane(self, app: str, task: str, lane: str) -> bool:
+        """Note that no job of a lane may start; return False if that was noted before."""
+
+    def resume_lane(self, app: str, task: str, lane: str) -> bool:
+        """Let the jobs of a lane start again; return False if it wasn't paused."""
+
+    def paused_lanes(self, app: str) -> frozenset[tuple[str, str]]:
+        """Return the paused lanes of an application, each with its task before it."""
+
     def delete(self, key: Key, *, states: Collection[State]) -> Row | None:
         """Remove a row in one of these states, and return it; None: it is missing, or in another
         state. A store may leave out the history and the inline payload of a row that `overdue`

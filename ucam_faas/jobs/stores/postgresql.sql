@@ -30,6 +30,10 @@ ALTER TABLE ucam_faas_jobs
 -- Apart: with a new column, it would rewrite the table. Earlier rows get their places with their keys.
 ALTER TABLE ucam_faas_jobs ALTER COLUMN place SET DEFAULT nextval('ucam_faas_jobs_place_seq');
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
+CREATE TABLE IF NOT EXISTS ucam_faas_paused_lanes (
+  app TEXT NOT NULL, task TEXT NOT NULL, lane TEXT NOT NULL,
+  PRIMARY KEY (app, task, lane)
+);
 CREATE TABLE IF NOT EXISTS ucam_faas_job_steps (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
   value BYTEA NOT NULL, time FLOAT8 NOT NULL,
@@ -277,6 +281,16 @@ WHERE job.id IS NULL OR job.state NOT IN ('PENDING', 'STARTED', 'PAUSED')
 DELETE FROM ucam_faas_jobs
 WHERE app = :app AND task = :task AND id = :id AND state = ANY(:states::text[])
 RETURNING *
+
+-- name: pause_lane
+INSERT INTO ucam_faas_paused_lanes (app, task, lane) VALUES (:app, :task, :lane)
+ON CONFLICT DO NOTHING RETURNING lane
+
+-- name: resume_lane
+DELETE FROM ucam_faas_paused_lanes WHERE app = :app AND task = :task AND lane = :lane RETURNING lane
+
+-- name: paused_lanes
+SELECT task, lane FROM ucam_faas_paused_lanes WHERE app = :app
 
 -- name: time
 SELECT :now AS now

@@ -94,6 +94,19 @@ class SqlStore(WaitingStore):
         """Return the rows that an application's sweep has to look at."""
         return [row_of(each) for each in self._read("overdue", {"app": app, "limit": limit})]
 
+    def pause_lane(self, app: str, task: str, lane: str) -> bool:
+        """Note that no job of a lane may start."""
+        return bool(list(self._write("pause_lane", {"app": app, "task": task, "lane": lane})))
+
+    def resume_lane(self, app: str, task: str, lane: str) -> bool:
+        """Let the jobs of a lane start again."""
+        return bool(list(self._write("resume_lane", {"app": app, "task": task, "lane": lane})))
+
+    def paused_lanes(self, app: str) -> frozenset[tuple[str, str]]:
+        """Return the paused lanes of an application, each with its task before it."""
+        records = self._read("paused_lanes", {"app": app})
+        return frozenset((record["task"], record["lane"]) for record in records)
+
     def delete(self, key: Key, *, states: Collection[State]) -> Row | None:
         """Remove a row in one of these states, and return it."""
         return self._one("delete", key, states=self._states(states))

@@ -26,6 +26,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, 
 -- With the rowid, which is in each index: the order of sending.
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs (app, task, limit_key, state)
   WHERE limit_key IS NOT NULL;
+CREATE TABLE IF NOT EXISTS ucam_faas_paused_lanes (
+  app TEXT NOT NULL, task TEXT NOT NULL, lane TEXT NOT NULL,
+  PRIMARY KEY (app, task, lane)
+);
 CREATE TABLE IF NOT EXISTS ucam_faas_job_steps (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
   value BLOB NOT NULL, time REAL NOT NULL,
@@ -212,3 +216,13 @@ DELETE FROM ucam_faas_jobs
 WHERE app = :app AND task = :task AND id = :id
   AND instr(:states, state)
 RETURNING *
+
+-- name: pause_lane
+INSERT INTO ucam_faas_paused_lanes (app, task, lane) VALUES (:app, :task, :lane)
+ON CONFLICT DO NOTHING RETURNING lane
+
+-- name: resume_lane
+DELETE FROM ucam_faas_paused_lanes WHERE app = :app AND task = :task AND lane = :lane RETURNING lane
+
+-- name: paused_lanes
+SELECT task, lane FROM ucam_faas_paused_lanes WHERE app = :app

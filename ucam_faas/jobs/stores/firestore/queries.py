@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.firestore.rows import JOBS, SENT, SHARDS, SWEEP
+from ucam_faas.jobs.stores.firestore.rows import JOBS, LANES, SENT, SHARDS, SWEEP
 from ucam_faas.jobs.stores.firestore.values import encoded
 
 MAX_IN = 30
@@ -81,6 +81,11 @@ def of_limit(
         filters.append(_filter("ready", *ready))
     query = _query(filters, [SENT, "created", "ready"], limit=limit)
     return query | _select(("id", "state", SENT, "created", "data.expires", "data.lane"))
+
+
+def paused_lanes(app: str) -> Query:
+    """Select the paused lanes of an application."""
+    return {"from": [{"collectionId": LANES}], "where": _filter("app", "EQUAL", app)}
 
 
 def _query(

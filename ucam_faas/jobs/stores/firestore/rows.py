@@ -18,6 +18,8 @@ from ucam_faas.jobs.stores.firestore.values import Timestamp
 
 JOBS, KEYS = "ucam-faas-jobs", "ucam-faas-job-keys"
 """Collections: a document for each job, and one for each unique key of a live one."""
+LANES = "ucam-faas-paused-lanes"
+"""The collection of paused lanes, a document each."""
 SENT = "sent"
 """The field with the server's time of the sending of a job that has a limit's key."""
 SHARDS = 4

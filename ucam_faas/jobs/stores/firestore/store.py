@@ -14,11 +14,17 @@ from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
 from ucam_faas.jobs.stores.firestore import indexes, queries
-from ucam_faas.jobs.stores.firestore.documents import MAX_WRITES, Document, Documents
+from ucam_faas.jobs.stores.firestore.documents import (
+    MAX_WRITES,
+    Document,
+    Documents,
+    UnmetError,
+    Write,
+)
 from ucam_faas.jobs.stores.firestore.guarded import GuardedRows
 from ucam_faas.jobs.stores.firestore.insertion import Insertion
 from ucam_faas.jobs.stores.firestore.limits import Limits
-from ucam_faas.jobs.stores.firestore.rows import JOBS, VISIT, document_id
+from ucam_faas.jobs.stores.firestore.rows import JOBS, LANES, VISIT, document_id
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
 from ucam_faas.jobs.stores.many import batches, each
 from ucam_faas.jobs.waiting import WaitingStore
@@ -211,6 +217,30 @@ class FirestoreStore(WaitingStore):
         ]
         for batch in batches(writes, MAX_WRITES):
             self._documents.write_each(batch)
+
+    def pause_lane(self, app: str, task: str, lane: str) -> bool:
+        """Note that no job of a lane may start."""
+        fields = {"app": app, "task": task, "lane": lane}
+        try:
+            self._documents.commit([Write(self._lane(app, task, lane), fields)])
+        except UnmetError:
+            return False
+        return True
+
+    def resume_lane(self, app: str, task: str, lane: str) -> bool:
+        """Let the jobs of a lane start again."""
+        name = self._lane(app, task, lane)
+        was_paused = name in self._documents.get([name])
+        self._documents.commit([Write(name, None)])
+        return was_paused
+
+    def paused_lanes(self, app: str) -> frozenset[tuple[str, str]]:
+        """Return the paused lanes of an application, each with its task before it."""
+        documents = self._documents.query(queries.paused_lanes(app))
+        return frozenset((each.fields["task"], each.fields["lane"]) for each in documents)
+
+    def _lane(self, app: str, task: str, lane: str) -> str:
+        return self._documents.name(LANES, document_id(app, task, lane))
 
     def delete(self, key: Key, *, states: Collection[State]) -> Row | None:
         """Remove a row in one of these states, and return it."""

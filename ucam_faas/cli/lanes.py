@@ -1,0 +1,105 @@
+"""`ucam-faas lanes`: list the paused lanes of tasks; pause lanes and resume them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ucam_faas.cli import _job_store, _local_cloud, _source
+from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._job_store import Jobs
+from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._table import print_table
+from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
+from ucam_faas.execution import inbox, pauses
+from ucam_faas.tasks.lanes import DEFAULT_LANE
+from ucam_faas.tasks.task import Task
+
+_json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
+_task = click.argument("task")
+_lane = click.argument("lane", default=DEFAULT_LANE)
+
+
+@click.group("lanes", cls=SuggestingGroup, invoke_without_command=True)
+@_json
+@click.pass_context
+def command(ctx: click.Context, *, json_only: bool) -> None:
+    """List the paused lanes, pause lanes and resume them.
+
+    The lanes are those of the jobs in UCAM_FAAS_JOB_STORE if it is set, else of the `ucam-faas dev`
+    that runs in this directory.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    jobs = _job_store.find()
+    rows = sorted(jobs.store.paused_lanes(jobs.app))
+    if json_only:
+        click.echo(json.dumps([{"task": task, "lane": lane} for task, lane in rows], indent=2))
+    elif rows:
+        print_table(("TASK", "PAUSED LANE"), rows)
+    else:
+        say(f"No lane is paused in {jobs.name} (application {jobs.app!r}).")
+
+
+@command.command("pause")
+@_task
+@_lane
+def pause(*, task: str, lane: str) -> None:
+    """Let no job of TASK in LANE start.
+
+    Jobs that run go on, and all others wait. Without LANE it is `default`. Processes notice within
+    five seconds, and the pause lasts until `ucam-faas lanes resume`, also over deployments.
+    """
+    is_known = _check(task, lane)
+    jobs = _job_store.find()
+    done = jobs.store.pause_lane(jobs.app, task, lane)
+    say(f"The lane {lane} of {task} is paused{'' if done else ' already'}.")
+    if not is_known:
+        note(f"{task} isn't a task of this directory; if it has no lanes=, it goes on.")
+
+
+@command.command("resume")
+@_task
+@_lane
+def resume(*, task: str, lane: str) -> None:
+    """Let the jobs of TASK in LANE start again, and wake those that wait."""
+    jobs = _job_store.find()
+    if not jobs.store.resume_lane(jobs.app, task, lane):
+        say(f"The lane {lane} of {task} isn't paused.", "yellow")
+        return
+    number = _wake(jobs, task, lane)
+    say(f"The lane {lane} of {task} goes on: {number} job{'s' * (number != 1)} woken.")
+
+
+def _wake(jobs: Jobs, task: str, lane: str) -> int:
+    number = 0
+    for rows in pauses.waiting(jobs.store, jobs.app, task, lane):
+        inbox.wake(jobs.runtime, [row.wake for row in rows])
+        number += len(rows)
+    return number
+
+
+def _check(task: str, lane: str) -> bool:
+    """Refuse a lane that a task of this directory doesn't have; return False for another task.
+
+    Raises:
+        ConfigurationError: the task doesn't have the lane, or has no lanes.
+    """
+    sources = _source.of_cloud(None, _local_cloud.find())
+    if not all(Path(source).exists() for source in sources):
+        return False
+    try:
+        loaded: Task = _source.load_one(sources, task)
+    except UCAMFAASException:
+        return False
+    if not loaded.lanes:
+        raise ConfigurationError(
+            f"{task!r} has no lanes=, so it can't be paused. Give it lanes=1, or lanes of its own."
+        )
+    if lane not in loaded.lane_names:
+        raise ConfigurationError(
+            f"{task!r} has no lane {lane!r}. It has {', '.join(loaded.lane_names)}."
+        )
+    return True

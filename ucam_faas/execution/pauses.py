@@ -1,0 +1,57 @@
+"""Paused lanes: their jobs aren't claimed. Wakes are acknowledged, and the jobs stay PENDING.
+
+A process asks the store every few seconds at most, while jobs of tasks with lanes start in it. So a
+pause holds within that time, and costs the claims of jobs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf, nextafter
+from weakref import WeakKeyDictionary
+
+from ucam_faas.clock import Clock
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores import JobStore
+
+FRESH_SECONDS = 5.0
+"""A pause holds in every process after this."""
+PAGE = 2000
+"""More than a batch of `send_many`, whose jobs are sent at one moment."""
+
+_Lanes = frozenset[tuple[str, str]]
+_SEEN: WeakKeyDictionary[JobStore, dict[str, tuple[float, _Lanes]]] = WeakKeyDictionary()
+"""By store and application: the paused lanes, and until when they are believed."""
+
+
+def is_paused(store: JobStore, app: str, task: str, lane: str, clock: Clock) -> bool:
+    """Return True if a lane is paused. A pause that has ended is noticed at once.
+
+    Raises:
+        JobStoreError: the store doesn't answer.
+    """
+    by_app, now = _SEEN.setdefault(store, {}), clock.monotonic()
+    until, lanes = by_app.get(app, (now, frozenset()))
+    if now < until and (task, lane) not in lanes:
+        return False
+    lanes = store.paused_lanes(app)
+    by_app[app] = now + FRESH_SECONDS, lanes
+    return (task, lane) in lanes
+
+
+def waiting(store: JobStore, app: str, task: str, lane: str) -> Iterator[list[Row]]:
+    """Yield the jobs of a lane that may start now, some at a time, the latest first.
+
+    Of more than a page that were sent at one moment, the sweep wakes the rest.
+    """
+    now, until = store.now(), None
+    edge: set[Key] = set()
+    while True:
+        rows = store.find(app, task=task, states={State.PENDING}, until=until, limit=PAGE)
+        yield [row for row in rows if row.lane == lane and row.due <= now and row.key not in edge]
+        if len(rows) < PAGE:
+            return
+        last = rows[-1].created
+        until = last if rows[0].created == last else nextafter(last, inf)
+        edge = {row.key for row in rows if row.created == last}
