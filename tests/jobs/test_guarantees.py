@@ -102,6 +102,16 @@ TESTS = {
         "tests/jobs/test_payloads.py::test_the_sweep_removes_objects_with_their_job",
         "tests/jobs/test_payloads.py::test_a_job_without_its_payload_ends_at_once_and_says_why",
     ],
+    "a [step](workflows.md#steps)": [
+        "tests/jobs/test_killed_steps.py"
+        "::test_a_job_whose_processes_are_killed_repeats_at_most_the_step_in_flight",
+        "tests/trials/trial_steps.py::test_a_thousand_steps_are_done_once_but_for_those_in_flight",
+        "tests/jobs/test_steps.py::test_a_process_that_lost_its_job_stores_no_step",
+    ],
+    "a [sleep](workflows.md#sleep)": [
+        "tests/jobs/test_steps.py::test_a_sleep_gives_the_instance_back_and_spends_no_attempt",
+        "tests/jobs/test_steps.py::test_a_job_that_wakes_early_sleeps_for_the_rest",
+    ],
     "a limit of a key": [
         "tests/jobs/test_firestore_limits.py"
         "::test_claims_of_two_processes_at_once_take_no_more_than_the_limit",

@@ -1,0 +1,1 @@
+"""An example: a long job with steps, progress and a sleep."""
