@@ -101,7 +101,7 @@ def main() -> None:
         yours = replace(Assumptions(), **values)
         days = {"yours": replace(yours, outage=None) if no_outage else yours}
     began = time.perf_counter()
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(3) as pool:
         figures = dict(zip(days, pool.map(simulate, days.values()), strict=True))
     print(table(figures), *map(chart, figures.values()), sep="\n")
     print(f"{time.perf_counter() - began:.0f} s")

@@ -189,7 +189,10 @@ class World:
             self.day.counts["wakes without effect"] += idle
             for some, ticks in self._lengths(idle, assumed.without_effect / assumed.tick):
                 run = _Run(wakes.split(some), burst, 0, now)
-                self.service.run(some, now + ticks * assumed.tick - 1e-9, run)
+                if ticks:
+                    self.service.run(some, now + ticks * assumed.tick - 1e-9, run)
+                else:  # most of them take much less than a tick
+                    self._inbox.acknowledge(some)
         left = claimed
         for index, (share, seconds) in enumerate(assumed.run_seconds):
             last = index == len(assumed.run_seconds) - 1

@@ -111,6 +111,15 @@ def test_a_seed_has_one_day(world: Callable[..., Any]) -> None:
     assert first.counts == second.counts != other.counts
 
 
+def test_the_recorded_days_lost_no_job(modules: Callable[[str], ModuleType]) -> None:
+    days = modules("simulation.tables").recorded("days")
+
+    assert len(days) == 3
+    for day in days.values():
+        ended = day["counts"]["SUCCESS"] + day["counts"].get("FAILURE", 0)
+        assert (ended, day["lost"], day["live"]) == (10_000_000, 0, 0)
+
+
 def test_the_recorded_predictions_are_near_the_real_runs(
     modules: Callable[[str], ModuleType],
 ) -> None:
