@@ -143,3 +143,23 @@ def test_the_same_seed_plays_the_same_tricks_on_jobs(
         local.close()
 
     assert tricks[0] == tricks[1] == tricks[2]
+
+
+@ucam_faas.message_handler
+def sleeper(number: int) -> str:
+    ucam_faas.current_job().sleep(timedelta(days=number))
+    return "slept"
+
+
+def test_a_job_that_sleeps_goes_on_when_time_is_let_pass(
+    ucam_faas_local: LocalCloudFactory,
+) -> None:
+    local = ucam_faas_local(sleeper)
+    job = sleeper.send(3)
+
+    local.wait_idle()
+    before = job.status
+    local.advance(timedelta(days=3, seconds=1))
+
+    assert before is State.PENDING
+    assert job.result() == "slept"

@@ -124,7 +124,8 @@ class Steps:
         """Store the result of a step.
 
         Raises:
-            JobLostError: another process holds the job by now.
+            JobLostError: another process holds the job by now. An open transaction is rolled back,
+                though the task may catch this.
             JobStoreError: the store doesn't answer while the claim lasts.
             ValueError: it is too large for the store.
         """
@@ -134,7 +135,10 @@ class Steps:
             if transaction is not None:
                 transaction.on_rollback.append(partial(self._forget, name, done.get(name)))
             if not self._put(name, value):
-                raise lost(self._row.key)
+                error = lost(self._row.key)
+                if transaction is not None:
+                    transaction.refusal = error
+                raise error
             done[name] = value
 
     def cursor(self) -> Any:

@@ -59,7 +59,7 @@ class LocalJobs:
             lost: inboxes and ids of jobs whose wakes were lost.
         """
         rows = self._rows()
-        again = [row.visit for row in rows if row.executions or _names(row.wake) in lost]
+        again = [row.visit for row in rows if _runs_again(row) or _names(row.wake) in lost]
         return min(again, default=None)
 
     def stale_holder(self, task: Task, id: str) -> Execution | None:
@@ -76,6 +76,11 @@ class LocalJobs:
     def _all(self) -> list[Row]:
         rows = self.store.find(self._runtime.settings.app, limit=MOST_ROWS)
         return [row for row in rows if row.state is not State.PAUSED]
+
+
+def _runs_again(row: Row) -> bool:
+    """Return True if a job has run, and doesn't sleep: that is a delay."""
+    return bool(row.executions) and row.history[-1].cause != "sleeping"
 
 
 def _names(wake: Wake) -> tuple[str, str]:
