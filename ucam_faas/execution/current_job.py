@@ -14,7 +14,8 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
 from ucam_faas.execution import job_ends
 from ucam_faas.execution.instance import instance
-from ucam_faas.execution.steps import Steps, StepType, to_json
+from ucam_faas.execution.step_values import StepType, to_json
+from ucam_faas.execution.steps import Steps
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Change, Row, check_size, lost
 from ucam_faas.jobs.states import State

@@ -7,25 +7,20 @@ is the same at each attempt.
 
 from __future__ import annotations
 
-import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from typing import Any, get_type_hints
-
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from functools import partial
+from typing import Any
 
 from ucam_faas.exceptions import JobStoreError
 from ucam_faas.execution import children
-from ucam_faas.execution.decisions import of_msgspec
 from ucam_faas.execution.execution import SleepSignal
+from ucam_faas.execution.step_values import to_json
 from ucam_faas.execution.stored_ends import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from ucam_faas.jobs import transactions
-from ucam_faas.jobs.results import Reader, reader_of
 from ucam_faas.jobs.rows import Row, lost, size_of
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.transactions import within
@@ -36,7 +31,6 @@ CURSOR = ""
 MAX_NAME_BYTES = 1024
 ROUNDED_SECONDS = 0.001
 """A sleep that has less than this left is over: sums of times are rounded."""
-_JSON_TYPES = (str, int, float, list, tuple, dict, type(None))
 
 
 class Steps:
@@ -229,92 +223,3 @@ class Steps:
                 f"{others:,}, and the store takes {limit:,} of a job. Keep large data elsewhere, "
                 "and return its name."
             )
-
-
-def to_json(value: Any, what: str) -> bytes:
-    """Return a value as JSON.
-
-    Args:
-        what: the value is, for the error.
-
-    Raises:
-        TypeError: it can't be stored.
-    """
-    try:
-        return json.dumps(to_jsonable_python(value, fallback=of_msgspec)).encode()
-    except (PydanticSerializationError, TypeError) as error:
-        raise TypeError(
-            f"A {what} of type {type(value).__name__} can't be stored: expected a value that JSON "
-            "has, or a model."
-        ) from error
-
-
-class StepType:
-    """The result of a step's function, as JSON and as a value of its return annotation.
-
-    Args:
-        name: of the step.
-        function: the step's.
-    """
-
-    __slots__ = ("_name", "_reader")
-
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self._name = name
-        self._reader = _reader(function)
-
-    def stored(self, value: Any) -> bytes:
-        """Return a result as it is stored.
-
-        Raises:
-            TypeError: it couldn't be read back.
-        """
-        if self._reader is None and not isinstance(value, _JSON_TYPES):
-            kind = type(value).__name__
-            raise TypeError(
-                f"The step {self._name!r} returned a {kind}, and its function has no return "
-                f"annotation to read it back with: annotate it, such as `-> {kind}`."
-            )
-        data = to_json(value, "step's result")
-        self.value(data)
-        return data
-
-    def value(self, stored: bytes) -> Any:
-        """Return a stored result.
-
-        Raises:
-            TypeError: it doesn't fit the annotation.
-        """
-        try:
-            return json.loads(stored) if self._reader is None else self._reader(stored)
-        except ValidationError as error:
-            details = error.errors(include_input=False, include_url=False)
-            where = ", ".join(
-                f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in details
-            )
-            raise TypeError(
-                f"The result of the step {self._name!r} doesn't fit its function's return "
-                f"annotation ({where.strip(': ')}). If the annotation has changed since the step "
-                "was stored, rename the step, which runs it again."
-            ) from None
-
-
-def _reader(function: Callable[..., Any]) -> Reader | None:
-    """Return a reader of a function's results; None: its annotation doesn't say what they are."""
-    while isinstance(function, partial):
-        function = function.func
-    if isinstance(function, type):
-        return _reader_of(function)
-    if "return" not in getattr(function, "__annotations__", ()):
-        return None
-    try:
-        annotation = get_type_hints(inspect.unwrap(function), include_extras=True)["return"]
-    except Exception:  # it names anything
-        return None
-    try:
-        return _reader_of(annotation)
-    except TypeError:  # it can't be hashed
-        return reader_of(annotation)
-
-
-_reader_of = lru_cache(256)(reader_of)
