@@ -24,6 +24,7 @@ from pathlib import Path
 import emulator
 import jobs
 import serving_sides
+import steps
 from pubsub_sides import running
 
 RATIOS = Path(__file__).with_name("ratios.toml")
@@ -98,6 +99,14 @@ def sent_and_run() -> Ratios:
     return {f"jobs, {name}, against huey": ours[key] / huey[key] for name, key in JOBS.items()}
 
 
+def stepped() -> Ratios:
+    """The steps of a job in SQLite against a bare loop of inserts."""
+    ours, bare = (
+        max(steps.measure(side, 1_000, None) for _ in range(3)) for side in ("ours", "bare")
+    )
+    return {"steps/s, against bare inserts": ours / bare}
+
+
 JOBS = {
     "single sends/s": "send_per_s",
     "sends in a batch/s": "send_many_per_s",
@@ -107,8 +116,14 @@ GROUPS: dict[str, Callable[[], Ratios]] = {
     "serving": serving,
     "pubsub": pubsub,
     "jobs": sent_and_run,
+    "steps": stepped,
 }
-BEGINNINGS = {"serving": "serving, ", "pubsub": "local Pub/Sub, ", "jobs": "jobs, "}
+BEGINNINGS = {
+    "serving": "serving, ",
+    "pubsub": "local Pub/Sub, ",
+    "jobs": "jobs, ",
+    "steps": "steps/s, ",
+}
 """The start of the row names in each group."""
 
 

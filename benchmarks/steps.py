@@ -32,7 +32,7 @@ def measure(side: str, steps: int, url: str | None) -> float:
             command = [_python("ours"), "-m", "ucam_faas", "jobs", "migrate"]
             subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
         script = str(HERE / "job_sides" / f"steps_{side}.py")
-        command = [_python(side), script, str(steps)]
+        command = [_python("dbos" if side == "dbos" else "ours"), script, str(steps)]
         result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
         if result.returncode:
             raise SystemExit(f"{side}: {result.stderr[-3000:]}")

@@ -118,8 +118,9 @@ def after_cursor(number: int) -> None:
 
 def _move(parent: Parent, cause: str) -> None:
     with _LOCK:
-        parent.cause = cause
-        parent.sent.clear()
+        if parent.cause != cause:
+            parent.cause = cause
+            parent.sent.clear()
         parent.free.clear()
 
 

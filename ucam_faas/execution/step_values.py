@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, get_type_hints
+from weakref import WeakKeyDictionary
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -14,6 +16,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from ucam_faas.execution.decisions import of_msgspec
 from ucam_faas.jobs.results import Reader, reader_of
 
+_READERS: WeakKeyDictionary[Callable[..., Any], Reader | None] = WeakKeyDictionary()
 _JSON_TYPES = (str, int, float, list, tuple, dict, type(None))
 
 
@@ -89,6 +92,15 @@ def _reader(function: Callable[..., Any]) -> Reader | None:
     """Return a reader of a function's results; None: its annotation doesn't say what they are."""
     while isinstance(function, partial):
         function = function.func
+    with suppress(KeyError, TypeError):  # some can't be referenced weakly
+        return _READERS[function]
+    reader = _annotated(function)
+    with suppress(TypeError):
+        _READERS[function] = reader
+    return reader
+
+
+def _annotated(function: Callable[..., Any]) -> Reader | None:
     if isinstance(function, type):
         return _reader_of(function)
     if "return" not in getattr(function, "__annotations__", ()):

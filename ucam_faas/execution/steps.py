@@ -52,7 +52,6 @@ class Steps:
         self._done: dict[str, bytes] | None = None
         self._used: set[str] = set()
         self._sleeps = 0
-        self._is_after_cursor = False
         self.sleeping: Sleeping | None = None
         """The sleep that ends this execution."""
 
@@ -141,9 +140,7 @@ class Steps:
         if stored is None:
             return None
         number, value = json.loads(stored)
-        if not self._is_after_cursor:
-            self._is_after_cursor = True
-            children.after_cursor(number)
+        children.after_cursor(number)
         return value
 
     def save_cursor(self, value: Any) -> None:
@@ -152,7 +149,6 @@ class Steps:
         with self._asks:
             number = json.loads(self.read().get(CURSOR, b"[0]"))[0] + 1
             self.end(CURSOR, b"[%d, %b]" % (number, encoded))
-            self._is_after_cursor = True
             children.after_cursor(number)
 
     def sleep(self, duration: timedelta, name: str | None) -> SleepSignal | None:
