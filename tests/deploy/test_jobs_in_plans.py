@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from ucam_faas import ConfigurationError, TaskDefinitionError
-from ucam_faas.deploy import asyncapi, layers
+from ucam_faas import ConfigurationError, Lane, TaskDefinitionError
+from ucam_faas.deploy import asyncapi, layers, summary
 from ucam_faas.deploy.checks import plan_file
 from ucam_faas.deploy.checks.plan_changes import changes_between, inventory_of
 from ucam_faas.deploy.plan import make
@@ -365,3 +365,79 @@ def test_tasks_without_jobs_have_no_places(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, task_of("charge"))
 
     assert "jobs" not in variables_of(plan, "charge")
+
+
+LANES = [Lane("default", max_concurrency=8), Lane("bulk", max_concurrency=2), "idle"]
+
+
+def test_each_lane_has_a_topic_and_a_subscription(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of("charge", lanes=LANES), configuration=STORE)
+    without = plan_in(tmp_path, task_of("charge"), configuration=STORE)
+
+    subscriptions = variables_of(plan, "charge")["triggers"]["subscriptions"]
+    bulk, default = subscriptions["charge-inbox-bulk"], subscriptions["charge-inbox"]
+    assert list(subscriptions) == [
+        "charge",
+        "charge-inbox",
+        "charge-inbox-bulk",
+        "charge-inbox-idle",
+    ]
+    assert bulk == {**default, "topic": "charge-inbox-bulk", "path": "/charge/inbox/bulk"}
+    assert plan.topics.keys() - without.topics.keys() == {
+        "charge-inbox-bulk",
+        "charge-inbox-idle",
+    }
+    assert default == variables_of(without, "charge")["triggers"]["subscriptions"]["charge-inbox"]
+    assert deletions(without, plan) == []
+    assert ("subscription", "charge-inbox-bulk") in deletions(plan, without)
+
+
+def test_those_who_send_may_publish_to_all_lanes(tmp_path: Path) -> None:
+    charge = task_of("charge", lanes=["bulk"])
+    split = task_of("split", sends=["charge", "of_elsewhere"])
+
+    plan = plan_in(tmp_path, charge, split, configuration=STORE)
+
+    def inboxes(task: str) -> set[str]:
+        topics = variables_of(plan, task)["function"]["publishes_to"]
+        return {topic for topic in topics if "-inbox" in topic}
+
+    lanes = {"charge-inbox", "charge-inbox-bulk"}
+    assert inboxes("charge") == lanes
+    assert inboxes("split") == lanes | {"split-inbox", "of_elsewhere-inbox"}
+    assert inboxes("shop-sweep") == lanes | {"split-inbox"}
+
+
+def test_an_instance_gets_more_requests_by_those_that_wait_for_their_lane(tmp_path: Path) -> None:
+    lanes = {"lanes": [Lane("bulk", max_concurrency=2)]}
+    tasks = [
+        task_of("few", concurrency=4, **lanes),
+        task_of("many", concurrency=1000, **lanes),
+        task_of("part", cpu=0.5, concurrency=1, **lanes),
+    ]
+
+    plan = plan_in(tmp_path, *tasks, configuration=STORE)
+
+    at_a_time = {planned.name: planned.at_a_time for planned in plan.tasks}
+    assert (at_a_time["few"], at_a_time["many"], at_a_time["part"]) == (6, 1000, 1)
+
+
+def test_the_summary_shows_the_lanes_and_their_limits(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, task_of("charge", lanes=LANES), configuration=STORE)
+
+    row = summary.rows(plan)[0]
+
+    assert row[2].splitlines() == [
+        "topic charge",
+        "topic charge-inbox",
+        "topic charge-inbox-bulk",
+        "topic charge-inbox-idle",
+    ]
+    assert row[4].splitlines()[2:] == ["default: 8", "bulk: 2"]
+
+
+def test_a_task_with_the_name_of_another_ones_lane_is_refused(tmp_path: Path) -> None:
+    tasks = (task_of("charge", lanes=["bulk"]), task_of("charge-inbox-bulk"))
+
+    with pytest.raises(TaskDefinitionError, match="charge-inbox-bulk"):
+        plan_in(tmp_path, *tasks, configuration=STORE)

@@ -200,6 +200,39 @@ def test_jobs_get_a_database_a_queue_a_sweep_and_grants_on_these_alone(
     assert (queue.values["location"], queue.values["name"]) == ("europe-west1", "delays")
 
 
+def test_each_lane_gets_a_topic_a_subscription_and_the_grants_of_its_senders(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    (tmp_path / "ucam-faas.toml").write_text(JOBS)
+
+    @ucam_faas.message_handler(lanes=ucam_faas.Priority)
+    def charge(number: int) -> None: ...
+
+    @ucam_faas.message_handler(sends=[charge])
+    def split(numbers: list[int]) -> None: ...
+
+    planned = make([charge.task, split.task], layers.read(tmp_path), None, app="shop").to_json()
+    collection, variables = terraform(FOLDER), {**planned, "container_image": IMAGE}
+    state = collection.apply(variables)
+
+    assert changes_in(collection.plan(variables)) == {}
+    assert unmet_needs(state) == []
+    pushes = {each.values["name"]: each for each in state.of("google_pubsub_subscription", "push")}
+    endpoints = {
+        name: each.values["push_config"][0]["push_endpoint"].partition(".run.app")[2]
+        for name, each in pushes.items()
+        if name.startswith("charge-inbox")
+    }
+    assert endpoints == {
+        "charge-inbox": "/charge/inbox",
+        "charge-inbox-high": "/charge/inbox/high",
+        "charge-inbox-low": "/charge/inbox/low",
+    }
+    senders = {"charge-runtime", "split-runtime", "shop-sweep-runtime"}
+    for name in endpoints:
+        assert {grant.who for grant in grants_in(state) if grant.on == f"topic {name}"} == senders
+
+
 def test_wakes_are_published_by_an_account_that_tasks_share(
     terraform: MakeTerraform, tmp_path: Path
 ) -> None:

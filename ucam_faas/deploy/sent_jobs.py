@@ -16,6 +16,7 @@ from typing import Any
 
 from ucam_faas.deploy.findings import Place
 from ucam_faas.execution import by_name
+from ucam_faas.tasks.lanes import name_of
 from ucam_faas.tasks.task import Task
 
 _METHODS = frozenset({"send", "send_async", "send_many", "send_many_async"})
@@ -30,11 +31,14 @@ class SentJob:
         receiver: the name of the task that gets them.
         place: of the call.
         is_delayed: it has `delay=` or `at=`.
+        lane: its `lane=`, if that is written there; None: it has none, or it is known only at run
+            time.
     """
 
     receiver: str
     place: Place
     is_delayed: bool
+    lane: str | None
 
 
 def sent_by(task: Task) -> Iterator[SentJob]:
@@ -53,7 +57,18 @@ def sent_by(task: Task) -> Iterator[SentJob]:
                 receiver=receiver,
                 place=Place(file, first + call.lineno - 1),
                 is_delayed=any(keyword.arg in _DELAYS for keyword in call.keywords),
+                lane=_lane(call),
             )
+
+
+def _lane(call: ast.Call) -> str | None:
+    values = [keyword.value for keyword in call.keywords if keyword.arg == "lane"]
+    if not values or not isinstance(values[0], ast.Constant):
+        return None
+    try:
+        return name_of(values[0].value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _names(function: Any) -> Mapping[str, Any]:

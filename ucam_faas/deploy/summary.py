@@ -60,7 +60,11 @@ def _size(planned: PlannedTask) -> str:
     if planned.is_cloud_run_job:
         return f"1 for each start\n{size}"
     least, most = planned.merged["min_instances"], planned.merged["max_instances"]
-    return f"{least} to {most}, {planned.at_a_time} at a time each\n{size}"
+    lines = [f"{least} to {most}, {planned.at_a_time} at a time each", size]
+    if len(planned.subscriptions) > 1:
+        lanes = planned.task.lanes
+        lines += [f"{lane.name}: {lane.max_concurrency}" for lane in lanes if lane.max_concurrency]
+    return "\n".join(lines)
 
 
 def _seconds(seconds: float) -> str:

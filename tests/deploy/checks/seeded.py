@@ -407,6 +407,24 @@ JOBS = [
         ((CODE, COUNTED, f'{COUNTED}\n    ucam_faas.send("shop.pay_back", b"")'),),
     ),
     Seed(
+        "lanes without an inbox",
+        "lanes-without-inbox",
+        task("count_orders"),
+        (option("lanes=3"),),
+        says="The task 'count_orders' has lanes=, and no inbox",
+    ),
+    Seed(
+        "a send to a lane that the receiver doesn't have",
+        "lane-missing",
+        (CODE, "pay_back.send(b"),
+        (
+            (CONFIG, FOR_ALL, FIRESTORE),
+            option('sends=["pay_back"]'),
+            (CODE, COUNTED, f"{COUNTED}\n    pay_back.send(b'', lane=1)"),
+        ),
+        says="sends to the lane 'lane-1' of 'pay_back', which has default",
+    ),
+    Seed(
         "a delay without a queue",
         "delay-without-queue",
         (CODE, "pay_back.send_many("),

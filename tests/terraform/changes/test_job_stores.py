@@ -99,3 +99,27 @@ def test_a_job_store_is_removed(with_jobs: Deployment) -> None:
     inboxes = {f"{task}-inbox" for task in ("take_order", "pay_back", "tidy_up")}
     assert {*with_jobs.lost()} == inboxes | {"shop-sweep", "events"}
     assert with_jobs.changes() == {}
+
+
+def test_a_lane_is_added_without_a_change_of_what_is_there_and_not_removed_without_a_word(
+    with_jobs: Deployment,
+) -> None:
+    before = len(with_jobs.environment.operations())
+    decorator = "@message_handler(message_type=Order"
+    with_jobs.edit((decorator, f'{decorator}, lanes=["bulk"]'))
+
+    page.follow(with_jobs, "release")
+
+    is_unchanged = with_jobs.changes() == {}
+    added = with_jobs.environment.operations()[before:]
+    assert {each.action for each in added} == {"create"}
+    assert {each.type for each in added} == {
+        "google_pubsub_topic",
+        "google_pubsub_subscription",
+        "google_pubsub_topic_iam_member",
+    }
+    assert is_unchanged
+    with_jobs.edit((f'{decorator}, lanes=["bulk"]', decorator))
+    planned = with_jobs.tried(f"ucam-faas plan --output {PLAN}")
+    assert planned.returncode == 1
+    assert "subscription-deleted:take_order-inbox-bulk" in planned.stdout

@@ -14,6 +14,7 @@ from ucam_faas.deploy.checks.rules import (
     environment,
     job_places,
     jobs,
+    lanes,
     names,
     payloads,
     previous_plan,
@@ -41,7 +42,7 @@ def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
 FAMILIES = {
     "Configuration and names": (*configuration.RULES, ignore_unknown, *names.RULES),
     "Delivery": delivery.RULES,
-    "Jobs": (*jobs.RULES, *job_places.RULES),
+    "Jobs": (*jobs.RULES, *lanes.RULES, *job_places.RULES),
     "Schedules": schedules.RULES,
     "Payloads": payloads.RULES,
     "Environment": environment.RULES,
