@@ -346,6 +346,7 @@ def test_tasks_as_json(ucam_faas: Run, listed: str) -> None:
         "topic": "users",
         "filter": "attributes:kind",
         "ordered": True,
+        "lanes": ["default"],
         "schedules": [
             {"expression": "0 3 * * *", "time_zone": "Europe/London", "paused": False},
             {"expression": "0 4 * * SUN", "time_zone": "Etc/UTC", "paused": True},

@@ -133,3 +133,8 @@ def test_send_to_a_lane_that_the_task_lacks_is_an_error(run: Run) -> None:
 
     assert result.exit_code == 2
     assert "lane='fast': the task 'charge' has the lanes default, bulk." in result.stderr
+
+
+def test_the_tasks_are_listed_with_their_lanes(run: Run) -> None:
+    assert "lanes default, bulk" in run("tasks").stdout
+    assert json.loads(run("tasks", "--json").stdout)[0]["lanes"] == ["default", "bulk"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,23 @@ def test_a_topic_that_exists_without_the_tasks_is_made_for_those_that_publish_to
             return {name.rpartition("/")[2] for name in emulator.resources.topics}
 
     assert asyncio.run(topics()) == {"one", "one-inbox", "one-dead", "audit"}
+
+
+def test_a_task_has_an_inbox_for_each_of_its_lanes() -> None:
+    async def inboxes() -> dict[str, str]:
+        async with Emulator(Options()) as emulator:
+            laned = replace(task("one", "orders"), lanes=("default", "bulk"))
+            Provisioning(emulator, "p").apply([laned], URL, {})
+            return {
+                name.rpartition("/")[2]: subscription.proto.push_config.push_endpoint
+                for name, subscription in emulator.resources.subscriptions.items()
+                if "-inbox" in name
+            }
+
+    assert asyncio.run(inboxes()) == {
+        "one-inbox": f"{URL}/one/inbox",
+        "one-inbox-bulk": f"{URL}/one/inbox/bulk",
+    }
 
 
 def test_a_task_has_an_inbox_beside_its_topic() -> None:

@@ -45,6 +45,13 @@ def test_schedules_stand_below_their_task_with_their_next_runs() -> None:
     assert rows[4] == ["0 5 * * *", "Etc/UTC"]
 
 
+def test_the_lanes_of_a_task_are_shown_where_it_has_several() -> None:
+    lines = welcome.table([plan("work", lanes=("default", "bulk")), plan("one")], {}, 100)
+
+    shown = " ".join(" ".join(lines).split())
+    assert shown.count("lanes default, bulk") == shown.count("lanes") == 1
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 def test_the_table_folds_a_trigger_that_is_too_long(columns: int) -> None:
     long = plan("n" * 30, takes="T" * 20, topic="the-topic", schedules=(schedule(),))

@@ -69,6 +69,7 @@ def trigger(task: Task) -> str:
         return "\n".join(_line(schedule) for schedule in trigger.schedules) or "Cloud Run job"
     notes = [*(["filtered"] if trigger.filter else []), *(["ordered"] if trigger.ordered else [])]
     lines = [f"{trigger.topic} ({', '.join(notes)})" if notes else trigger.topic]
+    lines += [f"lanes {', '.join(task.lane_names)}"] if len(task.lanes) > 1 else []
     return "\n".join([*lines, *map(_line, trigger.schedules)])
 
 
@@ -78,12 +79,14 @@ def _line(schedule: Schedule) -> str:
 
 def _trigger_row(task: Task) -> dict[str, Any]:
     if task.trigger is None:  # HTTP tasks
-        return {"topic": None, "filter": None, "ordered": False, "schedules": [], "retry": None}
+        no_topic: dict[str, Any] = {"topic": None, "filter": None, "ordered": False, "lanes": []}
+        return {**no_topic, "schedules": [], "retry": None}
     retry = task.policy.retry
     return {
         "topic": task.trigger.topic,
         "filter": task.trigger.filter,
         "ordered": task.trigger.ordered,
+        "lanes": list(task.lane_names),
         "schedules": [
             {
                 "expression": schedule.expression,

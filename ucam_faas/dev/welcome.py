@@ -133,6 +133,8 @@ def _triggers(plan: TaskNeeds, next_runs: Mapping[str, float | None]) -> list[st
     lines = [f"topic {plan.topic}{', in order' * plan.ordered}{job}"]
     if plan.filter:
         lines.append(f"if {plan.filter}")
+    if len(plan.lanes) > 1:
+        lines.append(f"lanes {', '.join(plan.lanes)}")
     for number, schedule in enumerate(plan.schedules):
         run = _next_run(job_id(plan, number), next_runs)
         lines.append(f"{schedule.expression}  {schedule.time_zone}{', ' * bool(run)}{run}")

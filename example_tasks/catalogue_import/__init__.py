@@ -1,0 +1,1 @@
+"""An example: lanes, in one of which a catalogue is imported."""
