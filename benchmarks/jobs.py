@@ -39,9 +39,11 @@ PEERS = {
 }
 SIDES = {
     "ours-sqlite": "ours",
+    "ours-worker-sqlite": "ours",
     "dbos-sqlite": "dbos",
     "huey-sqlite": "huey",
     "ours-postgresql": "ours",
+    "ours-worker-postgresql": "ours",
     "dbos-postgresql": "dbos",
     "procrastinate": "procrastinate",
     "pgqueuer": "pgqueuer",
@@ -85,15 +87,18 @@ class Side:
         return json.loads(result.stdout.splitlines()[-1]) if result.stdout.strip() else {}
 
     def work(self) -> None:
-        """Start to work; ours gets its wakes pushed from then on."""
+        """Start to work; ours gets its wakes pushed from then on, or pulls them."""
         if self.kind != "ours":
             self._start("worker", self._command("worker", 0))
             return
-        port = _free_port()
         source = str(HERE / "job_sides" / "side_ours.py")
+        self.environ["PYTHONPATH"] = str(HERE / "job_sides")
+        if "worker" in self.name:
+            self._start("worker", [sys.executable, "-m", "ucam_faas", "worker", source])
+            return
+        port = _free_port()
         environ = {"FUNCTION_SOURCE": source, "PORT": str(port), "HOST": "127.0.0.1"}
         environ["UCAM_FAAS_QUEUE"] = "10000"  # `ucam-faas dev` refuses none either
-        environ["PYTHONPATH"] = str(HERE / "job_sides")
         self.environ |= environ
         self._start("worker", [sys.executable, "-m", "ucam_faas"])
         _wait(port)

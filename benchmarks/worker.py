@@ -5,8 +5,8 @@
     python benchmarks/worker.py --soak                # 200,000 messages by ours, and its memory
 
 The sides alternate, each on a new emulator (ours, in memory). Each parses the message with the same
-pydantic model; ours and `bare` write a line for each. A side measures from its first message to its
-last. `silent` is the bare subscriber without lines. repid is installed at the first run.
+pydantic model; ours and `bare` write a line of the same fields. A side measures from its first to its
+last message. `silent` is the bare subscriber without lines. repid is installed at the first run.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def measure(side: str, count: int) -> dict[str, float]:
                 "WORKER_RESULT": str(folder / "result"),
                 "WORKER_LINES": "0" if side == "silent" else "1",
                 "UCAM_FAAS_LOG_FORMAT": "json",
-                "PYTHONPATH": str(SIDES),
+                "PYTHONPATH": f"{SIDES}:{HERE}",
             }
             with (folder / "side.log").open("wb") as log:
                 process = subprocess.Popen(

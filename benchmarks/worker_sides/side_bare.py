@@ -6,18 +6,24 @@ import os
 import threading
 import time
 
-import payload
+import counting
 from google.cloud import pubsub_v1
+from payload import Order, log_line
 
-counter, lock, done = payload.Counter(), threading.Lock(), threading.Event()
+counter, lock, done = counting.Counter(), threading.Lock(), threading.Event()
+SUBSCRIPTION = "projects/local/subscriptions/order"
 WITH_LINES = os.environ.get("WORKER_LINES") != "0"
 
 
 def callback(message: pubsub_v1.subscriber.message.Message) -> None:
     started = time.perf_counter()
-    payload.Order.model_validate_json(message.data)
+    Order.model_validate_json(message.data)
     if WITH_LINES:
-        payload.log_line(message.message_id, started, time.perf_counter())
+        fields = {
+            "messageId": message.message_id,
+            "publishTime": message.publish_time.isoformat(),
+        }
+        log_line(fields, SUBSCRIPTION, started, time.perf_counter())
     message.ack()
     with lock:
         if counter.add():
@@ -25,7 +31,7 @@ def callback(message: pubsub_v1.subscriber.message.Message) -> None:
 
 
 subscriber = pubsub_v1.SubscriberClient()
-future = subscriber.subscribe("projects/local/subscriptions/order", callback)
+future = subscriber.subscribe(SUBSCRIPTION, callback)
 done.wait()
 future.cancel()
 future.result()

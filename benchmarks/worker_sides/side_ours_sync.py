@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import payload
+import counting
+from payload import Order
 
 import ucam_faas
 
-counter = payload.Counter()
+counter = counting.Counter()
 
 
-@ucam_faas.message_handler(message_type=payload.Order)
-def order(order: payload.Order) -> None:
+@ucam_faas.message_handler(message_type=Order)
+def order(order: Order) -> None:
     """Take an order, in a thread."""
     counter.add()

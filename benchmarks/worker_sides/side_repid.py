@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 
-import payload
+import counting
 from repid import Repid, Router
 from repid.connections.pubsub import PubsubServer
 
-counter = payload.Counter()
+counter = counting.Counter()
 app = Repid()
 server = PubsubServer(f"http://{os.environ['PUBSUB_EMULATOR_HOST']}/v1", default_project="local")
 app.servers.register_server("default", server, is_default=True)
@@ -26,7 +26,7 @@ app.include_router(router)
 
 async def main() -> None:
     async with app.servers.default.connection():
-        await app.run_worker(messages_limit=payload.COUNT)
+        await app.run_worker(messages_limit=counting.COUNT)
 
 
 asyncio.run(main())

@@ -1,22 +1,12 @@
-"""The model that all sides parse, the count that each keeps, and a log line for the bare side."""
+"""The count that each side keeps of its messages."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 
-from pydantic import BaseModel
-
 COUNT = int(os.environ.get("WORKER_COUNT", "0"))
-
-
-class Order(BaseModel):
-    order_id: str
-    customer: str
-    amount: float
-    items: list[str]
 
 
 class Counter:
@@ -38,16 +28,3 @@ class Counter:
         with open(os.environ["WORKER_RESULT"], "w") as file:
             json.dump({"per_s": COUNT / seconds, "cpu_us": cpu}, file)
         return True
-
-
-def log_line(message_id: str, started: float, ended: float) -> None:
-    """Write the fields that ours has in its line for each message."""
-    line = {
-        "severity": "INFO",
-        "message": "function_completed",
-        "task": "order",
-        "outcome": "done",
-        "message_id": message_id,
-        "duration_seconds": round(ended - started, 6),
-    }
-    sys.stdout.write(json.dumps(line) + "\n")
