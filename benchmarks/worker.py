@@ -5,8 +5,9 @@
     python benchmarks/worker.py --soak                # 200,000 messages by ours, and its memory
 
 The sides alternate, each on a new emulator (ours, in memory). Each parses the message with the same
-pydantic model; ours and `bare` write a line of the same fields. A side measures from its first to its
-last message. `silent` is the bare subscriber without lines. repid is installed at the first run.
+pydantic model; ours and `bare` write a line of the same fields. A side measures from its first
+message to its last. `silent` is the bare subscriber without lines. repid is installed at the first
+run.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ variable "function" {
   type = object({
     container_image = string                      # Image that holds the tasks.
     target          = optional(string)            # Name of the task in the code, as `FUNCTION_TARGET`. None: the image knows.
-    run_as          = optional(string, "service") # `service`: Pub/Sub pushes messages to it. `cloud-run-job`: a schedule or a person starts it, and it runs once to its end.
+    run_as          = optional(string, "service") # `service`: Pub/Sub pushes messages to it. `worker`: `ucam-faas worker` pulls them. `cloud-run-job`: a schedule or a person starts it, and it runs once to its end.
     memory          = optional(string, "512Mi")   # Memory of an instance.
     cpu             = optional(string, "1")       # CPUs of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
     timeout_seconds = optional(number, 300)       # Longest time from the arrival of a message or request to the answer, as in the code: up to 600 for messages, 3600 for requests, 604800 for Cloud Run jobs.

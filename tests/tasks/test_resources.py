@@ -37,6 +37,13 @@ def refused(**options: Any) -> str:
     return str(caught.value)
 
 
+def test_a_worker_may_run_a_task_for_days() -> None:
+    assert task_of(run_as="worker", timeout=timedelta(days=7)).run_as == "worker"
+    assert "over 604800 s, the longest that Pub/Sub keeps" in refused(
+        run_as="worker", timeout=timedelta(days=8)
+    )
+
+
 def test_the_decorators_options_are_kept_and_no_others_are_added() -> None:
     task = task_of(memory="1Gi", secrets={"KEY": "api-key"})
 
@@ -95,10 +102,13 @@ def test_spellings_of_one_amount_are_equal() -> None:
         ({"max_instances": 0}, "max_instances=0: expected a whole number of at least 1"),
         ({"max_instances": True}, "max_instances=True: expected a whole number"),
         ({"min_instances": 3, "max_instances": 2}, "min_instances=3 is more than max_instances=2"),
-        ({"run_as": "worker"}, "run_as='worker': expected 'service' or 'cloud-run-job'"),
+        (
+            {"run_as": "workers"},
+            "run_as='workers': expected 'service', 'worker' or 'cloud-run-job'",
+        ),
         (
             {"run_as": "job"},
-            "run_as='job': expected 'service' or 'cloud-run-job'. Write 'cloud-run-job'",
+            "run_as='job': expected 'service', 'worker' or 'cloud-run-job'. Write 'cloud-run-job'",
         ),
         ({"concurrency": 1001}, "concurrency=1001: expected a whole number from 1 to 1000"),
         ({"cpu": 0.5, "concurrency": 2}, "expected concurrency=1"),

@@ -116,8 +116,9 @@ class WorkerProcess(Server):
 
     def __init__(self, folder: Path, pubsub: PubSub, *arguments: str, **environ: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        source = folder / "main.py"
-        source.write_text(SOURCE)
+        source = Path(environ.pop("SOURCE", folder / "main.py"))
+        if not source.exists():
+            source.write_text(SOURCE)
         environ = {
             "PUBSUB_EMULATOR_HOST": pubsub.host,
             "GOOGLE_CLOUD_PROJECT": PROJECT,

@@ -60,8 +60,8 @@ from ucam_faas.logs import setup
 def command(sources: Sequence[str], **arguments: Any) -> None:
     """Pull the messages of the tasks of SOURCE, and run them.
 
-    Their subscriptions must not push. HTTP tasks and Cloud Run jobs are left out, unless --target
-    names them.
+    These are the tasks with run_as="worker"; if there are none, or with --target, any others that
+    take messages. Their subscriptions must not push.
     """
     sys.exit(work(sources, arguments))
 

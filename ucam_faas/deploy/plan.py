@@ -17,7 +17,7 @@ from ucam_faas.deploy.source import decide_in
 from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.deploy.topics import TopicUser, plan_topics
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import ConfigurationError, TaskDefinitionError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.tasks import payload_schemas, registry
 from ucam_faas.tasks.cloud_names import check_distinct
@@ -72,6 +72,7 @@ def make(
         TaskDefinitionError: a task cannot be deployed.
     """
     check_tasks(config, [task.name for task in tasks])
+    _check_workers(tasks)
     settings = Settings()  # those of the machine that plans are not those of the deployment
     parts = [
         (task, needs_of(task, settings), merge_task(config, task, stage))
@@ -95,6 +96,17 @@ def make(
         ),
         tasks=tuple(_planned(*part, app, inboxes) for part in parts),
     )
+
+
+def _check_workers(tasks: Sequence[Task]) -> None:
+    """Refuse tasks whose deployment isn't planned yet."""
+    for task in tasks:
+        if task.run_as == "worker":
+            raise TaskDefinitionError(
+                f'{task.name!r} has run_as="worker", and the plan has no workers yet: leave it out '
+                "of this source, make its subscriptions without a push endpoint, and start "
+                "`ucam-faas worker` yourself."
+            )
 
 
 def service_name(task: str) -> str:

@@ -201,10 +201,10 @@ class TaskDefaults(_OfAll, total=False):
     run_as: Annotated[
         RunAs | None,
         Option(
-            doc="`service`: Pub/Sub pushes messages to it. `cloud-run-job`: a schedule or a person "
-            "starts it, and it runs once to its end",
-            takes='`"service"` or `"cloud-run-job"`. A Cloud Run job has no `topic`, `filter`, '
-            "`ordered`, `concurrency` or instances, and its schedules have no data",
+            doc="`service`: Pub/Sub pushes messages to it. `worker`: `ucam-faas worker` pulls "
+            "them. `cloud-run-job`: a schedule or a person starts it, and it runs once to its end",
+            takes='`"service"`, `"worker"` or `"cloud-run-job"`. A Cloud Run job has no `topic`, '
+            "`filter`, `ordered`, `concurrency` or instances, and its schedules have no data",
             check=resources.check_run_as,
             default="service",
             configurable="shown",

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.job_policy import JobPolicy
-from ucam_faas.tasks.lanes import lanes_of
+from ucam_faas.tasks.lanes import Lane, lanes_of
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import OPTIONS
 from ucam_faas.tasks.policies import JOB_RETRY, Policy
@@ -179,7 +179,7 @@ def task_fields(
         "own_options": own,
         "collection_options": inherited,
         "run_as": run_as,
-        "lanes": lanes_of(options["lanes"]) if "lanes" in options and run_as == "service" else (),
+        "lanes": _lanes(options, run_as),
         "init": tuple(options.get("init", ())),
         "publishes": tuple(options.get("publishes", ())),
         "sends": tuple(options.get("sends", ())),
@@ -188,6 +188,12 @@ def task_fields(
     if kind is Kind.HTTP:
         return lambda name: None, fields
     return trigger_maker(run_as=run_as, **_part(options, _IN_TRIGGER)), fields
+
+
+def _lanes(options: Mapping[str, Any], run_as: str) -> tuple[Lane, ...]:
+    if "lanes" not in options or run_as == "cloud-run-job":
+        return ()
+    return lanes_of(options["lanes"])
 
 
 def _part(options: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from typing import Any, Literal, NamedTuple, get_args
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import QUOTA_GIBIBYTES_FOR_A_CPU
 
-RunAs = Literal["service", "cloud-run-job"]
-"""A service, to which messages are pushed, or a Cloud Run job, which runs once to its end."""
+RunAs = Literal["service", "worker", "cloud-run-job"]
+"""A service, to which messages are pushed; a worker, which pulls them; or a Cloud Run job, which
+runs once to its end."""
 RUN_AS: tuple[RunAs, ...] = get_args(RunAs)
 MEBIBYTE = 1024**2
 MIN_MEMORY, MAX_MEMORY = 128 * MEBIBYTE, 32 * 1024 * MEBIBYTE
@@ -199,18 +200,20 @@ def _check_cloud_run_job(memory: str | None, cpu: float | str | None) -> None:
 
 
 def check_run_as(value: Any) -> None:
-    """Refuse all but "service" and "cloud-run-job".
+    """Refuse all but "service", "worker" and "cloud-run-job".
 
     Raises:
-        TaskDefinitionError: with both.
+        TaskDefinitionError: with the three.
     """
     if value == "job":
         raise TaskDefinitionError(
-            "run_as='job': expected 'service' or 'cloud-run-job'. Write 'cloud-run-job': a job is "
-            "what task.send(…) makes. The deployed Cloud Run job stays as it is."
+            "run_as='job': expected 'service', 'worker' or 'cloud-run-job'. Write 'cloud-run-job': "
+            "a job is what task.send(…) makes. The deployed Cloud Run job stays as it is."
         )
     if value not in RUN_AS:
-        raise TaskDefinitionError(f"run_as={value!r}: expected {' or '.join(map(repr, RUN_AS))}.")
+        raise TaskDefinitionError(
+            f"run_as={value!r}: expected 'service', 'worker' or 'cloud-run-job'."
+        )
 
 
 def check_instances(option: str, value: Any, *, least: int) -> None:

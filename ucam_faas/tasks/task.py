@@ -78,12 +78,23 @@ def check_name(name: Any) -> None:
         )
 
 
+_RESOURCES: dict[RunAs, str] = {
+    "service": "Cloud Run service",
+    "worker": "worker",
+    "cloud-run-job": "Cloud Run job",
+}
 _LONGEST_PUSH = (
     MAX_ACK_DEADLINE_SECONDS,
     "the longest that Pub/Sub waits for a push's answer before it delivers again",
-    'Run it as a Cloud Run job, run_as="cloud-run-job", or split the work into shorter messages.',
+    'Let a worker pull it, run_as="worker"; run it as a Cloud Run job, run_as="cloud-run-job"; or '
+    "split the work into shorter messages.",
 )
 _LONGEST_REQUEST = (3600, "the longest that Cloud Run lets a request take", "Split the work.")
+_LONGEST_PULL = (
+    7 * 24 * 3600,
+    "the longest that Pub/Sub keeps a message by default",
+    "Split the work.",
+)
 _LONGEST_JOB = (
     7 * 24 * 3600,
     "the longest that a Cloud Run job's task may take",
@@ -115,7 +126,7 @@ class Task:
     collection_options: Mapping[str, Any] = field(default_factory=dict)
     """The options of its collections."""
     run_as: RunAs = "service"
-    """A service, which is called; or a Cloud Run job, which runs once to its end."""
+    """A service, which is called; a worker, which pulls; or a Cloud Run job, which runs once."""
     lanes: tuple[Lane, ...] = ()
     """Its lanes, as its options state them; none: it has `default` alone, without a limit."""
     propagate_lane: bool = True
@@ -176,6 +187,13 @@ class Task:
                     'run_as="cloud-run-job" out.'
                 )
             seconds, why, hint = _LONGEST_JOB
+        elif self.run_as == "worker":
+            if self.kind is Kind.HTTP:
+                raise TaskDefinitionError(
+                    f"{self.name!r} answers requests, and a worker gets none: leave "
+                    'run_as="worker" out.'
+                )
+            seconds, why, hint = _LONGEST_PULL
         elif self.kind is Kind.HTTP:
             seconds, why, hint = _LONGEST_REQUEST
         if self.policy.timeout is not None and self.policy.timeout.total_seconds() > seconds:
@@ -224,7 +242,7 @@ class Task:
     @property
     def resource(self) -> str:
         """The kind of its resource, for people."""
-        return "Cloud Run job" if self.run_as == "cloud-run-job" else "Cloud Run service"
+        return _RESOURCES[self.run_as]
 
     @property
     def takes(self) -> str:

@@ -135,7 +135,8 @@ def trigger_maker(
     """Return the function from a task's name to its trigger; options are checked now.
 
     Args:
-        run_as: "service", to which messages are pushed; or "cloud-run-job", which schedules start.
+        run_as: "service", to which messages are pushed; "worker", which pulls them; or
+            "cloud-run-job", which schedules start.
         topic: None: named after the task.
         schedule: none, one, or several.
         options: other fields of the trigger.

@@ -69,8 +69,9 @@ async def check(connection: Connection, sources: Sequence[Source]) -> None:
             raise ConfigurationError(
                 f"The subscription {source.subscription} of the task {source.task.name!r} pushes "
                 f"to {endpoint}; expected a subscription without a push endpoint, which a worker "
-                "can pull. On a laptop, `ucam-faas dev` has made it: run the worker against an "
-                "emulator of its own (`ucam-faas emulator`)."
+                'can pull. Write run_as="worker" on the task, and deploy it. On a laptop, '
+                "`ucam-faas dev` has made it: run the worker against an emulator of its own "
+                "(`ucam-faas emulator`)."
             )
 
 

@@ -48,7 +48,7 @@ def pulled(tasks: Iterable[Task], *, named: bool) -> Sequence[Task]:
 
     Args:
         tasks: those of its sources, or those that were asked for.
-        named: they were asked for, one by one.
+        named: they were asked for, one by one; otherwise tasks with run_as="worker" go before.
 
     Raises:
         ConfigurationError: a worker can't run one that was asked for, or none is left.
@@ -65,7 +65,8 @@ def pulled(tasks: Iterable[Task], *, named: bool) -> Sequence[Task]:
         raise ConfigurationError(
             f"There is no task to pull. Found: {names}; expected at least one that takes messages."
         )
-    return able
+    workers = [task for task in able if task.run_as == "worker"]
+    return able if named or not workers else workers
 
 
 _RUNS_ONCE = "cloud-run-job"
