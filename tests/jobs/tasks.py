@@ -87,6 +87,24 @@ def second_time(order: Order) -> int:
     return times
 
 
+@ucam_faas.message_handler
+def nap(order: Order) -> list[int]:
+    """Count the executions in a step and after a sleep."""
+    job = ucam_faas.current_job()
+    before = job.step("before", executions, order)
+    job.sleep(timedelta(seconds=0.5))
+    return [before, executions(order), job.attempt]
+
+
+@ucam_faas.message_handler
+async def nap_async(order: Order) -> list[int]:
+    """Count the executions in a step and after a sleep, on the event loop."""
+    job = ucam_faas.current_job()
+    before = await job.step_async("before", executions, order)
+    await job.sleep_async(timedelta(seconds=0.5))
+    return [before, executions(order), job.attempt]
+
+
 class Kind(BaseModel):
     """Of a result or an error."""
 

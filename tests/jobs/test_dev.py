@@ -40,6 +40,17 @@ def test_a_job_is_run_once_and_its_result_has_the_tasks_type(shop: Any, name: st
     assert causes(job) == ["sent", "claimed", "finished"]
 
 
+@pytest.mark.parametrize(("name", "number"), [("nap", 61), ("nap_async", 62)])
+def test_a_job_that_sleeps_goes_on_after_its_steps(shop: Any, name: str, number: int) -> None:
+    begin = time.time()
+
+    job = getattr(shop, name).send(shop.Order(id=number))
+
+    assert job.result(SECONDS) == [1, 2, 1]
+    assert time.time() - begin >= 0.5
+    assert causes(job) == ["sent", "claimed", "sleeping", "claimed", "finished"]
+
+
 def test_a_raw_task_gets_the_payload_of_its_job(shop: Any) -> None:
     assert shop.count.send(b"seven..").result(SECONDS) == 7
 

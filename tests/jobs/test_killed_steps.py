@@ -76,7 +76,7 @@ def _is_killed(job_store: str, folder: Path, steps: int, effects: Path, until: i
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job_store", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("job_store", ["sqlite", "postgresql", "firestore"], indirect=True)
 def test_a_job_whose_processes_are_killed_repeats_at_most_the_step_in_flight(
     job_store: str, tmp_path: Path
 ) -> None:
