@@ -171,7 +171,11 @@ _acting(
     "cancel",
     "Cancel jobs.\n\nThose that wait end at once. The process of one that runs is asked to end it.",
 )
-_acting("retry", "Run jobs again that ended without success.\n\nTheir attempts count from 0 again.")
+_acting(
+    "retry",
+    "Run jobs again that ended without success.\n\n"
+    "Their attempts count from 0 again; the steps that they have done aren't repeated.",
+)
 _acting("resume", "Let paused jobs go on.")
 _acting(
     "delete",

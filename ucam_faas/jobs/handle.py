@@ -139,7 +139,8 @@ class Job(Generic[ResultT]):
         return await in_thread(self.resume)
 
     def retry(self) -> State:
-        """Run a job again that ended without success; return its state now.
+        """Run a job again that ended without success; return its state now. Steps that it has done
+        aren't repeated.
 
         Raises:
             JobConflictError: another job of its `unique` key hasn't ended.
