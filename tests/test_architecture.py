@@ -59,6 +59,7 @@ ANNOTATIONS_ONLY = {
     ("__init__", "worker.worker"): "a worker is a front door that may be started in code",
     ("__init__", "worker.options"): "and has a result",
     ("exceptions", "events.execution_info"): "ExecutionAbortedException carries a report",
+    ("tasks.middleware", "tasks.task"): "a task's deliveries name it",
 }
 """Imports under TYPE_CHECKING that would break a rule, each with its reason."""
 

@@ -32,6 +32,7 @@ WHEN_SERVING = {
     *("sqlite3", "psycopg", "ucam_faas.jobs.stores", "ucam_faas.jobs.rows"),
     *("ucam_faas.execution.job_run", "ucam_faas.execution.current_job"),
     "ucam_faas.http_jobs",
+    *("ucam_faas.tasks.middleware", "ucam_faas.tasks.dependencies"),
 }
 
 TASKS = """

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from ucam_faas.tasks.defer import Defer as Defer
     from ucam_faas.tasks.lanes import Lane as Lane, Priority as Priority
     from ucam_faas.tasks.limit import Limit as Limit
+    from ucam_faas.tasks.middleware import CallNext as CallNext, TaskDelivery as TaskDelivery
     from ucam_faas.tasks.parsers import (
         CloudEventType as CloudEventType,
         MessageParserFn as MessageParserFn,
@@ -111,6 +112,7 @@ _HOMES = {
     "AbortedExecutionResult": "events.execution_info",
     "BatchSendError": "exceptions",
     "CLOUD_EVENT_CONTEXT": "events.context",
+    "CallNext": "tasks.middleware",
     "CloudEventAttributes": "events.context",
     "CloudEventHandlerAttributes": "events.context",
     "CloudEventHandlerContext": "events.context",
@@ -167,6 +169,7 @@ _HOMES = {
     "StructlogJsonExecutionResultLogger": "execution.log_lines",
     "TaskCollection": "collection",
     "TaskDefinitionError": "exceptions",
+    "TaskDelivery": "tasks.middleware",
     "UCAMFAASCouldNotLoadTarget": "exceptions",
     "UCAMFAASCouldNotProcess": "exceptions",
     "UCAMFAASException": "exceptions",

@@ -25,8 +25,8 @@ class TaskCollection(Decorators, TaskHolder):
     """Tasks with common defaults. Its methods are the decorators; collections may hold others.
 
     A decorator's options win over those of its collection, and these over the options of the
-    collections around it. Dicts (`secrets`, `environment`) are merged, and `init` runs the
-    functions of all, the outermost first. HTTP tasks ignore `run_as`, `retry` and
+    collections around it. Dicts (`secrets`, `environment`) are merged; `init` and `middleware` have
+    the functions of all, the outermost first. HTTP tasks ignore `run_as`, `retry` and
     `dead_letter_topic`.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pydantic
@@ -72,6 +73,28 @@ def adopted(user: User) -> dict[str, str]:
 @ucam_faas.message_handler(idempotent=True)
 async def adopted_async(user: User) -> dict[str, str]:
     return behave(user.name)
+
+
+def forward(delivery: ucam_faas.TaskDelivery, call_next: ucam_faas.CallNext) -> Any:
+    """Take the name that the task gets out of the message."""
+    return call_next(replace(delivery, payload=delivery.payload.name))
+
+
+async def forward_async(delivery: ucam_faas.TaskDelivery, call_next: ucam_faas.CallNext) -> Any:
+    return await call_next(replace(delivery, payload=delivery.payload.name))
+
+
+in_middleware = ucam_faas.TaskCollection(middleware=[(forward, forward_async)])
+
+
+@in_middleware.message_handler(message_type=User)
+def layered(name: Any) -> dict[str, str]:
+    return behave(name)
+
+
+@in_middleware.message_handler(message_type=User)
+async def layered_async(name: Any) -> dict[str, str]:
+    return behave(name)
 
 
 @ucam_faas.cloud_event

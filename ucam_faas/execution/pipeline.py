@@ -122,10 +122,10 @@ async def _open_in_thread(execution: Execution) -> Any:
 
 
 def _start(execution: Execution, payload: Any) -> Any:
-    """Call the function."""
+    """Call the function, in its middleware."""
     accept(execution)
     execution.is_started = True
-    function = execution.task.function
+    function = execution.task.call
     return function(payload) if execution.call is None else execution.call(function, payload)
 
 

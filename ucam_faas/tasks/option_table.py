@@ -8,7 +8,7 @@ documentation follow from the table. The keys that only the configuration has ar
 # The annotations are read at run time, so they are not postponed.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.tasks import job_policy, resources, topics
@@ -22,6 +22,9 @@ from ucam_faas.tasks.startup import StartUp, takes_name
 from ucam_faas.tasks.task import HandlerExecutionOptions, check_name
 from ucam_faas.tasks.triggers import Schedule
 
+if TYPE_CHECKING:
+    from ucam_faas.tasks.middleware import Middleware
+
 SUBSCRIPTION = "triggers.subscriptions.*"
 
 
@@ -30,6 +33,12 @@ def _terraform_secrets(secrets: Mapping[str, str]) -> dict[str, Any]:
         variable: resources.secret_version(secret, variable)._asdict()
         for variable, secret in secrets.items()
     }
+
+
+def _check_middleware(value: Any) -> None:
+    from ucam_faas.tasks.middleware import check_middleware  # kept off the start
+
+    check_middleware(value)
 
 
 class _Name(TypedDict, total=False):
@@ -163,6 +172,16 @@ class _OfAll(TypedDict, total=False):
             takes="functions without arguments, or with one for the task's name, and `Defer` "
             "objects, such as init=[connect]",
             check=takes_name,
+            merge="list",
+        ),
+    ]
+    middleware: Annotated[
+        Sequence["Middleware"] | None,
+        Option(
+            doc="functions around the task's function, the first outermost",
+            takes="functions `(delivery, call_next)`, sync for sync tasks and async for async "
+            "ones, or pairs of both",
+            check=_check_middleware,
             merge="list",
         ),
     ]

@@ -183,6 +183,7 @@ def task_fields(
         "init": tuple(options.get("init", ())),
         "publishes": tuple(options.get("publishes", ())),
         "sends": tuple(options.get("sends", ())),
+        "middleware": tuple(options.get("middleware", ())),
         **_part(options, _IN_TASK),
     }
     if kind is Kind.HTTP:

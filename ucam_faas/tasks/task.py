@@ -137,6 +137,8 @@ class Task:
     """The tasks and topics that it publishes to."""
     sends: tuple[Any, ...] = ()
     """The tasks that it sends jobs to, or their names."""
+    middleware: tuple[Any, ...] = ()
+    """Functions around the function, the first outermost; or pairs of a sync and an async one."""
     create_default_info: Callable[..., ExecutionInfo] | None = None
     options: HandlerExecutionOptions = field(default_factory=HandlerExecutionOptions)
     path: str | None = None
@@ -149,9 +151,12 @@ class Task:
 
     is_async: bool = field(init=False)
     """The function is a coroutine function."""
+    call: Callable[[Any], Any] = field(init=False)
+    """The function in its middleware."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+        object.__setattr__(self, "call", self._in_middleware())
         self._check_attempts()
         self._check_deadline()
         self._check_share()
@@ -160,6 +165,13 @@ class Task:
     def __repr__(self) -> str:
         topic = f" topic={self.trigger.topic!r}" if self.trigger else ""
         return f"<Task {self.name!r} of {self.module}: {self.kind.value}{topic}>"
+
+    def _in_middleware(self) -> Callable[[Any], Any]:
+        if not self.middleware:
+            return self.function
+        from ucam_faas.tasks.middleware import around  # kept off the start
+
+        return around(self)
 
     def _check_attempts(self) -> None:
         """Refuse a number of attempts that neither Google nor the task can count to."""
@@ -260,6 +272,11 @@ class Task:
     def takes_nothing(self) -> bool:
         """Its function has no parameter: a message to it needs no data."""
         return self.kind is not Kind.HTTP and takes_nothing(self.function)
+
+    @property
+    def takes_messages(self) -> bool:
+        """Its payload is made of a Pub/Sub message."""
+        return self.kind is Kind.MESSAGE
 
     @property
     def takes_events(self) -> bool:
