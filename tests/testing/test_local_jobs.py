@@ -163,3 +163,29 @@ def test_a_job_that_sleeps_goes_on_when_time_is_let_pass(
 
     assert before is State.PENDING
     assert job.result() == "slept"
+
+
+@ucam_faas.message_handler(idempotent=True, topic="naps")
+async def adopted_sleeper(number: int) -> int:
+    job = ucam_faas.current_job()
+    await job.step_async("once", lambda: runs.append("step"))
+    await job.sleep_async(timedelta(days=number))
+    runs.append("awake")
+    return number
+
+
+@pytest.mark.parametrize("deliveries", ["normal", "hostile"])
+def test_a_message_that_runs_once_may_sleep(
+    ucam_faas_local: LocalCloudFactory, deliveries: Deliveries
+) -> None:
+    local = ucam_faas_local(adopted_sleeper, deliveries=deliveries)
+    local.publish(adopted_sleeper, b"3")
+
+    local.wait_idle()
+    before = list(runs)
+    local.advance(timedelta(days=4))
+
+    (job,) = local._jobs.store.find("default")
+    assert before == ["step"]
+    assert (runs.count("step"), "awake" in runs) == (1, True)  # a stale holder wakes, too
+    assert job.state is State.SUCCESS
