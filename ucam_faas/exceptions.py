@@ -157,7 +157,7 @@ class DuplicateJobError(JobConflictError):
 
 
 class JobCancelledError(JobError):
-    """The running job was cancelled; raised by `current_job().progress(…)`."""
+    """The running job was cancelled; raised by `current_job().progress(…)`, and by its steps."""
 
 
 class JobLostError(JobError):

@@ -645,7 +645,7 @@ class JobStoreContract:
         fence, other = self.claimed(store).fence, self.claimed(store, CHILD).fence
         sent = clock.now().timestamp()
         for name in ("b", "ä.`/", "a"):
-            assert store.put_step(KEY, name, b'"\xc3\xa9"', fence=fence)
+            assert store.put_step(KEY, name, b'"\xc3\xa9"', fence=fence) is False
             clock.advance(1)
         store.put_step(CHILD, "b", b"2", fence=other)
 
@@ -667,6 +667,17 @@ class JobStoreContract:
 
         assert [step.value for step in store.steps(KEY)] == [b"2"]
 
+    def test_a_step_of_a_job_whose_end_was_asked_for_is_stored_and_says_so(
+        self, store: JobStore
+    ) -> None:
+        self.insert(store, row())
+        fence = self.claimed(store).fence
+        store.put_step(KEY, "a", b"1", fence=fence)
+        store.request_cancel(KEY)
+
+        assert store.put_step(KEY, "a", b"2", fence=fence) is True
+        assert [step.value for step in store.steps(KEY)] == [b"2"]
+
     @pytest.mark.parametrize("loss", ["lease", "end", "deletion"])
     def test_a_void_claim_stores_no_step(
         self, store: JobStore, clock: ManualClock, loss: str
@@ -682,7 +693,7 @@ class JobStoreContract:
         if loss == "deletion":
             store.delete(KEY, states=ENDED)
 
-        assert not store.put_step(KEY, "b", b"2", fence=fence)
+        assert store.put_step(KEY, "b", b"2", fence=fence) is None
         steps = [] if loss == "deletion" else ["a"]
         assert [step.name for step in store.steps(KEY)] == steps
 

@@ -300,7 +300,7 @@ def test_a_step_waits_for_a_claim_under_way_and_is_refused_after_it(
             assert not is_stored.done()
         other.commit()
 
-        assert not is_stored.result(timeout=30)
+        assert is_stored.result(timeout=30) is None
     assert store.steps(KEY) == []
 
 

@@ -92,7 +92,7 @@ def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> N
 
     assert [kept and kept.state for kept in rows] == [State.PENDING] * 8
     assert claimed is not None
-    assert stores[2].put_step(KEY, "a", b"1", fence=claimed.fence)
+    assert stores[2].put_step(KEY, "a", b"1", fence=claimed.fence) is False
     assert stores[0].delete(KEY, states=frozenset(State))
     assert stores[1].steps(KEY) == []
     assert new == [stores[2].get(OTHER)]

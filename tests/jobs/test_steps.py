@@ -471,6 +471,25 @@ def test_a_job_that_is_cancelled_before_it_sleeps_ends(
     assert sent.status == State.CANCELLED
 
 
+@on_a_loop
+async def test_a_job_that_is_cancelled_ends_with_the_step_in_flight(
+    make_task: MakeTask, store: FaultyStore, clock: ManualClock
+) -> None:
+    done: list[int] = []
+
+    async def act(job: Any) -> None:
+        for number in range(3):
+            await job.step(f"{number}", done.append, number)
+            store.request_cancel(key)
+
+    key = add(store)
+
+    await wake(make_app(make_task(act), clock=clock, store=store))
+
+    assert (row_of(store, key).state, done) == (State.CANCELLED, [0, 1])
+    assert len(store.steps(key)) == 2
+
+
 @pytest.mark.parametrize("duration", [3600, None])
 def test_a_sleep_takes_a_timedelta(
     make_task: MakeTask, ucam_faas_jobs: JobsFactory, duration: Any
@@ -523,7 +542,7 @@ class Silent(FaultyStore):
         self.steps_that_fail = 0
         self.statements: list[str] = []
 
-    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool:
+    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool | None:
         if self.steps_that_fail:
             self.steps_that_fail -= 1
             raise JobStoreError("down")

@@ -116,6 +116,7 @@ class CurrentJob:
             kwargs: of the function.
 
         Raises:
+            JobCancelledError: `job.cancel()` was called. The result is stored.
             JobLostError: another process holds the job by now. The result isn't stored.
             JobStoreError: the store doesn't answer.
             TypeError: the result can't be stored or read back; or the function is async.
@@ -188,6 +189,7 @@ class CurrentJob:
             value: that JSON has.
 
         Raises:
+            JobCancelledError: `job.cancel()` was called. The cursor is stored.
             JobLostError: another process holds the job by now. The cursor isn't stored.
             JobStoreError: the store doesn't answer.
             TypeError: the value can't be stored.

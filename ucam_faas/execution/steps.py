@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ucam_faas.exceptions import JobStoreError
+from ucam_faas.exceptions import JobCancelledError, JobStoreError
 from ucam_faas.execution import children
 from ucam_faas.execution.execution import SleepSignal
 from ucam_faas.execution.step_values import to_json
@@ -117,6 +117,7 @@ class Steps:
         """Store the result of a step.
 
         Raises:
+            JobCancelledError: `job.cancel()` was called. The result is stored.
             JobLostError: another process holds the job by now. An open transaction is rolled back,
                 though the task may catch this.
             JobStoreError: the store doesn't answer while the claim lasts.
@@ -127,12 +128,15 @@ class Steps:
             self._check_size(name, value)
             if transaction is not None:
                 transaction.on_rollback.append(partial(self._forget, name, done.get(name)))
-            if not self._put(name, value):
+            is_cancelled = self._put(name, value)
+            if is_cancelled is None:
                 error = lost(self._row.key)
                 if transaction is not None:
                     transaction.refusal = error
                 raise error
             done[name] = value
+        if is_cancelled:
+            raise JobCancelledError(f"The job {self._row.key.id!r} was cancelled.")
 
     def cursor(self) -> Any:
         """Return the cursor; None: no attempt has saved one."""
@@ -186,8 +190,10 @@ class Steps:
         self.sleeping = Sleeping(f"until {time}", until - now)
         return SleepSignal(self.sleeping)
 
-    def _put(self, name: str, value: bytes) -> bool:
-        """Store a result; its step is done, so the store is asked again for as long as it helps."""
+    def _put(self, name: str, value: bytes) -> bool | None:
+        """Store a result; its step is done, so the store is asked again for as long as it helps.
+        See `JobStore.put_step`.
+        """
         row, store, pause = self._row, within(self._store), FIRST_PAUSE_SECONDS
         while True:
             try:

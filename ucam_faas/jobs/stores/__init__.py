@@ -107,9 +107,9 @@ class JobStore(Protocol):
     def report(self, key: Key, progress: Any, *, fence: int) -> Row | None:
         """Keep a claimed job's progress, and return the row; None: the claim is void."""
 
-    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool:
-        """Keep a step of a claimed job in place of one with its name; return False if the claim is
-        void. The steps are removed with the row.
+    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool | None:
+        """Keep a step of a claimed job in place of one with its name, and return True if the job's
+        end was asked for; None: the claim is void. The steps are removed with the row.
         """
 
     def steps(self, key: Key) -> list[Step]:

@@ -222,14 +222,14 @@ RETURNING *
 -- name: put_step
 -- The lock keeps the claim until the step is stored: the next holder of the job reads it.
 WITH held AS (
-  SELECT app, task, id FROM ucam_faas_jobs
+  SELECT app, task, id, cancel_requested FROM ucam_faas_jobs
   WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
   FOR SHARE
 )
 INSERT INTO ucam_faas_job_steps (app, task, id, name, value, time)
 SELECT app, task, id, :name::text, :value::bytea, :now FROM held
 ON CONFLICT (app, task, id, name) DO UPDATE SET value = excluded.value, time = excluded.time
-RETURNING name
+RETURNING (SELECT cancel_requested FROM held)
 
 -- name: steps
 SELECT name, value, time FROM ucam_faas_job_steps

@@ -51,10 +51,12 @@ class SqlStore(WaitingStore):
         """Keep a claimed job's progress, and return the row."""
         return self._one("report", key, progress=json_text(progress), fence=fence)
 
-    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool:
-        """Keep a step of a claimed job."""
+    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool | None:
+        """Keep a step of a claimed job, and return True if its end was asked for."""
         values = {**key._asdict(), "name": name, "value": value, "fence": fence}
-        return bool(list(self._write("put_step", values)))
+        for record in self._write("put_step", values):
+            return bool(record["cancel_requested"])
+        return None
 
     def steps(self, key: Key) -> list[Step]:
         """Return the steps of a job, the earliest first."""

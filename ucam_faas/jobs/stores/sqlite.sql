@@ -171,7 +171,9 @@ INSERT INTO ucam_faas_job_steps (app, task, id, name, value, time)
 SELECT app, task, id, :name, :value, :now FROM ucam_faas_jobs
 WHERE app = :app AND task = :task AND id = :id AND fence = :fence AND state = 'STARTED'
 ON CONFLICT DO UPDATE SET value = excluded.value, time = excluded.time
-RETURNING name
+RETURNING (
+  SELECT cancel_requested FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
+) AS cancel_requested
 
 -- name: steps
 SELECT name, value, time FROM ucam_faas_job_steps

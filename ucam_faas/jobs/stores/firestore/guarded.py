@@ -101,13 +101,16 @@ class GuardedRows:
             return []
         return steps_of(document.fields)
 
-    def put_step(self, key: Key, step: Step, fence: int) -> bool:
-        """Write a step of a claimed job; return False if the claim is void."""
+    def put_step(self, key: Key, step: Step, fence: int) -> bool | None:
+        """Write a step of a claimed job, and return True if its end was asked for; None: the claim
+        is void.
+        """
 
         def held(row: Row) -> Row | None:
             return row if is_held(row, fence) else None
 
-        return self.change(key, held, step=step) is not None
+        row = self.change(key, held, step=step)
+        return None if row is None else row.cancel_requested
 
     def change(
         self,

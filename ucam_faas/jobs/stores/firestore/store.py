@@ -142,8 +142,8 @@ class FirestoreStore(WaitingStore):
 
         return self._rows.change(key, reported)
 
-    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool:
-        """Keep a step of a claimed job, in its document."""
+    def put_step(self, key: Key, name: str, value: bytes, *, fence: int) -> bool | None:
+        """Keep a step of a claimed job, in its document; return True if its end was asked for."""
         return self._rows.put_step(key, Step(name, value, self.now()), fence)
 
     def steps(self, key: Key) -> list[Step]:
