@@ -15,7 +15,7 @@ import pytest
 from tests.contract.job_store_contract import KEY, JobStoreContract, row
 from tests.support.postgresql import Server
 from ucam_faas.exceptions import JobStoreError
-from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.jobs.stores.postgresql_connection import Connection
 from ucam_faas.testing import ManualClock
@@ -310,3 +310,28 @@ def _waits_for_a_lock(database: str) -> bool:
     )
     with psycopg.connect(database) as connection:
         return bool(connection.execute(query).fetchall())
+
+
+def test_batches_that_share_unique_keys_dont_wait_for_each_other(
+    store: PostgresqlStore, database: str
+) -> None:
+    def batch(sender: str, keys: str) -> list[Row]:
+        places = [Key("app", "charge", f"{sender}{number}") for number in range(len(keys))]
+        return [row(place, unique=key) for place, key in zip(places, keys, strict=True)]
+
+    def insert(rows: list[Row]) -> list[str | None]:
+        return [each.unique for each in store.insert(rows, wait=[0] * len(rows))]
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    # Each batch has begun when it waits for the key "b", which is taken until the commit.
+    with psycopg.connect(database) as holder, ThreadPoolExecutor(2) as threads:
+        store.insert(batch("holder", "b"), wait=[0])
+        holder.execute("UPDATE ucam_faas_jobs SET app = 'other'")
+        rows = [batch("x", "abc"), batch("y", "cba")]
+        batches = [threads.submit(insert, each) for each in rows]
+        with psycopg.connect(database, autocommit=True) as watcher:
+            while watcher.execute(waiting).fetchone() != (2,):
+                assert not any(each.done() for each in batches)
+        holder.commit()
+
+        assert [each.result() for each in batches] == [["a", "b", "c"], ["c", "b", "a"]]

@@ -56,7 +56,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs
   WHERE limit_key IS NOT NULL
 
 -- name: insert
--- In one order everywhere: two batches never wait for each other.
+-- In one order everywhere, by unique keys before ids: two batches don't wait for each other.
 WITH new AS (
   SELECT *, nextval('ucam_faas_jobs_place_seq') AS place FROM json_to_recordset(:rows::json) AS new (
     number int, app text, task text, id text, payload text, attributes text, ordering_key text,
@@ -80,7 +80,7 @@ WITH new AS (
     app, task, id, decode(payload, 'base64'), attributes, ordering_key, options, source, owner, "unique",
     limit_key, in_order, lane, place, 'PENDING', :now, :now + wait, :now + ttl, :now + visit,
     jsonb_build_array(jsonb_build_array(:now, 'PENDING', 'sent', 0, '', ''))
-  FROM new WHERE NOT EXISTS (SELECT 1 FROM lost) ORDER BY app, task, id, number
+  FROM new WHERE NOT EXISTS (SELECT 1 FROM lost) ORDER BY app, task, "unique", id, number
   ON CONFLICT DO NOTHING
   RETURNING *
 )
