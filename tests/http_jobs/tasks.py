@@ -26,6 +26,12 @@ class Receipt(BaseModel):
     on: date = date(2026, 1, 31)
 
 
+class Label(BaseModel):
+    """A text."""
+
+    text: str
+
+
 class OutOfMoneyError(Exception):
     """An error whose text has data of the payload."""
 
@@ -72,9 +78,16 @@ def tidy() -> str:
     return "tidied"
 
 
+@ucam_faas.message_handler(unique=lambda label: label.text)
+def label(label: Label) -> object:
+    """Return a value that JSON doesn't have."""
+    ucam_faas.current_job().progress(float("nan"))
+    return object()
+
+
 @ucam_faas.message_handler
 def private(order: Order) -> None:
     """Isn't a task of the service."""
 
 
-api = ucam_faas.jobs_over_http(charge, refund, ship, index, measure, count, tidy)
+api = ucam_faas.jobs_over_http(charge, refund, ship, index, measure, count, tidy, label)

@@ -265,6 +265,26 @@ def test_a_failed_job_shows_the_type_of_its_error_and_not_its_text(
     assert "4711" not in retried.text + failed.text
 
 
+def test_a_job_whose_result_isnt_stored_shows_that_as_its_error(client: Client, jobs: Jobs) -> None:
+    sent = client.post("/jobs/label", body=b'{"text": "SECRET"}')
+    jobs.run_all()
+
+    job = client.get(sent.headers["location"]).json()
+
+    assert (job["state"], job["result"]) == ("SUCCESS", None)
+    assert job["error"] == {"type": "ResultNotStoredError"}
+
+
+def test_a_progress_that_json_doesnt_have_is_null(client: Client, jobs: Jobs) -> None:
+    sent = client.post("/jobs/label", body=b'{"text": "x"}')
+    jobs.run_all()
+
+    response = client.get(sent.headers["location"])
+
+    assert "NaN" not in response.text
+    assert response.json()["progress"] == {"done": None, "total": None, "note": ""}
+
+
 def test_a_request_that_waits_gets_the_end(client: Client, jobs: Jobs) -> None:
     sent = send(client)
     jobs.run_all()

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +47,7 @@ from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.testing import ManualClock, MemoryPublisher, make_message_event
 
 INBOX = "charge-inbox"
+AMERICA = timezone(timedelta(hours=-5))
 
 
 class Order(BaseModel):
@@ -204,6 +205,9 @@ class TestSend:
                 ValueError,
                 "use one of them",
             ),
+            ({"at": datetime(9999, 12, 31, 23, tzinfo=AMERICA)}, ValueError, "years 1 and 9999"),
+            ({"delay": timedelta.max}, ValueError, "at most 36500 days"),
+            ({"retention": timedelta.max}, ValueError, "at most 36500 days"),
             ({"ttl": timedelta(0)}, ValueError, "positive"),
             ({"ttl": timedelta(1), "delay": timedelta(2)}, ValueError, "ttl=1 d: .* in 2 d"),
             ({"timeout": timedelta(minutes=6)}, ValueError, "=6 min: .* at most 300 s"),

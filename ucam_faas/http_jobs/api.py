@@ -33,7 +33,7 @@ from ucam_faas.http_jobs.problems import STORE_SECONDS, Problem
 from ucam_faas.http_jobs.representation import body_of, identity, retry_seconds
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Row
-from ucam_faas.jobs.send_options import SendOptions, wait_of
+from ucam_faas.jobs.send_options import SendOptions, is_id, wait_of
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.transactions import in_thread, within
 from ucam_faas.task_types import TaskFunction
@@ -139,6 +139,8 @@ class Api:
             answer, method, id = self._cancel, "POST", id.removesuffix(CANCEL)
         else:
             answer, method = self._show, "GET"
+        if id and not is_id(id):
+            raise JobNotFoundError("No job can have this id.")  # PostgreSQL would refuse a NUL
         allowed = [*_READS] if method == "GET" else [method]
         if request.method not in allowed:
             allow = {"allow": ", ".join([*allowed, "OPTIONS"])}

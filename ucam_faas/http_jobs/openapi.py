@@ -197,7 +197,7 @@ _JOB: Object = {
         "progress": {"type": ["object", "null"], "description": "As the task reported it last."},
         "error": {
             "type": ["object", "null"],
-            "description": "The type of its last error.",
+            "description": "The type of its last error, also of one in storing the result.",
             "properties": {"type": {"type": "string"}},
         },
         "result": {},

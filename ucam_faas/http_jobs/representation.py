@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from ucam_faas.exceptions import ResultNotStoredError
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.states import State
 
@@ -18,7 +19,7 @@ def body_of(row: Row, result: bytes | None) -> bytes:
 
     Args:
         row: of the job.
-        result: as JSON; None: there is none.
+        result: as JSON; None: the job hasn't succeeded, or its result couldn't be stored.
     """
     members = {
         **identity(row.key.task, row.key.id),
@@ -33,7 +34,7 @@ def body_of(row: Row, result: bytes | None) -> bytes:
         "error": _error(row),
     }
     text = json.dumps(members).encode()
-    return text[:-1] + b', "result": ' + _standard(result or b"null") + b"}"
+    return _standard(text[:-1] + b', "result": ' + (result or b"null") + b"}")
 
 
 def identity(task: str, id: str) -> dict[str, Any]:
@@ -52,19 +53,21 @@ def retry_seconds(row: Row, now: float) -> int:
     return max(1, min(MAX_RETRY_SECONDS, math.ceil(wait)))
 
 
-def _standard(result: bytes) -> bytes:
-    """Return a result as RFC 8259 has it: NaN and infinity, which Python reads, are null.
+def _standard(text: bytes) -> bytes:
+    """Return JSON as RFC 8259 has it: NaN and infinity, which Python reads, are null.
 
     >>> _standard(b'[NaN, 1]')
     b'[null, 1]'
     """
-    if b"NaN" not in result and b"Infinity" not in result:
-        return result
-    return json.dumps(json.loads(result, parse_constant=lambda _: None)).encode()
+    if b"NaN" not in text and b"Infinity" not in text:
+        return text
+    return json.dumps(json.loads(text, parse_constant=lambda _: None)).encode()
 
 
 def _error(row: Row) -> dict[str, str] | None:
     """Return the type of a job's last error; its text may quote the payload."""
+    if row.state is State.SUCCESS and row.result is None:
+        return {"type": ResultNotStoredError.__name__}
     return None if row.error is None else {"type": str(row.error["type"])}
 
 

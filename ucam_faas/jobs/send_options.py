@@ -55,6 +55,8 @@ class SendOptions(BatchOptions, total=False):
     id: str | None
 
 
+LONGEST = timedelta(days=36_500)
+"""Of a duration: the times of a job have to stay before the year 10000."""
 OF_STORES = ("id", "delay", "at", "ttl", "timeout", "retry", "retention")
 """The options that need a store."""
 
@@ -106,10 +108,15 @@ def check_id(id: Any) -> None:
     """
     if not isinstance(id, str):
         raise TypeError(f"id={id!r}: expected a text, such as id=str({id!r}).")
-    if not id or not id.isprintable() or len(id.encode()) > MAX_ATTRIBUTE_VALUE_BYTES:
+    if not is_id(id):
         raise ValueError(
             f"id={id[:50]!r}: expected 1 to {MAX_ATTRIBUTE_VALUE_BYTES} bytes of printable text."
         )
+
+
+def is_id(text: str) -> bool:
+    """Return True if a job can have a text as its id."""
+    return text.isprintable() and 0 < len(text.encode()) <= MAX_ATTRIBUTE_VALUE_BYTES
 
 
 def key_text(name: str, function: Callable[[Any], object], payload: Any) -> str:
@@ -117,6 +124,7 @@ def key_text(name: str, function: Callable[[Any], object], payload: Any) -> str:
 
     Raises:
         TypeError: it isn't a text, a number, a date or a UUID.
+        ValueError: it has a NUL character.
         Exception: the function raised it.
     """
     value = function(payload)
@@ -125,7 +133,10 @@ def key_text(name: str, function: Callable[[Any], object], payload: Any) -> str:
             f"{name}= returned a {type(value).__name__} for the payload: expected a text, a "
             "number, a date or a UUID."
         )
-    return str(value)
+    text = str(value)
+    if "\0" in text:
+        raise ValueError(f"{name}= returned a text with a NUL character, which no store can keep.")
+    return text
 
 
 def wait_of(options: Mapping[str, Any], now: Callable[[], float]) -> float:
@@ -201,6 +212,8 @@ def _check_duration(name: str, value: Any) -> None:
         raise TypeError(f"{name}={value!r}: expected a timedelta, {example}.")
     if value <= timedelta(0) and name != "delay":
         raise ValueError(f"{name}={exact_text(value)}: expected a positive timedelta, {example}.")
+    if value > LONGEST:
+        raise ValueError(f"{name}={exact_text(value)}: expected at most {LONGEST.days} days.")
 
 
 def _check_time(options: Mapping[str, Any]) -> None:
@@ -216,3 +229,7 @@ def _check_time(options: Mapping[str, Any]) -> None:
             f"at={at!r}: expected a time with a time zone, such as at=datetime(2030, 1, 1, "
             "tzinfo=UTC), or datetime.now(UTC) plus a timedelta."
         )
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"at={at!r}: expected a time between the years 1 and 9999 UTC.") from None
