@@ -37,6 +37,7 @@ from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.transactions.callers import Gate, drive
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.testing import ManualClock
 
@@ -638,3 +639,26 @@ def test_an_engine_that_commits_each_statement_is_refused(
             with pytest.raises(RuntimeError, match="AUTOCOMMIT"):
                 ucam_faas.transaction(connection).__enter__()
     engine.dispose()
+
+
+class Watched:
+    """A lock that does something each time that it is free again."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self.action = action
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.action()
+
+
+def test_no_statement_of_another_thread_slips_in_before_the_commit() -> None:
+    """It would be sent after the commit, in a transaction of its own."""
+    gate, let_through = Gate(is_async=False), []
+    gate._lock = Watched(lambda: let_through.append(gate._is_open))  # type: ignore[assignment]
+
+    drive(gate.close())
+
+    assert let_through == [False]

@@ -66,10 +66,10 @@ class Gate:
         try:
             if self._loop is None:
                 with self._lock:
-                    pass
+                    self._is_open = False
             else:
                 async with self._on_loop:
-                    pass
+                    self._is_open = False
         finally:
             self._is_open = False
 
