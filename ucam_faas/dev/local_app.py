@@ -18,7 +18,6 @@ from ucam_faas.serving.bodies import Receive
 from ucam_faas.serving.observer import Observer
 from ucam_faas.serving.responses import Response
 from ucam_faas.serving.routes import Scope
-from ucam_faas.tasks import startup
 from ucam_faas.tasks.task import Task
 
 TEXT = b"Web pages of other sites may not call this port"
@@ -52,7 +51,7 @@ class LocalApp(App):
         def on_failure(tasks: Sequence[Task], error: UCAMFAASCouldNotLoadTarget) -> None:
             self.down |= dict.fromkeys((task.name for task in tasks), str(error))
 
-        await startup.run(self.tasks, self.runtime.clock, on_failure=on_failure)
+        await self.service.runner.start_up(on_failure)
 
     async def refuse(
         self, task: Task, method: str, path: str, headers: Mapping[str, str]

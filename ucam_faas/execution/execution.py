@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from logging import LogRecord
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ucam_faas.config import Settings
 from ucam_faas.events.context import CloudEventHandlerContext, MessageHandlerContext
@@ -49,6 +49,22 @@ class Conclusion:
     line: LogRecord | None = None
 
 
+class JobNews(NamedTuple):
+    """The facts about a job that the process of its function knows beside the decision.
+
+    Args:
+        completed: its row, if the task has completed it by its own hand.
+        is_tried: the task has begun to, as far as is known.
+        sleeping: the sleep that ends this execution.
+        steps_bytes: of its steps.
+    """
+
+    completed: Row | None = None
+    is_tried: bool = False
+    sleeping: Sleeping | None = None
+    steps_bytes: int = 0
+
+
 class Claim(Protocol):
     """The job of an execution; see `job_run`. Its methods block."""
 
@@ -67,8 +83,24 @@ class Claim(Protocol):
     def timeout_seconds(self) -> float | None:
         """The timeout that this job has, if it isn't its task's."""
 
+    def seconds_left(self, execution: Execution) -> float:
+        """Return how long the claim lasts."""
+
+    def learn(self, news: JobNews) -> None:
+        """Take the facts that the process of its function has sent."""
+
     def settle(self, execution: Execution, decision: Decision) -> Outcome:
         """Store the end of the run, and return the outcome."""
+
+
+class Elsewhere(Protocol):
+    """Runs the function of an execution outside of this process."""
+
+    def run(self, execution: Execution) -> Decision | None:
+        """Make the payload, call the function, and return its decision; None: it was stopped."""
+
+    def stop(self) -> bool:
+        """End the function now; False: it runs nowhere."""
 
 
 class Unclaimed(Exception):
@@ -118,6 +150,7 @@ class Execution:
         "context",
         "convert",
         "delivery",
+        "elsewhere",
         "event",
         "is_started",
         "job",
@@ -155,6 +188,8 @@ class Execution:
         self.log_context = _log_context(task, delivery, runtime.settings)
         self.event: CloudEventHandlerContext | None = None
         self.message: MessageHandlerContext | None = None
+        self.elsewhere: Elsewhere | None = None
+        """The process in which the function runs; None: this one."""
         self.on_claim: Callable[[], object] | None = None
         """Called when the job is claimed, in the thread that claims it."""
         self.is_started = False
@@ -169,6 +204,13 @@ class Execution:
     def is_claimed(self) -> bool:
         """The execution is concluded, or about to be."""
         return self._claim.locked()
+
+    @property
+    def makes_payload(self) -> bool:
+        """The payload is made in this process, also if the function runs elsewhere: a message that
+        becomes a job may get its id from it.
+        """
+        return self.elsewhere is None or getattr(self.job, "is_message", False)
 
     @property
     def holds_job(self) -> bool:

@@ -20,7 +20,7 @@ from ucam_faas.exceptions import (
 )
 from ucam_faas.execution import children, current_job, inbox, job_ends, job_events, limited
 from ucam_faas.execution.company import COMPANY
-from ucam_faas.execution.execution import Decision, Execution, Unclaimed
+from ucam_faas.execution.execution import Decision, Execution, JobNews, Unclaimed
 from ucam_faas.execution.instance import instance
 from ucam_faas.execution.job_deliveries import delivery_of
 from ucam_faas.execution.preparation import prepare
@@ -94,7 +94,16 @@ class JobRun:
     is_message = False
     """The delivery became the job: it isn't a wake."""
 
-    __slots__ = ("_begun_at", "_completion", "_ends_at", "_steps", "key", "row", "store")
+    __slots__ = (
+        "_begun_at",
+        "_completion",
+        "_ends_at",
+        "_steps",
+        "_steps_bytes",
+        "key",
+        "row",
+        "store",
+    )
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -103,6 +112,8 @@ class JobRun:
         self.store: JobStore | None = None
         self._completion = current_job.Completion()
         self._steps: Steps | None = None
+        self._steps_bytes = 0
+        """Of steps that another process has done."""
         self._begun_at = 0.0
         self._ends_at = 0.0
         """The end of the claim, by the execution's monotonic clock."""
@@ -129,6 +140,16 @@ class JobRun:
         own = None if self.row is None else self.row.options.get("timeout")
         return None if own is None else float(own)
 
+    def seconds_left(self, execution: Execution) -> float:
+        """Return how long the claim lasts."""
+        return self._ends_at - execution.runtime.clock.monotonic()
+
+    def learn(self, news: JobNews) -> None:
+        """Take the facts that the process of its function has sent."""
+        assert self._steps is not None, "the job was entered"
+        self._completion.row, self._completion.is_tried = news.completed, news.is_tried
+        self._steps.sleeping, self._steps_bytes = news.sleeping, news.steps_bytes
+
     def settle(self, execution: Execution, decision: Decision) -> Outcome:
         """Store the end of the run.
 
@@ -151,7 +172,8 @@ class JobRun:
         steps = self._steps
         if steps and steps.sleeping and isinstance(decision.outcome, Done | Ignore):
             decision = Decision(steps.sleeping)  # the task has caught its signal
-        size = steps.size if steps and store.max_bytes is not None else 0
+        size = self._steps_bytes
+        size += steps.size if steps and store.max_bytes is not None else 0
         change = job_ends.change(
             row, execution.task, decision, instance(), store.max_bytes, steps=size
         )

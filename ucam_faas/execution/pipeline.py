@@ -49,13 +49,22 @@ def run(execution: Execution) -> Conclusion | None:
 
 
 def _run(execution: Execution) -> Conclusion | None:
-    return _conclude(execution, _call(execution))
+    return _conclude(execution, call(execution))
 
 
-def _call(execution: Execution) -> Decision:
+def call(execution: Execution) -> Decision | None:
+    """Prepare a sync task and call it, in `execution.context`, and return the decision.
+
+    None if its process was stopped.
+    """
     try:
         payload = _open(execution)
-        return refusal(execution, payload) or decide(execution, _start(execution, payload))
+        refused = refusal(execution, payload)
+        if refused is not None:
+            return refused
+        if execution.elsewhere is not None:
+            return execution.elsewhere.run(execution)
+        return decide(execution, _start(execution, payload))
     except KeyboardInterrupt:  # for the process, not for the task
         raise
     except BaseException as error:  # sys.exit() in a task must not go unanswered
@@ -134,8 +143,10 @@ def stopped(execution: Execution, outcome: Outcome) -> Conclusion:
     return _settled(execution, Decision(outcome), publish=False)
 
 
-def _conclude(execution: Execution, decision: Decision) -> Conclusion | None:
+def _conclude(execution: Execution, decision: Decision | None) -> Conclusion | None:
     """Settle and report, unless the execution was stopped: then only log that it ended late."""
+    if decision is None:
+        return None
     if not execution.claim():
         log_lines.log_late(execution, decision.outcome)
         return None

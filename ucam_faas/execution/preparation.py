@@ -56,8 +56,7 @@ def prepare(execution: Execution) -> Any:
         elif task.kind is Kind.RAW:
             payload = delivery.body
         elif task.kind is not Kind.HTTP:
-            event = delivery.cloud_event()
-            payload = event if task.parse is None else task.parse(event)
+            payload = _read_event(execution)
     except (Exception, SystemExit) as error:
         if isinstance(error, _NOT_ABOUT_DATA) and not is_about_data(error):
             raise
@@ -72,6 +71,13 @@ def accept(execution: Execution) -> None:
         execution.event.handler = EVENT_ACCEPTED
 
 
+def _read_event(execution: Execution) -> Any:
+    if not execution.makes_payload:
+        return None
+    event, parse = execution.delivery.cloud_event(), execution.task.parse
+    return event if parse is None else parse(event)
+
+
 def _read_message(execution: Execution) -> Any:
     if execution.delivery.published is None:
         execution.delivery = execution.delivery.with_message()
@@ -83,6 +89,8 @@ def _read_message(execution: Execution) -> Any:
     execution.message = context
     MESSAGE_CONTEXT.set(context)
     accept(execution)  # the event, whatever its payload is
+    if not execution.makes_payload:
+        return None
     data = published.message.data
     payload = data if parse is None else parse(data)
     context.handler = MESSAGE_ACCEPTED

@@ -140,6 +140,12 @@ def _check_store(settings: Settings, tasks: list[Task]) -> None:
     Raises:
         ConfigurationError: with the first of them.
     """
+    apart = [task.name for task in tasks if task.run_in_process]
+    if apart and settings.job_store in ("memory", "sqlite::memory:"):
+        raise ConfigurationError(
+            f"The task {apart[0]!r} runs in processes, and UCAM_FAAS_JOB_STORE is "
+            f"{settings.job_store!r}, which they can't share: use a file, such as sqlite:jobs.db."
+        )
     adopting = [task.name for task in tasks if task.jobs.adopts]
     if adopting and settings.job_store is None:
         raise ConfigurationError(

@@ -23,6 +23,8 @@ SENTENCES = {
     "ucam_faas_result_is_too_large": "the result is too large for the job store",
     "ucam_faas_secret_not_set": "the variable of a secret isn't set",
     "ucam_faas_start_failed": "the start failed",
+    "ucam_faas_task_process_ended": "the process of the function ended",
+    "ucam_faas_task_process_failed": "a process of the task could not start",
     "ucam_faas_thread_abandoned": "the function is past its deadline; its thread is left alone",
     "ucam_faas_unknown_variable": "a variable is set, and not used",
 }

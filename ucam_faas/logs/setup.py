@@ -96,6 +96,11 @@ class _OwnLogger(logging.Logger):
         pass
 
 
+def is_configured() -> bool:
+    """Return True if `configure` has set logging up in this process."""
+    return isinstance(logging.getLogger(OWN[0]), _OwnLogger)
+
+
 def write_in_background(old: logging.Handler) -> None:
     """Write the lines of `configure`'s handler in a thread: serving doesn't wait for a reader."""
     new = BackgroundHandler(sys.stdout.fileno())

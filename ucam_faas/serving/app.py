@@ -12,7 +12,6 @@ from ucam_faas.serving.observer import Observer
 from ucam_faas.serving.responses import Response, as_problem
 from ucam_faas.serving.routes import Routes, Scope
 from ucam_faas.serving.service import Service
-from ucam_faas.tasks import startup
 from ucam_faas.tasks.task import HEALTH_PATHS, Task
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -64,7 +63,7 @@ class App:
         Raises:
             UCAMFAASCouldNotLoadTarget: some of it failed.
         """
-        await startup.run(self.tasks, self.runtime.clock)
+        await self.service.runner.start_up()
 
     async def refuse(
         self, task: Task, method: str, path: str, headers: Mapping[str, str]

@@ -7,9 +7,11 @@ once: by its function, or by a stop that comes first (deadline, shutdown, a full
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.problems import log_problem
@@ -18,8 +20,12 @@ from ucam_faas.serving.admission import FullError, Gate
 from ucam_faas.serving.runs import Results, Run
 from ucam_faas.serving.threads import ThreadPool
 from ucam_faas.serving.ways import Way, ways
+from ucam_faas.tasks import startup
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
+
+if TYPE_CHECKING:
+    from ucam_faas.serving.processes.pool import ProcessPool
 
 CANCEL_SECONDS = 1.0
 """A cancelled task that takes longer to end counts as abandoned."""
@@ -52,7 +58,37 @@ class Runner:
         self._cancelled: set[asyncio.Task[None]] = set()
         self._pool = ThreadPool(settings.threads)
         self._results = Results()
-        self._ways = ways(list(tasks), settings)
+        self._tasks = list(tasks)
+        self._ways = ways(self._tasks, settings)
+        self._processes: dict[str, ProcessPool] = {}
+        """By the names of tasks. Until `start_up`, and in tests, such tasks run in threads."""
+
+    async def start_up(
+        self,
+        on_failure: Callable[[Sequence[Task], UCAMFAASCouldNotLoadTarget], None] | None = None,
+    ) -> None:
+        """Run the tasks' start-up code: of tasks in processes, in the first process of each.
+
+        Args:
+            on_failure: see `startup.run`.
+
+        Raises:
+            UCAMFAASCouldNotLoadTarget: some of it failed.
+        """
+        apart = [task for task in self._tasks if task.run_in_process]
+        if apart:
+            from ucam_faas.serving.processes.pool import ProcessPool  # other tasks don't need it
+
+            self._processes = {task.name: ProcessPool(task, self.runtime) for task in apart}
+        here = [task for task in self._tasks if not task.run_in_process]
+        await startup.run(here, self.runtime.clock, on_failure=on_failure)
+        for pool in self._processes.values():
+            try:
+                await asyncio.to_thread(pool.wait)
+            except UCAMFAASCouldNotLoadTarget as error:
+                if on_failure is None:
+                    raise
+                on_failure([pool.task], error)
 
     async def run(self, execution: Execution) -> Conclusion:
         """Run an execution to its conclusion."""
@@ -108,8 +144,10 @@ class Runner:
         self.runtime.clock.call_later(self.runtime.settings.grace_seconds, self.end_grace)
 
     def close(self) -> None:
-        """End the threads, when nothing will be run any more."""
+        """End the threads and the processes, when nothing will be run any more."""
         self._pool.close()
+        for processes in self._processes.values():
+            processes.close()
 
     def end_grace(self) -> None:
         """Stop all executions now."""
@@ -118,6 +156,9 @@ class Runner:
 
     def _begin(self, run: Run) -> None:
         self._runs.add(run)
+        processes = self._processes.get(run.execution.task.name)
+        if processes is not None:
+            run.execution.elsewhere = processes.place()
         timeout = self._timeout_seconds(run.execution)
         if timeout is not None:
             run.timer = self.runtime.clock.call_later(timeout, lambda: self._expire(run))

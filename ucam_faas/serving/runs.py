@@ -97,7 +97,10 @@ class Run:
             self.finish(conclude())
         if self.task is not None:
             self.task.cancel()
-        return self._work.abandon() if self._work is not None else None
+        elsewhere = self.execution.elsewhere
+        if self._work is None or (elsewhere is not None and elsewhere.stop()):
+            return None
+        return self._work.abandon()
 
     async def _store(self, conclude: Callable[[], Conclusion]) -> None:
         """Conclude in a thread: a store and Pub/Sub block, and may be down."""

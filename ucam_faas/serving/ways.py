@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ def ways(tasks: Sequence[Task], settings: Settings) -> dict[tuple[str, str], Way
     threads = Gate(settings.threads, settings.queue)
     by_lane: dict[tuple[str, str], Way] = {}
     for task in tasks:
-        limit = task.policy.concurrency or (REQUESTS_OF_AN_INSTANCE if task.is_async else None)
+        limit = task.policy.concurrency or _usual_limit(task)
         shared = (Gate(limit, settings.queue),) if limit else ()
         shared = shared if task.is_async else (*shared, threads)
         by_lane[task.name, DEFAULT_LANE] = Way(shared, "")
@@ -39,3 +40,10 @@ def ways(tasks: Sequence[Task], settings: Settings) -> dict[tuple[str, str], Way
             own = (Gate(most, settings.queue),) if most else ()
             by_lane[task.name, lane.name] = Way((*own, *shared), f"{task.name}/{lane.name}")
     return by_lane
+
+
+def _usual_limit(task: Task) -> int | None:
+    """Return how many executions of a task run at a time if it states no concurrency."""
+    if task.is_async:
+        return REQUESTS_OF_AN_INSTANCE
+    return len(os.sched_getaffinity(0)) if task.run_in_process else None

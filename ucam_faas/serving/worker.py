@@ -159,3 +159,4 @@ class _Server(Server):
         await asyncio.sleep(LAST_REQUEST_SECONDS)
         self._app.service.drain()
         await super().shutdown(sockets)
+        self._app.service.runner.close()

@@ -50,6 +50,12 @@ def load(source: str, on_import: Callable[[str], None]) -> list[ModuleType]:
     return _import_package(source)
 
 
+def lone_file(module: str) -> str | None:
+    """Return the lone file from which a module was imported, if it was."""
+    file: str | None = vars(sys.modules[module]).get(_LONE_FILE) if module in sys.modules else None
+    return file
+
+
 def _import_directory(directory: Path, on_import: Callable[[str], None]) -> list[ModuleType]:
     if (directory / "__init__.py").is_file():
         root = _package_root(directory)

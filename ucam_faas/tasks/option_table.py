@@ -19,7 +19,7 @@ from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import StartUp, takes_name
-from ucam_faas.tasks.task import HandlerExecutionOptions, check_name
+from ucam_faas.tasks.task import HandlerExecutionOptions, check_name, check_run_in_process
 from ucam_faas.tasks.triggers import Schedule
 
 if TYPE_CHECKING:
@@ -302,6 +302,17 @@ class TaskDefaults(_OfAll, total=False):
             doc="the task's sends stay in the lane from which it runs, where the receiver has it",
             takes="`True`, the default, or `False`",
             check=check_propagate_lane,
+            concerns="services",
+        ),
+    ]
+    run_in_process: Annotated[
+        bool,
+        Option(
+            doc="the function runs in a process of its own, for work that computes: it is killed "
+            "at its deadline, and a crash ends one execution",
+            takes="`True` or `False`, the default; for sync functions that don't return an HTTP "
+            "response. `concurrency` is the number of processes; default: as many as CPUs",
+            check=check_run_in_process,
             concerns="services",
         ),
     ]

@@ -18,7 +18,7 @@ from ucam_faas.tasks.triggers import Trigger, trigger_maker
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
 _IN_JOBS = frozenset(JobPolicy.__dataclass_fields__)
 _IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
-_IN_TASK = frozenset({"create_default_info", "options", "propagate_lane"})
+_IN_TASK = frozenset({"create_default_info", "options", "propagate_lane", "run_in_process"})
 
 
 ResultT = TypeVar("ResultT")

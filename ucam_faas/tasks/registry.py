@@ -34,6 +34,11 @@ def exchange(old: Task, new: Task) -> None:
         known[known.index(old)] = new
 
 
+_LOADED: dict[str, set[tuple[str, str]]] = {}
+"""The tasks of the sources that `load` has imported, by module and name: processes of tasks import
+them again."""
+
+
 class TaskHolder:
     """A holder of tasks that a module may bind: a TaskCollection."""
 
@@ -56,6 +61,7 @@ def load(source: str, target: str | None = None) -> list[Task]:
     """
     modules = loading.load(source, forget)
     tasks = _collect(modules)
+    _LOADED[source] = {(task.module, task.name) for task in tasks}
     for task in tasks:
         payload_types.check_complete(task.payload_type, task.parse)
     _refuse_clashes(tasks, source)
@@ -71,6 +77,21 @@ def load(source: str, target: str | None = None) -> list[Task]:
         raise NoSuchTargetError(f"The target {target!r} names no task.")
     named = [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
     return [_as_in_module(task, modules) for task in named]
+
+
+def sources_of(task: Task) -> list[str]:
+    """Return the sources that a new process may import a task from, the first of them first.
+
+    Those with the task that this process has imported; a script whose name is `__main__`, if it has
+    the task; and the task's own module, which may lack the defaults of collections around it.
+    """
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    in_script = main is not None and any(each.name == task.name for each in _collect([main]))
+    scripts = [script] if script and in_script else []
+    file = loading.lone_file(task.module)
+    loaded = [source for source, tasks in _LOADED.items() if (task.module, task.name) in tasks]
+    return [*loaded, *scripts, *([] if task.module == "__main__" else [file or task.module])]
 
 
 def named(name: str, module: str | None = None) -> Task | None:

@@ -83,6 +83,18 @@ _RESOURCES: dict[RunAs, str] = {
     "worker": "worker",
     "cloud-run-job": "Cloud Run job",
 }
+
+
+def check_run_in_process(value: Any) -> None:
+    """Refuse anything but True and False.
+
+    Raises:
+        TaskDefinitionError: with the value.
+    """
+    if not isinstance(value, bool):
+        raise TaskDefinitionError(f"run_in_process={value!r}: expected True or False.")
+
+
 _LONGEST_PUSH = (
     MAX_ACK_DEADLINE_SECONDS,
     "the longest that Pub/Sub waits for a push's answer before it delivers again",
@@ -131,6 +143,8 @@ class Task:
     """Its lanes, as its options state them; none: it has `default` alone, without a limit."""
     propagate_lane: bool = True
     """Sends stay in the lane from which it runs."""
+    run_in_process: bool = False
+    """The function runs in a process of its own."""
     init: tuple[Callable[..., Any], ...] = ()
     """Run once in each process that serves the task, before its first execution."""
     publishes: tuple[Any, ...] = ()
@@ -161,6 +175,7 @@ class Task:
         self._check_deadline()
         self._check_share()
         self._check_adoption()
+        self._check_process()
 
     def __repr__(self) -> str:
         topic = f" topic={self.trigger.topic!r}" if self.trigger else ""
@@ -230,6 +245,22 @@ class Task:
             problem += "ordered=True out"
         if problem:
             raise TaskDefinitionError(f"{self.jobs.adopting} of {self.name!r}: {problem}.")
+
+    def _check_process(self) -> None:
+        """Refuse a process for a function that can't run in one, or has no use of it."""
+        if not self.run_in_process:
+            return
+        problem = ""
+        if self.is_async:
+            problem = "an async function runs on the event loop: write a plain def"
+        elif self.returns_response:
+            problem = (
+                "its return value is an HTTP response: use message_handler or cloud_event_handler"
+            )
+        if problem:
+            raise TaskDefinitionError(
+                f"run_in_process=True of {self.name!r}: {problem}, or say run_in_process=False."
+            )
 
     def _check_share(self) -> None:
         """Refuse several executions at a time on a part of a CPU."""

@@ -18,7 +18,6 @@ from ucam_faas.logs.problems import log_problem, safely
 from ucam_faas.outcomes import ShuttingDown, acknowledges
 from ucam_faas.serving.responses import converter, of_execution
 from ucam_faas.serving.runner import Runner
-from ucam_faas.tasks import startup
 from ucam_faas.worker import checks
 from ucam_faas.worker.acknowledgements import Acknowledgements
 from ucam_faas.worker.connection import Connection
@@ -104,7 +103,7 @@ class Session:
         if connection.is_emulator and self._options.auto_declare:
             await checks.declare(connection, options.tasks, self._settings, options.project)
         await checks.check(connection, self._sources)
-        await startup.run(self._options.tasks, self._runtime.clock)
+        await self._runner.start_up()
 
     async def _pull(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
