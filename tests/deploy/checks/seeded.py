@@ -556,9 +556,16 @@ ENVIRONMENT = [
     ),
     Seed(
         "an audience without an account",
-        "push-half-verified",
+        "half-verified",
         VARIABLES,
         (variable("UCAM_FAAS_PUSH_AUDIENCE", "https://example.org"),),
+    ),
+    Seed(
+        "callers without an audience",
+        "half-verified",
+        VARIABLES,
+        (variable("UCAM_FAAS_JOBS_CALLERS", "crm@example.org"),),
+        says="UCAM_FAAS_JOBS_CALLERS is set, and UCAM_FAAS_JOBS_AUDIENCE is not",
     ),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks.inputs import Inputs, configured
@@ -18,7 +19,11 @@ from ucam_faas.exceptions import ConfigurationError
 SECONDS_TO_END = 10
 GRACE = "UCAM_FAAS_GRACE_SECONDS"
 _LEVEL = "UCAM_FAAS_LOG_LEVEL"
-_PUSH = ("UCAM_FAAS_PUSH_AUDIENCE", "UCAM_FAAS_PUSH_EMAIL")
+_PAIRS = (
+    ("UCAM_FAAS_PUSH_AUDIENCE", "UCAM_FAAS_PUSH_EMAIL"),
+    ("UCAM_FAAS_JOBS_AUDIENCE", "UCAM_FAAS_JOBS_CALLERS"),
+)
+"""A token's audience, and its accounts."""
 _PASSWORD = re.compile(r"[a-z0-9+]+://[^/@:]*:[^/@]+@")
 _ONLY_HERE = ("127.0.0.1", "localhost", "::1")
 
@@ -124,17 +129,17 @@ def level_twice(inputs: Inputs) -> Iterator[Finding]:
             yield environ.finding(_LEVEL, what, "Keep log_level, and leave out the variable.")
 
 
-@rule("push-half-verified", why="The service does not start: either alone verifies nothing.")
+@rule("half-verified", why="The service does not start: either alone verifies nothing.")
 def half_verified(inputs: Inputs) -> Iterator[Finding]:
-    """One of UCAM_FAAS_PUSH_AUDIENCE and UCAM_FAAS_PUSH_EMAIL without the other."""
-    for environ in _environs(inputs):
+    """The audience of tokens without the accounts that may have them, or the reverse."""
+    for environ, pair in product(_environs(inputs), _PAIRS):
         names = [
             name
-            for name in _PUSH
+            for name in pair
             if environ.values.get(name) or name in environ.planned.merged["secrets"]
         ]
         if len(names) == 1 and names[0] in environ.values:
-            (missing,) = {*_PUSH} - {*names}
+            (missing,) = {*pair} - {*names}
             what = f"{names[0]} is set, and {missing} is not."
             yield environ.finding(names[0], what, "Set both or neither.")
 
