@@ -116,6 +116,25 @@ async def test_a_message_that_becomes_a_job_takes_no_more_and_its_duplicate_thre
     assert counts == [{"reads": 1, "writes": 3}, {"reads": 3, "writes": 1}]
 
 
+@on_a_loop
+async def test_a_wake_without_effect_takes_two_reads(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    @ucam_faas.message_handler(message_type=None)
+    def task(data: bytes) -> None:
+        """Do nothing."""
+
+    app = make_app(task, clock=clock, store=store)
+    insert(store, row(Key("default", "task", "1")))
+    await wake(app)
+    bill.taken()
+
+    response = await wake(app)
+
+    assert response.status == 200
+    assert bill.taken() == {"reads": 2}
+
+
 def test_a_retry_takes_two_writes_and_a_read_more(
     store: FirestoreStore, bill: Bill, clock: ManualClock
 ) -> None:
