@@ -497,6 +497,8 @@ def test_a_sleep_takes_a_timedelta(
     async def act(job: Any) -> str:
         with pytest.raises(TypeError, match=r"such as timedelta\(hours=1\)"):
             await job.sleep(duration)
+        with pytest.raises(ValueError, match="at most 36500 days"):
+            await job.sleep(timedelta.max)
         await job.sleep(timedelta(0))
         return "awake"
 

@@ -214,6 +214,7 @@ class CurrentJob:
 
         Raises:
             RuntimeError: a transaction is open.
+            ValueError: the duration is longer than a century, or another sleep has the name.
             JobLostError: another process holds the job by now.
             JobStoreError: the store doesn't answer.
         """

@@ -20,15 +20,16 @@ from ucam_faas.execution import children
 from ucam_faas.execution.execution import SleepSignal
 from ucam_faas.execution.step_values import to_json
 from ucam_faas.execution.stored_ends import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
+from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Row, lost, size_of
+from ucam_faas.jobs.send_options import LONGEST, is_id
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.transactions import within
 from ucam_faas.outcomes import Sleeping
 
 CURSOR = ""
 """The name of the step that has the cursor: a task's own steps aren't called that."""
-MAX_NAME_BYTES = 1024
 ROUNDED_SECONDS = 0.001
 """A sleep that has less than this left is over: sums of times are rounded."""
 
@@ -85,10 +86,10 @@ class Steps:
         """
         if not isinstance(name, str):
             raise TypeError(f"A step has the name {name!r}: expected a text, such as 'charge'.")
-        if not name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        if not is_id(name):
             raise ValueError(
-                f"A step has the name {name[:50]!r}: expected 1 to {MAX_NAME_BYTES} bytes of "
-                "printable text."
+                f"A step has the name {name[:50]!r}: expected 1 to {MAX_ATTRIBUTE_VALUE_BYTES} "
+                "bytes of printable text."
             )
         done = self.read()
         with self._lock:
@@ -161,11 +162,14 @@ class Steps:
         Raises:
             RuntimeError: a transaction is open.
             TypeError: the duration isn't a timedelta.
+            ValueError: it is longer than a century.
         """
         if not isinstance(duration, timedelta):
             raise TypeError(
                 f"sleep({duration!r}): expected a timedelta, such as timedelta(hours=1)."
             )
+        if duration > LONGEST:
+            raise ValueError(f"sleep({duration!r}): expected at most {LONGEST.days} days.")
         if transactions.current() is not None:
             raise RuntimeError(
                 "sleep(…) ends this execution, which would roll the open transaction back: move it "
