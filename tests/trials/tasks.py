@@ -110,3 +110,11 @@ def limited(work: dict[str, int]) -> int:
         note("holders", str(os.getpid()))
         time.sleep(0.05)
     return number
+
+
+@ucam_faas.message_handler(lanes=[ucam_faas.Lane("bulk", max_concurrency=2)], concurrency=4)
+def laned(lane: dict[str, str]) -> None:
+    """Note the run, in the file of its lane."""
+    note(f"began-{lane['lane']}", ucam_faas.current_job().id)
+    time.sleep(0.02)
+    note(f"ended-{lane['lane']}", ucam_faas.current_job().id)
