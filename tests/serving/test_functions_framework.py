@@ -332,11 +332,11 @@ def send(name: str, task: str = "message") -> Job[Any]:
         runtime.CURRENT.reset(token)
 
 
-def push_wake(client: Any, job: Job[Any]) -> int:
+def push_wake(client: Any, job: Job[Any], lane: str = "") -> int:
     """Push a wake to the path of an inbox."""
     subscription = f"{SUBSCRIPTION}/{job.task}-inbox"
     made = make_push(wake_of(job), subscription=subscription)
-    path = f"/{job.task}/inbox"
+    path = f"/{job.task}/inbox{lane}"
     return int(client.post(path, data=made.body, headers=made.headers).status_code)
 
 
@@ -344,13 +344,14 @@ def wake_of(job: Job[Any]) -> Any:
     return make_message(attributes={"ucam_faas_job": job.id})
 
 
+@pytest.mark.parametrize("lane", ["", "/bulk"])
 @pytest.mark.parametrize("target", ["message", "async_message"])
 def test_a_wake_on_the_path_of_the_inbox_runs_its_job_once(
-    target: str, make_client: Make, store: str
+    target: str, lane: str, make_client: Make, store: str
 ) -> None:
     client, job = make_client(target), send("Ada", target)
 
-    statuses = [push_wake(client, job) for _ in range(2)]
+    statuses = [push_wake(client, job, lane) for _ in range(2)]
 
     assert statuses == [200, 200]
     assert job.status is State.SUCCESS
@@ -369,15 +370,16 @@ def test_a_job_keeps_its_result_and_its_retry(make_client: Make, store: str) -> 
 
 
 @pytest.mark.parametrize("mode", ["binary", "structured"])
+@pytest.mark.parametrize("inbox", ["message-inbox", "message-inbox-bulk"])
 def test_a_trigger_on_the_topic_of_the_inbox_runs_the_job(
-    mode: str, make_client: Make, store: str
+    inbox: str, mode: str, make_client: Make, store: str
 ) -> None:
     client, job = make_client("message"), send("Ada")
     subscription = f"{SUBSCRIPTION}/eventarc-europe-west2-1"
     content = json.loads(make_push(wake_of(job), subscription=subscription).body)
     event = {
         **EVENT,
-        "source": f"{SOURCE_OF_TOPICS}/message-inbox",
+        "source": f"{SOURCE_OF_TOPICS}/{inbox}",
         "type": ucam_faas.PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
     }
 

@@ -202,11 +202,23 @@ async def store_later(order: Order) -> int:
 def store_two_at_a_time(order: Order) -> None: ...
 
 
+@ucam_faas.message_handler(lanes=["default", ucam_faas.Lane("bulk", max_concurrency=2)])
+def store_in_lanes(order: Order) -> None:
+    store_in_lanes.send(order, lane="bulk")
+    store_in_lanes.send_many([order], lane=1)
+    store_by_priority.send(order, lane=ucam_faas.Priority.HIGH)
+
+
+@ucam_faas.message_handler(lanes=ucam_faas.Priority, propagate_lane=False)
+def store_by_priority(order: Order) -> None: ...
+
+
 @ucam_faas.message_handler(limit=ucam_faas.Limit("all"))
 def store_one_at_a_time(order: Order) -> None: ...
 
 
 billing = TaskCollection(
+    lanes=3,
     memory="1Gi",
     cpu=0.5,
     timeout=timedelta(minutes=2),
