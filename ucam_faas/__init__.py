@@ -61,6 +61,12 @@ if TYPE_CHECKING:
         UCAMFAASCouldNotProcess as UCAMFAASCouldNotProcess,
         UCAMFAASException as UCAMFAASException,
     )
+    from ucam_faas.execution.batches import (
+        Batch as Batch,
+        BatchEnded as BatchEnded,
+        BatchProgress as BatchProgress,
+        JobOutcome as JobOutcome,
+    )
     from ucam_faas.execution.by_name import (
         get_job as get_job,
         get_job_async as get_job_async,
@@ -110,6 +116,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "AbortedExecutionReason": "events.execution_info",
     "AbortedExecutionResult": "events.execution_info",
+    "Batch": "execution.batches",
+    "BatchEnded": "execution.batches",
+    "BatchProgress": "execution.batches",
     "BatchSendError": "exceptions",
     "CLOUD_EVENT_CONTEXT": "events.context",
     "CallNext": "tasks.middleware",
@@ -142,6 +151,7 @@ _HOMES = {
     "JobFailed": "exceptions",
     "JobLostError": "exceptions",
     "JobNotFoundError": "exceptions",
+    "JobOutcome": "execution.batches",
     "JobStoreError": "exceptions",
     "JsonRepresentation": "execution.log_lines",
     "Lane": "tasks.lanes",

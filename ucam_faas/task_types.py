@@ -11,6 +11,7 @@ from ucam_faas.tasks.task import Task
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
 
+    from ucam_faas.execution.batches import Batch, BatchEnded
     from ucam_faas.jobs.handle import Job
     from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 
@@ -96,17 +97,31 @@ class PayloadTask(
     ) -> Job[ResultT_co]:
         """Send a payload to this task alone; see `send`."""
 
+    @overload
     def send_many(
         self,
         payloads: Iterable[PayloadT_contra],
         *,
         id: Callable[[Any], object] | None = None,
         **options: Unpack[BatchOptions],
+    ) -> Sequence[Job[ResultT_co]]: ...
+    @overload
+    def send_many(
+        self,
+        payloads: Iterable[PayloadT_contra],
+        *,
+        then: PayloadTask[BatchEnded, Any] | str,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Batch[ResultT_co]: ...
+    def send_many(
+        self, payloads: Iterable[PayloadT_contra], **options: Any
     ) -> Sequence[Job[ResultT_co]]:
         """Send a job for each payload, in batches, and return them in order.
 
         Args:
             payloads: as `publish` takes them.
+            then: a task, or its name, that gets a `BatchEnded` when all of them have ended.
             id: from a payload to the id of its job: then the same call again sends only those that
                 weren't sent.
             options: of each job; see `ucam_faas.jobs.send_options.BatchOptions`.
@@ -116,12 +131,25 @@ class PayloadTask(
             JobError: and others, see `send`; none was sent.
         """
 
+    @overload
     async def send_many_async(
         self,
         payloads: Iterable[PayloadT_contra],
         *,
         id: Callable[[Any], object] | None = None,
         **options: Unpack[BatchOptions],
+    ) -> Sequence[Job[ResultT_co]]: ...
+    @overload
+    async def send_many_async(
+        self,
+        payloads: Iterable[PayloadT_contra],
+        *,
+        then: PayloadTask[BatchEnded, Any] | str,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Batch[ResultT_co]: ...
+    async def send_many_async(
+        self, payloads: Iterable[PayloadT_contra], **options: Any
     ) -> Sequence[Job[ResultT_co]]:
         """Send a job for each payload; see `send_many`."""
 

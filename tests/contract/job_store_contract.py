@@ -769,3 +769,80 @@ class JobStoreContract:
             started = [list(pool.map(lambda key: self.start(store, key), pair)) for pair in pairs]
 
         assert [sum(row is not None for row in pair) for pair in started] == [1] * 30
+
+    def members(self, store: JobStore, ids: str, batch: str = "sum/1") -> list[Key]:
+        keys = [Key("app", "charge", id) for id in ids]
+        self.insert(store, *(row(key, batch=batch) for key in keys))
+        return keys
+
+    def test_a_row_that_is_paused_when_it_is_sent_starts_by_a_change(self, store: JobStore) -> None:
+        (new,) = self.insert(store, row(state=State.PAUSED))
+        too_early = self.claim(store)
+
+        store.change(KEY, Change(state=State.PENDING, cause="ended", visit=60, wait=0))
+
+        assert (new.state, new.history[0].state, too_early) == (State.PAUSED, State.PAUSED, None)
+        assert self.claimed(store).batch is None
+
+    def test_a_batch_has_live_members_until_all_have_ended(self, store: JobStore) -> None:
+        first, second = self.members(store, "ab")
+        self.members(store, "c", batch="sum/2")
+        live = []
+        for key in (first, second):
+            fence = self.claimed(store, key).fence
+            live.append(store.has_live_members("app", "sum/1"))
+            store.change(key, DONE, fence=fence)
+
+        assert live == [True, True]
+        assert not store.has_live_members("app", "sum/1")
+        assert store.has_live_members("app", "sum/2")
+        assert not store.has_live_members("other", "sum/2")
+
+    def test_a_member_that_is_retried_is_live_again(self, store: JobStore) -> None:
+        (key,) = self.members(store, "a")
+        store.change(key, WITH_EVENT)
+        had_ended = not store.has_live_members("app", "sum/1")
+
+        store.change(key, AGAIN, states=ENDED)
+
+        assert had_ended
+        assert store.has_live_members("app", "sum/1")
+
+    def test_members_are_counted_by_their_states(self, store: JobStore) -> None:
+        keys = self.members(store, "abcd")
+        self.claimed(store, keys[0])
+        for key in keys[1:3]:
+            store.change(key, DONE)
+
+        counts = store.count_members("app", "sum/1")
+
+        assert counts == {State.STARTED: 1, State.SUCCESS: 2, State.PENDING: 1}
+        assert store.count_members("app", "sum/2") == {}
+
+    def test_members_are_read_in_pages(self, store: JobStore) -> None:
+        keys = self.members(store, "abcde")
+        self.members(store, "fgh", batch="sum/2")
+        pages: list[list[Row]] = [store.members("app", "sum/1", limit=2)]
+        while pages[-1]:
+            pages.append(store.members("app", "sum/1", after=pages[-1][-1].key, limit=2))
+
+        assert [len(page) for page in pages] == [2, 2, 1, 0]
+        assert {each.key for page in pages for each in page} == set(keys)
+        assert {each.batch for page in pages for each in page} == {"sum/1"}
+
+    def test_a_member_is_kept_after_its_retention_until_the_sweep_removes_it(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        (key,) = self.members(store, "a")
+        store.change(key, DONE)
+        clock.advance(DONE.visit)
+
+        kept, (overdue,) = store.get(key), store.overdue("app", 10)
+        store.visit([key], [60])
+
+        assert kept is not None
+        assert (overdue.key, overdue.batch, overdue.state) == (key, "sum/1", State.SUCCESS)
+        assert store.overdue("app", 10) == []
+        assert len(store.members("app", "sum/1", limit=10)) == 1
+        assert store.delete(key, states=ENDED) is not None
+        assert store.members("app", "sum/1", limit=10) == []

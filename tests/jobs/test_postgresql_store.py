@@ -275,7 +275,7 @@ def test_the_jobs_of_a_repeated_batch_are_looked_up_by_their_ids(postgresql: Ser
     store = PostgresqlStore(postgresql.new_database())  # the planner knows nothing of its table
     store.migrate()
     store.insert(
-        [row(Key("app", "charge", str(number))) for number in range(1000)], wait=[0] * 1000
+        [row(Key("app", "charge", str(number))) for number in range(5000)], wait=[0] * 5000
     )
 
     with store._connection() as connection:

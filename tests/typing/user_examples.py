@@ -454,6 +454,11 @@ def tidy() -> str:
     return "tidy"
 
 
+@ucam_faas.message_handler
+def summarise(batch: ucam_faas.BatchEnded) -> list[str]:
+    return [outcome.id for outcome in batch.outcomes()]
+
+
 def send_them() -> None:
     job = receipt.send(Order(number=1), id="a", delay=timedelta(minutes=5))
     assert_type(job, ucam_faas.Job[int])
@@ -462,6 +467,10 @@ def send_them() -> None:
     assert_type(tidy.send().result(), str)
     for one_of_many in receipt.send_many([Order(number=1)], id=lambda order: order.number):
         assert_type(one_of_many.result(), int)
+    batch = receipt.send_many([Order(number=1)], then=summarise)
+    assert_type(batch, ucam_faas.Batch[int])
+    assert_type(batch[0].result(), int)
+    assert_type(batch.progress().ended, int)
 
 
 def send_in_a_transaction(connection: sqlite3.Connection) -> None:

@@ -7,12 +7,10 @@ from typing import Any, Unpack
 from ucam_faas.exceptions import JobConflictError, JobNotFoundError
 from ucam_faas.execution import sending
 from ucam_faas.execution.publication import NO_PAYLOAD
-from ucam_faas.execution.sender import Target, handle, sender
+from ucam_faas.execution.sender import Target, handle, sender, target_of
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.send_options import SendOptions
-from ucam_faas.tasks import outer_decorators, registry
-from ucam_faas.tasks.task import check_name
 
 
 def send(task: str, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]) -> Job[Any]:
@@ -30,7 +28,7 @@ def send(task: str, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]) -
     Raises:
         JobError: and others, see `execution.sending.send`.
     """
-    return sending.send(_target(task), payload, **options)
+    return sending.send(target_of(task), payload, **options)
 
 
 async def send_async(
@@ -58,7 +56,7 @@ def get_job(task: Any, id: str | None = None) -> Job[Any]:
         if not isinstance(task, str):
             raise TypeError(f"get_job({task!r}): expected the id of a job, or a task and an id.")
         return handle(here, _target_of_id(task), task)
-    job = handle(here, _target(task), id)
+    job = handle(here, target_of(task), id)
     if transactions.within(store).get(job.key) is None:
         raise _not_found(id, here.settings.app, f" of {job.task!r}")
     return job
@@ -67,18 +65,6 @@ def get_job(task: Any, id: str | None = None) -> Job[Any]:
 async def get_job_async(task: Any, id: str | None = None) -> Job[Any]:
     """Return the handle of a job; see `get_job`."""
     return await transactions.in_thread(get_job, task, id)
-
-
-def _target(task: Any) -> Target:
-    """Return the task, if this process has it, or its name."""
-    if not isinstance(task, str):
-        function = outer_decorators.task_function_of(task)
-        if function is None:
-            raise TypeError(f"{task!r} is not a task: expected a task function, or a task's name.")
-        return function.task  # type: ignore[no-any-return]
-    module, _, name = task.rpartition(".")
-    check_name(name)
-    return registry.named(name, module or None) or name
 
 
 def _target_of_id(id: str) -> Target:
@@ -92,7 +78,7 @@ def _target_of_id(id: str) -> Target:
         raise JobConflictError(
             f"Several tasks have a job {id!r}: {tasks}. Write get_job(TASK, {id!r})."
         )
-    return _target(rows[0].key.task)
+    return target_of(rows[0].key.task)
 
 
 def _not_found(id: str, app: str, of_task: str = "") -> JobNotFoundError:

@@ -18,7 +18,15 @@ from ucam_faas.exceptions import (
     JobStoreError,
     PayloadMissingError,
 )
-from ucam_faas.execution import children, current_job, inbox, job_ends, job_events, limited
+from ucam_faas.execution import (
+    children,
+    current_job,
+    inbox,
+    job_ends,
+    job_events,
+    limited,
+    member_ends,
+)
 from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, JobNews, Unclaimed
 from ucam_faas.execution.instance import instance
@@ -196,6 +204,7 @@ class JobRun:
             at = stored.due if change.wait else None
             inbox.wake(execution.runtime, [stored.wake], at, execution.log_context)
         limited.wake_next(execution, store, stored)
+        member_ends.after_end(execution.runtime, store, stored)
         is_asleep = isinstance(decision.outcome, Sleeping) and stored.state is State.PENDING
         if is_asleep or change.state is State.SUCCESS:
             return decision.outcome
@@ -210,6 +219,7 @@ class JobRun:
         assert self.store is not None, "the job was claimed in it"
         self._publish_event(execution, stored)
         limited.wake_next(execution, self.store, stored)
+        member_ends.after_end(execution.runtime, self.store, stored)
         if isinstance(decision.outcome, Done | Ignore):
             return decision.outcome
         kind = type(decision.outcome if decision.error is None else decision.error)
@@ -270,6 +280,7 @@ class JobRun:
                 ended = store.change(self.key, end, fence=row.fence)
                 self._publish_event(execution, ended)
                 limited.wake_next(execution, store, ended)
+                member_ends.after_end(execution.runtime, store, ended)
                 raise Unclaimed(Recorded(end.message))
             if job_ends.runs_alone(row, execution.task):
                 self._be_alone(store, row, left - timeout * LEAST_SHARE)

@@ -18,7 +18,8 @@ from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.results import Reader, reader_of, result_type
 from ucam_faas.jobs.rows import Key, Wake
-from ucam_faas.tasks.task import Task
+from ucam_faas.tasks import outer_decorators, registry
+from ucam_faas.tasks.task import Task, check_name
 
 Target = Task | str
 """A task that gets jobs; its name, if this process doesn't have it."""
@@ -71,6 +72,23 @@ def check_destination(here: Runtime, name: str) -> None:
         "or above it, and UCAM_FAAS_JOB_STORE and GOOGLE_CLOUD_PROJECT aren't set. Start "
         "`ucam-faas dev` in the folder of your tasks."
     )
+
+
+def target_of(task: Any) -> Target:
+    """Return the task of a function or a name, if this process has it, or its name.
+
+    Raises:
+        TypeError: it is neither.
+        TaskDefinitionError: it can't be a name.
+    """
+    if not isinstance(task, str):
+        function = outer_decorators.task_function_of(task)
+        if function is None:
+            raise TypeError(f"{task!r} is not a task: expected a task function, or a task's name.")
+        return function.task  # type: ignore[no-any-return]
+    module, _, name = task.rpartition(".")
+    check_name(name)
+    return registry.named(name, module or None) or name
 
 
 def handle(here: Runtime, target: Target, id: str) -> Job[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack, overload
 
 from ucam_faas.exceptions import (
     BatchSendError,
@@ -32,6 +32,9 @@ from ucam_faas.jobs.rows import Key, Row, value_of
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
+
+if TYPE_CHECKING:  # tasks without batches don't need it
+    from ucam_faas.execution.batches import Batch
 
 ItemT = TypeVar("ItemT")
 
@@ -57,8 +60,9 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
     """
     here = sender()
     drafts = drafter(here, target, options, children.parent())
-    (result,), new = _send_batch(drafts, [drafts.row(payload)])
-    _wake(drafts, new)
+    sent = _send_batch(drafts, [drafts.row(payload)])
+    (result,) = sent.results
+    _wake(drafts, sent.new)
     if isinstance(result, Exception):
         raise result
     return handle(here, target, result)
@@ -71,65 +75,133 @@ async def send_async(
     return await transactions.in_thread(send, target, payload, **options)
 
 
+@overload
 def send_many(
     target: Target,
     payloads: Iterable[Any],
     *,
+    then: None = None,
     id: Callable[[Any], object] | None = None,
     **options: Unpack[BatchOptions],
-) -> list[Job[Any]]:
+) -> list[Job[Any]]: ...
+@overload
+def send_many(
+    target: Target,
+    payloads: Iterable[Any],
+    *,
+    then: Any,
+    id: Callable[[Any], object] | None = None,
+    **options: Unpack[BatchOptions],
+) -> Batch[Any]: ...
+def send_many(
+    target: Target,
+    payloads: Iterable[Any],
+    *,
+    then: Any = None,
+    id: Callable[[Any], object] | None = None,
+    **options: Unpack[BatchOptions],
+) -> list[Job[Any]] | Batch[Any]:
     """Send a job for each payload, in batches, and return them in order.
 
     Args:
         target: gets them.
         payloads: of the task's message type.
+        then: a task, or its name: it gets a `BatchEnded` when all of them have ended. All payloads
+            are checked before the first is sent.
         id: from a payload to the id of its job: the same call again then sends only those that
             weren't sent. Default: the task's `id=`, or new ids.
         options: of each job; see `SendOptions`.
 
     Raises:
-        BatchSendError: some weren't sent, and the others were; it lists them.
+        BatchSendError: some weren't sent, and the others were; it lists them. The callback wasn't
+            sent.
         TypeError, ValueError, TaskDefinitionError, NoJobStoreError: see `send`; none was sent.
         JobLostError: see `send`; the last ones weren't sent.
+        JobConflictError, JobStoreError: the callback wasn't sent, or that isn't known.
     """
     if id is not None and not callable(id):
         raise TypeError(f"id={id!r}: expected a function from a payload to an id.")
     here = sender()
     drafts = drafter(here, target, options, children.parent(), id)
-    failed: list[FailedSend] = []
-    rows: list[tuple[int, Any, Row]] = []
-    jobs: dict[int, Job[Any]] = {}
-    for index, payload in enumerate(payloads):
-        try:
-            rows.append((index, payload, drafts.row(payload)))
-        except Exception as error:  # of this payload alone: its parser and its keys raise anything
-            failed.append(FailedSend(index, payload, error))
-    is_pubsub_there = True
-    for batch in _batches(rows):
-        sent, new = _send_batch(drafts, [row for _, _, row in batch])
-        if is_pubsub_there:  # else each batch would wait for it; the sweep wakes the rest
-            is_pubsub_there = _wake(drafts, new)
-        for (index, payload, _), result in zip(batch, sent, strict=True):
-            if isinstance(result, Exception):
-                failed.append(FailedSend(index, payload, result))
-            else:
-                jobs[index] = handle(here, target, result)
-    if failed:
-        raise _batch_error(drafts.name, failed, jobs)
-    return [jobs[index] for index in sorted(jobs)]
+    drafted = _drafted(drafts, payloads)
+    if then is None:
+        return _send_all(drafts, drafted).jobs
+    from ucam_faas.execution.fan_in import Callback  # kept off the start of others
+
+    here.jobs_for("then= can have no effect")
+    if drafted.failed:
+        raise _batch_error(drafts.name, drafted.failed, {})
+    callback = Callback(drafts, then, [row for _, _, row in drafted.rows])
+    members = [(*others, callback.member(row)) for *others, row in drafted.rows]
+    sent = _send_all(drafts, _Drafted(members, []))
+    return callback.send(sent.jobs, sent.stored, has_new=sent.has_new, holder=_holder(drafts))
 
 
-async def send_many_async(
-    target: Target, payloads: Iterable[Any], **options: Any
-) -> list[Job[Any]]:
+async def send_many_async(target: Target, payloads: Iterable[Any], **options: Any) -> Any:
     """Send a job for each payload; see `send_many`."""
     return await transactions.in_thread(send_many, target, payloads, **options)
 
 
-def _send_batch(
-    drafts: Drafter, rows: Sequence[Row]
-) -> tuple[Sequence[str | Exception], Sequence[Row]]:
-    """Send jobs, and return the id or the error of each, and the rows that are new."""
+class _Drafted(NamedTuple):
+    """The rows of a `send_many`, each after its index and its payload; and the other payloads."""
+
+    rows: list[tuple[int, Any, Row]]
+    failed: list[FailedSend]
+
+
+class _SentAll(NamedTuple):
+    """The jobs of a `send_many`, and their rows as they are stored."""
+
+    jobs: list[Job[Any]]
+    stored: list[Row]
+    has_new: bool
+
+
+def _drafted(drafts: Drafter, payloads: Iterable[Any]) -> _Drafted:
+    drafted = _Drafted([], [])
+    for index, payload in enumerate(payloads):
+        try:
+            drafted.rows.append((index, payload, drafts.row(payload)))
+        except Exception as error:  # of this payload alone: its parser and its keys raise anything
+            drafted.failed.append(FailedSend(index, payload, error))
+    return drafted
+
+
+def _send_all(drafts: Drafter, drafted: _Drafted) -> _SentAll:
+    """Send jobs in batches.
+
+    Raises:
+        BatchSendError: some weren't sent.
+    """
+    jobs: dict[int, Job[Any]] = {}
+    stored: list[Row] = []
+    failed, has_new, is_pubsub_there = drafted.failed, False, True
+    for batch in _batches(drafted.rows):
+        sent = _send_batch(drafts, [row for _, _, row in batch])
+        stored += sent.stored
+        has_new |= bool(sent.new)
+        if is_pubsub_there:  # else each batch would wait for it; the sweep wakes the rest
+            is_pubsub_there = _wake(drafts, sent.new)
+        for (index, payload, _), result in zip(batch, sent.results, strict=True):
+            if isinstance(result, Exception):
+                failed.append(FailedSend(index, payload, result))
+            else:
+                jobs[index] = handle(drafts.here, drafts.task or drafts.name, result)
+    if failed:
+        raise _batch_error(drafts.name, failed, jobs)
+    return _SentAll([jobs[index] for index in sorted(jobs)], stored, has_new)
+
+
+class _Sent(NamedTuple):
+    """The id or the error of each job, the rows that are new, and those that are there."""
+
+    results: Sequence[str | Exception]
+    new: Sequence[Row] = ()
+    stored: Sequence[Row] = ()
+
+
+def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> _Sent:
+    """Send jobs."""
     here, store = drafts.here, drafts.here.jobs()
     if store is None:
         messages = [
@@ -141,18 +213,19 @@ def _send_batch(
             for row in rows
         ]
         try:
-            return here.outgoing().publish_many(drafts.inbox, messages), ()
+            return _Sent(here.outgoing().publish_many(drafts.inbox, messages))
         except PublishError as error:
-            return [error] * len(rows), ()
+            return _Sent([error] * len(rows))
     store = transactions.within(store)
     try:
         within = _with_room(drafts, store, rows)
         stored = store.insert(within, wait=[drafts.wait] * len(within), parent=_holder(drafts))
     except JobStoreError as error:
-        return [error] * len(rows), ()
+        return _Sent([error] * len(rows))
     by_owner = {row.owner: kept for row, kept in zip(within, stored, strict=True)}
     new = [by_owner[row.owner] for row in within if by_owner[row.owner].owner == row.owner]
-    return [_id_or_error(by_owner.get(row.owner), row, drafts) for row in rows], new
+    results = [_id_or_error(by_owner.get(row.owner), row, drafts) for row in rows]
+    return _Sent(results, new, stored)
 
 
 def _wake(drafts: Drafter, new: Sequence[Row]) -> bool:

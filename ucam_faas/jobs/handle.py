@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ucam_faas.exceptions import JobFailed, JobNotFoundError, NoJobStoreError, ResultNotStoredError
+from ucam_faas.jobs import members
 from ucam_faas.jobs.limits import wake_after
 from ucam_faas.jobs.results import Reader
 from ucam_faas.jobs.rows import Change, Entry, Key, Row, Wake
@@ -119,6 +120,7 @@ class Job(Generic[ResultT]):
             changed = store.change(self.key, change, states=WAITING)
             if changed is not None:
                 wake_after(store, changed, self.wake)
+                members.after_end(store, changed, self.wake)
             changed = changed or store.request_cancel(self.key)
             if changed is not None:
                 return changed.state
@@ -130,7 +132,10 @@ class Job(Generic[ResultT]):
         return await in_thread(self.cancel)
 
     def resume(self) -> State:
-        """Let a paused job go on; return its state now."""
+        """Let a paused job go on; return its state now. The callback of a batch waits on."""
+        row = self._row()
+        if row.is_waiting_callback:
+            return row.state
         change = Change(state=State.PENDING, cause="resumed", visit=AGAIN_SECONDS, wait=0)
         return self._start(change, frozenset({State.PAUSED}))
 
@@ -160,6 +165,7 @@ class Job(Generic[ResultT]):
         row = store.delete(self.key, states=frozenset(State) - {State.STARTED})
         if row is not None and not row.state.is_completed:
             wake_after(store, row, self.wake)
+            members.after_end(store, row, self.wake)
         return row is not None
 
     async def delete_async(self) -> bool:

@@ -101,6 +101,8 @@ class Row:
         unique: a key that only one job of the task has at a time, until it has ended; None: none.
         limit_key: only so many jobs of the task with this key run at a time; None: no limit.
         in_order: one job of the key at a time, until its end, in the order of sending.
+        batch: the task and the id of its batch's callback, as in `summarise/1f`; None: it isn't a
+            member of a batch.
         owner: made by the sender, so that a repeated insert knows its own row.
         fence: rises with each claim. Only the claim with the present fence may change the row.
         attempts: failures that the task's limit counts.
@@ -124,6 +126,7 @@ class Row:
     unique: str | None = None
     limit_key: str | None = None
     in_order: bool = False
+    batch: str | None = None
     owner: str = ""
     state: State = State.PENDING
     created: float = 0.0
@@ -145,6 +148,19 @@ class Row:
     def wake(self) -> Wake:
         """The message that lets its task look at it."""
         return Wake(self.key, self.lane)
+
+    @property
+    def callback(self) -> Key | None:
+        """The callback of the batch that it is a member of; None: it isn't a member."""
+        if self.batch is None:
+            return None
+        task, _, id = self.batch.partition("/")
+        return Key(self.key.app, task, id)
+
+    @property
+    def is_waiting_callback(self) -> bool:
+        """Return True if it waits for its batch to end: no process has claimed it."""
+        return self.state is State.PAUSED and not self.fence
 
     @property
     def history(self) -> tuple[Entry, ...]:

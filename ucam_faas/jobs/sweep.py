@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ucam_faas.jobs import members
 from ucam_faas.jobs.limits import wake_after
 from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.states import ENDED, State
@@ -63,11 +64,18 @@ def _look_at(
             whole = store.get(row.key)
             with_events += [whole] if whole is not None and whole.event_due else []
         elif row.state.is_completed:
-            store.delete(row.key, states=ENDED)
+            if row.batch is not None and members.has_live_callback(store, row):
+                store.visit([row.key], [LONGEST_AGAIN_SECONDS])
+            else:
+                store.delete(row.key, states=ENDED)
+        elif row.is_waiting_callback:
+            members.start_callback(store, row.key, wake)
+            store.visit([row.key], [members.LOOK_SECONDS])
         elif row.state is State.PENDING and row.expires is not None and row.expires <= now:
             expired = store.change(row.key, _expiry(row, publish), states={State.PENDING})
             if expired is not None:
                 wake_after(store, expired, wake)
+                members.after_end(store, expired, wake)
                 on_expired(row.key)
                 with_events += [expired] * expired.event_due
         else:

@@ -154,6 +154,20 @@ class JobStore(Protocol):
             limit: the most rows to return.
         """
 
+    def has_live_members(self, app: str, batch: str) -> bool:
+        """Return True if a member of a batch hasn't ended."""
+
+    def count_members(self, app: str, batch: str) -> dict[State, int]:
+        """Return the number of a batch's members in each state that one has."""
+
+    def members(self, app: str, batch: str, *, after: Key | None = None, limit: int) -> list[Row]:
+        """Return members of a batch, in the store's order.
+
+        Args:
+            after: the last one before these; None: begin.
+            limit: the most to return.
+        """
+
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
 

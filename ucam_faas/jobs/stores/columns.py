@@ -53,6 +53,8 @@ def new_values(row: Row, wait: float) -> dict[str, Any]:
         "unique": row.unique,
         "limit_key": row.limit_key,
         "in_order": row.in_order,
+        "batch": row.batch,
+        "state": row.state,
         "wait": wait,
         "ttl": row.expires,
         "visit": new_visit(row),
@@ -72,7 +74,7 @@ def inserted(row: Row, wait: float, now: float) -> Row:
         due=now + wait,
         expires=None if row.expires is None else now + row.expires,
         visit=now + new_visit(row),
-        log=sent_at(now),
+        log=sent_at(now, row.state),
     )
 
 
@@ -81,9 +83,9 @@ def new_visit(row: Row) -> float:
     return row.visit if row.expires is None else min(row.visit, row.expires)
 
 
-def sent_at(now: float) -> str:
+def sent_at(now: float, state: State = State.PENDING) -> str:
     """Return the history of a row that is inserted at a time."""
-    return json.dumps([[now, State.PENDING, "sent", 0, "", ""]])
+    return json.dumps([[now, state, "sent", 0, "", ""]])
 
 
 def change_values(change: Change) -> dict[str, Any]:

@@ -87,6 +87,20 @@ class SqlStore(WaitingStore):
         wanted |= {"states": self._states(states), "limit": limit}
         return [row_of(record) for record in self._read("find", wanted)]
 
+    def has_live_members(self, app: str, batch: str) -> bool:
+        """Return True if a member of a batch hasn't ended."""
+        return bool(list(self._read("has_live_members", {"app": app, "batch": batch})))
+
+    def count_members(self, app: str, batch: str) -> dict[State, int]:
+        """Return the number of a batch's members in each state."""
+        records = self._read("count_members", {"app": app, "batch": batch})
+        return {State(record["state"]): record["count"] for record in records}
+
+    def members(self, app: str, batch: str, *, after: Key | None = None, limit: int) -> list[Row]:
+        """Return members of a batch, by their ids."""
+        values = {"app": app, "batch": batch, "after": after.id if after else "", "limit": limit}
+        return [row_of(record) for record in self._read("members", values)]
+
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
         (record,) = self._read("pending", {"app": app, "task": task, "limit": limit})

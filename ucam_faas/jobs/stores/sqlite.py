@@ -21,7 +21,7 @@ from weakref import WeakSet
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobConflictError, JobStoreError
 from ucam_faas.jobs.rows import Key, Row, lost
-from ucam_faas.jobs.states import State
+from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.columns import holder_values, inserted, new_values, row_of, sent_at
 from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.jobs.stores.statements import statements
@@ -31,7 +31,7 @@ POLL_SECONDS = 0.01
 """Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
-SCHEMA = 5
+SCHEMA = 6
 """The version of the tables, in `PRAGMA user_version`; files from before version 1 have 0."""
 ADDED_COLUMNS = {
     "unique": "TEXT",
@@ -41,6 +41,7 @@ ADDED_COLUMNS = {
     "in_order": "INTEGER NOT NULL DEFAULT 0",
     "event_due": "INTEGER NOT NULL DEFAULT 0",
     "lane": "TEXT NOT NULL DEFAULT 'default'",
+    "batch": "TEXT",
 }
 """Columns that tables of earlier versions lack."""
 
@@ -82,8 +83,8 @@ class SqliteStore(SqlStore):
             if parent is not None and not self._run(connection, "holds", holder_values(parent)):
                 raise lost(parent.key)
             now = self.now()
-            added = {"now": now, "history": sent_at(now)}
-            values = [new_values(row, seconds) | added for row, seconds in new]
+            sent = {state: {"now": now, "history": sent_at(now, state)} for state in LIVE}
+            values = [new_values(row, seconds) | sent[row.state] for row, seconds in new]
             cursor = connection.executemany(self._sql["insert"], values)
             if cursor.rowcount == len(new):  # the usual case: to read them takes as long again
                 return [inserted(row, seconds, now) for row, seconds in new]

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   event_due INTEGER NOT NULL DEFAULT 0,
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
   limit_key TEXT, in_order INTEGER NOT NULL DEFAULT 0, lane TEXT NOT NULL DEFAULT 'default',
+  batch TEXT,
   PRIMARY KEY (app, task, id)
 );
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
@@ -30,6 +31,10 @@ CREATE TABLE IF NOT EXISTS ucam_faas_paused_lanes (
   app TEXT NOT NULL, task TEXT NOT NULL, lane TEXT NOT NULL,
   PRIMARY KEY (app, task, lane)
 );
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_batch ON ucam_faas_jobs (app, batch, id) WHERE batch IS NOT NULL;
+-- Has nothing of members that have ended: the look for live ones doesn't pass them.
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_live_members ON ucam_faas_jobs (app, batch)
+  WHERE batch IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
 CREATE TABLE IF NOT EXISTS ucam_faas_job_steps (
   app TEXT NOT NULL, task TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
   value BLOB NOT NULL, time REAL NOT NULL,
@@ -43,10 +48,10 @@ END;
 -- name: insert
 INSERT INTO ucam_faas_jobs (
   app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-  limit_key, in_order, lane, state, created, due, expires, visit, history
+  limit_key, in_order, lane, batch, state, created, due, expires, visit, history
 ) VALUES (
   :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
-  :limit_key, :in_order, :lane, 'PENDING', :now, :now + :wait, :now + :ttl, :now + :visit, :history
+  :limit_key, :in_order, :lane, :batch, :state, :now, :now + :wait, :now + :ttl, :now + :visit, :history
 )
 ON CONFLICT DO NOTHING
 
@@ -193,6 +198,17 @@ WHERE app = :app AND (:task IS NULL OR task = :task) AND (:id IS NULL OR id = :i
   AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
   AND (:since IS NULL OR created >= :since) AND (:until IS NULL OR created < :until)
 ORDER BY created DESC, id LIMIT :limit
+
+-- name: has_live_members
+SELECT 1 FROM ucam_faas_jobs
+WHERE app = :app AND batch = :batch AND state IN ('PENDING', 'STARTED', 'PAUSED') LIMIT 1
+
+-- name: count_members
+SELECT state, count(*) AS count FROM ucam_faas_jobs WHERE app = :app AND batch = :batch GROUP BY state
+
+-- name: members
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND batch = :batch AND id > :after ORDER BY id LIMIT :limit
 
 -- name: pending
 SELECT count(*) AS count FROM (

@@ -67,6 +67,28 @@ def ended(ids: Sequence[str]) -> Query:
     return _query([_filter("ended", "IN", list(ids))])
 
 
+def live_members(batch_id: str) -> Query:
+    """Select the members of a batch that haven't ended."""
+    return _query([_filter("live_in", "EQUAL", batch_id)])
+
+
+def members_in(batch_id: str, state: State) -> Query:
+    """Select the members of a batch that are in a state."""
+    return _query([_filter("batch", "EQUAL", batch_id), _filter("state", "EQUAL", state.value)])
+
+
+def members(batch_id: str, after: str | None, limit: int) -> Query:
+    """Select members of a batch, by their documents' names.
+
+    Args:
+        after: the name of the last one before these; None: begin.
+    """
+    query = _query([_filter("batch", "EQUAL", batch_id)], ["__name__"], limit=limit)
+    if after is None:
+        return query
+    return query | {"startAt": {"values": [{"referenceValue": after}], "before": False}}
+
+
 def of_limit(
     limit_id: str, states: Collection[State], ready: tuple[str, float] | None, limit: int
 ) -> Query:

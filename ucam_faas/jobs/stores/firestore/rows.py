@@ -30,7 +30,7 @@ a read more."""
 
 _WRITTEN_ONCE = (
     *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique"),
-    *("limit_key", "in_order", "lane"),
+    *("limit_key", "in_order", "lane", "batch"),
 )
 _CHANGING = (
     *("due", "expires", "visit", "fence", "attempts", "interruptions", "lease"),
@@ -38,14 +38,14 @@ _CHANGING = (
 )
 _JSON = ("attributes", "options", "error", "progress")
 CHANGING = (
-    *("state", "live", "ended", "sweep", "remove", "limit", "ready"),
+    *("state", "live", "ended", "sweep", "remove", "limit", "ready", "live_in"),
     *(f"data.{name}" for name in (*_CHANGING, "history", "writer")),
 )
 """The paths of the fields that a change of a row writes."""
 _FOR_SWEEP = ("due", "expires", "visit", "lease", "fence", "attempts", "interruptions", "event_due")
 SWEEP = (
     *("app", "task", "id", "state", "created", "remove"),
-    *(f"data.{name}" for name in (*_FOR_SWEEP, "lane", "options", "unique", "writer")),
+    *(f"data.{name}" for name in (*_FOR_SWEEP, "lane", "batch", "options", "unique", "writer")),
 )
 """The paths of the fields that the sweep reads: payloads and results of many rows may be large."""
 VISIT = ("sweep", "remove", "data.visit", "data.event_due", "data.writer")
@@ -75,12 +75,16 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
         "shard": int(id[:4], 16) % SHARDS,
         "data": data | {"history": row.log, "writer": writer},
     }
-    if row.event_due or (row.state.is_completed and references(row)):  # no policy may remove it
+    if row.batch is not None:
+        fields["batch"] = batch_id(row.key.app, row.batch)
+    is_kept = references(row) or row.batch is not None
+    if row.event_due or (row.state.is_completed and is_kept):  # no policy may remove it
         return fields | {"ended": id, "sweep": row.visit}
     if row.state.is_completed:
         removal = Timestamp(row.visit)
         return fields | {"ended": id, "sweep": row.visit + TTL_GRACE_SECONDS, "remove": removal}
-    return fields | {"live": id, "sweep": row.visit} | _limited(row)
+    live = {} if row.batch is None else {"live_in": fields["batch"]}
+    return fields | {"live": id, "sweep": row.visit} | live | _limited(row)
 
 
 def _limited(row: Row) -> dict[str, Any]:
@@ -133,12 +137,18 @@ def is_forgotten(row: Row, now: float) -> bool:
     Args:
         now: in epoch seconds.
     """
-    return row.state.is_completed and row.visit <= now and not row.event_due
+    is_kept = row.event_due or row.batch is not None  # until the sweep has looked at it
+    return row.state.is_completed and row.visit <= now and not is_kept
 
 
 def key_id(key: Key, unique: str) -> str:
     """Return the id of the document of a unique key."""
     return document_id(key.app, key.task, unique)
+
+
+def batch_id(app: str, batch: str) -> str:
+    """Return the value of a batch by which its members are found."""
+    return document_id(app, batch, "batch")
 
 
 def limit_id(key: Key, limit_key: str) -> str:

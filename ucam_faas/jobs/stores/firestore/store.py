@@ -24,7 +24,7 @@ from ucam_faas.jobs.stores.firestore.documents import (
 from ucam_faas.jobs.stores.firestore.guarded import GuardedRows
 from ucam_faas.jobs.stores.firestore.insertion import Insertion
 from ucam_faas.jobs.stores.firestore.limits import Limits
-from ucam_faas.jobs.stores.firestore.rows import JOBS, LANES, VISIT, document_id
+from ucam_faas.jobs.stores.firestore.rows import JOBS, LANES, VISIT, batch_id, document_id
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
 from ucam_faas.jobs.stores.many import batches, each
 from ucam_faas.jobs.waiting import WaitingStore
@@ -32,6 +32,8 @@ from ucam_faas.net.rest import Api
 
 LOOK_SECONDS = 0.5
 """Between two looks at the jobs whose ends are waited for."""
+_MAX_MEMBERS = 1_000_000_000
+"""Of a batch, as far as they are counted."""
 _MAX_BATCH_BYTES = 5_000_000
 """Of the payloads and attributes of one request, which may have 10 MiB; base64 adds a third."""
 
@@ -192,6 +194,24 @@ class FirestoreStore(WaitingStore):
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
         return self._documents.count(queries.pending(app, task), limit)
+
+    def has_live_members(self, app: str, batch: str) -> bool:
+        """Return True if a member of a batch hasn't ended."""
+        return self._documents.count(queries.live_members(batch_id(app, batch)), 1) > 0
+
+    def count_members(self, app: str, batch: str) -> dict[State, int]:
+        """Return the number of a batch's members in each state."""
+        id, states = batch_id(app, batch), list(State)
+        counts = each(
+            lambda state: self._documents.count(queries.members_in(id, state), _MAX_MEMBERS), states
+        )
+        return {state: count for state, count in zip(states, counts, strict=True) if count}
+
+    def members(self, app: str, batch: str, *, after: Key | None = None, limit: int) -> list[Row]:
+        """Return members of a batch, by their documents' names."""
+        last = None if after is None else self._rows.name(after)
+        query = queries.members(batch_id(app, batch), last, limit)
+        return self._present(self._documents.query(query))
 
     def overdue(self, app: str, limit: int) -> list[Row]:
         """Return the rows that an application's sweep has to look at, without payloads."""
