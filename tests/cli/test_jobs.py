@@ -642,3 +642,23 @@ def test_the_store_is_named_without_its_password() -> None:
     settings = Settings(job_store="postgresql://ada:secret@db:5432/jobs")
 
     assert _job_store.shown(settings) == "postgresql://db:5432/jobs"
+
+
+def test_show_has_the_batch_of_a_job_and_the_states_of_a_callbacks_jobs(shop: Shop) -> None:
+    for id, state in (("1", State.PENDING), ("2", State.SUCCESS), ("3", State.SUCCESS)):
+        key = Key("default", "charge", id)
+        shop.store.insert([Row(key=key, payload=b"", batch="ship/9", visit=60.0)], wait=[0.0])
+        shop.store.change(key, Change(state=state, cause="test", visit=60.0))
+    callback = Row(key=Key("default", "ship", "9"), payload=b"", state=State.PAUSED, visit=60.0)
+    shop.store.insert([callback], wait=[0.0])
+
+    member, shown = shop.run("jobs", "show", "1").stdout, shop.run("jobs", "show", "9").stdout
+
+    assert "batch       ship/9\n" in member
+    assert "members     1 PENDING, 2 SUCCESS\n" in shown
+    assert "waits for its batch" in shown
+    assert json.loads(shop.run("jobs", "show", "9", "--json").stdout)["members"] == {
+        "PENDING": 1,
+        "SUCCESS": 2,
+    }
+    assert json.loads(shop.run("jobs", "show", "1", "--json").stdout)["batch"] == "ship/9"

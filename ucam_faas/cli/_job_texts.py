@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ def as_json(row: Row, *, data: bool = False, traceback: bool = False) -> dict[st
         "task": row.key.task,
         "app": row.key.app,
         "lane": row.lane,
+        "batch": row.batch,
         "state": row.state,
         "sent": _utc(row.created),
         "due": _utc(row.due),
@@ -101,6 +102,8 @@ def note(row: Row, now: float) -> str:
         return f"{text} {duration_text(row.due - now)}"
     if row.cancel_requested:
         return "cancellation requested"
+    if row.is_waiting_callback:
+        return "waits for its batch"
     if row.state is State.PAUSED:
         return f"waits for: ucam-faas jobs resume {row.key.id}"
     if row.state is State.STARTED and row.progress:
@@ -125,12 +128,26 @@ def progress(report: Any) -> str:
     return ", ".join(parts).replace("%)", " %)")
 
 
-def details(row: Row, now: float, steps: Sequence[Step], *, data: bool, traceback: bool) -> str:
-    """Return a job for people, with its history and its steps; see `as_json`."""
+def details(
+    row: Row,
+    now: float,
+    steps: Sequence[Step],
+    members: Mapping[State, int],
+    *,
+    data: bool,
+    traceback: bool,
+) -> str:
+    """Return a job for people, with its history and its steps; see `as_json`.
+
+    Args:
+        members: the number of jobs in each state, of the batch whose callback it is.
+    """
     lines = [f"{row.key.id} of {_task(row)}: {row.state}"]
     facts = [
         ("sent", f"{_local(row.created)}, {duration_text(max(0.0, now - row.created))} ago"),
         ("note", "" if (beside := note(row, now)) in _shown(row) else beside),
+        ("batch", row.batch or ""),
+        ("members", ", ".join(f"{members[state]} {state}" for state in State if state in members)),
         ("runs", f"{row.executions}, {row.attempts} failed" if row.executions else ""),
         ("progress", progress(row.progress) if row.progress else ""),
         ("error", error_text(row)),

@@ -18,6 +18,7 @@ from ucam_faas.cli._job_table import print_jobs
 from ucam_faas.cli._job_texts import as_json, columns, details, step_as_json
 from ucam_faas.cli._messages import note, say, tell
 from ucam_faas.cli._parameters import DURATION
+from ucam_faas.jobs.members import batch_of
 from ucam_faas.jobs.states import State
 
 LISTED = 50
@@ -101,16 +102,22 @@ def list_jobs(*, json_only: bool = False, **chosen: Any) -> None:
 @click.option("--traceback", is_flag=True, help="Show the traceback of the last error.")
 @_json
 def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: bool) -> None:
-    """Show the job ID, its history, and the names and times of its steps."""
+    """Show the job ID, its history, and the names and times of its steps.
+
+    Of the callback of a batch, it shows the states of the jobs in the batch.
+    """
     jobs = _job_store.find()
     row = jobs.row(id, task)
     steps = jobs.store.steps(row.key)
+    members = jobs.store.count_members(row.key.app, batch_of(row.key))
     if json_only:
         document = as_json(row, data=data, traceback=traceback)
         document["steps"] = [step_as_json(step) for step in steps]
+        document["members"] = members
         click.echo(json.dumps(document, indent=2))
     else:
-        say(details(row, jobs.store.now(), steps, data=data, traceback=traceback))
+        now = jobs.store.now()
+        say(details(row, now, steps, members, data=data, traceback=traceback))
 
 
 @command.command("wait")
