@@ -61,10 +61,11 @@ def start_callback(
         wake([started.wake])
 
 
-def has_live_callback(store: JobStore, row: Row) -> bool:
-    """Return True if a member's outcome may still be read: its callback hasn't ended."""
-    callback = None if row.callback is None else store.get(row.callback)
-    return callback is not None and not callback.state.is_completed
+def awaited_batches(store: JobStore, rows: Iterable[Row]) -> frozenset[str | None]:
+    """Return those batches of ended rows whose callbacks haven't ended: they read the outcomes."""
+    callbacks = {row.batch: row.callback for row in rows if row.state.is_completed and row.callback}
+    live = ((batch, store.get(callback)) for batch, callback in callbacks.items())
+    return frozenset(batch for batch, row in live if row and not row.state.is_completed)
 
 
 def existing_keys(app: str, task: str, ids: Iterable[str]) -> list[Key]:

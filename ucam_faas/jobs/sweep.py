@@ -59,13 +59,15 @@ def _look_at(
     now = store.now()
     waiting: list[Row] = []
     with_events: list[Row] = []
+    kept: list[Row] = []
+    awaited = members.awaited_batches(store, rows)
     for row in rows:
         if row.event_due:
             whole = store.get(row.key)
             with_events += [whole] if whole is not None and whole.event_due else []
         elif row.state.is_completed:
-            if row.batch is not None and members.has_live_callback(store, row):
-                store.visit([row.key], [LONGEST_AGAIN_SECONDS])
+            if row.batch in awaited:
+                kept.append(row)
             else:
                 store.delete(row.key, states=ENDED)
         elif row.is_waiting_callback:
@@ -82,6 +84,8 @@ def _look_at(
             waiting.append(row)
     if with_events:
         _publish(with_events, store, now, publish)
+    if kept:
+        store.visit([row.key for row in kept], [LONGEST_AGAIN_SECONDS] * len(kept))
     if waiting:
         wake([row.wake for row in waiting if row.state is not State.PAUSED])
         store.visit([row.key for row in waiting], [again_seconds(row, now) for row in waiting])
