@@ -1,4 +1,4 @@
-"""A catalogue is imported in one lane, while single products are changed in another."""
+"""A catalogue is imported and reported in a lane of its own, beside single products."""
 
 from __future__ import annotations
 
@@ -19,18 +19,33 @@ class Product(BaseModel):
     pence: int = Field(gt=0, examples=[349])
 
 
-@ucam_faas.message_handler(lanes=["default", Lane("bulk", max_concurrency=2)])
+@ucam_faas.message_handler(lanes=["bulk"])
+def report_import(batch: ucam_faas.BatchEnded) -> str:
+    """Report the end of an import, with the errors of the products that weren't put on sale."""
+    progress = batch.progress()
+    errors = {each.error_message for each in batch.outcomes() if each.error_message}
+    lines = [f"{progress.succeeded} of {progress.total} products are on sale.", *sorted(errors)]
+    return "\n".join(lines)
+
+
+@ucam_faas.message_handler(
+    lanes=["default", Lane("bulk", max_concurrency=2)],
+    sends=[report_import],  # the last product wakes it
+)
 def store_product(product: Product) -> str:
     """Put a product on sale."""
-    shop.put(product.code, product.pence)
+    try:
+        shop.put(product.code, product.pence)
+    except ValueError as error:
+        raise ucam_faas.DeadLetter(str(error)) from error
     return product.code
 
 
-@ucam_faas.message_handler(lanes=["bulk"], sends=[store_product])
-def import_catalogue(products: list[Product]) -> list[str]:
-    """Put all products of a catalogue on sale."""
+@ucam_faas.message_handler(lanes=["bulk"], sends=[store_product, report_import])
+def import_catalogue(products: list[Product]) -> str:
+    """Put all products of a catalogue on sale, and return the id of the report's job."""
     # It runs in its lane `bulk`, and so the jobs that it sends are in `bulk`, too.
-    return [job.id for job in store_product.send_many(products)]
+    return store_product.send_many(products, then=report_import).then.id
 
 
 def change_price(code: str, pence: int, timeout_seconds: float = 30) -> None:

@@ -13,6 +13,12 @@ class Shop:
         self._lock = threading.Lock()
 
     def put(self, code: str, pence: int) -> None:
-        """Put a product on sale, in place of one of its code."""
+        """Put a product on sale, in place of one of its code.
+
+        Raises:
+            ValueError: the shop doesn't sell it.
+        """
+        if not code.startswith("tea-"):
+            raise ValueError(f"{code} isn't tea.")
         with self._lock:
             self.prices[code] = pence

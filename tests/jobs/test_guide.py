@@ -64,7 +64,7 @@ def test_the_guide_lists_every_option_of_send() -> None:
 
 def test_the_guide_lists_every_error_about_jobs() -> None:
     text = PAGE.read_text()
-    values = ("Job", "JobError", "JobEvent")
+    values = ("Job", "JobError", "JobEvent", "JobOutcome")
     names = [name for name in ucam_faas.__all__ if "Job" in name and name not in values]
 
     assert [name for name in [*names, "QueueFull"] if f"`{name}`" not in text] == []

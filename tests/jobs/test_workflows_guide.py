@@ -37,5 +37,5 @@ def test_the_guides_blocks_run_to_the_values_that_they_show(
                 shown += run(block, module)
                 jobs.advance(timedelta(minutes=1))
 
-    assert len(shown) >= 7
+    assert len(shown) >= 10
     assert [value for value, _ in shown] == [text for _, text in shown]
