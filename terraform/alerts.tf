@@ -98,8 +98,8 @@ resource "google_monitoring_alert_policy" "oldest_message" {
       A message of the subscription `${google_pubsub_subscription.push[each.key].name}` of the task **${var.name}** waits for more than ${local.oldest_message_seconds[each.key]} seconds. It is lost after ${each.value.message_retention_seconds} seconds.
 
       1. Is the task failing? Its log (${local.log_query}), entries of severity WARNING or ERROR. Then fix it and deploy.
-      2. Is it called at all? In the metrics of the subscription, push requests by response code: 401 and 403 mean that a grant is missing (apply the module again), 404 that the path `${each.value.path}` is not served.
-      3. Is it too slow? Answers 429 and 504 in the log, and the service at its maximum of ${local.max_instances} instances: raise `concurrency`, or publish less.
+      2. ${local.is_worker ? "Is it pulled at all? See the instances: `gcloud run worker-pools describe ${var.name} --project=${var.project} --region=${var.region}`. With 0 nothing runs. The log says why a worker doesn't start: a missing grant (apply the module again), or a subscription that pushes." : "Is it called at all? In the metrics of the subscription, push requests by response code: 401 and 403 mean that a grant is missing (apply the module again), 404 that the path `${each.value.path}` is not served."}
+      3. Is it too slow? ${local.is_worker ? "Raise `concurrency.min_instances`, let an autoscaler follow the backlog" : "Answers 429 and 504 in the log, and the service at its maximum of ${local.max_instances} instances: raise `concurrency`"}, or publish less.
       4. The messages are never wanted? `gcloud pubsub subscriptions seek ${each.key} --project=${var.project} --time=$(date -u +%Y-%m-%dT%H:%M:%SZ)` drops all that wait.
     EOT
   }
@@ -209,5 +209,9 @@ locals {
     "metric.type = \"run.googleapis.com/request_count\"",
   ])
 
-  log_query = local.is_job ? "`resource.type=\"cloud_run_job\" resource.labels.job_name=\"${var.name}\"`" : "`resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.name}\"`"
+  log_query = {
+    service       = "`resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.name}\"`"
+    worker        = "`resource.type=\"cloud_run_worker_pool\" resource.labels.worker_pool_name=\"${var.name}\"`"
+    cloud-run-job = "`resource.type=\"cloud_run_job\" resource.labels.job_name=\"${var.name}\"`"
+  }[var.function.run_as]
 }

@@ -117,6 +117,34 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
   }
 }
 
+# A worker pulls.
+resource "google_pubsub_subscription_iam_member" "pull" {
+  for_each = local.is_worker ? local.subscriptions : {}
+
+  project      = var.project
+  subscription = google_pubsub_subscription.push[each.key].name
+  role         = "roles/pubsub.subscriber"
+  member       = local.run_time_member
+
+  lifecycle {
+    replace_triggered_by = [google_pubsub_subscription.push[each.key].id]
+  }
+}
+
+# When it starts, a worker looks up whether its subscriptions push.
+resource "google_pubsub_subscription_iam_member" "look_up" {
+  for_each = local.is_worker ? local.subscriptions : {}
+
+  project      = var.project
+  subscription = google_pubsub_subscription.push[each.key].name
+  role         = "roles/pubsub.viewer"
+  member       = local.run_time_member
+
+  lifecycle {
+    replace_triggered_by = [google_pubsub_subscription.push[each.key].id]
+  }
+}
+
 # Cloud Scheduler runs the Cloud Run job as this account. It publishes to topics as its own service agent.
 resource "google_service_account" "scheduler" {
   count = local.is_scheduled && var.accounts == null ? 1 : 0

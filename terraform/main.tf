@@ -2,6 +2,7 @@
 
 locals {
   is_service = var.function.run_as == "service"
+  is_worker  = var.function.run_as == "worker"
   is_job     = var.function.run_as == "cloud-run-job"
 
   target = var.function.target == null ? "" : var.function.target
@@ -39,9 +40,9 @@ locals {
 
 # Topics and subscriptions.
 locals {
-  # A service that only has schedules gets them through a topic of its own.
+  # A service or worker that only has schedules gets them through a topic of its own.
   own_subscription = {
-    for name in local.is_service && length(var.triggers.subscriptions) == 0 && length(local.schedules) > 0 ? [var.name] : [] :
+    for name in !local.is_job && length(var.triggers.subscriptions) == 0 && length(local.schedules) > 0 ? [var.name] : [] :
     name => {
       topic                     = name
       create_topic              = true
@@ -61,10 +62,10 @@ locals {
     for name, subscription in merge(var.triggers.subscriptions, local.own_subscription) : name => merge(subscription, {
       topic                = subscription.topic == null ? name : subscription.topic
       path                 = subscription.path == null ? "/${local.target}" : subscription.path
-      ack_deadline_seconds = subscription.ack_deadline_seconds == null ? max(10, ceil(var.function.timeout_seconds)) : subscription.ack_deadline_seconds
+      ack_deadline_seconds = subscription.ack_deadline_seconds == null ? min(600, max(10, ceil(var.function.timeout_seconds))) : subscription.ack_deadline_seconds
     })
   }
-  has_pushes = length(local.subscriptions) > 0
+  has_pushes = local.is_service && length(local.subscriptions) > 0
 
   made_topics = toset([for subscription in values(local.subscriptions) : subscription.topic if subscription.create_topic])
 
@@ -113,12 +114,15 @@ locals {
     { GOOGLE_CLOUD_PROJECT = var.project },
     var.function.target == null ? {} : { FUNCTION_TARGET = var.function.target },
     local.is_job ? { LONG_RUNNING = "true" } : {},
+    local.is_worker ? { UCAM_FAAS_HEALTH_PORT = tostring(local.health_port) } : {},
     # The task has one variable: with several dead-letter topics, it holds that of the first subscription.
     { for topic in slice(values(local.dead_letter_topics), 0, min(1, length(local.dead_letter_topics))) : "UCAM_FAAS_DEAD_LETTER_TOPIC" => topic },
     # At its last attempt the task publishes the dead letter itself. With several subscriptions, the highest number counts.
     length(local.dead_letters) == 0 ? {} : { UCAM_FAAS_MAX_ATTEMPTS = tostring(max(values(local.dead_letters)[*].max_attempts...)) },
     var.function.environment,
   )
+
+  health_port = 8080 # of a worker pool
 
   # The ladder: the task's timeout <= Pub/Sub's wait <= Cloud Run's timeout. Ten seconds more, so that the task answers
   # 504 and not Cloud Run.
@@ -129,6 +133,8 @@ locals {
   # As many as the quotas of a region allow a new project: 20 CPUs, and 2 GiB of memory for each.
   quota_instances = max(1, min(100, floor(20 / local.cpus), floor(20 * 2048 / local.memory_mib)))
   max_instances   = var.concurrency.max_instances == null ? max(local.quota_instances, var.concurrency.min_instances) : var.concurrency.max_instances
+
+  is_autoscaled = try(var.concurrency.max_instances > var.concurrency.min_instances, false)
 
   # Less than one CPU, or less memory than the second generation needs.
   needs_first_generation = local.cpus < 1 || local.memory_mib < 512

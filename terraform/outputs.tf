@@ -1,10 +1,10 @@
 output "name" {
-  description = "Name of the service or Cloud Run job."
+  description = "Name of the service, worker pool or Cloud Run job."
   value       = var.name
 }
 
 output "service_uri" {
-  description = "Address of the service; null for a Cloud Run job."
+  description = "Address of the service; null for a worker pool or Cloud Run job."
   value       = one(google_cloud_run_v2_service.this[*].uri)
 }
 
@@ -14,7 +14,7 @@ output "topics" {
 }
 
 output "subscriptions" {
-  description = "Ids of the push subscriptions, by name."
+  description = "Ids of the subscriptions, by name."
   value       = { for name, subscription in google_pubsub_subscription.push : name => subscription.id }
 }
 

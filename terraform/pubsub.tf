@@ -1,4 +1,4 @@
-# Topics, push subscriptions and dead letters.
+# Topics, subscriptions and dead letters.
 
 resource "google_pubsub_topic" "trigger" {
   for_each = local.made_topics
@@ -10,6 +10,7 @@ resource "google_pubsub_topic" "trigger" {
   deletion_policy = local.deletion_policy
 }
 
+# It pushes to a service; a worker pulls from it. One becomes the other in place.
 resource "google_pubsub_subscription" "push" {
   for_each = local.subscriptions
 
@@ -23,18 +24,21 @@ resource "google_pubsub_subscription" "push" {
   message_retention_duration = "${each.value.message_retention_seconds}s"
   deletion_policy            = local.deletion_policy
 
-  push_config {
-    push_endpoint = "${google_cloud_run_v2_service.this[0].uri}${each.value.path}"
+  dynamic "push_config" {
+    for_each = local.is_service ? [google_cloud_run_v2_service.this[0].uri] : []
+    content {
+      push_endpoint = "${push_config.value}${each.value.path}"
 
-    oidc_token {
-      service_account_email = local.push_email
-      audience              = google_cloud_run_v2_service.this[0].uri
-    }
+      oidc_token {
+        service_account_email = local.push_email
+        audience              = push_config.value
+      }
 
-    dynamic "no_wrapper" {
-      for_each = each.value.wrapped ? [] : [true]
-      content {
-        write_metadata = true
+      dynamic "no_wrapper" {
+        for_each = each.value.wrapped ? [] : [true]
+        content {
+          write_metadata = true
+        }
       }
     }
   }

@@ -33,7 +33,7 @@ resource "google_cloud_scheduler_job" "schedule" {
   }
 
   dynamic "pubsub_target" {
-    for_each = local.is_service ? [each.value] : []
+    for_each = local.is_job ? [] : [each.value]
     content {
       topic_name = local.topic_names[pubsub_target.value.topic == null ? local.default_topic : pubsub_target.value.topic]
       attributes = pubsub_target.value.attributes

@@ -53,7 +53,7 @@ variable "function" {
     run_as          = optional(string, "service") # `service`: Pub/Sub pushes messages to it. `worker`: `ucam-faas worker` pulls them. `cloud-run-job`: a schedule or a person starts it, and it runs once to its end.
     memory          = optional(string, "512Mi")   # Memory of an instance.
     cpu             = optional(string, "1")       # CPUs of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
-    timeout_seconds = optional(number, 300)       # Longest time from the arrival of a message or request to the answer, as in the code: up to 600 for messages, 3600 for requests, 604800 for Cloud Run jobs.
+    timeout_seconds = optional(number, 300)       # Longest time from the arrival of a message or request to the answer, as in the code: up to 600 for messages, 3600 for requests, 604800 for workers and Cloud Run jobs.
     environment     = optional(map(string), {})   # Environment variables that are not secret.
     secrets = optional(map(object({               # Environment variables from Secret Manager.
       secret  = string                            # Id of the secret, or `projects/P/secrets/S`.
@@ -70,7 +70,7 @@ variable "function" {
     }))
     publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
     invokers            = optional(list(string), []) # IAM members that may call the service or run the Cloud Run job, such as `group:team@example.org`.
-    deletion_protection = optional(bool, true)       # Terraform refuses to delete the service or Cloud Run job, its topics and its subscriptions.
+    deletion_protection = optional(bool, true)       # Terraform refuses to delete the service, worker pool or Cloud Run job, its topics and its subscriptions.
     max_retries         = optional(number, 3)        # Cloud Run jobs: how often an execution that failed is run again.
   })
 
@@ -85,8 +85,8 @@ variable "function" {
   }
 
   validation {
-    condition     = contains(["service", "cloud-run-job"], var.function.run_as)
-    error_message = "function.run_as is \"${var.function.run_as}\"; expected service or cloud-run-job.${var.function.run_as == "job" ? " job is the earlier name of cloud-run-job: write that, or run `ucam-faas plan` again. Its resources stay." : ""}"
+    condition     = contains(["service", "worker", "cloud-run-job"], var.function.run_as)
+    error_message = "function.run_as is \"${var.function.run_as}\"; expected service, worker or cloud-run-job.${var.function.run_as == "job" ? " job is the earlier name of cloud-run-job: write that, or run `ucam-faas plan` again. Its resources stay." : ""}"
   }
 
   validation {
@@ -112,12 +112,12 @@ variable "function" {
       size.mib >= (size.cpus < 4 ? (var.function.run_as == "service" ? 128 : 512) : size.cpus == 4 ? 2048 : 4096) &&
       size.mib <= (size.cpus < 0.5 ? 512 : size.cpus < 1 ? 1024 : { 1 = 4096, 2 = 8192, 4 = 16384, 6 = 24576, 8 = 32768 }[size.cpus])
     ]), true)
-    error_message = "function.memory is \"${var.function.memory}\" with function.cpu \"${var.function.cpu}\". Cloud Run's rules: 128Mi (a Cloud Run job: 512Mi) to 4Gi with 1 CPU, to 8Gi with 2; 2Gi to 16Gi with 4; 4Gi to 24Gi with 6; 4Gi to 32Gi with 8; at most 512Mi below 0.5 CPU, and 1Gi below 1."
+    error_message = "function.memory is \"${var.function.memory}\" with function.cpu \"${var.function.cpu}\". Cloud Run's rules: 128Mi (a worker pool or Cloud Run job: 512Mi) to 4Gi with 1 CPU, to 8Gi with 2; 2Gi to 16Gi with 4; 4Gi to 24Gi with 6; 4Gi to 32Gi with 8; at most 512Mi below 0.5 CPU, and 1Gi below 1."
   }
 
   validation {
     condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= (var.function.run_as == "service" ? 3600 : 604800)
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}; Cloud Run accepts 1 to 3600 for a service, and up to 604800 for run_as = \"cloud-run-job\"."
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}; Cloud Run accepts 1 to 3600 for a service, and up to 604800 for run_as = \"worker\" or \"cloud-run-job\"."
   }
 
   validation {
@@ -128,9 +128,9 @@ variable "function" {
   validation {
     condition = alltrue([
       for name in concat(keys(var.function.environment), keys(var.function.secrets)) :
-      !can(regex("^(PORT|FUNCTION_TARGET|GOOGLE_CLOUD_PROJECT|LONG_RUNNING|UCAM_FAAS_DEAD_LETTER_TOPIC|UCAM_FAAS_MAX_ATTEMPTS|(K|CLOUD_RUN|X_GOOGLE)_.*)$", name))
+      !can(regex("^(PORT|FUNCTION_TARGET|GOOGLE_CLOUD_PROJECT|LONG_RUNNING|UCAM_FAAS_DEAD_LETTER_TOPIC|UCAM_FAAS_HEALTH_PORT|UCAM_FAAS_MAX_ATTEMPTS|(K|CLOUD_RUN|X_GOOGLE)_.*)$", name))
     ])
-    error_message = "function.environment and function.secrets: PORT, K_…, CLOUD_RUN_… and X_GOOGLE_… are Cloud Run's, and FUNCTION_TARGET, GOOGLE_CLOUD_PROJECT, LONG_RUNNING, UCAM_FAAS_DEAD_LETTER_TOPIC and UCAM_FAAS_MAX_ATTEMPTS are set by this module (function.target, project, function.run_as, dead_letter)."
+    error_message = "function.environment and function.secrets: PORT, K_…, CLOUD_RUN_… and X_GOOGLE_… are Cloud Run's, and FUNCTION_TARGET, GOOGLE_CLOUD_PROJECT, LONG_RUNNING, UCAM_FAAS_DEAD_LETTER_TOPIC, UCAM_FAAS_HEALTH_PORT and UCAM_FAAS_MAX_ATTEMPTS are set by this module (function.target, project, function.run_as, dead_letter)."
   }
 
   validation {
@@ -196,8 +196,8 @@ variable "concurrency" {
   default     = {}
   type = object({
     max_concurrent_functions_per_instance = optional(number)    # Executions at a time in an instance. Default: 4; 1 with less than one CPU.
-    min_instances                         = optional(number, 0) # Instances that are kept warm, which cost also when idle.
-    max_instances                         = optional(number)    # The most instances at a time. Default: as many as a new project's quotas of a region allow, 20 CPUs and 40 GiB, and at most 100.
+    min_instances                         = optional(number, 0) # Instances that are kept warm, which cost also when idle; a worker has so many.
+    max_instances                         = optional(number)    # The most instances at a time; of a worker: an autoscaler sets their number. Default of a service: as many as a new project's quotas of a region allow, 20 CPUs and 40 GiB, and at most 100.
   })
 
   validation {
@@ -231,7 +231,7 @@ variable "triggers" {
   nullable    = false
   default     = {}
   type = object({
-    subscriptions = optional(map(object({                   # Push subscriptions.
+    subscriptions = optional(map(object({                   # Subscriptions: they push to a service, and a worker pulls from them.
       topic                     = optional(string)          # Topic whose messages the task gets: a short name in this project, or `projects/P/topics/T`. Default: the name of the subscription.
       create_topic              = optional(bool, false)     # Make the topic. Otherwise it exists.
       filter                    = optional(string)          # Which messages the task gets, by their attributes; the others are acknowledged.
@@ -300,8 +300,8 @@ variable "triggers" {
   }
 
   validation {
-    condition     = length(var.triggers.subscriptions) == 0 || var.function.timeout_seconds <= 600
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub waits at most 600 seconds for the answer to a push. Make the task faster, or run it as a Cloud Run job (function.run_as = \"cloud-run-job\")."
+    condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) == 0 || var.function.timeout_seconds <= 600
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but Pub/Sub waits at most 600 seconds for the answer to a push. Make the task faster, let a worker pull (function.run_as = \"worker\"), or run it as a Cloud Run job (\"cloud-run-job\")."
   }
 
   validation {
@@ -413,7 +413,7 @@ variable "triggers" {
   }
 
   validation {
-    condition     = var.function.run_as != "service" || length(var.triggers.subscriptions) > 0 || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.topic, null) == null]), true)
+    condition     = var.function.run_as == "cloud-run-job" || length(var.triggers.subscriptions) > 0 || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.topic, null) == null]), true)
     error_message = "triggers.cron_schedules.….topic: no task reads that topic; give the task a subscription to it in triggers.subscriptions."
   }
 
@@ -423,13 +423,13 @@ variable "triggers" {
   }
 
   validation {
-    condition     = var.function.run_as != "service" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || length(var.name) >= 3
+    condition     = var.function.run_as == "cloud-run-job" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || length(var.name) >= 3
     error_message = "name is \"${var.name}\", too short for the topic and the subscription of its schedules (at least 3 characters). Name them in triggers.subscriptions."
   }
 
   validation {
     condition     = var.function.run_as != "service" || try(length(var.triggers.cron_schedules), 0) == 0 || length(var.triggers.subscriptions) > 0 || var.function.timeout_seconds <= 600
-    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but schedules use Pub/Sub, which waits at most 600 seconds. Make the task faster, or run it as a Cloud Run job (function.run_as = \"cloud-run-job\")."
+    error_message = "function.timeout_seconds is ${var.function.timeout_seconds}, but schedules use Pub/Sub, which waits at most 600 seconds. Make the task faster, let a worker pull (function.run_as = \"worker\"), or run it as a Cloud Run job (\"cloud-run-job\")."
   }
 }
 

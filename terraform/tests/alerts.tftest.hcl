@@ -73,6 +73,28 @@ run "alerts_are_made_where_monitoring_is" {
   }
 }
 
+run "a_worker_answers_no_requests" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", run_as = "worker" }
+    triggers = { subscriptions = { orders = { dead_letter = {} } } }
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.errors) == 0 && length(google_monitoring_alert_policy.dead_letter) == 1
+    error_message = "it has no ratio of errors, and dead letters as a service has"
+  }
+
+  assert {
+    condition = alltrue([
+      for part in ["cloud_run_worker_pool", "worker-pools describe orders", "\n3. Is it too slow?"] :
+      strcontains(google_monitoring_alert_policy.oldest_message["orders"].documentation[0].content, part)
+    ])
+    error_message = "an incident says how to look at a worker pool"
+  }
+}
+
 run "a_job_has_one_alert" {
   command = plan
 

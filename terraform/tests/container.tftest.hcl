@@ -169,6 +169,99 @@ run "parts_of_seconds_are_whole_for_pubsub" {
   }
 }
 
+run "a_worker_pulls" {
+  command = plan
+
+  variables {
+    function = {
+      container_image = "image:1"
+      target          = "take_order"
+      run_as          = "worker"
+      timeout_seconds = 36000
+    }
+    concurrency = { min_instances = 2 }
+    triggers    = { subscriptions = { orders = { dead_letter = {} }, orders-inbox = {} } }
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service.this) + length(google_cloud_run_v2_job.this) == 0 && google_cloud_run_v2_worker_pool.this[0].deletion_protection
+    error_message = "it is a worker pool"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_worker_pool.this[0].template[0].containers[0].args == tolist(["worker"])
+    error_message = "the image's entry point is told to work"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_worker_pool.this[0].scaling[0].manual_instance_count == 2
+    error_message = "it has as many instances as are asked for"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_worker_pool.this[0].template[0].containers[0].startup_probe[0].http_get[0].port == 8080 && length(google_cloud_run_v2_worker_pool.this[0].template[0].containers[0].liveness_probe) == 0
+    error_message = "it is probed at its start only"
+  }
+
+  assert {
+    condition = { for env in google_cloud_run_v2_worker_pool.this[0].template[0].containers[0].env : env.name => env.value } == {
+      FUNCTION_TARGET             = "take_order"
+      GOOGLE_CLOUD_PROJECT        = "my-project"
+      UCAM_FAAS_DEAD_LETTER_TOPIC = "projects/my-project/topics/orders-dead-letter"
+      UCAM_FAAS_HEALTH_PORT       = "8080"
+      UCAM_FAAS_MAX_ATTEMPTS      = "8"
+    }
+    error_message = "it is told its task, and the port of its health endpoint"
+  }
+
+  assert {
+    condition     = alltrue([for subscription in values(google_pubsub_subscription.push) : length(subscription.push_config) == 0 && subscription.ack_deadline_seconds == 600])
+    error_message = "no subscription pushes, and the deadlines are Pub/Sub's longest"
+  }
+
+  assert {
+    condition = (
+      keys(google_pubsub_subscription_iam_member.pull) == ["orders", "orders-inbox"] && google_pubsub_subscription_iam_member.pull["orders"].role == "roles/pubsub.subscriber" &&
+      keys(google_pubsub_subscription_iam_member.look_up) == ["orders", "orders-inbox"] && google_pubsub_subscription_iam_member.look_up["orders"].role == "roles/pubsub.viewer"
+    )
+    error_message = "the task's account may pull from each subscription, and look it up"
+  }
+
+  assert {
+    condition     = length(google_service_account.push) + length(google_cloud_run_v2_service_iam_member.push) == 0 && output.service_accounts.push == null && output.service_uri == null
+    error_message = "nothing calls it"
+  }
+}
+
+run "an_autoscaler_sets_the_number_of_workers" {
+  command = plan
+
+  variables {
+    function    = { container_image = "image:1", run_as = "worker" }
+    concurrency = { min_instances = 0, max_instances = 5 }
+    triggers    = { subscriptions = { orders = { dead_letter = {} } } }
+  }
+
+  assert {
+    condition     = !can(google_cloud_run_v2_worker_pool.this[0].scaling[0].manual_instance_count)
+    error_message = "Terraform leaves the number to it"
+  }
+}
+
+run "schedules_of_a_worker_are_messages" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", run_as = "worker" }
+    triggers = { cron_schedules = { orders = { schedule = "0 3 * * *" } } }
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.schedule["orders"].pubsub_target[0].topic_name == "projects/my-project/topics/orders" && length(google_pubsub_subscription.push["orders"].push_config) == 0
+    error_message = "it pulls them from a subscription of its own"
+  }
+}
+
 run "a_job_runs_to_its_end" {
   command = plan
 

@@ -148,6 +148,48 @@ def test_a_job_has_schedules_and_no_subscription(planned: Planned) -> None:
     assert task["concurrency"] == {}
 
 
+def test_a_worker_has_subscriptions_and_instances_but_no_requests(planned: Planned) -> None:
+    task = task_of(
+        run_as="worker", timeout=timedelta(hours=3), topic="films", schedule="0 3 * * *", lanes=2
+    )
+
+    variables = planned(task, '[environment]\nUCAM_FAAS_JOB_STORE = "postgresql://db/jobs"\n')
+
+    assert variables["function"]["run_as"] == "worker"
+    assert variables["function"]["timeout_seconds"] == 3 * 3600
+    assert "ingress" not in variables["function"]
+    assert variables["concurrency"] == {"min_instances": 1, "max_instances": None}
+    subscriptions = variables["triggers"]["subscriptions"]
+    assert subscriptions.keys() == {"send", "send-inbox", "send-inbox-lane-1"}
+    assert {own["ack_deadline_seconds"] for own in subscriptions.values()} == {600}
+    assert variables["triggers"]["cron_schedules"]["send"]["topic"] == "films"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "instances", "shown"),
+    [
+        ("", (1, None), "1, 4 at a time each"),
+        ("[task.send]\nmin_instances = 3", (3, None), "3, 4 at a time each"),
+        (
+            "[task.send]\nmin_instances = 0\nmax_instances = 5",
+            (0, 5),
+            "0 to 5, 4 at a time each",
+        ),
+    ],
+)
+def test_a_worker_has_one_instance_unless_the_configuration_says_more(
+    tmp_path: Path, configuration: str, instances: tuple[int, int | None], shown: str
+) -> None:
+    plan = plan_in(tmp_path, task_of(run_as="worker"), configuration=configuration)
+
+    concurrency = plan.to_json()["tasks"]["send"]["concurrency"]
+    assert (concurrency["min_instances"], concurrency["max_instances"]) == instances
+    ((_, runs_as, trigger, _, size),) = summary.rows(plan)
+    assert runs_as == "worker send\nup to 5 min"
+    assert trigger == "topic send"
+    assert size.splitlines()[0] == shown
+
+
 def test_a_subscription_counts_to_5_where_the_task_counts_to_less(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, task_of(retry=RetryPolicy(max_attempts=1)))
 

@@ -37,6 +37,12 @@ def refused(**options: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("options", [{"memory": "256Mi"}, {"cpu": 0.5}])
+def test_a_worker_has_a_whole_cpu_and_its_memory(options: dict[str, Any]) -> None:
+    with pytest.raises(TaskDefinitionError, match="worker pool"):
+        task_of(run_as="worker", **options)
+
+
 def test_a_worker_may_run_a_task_for_days() -> None:
     assert task_of(run_as="worker", timeout=timedelta(days=7)).run_as == "worker"
     assert "over 604800 s, the longest that Pub/Sub keeps" in refused(

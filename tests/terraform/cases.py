@@ -55,6 +55,18 @@ SERVICE: dict[str, Any] = {
 }
 """A service with every option that the module has for services."""
 
+WORKER: dict[str, Any] = {
+    **SERVICE,
+    "function": {
+        **SERVICE["function"],
+        "run_as": "worker",
+        "timeout_seconds": 36000,
+        "invokers": [],
+    },
+    "concurrency": {"min_instances": 2},
+}
+"""A worker with every option that the module has for workers."""
+
 JOB: dict[str, Any] = {
     "name": "yearly-report",
     "project": PROJECT,
@@ -91,6 +103,7 @@ def examples() -> list[str]:
 
 USES = [
     Use(".", SERVICE, "service"),
+    Use(".", WORKER, "worker"),
     Use(".", JOB, "job"),
     *(Use(f"examples/{name}", EXAMPLE_VARIABLES, name) for name in examples()),
 ]

@@ -66,6 +66,8 @@ def _needs(resource: Resource) -> Iterator[Need]:
             yield _of_dead_letters(resource, policy)
         for archive in resource.values["cloud_storage_config"]:
             yield from _of_archive(resource, archive)
+    if resource.type == "google_cloud_run_v2_worker_pool":
+        yield from _of_worker(resource)
     if resource.type == "google_cloud_scheduler_job":
         for target in resource.values["http_target"]:
             yield _of_job_schedule(resource, target)
@@ -95,6 +97,12 @@ def _signed_by_pubsub(resource: Resource, email: str) -> Need:
     """Both roles that let Pub/Sub create an account's tokens begin like this."""
     role, on = "roles/iam.serviceAccount", {"service_account_id": email}
     return Need(resource, "google_service_account_iam_member", role, _PUBSUB, on)
+
+
+def _of_worker(resource: Resource) -> Iterator[Need]:
+    email = resource.values["template"][0]["service_account"]
+    for role in ("roles/pubsub.subscriber", "roles/pubsub.viewer"):
+        yield Need(resource, "google_pubsub_subscription_iam_member", role, email, {})
 
 
 def _of_job_schedule(resource: Resource, target: dict[str, Any]) -> Need:

@@ -46,6 +46,23 @@ EXPECTED = {
         orders-archive         | storage.objectCreator        | bucket my-dead-letters
         orders-archive         | storage.legacyBucketReader   | bucket my-dead-letters
     """),
+    "worker": grants("""
+        Pub/Sub        | TOKENS                       | account orders-archive
+        Pub/Sub        | pubsub.subscriber            | subscription orders
+        Pub/Sub        | pubsub.subscriber            | subscription refunds
+        Pub/Sub        | pubsub.publisher             | topic orders-dead-letter
+        Pub/Sub        | pubsub.publisher             | topic failed-refunds
+        orders-runtime | pubsub.subscriber            | subscription orders
+        orders-runtime | pubsub.subscriber            | subscription refunds
+        orders-runtime | pubsub.viewer                | subscription orders
+        orders-runtime | pubsub.viewer                | subscription refunds
+        orders-runtime | pubsub.publisher             | topic orders-dead-letter
+        orders-runtime | pubsub.publisher             | topic failed-refunds
+        orders-runtime | pubsub.publisher             | topic invoices
+        orders-runtime | secretmanager.secretAccessor | secret api-key
+        orders-archive | storage.objectCreator        | bucket my-dead-letters
+        orders-archive | storage.legacyBucketReader   | bucket my-dead-letters
+    """),
     "job": grants("""
         yearly-report-scheduler | run.invoker                  | job yearly-report
         yearly-report-runtime   | pubsub.publisher             | topic reports
@@ -147,6 +164,7 @@ def accounts_in(state: Snapshot) -> tuple[set[str], set[str]]:
     """Return the accounts that services run as, and those that call or publish."""
     templates = [
         *(run.values["template"][0] for run in state.of("google_cloud_run_v2_service")),
+        *(run.values["template"][0] for run in state.of("google_cloud_run_v2_worker_pool")),
         *(run.values["template"][0]["template"][0] for run in state.of("google_cloud_run_v2_job")),
     ]
     calling = {

@@ -36,7 +36,7 @@ def document(plan: Plan, info: Mapping[str, str]) -> Object:
     """
     made = _Document(plan.project or _PROJECT)
     for planned in plan.tasks:
-        if planned.is_pushed_to and not is_sweep(planned.task):
+        if planned.gets_messages and not is_sweep(planned.task):
             made.add(planned)
     return {
         "asyncapi": VERSION,

@@ -37,7 +37,7 @@ def inboxes(parts: Sequence[Part]) -> dict[str, list[str]]:
     return {
         task.name: [inbox_of(task.name, lane) for lane in needs.lanes]
         for task, needs, merged in parts
-        if needs.is_pushed_to and (task.name in named or store_of(merged) is not None)
+        if needs.gets_messages and (task.name in named or store_of(merged) is not None)
     }
 
 
@@ -45,7 +45,7 @@ def sweep_for(
     config: ConfigFile, parts: Sequence[Part], stage: str | None, app: str | None
 ) -> list[Part]:
     """Return the task that sweeps the jobs; none, if there is no store for all tasks."""
-    wakes = [task.name for task, needs, merged in parts if needs.is_pushed_to and store_of(merged)]
+    wakes = [task.name for task, needs, merged in parts if needs.gets_messages and store_of(merged)]
     if not wakes:
         return []
     task: Task = sweep_task(app or DEFAULT_APP, wakes).task
@@ -75,7 +75,7 @@ def topics_of(needs: TaskNeeds, merged: Merged, inboxes: Mapping[str, Sequence[s
 def events_topic(needs: TaskNeeds, merged: Merged) -> list[str]:
     """Return the topic to which a task publishes the events of its jobs, if there is one."""
     topic = merged["environment"].get(EVENTS)
-    return [topic] if topic and needs.is_pushed_to and store_of(merged) else []
+    return [topic] if topic and needs.gets_messages and store_of(merged) else []
 
 
 def inboxes_for(task: Task, merged: Merged, inboxes: Mapping[str, Sequence[str]]) -> list[str]:

@@ -165,7 +165,7 @@ _CONFIGURATION = {
         check=one_of(*_INGRESS),
         default="internal",
         configurable="anywhere",
-        concerns="services",
+        concerns="requests",
         terraform="function.ingress",
         express=_INGRESS.__getitem__,
     ),
@@ -251,8 +251,8 @@ _CONFIGURATION = {
         terraform="labels",
     ),
     "deletion_protection": Option(
-        doc="Terraform refuses to delete the service or Cloud Run job, its topics and its "
-        "subscriptions",
+        doc="Terraform refuses to delete the service, worker pool or Cloud Run job, its topics and "
+        "its subscriptions",
         takes="`true` or `false`",
         check=IS_SWITCH,
         default=True,

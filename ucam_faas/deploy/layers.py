@@ -118,7 +118,10 @@ def merge(
         origins |= {path: origin(path) for path in lay_over(values, layer, options)}
     for path in [path for path in origins if path[0] in RIVALS and path[1] not in values[path[0]]]:
         del origins[path]
-    if values["max_instances"] is None:
+    if values["run_as"] == "worker":
+        if ("min_instances",) not in origins:
+            values["min_instances"] = 1  # with none, nothing would run
+    elif values["max_instances"] is None:
         size = values["cpu"], values["memory"]
         values["max_instances"] = usual_max_instances(*size, values["cpu_quota"])
     merged = Merged(task=task, stage=stage, values=values, origins=origins)

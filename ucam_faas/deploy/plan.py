@@ -17,7 +17,7 @@ from ucam_faas.deploy.source import decide_in
 from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.deploy.topics import TopicUser, plan_topics
-from ucam_faas.exceptions import ConfigurationError, TaskDefinitionError
+from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
 from ucam_faas.tasks import payload_schemas, registry
 from ucam_faas.tasks.cloud_names import check_distinct
@@ -72,7 +72,6 @@ def make(
         TaskDefinitionError: a task cannot be deployed.
     """
     check_tasks(config, [task.name for task in tasks])
-    _check_workers(tasks)
     settings = Settings()  # those of the machine that plans are not those of the deployment
     parts = [
         (task, needs_of(task, settings), merge_task(config, task, stage))
@@ -98,19 +97,8 @@ def make(
     )
 
 
-def _check_workers(tasks: Sequence[Task]) -> None:
-    """Refuse tasks whose deployment isn't planned yet."""
-    for task in tasks:
-        if task.run_as == "worker":
-            raise TaskDefinitionError(
-                f'{task.name!r} has run_as="worker", and the plan has no workers yet: leave it out '
-                "of this source, make its subscriptions without a push endpoint, and start "
-                "`ucam-faas worker` yourself."
-            )
-
-
 def service_name(task: str) -> str:
-    """Return the name that a task's service or job has in Cloud Run.
+    """Return the name that a task's service, Cloud Run job or worker pool has.
 
     >>> service_name("send_Mail_")
     'send-mail'
@@ -172,12 +160,13 @@ def _planned(
 
 
 def _timeout_seconds(task: Task, needs: TaskNeeds) -> int:
-    """Return how long Cloud Run waits: as long as the task may take, and Pub/Sub waits for it."""
+    """Return how long the task may take, or Pub/Sub waits for a push, if that is longer."""
     if task.run_as == "cloud-run-job":
         timeout = task.policy.timeout
         return JOB_SECONDS if timeout is None else math.ceil(timeout.total_seconds())
     seconds = math.ceil(task.policy.served_timeout_seconds)
-    return seconds if needs.topic is None else max(seconds, needs.ack_deadline_seconds)
+    waited_for = task.run_as == "service" and needs.topic is not None
+    return max(seconds, needs.ack_deadline_seconds) if waited_for else seconds
 
 
 def _environment(task: Task, merged: Merged, app: str | None) -> dict[str, str]:
@@ -200,7 +189,7 @@ def _usual_threads(merged: Merged) -> int:
 def _own_dead_letters(needs: TaskNeeds) -> list[str]:
     """Return the topic to which the task itself publishes dead letters, if Pub/Sub does not."""
     topic = needs.decided_dead_letter_topic
-    by_subscription = needs.run_as == "service" and needs.max_attempts is not None
+    by_subscription = needs.gets_messages and needs.max_attempts is not None
     return [] if topic is None or by_subscription else [topic]
 
 
@@ -224,7 +213,7 @@ def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> in
 
 
 def _subscriptions(needs: TaskNeeds, *, has_inbox: bool) -> dict[str, PlannedSubscription]:
-    if not needs.is_pushed_to:
+    if not needs.gets_messages:
         return {}
     lanes = needs.lanes if has_inbox else ()
     inboxes = {inbox_of(needs.name, lane): subscriptions.of_inbox(needs, lane) for lane in lanes}

@@ -1,4 +1,4 @@
-"""The push subscriptions of a task: that of its topic, and those of its inboxes."""
+"""The subscriptions of a task: that of its topic, and those of its inboxes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DeadLetters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSubscription:
-    """A subscription that pushes to a task.
+    """A subscription that pushes to a task, or that a worker pulls.
 
     Args:
         topic: short, or full.

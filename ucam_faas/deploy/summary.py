@@ -28,7 +28,7 @@ def _trigger(planned: PlannedTask) -> str:
     needs, lines = planned.needs, []
     if needs.topic is None:
         lines.append(f"HTTP {needs.path}")
-    elif planned.is_pushed_to:
+    elif planned.gets_messages:
         ordered = ", ordered" * needs.ordered
         lines.append(f"topic {needs.topic}{ordered}")
         if needs.filter:
@@ -60,7 +60,8 @@ def _size(planned: PlannedTask) -> str:
     if planned.is_cloud_run_job:
         return f"1 for each start\n{size}"
     least, most = planned.merged["min_instances"], planned.merged["max_instances"]
-    lines = [f"{least} to {most}, {planned.at_a_time} at a time each", size]
+    number = f"{least}" if most in (None, least) else f"{least} to {most}"
+    lines = [f"{number}, {planned.at_a_time} at a time each", size]
     if len(planned.subscriptions) > 1:
         lanes = planned.task.lanes
         lines += [f"{lane.name}: {lane.max_concurrency}" for lane in lanes if lane.max_concurrency]

@@ -23,6 +23,8 @@ FORMAT = 2
 
 Format 1, of before, doesn't state its version.
 """
+_WITHOUT_EFFECT = {"cloud-run-job": ("services", "requests"), "worker": ("requests",)}
+"""By `run_as`: what options concern that have no argument."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +33,15 @@ class PlannedTask:
 
     Args:
         merged: the options in force.
-        service: the name of its service or Cloud Run job.
-        timeout_seconds: how long Cloud Run waits for an execution.
+        service: the name of its service, Cloud Run job or worker pool.
+        timeout_seconds: of an execution.
         environment: all environment variables that are not secrets.
         publishes_to: topics; also that of dead letters, if the task itself publishes them, and
             inboxes.
-        at_a_time: the requests that an instance gets at a time; None: it is a Cloud Run
-            job.
-        max_retries: of a Cloud Run job; None: it is a service.
-        subscriptions: those that push to it, by name.
+        at_a_time: the requests or messages that an instance handles at a time; None: it is a Cloud
+            Run job.
+        max_retries: of a Cloud Run job; None: it isn't one.
+        subscriptions: those that push to it, or that it pulls, by name.
         payload: the schema of its payload, if it has one.
         jobs: the database, the queue and the bucket of its jobs.
     """
@@ -68,8 +70,13 @@ class PlannedTask:
         return self.task.run_as == "cloud-run-job"
 
     @property
-    def is_pushed_to(self) -> bool:
-        """It has a push subscription."""
+    def is_worker(self) -> bool:
+        """It is a worker pool."""
+        return self.task.run_as == "worker"
+
+    @property
+    def gets_messages(self) -> bool:
+        """It has a subscription."""
         return bool(self.subscriptions)
 
     @property
@@ -110,7 +117,7 @@ class PlannedTask:
         if jobs := self.jobs.to_json():
             variables["jobs"] = jobs
         for name, option in keys().items():
-            concerned = not (self.is_cloud_run_job and option.concerns == "services")
+            concerned = option.concerns not in _WITHOUT_EFFECT.get(self.task.run_as, ())
             if option.terraform and concerned and not option.computed:
                 _put(variables, option.terraform.split("."), self.argument(name))
         return variables
@@ -127,7 +134,7 @@ class PlannedTask:
     def _concurrency(self) -> dict[str, Any]:
         return (
             {}
-            if self.is_cloud_run_job
+            if self.is_cloud_run_job or self.is_worker
             else {"max_concurrent_functions_per_instance": self.at_a_time}
         )
 

@@ -51,11 +51,11 @@ class TopicUser:
     @classmethod
     def of(cls, needs: TaskNeeds, merged: Merged, jobs: Collection[str]) -> TopicUser:
         """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a Cloud Run job."""
-        by_subscription = needs.dead_letter_topic if needs.is_pushed_to else None
+        by_subscription = needs.dead_letter_topic if needs.gets_messages else None
         return cls(
             needs=needs,
             merged=merged,
-            reads=needs.topic if needs.is_pushed_to else None,
+            reads=needs.topic if needs.gets_messages else None,
             dead_letters=by_subscription or needs.decided_dead_letter_topic,
             jobs=jobs,
         )

@@ -69,9 +69,9 @@ class TaskNeeds:
     """Data to try it with, if they are text and the task is known to take them; "": none needed."""
 
     @property
-    def is_pushed_to(self) -> bool:
-        """True if Pub/Sub pushes messages to the task."""
-        return self.run_as == "service" and self.topic is not None
+    def gets_messages(self) -> bool:
+        """True if Pub/Sub pushes messages to the task, or a worker pulls them."""
+        return self.run_as != "cloud-run-job" and self.topic is not None
 
     def to_json(self) -> dict[str, Any]:
         """Return the needs as JSON has them."""

@@ -63,7 +63,8 @@ class _OfAll(TypedDict, total=False):
         Option(
             doc="longest time from the arrival of a message or request to the answer",
             takes="`timedelta`: up to 10 minutes, the longest that Pub/Sub waits; default 5. "
-            "`http`: up to an hour. Cloud Run jobs: up to 7 days, default 1 hour",
+            "`http`: up to an hour. Workers and Cloud Run jobs: up to 7 days; the default of Cloud "
+            "Run jobs is 1 hour",
             terraform="function.timeout_seconds",
             computed=True,
         ),
@@ -83,8 +84,8 @@ class _OfAll(TypedDict, total=False):
         str | None,
         Option(
             doc="memory of an instance",
-            takes="`128Mi` to `32Gi`; a Cloud Run job: from `512Mi`. Over 4, 8, 16 and 24 "
-            "GiB it needs 2, 4, 6 and 8 CPUs",
+            takes="`128Mi` to `32Gi`; workers and Cloud Run jobs: from `512Mi`. Over 4, 8, 16 "
+            "and 24 GiB it needs 2, 4, 6 and 8 CPUs",
             check=resources.memory_bytes,
             default="512Mi",
             configurable="anywhere",
@@ -107,8 +108,8 @@ class _OfAll(TypedDict, total=False):
     min_instances: Annotated[
         int | None,
         Option(
-            doc="instances that are kept warm, which cost also when idle",
-            takes="whole number",
+            doc="instances that are kept warm, which cost also when idle; a worker has so many",
+            takes="whole number; default of a worker: 1",
             check=lambda value: resources.check_instances("min_instances", value, least=0),
             default=0,
             configurable="anywhere",
@@ -119,8 +120,9 @@ class _OfAll(TypedDict, total=False):
     max_instances: Annotated[
         int | None,
         Option(
-            doc="the most instances at a time",
-            takes="whole number, from 1; default: as many as `cpu_quota` allows, at most 100",
+            doc="the most instances at a time; of a worker: an autoscaler sets their number",
+            takes="whole number, from 1; default: as many as `cpu_quota` allows, at most 100; of a "
+            "worker: `min_instances`",
             check=lambda value: resources.check_instances("max_instances", value, least=1),
             configurable="anywhere",
             concerns="services",

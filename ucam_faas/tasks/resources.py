@@ -19,9 +19,11 @@ RunAs = Literal["service", "worker", "cloud-run-job"]
 """A service, to which messages are pushed; a worker, which pulls them; or a Cloud Run job, which
 runs once to its end."""
 RUN_AS: tuple[RunAs, ...] = get_args(RunAs)
+_SECOND_GENERATION = {"cloud-run-job": "Cloud Run job", "worker": "worker pool"}
+"""Resources in Cloud Run's second generation environment, by `run_as`."""
 MEBIBYTE = 1024**2
 MIN_MEMORY, MAX_MEMORY = 128 * MEBIBYTE, 32 * 1024 * MEBIBYTE
-MIN_JOB_MEMORY = 512 * MEBIBYTE
+MIN_MEMORY_2ND_GENERATION = 512 * MEBIBYTE
 WHOLE_CPUS = (1, 2, 4, 6, 8)
 MIN_CPU = Fraction("0.08")
 _USUAL_MAX_INSTANCES = 100
@@ -62,6 +64,7 @@ _RESERVED = {
     "GOOGLE_CLOUD_PROJECT": "the deployment sets it",
     "LONG_RUNNING": 'the deployment sets it; write run_as="cloud-run-job"',
     "UCAM_FAAS_DEAD_LETTER_TOPIC": "the deployment sets it; write dead_letter_topic=…",
+    "UCAM_FAAS_HEALTH_PORT": "the deployment sets it",
     "UCAM_FAAS_MAX_ATTEMPTS": "the deployment sets it; write retry=RetryPolicy(max_attempts=…)",
 }
 _RESERVED_PREFIXES = ("K_", "CLOUD_RUN_", "X_GOOGLE_")
@@ -153,8 +156,9 @@ def check_together(options: Mapping[str, Any]) -> None:
     memory, cpu = options.get("memory"), options.get("cpu")
     if memory is not None and cpu is not None:
         _check_pair(memory, cpu)
-    if options.get("run_as") == "cloud-run-job":
-        _check_cloud_run_job(memory, cpu)
+    run_as = options.get("run_as", "service")
+    if run_as in _SECOND_GENERATION:
+        _check_second_generation(run_as, memory, cpu)
     least, most = options.get("min_instances"), options.get("max_instances")
     if least is not None and most is not None and least > most:
         raise TaskDefinitionError(
@@ -187,15 +191,16 @@ def _check_pair(memory: str, cpu: float | str) -> None:
         )
 
 
-def _check_cloud_run_job(memory: str | None, cpu: float | str | None) -> None:
-    if memory is not None and memory_bytes(memory) < MIN_JOB_MEMORY:
+def _check_second_generation(run_as: str, memory: str | None, cpu: float | str | None) -> None:
+    kind = _SECOND_GENERATION[run_as]
+    if memory is not None and memory_bytes(memory) < MIN_MEMORY_2ND_GENERATION:
         raise TaskDefinitionError(
-            f'memory={memory!r} with run_as="cloud-run-job": expected at least 512Mi, because '
-            "Cloud Run jobs run in the second generation environment."
+            f'memory={memory!r} with run_as="{run_as}": expected at least 512Mi, because '
+            f"{kind}s run in the second generation environment."
         )
     if cpu is not None and cpu_count(cpu) < 1:
         raise TaskDefinitionError(
-            f'cpu={cpu!r} with run_as="cloud-run-job": expected at least 1, as every Cloud Run job.'
+            f'cpu={cpu!r} with run_as="{run_as}": expected at least 1, as every {kind}.'
         )
 
 

@@ -78,9 +78,9 @@ def check_name(name: Any) -> None:
         )
 
 
-_RESOURCES: dict[RunAs, str] = {
+RESOURCES: dict[RunAs, str] = {
     "service": "Cloud Run service",
-    "worker": "worker",
+    "worker": "worker pool",
     "cloud-run-job": "Cloud Run job",
 }
 
@@ -285,7 +285,7 @@ class Task:
     @property
     def resource(self) -> str:
         """The kind of its resource, for people."""
-        return _RESOURCES[self.run_as]
+        return RESOURCES[self.run_as]
 
     @property
     def takes(self) -> str:

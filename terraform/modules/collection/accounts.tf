@@ -4,7 +4,7 @@
 locals {
   has_pushes = anytrue([
     for task in values(var.tasks) :
-    try(task.function.run_as, "service") != "cloud-run-job" && try(length(task.triggers.subscriptions), 0) + try(length(task.triggers.cron_schedules), 0) > 0
+    try(task.function.run_as, "service") == "service" && try(length(task.triggers.subscriptions), 0) + try(length(task.triggers.cron_schedules), 0) > 0
   ])
   has_scheduled_jobs = anytrue([
     for task in values(var.tasks) :

@@ -9,6 +9,7 @@ SIGNATURE = {
     "count_orders": "@ucam_faas.message_handler(\n    message_type=Order",
     "pay_back": "@ucam_faas.message_handler(\n    message_type=None",
     "show_order": "@ucam_faas.http(",
+    "cut_film": '@ucam_faas.message_handler(\n    run_as="worker"',
     "clean_up": "@ucam_faas.raw_event(",
 }
 """The first lines of the decorators in the clean collection."""
@@ -198,6 +199,19 @@ DELIVERY = [
         "failures-lost-early",
         (CONFIG, "message_retention_seconds"),
         ((CONFIG, "= 86400", "= 86399"), (CODE, "max_attempts=10", "max_attempts=None")),
+    ),
+    Seed(
+        "a worker pool without instances",
+        "worker-without-instances",
+        task("cut_film"),
+        ((CODE, 'run_as="worker", ', 'run_as="worker", min_instances=0, '),),
+    ),
+    Seed(
+        "ingress of a worker",
+        "setting-without-effect",
+        (CONFIG, "ingress"),
+        ((CONFIG, "[task.pay_back]", '[task.cut_film]\ningress = "all"\n\n[task.pay_back]'),),
+        says="it is a worker pool",
     ),
     Seed(
         "dead letters into the task's own topic",

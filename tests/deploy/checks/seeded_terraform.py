@@ -12,6 +12,9 @@ COUNT = 'module.tasks.module.task["count_orders"].'
 PAY = 'module.tasks.module.task["pay_back"].'
 SHOW = 'module.tasks.module.task["show_order"].'
 CLEAN = 'module.tasks.module.task["clean_up"].'
+CUT = 'module.tasks.module.task["cut_film"].'
+CUT_PULL = f'{CUT}google_pubsub_subscription.push["cut_film"]'
+CUT_POOL = f"{CUT}google_cloud_run_v2_worker_pool.this[0]"
 SERVICE, JOB = "google_cloud_run_v2_service.this[0]", "google_cloud_run_v2_job.this[0]"
 COUNT_PUSH = f'{COUNT}google_pubsub_subscription.push["count_orders"]'
 PAY_PUSH = f'{PAY}google_pubsub_subscription.push["pay_back"]'
@@ -181,6 +184,19 @@ TASKS = [
         says="no subscription",
     ),
     TerraformSeed(
+        "a worker without its subscription",
+        "terraform-task-missing",
+        (drop(CUT_PULL),),
+        at=task("cut_film"),
+        says="no subscription 'cut_film' to pull",
+    ),
+    TerraformSeed(
+        "a worker pool of another size",
+        "terraform-differs",
+        (put(CUT_POOL, "scaling", "manual_instance_count", value=0),),
+        says="the number of instances is 0; the code and the configuration say 1",
+    ),
+    TerraformSeed(
         "a Cloud Run job without its schedule",
         "terraform-task-missing",
         (drop(CLEAN_SCHEDULE),),
@@ -326,6 +342,20 @@ DELIVERY = [
         made=True,
     ),
     TerraformSeed(
+        "a push to a worker",
+        "delivery-wrong",
+        (put(CUT_PULL, "push_config", value=[{"push_endpoint": "https://example.org/cut_film"}]),),
+        says="pushes, and the task 'cut_film' is a worker",
+        also=("push-refused",),
+    ),
+    TerraformSeed(
+        "a subscription of a service that doesn't push",
+        "delivery-wrong",
+        (put(COUNT_PUSH, "push_config", value=[]),),
+        made=True,
+        says="doesn't push, and the task 'count_orders' is a service",
+    ),
+    TerraformSeed(
         "a push from another project",
         "push-kept-out",
         (put(COUNT_PUSH, "project", value="other-project"),),
@@ -393,6 +423,12 @@ GRANTS = [
         "dead-letters-refused",
         (drop(f'{COUNT}google_pubsub_subscription_iam_member.dead_letter_agent["count_orders"]'),),
         says="roles/pubsub.subscriber on the subscription count_orders",
+    ),
+    TerraformSeed(
+        "no grant to pull",
+        "pull-refused",
+        (drop(f'{CUT}google_pubsub_subscription_iam_member.pull["cut_film"]'),),
+        says="lacks roles/pubsub.subscriber on the subscription cut_film",
     ),
     TerraformSeed(
         "no grant on a secret",

@@ -23,7 +23,7 @@ def test_the_clean_collection_has_no_finding(shop: Shop, stage: list[str]) -> No
     result = shop.run(*stage)
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("No contradiction found: 4 tasks")
+    assert result.stdout.startswith("No contradiction found: 5 tasks")
 
 
 def test_the_clean_collection_has_no_finding_without_a_plan_on_disk(shop: Shop) -> None:

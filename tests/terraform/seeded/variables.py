@@ -47,7 +47,7 @@ IN_VARIABLES = [
     wrong("the number of the project for its id", put("project", "123456789"), "project is"),
     wrong("a zone for a region", put("region", "europe-west2-a"), "region is"),
     wrong("no image", drop("function.container_image"), "container_image"),
-    wrong("an unknown way to run", put("function.run_as", "worker"), "run_as"),
+    wrong("an unknown way to run", put("function.run_as", "function"), "run_as"),
     wrong("an amount of memory that is none", put("function.memory", "lots"), "memory"),
     wrong("three CPUs", put("function.cpu", "3"), "cpu"),
     wrong("longer than a push may take", put("function.timeout_seconds", 601), "600"),

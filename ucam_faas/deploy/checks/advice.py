@@ -90,7 +90,7 @@ def for_topic(inputs: Inputs, change: Change) -> Fix:
 
 
 def for_protected(inputs: Inputs, change: Change) -> Fix:
-    """Return the advice for a protected service or Cloud Run job."""
+    """Return the advice for a protected service, worker pool or Cloud Run job."""
     elsewhere = _moved(inputs, change) or _to_other_project(change)
     if elsewhere:
         return elsewhere

@@ -15,11 +15,14 @@ Kind = Literal[
     "archive",
     "topic",
     "service",
+    "worker pool",
     "Cloud Run job",
     "push grant",
     "job store",
     "payload store",
 ]
+RUNS: tuple[Kind, ...] = ("service", "worker pool", "Cloud Run job")
+"""The kinds of resources that run tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,7 @@ class Change:
     @property
     def rule(self) -> str:
         """The rule that finds it."""
-        if self.kind in ("service", "Cloud Run job"):
+        if self.kind in RUNS:
             return "protected-deleted"
         if self.kind in ("job store", "payload store"):
             return "job-store-left"

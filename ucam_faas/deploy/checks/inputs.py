@@ -53,9 +53,9 @@ class Inputs:
         return next((planned for planned in self.planned if planned.name == name), None)
 
     @property
-    def services(self) -> Iterator[PlannedTask]:
-        """The tasks that get pushed messages."""
-        return (planned for planned in self.planned if planned.is_pushed_to)
+    def receivers(self) -> Iterator[PlannedTask]:
+        """The tasks that get messages."""
+        return (planned for planned in self.planned if planned.gets_messages)
 
     @property
     def plan_again(self) -> str:

@@ -38,8 +38,12 @@ class Part:
 
 Inventory = dict[tuple[Kind, str], Part]
 
-_CLOUD_RUN_JOB = ("cloud-run-job", "job")
-"""The value of `run_as`, and its earlier name."""
+_KINDS: Mapping[str, Kind] = {
+    "worker": "worker pool",
+    "cloud-run-job": "Cloud Run job",
+    "job": "Cloud Run job",
+}
+"""By the value of `run_as`, and by an earlier name of one; a service, if there is none."""
 
 
 def inventory_of(variables: Mapping[str, Any]) -> Inventory:
@@ -132,14 +136,12 @@ def _parts_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
     project, region = variables.get("project"), variables.get("region")
     for task, arguments in variables["tasks"].items():
         path, function = ("tasks", task), arguments.get("function", {})
-        name, is_cloud_run_job = (
-            str(arguments.get("name")),
-            function.get("run_as") in _CLOUD_RUN_JOB,
-        )
+        name = str(arguments.get("name"))
+        kind = _KINDS.get(function.get("run_as"), "service")
         protected = function.get("deletion_protection") is True
         place = {"project": project, "region": region}
         yield Part(
-            kind="Cloud Run job" if is_cloud_run_job else "service",
+            kind=kind,
             name=name,
             path=path,
             fixed=place,
@@ -149,7 +151,7 @@ def _parts_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
         subscriptions = arguments.get("triggers", {}).get("subscriptions", {})
         for subscription, needs in subscriptions.items():
             yield from _subscription(subscription, needs, variables, task)
-        if subscriptions:  # one grant for all of them
+        if subscriptions and kind == "service":  # one grant for all of them
             account = "the task's" if format_of(arguments) == 1 else "the collection's"
             retries = [_retries(*named) for named in subscriptions.items()]
             yield Part(

@@ -50,3 +50,10 @@ def show_order(order_id: str) -> str:
 )
 def clean_up(body: object) -> None:
     """Remove old orders."""
+
+
+@ucam_faas.message_handler(
+    run_as="worker", message_type=list[int], topic="films", timeout=timedelta(hours=1)
+)
+def cut_film(seconds: list[int]) -> None:
+    """Cut a film."""

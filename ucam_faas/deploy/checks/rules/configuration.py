@@ -45,9 +45,11 @@ def _kind(planned: PlannedTask) -> tuple[str, set[Concerns]]:
     """Return the kind of a task, and which options concern it."""
     if planned.is_cloud_run_job:
         return "a Cloud Run job", {"all"}
-    if planned.is_pushed_to:
-        return "a service with a subscription", {"all", "services", "pushes"}
-    return "called over HTTP, without a subscription", {"all", "services"}
+    if planned.is_worker:
+        return "a worker pool", {"all", "services", "pushes"}
+    if planned.gets_messages:
+        return "a service with a subscription", {"all", "services", "requests", "pushes"}
+    return "called over HTTP, without a subscription", {"all", "services", "requests"}
 
 
 @rule(
@@ -67,19 +69,22 @@ def concurrency_without_cpu(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-@rule("instances-over-quota", why="Cloud Run refuses the service, and the apply fails.")
+@rule("instances-over-quota", why="Cloud Run refuses it, and the apply fails.")
 def instances_over_quota(inputs: Inputs) -> Iterator[Finding]:
     """More instances at most than the region's quotas of CPUs and memory allow."""
     for planned in inputs.planned:
-        limit, cpu, memory = (planned.merged[key] for key in ("max_instances", "cpu", "memory"))
+        most, least, cpu, memory = (
+            planned.merged[key] for key in ("max_instances", "min_instances", "cpu", "memory")
+        )
+        key, limit = ("min_instances", least) if most is None else ("max_instances", most)
         quota = planned.merged["cpu_quota"]
         allowed = most_instances(cpu, memory, quota)
         if not planned.is_cloud_run_job and limit > allowed:
             yield Finding(
-                configured(planned, "max_instances"),
-                f"The task {planned.task.name!r} has max_instances={limit} with cpu={cpu} and "
+                configured(planned, key),
+                f"The task {planned.task.name!r} has {key}={limit} with cpu={cpu} and "
                 f"memory={memory}: a quota of {quota} CPUs in the region allows {allowed}.",
-                f"Set max_instances = {allowed}, or cpu_quota to the region's quota "
+                f"Set {key} = {allowed}, or cpu_quota to the region's quota "
                 f"{where_for_all(inputs.config)}."
                 if allowed
                 else f"Set cpu_quota to the region's quota {where_for_all(inputs.config)}.",

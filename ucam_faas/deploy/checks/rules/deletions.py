@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ucam_faas.deploy.checks import advice
 from ucam_faas.deploy.checks.advice import Fix
-from ucam_faas.deploy.checks.changes import Change, Kind
+from ucam_faas.deploy.checks.changes import RUNS, Change, Kind
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding, Place
@@ -55,8 +55,8 @@ def topic_deleted(inputs: Inputs) -> Iterator[Finding]:
     "then on.",
 )
 def protected_deleted(inputs: Inputs) -> Iterator[Finding]:
-    """A protected service or Cloud Run job that `terraform apply` would delete or replace."""
-    for change in _of(inputs, "service", "Cloud Run job"):
+    """A protected service, worker pool or Cloud Run job that `terraform apply` would delete."""
+    for change in _of(inputs, *RUNS):
         if change.protected:
             yield _finding(inputs, change, advice.for_protected(inputs, change))
 
@@ -83,7 +83,7 @@ def push_grant_deleted(inputs: Inputs) -> Iterator[Finding]:
     refused = {
         change.name
         for change in inputs.changes
-        if change.kind in ("service", "Cloud Run job") and (change.protected or change.tainted)
+        if change.kind in RUNS and (change.protected or change.tainted)
     }
     for change in _of(inputs, "push grant"):
         seconds = change.retries.seconds() if change.retries else math.inf

@@ -22,18 +22,19 @@ _KEY = "message_retention_seconds"
 )
 def outlast_retention(inputs: Inputs) -> Iterator[Finding]:
     """Attempts and waits that take longer than Pub/Sub keeps a message."""
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         attempts = planned.needs.max_attempts
         if attempts is None:
             continue
         waits = sum(backoffs(planned.task.policy.retry, attempts - 1))
-        longest = attempts * planned.needs.ack_deadline_seconds + waits
+        own = planned.timeout_seconds if planned.is_worker else planned.needs.ack_deadline_seconds
+        longest = attempts * own + waits
         kept = planned.merged[_KEY]
         if longest > kept:
             yield Finding(
                 configured(planned, _KEY),
                 f"{attempts} attempts of the task {planned.task.name!r} may take {longest:g} s "
-                f"({attempts} of {planned.needs.ack_deadline_seconds} s, {waits:g} s between), and "
+                f"({attempts} of {own} s, {waits:g} s between), and "
                 f"Pub/Sub keeps a message for {kept} s.",
                 f"Keep messages for at least {int(longest) + 1} s with {_KEY}, or set fewer "
                 "attempts, shorter waits or a shorter timeout.",
@@ -47,7 +48,7 @@ def outlast_retention(inputs: Inputs) -> Iterator[Finding]:
 )
 def lost_early(inputs: Inputs) -> Iterator[Finding]:
     """Endless retries without dead letters, and messages kept for less than a day."""
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         kept = planned.merged[_KEY]
         if planned.needs.max_attempts is None and kept < SHORT_SECONDS:
             yield Finding(
@@ -60,13 +61,27 @@ def lost_early(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
+@rule("worker-without-instances", why="Its messages wait until they expire.")
+def without_instances(inputs: Inputs) -> Iterator[Finding]:
+    """A worker pool without instances, and without an autoscaler that starts some."""
+    for planned in inputs.planned:
+        least, most = (planned.merged[f"{name}_instances"] for name in ("min", "max"))
+        if planned.is_worker and least == 0 and most is None:
+            yield Finding(
+                configured(planned, "min_instances"),
+                f"The worker pool of the task {planned.task.name!r} has min_instances=0.",
+                "Set min_instances = 1; or max_instances, if an autoscaler starts instances.",
+                planned.task.name,
+            )
+
+
 @rule("dead-letters-return", why="A message that keeps failing goes round in a circle.")
 def dead_letters_return(inputs: Inputs) -> Iterator[Finding]:
     """A dead-letter topic that leads back to the task, directly or through other tasks."""
     project = (inputs.plan and inputs.plan.project) or "-"
     leads: dict[str, set[str]] = {}
     ways = []
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         if planned.needs.topic and planned.needs.dead_letter_topic:
             start = full_topic(planned.needs.topic, project)
             end = full_topic(planned.needs.dead_letter_topic, project)
@@ -98,7 +113,7 @@ def _reached(topic: str, leads: dict[str, set[str]]) -> set[str]:
 def archive_without_effect(inputs: Inputs) -> Iterator[Finding]:
     """An archive of a task without dead letters, or whose dead-letter topic exists elsewhere."""
     key = "dead_letter_archive"
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         origin = planned.merged.origin(key)
         if planned.merged[key] is None:
             continue
@@ -141,7 +156,7 @@ def topic_missing(inputs: Inputs) -> Iterator[Finding]:
 @rule("filter-matches-nothing", why="Pub/Sub drops every message, and the task never runs.")
 def nothing_matches(inputs: Inputs) -> Iterator[Finding]:
     """A filter that no message can pass."""
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         if planned.needs.filter and matches_nothing(planned.needs.filter):
             yield Finding(
                 decorated(planned.task),
@@ -154,6 +169,7 @@ def nothing_matches(inputs: Inputs) -> Iterator[Finding]:
 RULES = (
     outlast_retention,
     lost_early,
+    without_instances,
     dead_letters_return,
     archive_without_effect,
     topic_missing,

@@ -88,7 +88,7 @@ def sweep_differs(inputs: Inputs) -> Iterator[Finding]:
     if sweep is None:
         return
     for planned in inputs.planned:
-        for variable in (EVENTS, PAYLOADS) if planned.is_pushed_to else (PAYLOADS,):
+        for variable in (EVENTS, PAYLOADS) if planned.gets_messages else (PAYLOADS,):
             value, of_sweep = _value(planned, variable), _value(sweep, variable)
             if value != of_sweep and store_of(planned.merged):
                 yield Finding(

@@ -34,7 +34,7 @@ def store_missing(inputs: Inputs) -> Iterator[Finding]:
             "jobs over HTTP": planned.task.serves_jobs,
         }
         names = [name for name, is_set in options.items() if is_set]
-        is_served = planned.is_pushed_to or planned.task.serves_jobs
+        is_served = planned.gets_messages or planned.task.serves_jobs
         if names and is_served and store_of(planned.merged) is None:
             yield Finding(
                 decorated(planned.task),
@@ -47,7 +47,7 @@ def store_missing(inputs: Inputs) -> Iterator[Finding]:
 @rule("jobs-forgotten-early", why="A message that is delivered again after that runs again.")
 def forgotten_early(inputs: Inputs) -> Iterator[Finding]:
     """A task whose messages are jobs, and which keeps jobs for less time than messages."""
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         kept, policy = timedelta(seconds=planned.merged[_KEPT]), planned.task.jobs
         if policy.adopts and policy.kept < kept:
             yield Finding(
@@ -63,7 +63,7 @@ def forgotten_early(inputs: Inputs) -> Iterator[Finding]:
 @rule("receiver-missing", why="`terraform apply` fails, or the job is never run.")
 def receiver_missing(inputs: Inputs) -> Iterator[Finding]:
     """A task in `sends=` that isn't in the plan, or that gets no messages."""
-    receivers = {planned.name for planned in inputs.services}
+    receivers = {planned.name for planned in inputs.receivers}
     for planned in inputs.planned:
         for name in receivers_of(planned.task.sends):
             if name not in receivers:

@@ -14,7 +14,7 @@ from ucam_faas.deploy.sent_jobs import sent_by
 @rule("lanes-without-inbox", why="Its lanes are never used: each is an inbox of its own.")
 def without_inbox(inputs: Inputs) -> Iterator[Finding]:
     """A task with lanes of its own that has no inbox."""
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         stated = "lanes" in planned.task.own_options
         if stated and len(planned.task.lanes) > 1 and len(planned.subscriptions) < 2:
             yield Finding(
@@ -29,7 +29,7 @@ def without_inbox(inputs: Inputs) -> Iterator[Finding]:
 @rule("lane-missing", why="Sending fails, or the job runs in the lane default.")
 def lane_missing(inputs: Inputs) -> Iterator[Finding]:
     """A task whose function sends jobs to a lane that the receiver doesn't have."""
-    lanes = {planned.name: planned.task.lane_names for planned in inputs.services}
+    lanes = {planned.name: planned.task.lane_names for planned in inputs.receivers}
     for planned in inputs.planned:
         for sent in sent_by(planned.task):
             known = lanes.get(sent.receiver)

@@ -65,7 +65,7 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
 def too_long(inputs: Inputs) -> Iterator[Finding]:
     """A dead-letter topic that gives its subscription or archive too long a name."""
     topics = inputs.plan.topics if inputs.plan else {}
-    for planned in inputs.services:
+    for planned in inputs.receivers:
         topic = planned.dead_letters.topic if planned.dead_letters else ""
         derived = [topic, *(subscriptions_of(topic, topics[topic]) if topic in topics else ())]
         longest = max(derived, key=len)

@@ -172,7 +172,7 @@ def topic_elsewhere(inputs: Inputs) -> Iterator[Finding]:
     project = inputs.plan.project if inputs.plan else None
     for planned, schedule, _ in _schedules(inputs):
         path = TOPIC_PATH.fullmatch(planned.needs.topic or "")
-        if project and path and planned.is_pushed_to and path["project"] != project:
+        if project and path and planned.gets_messages and path["project"] != project:
             yield _finding(
                 planned,
                 schedule,

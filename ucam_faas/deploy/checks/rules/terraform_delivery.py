@@ -108,4 +108,26 @@ def kept_out(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-RULES = (expires, unread, path_wrong, kept_out)
+@rule(
+    "delivery-wrong",
+    why="A worker doesn't start if one of its subscriptions pushes, and a service pulls nothing.",
+)
+def delivery_wrong(inputs: Inputs) -> Iterator[Finding]:
+    """A subscription of a worker that pushes, or one of a service that doesn't."""
+    for planned in inputs.receivers:
+        for subscription in inputs.terraform.of(SUBSCRIPTION) if inputs.terraform else ():
+            pushes = subscription.get("push_config")
+            is_own = subscription.get("name") in planned.subscriptions
+            if not is_own or pushes is UNKNOWN or bool(pushes) is not planned.is_worker:
+                continue
+            has = "pushes" if pushes else "doesn't push"
+            kind = "a worker" if planned.is_worker else "a service"
+            yield Finding(
+                subscription.place,
+                f"{subscription.address} {has}, and the task {planned.name!r} is {kind}.",
+                f"{inputs.plan_again} Then plan with Terraform again.",
+                planned.name,
+            )
+
+
+RULES = (expires, unread, path_wrong, kept_out, delivery_wrong)

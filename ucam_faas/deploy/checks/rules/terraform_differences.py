@@ -10,8 +10,9 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import (
     FROM_ANYWHERE,
     JOB,
+    POOL,
+    RUNS,
     SCHEDULE,
-    SERVICE,
     TOPIC,
     Deployment,
     deployments,
@@ -31,6 +32,7 @@ from ucam_faas.tasks.resources import (
     secret_version,
     usual_max_instances,
 )
+from ucam_faas.tasks.task import RESOURCES
 
 SERVICE_TIMEOUT, JOB_TIMEOUT, ACK_DEADLINE_SECONDS = "300s", "600s", 10
 """Google's, where Terraform says nothing. Pages "Set request timeout", "Set task timeout" and
@@ -43,7 +45,7 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
     if inputs.terraform is None:
         return
     there = {deployment.planned.task.name: deployment for deployment in deployments(inputs)}
-    serves_all = any(not targets(run) for run in inputs.terraform.of(SERVICE, JOB))
+    serves_all = any(not targets(run) for run in inputs.terraform.of(*RUNS.values()))
     schedules = {schedule.get("name") for schedule in inputs.terraform.of(SCHEDULE)}
     for planned in inputs.planned:
         task, deployment, lacks = planned.task, there.get(planned.task.name), []
@@ -60,15 +62,21 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
 
 
 def _lacking_subscriptions(deployment: Deployment) -> Iterator[str]:
+    if deployment.planned.is_worker:
+        there = {subscription.get("name") for subscription in deployment.subscriptions}
+        for name in deployment.planned.subscriptions:
+            if not there & {name, UNKNOWN}:
+                yield f"no subscription {name!r} to pull"
+        return
     if not deployment.subscriptions:
         yield "no subscription that pushes to it"
         return
     pushes = list(deployment.pushes)
-    there = {planned.path for _, planned in pushes}
+    paths = {planned.path for _, planned in pushes}
     if len(pushes) < len(deployment.subscriptions):
         return  # one of them pushes to a path that isn't known yet
     for planned in deployment.planned.subscriptions.values():
-        if planned.path not in there:
+        if planned.path not in paths:
             yield f"no subscription that pushes to {planned.path}"
 
 
@@ -77,12 +85,13 @@ def _lacking_subscriptions(deployment: Deployment) -> Iterator[str]:
     why="The container ends when it starts: the code lacks that task.",
 )
 def task_unknown(inputs: Inputs) -> Iterator[Finding]:
-    """A service or Cloud Run job for a task that the code lacks, or that runs as the other."""
+    """A resource that runs a task that the code lacks, or that runs as another."""
     names = {planned.task.name: planned.task.resource for planned in inputs.planned}
+    kinds = {RUNS[run_as]: resource for run_as, resource in RESOURCES.items()}
     if inputs.terraform is None or inputs.plan is None:
         return
-    for run in inputs.terraform.of(SERVICE, JOB):
-        kind = "Cloud Run job" if run.type == JOB else "Cloud Run service"
+    for run in inputs.terraform.of(*RUNS.values()):
+        kind = kinds[run.type]
         for name in targets(run):
             if names.get(name) != kind:
                 is_what = f"is a {names[name]}" if name in names else "does not exist"
@@ -99,6 +108,8 @@ def deadline_ladder(inputs: Inputs) -> Iterator[Finding]:
     """Not: task's timeout ≤ ack deadline ≤ Cloud Run's timeout."""
     for deployment in deployments(inputs):
         planned, run = deployment.planned, deployment.run
+        if run.type == POOL:
+            continue  # a worker extends its leases
         own = planned.timeout_seconds
         default = JOB_TIMEOUT if run.type == JOB else SERVICE_TIMEOUT
         waits = seconds(run.given(*deployment.template, "timeout", default=default))
@@ -192,6 +203,12 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
     if run.type == JOB:
         yield "max_retries", run.get(*deployment.template, "max_retries"), planned.max_retries
         return
+    if run.type == POOL:
+        least, most = (planned.merged[f"{name}_instances"] for name in ("min", "max"))
+        if most is None or most == least:
+            is_there = run.get("scaling", "manual_instance_count") or 0
+            yield "the number of instances", is_there, least
+        return
     yield "ingress", run.given("ingress", default=FROM_ANYWHERE), planned.argument("ingress")
     at_a_time = run.get("template", "max_instance_request_concurrency")
     yield "concurrency", at_a_time, planned.at_a_time
@@ -215,7 +232,8 @@ def _of_push(
     yield "the topic", full_name(subscription, "topic"), full_topic(planned.topic, project)
     yield "the filter", subscription.get("filter") or None, planned.filter
     yield "message ordering", bool(subscription.get("enable_message_ordering")), planned.ordered
-    yield "wrapping", not subscription.get("push_config", "no_wrapper"), planned.wrapped
+    if subscription.get("push_config"):
+        yield "wrapping", not subscription.get("push_config", "no_wrapper"), planned.wrapped
     yield "retention", seconds(subscription.get("message_retention_duration")), kept
     backoffs = {"minimum": planned.min_backoff_seconds, "maximum": planned.max_backoff_seconds}
     for name, backoff in backoffs.items():
@@ -235,7 +253,7 @@ def _of_schedule(
     yield "the schedule", schedule.get("schedule"), wanted.expression
     yield "the time zone", schedule.get("time_zone") or "Etc/UTC", wanted.time_zone
     yield "paused", schedule.given("paused", default=False), wanted.paused
-    if planned.is_pushed_to:
+    if planned.gets_messages:
         topic = full_name(schedule, "pubsub_target", "topic_name")
         yield "the topic", topic, full_topic(planned.needs.topic or "", project)
         yield "the data", schedule.get("pubsub_target", "data") or "", wanted.data

@@ -155,6 +155,17 @@ def dead_letters_refused(inputs: Inputs) -> Iterator[Finding]:
             yield _grant(subscription, _AGENT, SUBSCRIBER[0], f"the subscription {name}")
 
 
+@rule("pull-refused", why="The worker ends when it starts, or gets no messages.")
+def pull_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A subscription from which a worker's account may not pull."""
+    for deployment, account in _own_accounts(inputs):
+        for subscription in deployment.subscriptions if deployment.planned.is_worker else ():
+            name, task = subscription.get("name"), deployment.planned.task.name
+            if not _given(inputs, "pubsub_subscription", name, SUBSCRIBER, account):
+                on = f"the subscription {name}"
+                yield _grant(deployment.run, _who(account), SUBSCRIBER[0], on, task)
+
+
 @rule("secret-refused", why="Cloud Run cannot read the secret, and does not start the container.")
 def secret_refused(inputs: Inputs) -> Iterator[Finding]:
     """A secret that the task's account may not read."""
@@ -302,6 +313,7 @@ RULES = (
     one_account,
     default_account,
     dead_letters_refused,
+    pull_refused,
     secret_refused,
     publish_refused,
     jobs_refused,

@@ -9,6 +9,8 @@ from ucam_faas.deploy.checks.changes import Change, Kind, Retries, shorter
 from ucam_faas.deploy.checks.job_stores import stores_in
 from ucam_faas.deploy.checks.terraform.deployments import (
     JOB,
+    POOL,
+    RUNS,
     SERVICE,
     SUBSCRIPTION,
     TOPIC,
@@ -27,7 +29,12 @@ from ucam_faas.deploy.checks.terraform.resources import (
 )
 from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
 
-_KINDS: dict[str, Kind] = {SERVICE: "service", JOB: "Cloud Run job", TOPIC: "topic"}
+_KINDS: dict[str, Kind] = {
+    SERVICE: "service",
+    POOL: "worker pool",
+    JOB: "Cloud Run job",
+    TOPIC: "topic",
+}
 _TAINTED = "replace_because_tainted"
 _CAUSES = {"enable_message_ordering": "ordering", "location": "region"}
 """Our names of attributes."""
@@ -36,6 +43,7 @@ _CAUSES = {"enable_message_ordering": "ordering", "location": "region"}
 def changes_of(plan: TerraformPlan) -> list[Change]:
     """Return the deletions of everything that holds or carries messages, and the left stores."""
     moves, services = moves_of(plan), _services(plan.changes)
+    pools = list(_before(plan.changes, POOL))
     dead_letter_topics = {
         full_name(subscription, "dead_letter_policy", "dead_letter_topic")
         for subscription in _before(plan.changes, SUBSCRIPTION)
@@ -51,16 +59,18 @@ def changes_of(plan: TerraformPlan) -> list[Change]:
             kind = _KINDS[before.type]
         else:
             continue
-        owner = _owner_of(before, services)
+        owner = _owner_of(before, services, pools)
         changes.append(_deletion(change, before, kind, moves, owner=owner))
     return [*changes, *_lost_grants(plan, moves, services), *_left_stores(plan)]
 
 
-def _owner_of(resource: Resource, services: Sequence[ResourceChange]) -> str | None:
+def _owner_of(
+    resource: Resource, services: Sequence[ResourceChange], pools: Sequence[Resource]
+) -> str | None:
     """Return the name of the task that something belongs to."""
-    if resource.type in (SERVICE, JOB):
+    if resource.type in RUNS.values():
         return _target(resource)
-    service = _service_of(resource, services)
+    service = _service_of(resource, services) or _pool_of(resource, pools)
     if service is not None:
         return _target(service)
     topic = str(short(resource.get("topic" if resource.type == SUBSCRIPTION else "name")))
@@ -123,7 +133,7 @@ def _services(changes: Iterable[ResourceChange]) -> Sequence[ResourceChange]:
 
 
 def _target(service: Resource) -> str:
-    """Return the name of the task that a service or Cloud Run job runs; failing that, its own."""
+    """Return the name of the task that a resource runs; failing that, its own."""
     names = targets(service)
     return names[0] if len(names) == 1 else str(service.get("name"))
 
@@ -138,6 +148,12 @@ def _service_of(subscription: Resource, services: Iterable[ResourceChange]) -> R
     return None
 
 
+def _pool_of(subscription: Resource, pools: Iterable[Resource]) -> Resource | None:
+    """Return the worker pool that pulls from a subscription: that of its module."""
+    in_module = [pool for pool in pools if pool.module == subscription.module]
+    return in_module[0] if len(in_module) == 1 else None
+
+
 def _lost_grants(
     plan: TerraformPlan, moves: Mapping[str, str], services: Sequence[ResourceChange]
 ) -> Iterator[Change]:
@@ -146,6 +162,8 @@ def _lost_grants(
         subscription = change.before
         if subscription is None or subscription.type != SUBSCRIPTION or change.is_deleted:
             continue
+        if change.after and not change.after.get("push_config"):
+            continue  # a worker pulls from now on
         service = _service_of(subscription, services)
         retries = shorter(*map(_retries, filter(None, (subscription, change.after))))
         if service is None or retries is None:
@@ -169,15 +187,15 @@ def _lost_grants(
 
 def _left_stores(plan: TerraformPlan) -> Iterator[Change]:
     """Yield the stores of jobs that a task uses now, and none after the apply."""
-    kept = {store for run in plan.of(SERVICE, JOB) for store in stores_in(environ_of(run))}
+    kept = {store for run in plan.of(*RUNS.values()) for store in stores_in(environ_of(run))}
     unsure = {
         name
-        for run in plan.of(SERVICE, JOB)
+        for run in plan.of(*RUNS.values())
         for name, value in environ_of(run).items()
         if value is UNKNOWN
     }
     left: dict[tuple[str, Kind, str], Resource] = {}
-    for run in _before(plan.changes, SERVICE, JOB):
+    for run in _before(plan.changes, *RUNS.values()):
         left |= dict.fromkeys(stores_in(environ_of(run)), run)
     for store in left.keys() - kept:
         variable, kind, name = store

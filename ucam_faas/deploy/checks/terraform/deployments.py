@@ -16,6 +16,9 @@ from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import PlannedTask
 
 SERVICE, JOB = "google_cloud_run_v2_service", "google_cloud_run_v2_job"
+POOL = "google_cloud_run_v2_worker_pool"
+RUNS: Mapping[str, str] = {"service": SERVICE, "worker": POOL, "cloud-run-job": JOB}
+"""The type of resource that runs a task, by `run_as`."""
 SUBSCRIPTION, TOPIC = "google_pubsub_subscription", "google_pubsub_topic"
 SCHEDULE = "google_cloud_scheduler_job"
 TARGET = "FUNCTION_TARGET"
@@ -29,8 +32,8 @@ class Deployment:
     """A task in Terraform's plan.
 
     Args:
-        run: its service or Cloud Run job.
-        subscriptions: the subscriptions that push to it.
+        run: its service, worker pool or Cloud Run job.
+        subscriptions: the subscriptions that push to it, or that it pulls.
     """
 
     planned: PlannedTask
@@ -67,7 +70,7 @@ class Deployment:
 
 @lru_cache(maxsize=2)
 def deployments(inputs: Inputs) -> Sequence[Deployment]:
-    """Return the tasks with a service or a Cloud Run job in Terraform's plan."""
+    """Return the tasks with a service, a worker pool or a Cloud Run job in Terraform's plan."""
     plan = inputs.terraform
     if plan is None:
         return ()
@@ -87,9 +90,9 @@ def deployments(inputs: Inputs) -> Sequence[Deployment]:
                 *chain.from_iterable(unsure.get(own, []) for own in tasks[name].subscriptions),
             ],
         )
-        for run in plan.of(SERVICE, JOB)
+        for run in plan.of(*RUNS.values())
         for name in targets(run)
-        if name in tasks and tasks[name].is_cloud_run_job is (run.type == JOB)
+        if name in tasks and RUNS[tasks[name].task.run_as] == run.type
     )
 
 
@@ -107,7 +110,7 @@ def targets(run: Resource) -> list[str]:
 
 
 def template_of(run: Resource) -> tuple[str, ...]:
-    """Return the path to the template of a service's or Cloud Run job's instances."""
+    """Return the path to the template of the instances that run a task."""
     return ("template", "template") if run.type == JOB else ("template",)
 
 

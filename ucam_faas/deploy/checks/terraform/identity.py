@@ -17,6 +17,7 @@ _NAME = ("project", "name")
 IDENTITIES = {
     "google_cloud_run_v2_job": ("project", "location", "name"),
     "google_cloud_run_v2_service": ("project", "location", "name"),
+    "google_cloud_run_v2_worker_pool": ("project", "location", "name"),
     "google_cloud_scheduler_job": ("project", "region", "name"),
     "google_cloud_tasks_queue": ("project", "location", "name"),
     "google_firestore_database": _NAME,

@@ -1,0 +1,98 @@
+# The task as a Cloud Run worker pool, which pulls messages.
+
+resource "google_cloud_run_v2_worker_pool" "this" {
+  count = local.is_worker ? 1 : 0
+
+  project             = var.project
+  location            = var.region
+  name                = var.name
+  labels              = var.labels
+  deletion_protection = var.function.deletion_protection
+
+  # With a larger max_instances an autoscaler sets the number of instances, and an apply leaves it alone.
+  dynamic "scaling" {
+    for_each = local.is_autoscaled ? [] : [var.concurrency.min_instances]
+    content {
+      manual_instance_count = scaling.value
+    }
+  }
+
+  template {
+    labels          = var.labels
+    service_account = local.run_time_email
+    encryption_key  = var.kms_key
+
+    containers {
+      image = var.function.container_image
+      args  = ["worker"]
+
+      resources {
+        limits = { cpu = var.function.cpu, memory = var.function.memory }
+      }
+
+      dynamic "env" {
+        for_each = local.environment
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = var.function.secrets
+        content {
+          name = env.key
+          value_source {
+            secret_key_ref {
+              secret  = env.value.secret
+              version = env.value.version
+            }
+          }
+        }
+      }
+
+      # Ready when it pulls. That may take four minutes, the most that Cloud Run waits. There is no liveness probe: a task
+      # may hold the interpreter for as long as it likes.
+      startup_probe {
+        period_seconds    = 2
+        timeout_seconds   = 1
+        failure_threshold = 120
+        http_get {
+          path = "/ready"
+          port = local.health_port
+        }
+      }
+    }
+
+    dynamic "vpc_access" {
+      for_each = var.function.vpc_access[*]
+      content {
+        connector = vpc_access.value.connector
+        egress    = vpc_access.value.egress
+        dynamic "network_interfaces" {
+          for_each = vpc_access.value.connector == null ? [vpc_access.value] : []
+          content {
+            network    = network_interfaces.value.network
+            subnetwork = network_interfaces.value.subnetwork
+            tags       = network_interfaces.value.tags
+          }
+        }
+      }
+    }
+  }
+
+  # Without this block the provider keeps the current split: after a roll-back by hand no new revision would get instances.
+  instance_splits {
+    type    = "INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
+
+  # Cloud Run checks that the account may read the secrets. The worker ends if it may not pull, or if a subscription
+  # pushes.
+  depends_on = [
+    google_secret_manager_secret_iam_member.run_time,
+    google_pubsub_subscription.push,
+    google_pubsub_subscription_iam_member.pull,
+    google_pubsub_subscription_iam_member.look_up,
+  ]
+}
