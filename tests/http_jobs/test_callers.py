@@ -81,14 +81,14 @@ class Issuer:
 
     def __init__(self) -> None:
         issuer = self
-        self.named = ""
+        self.named = self.keys = ""
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 documents = {
                     "/.well-known/openid-configuration": {
                         "issuer": issuer.named or issuer.url,
-                        "jwks_uri": f"{issuer.url}/keys",
+                        "jwks_uri": issuer.keys or f"{issuer.url}/keys",
                     },
                     "/keys": {
                         "keys": [
@@ -191,6 +191,23 @@ def test_a_discovery_document_of_another_issuer_is_refused(get: Get, issuer: Iss
     issuer.named = "https://evil.example.org"
 
     assert get(signer("RSA").token(issuer.url)).status == 401
+
+
+def test_keys_without_https_are_refused(get: Get, issuer: Issuer) -> None:
+    issuer.keys = issuer.url.replace("127.0.0.1", "127.1") + "/keys"  # the same, unnoticed
+
+    assert get(signer("RSA").token(issuer.url)).status == 401
+
+
+@pytest.mark.parametrize("issuer", ["http://id.example.org", "id.example.org", "ftp://localhost"])
+def test_an_issuer_without_https_doesnt_start(issuer: str) -> None:
+    settings = Settings(jobs_audience=SERVED, jobs_callers="crm", jobs_issuer=issuer)
+
+    with (
+        pytest.raises(ConfigurationError, match="begins with https://"),
+        testing.serve(tasks.charge, settings=settings),
+    ):
+        pass
 
 
 def test_googles_tokens_are_accepted_by_default() -> None:

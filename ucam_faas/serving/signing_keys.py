@@ -10,10 +10,22 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from ucam_faas._optional import require
 
 _NEEDED = {"extra": "auth", "purpose": "verify tokens"}
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def is_secure(url: str) -> bool:
+    """Return True if no one on the network can replace the document of a URL.
+
+    >>> is_secure("http://id.example.org")
+    False
+    """
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)
 
 
 def keys_url(issuer: str, get: Callable[[str], bytes]) -> str:
@@ -24,12 +36,15 @@ def keys_url(issuer: str, get: Callable[[str], bytes]) -> str:
         get: fetches a document.
 
     Raises:
-        Exception: there is none, or it is another issuer's.
+        Exception: there is none, or it is another issuer's, or the keys aren't behind HTTPS.
     """
     document = json.loads(get(f"{issuer.rstrip('/')}/.well-known/openid-configuration"))
     if document["issuer"] != issuer:
         raise ValueError("the discovery document is that of another issuer")
-    return str(document["jwks_uri"])
+    url = str(document["jwks_uri"])
+    if not is_secure(url):
+        raise ValueError("the keys aren't behind HTTPS")
+    return url
 
 
 def in_pem(document: bytes) -> bytes:

@@ -21,7 +21,7 @@ from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import off_loop
 from ucam_faas.outcomes import Unauthenticated
 from ucam_faas.serving.certificates import FETCH_SECONDS, Certificates, NoCertificatesError
-from ucam_faas.serving.signing_keys import in_pem, keys_url
+from ucam_faas.serving.signing_keys import in_pem, is_secure, keys_url
 from ucam_faas.serving.threads import ThreadPool
 
 GOOGLE = "https://accounts.google.com"
@@ -68,7 +68,8 @@ def caller_verifier(settings: Settings, clock: Clock, transport: Any = None) -> 
     """Return the verifier of requests for jobs over HTTP.
 
     Raises:
-        ConfigurationError: the settings name an audience without callers, or the reverse.
+        ConfigurationError: the settings name an audience without callers, or the reverse; or an
+            issuer without HTTPS.
     """
     names = (name.strip() for name in (settings.jobs_callers or "").split(","))
     callers, issuer = frozenset(filter(None, names)), settings.jobs_issuer
@@ -79,6 +80,11 @@ def caller_verifier(settings: Settings, clock: Clock, transport: Any = None) -> 
             "audience that any of its accounts asks for."
         )
     is_google = issuer in ISSUERS
+    if not is_google and not is_secure(issuer):
+        raise ConfigurationError(
+            f"UCAM_FAAS_JOBS_ISSUER={issuer!r}: expected an address that begins with https://, "
+            "since anyone on the way to another could replace the keys that verify tokens."
+        )
     accepted = Accepted(
         settings.jobs_audience,
         callers,
