@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     )
     from ucam_faas.tasks.backoffs import exponential as exponential
     from ucam_faas.tasks.defer import Defer as Defer
+    from ucam_faas.tasks.dependencies import Attribute as Attribute, Depends as Depends
     from ucam_faas.tasks.lanes import Lane as Lane, Priority as Priority
     from ucam_faas.tasks.limit import Limit as Limit
     from ucam_faas.tasks.middleware import CallNext as CallNext, TaskDelivery as TaskDelivery
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AbortedExecutionReason": "events.execution_info",
     "AbortedExecutionResult": "events.execution_info",
+    "Attribute": "tasks.dependencies",
     "Batch": "execution.batches",
     "BatchEnded": "execution.batches",
     "BatchProgress": "execution.batches",
@@ -135,6 +137,7 @@ _HOMES = {
     "DEFAULT_HTTP_RESPONSE_CREATOR": "execution.http_responses",
     "DeadLetter": "outcomes",
     "Defer": "tasks.defer",
+    "Depends": "tasks.dependencies",
     "DuplicateJobError": "exceptions",
     "ExecutionAbortedException": "exceptions",
     "ExecutionInfo": "events.execution_info",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, cast, overload
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.function import make
 from ucam_faas.task_types import (
     AnyDecorator,
     Decorator,
+    DependentTask,
     PayloadTask,
     PlainTask,
     RouteDecorator,
@@ -58,6 +59,10 @@ class Decorators:
     @overload
     def raw_event(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
     @overload
+    def raw_event(  # type: ignore[overload-cannot-match]  # it is, for functions of more parameters
+        self, function: Callable[Concatenate[bytes, ParametersT], ResultT], /
+    ) -> DependentTask[bytes, ParametersT, ResultT]: ...
+    @overload
     def raw_event(self, /, **options: Unpack[TaskOptions]) -> Decorator[bytes]: ...
     def raw_event(self, function: Any = None, /, **options: Any) -> Any:
         """Make a task that gets the request's body as bytes; what it returns is the response.
@@ -80,6 +85,10 @@ class Decorators:
     ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
     def cloud_event(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
+    @overload
+    def cloud_event(
+        self, function: Callable[Concatenate[PayloadT, ParametersT], ResultT], /
+    ) -> DependentTask[PayloadT, ParametersT, ResultT]: ...
     @overload
     def cloud_event(self, /, **options: Unpack[TaskOptions]) -> AnyDecorator: ...
     def cloud_event(self, function: Any = None, /, **options: Any) -> Any:
@@ -129,6 +138,10 @@ class Decorators:
     ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
     def message_handler(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
+    @overload
+    def message_handler(
+        self, function: Callable[Concatenate[PayloadT, ParametersT], ResultT], /
+    ) -> DependentTask[PayloadT, ParametersT, ResultT]: ...
     @overload
     def message_handler(self, /, **options: Unpack[HandlerOptions]) -> AnyDecorator: ...
     @overload

@@ -59,14 +59,15 @@ def make(
     """
     function_name = _function_name(function)
     task_name = name or function_name
+    inner = naming(task_name, lambda: _of_payload_alone(function, kind))
     if kind is not Kind.HTTP:
-        check_takes_payload(function)
-    (trigger_of, fields), read_fields = naming(task_name, lambda: (chosen(), read(function)))
+        check_takes_payload(inner)
+    (trigger_of, fields), read_fields = naming(task_name, lambda: (chosen(), read(inner)))
     _refuse_reserved(task_name)
     fields = {**read_fields, **fields}
     if function_name == unnamed_functions.UNNAMED:
-        function = unnamed_functions.as_function(function)
-    run = _of_request(function, fields["path"]) if kind is Kind.HTTP else of_payload(function)
+        function, inner = map(unnamed_functions.as_function, (function, inner))
+    run = _of_request(inner, fields["path"]) if kind is Kind.HTTP else of_payload(inner)
     task = Task(
         name=task_name,
         function_name=function_name,
@@ -135,6 +136,21 @@ def make(
     if "functions_framework" in sys.modules:
         _tell_functions_framework(task_function)
     return task_function
+
+
+_MARKERS = "ucam_faas.tasks.dependencies"
+
+
+def _of_payload_alone(function: Any, kind: Kind) -> Any:
+    """Return a function without the parameters that have a marker, such as `Depends`."""
+    annotations = getattr(function, "__annotations__", {}).values()
+    texts = [each for each in annotations if isinstance(each, str)]
+    may_have_some = any("Depends(" in each or "Attribute(" in each for each in texts)
+    if not may_have_some and _MARKERS not in sys.modules:
+        return function
+    from ucam_faas.tasks.injection import injected  # kept off the start
+
+    return injected(function, kind)
 
 
 def _of_request(function: Any, path: str) -> Any:

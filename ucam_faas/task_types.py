@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.tasks.task import Task
@@ -39,17 +39,8 @@ class TaskFunction(Protocol[ParametersT, ResultT_co]):
         """Run the pipeline on an event, and return the report, also of a failed run."""
 
 
-class PayloadTask(
-    TaskFunction[[PayloadT_contra], ResultT_co], Protocol[PayloadT_contra, ResultT_co]
-):
-    """A decorated function of a payload."""
-
-    @overload
-    def execute(self: PayloadTask[Any, InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
-    @overload
-    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
-    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
-        """Run the pipeline on an event; an aborted run raises ExecutionAbortedException."""
+class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
+    """Takes payloads by messages and jobs."""
 
     def publish(
         self,
@@ -154,6 +145,36 @@ class PayloadTask(
         """Send a job for each payload; see `send_many`."""
 
 
+class PayloadTask(
+    PayloadReceiver[PayloadT_contra, ResultT_co],
+    TaskFunction[[PayloadT_contra], ResultT_co],
+    Protocol[PayloadT_contra, ResultT_co],
+):
+    """A decorated function of a payload."""
+
+    @overload
+    def execute(self: PayloadTask[Any, InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
+    @overload
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
+        """Run the pipeline on an event; an aborted run raises ExecutionAbortedException."""
+
+
+class DependentTask(
+    PayloadReceiver[PayloadT_contra, ResultT_co],
+    TaskFunction[Concatenate[PayloadT_contra, ParametersT], ResultT_co],
+    Protocol[PayloadT_contra, ParametersT, ResultT_co],
+):
+    """A decorated function of a payload, and of parameters with markers such as `Depends`."""
+
+    @overload
+    def execute(self: DependentTask[Any, ..., InfoT], cloud_event: AnyCloudEvent) -> InfoT: ...
+    @overload
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo: ...
+    def execute(self, cloud_event: AnyCloudEvent) -> ExecutionInfo:
+        """Run the pipeline on an event; an aborted run raises ExecutionAbortedException."""
+
+
 class PlainTask(TaskFunction[[], ResultT_co], Protocol[ResultT_co]):
     """A decorated function without a parameter."""
 
@@ -181,7 +202,7 @@ CloudEventHandlerExecutorFn = PayloadTask
 
 
 class Decorator(Protocol[PayloadT]):
-    """Makes a task of a function that takes `PayloadT`, or nothing."""
+    """Makes a task of a function that takes `PayloadT`, or nothing, and parameters with markers."""
 
     @overload
     def __call__(
@@ -189,10 +210,14 @@ class Decorator(Protocol[PayloadT]):
     ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
     def __call__(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
+    @overload
+    def __call__(  # type: ignore[overload-cannot-match]  # it is, for functions of more parameters
+        self, function: Callable[Concatenate[PayloadT, ParametersT], ResultT], /
+    ) -> DependentTask[PayloadT, ParametersT, ResultT]: ...
 
 
 class AnyDecorator(Protocol):
-    """Makes a task of a function that takes any payload, or nothing."""
+    """Makes a task of a function that takes any payload, or nothing; see `Decorator`."""
 
     @overload
     def __call__(
@@ -200,6 +225,10 @@ class AnyDecorator(Protocol):
     ) -> PayloadTask[PayloadT, ResultT]: ...
     @overload
     def __call__(self, function: Callable[[], ResultT], /) -> PlainTask[ResultT]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[PayloadT, ParametersT], ResultT], /
+    ) -> DependentTask[PayloadT, ParametersT, ResultT]: ...
 
 
 class RouteDecorator(Protocol):

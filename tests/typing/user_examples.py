@@ -1,8 +1,9 @@
 """Users' code, with the types that they get: `test_typing.py` has mypy check it."""
 
 import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import assert_type
+from typing import Annotated, assert_type
 
 from cloudevents.http import CloudEvent
 from flask import Request
@@ -15,8 +16,10 @@ from ucam_faas import (
     MESSAGE_CONTEXT,
     AbortedExecutionReason,
     AbortedExecutionResult,
+    Attribute,
     CloudEventType,
     DeadLetter,
+    Depends,
     ExecutionAbortedException,
     ExecutionInfo,
     ExecutionResult,
@@ -32,6 +35,7 @@ from ucam_faas import (
     Schedule,
     StructlogJsonExecutionResultLogger,
     TaskCollection,
+    testing,
 )
 from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub, LocalCloudFactory
 from ucam_faas.testing import (
@@ -495,3 +499,59 @@ async def use_steps(order: Order) -> None:
     assert_type(await job.step_async("b", a_number, order), int)
     assert_type(await job.step_async("c", Order.model_dump_json, order), str)
     assert_type(await job.step_async("d", lambda: a_number(order)), int)
+
+
+# Middleware and dependencies
+
+
+def measured(delivery: ucam_faas.TaskDelivery, call_next: ucam_faas.CallNext) -> object:
+    assert_type(delivery.task.name, str)
+    assert_type(delivery.id, str)
+    return call_next(delivery)
+
+
+async def measured_async(
+    delivery: ucam_faas.TaskDelivery, call_next: Callable[[ucam_faas.TaskDelivery], Awaitable[int]]
+) -> int:
+    return await call_next(delivery)
+
+
+layered = TaskCollection(middleware=[(measured, measured_async), measured])
+
+
+def connection() -> Iterator[sqlite3.Connection]:
+    yield sqlite3.connect(":memory:")
+
+
+Connected = Annotated[sqlite3.Connection, Depends(connection)]
+
+
+@layered.message_handler
+def store_row(order: Order, connection: Connected, tenant: Annotated[str, Attribute()]) -> int:
+    assert_type(connection, sqlite3.Connection)
+    return order.number
+
+
+@ucam_faas.message_handler(message_type=Order, idempotent=True)
+async def store_row_later(order: Order, *, connection: Connected) -> str:
+    return ""
+
+
+@ucam_faas.raw_event
+def store_bytes(body: bytes, connection: Connected) -> None: ...
+
+
+async def use_dependencies(order: Order, event: CloudEvent) -> None:
+    connection = sqlite3.connect(":memory:")
+    assert_type(store_row(order, connection, tenant="a"), int)
+    assert_type(store_row.send(order), ucam_faas.Job[int])
+    assert_type(store_row.publish(order), str)
+    assert_type(store_row.execute(event), ExecutionInfo)
+    assert_type(await store_row_later(order, connection=connection), str)
+    assert_type(store_bytes.publish(b""), str)
+    with testing.overrides({connection_of_test: connection_of_test}):
+        pass
+
+
+def connection_of_test() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:")

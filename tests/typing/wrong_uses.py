@@ -3,6 +3,8 @@
 In functions, so that the module can be imported: the decorators refuse some of it by themselves.
 """
 
+from typing import Annotated
+
 from flask import Request
 from pydantic import BaseModel
 
@@ -22,6 +24,10 @@ def store(order: Order) -> None: ...
 def tidy_up() -> None: ...
 
 
+@ucam_faas.message_handler
+def store_more(order: Order, more: Annotated[str, ucam_faas.Depends(str)]) -> None: ...
+
+
 def decorate() -> None:
     @ucam_faas.message_handler(message_type=Order)  # E: arg-type
     def takes_another_payload(text: str) -> None: ...
@@ -33,10 +39,9 @@ def decorate() -> None:
     def takes_no_number(text: str) -> None: ...
 
     @ucam_faas.message_handler(message_type=Order)  # E: arg-type
-    def takes_two(order: Order, more: str) -> None: ...
+    def takes_another_payload_and_more(text: str, more: str) -> None: ...
 
-    @ucam_faas.message_handler  # E: arg-type
-    def takes_two_by_annotation(order: Order, more: str) -> None: ...
+    ucam_faas.TaskCollection(middleware=[lambda delivery: None])  # E: misc, list-item
 
     @ucam_faas.message_handler(message_type=3)  # E: call-overload
     def has_a_wrong_message_type(order: Order) -> None: ...
@@ -98,6 +103,9 @@ def decorate() -> None:
 def call() -> None:
     store("order")  # E: arg-type
     store(Order(number=1), 2)  # E: call-arg
+    store_more(Order(number=1))  # E: call-arg
+    store_more(Order(number=1), 2)  # E: arg-type
+    store_more.send(Order(number=1), more="more")  # E: call-arg
     tidy_up(b"")  # E: call-arg
     store.publish("order")  # E: arg-type
     store.publish()  # E: call-arg

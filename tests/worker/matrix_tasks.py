@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 from cloudevents.http import CloudEvent
@@ -95,6 +96,25 @@ def layered(name: Any) -> dict[str, str]:
 @in_middleware.message_handler(message_type=User)
 async def layered_async(name: Any) -> dict[str, str]:
     return behave(name)
+
+
+def behaviour() -> Iterator[Callable[[str], dict[str, str]]]:
+    yield behave
+    SEEN.append("closed")
+
+
+@ucam_faas.message_handler
+def depending(
+    user: User, behave: Annotated[Callable[[str], dict[str, str]], ucam_faas.Depends(behaviour)]
+) -> dict[str, str]:
+    return behave(user.name)
+
+
+@ucam_faas.message_handler
+async def depending_async(
+    user: User, behave: Annotated[Callable[[str], dict[str, str]], ucam_faas.Depends(behaviour)]
+) -> dict[str, str]:
+    return behave(user.name)
 
 
 @ucam_faas.cloud_event

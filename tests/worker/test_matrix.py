@@ -33,7 +33,8 @@ from .harness import PROJECT, cloud, working
 
 KINDS = (
     *("json_sync", "json_async", "protobuf", "parsed", "without_argument"),
-    *("adopted", "adopted_async", "layered", "layered_async", "event", "event_data", "raw"),
+    *("adopted", "adopted_async", "layered", "layered_async"),
+    *("depending", "depending_async", "event", "event_data", "raw"),
 )
 ENDS = ("Ada", "fail", "crash", "retry", "ignore", "reject", "invalid")
 DEAD = f"projects/{PROJECT}/topics/dead"

@@ -6,11 +6,11 @@ handler runs. Threads of the task pool and coroutines see the values of their ow
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -99,3 +99,22 @@ class MessageHandlerContext:
 
 CLOUD_EVENT_CONTEXT: ContextVar[CloudEventHandlerContext] = ContextVar("CLOUD_EVENT_CONTEXT")
 MESSAGE_CONTEXT: ContextVar[MessageHandlerContext] = ContextVar("MESSAGE_CONTEXT")
+
+
+def attributes_of(
+    message: MessageHandlerContext | None, event: CloudEventHandlerContext | None
+) -> Mapping[str, Any]:
+    """Return the attributes of a message, or else those of a CloudEvent."""
+    if message is not None:
+        return message.pubsub_message.attributes
+    return {} if event is None else dict(event.cloud_event.get_attributes())
+
+
+def contexts_of(
+    *, takes_messages: bool, takes_events: bool
+) -> tuple[MessageHandlerContext | None, CloudEventHandlerContext | None]:
+    """Return the contexts of the running execution; it may run inside of another one's."""
+    return (
+        MESSAGE_CONTEXT.get(None) if takes_messages else None,
+        CLOUD_EVENT_CONTEXT.get(None) if takes_events else None,
+    )

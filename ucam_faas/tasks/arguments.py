@@ -39,7 +39,8 @@ def check_takes_payload(function: Callable[..., Any]) -> None:
         name = getattr(function, "__name__", type(function).__name__)
         raise TaskDefinitionError(
             f"{name}{signature} cannot be a task: it is called with one argument, the payload, or "
-            "with none."
+            "with none. A further parameter needs a marker: `Annotated[…, ucam_faas.Depends(…)]`, "
+            "or `Annotated[…, ucam_faas.Attribute()]`."
         )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ucam_faas.events.context import CLOUD_EVENT_CONTEXT, MESSAGE_CONTEXT
+from ucam_faas.events.context import attributes_of, contexts_of
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.logs.context import LOG_CONTEXT
 from ucam_faas.tasks.defer import name_of
@@ -58,25 +58,6 @@ CallNext = Callable[[TaskDelivery], Any]
 _Layer = Callable[[TaskDelivery, CallNext], Any]
 Middleware = _Layer | tuple[_Layer, _Layer]
 """A function around others; or a pair of a sync one and an async one."""
-
-
-def attributes_of(
-    message: MessageHandlerContext | None, event: CloudEventHandlerContext | None
-) -> Mapping[str, Any]:
-    """Return the attributes of a message, or else those of a CloudEvent."""
-    if message is not None:
-        return message.pubsub_message.attributes
-    return {} if event is None else dict(event.cloud_event.get_attributes())
-
-
-def contexts_of(
-    *, takes_messages: bool, takes_events: bool
-) -> tuple[MessageHandlerContext | None, CloudEventHandlerContext | None]:
-    """Return the contexts of the running execution; it may run inside of another one's."""
-    return (
-        MESSAGE_CONTEXT.get(None) if takes_messages else None,
-        CLOUD_EVENT_CONTEXT.get(None) if takes_events else None,
-    )
 
 
 def check_middleware(value: Any) -> None:

@@ -31,6 +31,7 @@ from ucam_faas.testing.events import (
 from ucam_faas.testing.job_runner import JobDeliveries, Jobs, JobsFactory, jobs
 from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.of_1_0 import CreateEventAppClientFn, cloud_event_factory
+from ucam_faas.testing.overrides import overrides
 from ucam_faas.testing.tasks import conclude, run
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ __all__ = [
     "make_message",
     "make_message_event",
     "make_push",
+    "overrides",
     "run",
     "serve",
 ]
