@@ -10,12 +10,12 @@ import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel
 
 import ucam_faas
-from ucam_faas import current_job
+from ucam_faas import CallNext, Depends, TaskDelivery, current_job
 from ucam_faas.events.context import MESSAGE_CONTEXT
 
 STARTED: list[str] = []
@@ -44,6 +44,15 @@ def total(order: Order) -> dict[str, Any]:
         "started": list(STARTED),
         "message": MESSAGE_CONTEXT.get().pubsub_message.message_id,
     }
+
+
+def note_process(delivery: TaskDelivery, call_next: CallNext) -> dict[str, int]:
+    return {"middleware": os.getpid(), **call_next(delivery)}
+
+
+@processes.message_handler(middleware=[note_process])
+def composed(order: Order, process: Annotated[int, Depends(os.getpid)]) -> dict[str, int]:
+    return {"dependency": process, "function": os.getpid()}
 
 
 class OwnError(Exception):

@@ -82,6 +82,14 @@ async def gone(pid: int) -> None:
 
 
 @on_a_loop
+async def test_middleware_and_dependencies_run_in_the_process() -> None:
+    async with running(process_tasks.composed) as here:
+        value = (await here.run({"pence": 5})).value
+
+    assert value["middleware"] == value["dependency"] == value["function"] != os.getpid()
+
+
+@on_a_loop
 async def test_a_process_parses_the_payload_and_runs_start_up_code_once() -> None:
     async with running(process_tasks.total) as shop:
         first = await shop.run({"pence": 3})

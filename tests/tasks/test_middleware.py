@@ -213,6 +213,24 @@ def test_its_exception_is_the_executions() -> None:
     assert isinstance(conclusion.error, OSError)
 
 
+def test_objects_are_middleware_sync_or_async_as_their_call_is() -> None:
+    class Counter:
+        calls = 0
+
+        async def __call__(self, delivery: TaskDelivery, call_next: CallNext) -> Any:
+            self.calls += 1
+            return await call_next(delivery)
+
+    counter = Counter()
+
+    @TaskCollection(middleware=[counter]).message_handler
+    async def double(number: int) -> int:
+        return 2 * number
+
+    assert conclude(double, 21).value == 42
+    assert counter.calls == 1
+
+
 def test_sync_middleware_runs_in_the_functions_thread() -> None:
     def note_thread(delivery: TaskDelivery, call_next: CallNext) -> Any:
         seen.append(threading.get_ident())
