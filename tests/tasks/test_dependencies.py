@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Annotated, Any
@@ -241,37 +240,6 @@ def test_a_failure_to_close_is_the_executions() -> None:
     def task(payload: int, value: Annotated[int, Depends(committing)]) -> None: ...
 
     assert isinstance(conclude(task, 1).error, OSError)
-
-
-def test_an_async_tasks_dependencies_are_closed_at_its_deadline() -> None:
-    @message_handler(timeout=timedelta(milliseconds=20))
-    async def task(payload: int, connection: OpenedAsync, other: Opened) -> None:
-        await asyncio.Event().wait()
-
-    with serve(task) as client:
-        assert client.push("task", 1).status == 504
-
-    assert seen == ["open_async", "open", "failed: CancelledError", "close", "close_async"]
-
-
-def test_a_sync_tasks_dependencies_are_closed_when_its_thread_ends() -> None:
-    go_on, closed = threading.Event(), threading.Event()
-
-    def closing() -> Iterator[None]:
-        try:
-            yield
-        finally:
-            closed.set()
-
-    @message_handler(timeout=timedelta(milliseconds=20))
-    def task(payload: int, value: Annotated[None, Depends(closing)]) -> None:
-        go_on.wait(30)
-
-    with serve(task) as client:
-        assert client.push("task", 1).status == 504
-        assert not closed.is_set(), "a thread can't be stopped"
-        go_on.set()
-        assert closed.wait(30)
 
 
 def test_a_sleeping_job_closes_its_dependencies() -> None:
