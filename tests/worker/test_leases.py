@@ -176,7 +176,7 @@ async def test_a_message_that_comes_again_while_it_runs_runs_once() -> None:
             assert session is not None
             old = dict(session._held)
             numbers = [pulled.number for pulled in old.values()]
-            for stream in session._streams:
+            for stream in session._streams.values():
                 stream._call.cancel()  # the connection is lost
             await until(
                 lambda: [p.number for p in session._held.values()] != numbers, "it comes again"

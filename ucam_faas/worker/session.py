@@ -26,13 +26,12 @@ from ucam_faas.worker.health import Health
 from ucam_faas.worker.heartbeat import Heartbeat
 from ucam_faas.worker.messages import Pulled, delivery_of, job_of
 from ucam_faas.worker.options import Options, WorkerResult
+from ucam_faas.worker.pace import Pace
 from ucam_faas.worker.sources import Source, sources_of
 from ucam_faas.worker.streams import Stream
 
 logger = logging.getLogger("ucam_faas")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-PREFETCHED = 100
-"""Messages of a subscription that wait here, beyond those that run."""
 
 
 class Session:
@@ -55,7 +54,8 @@ class Session:
         )
         self._heartbeat = Heartbeat(self._settings, self._sources, options.lease_seconds)
         self.health = Health(lambda: self.is_pulling)
-        self._streams: list[Stream] = []
+        self._streams: dict[Source, Stream] = {}
+        self._paces: dict[Source, Pace] = {}
         self._answers: dict[Source, Acknowledgements] = {}
         self._held: dict[tuple[Source, str], Pulled] = {}
         """The messages that aren't answered, by their ids."""
@@ -111,8 +111,8 @@ class Session:
             self._answers[source] = Acknowledgements(
                 connection, source.subscription, self._heartbeat.release
             )
-            self._streams.append(self._stream(connection, source))
-        pulling = [loop.create_task(stream.run()) for stream in self._streams]
+            self._streams[source] = self._stream(connection, source)
+        pulling = [loop.create_task(stream.run()) for stream in self._streams.values()]
         subscriptions = [source.subscription for source in self._sources]
         _log("ucam_faas_worker_pulling", subscriptions=subscriptions)
         stopping = loop.create_task(self._stopping.wait())
@@ -121,7 +121,7 @@ class Session:
         try:
             await self._drain()
         finally:
-            for stream, task in zip(self._streams, pulling, strict=True):
+            for stream, task in zip(self._streams.values(), pulling, strict=True):
                 stream.cancel()
                 task.cancel()
             ends = await asyncio.gather(*pulling, return_exceptions=True)
@@ -134,20 +134,19 @@ class Session:
         self._stopping.set()
         self._return(self._dispatcher.clear())
         self._runner.drain()
-        await asyncio.gather(*(stream.stop() for stream in self._streams))
+        await asyncio.gather(*(stream.stop() for stream in self._streams.values()))
         if self._dispatcher.running:
             await self._idle.wait()
         await asyncio.gather(*(answers.finish() for answers in self._answers.values()))
 
     def _stream(self, connection: Connection, source: Source) -> Stream:
         at_once = min(self._runner.capacity(source.task, source.lane), self._options.tasks_limit)
-        limit = self._options.messages_limit
-        most = at_once + PREFETCHED
+        self._paces[source] = pace = Pace(at_once, self._options.messages_limit)
         return Stream(
             connection,
             source.subscription,
             lease_seconds=self._options.lease_seconds,
-            max_messages=most if limit is None else min(most, limit),
+            max_messages=pace.size,
             max_bytes=self._settings.max_bodies_bytes,
             receive=partial(self._receive, source),
         )
@@ -208,6 +207,9 @@ class Session:
             self.stop()
             return
         self._dispatcher.dispatch()
+        size = self._paces[pulled.source].add(execution.elapsed_seconds())
+        if size is not None:
+            self._streams[pulled.source].resize(size)
 
     def _answer(self, pulled: Pulled, *, acknowledged: bool) -> None:
         answers = self._answers[pulled.source]

@@ -51,6 +51,7 @@ class Stream:
         self._receive = receive
         self._call: Any = None
         self._stopping = False
+        self._resizing: asyncio.Task[None] | None = None
         self.is_open = False
 
     async def run(self) -> None:
@@ -71,13 +72,25 @@ class Stream:
                     raise
             finally:
                 self.is_open = False
-            if not self._stopping:
+            if self._resizing is not None:
+                await self._resizing
+                self._resizing = None
+            elif not self._stopping:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def resize(self, max_messages: int) -> None:
+        """Take more messages, or fewer: Pub/Sub wants another stream for that."""
+        self._first.max_outstanding_messages = max_messages
+        if self._resizing is None and self._call is not None and not self._stopping:
+            self._resizing = asyncio.get_running_loop().create_task(self._half_close())
 
     async def stop(self) -> None:
         """Ask for no more messages. Those that were delivered stay leased."""
         self._stopping = True
+        await self._half_close()
+
+    async def _half_close(self) -> None:
         if self._call is not None:
             with suppress(RpcError, asyncio.InvalidStateError):
                 await self._call.done_writing()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ucam_faas._optional import check
 from ucam_faas.config import Settings, worker_grace_seconds
 from ucam_faas.exceptions import ConfigurationError, NotConfiguredError
 from ucam_faas.execution import runtime as runtimes
@@ -48,6 +49,7 @@ class Worker:
 
     Raises:
         ConfigurationError: no task can be pulled, or a number is out of range.
+        MissingExtraError: the extra `worker` isn't installed.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Worker:
         lease_seconds: int = LEASE_SECONDS,
         runtime: Runtime | None = None,
     ) -> None:
+        for module in ("grpc", "google.pubsub_v1"):
+            check(module, extra="worker", purpose="pull messages")
         _check("messages_limit", messages_limit, 1, None)
         _check("tasks_limit", tasks_limit, 1, None)
         _check("lease_seconds", lease_seconds, MIN_LEASE_SECONDS, MAX_LEASE_SECONDS)

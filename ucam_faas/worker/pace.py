@@ -1,0 +1,51 @@
+"""How many messages a worker takes of a subscription: those that run, and those that start soon.
+
+A message that waits behind a long task would better be another worker's.
+"""
+
+from __future__ import annotations
+
+MOST_WAITING = 100
+"""Messages of a subscription that wait in the worker, beyond those that run."""
+SOON_SECONDS = 1.0
+"""A waiting message starts within this."""
+_LEAST_RUNS = 8
+"""Before the first change."""
+_WEIGHT = 1 / 16
+"""Of the last run in the mean."""
+
+
+class Pace:
+    """The size of one subscription's share.
+
+    Args:
+        at_once: its messages that may run at a time.
+        limit: the most that it may take; None: no limit.
+
+    >>> pace = Pace(2)
+    >>> pace.size, [pace.add(0.001) for _ in range(8)][-1], pace.add(0.001)
+    (3, 102, None)
+    """
+
+    def __init__(self, at_once: int, limit: int | None = None) -> None:
+        self._at_once, self._limit = at_once, limit
+        self._mean = 0.0
+        self._runs = 0
+        self.size = self._limited(at_once + 1)
+        """Messages that may be outstanding."""
+
+    def add(self, seconds: float) -> int | None:
+        """Note the time of a run, and return the new size if it is another by a factor of 2."""
+        self._runs += 1
+        self._mean += (seconds - self._mean) * max(_WEIGHT, 1 / self._runs)
+        if self._runs < _LEAST_RUNS:
+            return None
+        waiting = int(self._at_once * SOON_SECONDS / max(self._mean, 1e-6))
+        size = self._limited(self._at_once + min(max(waiting, 1), MOST_WAITING))
+        if self.size / 2 < size < self.size * 2:
+            return None
+        self.size = size
+        return size
+
+    def _limited(self, size: int) -> int:
+        return size if self._limit is None else min(size, self._limit)
