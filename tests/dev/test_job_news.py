@@ -87,6 +87,17 @@ def test_a_wake_is_no_news_but_the_start_of_its_job_is(scene: Scene) -> None:
     assert scene.lines == ["started   charge  job 17, attempt 1"]
 
 
+def test_a_job_that_does_not_start_because_of_a_pause_says_how_to_end_it(scene: Scene) -> None:
+    scene.store.pause_lane("app", "charge", "default")
+    scene.observer.delivered(INBOX, WAKE, 1)
+    scene.observer.acknowledged(INBOX, WAKE, 1, status=200)
+
+    assert scene.lines == [
+        "started   charge  job 17, attempt 1",
+        "paused    charge  job 17, until: ucam-faas lanes resume charge default",
+    ]
+
+
 def test_a_wake_too_many_is_no_news(scene: Scene) -> None:
     scene.store.claim(KEY, lease=60, instance="here")
     scene.look_again()

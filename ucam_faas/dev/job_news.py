@@ -120,6 +120,7 @@ class JobNews:
         key = self._key(subscription, message)
         self._delivered.discard(key)
         self.changed(key)
+        self._events.put(lambda: self._tell_pause(key))
         self._events.put(lambda: self._late.discard(key))
 
     def changed(self, key: Key) -> None:
@@ -171,6 +172,14 @@ class JobNews:
                 self._show("dead", key, str(entry.state))
             case State.EXPIRED:
                 self._show("dead", key, f"{entry.state}: it hadn't started within its ttl")
+
+    def _tell_pause(self, key: Key) -> None:
+        """Show that a job that was woken hasn't started because its lane is paused."""
+        row = self._store.get(key)
+        if row is None or row.state is not State.PENDING or row.due > self._store.now():
+            return
+        if (key.task, row.lane) in self._store.paused_lanes(self._app):
+            self._show("paused", key, f"until: ucam-faas lanes resume {key.task} {row.lane}")
 
     def _remember(self, row: Row) -> None:
         """Note a job, as the latest; forget the oldest of too many."""
