@@ -26,6 +26,7 @@ from ucam_faas.execution import (
     job_events,
     limited,
     member_ends,
+    pauses,
 )
 from ucam_faas.execution.company import COMPANY
 from ucam_faas.execution.execution import Decision, Execution, JobNews, Unclaimed
@@ -270,7 +271,7 @@ class JobRun:
             self.store = store = execution.runtime.jobs()
             if store is None:
                 raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
-            self._check_lane(execution, store)
+            pauses.check(execution, store, self.key)
             row = self._take(execution, store, lease)
             end = job_ends.before_run(row, execution.task, instance())
             if end is None:
@@ -355,21 +356,6 @@ class JobRun:
         if not COMPANY.be_alone(self, seconds):
             store.change(self.key, job_ends.given_back(instance()), fence=row.fence)
             raise Unclaimed(Overloaded("other jobs run, and this one has to run alone"))
-
-    def _check_lane(self, execution: Execution, store: JobStore) -> None:
-        """Leave a job of a paused lane as it is.
-
-        Raises:
-            Unclaimed: it is.
-            JobStoreError: the store doesn't answer.
-        """
-        if not execution.task.lanes:
-            return
-        from ucam_faas.execution import pauses  # tasks without lanes don't need it
-
-        key, lane = self.key, execution.lane
-        if pauses.is_paused(store, key.app, key.task, lane, execution.runtime.clock):
-            raise Unclaimed(Ignore(f"the lane {lane!r} is paused"))
 
     def _check_app(self, execution: Execution) -> None:
         """Refuse a job of another application: its rows may be in a store that this one lacks.

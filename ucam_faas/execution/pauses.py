@@ -11,9 +11,11 @@ from math import inf, nextafter
 from weakref import WeakKeyDictionary
 
 from ucam_faas.clock import Clock
+from ucam_faas.execution.execution import Execution, Unclaimed
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
+from ucam_faas.outcomes import Ignore
 
 FRESH_SECONDS = 5.0
 """A pause holds in every process after this."""
@@ -23,6 +25,18 @@ PAGE = 2000
 _Lanes = frozenset[tuple[str, str]]
 _SEEN: WeakKeyDictionary[JobStore, dict[str, tuple[float, _Lanes]]] = WeakKeyDictionary()
 """By store and application: the paused lanes, and until when they are believed."""
+
+
+def check(execution: Execution, store: JobStore, key: Key) -> None:
+    """Leave a job of a paused lane as it is. A task without `lanes=` asks nothing.
+
+    Raises:
+        Unclaimed: its lane is paused.
+        JobStoreError: the store doesn't answer.
+    """
+    task, lane, clock = execution.task, execution.lane, execution.runtime.clock
+    if task.lanes and is_paused(store, key.app, task.name, lane, clock):
+        raise Unclaimed(Ignore(f"the lane {lane!r} is paused"))
 
 
 def is_paused(store: JobStore, app: str, task: str, lane: str, clock: Clock) -> bool:
