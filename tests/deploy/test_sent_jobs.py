@@ -40,6 +40,15 @@ def of_others(number: int, socket: Any = None) -> None:
     ucam_faas.send(f"charge{number}", number)
 
 
+@ucam_faas.message_handler
+def summarise(batch: ucam_faas.BatchEnded) -> None: ...
+
+
+@ucam_faas.message_handler
+def of_a_batch(numbers: list[int]) -> None:
+    charge.send_many(numbers, then=summarise)
+
+
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
@@ -48,6 +57,7 @@ def of_others(number: int, socket: Any = None) -> None:
         (of_a_module, [("charge-card", True)]),
         (asynchronous, [("charge-card", True), ("charge", False)]),
         (of_others, []),
+        (of_a_batch, [("charge-card", False), ("summarise", False)]),
     ],
 )
 def test_a_call_that_sends_is_read(function: Any, expected: list[tuple[str, bool]]) -> None:

@@ -19,8 +19,8 @@ from ucam_faas.jobs.states import ENDED, LIVE, State
 from ucam_faas.jobs.stores.firestore.connect import api
 from ucam_faas.jobs.stores.firestore.rows import TTL_GRACE_SECONDS
 from ucam_faas.jobs.stores.firestore.store import FirestoreStore
-from ucam_faas.jobs.sweep import sweep
-from ucam_faas.testing import ManualClock, make_message, make_push
+from ucam_faas.jobs.sweep import RETENTION_SECONDS, sweep
+from ucam_faas.testing import ManualClock, MemoryPublisher, make_message, make_push
 
 pytestmark = pytest.mark.slow
 
@@ -337,7 +337,8 @@ async def test_a_limited_job_that_is_served_takes_five_reads_and_one_that_waits_
     def task(data: bytes) -> int:
         return len(data)
 
-    app = make_app(task, clock=clock, store=store)
+    publisher = MemoryPublisher({"task-inbox": []})
+    app = make_app(task, clock=clock, store=store, publisher=publisher)
     keys = [Key("default", "task", id) for id in "12"]
     insert(store, row(keys[0], limit_key="a"))
 
@@ -374,3 +375,33 @@ def test_the_rows_of_abandoned_runs_are_not_kept(store: FirestoreStore, clock: M
         clock.advance(LEASE)
 
     assert list(store._rows._claimed) == keys[-1:]
+
+
+@on_a_loop
+async def test_the_end_of_a_job_of_a_batch_takes_a_read_more_and_its_removal_two(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    @ucam_faas.message_handler(message_type=None)
+    def task(data: bytes) -> None:
+        """Do nothing."""
+
+    publisher = MemoryPublisher({"task-inbox": []})
+    app = make_app(task, clock=clock, store=store, publisher=publisher)
+    keys = [Key("default", "task", id) for id in "12"]
+    callback = row(
+        Key("default", "task", "3"),
+        payload=b'{"task": "task", "existing": []}',
+        state=State.PAUSED,
+    )
+    insert(store, *(row(key, batch="task/3") for key in keys), callback)
+    bill.taken()
+
+    await wake(app, id="1")
+    assert bill.taken() == {"reads": 2, "writes": 2}
+    await wake(app, id="2")
+    assert bill.taken() == {"reads": 4, "writes": 3}  # and starts the callback
+    store.delete(callback.key, states=LIVE)
+    bill.taken()
+    clock.advance(RETENTION_SECONDS)
+    assert sweep(store, "default", bool) == 2
+    assert bill.taken() == {"reads": 5, "deletes": 2}

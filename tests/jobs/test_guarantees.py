@@ -112,6 +112,13 @@ TESTS = {
         "tests/jobs/test_steps.py::test_a_sleep_gives_the_instance_back_and_spends_no_attempt",
         "tests/jobs/test_steps.py::test_a_job_that_wakes_early_sleeps_for_the_rest",
     ],
+    "the callback of a [batch](workflows.md#batches)": [
+        "tests/jobs/test_batch_races.py"
+        "::test_members_that_end_while_the_callback_is_sent_start_it_once",
+        "tests/jobs/test_batches.py"
+        "::test_the_sweep_starts_a_callback_whose_last_job_ended_without_asking",
+        "tests/trials/trial_batches.py::test_the_callback_of_a_thousand_jobs_runs_once",
+    ],
     "a limit of a key": [
         "tests/jobs/test_firestore_limits.py"
         "::test_claims_of_two_processes_at_once_take_no_more_than_the_limit",

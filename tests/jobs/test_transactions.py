@@ -109,6 +109,32 @@ async def test_a_rollback_sends_nothing(till: Till) -> None:
 
 
 @on_a_loop
+async def test_a_batch_is_sent_with_the_commit_and_its_callback_started_with_one(
+    till: Till,
+) -> None:
+    @ucam_faas.message_handler
+    def summarise(batch: ucam_faas.BatchEnded) -> None: ...
+
+    charge, wakes = charge_of(), till.publisher.topics.setdefault("summarise-inbox", [])
+    async with till.caller() as caller:
+        async with caller.transaction():
+            batch = await charge.send_many_async([Order(id=1), Order(id=2)], then=summarise)
+            await batch[0].cancel_async()
+            before = (await batch.progress_async()).ended, till.jobs
+        waiting = batch.then.status
+        async with caller.transaction():
+            empty = await charge.send_many_async([], then=summarise)
+            await batch.cancel_async()
+            before_commit = len(wakes)
+
+    assert before == (1, set())
+    assert (waiting, before_commit) == (State.PAUSED, 0)
+    assert [job.status for job in (batch.then, empty.then)] == [State.PENDING] * 2
+    woken = {message.attributes["ucam_faas_job"] for message in wakes}
+    assert woken == {batch.then.id, empty.then.id}
+
+
+@on_a_loop
 async def test_the_block_sees_its_jobs_and_can_change_them(till: Till) -> None:
     charge = charge_of()
     async with till.caller() as caller, caller.transaction():

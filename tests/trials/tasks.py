@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -91,6 +93,26 @@ def crash_late(number: int) -> None:
     note("crashes_late", str(number))
     time.sleep(0.4)
     ctypes.string_at(0)
+
+
+@ucam_faas.message_handler(
+    timeout=timedelta(seconds=10), retry=ucam_faas.RetryPolicy(max_attempts=5)
+)
+def member(number: int) -> int:
+    """Return the number, unless it ends in 0."""
+    note("members", f"{number} {os.getpid()}")
+    if number % 10 == 0:
+        raise ucam_faas.DeadLetter("it ends in 0")
+    return number
+
+
+@ucam_faas.message_handler(timeout=timedelta(seconds=30))
+def summary(batch: ucam_faas.BatchEnded) -> int:
+    """Note the number of jobs in each state, and add their results up."""
+    outcomes = list(batch.outcomes())
+    states = Counter(outcome.state.value for outcome in outcomes)
+    note("summaries", json.dumps({name: states[name] for name in sorted(states, reverse=True)}))
+    return sum(outcome.result or 0 for outcome in outcomes)
 
 
 @ucam_faas.message_handler(

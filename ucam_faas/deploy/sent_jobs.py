@@ -33,12 +33,14 @@ class SentJob:
         is_delayed: it has `delay=` or `at=`.
         lane: its `lane=`, if that is written there; None: it has none, or it is known only at run
             time.
+        then: the name of the callback of its batch; None: it has none, or it isn't known.
     """
 
     receiver: str
     place: Place
     is_delayed: bool
     lane: str | None
+    then: str | None = None
 
 
 def sent_by(task: Task) -> Iterator[SentJob]:
@@ -53,12 +55,28 @@ def sent_by(task: Task) -> Iterator[SentJob]:
     names = _names(function)
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and (receiver := _receiver(call, names)):
+            place, then = Place(file, first + call.lineno - 1), _then(call, names)
             yield SentJob(
                 receiver=receiver,
-                place=Place(file, first + call.lineno - 1),
+                place=place,
                 is_delayed=any(keyword.arg in _DELAYS for keyword in call.keywords),
                 lane=_lane(call),
+                then=then,
             )
+            if then is not None:
+                yield SentJob(receiver=then, place=place, is_delayed=False, lane=None)
+
+
+def _then(call: ast.Call, names: Mapping[str, Any]) -> str | None:
+    """Return the name of the callback of a batch; None: there is none, or it isn't known."""
+    for keyword in call.keywords:
+        if keyword.arg == "then":
+            value = keyword.value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                return value.value.rpartition(".")[2]
+            task = getattr(_value(value, names), "task", None)
+            return task.name if isinstance(task, Task) else None
+    return None
 
 
 def _lane(call: ast.Call) -> str | None:

@@ -421,6 +421,17 @@ JOBS = [
         ((CODE, COUNTED, f'{COUNTED}\n    ucam_faas.send("shop.pay_back", b"")'),),
     ),
     Seed(
+        "a batch whose callback the members' decorator doesn't state",
+        "callback-not-stated",
+        task("pay_back"),
+        (
+            (CONFIG, FOR_ALL, FIRESTORE),
+            option('sends=["pay_back"]'),
+            (CODE, COUNTED, f"{COUNTED}\n    pay_back.send_many([], then='count_orders')"),
+        ),
+        says="sends a batch of 'pay_back', then 'count_orders': the last job wakes that",
+    ),
+    Seed(
         "lanes without an inbox",
         "lanes-without-inbox",
         task("count_orders"),

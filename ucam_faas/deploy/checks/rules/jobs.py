@@ -100,6 +100,26 @@ def send_not_stated(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
+@rule("callback-not-stated", why="Pub/Sub refuses the wake: the callback starts a minute late.")
+def callback_not_stated(inputs: Inputs) -> Iterator[Finding]:
+    """A task whose jobs are sent with `then=`, and whose `sends=` doesn't have the callback."""
+    by_name = {planned.name: planned for planned in inputs.planned}
+    for sender in inputs.planned:
+        for sent in sent_by(sender.task):
+            member = by_name.get(sent.receiver)
+            if member is None or sent.then in (None, member.name):
+                continue
+            if sent.then not in receivers_of(member.task.sends):
+                yield Finding(
+                    decorated(member.task),
+                    f"The task {sender.name!r} sends a batch of {member.name!r}, then "
+                    f"{sent.then!r}: the last job wakes that, and its sends= lacks it.",
+                    f'Write sends=["{sent.then}"] on the decorator: then the plan grants it.',
+                    member.name,
+                    name=sent.then,
+                )
+
+
 @rule("delay-without-queue", why="Only the sweep wakes the job, up to a minute late.")
 def delay_without_queue(inputs: Inputs) -> Iterator[Finding]:
     """A task whose function sends jobs with `delay=` or `at=`, and no queue of Cloud Tasks."""
@@ -119,5 +139,5 @@ def delay_without_queue(inputs: Inputs) -> Iterator[Finding]:
 
 RULES = (
     *(store_missing, forgotten_early, receiver_missing),
-    *(send_not_stated, delay_without_queue),
+    *(send_not_stated, callback_not_stated, delay_without_queue),
 )
