@@ -662,3 +662,14 @@ def test_show_has_the_batch_of_a_job_and_the_states_of_a_callbacks_jobs(shop: Sh
         "SUCCESS": 2,
     }
     assert json.loads(shop.run("jobs", "show", "1", "--json").stdout)["batch"] == "ship/9"
+
+
+def test_a_callback_that_waits_for_its_batch_isnt_resumed(shop: Shop) -> None:
+    callback = Row(key=Key("default", "ship", "9"), payload=b"", state=State.PAUSED, visit=60.0)
+    shop.store.insert([callback], wait=[0.0])
+
+    by_id, every = shop.run("jobs", "resume", "9"), shop.run("jobs", "resume", "--all")
+
+    assert (by_id.exit_code, every.exit_code) == (1, 0)
+    assert "9 of ship is PAUSED: it waits for its batch." in by_id.output
+    assert "There are no jobs like that." in every.output

@@ -111,6 +111,8 @@ def act(jobs: Jobs, name: str, row: Row) -> Result:
     action, label = ACTIONS[name], f"{row.key.id} of {row.key.task}"
     if row.state not in action.possible:
         return Result(row, False, row.state, f"{label} is {row.state}: {action.refusal}.")
+    if name == "resume" and row.is_waiting_callback:
+        return Result(row, False, row.state, f"{label} is {row.state}: it waits for its batch.")
     state = action.run(jobs.job(row.key))
     now = jobs.store.get(row.key)
     if now is None:

@@ -157,6 +157,8 @@ def _acting(name: str, text: str) -> None:
         if every:
             chosen_jobs = Filter.of(**chosen)
             rows = chosen_jobs.rows(jobs, among=ACTIONS[name].by_default)
+            if name == "resume":
+                rows = [row for row in rows if not row.is_waiting_callback]
         else:
             rows = [jobs.row(id, chosen["task"]) for id in ids]
         results = [act(jobs, name, row) for row in rows]

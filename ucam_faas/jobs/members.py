@@ -20,7 +20,8 @@ from ucam_faas.jobs.stores.many import batches
 
 LOOK_SECONDS = 60.0
 """Between two looks of the sweep at a callback that waits."""
-_PAGE = 500
+_PAGE = 100
+"""Rows that are read at a time: each has its payload and its result."""
 
 
 def batch_of(callback: Key) -> str:
