@@ -265,6 +265,7 @@ def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> No
         "many": planned(task_of(concurrency=50))["concurrency"],
         "own": planned(task_of(environment={"THREADS": "20"}))["concurrency"],
         "fewer": planned(task_of(concurrency=50, environment={"THREADS": "20"}))["concurrency"],
+        "processes": planned(task_of(cpu=2, run_in_process=True))["concurrency"],
         "async": planned(ucam_faas.message_handler(message_type=None)(wait).task)["concurrency"],
     }
 
@@ -278,6 +279,7 @@ def test_an_instance_gets_as_many_requests_as_it_can_run(planned: Planned) -> No
         "many": 50,
         "own": 20,
         "fewer": 20,
+        "processes": 2,
         "async": 80,
     }
 

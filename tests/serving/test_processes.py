@@ -266,6 +266,89 @@ def test_processes_of_a_killed_parent_end_while_they_hold_the_lock(tmp_path: Pat
         parent.wait()
 
 
+SCRIPT = """
+import asyncio
+import os
+
+import ucam_faas
+from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.events import envelopes
+from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.serving.runner import Runner
+from ucam_faas.testing import make_push
+
+
+def note(task: str) -> None:
+    os.environ["NOTED"] = task
+
+
+shop = ucam_faas.TaskCollection()
+
+
+@shop.message_handler(run_in_process=True)
+def total(order: int) -> str:
+    return f"{__name__} {os.environ.get('NOTED')} {order}"
+
+
+everything = ucam_faas.TaskCollection(init=[note])
+everything.include(shop)
+
+
+async def main() -> None:
+    (task,) = everything.tasks
+    runtime = Runtime(Settings(), SystemClock())
+    runner = Runner([task], runtime)
+    try:
+        await runner.start_up()
+        push = make_push(3)
+        delivery = envelopes.decode(push.body, push.headers, "/")
+        print((await runner.run(Execution(task, delivery, runtime))).value)
+    finally:
+        runner.close()
+"""
+
+
+def run_script(folder: Path, end: str) -> subprocess.CompletedProcess[str]:
+    (folder / "script.py").write_text(SCRIPT + end)
+    return subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+    )
+
+
+def test_a_task_of_a_script_has_the_defaults_of_its_collections(tmp_path: Path) -> None:
+    ended = run_script(tmp_path, '\n\nif __name__ == "__main__":\n    asyncio.run(main())\n')
+
+    assert ended.stdout == "script total 3\n", ended.stderr
+
+
+def test_a_script_that_serves_at_its_import_is_told_so(tmp_path: Path) -> None:
+    ended = run_script(tmp_path, "\n\nasyncio.run(main())\n")
+
+    assert ended.returncode == 1
+    assert 'below `if __name__ == "__main__":`' in ended.stderr
+
+
+@on_a_loop
+async def test_a_killed_process_gets_no_other_execution(tmp_path: Path) -> None:
+    async with running(process_tasks.compute) as computing:
+        for number in range(3):
+            path = tmp_path / str(number)
+            execution = computing.execution(str(path).encode())
+            conclusion = asyncio.ensure_future(computing.runner.run(execution))
+            await appears(path)
+            (run,) = computing.runner._runs
+            computing.runner._expire(run)
+
+            assert isinstance((await conclusion).outcome, TimedOut)
+
+
 def test_what_cannot_run_in_a_process_is_refused() -> None:
     def refused(make: Callable[[], Any]) -> str:
         with pytest.raises(TaskDefinitionError) as refusal:

@@ -140,3 +140,19 @@ def laned(lane: dict[str, str]) -> None:
     note(f"began-{lane['lane']}", ucam_faas.current_job().id)
     time.sleep(0.02)
     note(f"ended-{lane['lane']}", ucam_faas.current_job().id)
+
+
+@ucam_faas.message_handler(
+    run_in_process=True,
+    concurrency=3,
+    timeout=timedelta(seconds=60),
+    retry=ucam_faas.RetryPolicy(max_attempts=None, backoff=lambda failures: 0.1),
+)
+def compute(number: int) -> int:
+    """Compute for a moment, in a process that is killed at random."""
+    note("computing", str(os.getpid()))
+    end = time.process_time() + 0.02
+    while time.process_time() < end:
+        number += 1
+        number -= 1
+    return number

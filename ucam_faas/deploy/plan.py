@@ -207,7 +207,8 @@ def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> in
     else:
         own = environment.get(THREADS, "")
         threads = int(own) if own.isdecimal() and int(own) else _usual_threads(merged)
-        runs = min(limit or threads, threads)
+        usual = math.ceil(cpu_count(merged["cpu"])) if task.run_in_process else threads
+        runs = min(limit or usual, threads)
     waiting = sum(lane.max_concurrency or 0 for lane in task.lanes)
     return min(runs + waiting, MAX_CONCURRENCY)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -46,4 +47,11 @@ def _usual_limit(task: Task) -> int | None:
     """Return how many executions of a task run at a time if it states no concurrency."""
     if task.is_async:
         return REQUESTS_OF_AN_INSTANCE
-    return len(os.sched_getaffinity(0)) if task.run_in_process else None
+    return _cpus() if task.run_in_process else None
+
+
+def _cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

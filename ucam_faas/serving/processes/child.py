@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from multiprocessing.connection import Pipe
 
-from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.exceptions import ConfigurationError, UCAMFAASCouldNotLoadTarget
 from ucam_faas.serving.processes.wire import Answer, Call, Hello
 
 END_SECONDS = 2.0
@@ -26,9 +26,17 @@ class Child:
 
     Args:
         hello: its first words.
+
+    Raises:
+        ConfigurationError: this process is a child.
     """
 
     def __init__(self, hello: Hello) -> None:
+        if _is_in_child():
+            raise ConfigurationError(
+                f"The import of the task {hello.task!r} in its process starts to serve it: put the "
+                'start below `if __name__ == "__main__":`.'
+            )
         self._channel, theirs = Pipe()
         lifeline, self._lifeline = os.pipe()
         try:
@@ -45,14 +53,14 @@ class Child:
         finally:
             theirs.close()
             os.close(lifeline)
-        self._is_ready = False
+        self._is_ready = self._is_killed = False
         with suppress(OSError):  # `wait` says that it ended
             self._channel.send(hello)
 
     @property
     def is_alive(self) -> bool:
-        """It hasn't ended."""
-        return self._process.poll() is None
+        """It hasn't ended, and wasn't killed."""
+        return not self._is_killed and self._process.poll() is None
 
     def wait(self) -> None:
         """Wait until it has imported the task and run its start-up code.
@@ -89,6 +97,7 @@ class Child:
     def kill(self) -> None:
         """End it now, with all processes that it has started."""
         if self.is_alive:
+            self._is_killed = True
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -115,3 +124,8 @@ class Child:
         except ValueError:
             name = f"signal {-code}"
         return ChildEndedError(f"its process ended by {name}")
+
+
+def _is_in_child() -> bool:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec is not None and spec.name == PROGRAM
