@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-guard simulate trials clean
+.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-guard simulate trials clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -64,6 +64,9 @@ simulate: $(STAMP)  ## simulate days with ten million jobs in the cloud (minutes
 
 benchmark-steps: $(STAMP)  ## compare the steps of a job with those of a DBOS workflow
 	$(BIN)/python benchmarks/steps.py
+
+benchmark-processes: $(STAMP)  ## compare a task that computes in processes with the same in threads
+	$(BIN)/python benchmarks/processes.py
 
 benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratios (needs wrk, java and the SDK)
 	$(BIN)/python benchmarks/guard.py

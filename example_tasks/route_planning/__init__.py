@@ -1,0 +1,1 @@
+"""An example: a task that computes, in processes of its own."""
