@@ -424,7 +424,7 @@ def of_payload(payload: int, n: Annotated[int, Depends(needs_payload)]) -> None:
         (unresolved, "can't be resolved. Define or import"),
         (payload_last, "'payload' comes after 'number', which has a marker. Put 'payload' first"),
         (positional, "a parameter that can be passed by name"),
-        (two_markers, "has 2 markers. Expected one"),
+        (two_markers, "has 2 markers: expected one Depends"),
         (of_async, "number_async is async, and the task of_async isn't"),
         (of_async_generator, "opened_async is async"),
         (circle, "need themselves: needs_itself → needs_itself"),
@@ -447,9 +447,17 @@ def test_bytes_and_requests_have_no_attributes(decorate: Any) -> None:
         decorate(task)
 
 
-def test_depends_takes_a_function() -> None:
-    with pytest.raises(TaskDefinitionError, match=r"Depends\(3\): expected a function"):
-        Depends(3)  # type: ignore[arg-type]
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self) -> int:
+        return 3
+
+
+@pytest.mark.parametrize("factory", [3, Unhashable()], ids=["number", "unhashable"])
+def test_depends_takes_a_hashable_function(factory: Any) -> None:
+    with pytest.raises(TaskDefinitionError, match=r"Depends\(.*\): expected a hashable function"):
+        Depends(factory)
 
 
 @pytest.mark.slow

@@ -36,16 +36,16 @@ class Depends:
             one. Of a `Defer`, the value is made once in each process.
 
     Raises:
-        TaskDefinitionError: it can't be called.
+        TaskDefinitionError: it can't be called, or has no hash, by which it is known.
     """
 
     factory: Callable[..., Any]
 
     def __post_init__(self) -> None:
-        if not callable(self.factory):
+        if not callable(self.factory) or getattr(type(self.factory), "__hash__", None) is None:
             raise TaskDefinitionError(
-                f"Depends({self.factory!r}): expected a function that makes the value, such as "
-                "Depends(connect)."
+                f"Depends({self.factory!r}): expected a hashable function that makes the value, "
+                "such as Depends(connect)."
             )
 
 
@@ -119,12 +119,13 @@ def _check_unresolved(function: Any, name: str, annotation: str) -> None:
 
 
 def _check_marked(function: Any, parameter: inspect.Parameter, markers: list[_Marker]) -> None:
-    by_name = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    if len(markers) > 1 or parameter.kind not in by_name:
-        raise TaskDefinitionError(
-            f"{name_of(function)}: {parameter} has {len(markers)} markers. Expected one "
-            "Depends(…) or Attribute(…), and a parameter that can be passed by name."
-        )
+    problem = ""
+    if len(markers) > 1:
+        problem = f"has {len(markers)} markers: expected one Depends(…) or Attribute(…)"
+    elif parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        problem = "has a marker: expected a parameter that can be passed by name"
+    if problem:
+        raise TaskDefinitionError(f"{name_of(function)}: the parameter {parameter} {problem}.")
 
 
 _MISSING: Any = object()
