@@ -44,6 +44,14 @@ def make_it_a_job(shop: Deployment) -> None:
     )
 
 
+def make_it_a_worker(shop: Deployment) -> None:
+    shop.edit(('topic="orders", schedule', 'topic="orders", run_as="worker", schedule'))
+
+
+def make_it_a_service(shop: Deployment) -> None:
+    shop.edit(('run_as="worker", ', ""))
+
+
 def move_to_another_region(shop: Deployment) -> None:
     shop.edit(("europe-west2", "europe-west1"), file=CONFIG)
 

@@ -48,6 +48,10 @@ LOSSES: list[tuple[Callable[[Deployment], None], dict[str, str]]] = [
         },
     ),
     (
+        edits.make_it_a_worker,
+        {"protected-deleted:take-order": "[task.take_order] deletion_protection = false"},
+    ),
+    (
         edits.move_to_another_region,
         {
             "protected-deleted:take-order": "[task.take_order] deletion_protection = false",

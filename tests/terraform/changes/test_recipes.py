@@ -23,6 +23,7 @@ TESTED = {
     "Read another topic",
     "Change a filter or the ordering",
     "Change where dead letters go",
+    "Turn a service into a worker, or back",
     "Turn a service into a Cloud Run job",
     "Move to another region",
     "Move to another project",
@@ -138,6 +139,50 @@ def test_dead_letters_that_were_read_are_deleted(shop: Deployment) -> None:
     page.follow(shop, second)
 
     assert shop.lost() == [topic, topic]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_subscription_becomes_pull_and_push_in_place(shop: Deployment, back: bool) -> None:
+    heading = "Turn a service into a worker, or back"
+    [unprotected], commands = page.blocks(heading, "toml"), page.blocks(heading, "sh")
+    shop.configure(unprotected)
+    page.follow(shop, commands[0])
+    edits.make_it_a_worker(shop)
+    page.follow(shop, commands[1])
+    if back:
+        edits.make_it_a_service(shop)
+        page.follow(shop, commands[1])
+    shop.edit((unprotected.partition("\n")[2], ""), file=edits.CONFIG)
+
+    page.follow(shop, commands[2])
+
+    assert shop.lost() == []
+    state = shop.terraform.show()
+    [subscription] = [
+        each
+        for each in state.of("google_pubsub_subscription")
+        if each.values["name"] == "take_order"
+    ]
+    pools = state.of("google_cloud_run_v2_worker_pool")
+    assert [pool.values["deletion_protection"] for pool in pools] == ([] if back else [True])
+    assert bool(subscription.values["push_config"]) is back
+
+
+def test_a_worker_starts_after_its_subscriptions_push_no_more(shop: Deployment) -> None:
+    shop.configure(PROTECTED)
+    page.follow(shop, "release")
+    before = len(shop.environment.operations())
+    edits.make_it_a_worker(shop)
+
+    page.follow(shop, "release")
+
+    done = [
+        f"{operation.action} {operation.type.removeprefix('google_')}"
+        for operation in shop.environment.operations()[before:]
+    ]
+    pool = done.index("create cloud_run_v2_worker_pool")
+    assert done.index("update pubsub_subscription") < pool
+    assert done.index("create pubsub_subscription_iam_member") < pool
 
 
 def test_a_job_is_a_second_task(shop: Deployment) -> None:
