@@ -286,6 +286,23 @@ def test_the_jobs_of_a_repeated_batch_are_looked_up_by_their_ids(postgresql: Ser
     store.close()
 
 
+def test_the_live_members_of_a_batch_are_looked_up_among_live_ones(postgresql: Server) -> None:
+    """Otherwise each end of a member would pass those that have ended before."""
+    store = PostgresqlStore(postgresql.new_database())
+    store.migrate()
+    keys = [Key("app", "charge", str(number)) for number in range(5000)]
+    store.insert([row(key, batch="sum/1") for key in keys], wait=[0] * len(keys))
+
+    with store._connection() as connection:
+        connection.execute("UPDATE ucam_faas_jobs SET state = 'SUCCESS' WHERE id <> '4999'")
+        connection.execute("ANALYZE ucam_faas_jobs")
+        values = {"app": "app", "batch": "sum/1"}
+        plan = connection.execute(f"EXPLAIN {store._sql['has_live_members']}", values).fetchall()
+
+    assert "ucam_faas_jobs_live_members" in str(plan)
+    store.close()
+
+
 def test_a_step_waits_for_a_claim_under_way_and_is_refused_after_it(
     store: PostgresqlStore, database: str
 ) -> None:

@@ -155,3 +155,13 @@ def test_a_full_disk_loses_the_write_that_needed_it_alone(tmp_path: Path) -> Non
     assert store.get(KEY) is not None
     assert store.get(OTHER) is not None
     store.close()
+
+
+def test_the_live_members_of_a_batch_are_looked_up_among_live_ones(store: SqliteStore) -> None:
+    """Otherwise each end of a member would pass those that have ended before."""
+    values = {"app": "app", "batch": "sum/1"}
+    with store._open() as connection:
+        query = f"EXPLAIN QUERY PLAN {store._sql['has_live_members']}"
+        (step,) = connection.execute(query, values).fetchall()
+
+    assert "INDEX ucam_faas_jobs_live_members (app=? AND batch=?)" in step["detail"]
