@@ -108,6 +108,12 @@ def use_job(data: bytes) -> dict[str, Any]:
     return {"id": job.id, "attempt": job.attempt, "done": done}
 
 
+@processes.message_handler(id=lambda order: f"order-{order.pence}")
+def adopted(order: Order) -> list[Any]:
+    job, message = current_job(), MESSAGE_CONTEXT.get().pubsub_message
+    return [job.id, job.attempt, message.message_id == job.id]
+
+
 @ucam_faas.message_handler(run_in_process=True, init=[lambda: 1 // 0])
 def broken(data: bytes) -> None: ...
 
