@@ -247,6 +247,23 @@ async def test_a_job_sleeps_in_the_process(tmp_path: Path) -> None:
     assert row.due > store.now() + 3_000
 
 
+@on_a_loop
+async def test_a_job_that_its_process_completes_has_that_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = str(tmp_path / "jobs.db")
+    store, key = SqliteStore(path, SystemClock()), Key("default", "complete", "j1")
+    store.insert([Row(key=key, payload=path.encode(), visit=60.0)], wait=[0.0])
+
+    async with running(process_tasks.complete, job_store=f"sqlite:{path}") as jobs:
+        conclusion = await jobs.run(job=JobRun(key))
+
+    row = store.get(key)
+    assert isinstance(conclusion.outcome, Done), caplog.text
+    assert row is not None
+    assert (row.state, row.result) == (State.SUCCESS, b'"by hand"')
+
+
 def test_processes_of_a_killed_parent_end_while_they_hold_the_lock(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys\n"
