@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from tests.terraform.cases import JOB
+from tests.terraform.cases import JOB, WORKER
 from tests.terraform.faults import GRANTS, Edit, Fault
 
-from .places import COUNTED, DEAD_LETTER, INVOKER, PUBLISHES, PUSH, SECRETS, STARTS, change, remove
+from .places import (
+    COUNTED,
+    DEAD_LETTER,
+    INVOKER,
+    POOL,
+    PUBLISHES,
+    PUSH,
+    SECRETS,
+    STARTS,
+    change,
+    remove,
+)
 
 IN_GRANTS = [
     Fault(
@@ -87,6 +98,13 @@ IN_GRANTS = [
         edits=change(PUSH, "    google_cloud_run_v2_service_iam_member.push,\n", ""),
         layer=GRANTS,
         says="needs roles/run.invoker",
+    ),
+    Fault(
+        what="the worker pool does not wait for the grant to pull",
+        edits=change(POOL, "    google_pubsub_subscription_iam_member.pull,\n", ""),
+        layer=GRANTS,
+        says="needs roles/pubsub.subscriber",
+        use=WORKER,
     ),
     Fault(
         what="the subscription does not wait for the grant to make tokens",

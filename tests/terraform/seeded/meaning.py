@@ -57,7 +57,7 @@ IN_MEANING = [
         what="the token is for another audience",
         edits=change(
             PUSH,
-            "audience              = google_cloud_run_v2_service.this[0].uri",
+            "audience              = push_config.value",
             'audience = "orders"',
         ),
         layer=MODULE_TESTS,

@@ -62,7 +62,7 @@ AGAINST_GOOGLES_RULES = [
     ),
     Fault(
         what="a schedule without a target",
-        edits=change(SCHEDULE, "local.is_service ? [each.value] : []", "[]"),
+        edits=change(SCHEDULE, "local.is_job ? [] : [each.value]", "[]"),
         layer=PLAN,
         says="expected exactly one of pubsub_target",
     ),
