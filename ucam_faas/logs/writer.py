@@ -163,11 +163,12 @@ class BackgroundHandler(logging.Handler):
         self._write(text)
 
     def _write(self, text: bytes) -> None:
-        self._written += len(text)
-        while text:
+        rest = text
+        while rest:
             try:
-                text = text[os.write(self._descriptor, text) :]
+                rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:  # whoever shares the descriptor has made it so
                 select.select([], [self._descriptor], [])
             except OSError:  # the reader is gone: there is nowhere to say so
-                return
+                break
+        self._written += len(text)  # until then it fills the buffer
