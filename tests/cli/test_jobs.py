@@ -96,8 +96,8 @@ class Shop:
     def ended(self, state: State, id: str = "1", **values: Any) -> Key:
         """Send a job, and end it."""
         row = self.started(id)
-        error = ERROR if state is State.FAILURE else None
-        change = Change(state=state, cause="ended", visit=DAY, error=error, **values)
+        values = {"error": ERROR if state is State.FAILURE else None, **values}
+        change = Change(state=state, cause="ended", visit=DAY, **values)
         self.store.change(row.key, change, fence=row.fence)
         return row.key
 
@@ -470,6 +470,14 @@ def test_a_job_is_shown_with_its_history_and_without_its_data(shop: Shop) -> Non
     assert "STARTED   claimed, run 1" in text
     assert "4711" not in text
     assert "card.py" not in text
+
+
+def test_an_error_of_an_earlier_attempt_is_shown_as_the_last_error(shop: Shop) -> None:
+    shop.ended(State.SUCCESS, error=ERROR)
+
+    text = shop.run("jobs", "show", "1").stdout
+
+    assert "\nlast error  ValueError: no card\n" in text
 
 
 def test_the_steps_of_a_job_are_shown_without_their_results(shop: Shop) -> None:

@@ -150,7 +150,7 @@ def details(
         ("members", ", ".join(f"{members[state]} {state}" for state in State if state in members)),
         ("runs", f"{row.executions}, {row.attempts} failed" if row.executions else ""),
         ("progress", progress(row.progress) if row.progress else ""),
-        ("error", error_text(row)),
+        ("error" if row.state is State.FAILURE else "last error", error_text(row)),
         ("expires", _local(row.expires) if row.expires is not None else ""),
         ("payload", _data(row, data=data)),
     ]
