@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from google.protobuf.struct_pb2 import Struct
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 import ucam_faas
 
@@ -24,6 +24,22 @@ class Receipt(BaseModel):
     order: int
     paid: int
     on: date = date(2026, 1, 31)
+
+
+class Login(BaseModel):
+    """Has a value that its JSON hides."""
+
+    password: SecretStr
+
+
+class Customer(BaseModel):
+    """Compares by its id."""
+
+    id: int
+    name: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Customer) and self.id == other.id
 
 
 class Label(BaseModel):
@@ -86,8 +102,20 @@ def label(label: Label) -> object:
 
 
 @ucam_faas.message_handler
+def log_in(login: Login) -> None:
+    """Log in."""
+
+
+@ucam_faas.message_handler
+def greet(customer: Customer) -> None:
+    """Greet a customer."""
+
+
+@ucam_faas.message_handler
 def private(order: Order) -> None:
     """Isn't a task of the service."""
 
 
-api = ucam_faas.jobs_over_http(charge, refund, ship, index, measure, count, tidy, label)
+api = ucam_faas.jobs_over_http(
+    charge, refund, ship, index, measure, count, tidy, label, log_in, greet
+)

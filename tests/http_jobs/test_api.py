@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.protobuf.struct_pb2 import Struct
 
+from tests.http_jobs import tasks
 from ucam_faas.exceptions import JobStoreError
 from ucam_faas.http_jobs.problems import MEDIA_TYPE
 from ucam_faas.jobs.rows import Key
@@ -82,6 +83,32 @@ def test_a_key_with_another_payload_is_a_conflict_that_names_the_field(client: C
     assert problem(conflict) == (409, "id-taken")
     assert conflict.json()["fields"] == ["pence"]
     assert "4711" not in conflict.text
+
+
+def test_a_payload_without_its_defaults_is_that_of_the_same_job(client: Client) -> None:
+    in_python = tasks.charge.send(tasks.Order(id=17), id="order-17")
+
+    same = send(client, key="order-17")
+    conflict = send(client, {"id": 18}, key="order-17")
+
+    assert (same.status, same.json()["id"]) == (202, in_python.id)
+    assert problem(conflict) == (409, "id-taken")
+
+
+def test_secrets_that_serialise_alike_arent_the_same_payload(client: Client) -> None:
+    send(client, {"password": "one"}, key="1", task="log_in")
+
+    conflict = send(client, {"password": "two"}, key="1", task="log_in")
+
+    assert problem(conflict) == (409, "id-taken")
+
+
+def test_entities_that_compare_by_id_arent_the_same_payload(client: Client) -> None:
+    send(client, {"id": 1, "name": "Ada"}, key="1", task="greet")
+
+    conflict = send(client, {"id": 1, "name": "Grace"}, key="1", task="greet")
+
+    assert problem(conflict) == (409, "id-taken")
 
 
 def test_keys_of_a_payload_that_may_be_data_arent_named(client: Client) -> None:

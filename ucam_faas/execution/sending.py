@@ -32,6 +32,7 @@ from ucam_faas.jobs.rows import Key, Row, value_of
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
+from ucam_faas.publishing.payloads import is_same_value
 
 if TYPE_CHECKING:  # tasks without batches don't need it
     from ucam_faas.execution.batches import Batch
@@ -312,10 +313,10 @@ def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
         return
     for name in ("payload", "attributes", "ordering_key"):
         old, new = getattr(kept, name), getattr(row, name)
-        if name == "payload" and not same_payload(kept, row):
+        if name == "payload":
+            if same_payload(kept, row) or (drafts.task and is_same_value(drafts.task, old, new)):
+                continue
             old, new = value_of(old), value_of(new)
-        elif name == "payload":
-            continue
         if old == new:
             continue
         fields = _different(old, new)

@@ -51,6 +51,22 @@ def serialise(task: Task, payload: Any) -> bytes:
     return data
 
 
+def is_same_value(task: Task, data: bytes, other: bytes) -> bool:
+    """Return True if a task gets one value from two payloads: one may omit a field's default.
+
+    Both the values and their JSON have to be equal: a class may compare less than it holds, or
+    serialise less.
+    """
+    if task.kind is not Kind.MESSAGE or task.parse is None:
+        return False
+    try:
+        value, other_value = (Context().run(task.parse, each) for each in (data, other))
+        dump = _serialiser(task)
+        return bool(value == other_value) and dump(value) == dump(other_value)
+    except Exception:  # a parser, a comparison and a serialiser of the user's raise anything
+        return False
+
+
 def _rejected(task: Task, error: Exception) -> RejectedPayloadError:
     wanted = "" if task.message_type is None else f" It takes {shown(task.message_type)}."
     why = describe_error(error)
