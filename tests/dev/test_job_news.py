@@ -50,16 +50,28 @@ class Scene:
         self.news.tell()
         self.observer.follow_jobs(self.news)
 
+    def forget(self) -> None:
+        """Start another session, which finds too many jobs to know this one."""
+        self.look_again()
+        self.news._known.clear()
+
     @property
     def lines(self) -> list[str]:
         """The lines, without their times."""
         self.news.tell()
         return [line[14:] for line in self._lines]
 
-    def send(self, id: str, *, wait: float = 0.0, ttl: float | None = None) -> Key:
+    def send(
+        self,
+        id: str,
+        *,
+        wait: float = 0.0,
+        ttl: float | None = None,
+        limit_key: str | None = None,
+    ) -> Key:
         """Send another job."""
         key = KEY._replace(id=id)
-        row = Row(key=key, payload=b"{}", owner=id, visit=60.0, expires=ttl)
+        row = Row(key=key, payload=b"{}", owner=id, visit=60.0, expires=ttl, limit_key=limit_key)
         self.store.insert([row], wait=[wait])
         return key
 
@@ -93,9 +105,36 @@ def test_a_job_that_does_not_start_because_of_a_pause_says_how_to_end_it(scene: 
     scene.observer.acknowledged(INBOX, WAKE, 1, status=200)
 
     assert scene.lines == [
-        "started   charge  job 17, attempt 1",
         "paused    charge  job 17, until: ucam-faas lanes resume charge default",
     ]
+
+
+def test_a_job_that_waits_for_its_limit_starts_when_it_is_claimed(scene: Scene) -> None:
+    scene.send("16", limit_key="a")
+    scene.store.claim(KEY._replace(id="16"), lease=60, instance="here", limit=1)
+    key, wake = scene.send("18", limit_key="a"), WAKE._replace(attributes={"ucam_faas_job": "18"})
+
+    scene.observer.delivered(INBOX, wake, 1)
+    waiting = scene.lines
+    scene.observer.acknowledged(INBOX, wake, 1, status=200)
+    end = Change(state=State.SUCCESS, cause="ended", visit=60.0)
+    scene.store.change(KEY._replace(id="16"), end, fence=1)
+    scene.observer.delivered(INBOX, wake, 1)
+    scene.news.tell()
+    scene.store.claim(key, lease=60, instance="here", limit=1)
+
+    assert waiting == []
+    assert scene.lines == ["started   charge  job 18, attempt 1"]
+
+
+def test_a_job_that_ended_before_this_session_has_not_started(scene: Scene) -> None:
+    scene.end(State.SUCCESS, result=b"1")
+    scene.forget()
+
+    scene.observer.delivered(INBOX, WAKE, 1)
+    scene.observer.acknowledged(INBOX, WAKE, 1, status=200)
+
+    assert scene.lines == []
 
 
 def test_a_wake_too_many_is_no_news(scene: Scene) -> None:
@@ -288,7 +327,7 @@ def test_a_store_that_blocks_does_not_block_the_events(scene: Scene) -> None:
         scene.observer.acknowledged(INBOX, WAKE, 1, status=200)
         scene.observer.failed(INBOX, WAKE, 1, status=503, retry_seconds=1.0)
 
-    assert scene.lines[-1] == "retry     charge  job 17 could not start (503), again in 1 s"
+    assert scene.lines[0] == "retry     charge  job 17 could not start (503), again in 1 s"
 
 
 # --- the file of jobs

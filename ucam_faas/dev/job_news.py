@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.core.storage import Message
@@ -28,7 +28,7 @@ LEAST_DELAY_SECONDS = 1.0
 MOST_NEW, MOST_DELAYED = 200, 20
 """New jobs that one look reads, and those with a delay that it shows."""
 MOST_KNOWN = 1000
-"""Jobs that are remembered as they were last read."""
+"""Jobs whose last entry is remembered."""
 RECENT_SECONDS = 10.0
 """The changes of another job that are shown when it is read, apart from the last one."""
 
@@ -36,14 +36,6 @@ RECENT_SECONDS = 10.0
 def is_wake(name: str, message: Message) -> bool:
     """Return True if a message of this topic or subscription is a wake."""
     return JOB_ATTRIBUTE in message.attributes and inbox_named(name) is not None
-
-
-class _Known(NamedTuple):
-    """A job as it was last read: the last entry of its history, its state, its failures."""
-
-    last: Entry
-    state: State
-    failures: int
 
 
 class JobNews:
@@ -60,11 +52,14 @@ class JobNews:
         self._store = store
         self._app = app
         self._events: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._known: dict[Key, _Known] = {}
+        self._known: dict[Key, Entry] = {}
+        """The last entry of each history, as it was last read."""
         self._delivered: set[Key] = set()
         """Jobs whose wakes aren't answered yet."""
         self._late: set[Key] = set()
         """Those whose start is shown as soon as the store has it."""
+        self._began = 0.0
+        """The store's time at the first look: earlier starts aren't news."""
         self._looked: float | None = None
         self._seen: set[Key] = set()
 
@@ -96,24 +91,19 @@ class JobNews:
                 event = self._events.get_nowait()
         except Empty:
             with suppress(JobError):
+                for key in tuple(self._late):
+                    self._tell_changes(key)
                 self._tell_delays()
 
     def delivered(self, subscription: str, message: Message) -> None:
         """Show the start of a job, unless this wake is one too many.
 
-        At once, before the task's own lines, and so without a look at the store: it may be wrong
-        for a job that was deleted meanwhile.
+        The thread looks at the store first: the job may have ended, or wait for a limit.
         """
         key = self._key(subscription, message)
-        if key in self._delivered:
-            return
-        self._delivered.add(key)
-        known = self._known.get(key)
-        if known is None or known.state in (State.PENDING, State.PAUSED):
-            self._show("started", key, f"attempt {known.failures + 1 if known else 1}")
-        else:  # it runs, or has ended, or was sent on its way again
-            self._late.add(key)
-            self.changed(key)
+        if key not in self._delivered:
+            self._delivered.add(key)
+            self._events.put(lambda: self._tell_start(key))
 
     def acknowledged(self, subscription: str, message: Message) -> None:
         """Show when a job runs again, or how it ended."""
@@ -131,9 +121,35 @@ class JobNews:
         """Show that a wake was refused: its job has not run."""
         again = fields["retry_seconds"]
         when = "" if again is None else f", again in {again:.3g} s"
-        self._delivered.discard(self._key(subscription, message))
+        key = self._key(subscription, message)
+        self._delivered.discard(key)
+        self._events.put(lambda: self._late.discard(key))
         text = f"job {message.attributes[JOB_ATTRIBUTE]} could not start ({fields['status']}){when}"
         self._stream.line("retry", _task(subscription), text)
+
+    def _tell_start(self, key: Key) -> None:
+        """Show the start of a job that was woken: now if it is certain, else when it is claimed.
+
+        Now is before the task's own lines.
+        """
+        row = self._store.get(key)
+        if row is not None and self._is_starting(row):
+            self._show("started", key, f"attempt {row.attempts + 1}")
+        else:
+            self._late.add(key)
+            self._tell_changes(key)
+
+    def _is_starting(self, row: Row) -> bool:
+        """Return True if nothing keeps a job from its claim, and it wasn't claimed since its last
+        look.
+        """
+        if row.state is not State.PENDING or row.limit_key or row.due > self._store.now():
+            return False
+        history, known = row.history, self._known.get(row.key)
+        index = history.index(known) if known in history else -1
+        if any(entry.state is State.STARTED for entry in history[index + 1 :]):
+            return False
+        return (row.key.task, row.lane) not in self._store.paused_lanes(self._app)
 
     def _tell_changes(self, key: Key) -> None:
         """Show the changes of a job since the last look; the recent ones if it wasn't known."""
@@ -141,8 +157,8 @@ class JobNews:
         if row is None:
             return
         history, known = row.history, self._known.get(key)
-        if known and known.last in history:
-            index = history.index(known.last)
+        if known in history:
+            index = history.index(known)
         else:
             begin = self._store.now() - RECENT_SECONDS
             old = sum(entry.time < begin for entry in history)
@@ -152,7 +168,7 @@ class JobNews:
             failures = row.attempts - sum(later.cause == "failed" for later in history[position:])
             if entry.state is not State.STARTED:
                 self._tell_change(row, entry, failures, is_last=entry is history[-1])
-            elif key in self._late:
+            elif key in self._late and entry.time >= self._began:
                 self._late.discard(key)
                 self._show("started", key, f"attempt {failures + 1}")
 
@@ -184,7 +200,7 @@ class JobNews:
     def _remember(self, row: Row) -> None:
         """Note a job, as the latest; forget the oldest of too many."""
         self._known.pop(row.key, None)
-        self._known[row.key] = _Known(row.history[-1], row.state, row.attempts)
+        self._known[row.key] = row.history[-1]
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
 
@@ -192,7 +208,7 @@ class JobNews:
         """Show the new jobs that have a delay."""
         now = self._store.now()
         if self._looked is None:  # the first look: what is there already isn't news
-            self._looked = now
+            self._looked = self._began = now
             for row in reversed(self._store.find(self._app, limit=MOST_KNOWN)):
                 self._remember(row)
         since = self._looked

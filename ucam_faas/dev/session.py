@@ -159,6 +159,7 @@ class Session:
         await self._take_over(generation)
         if self._stopped.is_set():
             return
+        await self._race(asyncio.to_thread(news.tell))  # ended jobs may have wakes in the inbox
         emulator.pushes.resume()
         used = pubsub if options.external is None else options.external
         cloud = local_state.LocalCloud(
