@@ -239,10 +239,20 @@ def test_a_stage_that_is_not_there_is_one_line(planned: Project) -> None:
 
 
 @pytest.mark.parametrize("verb", ["plan", "asyncapi"])
-def test_a_file_that_cannot_be_written_is_one_line(planned: Project, verb: str) -> None:
+def test_a_folder_that_does_not_exist_is_one_line_without_a_summary(
+    planned: Project, verb: str
+) -> None:
     line = planned.error(verb, "--output", "nowhere/file.json")
 
-    assert "Cannot write nowhere/file.json: No such file or directory." in line
+    assert "the folder nowhere doesn't exist. Create it, or name another file" in line
+
+
+@pytest.mark.parametrize("verb", ["plan", "asyncapi"])
+def test_a_file_that_cannot_be_written_is_one_line(planned: Project, verb: str) -> None:
+    result = planned.run(verb, "--output", "n" * 300)
+
+    assert result.exit_code == 2
+    assert "File name too long. Name another with --output." in result.stderr
 
 
 @pytest.mark.parametrize(

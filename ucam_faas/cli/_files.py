@@ -24,6 +24,19 @@ def read(path: Path) -> str | None:
         raise ConfigurationError(f"Cannot read {path}: {error.strerror}.") from error
 
 
+def check_folder(path: Path) -> None:
+    """Refuse a file that can't be written, before the work for it.
+
+    Raises:
+        ConfigurationError: its folder doesn't exist.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"Cannot write {path}: the folder {path.parent} doesn't exist. Create it, or name "
+            "another file with --output."
+        )
+
+
 def settle(path: Path, text: str, *, check: bool, verb: str) -> None:
     """Write a file that is out of date; or only tell, and end with exit code 1.
 

@@ -32,6 +32,8 @@ def command(source: str | None, stage: str | None, output: Path | None, check: b
     """
     if check and output is None:
         raise click.UsageError("--check needs --output: the file to look at.")
+    if output is not None and not check:
+        _files.check_folder(output)
     plan = plans.read(Path.cwd(), source=source, stage=stage)
     document = asyncapi.document(plan, _info(Path.cwd()))
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -75,6 +75,8 @@ def command(
         raise click.UsageError("--state is for --terraform: name the root module that imports.")
     if terraform and (check or as_json):
         raise click.UsageError("--terraform writes moved.tf: leave out --check and --json.")
+    if not (check or as_json):
+        _files.check_folder(output)
     plan = plans.read(Path.cwd(), source=source, stage=stage)
     if as_json:
         click.echo(plan.text(), nl=False)
