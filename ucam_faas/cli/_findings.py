@@ -26,15 +26,17 @@ def _print(finding: Finding, width: int) -> None:
     click.echo(f"{place}  {click.style(finding.rule, fg='red')}{named}")
     for label, text in (("", finding.what), ("why", finding.why), ("do", finding.fix)):
         lead = f"  {label:<3}  " if label else "  "
-        lines = textwrap.wrap(
-            text,
-            width,
-            initial_indent=lead,
-            subsequent_indent=" " * len(lead),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        click.echo("\n".join(lines))
+        for line in text.splitlines():
+            lines = textwrap.wrap(
+                line,
+                width,
+                initial_indent=lead,
+                subsequent_indent=" " * len(lead),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            click.echo("\n".join(lines))
+            lead = " " * len(lead)
     for command in finding.commands:  # whole, to copy
         click.echo(f"       $ {command}")
     click.echo()

@@ -140,6 +140,21 @@ def test_a_finding_without_a_task_is_ignored_if_all_tasks_ignore_it(
     assert shop.check() == []
 
 
+def test_all_differences_of_a_plan_are_one_finding(shop: Shop, clean_plan: str) -> None:
+    plan = json.loads(clean_plan)
+    del plan["project"], plan["tasks"]["count_orders"]
+    plan["labels"] = {"team": "orders"}
+    shop.path(PLAN).write_text(json.dumps(plan))
+
+    text = shop.run().stdout
+
+    assert text.count("plan-out-of-date") == 1
+    assert f"  {PLAN} is out of date:\n  - it lacks the task 'count_orders'\n" in text
+    assert "\n  - project isn't set, and should be '" in text
+    assert "\n  - labels is {'team': 'orders'}, and " in text
+    assert text.count("Terraform deploys the file, not the code.") == 1
+
+
 def without_show_order(shop: Shop, clean_plan: str, ignore: str = "") -> None:
     """Remove a task that was deployed; nothing has it any more."""
     shop.path(LAST).write_text(clean_plan)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ucam_faas.deploy.checks.inputs import Inputs
-from ucam_faas.deploy.checks.plan_file import format_in
+from ucam_faas.deploy.checks.plan_file import PlanFile, format_in
 from ucam_faas.deploy.checks.rule import rule
-from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.findings import Finding, Place
 
 _SHOWN = 3
 
@@ -28,25 +28,44 @@ def out_of_date(inputs: Inputs) -> Iterator[Finding]:
             f"{inputs.plan_again} Take the Terraform module of the same version.",
         )
         return
+    differences = sorted(
+        _all_differences(inputs.on_disk, now), key=lambda each: each.place.line or 0
+    )
+    if differences:
+        texts, tasks = [each.text for each in differences], {each.task for each in differences}
+        listed = f" {texts[0]}." if len(texts) == 1 else "".join(f"\n- {text}" for text in texts)
+        yield Finding(
+            differences[0].place,
+            f"{name} is out of date:{listed}",
+            inputs.plan_again,
+            tasks.pop() if len(tasks) == 1 else None,
+        )
+
+
+class _Difference(NamedTuple):
+    place: Place
+    text: str
+    task: str | None = None
+    """The task in the new plan whose values differ."""
+
+
+def _all_differences(on_disk: PlanFile, now: Mapping[str, Any]) -> Iterator[_Difference]:
+    before = on_disk.variables
     for section in ("tasks", "topics"):
         old, new = before.get(section, {}), now[section]
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key):
                 paths = list(_differences(old.get(key), new.get(key), (section, key)))
-                yield Finding(
-                    inputs.on_disk.place(*paths[0]),
-                    f"{name} is out of date: {_difference(section, key, old, new, paths)}.",
-                    inputs.plan_again,
+                yield _Difference(
+                    on_disk.place(*paths[0]),
+                    _difference(section, key, old, new, paths),
                     key if section == "tasks" and key in new else None,
                 )
     for key in sorted((before.keys() | now.keys()) - {"tasks", "topics"}):
         if before.get(key) != now.get(key):
-            yield Finding(
-                inputs.on_disk.place(key),
-                f"{name} is out of date: {key} is {before.get(key)!r}, and should be "
-                f"{now.get(key)!r}.",
-                inputs.plan_again,
-            )
+            is_now = "isn't set" if before.get(key) is None else f"is {before[key]!r}"
+            wanted = "shouldn't be set" if now.get(key) is None else f"should be {now[key]!r}"
+            yield _Difference(on_disk.place(key), f"{key} {is_now}, and {wanted}")
 
 
 def _difference(
