@@ -7,11 +7,14 @@ of the log. So lines are folded here, and continuation lines are indented.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 
 INDENT = 14
 """Of continuation lines: as wide as a time and the space after it."""
+_COUNT = re.compile(r"(?:^| )[(\d.,]*\d$")
+_UNIT = re.compile(r" ?(?:ms|s|min|h|d|%|[KMG]i?B|bytes?)(?!\w)")
 NARROWEST = 40
 """Columns; in a terminal with fewer, lines are broken by it."""
 
@@ -61,6 +64,8 @@ def cut(text: str, columns: int) -> str:
 def fold(text: str, columns: int, *, room: int = 0) -> list[str]:
     """Break a text between words where that is possible, so that each part fits.
 
+    A number stays with its unit.
+
     Args:
         text: one line.
         columns: of the second part and those after it.
@@ -68,6 +73,8 @@ def fold(text: str, columns: int, *, room: int = 0) -> list[str]:
 
     >>> fold("to be or not", 5)
     ['to be', 'or', 'not']
+    >>> fold("took 34.0 ms", 9)
+    ['took', '34.0 ms']
     """
     parts: list[str] = []
     rest, limit = text, room or columns
@@ -75,6 +82,8 @@ def fold(text: str, columns: int, *, room: int = 0) -> list[str]:
         piece = next(_pieces(rest, limit))
         if len(piece) < len(rest) and rest[len(piece)] != " ":
             piece = _to_a_space(piece)
+        if _UNIT.match(rest, len(piece.rstrip())):
+            piece = _COUNT.sub("", piece.rstrip()) or piece
         parts.append(piece.rstrip())
         rest, limit = rest[len(piece) :].lstrip(" "), columns
     return [*parts, rest] if rest or not parts else parts
