@@ -391,3 +391,16 @@ def test_a_parser_that_may_return_the_parameters_type_is_taken(
     decorate: Any, parser: Any, annotation: Any
 ) -> None:
     assert decorate(parser, annotation).task.name == "take"
+
+
+def test_the_name_of_a_type_has_no_modules() -> None:
+    class Order(BaseModel):
+        pass
+
+    def takes(kind: Any) -> str:
+        return message_handler(message_type=kind)(lambda order: None).task.takes
+
+    assert takes(Order) == "Order"
+    assert takes(list[Order]) == "list[Order]"
+    assert takes(Order | None) == "Order | None"
+    assert takes(typing.Literal["a.b"]) == "Literal['a.b']"

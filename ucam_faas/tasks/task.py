@@ -25,6 +25,8 @@ CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
 
 HEALTH_PATHS = ("/healthy", "/status")
 """The paths that answer health checks; a task can have neither."""
+_MODULES = re.compile(r"""('[^']*'|"[^"]*")|(?:[\w<>]+\.)+""")
+"""A quoted text of a literal type, or the modules and functions before a name."""
 
 
 class Kind(StrEnum):
@@ -296,7 +298,7 @@ class Task:
         if kind is None:
             return "bytes" if self.kind in (Kind.RAW, Kind.MESSAGE) else self.kind.value
         if get_origin(kind) is not None:  # list[int] has the name of list
-            return str(kind)
+            return _MODULES.sub(lambda match: match[1] or "", str(kind))
         return str(getattr(kind, "__name__", None) or type(kind).__name__)
 
     @property
