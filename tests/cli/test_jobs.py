@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -470,6 +470,23 @@ def test_a_job_is_shown_with_its_history_and_without_its_data(shop: Shop) -> Non
     assert "STARTED   claimed, run 1" in text
     assert "4711" not in text
     assert "card.py" not in text
+
+
+def test_the_end_of_a_sleep_is_shown_as_the_other_times_are(shop: Shop) -> None:
+    row = shop.started()
+    change = Change(
+        state=State.PENDING,
+        cause="sleeping",
+        visit=DAY,
+        wait=DAY,
+        message="until 2026-11-28 15:53:37+00:00",
+    )
+    shop.store.change(row.key, change, fence=row.fence)
+    end = datetime(2026, 11, 28, 15, 53, 37, tzinfo=UTC).astimezone()
+
+    text = shop.run("jobs", "show", "1").stdout
+
+    assert f"sleeping, run 1: until {end:%a %d %b %Y %H:%M:%S %Z}\n" in text
 
 
 def test_an_error_of_an_earlier_attempt_is_shown_as_the_last_error(shop: Shop) -> None:

@@ -30,7 +30,7 @@ from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Entry, Row
 from ucam_faas.jobs.states import State
-from ucam_faas.logs.columns import NARROWEST, cut, of_terminal
+from ucam_faas.logs.columns import INDENT, NARROWEST, cut, of_terminal
 from ucam_faas.logs.durations import duration_text
 
 LOOK_SECONDS = 0.2
@@ -112,20 +112,20 @@ class _Display:
         if new:
             self.clear()
         for entry in new:
-            tell(entry_text(entry), COLOURS.get(entry.state))
+            tell(entry_text(entry), COLOURS.get(entry.state), indent=INDENT)
         waits = row.state in (State.PENDING, State.PAUSED)
         if new and waits and (waits_for := note(row, now)):
-            tell(f"{'':14}{waits_for}")
+            tell(f"{'':{INDENT}}{waits_for}", indent=INDENT)
         if not sys.stderr.isatty():
             if report and report != self._progress:
-                tell(f"{'':14}{report}")
+                tell(f"{'':{INDENT}}{report}", indent=INDENT)
         elif report != self._live:
             self.clear()
             columns = of_terminal(sys.stderr.fileno()) or NARROWEST
             self._live = report
             if not report:
                 return
-            click.echo(cut(f"{'':14}{report}", columns - 1), nl=False, err=True)
+            click.echo(cut(f"{'':{INDENT}}{report}", columns - 1), nl=False, err=True)
         self._progress = report
 
     def clear(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ COLOURS = {
 }
 MOST_STEPS = 20
 """The latest steps that `details` shows."""
+_STORED_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00")
+"""The end of a sleep, in a history."""
 HEADINGS = ("JOB", "TASK", "STATE", "SENT", "RUNS", "NOTE")
 
 
@@ -180,6 +183,8 @@ def entry_text(entry: Entry) -> str:
     """Return a line of a history for people."""
     run = f", run {entry.execution}" if entry.execution else ""
     message = f": {printable(entry.message)}" if entry.message else ""
+    if entry.cause == "sleeping":
+        message = _STORED_TIME.sub(lambda match: _local_of(match[0]), message)
     return f"{_clock_time(entry.time)}  {entry.state:<9} {entry.cause}{run}{message}"
 
 
@@ -230,6 +235,10 @@ def _clock_time(time: float) -> str:
 
 def _utc(time: float | None) -> str | None:
     return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()
+
+
+def _local_of(text: str) -> str:
+    return _local(datetime.fromisoformat(text).timestamp())
 
 
 def _local(time: float) -> str:

@@ -10,14 +10,14 @@ import click
 from ucam_faas.logs.columns import fold, of_terminal
 
 
-def say(text: str, colour: str | None = None) -> None:
-    """Print a message to stdout."""
-    _print(text, colour, sys.stdout, err=False)
+def say(text: str, colour: str | None = None, *, indent: int = 0) -> None:
+    """Print a message to stdout; `indent` is for the continuations of its lines."""
+    _print(text, colour, sys.stdout, err=False, indent=indent)
 
 
-def tell(text: str, colour: str | None = None) -> None:
-    """Print a step of the work to stderr: stdout is for the result."""
-    _print(text, colour, sys.stderr, err=True)
+def tell(text: str, colour: str | None = None, *, indent: int = 0) -> None:
+    """Print a step of the work to stderr: stdout is for the result. See `say`."""
+    _print(text, colour, sys.stderr, err=True, indent=indent)
 
 
 def note(text: str) -> None:
@@ -30,21 +30,23 @@ def fail(text: str) -> None:
     _print(f"ucam-faas: {' '.join(text.split())}", "red", sys.stderr, err=True)
 
 
-def folded(text: str, stream: IO[str], *, lead: str = "") -> str:
+def folded(text: str, stream: IO[str], *, lead: str = "", indent: int = 0) -> str:
     """Return a text whose lines fit into the stream's terminal; unchanged if it is none.
 
     Args:
         lead: a text that will be printed before it, on the first line.
+        indent: columns before each continuation of a line.
     """
     columns = of_terminal(stream.fileno()) if stream.isatty() else None
     if columns is None:
         return text
     return "\n".join(
-        part
+        f"\n{' ' * indent}".join(
+            fold(line, columns - indent, room=columns if number else columns - len(lead))
+        )
         for number, line in enumerate(text.split("\n"))
-        for part in fold(line, columns, room=0 if number else columns - len(lead))
     )
 
 
-def _print(text: str, colour: str | None, stream: IO[str], *, err: bool) -> None:
-    click.secho(folded(text, stream), fg=colour, err=err)
+def _print(text: str, colour: str | None, stream: IO[str], *, err: bool, indent: int = 0) -> None:
+    click.secho(folded(text, stream, indent=indent), fg=colour, err=err)

@@ -20,6 +20,7 @@ from ucam_faas.cli._messages import note, say, tell
 from ucam_faas.cli._parameters import DURATION
 from ucam_faas.jobs.members import batch_of
 from ucam_faas.jobs.states import State
+from ucam_faas.logs.columns import INDENT
 
 LISTED = 50
 
@@ -117,7 +118,7 @@ def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: b
         click.echo(json.dumps(document, indent=2))
     else:
         now = jobs.store.now()
-        say(details(row, now, steps, members, data=data, traceback=traceback))
+        say(details(row, now, steps, members, data=data, traceback=traceback), indent=INDENT)
 
 
 @command.command("wait")
