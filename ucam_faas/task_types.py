@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from ucam_faas.events.execution_info import ExecutionInfo
@@ -66,7 +66,15 @@ class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
             PublishError: it was not published, or it isn't known whether it was.
         """
 
-    def send(self, payload: PayloadT_contra, **options: Unpack[SendOptions]) -> Job[ResultT_co]:
+    @overload
+    def send(
+        self: PayloadReceiver[PayloadT_contra, Coroutine[Any, Any, ResultT]],
+        payload: PayloadT_contra,
+        **options: Unpack[SendOptions],
+    ) -> Job[ResultT]: ...
+    @overload
+    def send(self, payload: PayloadT_contra, **options: Unpack[SendOptions]) -> Job[ResultT_co]: ...
+    def send(self, payload: PayloadT_contra, **options: Any) -> Job[Any]:
         """Send a payload to this task alone, and return the job.
 
         Args:
@@ -83,11 +91,36 @@ class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
             JobStoreError: it isn't known whether the job was stored.
         """
 
+    @overload
+    async def send_async(
+        self: PayloadReceiver[PayloadT_contra, Coroutine[Any, Any, ResultT]],
+        payload: PayloadT_contra,
+        **options: Unpack[SendOptions],
+    ) -> Job[ResultT]: ...
+    @overload
     async def send_async(
         self, payload: PayloadT_contra, **options: Unpack[SendOptions]
-    ) -> Job[ResultT_co]:
+    ) -> Job[ResultT_co]: ...
+    async def send_async(self, payload: PayloadT_contra, **options: Any) -> Job[Any]:
         """Send a payload to this task alone; see `send`."""
 
+    @overload
+    def send_many(
+        self: PayloadReceiver[PayloadT_contra, Coroutine[Any, Any, ResultT]],
+        payloads: Iterable[PayloadT_contra],
+        *,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Sequence[Job[ResultT]]: ...
+    @overload
+    def send_many(
+        self: PayloadReceiver[PayloadT_contra, Coroutine[Any, Any, ResultT]],
+        payloads: Iterable[PayloadT_contra],
+        *,
+        then: PayloadTask[BatchEnded, Any] | str,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Batch[ResultT]: ...
     @overload
     def send_many(
         self,
@@ -105,9 +138,7 @@ class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
         id: Callable[[Any], object] | None = None,
         **options: Unpack[BatchOptions],
     ) -> Batch[ResultT_co]: ...
-    def send_many(
-        self, payloads: Iterable[PayloadT_contra], **options: Any
-    ) -> Sequence[Job[ResultT_co]]:
+    def send_many(self, payloads: Iterable[PayloadT_contra], **options: Any) -> Sequence[Job[Any]]:
         """Send a job for each payload, in batches, and return them in order.
 
         Args:
@@ -124,6 +155,23 @@ class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
 
     @overload
     async def send_many_async(
+        self: PayloadReceiver[PayloadT_contra, Coroutine[Any, Any, ResultT]],
+        payloads: Iterable[PayloadT_contra],
+        *,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Sequence[Job[ResultT]]: ...
+    @overload
+    async def send_many_async(
+        self: PayloadReceiver[PayloadT_contra, Coroutine[Any, Any, ResultT]],
+        payloads: Iterable[PayloadT_contra],
+        *,
+        then: PayloadTask[BatchEnded, Any] | str,
+        id: Callable[[Any], object] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> Batch[ResultT]: ...
+    @overload
+    async def send_many_async(
         self,
         payloads: Iterable[PayloadT_contra],
         *,
@@ -141,7 +189,7 @@ class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
     ) -> Batch[ResultT_co]: ...
     async def send_many_async(
         self, payloads: Iterable[PayloadT_contra], **options: Any
-    ) -> Sequence[Job[ResultT_co]]:
+    ) -> Sequence[Job[Any]]:
         """Send a job for each payload; see `send_many`."""
 
 
@@ -190,10 +238,22 @@ class PlainTask(TaskFunction[[], ResultT_co], Protocol[ResultT_co]):
     ) -> str:
         """Publish a message without data to the task's topic, and return its id."""
 
-    def send(self, **options: Unpack[SendOptions]) -> Job[ResultT_co]:
+    @overload
+    def send(
+        self: PlainTask[Coroutine[Any, Any, ResultT]], **options: Unpack[SendOptions]
+    ) -> Job[ResultT]: ...
+    @overload
+    def send(self, **options: Unpack[SendOptions]) -> Job[ResultT_co]: ...
+    def send(self, **options: Any) -> Job[Any]:
         """Send a job without a payload to this task alone, and return it; see `PayloadTask`."""
 
-    async def send_async(self, **options: Unpack[SendOptions]) -> Job[ResultT_co]:
+    @overload
+    async def send_async(
+        self: PlainTask[Coroutine[Any, Any, ResultT]], **options: Unpack[SendOptions]
+    ) -> Job[ResultT]: ...
+    @overload
+    async def send_async(self, **options: Unpack[SendOptions]) -> Job[ResultT_co]: ...
+    async def send_async(self, **options: Any) -> Job[Any]:
         """Send a job without a payload to this task alone; see `send`."""
 
 

@@ -487,6 +487,26 @@ async def send_them_async() -> None:
     job = await receipt.send_async(Order(number=1))
     assert_type(await job.result_async(), int)
     assert_type(await job.cancel_async(), ucam_faas.State)
+    assert_type(await store_later(Order(number=1)), int)
+    later = await store_later.send_async(Order(number=1))
+    assert_type(later, ucam_faas.Job[int])
+    number: int = await later.result_async()
+    assert_type(store_later.send(Order(number=1)), ucam_faas.Job[int])
+    assert_type(store_later.send_many([Order(number=1)])[0].result(), int)
+    assert_type(store_later.send_many([Order(number=number)], then=summarise), ucam_faas.Batch[int])
+    assert_type((await store_later.send_many_async([Order(number=1)]))[0].result(), int)
+    assert_type(
+        await store_later.send_many_async([Order(number=1)], then=summarise), ucam_faas.Batch[int]
+    )
+    assert_type(store_row_later.send(Order(number=1)), ucam_faas.Job[str])
+    assert_type(tidy_later.send().result(), str | None)
+    assert_type((await tidy_later.send_async()).result(), str | None)
+    assert_type(store_all_by_annotation.send(None), ucam_faas.Job[None])
+
+
+@ucam_faas.message_handler
+async def tidy_later() -> str | None:
+    return None
 
 
 async def a_number(order: Order) -> int:
