@@ -28,6 +28,7 @@ import pydantic
 
 class Order(pydantic.BaseModel):
     number: int
+    pence: int = 100
 
 @ucam_faas.message_handler
 def charge(order: Order) -> int: ...
@@ -234,6 +235,14 @@ def test_a_send_whose_unique_key_is_taken_tells_of_the_job_that_has_it(shop: Sho
 
     assert first.stdout.startswith("Sent job 1 to ship.")
     assert again.stdout.startswith("ship has the job 1 already: it was PENDING.")
+
+
+def test_data_without_its_defaults_is_that_of_the_same_job(shop: Shop) -> None:
+    shop.sent()
+
+    again = shop.run("send", "charge", json.dumps({**SECRET, "pence": 100}), "--id", "1")
+
+    assert again.stdout.startswith("charge has the job 1 already: it was PENDING.")
 
 
 def test_an_id_with_other_data_is_a_conflict(shop: Shop) -> None:
