@@ -134,7 +134,8 @@ def test_an_error_in_the_callback_ends_the_future_and_gives_the_message_back(
     def fail(_: Any) -> None:
         raise LookupError("of the callback")
 
-    future = subscribe(subscription, fail)
+    leases = FlowControl(max_duration_per_lease_extension=10)  # it may end before it has nacked
+    future = subscribe(subscription, fail, flow_control=leases)
     pubsub.publish(topic, b"data")
 
     with pytest.raises(LookupError, match="of the callback"):
@@ -142,7 +143,7 @@ def test_an_error_in_the_callback_ends_the_future_and_gives_the_message_back(
     future.cancel()
     seen = Seen()
     subscribe(subscription, seen)
-    assert seen.wait(1)[0].data == b"data"
+    assert seen.wait(1, 30)[0].data == b"data"
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["server-side", "client-side"])

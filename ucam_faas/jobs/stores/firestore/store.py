@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -240,11 +241,13 @@ class FirestoreStore(WaitingStore):
 
     def pause_lane(self, app: str, task: str, lane: str) -> bool:
         """Note that no job of a lane may start."""
-        fields = {"app": app, "task": task, "lane": lane}
+        name, owner = self._lane(app, task, lane), os.urandom(16).hex()
+        fields = {"app": app, "task": task, "lane": lane, "owner": owner}
         try:
-            self._documents.commit([Write(self._lane(app, task, lane), fields)])
-        except UnmetError:
-            return False
+            self._documents.commit([Write(name, fields)])
+        except UnmetError:  # it is paused, perhaps by our write, whose answer was lost
+            paused = self._documents.get([name]).get(name)
+            return paused is not None and paused.fields["owner"] == owner
         return True
 
     def resume_lane(self, app: str, task: str, lane: str) -> bool:
