@@ -19,6 +19,10 @@ MAX_OUTSTANDING = 10_000
 """The limit of a stream that sets none, to protect its client and this process."""
 
 
+CANCEL_SECONDS = 0.05
+"""When a client cancels, its requests may end before the cancellation arrives."""
+
+
 class StreamingPull:
     """One call of StreamingPull."""
 
@@ -60,6 +64,7 @@ class StreamingPull:
             if self._error is not None:
                 raise self._error
             await reading
+            await asyncio.sleep(CANCEL_SECONDS)
             released = self._releases
         finally:
             reading.cancel()
