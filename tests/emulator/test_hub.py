@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import HANG_SECONDS
-from ucam_faas.emulator.api import protos
+from ucam_faas.emulator.api import protos, streaming_pull
 from ucam_faas.emulator.api.pulling import PULL_SECONDS
 from ucam_faas.emulator.core.answers import READ_SECONDS
 from ucam_faas.emulator.core.lease import DAY, Holder
@@ -294,7 +294,8 @@ def test_calls_end_when_a_subscription_can_no_longer_be_pulled(how: str, end: st
     asyncio.run(run())
 
 
-def test_a_half_closed_stream_gets_no_more_messages() -> None:
+def test_a_half_closed_stream_gets_no_more_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming_pull, "CANCEL_SECONDS", 0)
     """Not even those that wait to be written; others get them at once."""
 
     async def run() -> None:
