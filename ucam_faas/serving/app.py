@@ -72,7 +72,12 @@ class App:
         return await self.service.refuse(task, method, path, headers)
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:
-        """Return the response to one request: route, refuse, read, answer."""
+        """Return the response to one request."""
+        response = await self._respond(scope, receive)
+        return as_problem(response) if scope["path"].startswith(self._of_jobs) else response
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        """Route, refuse, read, answer."""
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
             return _OK
@@ -81,24 +86,21 @@ class App:
         task = self._routes.find(scope, headers)
         if task is None:
             known = ", ".join(self._routes.paths)
-            unknown = self.service.reject(NoSuchTask(f"paths: {known[:500]}"), method, path)
-            return as_problem(unknown) if path.startswith(self._of_jobs) else unknown
+            return self.service.reject(NoSuchTask(f"paths: {known[:500]}"), method, path)
         if isinstance(task, Response):
             return task
         refusal = await self.refuse(task, method, path, headers)
         if refusal is not None:
-            return as_problem(refusal) if task.serves_jobs else refusal
+            return refusal
         with Body(self.service.bodies) as reading:
             try:
                 body = await reading.read(receive, task.policy.served_timeout_seconds)
             except UnreadError as error:
-                unread = self.service.unread(error.outcome, method, path)
-                return as_problem(unread) if task.serves_jobs else unread
+                return self.service.unread(error.outcome, method, path)
             call = self._routes.caller(task, scope, headers, body)
-            response = await self.service.answer(
+            return await self.service.answer(
                 task, path, headers, body, method=method, arrived_at=arrived_at, call=call
             )
-            return as_problem(response) if task.serves_jobs else response
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
