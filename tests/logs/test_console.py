@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -210,3 +211,21 @@ def test_an_invalid_payload_is_described_in_pydantics_words(console: Log, texts:
     assert ("number: Input should be a valid integer" in console.text) is texts
     assert ("not 'seven'" in console.text) is texts
     assert ("seven" in console.text) is texts
+
+
+def test_the_end_of_a_sleep_is_local_as_the_line_is(console: Log) -> None:
+    end = datetime(2026, 11, 28, 16, 8, 47, tzinfo=UTC)
+
+    logging.getLogger("ucam_faas").info(
+        "execution",
+        extra={
+            "fields": {
+                "outcome": "sleeping",
+                "duration_seconds": 0.1,
+                "job_id": "7",
+                "reason": f"until {end}",
+            }
+        },
+    )
+
+    assert f": until {end.astimezone():%a %d %b %Y %H:%M:%S %Z}\n" in console.text

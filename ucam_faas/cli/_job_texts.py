@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from ucam_faas.jobs.rows import Entry, Row, Step
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
+from ucam_faas.logs.times import time_text, with_local_times
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 
 COLOURS = {
@@ -24,8 +24,6 @@ COLOURS = {
 }
 MOST_STEPS = 20
 """The latest steps that `details` shows."""
-_STORED_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00")
-"""The end of a sleep, in a history."""
 HEADINGS = ("JOB", "TASK", "STATE", "SENT", "RUNS", "NOTE")
 
 
@@ -147,14 +145,14 @@ def details(
     """
     lines = [f"{row.key.id} of {_task(row)}: {row.state}"]
     facts = [
-        ("sent", f"{_local(row.created)}, {duration_text(max(0.0, now - row.created))} ago"),
+        ("sent", f"{time_text(row.created)}, {duration_text(max(0.0, now - row.created))} ago"),
         ("note", "" if (beside := note(row, now)) in _shown(row) else beside),
         ("batch", row.batch or ""),
         ("members", ", ".join(f"{members[state]} {state}" for state in State if state in members)),
         ("runs", f"{row.executions}, {row.attempts} failed" if row.executions else ""),
         ("progress", progress(row.progress) if row.progress else ""),
         ("error" if row.state is State.FAILURE else "last error", error_text(row)),
-        ("expires", _local(row.expires) if row.expires is not None else ""),
+        ("expires", time_text(row.expires) if row.expires is not None else ""),
         ("payload", _data(row, data=data)),
     ]
     if data:
@@ -184,7 +182,7 @@ def entry_text(entry: Entry) -> str:
     run = f", run {entry.execution}" if entry.execution else ""
     message = f": {printable(entry.message)}" if entry.message else ""
     if entry.cause == "sleeping":
-        message = _STORED_TIME.sub(lambda match: _local_of(match[0]), message)
+        message = with_local_times(message)
     return f"{_clock_time(entry.time)}  {entry.state:<9} {entry.cause}{run}{message}"
 
 
@@ -235,11 +233,3 @@ def _clock_time(time: float) -> str:
 
 def _utc(time: float | None) -> str | None:
     return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()
-
-
-def _local_of(text: str) -> str:
-    return _local(datetime.fromisoformat(text).timestamp())
-
-
-def _local(time: float) -> str:
-    return datetime.fromtimestamp(time).astimezone().strftime("%a %d %b %Y %H:%M:%S %Z")

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from ucam_faas.logs.columns import INDENT, fold, paragraph, printable
 from ucam_faas.logs.records import context_of, fields_of, message_of, readable
 from ucam_faas.logs.sentences import SENTENCES
+from ucam_faas.logs.times import with_local_times
 from ucam_faas.logs.tracebacks import name_of, render
 
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
@@ -116,6 +117,8 @@ class ConsoleFormatter(logging.Formatter):
             f"took {seconds * 1000:.1f} ms" if seconds < 1 else f"took {seconds:.1f} s",
         ]
         why = fields.get("reason") or ""
+        if fields["outcome"] == "sleeping":
+            why = with_local_times(readable(why))
         expected = getattr(record, "expected", None)
         if isinstance(expected, ValidationError) and self.texts:
             why = _explain(expected)
