@@ -23,7 +23,7 @@ FORMAT = 2
 
 Format 1, of before, doesn't state its version.
 """
-_WITHOUT_EFFECT = {"cloud-run-job": ("services", "requests"), "worker": ("requests",)}
+_WITHOUT_EFFECT = {"cloud-run-job": ("services", "requests"), "worker": ("calls", "requests")}
 """By `run_as`: what options concern that have no argument."""
 
 

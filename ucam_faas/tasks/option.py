@@ -14,9 +14,9 @@ Configurable = Literal["anywhere", "for all tasks", "shown", "no"]
 """Whether the configuration may have an option: for all tasks and for one, or for all tasks only.
 The others are in the code only; "shown": `ucam-faas config` shows it.
 """
-Concerns = Literal["all", "services", "requests", "pushes"]
-"""The tasks that an option affects: all, those that run on messages or requests, those that are
-served, or those with a subscription.
+Concerns = Literal["all", "calls", "services", "requests", "pushes"]
+"""The tasks that an option affects: all, those that others may call or start, those that run on
+messages or requests, those that are served, or those with a subscription.
 """
 
 

@@ -164,6 +164,7 @@ class _OfAll(TypedDict, total=False):
             check=resources.check_member,
             merge="list",
             configurable="anywhere",
+            concerns="calls",
             terraform="function.invokers",
         ),
     ]

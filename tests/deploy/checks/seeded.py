@@ -214,6 +214,13 @@ DELIVERY = [
         says="it is a worker pool",
     ),
     Seed(
+        "invokers of a worker",
+        "setting-without-effect",
+        task("cut_film"),
+        ((CODE, 'run_as="worker", ', 'run_as="worker", invokers=["group:team@example.org"], '),),
+        says="invokers of the task 'cut_film' has no effect: it is a worker pool",
+    ),
+    Seed(
         "dead letters into the task's own topic",
         "dead-letters-return",
         task("pay_back"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.config_file import Origin
 from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.problems import TASK, where_for_all
@@ -31,8 +32,7 @@ def without_effect(inputs: Inputs) -> Iterator[Finding]:
     for planned in inputs.planned:
         kind, concerning = _kind(planned)
         for key in (name for name, option in keys().items() if option.concerns not in concerning):
-            origin = planned.merged.origin(key)
-            if origin.file and f"{TASK}.{planned.task.name}" in origin.layer:
+            if origin := _own_origin(planned, key):
                 yield Finding(
                     Place.of(origin),
                     f"{key} of the task {planned.task.name!r} has no effect: it is {kind}.",
@@ -41,15 +41,22 @@ def without_effect(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
+def _own_origin(planned: PlannedTask, key: str) -> Origin | None:
+    """Return the decorator or the table of a task that sets an option; None: neither does."""
+    origins = (origin for path, origin in planned.merged.origins.items() if path[0] == key)
+    table = f"{TASK}.{planned.task.name}"
+    return next((own for own in origins if own.layer == "decorator" or table in own.layer), None)
+
+
 def _kind(planned: PlannedTask) -> tuple[str, set[Concerns]]:
     """Return the kind of a task, and which options concern it."""
     if planned.is_cloud_run_job:
-        return "a Cloud Run job", {"all"}
+        return "a Cloud Run job", {"all", "calls"}
     if planned.is_worker:
         return "a worker pool", {"all", "services", "pushes"}
     if planned.gets_messages:
-        return "a service with a subscription", {"all", "services", "requests", "pushes"}
-    return "called over HTTP, without a subscription", {"all", "services", "requests"}
+        return "a service with a subscription", {"all", "calls", "services", "requests", "pushes"}
+    return "called over HTTP, without a subscription", {"all", "calls", "services", "requests"}
 
 
 @rule(
