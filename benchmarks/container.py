@@ -21,7 +21,8 @@ from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
 
-from serving_sides import HERE, free_port, post
+from local import HERE, free_port
+from serving_sides import post
 
 ROOT = HERE.parent
 NAME = "ucam-faas-benchmark"

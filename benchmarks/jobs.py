@@ -15,21 +15,24 @@ import argparse
 import contextlib
 import json
 import os
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))  # the PostgreSQL of the tests
-
-from tests.support import postgresql  # noqa: E402
+from local import (
+    HERE,
+    PROJECT,
+    free_port,
+    postgresql_server,
+    process,
+    pubsub,
+    python_with,
+    request,
+    wait,
+)
 
 PEERS = {
     "dbos": ["dbos", "psycopg[binary]"],
@@ -48,7 +51,9 @@ SIDES = {
     "procrastinate": "procrastinate",
     "pgqueuer": "pgqueuer",
 }
-PROJECT = "projects/local"
+INBOX, INBOX_PATH = "act-inbox", "act/inbox"
+"""Of the task of our side, which is called `act`."""
+SUBSCRIPTION = f"{PROJECT}/subscriptions/{INBOX}"
 
 
 class Side:
@@ -89,57 +94,51 @@ class Side:
     def work(self) -> None:
         """Start to work; ours gets its wakes pushed from then on, or pulls them."""
         if self.kind != "ours":
-            self._start("worker", self._command("worker", 0))
+            self._start(self._command("worker", 0))
             return
         source = str(HERE / "job_sides" / "side_ours.py")
         self.environ["PYTHONPATH"] = str(HERE / "job_sides")
         if "worker" in self.name:
-            self._start("worker", [sys.executable, "-m", "ucam_faas", "worker", source])
+            self._start([sys.executable, "-m", "ucam_faas", "worker", source])
             return
-        port = _free_port()
-        environ = {"FUNCTION_SOURCE": source, "PORT": str(port), "HOST": "127.0.0.1"}
-        environ["UCAM_FAAS_QUEUE"] = "10000"  # `ucam-faas dev` refuses none either
-        self.environ |= environ
-        self._start("worker", [sys.executable, "-m", "ucam_faas"])
-        _wait(port)
-        push = {"pushConfig": {"pushEndpoint": f"http://127.0.0.1:{port}/work/inbox"}}
-        self._call("POST", "subscriptions/work-inbox:modifyPushConfig", push)
+        self.serve(source)
+        self.push()
+
+    def serve(self, source: str) -> None:
+        """Serve our task; Pub/Sub doesn't push yet."""
+        self.port = free_port()
+        self.environ |= {
+            "FUNCTION_SOURCE": source,
+            "PORT": str(self.port),
+            "HOST": "127.0.0.1",
+            "UCAM_FAAS_QUEUE": "10000",  # as `ucam-faas dev`, which refuses no push
+        }
+        self._start([sys.executable, "-m", "ucam_faas"])
+        wait(self.port)
+
+    def push(self) -> None:
+        """Have Pub/Sub push the wakes to the served task."""
+        push = {"pushConfig": {"pushEndpoint": f"http://127.0.0.1:{self.port}/{INBOX_PATH}"}}
+        request(self.pubsub, "POST", f"v1/{SUBSCRIPTION}:modifyPushConfig", push)
 
     def _start_pubsub(self) -> None:
-        self._pubsub = _free_port()
-        arguments = ["emulator", "--port", str(self._pubsub), "--state", str(self.folder / "state")]
-        self._start("pubsub", [sys.executable, "-m", "ucam_faas", *arguments])
-        _wait(self._pubsub)
-        self._call("PUT", "topics/work-inbox", {})
-        topic = {"topic": f"{PROJECT}/topics/work-inbox", "ackDeadlineSeconds": 600}
-        self._call("PUT", "subscriptions/work-inbox", topic)
+        state = str(self.folder / "state")
+        self.pubsub = self._stack.enter_context(pubsub(self.folder, "--state", state, topic=INBOX))
         self.environ |= {
-            "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{self._pubsub}",
+            "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{self.pubsub}",
             "GOOGLE_CLOUD_PROJECT": "local",
         }
         if "JOBS_POSTGRESQL" in self.environ:
             command = [sys.executable, "-m", "ucam_faas", "jobs", "migrate"]
             subprocess.run(command, env=self.environ, check=True, stdout=subprocess.DEVNULL)
 
-    def _call(self, method: str, path: str, body: dict[str, object]) -> None:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._pubsub}/v1/{PROJECT}/{path}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-            method=method,
-        )
-        urllib.request.urlopen(request, timeout=10).close()
-
-    def _start(self, name: str, command: list[str]) -> None:
-        log = self._stack.enter_context((self.folder / f"{name}.log").open("wb"))
-        process = subprocess.Popen(
-            command, env=self.environ, stdout=log, stderr=log, start_new_session=True
-        )
-        self._stack.callback(_end, process)
+    def _start(self, command: list[str]) -> None:
+        log = self.folder / "worker.log"
+        self._stack.enter_context(process(command, log, self.environ))
 
     def _command(self, role: str, count: int) -> list[str]:
         script = str(HERE / "job_sides" / f"side_{self.kind}.py")
-        return [_python(self.kind), script, role, str(count)]
+        return [python_of(self.kind), script, role, str(count)]
 
 
 def measure(
@@ -161,60 +160,9 @@ def measure(
     return figures
 
 
-def _python(kind: str) -> str:
-    """Return the interpreter of a side; a peer is installed if it isn't."""
-    if kind == "ours":
-        return sys.executable
-    home = HERE / f".ucam-faas-{kind}"
-    python = home / "bin" / "python"
-    if not (home / "installed").exists():
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-            subprocess.run([str(python), "-m", "pip", "install", "-q", *PEERS[kind]], check=True)
-        except subprocess.CalledProcessError as error:
-            raise SystemExit(f"{kind} can't be installed: {error}") from error
-        (home / "installed").touch()
-    return str(python)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _wait(port: int) -> None:
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.02)
-    raise SystemExit(f"port {port} doesn't open")
-
-
-@contextlib.contextmanager
-def _server(needed: bool) -> Iterator[postgresql.Server | None]:
-    binaries = postgresql._binaries() if needed else None
-    if binaries is None:
-        yield None
-        return
-    with postgresql._folder() as folder:
-        server = postgresql.Server(folder, binaries)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+def python_of(kind: str) -> str:
+    """Return the interpreter of a side; a peer is installed at the first run."""
+    return sys.executable if kind == "ours" else python_with(kind, PEERS[kind])
 
 
 def main() -> None:
@@ -226,14 +174,11 @@ def main() -> None:
     options = parser.parse_args()
     sides = options.only.split(",")
     results: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-    with _server(any("sqlite" not in side and side != "huey" for side in sides)) as server:
+    is_needed = any("sqlite" not in side for side in sides)
+    with postgresql_server() if is_needed else contextlib.nullcontext() as server:
         for _ in range(options.rounds):
             for side in sides:
-                url = None
-                if "sqlite" not in side:
-                    if server is None:
-                        raise SystemExit("PostgreSQL isn't installed; see --only")
-                    url = server.new_database()
+                url = None if "sqlite" in side else server.new_database()
                 results[side].append(measure(side, options.jobs, url))
                 print(side, results[side][-1], file=sys.stderr, flush=True)
     for side, rounds in results.items():

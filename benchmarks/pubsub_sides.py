@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from local import free_port
 
 GET_TOPIC = "/google.pubsub.v1.Publisher/GetTopic"
 NO_TOPIC = b"\n\x15projects/p/topics/ttt"  # GetTopicRequest(topic="projects/p/topics/ttt")
@@ -50,7 +51,7 @@ class Side:
 def running(name: str) -> Iterator[Side]:
     """Start a side, empty, and stop it at the end; yield it when it answers HTTP and gRPC."""
     with tempfile.TemporaryDirectory(prefix="ucam-faas-benchmark-") as folder:
-        port = _free_port()
+        port = free_port()
         host = f"127.0.0.1:{port}"
         log = Path(folder, "log")
         with log.open("wb") as output:
@@ -99,12 +100,6 @@ def _google(port: int, folder: str) -> list[str]:
 
 
 COMMANDS = {"ours": _ours, "google": _google}
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _answers_http(port: int) -> bool:

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,8 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from local import HERE, free_port
+
 BIN = Path(sys.executable).parent
 PREVIOUS = "1.0.3"
 PREVIOUS_VENV = HERE / f".ucam-faas-{PREVIOUS}"
@@ -69,12 +69,6 @@ def require() -> None:
         if done.returncode:
             raise SystemExit(f"ucam-faas {PREVIOUS} cannot be installed:\n{done.stderr}")
         (PREVIOUS_VENV / "installed").touch()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def post(port: int) -> int:

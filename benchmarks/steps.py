@@ -14,9 +14,12 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
+from contextlib import nullcontext
 
-from jobs import HERE, _python, _server
+from jobs import python_of
+from local import HERE, postgresql_server
 
 SIDES = ("ours", "dbos")
 
@@ -29,10 +32,10 @@ def measure(side: str, steps: int, url: str | None) -> float:
         environ["UCAM_FAAS_LOG_LEVEL"] = "WARNING"
         if url is not None:
             environ["JOBS_POSTGRESQL"] = url
-            command = [_python("ours"), "-m", "ucam_faas", "jobs", "migrate"]
+            command = [sys.executable, "-m", "ucam_faas", "jobs", "migrate"]
             subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
         script = str(HERE / "job_sides" / f"steps_{side}.py")
-        command = [_python("dbos" if side == "dbos" else "ours"), script, str(steps)]
+        command = [python_of("dbos" if side == "dbos" else "ours"), script, str(steps)]
         result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
         if result.returncode:
             raise SystemExit(f"{side}: {result.stderr[-3000:]}")
@@ -47,7 +50,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     options = parser.parse_args()
     results: dict[str, list[float]] = {side: [] for side in SIDES}
-    with _server(options.store == "postgresql") as server:
+    with postgresql_server() if options.store == "postgresql" else nullcontext() as server:
         for _ in range(options.rounds):
             for side in SIDES:
                 url = None if options.store == "sqlite" else server.new_database()

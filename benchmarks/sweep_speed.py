@@ -6,17 +6,13 @@ python benchmarks/sweep_speed.py --jobs 20000
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))  # the PostgreSQL of the tests
-
-from jobs import _server
+from local import postgresql_server
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.jobs.rows import Change, Key, Row
@@ -28,10 +24,11 @@ from ucam_faas.jobs.sweep import sweep
 
 @contextmanager
 def stores() -> Iterator[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder, _server(True) as server:
-        each: dict[str, Any] = {"SQLite": SqliteStore(f"{folder}/jobs.db", SystemClock())}
-        if server is not None:
-            each["PostgreSQL"] = PostgresqlStore(server.new_database())
+    with tempfile.TemporaryDirectory() as folder, postgresql_server() as server:
+        each: dict[str, Any] = {
+            "SQLite": SqliteStore(f"{folder}/jobs.db", SystemClock()),
+            "PostgreSQL": PostgresqlStore(server.new_database()),
+        }
         for store in each.values():
             store.migrate()
         yield each

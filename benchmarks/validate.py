@@ -10,20 +10,19 @@ when the store was down. It predicts how long the backlog takes to drain.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobs import PROJECT, Side, _free_port, _server, _wait
+from jobs import INBOX_PATH, SUBSCRIPTION, Side
+from local import postgresql_server, request
 from simulation.assumptions import Assumptions
 from simulation.sleeping_task import RETRY
 from simulation.tables import record, validation
@@ -76,73 +75,48 @@ class Measured(NamedTuple):
 class Sleeping(Side):
     """The served task, the emulator beside it, and a backlog."""
 
-    def serve(self, failing: float) -> None:
+    def start(self, failing: float) -> None:
         """Serve the task; nothing is pushed yet."""
-        self.port = _free_port()
         self.environ |= {
-            "FUNCTION_SOURCE": str(SOURCE),
-            "PORT": str(self.port),
-            "HOST": "127.0.0.1",
             "THREADS": str(THREADS),
-            "UCAM_FAAS_QUEUE": "10000",  # the emulator's window is smaller
             "UCAM_FAAS_DELAY_QUEUE": f"{QUEUES}/delays",
             "FAILING": str(failing),
         }
-        self._request("POST", f"v2/{QUEUES}", {"name": f"{QUEUES}/delays"})
+        request(self.pubsub, "POST", f"v2/{QUEUES}", {"name": f"{QUEUES}/delays"})
         backoffs = {
             "minimumBackoff": f"{MIN_INBOX_BACKOFF_SECONDS}s",
             "maximumBackoff": f"{MAX_INBOX_BACKOFF_SECONDS}s",
         }
-        name = f"{PROJECT}/subscriptions/work-inbox"
-        subscription = {"name": name, "retryPolicy": backoffs}
+        subscription = {"name": SUBSCRIPTION, "retryPolicy": backoffs}
         body = {"subscription": subscription, "updateMask": "retryPolicy"}
-        self._request("PATCH", f"v1/{name}", body)
-        self._start("worker", [sys.executable, "-m", "ucam_faas"])
-        _wait(self.port)
+        request(self.pubsub, "PATCH", f"v1/{SUBSCRIPTION}", body)
+        self.serve(str(SOURCE))
 
     def send(self, jobs: int) -> None:
         """Send jobs in one call."""
-        code = f"from sleeping_task import work; work.send_many(range({jobs}))"
+        code = f"from sleeping_task import act; act.send_many(range({jobs}))"
         self._run(code)
-
-    def push(self) -> None:
-        """Let the emulator push."""
-        push = {"pushConfig": {"pushEndpoint": f"http://127.0.0.1:{self.port}/work/inbox"}}
-        self._call("POST", "subscriptions/work-inbox:modifyPushConfig", push)
 
     def wake(self, job: str) -> float:
         """Deliver a wake past the emulator, and return the seconds until its answer."""
         attributes = {"ucam_faas_job": job, "ucam_faas_app": "ucam-faas"}
         message = {"messageId": "1", "publishTime": "2026-01-01T00:00:00Z", "data": ""}
         body = {"message": {**message, "attributes": attributes}, "subscription": "s"}
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/work/inbox",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
         began = time.perf_counter()
-        urllib.request.urlopen(request, timeout=30).close()
+        request(self.port, "POST", INBOX_PATH, body)
         return time.perf_counter() - began
 
     def _run(self, code: str) -> None:
         environ = {**self.environ, "PYTHONPATH": str(SOURCE.parent)}
         subprocess.run([sys.executable, "-c", code], env=environ, check=True, timeout=120)
 
-    def _request(self, method: str, path: str, body: dict[str, Any]) -> None:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._pubsub}/{path}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-            method=method,
-        )
-        urllib.request.urlopen(request, timeout=10).close()
-
 
 def measure(case: Case) -> Measured:
     """Drain a backlog for real."""
-    with _server(case.store == "postgresql") as server, _side(case, server) as side:
+    needed = postgresql_server() if case.store == "postgresql" else nullcontext()
+    with needed as server, _side(case, server) as side:
         connection = Database(side.environ["UCAM_FAAS_JOB_STORE"])
-        side.serve(case.failing)
+        side.start(case.failing)
         side.send(PROBES)
         jobs = connection.ids()
         attempts = [side.wake(job) for job in jobs]
@@ -152,7 +126,7 @@ def measure(case: Case) -> Measured:
         began = time.perf_counter()
         side.push()
         outage: list[float] = []
-        if case.outage is not None and server is not None:
+        if case.outage is not None:
             thread = threading.Thread(target=_stop, args=(server, case.outage, began, outage))
             thread.start()
         while (ended := connection.ended()) is None or ended < done + SHARE * case.jobs:

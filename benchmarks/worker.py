@@ -22,115 +22,73 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs import _end, _free_port, _wait
+from local import HERE, PROJECT, process, pubsub, python_with, request
 
-HERE = Path(__file__).parent
 SIDES = HERE / "worker_sides"
 REPID = ["repid[pubsub,pydantic]==2.1.*", "requests"]
-PROJECT = "projects/local"
 ORDER = {"order_id": "o-1", "customer": "c-42", "amount": 19.5, "items": ["pen", "paper", "ink"]}
 NAMES = ("ours", "ours-sync", "bare", "silent", "repid")
 ASKED = {"bare": 0.8, "repid": 3.0}
-"""Our speed in theirs, at least."""
+"""How many times the speed of each side ours should have, at least."""
 
 
-def _python(side: str) -> str:
-    """Return the interpreter of a side; repid is installed if it isn't."""
-    if side != "repid":
-        return sys.executable
-    home = HERE / ".ucam-faas-repid"
-    python = home / "bin" / "python"
-    if not (home / "installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *REPID], check=True)
-        (home / "installed").touch()
-    return str(python)
-
-
-def _command(side: str) -> list[str]:
+def _command(side: str, count: int) -> list[str]:
     if side.startswith("ours"):
         source = str(SIDES / f"side_{side.replace('-', '_')}.py")
-        options = ["--messages-limit", os.environ["WORKER_COUNT"], "--target", "order"]
+        options = ["--messages-limit", str(count), "--target", "order"]
         return [sys.executable, "-m", "ucam_faas", "worker", source, *options]
+    python = python_with("repid", REPID) if side == "repid" else sys.executable
     name = {"silent": "bare"}.get(side, side)
-    return [_python(side), str(SIDES / f"side_{name}.py")]
+    return [python, str(SIDES / f"side_{name}.py")]
 
 
 @contextlib.contextmanager
-def _pubsub(folder: Path, count: int) -> Iterator[int]:
-    """Run the emulator with a backlog, and yield its port."""
-    port = _free_port()
-    log = (folder / "pubsub.log").open("wb")
-    command = [sys.executable, "-m", "ucam_faas", "emulator", "--memory", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        _wait(port)
-        if process.poll() is not None:
-            raise SystemExit(f"another process has taken port {port}: start again")
-        _call(port, "PUT", "topics/order", {})
-        topic = {"topic": f"{PROJECT}/topics/order", "ackDeadlineSeconds": 600}
-        _call(port, "PUT", "subscriptions/order", topic)
+def _backlog(folder: Path, count: int) -> Iterator[int]:
+    """Run our Pub/Sub with a backlog, and yield its port."""
+    with pubsub(folder, "--memory", topic="order") as port:
         data = base64.b64encode(json.dumps(ORDER).encode()).decode()
         attributes = {"topic": "order", "content_type": "application/json"}
         batch = {"messages": [{"data": data, "attributes": attributes}] * 1000}
         for _ in range(count // 1000):
-            _call(port, "POST", "topics/order:publish", batch)
+            request(port, "POST", f"v1/{PROJECT}/topics/order:publish", batch)
         yield port
-    finally:
-        _end(process)
-        log.close()
-
-
-def _call(port: int, method: str, path: str, body: dict[str, object]) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/{PROJECT}/{path}",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-        method=method,
-    )
-    urllib.request.urlopen(request, timeout=30).close()
 
 
 def measure(side: str, count: int) -> dict[str, float]:
     """Measure one side in one round."""
-    os.environ["WORKER_COUNT"] = str(count)
     with tempfile.TemporaryDirectory(prefix="ucam-faas-benchmark-") as name:
         folder = Path(name)
-        with _pubsub(folder, count) as port:
+        with _backlog(folder, count) as port:
             environ = {
                 **os.environ,
                 "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}",
                 "GOOGLE_CLOUD_PROJECT": "local",
+                "WORKER_COUNT": str(count),
                 "WORKER_RESULT": str(folder / "result"),
                 "WORKER_LINES": "0" if side == "silent" else "1",
                 "UCAM_FAAS_LOG_FORMAT": "json",
                 "PYTHONPATH": f"{SIDES}:{HERE}",
             }
-            with (folder / "side.log").open("wb") as log:
-                process = subprocess.Popen(
-                    _command(side), env=environ, stdout=log, stderr=log, start_new_session=True
-                )
-                memory = _watch(process, folder)
-                _end(process)
+            with process(_command(side, count), folder / "side.log", environ) as started:
+                memory = _watch(started, folder)
             if not (folder / "result").exists():
                 raise SystemExit(f"{side}: {(folder / 'side.log').read_text()[-3000:]}")
             figures = json.loads((folder / "result").read_text())
             return {**figures, **memory}
 
 
-def _watch(process: subprocess.Popen[bytes], folder: Path) -> dict[str, float]:
+def _watch(started: subprocess.Popen[bytes], folder: Path) -> dict[str, float]:
     """Wait for the result, and return the memory in MiB: after a tenth of the time, and at last."""
     samples: list[float] = []
     end = time.monotonic() + 600
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and started.poll() is None:
         if (folder / "result").exists() and (folder / "result").stat().st_size:
             break
         with contextlib.suppress(OSError, IndexError):
-            status = Path(f"/proc/{process.pid}/status").read_text()
+            status = Path(f"/proc/{started.pid}/status").read_text()
             samples.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
         time.sleep(0.05)
     tenth = samples[len(samples) // 10] if samples else 0.0

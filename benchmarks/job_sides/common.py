@@ -22,7 +22,7 @@ LATENCY = 1_000_000
 _begun = False
 
 
-def work(number: int) -> dict:
+def act(number: int) -> dict:
     """Do the job: note the first start, or the start of a latency probe."""
     global _begun
     if number >= LATENCY:

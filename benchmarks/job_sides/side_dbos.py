@@ -14,7 +14,7 @@ common.with_same_fsync()
 from dbos import DBOS, DBOSClient  # noqa: E402  # it connects as sqlite3 was when it was imported
 
 URL = os.environ.get("JOBS_POSTGRESQL") or f"sqlite:///{common.FOLDER}/dbos.sqlite"
-OPTIONS = {"workflow_name": "work", "queue_name": "q"}
+OPTIONS = {"workflow_name": "act", "queue_name": "q"}
 
 
 def launch() -> None:
@@ -27,9 +27,9 @@ def launch() -> None:
         }
     )
 
-    @DBOS.workflow(name="work")
-    def work(number: int) -> dict:
-        return common.work(number)
+    @DBOS.workflow(name="act")
+    def act(number: int) -> dict:
+        return common.act(number)
 
     DBOS.launch()
     DBOS.register_queue("q", worker_concurrency=20, polling_interval_sec=0.01)

@@ -16,13 +16,13 @@ huey = SqliteHuey("bench", filename=FILE)
 
 
 @huey.task()
-def work(number):
-    return common.work(number)
+def act(number):
+    return common.act(number)
 
 
 @contextlib.asynccontextmanager
 async def sender():
-    yield work, lambda numbers: [work(number) for number in numbers]
+    yield act, lambda numbers: [act(number) for number in numbers]
 
 
 def worker() -> None:

@@ -19,8 +19,8 @@ if __name__ != "__main__" or sys.argv[1] not in ("await", "prepare"):
         user: str = "abc"
 
     @ucam_faas.message_handler
-    def work(order: Order) -> dict:
-        return common.work(order.number)
+    def act(order: Order) -> dict:
+        return common.act(order.number)
 
 
 STORE = os.environ["UCAM_FAAS_JOB_STORE"]
@@ -29,27 +29,10 @@ STORE = os.environ["UCAM_FAAS_JOB_STORE"]
 @contextlib.asynccontextmanager
 async def sender():
     def send(number: int) -> None:
-        work.send(Order(number=number))
+        act.send(Order(number=number))
 
     def send_many(numbers) -> None:
-        orders = [Order(number=number) for number in numbers]
-        if hasattr(work, "send_many"):
-            work.send_many(orders)
-            return
-        from ucam_faas.execution import inbox, sending
-        from ucam_faas.jobs.rows import Key, Row
-
-        here = sending.sender()
-        rows = [
-            Row(
-                key=Key("default", "work", str(order.number)),
-                payload=order.model_dump_json().encode(),
-                visit=60.0,
-            )
-            for order in orders
-        ]
-        here.jobs().insert(rows, wait=[0.0] * len(rows))
-        inbox.wake(here, [row.wake for row in rows])
+        act.send_many([Order(number=number) for number in numbers])
 
     yield send, send_many
 

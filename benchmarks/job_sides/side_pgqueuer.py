@@ -31,11 +31,11 @@ async def sender():
     queries = Queries(AsyncpgDriver(connection))
 
     async def send(number):
-        await queries.enqueue("work", json.dumps(number).encode())
+        await queries.enqueue("act", json.dumps(number).encode())
 
     async def send_many(numbers):
         bodies = [json.dumps(number).encode() for number in numbers]
-        await queries.enqueue(["work"] * len(bodies), bodies, [0] * len(bodies))
+        await queries.enqueue(["act"] * len(bodies), bodies, [0] * len(bodies))
 
     yield send, send_many
     await connection.close()
@@ -46,9 +46,9 @@ def worker() -> None:
         connection = await asyncpg.connect(URL)
         queue = PgQueuer(AsyncpgDriver(connection))
 
-        @queue.entrypoint("work")
-        async def work(job):
-            return common.work(json.loads(job.payload))
+        @queue.entrypoint("act")
+        async def act(job):
+            return common.act(json.loads(job.payload))
 
         await queue.run(batch_size=10, max_concurrent_tasks=20)
 

@@ -13,9 +13,9 @@ URL = os.environ["JOBS_POSTGRESQL"]
 app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=URL))
 
 
-@app.task(name="work")
-async def work(number):
-    return common.work(number)
+@app.task(name="act")
+async def act(number):
+    return common.act(number)
 
 
 def prepare() -> None:
@@ -28,10 +28,10 @@ async def sender():
     async with app.open_async():
 
         async def send(number):
-            await work.defer_async(number=number)
+            await act.defer_async(number=number)
 
         async def send_many(numbers):
-            await work.batch_defer_async(*({"number": number} for number in numbers))
+            await act.batch_defer_async(*({"number": number} for number in numbers))
 
         yield send, send_many
 

@@ -25,15 +25,15 @@ def main(steps: int) -> None:
         return {"ok": 2 * number}
 
     @DBOS.workflow()
-    def work(count: int) -> float:
+    def act(count: int) -> float:
         begin = time.perf_counter()
         for number in range(count):
             double(number)
         return time.perf_counter() - begin
 
     DBOS.launch()
-    work(100)
-    print(json.dumps({"per_s": steps / work(steps)}), flush=True)
+    act(100)
+    print(json.dumps({"per_s": steps / act(steps)}), flush=True)
     DBOS.destroy()
     os._exit(0)
 

@@ -27,7 +27,7 @@ def double(number: int) -> dict:
 
 
 @ucam_faas.message_handler
-def work(steps: int) -> float:
+def act(steps: int) -> float:
     """Do steps, and return the seconds that they took."""
     job, begin = ucam_faas.current_job(), time.perf_counter()
     for number in range(steps):
@@ -36,19 +36,19 @@ def work(steps: int) -> float:
 
 
 def main(steps: int) -> None:
-    """Run two jobs, the first of which is a warm-up, and one again that has done its steps."""
+    """Run two jobs, the first of which is a warm-up."""
     settings = Settings(job_store=os.environ["UCAM_FAAS_JOB_STORE"])
     store = store_of(settings)
     runtime = Runtime(settings, SystemClock(), MemoryPublisher({}), store=store)
 
     def run(id: str, count: int) -> float:
-        key = Key("default", "work", id)
+        key = Key("default", "act", id)
         store.insert([Row(key=key, payload=b"%d" % count, visit=3600.0)], wait=[0.0])
         job = JobRun(key)
         job.store, job.row = store, store.claim(key, lease=3600, instance="benchmark")
         push = make_push(make_message(b"%d" % count))
         delivery = envelopes.decode(push.body, push.headers).with_message()
-        task = registry.task_of(work)
+        task = registry.task_of(act)
         conclusion = execute(Execution(task, delivery, runtime, job=job))
         assert store.get(key).state == "SUCCESS"
         return float(conclusion.value)

@@ -14,7 +14,7 @@ RETRY = ucam_faas.RetryPolicy(max_attempts=8, min_backoff=timedelta(seconds=1))
 
 
 @ucam_faas.message_handler(retry=RETRY)
-def work(number: int) -> int:
+def act(number: int) -> int:
     time.sleep(SECONDS)
     if random.random() < float(os.environ["FAILING"]):
         raise RuntimeError("at random")

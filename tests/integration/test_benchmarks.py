@@ -1,4 +1,4 @@
-"""The benchmarks say in one line what they lack."""
+"""The benchmarks name a missing tool in one line, and hold together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.support import postgresql
 
 CONTAINER = Path(__file__).parents[2] / "benchmarks/container.py"
 
@@ -36,6 +38,25 @@ def imported() -> Iterator[ModuleType]:
         file = getattr(sys.modules[name], "__file__", None)
         if file is not None and Path(file).is_relative_to(CONTAINER.parent):
             del sys.modules[name]
+
+
+@pytest.mark.slow
+def test_ours_is_measured_by_push(imported: ModuleType) -> None:
+    figures = imported.jobs.measure("ours-sqlite", 100, latency=False)
+
+    assert set(figures) == {"send_per_s", "send_many_per_s", "drain_per_s"}
+
+
+def test_without_postgresql_a_benchmark_says_so(
+    imported: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "find_binaries", lambda: None)
+
+    with (
+        pytest.raises(SystemExit, match=r"PostgreSQL \(initdb, pg_ctl\) isn't installed: apt-get"),
+        imported.jobs.postgresql_server(),
+    ):
+        pass
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 USER = "postgres"
+MISSING = "PostgreSQL (initdb, pg_ctl) isn't installed"
 
 
 class Server:
@@ -24,19 +25,21 @@ class Server:
     Args:
         folder: that its user may write to.
         binaries: the folder of `initdb` and `pg_ctl`.
+        fsync: flush each commit to the disk, as a server does by default.
     """
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path, *, fsync: bool) -> None:
         self.folder = folder
         self._binaries = binaries
+        self._fsync = "on" if fsync else "off"
         self.port = _lasting_port()
         self._databases = 0
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", USER, "--no-sync")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        # It flushes nothing to the disk: no test ends the machine.
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
+        options += f" -c fsync={self._fsync}"
         log = str(self.folder / "log")
         self._control("start", "-l", log, "-o", options)
 
@@ -84,14 +87,20 @@ class Server:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
     """Run a PostgreSQL server for the session; it is skipped where there is none, except in CI."""
-    binaries = _binaries()
+    binaries = find_binaries()
     if binaries is None:
-        reason = "PostgreSQL (initdb, pg_ctl) isn't installed"
         if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with running(binaries, fsync=False) as server:  # no test ends the machine
+        yield server
+
+
+@contextmanager
+def running(binaries: Path, *, fsync: bool) -> Iterator[Server]:
+    """Run a server until the end of the block."""
     with _folder() as folder:
-        server = Server(folder, binaries)
+        server = Server(folder, binaries, fsync=fsync)
         server.start()
         try:
             yield server
@@ -123,7 +132,8 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _binaries() -> Path | None:
+def find_binaries() -> Path | None:
+    """Return the folder of `initdb` and `pg_ctl`; None: PostgreSQL isn't installed."""
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     program = shutil.which("pg_ctl")
     places += [Path(program).resolve().parent] if program else []
