@@ -223,5 +223,4 @@ class _Members:
 def _of(message: BatchEnded) -> _Members:
     here = sender()
     store = within(here.jobs_for("a batch has no jobs"))
-    task, _, id = message.batch.partition("/")
-    return _Members(store, Key(here.settings.app, task, id), message)
+    return _Members(store, members.callback_of(here.settings.app, message.batch), message)

@@ -19,7 +19,7 @@ from ucam_faas.execution.drafts import Drafter, drafter
 from ucam_faas.execution.sender import handle, target_of, wake
 from ucam_faas.jobs import members, transactions
 from ucam_faas.jobs.handle import Job
-from ucam_faas.jobs.rows import Row
+from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import ENDED, State
 
 
@@ -40,7 +40,7 @@ class Callback:
         name = self._target if isinstance(self._target, str) else self._target.name
         options = {"id": _id(sending, name, rows)}
         self._drafts = drafter(self._here, self._target, options, sending.parent)
-        self._batch = f"{name}/{options['id']}"
+        self._batch = members.batch_of(Key(self._here.settings.app, name, options["id"]))
         self._task = sending.name
         try:  # before anything is sent
             self._row([])

@@ -29,14 +29,24 @@ def batch_of(callback: Key) -> str:
     return f"{callback.task}/{callback.id}"
 
 
+def callback_of(app: str, batch: str) -> Key:
+    """Return the callback of a batch.
+
+    >>> callback_of("shop", "summarise/1f")
+    Key(app='shop', task='summarise', id='1f')
+    """
+    task, _, id = batch.partition("/")
+    return Key(app, task, id)
+
+
 def after_end(store: JobStore, row: Row, wake: Callable[[Sequence[Wake]], object]) -> None:
     """Start the callback of a row that has ended or was removed, if it was the last live member.
 
     Args:
         wake: publishes wakes.
     """
-    if row.callback is not None:
-        start_callback(store, row.callback, wake)
+    if row.batch is not None:
+        start_callback(store, callback_of(row.key.app, row.batch), wake)
 
 
 def start_callback(
@@ -64,8 +74,8 @@ def start_callback(
 
 def awaited_batches(store: JobStore, rows: Iterable[Row]) -> frozenset[str | None]:
     """Return those batches of ended rows whose callbacks haven't ended: they read the outcomes."""
-    callbacks = {row.batch: row.callback for row in rows if row.state.is_completed and row.callback}
-    live = ((batch, store.get(callback)) for batch, callback in callbacks.items())
+    apps = {row.batch: row.key.app for row in rows if row.state.is_completed and row.batch}
+    live = ((batch, store.get(callback_of(app, batch))) for batch, app in apps.items())
     return frozenset(batch for batch, row in live if row and not row.state.is_completed)
 
 

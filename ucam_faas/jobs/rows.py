@@ -150,14 +150,6 @@ class Row:
         return Wake(self.key, self.lane)
 
     @property
-    def callback(self) -> Key | None:
-        """The callback of the batch that it is a member of; None: it isn't a member."""
-        if self.batch is None:
-            return None
-        task, _, id = self.batch.partition("/")
-        return Key(self.key.app, task, id)
-
-    @property
     def is_waiting_callback(self) -> bool:
         """Return True if it waits for its batch to end: no process has claimed it."""
         return self.state is State.PAUSED and not self.fence
