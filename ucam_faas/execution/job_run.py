@@ -200,12 +200,10 @@ class JobRun:
             return Unavailable("the end of the job could not be stored")
         if stored is None:
             return Superseded("the lease of this process had ended")
-        self._publish_event(execution, stored)
         if stored.state is State.PENDING:
             at = stored.due if change.wait else None
             inbox.wake(execution.runtime, [stored.wake], at, execution.log_context)
-        limited.wake_next(execution, store, stored)
-        member_ends.after_end(execution.runtime, store, stored)
+        self._after_run(execution, store, stored)
         is_asleep = isinstance(decision.outcome, Sleeping) and stored.state is State.PENDING
         if is_asleep or change.state is State.SUCCESS:
             return decision.outcome
@@ -218,9 +216,7 @@ class JobRun:
         nothing.
         """
         assert self.store is not None, "the job was claimed in it"
-        self._publish_event(execution, stored)
-        limited.wake_next(execution, self.store, stored)
-        member_ends.after_end(execution.runtime, self.store, stored)
+        self._after_run(execution, self.store, stored)
         if isinstance(decision.outcome, Done | Ignore):
             return decision.outcome
         kind = type(decision.outcome if decision.error is None else decision.error)
@@ -279,9 +275,7 @@ class JobRun:
             if end is not None:
                 end = job_events.with_event(execution.runtime, execution.task, end)
                 ended = store.change(self.key, end, fence=row.fence)
-                self._publish_event(execution, ended)
-                limited.wake_next(execution, store, ended)
-                member_ends.after_end(execution.runtime, store, ended)
+                self._after_run(execution, store, ended)
                 raise Unclaimed(Recorded(end.message))
             if job_ends.runs_alone(row, execution.task):
                 self._be_alone(store, row, left - timeout * LEAST_SHARE)
@@ -322,6 +316,12 @@ class JobRun:
             store.change(self.key, job_ends.given_back(instance(), reason), fence=row.fence)
             raise
         return row if payload is row.payload else replace(row, payload=payload), None
+
+    def _after_run(self, execution: Execution, store: JobStore, row: Row | None) -> None:
+        """Publish the event of a job that isn't held any more, and wake those that wait for it."""
+        self._publish_event(execution, row)
+        limited.wake_next(execution, store, row)
+        member_ends.after_end(execution.runtime, store, row)
 
     def _publish_event(self, execution: Execution, row: Row | None) -> None:
         """Publish the event of a job that has ended, if it is due."""
