@@ -90,7 +90,7 @@ print("sent", flush=True)
 row = store.claim(job.key, lease=0, instance="first")
 with ucam_faas.transaction(connection):
     connection.execute("INSERT INTO payments VALUES (1)")
-    current_job.enter(row, store)
+    current_job.enter(row, store, current_job.Completion(), left=float)
     current_job.current_job().complete(7)
 print("completed", flush=True)
 connection.close()

@@ -128,11 +128,12 @@ class CurrentJob:
             )
         kind, steps = StepType(name, function), self._steps
         stored = steps.begin(name)
-        if stored is None:
-            with steps.running(name):
-                stored = kind.stored(function(*args, **kwargs))
-                steps.end(name, stored)
-        return cast("ResultT", kind.value(stored))  # by its annotation
+        if stored is not None:
+            return cast("ResultT", kind.value(stored))  # by its annotation
+        with steps.running(name):
+            stored, value = kind.stored(function(*args, **kwargs))
+            steps.end(name, stored)
+        return cast("ResultT", value)
 
     @overload
     async def step_async(
@@ -162,14 +163,15 @@ class CurrentJob:
         if not steps.is_read:
             await in_thread(steps.read)
         stored = steps.begin(name)
-        if stored is None:
-            with steps.running(name):
-                is_async = inspect.iscoroutinefunction(function)
-                value = function(*args, **kwargs) if is_async else None
-                value = await (value or in_thread(function, *args, **kwargs))
-                stored = kind.stored(await value if inspect.isawaitable(value) else value)
-                await in_thread(steps.end, name, stored)
-        return kind.value(stored)
+        if stored is not None:
+            return kind.value(stored)
+        with steps.running(name):
+            is_async = inspect.iscoroutinefunction(function)
+            value = function(*args, **kwargs) if is_async else None
+            value = await (value or in_thread(function, *args, **kwargs))
+            stored, value = kind.stored(await value if inspect.isawaitable(value) else value)
+            await in_thread(steps.end, name, stored)
+        return value
 
     @property
     def cursor(self) -> Any:
@@ -323,8 +325,8 @@ def current_job() -> CurrentJob:
 def enter(
     row: Row,
     store: JobStore,
-    completion: Completion | None = None,
-    left: Callable[[], float] | None = None,
+    completion: Completion,
+    left: Callable[[], float],
 ) -> Steps:
     """Let a claimed job be the current one in this context, and return its steps.
 
@@ -334,7 +336,7 @@ def enter(
         completion: the end of the job by its task's own hand.
         left: returns the seconds that the claim lasts.
     """
-    steps, completion = Steps(row, store, left), completion or Completion()
+    steps = Steps(row, store, left)
     job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, store, completion, steps)
     CURRENT_JOB.set(job)
     return steps

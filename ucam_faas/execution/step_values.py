@@ -34,8 +34,8 @@ class StepType:
         self._name = name
         self._reader = _reader(function)
 
-    def stored(self, value: Any) -> bytes:
-        """Return a result as it is stored.
+    def stored(self, value: Any) -> tuple[bytes, Any]:
+        """Return a result as it is stored, and the value that is read back from that.
 
         Raises:
             TypeError: it couldn't be read back.
@@ -47,8 +47,7 @@ class StepType:
                 f"annotation to read it back with: annotate it, such as `-> {kind}`."
             )
         data = to_json(value, "step's result")
-        self.value(data)
-        return data
+        return data, self.value(data)
 
     def value(self, stored: bytes) -> Any:
         """Return a stored result.

@@ -43,10 +43,10 @@ class Steps:
         left: returns the seconds that the claim lasts.
     """
 
-    def __init__(self, row: Row, store: JobStore, left: Callable[[], float] | None = None) -> None:
+    def __init__(self, row: Row, store: JobStore, left: Callable[[], float]) -> None:
         self._row = row
         self._store = store
-        self._left = left or float
+        self._left = left
         self._lock = threading.Lock()
         self._asks = threading.RLock()
         """Held while the store is asked, so never waited for on an event loop."""
