@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import HANG_SECONDS
-from ucam_faas.emulator.api import protos, streaming_pull
+from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.api.pulling import PULL_SECONDS
 from ucam_faas.emulator.core.answers import READ_SECONDS
 from ucam_faas.emulator.core.lease import DAY, Holder
@@ -294,8 +294,7 @@ def test_calls_end_when_a_subscription_can_no_longer_be_pulled(how: str, end: st
     asyncio.run(run())
 
 
-def test_a_half_closed_stream_gets_no_more_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming_pull, "CANCEL_SECONDS", 0)
+def test_a_half_closed_stream_gets_no_more_messages() -> None:
     """Not even those that wait to be written; others get them at once."""
 
     async def run() -> None:
@@ -317,6 +316,36 @@ def test_a_half_closed_stream_gets_no_more_messages(monkeypatch: pytest.MonkeyPa
 
             assert streaming.done()
             assert streamed == []
+            assert [received.message.data for received in await pull(cloud)] == [b"a"]
+
+    asyncio.run(run())
+
+
+def test_the_messages_of_a_cancelled_stream_are_delivered_again_although_its_requests_ended() -> (
+    None
+):
+    """gRPC ends the requests of a cancelled call before it cancels the call."""
+
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            await cloud.publish("a")
+            last = asyncio.Event()
+
+            async def requests() -> AsyncIterator[Any]:
+                yield protos.StreamingPullRequest(
+                    subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10
+                )
+                await last.wait()
+
+            async def write(response: Any) -> None:
+                if last.is_set():
+                    raise asyncio.CancelledError  # as gRPC does for a client that is gone
+                last.set()
+
+            with pytest.raises(asyncio.CancelledError):
+                await cloud.emulator.services.pulling.stream(requests(), write)
+
             assert [received.message.data for received in await pull(cloud)] == [b"a"]
 
     asyncio.run(run())

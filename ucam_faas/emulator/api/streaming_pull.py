@@ -19,10 +19,6 @@ MAX_OUTSTANDING = 10_000
 """The limit of a stream that sets none, to protect its client and this process."""
 
 
-CANCEL_SECONDS = 0.05
-"""When a client cancels, its requests may end before the cancellation arrives."""
-
-
 class StreamingPull:
     """One call of StreamingPull."""
 
@@ -64,7 +60,8 @@ class StreamingPull:
             if self._error is not None:
                 raise self._error
             await reading
-            await asyncio.sleep(CANCEL_SECONDS)
+            # gRPC ends the requests of a cancelled call, too, before it cancels the call.
+            await write(protos.StreamingPullResponse())  # fails then
             released = self._releases
         finally:
             reading.cancel()
@@ -104,8 +101,8 @@ class StreamingPull:
     def _half_close(self) -> None:
         """Send no more messages to a client that sends no more requests, and end.
 
-        It may be at work on the messages that it has: they stay leased, as after a stream of
-        Google's. Those that were not sent any more are released, and with them all others.
+        The client may be at work on the messages that it has: they stay leased, as with Google's
+        Pub/Sub. If some weren't sent any more, they and all others are released.
         """
         self._half_closed = True
         if self._queue is not None:
