@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,8 +22,12 @@ Kind = Literal[
     "job store",
     "payload store",
 ]
-RUNS: tuple[Kind, ...] = ("service", "worker pool", "Cloud Run job")
-"""The kinds of resources that run tasks."""
+KINDS_OF_TASKS: Mapping[str, Kind] = {
+    "service": "service",
+    "worker": "worker pool",
+    "cloud-run-job": "Cloud Run job",
+}
+"""The kinds of resources that run tasks, by `run_as`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,7 @@ class Change:
     @property
     def rule(self) -> str:
         """The rule that finds it."""
-        if self.kind in RUNS:
+        if self.kind in KINDS_OF_TASKS.values():
             return "protected-deleted"
         if self.kind in ("job store", "payload store"):
             return "job-store-left"

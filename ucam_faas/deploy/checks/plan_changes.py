@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import Change, Kind, Retries, shorter
+from ucam_faas.deploy.checks.changes import KINDS_OF_TASKS, Change, Kind, Retries, shorter
 from ucam_faas.deploy.checks.job_stores import stores_in
 from ucam_faas.deploy.checks.plan_file import PlanFile, format_of
 from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
@@ -38,12 +38,8 @@ class Part:
 
 Inventory = dict[tuple[Kind, str], Part]
 
-_KINDS: Mapping[str, Kind] = {
-    "worker": "worker pool",
-    "cloud-run-job": "Cloud Run job",
-    "job": "Cloud Run job",
-}
-"""By the value of `run_as`, and by an earlier name of one; a service, if there is none."""
+_KINDS: Mapping[str, Kind] = {**KINDS_OF_TASKS, "job": "Cloud Run job"}
+"""By the value of `run_as`, and by an earlier name of one."""
 
 
 def inventory_of(variables: Mapping[str, Any]) -> Inventory:

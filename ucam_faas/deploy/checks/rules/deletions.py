@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ucam_faas.deploy.checks import advice
 from ucam_faas.deploy.checks.advice import Fix
-from ucam_faas.deploy.checks.changes import RUNS, Change, Kind
+from ucam_faas.deploy.checks.changes import KINDS_OF_TASKS, Change, Kind
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding, Place
@@ -56,7 +56,7 @@ def topic_deleted(inputs: Inputs) -> Iterator[Finding]:
 )
 def protected_deleted(inputs: Inputs) -> Iterator[Finding]:
     """A protected service, worker pool or Cloud Run job that `terraform apply` would delete."""
-    for change in _of(inputs, *RUNS):
+    for change in _of(inputs, *KINDS_OF_TASKS.values()):
         if change.protected:
             yield _finding(inputs, change, advice.for_protected(inputs, change))
 
@@ -83,7 +83,7 @@ def push_grant_deleted(inputs: Inputs) -> Iterator[Finding]:
     refused = {
         change.name
         for change in inputs.changes
-        if change.kind in RUNS and (change.protected or change.tainted)
+        if change.kind in KINDS_OF_TASKS.values() and (change.protected or change.tainted)
     }
     for change in _of(inputs, "push grant"):
         seconds = change.retries.seconds() if change.retries else math.inf

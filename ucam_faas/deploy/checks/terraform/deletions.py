@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from ucam_faas.deploy.checks.changes import Change, Kind, Retries, shorter
+from ucam_faas.deploy.checks.changes import KINDS_OF_TASKS, Change, Kind, Retries, shorter
 from ucam_faas.deploy.checks.job_stores import stores_in
 from ucam_faas.deploy.checks.terraform.deployments import (
-    JOB,
     POOL,
     RUNS,
     SERVICE,
@@ -30,9 +29,7 @@ from ucam_faas.deploy.checks.terraform.resources import (
 from ucam_faas.tasks.topics import OWN_DEAD_LETTERS
 
 _KINDS: dict[str, Kind] = {
-    SERVICE: "service",
-    POOL: "worker pool",
-    JOB: "Cloud Run job",
+    **{RUNS[run_as]: kind for run_as, kind in KINDS_OF_TASKS.items()},
     TOPIC: "topic",
 }
 _TAINTED = "replace_because_tainted"
