@@ -196,8 +196,8 @@ variable "concurrency" {
   default     = {}
   type = object({
     max_concurrent_functions_per_instance = optional(number)    # Executions at a time in an instance. Default: 4; 1 with less than one CPU.
-    min_instances                         = optional(number, 0) # Instances that are kept warm, which cost also when idle; a worker has so many.
-    max_instances                         = optional(number)    # The most instances at a time; of a worker: an autoscaler sets their number. Default of a service: as many as a new project's quotas of a region allow, 20 CPUs and 40 GiB, and at most 100.
+    min_instances                         = optional(number, 0) # Instances that are kept warm and cost also when idle; for a worker, their number, unless an autoscaler sets it.
+    max_instances                         = optional(number)    # The most instances at a time; for a worker, the most that an autoscaler sets. Default for a service: as many as a new project's quotas of a region allow, 20 CPUs and 40 GiB, and at most 100.
   })
 
   validation {

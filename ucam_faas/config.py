@@ -179,7 +179,7 @@ class Settings:
         "UCAM_FAAS_PAYLOADS",
         None,
         "store of the job payloads and results that are larger than UCAM_FAAS_PAYLOADS_OVER: "
-        "gs://BUCKET or file:DIRECTORY; none: into the job store, if it takes them",
+        "gs://BUCKET or file:DIRECTORY; none: the job store keeps them, if it can",
     )
     payloads_over: int = _variable(
         "UCAM_FAAS_PAYLOADS_OVER",

@@ -57,7 +57,7 @@ def pause(*, task: str, lane: str) -> None:
     done = jobs.store.pause_lane(jobs.app, task, lane)
     say(f"The lane {lane} of {task} is paused{'' if done else ' already'}.")
     if not is_known:
-        note(f"{task} isn't a task of this directory; if it has no lanes=, it goes on.")
+        note(f"{task} isn't a task of this directory. Without lanes=, it ignores the pause.")
 
 
 @command.command("resume")

@@ -14,11 +14,20 @@ from ucam_faas.cli._group import Verb
 from ucam_faas.cli._start import start_all
 from ucam_faas.logs import setup
 
+_OF_WORKER = (
+    *("messages_limit", "tasks_limit", "graceful_shutdown_time"),
+    *("handle_signals", "auto_declare", "lease_seconds"),
+)
+"""The options that `Worker` takes; the others are settings."""
+
 
 @click.command("worker", cls=Verb)
 @click.option("--target", help="Tasks to pull, comma-separated. [FUNCTION_TARGET; default: all]")
 @click.option(
-    "--messages-limit", type=click.IntRange(1), help="End after so many messages. [default: never]"
+    "--messages-limit",
+    type=click.IntRange(1),
+    help="End after N messages. [default: never]",
+    metavar="N",
 )
 @click.option(
     "--tasks-limit",
@@ -36,7 +45,7 @@ from ucam_faas.logs import setup
 @click.option(
     "--handle-signals/--no-handle-signals",
     default=True,
-    help="End in order on SIGTERM and SIGINT. [default: handle-signals]",
+    help="Shut down gracefully on SIGTERM and SIGINT. [default: handle-signals]",
 )
 @click.option(
     "--auto-declare/--no-auto-declare",
@@ -68,8 +77,7 @@ def command(sources: Sequence[str], **arguments: Any) -> None:
 
 def work(sources: Sequence[str], arguments: dict[str, Any]) -> int:
     """Pull as options and environment say; return the exit code."""
-    own = ("messages_limit", "tasks_limit", "graceful_shutdown_time", "handle_signals")
-    own_options = {name: arguments.pop(name) for name in (*own, "auto_declare", "lease_seconds")}
+    own = {name: arguments.pop(name) for name in _OF_WORKER}
     started = start_all(sources, options.merged(**arguments))
     from ucam_faas.worker.worker import Worker
 
@@ -78,7 +86,7 @@ def work(sources: Sequence[str], arguments: dict[str, Any]) -> int:
         from ucam_faas.worker.sources import pulled
 
         tasks = pulled(tasks, named=False)
-    worker = Worker(tasks, runtime=started.runtime, **own_options)
+    worker = Worker(tasks, runtime=started.runtime, **own)
     setup.write_in_background(started.handler)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         result = runner.run(worker.run())

@@ -41,7 +41,7 @@ class JobPlaces:
     Args:
         firestore: the full name of the database. A store in PostgreSQL exists already.
         queue: the full name of the queue of Cloud Tasks.
-        account: as which the queue publishes wakes; None: the task's own.
+        account: the one as which the queue publishes wakes; None: the task's own.
         inboxes: the topics to which the queue publishes the task's wakes.
         existing: the names of those that the deployment uses, and never makes.
     """

@@ -24,7 +24,7 @@ FORMAT = 2
 Format 1, of before, doesn't state its version.
 """
 _WITHOUT_EFFECT = {"cloud-run-job": ("services", "requests"), "worker": ("calls", "requests")}
-"""By `run_as`: what options concern that have no argument."""
+"""The `concerns` of the options that have no argument, by `run_as`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ def job_file(options: DevOptions) -> Iterator[None]:
 
 
 def _open(store: str) -> None:
-    """Bring a file that is there up to date, before a task or the sweep finds that it can't."""
+    """Migrate a file that exists, so that an unusable one is refused at the start."""
     path = store.removeprefix("sqlite:")
     if path != store and Path(path).exists():
         with closing(SqliteStore(path, SystemClock())) as file:

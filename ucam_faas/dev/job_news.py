@@ -140,9 +140,7 @@ class JobNews:
             self._tell_changes(key)
 
     def _is_starting(self, row: Row) -> bool:
-        """Return True if nothing keeps a job from its claim, and it wasn't claimed since its last
-        look.
-        """
+        """Return True if a job can be claimed at once, and wasn't claimed since the last look."""
         if row.state is not State.PENDING or row.limit_key or row.due > self._store.now():
             return False
         history, known = row.history, self._known.get(row.key)

@@ -108,7 +108,7 @@ class _OfAll(TypedDict, total=False):
     min_instances: Annotated[
         int | None,
         Option(
-            doc="instances that are kept warm, which cost also when idle; a worker has so many",
+            doc="instances that are kept warm and cost also when idle; for a worker, their number",
             takes="whole number; default of a worker: 1",
             check=lambda value: resources.check_instances("min_instances", value, least=0),
             default=0,
@@ -120,7 +120,7 @@ class _OfAll(TypedDict, total=False):
     max_instances: Annotated[
         int | None,
         Option(
-            doc="the most instances at a time; of a worker: an autoscaler sets their number",
+            doc="the most instances at a time; for a worker, the most that an autoscaler sets",
             takes="whole number, from 1; default: as many as `cpu_quota` allows, at most 100; of a "
             "worker: `min_instances`",
             check=lambda value: resources.check_instances("max_instances", value, least=1),

@@ -24,7 +24,7 @@ class _Due:
 
 
 class ManualClock:
-    """A clock that stands still until `advance` is called, or a thread sleeps by it."""
+    """A clock that moves only in `advance` and `sleep`."""
 
     def __init__(self, start: datetime = PUBLISH_TIME) -> None:
         self._start = start

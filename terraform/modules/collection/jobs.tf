@@ -178,7 +178,7 @@ resource "google_storage_bucket" "payloads" {
     }
   }
 
-  # A removed payload is gone at once: it may be personal data, and Google charges for it until then.
+  # A removed payload is gone at once: it may be personal data, and Google charges for soft-deleted objects.
   soft_delete_policy {
     retention_duration_seconds = 0
   }

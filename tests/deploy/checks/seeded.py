@@ -436,7 +436,7 @@ JOBS = [
             option('sends=["pay_back"]'),
             (CODE, COUNTED, f"{COUNTED}\n    pay_back.send_many([], then='count_orders')"),
         ),
-        says="sends a batch of 'pay_back', then 'count_orders': the last job wakes that",
+        says="sends a batch of 'pay_back', whose last job wakes the callback 'count_orders'",
     ),
     Seed(
         "lanes without an inbox",

@@ -76,7 +76,7 @@ def concurrency_without_cpu(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-@rule("instances-over-quota", why="Cloud Run refuses it, and the apply fails.")
+@rule("instances-over-quota", why="Cloud Run refuses the deployment, and the apply fails.")
 def instances_over_quota(inputs: Inputs) -> Iterator[Finding]:
     """More instances at most than the region's quotas of CPUs and memory allow."""
     for planned in inputs.planned:

@@ -131,7 +131,7 @@ def level_twice(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("half-verified", why="The service does not start: either alone verifies nothing.")
 def half_verified(inputs: Inputs) -> Iterator[Finding]:
-    """The audience of tokens without the accounts that may have them, or the reverse."""
+    """An audience of tokens without their accounts, or accounts without an audience."""
     for environ, pair in product(_environs(inputs), _PAIRS):
         names = [
             name

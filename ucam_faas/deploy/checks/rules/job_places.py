@@ -130,7 +130,7 @@ def account_elsewhere(inputs: Inputs) -> Iterator[Finding]:
     why="A job whose payload is gone ends as FAILURE, and a result is lost.",
 )
 def deleted_early(inputs: Inputs) -> Iterator[Finding]:
-    """A bucket in Terraform that deletes payloads that jobs may need still."""
+    """A bucket in Terraform that deletes payloads that jobs may still need."""
     buckets = inputs.terraform.of("google_storage_bucket") if inputs.terraform else ()
     by_name = {bucket.get("name"): bucket for bucket in buckets}
     for planned in inputs.planned:

@@ -112,8 +112,8 @@ def callback_not_stated(inputs: Inputs) -> Iterator[Finding]:
             if sent.then not in receivers_of(member.task.sends):
                 yield Finding(
                     decorated(member.task),
-                    f"The task {sender.name!r} sends a batch of {member.name!r}, then "
-                    f"{sent.then!r}: the last job wakes that, and its sends= lacks it.",
+                    f"The task {sender.name!r} sends a batch of {member.name!r}, whose last job "
+                    f"wakes the callback {sent.then!r}; the sends= of {member.name!r} lacks it.",
                     f'Write sends=["{sent.then}"] on the decorator: then the plan grants it.',
                     member.name,
                     name=sent.then,

@@ -85,7 +85,7 @@ def _lacking_subscriptions(deployment: Deployment) -> Iterator[str]:
     why="The container ends when it starts: the code lacks that task.",
 )
 def task_unknown(inputs: Inputs) -> Iterator[Finding]:
-    """A resource that runs a task that the code lacks, or that runs as another."""
+    """A task in Terraform that the code lacks, or runs as another kind of resource."""
     names = {planned.task.name: planned.task.resource for planned in inputs.planned}
     kinds = {RUNS[run_as]: resource for run_as, resource in RESOURCES.items()}
     if inputs.terraform is None or inputs.plan is None:
