@@ -24,10 +24,8 @@ FIRESTORE_ATTEMPT = {"reads": 1, "writes": 2}
 FIRESTORE_REMOVED = {"deletes": 1}
 FIRESTORE_SWEPT = {"reads": 1, "writes": 1}
 """A job that the sweep wakes."""
-SQL_SENT, SQL_ATTEMPT = 1, 2
-"""Rows written."""
 LEAST_BYTES = 1000
-"""Pub/Sub charges at least so much for each publish or push request."""
+"""The least that Pub/Sub charges for, in each publish or push request."""
 
 
 class Price(NamedTuple):
@@ -73,7 +71,7 @@ class Load:
         memory_gib: of an instance.
         retries: further attempts for each job.
         delayed: the share of jobs sent with a delay.
-        queue: whether UCAM_FAAS_DELAY_QUEUE is set; without it the sweep wakes delayed jobs.
+        queue: UCAM_FAAS_DELAY_QUEUE is set; without it the sweep wakes delayed jobs.
     """
 
     run_seconds: float = 0.5
@@ -190,7 +188,10 @@ def main() -> None:
         name, _, usd = text.partition("=")
         if name not in prices:
             parser.error(f"there is no price {name!r}. Found: {', '.join(prices)}.")
-        prices[name] = prices[name]._replace(usd=float(usd))
+        try:
+            prices[name] = prices[name]._replace(usd=float(usd))
+        except ValueError:
+            parser.error(f"--price {text!r} has no number. Expected: {name}=0.09")
     values = {name: value for name, value in options.items() if value is not None}
     loads = {"yours": replace(Load(), **values)} if values else LOADS
     print(table(loads, prices), servers(prices), sep="\n")

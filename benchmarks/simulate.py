@@ -4,7 +4,8 @@
     python benchmarks/simulate.py --record           # and write simulation/recorded/days.json
     python benchmarks/simulate.py --jobs 1e6 --max-instances 8 --failing 0.1 --no-outage
 
-Deterministic: the same seed gives the same day. `simulation/assumptions.py` says what is assumed.
+Deterministic: the same seed gives the same day. `simulation/assumptions.py` lists the load and the
+behaviour of Google's services, with their sources.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ DAYS: Mapping[str, Assumptions] = {
 
 
 def simulate(assumptions: Assumptions) -> dict[str, Any]:
-    """Return the figures of a day, as JSON has them."""
+    """Return the figures of a day, for the tables and for `recorded/days.json`."""
     world = World(assumptions)
     day = world.run()
     outage = range(13, 15)
@@ -57,7 +58,7 @@ def simulate(assumptions: Assumptions) -> dict[str, Any]:
 
 
 def _hours(world: World) -> list[dict[str, float]]:
-    """Return what happened in each hour; the backlog and the instances are the most at a minute."""
+    """Return the counts of each hour; of the backlog and the instances, the highest sample."""
     hours = []
     samples = world.day.samples
     for hour in range(int(samples[-1].at // HOUR) + 1):

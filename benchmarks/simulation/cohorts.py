@@ -52,10 +52,10 @@ class Wakes:
         The others run already, or have ended: another wake was earlier.
         """
         cohort = self.cohort
-        of = self.repeated_for or cohort.woken
+        published = self.repeated_for or cohort.woken
         claimed = self.count
-        if cohort.pending < of:
-            claimed = dice.round(self.count * cohort.pending / of)
+        if cohort.pending < published:
+            claimed = dice.round(self.count * cohort.pending / published)
         claimed = min(claimed, cohort.pending, self.count)
         cohort.pending -= claimed
         if not self.repeated_for:

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from simulation.assumptions import HOUR
+
 if TYPE_CHECKING:
     from simulation.world import World
 
@@ -26,7 +28,6 @@ class Sample:
     ended: int
     runs: int
     woken: int
-    refused: int
 
 
 @dataclass(slots=True)
@@ -62,7 +63,6 @@ class Day:
                 ended=self.ended,
                 runs=counts["runs"],
                 woken=world.sweep.woken,
-                refused=counts["429"] + counts["claims refused"],
             )
         )
 
@@ -80,7 +80,7 @@ class Day:
         while seconds > power * 2:
             power *= 2
         step = power / PRECISION
-        self._latencies[int(sent // 3600)][round(seconds / step) * step] += count
+        self._latencies[int(sent // HOUR)][round(seconds / step) * step] += count
 
     def latency(self, share: float, hours: range | None = None) -> float:
         """Return the latency that a share of the jobs of some hours stayed within."""

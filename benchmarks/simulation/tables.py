@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-HOUR = 3600.0
+from simulation.assumptions import HOUR
+
 FOLDER = Path(__file__).parent / "recorded"
 _BAR = 30
 Figures = Mapping[str, Mapping[str, Any]]
@@ -21,7 +22,7 @@ def recorded(name: str) -> Figures:
 
 
 def record(name: str, figures: Figures) -> None:
-    """Write such a file."""
+    """Write the figures of `days.json` or `validation.json`."""
     (FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 

@@ -1,7 +1,7 @@
 """A day of jobs: senders, the store's rows, the inbox, the service and the sweep.
 
 Time is the test clock's. Jobs go through it in cohorts, by tick, because ten million of them would
-take hours; all numbers of jobs are whole, so that none can get lost unnoticed.
+take hours. All numbers of jobs are whole, so a lost job shows in the sums.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulation.assumptions import HOUR, Assumptions
@@ -46,7 +47,7 @@ class World:
     """Jobs of one task on Google Cloud.
 
     Args:
-        assumptions: see there.
+        assumptions: the load, the settings and the behaviour of the services.
     """
 
     def __init__(self, assumptions: Assumptions) -> None:
@@ -92,9 +93,9 @@ class World:
         self.day.sample(self)
         return self.day
 
-    def _every(self, seconds: float, action: object) -> None:
+    def _every(self, seconds: float, action: Callable[[], object]) -> None:
         def act() -> None:
-            action()  # type: ignore[operator]
+            action()
             self.clock.call_later(seconds, act)
 
         self.clock.call_later(seconds, act)

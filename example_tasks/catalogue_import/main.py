@@ -1,4 +1,4 @@
-"""A catalogue is imported and reported in a lane of its own, beside single products."""
+"""Imports a catalogue in a lane of its own, so that single products don't wait for it."""
 
 from __future__ import annotations
 

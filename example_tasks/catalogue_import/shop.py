@@ -13,7 +13,7 @@ class Shop:
         self._lock = threading.Lock()
 
     def put(self, code: str, pence: int) -> None:
-        """Put a product on sale, in place of one of its code.
+        """Put a product on sale, or change its price.
 
         Raises:
             ValueError: the shop doesn't sell it.

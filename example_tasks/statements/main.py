@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 import ucam_faas
 
 REVIEW = timedelta(days=1)
-"""From the last statement until the accounts hear of it."""
+"""The wait between the last statement and the announcements."""
 
 
 class Year(BaseModel):

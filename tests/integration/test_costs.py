@@ -106,6 +106,28 @@ def test_more_jobs_at_a_time_cost_less_and_retries_more(costs: ModuleType) -> No
     assert total(delayed=1.0, queue=False) > total(delayed=1.0)
 
 
+@pytest.mark.parametrize(
+    ("price", "error"),
+    [
+        ("Firestore=1", "no price 'Firestore'"),
+        ("Firestore write", "Expected: Firestore write=0.09"),
+    ],
+)
+def test_a_wrong_price_is_an_error_in_one_line(
+    costs: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    price: str,
+    error: str,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["costs.py", "--price", price])
+
+    with pytest.raises(SystemExit):
+        costs.main()
+
+    assert error in capsys.readouterr().err
+
+
 def test_docs_scale_has_the_packages_limits(costs: ModuleType) -> None:
     text = (ROOT / "docs/scale.md").read_text()
     mebibytes = limits.MAX_MESSAGE_BYTES // 1024**2
