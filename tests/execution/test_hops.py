@@ -1,4 +1,4 @@
-"""The loop guard: what comes through too many tasks is dead-lettered, and a job of it fails."""
+"""The loop guard: after a chain of too many sends, a message is dead-lettered, and a job fails."""
 
 from __future__ import annotations
 

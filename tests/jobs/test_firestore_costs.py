@@ -405,3 +405,25 @@ async def test_the_end_of_a_job_of_a_batch_takes_a_read_more_and_its_removal_two
     clock.advance(RETENTION_SECONDS)
     assert sweep(store, "default", bool) == 2
     assert bill.taken() == {"reads": 5, "deletes": 2}
+
+
+@on_a_loop
+async def test_a_wake_in_a_paused_lane_takes_a_read_for_each_paused_lane(
+    store: FirestoreStore, bill: Bill, clock: ManualClock
+) -> None:
+    @ucam_faas.message_handler(message_type=None, lanes=["bulk"])
+    def task(data: bytes) -> None:
+        """Do nothing."""
+
+    app = make_app(task, clock=clock, store=store)
+    insert(store, row(Key("default", "task", "1")))
+    store.pause_lane("default", "task", "default")
+    bill.taken()
+
+    for _ in range(2):
+        await wake(app)
+        assert bill.taken() == {"reads": 1}
+    store.pause_lane("default", "task", "bulk")
+    bill.taken()
+    await wake(app)
+    assert bill.taken() == {"reads": 2}

@@ -19,7 +19,7 @@ HOPS_ATTRIBUTE = "ucam_faas_hops"
 MAX_NAMES_BYTES = 400
 _ARROW = ">"
 _CHAIN: ContextVar[str | None] = ContextVar("CHAIN", default=None)
-"""The chain of the execution under way; nothing if it came from outside of tasks."""
+"""The chain of the execution under way; empty if it began outside of tasks, None outside of one."""
 
 
 def enter(message: PubsubMessage | None, limit: int) -> None:
@@ -39,7 +39,7 @@ def enter(message: PubsubMessage | None, limit: int) -> None:
 
 
 def onward() -> str:
-    """Return the chain for messages and jobs of the execution under way; nothing outside of one.
+    """Return the chain for messages and jobs of the execution under way; empty outside of one.
 
     >>> onward()
     ''
@@ -67,6 +67,6 @@ def is_over(attributes: Mapping[str, str], limit: int) -> bool:
 
 
 def _number(text: str) -> int:
-    """Return the length of a chain; 0 for a text of others."""
+    """Return the length of a chain; 0 for any other text."""
     number = text.partition(" ")[0]
     return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0

@@ -1,7 +1,8 @@
 """Paused lanes: their jobs aren't claimed. Wakes are acknowledged, and the jobs stay PENDING.
 
 A process asks the store every few seconds at most, while jobs of tasks with lanes start in it. So a
-pause holds within that time, and costs the claims of jobs nothing.
+pause holds within that time, and costs most claims nothing. Each wake in a paused lane asks again,
+so the end of a pause is noticed at once.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def check(execution: Execution, store: JobStore, key: Key) -> None:
 
 
 def is_paused(store: JobStore, app: str, task: str, lane: str, clock: Clock) -> bool:
-    """Return True if a lane is paused. A pause that has ended is noticed at once.
+    """Return True if a lane is paused.
 
     Raises:
         JobStoreError: the store doesn't answer.

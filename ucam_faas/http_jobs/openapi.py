@@ -40,7 +40,7 @@ def document(tasks: Sequence[Task], path: str, info: Mapping[str, str]) -> Objec
     return {
         "openapi": VERSION,
         "info": dict(info),
-        "security": [{"token": []}, {}],  # a laptop wants none
+        "security": [{"token": []}, {}],  # on a laptop, none is needed
         "paths": paths,
         "components": {
             "schemas": schemas,

@@ -87,11 +87,11 @@ def invalid(name: str, detail: str) -> Problem:
 def _check_known(query: Query, known: Sequence[str] | Mapping[str, Any]) -> None:
     for name, values in query.items():
         if name not in known:
-            there_are = ", ".join(known) or "none"
-            detail = f"The query has an unknown parameter: there are {there_are}."
+            expected = ", ".join(known) or "none"
+            detail = f"The query has an unknown parameter: expected {expected}."
             raise Problem(400, "parameter-unknown", detail)
         if len(values) > 1:
-            raise invalid(name, f"{name} is there twice.")
+            raise invalid(name, f"The query has {name} more than once.")
 
 
 def _id(header: str) -> str:
