@@ -29,7 +29,7 @@ from ucam_faas.cli._messages import tell
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Entry, Row
-from ucam_faas.jobs.states import State
+from ucam_faas.jobs.states import WAITING, State
 from ucam_faas.logs.columns import INDENT, NARROWEST, cut, of_terminal
 from ucam_faas.logs.durations import duration_text
 
@@ -113,7 +113,7 @@ class _Display:
             self.clear()
         for entry in new:
             tell(entry_text(entry), COLOURS.get(entry.state), indent=INDENT)
-        waits = row.state in (State.PENDING, State.PAUSED)
+        waits = row.state in WAITING
         if new and waits and (waits_for := note(row, now)):
             tell(f"{'':{INDENT}}{waits_for}", indent=INDENT)
         if not sys.stderr.isatty():

@@ -10,7 +10,7 @@ from ucam_faas.exceptions import JobError
 from ucam_faas.execution import job_ends
 from ucam_faas.execution.instance import instance
 from ucam_faas.jobs.rows import Change, Row
-from ucam_faas.jobs.states import State
+from ucam_faas.jobs.states import WAITING
 from ucam_faas.jobs.stores import JobStore
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
@@ -53,9 +53,7 @@ def _stored_before(store: JobStore, row: Row, change: Change) -> Row | None:
 
 def _cancel(store: JobStore, stored: Row) -> Row:
     """End a job that would wait for its next run, and whose cancellation was asked for."""
-    waiting = {State.PENDING, State.PAUSED}
-    if stored.state not in waiting:
+    if stored.state not in WAITING:
         return stored
-    return (
-        store.change(stored.key, job_ends.cancelled(stored, instance()), states=waiting) or stored
-    )
+    end = job_ends.cancelled(stored, instance())
+    return store.change(stored.key, end, states=WAITING) or stored

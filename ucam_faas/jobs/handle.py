@@ -13,12 +13,11 @@ from ucam_faas.jobs import members
 from ucam_faas.jobs.limits import wake_after
 from ucam_faas.jobs.results import Reader
 from ucam_faas.jobs.rows import Change, Entry, Key, Row, Wake
-from ucam_faas.jobs.states import ENDED, State
+from ucam_faas.jobs.states import ENDED, WAITING, State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.sweep import AGAIN_SECONDS, retention
 from ucam_faas.jobs.transactions import in_thread, within
 
-WAITING = frozenset({State.PENDING, State.PAUSED})
 ResultT = TypeVar("ResultT", covariant=True)
 
 

@@ -36,3 +36,4 @@ class State(StrEnum):
 
 ENDED = frozenset({State.SUCCESS, State.FAILURE, State.EXPIRED, State.CANCELLED})
 LIVE = frozenset(State) - ENDED
+WAITING = LIVE - {State.STARTED}
