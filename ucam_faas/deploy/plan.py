@@ -9,12 +9,11 @@ from pathlib import Path
 
 from ucam_faas import project
 from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
-from ucam_faas.deploy import jobs, layers, subscriptions
+from ucam_faas.deploy import jobs, layers
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
-from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 from ucam_faas.deploy.topics import TopicUser, plan_topics
 from ucam_faas.exceptions import ConfigurationError
@@ -24,8 +23,8 @@ from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.policies import MAX_CONCURRENCY
 from ucam_faas.tasks.resources import cpu_count
+from ucam_faas.tasks.subscriptions import subscriptions_of
 from ucam_faas.tasks.task import Task
-from ucam_faas.tasks.topics import inbox_of
 
 FILE_NAME = "ucam-faas.auto.tfvars.json"
 SERVICE_NAME = re.compile(r"(?!goog)[a-z]([-a-z0-9]{0,47}[a-z0-9])?")
@@ -138,6 +137,7 @@ def _planned(
 ) -> PlannedTask:
     is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
     environment = _environment(task, merged, app)
+    lanes = needs.lanes if task.name in inboxes else ()
     return PlannedTask(
         task=task,
         needs=needs,
@@ -153,7 +153,7 @@ def _planned(
         ],
         at_a_time=None if is_cloud_run_job else _at_a_time(task, merged, environment),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
-        subscriptions=_subscriptions(needs, has_inbox=task.name in inboxes),
+        subscriptions=subscriptions_of(needs, lanes) if needs.gets_messages else {},
         payload=payload_schemas.schema_of(task),
         jobs=jobs.places_for(task, merged, inboxes),
     )
@@ -211,11 +211,3 @@ def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> in
         runs = min(limit or usual, threads)
     waiting = sum(lane.max_concurrency or 0 for lane in task.lanes)
     return min(runs + waiting, MAX_CONCURRENCY)
-
-
-def _subscriptions(needs: TaskNeeds, *, has_inbox: bool) -> dict[str, PlannedSubscription]:
-    if not needs.gets_messages:
-        return {}
-    lanes = needs.lanes if has_inbox else ()
-    inboxes = {inbox_of(needs.name, lane): subscriptions.of_inbox(needs, lane) for lane in lanes}
-    return {needs.name: subscriptions.of_topic(needs), **inboxes}

@@ -13,9 +13,9 @@ from typing import Any
 from ucam_faas.deploy.job_places import JobPlaces
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import Merged
-from ucam_faas.deploy.subscriptions import DeadLetters, PlannedSubscription
 from ucam_faas.deploy.topics import PlannedTopic
 from ucam_faas.tasks.needs import ScheduleNeeds, TaskNeeds, job_id
+from ucam_faas.tasks.subscriptions import DeadLetters, TaskSubscription
 from ucam_faas.tasks.task import Task
 
 FORMAT = 2
@@ -55,7 +55,7 @@ class PlannedTask:
     publishes_to: Sequence[str]
     at_a_time: int | None
     max_retries: int | None
-    subscriptions: Mapping[str, PlannedSubscription]
+    subscriptions: Mapping[str, TaskSubscription]
     payload: dict[str, Any] | None
     jobs: JobPlaces
 
@@ -108,7 +108,9 @@ class PlannedTask:
             "function": self._function(),
             "concurrency": self._concurrency(),
             "triggers": {
-                "subscriptions": {name: own.to_json() for name, own in self.subscriptions.items()},
+                "subscriptions": {
+                    name: _subscription(own) for name, own in self.subscriptions.items()
+                },
                 "cron_schedules": self._schedules(),
             },
             "alerting": {"notification_channels": channels} if channels else None,
@@ -181,6 +183,27 @@ class Plan:
     def text(self) -> str:
         """Return the file: sorted, so that equal plans are equal files."""
         return json.dumps(self.to_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _subscription(own: TaskSubscription) -> dict[str, Any]:
+    return {
+        "topic": own.topic,
+        "filter": own.filter,
+        "ordered": own.ordered,
+        "wrapped": own.wrapped,
+        "path": own.path,
+        "ack_deadline_seconds": own.ack_deadline_seconds,
+        "retry": {
+            "min_backoff_seconds": _number(own.min_backoff_seconds),
+            "max_backoff_seconds": _number(own.max_backoff_seconds),
+        },
+        "dead_letter": own.dead_letters and asdict(own.dead_letters),
+    }
+
+
+def _number(seconds: float) -> float:
+    """Return a whole number without a fraction: 10, not 10.0."""
+    return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _put(table: dict[str, Any], path: Sequence[str], value: Any) -> None:

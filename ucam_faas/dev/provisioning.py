@@ -6,7 +6,7 @@ their messages; resources made here that no task needs any more are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,8 +17,7 @@ from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.scheduler import api as scheduler_api
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.tasks.needs import TaskNeeds, full_topic, job_id
-from ucam_faas.tasks.subscriptions import dead_letter_topics, of_inbox, of_topic
-from ucam_faas.tasks.topics import inbox_of, inbox_path
+from ucam_faas.tasks.subscriptions import dead_letter_topics, subscriptions_of
 
 LOCATION = "local"
 LABEL = "made-by"
@@ -73,20 +72,15 @@ class Provisioning:
         """
         pushed = [plan for plan in plans if plan.topic is not None]
         for plan in pushed:
-            inboxes = [inbox_of(plan.name, lane) for lane in plan.lanes]
-            for topic in (plan.topic or "", *inboxes, *dead_letter_topics(plan)):
+            read = [each.topic for each in subscriptions_of(plan, plan.lanes).values()]
+            for topic in (*read, *dead_letter_topics(plan)):
                 self._topic(full_topic(topic, self._project))
         for topic in existing_topics:
             self._topic(full_topic(topic, self._project))
-        wanted = []
+        wanted: list[Any] = []
         if url:
-            urls = {plan.name: "" if plan.name in down else url for plan in pushed}
-            wanted += [self._of_task(plan, urls[plan.name], push) for plan in pushed]
-            wanted += [
-                self._of_inbox(plan, lane, urls[plan.name], push)
-                for plan in pushed
-                for lane in plan.lanes
-            ]
+            for plan in pushed:
+                wanted += self._of_task(plan, "" if plan.name in down else url, push)
             wanted += self._of_dead_letters(pushed)
         changes = [self._subscription(proto) for proto in wanted]
         names = {proto.name for proto in wanted}
@@ -136,18 +130,19 @@ class Provisioning:
         if name not in self._emulator.resources.topics:
             self._emulator.publisher.create_topic(protos.Topic(name=name))
 
-    def _of_task(self, plan: TaskNeeds, url: str, push: dict[str, str]) -> Any:
-        proto = self._ours(of_topic(plan, self._project))
-        if url and not plan.wrapped:
-            proto.push_config.no_wrapper.write_metadata = True
-        return _pushed(proto, url, plan.path, push)
-
-    def _of_inbox(self, plan: TaskNeeds, lane: str, url: str, push: dict[str, str]) -> Any:
-        proto = self._ours(of_inbox(plan, lane, self._project))
-        return _pushed(proto, url, inbox_path(plan.path, lane), push)
-
-    def _ours(self, wanted: dict[str, Any]) -> Any:
-        return protos.ParseDict({**wanted, "labels": {LABEL: OURS}}, protos.Subscription())
+    def _of_task(self, plan: TaskNeeds, url: str, push: dict[str, str]) -> Iterator[Any]:
+        """Yield the subscriptions of a task; without an URL, they keep their messages."""
+        for name, wanted in subscriptions_of(plan, plan.lanes).items():
+            resource = {**wanted.resource(name, self._project), "labels": {LABEL: OURS}}
+            proto = protos.ParseDict(resource, protos.Subscription())
+            if url:
+                proto.push_config.push_endpoint = f"{url}{wanted.path}"
+                if not wanted.wrapped:
+                    proto.push_config.no_wrapper.write_metadata = True
+            if url and push:
+                proto.push_config.oidc_token.audience = push["audience"]
+                proto.push_config.oidc_token.service_account_email = push["email"]
+            yield proto
 
     def _of_dead_letters(self, plans: Sequence[TaskNeeds]) -> list[Any]:
         """Return the subscriptions that keep dead letters, where no task takes them all."""
@@ -252,16 +247,6 @@ class Provisioning:
 
     def _jobs_by_name(self) -> dict[str, Any]:
         return {job.name: job for job in self._emulator.schedules.scheduler.list()}
-
-
-def _pushed(proto: Any, url: str, path: str, push: dict[str, str]) -> Any:
-    """Return a subscription that pushes to a path; without an URL, it keeps its messages."""
-    if url:
-        proto.push_config.push_endpoint = f"{url}{path}"
-        if push:
-            proto.push_config.oidc_token.audience = push["audience"]
-            proto.push_config.oidc_token.service_account_email = push["email"]
-    return proto
 
 
 def _retirement(fate: str, names: Sequence[str], *, whole: bool) -> str:

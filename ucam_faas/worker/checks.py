@@ -9,9 +9,9 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.tasks.needs import full_topic, needs_of
-from ucam_faas.tasks.subscriptions import dead_letter_topics, of_inbox, of_topic
+from ucam_faas.tasks.subscriptions import dead_letter_topics, subscriptions_of
 from ucam_faas.tasks.task import Task
-from ucam_faas.tasks.topics import inbox_of, keeper_of
+from ucam_faas.tasks.topics import keeper_of
 from ucam_faas.worker import protos
 from ucam_faas.worker.connection import Connection, RpcError, code_of
 from ucam_faas.worker.sources import Source
@@ -29,13 +29,12 @@ async def declare(
     """
     for task in tasks:
         needs = needs_of(task, settings)
-        inboxes = [inbox_of(task.name, lane) for lane in needs.lanes]
-        topics = [needs.topic or "", *inboxes, *sorted(dead_letter_topics(needs))]
-        for topic in topics:
+        subscriptions = subscriptions_of(needs, needs.lanes)
+        read = [subscription.topic for subscription in subscriptions.values()]
+        for topic in [*read, *sorted(dead_letter_topics(needs))]:
             name = full_topic(topic, project)
             await _make(connection.create_topic, protos.Topic(name=name))
-        wanted = [of_topic(needs, project)]
-        wanted += [of_inbox(needs, lane, project) for lane in needs.lanes]
+        wanted = [each.resource(name, project) for name, each in subscriptions.items()]
         for topic in dead_letter_topics(needs):
             name = keeper_of(topic.rpartition("/")[2])
             wanted.append(

@@ -22,7 +22,6 @@ from ucam_faas.deploy.checks.terraform.deployments import (
 )
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
 from ucam_faas.deploy.findings import Finding
-from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.needs import full_topic
@@ -32,6 +31,7 @@ from ucam_faas.tasks.resources import (
     secret_version,
     usual_max_instances,
 )
+from ucam_faas.tasks.subscriptions import TaskSubscription
 from ucam_faas.tasks.task import RESOURCES
 
 SERVICE_TIMEOUT, JOB_TIMEOUT, ACK_DEADLINE_SECONDS = "300s", "600s", 10
@@ -226,7 +226,7 @@ def _same(number: Any, first: Any, second: Any) -> bool:
 
 
 def _of_push(
-    subscription: Resource, planned: PlannedSubscription, kept: int, project: str
+    subscription: Resource, planned: TaskSubscription, kept: int, project: str
 ) -> Iterator[_Pair]:
     expected = planned.dead_letters
     yield "the topic", full_name(subscription, "topic"), full_topic(planned.topic, project)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from ucam_faas.deploy.checks.inputs import Inputs
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan
-from ucam_faas.deploy.subscriptions import PlannedSubscription
 from ucam_faas.deploy.terraform_variables import PlannedTask
+from ucam_faas.tasks.subscriptions import TaskSubscription
 
 SERVICE, JOB = "google_cloud_run_v2_service", "google_cloud_run_v2_job"
 POOL = "google_cloud_run_v2_worker_pool"
@@ -41,7 +41,7 @@ class Deployment:
     subscriptions: Sequence[Resource]
 
     @property
-    def pushes(self) -> Iterator[tuple[Resource, PlannedSubscription]]:
+    def pushes(self) -> Iterator[tuple[Resource, TaskSubscription]]:
         """Yield each subscription with that of the plan: of its name, or else of its path.
 
         One that pushes elsewhere is compared with that of the task's topic. One of another name
