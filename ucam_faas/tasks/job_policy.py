@@ -114,9 +114,3 @@ def check_max_pending(value: Any) -> None:
     """Refuse another value than a positive number."""
     if type(value) is not int or value < 1:
         raise TaskDefinitionError(f"max_pending={value!r}: expected a whole number, from 1.")
-
-
-def check_idempotent(value: Any) -> None:
-    """Refuse another value than True and False."""
-    if type(value) is not bool:
-        raise TaskDefinitionError(f"idempotent={value!r}: expected True or False.")

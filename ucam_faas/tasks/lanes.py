@@ -140,12 +140,6 @@ def weights(lanes: Iterable[Lane]) -> dict[str, int]:
     return {lane.name: lane.weight for lane in lanes} or {DEFAULT_LANE: 1}
 
 
-def check_propagate_lane(value: Any) -> None:
-    """Refuse another value than True and False."""
-    if type(value) is not bool:
-        raise TaskDefinitionError(f"propagate_lane={value!r}: expected True or False.")
-
-
 def _lane(item: Any) -> Lane:
     if isinstance(item, Lane):
         return item

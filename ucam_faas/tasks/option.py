@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from ucam_faas.exceptions import TaskDefinitionError
+
 Merge = Literal["value", "list", "map", "table"]
 """The shape of an option's value, and how layers merge. A "value" and an entry of a "map": the last
 layer wins. A "list": each layer adds the items that are missing. A "table" has options of its own.
@@ -57,3 +59,13 @@ class Option(NamedTuple):
         if self.merge == "value":
             return self.default
         return [] if self.merge == "list" else {}
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse an option's value other than True and False.
+
+    Raises:
+        TaskDefinitionError: with the option's name and the value.
+    """
+    if type(value) is not bool:
+        raise TaskDefinitionError(f"{name}={value!r}: expected True or False.")

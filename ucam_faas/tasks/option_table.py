@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.tasks import job_policy, resources, topics
 from ucam_faas.tasks.job_policy import Events, OnDuplicate
-from ucam_faas.tasks.lanes import Lane, Priority, check_propagate_lane, lanes_of
+from ucam_faas.tasks.lanes import Lane, Priority, lanes_of
 from ucam_faas.tasks.limit import Limit, check_limit
-from ucam_faas.tasks.option import Option
+from ucam_faas.tasks.option import Option, check_flag
 from ucam_faas.tasks.policies import RetryPolicy
 from ucam_faas.tasks.resource_options import ResourceOptions
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import StartUp, takes_name
-from ucam_faas.tasks.task import HandlerExecutionOptions, check_name, check_run_in_process
+from ucam_faas.tasks.task import HandlerExecutionOptions, check_name
 from ucam_faas.tasks.triggers import Schedule
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class TaskDefaults(_OfAll, total=False):
         Option(
             doc="a message on the topic is a job, with the message's id: it runs once",
             takes="`True` or `False`",
-            check=job_policy.check_idempotent,
+            check=lambda value: check_flag("idempotent", value),
             concerns="services",
         ),
     ]
@@ -188,7 +188,7 @@ class TaskDefaults(_OfAll, total=False):
         Option(
             doc="the task's sends stay in the lane from which it runs, where the receiver has it",
             takes="`True`, the default, or `False`",
-            check=check_propagate_lane,
+            check=lambda value: check_flag("propagate_lane", value),
             concerns="services",
         ),
     ]
@@ -199,7 +199,7 @@ class TaskDefaults(_OfAll, total=False):
             "at its deadline, and a crash ends one execution",
             takes="`True` or `False`, the default; for sync functions that don't return an HTTP "
             "response. `concurrency` is the number of processes; default: as many as CPUs",
-            check=check_run_in_process,
+            check=lambda value: check_flag("run_in_process", value),
             concerns="services",
         ),
     ]

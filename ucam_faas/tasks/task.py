@@ -87,16 +87,6 @@ RESOURCES: dict[RunAs, str] = {
 }
 
 
-def check_run_in_process(value: Any) -> None:
-    """Refuse anything but True and False.
-
-    Raises:
-        TaskDefinitionError: with the value.
-    """
-    if not isinstance(value, bool):
-        raise TaskDefinitionError(f"run_in_process={value!r}: expected True or False.")
-
-
 _LONGEST_PUSH = (
     MAX_ACK_DEADLINE_SECONDS,
     "the longest that Pub/Sub waits for a push's answer before it delivers again",

@@ -12,6 +12,7 @@ from typing import Any
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
+from ucam_faas.tasks.option import check_flag
 from ucam_faas.tasks.policies import check_topic
 
 MAX_SCHEDULE_BYTES = 999_000
@@ -65,8 +66,7 @@ class Schedule:
                 f"Schedule({self.expression!r}) has {size} bytes of data and attributes: expected "
                 f"at most {MAX_SCHEDULE_BYTES} (Cloud Scheduler's 1 MB for a job, less 1 KB)."
             )
-        if type(self.paused) is not bool:
-            raise TaskDefinitionError(f"paused={self.paused!r}: expected True or False.")
+        check_flag("paused", self.paused)
 
     def _check_expression(self) -> None:
         if not isinstance(self.expression, str):
@@ -104,8 +104,7 @@ class Trigger:
     ordered: bool = False
 
     def __post_init__(self) -> None:
-        if type(self.ordered) is not bool:
-            raise TaskDefinitionError(f"ordered={self.ordered!r}: expected True or False.")
+        check_flag("ordered", self.ordered)
         if self.filter is not None:
             self._check_filter(self.filter)
 
