@@ -1,4 +1,4 @@
-"""The gRPC connection to Pub/Sub for pulling, on the event loop. Only this module imports grpc."""
+"""The gRPC connection to Pub/Sub, on the event loop. The worker imports grpc only here."""
 
 from __future__ import annotations
 

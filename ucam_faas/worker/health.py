@@ -1,4 +1,4 @@
-"""The health endpoint of a worker: alive, and ready while its streams are open."""
+"""The health endpoint of a worker: alive, and ready from its first pull until it stops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Health:
     """Answers GET requests.
 
     Args:
-        is_ready: returns True while messages are pulled.
+        is_ready: returns True while the worker pulls.
     """
 
     def __init__(self, is_ready: Callable[[], bool]) -> None:
@@ -37,7 +37,7 @@ class Health:
         self._server = await asyncio.start_server(self._answer, sock=listener)
 
     async def end(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._server is not None:
             self._server.close()
 

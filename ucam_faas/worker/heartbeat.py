@@ -74,7 +74,7 @@ class Heartbeat:
         self._write_held(source, messages)
 
     def release(self, numbers: Iterable[int]) -> None:
-        """Extend no more the leases of messages that are answered, from the next tick on."""
+        """Stop extending the leases of messages that are answered, from the next tick on."""
         self._done += [number for number in numbers if self._held.pop(number, None) is not None]
 
     @property

@@ -1,6 +1,6 @@
 """How many messages a worker takes of a subscription: those that run, and those that start soon.
 
-A message that waits behind a long task would better be another worker's.
+A message that would wait behind a long task is better left to another worker.
 """
 
 from __future__ import annotations

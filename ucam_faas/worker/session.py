@@ -68,7 +68,7 @@ class Session:
 
     @property
     def is_pulling(self) -> bool:
-        """Every subscription is being pulled."""
+        """Every subscription has a stream, which is opened again when it ends."""
         return bool(self._streams) and not self._stopping.is_set()
 
     def stop(self) -> None:
@@ -96,11 +96,11 @@ class Session:
         return result
 
     async def _prepare(self, connection: Connection) -> None:
-        """Make sure that all is there, before the first message is pulled."""
+        """Declare and check the subscriptions, and run the start-up code."""
         options = self._options
         if self._settings.health_port is not None:
             await self.health.start(self._settings.host, self._settings.health_port)
-        if connection.is_emulator and self._options.auto_declare:
+        if connection.is_emulator and options.auto_declare:
             await checks.declare(connection, options.tasks, self._settings, options.project)
         await checks.check(connection, self._sources)
         await self._runner.start_up()
@@ -130,7 +130,7 @@ class Session:
                 raise end
 
     async def _drain(self) -> None:
-        """Give back what hasn't started, let the rest end, and answer all of it."""
+        """Give back the messages that haven't started, and answer the others when they end."""
         self._stopping.set()
         self._return(self._dispatcher.clear())
         self._runner.drain()

@@ -15,7 +15,7 @@ from ucam_faas.worker.connection import END, Connection, RpcError, code_of
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 """Between two tries to open a stream."""
 KEEP_ALIVE_SECONDS = 30.0
-"""Google closes a stream that says nothing for longer."""
+"""Between two empty requests, as Google's clients send them: an idle stream stays open."""
 
 
 class Stream:

@@ -119,7 +119,7 @@ class Worker:
 
     @property
     def is_pulling(self) -> bool:
-        """Every subscription is being pulled."""
+        """Every subscription has a stream, which is opened again when it ends."""
         return self._session is not None and self._session.is_pulling
 
 
