@@ -111,11 +111,16 @@ def greet(customer: Customer) -> None:
     """Greet a customer."""
 
 
+@ucam_faas.message_handler(lanes=ucam_faas.Priority)
+def notify(order: Order) -> None:
+    """Tell a customer."""
+
+
 @ucam_faas.message_handler
 def private(order: Order) -> None:
     """Isn't a task of the service."""
 
 
 api = ucam_faas.jobs_over_http(
-    charge, refund, ship, index, measure, count, tidy, label, log_in, greet
+    charge, refund, ship, index, measure, count, tidy, label, log_in, greet, notify
 )

@@ -61,7 +61,7 @@ def test_any_json_is_a_job_or_a_problem(client: Client, task: str, payload: Any)
 
 
 @any_request
-@given(query=st.lists(st.tuples(st.sampled_from(["delay", "at", "ttl", MARK]), st.text())))
+@given(query=st.lists(st.tuples(st.sampled_from(["delay", "at", "ttl", "lane", MARK]), st.text())))
 def test_any_query_is_a_job_or_a_problem(client: Client, query: list[tuple[str, str]]) -> None:
     marked = [(name, text + MARK) for name, text in query]
 

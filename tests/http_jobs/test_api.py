@@ -265,6 +265,30 @@ def test_a_job_starts_at_its_time(client: Client, jobs: Jobs) -> None:
     assert shown(client, sent)["due"] == "2026-01-31T10:00:00.000Z"
 
 
+@pytest.mark.parametrize(("query", "lane"), [("?lane=high", "high"), ("", "default")])
+def test_a_job_is_sent_to_a_lane(client: Client, jobs: Jobs, query: str, lane: str) -> None:
+    sent = client.post(f"/jobs/notify{query}", json=ORDER)
+
+    assert sent.status == 202
+    assert [row.lane for row in jobs.store.find("default")] == [lane]
+
+
+@pytest.mark.parametrize(
+    ("task", "lane", "lanes"),
+    [("notify", "SECRET", "default, high, low"), ("notify", "", "default, high, low")]
+    + [("charge", "high", "default")],
+)
+def test_a_lane_that_the_task_lacks_is_a_problem_that_names_its_lanes(
+    client: Client, jobs: Jobs, task: str, lane: str, lanes: str
+) -> None:
+    response = client.post(f"/jobs/{task}?lane={lane}", json=ORDER)
+
+    assert problem(response) == (400, "parameter-invalid")
+    assert response.json()["parameter"] == "lane"
+    assert response.json()["detail"] == f"lane: expected one of the task's lanes, {lanes}."
+    assert jobs.store.find("default") == []
+
+
 def test_a_job_that_has_ended_cant_be_cancelled(client: Client, jobs: Jobs) -> None:
     sent = send(client)
     jobs.run_all()

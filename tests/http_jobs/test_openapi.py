@@ -41,7 +41,7 @@ def test_it_has_the_tasks_of_the_service_and_no_others(document: Any) -> None:
 
     assert tasks == {
         *("charge", "refund", "ship", "index", "measure", "count", "tidy", "label"),
-        *("log_in", "greet"),
+        *("log_in", "greet", "notify"),
     }
 
 
@@ -77,6 +77,15 @@ def test_each_task_has_its_media_types(document: Any, task: str, types: set[str]
     content = operation(document, "post", f"/jobs/{task}")["requestBody"]["content"]
 
     assert content.keys() == types
+
+
+def test_the_lanes_of_a_task_are_the_values_of_its_parameter(document: Any) -> None:
+    def lanes(task: str) -> list[Any]:
+        parameters = operation(document, "post", f"/jobs/{task}")["parameters"]
+        return [each["schema"]["enum"] for each in parameters if each["name"] == "lane"]
+
+    assert lanes("notify") == [["default", "high", "low"]]
+    assert lanes("charge") == []
 
 
 def test_answers_are_as_they_are_described(client: Client, jobs: Jobs, document: Any) -> None:

@@ -154,9 +154,9 @@ class Api:
         return self._document, 200, {"content-type": payloads.JSON}
 
     async def _send(self, request: Any, name: str, id: str) -> Response:
-        header = request.headers.get(send_parameters.ID_HEADER)
-        options = send_parameters.send_options(header, _query(request))
         task, headers = self.tasks[name], request.headers
+        header = headers.get(send_parameters.ID_HEADER)
+        options = send_parameters.send_options(task, header, _query(request))
         forms = headers.get("content-type", ""), headers.get("content-encoding", "")
         job = await in_thread(_send, task, request.get_data(), forms, options)
         location = {"location": f"{self._path}/{name}/{quote(job.id, safe='')}"}

@@ -75,7 +75,7 @@ def _paths(task: Task, payload: Object) -> Iterator[tuple[str, Object]]:
             "post": {
                 "operationId": f"send_{name}",
                 "summary": task.summary or f"Send a job to {task.name}.",
-                "parameters": [_ID_HEADER, *_SEND_PARAMETERS],
+                "parameters": [_ID_HEADER, *_send_parameters(task)],
                 "requestBody": {
                     "required": not task.takes_nothing,
                     "content": {
@@ -129,6 +129,11 @@ def _parameter(place: str, name: str, text: str, schema: Object) -> Object:
     return {**parameter, "required": True} if place == "path" else parameter
 
 
+def _send_parameters(task: Task) -> list[Object]:
+    parameters = send_parameters.of_task(task).items()
+    return [_parameter("query", name, text, schema) for name, (text, schema) in parameters]
+
+
 def _header(text: str, kind: str = "string") -> Object:
     return {"description": text, "schema": {"type": kind}}
 
@@ -165,10 +170,6 @@ _ID_HEADER = _parameter(
     "The job's id. The same request again is the same job; another payload is a conflict.",
     {"type": "string", "pattern": r"^[!#-.0-\[\]-~][ !#-.0-\[\]-~]*$", "maxLength": 1024},
 )
-_SEND_PARAMETERS = [
-    _parameter("query", name, text, schema)
-    for name, (text, schema) in send_parameters.PARAMETERS.items()
-]
 _WAIT = _parameter(
     "query",
     "wait",

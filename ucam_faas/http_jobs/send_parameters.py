@@ -9,6 +9,8 @@ from typing import Any
 
 from ucam_faas.http_jobs.problems import Problem
 from ucam_faas.jobs.send_options import SendOptions, check_id
+from ucam_faas.tasks.lanes import DEFAULT_LANE
+from ucam_faas.tasks.task import Task
 
 ID_HEADER = "Idempotency-Key"
 MAX_SECONDS = 10 * 365 * 24 * 3600
@@ -31,14 +33,25 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
         "Seconds after which it ends as EXPIRED if it hasn't started; more than its delay.",
         {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SECONDS},
     ),
+    "lane": ("The lane of the task that runs it.", {"type": "string", "default": DEFAULT_LANE}),
 }
 """The parameters of a sending: a description and a schema each."""
 
 
-def send_options(header: str | None, query: Query) -> SendOptions:
+def of_task(task: Task) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the parameters of a task, which has `lane` only if it has several."""
+    parameters = dict(PARAMETERS)
+    text, schema = parameters.pop("lane")
+    if len(task.lane_names) > 1:
+        parameters["lane"] = text, {**schema, "enum": [*task.lane_names]}
+    return parameters
+
+
+def send_options(task: Task, header: str | None, query: Query) -> SendOptions:
     """Return the options of `send`.
 
     Args:
+        task: gets the job.
         header: Idempotency-Key; None: there is none.
         query: of the request.
 
@@ -57,6 +70,8 @@ def send_options(header: str | None, query: Query) -> SendOptions:
         options["at"] = _time(query)
     if "ttl" in query:
         options["ttl"] = timedelta(seconds=_seconds("ttl", query, above=0))
+    if "lane" in query:
+        options["lane"] = _lane(task, query)
     return options
 
 
@@ -133,3 +148,11 @@ def _time(query: Query) -> datetime:
     if time.utcoffset() is None:
         raise invalid("at", "at: expected a time with a time zone, such as 2030-01-31T12:00:00Z.")
     return time
+
+
+def _lane(task: Task, query: Query) -> str:
+    (name,) = query["lane"]
+    if name not in task.lane_names:
+        known = ", ".join(task.lane_names)
+        raise invalid("lane", f"lane: expected one of the task's lanes, {known}.")
+    return name
