@@ -275,8 +275,11 @@ def test_a_job_is_sent_to_a_lane(client: Client, jobs: Jobs, query: str, lane: s
 
 @pytest.mark.parametrize(
     ("task", "lane", "lanes"),
-    [("notify", "SECRET", "default, high, low"), ("notify", "", "default, high, low")]
-    + [("charge", "high", "default")],
+    [
+        ("notify", "SECRET", "default, high, low"),
+        ("notify", "", "default, high, low"),
+        ("charge", "high", "default"),
+    ],
 )
 def test_a_lane_that_the_task_lacks_is_a_problem_that_names_its_lanes(
     client: Client, jobs: Jobs, task: str, lane: str, lanes: str

@@ -187,16 +187,31 @@ def test_a_request_without_a_token_is_refused(get: Get) -> None:
     assert get(None).status == 401
 
 
+def assert_unavailable(response: testing.ClientResponse) -> None:
+    """No token can be verified now: the caller comes again."""
+    assert (response.status, response.headers["retry-after"]) == (503, "5")
+    assert response.headers["content-type"] == "application/problem+json"
+
+
 def test_a_discovery_document_of_another_issuer_is_refused(get: Get, issuer: Issuer) -> None:
     issuer.named = "https://evil.example.org"
 
-    assert get(signer("RSA").token(issuer.url)).status == 401
+    assert_unavailable(get(signer("RSA").token(issuer.url)))
 
 
 def test_keys_without_https_are_refused(get: Get, issuer: Issuer) -> None:
     issuer.keys = issuer.url.replace("127.0.0.1", "127.1") + "/keys"  # the same, unnoticed
 
-    assert get(signer("RSA").token(issuer.url)).status == 401
+    assert_unavailable(get(signer("RSA").token(issuer.url)))
+
+
+def test_an_issuer_that_cannot_be_reached_is_a_problem_that_passes(
+    get: Get, issuer: Issuer
+) -> None:
+    issuer.server.server_close()
+
+    assert_unavailable(get(signer("RSA").token(issuer.url)))
+    assert get(None).status == 401
 
 
 @pytest.mark.parametrize("issuer", ["http://id.example.org", "id.example.org", "ftp://localhost"])

@@ -241,8 +241,8 @@ def test_all_deliveries_wait_once_for_certificates_that_do_not_come(
             clients.submit(server.post, "/echo", headers=headers, seconds=9) for _ in range(10)
         ]
 
-        assert [delivery.result().status for delivery in deliveries] == [401] * 10
-        assert server.post("/echo", headers=headers, seconds=2).status == 401  # without a fetch
+        assert [delivery.result().status for delivery in deliveries] == [503] * 10
+        assert server.post("/echo", headers=headers, seconds=2).status == 503  # without a fetch
         assert len(connections) == 1
         assert server.effects("echo") == []
 

@@ -14,6 +14,7 @@ from ucam_faas.outcomes import (
     NoSuchTask,
     Outcome,
     Overloaded,
+    RaisedOutcome,
     Refused,
     ShuttingDown,
     TooLarge,
@@ -75,7 +76,7 @@ class Service:
         if verifier is not None and (task.kind is not Kind.HTTP or task.serves_jobs):
             try:
                 await verifier.verify(headers)
-            except Refused as refusal:
+            except RaisedOutcome as refusal:
                 return self.reject(refusal, method, path)
         return None
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +20,13 @@ from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import off_loop
-from ucam_faas.outcomes import Unauthenticated
-from ucam_faas.serving.certificates import FETCH_SECONDS, Certificates, NoCertificatesError
+from ucam_faas.outcomes import Retry, Unauthenticated
+from ucam_faas.serving.certificates import (
+    FETCH_SECONDS,
+    RETRY_SECONDS,
+    Certificates,
+    NoCertificatesError,
+)
 from ucam_faas.serving.signing_keys import in_pem, is_secure, keys_url
 from ucam_faas.serving.threads import ThreadPool
 
@@ -117,6 +123,7 @@ class TokenVerifier:
 
         Raises:
             Unauthenticated: with the rule that is broken.
+            Retry: the issuer's keys can't be fetched now, so no token can be verified.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -124,7 +131,8 @@ class TokenVerifier:
         try:
             certificates = await self._certificates.get()
         except NoCertificatesError as error:
-            raise Unauthenticated("the certificates could not be fetched") from error
+            reason = "the certificates could not be fetched"
+            raise Retry(timedelta(seconds=RETRY_SECONDS), reason=reason) from error
         check = functools.partial(self._check, token.strip(), certificates)
         await off_loop.in_thread(check, self._threads.submit)
 
