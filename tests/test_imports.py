@@ -30,7 +30,7 @@ WHEN_SERVING = {
     *("functions_framework", "cloudevents", "sqlalchemy"),
     # No task of the test has jobs.
     *("sqlite3", "psycopg", "ucam_faas.jobs.stores", "ucam_faas.jobs.rows"),
-    *("ucam_faas.execution.job_run", "ucam_faas.execution.current_job"),
+    *("ucam_faas.job_runs.job_run", "ucam_faas.job_runs.current_job"),
     "ucam_faas.http_jobs",
     *("ucam_faas.tasks.middleware", "ucam_faas.tasks.dependencies"),
 }

@@ -61,19 +61,6 @@ if TYPE_CHECKING:
         UCAMFAASCouldNotProcess as UCAMFAASCouldNotProcess,
         UCAMFAASException as UCAMFAASException,
     )
-    from ucam_faas.execution.batches import (
-        Batch as Batch,
-        BatchEnded as BatchEnded,
-        BatchProgress as BatchProgress,
-        JobOutcome as JobOutcome,
-    )
-    from ucam_faas.execution.by_name import (
-        get_job as get_job,
-        get_job_async as get_job_async,
-        send as send,
-        send_async as send_async,
-    )
-    from ucam_faas.execution.current_job import current_job as current_job
     from ucam_faas.execution.http_responses import (
         DEFAULT_HTTP_RESPONSE_CREATOR as DEFAULT_HTTP_RESPONSE_CREATOR,
         HttpResponseCreator as HttpResponseCreator,
@@ -83,8 +70,8 @@ if TYPE_CHECKING:
         JsonRepresentation as JsonRepresentation,
         StructlogJsonExecutionResultLogger as StructlogJsonExecutionResultLogger,
     )
-    from ucam_faas.execution.transaction import transaction as transaction
     from ucam_faas.http_jobs.api import jobs_over_http as jobs_over_http
+    from ucam_faas.job_runs.current_job import current_job as current_job
     from ucam_faas.jobs.events import JobEvent as JobEvent
     from ucam_faas.jobs.handle import Job as Job
     from ucam_faas.jobs.states import State as State
@@ -94,6 +81,19 @@ if TYPE_CHECKING:
         Pause as Pause,
         Retry as Retry,
     )
+    from ucam_faas.sending.batches import (
+        Batch as Batch,
+        BatchEnded as BatchEnded,
+        BatchProgress as BatchProgress,
+        JobOutcome as JobOutcome,
+    )
+    from ucam_faas.sending.by_name import (
+        get_job as get_job,
+        get_job_async as get_job_async,
+        send as send,
+        send_async as send_async,
+    )
+    from ucam_faas.sending.transaction import transaction as transaction
     from ucam_faas.tasks.backoffs import exponential as exponential
     from ucam_faas.tasks.defer import Defer as Defer
     from ucam_faas.tasks.dependencies import Attribute as Attribute, Depends as Depends
@@ -118,9 +118,9 @@ _HOMES = {
     "AbortedExecutionReason": "events.execution_info",
     "AbortedExecutionResult": "events.execution_info",
     "Attribute": "tasks.dependencies",
-    "Batch": "execution.batches",
-    "BatchEnded": "execution.batches",
-    "BatchProgress": "execution.batches",
+    "Batch": "sending.batches",
+    "BatchEnded": "sending.batches",
+    "BatchProgress": "sending.batches",
     "BatchSendError": "exceptions",
     "CLOUD_EVENT_CONTEXT": "events.context",
     "CallNext": "tasks.middleware",
@@ -154,7 +154,7 @@ _HOMES = {
     "JobFailed": "exceptions",
     "JobLostError": "exceptions",
     "JobNotFoundError": "exceptions",
-    "JobOutcome": "execution.batches",
+    "JobOutcome": "sending.batches",
     "JobStoreError": "exceptions",
     "JsonRepresentation": "execution.log_lines",
     "Lane": "tasks.lanes",
@@ -190,17 +190,17 @@ _HOMES = {
     "WorkerResult": "worker.options",
     "cloud_event": "decorators",
     "cloud_event_handler": "decorators",
-    "current_job": "execution.current_job",
+    "current_job": "job_runs.current_job",
     "exponential": "tasks.backoffs",
-    "get_job": "execution.by_name",
-    "get_job_async": "execution.by_name",
+    "get_job": "sending.by_name",
+    "get_job_async": "sending.by_name",
     "http": "decorators",
     "jobs_over_http": "http_jobs.api",
     "message_handler": "decorators",
     "raw_event": "decorators",
-    "send": "execution.by_name",
-    "send_async": "execution.by_name",
-    "transaction": "execution.transaction",
+    "send": "sending.by_name",
+    "send_async": "sending.by_name",
+    "transaction": "sending.transaction",
 }
 
 __all__ = sorted(_HOMES)  # the table above is the list

@@ -160,15 +160,15 @@ def _of_request(function: Any, path: str) -> Any:
 
 
 def _publish(task_function: Any, *args: Any, **kwargs: Any) -> str:
-    from ucam_faas.execution.publication import publish  # kept off the start
+    from ucam_faas.sending.publication import publish  # kept off the start
 
     return publish(task_function.task, *args, **kwargs)
 
 
 def _send(task_function: Any, verb: str, *args: Any, **kwargs: Any) -> Any:
-    from ucam_faas.execution import sending  # kept off the start
+    from ucam_faas.sending import sends  # kept off the start
 
-    return getattr(sending, verb)(task_function.task, *args, **kwargs)
+    return getattr(sends, verb)(task_function.task, *args, **kwargs)
 
 
 def _name(task_function: Any, trigger_of: TriggerOf, name: str | None, bound: str) -> None:

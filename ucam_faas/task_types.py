@@ -11,9 +11,9 @@ from ucam_faas.tasks.task import Task
 if TYPE_CHECKING:
     from cloudevents.abstract import CloudEvent as AnyCloudEvent
 
-    from ucam_faas.execution.batches import Batch, BatchEnded
     from ucam_faas.jobs.handle import Job
     from ucam_faas.jobs.send_options import BatchOptions, SendOptions
+    from ucam_faas.sending.batches import Batch, BatchEnded
 
 PayloadT = TypeVar("PayloadT")
 PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)

@@ -12,9 +12,9 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.events import envelopes
 from ucam_faas.execution.execution import Execution
-from ucam_faas.execution.job_run import JobRun
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime, store_of
+from ucam_faas.job_runs.job_run import JobRun
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.tasks import registry

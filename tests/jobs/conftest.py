@@ -18,10 +18,12 @@ from tests.jobs import callers
 from tests.jobs.runs import FaultyStore
 from tests.support.firestore import Firestore
 from tests.support.postgresql import Server
-from ucam_faas.execution import children, current_job, runtime
-from ucam_faas.execution.sender import sender
+from ucam_faas.execution import runtime
+from ucam_faas.job_runs import current_job
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
+from ucam_faas.sending import children
+from ucam_faas.sending.sender import sender
 from ucam_faas.tasks import registry
 from ucam_faas.testing import ManualClock
 

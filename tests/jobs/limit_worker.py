@@ -11,8 +11,9 @@ import sys
 
 from tests.trials.tasks import limited
 from ucam_faas.config import Settings
-from ucam_faas.execution import inbox, job_run
+from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import store_of
+from ucam_faas.job_runs import job_run
 from ucam_faas.jobs.states import LIVE
 from ucam_faas.testing import MemoryPublisher, make_message, make_push, serve
 

@@ -17,12 +17,12 @@ from ucam_faas.exceptions import NotConfiguredError
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.inbox import APP_ATTRIBUTE
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.rows import Key, Row, Wake
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.sending.sender import sender
 from ucam_faas.testing import ManualClock
 
 OURS, THEIRS = Key("default", "charge", "1"), Key("kiosk", "charge", "1")

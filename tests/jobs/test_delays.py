@@ -26,10 +26,10 @@ from ucam_faas.dev.env_file import EnvFile
 from ucam_faas.dev.options import DevOptions, environment_of
 from ucam_faas.execution import inbox, runtime
 from ucam_faas.execution.runtime import Runtime, publisher_of
-from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.rows import Key, Row, Wake
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.sweep import sweep
+from ucam_faas.sending.sender import sender
 from ucam_faas.serving.app import App
 from ucam_faas.tasks import registry
 from ucam_faas.testing import ManualClock

@@ -15,7 +15,8 @@ from tests.serving.harness import exchange, make_app, on_a_loop
 from ucam_faas import JobEvent, RetryPolicy, State
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
-from ucam_faas.execution import inbox, job_events
+from ucam_faas.execution import inbox
+from ucam_faas.job_runs import events
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.sweep import RETENTION_SECONDS, sweep
@@ -74,7 +75,7 @@ def serve(clock: ManualClock, store: FaultyStore, topic: Topic) -> Any:
 def swept(app: App, store: FaultyStore) -> int:
     """Sweep once."""
     here = app.runtime
-    publish = job_events.publisher(here)
+    publish = events.publisher(here)
     return sweep(store, "default", lambda wakes: inbox.wake(here, wakes), publish=publish)
 
 
@@ -271,7 +272,7 @@ async def test_a_job_that_fails_again_while_its_event_is_published_has_both_even
     await wake(app)
     topic.raises = None
 
-    assert job_events.publish(app.runtime, [first])  # by a process that was slow
+    assert events.publish(app.runtime, [first])  # by a process that was slow
     clock.advance(61)
     swept(app, store)
 

@@ -12,7 +12,7 @@ import pytest
 
 import ucam_faas
 from ucam_faas import testing
-from ucam_faas.execution.sending import BatchOptions, SendOptions
+from ucam_faas.sending.sends import BatchOptions, SendOptions
 from ucam_faas.tasks import registry
 
 PAGE = Path(__file__).parents[2] / "docs/jobs.md"

@@ -70,7 +70,8 @@ import psycopg
 import ucam_faas
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
-from ucam_faas.execution import current_job, runtime
+from ucam_faas.execution import runtime
+from ucam_faas.job_runs import current_job
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.publishing.memory import MemoryPublisher
 

@@ -14,8 +14,9 @@ from tests.serving.harness import make_app, on_a_loop
 from ucam_faas import Limit, Priority, Retry, RetryPolicy, TaskCollection
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobStoreError, NoSuchTopicError, PublishError
-from ucam_faas.execution import inbox, lanes, pauses
+from ucam_faas.execution import inbox, lanes
 from ucam_faas.execution.runtime import CURRENT, Runtime
+from ucam_faas.job_runs import pauses
 from ucam_faas.jobs.rows import Wake
 from ucam_faas.testing import JobsFactory, ManualClock, MemoryPublisher
 

@@ -10,7 +10,7 @@ import pytest
 import ucam_faas
 from tests.jobs.runs import FaultyStore, add, causes, row_of, wake
 from tests.serving.harness import Held, make_app, on_a_loop, settle, start, until
-from ucam_faas.execution import job_ends
+from ucam_faas.job_runs import ends
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.states import State
@@ -77,7 +77,7 @@ def test_a_job_runs_alone_after_two_losses_and_for_its_last_attempt(
 
     row = row_of(store, key)
     assert causes(store, key).count("claimed after a lost process") == losses
-    assert job_ends.runs_alone(row, task) is alone
+    assert ends.runs_alone(row, task) is alone
 
 
 @on_a_loop
@@ -119,10 +119,10 @@ def test_a_job_that_is_retried_has_lost_nothing_yet(store: FaultyStore, clock: M
     key, task = add(store), registry.task_of(act_of())
     assert task is not None
     lose(store, clock, key, 3)
-    store.change(key, job_ends.cancelled(row_of(store, key), "here"))
+    store.change(key, ends.cancelled(row_of(store, key), "here"))
     job = Job(key, store)
 
     job.retry()
     lose(store, clock, key, 2)
 
-    assert not job_ends.runs_alone(row_of(store, key), task)
+    assert not ends.runs_alone(row_of(store, key), task)

@@ -25,7 +25,7 @@ from tests.serving.harness import (
     until,
 )
 from ucam_faas.exceptions import ResultNotStoredError
-from ucam_faas.execution.stored_ends import LONGEST_PAUSE_SECONDS
+from ucam_faas.job_runs.stored_ends import LONGEST_PAUSE_SECONDS
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Change
 from ucam_faas.jobs.states import State

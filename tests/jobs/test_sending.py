@@ -37,13 +37,15 @@ from ucam_faas import (
 )
 from ucam_faas.config import Settings
 from ucam_faas.events import envelopes
-from ucam_faas.execution import children, current_job, runtime
+from ucam_faas.execution import runtime
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.job_runs import current_job
 from ucam_faas.jobs.rows import Change, Entry, Key, Row
 from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.sending import children
 from ucam_faas.testing import ManualClock, MemoryPublisher, make_message_event
 
 INBOX = "charge-inbox"

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from ucam_faas import JobFailed, RetryPolicy, State, exponential, message_handler
-from ucam_faas.execution import sending
+from ucam_faas.sending import sends
 from ucam_faas.testing import JobsFactory
 
 
@@ -74,7 +74,7 @@ def test_a_payload_that_only_the_receiver_can_check_ends_its_job_at_once_with_th
 ) -> None:
     jobs = ucam_faas_jobs(order)
 
-    job = sending.send("order", {"number": "private"})  # as from a process without the task
+    job = sends.send("order", {"number": "private"})  # as from a process without the task
     jobs.run_all()
 
     with pytest.raises(

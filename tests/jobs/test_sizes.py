@@ -15,7 +15,7 @@ from tests.serving.harness import exchange, make_app, on_a_loop
 from tests.support.firestore import Firestore
 from ucam_faas.exceptions import BatchSendError, ResultNotStoredError
 from ucam_faas.execution import runtime
-from ucam_faas.execution.job_ends import MAX_MESSAGE, MAX_TRACEBACK
+from ucam_faas.job_runs.ends import MAX_MESSAGE, MAX_TRACEBACK
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Change, Key, check_size
 from ucam_faas.jobs.states import State

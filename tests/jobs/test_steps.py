@@ -18,8 +18,8 @@ import ucam_faas
 from tests.jobs.runs import FaultyStore, add, causes, row_of, wake
 from tests.serving.harness import make_app, on_a_loop
 from ucam_faas.exceptions import JobLostError, JobStoreError, ResultNotStoredError
-from ucam_faas.execution import job_ends
-from ucam_faas.execution.current_job import CurrentJob
+from ucam_faas.job_runs import ends
+from ucam_faas.job_runs.current_job import CurrentJob
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.transactions.callers import drive
@@ -357,7 +357,7 @@ def test_a_sleep_gives_the_instance_back_and_spends_no_attempt(
 def test_a_job_that_sleeps_often_is_not_interrupted_too_often(
     make_task: MakeTask, ucam_faas_jobs: JobsFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_ends, "MAX_INTERRUPTIONS", 2)
+    monkeypatch.setattr(ends, "MAX_INTERRUPTIONS", 2)
 
     async def act(job: Any) -> str:
         for _ in range(4):
@@ -517,7 +517,7 @@ async def test_a_process_that_lost_its_job_stores_no_step(
     errors: list[BaseException] = []
 
     def lose() -> None:
-        store.change(key, job_ends.interrupted("other"))
+        store.change(key, ends.interrupted("other"))
         store.claim(key, lease=60, instance="other")
 
     async def act(job: Any) -> None:

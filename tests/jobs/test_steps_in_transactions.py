@@ -13,7 +13,7 @@ from tests.jobs.callers import Caller, Till
 from tests.jobs.test_complete import causes, row_of, run
 from tests.serving.harness import on_a_loop
 from ucam_faas.exceptions import JobLostError
-from ucam_faas.execution import job_ends
+from ucam_faas.job_runs import ends
 from ucam_faas.jobs.states import State
 
 pytestmark = pytest.mark.usefixtures("own_contexts")
@@ -73,7 +73,7 @@ async def test_a_job_that_was_lost_rolls_the_block_back_though_the_task_catches_
 ) -> None:
     async def act(caller: Caller, order: Any) -> None:
         key = row_of(till).key
-        till.store.change(key, job_ends.interrupted("other"))
+        till.store.change(key, ends.interrupted("other"))
         till.store.claim(key, lease=60, instance="other")
         async with caller.transaction():
             await caller.order(order.id)

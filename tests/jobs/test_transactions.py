@@ -30,7 +30,7 @@ from ucam_faas.exceptions import (
     NoJobStoreError,
     QueueFull,
 )
-from ucam_faas.execution import children, runtime
+from ucam_faas.execution import runtime
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.states import State
@@ -39,6 +39,7 @@ from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.jobs.transactions.callers import Gate, drive
 from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.sending import children
 from ucam_faas.testing import ManualClock
 
 

@@ -21,8 +21,8 @@ from ucam_faas.config import Settings
 from ucam_faas.events import envelopes
 from ucam_faas.exceptions import TaskDefinitionError, UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution.execution import Conclusion, Execution
-from ucam_faas.execution.job_run import JobRun
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.job_runs.job_run import JobRun
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore

@@ -10,7 +10,7 @@ from collections import Counter
 from tests.dev.cloud import Dev, environ_of
 from tests.integration.processes import wait_until
 from tests.trials.running import SECONDS, ended, lines, script
-from ucam_faas.execution.pauses import FRESH_SECONDS
+from ucam_faas.job_runs.pauses import FRESH_SECONDS
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore

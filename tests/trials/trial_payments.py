@@ -23,7 +23,7 @@ KILLED = """
 import random
 from datetime import timedelta
 from pathlib import Path
-from ucam_faas.execution.current_job import CURRENT_JOB
+from ucam_faas.job_runs.current_job import CURRENT_JOB
 
 whole_database = database
 

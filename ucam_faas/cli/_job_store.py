@@ -12,10 +12,10 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, JobNotFoundError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores import JobStore
+from ucam_faas.sending.sender import sender
 
 
 @dataclass(frozen=True, slots=True)

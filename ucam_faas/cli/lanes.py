@@ -13,7 +13,8 @@ from ucam_faas.cli._job_store import Jobs
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
-from ucam_faas.execution import inbox, pauses
+from ucam_faas.execution import inbox
+from ucam_faas.job_runs import pauses
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 

@@ -17,9 +17,9 @@ from ucam_faas.cli._messages import say, tell
 from ucam_faas.cli._parameters import DURATION, RETRY, TIME, pairs
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.execution import sending
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.sending import sends
 from ucam_faas.tasks.task import Task
 
 
@@ -119,7 +119,7 @@ def _payload(task: Task, data: str | None, file: IO[bytes] | None, *, sample: bo
 def _send(task: Task, payload: bytes | None, options: dict[str, Any]) -> Job[Any]:
     payloads = () if payload is None else (payload,)
     try:
-        return sending.send(task, *payloads, **options)
+        return sends.send(task, *payloads, **options)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
 

@@ -9,7 +9,7 @@ import click
 from ucam_faas.cli import _job_store
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
-from ucam_faas.execution.sweeping import sweep_jobs
+from ucam_faas.job_runs.sweeping import sweep_jobs
 
 
 @click.command("sweep", cls=Verb)

@@ -14,8 +14,8 @@ from ucam_faas.config import DEFAULT_APP, Settings
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.job_places import STORE, JobPlaces, places_of
 from ucam_faas.deploy.layers import Merged, merge_task
-from ucam_faas.execution.sweep_task import sweep_task
 from ucam_faas.gcp.limits import MIN_RETENTION_SECONDS
+from ucam_faas.job_runs.sweep_task import sweep_task
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import inbox_of, receivers_of

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ucam_faas.deploy.findings import Place
-from ucam_faas.execution import by_name
+from ucam_faas.sending import by_name
 from ucam_faas.tasks.lanes import name_of
 from ucam_faas.tasks.task import Task
 

@@ -10,7 +10,7 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobError
 from ucam_faas.execution.runtime import Runtime, publisher_of
-from ucam_faas.execution.sweeping import sweep_jobs
+from ucam_faas.job_runs.sweeping import sweep_jobs
 from ucam_faas.jobs.rows import Key
 from ucam_faas.logs.problems import log_problem
 

@@ -1,1 +1,1 @@
-"""One delivery through one task: the pipeline, its dead letters, log lines and HTTP responses."""
+"""One delivery through one task: the pipeline, dead letters, log lines, HTTP responses, wakes."""

@@ -30,6 +30,10 @@ from ucam_faas.outcomes import (
 from ucam_faas.tasks.task import Kind
 
 _DONE = Done()
+_OWN = tuple(
+    f"ucam_faas.{room}." for room in ("execution", "sending", "job_runs", "serving", "tasks")
+)
+"""The rooms whose frames may be around a task's function."""
 
 
 def refusal(execution: Execution, payload: Any) -> Decision | None:
@@ -153,7 +157,7 @@ def _of_user(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _is_own(module: str) -> bool:
-    return module.startswith(("ucam_faas.execution.", "ucam_faas.serving.", "ucam_faas.tasks."))
+    return module.startswith(_OWN)
 
 
 def _of_job(value: Any) -> Decision:

@@ -22,9 +22,6 @@ from ucam_faas.exceptions import (
     QueueFull,
     TaskDefinitionError,
 )
-from ucam_faas.execution import sending
-from ucam_faas.execution.publication import NO_PAYLOAD
-from ucam_faas.execution.sender import handle, sender
 from ucam_faas.function import put
 from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES
 from ucam_faas.http_jobs import payloads, send_parameters
@@ -36,6 +33,9 @@ from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.send_options import SendOptions, is_id, wait_of
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.transactions import in_thread, within
+from ucam_faas.sending import sends
+from ucam_faas.sending.publication import NO_PAYLOAD
+from ucam_faas.sending.sender import handle, sender
 from ucam_faas.task_types import TaskFunction
 from ucam_faas.tasks.option_table import HttpOptions
 from ucam_faas.tasks.task import Task
@@ -200,7 +200,7 @@ def _send(task: Task, body: bytes, forms: tuple[str, str], options: SendOptions)
         detail = "ttl: the job would expire before it may start."
         raise send_parameters.invalid("ttl", detail) from error
     try:
-        return sending.send(task, data or NO_PAYLOAD, **options)
+        return sends.send(task, data or NO_PAYLOAD, **options)
     except ValueError as error:
         detail = "The id, unique key or limit of the task doesn't take this payload."
         raise Problem(422, "payload-rejected", detail, errors=[]) from error

@@ -34,7 +34,7 @@ from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.topics import INBOX_PATH, lane_of_path
 
 if TYPE_CHECKING:
-    from ucam_faas.execution.job_run import JobRun
+    from ucam_faas.job_runs.job_run import JobRun
 
 _CLOSE = (("connection", "close"),)
 
@@ -106,7 +106,7 @@ class Service:
         lane = lane_of_path(task, path) if INBOX_PATH in path else None
         try:
             if lane is not None:
-                from ucam_faas.execution import job_run  # tasks without jobs don't need it
+                from ucam_faas.job_runs import job_run  # tasks without jobs don't need it
 
                 delivery, job = job_run.read_inbox(self.runtime, task, path, headers, body)
             elif INBOX_PATH in path and _is_wake(path, headers, body):
@@ -114,7 +114,7 @@ class Service:
             else:
                 delivery = await _decode(task, method, path, headers, body)
                 if task.jobs.adopts:
-                    from ucam_faas.execution.adoption import Adoption
+                    from ucam_faas.job_runs.adoption import Adoption
 
                     job = Adoption(self.runtime.settings.app, task)
         except Refused as refusal:

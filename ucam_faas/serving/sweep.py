@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ucam_faas.config import Settings
-from ucam_faas.execution.sweep_task import sweep_task
+from ucam_faas.job_runs.sweep_task import sweep_task
 
 sweep = sweep_task(Settings.from_environ().app)

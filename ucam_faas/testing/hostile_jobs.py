@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from ucam_faas.events import envelopes
 from ucam_faas.execution.execution import Execution
-from ucam_faas.execution.job_run import JobRun
-from ucam_faas.execution.limited import number_of
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.job_runs.job_run import JobRun
+from ucam_faas.job_runs.limited import number_of
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.outcomes import name

@@ -19,7 +19,7 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobNotFoundError, UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import CURRENT
-from ucam_faas.execution.sweeping import sweep_jobs
+from ucam_faas.job_runs.sweeping import sweep_jobs
 from ucam_faas.jobs.events import JobEvent
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State

@@ -9,7 +9,7 @@ from ucam_faas.config import Settings
 from ucam_faas.execution import inbox
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.runtime import CURRENT, Runtime
-from ucam_faas.execution.sweeping import sweep_jobs
+from ucam_faas.job_runs.sweeping import sweep_jobs
 from ucam_faas.jobs.rows import Row, Wake
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore

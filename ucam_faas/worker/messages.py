@@ -12,7 +12,7 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.worker.sources import Source
 
 if TYPE_CHECKING:
-    from ucam_faas.execution.job_run import JobRun
+    from ucam_faas.job_runs.job_run import JobRun
 
 
 class Pulled:
@@ -70,11 +70,11 @@ def job_of(pulled: Pulled, delivery: Delivery, runtime: Runtime) -> JobRun | Non
     """Return the job of a message; None: it has none."""
     task = pulled.source.task
     if pulled.source.is_inbox:
-        from ucam_faas.execution import job_run  # tasks without jobs don't need it
+        from ucam_faas.job_runs import job_run  # tasks without jobs don't need it
 
         return job_run.job_of(runtime, task, delivery)
     if not task.jobs.adopts:
         return None
-    from ucam_faas.execution.adoption import Adoption
+    from ucam_faas.job_runs.adoption import Adoption
 
     return Adoption(runtime.settings.app, task)

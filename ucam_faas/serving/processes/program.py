@@ -82,7 +82,7 @@ def _run(task: Task, runtime: Runtime, call: Call) -> Answer:
     started_at = runtime.clock.monotonic() - call.elapsed_seconds
     job = None
     if call.row is not None:
-        from ucam_faas.execution.job_elsewhere import JobElsewhere  # other tasks don't need it
+        from ucam_faas.job_runs.elsewhere import JobElsewhere  # other tasks don't need it
 
         store = runtime.jobs_for("the job's process can't report")
         job = JobElsewhere(call.row, store, runtime.clock.monotonic() + call.seconds_left)

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from ucam_faas.decorators import message_handler
 from ucam_faas.execution.runtime import current
-from ucam_faas.execution.sweeping import sweep_jobs
+from ucam_faas.job_runs.sweeping import sweep_jobs
 from ucam_faas.task_types import PlainTask
 from ucam_faas.tasks.policies import RetryPolicy
 

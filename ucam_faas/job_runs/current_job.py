@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
-from ucam_faas.execution import job_ends
-from ucam_faas.execution.instance import instance
-from ucam_faas.execution.step_values import StepType, to_json
-from ucam_faas.execution.steps import Steps
+from ucam_faas.job_runs import ends
+from ucam_faas.job_runs.instance import instance
+from ucam_faas.job_runs.step_values import StepType, to_json
+from ucam_faas.job_runs.steps import Steps
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Change, Row, check_size, lost
 from ucam_faas.jobs.states import State
@@ -263,7 +263,7 @@ class CurrentJob:
         """Return the block that commits: here, or around the call."""
         transaction = transactions.current()
         if transaction is None:
-            from ucam_faas.execution.transaction import Block  # tasks may never need it
+            from ucam_faas.sending.transaction import Block  # tasks may never need it
 
             if connection is None:
                 raise TypeError(
@@ -283,7 +283,7 @@ class CurrentJob:
         data = to_json(result, "result")
         check_size(row, self._store.max_bytes, data, steps=self._steps.size)
         self._completion.is_tried = True
-        end = self._completion.with_event(job_ends.finished(row, data, instance()))
+        end = self._completion.with_event(ends.finished(row, data, instance()))
         stored = transaction.bound.change(row.key, end, fence=row.fence)
         if stored is None:
             transaction.refusal = lost(row.key)

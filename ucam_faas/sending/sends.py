@@ -20,11 +20,7 @@ from ucam_faas.exceptions import (
     PublishError,
     QueueFull,
 )
-from ucam_faas.execution import children
-from ucam_faas.execution.drafts import Drafter, drafter
 from ucam_faas.execution.hops import with_hops
-from ucam_faas.execution.publication import NO_PAYLOAD
-from ucam_faas.execution.sender import Target, handle, sender, wake
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.payloads.references import same_payload
@@ -33,9 +29,13 @@ from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
 from ucam_faas.publishing.payloads import is_same_value
+from ucam_faas.sending import children
+from ucam_faas.sending.drafts import Drafter, drafter
+from ucam_faas.sending.publication import NO_PAYLOAD
+from ucam_faas.sending.sender import Target, handle, sender, wake
 
 if TYPE_CHECKING:  # tasks without batches don't need it
-    from ucam_faas.execution.batches import Batch
+    from ucam_faas.sending.batches import Batch
 
 ItemT = TypeVar("ItemT")
 
@@ -127,7 +127,7 @@ def send_many(
     drafted = _drafted(drafts, payloads)
     if then is None:
         return _send_all(drafts, drafted).jobs
-    from ucam_faas.execution.fan_in import Callback  # kept off the start of others
+    from ucam_faas.sending.fan_in import Callback  # kept off the start of others
 
     here.jobs_for("then= can have no effect")
     if drafted.failed:

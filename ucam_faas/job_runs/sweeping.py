@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ucam_faas.execution import inbox, job_events
+from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.job_runs import events
 from ucam_faas.jobs.rows import Key, Wake
 from ucam_faas.jobs.sweep import sweep
 
@@ -29,6 +30,6 @@ def sweep_jobs(
         JobStoreError: it doesn't answer.
     """
     store = runtime.jobs_for("no job can be swept")
-    publish = job_events.publisher(runtime)
+    publish = events.publisher(runtime)
     wake = wake or partial(inbox.wake, runtime)
     return sweep(store, runtime.settings.app, wake, on_expired, publish)

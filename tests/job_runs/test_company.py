@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ucam_faas.execution.company import Company
+from ucam_faas.job_runs.company import Company
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobError
-from ucam_faas.execution import job_ends
-from ucam_faas.execution.instance import instance
+from ucam_faas.job_runs import ends
+from ucam_faas.job_runs.instance import instance
 from ucam_faas.jobs.rows import Change, Row
 from ucam_faas.jobs.states import WAITING
 from ucam_faas.jobs.stores import JobStore
@@ -55,5 +55,5 @@ def _cancel(store: JobStore, stored: Row) -> Row:
     """End a job that would wait for its next run, and whose cancellation was asked for."""
     if stored.state not in WAITING:
         return stored
-    end = job_ends.cancelled(stored, instance())
+    end = ends.cancelled(stored, instance())
     return store.change(stored.key, end, states=WAITING) or stored

@@ -12,8 +12,8 @@ from typing import Any
 
 from ucam_faas.exceptions import JobError
 from ucam_faas.execution.execution import Execution, Unclaimed
-from ucam_faas.execution.job_run import JobRun, why
 from ucam_faas.execution.preparation import prepare
+from ucam_faas.job_runs.job_run import JobRun, why
 from ucam_faas.jobs import limits, send_options
 from ucam_faas.jobs.payloads.references import of_result, same_payload
 from ucam_faas.jobs.rows import Key, Row, check_size

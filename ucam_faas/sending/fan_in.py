@@ -13,14 +13,14 @@ from functools import partial
 from typing import Any
 
 from ucam_faas.exceptions import JobConflictError
-from ucam_faas.execution.batches import Batch, BatchEnded
-from ucam_faas.execution.children import child_id
-from ucam_faas.execution.drafts import Drafter, drafter
-from ucam_faas.execution.sender import handle, target_of, wake
 from ucam_faas.jobs import members, transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import ENDED, State
+from ucam_faas.sending.batches import Batch, BatchEnded
+from ucam_faas.sending.children import child_id
+from ucam_faas.sending.drafts import Drafter, drafter
+from ucam_faas.sending.sender import handle, target_of, wake
 
 
 class Callback:

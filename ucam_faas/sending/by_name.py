@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from ucam_faas.exceptions import JobConflictError, JobNotFoundError
-from ucam_faas.execution import sending
-from ucam_faas.execution.publication import NO_PAYLOAD
-from ucam_faas.execution.sender import Target, handle, sender, target_of
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.send_options import SendOptions
+from ucam_faas.sending import sends
+from ucam_faas.sending.publication import NO_PAYLOAD
+from ucam_faas.sending.sender import Target, handle, sender, target_of
 
 
 def send(task: str, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]) -> Job[Any]:
@@ -28,7 +28,7 @@ def send(task: str, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]) -
     Raises:
         JobError: and others, see `execution.sending.send`.
     """
-    return sending.send(target_of(task), payload, **options)
+    return sends.send(target_of(task), payload, **options)
 
 
 async def send_async(

@@ -16,17 +16,17 @@ from functools import partial
 from typing import Any
 
 from ucam_faas.exceptions import JobCancelledError, JobStoreError
-from ucam_faas.execution import children
 from ucam_faas.execution.execution import SleepSignal
-from ucam_faas.execution.step_values import to_json
-from ucam_faas.execution.stored_ends import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
+from ucam_faas.job_runs.step_values import to_json
+from ucam_faas.job_runs.stored_ends import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Row, lost, size_of
 from ucam_faas.jobs.send_options import LONGEST, is_id
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.transactions import within
 from ucam_faas.outcomes import Sleeping
+from ucam_faas.sending import children
 
 CURSOR = ""
 """The name of the step that has the cursor: a task's own steps aren't called that."""

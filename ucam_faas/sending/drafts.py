@@ -11,17 +11,17 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.execution.children import Parent, child_id
 from ucam_faas.execution.hops import onward
 from ucam_faas.execution.lanes import lane_for
-from ucam_faas.execution.publication import NO_PAYLOAD, data_of
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.execution.sender import Target, check_destination
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.jobs import limits, send_options
 from ucam_faas.jobs.rows import Key, Row, check_size
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.publishing.messages import check_message, message_attributes
+from ucam_faas.sending.children import Parent, child_id
+from ucam_faas.sending.publication import NO_PAYLOAD, data_of
+from ucam_faas.sending.sender import Target, check_destination
 from ucam_faas.tasks.job_policy import JobPolicy
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.topics import inbox_of

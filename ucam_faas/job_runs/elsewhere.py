@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ucam_faas.execution.execution import Execution, JobNews
-from ucam_faas.execution.job_run import JobRun
 from ucam_faas.execution.preparation import prepare
+from ucam_faas.job_runs.job_run import JobRun
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.stores import JobStore
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.serving.harness import exchange, make_app, on_a_loop
-from ucam_faas.execution.sweep_task import SOURCE, sweep_name, sweep_task
+from ucam_faas.job_runs.sweep_task import SOURCE, sweep_name, sweep_task
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing.memory import MemoryPublisher

@@ -8,14 +8,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from ucam_faas.execution.children import PARENT
-from ucam_faas.execution.sender import sender
 from ucam_faas.jobs.rows import lost
 from ucam_faas.jobs.stores.by_reference import rows_of, with_rows
 from ucam_faas.jobs.transactions import CURRENT, Transaction, current
 from ucam_faas.jobs.transactions.callers import Caller, Gate, drive
 from ucam_faas.jobs.transactions.drivers import driver_caller_of
 from ucam_faas.jobs.transactions.sqlalchemy import SqlAlchemyCaller, is_of_sqlalchemy
+from ucam_faas.sending.children import PARENT
+from ucam_faas.sending.sender import sender
 
 ConnectionT = TypeVar("ConnectionT")
 

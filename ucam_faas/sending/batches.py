@@ -8,13 +8,13 @@ from typing import Any, Generic, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
-from ucam_faas.execution.sender import sender
 from ucam_faas.jobs import members
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row, value_of
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import JobStore, many
 from ucam_faas.jobs.transactions import in_thread, within
+from ucam_faas.sending.sender import sender
 
 ResultT = TypeVar("ResultT", covariant=True)
 _PAGE = 500

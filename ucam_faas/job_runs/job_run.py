@@ -18,24 +18,16 @@ from ucam_faas.exceptions import (
     JobStoreError,
     PayloadMissingError,
 )
-from ucam_faas.execution import (
-    children,
-    current_job,
-    inbox,
-    job_ends,
-    job_events,
-    limited,
-    member_ends,
-    pauses,
-)
-from ucam_faas.execution.company import COMPANY
+from ucam_faas.execution import inbox
 from ucam_faas.execution.execution import Decision, Execution, JobNews, Unclaimed
-from ucam_faas.execution.instance import instance
-from ucam_faas.execution.job_deliveries import delivery_of
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.execution.steps import Steps
-from ucam_faas.execution.stored_ends import store_end
+from ucam_faas.job_runs import current_job, ends, events, limited, member_ends, pauses
+from ucam_faas.job_runs.company import COMPANY
+from ucam_faas.job_runs.deliveries import delivery_of
+from ucam_faas.job_runs.instance import instance
+from ucam_faas.job_runs.steps import Steps
+from ucam_faas.job_runs.stored_ends import store_end
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
@@ -52,6 +44,7 @@ from ucam_faas.outcomes import (
     TimedOut,
     Unavailable,
 )
+from ucam_faas.sending import children
 from ucam_faas.tasks.task import Kind, Task
 
 MARGIN_SECONDS = 15.0
@@ -183,12 +176,10 @@ class JobRun:
             decision = Decision(steps.sleeping)  # the task has caught its signal
         size = self._steps_bytes
         size += steps.size if steps and store.max_bytes is not None else 0
-        change = job_ends.change(
-            row, execution.task, decision, instance(), store.max_bytes, steps=size
-        )
+        change = ends.change(row, execution.task, decision, instance(), store.max_bytes, steps=size)
         if isinstance(decision.outcome, TimedOut) and not self._had_its_time(execution):
-            change = job_ends.interrupted(instance(), "it had waited for its turn")
-        change = job_events.with_event(execution.runtime, execution.task, change)
+            change = ends.interrupted(instance(), "it had waited for its turn")
+        change = events.with_event(execution.runtime, execution.task, change)
         try:
             stored = store_end(store, row, change, execution.runtime.clock, self._ends_at)
             if stored is None and self._completion.is_tried:
@@ -231,7 +222,7 @@ class JobRun:
     def enter(self, execution: Execution, row: Row) -> None:
         """Let the claimed job be the current one in this context."""
         assert self.store is not None, "the job was claimed in it"
-        with_event = partial(job_events.with_event, execution.runtime, execution.task)
+        with_event = partial(events.with_event, execution.runtime, execution.task)
         self._completion = current_job.Completion(with_event)
         clock = execution.runtime.clock
         self._steps = current_job.enter(
@@ -269,19 +260,19 @@ class JobRun:
                 raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
             pauses.check(execution, store, self.key)
             row = self._take(execution, store, lease)
-            end = job_ends.before_run(row, execution.task, instance())
+            end = ends.before_run(row, execution.task, instance())
             if end is None:
                 row, end = self._with_payload(store, row)
             if end is not None:
-                end = job_events.with_event(execution.runtime, execution.task, end)
+                end = events.with_event(execution.runtime, execution.task, end)
                 ended = store.change(self.key, end, fence=row.fence)
                 self._after_run(execution, store, ended)
                 raise Unclaimed(Recorded(end.message))
-            if job_ends.runs_alone(row, execution.task):
+            if ends.runs_alone(row, execution.task):
                 self._be_alone(store, row, left - timeout * LEAST_SHARE)
             self._begun_at, self._ends_at, self.row = clock.monotonic(), begin + lease, row
             if execution.is_claimed:  # stopped before it could know the row
-                store.change(self.key, job_ends.interrupted(instance()), fence=row.fence)
+                store.change(self.key, ends.interrupted(instance()), fence=row.fence)
                 raise Unclaimed(Ignore("the execution was stopped"))
         except (JobError, ConfigurationError) as error:
             log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
@@ -310,10 +301,10 @@ class JobRun:
         try:
             payload = store.payload_of(row)
         except PayloadMissingError as error:
-            return row, job_ends.without_payload(row, error, instance())
+            return row, ends.without_payload(row, error, instance())
         except JobStoreError:
             reason = "the payload store doesn't answer"
-            store.change(self.key, job_ends.given_back(instance(), reason), fence=row.fence)
+            store.change(self.key, ends.given_back(instance(), reason), fence=row.fence)
             raise
         return row if payload is row.payload else replace(row, payload=payload), None
 
@@ -326,7 +317,7 @@ class JobRun:
     def _publish_event(self, execution: Execution, row: Row | None) -> None:
         """Publish the event of a job that has ended, if it is due."""
         if row is not None and row.event_due:
-            job_events.publish(execution.runtime, [row])
+            events.publish(execution.runtime, [row])
 
     def _take(self, execution: Execution, store: JobStore, lease: float) -> Row:
         """Claim the job in the store.
@@ -354,7 +345,7 @@ class JobRun:
             Unclaimed: others run for longer, or another waits to be alone; the job is given back.
         """
         if not COMPANY.be_alone(self, seconds):
-            store.change(self.key, job_ends.given_back(instance()), fence=row.fence)
+            store.change(self.key, ends.given_back(instance()), fence=row.fence)
             raise Unclaimed(Overloaded("other jobs run, and this one has to run alone"))
 
     def _check_app(self, execution: Execution) -> None:
