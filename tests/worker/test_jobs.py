@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,18 @@ import ucam_faas
 from tests.jobs.runs import add, causes, row_of
 from tests.serving.harness import Held, on_a_loop
 from ucam_faas.clock import SystemClock
-from ucam_faas.execution import runtime as runtimes
+from ucam_faas.config import Settings
+from ucam_faas.execution import inbox, runtime as runtimes
 from ucam_faas.execution.inbox import APP_ATTRIBUTE, JOB_ATTRIBUTE
-from ucam_faas.jobs.rows import Key
+from ucam_faas.execution.runtime import Runtime, publisher_of
+from ucam_faas.execution.sweeping import sweep_jobs
+from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.testing import ManualClock
 from ucam_faas.worker.worker import Worker
 
-from .harness import Cloud, cloud, until, working
+from .harness import PROJECT, Cloud, cloud, until, working
 from .test_worker import task
 
 AT_ONCE = ucam_faas.RetryPolicy(max_attempts=3, min_backoff=timedelta(0), max_backoff=timedelta(0))
@@ -121,3 +126,67 @@ async def test_a_message_of_the_topic_becomes_a_job_of_its_id(tmp_path: Path) ->
 
     (row,) = store.find("default", task="task", limit=10)
     assert (row.state, row.key.id, row.result) == (State.SUCCESS, "1", b'"x"')
+
+
+class Waiting:
+    """A worker's runtime over a store whose time is moved by hand."""
+
+    def __init__(self, pubsub: Cloud, folder: Path, clock: ManualClock) -> None:
+        self.store = SqliteStore(f"{folder}/jobs.db", clock)
+        settings = Settings(pubsub_emulator=pubsub.host, project=PROJECT)
+        self.runtime = Runtime(settings, SystemClock(), connect=publisher_of, store=self.store)
+
+    async def sweep(self) -> None:
+        """Wake the jobs that are due, over Pub/Sub."""
+        await asyncio.to_thread(sweep_jobs, self.runtime)
+        await asyncio.to_thread(inbox.flush)
+
+
+@on_a_loop
+async def test_a_job_that_sleeps_goes_on_in_a_worker(tmp_path: Path) -> None:
+    """Its message is acknowledged when the sleep begins, and the sweep wakes it after its end."""
+    clock, begun = ManualClock(), list[float]()
+    async with cloud() as pubsub:
+        here = Waiting(pubsub, tmp_path, clock)
+
+        def sleep(data: bytes) -> str:
+            begun.append(here.store.now())
+            ucam_faas.current_job().sleep(timedelta(days=3))
+            return "awake"
+
+        key = add(here.store, payload=b"x")
+        worker = pubsub.worker(task(sleep), runtime=here.runtime)
+        async with working(worker):
+            wake(pubsub, key)
+            await until(lambda: causes(here.store, key)[-1] == "sleeping", "it sleeps")
+            await until(lambda: not pubsub.waiting("task-inbox"), "its wake is acknowledged")
+            clock.advance(timedelta(days=3) - timedelta(seconds=1))
+            await here.sweep()
+            asleep = row_of(here.store, key).state
+            clock.advance(1)
+            await here.sweep()
+            await until(lambda: row_of(here.store, key).state.is_completed, "it has ended")
+
+    row = row_of(here.store, key)
+    assert (asleep, row.state, row.result) == (State.PENDING, State.SUCCESS, b'"awake"')
+    assert (row.attempts, len(begun)) == (0, 2)
+    assert begun[1] - begun[0] >= timedelta(days=3).total_seconds()
+
+
+@on_a_loop
+async def test_a_delayed_job_starts_in_a_worker_when_it_is_due(tmp_path: Path) -> None:
+    clock, seen = ManualClock(), list[bytes]()
+    async with cloud() as pubsub:
+        here = Waiting(pubsub, tmp_path, clock)
+        key = Key("default", "task", "1")
+        here.store.insert([Row(key=key, payload=b"x", owner="me", visit=3600.0)], wait=[3600.0])
+        worker = pubsub.worker(task(seen.append), runtime=here.runtime)
+        async with working(worker):
+            wake(pubsub, key)  # too early: it costs nothing
+            await until(lambda: not pubsub.waiting("task-inbox"), "its wake is acknowledged")
+            early = list(seen)
+            clock.advance(3600)
+            await here.sweep()
+            await until(lambda: row_of(here.store, key).state.is_completed, "it has ended")
+
+    assert (early, seen, row_of(here.store, key).executions) == ([], [b"x"], 1)
