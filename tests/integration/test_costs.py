@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,8 @@ def test_firestore_takes_what_the_model_counts(
     store.insert([Row(key=KEY._replace(id="2"), payload=b"{}", visit=0.0)], wait=[0.0])
     bill.taken()
     assert sweep(store, "default", wake=bool) == 1
-    assert bill.taken() == costs.FIRESTORE_SWEPT
+    lanes = Counter(reads=1)  # the paused ones, once for up to 500 jobs
+    assert bill.taken() == Counter(costs.FIRESTORE_SWEPT) + lanes
     store.close()
 
 

@@ -232,15 +232,15 @@ def test_a_sweep_without_overdue_jobs_takes_a_read(store: FirestoreStore, bill: 
     assert bill.taken() == {"reads": 1}
 
 
-def test_a_wake_by_the_sweep_takes_a_read_and_a_write(
+def test_wakes_by_the_sweep_take_a_read_and_a_write_each_and_one_for_the_paused_lanes(
     store: FirestoreStore, bill: Bill, clock: ManualClock
 ) -> None:
-    insert(store, row())
+    insert(store, *(row(Key("app", "charge", str(number))) for number in range(3)))
     clock.advance(60)
     bill.taken()
 
-    assert sweep(store, "app", wake=bool) == 1
-    assert bill.taken() == {"reads": 1, "writes": 1}
+    assert sweep(store, "app", wake=bool) == 3
+    assert bill.taken() == {"reads": 3 + 1, "writes": 3}
 
 
 def test_an_expiry_takes_two_reads_and_a_write(

@@ -67,6 +67,36 @@ def test_a_job_that_does_not_start_is_woken_ever_more_rarely(sweeps: Sweeps) -> 
     assert woken == [60, 120, 240, 480, 960, 1920, 3840, 7440, 11040]
 
 
+@pytest.mark.parametrize("state", [State.PENDING, State.STARTED])
+def test_no_job_of_a_paused_lane_is_woken_until_it_is_resumed(sweeps: Sweeps, state: State) -> None:
+    sweeps.store.pause_lane(KEY.app, KEY.task, "bulk")
+    sweeps.insert("1", lane="bulk")
+    if state is State.STARTED:
+        sweeps.claim()  # by a process that is lost
+
+    paused = sweeps.woken_during(3000)
+    sweeps.insert("2")  # of another lane
+    sweeps.clock.advance(AGAIN_SECONDS)
+    sweeps.sweep()
+    others = [*sweeps.wakes]
+    sweeps.wakes.clear()
+    sweeps.store.resume_lane(KEY.app, KEY.task, "bulk")
+
+    assert (paused, others) == ([], ["2"])
+    assert sweeps.woken_during(3600)
+
+
+def test_a_job_of_a_paused_lane_expires(sweeps: Sweeps) -> None:
+    sweeps.store.pause_lane(KEY.app, KEY.task, "bulk")
+    sweeps.insert("1", lane="bulk", expires=100.0)
+
+    sweeps.woken_during(101)
+
+    row = sweeps.store.get(KEY)
+    assert row is not None
+    assert row.state is State.EXPIRED
+
+
 def test_a_job_whose_wake_was_lost_late_in_its_life_is_woken_within_a_minute(
     sweeps: Sweeps,
 ) -> None:

@@ -1,4 +1,5 @@
-"""Paused lanes: their jobs aren't claimed. Wakes are acknowledged, and the jobs stay PENDING.
+"""Paused lanes: their jobs aren't claimed. Wakes are acknowledged, and the jobs stay PENDING. The
+sweep wakes none of them; the end of the pause does.
 
 A process asks the store every few seconds at most, while jobs of tasks with lanes start in it. So a
 pause holds within that time, and costs most claims nothing. Each wake in a paused lane asks again,

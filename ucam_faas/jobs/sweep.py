@@ -87,8 +87,15 @@ def _look_at(
     if kept:
         store.visit([row.key for row in kept], [LONGEST_AGAIN_SECONDS] * len(kept))
     if waiting:
-        wake([row.wake for row in waiting if row.state is not State.PAUSED])
+        wake(_wakes(waiting, store))
         store.visit([row.key for row in waiting], [again_seconds(row, now) for row in waiting])
+
+
+def _wakes(rows: Sequence[Row], store: JobStore) -> list[Wake]:
+    """Return the wakes of jobs, but for those of paused lanes: the end of the pause wakes them."""
+    rows = [row for row in rows if row.state is not State.PAUSED]
+    paused = store.paused_lanes(rows[0].key.app) if rows else frozenset()
+    return [row.wake for row in rows if (row.key.task, row.lane) not in paused]
 
 
 def _expiry(row: Row, publish: object) -> Change:
