@@ -15,7 +15,7 @@ from ucam_faas.config import Settings
 from ucam_faas.execution import inbox, runtime as runtimes
 from ucam_faas.execution.inbox import APP_ATTRIBUTE, JOB_ATTRIBUTE
 from ucam_faas.execution.runtime import Runtime, publisher_of
-from ucam_faas.execution.sweeping import sweep_jobs
+from ucam_faas.job_runs.sweeping import sweep_jobs
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores.sqlite import SqliteStore
