@@ -305,7 +305,7 @@ def test_a_job_that_has_ended_cant_be_cancelled(client: Client, jobs: Jobs) -> N
 def test_a_failed_job_shows_the_type_of_its_error_and_not_its_text(
     client: Client, jobs: Jobs
 ) -> None:
-    sent = send(client, {"id": 17, "pence": -4711})
+    sent = send(client, {"id": 17, "pence": -4711}, key="order-17")
     jobs.run_all()
     retried = client.get(sent.headers["location"])
     jobs.advance(24 * 3600)
