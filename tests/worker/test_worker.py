@@ -127,6 +127,39 @@ async def test_work_that_outlasts_the_grace_is_returned() -> None:
 
 
 @on_a_loop
+async def test_the_last_message_of_a_limit_may_run_beyond_the_grace() -> None:
+    held = Held()
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(held), messages_limit=1, graceful_shutdown_time=0)
+        async with working(worker) as running:
+            pubsub.publish("task", b"1")
+            await until(held.begun.is_set, "it runs")
+            await until(lambda: not worker.is_pulling, "it pulls no more")
+            await asyncio.sleep(0.01)  # a grace would be over
+            held.release.set()
+            result = await running
+
+        assert (result.processed, result.returned) == (1, 0)
+        assert pubsub.waiting("task") == 0
+
+
+@on_a_loop
+async def test_a_stop_ends_the_last_message_of_a_limit_after_the_grace() -> None:
+    held = Held()
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(held), messages_limit=1, graceful_shutdown_time=0)
+        async with working(worker) as running:
+            pubsub.publish("task", b"1")
+            await until(held.begun.is_set, "it runs")
+            await until(lambda: not worker.is_pulling, "it pulls no more")
+            worker.stop()
+            result = await running
+
+        assert (result.processed, result.returned) == (0, 1)
+        held.release.set()
+
+
+@on_a_loop
 async def test_no_more_messages_run_at_a_time_than_the_task_and_the_worker_allow() -> None:
     running_now, most = 0, {"a": 0, "all": 0}
     lock = asyncio.Lock()

@@ -72,8 +72,9 @@ class Session:
         return bool(self._streams) and not self._stopping.is_set()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and end running work when the grace does."""
         self._stopping.set()
+        self._runner.drain()
 
     async def run(self) -> WorkerResult:
         """Run to the end; see `Worker.run`."""
@@ -118,6 +119,8 @@ class Session:
         stopping = loop.create_task(self._stopping.wait())
         await asyncio.wait((stopping, *pulling), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        if not self._stopping.is_set():  # a stream has failed
+            self.stop()
         try:
             await self._drain()
         finally:
@@ -131,9 +134,7 @@ class Session:
 
     async def _drain(self) -> None:
         """Give back the messages that haven't started, and answer the others when they end."""
-        self._stopping.set()
         self._return(self._dispatcher.clear())
-        self._runner.drain()
         await asyncio.gather(*(stream.stop() for stream in self._streams.values()))
         if self._dispatcher.running:
             await self._idle.wait()
@@ -183,7 +184,7 @@ class Session:
         conclusion = self._runner.start(execution)
         conclusion.add_done_callback(partial(self._concluded, pulled, execution))
         if self._started == self._options.messages_limit:
-            self.stop()
+            self._stopping.set()  # nothing asks for a hurry: the messages may run to their ends
             self._return(self._dispatcher.clear())
 
     def _concluded(
@@ -229,7 +230,7 @@ class Session:
         loop = asyncio.get_running_loop()
 
         def handle() -> None:
-            if self._stopping.is_set():
+            if self._runner.draining:
                 self._runner.end_grace()
             self.stop()
 

@@ -40,7 +40,7 @@ class Worker:
         tasks: a collection, or task functions.
         messages_limit: messages after which it ends; None: it runs until a signal, or `stop`.
         tasks_limit: messages that run at a time, of all tasks; each has limits of its own, too.
-        graceful_shutdown_time: seconds for running work after a signal; None:
+        graceful_shutdown_time: seconds for running work after a signal or `stop`; None:
             UCAM_FAAS_GRACE_SECONDS, or 8 s on Cloud Run, and 25 s elsewhere.
         handle_signals: end on SIGTERM and SIGINT; a second one ends the grace.
         auto_declare: make topics and subscriptions that are missing on an emulator.
@@ -107,7 +107,9 @@ class Worker:
         return await self._session.run()
 
     def stop(self) -> None:
-        """Begin nothing more, and end when the running work has; for the worker's event loop."""
+        """Begin nothing more, and end when the running work or the grace does; for the worker's
+        event loop.
+        """
         self._is_stopped = True
         if self._session is not None:
             self._session.stop()
