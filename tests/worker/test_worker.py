@@ -13,7 +13,11 @@ import pytest
 import ucam_faas
 from tests.serving.harness import Held, on_a_loop
 from ucam_faas import Lane, Priority
+from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASCouldNotLoadTarget
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.worker.worker import Worker
 
 from .harness import cloud, until, working
 
@@ -266,6 +270,23 @@ async def test_an_emulator_that_is_not_there_is_an_error() -> None:
         worker = pubsub.worker(task(print))
     with pytest.raises(ConfigurationError, match="UNAVAILABLE"):
         await worker.run()
+
+
+@on_a_loop
+async def test_a_worker_without_credentials_leaves_no_process_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "missing.json")
+    runtime = Runtime(Settings(project="shop"), SystemClock())
+    worker = Worker([task(print)], runtime=runtime, handle_signals=False)
+
+    with pytest.raises(ConfigurationError, match="no credentials"):
+        await worker.run()
+
+    assert worker._session is not None
+    process = worker._session._heartbeat._process
+    assert process is not None
+    assert process.returncode is not None
 
 
 @pytest.mark.parametrize(

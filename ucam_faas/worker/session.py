@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count
 from typing import Any
@@ -78,18 +79,16 @@ class Session:
 
     async def run(self) -> WorkerResult:
         """Run to the end; see `Worker.run`."""
-        undo = self._handle_signals()
-        await self._heartbeat.start()  # before gRPC has threads, which it forks badly with
-        connection = Connection(self._settings)
-        try:
+        async with AsyncExitStack() as ends:
+            ends.callback(self._handle_signals())
+            ends.callback(self._runner.close)
+            ends.push_async_callback(self._heartbeat.end)
+            await self._heartbeat.start()  # before gRPC has threads, which it forks badly with
+            connection = Connection(self._settings)
+            ends.push_async_callback(connection.close)
+            ends.push_async_callback(self.health.end)
             await self._prepare(connection)
             await self._pull(connection)
-        finally:
-            undo()
-            await self._heartbeat.end()
-            await self.health.end()
-            await connection.close()
-            self._runner.close()
         result = WorkerResult(
             self._outcomes.total(), self._returned, self._outcomes, self._runner.is_exhausted
         )
