@@ -14,7 +14,9 @@ import pytest
 
 from tests.integration.processes import wait_until
 from tests.serving.harness import Held, on_a_loop
+from ucam_faas.config import Settings
 from ucam_faas.testing import ManualClock
+from ucam_faas.worker.heartbeat import Heartbeat
 from ucam_faas.worker.heartbeat_process import Leases
 
 from .harness import cloud, until, working
@@ -141,6 +143,22 @@ def test_many_leases_are_extended_in_parts() -> None:
     beats(leases, clock, 2)
 
     assert [len(ids) for _, ids, _ in api.requests] == [1000, 1000, 500]
+
+
+@on_a_loop
+async def test_no_process_is_started_for_a_worker_that_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heartbeat = Heartbeat(Settings(pubsub_emulator="127.0.0.1:1"), [], 60)
+    await heartbeat.start()
+    process = heartbeat._process
+    assert process is not None
+    process.kill()
+    await until(lambda: "ucam_faas_heartbeat_ended" in caplog.messages, "its end is noticed")
+
+    await heartbeat.end()
+
+    assert heartbeat._process is process
 
 
 @on_a_loop

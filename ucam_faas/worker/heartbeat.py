@@ -47,7 +47,6 @@ class Heartbeat:
         self._process: asyncio.subprocess.Process | None = None
         self._watching: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._ended = False
 
     async def start(self) -> None:
         """Start the process; should it end, start another."""
@@ -56,14 +55,15 @@ class Heartbeat:
 
     async def end(self) -> None:
         """End the process, when all messages are answered: it gives nothing back."""
-        self._ended = True
         if self._ticking is not None:
             self._ticking.cancel()
         if self._process is None or self._watching is None:
             return
+        self._watching.cancel()  # or it would start another
+        await asyncio.wait((self._watching,))
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self._watching
+        await self._process.wait()
         with suppress(OSError, RuntimeError):
             self._stdin.close()
             await self._stdin.wait_closed()
@@ -94,7 +94,7 @@ class Heartbeat:
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
-        while not self._ended:
+        while True:
             log_problem("ucam_faas_heartbeat_ended", exit_code=code, messages=len(self._held))
             await asyncio.sleep(TICK_SECONDS)
             try:
