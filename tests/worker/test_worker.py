@@ -131,6 +131,28 @@ async def test_work_that_outlasts_the_grace_is_returned() -> None:
 
 
 @on_a_loop
+async def test_a_stop_does_not_wait_for_a_pubsub_that_takes_no_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ucam_faas.worker.session.ANSWER_SECONDS", 0.05)
+    held = Held()
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(held), graceful_shutdown_time=0)
+        running = asyncio.get_running_loop().create_task(worker.run())
+        pubsub.topic("task")
+        await until(lambda: worker.is_pulling, "it pulls")
+        pubsub.publish("task", b"1")
+        await until(held.begun.is_set, "it runs")
+    worker.stop()
+
+    result = await running
+
+    assert result.returned == 1
+    assert "ucam_faas_answers_not_sent" in caplog.messages
+    held.release.set()
+
+
+@on_a_loop
 async def test_the_last_message_of_a_limit_may_run_beyond_the_grace() -> None:
     held = Held()
     async with cloud() as pubsub:

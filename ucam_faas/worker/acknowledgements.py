@@ -39,7 +39,8 @@ class Acknowledgements:
         self._answered = answered
         self._acks: list[tuple[int, str]] = []
         self._nacks: list[tuple[int, str]] = []
-        self._sending: asyncio.Task[None] | None = None
+        self.sending: asyncio.Task[None] | None = None
+        """It ends when all answers are sent, or have failed for good; None: there are none."""
 
     def acknowledge(self, number: int, ack_id: str) -> None:
         """Acknowledge a message soon."""
@@ -51,14 +52,9 @@ class Acknowledgements:
         self._nacks.append((number, ack_id))
         self._send_soon()
 
-    async def finish(self) -> None:
-        """Return when all answers are sent, or have failed for good."""
-        while self._sending is not None:
-            await asyncio.wait((self._sending,))
-
     def _send_soon(self) -> None:
-        if self._sending is None:
-            self._sending = asyncio.get_running_loop().create_task(self._send())
+        if self.sending is None:
+            self.sending = asyncio.get_running_loop().create_task(self._send())
 
     async def _send(self) -> None:
         try:
@@ -71,7 +67,7 @@ class Acknowledgements:
                     nacks, self._connection.modify_ack_deadline, protos.ModifyAckDeadlineRequest
                 )
         finally:
-            self._sending = None
+            self.sending = None
 
     async def _call(self, answers: Sequence[tuple[int, str]], call: Any, request: Any) -> None:
         """Send answers until Pub/Sub has them; it delivers a message again whose lease ends."""

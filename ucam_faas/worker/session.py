@@ -32,6 +32,8 @@ from ucam_faas.worker.sources import Source, sources_of
 from ucam_faas.worker.streams import Stream
 
 logger = logging.getLogger("ucam_faas")
+ANSWER_SECONDS = 5.0
+"""For the last answers after a signal, when the running work has ended."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -137,7 +139,18 @@ class Session:
         await asyncio.gather(*(stream.stop() for stream in self._streams.values()))
         if self._dispatcher.running:
             await self._idle.wait()
-        await asyncio.gather(*(answers.finish() for answers in self._answers.values()))
+        await self._finish_answers()
+
+    async def _finish_answers(self) -> None:
+        """Wait for the last answers; after a signal, not for a Pub/Sub that doesn't take them."""
+        unsent = {task for each in self._answers.values() if (task := each.sending) is not None}
+        while unsent:
+            _, unsent = await asyncio.wait(unsent, timeout=ANSWER_SECONDS)
+            if unsent and self._runner.draining:
+                log_problem("ucam_faas_answers_not_sent", subscriptions=len(unsent))
+                for task in unsent:
+                    task.cancel()
+                return
 
     def _stream(self, connection: Connection, source: Source) -> Stream:
         at_once = min(self._runner.capacity(source.task, source.lane), self._options.tasks_limit)
