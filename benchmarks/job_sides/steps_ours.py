@@ -15,6 +15,7 @@ from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime, store_of
 from ucam_faas.job_runs.job_run import JobRun
+from ucam_faas.job_runs.lease import Lease
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.tasks import registry
@@ -44,8 +45,8 @@ def main(steps: int) -> None:
     def run(id: str, count: int) -> float:
         key = Key("default", "act", id)
         store.insert([Row(key=key, payload=b"%d" % count, visit=3600.0)], wait=[0.0])
-        job = JobRun(key)
-        job.store, job.row = store, store.claim(key, lease=3600, instance="benchmark")
+        row = store.claim(key, lease=3600, instance="benchmark")
+        job = JobRun(key, Lease(store, row))
         push = make_push(make_message(b"%d" % count))
         delivery = envelopes.decode(push.body, push.headers).with_message()
         task = registry.task_of(act)

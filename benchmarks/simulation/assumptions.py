@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ucam_faas.job_runs.job_run import MARGIN_SECONDS
+from ucam_faas.job_runs.claims import MARGIN_SECONDS
 from ucam_faas.tasks.policies import RetryPolicy
 
 HOUR, DAY = 3600.0, 86400.0

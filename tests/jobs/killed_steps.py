@@ -20,6 +20,7 @@ from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime, store_of
 from ucam_faas.job_runs.job_run import JobRun
+from ucam_faas.job_runs.lease import Lease
 from ucam_faas.jobs.rows import Key
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.tasks import registry
@@ -51,12 +52,12 @@ def main(job_store: str, steps: int) -> None:
     store, task = store_of(settings), registry.task_of(count_up)
     assert store is not None
     assert task is not None
-    job = JobRun(KEY)
-    job.store, job.row = store, store.claim(KEY, lease=0, instance=str(os.getpid()))
+    row = store.claim(KEY, lease=0, instance=str(os.getpid()))
+    assert row is not None
+    job = JobRun(KEY, Lease(store, row))
     push = make_push(make_message(b"%d" % steps))
     delivery = envelopes.decode(push.body, push.headers).with_message()
     runtime = Runtime(settings, SystemClock(), MemoryPublisher(), store=store)
-    assert job.row is not None
     print(execute(Execution(task, delivery, runtime, job=job)).outcome)
     store.close()
 

@@ -13,7 +13,7 @@ from tests.trials.tasks import limited
 from ucam_faas.config import Settings
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import store_of
-from ucam_faas.job_runs import job_run
+from ucam_faas.job_runs import claims
 from ucam_faas.jobs.states import LIVE
 from ucam_faas.testing import MemoryPublisher, make_message, make_push, serve
 
@@ -23,7 +23,7 @@ JOBS = 100
 
 def main() -> None:
     """Deliver wakes until all jobs have ended."""
-    job_run.MARGIN_SECONDS = 0.5  # of a lease, which the others wait for
+    claims.MARGIN_SECONDS = 0.5  # of a lease, which the others wait for
     emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
     store = store_of(Settings(job_store=sys.argv[1], firestore_emulator=emulator))
     assert store is not None

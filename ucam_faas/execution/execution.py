@@ -66,11 +66,13 @@ class JobNews(NamedTuple):
 
 
 class Claim(Protocol):
-    """The job of an execution; see `job_run`. Its methods block."""
+    """The job of an execution; see `job_runs.job_run`. Its methods block."""
 
     key: Key
-    row: Row | None
-    """As it was claimed; None: this execution doesn't hold the job."""
+
+    @property
+    def row(self) -> Row | None:
+        """As it was claimed; None: this execution doesn't hold the job."""
 
     def open(self, execution: Execution) -> Any:
         """Claim the job, and return its payload.

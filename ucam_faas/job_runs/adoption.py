@@ -10,17 +10,16 @@ import json
 import uuid
 from typing import Any
 
-from ucam_faas.exceptions import JobError
 from ucam_faas.execution.execution import Execution, Unclaimed
 from ucam_faas.execution.preparation import prepare
-from ucam_faas.job_runs.job_run import JobRun, why
+from ucam_faas.job_runs.claims import answering, store_for, why
+from ucam_faas.job_runs.job_run import JobRun
 from ucam_faas.jobs import limits, send_options
 from ucam_faas.jobs.payloads.references import of_result, same_payload
 from ucam_faas.jobs.rows import Key, Row, check_size
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
-from ucam_faas.logs.problems import log_problem
-from ucam_faas.outcomes import DeadLetter, Ignore, MalformedEvent, RaisedOutcome, Retry, Unavailable
+from ucam_faas.outcomes import DeadLetter, Ignore, MalformedEvent, RaisedOutcome, Retry
 from ucam_faas.tasks.task import Task
 
 
@@ -64,18 +63,13 @@ class Adoption(JobRun):
         return Unclaimed(duplicate)
 
     def _insert(self, execution: Execution, payload: Any) -> None:
-        store, row = execution.runtime.jobs(), _row(execution, self.key, payload)
-        if store is None:
-            raise Unclaimed(Unavailable("UCAM_FAAS_JOB_STORE is not set"))
+        store, row = store_for(execution), _row(execution, self.key, payload)
         try:
             check_size(row, store.max_bytes)
         except ValueError as error:
             raise DeadLetter(str(error)) from None
-        try:
+        with answering(self.key.task):
             (there,) = store.insert([row], wait=[0.0])
-        except JobError as error:
-            log_problem("ucam_faas_job_store_failed", task=self.key.task, error=error)
-            raise Unclaimed(Unavailable("the job store doesn't answer")) from None
         if not same_payload(there, row):
             raise DeadLetter("another payload has the id of its job")
 

@@ -11,9 +11,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
+from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
 from ucam_faas.job_runs import ends
 from ucam_faas.job_runs.instance import instance
+from ucam_faas.job_runs.lease import Lease
 from ucam_faas.job_runs.step_values import StepType, to_json
 from ucam_faas.job_runs.steps import Steps
 from ucam_faas.jobs import transactions
@@ -322,21 +324,14 @@ def current_job() -> CurrentJob:
     return job
 
 
-def enter(
-    row: Row,
-    store: JobStore,
-    completion: Completion,
-    left: Callable[[], float],
-) -> Steps:
+def enter(lease: Lease, completion: Completion, clock: Clock) -> Steps:
     """Let a claimed job be the current one in this context, and return its steps.
 
     Args:
-        row: as it was claimed.
-        store: has the row.
         completion: the end of the job by its task's own hand.
-        left: returns the seconds that the claim lasts.
+        clock: by which the lease ends.
     """
-    steps = Steps(row, store, left)
-    job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, store, completion, steps)
+    steps, row = Steps(lease, clock), lease.row
+    job = CurrentJob(row.key.id, row.attempts + 1, row.source, row, lease.store, completion, steps)
     CURRENT_JOB.set(job)
     return steps

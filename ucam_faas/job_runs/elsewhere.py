@@ -7,6 +7,7 @@ from typing import Any
 from ucam_faas.execution.execution import Execution, JobNews
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.job_runs.job_run import JobRun
+from ucam_faas.job_runs.lease import Lease
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.stores import JobStore
 
@@ -23,8 +24,7 @@ class JobElsewhere(JobRun):
     __slots__ = ()
 
     def __init__(self, row: Row, store: JobStore, ends_at: float) -> None:
-        super().__init__(row.key)
-        self.row, self.store, self._ends_at = row, store, ends_at
+        super().__init__(row.key, Lease(store, row, ends_at))
 
     def open(self, execution: Execution) -> Any:
         """Return the payload.
@@ -32,8 +32,8 @@ class JobElsewhere(JobRun):
         Raises:
             Exception: those of `prepare`.
         """
-        assert self.row is not None, "it is given"
-        self.enter(execution, self.row)
+        assert self.lease is not None, "it is given"
+        self.enter(execution, self.lease)
         return prepare(execution)
 
     @property

@@ -60,6 +60,12 @@ def publish(runtime: Runtime, rows: Sequence[Row]) -> bool:
     return True
 
 
+def publish_due(runtime: Runtime, row: Row | None) -> None:
+    """Publish the event of a job that has ended, if it is due."""
+    if row is not None and row.event_due:
+        publish(runtime, [row])
+
+
 def publisher(runtime: Runtime) -> Callable[[Sequence[Row]], bool] | None:
     """Return the function with which the sweep publishes events; None: there are none."""
     if runtime.settings.events_topic is None:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobCancelledError, JobStoreError
 from ucam_faas.execution.execution import SleepSignal
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
+from ucam_faas.job_runs.lease import Lease
 from ucam_faas.job_runs.step_values import to_json
 from ucam_faas.job_runs.stored_ends import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from ucam_faas.jobs import transactions
-from ucam_faas.jobs.rows import Row, lost, size_of
+from ucam_faas.jobs.rows import lost, size_of
 from ucam_faas.jobs.send_options import LONGEST, is_id
-from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.transactions import within
 from ucam_faas.outcomes import Sleeping
 from ucam_faas.sending import children
@@ -38,15 +39,15 @@ class Steps:
     """The steps of a job, in the execution that holds it.
 
     Args:
-        row: as it was claimed.
-        store: has the row.
-        left: returns the seconds that the claim lasts.
+        lease: of the job.
+        clock: by which the lease ends.
     """
 
-    def __init__(self, row: Row, store: JobStore, left: Callable[[], float]) -> None:
-        self._row = row
-        self._store = store
-        self._left = left
+    def __init__(self, lease: Lease, clock: Clock) -> None:
+        self._lease = lease
+        self._row = lease.row
+        self._store = lease.store
+        self._clock = clock
         self._lock = threading.Lock()
         self._asks = threading.RLock()
         """Held while the store is asked, so never waited for on an event loop."""
@@ -203,7 +204,7 @@ class Steps:
             try:
                 return store.put_step(row.key, name, value, fence=row.fence)
             except JobStoreError:
-                if store is not self._store or pause >= self._left():
+                if store is not self._store or pause >= self._lease.seconds_left(self._clock):
                     raise
             threading.Event().wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -17,6 +17,7 @@ from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.job_runs.job_run import JobRun
+from ucam_faas.job_runs.lease import Lease
 from ucam_faas.job_runs.limited import number_of
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.send_options import retry_of
@@ -119,11 +120,11 @@ def stale_holder(wake: TaskWake, runtime: Runtime) -> Execution | None:
     most = retry_of(row, wake.task.policy.retry).max_attempts
     if most is not None and most - row.attempts < ATTEMPTS_FOR_STALE_HOLDERS:
         return None
-    job = JobRun(key)
-    job.store, limit = store, number_of(wake.task)
-    job.row = store.claim(key, lease=0, instance="a process that is held up", limit=limit)
-    if job.row is None:
+    limit = number_of(wake.task)
+    claimed = store.claim(key, lease=0, instance="a process that is held up", limit=limit)
+    if claimed is None:
         return None
+    job = JobRun(key, Lease(store, claimed))
     push = make_push(b"stale")
     delivery = envelopes.decode(push.body, {"content-type": "application/json"})
     return Execution(wake.task, delivery.with_message(), runtime, job=job)
