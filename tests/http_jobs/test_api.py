@@ -93,6 +93,7 @@ def test_a_payload_without_its_defaults_is_that_of_the_same_job(client: Client) 
 
     assert (same.status, same.json()["id"]) == (202, in_python.id)
     assert problem(conflict) == (409, "id-taken")
+    assert conflict.json()["fields"] == ["id"]
 
 
 def test_secrets_that_serialise_alike_arent_the_same_payload(client: Client) -> None:

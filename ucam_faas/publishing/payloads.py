@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from contextvars import Context
@@ -57,14 +58,32 @@ def is_same_value(task: Task, data: bytes, other: bytes) -> bool:
     Both the values and their JSON have to be equal: a class may compare less than it holds, or
     serialise less.
     """
-    if task.kind is not Kind.MESSAGE or task.parse is None:
-        return False
     try:
-        value, other_value = (Context().run(task.parse, each) for each in (data, other))
-        dump = _serialiser(task)
-        return bool(value == other_value) and dump(value) == dump(other_value)
+        (value, full), (other_value, other_full) = _parsed(task, data), _parsed(task, other)
+        return bool(value == other_value) and full == other_full
     except Exception:  # a parser, a comparison and a serialiser of the user's raise anything
         return False
+
+
+def same_fields(task: Task, data: bytes, other: bytes) -> frozenset[str]:
+    """Return the fields that two JSON payloads have in common, with the defaults that they omit."""
+    try:
+        fields, other_fields = (json.loads(_parsed(task, each)[1]) for each in (data, other))
+        return frozenset(name for name in fields if fields[name] == other_fields.get(name, ...))
+    except Exception:  # of the user's, or there are no fields
+        return frozenset()
+
+
+def _parsed(task: Task, data: bytes) -> tuple[Any, bytes]:
+    """Return the value that a task gets, and its data in full.
+
+    Raises:
+        Exception: the user's code does; or the task doesn't parse its data.
+    """
+    if task.kind is not Kind.MESSAGE or task.parse is None:
+        raise TypeError("the task gets data")
+    value = Context().run(task.parse, data)
+    return value, _serialiser(task)(value)
 
 
 def _rejected(task: Task, error: Exception) -> RejectedPayloadError:

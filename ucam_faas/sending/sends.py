@@ -28,7 +28,7 @@ from ucam_faas.jobs.rows import Key, Row, value_of
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
-from ucam_faas.publishing.payloads import is_same_value
+from ucam_faas.publishing.payloads import is_same_value, same_fields
 from ucam_faas.sending import children
 from ucam_faas.sending.drafts import Drafter, drafter
 from ucam_faas.sending.publication import NO_PAYLOAD
@@ -311,15 +311,17 @@ def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
                 id=kept.key.id,
             )
         return
+    task = drafts.task
     for name in ("payload", "attributes", "ordering_key"):
-        old, new = getattr(kept, name), getattr(row, name)
+        old, new, same = getattr(kept, name), getattr(row, name), frozenset[str]()
         if name == "payload":
-            if same_payload(kept, row) or (drafts.task and is_same_value(drafts.task, old, new)):
+            if same_payload(kept, row) or (task and is_same_value(task, old, new)):
                 continue
+            same = same_fields(task, old, new) if task else same
             old, new = value_of(old), value_of(new)
         if old == new:
             continue
-        fields = _different(old, new)
+        fields = _different(old, new, same)
         differ = f" ({', '.join(map(repr, fields))} differs)" if fields else ""
         raise JobConflictError(
             f"The job {row.key.id!r} of {row.key.task!r} was sent with another {name}{differ}. An "
@@ -329,9 +331,15 @@ def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
         )
 
 
-def _different(old: Any, new: Any) -> tuple[str, ...]:
-    """Return the fields in which two objects differ; their values stay out of errors."""
+def _different(old: Any, new: Any, same: frozenset[str]) -> tuple[str, ...]:
+    """Return the fields in which two objects differ; their values stay out of errors.
+
+    Args:
+        same: the fields that are equal even if one of the objects omits them.
+    """
     if not isinstance(old, dict) or not isinstance(new, dict):
         return ()
-    missing = object()
-    return tuple(n for n in {**old, **new} if old.get(n, missing) != new.get(n, missing))
+    both = old.keys() & new.keys()
+    changed = {name for name in both if old[name] != new[name]}
+    changed |= (old.keys() ^ new.keys()) - same
+    return tuple(name for name in {**old, **new} if name in changed)
