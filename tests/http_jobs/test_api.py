@@ -367,6 +367,8 @@ def test_a_request_that_waits_gets_the_end(client: Client, jobs: Jobs) -> None:
         ("POST", "/jobs/charge?delay=nan", (400, "parameter-invalid")),
         ("POST", "/jobs/charge?delay=inf", (400, "parameter-invalid")),
         ("POST", "/jobs/charge?delay=1e300", (400, "parameter-invalid")),
+        ("POST", "/jobs/charge?delay=3153600000", (202, "")),
+        ("POST", "/jobs/charge?delay=3153600001", (400, "parameter-invalid")),
         ("POST", "/jobs/charge?delay=1&delay=2", (400, "parameter-invalid")),
         ("POST", "/jobs/charge?ttl=0", (400, "parameter-invalid")),
         ("POST", "/jobs/charge?delay=10&ttl=5", (400, "parameter-invalid")),

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ucam_faas.http_jobs.problems import Problem
-from ucam_faas.jobs.send_options import SendOptions, check_id
+from ucam_faas.jobs.send_options import LONGEST, SendOptions, check_id
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
 ID_HEADER = "Idempotency-Key"
-MAX_SECONDS = 10 * 365 * 24 * 3600
-"""The longest delay and ttl: ten years."""
+MAX_SECONDS = int(LONGEST.total_seconds())
+"""The longest delay and ttl: those of `send`."""
 MAX_WAIT_SECONDS = 60
 """The longest time that a request waits for the end of a job."""
 Query = Mapping[str, Sequence[str]]
@@ -134,7 +134,7 @@ def _seconds(name: str, query: Query, *, above: float = -1, most: float = MAX_SE
         seconds = math.nan
     if not (seconds > above and 0 <= seconds <= most):
         lowest = "more than 0" if above == 0 else "0"
-        raise invalid(name, f"{name}: expected seconds, {lowest} to {most:g}.")
+        raise invalid(name, f"{name}: expected seconds, {lowest} to {most:.0f}.")
     return seconds
 
 
