@@ -17,7 +17,7 @@ from ucam_faas.exceptions import JobStoreError, NoSuchTopicError, PublishError
 from ucam_faas.execution import inbox, lanes
 from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.job_runs import pauses
-from ucam_faas.jobs.rows import Wake
+from ucam_faas.jobs.rows import Row, Wake
 from ucam_faas.testing import JobsFactory, ManualClock, MemoryPublisher
 
 shop = TaskCollection(lanes=["bulk"])
@@ -366,18 +366,13 @@ async def test_a_store_that_does_not_say_which_lanes_are_paused_is_asked_again(
     store.close()
 
 
-def test_the_jobs_of_a_resumed_lane_are_found_page_by_page(
-    store: FaultyStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pauses, "PAGE", 4)
-    keys = []
-    for number in range(12):
-        keys.append(add(store, "charge", str(number), lane="bulk"))
-        add(store, "charge", f"d{number}")
-        clock.advance(number % 2)  # two are sent at one moment, and two rows each
+def test_the_end_of_a_pause_wakes_the_jobs_of_the_lane_that_are_due(store: FaultyStore) -> None:
+    keys = [add(store, "charge", str(number), lane="bulk") for number in range(3)]
+    add(store, "charge", "of another lane")
+    add(store, "note", "of another task", lane="bulk")
+    later = Row(key=keys[0]._replace(id="later"), payload=b"", visit=60.0, lane="bulk")
+    store.insert([later], wait=[60.0])
 
-    pages = list(pauses.waiting(store, "default", "charge", "bulk"))
-    waiting = [row.key for page in pages for row in page]
+    wakes = list(pauses.wakes(store, "default", "charge", "bulk"))
 
-    assert sorted(waiting) == sorted(keys)
-    assert len(pages) > 3
+    assert sorted(wakes) == sorted(Wake(key, "bulk") for key in keys)

@@ -15,6 +15,8 @@ from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.execution import inbox
 from ucam_faas.job_runs import pauses
+from ucam_faas.jobs.stores.many import batches
+from ucam_faas.publishing import MAX_PUBLISHED
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
@@ -76,9 +78,9 @@ def resume(*, task: str, lane: str) -> None:
 
 def _wake(jobs: Jobs, task: str, lane: str) -> int:
     number = 0
-    for rows in pauses.waiting(jobs.store, jobs.app, task, lane):
-        inbox.wake(jobs.runtime, [row.wake for row in rows])
-        number += len(rows)
+    for wakes in batches(pauses.wakes(jobs.store, jobs.app, task, lane), MAX_PUBLISHED):
+        inbox.wake(jobs.runtime, wakes)
+        number += len(wakes)
     return number
 
 

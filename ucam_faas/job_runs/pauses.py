@@ -9,21 +9,18 @@ so the end of a pause is noticed at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf, nextafter
 from weakref import WeakKeyDictionary
 
 from ucam_faas.clock import Clock
 from ucam_faas.execution.execution import Execution, Unclaimed
-from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs import pages
+from ucam_faas.jobs.rows import Key, Wake
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.outcomes import Ignore
 
 FRESH_SECONDS = 5.0
 """A pause holds in every process after this."""
-PAGE = 2000
-"""More than a batch of `send_many`, whose jobs are sent at one moment."""
-
 _Lanes = frozenset[tuple[str, str]]
 _SEEN: WeakKeyDictionary[JobStore, dict[str, tuple[float, _Lanes]]] = WeakKeyDictionary()
 """By store and application: the paused lanes, and until when they are believed."""
@@ -56,18 +53,9 @@ def is_paused(store: JobStore, app: str, task: str, lane: str, clock: Clock) -> 
     return (task, lane) in lanes
 
 
-def waiting(store: JobStore, app: str, task: str, lane: str) -> Iterator[list[Row]]:
-    """Yield the jobs of a lane that may start now, some at a time, the latest first.
-
-    Of more than a page that were sent at one moment, the sweep wakes the rest.
-    """
-    now, until = store.now(), None
-    edge: set[Key] = set()
-    while True:
-        rows = store.find(app, task=task, states={State.PENDING}, until=until, limit=PAGE)
-        yield [row for row in rows if row.lane == lane and row.due <= now and row.key not in edge]
-        if len(rows) < PAGE:
-            return
-        last = rows[-1].created
-        until = last if rows[0].created == last else nextafter(last, inf)
-        edge = {row.key for row in rows if row.created == last}
+def wakes(store: JobStore, app: str, task: str, lane: str) -> Iterator[Wake]:
+    """Yield the wakes of a lane's jobs that may start now, the latest first."""
+    now = store.now()
+    for row in pages.latest(store, app, task=task, states={State.PENDING}):
+        if row.lane == lane and row.due <= now:
+            yield row.wake
