@@ -1,4 +1,4 @@
-"""Each row of the guarantees in docs/jobs.md has tests that would fail if it weren't true."""
+"""Each row of docs/guarantees.md has tests that would fail if it weren't true."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ TESTS = {
         "tests/jobs/test_lost_processes.py"
         "::test_a_job_runs_alone_after_two_losses_and_for_its_last_attempt",
     ],
-    "a job that is sent [in your transaction](#in-your-transaction)": [
+    "a job that is sent [in your transaction](transactions.md)": [
         "tests/jobs/test_killed_payments.py::test_a_payment_is_taken_once_or_was_never_ordered",
         "tests/jobs/test_transactions.py::test_a_rollback_sends_nothing",
         "tests/jobs/test_transactions.py::test_a_commit_that_fails_sends_nothing",
     ],
-    "the effects in a block that [completes](#effects-that-happen-once) its job": [
+    "the effects in a block that [completes](transactions.md#effects-that-happen-once) its job": [
         "tests/jobs/test_killed_payments.py::test_a_payment_is_taken_once_or_was_never_ordered",
         "tests/trials/trial_payments.py"
         "::test_no_payment_is_lost_or_doubled_by_real_processes_that_are_killed",
@@ -147,10 +147,7 @@ PROMISES_NOTHING = {"the order of other jobs"}
 
 def rows() -> list[str]:
     """Return the first cells of the table."""
-    text = (ROOT / "docs/jobs.md").read_text()
-    section = re.split(r"^## ", text, flags=re.M)
-    (table,) = [part for part in section if part.startswith("Guarantees\n")]
-    return re.findall(r"^\| ([^|]+) \|", table, re.M)
+    return re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/guarantees.md").read_text(), re.M)
 
 
 def test_every_row_of_the_guarantees_has_its_tests() -> None:

@@ -15,14 +15,19 @@ from ucam_faas import testing
 from ucam_faas.sending.sends import BatchOptions, SendOptions
 from ucam_faas.tasks import registry
 
-PAGE = Path(__file__).parents[2] / "docs/jobs.md"
-LANES = PAGE.with_name("lanes.md")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "jobs.md"
+GUIDES = {
+    "jobs.md limits.md transactions.md job-events.md running-jobs.md": 20,
+    "lanes.md": 3,
+}
 VALUE = re.compile(r"^(.+?)  # => (.+)$", re.M)
 
 
-def blocks_of(page: Path) -> list[str]:
-    """Return the Python blocks of a page."""
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+def blocks_of(pages: str) -> list[str]:
+    """Return the Python blocks of pages that go on from each other."""
+    text = "".join((DOCS / page).read_text() for page in pages.split())
+    return re.findall(r"```python\n(.*?)```", text, re.S)
 
 
 def run(block: str, module: ModuleType) -> list[tuple[str, str]]:
@@ -30,15 +35,15 @@ def run(block: str, module: ModuleType) -> list[tuple[str, str]]:
     values: list[Any] = []
     code = VALUE.sub(lambda match: f"_note(str({match[1]}))", block)
     module.__dict__["_note"] = values.append
-    exec(compile(code, str(PAGE), "exec"), module.__dict__)
+    exec(compile(code, "guide", "exec"), module.__dict__)
     return list(zip(values, [match[2] for match in VALUE.finditer(block)], strict=True))
 
 
-@pytest.mark.parametrize(("page", "least"), [(PAGE, 20), (LANES, 3)])
+@pytest.mark.parametrize(("pages", "least"), GUIDES.items())
 def test_the_guides_blocks_run_to_the_values_that_they_show(
-    page: Path, least: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pages: str, least: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    blocks = blocks_of(page)
+    blocks = blocks_of(pages)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_TASKS", {})
     module = ModuleType("shop")

@@ -32,7 +32,7 @@ def store_local(inputs: Inputs) -> Iterator[Finding]:
     for planned in inputs.planned:
         for variable, better in (
             (STORE, "Use PostgreSQL or Firestore; see docs/stores.md."),
-            (PAYLOADS, "Use a bucket, gs://BUCKET; see docs/jobs.md."),
+            (PAYLOADS, "Use a bucket, gs://BUCKET; see docs/stores.md."),
         ):
             value = planned.merged["environment"].get(variable, "")
             if _LOCAL.fullmatch(value):
