@@ -72,6 +72,7 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution import runtime
 from ucam_faas.job_runs import current_job
+from ucam_faas.job_runs.completion import Completion
 from ucam_faas.job_runs.lease import Lease
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.publishing.memory import MemoryPublisher
@@ -92,7 +93,7 @@ print("sent", flush=True)
 row = store.claim(job.key, lease=0, instance="first")
 with ucam_faas.transaction(connection):
     connection.execute("INSERT INTO payments VALUES (1)")
-    current_job.enter(Lease(store, row), current_job.Completion(), SystemClock())
+    current_job.enter(Lease(store, row), Completion(), SystemClock())
     current_job.current_job().complete(7)
 print("completed", flush=True)
 connection.close()

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from ucam_faas.clock import Clock
 from ucam_faas.exceptions import JobCancelledError, JobNotFoundError
-from ucam_faas.job_runs import ends
-from ucam_faas.job_runs.instance import instance
+from ucam_faas.job_runs.completion import Completion, block_of
 from ucam_faas.job_runs.lease import Lease
 from ucam_faas.job_runs.step_values import StepType, to_json
 from ucam_faas.job_runs.steps import Steps
-from ucam_faas.jobs import transactions
-from ucam_faas.jobs.rows import Change, Row, check_size, lost
+from ucam_faas.jobs.rows import Row, check_size, lost
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.transactions import in_thread, within
 
 ParamsT = ParamSpec("ParamsT")
 ResultT = TypeVar("ResultT")
-
-
-@dataclass(slots=True)
-class Completion:
-    """The end of a job by its task's own hand.
-
-    Args:
-        with_event: adds to the change of the row the event that it has.
-        is_tried: the task has begun to: a lost connection leaves the end of the commit unknown.
-        row: as it was committed; None: it wasn't, or that isn't known.
-    """
-
-    with_event: Callable[[Change], Change] = field(default=lambda change: change)
-    is_tried: bool = False
-    row: Row | None = None
-
-    def store(self, row: Row) -> None:
-        """Note the commit."""
-        self.row = row
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,45 +230,18 @@ class CurrentJob:
             ConfigurationError: the connection is to another database than the store's.
             JobStoreError: the store doesn't answer.
         """
-        with self._transaction(connection):
+        with block_of(connection):
             self._complete(result)
 
     async def complete_async(self, result: Any = None, *, connection: Any = None) -> None:
         """End the job with its result; see `complete`. The connection is an async one."""
-        async with self._transaction(connection):
+        async with block_of(connection):
             await in_thread(self._complete, result)
 
-    def _transaction(self, connection: Any) -> Any:
-        """Return the block that commits: here, or around the call."""
-        transaction = transactions.current()
-        if transaction is None:
-            from ucam_faas.sending.transaction import Block  # tasks may never need it
-
-            if connection is None:
-                raise TypeError(
-                    "complete(…) needs a transaction: call it in `with ucam_faas.transaction(…)`, "
-                    "or pass connection=. To end a job without one, return its result."
-                )
-            return Block(connection, joins=True)
-        if connection not in (None, transaction.connection):
-            raise ValueError("complete(…) got another connection than its block's: leave it out.")
-        return nullcontext()
-
     def _complete(self, result: Any) -> None:
-        transaction, row = transactions.current(), self._row
-        assert transaction is not None, "the caller is in its block"
-        if self._completion.row is not None or transaction.completed == row.key:
-            raise RuntimeError(f"The job {self.id!r} is completed already.")
         data = to_json(result, "result")
-        check_size(row, self._store.max_bytes, data, steps=self._steps.size)
-        self._completion.is_tried = True
-        end = self._completion.with_event(ends.finished(row, data, instance()))
-        stored = transaction.bound.change(row.key, end, fence=row.fence)
-        if stored is None:
-            transaction.refusal = lost(row.key)
-            raise transaction.refusal
-        transaction.completed = row.key
-        transaction.on_commit.insert(0, partial(self._completion.store, stored))
+        check_size(self._row, self._store.max_bytes, data, steps=self._steps.size)
+        self._completion.add(self._row, data)
 
     def _held(self, row: Row | None) -> Row:
         """Return the row, if this process holds the job still.

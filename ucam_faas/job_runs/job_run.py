@@ -19,6 +19,7 @@ from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.job_runs import claims, current_job, ends, events
 from ucam_faas.job_runs.company import COMPANY
+from ucam_faas.job_runs.completion import Completion
 from ucam_faas.job_runs.deliveries import delivery_of
 from ucam_faas.job_runs.follow_ups import after_run
 from ucam_faas.job_runs.instance import instance
@@ -91,7 +92,7 @@ class JobRun:
         self.key = key
         self.lease = lease
         """None: this execution doesn't hold the job."""
-        self._completion = current_job.Completion()
+        self._completion = Completion()
         self._steps: Steps | None = None
         self._steps_bytes = 0
         """Of steps that another process has done."""
@@ -140,7 +141,7 @@ class JobRun:
     def enter(self, execution: Execution, lease: Lease) -> None:
         """Let the claimed job be the current one in this context."""
         with_event = partial(events.with_event, execution.runtime, execution.task)
-        self._completion = current_job.Completion(with_event)
+        self._completion = Completion(with_event)
         self._steps = current_job.enter(lease, self._completion, execution.runtime.clock)
         children.of_job(lease.row)
         if execution.on_claim is not None and self.timeout_seconds is not None:
