@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -88,6 +89,10 @@ def work(sources: Sequence[str], arguments: dict[str, Any]) -> int:
         tasks = pulled(tasks, named=False)
     worker = Worker(tasks, runtime=started.runtime, **own)
     setup.write_in_background(started.handler)
+    from ucam_faas.worker import session  # noqa: F401 - with gRPC, before the freeze
+
+    gc.collect()
+    gc.freeze()  # loaded modules stay: no collection needs to scan them
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         result = runner.run(worker.run())
     setup.flush()

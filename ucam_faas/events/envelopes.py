@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,8 +48,13 @@ def raw(body: bytes, headers: Mapping[str, str], request: str = "") -> Delivery:
     )
 
 
+_RANDOM = random.Random()
+"""Not the shared one, which a task may seed; and not the system's, which lets other threads in."""
+os.register_at_fork(after_in_child=_RANDOM.seed)
+
+
 def _execution_id(headers: Mapping[str, str]) -> str:
-    return headers.get("function-execution-id", "")[:64] or os.urandom(8).hex()
+    return headers.get("function-execution-id", "")[:64] or f"{_RANDOM.getrandbits(64):016x}"
 
 
 def decode(body: bytes, headers: Mapping[str, str], path: str = "") -> Delivery:

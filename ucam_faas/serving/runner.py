@@ -113,15 +113,23 @@ class Runner:
         """Return True if an execution would start at once."""
         return not self.draining and all(gate.has_room for gate in self._way(task, lane).gates)
 
-    def start(self, execution: Execution) -> asyncio.Future[Conclusion]:
-        """Start an execution that has room, and return its conclusion-to-be."""
-        run = Run(execution)
-        self._begin(run)
+    def start(self, execution: Execution, ended: Callable[[Conclusion], object]) -> None:
+        """Start an execution that has room.
+
+        Args:
+            execution: runs.
+            ended: called with its conclusion, perhaps in its context, and before this returns.
+        """
         way = self._way(execution.task, execution.lane)
         entered = [gate for gate in way.gates if gate.try_enter()]
-        run.done.add_done_callback(lambda _: self._end(run, entered))
+
+        def end(conclusion: Conclusion) -> None:
+            self._end(run, entered)
+            ended(conclusion)
+
+        run = Run(execution, end)
+        self._begin(run)
         self._start(run)
-        return run.done
 
     def is_full(self, task: Task, lane: str = DEFAULT_LANE) -> bool:
         """Return True if a delivery would be refused now."""

@@ -40,10 +40,18 @@ class Results:
 
 
 class Run:
-    """An execution in a runner: waiting, then running, then done."""
+    """An execution in a runner: waiting, then running, then done.
 
-    def __init__(self, execution: Execution) -> None:
+    Args:
+        execution: runs.
+        ended: called with the conclusion, perhaps in the context of the execution.
+    """
+
+    def __init__(
+        self, execution: Execution, ended: Callable[[Conclusion], object] | None = None
+    ) -> None:
         self.execution = execution
+        self._ended = ended
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Conclusion] = self.loop.create_future()
         self._work: Work | None = None
@@ -115,6 +123,9 @@ class Run:
         if conclusion is not None and not self.done.done():
             log_lines.write(conclusion.line)
             self.done.set_result(conclusion)
+            ended, self._ended = self._ended, None  # it refers to this run: no cycle is left
+            if ended is not None:
+                ended(conclusion)
 
 
 def _run(execution: Execution) -> Conclusion | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ucam_faas.events import envelopes
@@ -13,6 +13,9 @@ from ucam_faas.worker.sources import Source
 
 if TYPE_CHECKING:
     from ucam_faas.job_runs.job_run import JobRun
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Pulled:
@@ -55,9 +58,7 @@ def delivery_of(pulled: Pulled) -> Delivery:
             data=message.data,
             attributes=dict(message.attributes),
             message_id=message.message_id,
-            publish_time=datetime.fromtimestamp(time.seconds, UTC).replace(
-                microsecond=time.nanos // 1000
-            ),
+            publish_time=_EPOCH + timedelta(0, time.seconds, time.nanos // 1000),
             ordering_key=message.ordering_key,
         ),
         subscription=source.subscription,

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from contextvars import copy_context
 from functools import partial
 from itertools import count
 from typing import Any
@@ -63,6 +64,10 @@ class Session:
         self._held: dict[tuple[Source, str], Pulled] = {}
         """The messages that aren't answered, by their ids."""
         self._numbers = count()
+        self._ends: list[tuple[Pulled, Execution, Conclusion]] = []
+        """The executions that have ended since the last turn of the event loop."""
+        self._context = copy_context()
+        """Without the variables of executions."""
         self._started = 0
         self._returned = 0
         self._outcomes: Counter[str] = Counter()
@@ -193,24 +198,28 @@ class Session:
         lane = pulled.source.lane
         execution = Execution(task, delivery, self._runtime, convert=convert, job=job, lane=lane)
         self._started += 1
-        conclusion = self._runner.start(execution)
-        conclusion.add_done_callback(partial(self._concluded, pulled, execution))
+        self._runner.start(execution, partial(self._ended, pulled, execution))
         if self._started == self._options.messages_limit:
             self._stopping.set()  # nothing asks for a hurry: the messages may run to their ends
             self._return(self._dispatcher.clear())
 
-    def _concluded(
-        self, pulled: Pulled, execution: Execution, future: asyncio.Future[Conclusion]
-    ) -> None:
-        conclusion = future.result()
-        outcome = conclusion.outcome
-        acked = acknowledges(of_execution(execution, conclusion).status)
-        if isinstance(outcome, ShuttingDown):
-            self._returned += 1
-        else:
-            self._outcomes[outcomes.name(outcome)] += 1
-        self._answer(pulled, acknowledged=acked)
-        self._dispatcher.ended(pulled, acknowledged=acked)
+    def _ended(self, pulled: Pulled, execution: Execution, conclusion: Conclusion) -> None:
+        """Take the end of a message, in the context of its execution: its answer comes soon."""
+        if not self._ends:
+            asyncio.get_running_loop().call_soon(self._conclude, context=self._context)
+        self._ends.append((pulled, execution, conclusion))
+
+    def _conclude(self) -> None:
+        """Answer the messages that have ended, and start others."""
+        ends, self._ends = self._ends, []
+        for pulled, execution, conclusion in ends:
+            acked = acknowledges(of_execution(execution, conclusion).status)
+            if isinstance(conclusion.outcome, ShuttingDown):
+                self._returned += 1
+            else:
+                self._outcomes[outcomes.name(conclusion.outcome)] += 1
+            self._answer(pulled, acknowledged=acked)
+            self._dispatcher.ended(pulled, acknowledged=acked)
         if self._stopping.is_set():
             if not self._dispatcher.running:
                 self._idle.set()
@@ -220,9 +229,10 @@ class Session:
             self.stop()
             return
         self._dispatcher.dispatch()
-        size = self._paces[pulled.source].add(execution.elapsed_seconds())
-        if size is not None:
-            self._streams[pulled.source].resize(size)
+        for pulled, execution, _ in ends:
+            size = self._paces[pulled.source].add(execution.elapsed_seconds())
+            if size is not None:
+                self._streams[pulled.source].resize(size)
 
     def _answer(self, pulled: Pulled, *, acknowledged: bool) -> None:
         answers = self._answers[pulled.source]
