@@ -15,6 +15,7 @@ from ucam_faas.cli import _job_store, main
 from ucam_faas.cli._parameters import DURATION
 from ucam_faas.config import Settings
 from ucam_faas.execution import runtime
+from ucam_faas.jobs import pages
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.jobs.states import State
@@ -79,10 +80,10 @@ class Shop:
         """Call the command line."""
         return CliRunner().invoke(main, arguments, input=input)
 
-    def sent(self, task: str = "charge", id: str = "1", *, ago: float = 0.0) -> Key:
+    def sent(self, task: str = "charge", id: str = "1", *, ago: float = 0.0, **values: Any) -> Key:
         """Send a job, so many seconds ago."""
         key = Key("default", task, id)
-        row = Row(key=key, payload=ORDER.encode(), owner="me", visit=60.0)
+        row = Row(key=key, payload=ORDER.encode(), owner="me", visit=60.0, **values)
         self.clock.advance(-ago)
         self.store.insert([row], wait=[0.0])
         self.clock.advance(ago)
@@ -441,6 +442,34 @@ def test_the_list_is_filtered_by_task_state_and_age(shop: Shop) -> None:
     assert len(listed(shop, "--limit", "2")) == 2
 
 
+def test_the_list_is_filtered_by_lane(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "ROWS", 2)  # the lane's jobs are on several pages
+    for number in range(9):
+        shop.sent(id=str(number), ago=1.0, lane=("default", "bulk")[number % 2])
+
+    assert listed(shop, "--lane", "bulk") == ["7", "5", "3", "1"]
+    assert listed(shop, "--lane", "bulk", "--limit", "2") == ["7", "5"]
+    assert listed(shop, "--lane", "default", "--older", "6s") == ["2", "0"]
+
+
+def test_the_list_is_filtered_by_batch(shop: Shop) -> None:
+    for number in range(4):
+        shop.sent(id=f"member-{number}", ago=1.0, batch="ship/9")
+    shop.sent(id="other", batch="ship/10")
+    shop.sent(id="none")
+    shop.sent("ship", "9")
+
+    assert listed(shop, "--batch", "9") == ["member-3", "member-2", "member-1", "member-0"]
+    assert listed(shop, "--batch", "ship/9", "--limit", "2") == ["member-3", "member-2"]
+    assert listed(shop, "--batch", "ship/9", "--older", "2s", "--task", "charge") == [
+        "member-1",
+        "member-0",
+    ]
+    assert listed(shop, "--batch", "ship/9", "--newer", "2s") == ["member-3", "member-2"]
+    for nothing in (("ship/9", "--state", "success"), ("ship/9", "--task", "ship"), ("lost",)):
+        assert "no jobs like that" in shop.run("jobs", "list", "--batch", *nothing).stdout
+
+
 def test_a_list_that_is_cut_off_says_so(shop: Shop) -> None:
     shop.sent(id="1")
     shop.sent(id="2")
@@ -630,6 +659,17 @@ def test_filters_choose_the_jobs_of_an_action(shop: Shop) -> None:
     assert sorted(json.loads(result.stdout), key=lambda item: str(item["id"])) == [
         {"id": id, "task": "charge", "state": "PENDING", "done": True} for id in "12"
     ]
+
+
+def test_a_batch_is_cancelled_by_its_callbacks_id(shop: Shop) -> None:
+    shop.sent(id="member", batch="ship/9")
+    shop.sent(id="other")
+    shop.sent("ship", "9")
+
+    result = shop.run("jobs", "cancel", "--all", "--batch", "9")
+
+    assert result.stdout == "member of charge is CANCELLED.\n"
+    assert shop.row("other").state is State.PENDING
 
 
 @pytest.mark.parametrize("arguments", [[], ["1", "--all"]])

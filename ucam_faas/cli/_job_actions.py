@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from ucam_faas.cli._job_store import Jobs
+from ucam_faas.jobs import members, pages
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.states import ENDED, LIVE, State
@@ -20,6 +22,8 @@ class Filter:
     Args:
         task: the name of their task.
         states: in which they are; none: in any.
+        lane: the lane of their task.
+        batch: the id of their batch's callback, or the batch's name: the callback's task and id.
         older: sent longer ago than this.
         newer: sent within this time.
         limit: the most jobs.
@@ -27,6 +31,8 @@ class Filter:
 
     task: str | None
     states: frozenset[State]
+    lane: str | None
+    batch: str | None
     older: timedelta | None
     newer: timedelta | None
     limit: int
@@ -39,7 +45,7 @@ class Filter:
     @property
     def narrows(self) -> bool:
         """Return True if it leaves jobs out."""
-        return any((self.task, self.states, self.older, self.newer))
+        return any((self.task, self.states, self.lane, self.batch, self.older, self.newer))
 
     def rows(self, jobs: Jobs, among: frozenset[State] = frozenset()) -> list[Row]:
         """Return the rows, the latest first.
@@ -48,15 +54,38 @@ class Filter:
             jobs: to choose from.
             among: the states to choose from if the filter names none.
         """
-        now = jobs.store.now()
-        return jobs.store.find(
-            jobs.app,
-            task=self.task,
-            states=self.states or among,
-            since=None if self.newer is None else now - self.newer.total_seconds(),
-            until=None if self.older is None else now - self.older.total_seconds(),
-            limit=self.limit,
-        )
+        now, states = jobs.store.now(), self.states or among
+        since = None if self.newer is None else now - self.newer.total_seconds()
+        until = None if self.older is None else now - self.older.total_seconds()
+        if self.batch is None:
+            page = pages.ROWS if self.lane else min(pages.ROWS, self.limit)
+            rows = pages.latest(
+                jobs.store,
+                jobs.app,
+                task=self.task,
+                states=states,
+                since=since,
+                until=until,
+                page=page,
+            )
+        else:
+            rows = (
+                row
+                for row in sorted(_members(jobs, self.batch), key=lambda row: -row.created)
+                if self.task in (None, row.key.task)
+                and (not states or row.state in states)
+                and (since is None or since <= row.created)
+                and (until is None or row.created < until)
+            )
+        return list(islice((row for row in rows if self.lane in (None, row.lane)), self.limit))
+
+
+def _members(jobs: Jobs, batch: str) -> Iterator[Row]:
+    callbacks = [members.callback_of(jobs.app, batch)]
+    if "/" not in batch:
+        callbacks = [row.key for row in jobs.store.find(jobs.app, id=batch)]
+    for callback in callbacks:
+        yield from members.rows_of(jobs.store, callback)
 
 
 @dataclass(frozen=True, slots=True)

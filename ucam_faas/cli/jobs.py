@@ -41,8 +41,7 @@ def command(ctx: click.Context, *, json_only: bool) -> None:
     that runs in this directory. Without a command it works like list.
     """
     if ctx.invoked_subcommand is None:
-        everything = {"task": None, "states": (), "older": None, "newer": None, "limit": LISTED}
-        ctx.invoke(list_jobs, json_only=json_only, **everything)
+        ctx.invoke(list_jobs, json_only=json_only)
     elif json_only:
         verb = ctx.invoked_subcommand
         raise click.UsageError(f"Write --json after the command: ucam-faas jobs {verb} --json.")
@@ -59,6 +58,10 @@ def _filters(verb: _Verb) -> _Verb:
             type=click.Choice([str(state) for state in State], case_sensitive=False),
             metavar="STATE",
             help=f"{', '.join(map(str.lower, State))}; may be repeated.",
+        ),
+        click.option("--lane", metavar="NAME", help="Lane of their task."),
+        click.option(
+            "--batch", metavar="ID", help="Batch of this callback; TASK/ID names its task, too."
         ),
         click.option("--older", type=DURATION, help="Sent longer ago than this, such as 2h or 7d."),
         click.option("--newer", type=DURATION, help="Sent within this time."),
