@@ -208,6 +208,49 @@ async def test_a_job_runs_once_though_firestore_is_down_at_its_claim_and_its_end
     store.close()
 
 
+class Broken:
+    """An API that doesn't answer reads outside of transactions, and notes transactions."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.host = api.host
+        self.is_broken = False
+        self.open: set[str] = set()
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        request = json.loads(body)
+        if self.is_broken and path.endswith("batchGet") and "newTransaction" not in request:
+            raise ConnectionRefusedError
+        status, answer = self._api.post(path, body, timeout_seconds)
+        if "newTransaction" in request:
+            self.open |= {each["transaction"] for each in json.loads(answer) if len(each) == 1}
+        elif path.endswith("rollback") or status == 200:
+            self.open.discard(request.get("transaction", ""))
+        return status, answer
+
+    def close(self) -> None:
+        self._api.close()
+
+
+def test_a_send_from_a_job_that_fails_in_the_middle_leaves_the_job_free(
+    firestore: Firestore,
+) -> None:
+    """An open transaction would keep its locks of the job for a minute."""
+    google, project = Broken(api(firestore.host)), firestore.new_project()
+    store, other = FirestoreStore(google, project), firestore.store(project=project)
+    store.insert([row(), row(Key("app", "ship", "1"), unique="17")], wait=[0.0, 0.0])
+    parent = store.claim(KEY, lease=60, instance="here")
+
+    google.is_broken = True
+    with pytest.raises(JobStoreError, match="doesn't answer"):
+        store.insert([row(Key("app", "ship", "2"), unique="17")], wait=[0.0], parent=parent)
+
+    assert google.open == set()
+    assert other.request_cancel(KEY) is not None
+    store.close()
+    other.close()
+
+
 class Scripted:
     """An API with answers that are given before; the last one is repeated."""
 

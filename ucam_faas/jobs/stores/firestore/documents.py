@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -123,8 +124,12 @@ class Documents:
         return transaction, self._there(answers)
 
     def roll_back(self, transaction: str) -> None:
-        """End a transaction without writes."""
-        self._call("rollback", {"transaction": transaction})
+        """End a transaction without writes, if it hasn't ended.
+
+        It isn't repeated: without it, Firestore frees the documents after a minute.
+        """
+        with suppress(JobStoreError):
+            self._call("rollback", {"transaction": transaction}, pauses=())
 
     def commit(self, writes: Sequence[Write], transaction: str | None = None) -> list[str]:
         """Make all of some writes or none, and return the documents' versions.
@@ -161,10 +166,17 @@ class Documents:
         there = [_document(answer["found"]) for answer in answers if "found" in answer]
         return {document.name: document for document in there}
 
-    def _call(self, verb: str, body: Mapping[str, Any], *, in_transaction: bool = False) -> Any:
+    def _call(
+        self,
+        verb: str,
+        body: Mapping[str, Any],
+        *,
+        in_transaction: bool = False,
+        pauses: Sequence[float] | None = None,
+    ) -> Any:
         path, data = f"/v1/{self._root}:{verb}", json.dumps(body).encode()
         end = time.monotonic() + PATIENCE_SECONDS
-        for pause in (*PAUSES_SECONDS, None):
+        for pause in (*(PAUSES_SECONDS if pauses is None else pauses), None):
             status = None
             try:
                 status, answer = self._api.post(path, data, TIMEOUT_SECONDS)

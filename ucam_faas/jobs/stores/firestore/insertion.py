@@ -40,19 +40,24 @@ class Insertion:
         there: ByName = {}
         for number in range(TRIES):
             transaction = None
-            if self._parent is not None:
-                transaction, there = self._begin(self._parent, names if number else [])
-            elif number:
-                there = self._documents.get(names)
-            kept, writes = self._kept(new, there)
             try:
+                if self._parent is not None:
+                    transaction, there = self._documents.begin(
+                        [self._rows.name(self._parent.key), *(names if number else [])]
+                    )
+                    self._check_held(self._parent, there)
+                elif number:
+                    there = self._documents.get(names)
+                kept, writes = self._kept(new, there)
                 if writes:
                     self._documents.commit(writes, transaction)
-                elif transaction is not None:
-                    self._documents.roll_back(transaction)
+                    transaction = None
                 return kept
             except UnmetError:
                 continue
+            finally:
+                if transaction is not None:
+                    self._documents.roll_back(transaction)
         raise crowded()
 
     def existing(self, rows: Sequence[Row]) -> list[Row | None]:
@@ -67,15 +72,11 @@ class Insertion:
             holders.append(holder)
         return holders
 
-    def _begin(self, parent: Row, names: Sequence[str]) -> tuple[str, ByName]:
-        """Begin a transaction that holds only as long as the parent is claimed."""
-        name = self._rows.name(parent.key)
-        transaction, there = self._documents.begin([name, *names])
-        row = self._rows.row(there.get(name))
+    def _check_held(self, parent: Row, there: ByName) -> None:
+        """Refuse an insertion by a job that is another execution's by now."""
+        row = self._rows.row(there.get(self._rows.name(parent.key)))
         if row is None or not is_held(row, parent.fence):
-            self._documents.roll_back(transaction)
             raise lost(parent.key)
-        return transaction, there
 
     def _kept(self, new: Sequence[Row], there: ByName) -> tuple[list[Row], list[Write]]:
         """Return the rows that are there after the insertion, and the writes that it takes."""
