@@ -28,7 +28,7 @@ class Pace:
     """
 
     def __init__(self, at_once: int, limit: int | None = None) -> None:
-        self._at_once, self._limit = at_once, limit
+        self.at_once, self._limit = at_once, limit
         self._mean = 0.0
         self._runs = 0
         self.size = self._limited(at_once + 1)
@@ -40,8 +40,8 @@ class Pace:
         self._mean += (seconds - self._mean) * max(_WEIGHT, 1 / self._runs)
         if self._runs < _LEAST_RUNS:
             return None
-        waiting = int(self._at_once * SOON_SECONDS / max(self._mean, 1e-6))
-        size = self._limited(self._at_once + min(max(waiting, 1), MOST_WAITING))
+        waiting = int(self.at_once * SOON_SECONDS / max(self._mean, 1e-6))
+        size = self._limited(self.at_once + min(max(waiting, 1), MOST_WAITING))
         if self.size / 2 < size < self.size * 2:
             return None
         self.size = size

@@ -61,8 +61,8 @@ class Session:
         self._streams: dict[Source, Stream] = {}
         self._paces: dict[Source, Pace] = {}
         self._answers: dict[Source, Acknowledgements] = {}
-        self._held: dict[tuple[Source, str], Pulled] = {}
-        """The messages that aren't answered, by their ids."""
+        self._held: dict[Source, dict[str, Pulled]] = {source: {} for source in self._sources}
+        """The messages of each source that aren't answered, by their ids."""
         self._numbers = count()
         self._ends: list[tuple[Pulled, Execution, Conclusion]] = []
         """The executions that have ended since the last turn of the event loop."""
@@ -164,7 +164,8 @@ class Session:
             connection,
             source.subscription,
             lease_seconds=self._options.lease_seconds,
-            max_messages=pace.size,
+            pace=pace,
+            held=self._held[source],
             max_bytes=self._settings.max_bodies_bytes,
             receive=partial(self._receive, source),
         )
@@ -173,11 +174,12 @@ class Session:
         """Take messages in."""
         messages: list[Pulled] = []
         again: list[Pulled] = []
+        unanswered = self._held[source]
         for each in received:
             pulled = Pulled(source, each, next(self._numbers))
-            held = self._held.get((source, pulled.id))
+            held = unanswered.get(pulled.id)
             if held is None:
-                self._held[source, pulled.id] = pulled
+                unanswered[pulled.id] = pulled
                 messages.append(pulled)
             else:  # the old lease has ended, or its stream: the message runs, or waits
                 self._heartbeat.release([held.number])
@@ -230,14 +232,14 @@ class Session:
             return
         self._dispatcher.dispatch()
         for pulled, execution, _ in ends:
-            size = self._paces[pulled.source].add(execution.elapsed_seconds())
-            if size is not None:
-                self._streams[pulled.source].resize(size)
+            if self._paces[pulled.source].add(execution.elapsed_seconds()) is not None:
+                self._streams[pulled.source].resize()
 
     def _answer(self, pulled: Pulled, *, acknowledged: bool) -> None:
         answers = self._answers[pulled.source]
         (answers.acknowledge if acknowledged else answers.nack)(pulled.number, pulled.ack_id)
-        self._held.pop((pulled.source, pulled.id), None)
+        self._held[pulled.source].pop(pulled.id, None)
+        self._streams[pulled.source].answered()
 
     def _return(self, messages: Iterable[Pulled]) -> None:
         """Give messages back that were not started."""

@@ -1,16 +1,21 @@
-"""The stream of one subscription: opened again whenever it ends, until the worker stops."""
+"""The stream of one subscription: opened again whenever it ends, until the worker stops.
+
+Pub/Sub counts the messages of each stream by itself. A new stream therefore asks for fewer messages
+if the worker still holds some of an earlier one, and is opened again when those have ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from contextlib import suppress
 from typing import Any
 
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.worker import protos
 from ucam_faas.worker.connection import END, Connection, RpcError, code_of
+from ucam_faas.worker.pace import Pace
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 """Between two tries to open a stream."""
@@ -25,8 +30,9 @@ class Stream:
         connection: to Pub/Sub.
         subscription: its full name.
         lease_seconds: of its messages, 10 to 600.
-        max_messages: that may be outstanding.
-        max_bytes: the same.
+        pace: says how many of its messages the worker may hold.
+        held: the messages that it holds.
+        max_bytes: of the messages that may be outstanding.
         receive: takes each response's messages, and True if they are in the order of their keys.
     """
 
@@ -36,7 +42,8 @@ class Stream:
         subscription: str,
         *,
         lease_seconds: int,
-        max_messages: int,
+        pace: Pace,
+        held: Sized,
         max_bytes: int,
         receive: Callable[[Sequence[Any], bool], object],
     ) -> None:
@@ -45,9 +52,12 @@ class Stream:
             subscription=subscription,
             stream_ack_deadline_seconds=lease_seconds,
             client_id=uuid.uuid4().hex,
-            max_outstanding_messages=max_messages,
             max_outstanding_bytes=max_bytes,
         )
+        self._pace, self._held = pace, held
+        self._limit = 0
+        """Messages that the open stream may have outstanding."""
+        self._ended = asyncio.Event()
         self._receive = receive
         self._call: Any = None
         self._stopping = False
@@ -57,21 +67,18 @@ class Stream:
     async def run(self) -> None:
         """Pull until `stop` is called."""
         pause = FIRST_PAUSE_SECONDS
-        while not self._stopping:
+        while await self._has_room():
             try:
-                if await self._pull():
-                    pause = FIRST_PAUSE_SECONDS
+                await self._pull()
             except RpcError as error:
-                if self.is_open:  # Google ends streams from time to time
-                    pause = FIRST_PAUSE_SECONDS
-                elif pause == FIRST_PAUSE_SECONDS and not self._stopping:
+                if not self.is_open and pause == FIRST_PAUSE_SECONDS and not self._stopping:
                     self._log(error)
             except asyncio.CancelledError:  # of the call, or of this task
                 task = asyncio.current_task()
                 if self._stopping or task is None or task.cancelling():
                     raise
-            finally:
-                self.is_open = False
+            if self.is_open:  # Google ends streams from time to time
+                self.is_open, pause = False, FIRST_PAUSE_SECONDS
             if self._resizing is not None:
                 await self._resizing
                 self._resizing = None
@@ -79,16 +86,31 @@ class Stream:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def resize(self, max_messages: int) -> None:
-        """Take more messages, or fewer: Pub/Sub wants another stream for that."""
-        self._first.max_outstanding_messages = max_messages
+    def resize(self) -> None:
+        """Take as many messages as the pace says now: Pub/Sub wants another stream for that."""
         if self._resizing is None and self._call is not None and not self._stopping:
             self._resizing = asyncio.get_running_loop().create_task(self._half_close())
+
+    def answered(self) -> None:
+        """Note that the worker holds a message less."""
+        self._ended.set()
+        held, pace = len(self._held), self._pace
+        if held < pace.at_once and pace.size - held > self._limit:
+            self.resize()
 
     async def stop(self) -> None:
         """Ask for no more messages. Those that were delivered stay leased."""
         self._stopping = True
+        self._ended.set()
         await self._half_close()
+
+    async def _has_room(self) -> bool:
+        """Wait until the worker may hold more messages; return False if it stops."""
+        while not self._stopping and len(self._held) >= self._pace.size:
+            self._ended.clear()
+            await self._ended.wait()
+        self._limit = self._pace.size - len(self._held)
+        return not self._stopping
 
     async def _half_close(self) -> None:
         if self._call is not None:
@@ -101,7 +123,8 @@ class Stream:
         if self._call is not None:
             self._call.cancel()
 
-    async def _pull(self) -> bool:
+    async def _pull(self) -> None:
+        self._first.max_outstanding_messages = self._limit
         self._call = call = self._connection.streaming_pull()
         alive = asyncio.get_running_loop().create_task(self._keep_alive(call))
         try:
@@ -116,9 +139,9 @@ class Stream:
             code = await call.code()
             if code.value[0]:
                 raise await _error_of(call)
-            return self.is_open
         finally:
             alive.cancel()
+            self._call = None
 
     async def _keep_alive(self, call: Any) -> None:
         with suppress(RpcError, asyncio.InvalidStateError):
