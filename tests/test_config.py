@@ -146,6 +146,14 @@ def test_without_a_project_the_application_of_jobs_is_the_default(shop: Path) ->
     assert Settings.from_environ({"UCAM_FAAS_JOB_STORE": "memory"}).app == "default"
 
 
+def test_the_project_of_an_emulator_is_local_unless_it_is_named() -> None:
+    emulator = {"PUBSUB_EMULATOR_HOST": "localhost:8085"}
+
+    assert Settings.from_environ(emulator).project == "local"
+    assert Settings.from_environ({**emulator, "GOOGLE_CLOUD_PROJECT": "p"}).project == "p"
+    assert Settings.from_environ(emulator, project="q").project == "q"
+
+
 @pytest.mark.parametrize("text", ["1", "true", "TRUE", "True", "yes", "on"])
 def test_words_for_true(text: str) -> None:
     assert Settings.from_environ({"DEBUG": text}).debug is True

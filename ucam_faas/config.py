@@ -19,6 +19,8 @@ from ucam_faas.gcp.limits import MAX_MESSAGE_BYTES
 THREADS_FOR_EACH_CPU = 4
 PREFIX = "UCAM_FAAS_"
 WORKER_GRACE_SECONDS = 25.0
+LOCAL_PROJECT = "local"
+"""The project of a Pub/Sub on this machine, if nothing names another."""
 DEFAULT_APP = "default"
 """The application's name without UCAM_FAAS_APP and a project, or without a job store."""
 
@@ -199,7 +201,10 @@ class Settings:
         "through a longer one is dead-lettered, and a job fails",
     )
     project: str | None = _variable(
-        "GOOGLE_CLOUD_PROJECT", None, "project of traces in the log and of short topic names"
+        "GOOGLE_CLOUD_PROJECT",
+        None,
+        "project of traces in the log and of short topic names; default: local, with "
+        "PUBSUB_EMULATOR_HOST",
     )
     service: str = _variable("K_SERVICE", "ucam-faas", "name in Error Reporting; set by Cloud Run")
     revision: str = _variable("K_REVISION", "", "version in Error Reporting; set by Cloud Run")
@@ -241,6 +246,8 @@ class Settings:
                 values[spec.name] = _parse(spec.metadata, str(spec.type), text)
         if "health_port" not in values and environ.get("PORT"):
             values["health_port"] = values["port"]
+        if values.get("pubsub_emulator"):
+            values.setdefault("project", LOCAL_PROJECT)
         if "app" not in values and values.get("job_store"):
             from ucam_faas import project  # tasks without jobs don't need it
 

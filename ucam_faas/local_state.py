@@ -19,8 +19,6 @@ from ucam_faas.exceptions import ConfigurationError
 FOLDER = ".ucam-faas"
 FILE = "dev.json"
 LOCK = "dev.lock"
-DEFAULT_PROJECT = "local"
-"""Of a Pub/Sub on this machine, if nothing names another."""
 DEFAULT_PUBSUB_PORT = 8085
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PUBSUB_PORT}"
 PAGE = "/ucam-faas/folder"

@@ -99,6 +99,27 @@ async def test_a_dead_letter_goes_to_its_topic_on_an_emulator() -> None:
 
 
 @on_a_loop
+async def test_an_emulator_needs_no_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hand_over(data: bytes) -> None:
+        following.publish(data)
+
+    def refuse(data: bytes) -> None:
+        raise ucam_faas.DeadLetter("no such order")
+
+    following = task(refuse, "following")
+    async with cloud() as pubsub:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
+        monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+        worker = Worker([task(hand_over), following], messages_limit=2, handle_signals=False)
+        async with working(worker) as running:
+            pubsub.publish("task", b"x")
+            result = await running
+
+        assert result.outcomes == {"done": 1, "dead_lettered": 1}
+        assert pubsub.waiting("following-dead-letter") == 1
+
+
+@on_a_loop
 async def test_a_stop_lets_the_running_message_end_and_returns_the_waiting_ones() -> None:
     held = Held()
     async with cloud() as pubsub:

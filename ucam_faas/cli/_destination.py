@@ -8,7 +8,7 @@ from ucam_faas.cli._local_cloud import elsewhere
 from ucam_faas.config import Settings
 from ucam_faas.dev import emulator_address
 from ucam_faas.exceptions import ConfigurationError, PublishError
-from ucam_faas.local_state import DEFAULT_PROJECT, LocalCloud
+from ucam_faas.local_state import LocalCloud
 from ucam_faas.publishing import Publisher
 
 
@@ -96,8 +96,7 @@ def find(
         "PUBSUB_EMULATOR_HOST names this Pub/Sub: does it run, and does it have the topic? If "
         f"another is meant: {_CURE}"
     )
-    project = settings.project or DEFAULT_PROJECT
-    return Destination(RestPublisher(host), host, project, hint, host)
+    return Destination(RestPublisher(host), host, settings.project, hint, host)
 
 
 _CURE = "`unset PUBSUB_EMULATOR_HOST`."

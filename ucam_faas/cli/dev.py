@@ -12,9 +12,10 @@ import click
 from ucam_faas._optional import check_local
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._source import decide, sources_parameters
+from ucam_faas.config import LOCAL_PROJECT
 from ucam_faas.dev.env_file import NAME
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import DEFAULT_PROJECT, DEFAULT_PUBSUB_PORT, FOLDER
+from ucam_faas.local_state import DEFAULT_PUBSUB_PORT, FOLDER
 
 
 @click.command(cls=Verb)
@@ -35,7 +36,7 @@ from ucam_faas.local_state import DEFAULT_PROJECT, DEFAULT_PUBSUB_PORT, FOLDER
     "Pub/Sub: 0]",
 )
 @click.option(
-    "--project", help=f"Google Cloud project. [GOOGLE_CLOUD_PROJECT; default: {DEFAULT_PROJECT}]"
+    "--project", help=f"Google Cloud project. [GOOGLE_CLOUD_PROJECT; default: {LOCAL_PROJECT}]"
 )
 @click.option(
     "--pubsub",
@@ -80,7 +81,7 @@ def command(
         host=host,
         port=port,
         pubsub_port=pubsub_port if pubsub_port is not None else default_port,
-        project=project or os.environ.get("GOOGLE_CLOUD_PROJECT") or DEFAULT_PROJECT,
+        project=project or os.environ.get("GOOGLE_CLOUD_PROJECT") or LOCAL_PROJECT,
         external=external,
         state=None if memory or external is not None else Path(FOLDER),
         reset=reset,

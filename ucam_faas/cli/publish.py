@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import IO
 
@@ -82,7 +83,9 @@ def command(
         raise click.UsageError(f"Got unexpected extra argument ({source}): put DATA in quotes.")
     if wait and (dry_run or topic or google):
         raise click.UsageError("--wait can't be combined with --dry-run, --topic or --google.")
-    settings = Settings.from_environ(project=project)
+    emulator = "PUBSUB_EMULATOR_HOST" if google else None  # that isn't meant
+    environ = {name: text for name, text in os.environ.items() if name != emulator}
+    settings = Settings.from_environ(environ, project=project)
     cloud = _local_cloud.find(source)
     loaded = _load(task, _source.of_cloud(source, cloud)) if task else None
     payload = _message_data.data_of(

@@ -21,8 +21,6 @@ from ucam_faas.worker.sources import pulled
 if TYPE_CHECKING:
     from ucam_faas.worker.session import Session
 
-DEFAULT_PROJECT = "local"
-"""Of an emulator, if nothing names another."""
 LEASE_SECONDS = 60
 """Of a message, extended three times in that time; one of a lost machine waits for its end."""
 MIN_LEASE_SECONDS, MAX_LEASE_SECONDS = 10, 600
@@ -150,11 +148,9 @@ def _tasks(argument: Any, settings: Settings) -> Sequence[Task]:
 def _project(settings: Settings) -> str:
     if settings.project:
         return settings.project
-    if settings.pubsub_emulator:
-        return DEFAULT_PROJECT
     raise NotConfiguredError(
-        "The project of the subscriptions is not known: set GOOGLE_CLOUD_PROJECT; on a laptop, "
-        "also PUBSUB_EMULATOR_HOST."
+        "The project of the subscriptions is not known: set GOOGLE_CLOUD_PROJECT, or on a laptop "
+        "PUBSUB_EMULATOR_HOST."
     )
 
 
