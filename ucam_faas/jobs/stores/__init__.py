@@ -174,7 +174,8 @@ class JobStore(Protocol):
     def overdue(self, app: str, limit: int) -> list[Row]:
         """Return the rows that an application's sweep has to look at, the most overdue first.
 
-        A store may leave out their payloads, results and histories.
+        A store may leave out their payloads, results and histories, and rows that an open
+        transaction has changed.
         """
 
     def visit(

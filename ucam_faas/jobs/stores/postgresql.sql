@@ -272,7 +272,9 @@ SELECT count(*) AS count FROM (
 ) AS counted
 
 -- name: overdue
+-- A caller's transaction may hold rows for minutes: the sweep would wait for them, and no other row be looked at.
 SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit
+FOR UPDATE SKIP LOCKED
 
 -- name: visit
 UPDATE ucam_faas_jobs SET visit = :now + key.seconds, event_due = event_due AND key.published IS NULL
