@@ -85,7 +85,8 @@ def options() -> str:
         "|---|---|---|---|---|---|",
     ]
     for option in OPTIONS.values():
-        on = "handlers" if "raw_event" not in option.taken_by else "not `http`"
+        on = "not `http`" if "batch_handler" in option.taken_by else "not `http`, `batch_handler`"
+        on = on if "raw_event" in option.taken_by else "handlers"
         also = ["collections"] * (COLLECTION in option.taken_by)
         also += ["configuration"] * (option.configurable == "anywhere")
         cells = [f"`{option.name}=`", option.doc, option.takes, _default(option)]

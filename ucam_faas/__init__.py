@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ucam_faas.collection import TaskCollection as TaskCollection
     from ucam_faas.decorators import (
+        batch_handler as batch_handler,
         cloud_event as cloud_event,
         cloud_event_handler as cloud_event_handler,
         http as http,
@@ -99,6 +100,10 @@ if TYPE_CHECKING:
     from ucam_faas.tasks.dependencies import Attribute as Attribute, Depends as Depends
     from ucam_faas.tasks.lanes import Lane as Lane, Priority as Priority
     from ucam_faas.tasks.limit import Limit as Limit
+    from ucam_faas.tasks.message_batches import (
+        BatchMessage as BatchMessage,
+        BatchResult as BatchResult,
+    )
     from ucam_faas.tasks.middleware import CallNext as CallNext, TaskDelivery as TaskDelivery
     from ucam_faas.tasks.parsers import (
         CloudEventType as CloudEventType,
@@ -120,7 +125,9 @@ _HOMES = {
     "Attribute": "tasks.dependencies",
     "Batch": "sending.batches",
     "BatchEnded": "sending.batches",
+    "BatchMessage": "tasks.message_batches",
     "BatchProgress": "sending.batches",
+    "BatchResult": "tasks.message_batches",
     "BatchSendError": "exceptions",
     "CLOUD_EVENT_CONTEXT": "events.context",
     "CallNext": "tasks.middleware",
@@ -188,6 +195,7 @@ _HOMES = {
     "UCAMFAASException": "exceptions",
     "Worker": "worker.worker",
     "WorkerResult": "worker.options",
+    "batch_handler": "decorators",
     "cloud_event": "decorators",
     "cloud_event_handler": "decorators",
     "current_job": "job_runs.current_job",

@@ -27,7 +27,8 @@ class TaskCollection(Decorators, TaskHolder):
     A decorator's options win over those of its collection, and these over the options of the
     collections around it. Dicts (`secrets`, `environment`) are merged; `init` and `middleware` have
     the functions of all, the outermost first. HTTP tasks ignore `run_as`, `retry` and
-    `dead_letter_topic`.
+    `dead_letter_topic`. Tasks of batches ignore `run_as`, `lanes` and the options of jobs, and
+    refuse `idempotent` and `run_in_process`.
 
     Args:
         defaults: options of every task in it, those of `message_handler` but for the trigger's and
@@ -119,7 +120,15 @@ class TaskCollection(Decorators, TaskHolder):
 
     def _remade(self, member: _Member) -> Task:
         task: Task = member.function.task
-        return remade(task, lambda: task_fields(task.kind, member.options, self._defaults()))
+        return remade(
+            task,
+            lambda: task_fields(
+                task.kind,
+                member.options,
+                self._defaults(),
+                in_batches=task.batch is not None,
+            ),
+        )
 
     def _defaults(self) -> list[Mapping[str, Any]]:
         """Return the defaults in force, the outermost first."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, cast, overload
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack, cast, overload
 
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.function import make
 from ucam_faas.task_types import (
+    AnyBatchDecorator,
     AnyDecorator,
+    BatchDecorator,
+    BatchTask,
     Decorator,
+    DependentBatchTask,
     DependentTask,
     PayloadTask,
     PlainTask,
@@ -18,11 +23,19 @@ from ucam_faas.task_types import (
 )
 from ucam_faas.tasks.annotations import check_agrees, check_parsed, message_type_of
 from ucam_faas.tasks.cloud_event_payloads import payload_parser
-from ucam_faas.tasks.option_table import HandlerOptions, HttpOptions, TaskOptions
+from ucam_faas.tasks.option_table import (
+    BatchOptions,
+    HandlerOptions,
+    HttpOptions,
+    TaskOptions,
+)
 from ucam_faas.tasks.options import TriggerOf, check_options, task_fields
 from ucam_faas.tasks.parsers import check_event_parser, message_parser
 from ucam_faas.tasks.payload_types import plain
 from ucam_faas.tasks.task import Kind
+
+if TYPE_CHECKING:
+    from ucam_faas.tasks.message_batches import BatchMessage
 
 _NOT_GIVEN: Any = object()
 _Read = Callable[[Any], Mapping[str, Any]]
@@ -190,6 +203,90 @@ class Decorators:
         decorate = self._decorator(Kind.MESSAGE, options, read)
         return decorate if function is None else decorate(function)
 
+    @overload
+    def batch_handler(
+        self, function: Callable[[list[BatchMessage[PayloadT]]], ResultT], /
+    ) -> BatchTask[PayloadT, ResultT]: ...
+    @overload
+    def batch_handler(
+        self, function: Callable[Concatenate[list[BatchMessage[PayloadT]], ParametersT], ResultT], /
+    ) -> DependentBatchTask[PayloadT, ParametersT, ResultT]: ...
+    @overload
+    def batch_handler(
+        self,
+        /,
+        *,
+        max_messages: int = ...,
+        max_wait: timedelta = ...,
+        **options: Unpack[BatchOptions],
+    ) -> AnyBatchDecorator: ...
+    @overload
+    def batch_handler(
+        self,
+        /,
+        *,
+        message_type: None,
+        max_messages: int = ...,
+        max_wait: timedelta = ...,
+        **options: Unpack[BatchOptions],
+    ) -> BatchDecorator[bytes]: ...
+    @overload
+    def batch_handler(
+        self,
+        /,
+        *,
+        message_type: type[ModelT] | Callable[[bytes], ModelT],
+        max_messages: int = ...,
+        max_wait: timedelta = ...,
+        **options: Unpack[BatchOptions],
+    ) -> BatchDecorator[ModelT]: ...
+    def batch_handler(
+        self,
+        function: Any = None,
+        /,
+        *,
+        message_type: Any = _NOT_GIVEN,
+        max_messages: Any = None,
+        max_wait: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Make a task that gets a list of Pub/Sub messages at a time; a worker runs it.
+
+        The list's elements are `BatchMessage`s. The function returns None if all of them succeeded,
+        or a `BatchResult` with those that failed: only these are delivered again. An exception
+        fails all.
+
+        Args:
+            message_type: of each message, as for `message_handler`; default: as the annotation
+                says, `list[BatchMessage[Reading]]`.
+            max_messages: in a list, 1 to 1000; default: 100.
+            max_wait: from a list's first message until it is run with those that have come, 0 to 10
+                minutes; default: a second.
+            options: the options in `BatchOptions`. `timeout` is that of the whole list, and
+                `concurrency` counts lists: 1 by default.
+
+        Raises:
+            TaskDefinitionError: an argument can never work, or is outside Google's limits.
+
+        >>> from ucam_faas import BatchMessage, BatchResult, Retry
+        >>> @batch_handler(max_messages=500)
+        ... def store(readings: list[BatchMessage[int]]) -> BatchResult:
+        ...     return BatchResult({each: Retry for each in readings if each.payload < 0})
+        """
+        limits = {"max_messages": max_messages, "max_wait": max_wait}
+        said = {name: value for name, value in limits.items() if value is not None}
+
+        def read(task: Any) -> dict[str, Any]:
+            from ucam_faas.tasks.message_batches import BatchLimits, message_type_of_batch
+
+            kind = message_type_of_batch(
+                task, message_type, is_given=message_type is not _NOT_GIVEN
+            )
+            return {**_message_fields(kind), "batch": BatchLimits(**said)}
+
+        decorate = self._decorator(Kind.MESSAGE, options, read, in_batches=True)
+        return decorate if function is None else decorate(function)
+
     @_needs("path", 'path="/users/<id>"')
     def http(
         self,
@@ -227,21 +324,29 @@ class Decorators:
         return cast("RouteDecorator", self._decorator(Kind.HTTP, options, read))
 
     def _decorator(
-        self, kind: Kind, options: Mapping[str, Any], read: _Read = lambda _: {}
+        self,
+        kind: Kind,
+        options: Mapping[str, Any],
+        read: _Read = lambda _: {},
+        *,
+        in_batches: bool = False,
     ) -> Callable[[Any], Any]:
         """Return the decorator of one function. Its options are checked with the function, so that
         errors name the task.
 
         Args:
             read: from the function to the fields of its task that depend on it.
+            in_batches: it takes lists of messages.
         """
 
         def chosen() -> tuple[TriggerOf, dict[str, Any]]:
-            check_options(_NAMES[kind], options)
-            return task_fields(kind, options, self._defaults())
+            check_options("batch_handler" if in_batches else _NAMES[kind], options)
+            return task_fields(kind, options, self._defaults(), in_batches=in_batches)
 
         def decorate(function: Any) -> Any:
-            task_function = make(function, kind, options.get("name"), chosen, read)
+            task_function = make(
+                function, kind, options.get("name"), chosen, read, in_batches=in_batches
+            )
             self._made(task_function, options)
             return task_function
 
@@ -272,4 +377,5 @@ raw_event = _DECORATORS.raw_event
 cloud_event = _DECORATORS.cloud_event
 cloud_event_handler = _DECORATORS.cloud_event_handler
 message_handler = _DECORATORS.message_handler
+batch_handler = _DECORATORS.batch_handler
 http = _DECORATORS.http

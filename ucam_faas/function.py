@@ -44,6 +44,8 @@ def make(
     name: str | None,
     chosen: Callable[[], tuple[TriggerOf, Mapping[str, Any]]],
     read: Callable[[Any], Mapping[str, Any]],
+    *,
+    in_batches: bool = False,
 ) -> Any:
     """Make a task function, and register its task.
 
@@ -53,13 +55,14 @@ def make(
         name: the task's; None: the function's.
         chosen: returns the trigger for a task's name, and the other fields that options decide.
         read: returns the fields that depend on the function.
+        in_batches: it takes lists of messages.
 
     Raises:
         TaskDefinitionError: the function can't be a task, or not with these options.
     """
     function_name = _function_name(function)
     task_name = name or function_name
-    inner = naming(task_name, lambda: _of_payload_alone(function, kind))
+    inner = naming(task_name, lambda: _of_payload_alone(function, None if in_batches else kind))
     if kind is not Kind.HTTP:
         check_takes_payload(inner)
     (trigger_of, fields), read_fields = naming(task_name, lambda: (chosen(), read(inner)))
@@ -141,7 +144,7 @@ def make(
 _MARKERS = "ucam_faas.tasks.dependencies"
 
 
-def _of_payload_alone(function: Any, kind: Kind) -> Any:
+def _of_payload_alone(function: Any, kind: Kind | None) -> Any:
     """Return a function without the parameters that have a marker, such as `Depends`."""
     annotations = getattr(function, "__annotations__", {}).values()
     texts = [each for each in annotations if isinstance(each, str)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ucam_faas.jobs.handle import Job
     from ucam_faas.jobs.send_options import BatchOptions, SendOptions
     from ucam_faas.sending.batches import Batch, BatchEnded
+    from ucam_faas.tasks.message_batches import BatchMessage
 
 PayloadT = TypeVar("PayloadT")
 PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
@@ -39,8 +40,8 @@ class TaskFunction(Protocol[ParametersT, ResultT_co]):
         """Run the pipeline on an event, and return the report, also of a failed run."""
 
 
-class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
-    """Takes payloads by messages and jobs."""
+class PayloadReader(Protocol[PayloadT_contra]):
+    """Takes payloads by messages."""
 
     def publish(
         self,
@@ -65,6 +66,10 @@ class PayloadReceiver(Protocol[PayloadT_contra, ResultT_co]):
             TaskDefinitionError: the task has no topic.
             PublishError: it was not published, or it isn't known whether it was.
         """
+
+
+class PayloadReceiver(PayloadReader[PayloadT_contra], Protocol[PayloadT_contra, ResultT_co]):
+    """Takes payloads by messages and jobs."""
 
     @overload
     def send(
@@ -257,6 +262,22 @@ class PlainTask(TaskFunction[[], ResultT_co], Protocol[ResultT_co]):
         """Send a job without a payload to this task alone; see `send`."""
 
 
+class BatchTask(
+    PayloadReader[PayloadT],
+    TaskFunction[["list[BatchMessage[PayloadT]]"], ResultT_co],
+    Protocol[PayloadT, ResultT_co],
+):
+    """A decorated function of a list of messages."""
+
+
+class DependentBatchTask(
+    PayloadReader[PayloadT_contra],
+    TaskFunction[Concatenate[Any, ParametersT], ResultT_co],
+    Protocol[PayloadT_contra, ParametersT, ResultT_co],
+):
+    """A decorated function of a list of messages, and of parameters with markers."""
+
+
 CloudEventHandlerExecutorFn = PayloadTask
 """The name in 1.0."""
 
@@ -289,6 +310,32 @@ class AnyDecorator(Protocol):
     def __call__(
         self, function: Callable[Concatenate[PayloadT, ParametersT], ResultT], /
     ) -> DependentTask[PayloadT, ParametersT, ResultT]: ...
+
+
+class BatchDecorator(Protocol[PayloadT]):
+    """Makes a task of a function that takes a list of messages, and parameters with markers."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[list[BatchMessage[PayloadT]]], ResultT], /
+    ) -> BatchTask[PayloadT, ResultT]: ...
+    @overload
+    def __call__(  # type: ignore[overload-cannot-match]  # it is, for functions of more parameters
+        self, function: Callable[Concatenate[list[BatchMessage[PayloadT]], ParametersT], ResultT], /
+    ) -> DependentBatchTask[PayloadT, ParametersT, ResultT]: ...
+
+
+class AnyBatchDecorator(Protocol):
+    """Makes a task of a function that takes a list of any messages; see `BatchDecorator`."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[list[BatchMessage[PayloadT]]], ResultT], /
+    ) -> BatchTask[PayloadT, ResultT]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[list[BatchMessage[PayloadT]], ParametersT], ResultT], /
+    ) -> DependentBatchTask[PayloadT, ParametersT, ResultT]: ...
 
 
 class RouteDecorator(Protocol):

@@ -35,7 +35,7 @@ _OF_WORKER = (
     type=click.IntRange(1),
     default=1000,
     show_default=True,
-    help="Messages that run at a time; each task has limits of its own, too.",
+    help="Messages, or batches of them, that run at a time; each task has limits of its own, too.",
 )
 @click.option(
     "--graceful-shutdown-time",

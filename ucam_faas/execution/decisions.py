@@ -61,6 +61,8 @@ def decide(execution: Execution, value: Any) -> Decision:
         return decide(execution, asyncio.run(value))
     if value is not None and isinstance(value, Awaitable):
         return _not_awaited(task.name, value)
+    if execution.decide is not None:
+        return execution.decide(value)
     if isinstance(value, ExecutionInfo):
         result = value.execution
         if result.status is ExecutionStatus.COMPLETED:

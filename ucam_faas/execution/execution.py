@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from logging import LogRecord
@@ -105,6 +105,26 @@ class Elsewhere(Protocol):
         """End the function now; False: it runs nowhere."""
 
 
+class Batch(Protocol):
+    """The messages of an execution that has several; see `message_batch`."""
+
+    outcomes: Sequence[Outcome]
+    """Of the messages, when they are settled."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all messages' data."""
+
+    def open(self, execution: Execution) -> Any:
+        """Set the contexts, and return the function's list."""
+
+    def may_publish(self, decision: Decision) -> bool:
+        """Return True if `settle` may publish dead letters."""
+
+    def settle(self, execution: Execution, decision: Decision, *, publish: bool) -> Conclusion:
+        """Settle and report the messages, and return the conclusion of the execution."""
+
+
 class Unclaimed(Exception):
     """The job of an execution can't run now.
 
@@ -148,9 +168,11 @@ class Execution:
 
     __slots__ = (
         "_claim",
+        "batch",
         "call",
         "context",
         "convert",
+        "decide",
         "delivery",
         "elsewhere",
         "event",
@@ -192,6 +214,10 @@ class Execution:
         self.message: MessageHandlerContext | None = None
         self.elsewhere: Elsewhere | None = None
         """The process in which the function runs; None: this one."""
+        self.batch: Batch | None = None
+        """The messages whose executions this one is; None: it is one message's."""
+        self.decide: Callable[[Any], Decision] | None = None
+        """Turns the function's return value into a decision, where it isn't a result."""
         self.on_claim: Callable[[], object] | None = None
         """Called when the job is claimed, in the thread that claims it."""
         self.is_started = False
@@ -213,6 +239,11 @@ class Execution:
         becomes a job may get its id from it.
         """
         return self.elsewhere is None or getattr(self.job, "is_message", False)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the data that become its payload."""
+        return len(self.delivery.body) if self.batch is None else self.batch.size_bytes
 
     @property
     def holds_job(self) -> bool:

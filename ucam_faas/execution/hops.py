@@ -6,7 +6,7 @@ runs adds its own name to the chain of the messages and jobs that it sends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 
 from ucam_faas.events.messages import PubsubMessage
@@ -36,6 +36,12 @@ def enter(message: PubsubMessage | None, limit: int) -> None:
             f"a chain of {_number(text)} sends and publishes, over UCAM_FAAS_MAX_HOPS={limit}: "
             f"{names}"
         )
+
+
+def longest(messages: Iterable[PubsubMessage]) -> PubsubMessage | None:
+    """Return the message with the longest chain; None: no message has one."""
+    chained = [message for message in messages if HOPS_ATTRIBUTE in message.attributes]
+    return max(chained, key=lambda each: _number(each.attributes[HOPS_ATTRIBUTE]), default=None)
 
 
 def onward() -> str:

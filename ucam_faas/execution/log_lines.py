@@ -7,7 +7,7 @@ fields. Payloads are left out unless asked for: they are personal data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -135,6 +135,28 @@ def not_run(execution: Execution, outcome: Outcome) -> logging.LogRecord | None:
     if is_duplicate:  # as that of a run, since there is no other line about the message
         fields["duration_seconds"] = round(execution.elapsed_seconds(), 6)
     return _line(execution, level, NOT_RUN, fields)
+
+
+def batch(
+    execution: Execution, decision: Decision, ends: Mapping[str, int]
+) -> logging.LogRecord | None:
+    """Return the line about the run of a batch.
+
+    Args:
+        ends: how many messages ended with which outcome.
+    """
+    cause, error = decision.outcome, decision.error
+    fields = _delivery_fields(execution, cause)
+    fields["messages"] = sum(ends.values())
+    fields["outcomes"] = dict(ends)
+    fields["duration_seconds"] = round(execution.elapsed_seconds(), 6)
+    level = getattr(logging, answer(cause).severity)
+    line = _line(execution, level, _message(execution.task, cause, error), fields)
+    if line is not None:
+        if isinstance(cause, Crashed) and error is not None:
+            line.exc_info = (type(error), error, error.__traceback__)
+        line.expected = error if isinstance(cause, Failed) else None
+    return line
 
 
 def _line(

@@ -83,6 +83,8 @@ async def run_async(execution: Execution) -> Conclusion | None:
 
 def _blocks(execution: Execution, decision: Decision) -> bool:
     """Return True if the conclusion publishes or stores."""
+    if execution.batch is not None and execution.batch.may_publish(decision):
+        return True
     may_publish = dead_letters.may_publish(execution, decision.outcome)
     return execution.holds_job or may_publish or inbox.are_unpublished(execution.log_context)
 
@@ -100,8 +102,8 @@ async def _to_its_end(work: Coroutine[Any, Any, Conclusion | None]) -> Conclusio
 
 async def _call_async(execution: Execution) -> Decision:
     try:
-        blocks = execution.job is not None or len(execution.delivery.body) > off_loop.LARGE_BYTES
-        payload = await _open_in_thread(execution) if blocks else prepare(execution)
+        blocks = execution.job is not None or execution.size_bytes > off_loop.LARGE_BYTES
+        payload = await _open_in_thread(execution) if blocks else _open(execution)
         refused = refusal(execution, payload)
         if refused is not None:
             return refused
@@ -116,7 +118,9 @@ async def _call_async(execution: Execution) -> Decision:
 
 
 def _open(execution: Execution) -> Any:
-    """Return the payload; of a job, after it is claimed."""
+    """Return the payload; of a job, after it is claimed; of a batch, its messages."""
+    if execution.batch is not None:
+        return execution.batch.open(execution)
     return prepare(execution) if execution.job is None else execution.job.open(execution)
 
 
@@ -134,6 +138,13 @@ def _start(execution: Execution, payload: Any) -> Any:
     """Call the function, in its middleware."""
     accept(execution)
     execution.is_started = True
+    if execution.task.batch is not None:
+        if execution.batch is None:
+            from ucam_faas.execution.message_batch import alone  # other tasks don't need it
+
+            payload = alone(execution, payload)
+        elif not payload:
+            return None  # all of its messages are refused
     function = execution.task.call
     return function(payload) if execution.call is None else execution.call(function, payload)
 
@@ -157,6 +168,10 @@ def _settled(execution: Execution, decision: Decision, *, publish: bool = True) 
     outcome = decision.outcome
     if isinstance(decision.error, Unclaimed):
         return not_run(execution, decision)
+    if execution.batch is not None:
+        if inbox.are_unpublished(execution.log_context):
+            inbox.flush(execution.log_context)
+        return execution.batch.settle(execution, decision, publish=publish)
     if execution.job is not None and execution.holds_job:
         outcome = execution.job.settle(execution, decision)
     elif publish:

@@ -34,7 +34,7 @@ def report(execution: Execution, decision: Decision, settled: Outcome) -> Conclu
     Args:
         settled: the decision's outcome; or DeadLettered, when the message is on its topic.
     """
-    result = _result(decision, execution.elapsed_seconds())
+    result = result_of(decision, execution.elapsed_seconds())
     try:
         info = _info(execution, decision, result)
     except KeyboardInterrupt:  # for the process, not for the task
@@ -49,7 +49,7 @@ def report(execution: Execution, decision: Decision, settled: Outcome) -> Conclu
 def not_run(execution: Execution, decision: Decision) -> Conclusion:
     """Return the conclusion of an execution whose job can't run now."""
     outcome, value = decision.outcome, decision.value
-    info = ExecutionInfo(execution=_result(Decision(outcome), execution.elapsed_seconds()))
+    info = ExecutionInfo(execution=result_of(Decision(outcome), execution.elapsed_seconds()))
     if value is not None:
         info = info.with_result(value)
     return Conclusion(outcome, info, value, line=log_lines.not_run(execution, outcome))
@@ -71,7 +71,8 @@ def _info(execution: Execution, decision: Decision, result: ExecutionResult) -> 
     return info
 
 
-def _result(decision: Decision, seconds: float) -> ExecutionResult:
+def result_of(decision: Decision, seconds: float) -> ExecutionResult:
+    """Return the result in the report of an execution."""
     if isinstance(decision.outcome, Done | Ignore):
         return CompletedExecutionResult(duration_seconds=seconds)
     return AbortedExecutionResult(

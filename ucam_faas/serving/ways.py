@@ -44,6 +44,8 @@ def ways(tasks: Sequence[Task], settings: Settings) -> dict[tuple[str, str], Way
 
 def _usual_limit(task: Task) -> int | None:
     """Return how many executions of a task run at a time if it states no concurrency."""
+    if task.batch is not None:
+        return 1
     if task.is_async:
         return REQUESTS_OF_AN_INSTANCE
     return _cpus() if task.run_in_process else None

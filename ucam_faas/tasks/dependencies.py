@@ -131,7 +131,7 @@ def _check_marked(function: Any, parameter: inspect.Parameter, markers: list[_Ma
 _MISSING: Any = object()
 
 
-def reader_of(marked: Marked, kind: Kind) -> Callable[[], Any]:
+def reader_of(marked: Marked, kind: Kind | None) -> Callable[[], Any]:
     """Return a function that reads an attribute of the running delivery.
 
     Raises:
@@ -140,6 +140,11 @@ def reader_of(marked: Marked, kind: Kind) -> Callable[[], Any]:
     """
     assert isinstance(marked.marker, Attribute), "the caller has checked"
     name, default = marked.marker.name or marked.parameter.name, marked.parameter.default
+    if kind is None:
+        raise TaskDefinitionError(
+            f"Attribute({name!r}): a batch has many messages, each with its own attributes. Read "
+            "message.attributes of the elements of its list."
+        )
     if kind in (Kind.RAW, Kind.HTTP):
         raise TaskDefinitionError(
             f"Attribute({name!r}): a function of {kind.value}s gets no attributes. Use "

@@ -40,12 +40,12 @@ def overridden(factories: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
         _OVERRIDES.update(before)
 
 
-def injected(function: Any, kind: Kind) -> Any:
+def injected(function: Any, kind: Kind | None) -> Any:
     """Return the function of the payload alone, which makes the other arguments.
 
     Args:
         function: a task's; it is returned as it is if no parameter has a marker.
-        kind: the task's.
+        kind: the task's; None: it takes batches.
 
     Raises:
         TaskDefinitionError: a marker can never work.
@@ -123,11 +123,11 @@ class _Planner:
 
     Args:
         function: the task's.
-        kind: the task's.
+        kind: the task's; None: it takes batches.
         overrides: factories in place of others.
     """
 
-    def __init__(self, function: Any, kind: Kind, overrides: Mapping[Any, Any]) -> None:
+    def __init__(self, function: Any, kind: Kind | None, overrides: Mapping[Any, Any]) -> None:
         self._function = function
         self._is_async = inspect.iscoroutinefunction(function)
         self._kind = kind

@@ -101,8 +101,8 @@ class HttpOptions(_Name, _OfAll, total=False):
     """The options of `http`, which every decorator takes."""
 
 
-class TaskDefaults(_OfAll, total=False):
-    """The options of a TaskCollection."""
+class _OfMessages(_OfAll, total=False):
+    """The options of tasks that get messages, and of a TaskCollection."""
 
     run_as: Annotated[
         RunAs | None,
@@ -136,6 +136,11 @@ class TaskDefaults(_OfAll, total=False):
             computed=True,
         ),
     ]
+
+
+class TaskDefaults(_OfMessages, total=False):
+    """The options of a TaskCollection."""
+
     retention: Annotated[
         timedelta | None,
         Option(
@@ -205,8 +210,8 @@ class TaskDefaults(_OfAll, total=False):
     ]
 
 
-class TaskOptions(_Name, TaskDefaults, total=False):
-    """The options of every decorator but `http`."""
+class _Subscribed(TypedDict, total=False):
+    """The options of a task's topic."""
 
     topic: Annotated[
         str | None,
@@ -249,6 +254,11 @@ class TaskOptions(_Name, TaskDefaults, total=False):
             computed=True,
         ),
     ]
+
+
+class TaskOptions(_Name, TaskDefaults, _Subscribed, total=False):
+    """The options of every decorator but `http` and `batch_handler`."""
+
     id: Annotated[
         Callable[[Any], object] | None,
         Option(
@@ -309,6 +319,10 @@ class HandlerOptions(TaskOptions, total=False):
     ]
 
 
+class BatchOptions(_Name, _OfMessages, _Subscribed, total=False):
+    """The options of `batch_handler`, which has no jobs, and no lanes for them."""
+
+
 COLLECTION = "TaskCollection"
 _TAKERS: dict[str, Any] = {
     "http": HttpOptions,
@@ -317,6 +331,7 @@ _TAKERS: dict[str, Any] = {
     "cloud_event": TaskOptions,
     "cloud_event_handler": HandlerOptions,
     "message_handler": HandlerOptions,
+    "batch_handler": BatchOptions,
 }
 
 

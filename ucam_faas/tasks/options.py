@@ -152,7 +152,11 @@ TriggerOf = Callable[[str], Trigger | None]
 
 
 def task_fields(
-    kind: Kind, said: Mapping[str, Any], defaults: Sequence[Mapping[str, Any]] = ()
+    kind: Kind,
+    said: Mapping[str, Any],
+    defaults: Sequence[Mapping[str, Any]] = (),
+    *,
+    in_batches: bool = False,
 ) -> tuple[TriggerOf, dict[str, Any]]:
     """Return the fields of a task that its options and those of its collections decide.
 
@@ -160,6 +164,7 @@ def task_fields(
         kind: of the task.
         said: the decorator's options, which were checked one by one.
         defaults: those of its collections, the outermost first.
+        in_batches: it takes batches, so a worker runs it.
 
     Raises:
         TaskDefinitionError: the options together can never work, or are outside Google's limits.
@@ -167,6 +172,9 @@ def task_fields(
     own, inherited = combine(OPTIONS, said), combine(OPTIONS, *defaults)
     if kind is Kind.HTTP:
         inherited = {n: value for n, value in inherited.items() if "http" in OPTIONS[n].taken_by}
+    if in_batches:
+        inherited = _of_batches(inherited)
+        own.setdefault("run_as", "worker")
     options = combine(OPTIONS, inherited, own)
     check_together(options)
     run_as = options.get("run_as", "service")
@@ -189,6 +197,19 @@ def task_fields(
     if kind is Kind.HTTP:
         return lambda name: None, fields
     return trigger_maker(run_as=run_as, **_part(options, _IN_TRIGGER)), fields
+
+
+_PROMISES = frozenset({"idempotent", "run_in_process"})
+"""Options of collections that a batch task must not ignore: it can't keep them."""
+
+
+def _of_batches(inherited: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of collections that concern a task of batches."""
+    return {
+        name: value
+        for name, value in inherited.items()
+        if name != "run_as" and ("batch_handler" in OPTIONS[name].taken_by or name in _PROMISES)
+    }
 
 
 def _lanes(options: Mapping[str, Any], run_as: str) -> tuple[Lane, ...]:

@@ -61,7 +61,7 @@ def through(task: Task, outermost: Callable[[Any], Any]) -> Task:
         import flask  # noqa: F401  # there will be a request to hand to them
 
     def call(payload: Any) -> Any:
-        argument = _argument(task.kind, payload)
+        argument = payload if task.batch is not None else _argument(task.kind, payload)
         _CALL.set(_Call(task.function, argument, payload))
         return outermost(argument)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, get_origin
+from typing import TYPE_CHECKING, Any, get_origin
 
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.exceptions import TaskDefinitionError
@@ -18,6 +18,9 @@ from ucam_faas.tasks.lanes import DEFAULT_LANE, Lane
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_JOB_ATTEMPTS, MIN_ATTEMPTS, Policy
 from ucam_faas.tasks.resources import RunAs, cpu_count
 from ucam_faas.tasks.triggers import Trigger
+
+if TYPE_CHECKING:
+    from ucam_faas.tasks.message_batches import BatchLimits
 
 ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
 CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
@@ -121,6 +124,8 @@ class Task:
     message_type: Any = None
     module_spec: Any = None
     """Another object each time that the module is executed: so a reload is not a clash of names."""
+    batch: BatchLimits | None = None
+    """Its function takes a list of messages, within these limits; None: one message."""
     trigger: Trigger | None = None
     """None: requests to its path only, as for HTTP tasks."""
     policy: Policy = field(default_factory=Policy)
@@ -168,6 +173,7 @@ class Task:
         self._check_share()
         self._check_adoption()
         self._check_process()
+        self._check_batch()
 
     def __repr__(self) -> str:
         topic = f" topic={self.trigger.topic!r}" if self.trigger else ""
@@ -253,6 +259,20 @@ class Task:
             raise TaskDefinitionError(
                 f"run_in_process=True of {self.name!r}: {problem}, or say run_in_process=False."
             )
+
+    def _check_batch(self) -> None:
+        """Refuse options that a batch can't have, whether its own or those of its collections."""
+        if self.batch is None:
+            return
+        problem = ""
+        if self.run_as != "worker":
+            problem = f'run_as="{self.run_as}": Pub/Sub pushes messages one by one'
+        elif self.jobs.adopts:
+            problem = f"{self.jobs.adopting}: a job runs alone. Use message_handler"
+        elif self.run_in_process:
+            problem = "run_in_process=True: a process takes one message. Use message_handler"
+        if problem:
+            raise TaskDefinitionError(f"{self.name!r} takes batches, and has {problem}.")
 
     def _check_share(self) -> None:
         """Refuse several executions at a time on a part of a CPU."""

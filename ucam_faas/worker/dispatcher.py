@@ -1,68 +1,133 @@
-"""Which waiting message starts next: within the tasks' limits, by weight, and in order of a key."""
+"""Which waiting messages start next: within the tasks' limits, by weight, and in order of a key."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from ucam_faas.serving.runner import Runner
 from ucam_faas.worker.messages import Pulled
 from ucam_faas.worker.sources import Source
 
 
-class _Queue:
+class Queue(Protocol):
     """The messages of one source that wait."""
 
-    __slots__ = ("credit", "keys", "source", "waiting")
+    credit: int
+    """Its lead over the others in the round."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.waiting: deque[Pulled] = deque()
+    def add(self, messages: Iterable[Pulled]) -> None:
+        """Take messages in."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Messages may start."""
+
+    def take(self) -> Sequence[Pulled]:
+        """Remove the messages that start now, together."""
+
+    def ended(self, messages: Sequence[Pulled], failed: Sequence[Pulled]) -> Iterable[Pulled]:
+        """Note the end of messages that started together.
+
+        Args:
+            messages: all of them.
+            failed: those that weren't acknowledged.
+
+        Returns:
+            later messages of the failed ones' keys, which can't start: Pub/Sub delivers them again.
+        """
+
+    def clear(self) -> Iterable[Pulled]:
+        """Remove all messages."""
+
+
+class SingleQueue:
+    """Messages that start one by one, and one at a time of a key."""
+
+    __slots__ = ("_keys", "credit", "waiting")
+
+    def __init__(self) -> None:
         self.credit = 0
-        self.keys: dict[str, deque[Pulled]] = {}
+        self.waiting: deque[Pulled] = deque()
+        self._keys: dict[str, deque[Pulled]] = {}
         """The later messages of each ordering key that is busy."""
 
-    def has_room(self, runner: Runner) -> bool:
-        return runner.has_room(self.source.task, self.source.lane)
+    def add(self, messages: Iterable[Pulled]) -> None:
+        """See `Queue`."""
+        for pulled in messages:
+            key = pulled.key
+            if key and key in self._keys:
+                self._keys[key].append(pulled)
+                continue
+            if key:
+                self._keys[key] = deque()
+            self.waiting.append(pulled)
+
+    @property
+    def is_ready(self) -> bool:
+        """See `Queue`."""
+        return bool(self.waiting)
+
+    def take(self) -> Sequence[Pulled]:
+        """See `Queue`."""
+        return (self.waiting.popleft(),)
+
+    def ended(self, messages: Sequence[Pulled], failed: Sequence[Pulled]) -> Iterable[Pulled]:
+        """See `Queue`."""
+        key = messages[0].key
+        if not key:
+            return ()
+        if failed:
+            return self._keys.pop(key)
+        if self._keys[key]:
+            self.waiting.append(self._keys[key].popleft())
+        else:
+            del self._keys[key]
+        return ()
+
+    def clear(self) -> Iterable[Pulled]:
+        """See `Queue`."""
+        waiting = list(self.waiting)
+        self.waiting.clear()
+        for later in self._keys.values():
+            waiting += later
+            later.clear()
+        return waiting
 
 
 class Dispatcher:
     """Starts messages as there is room for them.
 
     Args:
-        sources: where they come from.
+        queues: for the messages of each source.
         runner: has the limits.
-        limit: messages of all tasks that may run at a time.
-        start: starts a message; `ended` is called later, not by it.
+        limit: executions of all tasks at a time.
+        start: starts messages in one execution; `ended` is called later, not by it.
         give_back: takes messages that can't start, since an earlier one of their key has failed.
     """
 
     def __init__(
         self,
-        sources: Iterable[Source],
+        queues: Mapping[Source, Queue],
         runner: Runner,
         limit: int,
-        start: Callable[[Pulled], object],
+        start: Callable[[Sequence[Pulled]], object],
         give_back: Callable[[Iterable[Pulled]], object],
     ) -> None:
-        self._queues = {source: _Queue(source) for source in sources}
+        self._queues = queues
         self._runner = runner
         self._limit = limit
         self._start = start
         self._give_back = give_back
         self.running = 0
 
-    def add(self, source: Source, messages: Iterable[Pulled], *, ordered: bool) -> None:
+    def add(self, source: Source, messages: Sequence[Pulled], *, ordered: bool) -> None:
         """Take messages in."""
-        queue = self._queues[source]
-        for pulled in messages:
-            key = pulled.ordering_key if ordered else ""
-            if key and key in queue.keys:
-                queue.keys[key].append(pulled)
-                continue
-            if key:
-                queue.keys[key] = deque()
-            queue.waiting.append(pulled)
+        if ordered:
+            for pulled in messages:
+                pulled.key = pulled.ordering_key
+        self._queues[source].add(messages)
 
     def dispatch(self) -> None:
         """Start as many messages as there is room for."""
@@ -71,48 +136,31 @@ class Dispatcher:
             if queue is None:
                 return
             self.running += 1
-            pulled = queue.waiting.popleft()
-            pulled.is_started = True
-            self._start(pulled)
+            messages = queue.take()
+            for pulled in messages:
+                pulled.is_started = True
+            self._start(messages)
 
-    def ended(self, pulled: Pulled, *, acknowledged: bool) -> None:
-        """Note the end of a message that was started."""
-        queue = self._queues[pulled.source]
+    def ended(self, messages: Sequence[Pulled], failed: Sequence[Pulled]) -> None:
+        """Note the end of messages that were started together, some of which may have failed."""
         self.running -= 1
-        key = pulled.ordering_key
-        if not key or key not in queue.keys:
-            return
-        later = queue.keys[key]
-        if not acknowledged:  # Pub/Sub delivers it and those after it again
-            del queue.keys[key]
-            self._give_back(later)
-        elif later:
-            queue.waiting.append(later.popleft())
-        else:
-            del queue.keys[key]
+        self._give_back(self._queues[messages[0].source].ended(messages, failed))
 
     def clear(self) -> Sequence[Pulled]:
         """Remove the messages that wait, and return them."""
-        waiting: list[Pulled] = []
-        for queue in self._queues.values():
-            waiting += queue.waiting
-            queue.waiting.clear()
-            for later in queue.keys.values():
-                waiting += later
-                later.clear()
-        return waiting
+        return [pulled for queue in self._queues.values() for pulled in queue.clear()]
 
-    def _next(self) -> _Queue | None:
+    def _next(self) -> Queue | None:
         """Return the queue whose turn it is: smooth weighted round robin."""
         able = [
-            queue
-            for queue in self._queues.values()
-            if queue.waiting and queue.has_room(self._runner)
+            (source, queue)
+            for source, queue in self._queues.items()
+            if queue.is_ready and self._runner.has_room(source.task, source.lane)
         ]
         if len(able) < 2:
-            return able[0] if able else None
-        for queue in able:
-            queue.credit += queue.source.weight
-        first = max(able, key=lambda queue: queue.credit)
-        first.credit -= sum(queue.source.weight for queue in able)
+            return able[0][1] if able else None
+        for source, queue in able:
+            queue.credit += source.weight
+        _, first = max(able, key=lambda pair: pair[1].credit)
+        first.credit -= sum(source.weight for source, _ in able)
         return first

@@ -27,7 +27,7 @@ class Pulled:
         number: the process's own, which rises.
     """
 
-    __slots__ = ("ack_id", "is_started", "number", "received", "source")
+    __slots__ = ("ack_id", "is_started", "key", "number", "received", "source")
 
     def __init__(self, source: Source, received: Any, number: int) -> None:
         self.source = source
@@ -35,6 +35,8 @@ class Pulled:
         self.ack_id: str = received.ack_id
         self.number = number
         self.is_started = False
+        self.key = ""
+        """Its ordering key, if the subscription keeps the order."""
 
     @property
     def id(self) -> str:
@@ -43,7 +45,7 @@ class Pulled:
 
     @property
     def ordering_key(self) -> str:
-        """The message's, or nothing."""
+        """The message's, or nothing, whatever the subscription keeps."""
         return str(self.received.message.ordering_key)
 
 

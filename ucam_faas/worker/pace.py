@@ -11,7 +11,7 @@ SOON_SECONDS = 1.0
 """A waiting message starts within this."""
 _LEAST_RUNS = 8
 """Before the first change."""
-_WEIGHT = 1 / 16
+_WEIGHT, _BATCH_WEIGHT = 1 / 16, 1 / 4
 """Of the last run in the mean."""
 
 
@@ -48,4 +48,41 @@ class Pace:
         return size
 
     def _limited(self, size: int) -> int:
+        return size if self._limit is None else min(size, self._limit)
+
+
+class BatchPace:
+    """How many messages a worker takes of a batch task: those that run, and the next batch.
+
+    The next batch gathers while others run only if it would start soon; otherwise it is better
+    left to another worker.
+
+    Args:
+        at_once: batches that may run at a time.
+        max_messages: in a batch.
+        limit: the most that it may take; None: no limit.
+
+    >>> pace = BatchPace(2, 500)
+    >>> pace.size, pace.add(0.1), pace.add(60), pace.size
+    (1500, None, 1000, 1000)
+    """
+
+    def __init__(self, at_once: int, max_messages: int, limit: int | None = None) -> None:
+        self.at_once, self._next, self._limit = at_once * max_messages, max_messages, limit
+        self._mean: float | None = None
+        self._is_soon = True
+        self.size = self._size()
+        """Messages that may be outstanding."""
+
+    def add(self, seconds: float) -> int | None:
+        """Note the time of a run, and return the new size if it is another."""
+        mean = seconds if self._mean is None else self._mean
+        self._mean = mean + (seconds - mean) * _BATCH_WEIGHT
+        # Each change costs a stream: a mean near the border makes no series of them.
+        self._is_soon = self._mean < (SOON_SECONDS if self._is_soon else SOON_SECONDS / 2)
+        before, self.size = self.size, self._size()
+        return None if self.size == before else self.size
+
+    def _size(self) -> int:
+        size = self.at_once + self._next * self._is_soon
         return size if self._limit is None else min(size, self._limit)

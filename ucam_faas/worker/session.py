@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,18 +18,19 @@ from typing import Any
 from ucam_faas import outcomes
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.logs.problems import log_problem, safely
-from ucam_faas.outcomes import ShuttingDown, acknowledges
+from ucam_faas.outcomes import Outcome, ShuttingDown, acknowledges, answer
 from ucam_faas.serving.responses import converter, of_execution
 from ucam_faas.serving.runner import Runner
 from ucam_faas.worker import checks
 from ucam_faas.worker.acknowledgements import Acknowledgements
+from ucam_faas.worker.batches import BatchQueue
 from ucam_faas.worker.connection import Connection
-from ucam_faas.worker.dispatcher import Dispatcher
+from ucam_faas.worker.dispatcher import Dispatcher, Queue, SingleQueue
 from ucam_faas.worker.health import Health
 from ucam_faas.worker.heartbeat import Heartbeat
 from ucam_faas.worker.messages import Pulled, delivery_of, job_of
 from ucam_faas.worker.options import Options, WorkerResult
-from ucam_faas.worker.pace import Pace
+from ucam_faas.worker.pace import BatchPace, Pace
 from ucam_faas.worker.sources import Source, sources_of
 from ucam_faas.worker.streams import Stream
 
@@ -54,17 +56,21 @@ class Session:
         self._runner = Runner(options.tasks, self._runtime)
         self._converters = {task: converter(task) for task in options.tasks}
         self._dispatcher = Dispatcher(
-            self._sources, self._runner, options.tasks_limit, self._start, self._return
+            {source: self._queue(source) for source in self._sources},
+            self._runner,
+            options.tasks_limit,
+            self._start,
+            self._return,
         )
         self._heartbeat = Heartbeat(self._settings, self._sources, options.lease_seconds)
         self.health = Health(lambda: self.is_pulling)
         self._streams: dict[Source, Stream] = {}
-        self._paces: dict[Source, Pace] = {}
+        self._paces: dict[Source, Pace | BatchPace] = {}
         self._answers: dict[Source, Acknowledgements] = {}
         self._held: dict[Source, dict[str, Pulled]] = {source: {} for source in self._sources}
         """The messages of each source that aren't answered, by their ids."""
         self._numbers = count()
-        self._ends: list[tuple[Pulled, Execution, Conclusion]] = []
+        self._ends: list[tuple[Sequence[Pulled], Execution, Conclusion]] = []
         """The executions that have ended since the last turn of the event loop."""
         self._context = copy_context()
         """Without the variables of executions."""
@@ -157,9 +163,26 @@ class Session:
                     task.cancel()
                 return
 
+    def _queue(self, source: Source) -> Queue:
+        if source.task.batch is None:
+            return SingleQueue()
+
+        def room() -> int:
+            limit = self._options.messages_limit
+            return sys.maxsize if limit is None else limit - self._started
+
+        def wake() -> None:
+            self._dispatcher.dispatch()
+
+        return BatchQueue(source.task.batch, self._runtime.clock, room, wake)
+
     def _stream(self, connection: Connection, source: Source) -> Stream:
         at_once = min(self._runner.capacity(source.task, source.lane), self._options.tasks_limit)
-        self._paces[source] = pace = Pace(at_once, self._options.messages_limit)
+        pace: Pace | BatchPace = Pace(at_once, self._options.messages_limit)
+        if source.task.batch is not None:
+            size = source.task.batch.max_messages
+            pace = BatchPace(at_once, size, self._options.messages_limit)
+        self._paces[source] = pace
         return Stream(
             connection,
             source.subscription,
@@ -192,36 +215,52 @@ class Session:
         self._dispatcher.add(source, messages, ordered=ordered)
         self._dispatcher.dispatch()
 
-    def _start(self, pulled: Pulled) -> None:
-        task = pulled.source.task
-        delivery = delivery_of(pulled)
-        job = job_of(pulled, delivery, self._runtime)
-        convert = self._converters[task] if job is None else None
-        lane = pulled.source.lane
-        execution = Execution(task, delivery, self._runtime, convert=convert, job=job, lane=lane)
-        self._started += 1
-        self._runner.start(execution, partial(self._ended, pulled, execution))
+    def _start(self, messages: Sequence[Pulled]) -> None:
+        make = self._single if messages[0].source.task.batch is None else self._batch
+        execution = make(messages)
+        self._started += len(messages)
+        self._runner.start(execution, partial(self._ended, messages, execution))
         if self._started == self._options.messages_limit:
             self._stopping.set()  # nothing asks for a hurry: the messages may run to their ends
             self._return(self._dispatcher.clear())
 
-    def _ended(self, pulled: Pulled, execution: Execution, conclusion: Conclusion) -> None:
-        """Take the end of a message, in the context of its execution: its answer comes soon."""
+    def _single(self, messages: Sequence[Pulled]) -> Execution:
+        (pulled,) = messages
+        task, lane = pulled.source.task, pulled.source.lane
+        delivery = delivery_of(pulled)
+        job = job_of(pulled, delivery, self._runtime)
+        convert = self._converters[task] if job is None else None
+        return Execution(task, delivery, self._runtime, convert=convert, job=job, lane=lane)
+
+    def _batch(self, messages: Sequence[Pulled]) -> Execution:
+        from ucam_faas.execution import message_batch  # other tasks don't need it
+
+        task = messages[0].source.task
+        members = [Execution(task, delivery_of(pulled), self._runtime) for pulled in messages]
+        return message_batch.execution_of(task, members, [pulled.key for pulled in messages])
+
+    def _ended(
+        self, messages: Sequence[Pulled], execution: Execution, conclusion: Conclusion
+    ) -> None:
+        """Take the end of messages, in the context of their execution: the answers come soon."""
         if not self._ends:
             asyncio.get_running_loop().call_soon(self._conclude, context=self._context)
-        self._ends.append((pulled, execution, conclusion))
+        self._ends.append((messages, execution, conclusion))
 
     def _conclude(self) -> None:
         """Answer the messages that have ended, and start others."""
         ends, self._ends = self._ends, []
-        for pulled, execution, conclusion in ends:
-            acked = acknowledges(of_execution(execution, conclusion).status)
-            if isinstance(conclusion.outcome, ShuttingDown):
-                self._returned += 1
-            else:
-                self._outcomes[outcomes.name(conclusion.outcome)] += 1
-            self._answer(pulled, acknowledged=acked)
-            self._dispatcher.ended(pulled, acknowledged=acked)
+        for messages, execution, conclusion in ends:
+            failed: list[Pulled] = []
+            for pulled, outcome, acknowledged in _each(messages, execution, conclusion):
+                if isinstance(outcome, ShuttingDown):
+                    self._returned += 1
+                else:
+                    self._outcomes[outcomes.name(outcome)] += 1
+                self._answer(pulled, acknowledged=acknowledged)
+                if not acknowledged:
+                    failed.append(pulled)
+            self._dispatcher.ended(messages, failed)
         if self._stopping.is_set():
             if not self._dispatcher.running:
                 self._idle.set()
@@ -231,9 +270,10 @@ class Session:
             self.stop()
             return
         self._dispatcher.dispatch()
-        for pulled, execution, _ in ends:
-            if self._paces[pulled.source].add(execution.elapsed_seconds()) is not None:
-                self._streams[pulled.source].resize()
+        for messages, execution, _ in ends:
+            source = messages[0].source
+            if self._paces[source].add(execution.elapsed_seconds()) is not None:
+                self._streams[source].resize()
 
     def _answer(self, pulled: Pulled, *, acknowledged: bool) -> None:
         answers = self._answers[pulled.source]
@@ -266,6 +306,19 @@ class Session:
                 loop.remove_signal_handler(number)
 
         return undo
+
+
+def _each(
+    messages: Sequence[Pulled], execution: Execution, conclusion: Conclusion
+) -> Iterable[tuple[Pulled, Outcome, bool]]:
+    """Return the outcome of each message of an execution, and True where it is acknowledged."""
+    if execution.batch is None:
+        acknowledged = acknowledges(of_execution(execution, conclusion).status)
+        return ((messages[0], conclusion.outcome, acknowledged),)
+    ends = execution.batch.outcomes or [conclusion.outcome] * len(messages)
+    return [
+        (pulled, end, answer(end).acknowledges) for pulled, end in zip(messages, ends, strict=True)
+    ]
 
 
 def _log(message: str, **fields: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.worker import protos
 from ucam_faas.worker.connection import END, Connection, RpcError, code_of
-from ucam_faas.worker.pace import Pace
+from ucam_faas.worker.pace import BatchPace, Pace
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 """Between two tries to open a stream."""
@@ -42,7 +42,7 @@ class Stream:
         subscription: str,
         *,
         lease_seconds: int,
-        pace: Pace,
+        pace: Pace | BatchPace,
         held: Sized,
         max_bytes: int,
         receive: Callable[[Sequence[Any], bool], object],
