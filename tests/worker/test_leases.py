@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ucam_faas.worker.heartbeat import Heartbeat
 from ucam_faas.worker.heartbeat_process import Leases
 
 from .harness import cloud, until, working
-from .processes import pubsub, worker
+from .processes import PubSub, WorkerProcess, pubsub, worker
 from .test_worker import task
 
 LEASE = 30
@@ -208,22 +209,64 @@ async def test_a_message_that_comes_again_while_it_runs_runs_once() -> None:
         assert pubsub_.waiting("task") == 0
 
 
-@pytest.mark.slow
-def test_a_task_that_holds_the_interpreter_lock_for_two_leases_runs_once(tmp_path: Path) -> None:
-    arguments = ("--target", "compute", "--lease-seconds", "10")
+@dataclass(frozen=True)
+class LongRuns:
+    """Workers whose tasks run for longer than a lease, at the same time."""
+
+    pubsub: PubSub
+    computing: tuple[WorkerProcess, WorkerProcess]
+    """One of them holds the interpreter lock."""
+    bereft: WorkerProcess
+    """Its heartbeat was killed."""
+
+
+@pytest.fixture(scope="module")
+def long_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LongRuns]:
+    folder, lease = tmp_path_factory.mktemp("long_runs"), ("--lease-seconds", "10")
     with (
-        pubsub(tmp_path / "pubsub") as cloud_,
-        worker(tmp_path / "one", cloud_, *arguments) as first,
-        worker(tmp_path / "two", cloud_, *arguments) as second,
+        pubsub(folder / "pubsub") as cloud_,
+        worker(folder / "one", cloud_, "--target", "compute", *lease) as first,
+        worker(folder / "two", cloud_, "--target", "compute", *lease) as second,
+        worker(folder / "three", cloud_, "--target", "charge", *lease) as third,
     ):
         cloud_.publish("compute", id="1", seconds=21)
-        wait_until(lambda: first.effects("ended") + second.effects("ended"), "it has ended")
+        cloud_.publish("charge", id="1", seconds=14)
+        wait_until(lambda: third.effects("begun"), "it runs")
+        children = Path(f"/proc/{third.popen.pid}/task/{third.popen.pid}/children").read_text()
+        (heartbeat,) = map(int, children.split())
+        os.kill(heartbeat, signal.SIGKILL)
+        yield LongRuns(cloud_, (first, second), third)
 
-        for process in (first, second):
-            process.signal(signal.SIGTERM)
-            assert process.wait() == 0
-        assert len(first.effects("begun") + second.effects("begun")) == 1
-        assert cloud_.pull("compute") == []
+
+def end(*processes: WorkerProcess) -> None:
+    for process in processes:
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+@pytest.mark.slow
+def test_a_task_that_holds_the_interpreter_lock_for_two_leases_runs_once(
+    long_runs: LongRuns,
+) -> None:
+    first, second = long_runs.computing
+
+    wait_until(lambda: first.effects("ended") + second.effects("ended"), "it has ended")
+    end(first, second)
+
+    assert len(first.effects("begun") + second.effects("begun")) == 1
+    assert long_runs.pubsub.pull("compute") == []
+
+
+@pytest.mark.slow
+def test_a_heartbeat_that_is_killed_is_started_again(long_runs: LongRuns) -> None:
+    process = long_runs.bereft
+
+    process.logged("ucam_faas_heartbeat_ended")
+    wait_until(lambda: process.effects("ended"), "it has ended")
+    end(process)
+
+    assert len(process.effects("begun")) == 1
+    assert long_runs.pubsub.pull("charge") == []
 
 
 @pytest.mark.slow
@@ -239,24 +282,3 @@ def test_the_messages_of_a_killed_worker_are_delivered_at_once(tmp_path: Path) -
             first.signal(signal.SIGKILL)
 
             wait_until(lambda: second.effects("begun"), "another has it")
-
-
-@pytest.mark.slow
-def test_a_heartbeat_that_is_killed_is_started_again(tmp_path: Path) -> None:
-    arguments = ("--target", "charge", "--lease-seconds", "10")
-    with (
-        pubsub(tmp_path / "pubsub") as cloud_,
-        worker(tmp_path / "one", cloud_, *arguments) as first,
-    ):
-        cloud_.publish("charge", id="1", seconds=14)
-        wait_until(lambda: first.effects("begun"), "it runs")
-        children = Path(f"/proc/{first.popen.pid}/task/{first.popen.pid}/children").read_text()
-        (heartbeat,) = map(int, children.split())
-        os.kill(heartbeat, signal.SIGKILL)
-        first.logged("ucam_faas_heartbeat_ended")
-        wait_until(lambda: first.effects("ended"), "it has ended")
-        first.signal(signal.SIGTERM)
-
-        assert first.wait() == 0
-        assert len(first.effects("begun")) == 1
-        assert cloud_.pull("charge") == []
