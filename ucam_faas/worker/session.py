@@ -37,6 +37,8 @@ from ucam_faas.worker.streams import Stream
 logger = logging.getLogger("ucam_faas")
 ANSWER_SECONDS = 5.0
 """For the last answers after a signal, when the running work has ended."""
+LAST_MESSAGES_SECONDS = 1.0
+"""For messages that Pub/Sub has sent before it heard that the worker wants no more."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -128,13 +130,14 @@ class Session:
         pulling = [loop.create_task(stream.run()) for stream in self._streams.values()]
         subscriptions = [source.subscription for source in self._sources]
         _log("ucam_faas_worker_pulling", subscriptions=subscriptions)
-        stopping = loop.create_task(self._stopping.wait())
-        await asyncio.wait((stopping, *pulling), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not self._stopping.is_set():  # a stream has failed
-            self.stop()
         try:
-            await self._drain()
+            await self._until_stopped(pulling)
+            await self._drain(pulling)
+        except asyncio.CancelledError:
+            self.stop()
+            self._runner.end_grace()
+            await self._drain(pulling)
+            raise
         finally:
             for stream, task in zip(self._streams.values(), pulling, strict=True):
                 stream.cancel()
@@ -144,12 +147,23 @@ class Session:
             if isinstance(end, Exception):
                 raise end
 
-    async def _drain(self) -> None:
+    async def _until_stopped(self, pulling: Sequence[asyncio.Task[None]]) -> None:
+        """Wait until `stop` is called, or a stream fails."""
+        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((stopping, *pulling), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if not self._stopping.is_set():
+            self.stop()
+
+    async def _drain(self, pulling: Sequence[asyncio.Task[None]]) -> None:
         """Give back the messages that haven't started, and answer the others when they end."""
         self._return(self._dispatcher.clear())
         await asyncio.gather(*(stream.stop() for stream in self._streams.values()))
         if self._dispatcher.running:
             await self._idle.wait()
+        await asyncio.wait(pulling, timeout=LAST_MESSAGES_SECONDS)
         await self._finish_answers()
 
     async def _finish_answers(self) -> None:

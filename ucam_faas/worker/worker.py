@@ -93,6 +93,8 @@ class Worker:
     async def run(self) -> WorkerResult:
         """Pull until a signal, `stop` or a limit ends it, and return the work that was done.
 
+        Cancelling it stops the running work without a grace, and gives all messages back.
+
         Raises:
             ConfigurationError: a subscription pushes, or is missing; or Pub/Sub doesn't answer.
             UCAMFAASCouldNotLoadTarget: the start-up code of a task failed.
