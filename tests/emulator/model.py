@@ -140,6 +140,11 @@ class ModelQueue:
             if item.state == LEASED and item.holder == holder:
                 self.take_back(item)
 
+    def lose(self, holder: str, now: float, dead_letter: Callable[[Item], None]) -> None:
+        for item in self.items:
+            if item.state == LEASED and item.holder == holder:
+                self.fail(item, now, dead_letter)
+
     def next_due(self) -> tuple[float, int] | None:
         timed = [(i.due, i.number) for i in self.items if i.state in (LEASED, DELAYED)]
         return min(timed, default=None)

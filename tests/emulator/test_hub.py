@@ -260,6 +260,7 @@ async def stream(
     cloud: Cloud,
     last: asyncio.Event | None = None,
     on_message: Callable[[Any], None] = lambda _: None,
+    on_attempt: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Open a stream; it sends no more requests after an event."""
 
@@ -270,6 +271,7 @@ async def stream(
     async def write(response: Any) -> None:
         for received in response.received_messages:
             on_message(received.message)
+            on_attempt(received.delivery_attempt)
 
     await cloud.emulator.services.pulling.stream(requests(), write)
 
@@ -347,6 +349,28 @@ def test_the_messages_of_a_cancelled_stream_are_delivered_again_although_its_req
                 await cloud.emulator.services.pulling.stream(requests(), write)
 
             assert [received.message.data for received in await pull(cloud)] == [b"a"]
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_is_lost_costs_its_messages_an_attempt() -> None:
+    """A message that ends the processes that pull it becomes a dead letter."""
+
+    async def run() -> None:
+        async with Cloud() as cloud:
+            policy = {"dead_letter_topic": TOPIC, "max_delivery_attempts": 5}
+            await subscribe(cloud, dead_letter_policy=policy)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            await cloud.publish("a")
+            attempts: list[int] = []
+            for _ in range(2):
+                streaming = asyncio.ensure_future(stream(cloud, on_attempt=attempts.append))
+                await settle()
+                await cloud.advance(READ_SECONDS)
+                streaming.cancel()
+                await asyncio.wait([streaming])
+
+            assert attempts == [1, 2]
 
     asyncio.run(run())
 

@@ -189,6 +189,17 @@ class Comparison(RuleBasedStateMachine):
             self.world.engine.release(self.world.queues[number], held)
             assert (held.messages, held.bytes) == (0, 0)
 
+    @rule(which=some, holder=kind_of_holder)
+    def lose(self, which: int, holder: str) -> None:
+        number = self.chosen(which)
+        held = self.holders.pop((number, holder), None)
+        if held is not None:
+            now = self.world.now
+            self.models[number].lose(holder, now, self.dead_letters())
+            self.world.engine.lose(self.world.queues[number], held, self.world.moment)
+            assert (held.messages, held.bytes) == (0, 0)
+            self.check_dead_letters()
+
     @rule(seconds=st.sampled_from([0.5, 3.0, 10.0, 60.0, 400.0]))
     def wait(self, seconds: float) -> None:
         until = self.world.now + seconds

@@ -331,6 +331,18 @@ def test_release_is_no_failure(world: World) -> None:
         assert (holder.messages, holder.bytes) == (0, 0)
 
 
+def test_a_lost_holder_is_a_failure_of_its_messages(world: World) -> None:
+    queue = world.subscribe(dead_letter_topic=DEAD, max_attempts=5)
+    world.publish("a", "b")
+    holder = Holder()
+    world.take(queue, 1, holder)
+
+    world.engine.lose(queue, holder, world.moment)
+
+    assert (holder.messages, holder.bytes) == (0, 0)
+    assert attempts(world.take(queue)) == {"a": 2, "b": 1}
+
+
 def test_release_takes_back_only_what_the_holder_has(world: World) -> None:
     queue = world.subscribe()
     world.publish("a", "b")

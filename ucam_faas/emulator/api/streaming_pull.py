@@ -47,7 +47,7 @@ class StreamingPull:
         """
         reading = asyncio.ensure_future(self._read(requests))
         reading.add_done_callback(lambda _: self._half_close())
-        released = True
+        released, lost = True, False
         try:
             while (response := await self._outbox.get()) is not None:
                 if response.received_messages and not await self._may_write():
@@ -63,11 +63,16 @@ class StreamingPull:
             # gRPC ends the requests of a cancelled call, too, before it cancels the call.
             await write(protos.StreamingPullResponse())  # fails then
             released = self._releases
+        except asyncio.CancelledError:
+            lost = not self._busy  # or some of its messages may not have been sent
+            raise
         finally:
             reading.cancel()
             if self._queue is not None:
                 self._hub.leave(self._queue, self)
-                if released:
+                if lost:
+                    self._hub.engine.lose(self._queue, self._holder, self._hub.now())
+                elif released:
                     self._hub.engine.release(self._queue, self._holder)
                 self._hub.changed()
 

@@ -161,6 +161,12 @@ class Engine:
         queue.release(holder)
         self.awake[queue] = None
 
+    def lose(self, queue: Queue, holder: Holder, now: Moment) -> None:
+        """End the leases of a holder that was lost with its messages."""
+        self._touch(queue, now)
+        queue.lose(holder, now)
+        self.awake[queue] = None
+
     def seek(self, queue: Queue, cursor: int, unacknowledged: Sequence[int]) -> None:
         """Go back, or on, to a snapshot."""
         queue.restart(cursor, unacknowledged)

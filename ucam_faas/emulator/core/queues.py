@@ -249,6 +249,12 @@ class Queue:
                 self._take_back(entry)
                 self._lines.settle(entry.key, entry)
 
+    def lose(self, holder: Holder, now: Moment) -> None:
+        """End the leases of a holder that was lost, each with a failure."""
+        for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
+            if entry.holder is holder:  # as above
+                self._fail(entry, now)
+
     def end(self, entry: Entry, now: Moment) -> None:
         """End the lease or the backoff of a message."""
         if entry.state is State.LEASED:
