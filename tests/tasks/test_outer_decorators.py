@@ -170,6 +170,35 @@ def plain(function):
     assert len(sys.modules["wrapped_main"].calls) == 1
 
 
+def test_a_function_that_keeps_its_name_beside_its_tasks_is_no_decorator(sources: Sources) -> None:
+    source = sources.write("kept_main.py")
+    with open(source, "a") as file:
+        file.write("""
+import functools
+from typing import Annotated
+
+def two() -> int:
+    return 2
+
+def times(number: int, factor: Annotated[int, ucam_faas.Depends(two)]) -> int:
+    return factor * number
+
+def below(function):
+    @functools.wraps(function)
+    def wrapper(*arguments, **named):
+        return function(*arguments, **named)
+    return wrapper
+
+first = ucam_faas.message_handler(name="first")(times)
+second = ucam_faas.message_handler(name="second")(times)
+third = ucam_faas.message_handler(name="third")(below(times))
+""")
+
+    tasks = registry.load(source)
+
+    assert [conclude(task, 21).value for task in tasks] == [42, 42, 42]
+
+
 def test_where_a_decorated_task_is_defined_is_where_its_function_is() -> None:
     @noting
     @noting

@@ -138,9 +138,16 @@ def _as_in_module(task: Task, modules: list[ModuleType]) -> Task:
     other = _task_behind(value)
     if other is task:
         return task_of(value) or task
-    if other is not None or not callable(value):
+    if other is not None or not callable(value) or _is_made_of(task.function, value):
         return task
     return outer_decorators.through(task, value)  # without functools.wraps
+
+
+def _is_made_of(function: Any, value: Any) -> bool:
+    """Return True if a value is a function, or one that the function wraps."""
+    while function is not None and function is not value:
+        function = getattr(function, "__wrapped__", None)
+    return function is not None
 
 
 def _task_behind(value: Any, name: str | None = None) -> Task | None:
