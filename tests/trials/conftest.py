@@ -16,7 +16,7 @@ from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.stores import JobStore
 
-collect_ignore = ["tasks.py"]
+collect_ignore = ["tasks.py", "worker_tasks.py"]
 
 
 @pytest.fixture(scope="module")

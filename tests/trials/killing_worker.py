@@ -1,6 +1,6 @@
 """A worker that kills itself at a point of its work: KILL_AT names it.
 
-python killing_worker.py SOURCE
+python killing_worker.py SOURCE TASK
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
         patch(*point[:2], before=point[2])
     settings = Settings.from_environ()
     setup.configure(settings)
-    tasks = registry.load(sys.argv[1])
+    tasks = [task for task in registry.load(sys.argv[1]) if task.name == sys.argv[2]]
     asyncio.run(Worker(tasks, runtime=runtime.build(settings, tasks), lease_seconds=10).run())
 
 

@@ -1,0 +1,92 @@
+"""The tasks of the trials of workers. They note their runs in the file that RUNS names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import BaseModel
+
+import ucam_faas
+
+AT_ONCE = ucam_faas.RetryPolicy(min_backoff=timedelta(0), max_backoff=timedelta(0))
+SOON = timedelta(seconds=0.5)
+
+
+class Order(BaseModel):
+    """An order: the time that it takes, and its fault."""
+
+    id: str
+    seconds: float = 0
+    fault: Literal["", "abort", "raise", "hang", "hang for good"] = ""
+
+
+def note(event: str, order: Order) -> None:
+    """Add a line to the file of runs."""
+    context = ucam_faas.MESSAGE_CONTEXT.get()
+    assert context is not None
+    line = {
+        "event": event,
+        "id": order.id,
+        "attempt": context.delivery_attempt,
+        "at": time.time(),
+        "process": os.getpid(),
+    }
+    with open(os.environ["RUNS"], "a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+@ucam_faas.message_handler(timeout=timedelta(seconds=2), retry=AT_ONCE)
+def charge(order: Order) -> str:
+    """Take the order's time, or meet its fault."""
+    note("began", order)
+    if os.environ.get("KILL_AT") == "while it runs":
+        os.kill(os.getpid(), 9)
+    if order.fault == "abort":
+        os.abort()
+    if order.fault == "raise":
+        raise ValueError("it fails")
+    if order.fault:
+        time.sleep(2.5 if order.fault == "hang" else 1e6)
+    time.sleep(order.seconds)
+    note("ended", order)
+    return order.id
+
+
+@ucam_faas.message_handler(timeout=timedelta(seconds=180), retry=AT_ONCE)
+async def deliver(order: Order) -> str:
+    """Take the order's time. A cancelled run has no effect."""
+    note("began", order)
+    await asyncio.sleep(order.seconds)
+    note("ended", order)
+    return order.id
+
+
+async def follow(order: Order) -> str:
+    """Take the order's time. The fault ends when there is a file `repaired`."""
+    note("began", order)
+    await asyncio.sleep(order.seconds)
+    if order.fault and not os.path.exists(os.environ["RUNS"] + ".repaired"):
+        raise ValueError("it fails")
+    note("ended", order)
+    return order.id
+
+
+limited = ucam_faas.message_handler(
+    name="limited",
+    ordered=True,
+    concurrency=4,
+    timeout=timedelta(seconds=20),
+    retry=ucam_faas.RetryPolicy(max_attempts=5, min_backoff=SOON, max_backoff=SOON),
+)(follow)
+unlimited = ucam_faas.message_handler(
+    name="unlimited",
+    ordered=True,
+    concurrency=4,
+    timeout=timedelta(seconds=20),
+    retry=ucam_faas.RetryPolicy(max_attempts=None, min_backoff=SOON, max_backoff=SOON),
+)(follow)
