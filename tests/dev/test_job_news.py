@@ -96,7 +96,7 @@ def test_a_wake_is_no_news_but_the_start_of_its_job_is(scene: Scene) -> None:
     scene.observer.published("projects/p/topics/charge-inbox", [WAKE])
     scene.observer.delivered(INBOX, WAKE, 1)
 
-    assert scene.lines == ["started   charge  job 17, attempt 1"]
+    assert scene.lines == ["starting  charge  job 17, attempt 1"]
 
 
 def test_a_job_that_does_not_start_because_of_a_pause_says_how_to_end_it(scene: Scene) -> None:
@@ -186,6 +186,17 @@ def test_a_success_is_left_to_the_log_of_the_task(scene: Scene) -> None:
     assert scene.lines == []
 
 
+def test_a_job_that_is_refused_was_only_starting(scene: Scene) -> None:
+    scene.observer.delivered(INBOX, WAKE, 1)
+    scene.news.tell()
+    scene.observer.failed(INBOX, WAKE, 1, status=503, retry_seconds=1.0)
+
+    assert scene.lines == [
+        "starting  charge  job 17, attempt 1",
+        "retry     charge  job 17 could not start (503), again in 1 s",
+    ]
+
+
 def test_a_refused_wake_is_told(scene: Scene) -> None:
     scene.observer.failed(INBOX, WAKE, 1, status=503, retry_seconds=1.0)
 
@@ -210,7 +221,7 @@ def test_two_wakes_at_a_time_tell_one_start(scene: Scene) -> None:
     scene.observer.delivered(INBOX, WAKE, 1)
     scene.observer.delivered(INBOX, WAKE, 1)
 
-    assert scene.lines == ["started   charge  job 17, attempt 1"]
+    assert scene.lines == ["starting  charge  job 17, attempt 1"]
 
 
 def test_a_job_of_an_earlier_session_goes_on_counting(scene: Scene) -> None:
@@ -219,7 +230,7 @@ def test_a_job_of_an_earlier_session_goes_on_counting(scene: Scene) -> None:
 
     scene.observer.delivered(INBOX, WAKE, 1)
 
-    assert scene.lines == ["started   charge  job 17, attempt 2"]
+    assert scene.lines == ["starting  charge  job 17, attempt 2"]
 
 
 def test_a_job_that_ended_and_is_sent_on_its_way_again_is_told(scene: Scene) -> None:
@@ -246,7 +257,7 @@ def test_a_retried_job_that_fails_before_the_look_has_its_start_told(scene: Scen
 
     assert scene.lines == [
         *before,
-        "started   charge  job 17, attempt 1",
+        "starting  charge  job 17, attempt 1",
         "dead      charge  job 17, FAILURE after 1 attempt",
     ]
 
@@ -259,7 +270,7 @@ def test_the_start_of_a_resumed_job_is_told_with_the_attempt_that_it_had(scene: 
 
     scene.observer.delivered(INBOX, WAKE, 1)
 
-    assert scene.lines == [*before, "started   charge  job 17, attempt 1"]
+    assert scene.lines == [*before, "starting  charge  job 17, attempt 1"]
 
 
 def test_each_attempt_is_told(scene: Scene) -> None:
@@ -271,9 +282,9 @@ def test_each_attempt_is_told(scene: Scene) -> None:
         scene.clock.advance(10)
 
     assert scene.lines == [
-        "started   charge  job 17, attempt 1",
+        "starting  charge  job 17, attempt 1",
         "retry     charge  job 17, attempt 1 failed, again in 10 s",
-        "started   charge  job 17, attempt 2",
+        "starting  charge  job 17, attempt 2",
         "retry     charge  job 17, attempt 2 failed, again in 10 s",
     ]
 

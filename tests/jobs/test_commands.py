@@ -23,7 +23,7 @@ def test_a_job_is_sent_and_followed_to_its_result(dev: Dev) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"order": 901, "executions": 1}
     assert done.stderr.endswith("  SUCCESS   finished, run 1\n")
-    dev.wait_shown("started", "charge  job order-901, attempt 1")
+    dev.wait_shown("starting", "charge  job order-901, attempt 1")
     dev.wait_shown("done", "charge  job order-901, attempt 1, took")
     assert dev.shown("delivered", "charge-inbox") == []
     assert dev.shown("published", "charge-inbox") == []

@@ -128,13 +128,13 @@ class JobNews:
         self._stream.line("retry", _task(subscription), text)
 
     def _tell_start(self, key: Key) -> None:
-        """Show the start of a job that was woken: now if it is certain, else when it is claimed.
+        """Show the start of a job that was woken: now if it can start, else when it is claimed.
 
-        Now is before the task's own lines.
+        Now is before the task's own lines. It may have to wait for a place, or be refused.
         """
         row = self._store.get(key)
         if row is not None and self._is_starting(row):
-            self._show("started", key, f"attempt {row.attempts + 1}")
+            self._show("starting", key, f"attempt {row.attempts + 1}")
         else:
             self._late.add(key)
             self._tell_changes(key)

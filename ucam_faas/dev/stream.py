@@ -22,6 +22,7 @@ DIM = "dim"
 _COLOURS = {
     "published": "blue",
     "delivered": DIM,
+    "starting": DIM,
     "started": DIM,
     "paused": "yellow",
     "done": "green",
