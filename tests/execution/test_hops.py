@@ -139,6 +139,24 @@ def test_a_message_over_the_limit_is_dead_lettered_with_its_chain(
     assert HOPS not in letter.attributes, "its readers would refuse it"
 
 
+def test_a_task_that_publishes_to_itself_ends_with_a_dead_letter(
+    publisher: MemoryPublisher,
+) -> None:
+    here = runtime_of(publisher)
+    topic = publisher.topics["projects/p/topics/echo"]
+    outcomes = [conclude(echo, make_message(b"x"), runtime=here).outcome]
+
+    while topic:
+        outcomes.append(conclude(echo, topic.pop(), runtime=here).outcome)
+
+    (letter,) = publisher.topics[TOPIC]
+    assert [type(each) for each in outcomes] == [Done] * 33 + [DeadLettered]
+    assert letter.attributes["ucam_faas_reason"] == (
+        "a chain of 33 sends and publishes, over UCAM_FAAS_MAX_HOPS=32: "
+        + " > ".join(["echo"] * 33)
+    )
+
+
 @pytest.mark.parametrize("text", ["", "x", "33", "-1 a", "9999999999999 a", "٣٣ a"])
 def test_an_attribute_of_others_does_no_harm(publisher: MemoryPublisher, text: str) -> None:
     message = make_message(b"x", attributes={HOPS: text})

@@ -52,6 +52,12 @@ async def charge_async(order: Order) -> Receipt:
     return Receipt(order=order.id, executions=executions(order))
 
 
+@ucam_faas.message_handler(lanes=2)
+def pack(order: Order) -> str:
+    """Pack an order, and say in which lane."""
+    return ucam_faas.MESSAGE_CONTEXT.get().subscription
+
+
 @ucam_faas.raw_event
 def count(body: bytes) -> int:
     """Count bytes."""

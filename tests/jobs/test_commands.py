@@ -50,6 +50,23 @@ def test_a_failure_is_shown_and_run_again(dev: Dev) -> None:
     assert (job["state"], job["executions"]) == ("FAILURE", 2)
 
 
+@on_one_store
+def test_a_lane_is_sent_to_paused_and_resumed(dev: Dev) -> None:
+    dev.run("lanes", "pause", "pack", "lane-1")
+    sent = dev.run("send", "pack", '{"id": 904}', "--id", "order-904", "--lane", "lane-1")
+    (line,) = dev.wait_shown("paused", "pack  job order-904")
+    listed = dev.run("jobs", "list", "--lane", "lane-1", "--json")
+    dev.run("lanes", "resume", "pack", "lane-1")
+    waited = dev.run("jobs", "wait", "order-904")
+
+    assert (sent.returncode, waited.returncode) == (0, 0), sent.stderr + waited.stderr
+    assert line.endswith("until: ucam-faas lanes resume pack lane-1")
+    assert [(job["id"], job["state"]) for job in json.loads(listed.stdout)] == [
+        ("order-904", "PENDING")
+    ]
+    assert "pack-inbox-lane-1" in waited.stdout
+
+
 def test_a_database_gets_its_table_and_then_its_jobs_are_listed(
     postgresql: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,6 +191,15 @@ def test_the_next_job_of_a_limit_is_woken_in_its_own_lane(ucam_faas_jobs: JobsFa
     assert list(jobs.publisher.topics) == ["print_label-inbox-bulk"]
 
 
+def test_a_limit_holds_for_all_lanes_together(store: FaultyStore) -> None:
+    lanes_of = {str(number): ("default", "bulk")[number % 2] for number in range(4)}
+    keys = [add(store, "charge", id, lane=lane, limit_key="a") for id, lane in lanes_of.items()]
+
+    held = [store.claim(key, lease=60, instance=key.id, limit=2) for key in keys]
+
+    assert [row.lane if row else None for row in held] == ["default", "bulk", None, None]
+
+
 @pytest.mark.parametrize("deliveries", ["normal", "hostile"])
 def test_lanes_hold_under_hostile_deliveries(ucam_faas_jobs: JobsFactory, deliveries: Any) -> None:
     jobs = ucam_faas_jobs(charge, split, note, deliveries=deliveries)

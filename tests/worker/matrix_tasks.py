@@ -76,16 +76,37 @@ async def adopted_async(user: User) -> dict[str, str]:
     return behave(user.name)
 
 
+def around(delivery: ucam_faas.TaskDelivery, call_next: ucam_faas.CallNext) -> Any:
+    """Note when it begins and ends."""
+    SEEN.append("outer")
+    try:
+        return call_next(delivery)
+    finally:
+        SEEN.append("ended")
+
+
+async def around_async(delivery: ucam_faas.TaskDelivery, call_next: ucam_faas.CallNext) -> Any:
+    SEEN.append("outer")
+    try:
+        return await call_next(delivery)
+    finally:
+        SEEN.append("ended")
+
+
 def forward(delivery: ucam_faas.TaskDelivery, call_next: ucam_faas.CallNext) -> Any:
     """Take the name that the task gets out of the message."""
+    SEEN.append("inner")
     return call_next(replace(delivery, payload=delivery.payload.name))
 
 
 async def forward_async(delivery: ucam_faas.TaskDelivery, call_next: ucam_faas.CallNext) -> Any:
+    SEEN.append("inner")
     return await call_next(replace(delivery, payload=delivery.payload.name))
 
 
-in_middleware = ucam_faas.TaskCollection(middleware=[(forward, forward_async)])
+in_middleware = ucam_faas.TaskCollection(
+    middleware=[(around, around_async), (forward, forward_async)]
+)
 
 
 @in_middleware.message_handler(message_type=User)

@@ -141,6 +141,11 @@ class Waiting:
         await asyncio.to_thread(sweep_jobs, self.runtime)
         await asyncio.to_thread(inbox.flush)
 
+    async def wake(self, key: Key) -> None:
+        """Wake a job over the inbox of its lane."""
+        await asyncio.to_thread(inbox.wake, self.runtime, [row_of(self.store, key).wake])
+        await asyncio.to_thread(inbox.flush)
+
 
 @on_a_loop
 async def test_a_job_that_sleeps_goes_on_in_a_worker(tmp_path: Path) -> None:
@@ -190,3 +195,44 @@ async def test_a_delayed_job_starts_in_a_worker_when_it_is_due(tmp_path: Path) -
             await until(lambda: row_of(here.store, key).state.is_completed, "it has ended")
 
     assert (early, seen, row_of(here.store, key).executions) == ([], [b"x"], 1)
+
+
+@on_a_loop
+async def test_a_worker_starts_no_job_of_a_paused_lane_until_it_is_resumed(tmp_path: Path) -> None:
+    async with cloud() as pubsub:
+        here = Waiting(pubsub, tmp_path, ManualClock())
+        seen: list[bytes] = []
+        keys = {lane: add(here.store, id=lane, lane=lane) for lane in ("default", "bulk")}
+        here.store.pause_lane("default", "task", "bulk")
+        worker = pubsub.worker(task(seen.append, lanes=["bulk"]), runtime=here.runtime)
+        async with working(worker):
+            for key in keys.values():
+                await here.wake(key)
+            await until(lambda: row_of(here.store, keys["default"]).state.is_completed, "it ran")
+            await until(lambda: not pubsub.waiting("task-inbox-bulk"), "the other's wake is done")
+            paused = row_of(here.store, keys["bulk"])
+            here.store.resume_lane("default", "task", "bulk")
+            await here.wake(keys["bulk"])
+            await until(lambda: row_of(here.store, keys["bulk"]).state.is_completed, "it ran, too")
+
+    assert (paused.state, paused.executions) == (State.PENDING, 0)
+    assert row_of(here.store, keys["bulk"]).attempts == 0
+
+
+@on_a_loop
+async def test_what_a_task_sends_in_a_worker_stays_in_its_lane(tmp_path: Path) -> None:
+    async with cloud() as pubsub:
+        here = Waiting(pubsub, tmp_path, ManualClock())
+        child = task(len, name="child", lanes=["bulk"])
+        parent = task(lambda data: child.send(data).id, name="parent", lanes=["bulk"])
+        key = add(here.store, "parent", lane="bulk", payload=b"x")
+        worker = pubsub.worker(parent, child, runtime=here.runtime, messages_limit=2)
+        async with working(worker) as running:
+            await here.wake(key)
+            await running
+
+    rows = here.store.find("default")
+    assert {(row.key.task, row.lane, row.state) for row in rows} == {
+        ("parent", "bulk", State.SUCCESS),
+        ("child", "bulk", State.SUCCESS),
+    }
