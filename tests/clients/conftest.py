@@ -43,6 +43,18 @@ def pubsub(endpoint: Endpoint) -> Iterator[Emulator]:
     clients.close()
 
 
+@pytest.fixture
+def topic(pubsub: Emulator) -> str:
+    """A topic of a new name."""
+    return pubsub.create_topic()
+
+
+@pytest.fixture
+def subscription(pubsub: Emulator, topic: str) -> str:
+    """A subscription of it, for pulling."""
+    return pubsub.subscribe(topic)
+
+
 @pytest.fixture(scope="module")
 def gcloud(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Gcloud:
     """The command line, with a folder of its own."""

@@ -20,11 +20,6 @@ Receive = Callable[[], Any]
 
 
 @pytest.fixture
-def topic(pubsub: Emulator) -> str:
-    return pubsub.create_topic()
-
-
-@pytest.fixture
 def subscription(pubsub: Emulator, topic: str) -> str:
     return pubsub.subscribe(topic, enable_exactly_once_delivery=True)
 

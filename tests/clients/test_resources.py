@@ -25,16 +25,6 @@ pytestmark = pytest.mark.slow
 OF_PROJECT = f"projects/{PROJECT}"
 
 
-@pytest.fixture
-def topic(pubsub: Emulator) -> str:
-    return pubsub.create_topic()
-
-
-@pytest.fixture
-def subscription(pubsub: Emulator, topic: str) -> str:
-    return pubsub.subscribe(topic)
-
-
 def test_a_topic_is_created_found_listed_and_deleted(pubsub: Emulator) -> None:
     publisher, name = pubsub.publisher, new_name("topics")
 

@@ -17,16 +17,6 @@ from tests.integration.processes import wait_until
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def topic(pubsub: Emulator) -> str:
-    return pubsub.create_topic()
-
-
-@pytest.fixture
-def subscription(pubsub: Emulator, topic: str) -> str:
-    return pubsub.subscribe(topic)
-
-
 def pull(pubsub: Emulator, subscription: str, count: int = 1, seconds: float = 20) -> list[Any]:
     """Pull until so many have come; nothing is acknowledged."""
     messages: list[Any] = []

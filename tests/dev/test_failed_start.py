@@ -21,41 +21,29 @@ def connect():
 """
 
 
-@pytest.mark.parametrize(
-    "broken", ["def broken(:", "import no_such_module_of_mine", "1 / 0", "x = 1"]
-)
-def test_a_first_load_that_fails_is_loaded_again_when_a_file_is_saved(
-    tmp_path: Path, broken: str
-) -> None:
-    main = tmp_path / "main.py"
-    main.write_text(broken)
-    dev = starting(tmp_path, EFFECTS=str(tmp_path / "effects"))
-    try:
-        (error,) = dev.wait_shown("error")
-        dev.wait_shown("waiting", "save a file to try again")
-
-        write(main, task("work"))
-
-        wait_until(lambda: "Control-C ends.\n\n" in dev.stdout, "it serves")
-        assert "main.py" in error or "no_such_module_of_mine" in error
-        assert "  work  bytes  topic work" in dev.stdout
-    finally:
-        dev.kill()
+BROKEN = ["def broken(:", "import no_such_module_of_mine", "1 / 0", "x = 1"]
 
 
-def test_requests_are_answered_503_until_there_is_something_to_serve(tmp_path: Path) -> None:
-    main = tmp_path / "main.py"
-    main.write_text("def broken(:")
-    port = free_port()
+def test_a_first_load_that_fails_is_loaded_again_when_a_file_is_saved(tmp_path: Path) -> None:
+    """Until then, requests are answered 503."""
+    main, port = tmp_path / "main.py", free_port()
+    main.write_text(BROKEN[0])
     dev = starting(tmp_path, "--port", str(port), EFFECTS=str(tmp_path / "effects"))
     try:
-        dev.wait_shown("waiting")
-        refused = [request(port, "POST", "/work", b"{}") for _ in range(3)]
+        refused = []
+        for number, broken in enumerate(BROKEN, 1):
+            if number > 1:
+                main.write_text(broken)
+            error = dev.wait_shown("error", count=number)[-1]
+            dev.wait_shown("waiting", "save a file to try again", count=number)
+            assert "main.py" in error or "no_such_module_of_mine" in error
+            refused.append(request(port, "POST", "/work", b"{}"))
 
         write(main, task("work"))
-        wait_until(lambda: "Control-C ends.\n\n" in dev.stdout, "it serves")
 
-        assert [response.status for response in refused] == [503] * 3
+        wait_until(lambda: "Control-C ends.\n\n" in dev.stdout, "it serves")
+        assert "  work  bytes  topic work" in dev.stdout
+        assert [response.status for response in refused] == [503] * 4
         assert b"could not be loaded" in refused[0].body
         assert request(port, "GET", "/healthy").status == 200
     finally:
@@ -82,18 +70,14 @@ def half(start_dev: StartDev, tmp_path: Path) -> Dev:
 
 
 def test_a_task_whose_start_up_code_fails_costs_no_other_task(half: Dev) -> None:
+    wait_until(lambda: "Control-C ends." in half.stdout, "it shows lines to paste")
+    assert "  ucam-faas publish good " in half.stdout
     half.rest.publish("good", b"a")
 
     half.wait_effects("good", data="a")
     (error,) = half.wait_shown("error", "bad")
     assert "The start-up code of task 'bad' failed: connect: KeyError: 'API_KEY'" in error
     assert request(half.port, "POST", "/bad", b"{}").status == 500
-
-
-def test_a_task_that_runs_is_the_one_to_try(half: Dev) -> None:
-    wait_until(lambda: "Control-C ends." in half.stdout, "it shows lines to paste")
-
-    assert "  ucam-faas publish good " in half.stdout
 
 
 def test_its_messages_wait_until_it_can_start(half: Dev) -> None:

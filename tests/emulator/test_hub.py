@@ -21,6 +21,8 @@ from ucam_faas.emulator.wire.methods import PUBLISHER, SCHEDULER, SUBSCRIBER
 
 from .push_sink import SUBSCRIPTION, TOPIC, Cloud, settle
 
+JOB = "projects/p/locations/l/jobs/j"
+
 
 async def pull(cloud: Cloud, **options: Any) -> list[Any]:
     options = {"max_messages": 10, "return_immediately": True, **options}
@@ -30,6 +32,16 @@ async def pull(cloud: Cloud, **options: Any) -> list[Any]:
 
 async def subscribe(cloud: Cloud, **options: Any) -> None:
     await cloud.call(SUBSCRIBER, "CreateSubscription", name=SUBSCRIPTION, topic=TOPIC, **options)
+
+
+async def schedule_each_minute(cloud: Cloud) -> None:
+    job = {
+        "name": JOB,
+        "schedule": "* * * * *",
+        "time_zone": "UTC",
+        "pubsub_target": {"topic_name": TOPIC, "data": b"x"},
+    }
+    await cloud.call(SCHEDULER, "CreateJob", parent="projects/p/locations/l", job=job)
 
 
 def test_no_caller_is_answered_before_the_work_is_saved() -> None:
@@ -532,13 +544,7 @@ def test_schedules_follow_a_wall_clock_that_is_set_back() -> None:
 
     async def run() -> None:
         async with Cloud() as cloud:
-            job = {
-                "name": "projects/p/locations/l/jobs/j",
-                "schedule": "* * * * *",
-                "time_zone": "UTC",
-                "pubsub_target": {"topic_name": TOPIC, "data": b"x"},
-            }
-            await cloud.call(SCHEDULER, "CreateJob", parent="projects/p/locations/l", job=job)
+            await schedule_each_minute(cloud)
 
             cloud.clock.set_back(timedelta(days=1))
             for _ in range(5):
@@ -604,13 +610,7 @@ def test_an_emulator_that_stops_closes_its_connections(sent: bytes) -> None:
 def test_a_schedule_whose_message_could_not_be_kept_runs_again() -> None:
     async def run() -> None:
         async with Cloud() as cloud:
-            job = {
-                "name": "projects/p/locations/l/jobs/j",
-                "schedule": "* * * * *",
-                "time_zone": "UTC",
-                "pubsub_target": {"topic_name": TOPIC, "data": b"x"},
-            }
-            await cloud.call(SCHEDULER, "CreateJob", parent="projects/p/locations/l", job=job)
+            await schedule_each_minute(cloud)
             storage, append = cloud.emulator.engine.storage, cloud.emulator.engine.storage.append
 
             def fail(*_: object) -> None:
@@ -618,7 +618,7 @@ def test_a_schedule_whose_message_could_not_be_kept_runs_again() -> None:
 
             storage.append = fail  # type: ignore[method-assign]
             await cloud.advance(60)
-            answer = await cloud.call(SCHEDULER, "GetJob", name=job["name"])
+            answer = await cloud.call(SCHEDULER, "GetJob", name=JOB)
             assert "disk full" in answer.status.message
 
             storage.append = append  # type: ignore[method-assign]

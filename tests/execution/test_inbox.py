@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving.harness import Held, advance, push, start, until
+from tests.serving.harness import Held, advance, begin, push
 from ucam_faas import message_handler
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import NoSuchTopicError, PublishError
@@ -188,8 +188,7 @@ def test_wakes_are_published_before_a_deadline_is_answered(publisher: SlowPublis
 
     async def main() -> tuple[int, list[list[str]]]:
         runtime = Runtime(Settings(project="p"), clock, connect=lambda _: publisher)
-        request = start(push(App([task.task], runtime), "task"))
-        await until(held.begun)
+        request = await begin(push(App([task.task], runtime), "task"), held)
         await advance(clock, 600)
         release.set()  # the loop hasn't waited for it
         status = (await request).status

@@ -18,9 +18,11 @@ from tests.jobs import callers
 from tests.jobs.runs import FaultyStore
 from tests.support.firestore import Firestore
 from tests.support.postgresql import Server
+from ucam_faas.config import Settings
 from ucam_faas.execution import runtime
 from ucam_faas.job_runs import current_job
 from ucam_faas.jobs import transactions
+from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.sending import children
 from ucam_faas.sending.sender import sender
@@ -129,6 +131,16 @@ def job_store(
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore.host)
         return f"firestore:{firestore.new_project()}"
     return _migrated(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+def opened_store(job_store: str) -> Iterator[JobStore]:
+    """Return that store, as this process sees it."""
+    store = runtime.store_of(Settings.from_environ(job_store=job_store))
+    assert store is not None
+    store.migrate()
+    yield store
+    store.close()
 
 
 @pytest.fixture

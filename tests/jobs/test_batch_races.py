@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ucam_faas.config import Settings
-from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs import members
 from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.states import State
@@ -21,13 +17,8 @@ ROUNDS, MEMBERS = 20, 4
 
 
 @pytest.fixture
-def store(job_store: str) -> Iterator[JobStore]:
-    emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
-    store = store_of(Settings(job_store=job_store, firestore_emulator=emulator))
-    assert store is not None
-    store.migrate()
-    yield store
-    store.close()
+def store(opened_store: JobStore) -> JobStore:
+    return opened_store
 
 
 def row(key: Key, **values: object) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -13,8 +13,6 @@ import pytest
 from tests.dev.cloud import Dev
 from tests.integration.processes import wait_until
 from ucam_faas.clock import SystemClock
-from ucam_faas.config import Settings
-from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import ENDED, State
@@ -30,11 +28,8 @@ AGAIN = Change(state=State.PENDING, cause="failed", visit=60, wait=60, failed=Tr
 
 
 @pytest.fixture
-def store(job_store: str) -> Iterator[JobStore]:
-    store = store_of(Settings.from_environ(job_store=job_store))
-    assert store is not None
-    yield store
-    store.close()
+def store(opened_store: JobStore) -> JobStore:
+    return opened_store
 
 
 def sent(store: JobStore, id: str = "1") -> Job[Any]:

@@ -11,7 +11,7 @@ import pytest
 
 import ucam_faas
 from tests.jobs.runs import FaultyStore, add, causes, row_of, wake
-from tests.serving.harness import Held, advance, make_app, on_a_loop, start, until
+from tests.serving.harness import Held, advance, begin, make_app, on_a_loop, until
 from ucam_faas.events.context import CLOUD_EVENT_CONTEXT, MESSAGE_CONTEXT
 from ucam_faas.exceptions import JobCancelledError, JobLostError, JobNotFoundError
 from ucam_faas.jobs.rows import Change
@@ -138,8 +138,7 @@ async def test_a_late_thread_can_report_nothing(store: FaultyStore, clock: Manua
         refused.set()
 
     key = add(store)
-    request = start(wake(make_app(sync_task(act), clock=clock, store=store)))
-    await until(held.begun)
+    request = await begin(wake(make_app(sync_task(act), clock=clock, store=store)), held)
     await advance(clock, 30)
     await request
 

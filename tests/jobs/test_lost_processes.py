@@ -9,7 +9,7 @@ import pytest
 
 import ucam_faas
 from tests.jobs.runs import FaultyStore, add, causes, row_of, wake
-from tests.serving.harness import Held, make_app, on_a_loop, settle, start, until
+from tests.serving.harness import Held, begin, make_app, on_a_loop, settle, start, until
 from ucam_faas.job_runs import ends
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key
@@ -44,8 +44,7 @@ async def test_a_job_that_lost_three_processes_runs_when_the_others_have_ended(
     lose(store, clock, key, 3)
     add(store, id="2", payload=b"other")
     add(store, id="3")
-    beside = start(wake(app, id="2"))
-    await until(other.begun)
+    beside = await begin(wake(app, id="2"), other)
 
     alone = start(wake(app))
     while (refused := await wake(app, id="3")).status != 429:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ucam_faas.jobs import pages
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.testing import ManualClock
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[SqliteStore]:
-    store = SqliteStore(":memory:", clock)
-    yield store
-    store.close()
 
 
 @pytest.mark.parametrize("at_one_moment", [1, 2, 3, 4, 10])

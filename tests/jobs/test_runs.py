@@ -16,6 +16,7 @@ from tests.jobs.runs import FaultyStore, add, causes, row_of, wake
 from tests.serving.harness import (
     Held,
     advance,
+    begin,
     exchange,
     make_app,
     messages,
@@ -159,8 +160,7 @@ async def test_the_loop_goes_on_while_the_end_of_a_stopped_job_is_stored(
 
     app = make_app(task_of(held), clock=clock, store=store)
     key = add(store)
-    request = start(wake(app))
-    await until(held.begun)
+    request = await begin(wake(app), held)
     store.on_change = slow
 
     await advance(clock, 30)
@@ -183,8 +183,7 @@ async def test_the_late_end_of_a_stopped_job_changes_nothing(
     held = Held()
     app = make_app(task_of(held), clock=clock, store=store)
     key = add(store)
-    request = start(wake(app))
-    await until(held.begun)
+    request = await begin(wake(app), held)
     await advance(clock, 30)
     await request
     before = row_of(store, key)
@@ -203,8 +202,7 @@ async def test_a_job_that_waits_in_the_queue_isnt_claimed(
     held = Held()
     app = make_app(task_of(held, concurrency=1), clock=clock, store=store)
     first, second = add(store), add(store, id="2")
-    running = start(wake(app))
-    await until(held.begun)
+    running = await begin(wake(app), held)
     waiting = start(wake(app, id="2"))
     await settle()
 
@@ -224,8 +222,7 @@ async def test_a_shutdown_spends_no_attempt(store: FaultyStore, clock: ManualClo
     held = Held()
     app = make_app(task_of(held), clock=clock, store=store)
     key = add(store)
-    request = start(wake(app))
-    await until(held.begun)
+    request = await begin(wake(app), held)
 
     app.service.drain()
     await advance(clock, 8)
@@ -521,8 +518,7 @@ async def test_a_job_with_a_timeout_of_its_own_ends_by_that(
     held = Held()
     app = make_app(task_of(held), clock=clock, store=store)
     key = add(store, options={"timeout": 5.0})
-    request = start(wake(app))
-    await until(held.begun)
+    request = await begin(wake(app), held)
     await settle()
 
     await advance(clock, 5)
@@ -540,8 +536,7 @@ async def test_a_job_with_a_longer_timeout_than_its_task_fails_by_that_of_the_ta
     held = Held()
     app = make_app(task_of(held), clock=clock, store=store)
     key = add(store, options={"timeout": 600.0})
-    request = start(wake(app))
-    await until(held.begun)
+    request = await begin(wake(app), held)
     await settle()
 
     await advance(clock, TIMEOUT.total_seconds())
@@ -575,8 +570,7 @@ async def test_a_wake_that_waited_too_long_spends_no_attempt(
     app = make_app(task_of(lambda data: held[data](), concurrency=1), clock=clock, store=store)
     add(store, payload=b"1")
     add(store, id="2", payload=b"2")
-    running = start(wake(app))
-    await until(first.begun)
+    running = await begin(wake(app), first)
     waiting = start(wake(app, id="2"))
     await settle()
 
@@ -597,8 +591,7 @@ async def test_a_job_whose_wait_cut_its_time_short_spends_no_attempt(
     app = make_app(task_of(lambda data: held[data](), concurrency=1), clock=clock, store=store)
     add(store, payload=b"1")
     key = add(store, id="2", payload=b"2")
-    running = start(wake(app))
-    await until(first.begun)
+    running = await begin(wake(app), first)
     waiting = start(wake(app, id="2"))
     await settle()
     await advance(clock, 10)

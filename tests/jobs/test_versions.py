@@ -12,9 +12,7 @@ from pydantic import BaseModel
 from tests.jobs.runs import wake
 from tests.serving.harness import make_app, on_a_loop
 from ucam_faas import message_handler, raw_event
-from ucam_faas.config import Settings
 from ucam_faas.execution import inbox, runtime
-from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
@@ -51,13 +49,10 @@ def refund(order: Order) -> None: ...
 
 
 @pytest.fixture
-def store(job_store: str) -> Iterator[JobStore]:
-    store = store_of(Settings.from_environ(job_store=job_store))
-    assert store is not None
+def store(opened_store: JobStore) -> Iterator[JobStore]:
     token = runtime.CURRENT.set(None)
-    yield store
+    yield opened_store
     runtime.CURRENT.reset(token)
-    store.close()
 
 
 def deploy(store: JobStore, *tasks: Any) -> App:

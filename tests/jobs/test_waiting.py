@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.postgresql import Server
 from ucam_faas.clock import SystemClock
-from ucam_faas.config import Settings
 from ucam_faas.exceptions import JobNotFoundError, JobStoreError
-from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
@@ -29,11 +26,8 @@ KEYS = [Key("app", "charge", str(number)) for number in range(MANY)]
 
 
 @pytest.fixture
-def store(job_store: str) -> Iterator[JobStore]:
-    store = store_of(Settings.from_environ(job_store=job_store))
-    assert store is not None
-    yield store
-    store.close()
+def store(opened_store: JobStore) -> JobStore:
+    return opened_store
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from pydantic import BaseModel
 import ucam_faas
 from tests.jobs.runs import add, wake
 from tests.serving.harness import exchange, make_app, on_a_loop
-from ucam_faas.config import Settings
-from ucam_faas.execution import runtime
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.testing import make_message, make_push
 
@@ -41,12 +39,8 @@ class Order(BaseModel):
 
 
 @pytest.fixture
-def store(job_store: str) -> Any:
-    store = runtime.store_of(Settings(job_store=job_store))
-    assert store is not None
-    store.migrate()
-    yield store
-    store.close()
+def store(opened_store: JobStore) -> JobStore:
+    return opened_store
 
 
 @pytest.fixture

@@ -129,6 +129,13 @@ def start(coroutine: Coroutine[Any, Any, Exchange]) -> asyncio.Task[Exchange]:
     return asyncio.get_running_loop().create_task(coroutine)
 
 
+async def begin(coroutine: Coroutine[Any, Any, Exchange], held: Held) -> asyncio.Task[Exchange]:
+    """Let a request run beside the test, and wait until its task does."""
+    request = start(coroutine)
+    await until(held.begun)
+    return request
+
+
 async def settle() -> None:
     """Let the loop do all that it can do without anything from outside."""
     for _ in range(30):

@@ -18,13 +18,13 @@ from .harness import (
     WAIT_SECONDS,
     Exchange,
     Held,
+    begin,
     exchange,
     make_app,
     on_a_loop,
     push,
     settle,
     start,
-    until,
 )
 
 
@@ -304,8 +304,7 @@ async def test_of_many_deliveries_none_is_lost_and_the_limits_hold(clock: Manual
 async def test_a_server_that_gives_a_request_up_keeps_the_limits(clock: ManualClock) -> None:
     held = Held()
     app = make_app(sync_task(held), clock=clock, threads=1, queue=5)
-    first = start(push(app, "task", b"1"))
-    await until(held.begun)
+    first = await begin(push(app, "task", b"1"), held)
     waiting = start(push(app, "task", b"2"))
     await settle()
 

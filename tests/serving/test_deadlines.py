@@ -22,6 +22,7 @@ from .harness import (
     WAIT_SECONDS,
     Held,
     advance,
+    begin,
     fields_of,
     lines,
     make_app,
@@ -59,8 +60,7 @@ async def test_a_sync_task_past_its_timeout_is_answered_504_while_it_runs(
 ) -> None:
     held = Held()
     app = make_app(sync_task(held), clock=clock)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
 
     await advance(clock, 30)
     response = await request
@@ -76,8 +76,7 @@ async def test_a_sync_task_past_its_timeout_is_answered_504_while_it_runs(
 async def test_a_task_just_before_its_timeout_is_not_stopped(clock: ManualClock) -> None:
     held = Held()
     app = make_app(sync_task(held), clock=clock)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
 
     await advance(clock, 29.9)
     held.release.set()
@@ -96,8 +95,7 @@ async def test_an_abandoned_thread_is_reported_with_its_stack(
         held(data)
 
     app = make_app(sync_task(where_it_hangs), clock=clock)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
 
     await advance(clock, 30)
     await request
@@ -115,8 +113,7 @@ async def test_the_late_end_of_an_abandoned_thread_is_logged_and_its_result_drop
 ) -> None:
     held = Held()
     app = make_app(sync_task(held), clock=clock)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
     await advance(clock, 30)
     response = await request
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "ucam-faas-task"][-1:]
@@ -232,8 +229,7 @@ async def test_a_function_that_has_returned_is_not_stopped_by_its_deadline(
         options=ucam_faas.HandlerExecutionOptions(log_execution_result=lambda _: reported.set()),
     )
     app = make_app(task, clock=clock)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
 
     held.release.set()
     assert reported.wait(WAIT_SECONDS)  # here, not beside the loop: it must not get the answer yet
@@ -300,14 +296,12 @@ async def test_the_pool_goes_on_serving_when_its_only_thread_is_abandoned(
 ) -> None:
     held = Held()
     app = make_app(sync_task(held), clock=clock, threads=1)
-    stuck = start(push(app, "task", b"1"))
-    await until(held.begun)
+    stuck = await begin(push(app, "task", b"1"), held)
     await advance(clock, 30)
     assert (await stuck).status == 504
     held.begun.clear()
 
-    second = start(push(app, "task", b"2"))
-    await until(held.begun)
+    second = await begin(push(app, "task", b"2"), held)
     held.release.set()
     response = await second
 
@@ -325,8 +319,7 @@ async def test_a_waiting_delivery_gets_the_place_of_an_abandoned_one(clock: Manu
         second_begun.set()
 
     app = make_app(sync_task(act), clock=clock, threads=1)
-    first = start(push(app, "task", b"1"))
-    await until(held.begun)
+    first = await begin(push(app, "task", b"1"), held)
     clock.advance(timedelta(seconds=10))
     second = start(push(app, "task", b"2"))
     await settle()
@@ -354,8 +347,7 @@ async def test_one_abandoned_thread_too_many_asks_for_another_process(
     exhausted: list[bool] = []
     for _ in range(allowed + 1):
         held.begun.clear()
-        request = start(push(app, "task"))
-        await until(held.begun)
+        request = await begin(push(app, "task"), held)
         await advance(clock, 30)
         await request
         exhausted.append(app.service.runner.is_exhausted)
@@ -421,8 +413,7 @@ async def test_a_delivery_that_still_waits_at_its_deadline_is_504_and_never_star
 
     ran: list[bytes] = []
     app = make_app(slow, sync_task(ran.append), clock=clock, threads=1)
-    first = start(push(app, "slow"))
-    await until(held.begun)
+    first = await begin(push(app, "slow"), held)
     second = start(push(app, "task", b"2"))
     await settle()
 
@@ -442,8 +433,7 @@ async def test_the_deadline_counts_from_arrival_not_from_the_start(clock: Manual
     first_held, second_held = Held(), Held()
     holds = {b"1": first_held, b"2": second_held}
     app = make_app(sync_task(lambda data: holds[data](data)), clock=clock, threads=1)
-    first = start(push(app, "task", b"1"))
-    await until(first_held.begun)
+    first = await begin(push(app, "task", b"1"), first_held)
     second = start(push(app, "task", b"2"))
     await settle()
     await advance(clock, 20)

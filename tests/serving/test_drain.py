@@ -16,6 +16,7 @@ from .harness import (
     WAIT_SECONDS,
     Held,
     advance,
+    begin,
     exchange,
     fields_of,
     lines,
@@ -25,7 +26,6 @@ from .harness import (
     push,
     settle,
     start,
-    until,
 )
 
 ENDING = (503, "The service is shutting down")
@@ -88,8 +88,7 @@ async def test_waiting_work_is_503_at_once_and_never_started(
 ) -> None:
     held = Held()
     app = make_app(task_of(held, concurrency=1), clock=clock, queue=5, **limits)
-    first = start(push(app, "task", b"1"))
-    await until(held.begun)
+    first = await begin(push(app, "task", b"1"), held)
     waiting = [start(push(app, "task", b"2")) for _ in range(3)]
     await settle()
 
@@ -108,8 +107,7 @@ async def test_waiting_work_is_503_at_once_and_never_started(
 async def test_work_whose_turn_has_just_come_is_503_and_never_started(clock: ManualClock) -> None:
     held = Held()
     app = make_app(task_of(held), clock=clock, threads=1)
-    first = start(push(app, "task", b"1"))
-    await until(held.begun)
+    first = await begin(push(app, "task", b"1"), held)
     second = start(push(app, "task", b"2"))
     await settle()
     gate = app.service.runner._ways["task", "default"].gates[0]
@@ -130,8 +128,7 @@ async def test_work_whose_turn_has_just_come_is_503_and_never_started(clock: Man
 async def test_running_work_ends_with_200_within_the_grace(clock: ManualClock) -> None:
     held = Held()
     app = make_app(task_of(held), clock=clock, grace_seconds=8)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
 
     app.service.runner.drain()
     await advance(clock, 7.9)
@@ -148,8 +145,7 @@ async def test_running_work_is_503_when_the_grace_ends(
 ) -> None:
     held = Held()
     app = make_app(task_of(held), clock=clock, grace_seconds=8)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
 
     app.service.runner.drain()
     await advance(clock, 7.9)
@@ -191,8 +187,7 @@ async def test_running_async_work_is_cancelled_when_the_grace_ends(clock: Manual
 async def test_the_deadline_still_counts_within_the_grace(clock: ManualClock) -> None:
     held = Held()
     app = make_app(task_of(held, timeout=timedelta(seconds=5)), clock=clock, grace_seconds=8)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
 
     app.service.runner.drain()
     await advance(clock, 5)
@@ -210,8 +205,7 @@ async def test_a_function_that_has_returned_when_the_grace_ends_is_a_success(
     held, reported = Held(), threading.Event()
     options = ucam_faas.HandlerExecutionOptions(log_execution_result=lambda _: reported.set())
     app = make_app(task_of(held, options=options), clock=clock, grace_seconds=8)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
     app.service.runner.drain()
 
     held.release.set()
@@ -227,8 +221,7 @@ async def test_a_function_that_has_returned_when_the_grace_ends_is_a_success(
 async def test_a_second_drain_changes_nothing(clock: ManualClock) -> None:
     held = Held()
     app = make_app(task_of(held), clock=clock, grace_seconds=8)
-    request = start(push(app, "task"))
-    await until(held.begun)
+    request = await begin(push(app, "task"), held)
     app.service.runner.drain()
     await advance(clock, 6)
 
