@@ -130,6 +130,25 @@ def test_a_send_of_the_same_id_waits_for_the_end_of_a_block(
     assert [row.key.id for row in store.find("default")] == ["same"]
 
 
+def test_a_claim_that_waited_too_long_for_a_block_takes_no_job_after_it(
+    store: PostgresqlStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server would go on without its client, and an attempt would be lost."""
+    monkeypatch.setattr(Connection, "answer_seconds", 0.2)
+    insert(store, "1")
+
+    with psycopg.connect(database) as connection, ucam_faas.transaction(connection):
+        ucam_faas.get_job("charge", "1").cancel()
+        with pytest.raises(JobStoreError, match="hasn't answered"):
+            store.claim(key("1"), lease=60, instance="here")
+        wait_until_blocked(database, 0)
+        raise psycopg.Rollback
+
+    row = store.get(key("1"))
+    assert row is not None
+    assert (row.state, row.executions) == (State.PENDING, 0)
+
+
 def test_jobs_of_a_key_that_others_commit_before_a_block_run_before_its_jobs(
     store: PostgresqlStore, database: str
 ) -> None:
@@ -192,10 +211,10 @@ def test_writes_of_others_to_a_file_wait_for_a_block_and_reads_do_not(
     other.close()
 
 
-def wait_until_blocked(database: str) -> None:
-    """Wait until a statement waits for the lock of another transaction."""
+def wait_until_blocked(database: str, number: int = 1) -> None:
+    """Wait until so many statements wait for the lock of another transaction."""
     statement = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     end = time.monotonic() + PATIENCE_SECONDS
     with psycopg.connect(database, autocommit=True) as connection:
-        while not connection.execute(statement).fetchone()[0]:  # type: ignore[index]  # a count
-            assert time.monotonic() < end, "no statement waits"
+        while (count := connection.execute(statement).fetchone()) != (number,):
+            assert time.monotonic() < end, f"{count} statements wait"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import psycopg
+from psycopg import capabilities
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
@@ -24,6 +26,10 @@ TIMEOUTS = {
 """Parameters of libpq that a URL may override: without them, a call waits for minutes, or without
 end, when the network to the server is cut.
 """
+
+
+CANCEL_SECONDS = 2.0
+"""The longest wait for a server that is to cancel a statement."""
 
 
 class Connection(psycopg.Connection[dict[str, Any]]):
@@ -51,13 +57,24 @@ class Connection(psycopg.Connection[dict[str, Any]]):
                 if ready:
                     since = time.monotonic()
                 elif time.monotonic() - since > self.answer_seconds:
-                    self.close()
+                    self._give_up()
                     raise psycopg.OperationalError(
                         f"the server hasn't answered for {self.answer_seconds:g} s"
                     )
                 awaited = gen.send(ready)
         except StopIteration as end:
             return end.value
+
+    def _give_up(self) -> None:
+        """Cancel the statement under way, and close.
+
+        One that waits for a lock would go on without its client: a claim would take a job, and an
+        attempt of it, for a process that doesn't run it.
+        """
+        with suppress(psycopg.Error):
+            if capabilities.has_cancel_safe():  # that of an older libpq has no time-out
+                self.cancel_safe(timeout=CANCEL_SECONDS)
+        self.close()
 
 
 def connect(url: str) -> Connection:
