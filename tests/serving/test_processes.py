@@ -366,6 +366,14 @@ async def test_a_killed_process_gets_no_other_execution(tmp_path: Path) -> None:
             assert isinstance((await conclusion).outcome, TimedOut)
 
 
+@on_a_loop
+async def test_a_copy_that_the_task_forks_answers_nothing() -> None:
+    async with running(process_tasks.end) as it:
+        results = [(await it.run(b"fork")).value for _ in range(5)]
+
+    assert results == ["task"] * 5
+
+
 def test_what_cannot_run_in_a_process_is_refused() -> None:
     def refused(make: Callable[[], Any]) -> str:
         with pytest.raises(TaskDefinitionError) as refusal:
