@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -335,10 +336,15 @@ async def test_a_worker_without_credentials_leaves_no_process_behind(
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"messages_limit": 0}, "messages_limit is 0; expected at least 1"),
-        ({"tasks_limit": 0}, "tasks_limit is 0; expected at least 1"),
-        ({"lease_seconds": 9}, "lease_seconds is 9; expected 10 to 600"),
-        ({"graceful_shutdown_time": -1}, "graceful_shutdown_time is -1; expected at least 0"),
+        ({"messages_limit": 0}, "messages_limit is 0; expected a whole number, at least 1"),
+        ({"messages_limit": "3"}, "messages_limit is '3'; expected a whole number, at least 1"),
+        ({"messages_limit": True}, "messages_limit is True; expected a whole number"),
+        ({"tasks_limit": 0}, "tasks_limit is 0; expected a whole number, at least 1"),
+        ({"tasks_limit": None}, "tasks_limit is None; expected a whole number"),
+        ({"lease_seconds": 9}, "lease_seconds is 9; expected a whole number, 10 to 600"),
+        ({"lease_seconds": 10.5}, "lease_seconds is 10.5; expected a whole number"),
+        ({"graceful_shutdown_time": -1}, "graceful_shutdown_time is -1; expected a number, at"),
+        ({"graceful_shutdown_time": math.nan}, "graceful_shutdown_time is nan; expected a number"),
     ],
     ids=str,
 )
@@ -365,6 +371,22 @@ def test_http_tasks_of_a_collection_are_left_out() -> None:
 
     with pytest.raises(ConfigurationError, match=r"no task to pull\. Found: 'page'"):
         ucam_faas.Worker(collection)
+
+
+def test_a_task_that_is_named_twice_is_pulled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+    same = task(print)
+
+    worker = Worker([same, same])
+
+    assert [each.name for each in worker._options.tasks] == ["task"]
+
+
+def test_two_tasks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+
+    with pytest.raises(ConfigurationError, match="two of the tasks are named 'task'"):
+        Worker([task(print), task(print)])
 
 
 def test_what_is_not_a_task_is_refused() -> None:

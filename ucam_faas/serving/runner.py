@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.execution.off_loop import in_thread
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Overloaded, ShuttingDown, TimedOut
@@ -81,10 +82,10 @@ class Runner:
 
             self._processes = {task.name: ProcessPool(task, self.runtime) for task in apart}
         here = [task for task in self._tasks if not task.run_in_process]
-        await startup.run(here, self.runtime.clock, on_failure=on_failure)
+        await startup.run(here, self.runtime.clock, on_failure=on_failure, in_thread=in_thread)
         for pool in self._processes.values():
             try:
-                await asyncio.to_thread(pool.wait)
+                await in_thread(pool.wait)
             except UCAMFAASCouldNotLoadTarget as error:
                 if on_failure is None:
                     raise

@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +87,12 @@ async def run(
     clock: Clock,
     *,
     on_failure: Callable[[Sequence[Task], UCAMFAASCouldNotLoadTarget], None] | None = None,
+    in_thread: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread,
 ) -> None:
     """Run the start-up code of tasks, on the event loop that will run them.
 
     Args:
+        in_thread: calls that of sync tasks.
         on_failure: takes the tasks whose code failed, and the error, and the other code is run;
             None: the error is raised.
 
@@ -100,7 +102,7 @@ async def run(
     with _timed(clock) as completed:
         for step in _steps(tasks):
             try:
-                await _run(step)
+                await _run(step, in_thread)
             except UCAMFAASCouldNotLoadTarget as error:
                 if on_failure is None:
                     raise
@@ -109,8 +111,8 @@ async def run(
                 completed.append(step)
 
 
-async def _run(step: _Step) -> None:
-    result = step.call() if step.is_async else await asyncio.to_thread(step.call)
+async def _run(step: _Step, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+    result = step.call() if step.is_async else await in_thread(step.call)
     if inspect.iscoroutine(result):
         with step.errors_named():
             await result

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
 from functools import partial
@@ -20,8 +18,8 @@ from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.logs.problems import log_problem, safely
 from ucam_faas.outcomes import Outcome, ShuttingDown, acknowledges, answer
 from ucam_faas.serving.responses import converter, of_execution
-from ucam_faas.serving.runner import Runner
-from ucam_faas.worker import checks
+from ucam_faas.serving.runner import CANCEL_SECONDS, Runner
+from ucam_faas.worker import checks, signals
 from ucam_faas.worker.acknowledgements import Acknowledgements
 from ucam_faas.worker.batches import BatchQueue
 from ucam_faas.worker.connection import Connection
@@ -39,7 +37,6 @@ ANSWER_SECONDS = 5.0
 """For the last answers after a signal, when the running work has ended."""
 LAST_MESSAGES_SECONDS = 1.0
 """For messages that Pub/Sub has sent before it heard that the worker wants no more."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Session:
@@ -95,15 +92,17 @@ class Session:
     async def run(self) -> WorkerResult:
         """Run to the end; see `Worker.run`."""
         async with AsyncExitStack() as ends:
-            ends.callback(self._handle_signals())
+            ends.callback(self._stopping.set)
+            if self._options.handle_signals:
+                ends.enter_context(signals.handled(self._handle_signal))
             ends.callback(self._runner.close)
             ends.push_async_callback(self._heartbeat.end)
             await self._heartbeat.start()  # before gRPC has threads, which it forks badly with
             connection = Connection(self._settings)
             ends.push_async_callback(connection.close)
             ends.push_async_callback(self.health.end)
-            await self._prepare(connection)
-            await self._pull(connection)
+            if await self._is_done(self._prepare(connection)):
+                await self._pull(connection)
         result = WorkerResult(
             self._outcomes.total(), self._returned, self._outcomes, self._runner.is_exhausted
         )
@@ -120,6 +119,18 @@ class Session:
         await checks.check(connection, self._sources)
         await self._runner.start_up()
 
+    async def _is_done(self, start: Coroutine[Any, Any, None]) -> bool:
+        """Await the start; return False if a stop comes first."""
+        starting = asyncio.get_running_loop().create_task(start)
+        try:
+            await self._until_stopped([starting])
+            if starting.done():
+                await starting  # it may have failed
+            return starting.done()
+        finally:
+            starting.cancel()
+            await asyncio.wait((starting,), timeout=CANCEL_SECONDS)
+
     async def _pull(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         for source in self._sources:
@@ -132,6 +143,8 @@ class Session:
         _log("ucam_faas_worker_pulling", subscriptions=subscriptions)
         try:
             await self._until_stopped(pulling)
+            if not self._stopping.is_set():  # a stream has failed
+                self.stop()
             await self._drain(pulling)
         except asyncio.CancelledError:
             self.stop()
@@ -147,15 +160,13 @@ class Session:
             if isinstance(end, Exception):
                 raise end
 
-    async def _until_stopped(self, pulling: Sequence[asyncio.Task[None]]) -> None:
-        """Wait until `stop` is called, or a stream fails."""
+    async def _until_stopped(self, others: Sequence[asyncio.Task[None]]) -> None:
+        """Wait until `stop` is called, or one of the others ends."""
         stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
         try:
-            await asyncio.wait((stopping, *pulling), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((stopping, *others), return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-        if not self._stopping.is_set():
-            self.stop()
 
     async def _drain(self, pulling: Sequence[asyncio.Task[None]]) -> None:
         """Give back the messages that haven't started, and answer the others when they end."""
@@ -301,25 +312,10 @@ class Session:
             self._returned += 1
             self._answer(pulled, acknowledged=False)
 
-    def _handle_signals(self) -> Callable[[], None]:
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        if not (self._options.handle_signals and in_main_thread):
-            return lambda: None
-        loop = asyncio.get_running_loop()
-
-        def handle() -> None:
-            if self._runner.draining:
-                self._runner.end_grace()
-            self.stop()
-
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, handle)
-
-        def undo() -> None:
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
-
-        return undo
+    def _handle_signal(self) -> None:
+        if self._runner.draining:
+            self._runner.end_grace()
+        self.stop()
 
 
 def _each(

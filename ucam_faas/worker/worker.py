@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ class Worker:
         tasks_limit: messages that run at a time, of all tasks; each has limits of its own, too.
         graceful_shutdown_time: seconds for running work after a signal or `stop`; None:
             UCAM_FAAS_GRACE_SECONDS, or 8 s on Cloud Run, and 25 s elsewhere.
-        handle_signals: end on SIGTERM and SIGINT; a second one ends the grace.
+        handle_signals: end on SIGTERM and SIGINT, in the main thread; a second one ends the grace.
         auto_declare: make topics and subscriptions that are missing on an emulator.
         lease_seconds: of messages, 10 to 600; they are extended while a task runs.
         runtime: its settings and collaborators; None: of the environment.
@@ -64,10 +65,12 @@ class Worker:
     ) -> None:
         for module in ("grpc", "google.pubsub_v1"):
             check(module, extra="worker", purpose="pull messages")
-        _check("messages_limit", messages_limit, 1, None)
-        _check("tasks_limit", tasks_limit, 1, None)
+        if messages_limit is not None:
+            _check("messages_limit", messages_limit, 1)
+        _check("tasks_limit", tasks_limit, 1)
         _check("lease_seconds", lease_seconds, MIN_LEASE_SECONDS, MAX_LEASE_SECONDS)
-        _check("graceful_shutdown_time", graceful_shutdown_time, 0, None)
+        if graceful_shutdown_time is not None:
+            _check("graceful_shutdown_time", graceful_shutdown_time, 0, whole=False)
         settings = Settings.from_environ() if runtime is None else runtime.settings
         wanted = _tasks(tasks, settings)
         runtime = runtime or runtimes.build(settings, list(wanted))
@@ -88,6 +91,7 @@ class Worker:
             lease_seconds=lease_seconds,
         )
         self._session: Session | None = None
+        self._is_running = False
         self._is_stopped = False
 
     async def run(self) -> WorkerResult:
@@ -96,15 +100,22 @@ class Worker:
         Cancelling it stops the running work without a grace, and gives all messages back.
 
         Raises:
+            RuntimeError: it runs already.
             ConfigurationError: a subscription pushes, or is missing; or Pub/Sub doesn't answer.
             UCAMFAASCouldNotLoadTarget: the start-up code of a task failed.
         """
         from ucam_faas.worker.session import Session  # it imports gRPC
 
+        if self._is_running:
+            raise RuntimeError("The worker runs already: make another Worker(…) to run two.")
         self._session = Session(self._options)
         if self._is_stopped:
             self._session.stop()
-        return await self._session.run()
+        self._is_running = True
+        try:
+            return await self._session.run()
+        finally:
+            self._is_running = False
 
     def stop(self) -> None:
         """Begin nothing more, and end when the running work or the grace does; for the worker's
@@ -142,9 +153,22 @@ def _tasks(argument: Any, settings: Settings) -> Sequence[Task]:
                     f"Worker({each!r}): expected a TaskCollection, or functions that are tasks."
                 )
             tasks += pulled([task], named=True)
+    tasks = _without_doubles(tasks)
     if settings.pubsub_emulator is None:
         return tasks  # Terraform gives each its topic
     return [with_dead_letter_topic(task, settings) for task in tasks]
+
+
+def _without_doubles(tasks: Iterable[Task]) -> list[Task]:
+    """Return each task once; refuse two with one name, which is that of their subscriptions."""
+    by_name: dict[str, Task] = {}
+    for task in tasks:
+        if by_name.setdefault(task.name, task) is not task:
+            raise ConfigurationError(
+                f"Worker(…): two of the tasks are named {task.name!r}, and would pull from the "
+                "same subscriptions. Give one of them another name=."
+            )
+    return list(by_name.values())
 
 
 def _project(settings: Settings) -> str:
@@ -156,8 +180,12 @@ def _project(settings: Settings) -> str:
     )
 
 
-def _check(name: str, value: float | None, least: float, most: float | None) -> None:
-    if value is None or (value >= least and (most is None or value <= most)):
+def _check(
+    name: str, value: Any, least: int, most: float = math.inf, *, whole: bool = True
+) -> None:
+    kinds = int if whole else (int, float)
+    if isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most:
         return
-    limits = f"at least {least}" if most is None else f"{least} to {most}"
-    raise ConfigurationError(f"{name} is {value!r}; expected {limits}.")
+    number = "a whole number" if whole else "a number"
+    limits = f"at least {least}" if most == math.inf else f"{least} to {most}"
+    raise ConfigurationError(f"{name} is {value!r}; expected {number}, {limits}.")
