@@ -1,7 +1,7 @@
 """Users' code, with the types that they get: `test_typing.py` has mypy check it."""
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, assert_type
 
@@ -17,6 +17,8 @@ from ucam_faas import (
     AbortedExecutionReason,
     AbortedExecutionResult,
     Attribute,
+    BatchMessage,
+    BatchResult,
     CloudEventType,
     DeadLetter,
     Depends,
@@ -38,6 +40,7 @@ from ucam_faas import (
     testing,
 )
 from ucam_faas.local_testing import EmbeddedCloud, EmbeddedPubsub, LocalCloudFactory
+from ucam_faas.outcomes import Outcome
 from ucam_faas.testing import (
     Client,
     ClientFactory,
@@ -97,6 +100,24 @@ def store_by_annotation(order: Order) -> int:
 
 @ucam_faas.message_handler(topic="orders", concurrency=2)
 async def store_all_by_annotation(orders: list[Order] | None) -> None: ...
+
+
+@ucam_faas.batch_handler
+def store_batch(orders: list[BatchMessage[Order]]) -> BatchResult | None:
+    assert_type(orders[0].payload, Order)
+    assert_type(orders[0].attributes, Mapping[str, str])
+    rejected = [each for each in orders if each.payload.number < 0]
+    return BatchResult({each: DeadLetter("a negative number") for each in rejected})
+
+
+@ucam_faas.batch_handler(message_type=Order, max_messages=500, max_wait=timedelta(seconds=2))
+async def store_batch_async(orders: list[BatchMessage[Order]]) -> BatchResult:
+    return BatchResult({orders[0]: Retry, orders[1]: ValueError("no such room")})
+
+
+assert_type(store_batch([BatchMessage(Order(number=1))]), BatchResult | None)
+store_batch.publish(Order(number=1), ordering_key="1")
+assert_type(testing.run_batch(store_batch, Order(number=1)), list[Outcome])
 
 
 @ucam_faas.message_handler(schedule="0 3 * * *")
@@ -568,9 +589,19 @@ async def use_dependencies(order: Order, event: CloudEvent) -> None:
     assert_type(store_row.publish(order), str)
     assert_type(store_row.execute(event), ExecutionInfo)
     assert_type(await store_row_later(order, connection=connection), str)
-    assert_type(store_bytes.publish(b""), str)
+    assert_type(store_batch_of_bytes.publish(b""), str)
     with testing.overrides({connection_of_test: connection_of_test}):
         pass
+
+
+@ucam_faas.batch_handler(message_type=None, ordered=True)
+def store_batch_of_bytes(
+    messages: list[BatchMessage[bytes]],
+    database: Annotated[sqlite3.Connection, Depends(connection)],
+) -> None: ...
+
+
+store_batch_of_bytes.publish(b"data")
 
 
 def connection_of_test() -> sqlite3.Connection:

@@ -9,7 +9,15 @@ from flask import Request
 from pydantic import BaseModel
 
 import ucam_faas
-from ucam_faas import CloudEventType, ExecutionInfo, Retry, RetryPolicy, Schedule
+from ucam_faas import (
+    BatchMessage,
+    BatchResult,
+    CloudEventType,
+    ExecutionInfo,
+    Retry,
+    RetryPolicy,
+    Schedule,
+)
 
 
 class Order(BaseModel):
@@ -18,6 +26,10 @@ class Order(BaseModel):
 
 @ucam_faas.message_handler(message_type=Order)
 def store(order: Order) -> None: ...
+
+
+@ucam_faas.batch_handler
+def store_batch(orders: list[BatchMessage[Order]]) -> None: ...
 
 
 @ucam_faas.message_handler
@@ -99,8 +111,28 @@ def decorate() -> None:
     @ucam_faas.http(methods=["GET"])  # E: call-arg
     def has_no_path(request: object) -> None: ...
 
+    @ucam_faas.batch_handler  # E: arg-type
+    def takes_one(order: Order) -> None: ...
+
+    @ucam_faas.batch_handler(message_type=Order)  # E: arg-type
+    def takes_a_list_of_others(orders: list[BatchMessage[str]]) -> None: ...
+
+    @ucam_faas.batch_handler(max_messages="5")  # E: call-overload
+    def counts_in_texts(orders: list[BatchMessage[Order]]) -> None: ...
+
+    @ucam_faas.batch_handler(lanes=3)  # E: call-overload
+    def has_lanes(orders: list[BatchMessage[Order]]) -> None: ...
+
+
+def end_batches(messages: list[BatchMessage[Order]]) -> None:
+    BatchResult({"1": Retry})  # E: dict-item
+    BatchResult({messages[0]: "retry"})  # E: dict-item
+
 
 def call() -> None:
+    store_batch.send(Order(number=1))  # E: attr-defined
+    store_batch.publish("order")  # E: arg-type
+    store_batch([Order(number=1)])  # E: list-item
     store("order")  # E: arg-type
     store(Order(number=1), 2)  # E: call-arg
     store_more(Order(number=1))  # E: call-arg

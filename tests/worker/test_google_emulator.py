@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+from google.pubsub_v1 import PublisherClient, PubsubMessage
 
 import ucam_faas
 from tests.integration.emulator import PROJECT, Emulator, running_emulator
+from ucam_faas import BatchMessage, BatchResult, Retry
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime, publisher_of
 from ucam_faas.worker.worker import Worker
 
-from .harness import working
+from .harness import until, working
+from .ordering import OrderTrial
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +56,67 @@ def test_messages_are_processed_and_acknowledged(google: Emulator) -> None:
 
     assert set(seen.values()) == {1}
     assert google.pull(f"projects/{PROJECT}/subscriptions/on-google", seconds=1) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_messages_of_a_batch_keep_their_order_whatever_fails(
+    google: Emulator, seed: int
+) -> None:
+    trial, name = OrderTrial(seed), f"ordered-{seed}"
+    retry = ucam_faas.RetryPolicy(
+        max_attempts=None, min_backoff=timedelta(0), max_backoff=timedelta(0)
+    )
+
+    @ucam_faas.batch_handler(
+        name=name, max_messages=7, max_wait=timedelta(milliseconds=20), ordered=True, retry=retry
+    )
+    def function(messages: list[BatchMessage[bytes]]) -> BatchResult:
+        return trial.run(messages)
+
+    async def run() -> None:
+        worker = worker_of(google, function)
+        topic = f"projects/{PROJECT}/topics/{name}"
+        async with working(worker):
+            messages = [
+                PubsubMessage(data=str(number).encode(), ordering_key=trial.key_of(number))
+                for number in range(trial.count)
+            ]
+            PublisherClient.publish(google.publisher, topic=topic, messages=messages)
+            await until(lambda: trial.is_done, "all are handled", 60)
+
+    asyncio.run(run())
+
+    trial.check()
+
+
+def test_only_the_failed_messages_of_a_batch_come_back(google: Emulator) -> None:
+    seen: list[list[bytes]] = []
+
+    @ucam_faas.batch_handler(
+        name="batch-on-google",
+        max_messages=4,
+        max_wait=timedelta(milliseconds=200),
+        retry=ucam_faas.RetryPolicy(min_backoff=timedelta(0), max_backoff=timedelta(0)),
+    )
+    async def function(messages: list[BatchMessage[bytes]]) -> BatchResult | None:
+        seen.append(sorted(each.payload for each in messages))
+        if len(seen) > 1:
+            return None
+        return BatchResult({each: Retry for each in messages if each.payload in (b"1", b"3")})
+
+    async def run() -> None:
+        worker = worker_of(google, function, messages_limit=6)
+        async with working(worker) as running:
+            topic = f"projects/{PROJECT}/topics/batch-on-google"
+            for number in range(4):
+                google.publisher.publish(topic, str(number).encode())
+            assert (await running).outcomes == {"done": 4, "retry": 2}
+
+    asyncio.run(run())
+
+    assert seen[0] == [b"0", b"1", b"2", b"3"]
+    assert sorted(data for batch in seen[1:] for data in batch) == [b"1", b"3"]
+    assert google.pull(f"projects/{PROJECT}/subscriptions/batch-on-google", seconds=1) == []
 
 
 def test_a_message_that_runs_for_two_leases_runs_once(google: Emulator) -> None:

@@ -37,8 +37,10 @@ def serve(arguments: Mapping[str, Any]) -> int:
     from ucam_faas.serving import server
     from ucam_faas.serving.app import App
     from ucam_faas.serving.observer import Observer
+    from ucam_faas.serving.pushed import pushed
 
-    settings, tasks = started.settings, started.tasks
+    settings = started.settings
+    tasks = pushed(started.tasks, named=settings.target is not None)
     listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
     setup.write_in_background(started.handler)

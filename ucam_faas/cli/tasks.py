@@ -49,8 +49,17 @@ def row(task: Task) -> dict[str, Any]:
         **_trigger_row(task),
         "timeout_seconds": _timeout_seconds(task),
         "concurrency": task.policy.concurrency,
+        "batch": _batch(task),
         "summary": task.summary,
     }
+
+
+def _batch(task: Task) -> dict[str, Any] | None:
+    """Return the limits of a task that takes batches."""
+    if task.batch is None:
+        return None
+    seconds = task.batch.max_wait.total_seconds()
+    return {"max_messages": task.batch.max_messages, "max_wait_seconds": seconds}
 
 
 def _timeout_seconds(task: Task) -> float | None:
@@ -68,6 +77,8 @@ def trigger(task: Task) -> str:
     if task.run_as == "cloud-run-job":
         return "\n".join(_line(schedule) for schedule in trigger.schedules) or "Cloud Run job"
     notes = [*(["filtered"] if trigger.filter else []), *(["ordered"] if trigger.ordered else [])]
+    if task.batch is not None:
+        notes.append(f"batches of {task.batch.max_messages}")
     lines = [f"{trigger.topic} ({', '.join(notes)})" if notes else trigger.topic]
     lines += [f"lanes {', '.join(task.lane_names)}"] if len(task.lanes) > 1 else []
     return "\n".join([*lines, *map(_line, trigger.schedules)])

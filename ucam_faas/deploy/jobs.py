@@ -37,7 +37,7 @@ def inboxes(parts: Sequence[Part]) -> dict[str, list[str]]:
     return {
         task.name: [inbox_of(task.name, lane) for lane in needs.lanes]
         for task, needs, merged in parts
-        if needs.gets_messages and (task.name in named or store_of(merged) is not None)
+        if _takes_jobs(needs) and (task.name in named or store_of(merged) is not None)
     }
 
 
@@ -45,13 +45,17 @@ def sweep_for(
     config: ConfigFile, parts: Sequence[Part], stage: str | None, app: str | None
 ) -> list[Part]:
     """Return the task that sweeps the jobs; none, if there is no store for all tasks."""
-    wakes = [task.name for task, needs, merged in parts if needs.gets_messages and store_of(merged)]
+    wakes = [task.name for task, needs, merged in parts if _takes_jobs(needs) and store_of(merged)]
     if not wakes:
         return []
     task: Task = sweep_task(app or DEFAULT_APP, wakes).task
     task = replace(task, own_options={**task.own_options, **_OF_SWEEP})
     merged = merge_task(config, task, stage)
     return [(task, needs_of(task, Settings()), merged)] if store_of(merged) else []
+
+
+def _takes_jobs(needs: TaskNeeds) -> bool:
+    return needs.gets_messages and bool(needs.lanes)
 
 
 _OF_SWEEP = {

@@ -201,7 +201,7 @@ def _at_a_time(task: Task, merged: Merged, environment: Mapping[str, str]) -> in
     """
     if cpu_count(merged["cpu"]) < 1:
         return 1
-    limit = task.policy.concurrency
+    limit = task.policy.concurrency or (1 if task.batch is not None else None)
     if task.is_async:
         runs = limit or REQUESTS_OF_AN_INSTANCE
     else:

@@ -63,7 +63,7 @@ def commands(
             data = f" {'DATA' if first.sample is None else shlex.quote(first.sample)}"
             message = f"--message{data}"
         blocks.append(f"  ucam-faas publish {first.name}{data}")
-        if inboxes and first.run_as != "cloud-run-job":
+        if inboxes and first.lanes and first.gets_messages:
             blocks.append(f"  ucam-faas send {first.name}{data} --wait")
         gcloud = _gcloud_environment(pubsub, project)
         blocks.append(f"  {gcloud} gcloud pubsub topics publish {first.topic} {message}")

@@ -19,13 +19,12 @@ from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.execution import dead_letters, hops, log_lines
 from ucam_faas.execution.decisions import decide_error, refusal
 from ucam_faas.execution.execution import Conclusion, Decision, Execution
-from ucam_faas.execution.inbox import JOB_ATTRIBUTE
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.reporting import report, result_of
 from ucam_faas.execution.runtime import CURRENT
 from ucam_faas.logs.context import LOG_CONTEXT
 from ucam_faas.logs.problems import log_problem
-from ucam_faas.outcomes import Crashed, DeadLetter, Done, Outcome, Retry, answer, name
+from ucam_faas.outcomes import Crashed, Done, Outcome, Retry, answer, name
 from ucam_faas.tasks.message_batches import BatchMessage, BatchResult
 from ucam_faas.tasks.task import Task
 
@@ -92,7 +91,7 @@ class MessageBatch:
     def _prepare(self, member: Execution) -> Decision | None:
         """Make the payload of a message in contexts of its own; return a refusal."""
         try:
-            payload = member.context.run(_prepared, member)
+            payload = member.context.run(prepare, member)
             refused = refusal(member, payload)
         except KeyboardInterrupt:  # for the process, not for the task
             raise
@@ -171,18 +170,6 @@ def alone(execution: Execution, payload: Any) -> list[BatchMessage[Any]]:
 
     execution.decide = decide
     return [message]
-
-
-def _prepared(member: Execution) -> Any:
-    """Return the payload of a message.
-
-    Raises:
-        DeadLetter: it is the wake of a job.
-    """
-    message = member.delivery.message
-    if message is not None and JOB_ATTRIBUTE in message.attributes:
-        raise DeadLetter("the task takes batches, and no jobs")
-    return prepare(member)
 
 
 def _message(execution: Execution, payload: Any) -> BatchMessage[Any]:

@@ -156,6 +156,11 @@ def _check_can_be_sent_to(task: Task) -> None:
             f"{task.name!r} is an HTTP task, and takes no jobs: send a request to {task.path}, or "
             "move its work to a @message_handler, and send to that."
         )
+    if task.batch is not None:
+        raise TaskDefinitionError(
+            f"{task.name!r} takes batches of messages, and no jobs: publish(…) to it, or make it a "
+            "@message_handler, and send to that."
+        )
     if task.run_as == "cloud-run-job":
         raise TaskDefinitionError(
             f"{task.name!r} is a Cloud Run job, and takes no jobs: run it with `gcloud run jobs "

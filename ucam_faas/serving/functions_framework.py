@@ -22,6 +22,7 @@ from ucam_faas.logs import problems, setup
 from ucam_faas.outcomes import Crashed
 from ucam_faas.serving.app import App
 from ucam_faas.serving.background import BackgroundLoop, call
+from ucam_faas.serving.pushed import pushed
 from ucam_faas.serving.responses import of_outcome
 from ucam_faas.tasks import environment, startup
 from ucam_faas.tasks.task import Kind, Task
@@ -71,6 +72,7 @@ def _app(task: Task) -> tuple[BackgroundLoop, App]:
     others = logging.getLogger().handlers
     if not others or any(_is_printed(handler) for handler in others):
         setup.configure(settings, root=not others)
+    pushed([task], named=True)
     environment.HERE.add_all([task])
     built = runtime.build(settings, [task])
     app, loop = App([task], built), BackgroundLoop()

@@ -38,7 +38,8 @@ class TaskNeeds:
     Args:
         name: of the task, and of its subscription.
         path: at which it is served.
-        lanes: the names of its lanes, each with an inbox, if it has one at all.
+        lanes: the names of its lanes, each with an inbox, if it has one at all; none: it takes no
+            jobs.
         topic: short, or full; None: it is called over HTTP only.
         wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
         max_attempts: deliveries, of which Pub/Sub wants 5 at least; the task may give up before.
@@ -126,7 +127,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         summary=task.summary,
         run_as=task.run_as,
         topic=trigger.topic,
-        lanes=task.lane_names,
+        lanes=task.lane_names if task.takes_jobs else (),
         filter=trigger.filter,
         ordered=trigger.ordered,
         wrapped=task.kind is not Kind.RAW,

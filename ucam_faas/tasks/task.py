@@ -295,6 +295,12 @@ class Task:
         return tuple(lane.name for lane in self.lanes) or (DEFAULT_LANE,)
 
     @property
+    def takes_jobs(self) -> bool:
+        """Jobs can be sent to it."""
+        gets_messages = self.trigger is not None and self.run_as != "cloud-run-job"
+        return gets_messages and self.batch is None
+
+    @property
     def resource(self) -> str:
         """The kind of its resource, for people."""
         return RESOURCES[self.run_as]

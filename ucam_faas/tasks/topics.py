@@ -94,6 +94,11 @@ def _receiver(target: Any) -> str:
         return target.rpartition(".")[2]
     task = _task("sends", target, "name the task", _NAMES)
     topic_of(task)  # it gets messages
+    if task.batch is not None:
+        raise TaskDefinitionError(
+            f"sends=[{task.name}]: the task takes batches of messages, and no jobs. Write "
+            f"publishes=[{task.name}], and publish to it."
+        )
     return task.name
 
 

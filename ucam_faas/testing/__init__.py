@@ -32,7 +32,7 @@ from ucam_faas.testing.job_runner import JobDeliveries, Jobs, JobsFactory, jobs
 from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.of_1_0 import CreateEventAppClientFn, cloud_event_factory
 from ucam_faas.testing.overrides import overrides
-from ucam_faas.testing.tasks import conclude, run
+from ucam_faas.testing.tasks import conclude, run, run_batch
 
 if TYPE_CHECKING:
     from polyfactory.factories.pydantic_factory import ModelFactory
@@ -63,6 +63,7 @@ __all__ = [
     "make_push",
     "overrides",
     "run",
+    "run_batch",
     "serve",
 ]
 

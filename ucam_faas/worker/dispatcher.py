@@ -96,6 +96,41 @@ class SingleQueue:
         return waiting
 
 
+MAX_FAILED_KEYS = 10_000
+"""Of which a worker knows that Pub/Sub delivers their messages again."""
+
+
+class FailedKeys:
+    """The ordering keys whose messages were given back, and aren't here again.
+
+    Until Pub/Sub has read that, it may deliver later messages of the key. These are given back,
+    too, or they would overtake: it delivers them again after the earlier ones.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[Source, str], set[str]] = {}
+        """The ids of the messages that were given back."""
+
+    def add(self, messages: Iterable[Pulled]) -> None:
+        """Note messages that are given back."""
+        for pulled in messages:
+            if pulled.key:
+                self._ids.setdefault((pulled.source, pulled.key), set()).add(pulled.id)
+        while len(self._ids) > MAX_FAILED_KEYS:  # other workers may have got their messages
+            del self._ids[next(iter(self._ids))]
+
+    def overtakes(self, pulled: Pulled) -> bool:
+        """Return True if a message comes before those that were given back."""
+        place = pulled.source, pulled.key
+        ids = self._ids.get(place)
+        if ids is None:
+            return False
+        if pulled.id not in ids:
+            return True
+        del self._ids[place]
+        return False
+
+
 class Dispatcher:
     """Starts messages as there is room for them.
 
@@ -120,14 +155,26 @@ class Dispatcher:
         self._limit = limit
         self._start = start
         self._give_back = give_back
+        self._failed_keys = FailedKeys()
         self.running = 0
 
     def add(self, source: Source, messages: Sequence[Pulled], *, ordered: bool) -> None:
         """Take messages in."""
-        if ordered:
-            for pulled in messages:
-                pulled.key = pulled.ordering_key
-        self._queues[source].add(messages)
+        self._queues[source].add(self._in_order(messages) if ordered else messages)
+
+    def _in_order(self, messages: Iterable[Pulled]) -> Sequence[Pulled]:
+        """Return the messages that don't overtake others of their keys; give the rest back."""
+        able: list[Pulled] = []
+        early: list[Pulled] = []
+        for pulled in messages:
+            pulled.key = pulled.ordering_key
+            if self._failed_keys.overtakes(pulled):
+                self._failed_keys.add((pulled,))
+                early.append(pulled)
+            else:
+                able.append(pulled)
+        self._give_back(early)
+        return able
 
     def dispatch(self) -> None:
         """Start as many messages as there is room for."""
@@ -144,7 +191,10 @@ class Dispatcher:
     def ended(self, messages: Sequence[Pulled], failed: Sequence[Pulled]) -> None:
         """Note the end of messages that were started together, some of which may have failed."""
         self.running -= 1
-        self._give_back(self._queues[messages[0].source].ended(messages, failed))
+        later = self._queues[messages[0].source].ended(messages, failed)
+        if failed:
+            self._failed_keys.add((*failed, *later))
+        self._give_back(later)
 
     def clear(self) -> Sequence[Pulled]:
         """Remove the messages that wait, and return them."""

@@ -36,11 +36,14 @@ def sources_of(task: Task, project: str) -> list[Source]:
     def full(name: str) -> str:
         return f"projects/{project}/subscriptions/{name}"
 
+    source = Source(task, full(task.name), is_inbox=False)
+    if not task.takes_jobs:
+        return [source]
     inboxes = [
         Source(task, full(inbox_of(task.name, lane)), is_inbox=True, lane=lane, weight=weight)
         for lane, weight in weights(task.lanes).items()
     ]
-    return [*inboxes, replace(inboxes[0], subscription=full(task.name), is_inbox=False)]
+    return [*inboxes, replace(source, weight=inboxes[0].weight)]
 
 
 def pulled(tasks: Iterable[Task], *, named: bool) -> Sequence[Task]:
