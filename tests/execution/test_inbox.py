@@ -8,17 +8,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.serving.harness import Held, advance, begin, push
-from ucam_faas import message_handler
+from tests.jobs.runs import add
+from tests.serving.harness import Held, advance, begin, on_a_loop, push
+from ucam_faas import Limit, message_handler
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime, current
 from ucam_faas.jobs.rows import Key, Wake
+from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing import Draft
 from ucam_faas.serving.app import App
 from ucam_faas.testing import ManualClock, MemoryPublisher
@@ -199,6 +202,24 @@ def test_wakes_are_published_before_a_deadline_is_answered(publisher: SlowPublis
     held.release.set()
 
     assert (status, calls) == (504, [["1"]])
+
+
+@on_a_loop
+async def test_the_wake_of_a_job_that_comes_first_is_published_before_the_answer(
+    publisher: SlowPublisher,
+) -> None:
+    clock = ManualClock()
+    store = SqliteStore(":memory:", clock)
+    add(store, "ask", "first", limit_key="all")
+
+    @message_handler(name="ask", limit=Limit("all"))
+    def task(data: bytes) -> None: ...
+
+    runtime = replace(runtime_of(publisher, revision="ask-0001"), clock=clock, store=store)
+
+    answer = await push(App([task.task], runtime), "ask")
+
+    assert (answer.status, publisher.calls) == (200, [["first"]])
 
 
 SCRIPT = """

@@ -165,19 +165,18 @@ def _conclude(execution: Execution, decision: Decision | None) -> Conclusion | N
 
 
 def _settled(execution: Execution, decision: Decision, *, publish: bool = True) -> Conclusion:
-    outcome = decision.outcome
-    if isinstance(decision.error, Unclaimed):
-        return not_run(execution, decision)
-    if execution.batch is not None:
-        if inbox.are_unpublished(execution.log_context):
-            inbox.flush(execution.log_context)
-        return execution.batch.settle(execution, decision, publish=publish)
-    if execution.job is not None and execution.holds_job:
-        outcome = execution.job.settle(execution, decision)
-    elif publish:
-        outcome = dead_letters.settle(execution, decision)
+    outcome, was_run = decision.outcome, not isinstance(decision.error, Unclaimed)
+    if was_run and execution.batch is None:
+        if execution.job is not None and execution.holds_job:
+            outcome = execution.job.settle(execution, decision)
+        elif publish:
+            outcome = dead_letters.settle(execution, decision)
     if inbox.are_unpublished(execution.log_context):
         inbox.flush(execution.log_context)
+    if not was_run:
+        return not_run(execution, decision)
+    if execution.batch is not None:
+        return execution.batch.settle(execution, decision, publish=publish)
     return report(execution, decision, outcome)
 
 
