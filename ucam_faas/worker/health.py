@@ -46,8 +46,8 @@ class Health:
             OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
         ):
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), READ_SECONDS)
-            path = head.split(b" ", 2)[1].partition(b"?")[0].decode("latin-1")
-            status, text = self._status(path)
+            _, _, target = head.decode("latin-1").partition(" ")
+            status, text = self._status(target.partition(" ")[0].partition("?")[0])
             writer.write(
                 f"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nconnection: close\r\n"
                 f"content-length: {len(text)}\r\n\r\n{text}".encode()
