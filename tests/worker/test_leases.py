@@ -35,13 +35,14 @@ class Api:
     def __init__(self) -> None:
         self.requests: list[tuple[str, Sequence[str], int]] = []
         self.is_down = False
+        self.status = 200
 
     def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         if self.is_down:
             raise ConnectionError("down")
         content = json.loads(body)
         self.requests.append((path, content["ackIds"], content["ackDeadlineSeconds"]))
-        return 200, b"{}"
+        return self.status, b"{}"
 
     def close(self) -> None:
         pass
@@ -120,6 +121,18 @@ def test_leases_are_tried_again_when_pubsub_does_not_answer(
 
     assert len(api.requests) == 1
     assert "ucam_faas_lease_not_extended" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(503, 5.0), (429, 5.0), (404, 20.0)])
+def test_a_request_that_may_succeed_later_is_tried_again_soon(status: int, seconds: float) -> None:
+    clock, api = ManualClock(), Api()
+    leases = make(clock, api)
+    leases.read(["hold", 0, [1], ["a"]])
+    api.status = status
+
+    beats(leases, clock, 2)
+
+    assert leases.wait_seconds == pytest.approx(seconds * LEASE / 60)
 
 
 def test_the_messages_of_a_killed_worker_are_given_back() -> None:

@@ -22,6 +22,8 @@ MAX_IDS = 1_000
 """In one request."""
 BEATS = 3
 """In one lease: a message's is extended at the second after its arrival, at the latest."""
+SOONER = 4
+"""How much sooner the next beat comes after one that failed: before the leases end."""
 MARGIN_SECONDS = 15.0
 """Leases are extended for the task's timeout, and this, after the last tick of the worker."""
 CALL_SECONDS = 5.0
@@ -45,7 +47,8 @@ class Leases:
         """Their sources and ack ids, by their numbers, which rise."""
         self._newest = -1
         """The number of the last message before the last beat."""
-        self._seen = self._beaten = clock.monotonic()
+        self._seen = clock.monotonic()
+        self._next = self._seen + self._lease / BEATS
 
     def read(self, line: Sequence[Any]) -> None:
         """Take a line of the worker's."""
@@ -61,15 +64,18 @@ class Leases:
     @property
     def wait_seconds(self) -> float:
         """The time until the next beat."""
-        return max(0.0, self._beaten + self._lease / BEATS - self._clock.monotonic())
+        return max(0.0, self._next - self._clock.monotonic())
 
     def beat(self) -> None:
         """Extend the leases of messages that the last beat found, too."""
-        self._beaten = now = self._clock.monotonic()
+        now, is_done = self._clock.monotonic(), True
         for number, (name, limit) in enumerate(self._sources):
             if now < self._seen + limit + MARGIN_SECONDS:
-                self._modify(name, self._of(number, self._newest), self._lease)
+                is_done &= self._modify(name, self._of(number, self._newest), self._lease)
         self._newest = max(self._held, default=self._newest)
+        self._next = now + self._lease / BEATS
+        if not is_done:
+            self._next = self._clock.monotonic() + self._lease / BEATS / SOONER
 
     def give_back(self) -> None:
         """Let all messages be delivered again."""
@@ -83,18 +89,23 @@ class Leases:
             if its == source and number <= newest
         ]
 
-    def _modify(self, subscription: str, ack_ids: Sequence[str], seconds: int) -> None:
+    def _modify(self, subscription: str, ack_ids: Sequence[str], seconds: int) -> bool:
+        """Set the time for which messages are leased; return False if to try again may help."""
+        is_done = True
         for start in range(0, len(ack_ids), MAX_IDS):
             some = ack_ids[start : start + MAX_IDS]
             body = json.dumps({"ackIds": some, "ackDeadlineSeconds": seconds}).encode()
             path = f"/v1/{subscription}:modifyAckDeadline"
             try:
                 status, answer = self._api.post(path, body, CALL_SECONDS)
-            except (*FAILURES, CredentialsError) as error:  # the next beat tries again
+            except (*FAILURES, CredentialsError) as error:
+                is_done = False
                 _complain(subscription, f"{type(error).__name__}: {error}")
-            else:
-                if status != 200:
-                    _complain(subscription, reason_of(status, answer))
+                continue
+            if status != 200:
+                is_done &= status < 500 and status != 429
+                _complain(subscription, reason_of(status, answer))
+        return is_done
 
 
 def _complain(subscription: str, reason: str) -> None:
