@@ -172,6 +172,25 @@ async def test_a_process_that_ends_crashes_one_execution(
 
 
 @on_a_loop
+async def test_a_system_without_processes_does_not_change_an_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: Any, **options: Any) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    async with running(process_tasks.end) as ends:
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", refuse)
+            lost = await ends.run(b"crash")
+        after = await ends.run(b"")
+
+    assert lost.outcome == Crashed("its process ended by SIGSEGV")
+    problem = fields_of(caplog.records, "ucam_faas_task_process_failed")
+    assert problem["reason"] == "Resource temporarily unavailable"
+    assert isinstance(after.outcome, Done)
+
+
+@on_a_loop
 async def test_a_deadline_kills_the_process_and_abandons_no_thread(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -71,7 +71,11 @@ class ProcessPool:
             child.end()
             if self._is_closed:
                 return
-            child = Child(self._hello)
+            try:
+                child = Child(self._hello)
+            except OSError as error:  # of no concern to the execution that has ended
+                self.log_failure(error)
+                return
         with self._lock:
             is_closed = self._is_closed
             if not is_closed:
@@ -86,6 +90,10 @@ class ProcessPool:
             idle, self._idle = self._idle, []
         for child in idle:
             child.end()
+
+    def log_failure(self, error: Exception) -> None:
+        """Log that a child couldn't start."""
+        log_problem("ucam_faas_task_process_failed", task=self.task.name, reason=str(error))
 
 
 class Place:
@@ -115,9 +123,7 @@ class Place:
                 return self._lost(execution, str(error))
             except UCAMFAASCouldNotLoadTarget as error:
                 child.kill()
-                log_problem(
-                    "ucam_faas_task_process_failed", task=execution.task.name, reason=str(error)
-                )
+                self._pool.log_failure(error)
                 return Decision(Failed("its process could not start"))
             finally:
                 with self._lock:
