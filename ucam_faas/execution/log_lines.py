@@ -14,6 +14,7 @@ from typing import Any
 from ucam_faas.events.execution_info import ExecutionInfo, ExecutionStatus
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.logs.problems import log_problem, logger, safely
+from ucam_faas.logs.records import record_of
 from ucam_faas.outcomes import (
     Crashed,
     Failed,
@@ -162,11 +163,10 @@ def batch(
 def _line(
     execution: Execution, level: int, event: str, fields: dict[str, Any]
 ) -> logging.LogRecord | None:
-    """Make a record by hand: logger.log() would look for its caller, which is always here."""
+    """Make a record: logger.log() would look for its caller, which is always here."""
     if not logger.isEnabledFor(level):
         return None
-    line = logging.LogRecord(logger.name, level, __file__, 0, event, None, None)
-    line.fields = fields
+    line = record_of(level, event, fields)
     line.context = execution.log_context
     line.expected = None
     return line

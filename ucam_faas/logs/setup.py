@@ -161,14 +161,15 @@ class JsonFormatter(logging.Formatter):
         self.service: dict[str, str] = {"service": settings.service}
         if settings.revision:
             self.service["version"] = settings.revision
+        self._second = (0, "")
+        """The last one that a line had, as text."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
         line: dict[str, Any] = {
             "severity": record.levelname,
             "message": message_of(record),
-            "time": time[:-6] + "Z",
+            "time": self._time(record.created),
         }
         context = context_of(record)
         if context is not None:
@@ -192,6 +193,14 @@ class JsonFormatter(logging.Formatter):
         for key, value in fields_of(record).items():
             line[key if key not in line else f"field.{key}"] = value
         return _encode(line)
+
+    def _time(self, created: float) -> str:
+        second, text = self._second
+        if int(created) != second:
+            second = int(created)
+            text = datetime.fromtimestamp(second, UTC).isoformat()[:19]
+            self._second = (second, text)
+        return f"{text}.{int((created - second) * 1e6):06}Z"
 
 
 def _encode(line: dict[str, Any]) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
+from ucam_faas.logs.records import record_of
+
 LIMIT_BYTES = 4_000_000
 """Lines that may wait: some 4,000 of them."""
 FLUSH_SECONDS = 1.0
@@ -83,10 +85,7 @@ class BackgroundHandler(logging.Handler):
         if self.dropped:
             message, fields = "ucam_faas_log_lines_dropped", {"dropped": self.dropped}
             self.dropped = 0
-            level = logging.WARNING
-            record = logging.LogRecord("ucam_faas", level, __file__, 0, message, None, None)
-            record.fields = fields
-            self._put_line(self._line(record))
+            self._put_line(self._line(record_of(logging.WARNING, message, fields)))
 
     def _put_line(self, line: bytes) -> None:
         self._taken += len(line)

@@ -14,6 +14,7 @@ from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.http_responses import DEFAULT_HTTP_RESPONSE_CREATOR
 from ucam_faas.logs import problems
 from ucam_faas.outcomes import (
+    Answer,
     Crashed,
     DeadLetter,
     Done,
@@ -44,12 +45,16 @@ class Response:
 
 def of_outcome(outcome: Outcome) -> Response:
     """Return the table's response."""
-    row = answer(outcome)
-    response = Response(row.http_status, row.text.encode())
+    response = _of_row(answer(outcome))
     if isinstance(outcome, Retry) and outcome.after is not None:
         seconds = str(math.ceil(outcome.after.total_seconds()))
         return replace(response, headers=(*response.headers, ("retry-after", seconds)))
     return response
+
+
+@cache
+def _of_row(row: Answer) -> Response:
+    return Response(row.http_status, row.text.encode())
 
 
 def of_execution(execution: Execution, conclusion: Conclusion) -> Response:

@@ -27,21 +27,17 @@ class Pulled:
         number: the process's own, which rises.
     """
 
-    __slots__ = ("ack_id", "is_started", "key", "number", "received", "source")
+    __slots__ = ("ack_id", "id", "is_started", "key", "number", "received", "source")
 
     def __init__(self, source: Source, received: Any, number: int) -> None:
         self.source = source
         self.received = received
+        self.id: str = received.message.message_id
         self.ack_id: str = received.ack_id
         self.number = number
         self.is_started = False
         self.key = ""
         """Its ordering key, if the subscription keeps the order."""
-
-    @property
-    def id(self) -> str:
-        """The message's id."""
-        return str(self.received.message.message_id)
 
     @property
     def ordering_key(self) -> str:
@@ -52,14 +48,15 @@ class Pulled:
 def delivery_of(pulled: Pulled) -> Delivery:
     """Return a message as its push would be decoded."""
     source, received = pulled.source, pulled.received
-    message, time = received.message, received.message.publish_time
+    message = received.message
+    time, attributes = message.publish_time, message.attributes
     if not source.task.takes_events and not source.is_inbox:
         return envelopes.raw(message.data, {})
     published = MessagePublishedData(
         message=PubsubMessage(
             data=message.data,
-            attributes=dict(message.attributes),
-            message_id=message.message_id,
+            attributes={name: attributes[name] for name in attributes},  # twice as fast as dict()
+            message_id=pulled.id,
             publish_time=_EPOCH + timedelta(0, time.seconds, time.nanos // 1000),
             ordering_key=message.ordering_key,
         ),
