@@ -13,8 +13,7 @@ import pytest
 from tests.integration.processes import wait_until
 from tests.trials.network import Network, network
 from tests.trials.running import SECONDS
-from tests.trials.workers import Trial, trial
-from ucam_faas.jobs.states import State
+from tests.trials.workers import trial
 
 LOST_SECONDS = 60
 SHORT, LONG = 300, 4
@@ -58,7 +57,7 @@ def test_the_connection_is_lost_for_a_minute(
         wait_until(lambda: len(here.runs("ended")) == count, "all have run", SECONDS)
         wait_until(here.is_quiet, "nothing runs", SECONDS)
         runs = here.runs()
-        check_ends(here, count)
+        here.check_ends(count)
 
     print(f"pulled again after {again:.1f} s; {sum(runs.values()) - count} second runs")
     assert behind.log("ucam_faas_heartbeat_ended") == []
@@ -66,14 +65,3 @@ def test_the_connection_is_lost_for_a_minute(
     assert max(runs.values()) <= 2
     if has_store:
         assert max(runs.values()) == 1
-
-
-def check_ends(here: Trial, count: int) -> None:
-    """Check that nothing is left at Pub/Sub, and that no attempt was spent."""
-    inbox = f"{here.task}-inbox" if here.has_store else here.task
-    assert here.cloud.pull(inbox) == []
-    assert here.dead_letters() == []
-    if here.has_store:
-        here.wait(count)
-        assert here.states(count) == {State.SUCCESS: count}
-        assert {row.attempts for row in here.rows(count)} == {0}

@@ -9,14 +9,16 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from tests.integration.processes import UCAM_FAAS, wait_until
+from tests.integration.processes import wait_until
 from tests.trials.running import SECONDS
 from tests.worker.processes import PROJECT, PubSub, WorkerProcess, pubsub
 from ucam_faas.clock import SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.dev.sweeping import sweeping
 from ucam_faas.execution.inbox import APP_ATTRIBUTE, JOB_ATTRIBUTE
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
@@ -56,7 +58,7 @@ class Trial:
         self, name: str, *arguments: str, host: str | None = None
     ) -> Iterator[WorkerProcess]:
         """Run a worker; `host` is the Pub/Sub for it."""
-        process = self._start(name, *arguments, host=host)
+        process = self.start(name, *arguments, host=host)
         try:
             process.wait_until_it_pulls()
             yield process
@@ -70,7 +72,7 @@ class Trial:
 
         def supervise() -> None:
             while not stop.is_set():
-                process = self._start(f"worker-{len(ends)}")
+                process = self.start(f"worker-{len(ends)}")
                 while process.popen.poll() is None and not stop.wait(0.05):
                     pass
                 ends.append(process.popen.poll() or 0)
@@ -126,16 +128,6 @@ class Trial:
             ]
             self._publish(f"{self.task}-inbox", wakes)
 
-    def sweep(self) -> None:
-        """Sweep the jobs once."""
-        subprocess.run(
-            [UCAM_FAAS, "sweep"],
-            env=self._environ,
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-        )
-
     def rows(self, count: int) -> list[Row]:
         """Return the rows of all jobs."""
         return self.store.find("default", task=self.task, limit=count + 1)
@@ -168,16 +160,26 @@ class Trial:
         return letters
 
     def wait(self, count: int) -> None:
-        """Wait until all jobs have ended; sweep meanwhile."""
+        """Wait until all jobs have ended."""
 
         def all_ended() -> bool:
-            self.sweep()
+            threading.Event().wait(0.5)  # reading ten thousand rows takes a while
             states = self.states(count)
             return states.total() == count and all(state.is_completed for state in states)
 
         wait_until(all_ended, "all jobs have ended", SECONDS)
 
-    def _start(self, name: str, *arguments: str, host: str | None = None) -> WorkerProcess:
+    def check_ends(self, count: int) -> None:
+        """Check that all have succeeded without a lost attempt, and that Pub/Sub has no more."""
+        assert self.cloud.pull(f"{self.task}-inbox" if self.has_store else self.task) == []
+        assert self.dead_letters() == []
+        if self.has_store:
+            self.wait(count)
+            assert self.states(count) == {State.SUCCESS: count}
+            assert {row.attempts for row in self.rows(count)} == {0}
+
+    def start(self, name: str, *arguments: str, host: str | None = None) -> WorkerProcess:
+        """Start a worker; `host` is the Pub/Sub for it."""
         arguments = ("--lease-seconds", "10", "--target", self.task, *arguments)
         environ = {**self.environ, "PUBSUB_EMULATOR_HOST": host or self.cloud.host}
         return WorkerProcess(self.folder / name, self.cloud, *arguments, **environ)
@@ -198,8 +200,11 @@ class Trial:
 
 @contextmanager
 def trial(folder: Path, task: str = "charge", *, has_store: bool = True) -> Iterator[Trial]:
-    """Run a Pub/Sub with the topics and subscriptions of a task."""
-    with pubsub(folder / "pubsub", "--state", str(folder / "state")) as cloud:
+    """Run a Pub/Sub with the topics and subscriptions of a task, and a sweep of its jobs."""
+    with (
+        pubsub(folder / "pubsub", "--state", str(folder / "state")) as cloud,
+        _sweeping(folder, cloud) if has_store else nullcontext(),
+    ):
         trial = Trial(folder, cloud, task, has_store=has_store)
         with trial.worker("first"):
             pass
@@ -207,6 +212,13 @@ def trial(folder: Path, task: str = "charge", *, has_store: bool = True) -> Iter
             yield trial
         finally:
             trial.store.close()
+
+
+def _sweeping(folder: Path, cloud: PubSub) -> AbstractContextManager[None]:
+    settings = Settings(
+        job_store=f"sqlite:{folder}/jobs.db", pubsub_emulator=cloud.host, project=PROJECT
+    )
+    return sweeping(settings, on_expired=lambda _: None)
 
 
 def _payload(order: dict[str, Any]) -> bytes:

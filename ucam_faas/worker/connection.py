@@ -19,6 +19,8 @@ _OPTIONS = (
     # A connection that was cut silently is noticed after this, and made again.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # gRPC would let two minutes pass between its tries to connect.
+    ("grpc.max_reconnect_backoff_ms", 10_000),
 )
 RpcError = grpc.aio.AioRpcError
 END = grpc.aio.EOF
