@@ -14,7 +14,7 @@ from typing import Any
 
 from ucam_faas.config import Settings
 from ucam_faas.execution import runtime
-from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.stores.sql_store import SqlStore
 from ucam_faas.logs import setup
 from ucam_faas.tasks import registry
 from ucam_faas.worker.acknowledgements import Acknowledgements
@@ -24,8 +24,8 @@ from ucam_faas.worker.worker import Worker
 POINTS: dict[str, tuple[type, str, bool]] = {
     "before it is received": (Session, "_receive", True),
     "before it starts": (Session, "_start", True),
-    "before its end is stored": (SqliteStore, "change", True),
-    "after its end is stored": (SqliteStore, "change", False),
+    "before its end is stored": (SqlStore, "change", True),
+    "after its end is stored": (SqlStore, "change", False),
     "before it is answered": (Acknowledgements, "_call", True),
     "after it is answered": (Acknowledgements, "_call", False),
 }

@@ -50,9 +50,9 @@ def others_end(here: Trial) -> float:
 
 @pytest.mark.parametrize("has_store", [False, True], ids=["without a store", "with a store"])
 def test_a_key_waits_for_its_first_message_and_other_keys_go_on(
-    tmp_path: Path, has_store: bool
+    tmp_path: Path, jobs: str, has_store: bool
 ) -> None:
-    with trial(tmp_path, "unlimited", has_store=has_store) as here, here.worker("worker"):
+    with trial(tmp_path, jobs if has_store else None, "unlimited") as here, here.worker("worker"):
         here.send(stuck_first())
         seconds = others_end(here)
         runs = here.runs()
@@ -68,7 +68,7 @@ def test_a_key_waits_for_its_first_message_and_other_keys_go_on(
 
 
 def test_a_key_goes_on_when_its_first_message_is_a_dead_letter(tmp_path: Path) -> None:
-    with trial(tmp_path, "limited", has_store=False) as here, here.worker("worker"):
+    with trial(tmp_path, None, "limited") as here, here.worker("worker"):
         here.send(stuck_first())
         others_end(here)
         during = here.runs()["stuck-0"]
@@ -81,8 +81,8 @@ def test_a_key_goes_on_when_its_first_message_is_a_dead_letter(tmp_path: Path) -
     assert ends_of(here, "stuck") == list(range(1, BEHIND + 1))
 
 
-def test_a_key_goes_on_when_its_first_job_has_failed(tmp_path: Path) -> None:
-    with trial(tmp_path, "limited") as here, here.worker("worker"):
+def test_a_key_goes_on_when_its_first_job_has_failed(tmp_path: Path, jobs: str) -> None:
+    with trial(tmp_path, jobs, "limited") as here, here.worker("worker"):
         here.send(stuck_first())
         others_end(here)
         wait_until(lambda: len(ends_of(here, "stuck")) == BEHIND, "it goes on", SECONDS)

@@ -33,10 +33,10 @@ def seconds_until(find: Callable[[], Any], what: str) -> float:
 @pytest.mark.parametrize("lose", [Network.cut, Network.silence], ids=["cut", "silent"])
 @pytest.mark.parametrize("has_store", [False, True], ids=["without a store", "with a store"])
 def test_the_connection_is_lost_for_a_minute(
-    tmp_path: Path, lose: Callable[[Network], None], has_store: bool
+    tmp_path: Path, jobs: str, lose: Callable[[Network], None], has_store: bool
 ) -> None:
     with (
-        trial(tmp_path, "deliver", has_store=has_store) as here,
+        trial(tmp_path, jobs if has_store else None, "deliver") as here,
         network(here.cloud.port) as lines,
         here.worker("behind-it", host=lines.host) as behind,
     ):

@@ -32,8 +32,8 @@ def orders() -> list[dict[str, Any]]:
     return orders
 
 
-def test_with_a_store_only_the_poison_fails(tmp_path: Path) -> None:
-    with trial(tmp_path) as here:
+def test_with_a_store_only_the_poison_fails(tmp_path: Path, jobs: str) -> None:
+    with trial(tmp_path, jobs) as here:
         here.send(orders())
         with here.supervised() as exits:
             here.wait(COUNT + len(FAULTS))
@@ -73,7 +73,7 @@ def test_without_a_store_only_the_poison_fails_in_processes(tmp_path: Path) -> N
 def without_a_store(folder: Path, task: str) -> tuple[set[str], Counter[str], list[Any]]:
     """Return the ids of the dead letters, those that ended, and the messages that are left."""
     letters = set[str]()
-    with trial(folder, task, has_store=False) as here:
+    with trial(folder, None, task) as here:
         here.send(orders())
 
         def is_done() -> bool:

@@ -17,8 +17,8 @@ from ucam_faas.jobs.states import State
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Trial]:
-    with trial(tmp_path) as here:
+def here(tmp_path: Path, jobs: str) -> Iterator[Trial]:
+    with trial(tmp_path, jobs) as here:
         yield here
 
 
@@ -40,7 +40,7 @@ def test_a_worker_is_killed_at_every_point(here: Trial) -> None:
 
 def test_a_worker_that_is_killed_loses_no_message_without_a_job(tmp_path: Path) -> None:
     points = ["while it runs", *(point for point in POINTS if "stored" not in point)]
-    with trial(tmp_path, has_store=False) as here:
+    with trial(tmp_path, None) as here:
         here.send([{"id": str(number)} for number in range(20)])
 
         codes = [here.kill_at(point) for point in points]

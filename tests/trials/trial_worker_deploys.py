@@ -24,16 +24,19 @@ def orders(deploy: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("has_store", [False, True], ids=["without a store", "with a store"])
-def test_a_hundred_deploys_lose_nothing(tmp_path: Path, has_store: bool) -> None:
+def test_a_hundred_deploys_lose_nothing(tmp_path: Path, jobs: str, has_store: bool) -> None:
     """Each worker pulls before the last one is told to end, as in the cloud."""
     count = DEPLOYS * EACH
-    with trial(tmp_path, "deliver", has_store=has_store) as here, ExitStack() as ends_of_workers:
+    with (
+        trial(tmp_path, jobs if has_store else None, "deliver") as here,
+        ExitStack() as ends,
+    ):
         last = here.start("0", *GRACE)
-        ends_of_workers.callback(last.kill)
+        ends.callback(last.kill)
         for deploy in range(1, DEPLOYS + 1):
             here.send(orders(deploy))
             worker = here.start(str(deploy), *GRACE)
-            ends_of_workers.callback(worker.kill)
+            ends.callback(worker.kill)
             worker.wait_until_it_pulls()
             last.signal(signal.SIGTERM)
             assert last.wait() == 0
@@ -41,10 +44,12 @@ def test_a_hundred_deploys_lose_nothing(tmp_path: Path, has_store: bool) -> None
         wait_until(lambda: len(here.runs("ended")) == count, "all have run", SECONDS)
         wait_until(here.is_quiet, "nothing runs", SECONDS)
         here.check_ends(count)
-        runs, ends = here.runs(), here.runs("ended")
+        began, ended = here.runs(), here.runs("ended")
 
-    print(f"{runs.total() - count} runs were interrupted, {max(runs.values()) - 1} of one at most")
-    print(f"{ends.total() - count} ended twice")
-    assert runs.total() > count
+    print(
+        f"{began.total() - count} runs were interrupted, {max(began.values()) - 1} of one at most"
+    )
+    print(f"{ended.total() - count} ended twice")
+    assert began.total() > count
     if has_store:
-        assert max(ends.values()) == 1
+        assert max(ended.values()) == 1

@@ -16,13 +16,12 @@ from typing import Any
 from tests.integration.processes import wait_until
 from tests.trials.running import SECONDS
 from tests.worker.processes import PROJECT, PubSub, WorkerProcess, pubsub
-from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dev.sweeping import sweeping
 from ucam_faas.execution.inbox import APP_ATTRIBUTE, JOB_ATTRIBUTE
+from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing import Draft
 from ucam_faas.publishing.rest import RestPublisher
 
@@ -39,18 +38,17 @@ class Trial:
         folder: for their files.
         cloud: the Pub/Sub.
         task: the name of the task.
-        has_store: messages are wakes of jobs; False: they are published to the task's topic.
+        jobs: the store, as UCAM_FAAS_JOB_STORE has it: messages are wakes of jobs; None: they are
+            published to the task's topic.
     """
 
-    def __init__(
-        self, folder: Path, cloud: PubSub, task: str = "charge", *, has_store: bool = True
-    ) -> None:
-        self.folder, self.cloud, self.task, self.has_store = folder, cloud, task, has_store
+    def __init__(self, folder: Path, cloud: PubSub, task: str, jobs: str | None) -> None:
+        self.folder, self.cloud, self.task = folder, cloud, task
         self.runs_file = folder / "runs"
-        self.store = SqliteStore(f"{folder}/jobs.db", SystemClock())
+        self.store = store_of(Settings(job_store=jobs))
         self.environ = {"RUNS": str(self.runs_file), "SOURCE": str(SOURCE)}
-        if has_store:
-            self.environ["UCAM_FAAS_JOB_STORE"] = f"sqlite:{folder}/jobs.db"
+        if jobs is not None:
+            self.environ["UCAM_FAAS_JOB_STORE"] = jobs
             self.environ["UCAM_FAAS_APP"] = "default"
 
     @contextmanager
@@ -103,7 +101,7 @@ class Trial:
         for start in range(0, len(orders), AT_ONCE):
             some = orders[start : start + AT_ONCE]
             keys = [each.get("key", "") for each in some]
-            if not self.has_store:
+            if self.store is None:
                 self._publish(
                     self.task,
                     [Draft(_payload(each), {}, key) for each, key in zip(some, keys, strict=True)],
@@ -130,6 +128,7 @@ class Trial:
 
     def rows(self, count: int) -> list[Row]:
         """Return the rows of all jobs."""
+        assert self.store is not None
         return self.store.find("default", task=self.task, limit=count + 1)
 
     def states(self, count: int) -> Counter[State]:
@@ -171,9 +170,9 @@ class Trial:
 
     def check_ends(self, count: int) -> None:
         """Check that all have succeeded without a lost attempt, and that Pub/Sub has no more."""
-        assert self.cloud.pull(f"{self.task}-inbox" if self.has_store else self.task) == []
+        assert self.cloud.pull(f"{self.task}-inbox" if self.store else self.task) == []
         assert self.dead_letters() == []
-        if self.has_store:
+        if self.store is not None:
             self.wait(count)
             assert self.states(count) == {State.SUCCESS: count}
             assert {row.attempts for row in self.rows(count)} == {0}
@@ -199,25 +198,24 @@ class Trial:
 
 
 @contextmanager
-def trial(folder: Path, task: str = "charge", *, has_store: bool = True) -> Iterator[Trial]:
+def trial(folder: Path, jobs: str | None, task: str = "charge") -> Iterator[Trial]:
     """Run a Pub/Sub with the topics and subscriptions of a task, and a sweep of its jobs."""
     with (
         pubsub(folder / "pubsub", "--state", str(folder / "state")) as cloud,
-        _sweeping(folder, cloud) if has_store else nullcontext(),
+        _sweeping(jobs, cloud) if jobs else nullcontext(),
     ):
-        trial = Trial(folder, cloud, task, has_store=has_store)
+        trial = Trial(folder, cloud, task, jobs)
         with trial.worker("first"):
             pass
         try:
             yield trial
         finally:
-            trial.store.close()
+            if trial.store is not None:
+                trial.store.close()
 
 
-def _sweeping(folder: Path, cloud: PubSub) -> AbstractContextManager[None]:
-    settings = Settings(
-        job_store=f"sqlite:{folder}/jobs.db", pubsub_emulator=cloud.host, project=PROJECT
-    )
+def _sweeping(jobs: str, cloud: PubSub) -> AbstractContextManager[None]:
+    settings = Settings(job_store=jobs, pubsub_emulator=cloud.host, project=PROJECT)
     return sweeping(settings, on_expired=lambda _: None)
 
 
