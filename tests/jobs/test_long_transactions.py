@@ -23,7 +23,7 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import Change, Key, Row, Wake
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores import sqlite
+from ucam_faas.jobs.stores import postgresql, sqlite
 from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 from ucam_faas.jobs.stores.postgresql_connection import Connection
 from ucam_faas.jobs.stores.sqlite import SqliteStore
@@ -147,6 +147,39 @@ def test_a_claim_that_waited_too_long_for_a_block_takes_no_job_after_it(
     row = store.get(key("1"))
     assert row is not None
     assert (row.state, row.executions) == (State.PENDING, 0)
+
+
+def test_nothing_waits_long_behind_a_migration_that_waits_for_a_block(
+    store: PostgresqlStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "answer_seconds", 30.0)
+    monkeypatch.setattr(postgresql, "_TABLE_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(postgresql, "_TABLE_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(postgresql, "_TABLE_TRIES", 10_000)
+    migration = threading.Thread(target=PostgresqlStore(database).migrate)
+
+    with psycopg.connect(database) as connection, ucam_faas.transaction(connection):
+        charge.send(1, id="1")
+        migration.start()
+        contextvars.Context().run(wait_until_blocked, database)
+        for id in "234":
+            insert(store, id)
+    migration.join(PATIENCE_SECONDS)
+
+    assert not migration.is_alive()
+    assert {row.key.id for row in store.find("default")} == set("1234")
+
+
+def test_a_migration_that_waits_for_too_long_says_for_what(
+    store: PostgresqlStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "_TABLE_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(postgresql, "_TABLE_TRIES", 0)
+
+    with psycopg.connect(database) as connection, ucam_faas.transaction(connection):
+        charge.send(1, id="1")
+        with pytest.raises(JobStoreError, match="open transaction uses the table"):
+            PostgresqlStore(database).migrate()
 
 
 def test_jobs_of_a_key_that_others_commit_before_a_block_run_before_its_jobs(

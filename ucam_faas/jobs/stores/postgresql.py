@@ -37,6 +37,8 @@ _LOCK_SECONDS = 0.2
 """Between two tries to be the one process that migrates: one that waits in the database holds up
 the indexes of the other.
 """
+_TABLE_LOCK_SECONDS, _TABLE_PAUSE_SECONDS, _TABLE_TRIES = 1.0, 2.0, 60
+"""The longest wait of a migration for a table, the pause before the next, and how often."""
 
 
 class PostgresqlStore(SqlStore):
@@ -83,13 +85,30 @@ class PostgresqlStore(SqlStore):
             lock = "SELECT pg_try_advisory_lock(hashtext('ucam_faas_jobs')) AS is_taken"
             while not connection.execute(lock).fetchone()["is_taken"]:
                 time.sleep(_LOCK_SECONDS)
-            with connection.transaction():
-                connection.execute(self._sql["schema"], prepare=False)
+            self._make_tables(connection)
             for record in connection.execute(self._sql["unfinished_indexes"]).fetchall():
                 connection.execute(f"DROP INDEX CONCURRENTLY {record['name']}")
             for index in self._sql["indexes"].split(";"):
                 connection.execute(index)
         return ()
+
+    def _make_tables(self, connection: Any) -> None:
+        """Make the tables and their columns. All that use a table would wait behind a statement
+        that waits for an open transaction: it waits for a moment, and then again.
+        """
+        for is_last in (*[False] * _TABLE_TRIES, True):
+            try:
+                with connection.transaction():
+                    connection.execute(f"SET LOCAL lock_timeout = '{_TABLE_LOCK_SECONDS:g}s'")
+                    connection.execute(self._sql["schema"], prepare=False)
+                return
+            except self._psycopg.errors.LockNotAvailable as error:
+                if is_last:
+                    raise JobStoreError(
+                        "An open transaction uses the table ucam_faas_jobs: end it (its oldest is "
+                        "in pg_stat_activity), and run the migration again."
+                    ) from error
+            time.sleep(_TABLE_PAUSE_SECONDS)
 
     def insert(
         self, rows: Sequence[Row], *, wait: Sequence[float], parent: Row | None = None
