@@ -54,6 +54,15 @@ ONBUILD RUN ln -s "/srv/app/${TASKS:-.}" /srv/tasks \
     && find /srv/app -mindepth 1 -name '.*' -prune -exec rm -r {} + \
     && chmod -R a+rX /srv/app \
     && python -m compileall -q --invalidation-mode unchecked-hash /srv/app
+# The extra `worker`, for collections with workers; it needs no import of their code.
+ONBUILD RUN if grep -rqsE --include='*.py' --include='*.toml' \
+      "batch_handler|run_as *= *[\"']worker[\"']" /srv/tasks/ \
+      && ! /srv/venv/bin/python -c 'import google.pubsub_v1' 2>/dev/null; then \
+      pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: \
+        --require-hashes --requirement locks/worker.txt \
+      && pip --python /srv/venv/bin/python check \
+      && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/venv; \
+    fi
 
 # The three lines that a Dockerfile of yours has, too.
 FROM build AS tasks

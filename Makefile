@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header
+IMAGE_EXTRAS := --extra auth --extra pubsub --extra storage
 
 # Without bytecode, reading and rewriting the tests takes as long as running the fast ones.
 unexport PYTHONDONTWRITEBYTECODE
@@ -43,7 +44,9 @@ image:  ## build the two base images for tasks
 	docker build --target run --tag ucam-faas:run .
 
 lock: $(STAMP)  ## pin the newest versions of the image's packages
-	$(LOCK) --extra auth --extra pubsub --extra storage --output-file .ci/locks/image.txt pyproject.toml
+	$(LOCK) $(IMAGE_EXTRAS) --output-file .ci/locks/image.txt pyproject.toml
+	$(LOCK) $(IMAGE_EXTRAS) --extra worker --no-annotate --constraint .ci/locks/image.txt \
+	  --output-file .ci/locks/worker.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	  $(LOCK) --no-annotate --output-file .ci/locks/build.txt -
 

@@ -52,6 +52,15 @@ def test_a_copy_of_the_repository_builds_any_folder_in_it(engine: None, tmp_path
         assert container.post("/", b"Ada").body == b"Good morning, stranger: Ada"
 
 
+def test_without_workers_the_image_has_no_grpc(image: str) -> None:
+    script = "import importlib.util as u; print(u.find_spec('grpc'), u.find_spec('google.cloud'))"
+
+    grpc, google = run_python(image, script).split(maxsplit=1)
+
+    assert grpc == "None"
+    assert google != "None"
+
+
 def test_requirements_of_the_collection_are_installed(image: str) -> None:
     script = "import sortedcontainers; print(sortedcontainers.__version__)"
 

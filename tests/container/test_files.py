@@ -47,12 +47,15 @@ def test_the_lock_satisfies_pyproject() -> None:
         *project["dependencies"],
         *(requirement for extra in EXTRAS for requirement in optional[extra]),
     ]
+    pulling = [text for text in optional["worker"] if not text.startswith("ucam-faas")]
 
     assert unsatisfied(wanted, "image.txt") == []
+    assert unsatisfied(pulling, "worker.txt") == []
+    assert pins("image.txt").items() <= pins("worker.txt").items()
     assert unsatisfied(PYPROJECT["build-system"]["requires"], "build.txt") == []
 
 
-@pytest.mark.parametrize("name", ["image.txt", "build.txt"])
+@pytest.mark.parametrize("name", ["image.txt", "worker.txt", "build.txt"])
 def test_each_pin_has_hashes_and_no_address(name: str) -> None:
     text = (LOCKS / name).read_text()
 

@@ -1,4 +1,4 @@
-"""The image as a worker pool runs it: with the argument `worker`, and gRPC of its own."""
+"""The image as a worker pool runs it: with the argument `worker`. Its build adds gRPC."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def worker(bases: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "Dockerfile").write_text(dockerfile())
     (folder / "films").mkdir()
     (folder / "films/main.py").write_text(CODE)
-    (folder / "films/requirements.txt").write_text("google-cloud-pubsub>=2.27\n")
     return build("films", "--build-arg=TASKS=films", folder=folder)
 
 
