@@ -573,6 +573,26 @@ async def test_a_step_that_is_done_is_stored_when_the_store_answers_again(
     store.close()
 
 
+@on_a_loop
+async def test_a_step_that_can_not_be_stored_while_the_claim_lasts_fails(
+    make_task: MakeTask, clock: ManualClock
+) -> None:
+    store, charge = Silent(clock), Flaky(failures=0)
+    store.steps_that_fail = 1_000_000
+
+    async def act(job: Any) -> Any:
+        return await job.step("charge", charge)
+
+    key = add(store)
+
+    await wake(make_app(make_task(act), clock=clock, store=store))
+
+    error = row_of(store, key).error
+    assert error is not None
+    assert (error["type"], charge.calls) == ("JobStoreError", 1)
+    store.close()
+
+
 @pytest.mark.parametrize("steps", [0, 2])
 @on_a_loop
 async def test_steps_take_a_statement_each_and_a_later_attempt_one_more(

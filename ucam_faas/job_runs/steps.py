@@ -206,7 +206,7 @@ class Steps:
             except JobStoreError:
                 if store is not self._store or pause >= self._lease.seconds_left(self._clock):
                     raise
-            threading.Event().wait(pause)
+            self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _forget(self, name: str, value: bytes | None) -> None:
