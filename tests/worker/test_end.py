@@ -41,7 +41,7 @@ async def test_a_run_that_is_cancelled_gives_its_messages_back() -> None:
             await running
 
         assert session._returned == 2
-        assert not any(session._held.values())
+        assert not any(map(session._held.of, session._sources))
         own = {each.get_coro().__qualname__ for each in asyncio.all_tasks() - before}
         assert not {name for name in own if not name.startswith("AioServer")}
         assert pubsub.waiting("task") == 2

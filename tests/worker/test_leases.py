@@ -206,7 +206,7 @@ async def test_a_message_that_comes_again_while_it_runs_runs_once() -> None:
             await until(held.begun.is_set, "it runs")
             session = worker_._session
             assert session is not None
-            (held_messages,) = (each for each in session._held.values() if each)
+            (held_messages,) = filter(None, map(session._held.of, session._sources))
             numbers = [pulled.number for pulled in held_messages.values()]
             for stream in session._streams.values():
                 stream._call.cancel()  # the connection is lost

@@ -121,8 +121,8 @@ def by_worker(task: Task, store: Path) -> Iterator[Deliver]:
         pubsub.publish(task.name, data, key=key, **ATTRIBUTES)
 
         def is_answered() -> bool:
-            sending = [each.sending for each in session._answers.values()]
-            held = session._held.values()
+            sending = [each.sending for each in session._held._answers.values()]
+            held = map(session._held.of, session._sources)
             return session._started > started and not any(held) and not any(sending)
 
         loop.run(until(is_answered, "it is answered"))

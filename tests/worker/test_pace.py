@@ -117,7 +117,9 @@ async def test_a_worker_takes_more_when_its_runs_are_short() -> None:
             session = worker._session
             assert session is not None
             assert max(pace.size for pace in session._paces.values()) == 101
-            await until(lambda: not any(session._held.values()), "all are answered")
+            await until(
+                lambda: not any(map(session._held.of, session._sources)), "all are answered"
+            )
 
         assert len(seen) == len(set(seen)) == 300
         assert pubsub.waiting("task") == 0

@@ -156,7 +156,7 @@ async def test_work_that_outlasts_the_grace_is_returned() -> None:
 async def test_a_stop_does_not_wait_for_a_pubsub_that_takes_no_answers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ucam_faas.worker.session.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("ucam_faas.worker.held_messages.ANSWER_SECONDS", 0.05)
     held = Held()
     async with cloud() as pubsub:
         worker = pubsub.worker(task(held), graceful_shutdown_time=0)

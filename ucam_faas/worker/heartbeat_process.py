@@ -48,7 +48,8 @@ class Leases:
         self._newest = -1
         """The number of the last message before the last beat."""
         self._seen = clock.monotonic()
-        self._next = self._seen + self._lease / BEATS
+        self._next: float = self._seen + self._lease / BEATS
+        """The time of the next beat."""
 
     def read(self, line: Sequence[Any]) -> None:
         """Take a line of the worker's."""

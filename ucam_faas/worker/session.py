@@ -10,7 +10,6 @@ from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
 from functools import partial
-from itertools import count
 from typing import Any
 
 from ucam_faas import outcomes
@@ -20,12 +19,12 @@ from ucam_faas.outcomes import Outcome, ShuttingDown, acknowledges, answer
 from ucam_faas.serving.responses import converter, of_execution
 from ucam_faas.serving.runner import CANCEL_SECONDS, Runner
 from ucam_faas.worker import checks, signals
-from ucam_faas.worker.acknowledgements import Acknowledgements
 from ucam_faas.worker.batches import BatchQueue
 from ucam_faas.worker.connection import Connection
 from ucam_faas.worker.dispatcher import Dispatcher, Queue, SingleQueue
 from ucam_faas.worker.health import Health
 from ucam_faas.worker.heartbeat import Heartbeat
+from ucam_faas.worker.held_messages import HeldMessages
 from ucam_faas.worker.messages import Pulled, delivery_of, job_of
 from ucam_faas.worker.options import Options, WorkerResult
 from ucam_faas.worker.pace import BatchPace, Pace
@@ -33,8 +32,6 @@ from ucam_faas.worker.sources import Source, sources_of
 from ucam_faas.worker.streams import Stream
 
 logger = logging.getLogger("ucam_faas")
-ANSWER_SECONDS = 5.0
-"""For the last answers after a signal, when the running work has ended."""
 LAST_MESSAGES_SECONDS = 1.0
 """For messages that Pub/Sub has sent before it heard that the worker wants no more."""
 
@@ -65,10 +62,7 @@ class Session:
         self.health = Health(lambda: self.is_pulling)
         self._streams: dict[Source, Stream] = {}
         self._paces: dict[Source, Pace | BatchPace] = {}
-        self._answers: dict[Source, Acknowledgements] = {}
-        self._held: dict[Source, dict[str, Pulled]] = {source: {} for source in self._sources}
-        """The messages of each source that aren't answered, by their ids."""
-        self._numbers = count()
+        self._held: HeldMessages
         self._ends: list[tuple[Sequence[Pulled], Execution, Conclusion]] = []
         """The executions that have ended since the last turn of the event loop."""
         self._context = copy_context()
@@ -133,10 +127,8 @@ class Session:
 
     async def _pull(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
+        self._held = HeldMessages(self._sources, self._heartbeat, connection)
         for source in self._sources:
-            self._answers[source] = Acknowledgements(
-                connection, source.subscription, self._heartbeat.release
-            )
             self._streams[source] = self._stream(connection, source)
         pulling = [loop.create_task(stream.run()) for stream in self._streams.values()]
         subscriptions = [source.subscription for source in self._sources]
@@ -175,18 +167,7 @@ class Session:
         if self._dispatcher.running:
             await self._idle.wait()
         await asyncio.wait(pulling, timeout=LAST_MESSAGES_SECONDS)
-        await self._finish_answers()
-
-    async def _finish_answers(self) -> None:
-        """Wait for the last answers; after a signal, not for a Pub/Sub that doesn't take them."""
-        unsent = {task for each in self._answers.values() if (task := each.sending) is not None}
-        while unsent:
-            _, unsent = await asyncio.wait(unsent, timeout=ANSWER_SECONDS)
-            if unsent and self._runner.draining:
-                log_problem("ucam_faas_answers_not_sent", subscriptions=len(unsent))
-                for task in unsent:
-                    task.cancel()
-                return
+        await self._held.send_answers(lambda: self._runner.draining)
 
     def _queue(self, source: Source) -> Queue:
         if source.task.batch is None:
@@ -196,10 +177,8 @@ class Session:
             limit = self._options.messages_limit
             return sys.maxsize if limit is None else limit - self._started
 
-        def wake() -> None:
-            self._dispatcher.dispatch()
-
-        return BatchQueue(source.task.batch, self._runtime.clock, room, wake)
+        clock = self._runtime.clock
+        return BatchQueue(source.task.batch, clock, room, lambda: self._dispatcher.dispatch())
 
     def _stream(self, connection: Connection, source: Source) -> Stream:
         at_once = min(self._runner.capacity(source.task, source.lane), self._options.tasks_limit)
@@ -213,27 +192,14 @@ class Session:
             source.subscription,
             lease_seconds=self._options.lease_seconds,
             pace=pace,
-            held=self._held[source],
+            held=self._held.of(source),
             max_bytes=self._settings.max_bodies_bytes,
             receive=partial(self._receive, source),
         )
 
     def _receive(self, source: Source, received: Sequence[Any], ordered: bool) -> None:
         """Take messages in."""
-        messages: list[Pulled] = []
-        again: list[Pulled] = []
-        unanswered = self._held[source]
-        for each in received:
-            pulled = Pulled(source, each, next(self._numbers))
-            held = unanswered.get(pulled.id)
-            if held is None:
-                unanswered[pulled.id] = pulled
-                messages.append(pulled)
-            else:  # the old lease has ended, or its stream: the message runs, or waits
-                self._heartbeat.release([held.number])
-                held.number, held.ack_id = pulled.number, pulled.ack_id
-                again.append(held)
-        self._heartbeat.hold(source, messages + again)
+        messages = self._held.take(source, received)
         if self._stopping.is_set():
             self._return(messages)
             return
@@ -301,9 +267,7 @@ class Session:
                 self._streams[source].resize()
 
     def _answer(self, pulled: Pulled, *, acknowledged: bool) -> None:
-        answers = self._answers[pulled.source]
-        (answers.acknowledge if acknowledged else answers.nack)(pulled.number, pulled.ack_id)
-        self._held[pulled.source].pop(pulled.id, None)
+        self._held.answer(pulled, acknowledged=acknowledged)
         self._streams[pulled.source].answered()
 
     def _return(self, messages: Iterable[Pulled]) -> None:
