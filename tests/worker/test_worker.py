@@ -7,6 +7,7 @@ import math
 import threading
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,6 +304,31 @@ async def test_a_subscription_that_pushes_is_refused() -> None:
 async def test_a_missing_subscription_is_named() -> None:
     async with cloud() as pubsub:
         worker = pubsub.worker(task(print), auto_declare=False)
+
+        with pytest.raises(ConfigurationError, match=r"subscriptions/task .* doesn't exist"):
+            await worker.run()
+
+
+@on_a_loop
+async def test_a_deployment_without_jobs_has_no_inbox() -> None:
+    """As Terraform makes it of the plan."""
+    seen: list[bytes] = []
+    async with cloud() as pubsub:
+        pubsub.subscribe("task", "task")
+        worker = pubsub.worker(task(seen.append), auto_declare=False, messages_limit=1)
+        async with working(worker) as running:
+            pubsub.publish("task", b"x")
+            await running
+
+    assert seen == [b"x"]
+
+
+@on_a_loop
+async def test_a_deployment_with_jobs_needs_each_inbox(tmp_path: Path) -> None:
+    async with cloud() as pubsub:
+        pubsub.subscribe("task", "task")
+        store = f"sqlite:{tmp_path}/jobs.db"
+        worker = pubsub.worker(task(print), auto_declare=False, job_store=store)
 
         with pytest.raises(ConfigurationError, match=r"subscriptions/task-inbox .* doesn't exist"):
             await worker.run()

@@ -48,17 +48,27 @@ async def declare(
             await _make(connection.create_subscription, request)
 
 
-async def check(connection: Connection, sources: Sequence[Source]) -> None:
-    """Refuse subscriptions that can't be pulled.
+async def check(
+    connection: Connection, sources: Sequence[Source], *, has_jobs: bool
+) -> list[Source]:
+    """Refuse subscriptions that can't be pulled, and return the sources to pull.
+
+    Args:
+        has_jobs: there is a store. Without one, a deployment has no inbox for a task that no other
+            one sends to.
 
     Raises:
         ConfigurationError: one is missing, or pushes.
     """
+    able = list(sources)
     for source in sources:
         request = protos.GetSubscriptionRequest(subscription=source.subscription)
         try:
             subscription = await connection.get_subscription(request, timeout=CALL_SECONDS)
         except RpcError as error:
+            if code_of(error) == "NOT_FOUND" and source.is_inbox and not has_jobs:
+                able.remove(source)
+                continue
             if code_of(error) != "PERMISSION_DENIED":
                 raise _not_there(source, error) from error
             log_problem("ucam_faas_subscription_not_checked", subscription=source.subscription)
@@ -72,6 +82,7 @@ async def check(connection: Connection, sources: Sequence[Source]) -> None:
                 "`ucam-faas dev` has made it: run the worker against an emulator of its own "
                 "(`ucam-faas emulator`)."
             )
+    return able
 
 
 def _not_there(source: Source, error: Any) -> ConfigurationError:

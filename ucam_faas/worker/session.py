@@ -110,7 +110,8 @@ class Session:
             await self.health.start(self._settings.host, self._settings.health_port)
         if connection.is_emulator and options.auto_declare:
             await checks.declare(connection, options.tasks, self._settings, options.project)
-        await checks.check(connection, self._sources)
+        has_jobs = self._runtime.jobs() is not None
+        self._sources = await checks.check(connection, self._sources, has_jobs=has_jobs)
         await self._runner.start_up()
 
     async def _is_done(self, start: Coroutine[Any, Any, None]) -> bool:
