@@ -30,7 +30,7 @@ from local import HERE, PROJECT, process, pubsub, python_with, request
 SIDES = HERE / "worker_sides"
 REPID = ["repid[pubsub,pydantic]==2.1.*", "requests"]
 ORDER = {"order_id": "o-1", "customer": "c-42", "amount": 19.5, "items": ["pen", "paper", "ink"]}
-NAMES = ("ours", "ours-sync", "bare", "silent", "repid")
+NAMES = ("ours", "ours-sync", "ours-batch", "bare", "silent", "repid")
 ASKED = {"bare": 0.8, "repid": 3.0}
 """How many times the speed of each side ours should have, at least."""
 
