@@ -18,6 +18,7 @@ from ucam_faas.emulator.core.lease import DAY, Holder
 from ucam_faas.emulator.emulator import Emulator, Options
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.wire.methods import PUBLISHER, SCHEDULER, SUBSCRIBER
+from ucam_faas.net.worker_streams import CLIENT_PREFIX
 
 from .push_sink import SUBSCRIPTION, TOPIC, Cloud, settle
 
@@ -273,11 +274,14 @@ async def stream(
     last: asyncio.Event | None = None,
     on_message: Callable[[Any], None] = lambda _: None,
     on_attempt: Callable[[int], None] = lambda _: None,
+    client_id: str = "",
 ) -> None:
     """Open a stream; it sends no more requests after an event."""
 
     async def requests() -> AsyncIterator[Any]:
-        yield protos.StreamingPullRequest(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10)
+        yield protos.StreamingPullRequest(
+            subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10, client_id=client_id
+        )
         await (last or asyncio.Event()).wait()
 
     async def write(response: Any) -> None:
@@ -408,6 +412,30 @@ def test_a_message_is_streamed_when_its_publisher_has_had_time_to_read_its_id(
             await cloud.advance(READ_SECONDS / 2)
 
             assert streamed == [b"a"] * publishers
+            streaming.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_worker_gets_a_message_at_once() -> None:
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            streamed: list[bytes] = []
+            streaming = asyncio.ensure_future(
+                stream(
+                    cloud,
+                    on_message=lambda message: streamed.append(message.data),
+                    client_id=f"{CLIENT_PREFIX}1",
+                )
+            )
+            await settle()
+
+            await cloud.publish("a")
+            await settle()
+
+            assert streamed == [b"a"]
             streaming.cancel()
 
     asyncio.run(run())

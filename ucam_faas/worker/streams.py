@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from ucam_faas.logs.problems import log_problem
+from ucam_faas.net.worker_streams import CLIENT_PREFIX
 from ucam_faas.worker import protos
 from ucam_faas.worker.connection import END, Connection, RpcError, code_of
 from ucam_faas.worker.pace import BatchPace, Pace
@@ -51,7 +52,7 @@ class Stream:
         self._first = protos.StreamingPullRequest(
             subscription=subscription,
             stream_ack_deadline_seconds=lease_seconds,
-            client_id=uuid.uuid4().hex,
+            client_id=f"{CLIENT_PREFIX}{uuid.uuid4().hex}",
             max_outstanding_bytes=max_bytes,
         )
         self._pace, self._held = pace, held

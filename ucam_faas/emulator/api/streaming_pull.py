@@ -13,6 +13,7 @@ from ucam_faas.emulator.core.lease import AckId, Holder
 from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.errors import RpcError, invalid
 from ucam_faas.emulator.hub import Hub
+from ucam_faas.net.worker_streams import CLIENT_PREFIX
 
 MAX_IN_RESPONSE = 250
 MAX_OUTSTANDING = 10_000
@@ -31,6 +32,8 @@ class StreamingPull:
         self._busy = False
         self._error: RpcError | None = None
         self._half_closed = False
+        self._is_worker = False
+        """Its client is ours."""
         self._releases = False
         """Some of its messages were not sent."""
         self._newest = 0
@@ -98,9 +101,11 @@ class StreamingPull:
         """Wait until publishers have their ids; return True if the client still wants the messages.
 
         A client may look a message up by the id that its publisher got. Both are answered on
-        connections of their own, and only time makes the one come before the other.
+        connections of their own, and only time makes the one come before the other. A worker
+        looks nothing up.
         """
-        await self._hub.read(self._newest)
+        if not self._is_worker:
+            await self._hub.read(self._newest)
         return not self._half_closed
 
     def _half_close(self) -> None:
@@ -147,6 +152,7 @@ class StreamingPull:
             *_flow_control(request.max_outstanding_messages, request.max_outstanding_bytes),
         )
         self._queue, self.subscription = queue, request.subscription
+        self._is_worker = request.client_id.startswith(CLIENT_PREFIX)
         self._hub.join(queue, self)
 
     async def _answer(self, request: Any) -> None:
