@@ -53,6 +53,13 @@ class Cloud:
             protos.ParseDict(wanted, protos.Subscription())
         )
 
+    def delete(self, subscription: str) -> None:
+        """Delete a subscription."""
+        full = f"projects/{PROJECT}/subscriptions/{subscription}"
+        request = protos.SUBSCRIBER["DeleteSubscription"][0]
+        self.emulator.subscriber.delete_subscription(request(subscription=full))
+        self.emulator.hub.changed()
+
     def publish(self, topic: str, *data: bytes, key: str = "", **attributes: str) -> None:
         """Publish a message for each data."""
         encoded = [base64.b64encode(each).decode() for each in data]

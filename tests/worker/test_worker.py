@@ -335,10 +335,29 @@ async def test_a_deployment_with_jobs_needs_each_inbox(tmp_path: Path) -> None:
 
 
 @on_a_loop
+async def test_a_subscription_that_is_deleted_later_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[bytes] = []
+    async with cloud() as pubsub:
+        worker = pubsub.worker(task(seen.append))
+        async with working(worker):
+            pubsub.publish("task", b"x")
+            await until(lambda: seen, "it runs")
+
+            pubsub.delete("task")
+
+            await until(lambda: "ucam_faas_pull_failed" in caplog.messages, "it is logged")
+
+    (record,) = [each for each in caplog.records if each.message == "ucam_faas_pull_failed"]
+    assert record.fields["code"] == "NOT_FOUND"  # type: ignore[attr-defined]
+
+
+@on_a_loop
 async def test_an_emulator_that_is_not_there_is_an_error() -> None:
     async with cloud() as pubsub:
         worker = pubsub.worker(task(print))
-    with pytest.raises(ConfigurationError, match="UNAVAILABLE"):
+    with pytest.raises(ConfigurationError, match=r"UNAVAILABLE.*`ucam-faas emulator`"):
         await worker.run()
 
 
@@ -350,7 +369,7 @@ async def test_a_worker_without_credentials_leaves_no_process_behind(
     runtime = Runtime(Settings(project="shop"), SystemClock())
     worker = Worker([task(print)], runtime=runtime, handle_signals=False)
 
-    with pytest.raises(ConfigurationError, match="no credentials"):
+    with pytest.raises(ConfigurationError, match=r"no credentials.*missing\.json"):
         await worker.run()
 
     assert worker._session is not None

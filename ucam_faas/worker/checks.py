@@ -102,7 +102,13 @@ async def _make(call: Any, request: Any) -> None:
     try:
         await call(request, timeout=CALL_SECONDS)
     except RpcError as error:
-        if code_of(error) != "ALREADY_EXISTS":
+        code = code_of(error)
+        if code == "ALREADY_EXISTS":
+            return
+        problem = f"{code}: {error.details()}"
+        if code == "UNAVAILABLE":
             raise ConfigurationError(
-                f"The emulator doesn't make {request.name}: {code_of(error)}: {error.details()}"
+                f"No Pub/Sub answers at PUBSUB_EMULATOR_HOST ({problem}). Start one with "
+                "`ucam-faas emulator`; the variable is HOST:PORT, such as 127.0.0.1:8085."
             ) from error
+        raise ConfigurationError(f"The emulator doesn't make {request.name}: {problem}") from error

@@ -97,7 +97,7 @@ def _credentials() -> Any:
         credentials, _ = google.auth.default(scopes=[SCOPE])
     except google.auth.exceptions.DefaultCredentialsError as error:
         raise ConfigurationError(
-            "The environment has no credentials for Google's Pub/Sub; on a laptop, set "
+            f"The environment has no credentials for Google's Pub/Sub: {error} On a laptop, set "
             "PUBSUB_EMULATOR_HOST, or run: gcloud auth application-default login"
         ) from error
     request = google.auth.transport.requests.Request()

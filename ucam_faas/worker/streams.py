@@ -67,19 +67,20 @@ class Stream:
 
     async def run(self) -> None:
         """Pull until `stop` is called."""
-        pause = FIRST_PAUSE_SECONDS
+        pause, is_failing = FIRST_PAUSE_SECONDS, False
         while await self._has_room():
             try:
                 await self._pull()
             except RpcError as error:
-                if not self.is_open and pause == FIRST_PAUSE_SECONDS and not self._stopping:
+                if not (self.is_open or is_failing or self._stopping):
                     self._log(error)
+                    is_failing = True
             except asyncio.CancelledError:  # of the call, or of this task
                 task = asyncio.current_task()
                 if self._stopping or task is None or task.cancelling():
                     raise
             if self.is_open:  # Google ends streams from time to time
-                self.is_open, pause = False, FIRST_PAUSE_SECONDS
+                self.is_open, pause, is_failing = False, FIRST_PAUSE_SECONDS, False
             if self._resizing is not None:
                 await self._resizing
                 self._resizing = None
