@@ -44,6 +44,10 @@ def test_every_form_names_the_lanes_with_default_first(option: Any, names: list[
     [
         (0, "lanes=0: expected"),
         (True, "lanes=True"),
+        (101, "lanes=101: expected a list"),
+        ([f"lane-{number}" for number in range(101)], "there are 101: expected at most 100"),
+        ({"bulk": 2}, "lanes={'bulk': 2}: expected a list"),
+        (iter(["bulk"]), "expected a list of the task's lanes"),
         ("bulk", "lanes='bulk'"),
         (["bulk", "bulk"], "two lanes are named 'bulk'"),
         ([1], "expected the name of a lane"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from enum import StrEnum
+from enum import EnumMeta, StrEnum
 from typing import Any
 
 from ucam_faas.exceptions import TaskDefinitionError
 
 DEFAULT_LANE = "default"
 """The lane that every task has. Messages on the topic come to it, too."""
+MAX_LANES = 100
+"""Of a task: each is a topic and a subscription, and a stream of a worker."""
 LANE_NAME = "[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?"
 _EXAMPLE = 'such as lanes=["default", Lane("bulk", max_concurrency=2)], lanes=3 or lanes=Priority'
 
@@ -88,11 +90,16 @@ def lanes_of(value: Any) -> tuple[Lane, ...]:
     >>> [lane.name for lane in lanes_of(3)]
     ['default', 'lane-1', 'lane-2']
     """
-    if type(value) is int and value >= 1:
+    if type(value) is int and 1 <= value <= MAX_LANES:
         return tuple(map(_lane, (numbered(number) for number in range(value))))
-    if isinstance(value, str | Lane) or not isinstance(value, Iterable):
-        raise TaskDefinitionError(f"lanes={value!r}: expected the task's lanes, {_EXAMPLE}.")
+    if isinstance(value, str) or not isinstance(value, Sequence | EnumMeta):
+        raise TaskDefinitionError(
+            f"lanes={value!r}: expected a list of the task's lanes, {_EXAMPLE}; at most "
+            f"{MAX_LANES}."
+        )
     lanes = [_lane(item) for item in value]
+    if len(lanes) > MAX_LANES:
+        raise TaskDefinitionError(f"lanes: there are {len(lanes)}: expected at most {MAX_LANES}.")
     names = [lane.name for lane in lanes]
     for name in names:
         if names.count(name) > 1:
