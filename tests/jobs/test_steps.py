@@ -316,6 +316,24 @@ def test_a_cursor_continues_a_loop(make_task: MakeTask, ucam_faas_jobs: JobsFact
     assert (job.status, done) == (State.SUCCESS, [0, 1, 2, 3, 4])
 
 
+@pytest.mark.parametrize(
+    "value", [{1, 2}, date(2026, 11, 28), Receipt(id=1, day=date.max)], ids=str
+)
+def test_a_cursor_that_would_come_back_as_another_type_is_refused(
+    make_task: MakeTask, ucam_faas_jobs: JobsFactory, value: Any
+) -> None:
+    async def act(job: Any) -> None:
+        with pytest.raises(TypeError, match="would come back as another type"):
+            await job.save_cursor(value)
+
+    task = make_task(act)
+    jobs = ucam_faas_jobs(task)
+    job = task.send(b"go")
+    jobs.run_all()
+
+    assert job.status is State.SUCCESS
+
+
 def test_a_sleep_gives_the_instance_back_and_spends_no_attempt(
     make_task: MakeTask, ucam_faas_jobs: JobsFactory
 ) -> None:

@@ -17,7 +17,7 @@ from ucam_faas.execution.decisions import of_msgspec
 from ucam_faas.jobs.results import Reader, reader_of
 
 _READERS: WeakKeyDictionary[Callable[..., Any], Reader | None] = WeakKeyDictionary()
-_JSON_TYPES = (str, int, float, list, tuple, dict, type(None))
+JSON_TYPES = (str, int, float, list, tuple, dict, type(None))
 
 
 class StepType:
@@ -40,7 +40,7 @@ class StepType:
         Raises:
             TypeError: it couldn't be read back.
         """
-        if self._reader is None and not isinstance(value, _JSON_TYPES):
+        if self._reader is None and not isinstance(value, JSON_TYPES):
             kind = type(value).__name__
             raise TypeError(
                 f"The step {self._name!r} returned a {kind}, and its function has no return "

@@ -20,7 +20,7 @@ from ucam_faas.exceptions import JobCancelledError, JobStoreError
 from ucam_faas.execution.execution import SleepSignal
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES
 from ucam_faas.job_runs.lease import Lease
-from ucam_faas.job_runs.step_values import to_json
+from ucam_faas.job_runs.step_values import JSON_TYPES, to_json
 from ucam_faas.job_runs.stored_ends import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.rows import lost, size_of
@@ -151,6 +151,11 @@ class Steps:
 
     def save_cursor(self, value: Any) -> None:
         """Store the cursor; see `end`."""
+        if not isinstance(value, JSON_TYPES):
+            raise TypeError(
+                f"A cursor of type {type(value).__name__} would come back as another type: "
+                "expected a value that JSON has. Save its text, or a number."
+            )
         encoded = to_json(value, "cursor")
         with self._asks:
             number = json.loads(self.read().get(CURSOR, b"[0]"))[0] + 1
