@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -242,6 +243,24 @@ def test_a_failure_to_close_is_the_executions() -> None:
     assert isinstance(conclude(task, 1).error, OSError)
 
 
+def none() -> Iterator[int]:
+    yield from ()
+
+
+def two() -> Iterator[int]:
+    yield 1
+    yield 2
+
+
+@pytest.mark.parametrize("factory", [none, two])
+def test_a_generator_that_does_not_yield_once_is_named(factory: Any) -> None:
+    @message_handler
+    def task(payload: int, value: Annotated[int, Depends(factory)]) -> None: ...
+
+    error = conclude(task, 1).error
+    assert f"The dependency {factory.__name__} is expected to yield once" in str(error)
+
+
 def test_a_sleeping_job_closes_its_dependencies() -> None:
     @message_handler
     def task(payload: int, connection: Opened) -> int:
@@ -412,6 +431,7 @@ def positional(payload: int, number: Number, /) -> None: ...
 def two_markers(payload: int, n: Annotated[int, Depends(number), Attribute()]) -> None: ...
 def of_async(payload: int, n: Annotated[int, Depends(number_async)]) -> None: ...
 def of_async_generator(payload: int, n: OpenedAsync) -> None: ...
+def of_context(payload: int, n: Annotated[int, Depends(contextmanager(two))]) -> None: ...
 def circle(payload: int, n: Annotated[int, Depends(needs_itself)]) -> None: ...
 def of_payload(payload: int, n: Annotated[int, Depends(needs_payload)]) -> None: ...
 
@@ -427,6 +447,7 @@ def of_payload(payload: int, n: Annotated[int, Depends(needs_payload)]) -> None:
         (two_markers, "has 2 markers: expected one Depends"),
         (of_async, "number_async is async, and the task of_async isn't"),
         (of_async_generator, "opened_async is async"),
+        (of_context, "two has a decorator that hides its `yield`: remove it"),
         (circle, "need themselves: needs_itself → needs_itself"),
         (of_payload, "needs_payload has the parameter 'payload': expected a marker"),
     ],
@@ -458,6 +479,12 @@ class Unhashable:
 def test_depends_takes_a_hashable_function(factory: Any) -> None:
     with pytest.raises(TaskDefinitionError, match=r"Depends\(.*\): expected a hashable function"):
         Depends(factory)
+
+
+@pytest.mark.parametrize("name", ["", 3])
+def test_an_attribute_has_a_name(name: Any) -> None:
+    with pytest.raises(TaskDefinitionError, match="expected the name of an attribute"):
+        Attribute(name)
 
 
 @pytest.mark.slow

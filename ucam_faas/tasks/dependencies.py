@@ -62,6 +62,13 @@ class Attribute:
 
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.name is not None and not (isinstance(self.name, str) and self.name):
+            raise TaskDefinitionError(
+                f"Attribute({self.name!r}): expected the name of an attribute, such as "
+                'Attribute("tenant").'
+            )
+
 
 _Marker = Depends | Attribute
 

@@ -178,6 +178,14 @@ class _Planner:
         if any(map(inspect.isgeneratorfunction, functions)):
             return contextmanager(factory), _Way.ENTER
         is_generator = any(map(inspect.isasyncgenfunction, functions))
+        inner = inspect.unwrap(factory)
+        if not is_generator and (
+            inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
+        ):
+            raise TaskDefinitionError(
+                f"The dependency {name_of(factory)} has a decorator that hides its `yield`: "
+                "remove it. A generator function needs no @contextmanager."
+            )
         if not is_generator and not any(map(inspect.iscoroutinefunction, functions)):
             return factory, _Way.CALL
         if not self._is_async:
@@ -215,10 +223,12 @@ async def _make_async(plan: _Plan, stack: AsyncExitStack) -> dict[str, Any]:
 
 
 def _enter(stack: ExitStack | AsyncExitStack, context: Any) -> Any:
-    value = context.__enter__()
+    with _named(context):
+        value = context.__enter__()
 
     def leave(*error: Any) -> bool:
-        context.__exit__(*error)
+        with _named(context):
+            context.__exit__(*error)
         return False  # whatever the generator does with it: a failed function has failed
 
     stack.push(leave)
@@ -226,11 +236,27 @@ def _enter(stack: ExitStack | AsyncExitStack, context: Any) -> Any:
 
 
 async def _enter_async(stack: AsyncExitStack, context: Any) -> Any:
-    value = await context.__aenter__()
+    with _named(context):
+        value = await context.__aenter__()
 
     async def leave(*error: Any) -> bool:
-        await context.__aexit__(*error)
+        with _named(context):
+            await context.__aexit__(*error)
         return False
 
     stack.push_async_exit(leave)
     return value
+
+
+@contextmanager
+def _named(context: Any) -> Iterator[None]:
+    """Name the dependency in the errors of contextlib, which say only "generator didn't yield"."""
+    generator = context.gen
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("generator didn't"):
+            raise
+        raise RuntimeError(
+            f"The dependency {generator.__qualname__} is expected to yield once: {error}"
+        ) from error
