@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 import ucam_faas
-from ucam_faas import send_async
+from ucam_faas import Priority, send_async
 from ucam_faas.deploy.sent_jobs import sent_by
 
 here = sys.modules[__name__]
+BULK = "bulk"
 
 
 @ucam_faas.message_handler(name="charge-card")
@@ -41,6 +42,17 @@ def of_others(number: int, socket: Any = None) -> None:
 
 
 @ucam_faas.message_handler
+def in_lanes(number: int) -> None:
+    charge.send(number, lane="bulk")
+    charge.send(number, lane=2)
+    charge.send(number, lane=BULK)
+    charge.send(number, lane=Priority.HIGH)
+    charge.send(number, lane=ucam_faas.Priority.LOW)
+    charge.send(number, lane=str(number))
+    charge.send(number)
+
+
+@ucam_faas.message_handler
 def summarise(batch: ucam_faas.BatchEnded) -> None: ...
 
 
@@ -64,6 +76,12 @@ def test_a_call_that_sends_is_read(function: Any, expected: list[tuple[str, bool
     calls = list(sent_by(function.task))
 
     assert [(sent.receiver, sent.is_delayed) for sent in calls] == expected
+
+
+def test_the_lane_of_a_call_is_read() -> None:
+    lanes = [sent.lane for sent in sent_by(in_lanes.task)]
+
+    assert lanes == ["bulk", "lane-2", "bulk", "high", "low", None, None]
 
 
 def test_a_call_is_at_its_line() -> None:

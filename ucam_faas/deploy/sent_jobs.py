@@ -10,13 +10,14 @@ import inspect
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from ucam_faas.deploy.findings import Place
 from ucam_faas.sending import by_name
-from ucam_faas.tasks.lanes import name_of
+from ucam_faas.tasks.lanes import Priority, name_of
 from ucam_faas.tasks.task import Task
 
 _METHODS = frozenset({"send", "send_async", "send_many", "send_many_async"})
@@ -31,8 +32,8 @@ class SentJob:
         receiver: the name of the task that gets them.
         place: of the call.
         is_delayed: it has `delay=` or `at=`.
-        lane: its `lane=`, if that is written there; None: it has none, or it is known only at run
-            time.
+        lane: its `lane=`, if that is a constant; None: it has none, or it isn't known before it
+            runs.
         then: the name of the callback of its batch; None: it has none, or it isn't known.
     """
 
@@ -60,7 +61,7 @@ def sent_by(task: Task) -> Iterator[SentJob]:
                 receiver=receiver,
                 place=place,
                 is_delayed=any(keyword.arg in _DELAYS for keyword in call.keywords),
-                lane=_lane(call),
+                lane=_lane(call, names),
                 then=then,
             )
             if then is not None:
@@ -79,14 +80,15 @@ def _then(call: ast.Call, names: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _lane(call: ast.Call) -> str | None:
-    values = [keyword.value for keyword in call.keywords if keyword.arg == "lane"]
-    if not values or not isinstance(values[0], ast.Constant):
-        return None
-    try:
-        return name_of(values[0].value)
-    except (TypeError, ValueError):
-        return None
+def _lane(call: ast.Call, names: Mapping[str, Any]) -> str | None:
+    """Return the name of the lane that a call names; None: it names none, or it isn't known."""
+    for keyword in call.keywords:
+        if keyword.arg == "lane":
+            value = keyword.value
+            lane = value.value if isinstance(value, ast.Constant) else _value(value, names)
+            with suppress(TypeError, ValueError):
+                return name_of(lane)
+    return None
 
 
 def _names(function: Any) -> Mapping[str, Any]:
@@ -116,10 +118,11 @@ def _receiver(call: ast.Call, names: Mapping[str, Any]) -> str | None:
 
 
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """Return the value of a name, or of a module's attribute; None: it isn't known."""
+    """Return the value of a name, a module's attribute, or a priority; None: it isn't known."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Attribute):
-        module = _value(node.value, names)
-        return getattr(module, node.attr, None) if isinstance(module, ModuleType) else None
+        owner = _value(node.value, names)
+        is_known = isinstance(owner, ModuleType) or owner is Priority
+        return getattr(owner, node.attr, None) if is_known else None
     return None
