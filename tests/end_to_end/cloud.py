@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -104,6 +105,29 @@ def service(workload: Workload, *options: str) -> Iterator[Container]:
 
 
 @contextmanager
+def worker_pool(workload: Workload, *options: str) -> Iterator[Container]:
+    """Run an instance of a worker pool, from when its probe succeeds to the end.
+
+    It makes no subscriptions by itself, as it does on an emulator otherwise.
+    """
+    port = free_port()
+    published = f"--publish=127.0.0.1:{port}:{workload.port}"
+    arguments = (*workload.arguments, "--no-auto-declare")
+    with _container(workload, published, *options, command=arguments) as started:
+        running = Container(started.id, port)
+        wait_until(lambda: _is_up(running, str(workload.health)), "it is ready")
+        yield running
+
+
+def _is_up(container: Container, path: str) -> bool:
+    assert container.state()["Running"], f"It ended at its start: {container.output()}"
+    try:
+        return container.get(path).status == 200
+    except (OSError, HTTPException):
+        return False
+
+
+@contextmanager
 def execution(workload: Workload, *options: str) -> Iterator[Container]:
     """Run a job's container once."""
     cloud_run = {"CLOUD_RUN_JOB": workload.name, "CLOUD_RUN_TASK_INDEX": "0"}
@@ -112,10 +136,13 @@ def execution(workload: Workload, *options: str) -> Iterator[Container]:
 
 
 @contextmanager
-def _container(workload: Workload, *options: str) -> Iterator[Container]:
+def _container(
+    workload: Workload, *options: str, command: tuple[str, ...] = ()
+) -> Iterator[Container]:
     limits = (f"--cpus={workload.limits['cpu']}", f"--memory={workload.limits['memory']}B")
     environment = _environment(workload.environment)
-    with run(workload.image, *limits, *environment, *options) as started:
+    command = command or workload.arguments
+    with run(workload.image, *limits, *environment, *options, command=command) as started:
         yield started
 
 

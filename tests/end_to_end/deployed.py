@@ -16,21 +16,24 @@ _TERRAFORMS_OWN = {
     *("effective_labels", "terraform_labels"),
     *("paused", "state"),  # of a Cloud Scheduler job: the API has methods instead
 }
-_OF_CONTAINERS = {"image", "env", "resources", "ports", "startup_probe", "liveness_probe"}
+_OF_CONTAINERS = {
+    *("image", "args", "env", "resources", "ports", "startup_probe", "liveness_probe"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Cloud Run service or job: its container and settings."""
+    """A Cloud Run service, job or worker pool: its container and settings."""
 
     name: str
     image: str
+    arguments: tuple[str, ...]
     environment: dict[str, str]
     limits: dict[str, str]
     port: int | None
-    """Of a service."""
+    """Of a service or a worker pool: the probe's."""
     health: str | None
-    """Of a service: the path that the start-up probe asks for."""
+    """The path that the start-up probe asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ class Deployed:
         (job,) = self._named("google_cloud_run_v2_job", name)
         return _workload(name, job.values["template"][0]["template"][0]["containers"])
 
+    def worker_pool(self, name: str) -> Workload:
+        """Return a Cloud Run worker pool."""
+        (pool,) = self._named("google_cloud_run_v2_worker_pool", name)
+        return _workload(name, pool.values["template"][0]["containers"])
+
     def services_by_uri(self) -> dict[str, str]:
         """Return the names of the services, by their addresses."""
         services = self.state.of("google_cloud_run_v2_service")
@@ -95,12 +103,15 @@ def _workload(name: str, containers: list[Any]) -> Workload:
     fields = {key for key, value in container.items() if value not in (None, "", [])}
     assert fields <= _OF_CONTAINERS, "the container is told more than these tests tell it"
     assert not any(each["value_source"] for each in container["env"]), "there are no secrets here"
-    service = bool(container.get("ports"))
+    probes = container.get("startup_probe")
+    probe = probes[0]["http_get"][0] if probes else {}
+    ports = container.get("ports")
     return Workload(
         name=name,
         image=container["image"],
+        arguments=tuple(container.get("args") or ()),
         environment={each["name"]: each["value"] for each in container["env"]},
         limits=container["resources"][0]["limits"],
-        port=container["ports"][0]["container_port"] if service else None,
-        health=container["startup_probe"][0]["http_get"][0]["path"] if service else None,
+        port=ports[0]["container_port"] if ports else probe.get("port"),
+        health=probe.get("path"),
     )

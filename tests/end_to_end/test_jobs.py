@@ -66,11 +66,14 @@ class Shop:
     Args:
         environ: of a sender outside of the cloud: that of a task, and the emulators.
         services: the containers.
+        options: Docker's, of containers that use the emulators.
     """
 
     local: EmbeddedCloud
     environ: dict[str, str]
     services: dict[str, Container]
+    deployed: Deployed
+    options: tuple[str, ...]
 
     def run(self, code: str, folder: Path) -> str:
         """Run a sender in a process of its own, and return its output."""
@@ -113,7 +116,7 @@ def shop(
             "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port}",
             "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{pubsub.port}",
         }
-        yield Shop(local, environ, services)
+        yield Shop(local, environ, services, deployed, options)
 
 
 def test_a_job_goes_from_send_to_its_result_and_sends_others(shop: Shop, tmp_path: Path) -> None:
@@ -137,3 +140,20 @@ def test_the_sweep_wakes_a_job_when_its_time_has_come(shop: Shop, tmp_path: Path
 
     assert before == "PENDING"
     assert shop.services["shop-sweep"].log(outcome="done")
+
+
+def test_a_worker_pool_runs_jobs_and_messages(shop: Shop, tmp_path: Path) -> None:
+    """Of an inbox and of the task's topic, whose subscriptions don't push."""
+    with cloud.worker_pool(shop.deployed.worker_pool("render"), *shop.options) as worker:
+        charged = shop.run("print(ucam_faas.send('render', 24).result(timeout=60))", tmp_path)
+        topic = f"projects/{shop.environ['GOOGLE_CLOUD_PROJECT']}/topics/render"
+        message_id = shop.local.publish(topic, 48)
+        (line,) = wait_until(lambda: worker.log(message_id=message_id), "the message has run")
+        worker.stop()
+
+        assert line["outcome"] == "done"
+        (ended,) = worker.log(message="ucam_faas_worker_ended")
+        assert (ended["processed"], ended["returned"]) == (2, 0)
+        assert worker.state()["ExitCode"] == 0
+    job = f"ucam_faas.get_job('charge', {charged!r})"
+    assert shop.run(f"print({job}.result(timeout=60))", tmp_path) == "24"

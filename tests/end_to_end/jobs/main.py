@@ -15,3 +15,9 @@ def charge(pence: int) -> int:
 def split(amounts: list[int]) -> list[str]:
     """Charge several amounts."""
     return [charge.send(pence).id for pence in amounts]
+
+
+@ucam_faas.message_handler(run_as="worker", sends=[charge])
+def render(frames: int) -> str:
+    """Render a film, and charge for it."""
+    return charge.send(frames).id
