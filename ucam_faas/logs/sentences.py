@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SENTENCES = {
     "ucam_faas_background_task_failed": "a background task failed",
+    "ucam_faas_connected_at_import": "the import of the tasks has left connections open",
     "ucam_faas_cross_site_request_refused": "a web page's request was refused",
     "ucam_faas_dead_letter_failed": "the dead-letter topic didn't take the message",
     "ucam_faas_default_info_failed": "the default report failed; the outcome stays",

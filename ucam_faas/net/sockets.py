@@ -1,8 +1,13 @@
-"""The sockets that this package listens on, made in one place."""
+"""The sockets that this package listens on, made in one place; and those that a process has."""
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from ucam_faas.exceptions import ConfigurationError
 
@@ -37,3 +42,24 @@ def address_error(host: str, port: int, error: Exception, advice: str) -> Config
     """Return the error that says why an address cannot be listened on."""
     reason = getattr(error, "strerror", None) or str(error)
     return ConfigurationError(f"Cannot listen on {host}:{port}: {reason}. {advice}")
+
+
+def peers() -> list[str]:
+    """Return the addresses at the other ends of this process's connections over IP; on Linux."""
+    return sorted(set(_peers()))
+
+
+def _peers() -> Iterator[str]:
+    for number in _descriptors():
+        with suppress(OSError):  # it isn't connected, or was closed
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(number)) as copy:
+                if copy.family in (socket.AF_INET, socket.AF_INET6):
+                    host, port = copy.getpeername()[:2]
+                    yield f"{host.removeprefix('::ffff:')}:{port}"
+
+
+def _descriptors() -> list[int]:
+    folder = Path("/proc/self/fd")
+    return [int(path.name) for path in folder.iterdir()] if folder.is_dir() else []

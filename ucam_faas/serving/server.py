@@ -32,6 +32,8 @@ from ucam_faas.serving.app import App
 from ucam_faas.serving.orphans import MainProcess
 from ucam_faas.serving.worker import ADVICE, Worker
 
+logger = logging.getLogger("ucam_faas")
+
 KEEP_ALIVE_SECONDS = 620
 """Longer than the 600 s of Google's front ends, so that they close idle connections, not we."""
 STUCK_LOOP_SECONDS = 60
@@ -40,6 +42,11 @@ START_SECONDS = 300
 """Start-up code may take this long, at least: more than Cloud Run gives an instance to start."""
 MAX_FAILURE_BYTES = 4000
 """A pipe takes this much at once, and from several processes without mixing it."""
+MAX_PEERS = 10
+CONNECTED = (
+    "The processes that serve are forked, and would share the connections: make clients in "
+    "start-up code (init=), or with Defer, which each process runs."
+)
 KILLED_AT_START = (
     "A process ended while it started, and did not say why: its memory may be too small, or its "
     "start-up code ended it."
@@ -118,7 +125,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "logger_class": f"{__name__}._Logger",
             "loglevel": "debug" if settings.debug else "warning",
             "on_starting": self._give_listener,
-            "when_ready": lambda _: self._before_fork(),
+            "when_ready": self._when_ready,
             "post_fork": lambda _arbiter, _worker: self._main_process.watch(settings.grace_seconds),
             "child_exit": self._look_for_failure,
             "control_socket_disable": True,
@@ -140,6 +147,13 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def _give_listener(self, arbiter: Arbiter) -> None:
         """Give gunicorn its socket, so that it makes none: those that it makes listen at once."""
         arbiter.LISTENERS = [self._listener]
+
+    def _when_ready(self, arbiter: Arbiter) -> None:
+        """In the main process, before it forks the workers."""
+        if peers := sockets.peers():
+            fields = {"peers": peers[:MAX_PEERS], "detail": CONNECTED}
+            logger.warning("ucam_faas_connected_at_import", extra={"fields": fields})
+        self._before_fork()
 
     def opened(self) -> None:
         """In a worker: the port is open."""
