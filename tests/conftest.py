@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     addresses = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if addresses:
         raise pytest.UsageError(f"Names differ in each process, give them ids=: {addresses}")
-    here = Path(__file__).parent
     for item in items:
-        folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
-        group = "docker" if folder in ON_DOCKER else folder if folder in TOGETHER else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+
+
+@cache
+def _group(path: Path) -> str:
+    here = Path(__file__).parent
+    folder = path.relative_to(here).parts[0] if path.is_relative_to(here) else ""
+    return "docker" if folder in ON_DOCKER else folder if folder in TOGETHER else str(path)

@@ -172,6 +172,7 @@ class Writer:
         return json.dumps(value, ensure_ascii=False)
 
 
+@pytest.mark.slow
 @given(TABLES, st.data())
 def test_lines_are_found_in_any_layout(table: dict[str, Any], data: st.DataObject) -> None:
     writer = Writer(data)

@@ -353,6 +353,7 @@ def test_a_backlog_takes_no_memory(tmp_path: Path) -> None:
     assert len(queue.entries) == 1
 
 
+@pytest.mark.slow
 def test_leases_that_are_long_over_take_no_memory(world: World) -> None:
     """A client that works fast has few messages, however long their leases are."""
     queue = world.subscribe(ack_deadline=600.0)

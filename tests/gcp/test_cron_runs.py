@@ -234,6 +234,7 @@ def test_any_text_is_a_schedule_or_a_schedule_error(text: str) -> None:
     assert cron.after(utc("2026-01-01")) is not None
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 @settings(max_examples=50)
 def test_any_text_is_a_zone_or_a_schedule_error(text: str) -> None:

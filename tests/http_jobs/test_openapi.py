@@ -30,6 +30,7 @@ def schema_of(document: Any, method: str, place: str, status: int) -> Any:
     return content["schema"]
 
 
+@pytest.mark.slow
 def test_the_description_is_valid_openapi(document: Any) -> None:
     validate(document)
 

@@ -403,6 +403,7 @@ class TestLostProcesses:
         assert len(SUMMARIES) == 1
         assert ucam_faas.get_job(summarise, job.result()).status is State.SUCCESS
 
+    @pytest.mark.slow
     def test_hostile_deliveries_run_the_callback_to_one_success(
         self, ucam_faas_jobs: JobsFactory
     ) -> None:

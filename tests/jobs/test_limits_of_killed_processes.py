@@ -19,7 +19,7 @@ from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 
 ROOT = Path(__file__).parents[2]
-KEYS, WORKERS, SECONDS = 10, 3, 60
+KEYS, WORKERS, SECONDS = 10, 3, 300
 RUNS_PER_KILL = 12
 
 pytestmark = pytest.mark.slow
@@ -74,9 +74,11 @@ def test_jobs_of_a_key_never_overlap_and_start_in_order_while_holders_are_killed
     for key in range(KEYS):
         starts = dict.fromkeys(map(int, lines(tmp_path / f"starts-{key}")))
         assert list(starts) == list(range(key, JOBS, KEYS))
-    ended = [store.get(row.key) for row in rows]
-    assert [row and row.state for row in ended] == [State.SUCCESS] * JOBS
-    lost = sum(row.attempts for row in ended if row is not None)
-    assert lost == sum(row.fence - 1 for row in ended if row is not None)
-    assert 0 < lost <= kills
+    ended = [row for row in (store.get(row.key) for row in rows) if row is not None]
+    assert [row.state for row in ended] == [State.SUCCESS] * JOBS
+    again = sum(row.attempts + row.interruptions for row in ended)
+    assert again == sum(row.fence - 1 for row in ended)
+    causes = [entry.cause for row in ended for entry in row.history]
+    too_slow = causes.count("failed") + causes.count("interrupted")  # of its timeout, a second
+    assert 0 < again - too_slow <= kills
     store.close()

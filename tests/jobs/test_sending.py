@@ -761,6 +761,7 @@ class TestFromWithinATask:
 
         assert first != second
 
+    @pytest.mark.slow
     @given(sends=strategies.lists(strategies.integers(1, 3), max_size=6), data=strategies.data())
     def test_an_attempt_that_breaks_off_leaves_no_child_out_and_doubles_none(
         self, sends: list[int], data: strategies.DataObject

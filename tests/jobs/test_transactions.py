@@ -445,6 +445,7 @@ def test_threads_have_transactions_of_their_own(till: Till) -> None:
     assert sorted(map(int, till.wakes)) == even
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     blocks=st.lists(

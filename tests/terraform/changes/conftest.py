@@ -46,10 +46,19 @@ def shop(deployed_shop: Deployment, tmp_path: Path) -> Deployment:
     return deployed_shop.copy(tmp_path / "shop")
 
 
-@pytest.fixture
-def with_jobs(shop: Deployment) -> Deployment:
+@pytest.fixture(scope="session")
+def deployed_with_jobs(
+    deployed_shop: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
     """The deployed shop, after a release with jobs."""
+    shop = deployed_shop.copy(tmp_path_factory.mktemp("with_jobs") / "shop")
     (shop.folder / "pyproject.toml").write_text('[project]\nname = "shop"\n')
     shop.configure(JOBS)
     page.follow(shop, "release")
     return shop
+
+
+@pytest.fixture
+def with_jobs(deployed_with_jobs: Deployment, tmp_path: Path) -> Deployment:
+    """A copy of the shop with jobs, in a cloud of its own."""
+    return deployed_with_jobs.copy(tmp_path / "shop")
