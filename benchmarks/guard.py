@@ -25,6 +25,7 @@ import emulator
 import jobs
 import serving_sides
 import steps
+import worker
 from pubsub_sides import running
 
 RATIOS = Path(__file__).with_name("ratios.toml")
@@ -107,6 +108,17 @@ def stepped() -> Ratios:
     return {"steps/s, against bare inserts": ours / bare}
 
 
+def pulled() -> Ratios:
+    """The CPU time of a pulled message against a callback of google-cloud-pubsub's subscriber.
+
+    Messages a second depend on the cores that are free: the subscriber has more threads.
+    """
+    ours, bare = (
+        min(worker.measure(side, 5_000)["cpu_us"] for _ in range(2)) for side in ("ours", "bare")
+    )
+    return {"worker, CPU time of a message, against a bare subscriber": bare / ours}
+
+
 JOBS = {
     "single sends/s": "send_per_s",
     "sends in a batch/s": "send_many_per_s",
@@ -117,12 +129,14 @@ GROUPS: dict[str, Callable[[], Ratios]] = {
     "pubsub": pubsub,
     "jobs": sent_and_run,
     "steps": stepped,
+    "worker": pulled,
 }
 BEGINNINGS = {
     "serving": "serving, ",
     "pubsub": "local Pub/Sub, ",
     "jobs": "jobs, ",
     "steps": "steps/s, ",
+    "worker": "worker, ",
 }
 """The start of the row names in each group."""
 

@@ -2,6 +2,7 @@
 
     python benchmarks/jobs.py                      # 3 rounds; about 5 minutes
     python benchmarks/jobs.py --only ours-sqlite --rounds 1 --jobs 2000
+    python benchmarks/jobs.py --soak               # 200,000 by our worker on SQLite, and its memory
 
 The sides alternate, each round on a new database. A side is one sending process and one that works;
 ours has its Pub/Sub beside them, as `ucam-faas dev` has. SQLite is written alike on all sides (WAL,
@@ -31,6 +32,7 @@ from local import (
     pubsub,
     python_with,
     request,
+    resident_mib,
     wait,
 )
 
@@ -51,6 +53,7 @@ SIDES = {
     "procrastinate": "procrastinate",
     "pgqueuer": "pgqueuer",
 }
+SOAK_JOBS, SOAK_PARTS = 200_000, 10
 INBOX, INBOX_PATH = "act-inbox", "act/inbox"
 """Of the task of our side, which is called `act`."""
 SUBSCRIPTION = f"{PROJECT}/subscriptions/{INBOX}"
@@ -99,7 +102,7 @@ class Side:
         source = str(HERE / "job_sides" / "side_ours.py")
         self.environ["PYTHONPATH"] = str(HERE / "job_sides")
         if "worker" in self.name:
-            self._start([sys.executable, "-m", "ucam_faas", "worker", source])
+            self.worker = self._start([sys.executable, "-m", "ucam_faas", "worker", source])
             return
         self.serve(source)
         self.push()
@@ -132,9 +135,9 @@ class Side:
             command = [sys.executable, "-m", "ucam_faas", "jobs", "migrate"]
             subprocess.run(command, env=self.environ, check=True, stdout=subprocess.DEVNULL)
 
-    def _start(self, command: list[str]) -> None:
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         log = self.folder / "worker.log"
-        self._stack.enter_context(process(command, log, self.environ))
+        return self._stack.enter_context(process(command, log, self.environ))
 
     def _command(self, role: str, count: int) -> list[str]:
         script = str(HERE / "job_sides" / f"side_{self.kind}.py")
@@ -160,6 +163,24 @@ def measure(
     return figures
 
 
+def soak(jobs: int) -> dict[str, float]:
+    """Drain jobs from SQLite by a worker; return its speed, and its memory at tenths of the way."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ucam-faas-benchmark-") as name,
+        Side("ours-worker-sqlite", Path(name), None) as running,
+    ):
+        for _ in range(SOAK_PARTS):
+            running.role("send_many", jobs // SOAK_PARTS)
+        running.work()
+        figures = {}
+        for part in range(1, SOAK_PARTS + 1):
+            drain = running.role("await", jobs // SOAK_PARTS * part)
+            memory = resident_mib(running.worker.pid)
+            figures[f"memory_mib_after_{part * 100 // SOAK_PARTS}%"] = round(memory, 1)
+            print(figures, file=sys.stderr, flush=True)
+        return {"per_s": round(jobs / (drain["end"] - drain["first"])), **figures}
+
+
 def python_of(kind: str) -> str:
     """Return the interpreter of a side; a peer is installed at the first run."""
     return sys.executable if kind == "ours" else python_with(kind, PEERS[kind])
@@ -171,7 +192,11 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SIDES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--soak", action="store_true")
     options = parser.parse_args()
+    if options.soak:
+        print(json.dumps(soak(SOAK_JOBS)))
+        return
     sides = options.only.split(",")
     results: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     is_needed = any("sqlite" not in side for side in sides)

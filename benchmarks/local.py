@@ -76,6 +76,12 @@ def _end(started: subprocess.Popen[bytes]) -> None:
         started.wait()
 
 
+def resident_mib(pid: int) -> float:
+    """Return the memory of a process, in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
 @contextlib.contextmanager
 def pubsub(folder: Path, *options: str, topic: str) -> Iterator[int]:
     """Run our Pub/Sub with a topic and a subscription of the same name, and yield its port."""

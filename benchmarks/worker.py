@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from local import HERE, PROJECT, process, pubsub, python_with, request
+from local import HERE, PROJECT, process, pubsub, python_with, request, resident_mib
 
 SIDES = HERE / "worker_sides"
 REPID = ["repid[pubsub,pydantic]==2.1.*", "requests"]
@@ -88,8 +88,7 @@ def _watch(started: subprocess.Popen[bytes], folder: Path) -> dict[str, float]:
         if (folder / "result").exists() and (folder / "result").stat().st_size:
             break
         with contextlib.suppress(OSError, IndexError):
-            status = Path(f"/proc/{started.pid}/status").read_text()
-            samples.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
+            samples.append(resident_mib(started.pid))
         time.sleep(0.05)
     tenth = samples[len(samples) // 10] if samples else 0.0
     return {"memory_first_mib": tenth, "memory_last_mib": max(samples[-10:], default=0.0)}
