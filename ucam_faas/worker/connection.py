@@ -16,6 +16,8 @@ SCOPE = "https://www.googleapis.com/auth/pubsub"
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    # An error names each ack id that was refused; one that is too long looks like a passing one.
+    ("grpc.max_metadata_size", 4 * 1024 * 1024),
     # A connection that was cut silently is noticed after this, and made again.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
