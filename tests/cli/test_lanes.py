@@ -78,6 +78,15 @@ def test_without_a_lane_default_is_paused(run: Run, store: SqliteStore) -> None:
     assert store.paused_lanes("default") == {("charge", "default")}
 
 
+def test_a_lane_has_a_number_too(run: Run, store: SqliteStore) -> None:
+    run("send", "--lane", "0", "--id", "7", "charge", "1")
+    run("lanes", "pause", "elsewhere", "2")
+
+    assert store.paused_lanes("default") == {("elsewhere", "lane-2")}
+    assert json.loads(run("jobs", "list", "--lane", "1", "--json").stdout) == []
+    assert len(json.loads(run("jobs", "list", "--lane", "0", "--json").stdout)) == 1
+
+
 def test_a_resumed_lane_has_its_jobs_woken_through_its_inbox(
     run: Run, store: SqliteStore, publisher: MemoryPublisher
 ) -> None:
@@ -96,6 +105,8 @@ def test_a_resumed_lane_has_its_jobs_woken_through_its_inbox(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (("charge", "1"), "'charge' has no lane 'lane-1'. It has default, bulk."),
+        (("charge", "Bulk"), "lane='Bulk': no lane can have this name"),
         (("charge", "bukl"), "'charge' has no lane 'bukl'. It has default, bulk."),
         (("tidy", "default"), "'tidy' has no lanes=, so it can't be paused. Give it lanes=1"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ucam_faas.tasks import lanes
 from ucam_faas.tasks.backoffs import exponential
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_BACKOFF, RetryPolicy
 
@@ -73,7 +74,21 @@ class _Retry(click.ParamType[Any]):
         return RetryPolicy(max_attempts=int(attempts), backoff=backoff)
 
 
+class _Lane(click.ParamType[Any]):
+    """The name of a lane, or its number, as `send` takes it."""
+
+    name = "lane"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Read a lane."""
+        try:
+            return lanes.name_of(value)
+        except ValueError as error:
+            self.fail(str(error))
+
+
 DURATION = _Duration()
+LANE = _Lane()
 TIME = _Time()
 RETRY = _Retry()
 

@@ -17,7 +17,7 @@ from ucam_faas.cli._job_actions import ACTIONS, Filter, act
 from ucam_faas.cli._job_table import print_jobs
 from ucam_faas.cli._job_texts import as_json, columns, details, step_as_json
 from ucam_faas.cli._messages import note, say, tell
-from ucam_faas.cli._parameters import DURATION
+from ucam_faas.cli._parameters import DURATION, LANE
 from ucam_faas.jobs.members import batch_of
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import INDENT
@@ -59,7 +59,7 @@ def _filters(verb: _Verb) -> _Verb:
             metavar="STATE",
             help=f"{', '.join(map(str.lower, State))}; may be repeated.",
         ),
-        click.option("--lane", metavar="NAME", help="Lane of their task."),
+        click.option("--lane", type=LANE, metavar="NAME", help="Lane of their task."),
         click.option(
             "--batch", metavar="ID", help="Batch of this callback; TASK/ID names its task, too."
         ),

@@ -11,6 +11,7 @@ from ucam_faas.cli import _job_store, _local_cloud, _source
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._job_store import Jobs
 from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._parameters import LANE
 from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.execution import inbox
@@ -22,7 +23,7 @@ from ucam_faas.tasks.task import Task
 
 _json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
 _task = click.argument("task")
-_lane = click.argument("lane", default=DEFAULT_LANE)
+_lane = click.argument("lane", type=LANE, default=DEFAULT_LANE)
 
 
 @click.group("lanes", cls=SuggestingGroup, invoke_without_command=True)
