@@ -114,6 +114,15 @@ def test_an_unknown_target_is_one_line_with_the_known_ones(
     assert "'one', 'two'" in line
 
 
+def test_a_task_of_batches_is_not_served(ucam_faas: Run, sources: Sources) -> None:
+    batch = "@ucam_faas.batch_handler(message_type=None)\ndef store(messages): ..."
+    sources.write("main.py", "one", before=batch)
+
+    line = error_of(ucam_faas("--target", "store"))
+
+    assert "Pull them: `ucam-faas worker --target store`" in line
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -354,6 +363,7 @@ def test_tasks_as_json(ucam_faas: Run, listed: str) -> None:
         "retry": {"max_attempts": None, "min_backoff_seconds": 10, "max_backoff_seconds": 600},
         "timeout_seconds": 90.0,
         "concurrency": 3,
+        "batch": None,
         "summary": "Say hello.",
     }
     assert (shout["kind"], shout["takes"]) == ("raw event", "bytes")

@@ -53,6 +53,22 @@ def planned(tmp_path: Path) -> Planned:
     return plan
 
 
+def test_a_task_of_batches_has_no_inbox_and_runs_one_at_a_time(tmp_path: Path) -> None:
+    @ucam_faas.batch_handler(max_messages=500, ordered=True)
+    def store(messages: list[ucam_faas.BatchMessage[int]]) -> None: ...
+
+    task: Task = store.task  # type: ignore[attr-defined]
+    stored = '[environment]\nUCAM_FAAS_JOB_STORE = "firestore:p/d"\n'
+    plan = plan_in(tmp_path, task, task_of(), configuration=stored)
+
+    planned = next(each for each in plan.tasks if each.task is task)
+    assert list(planned.subscriptions) == ["store"]
+    assert planned.subscriptions["store"].ordered
+    assert planned.at_a_time == 1
+    assert plan.to_json()["tasks"]["store"]["function"]["run_as"] == "worker"
+    assert not [topic for topic in plan.topics if "store-inbox" in str(topic)]
+
+
 def test_a_subscription_is_as_the_decorator_says(planned: Planned) -> None:
     retry = RetryPolicy(
         max_attempts=9, min_backoff=timedelta(seconds=1.5), max_backoff=timedelta(seconds=60)

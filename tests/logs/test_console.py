@@ -11,12 +11,20 @@ import pytest
 from pydantic import BaseModel
 
 from tests.support.log import Log
-from ucam_faas import DeadLetter, UCAMFAASException, message_handler
+from ucam_faas import (
+    BatchMessage,
+    BatchResult,
+    DeadLetter,
+    Retry,
+    UCAMFAASException,
+    batch_handler,
+    message_handler,
+)
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.console import ConsoleFormatter
-from ucam_faas.testing import conclude, make_message
+from ucam_faas.testing import conclude, make_message, run_batch
 
 theirs = logging.getLogger("their.module")
 
@@ -56,6 +64,20 @@ def test_a_crash_shows_its_traceback_below(console: Log) -> None:
     assert rest[0].strip() == "Traceback (most recent call last):"
     assert rest[-1].strip() == "ValueError: because"
     assert all(line.startswith(" " * 14) for line in rest)
+
+
+def test_a_batch_counts_its_messages(console: Log) -> None:
+    @batch_handler
+    def store(messages: list[BatchMessage[int]]) -> BatchResult:
+        return BatchResult({each: Retry for each in messages if each.payload > 1})
+
+    run_batch(store, 1, 1, 2)
+    run_batch(store, 1)
+
+    _, mixed, same = console.text.splitlines()
+    assert "done      store  3 messages (2 done, 1 retry), took " in mixed
+    assert "done      store  1 message, took " in same
+    assert "outcomes" not in console.text
 
 
 def test_a_crash_withholds_its_text_unless_asked(console: Log) -> None:

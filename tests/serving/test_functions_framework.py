@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import flask
 import functions_framework
 import pytest
 
@@ -20,6 +21,7 @@ from ucam_faas.jobs.states import State
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.serving import functions_framework as door
 from ucam_faas.testing import make_message, make_push
+from ucam_faas.testing.tasks import task_of
 
 SOURCE = """
 import asyncio, datetime
@@ -155,6 +157,20 @@ def test_a_push_is_answered_as_by_our_own_server(target: str, make_client: Make)
     assert responses["Ada"].text == "OK"
     assert responses["retry"].headers["Retry-After"] == "7"
     assert not any("secret" in response.text for response in responses.values())
+
+
+def test_a_task_of_batches_is_refused_with_the_command_that_runs_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @ucam_faas.batch_handler
+    def batch(messages: list[ucam_faas.BatchMessage[int]]) -> None: ...
+
+    with flask.Flask("main").test_request_context(method="POST"):
+        response = door.respond(task_of(batch), flask.request)
+
+    assert response.status_code == 500
+    record = caplog.records[-1]
+    assert "ucam-faas worker --target batch" in record.__dict__["fields"]["detail"]
 
 
 @pytest.mark.parametrize("target", ["message", "async_message"])

@@ -207,6 +207,24 @@ async def test_a_batch_that_outlasts_the_grace_is_given_back() -> None:
         assert pubsub.waiting("task") == 2
 
 
+@pytest.mark.slow
+@on_a_loop
+async def test_a_batch_may_gather_for_longer_than_a_lease() -> None:
+    seen: list[list[int | None]] = []
+
+    def note(batch: Messages) -> None:
+        seen.append([each.delivery_attempt for each in batch])
+
+    async with cloud() as pubsub:
+        function = batch_task(note, max_wait=timedelta(seconds=12))
+        async with working(pubsub.worker(function, lease_seconds=10)):
+            pubsub.publish("task", b"1", b"2")
+            await until(lambda: seen, "it has waited", 60)
+            await until(lambda: pubsub.waiting("task") == 0, "it is acknowledged")
+
+    assert seen == [[1, 1]]
+
+
 @on_a_loop
 async def test_one_batch_runs_at_a_time_unless_the_task_says_otherwise() -> None:
     for concurrency in (None, 2):

@@ -40,6 +40,8 @@ _TOLD = (
         "delivery_attempt",
         "http_status",
         "request",
+        "messages",
+        "outcomes",
         "stack",
     ),
 )
@@ -148,7 +150,12 @@ def _word(record: logging.LogRecord, fields: Mapping[str, Any]) -> str:
 
 
 def _subject(fields: Mapping[str, Any]) -> str:
-    """Name the job, or the message."""
+    """Name the job, or the message, or count those of a batch."""
+    if "messages" in fields:
+        ends = fields["outcomes"]
+        shown = ", ".join(f"{number} {name}" for name, number in ends.items())
+        count = fields["messages"]
+        return f"{count} message{'s' * (count != 1)}" + f" ({shown})" * (len(ends) > 1)
     for name in ("job", "message"):
         if fields.get(f"{name}_id"):
             return f"{name} {readable(fields[f'{name}_id'])}"
