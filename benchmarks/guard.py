@@ -13,6 +13,7 @@ rows with a reason, but fails where CI=true.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 import time
@@ -119,6 +120,15 @@ def pulled() -> Ratios:
     return {"worker, CPU time of a message, against a bare subscriber": bare / ours}
 
 
+def in_processes() -> Ratios:
+    """The fastest call in a process and in a thread; a load on the CPUs lengthens the others."""
+    import processes  # it defines a task, which the tests of this module don't need
+
+    figures = asyncio.run(processes.measure(1))
+    thread, process = (figures[f"fastest call in a {side}, µs"] for side in ("thread", "process"))
+    return {"processes, a call, against a thread": thread / process}
+
+
 JOBS = {
     "single sends/s": "send_per_s",
     "sends in a batch/s": "send_many_per_s",
@@ -130,6 +140,7 @@ GROUPS: dict[str, Callable[[], Ratios]] = {
     "jobs": sent_and_run,
     "steps": stepped,
     "worker": pulled,
+    "processes": in_processes,
 }
 BEGINNINGS = {
     "serving": "serving, ",
@@ -137,6 +148,7 @@ BEGINNINGS = {
     "jobs": "jobs, ",
     "steps": "steps/s, ",
     "worker": "worker, ",
+    "processes": "processes, ",
 }
 """The start of the row names in each group."""
 
