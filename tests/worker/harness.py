@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.serving.harness import WAIT_SECONDS
-from ucam_faas.clock import SystemClock
+from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.emulator import Emulator, Options
@@ -88,9 +88,9 @@ _OWN = {
 
 
 @asynccontextmanager
-async def cloud(state: Path | None = None) -> AsyncIterator[Cloud]:
+async def cloud(state: Path | None = None, *, clock: Clock | None = None) -> AsyncIterator[Cloud]:
     """Run the embedded Pub/Sub."""
-    async with Emulator(Options(state=state)) as emulator:
+    async with Emulator(Options(state=state), clock=clock or SystemClock()) as emulator:
         yield Cloud(emulator)
 
 

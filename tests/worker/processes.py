@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from typing import Protocol
 
 from tests.integration.processes import (
     UCAM_FAAS,
@@ -111,10 +112,18 @@ def pubsub(folder: Path, *arguments: str) -> Iterator[PubSub]:
         process.kill()
 
 
+class HasHost(Protocol):
+    """A Pub/Sub: ours, or Google's emulator."""
+
+    @property
+    def host(self) -> str:
+        """The value of PUBSUB_EMULATOR_HOST."""
+
+
 class WorkerProcess(Server):
     """A running `ucam-faas worker`."""
 
-    def __init__(self, folder: Path, pubsub: PubSub, *arguments: str, **environ: str) -> None:
+    def __init__(self, folder: Path, pubsub: HasHost, *arguments: str, **environ: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         source = Path(environ.pop("SOURCE", folder / "main.py"))
         if not source.exists():
@@ -139,7 +148,7 @@ class WorkerProcess(Server):
 
 @contextmanager
 def worker(
-    folder: Path, pubsub: PubSub, *arguments: str, **environ: str
+    folder: Path, pubsub: HasHost, *arguments: str, **environ: str
 ) -> Iterator[WorkerProcess]:
     """Run a worker; it pulls when this returns."""
     process = WorkerProcess(folder, pubsub, *arguments, **environ)

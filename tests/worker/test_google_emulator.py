@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from google.pubsub_v1 import PublisherClient, PubsubMessage
 
 import ucam_faas
 from tests.integration.emulator import PROJECT, Emulator, running_emulator
+from tests.integration.processes import wait_until
 from ucam_faas import BatchMessage, BatchResult, Retry
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
@@ -20,6 +24,7 @@ from ucam_faas.worker.worker import Worker
 
 from .harness import until, working
 from .ordering import OrderTrial
+from .processes import worker
 
 pytestmark = pytest.mark.slow
 
@@ -119,24 +124,26 @@ def test_only_the_failed_messages_of_a_batch_come_back(google: Emulator) -> None
     assert google.pull(f"projects/{PROJECT}/subscriptions/batch-on-google", seconds=1) == []
 
 
-def test_a_message_that_runs_for_two_leases_runs_once(google: Emulator) -> None:
+def test_a_task_that_holds_the_interpreter_lock_for_two_leases_runs_once(
+    google: Emulator, tmp_path: Path
+) -> None:
     """Its heartbeat speaks REST to Google's emulator, too."""
-    seen: list[bytes] = []
+    arguments, environ = (
+        ("--target", "compute", "--lease-seconds", "10"),
+        {"GOOGLE_CLOUD_PROJECT": PROJECT},
+    )
+    with (
+        worker(tmp_path / "one", google, *arguments, **environ) as first,
+        worker(tmp_path / "two", google, *arguments, **environ) as second,
+    ):
 
-    @ucam_faas.message_handler(message_type=None, name="long-on-google")
-    async def function(data: bytes) -> None:
-        seen.append(data)
-        await asyncio.sleep(21)
+        def effects(effect: str) -> list[dict[str, Any]]:
+            return first.effects(effect) + second.effects(effect)
 
-    async def run() -> None:
-        worker = worker_of(google, function, lease_seconds=10)
-        async with working(worker) as running:
-            google.publisher.publish(f"projects/{PROJECT}/topics/long-on-google", b"x")
-            await asyncio.sleep(22)
-            worker.stop()
-            await running
-
-    asyncio.run(run())
-
-    assert seen == [b"x"]
-    assert google.pull(f"projects/{PROJECT}/subscriptions/long-on-google", seconds=1) == []
+        google.publisher.publish(f"projects/{PROJECT}/topics/compute", b'{"id":"1","seconds":21}')
+        wait_until(lambda: effects("ended"), "it has ended")
+        for process in (first, second):
+            process.signal(signal.SIGTERM)
+            assert process.wait() == 0
+        assert len(effects("begun")) == 1
+    assert google.pull(f"projects/{PROJECT}/subscriptions/compute", seconds=1) == []

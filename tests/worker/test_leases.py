@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import wait_until
-from tests.serving.harness import Held, on_a_loop
+from tests.serving.harness import Held, on_a_loop, settle
 from ucam_faas.config import Settings
+from ucam_faas.emulator.api import protos
 from ucam_faas.testing import ManualClock
 from ucam_faas.worker.heartbeat import Heartbeat
 from ucam_faas.worker.heartbeat_process import Leases
 
-from .harness import cloud, until, working
-from .processes import PubSub, WorkerProcess, pubsub, worker
+from .harness import Cloud, cloud, until, working
+from .processes import PROJECT, PubSub, WorkerProcess, pubsub, worker
 from .test_worker import task
 
 LEASE = 30
@@ -93,6 +94,60 @@ def test_leases_are_extended_for_hours() -> None:
     beats(leases, clock, 5 * 3600 * 3 // LEASE)
 
     assert len(api.requests) == 5 * 3600 * 3 // LEASE - 1
+
+
+class Called:
+    """Calls the embedded Pub/Sub."""
+
+    host = "pubsub"
+
+    def __init__(self, pubsub: Cloud) -> None:
+        self._subscriber = pubsub.emulator.subscriber
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        subscription = path.removeprefix("/v1/").removesuffix(":modifyAckDeadline")
+        request = protos.SUBSCRIBER["ModifyAckDeadline"][0]()
+        content = {"subscription": subscription, **json.loads(body)}
+        self._subscriber.modify_ack_deadline(protos.ParseDict(content, request))
+        return 200, b"{}"
+
+    def close(self) -> None:
+        pass
+
+
+@on_a_loop
+async def test_a_message_is_delivered_once_in_a_day_and_again_without_its_lease() -> None:
+    clock, lease, subscription = ManualClock(), 300, f"projects/{PROJECT}/subscriptions/one"
+    async with cloud(clock=clock) as pubsub_:
+
+        async def pull() -> list[Any]:
+            await settle()
+            request = protos.SUBSCRIBER["Pull"][0](
+                subscription=subscription, max_messages=1, return_immediately=True
+            )
+            answer = await pubsub_.emulator.services.pulling.pull(request)
+            return list(answer.received_messages)
+
+        async def pass_time(beats_: int) -> list[Any]:
+            """Let time pass from beat to beat, and return the messages that come."""
+            messages = []
+            for _ in range(beats_):
+                clock.advance(timedelta(seconds=leases.wait_seconds))
+                leases.read(["done", []])
+                leases.beat()
+                messages += await pull()
+            return messages
+
+        pubsub_.subscribe("one", "one", ackDeadlineSeconds=lease)
+        hello = {"host": None, "lease": lease, "sources": [[subscription, 7 * 86_400.0]]}
+        leases = Leases(hello, Called(pubsub_), clock)
+        pubsub_.publish("one", b"x")
+        (message,) = await pull()
+        leases.read(["hold", 0, [1], [message.ack_id]])
+
+        assert await pass_time(24 * 3600 * 3 // lease) == []
+        leases.read(["done", [1]])
+        assert len(await pass_time(4)) == 1
 
 
 def test_a_frozen_worker_keeps_messages_for_the_timeouts_of_their_tasks() -> None:
