@@ -253,6 +253,27 @@ async def test_a_job_has_its_steps_progress_and_id_in_the_process(tmp_path: Path
 
 
 @on_a_loop
+async def test_a_crash_costs_one_attempt_of_its_job_and_none_of_a_neighbours(
+    tmp_path: Path,
+) -> None:
+    name = f"sqlite:{tmp_path / 'jobs.db'}"
+    store = SqliteStore(str(tmp_path / "jobs.db"), SystemClock())
+    keys = [Key("default", "end", id) for id in ("crash", "neighbour")]
+    store.insert(
+        [Row(key=key, payload=key.id.encode(), visit=60.0) for key in keys], wait=[0.0, 0.0]
+    )
+
+    async with running(process_tasks.end, job_store=name) as jobs:
+        await asyncio.gather(*(jobs.run(job=JobRun(key)) for key in keys))
+
+    crashed, neighbour = map(store.get, keys)
+    assert crashed is not None
+    assert neighbour is not None
+    assert (crashed.state, crashed.attempts, crashed.interruptions) == (State.PENDING, 1, 0)
+    assert (neighbour.state, neighbour.attempts) == (State.SUCCESS, 0)
+
+
+@on_a_loop
 async def test_a_job_sleeps_in_the_process(tmp_path: Path) -> None:
     name = f"sqlite:{tmp_path / 'jobs.db'}"
     store = SqliteStore(str(tmp_path / "jobs.db"), SystemClock())
