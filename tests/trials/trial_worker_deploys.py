@@ -34,10 +34,10 @@ def test_a_hundred_deploys_lose_nothing(tmp_path: Path, jobs: str, has_store: bo
         last = here.start("0", *GRACE)
         ends.callback(last.kill)
         for deploy in range(1, DEPLOYS + 1):
-            here.send(orders(deploy))
             worker = here.start(str(deploy), *GRACE)
             ends.callback(worker.kill)
             worker.wait_until_it_pulls()
+            here.send(orders(deploy))
             last.signal(signal.SIGTERM)
             assert last.wait() == 0
             last = worker
