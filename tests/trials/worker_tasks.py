@@ -27,12 +27,11 @@ class Order(BaseModel):
 
 def note(event: str, order: Order) -> None:
     """Add a line to the file of runs."""
-    context = ucam_faas.MESSAGE_CONTEXT.get()
-    assert context is not None
+    context = ucam_faas.MESSAGE_CONTEXT.get()  # a batch has none
     line = {
         "event": event,
         "id": order.id,
-        "attempt": context.delivery_attempt,
+        "attempt": context.delivery_attempt if context else 0,
         "at": time.time(),
         "process": os.getpid(),
     }
@@ -95,3 +94,29 @@ unlimited = ucam_faas.message_handler(
     timeout=timedelta(seconds=20),
     retry=ucam_faas.RetryPolicy(max_attempts=None, min_backoff=SOON, max_backoff=SOON),
 )(follow)
+
+
+@ucam_faas.message_handler(
+    lanes=["bulk"], concurrency=4, timeout=timedelta(seconds=20), retry=AT_ONCE
+)
+async def laned(order: Order) -> str:
+    """Take the order's time."""
+    return await follow(order)
+
+
+@ucam_faas.batch_handler(
+    max_messages=50,
+    max_wait=timedelta(seconds=0.2),
+    timeout=timedelta(seconds=20),
+    retry=ucam_faas.RetryPolicy(max_attempts=None, min_backoff=SOON, max_backoff=SOON),
+)
+def gather(orders: list[ucam_faas.BatchMessage[Order]]) -> ucam_faas.BatchResult:
+    """Take a moment. One in ten fails the first time."""
+    for each in orders:
+        note("began", each.payload)
+    time.sleep(0.1)
+    failed = [each for each in orders if each.payload.fault and (each.delivery_attempt or 1) < 2]
+    for each in orders:
+        if each not in failed:
+            note("ended", each.payload)
+    return ucam_faas.BatchResult({each: ucam_faas.Retry() for each in failed})

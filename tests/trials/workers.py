@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from tests.integration.processes import wait_until
+from tests.integration.processes import UCAM_FAAS, wait_until
 from tests.trials.running import SECONDS
 from tests.worker.processes import PROJECT, PubSub, WorkerProcess, pubsub
 from ucam_faas.config import Settings
@@ -24,6 +24,7 @@ from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import State
 from ucam_faas.publishing import Draft
 from ucam_faas.publishing.rest import RestPublisher
+from ucam_faas.tasks.topics import DEFAULT_LANE, inbox_of
 
 KILLER = Path(__file__).with_name("killing_worker.py")
 SOURCE = Path(__file__).with_name("worker_tasks.py")
@@ -93,7 +94,7 @@ class Trial:
                 command, env=environ, stdout=log, stderr=log, timeout=60, check=False
             ).returncode
 
-    def send(self, orders: Sequence[dict[str, Any]]) -> None:
+    def send(self, orders: Sequence[dict[str, Any]], lane: str = DEFAULT_LANE) -> None:
         """Send orders as jobs, or publish them; the key `key` is their ordering key.
 
         An order with the key `text` is that text, which the task's type rejects.
@@ -115,6 +116,7 @@ class Trial:
                     limit_key=key or None,
                     in_order=bool(key),
                     owner="trial",
+                    lane=lane,
                     visit=60.0,
                     options={"retention": 86400.0},
                 )
@@ -124,7 +126,13 @@ class Trial:
             wakes = [
                 Draft(b"", {JOB_ATTRIBUTE: row.key.id, APP_ATTRIBUTE: "default"}) for row in rows
             ]
-            self._publish(f"{self.task}-inbox", wakes)
+            self._publish(inbox_of(self.task, lane), wakes)
+
+    def run(self, *arguments: str) -> None:
+        """Run `ucam-faas` to its end."""
+        command = [UCAM_FAAS, *arguments]
+        environ = self._environ | {"FUNCTION_SOURCE": str(SOURCE)}
+        subprocess.run(command, env=environ, cwd=self.folder, check=True, timeout=60)
 
     def rows(self, count: int) -> list[Row]:
         """Return the rows of all jobs."""
