@@ -27,7 +27,7 @@ class Order(BaseModel):
 
 def note(event: str, order: Order) -> None:
     """Add a line to the file of runs."""
-    context = ucam_faas.MESSAGE_CONTEXT.get()  # a batch has none
+    context = ucam_faas.MESSAGE_CONTEXT.get(None)  # a batch has none
     line = {
         "event": event,
         "id": order.id,
