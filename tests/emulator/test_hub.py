@@ -339,6 +339,33 @@ def test_a_half_closed_stream_gets_no_more_messages() -> None:
     asyncio.run(run())
 
 
+def test_a_half_closed_stream_keeps_the_messages_that_it_was_sent() -> None:
+    """Its client is at work on them; the others are released."""
+
+    async def run() -> None:
+        async with Cloud() as cloud:
+            await subscribe(cloud)
+            cloud.emulator.hub.readers_clock = cloud.clock
+            last = asyncio.Event()
+            streaming = asyncio.ensure_future(stream(cloud, last))
+            await settle()
+            await cloud.publish("sent")
+            await settle()
+            await cloud.advance(READ_SECONDS)
+            await settle()
+            await cloud.publish("held back")
+            await settle()
+
+            last.set()
+            await settle()
+            await cloud.advance(READ_SECONDS)
+
+            assert streaming.done()
+            assert [received.message.data for received in await pull(cloud)] == [b"held back"]
+
+    asyncio.run(run())
+
+
 def test_the_messages_of_a_cancelled_stream_are_delivered_again_although_its_requests_ended() -> (
     None
 ):

@@ -108,7 +108,7 @@ async def laned(order: Order) -> str:
     max_messages=50,
     max_wait=timedelta(seconds=0.2),
     timeout=timedelta(seconds=20),
-    retry=ucam_faas.RetryPolicy(max_attempts=None, min_backoff=SOON, max_backoff=SOON),
+    retry=ucam_faas.RetryPolicy(max_attempts=100, min_backoff=SOON, max_backoff=SOON),
 )
 def gather(orders: list[ucam_faas.BatchMessage[Order]]) -> ucam_faas.BatchResult:
     """Take a moment. One in ten fails the first time."""

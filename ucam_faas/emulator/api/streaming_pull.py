@@ -30,14 +30,13 @@ class StreamingPull:
         self._queue: Queue | None = None
         self._holder = Holder()
         self._busy = False
+        """A response with messages isn't sent yet."""
+        self._offered: set[int] = set()
+        """The numbers of its messages, or of those of the last one."""
         self._error: RpcError | None = None
         self._half_closed = False
         self._is_worker = False
         """Its client is ours."""
-        self._releases = False
-        """Some of its messages were not sent."""
-        self._newest = 0
-        """The number of the newest message in the outbox."""
         self.subscription = ""
 
     async def run(
@@ -50,33 +49,34 @@ class StreamingPull:
         """
         reading = asyncio.ensure_future(self._read(requests))
         reading.add_done_callback(lambda _: self._half_close())
-        released, lost = True, False
+        release, lose = True, False
         try:
             while (response := await self._outbox.get()) is not None:
                 if response.received_messages and not await self._may_write():
-                    self._releases = True
                     continue
                 await write(response)
-                self._busy = False
-                if self._queue is not None:
+                if response.received_messages and self._queue is not None:
+                    self._busy = False
                     self._hub.wake(self._queue)
             if self._error is not None:
                 raise self._error
             await reading
             # gRPC ends the requests of a cancelled call, too, before it cancels the call.
             await write(protos.StreamingPullResponse())  # fails then
-            released = self._releases
+            release = False
         except asyncio.CancelledError:
-            lost = not self._busy  # or some of its messages may not have been sent
+            release, lose = False, True
             raise
         finally:
             reading.cancel()
             if self._queue is not None:
                 self._hub.leave(self._queue, self)
-                if lost:
-                    self._hub.engine.lose(self._queue, self._holder, self._hub.now())
-                elif released:
-                    self._hub.engine.release(self._queue, self._holder)
+                engine = self._hub.engine
+                if self._busy or release:
+                    numbers = None if release else self._offered
+                    engine.release(self._queue, self._holder, numbers)
+                if lose:
+                    engine.lose(self._queue, self._holder, self._hub.now())
                 self._hub.changed()
 
     def offer(self) -> None:
@@ -88,7 +88,7 @@ class StreamingPull:
         leases = self._hub.engine.take(queue, self._hub.now(), self._holder, int(room))
         if leases:
             self._busy = True
-            self._newest = max(lease.message.number for lease in leases)
+            self._offered = {lease.message.number for lease in leases}
             response = protos.StreamingPullResponse(received_messages=received(queue, leases))
             self._outbox.put_nowait(self._with_properties(response, queue))
 
@@ -105,14 +105,14 @@ class StreamingPull:
         looks nothing up.
         """
         if not self._is_worker:
-            await self._hub.read(self._newest)
+            await self._hub.read(max(self._offered))
         return not self._half_closed
 
     def _half_close(self) -> None:
         """Send no more messages to a client that sends no more requests, and end.
 
         The client may be at work on the messages that it has: they stay leased, as with Google's
-        Pub/Sub. If some weren't sent any more, they and all others are released.
+        Pub/Sub. Those that weren't sent any more are released.
         """
         self._half_closed = True
         if self._queue is not None:

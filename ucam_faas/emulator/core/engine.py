@@ -7,7 +7,7 @@ kept in tables of their own, so that nothing has to go through all queues.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ucam_faas.emulator.core.lease import AckId, Holder, Lease, Rules
@@ -156,9 +156,9 @@ class Engine:
         self._touch(queue, now)
         return queue.modify(ids, seconds, now)
 
-    def release(self, queue: Queue, holder: Holder) -> None:
-        """Take back the messages of a holder that is gone."""
-        queue.release(holder)
+    def release(self, queue: Queue, holder: Holder, numbers: Container[int] | None = None) -> None:
+        """Take back messages of a holder that is gone: those of these numbers, or all."""
+        queue.release(holder, numbers)
         self.awake[queue] = None
 
     def lose(self, queue: Queue, holder: Holder, now: Moment) -> None:

@@ -7,7 +7,7 @@ backlog takes no memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 
@@ -240,12 +240,18 @@ class Queue:
                 self._timers.set(self, entry)
         return stale
 
-    def release(self, holder: Holder) -> None:
-        """Take back the messages of a holder that is gone, without counting a failure."""
+    def release(self, holder: Holder, numbers: Container[int] | None = None) -> None:
+        """Take back messages of a holder that is gone, without counting a failure.
+
+        Args:
+            holder: has them.
+            numbers: of the messages; None: all that it has.
+        """
         if not holder.messages:
             return
         for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
-            if entry.holder is holder:  # taking one back takes back those behind it
+            is_wanted = numbers is None or entry.number in numbers
+            if is_wanted and entry.holder is holder:  # taking one back takes back those behind it
                 self._take_back(entry)
                 self._lines.settle(entry.key, entry)
 
