@@ -430,8 +430,10 @@ def test_a_task_that_is_named_twice_is_pulled_once(monkeypatch: pytest.MonkeyPat
 def test_two_tasks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
 
-    with pytest.raises(ConfigurationError, match="two of the tasks are named 'task'"):
+    with pytest.raises(ConfigurationError, match="The subscription 'task-inbox' would be that"):
         Worker([task(print), task(print)])
+    with pytest.raises(ConfigurationError, match="of the task 'task' and of the task 'task-inbox'"):
+        Worker([task(print), task(print, "task-inbox")])
 
 
 def test_what_is_not_a_task_is_refused() -> None:

@@ -17,7 +17,7 @@ from ucam_faas.tasks.needs import with_dead_letter_topic
 from ucam_faas.tasks.registry import TaskHolder
 from ucam_faas.tasks.task import Task
 from ucam_faas.worker.options import Options, WorkerResult
-from ucam_faas.worker.sources import pulled
+from ucam_faas.worker.sources import pulled, sources_of
 
 if TYPE_CHECKING:
     from ucam_faas.worker.session import Session
@@ -160,15 +160,19 @@ def _tasks(argument: Any, settings: Settings) -> Sequence[Task]:
 
 
 def _without_doubles(tasks: Iterable[Task]) -> list[Task]:
-    """Return each task once; refuse two with one name, which is that of their subscriptions."""
-    by_name: dict[str, Task] = {}
-    for task in tasks:
-        if by_name.setdefault(task.name, task) is not task:
-            raise ConfigurationError(
-                f"Worker(…): two of the tasks are named {task.name!r}, and would pull from the "
-                "same subscriptions. Give one of them another name=."
-            )
-    return list(by_name.values())
+    """Return each task once; refuse two whose subscriptions have one name."""
+    unique = list(dict.fromkeys(tasks))
+    owners: dict[str, Task] = {}
+    for task in unique:
+        for source in sources_of(task, ""):
+            owner = owners.setdefault(source.subscription, task)
+            if owner is not task:
+                name = source.subscription.rpartition("/")[2]
+                raise ConfigurationError(
+                    f"The subscription {name!r} would be that of the task {owner.name!r} and of "
+                    f"the task {task.name!r}. Give one of the tasks another name=…."
+                )
+    return unique
 
 
 def _project(settings: Settings) -> str:
