@@ -72,6 +72,10 @@ def test_limits_and_weights_are_whole_numbers_from_1(options: Any) -> None:
 
 def test_priorities_have_weights_and_other_lanes_are_alike() -> None:
     assert weights(lanes_of(Priority)) == {"default": 3, "high": 10, "low": 1}
+    limited = [Lane(Priority.HIGH, max_concurrency=8), Priority.MEDIUM, Lane(Priority.LOW)]
+    assert weights(lanes_of(limited)) == {"default": 3, "high": 10, "low": 1}
+    assert weights(lanes_of([Priority.HIGH])) == {"default": 3, "high": 10}
+    assert weights(lanes_of([Lane(Priority.HIGH, weight=2)])) == {"default": 1, "high": 2}
     assert weights(lanes_of(["bulk", Lane("big", weight=4)])) == {
         "default": 1,
         "bulk": 1,

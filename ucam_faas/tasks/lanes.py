@@ -43,7 +43,8 @@ class Lane:
         name: 1 to 30 of a-z, 0-9 and -, a letter first.
         max_concurrency: the most executions at a time that come from it, in each process; None:
             as many as the task may have.
-        weight: its share where a worker pulls from several lanes that have a backlog.
+        weight: its share where a worker pulls from several lanes that have a backlog; default:
+            that of a `Priority`, and 1 of another name.
 
     Raises:
         TaskDefinitionError: a value can never work.
@@ -55,10 +56,13 @@ class Lane:
     name: str
     _: KW_ONLY
     max_concurrency: int | None = None
-    weight: int = 1
+    weight: int | None = None
 
     def __post_init__(self) -> None:
         check_lane_name(self.name)
+        if self.weight is None:
+            weight = _WEIGHTS[self.name] if isinstance(self.name, Priority) else 1
+            object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "name", str(self.name))  # of a Priority
         for option in ("max_concurrency", "weight"):
             value = getattr(self, option)
@@ -105,7 +109,8 @@ def lanes_of(value: Any) -> tuple[Lane, ...]:
         if names.count(name) > 1:
             raise TaskDefinitionError(f"lanes={value!r}: two lanes are named {name!r}.")
     if DEFAULT_LANE not in names:
-        lanes.append(Lane(DEFAULT_LANE))
+        has_priorities = any(isinstance(item, Priority) for item in value)
+        lanes.append(Lane(Priority.MEDIUM if has_priorities else DEFAULT_LANE))
     return tuple(sorted(lanes, key=lambda lane: lane.name != DEFAULT_LANE))
 
 
@@ -144,14 +149,12 @@ def weights(lanes: Iterable[Lane]) -> dict[str, int]:
     >>> weights(lanes_of(Priority))
     {'default': 3, 'high': 10, 'low': 1}
     """
-    return {lane.name: lane.weight for lane in lanes} or {DEFAULT_LANE: 1}
+    return {lane.name: lane.weight or 1 for lane in lanes} or {DEFAULT_LANE: 1}
 
 
 def _lane(item: Any) -> Lane:
     if isinstance(item, Lane):
         return item
-    if isinstance(item, Priority):
-        return Lane(item, weight=_WEIGHTS[item])
     if isinstance(item, str):
         return Lane(item)
     raise TaskDefinitionError(f"lanes: {item!r}: expected the name of a lane, or Lane(…).")
