@@ -7,6 +7,8 @@ import bz2
 import functools
 import gzip
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -1016,3 +1018,25 @@ def test_a_result_is_json_in_the_report() -> None:
     info = run(handler(give({"a": (1, 2)})))
 
     assert json.loads(info.model_dump_json())["result"] == {"a": [1, 2]}
+
+
+@pytest.mark.slow
+def test_a_copy_of_the_process_that_a_task_forks_concludes_nothing() -> None:
+    program = """
+import os
+import ucam_faas
+from ucam_faas import testing
+
+@ucam_faas.message_handler(message_type=None)
+def task(data: bytes) -> int:
+    copy = os.fork()
+    return os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]) if copy else -1
+
+print(testing.run(task, b"x").result)
+"""
+    command = [sys.executable, "-c", program]
+
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert run.stdout == "1\n"
+    assert "a process that the task 'task' forked came back from it" in run.stderr

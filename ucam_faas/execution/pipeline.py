@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
-from typing import Any
+from typing import Any, NoReturn
 
 from ucam_faas.execution import dead_letters, inbox, log_lines, off_loop
 from ucam_faas.execution.decisions import decide, decide_error, refusal
@@ -57,6 +59,24 @@ def call(execution: Execution) -> Decision | None:
 
     None if its process was stopped.
     """
+    process = os.getpid()
+    decision = _call(execution)
+    if os.getpid() != process:
+        _end_copy(execution)
+    return decision
+
+
+def _end_copy(execution: Execution) -> NoReturn:
+    """End a copy of the process that the task forked, and that came back: it would answer, too."""
+    sys.stderr.write(
+        f"ucam_faas: a process that the task {execution.task.name!r} forked came back from it, and "
+        "is ended. End it in the task, with os._exit(0).\n"
+    )
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _call(execution: Execution) -> Decision | None:
     try:
         payload = _open(execution)
         refused = refusal(execution, payload)

@@ -89,10 +89,7 @@ def _run(task: Task, runtime: Runtime, call: Call) -> Answer:
     execution = Execution(
         task, call.delivery, runtime, started_at=started_at, job=job, lane=call.lane
     )
-    process = os.getpid()
     decision = execution.context.run(pipeline.call, execution)
-    if os.getpid() != process:  # a copy that the task forked, and that came back from it
-        os._exit(1)
     assert decision is not None, "it runs here"
     if inbox.are_unpublished(execution.log_context):
         inbox.flush(execution.log_context)
