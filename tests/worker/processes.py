@@ -22,11 +22,13 @@ from ucam_faas.publishing.rest import RestPublisher
 
 PROJECT = "local"
 SOURCE = '''
+import asyncio
 import ctypes
 import json
 import os
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import ucam_faas
@@ -56,6 +58,14 @@ def compute(order: Order) -> None:
     effect(effect="begun", id=order.id)
     ctypes.PyDLL(None).sleep(int(order.seconds))  # unlike CDLL, PyDLL keeps the lock
     effect(effect="ended", id=order.id)
+
+
+@ucam_faas.message_handler
+async def ignore_the_end(order: Order) -> None:
+    effect(effect="begun", id=order.id)
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
 
 
 @ucam_faas.message_handler(timeout=timedelta(seconds=0.5))

@@ -72,3 +72,18 @@ def test_a_process_with_too_many_stuck_threads_ends_with_1(tmp_path: Path) -> No
 
         assert process.wait() == 1
         assert process.log("ucam_faas_process_replaced")
+
+
+def test_a_task_that_ignores_its_cancellation_keeps_no_process(tmp_path: Path) -> None:
+    arguments = ("--target", "ignore_the_end", "--graceful-shutdown-time", "0")
+    with (
+        pubsub(tmp_path / "pubsub") as cloud,
+        worker(tmp_path / "worker", cloud, *arguments) as process,
+    ):
+        cloud.publish("ignore_the_end", id="1")
+        wait_until(lambda: process.effects("begun"), "it runs")
+        process.signal(signal.SIGTERM)
+
+        assert process.wait() == 0
+        (line,) = process.log("ucam_faas_worker_ended")
+        assert line["returned"] == 1

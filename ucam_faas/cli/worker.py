@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,8 @@ _OF_WORKER = (
     *("handle_signals", "auto_declare", "lease_seconds"),
 )
 """The options that `Worker` takes; the others are settings."""
+CLOSE_SECONDS = 2.0
+"""For the tasks that are cancelled when the worker has ended."""
 
 
 @click.command("worker", cls=Verb)
@@ -95,8 +99,19 @@ def work(sources: Sequence[str], arguments: dict[str, Any]) -> int:
     gc.freeze()  # loaded modules stay: no collection needs to scan them
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         result = runner.run(worker.run())
+        code = 1 if result.is_exhausted else 0
+        last = threading.Timer(CLOSE_SECONDS, _end_at_once, (code,))
+        last.daemon = True
+        last.start()
+    last.cancel()
     setup.flush()
-    return 1 if result.is_exhausted else 0
+    return code
+
+
+def _end_at_once(code: int) -> None:
+    """End the process: a task ignores its cancellation, or a thread of asyncio's goes on."""
+    setup.flush()
+    os._exit(code)
 
 
 def _loop_factory() -> Any:
