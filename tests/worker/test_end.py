@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,9 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.worker import protos
+from ucam_faas.worker.connection import Connection
+from ucam_faas.worker.pace import Pace
+from ucam_faas.worker.streams import Stream
 from ucam_faas.worker.worker import Worker
 
 from .harness import cloud, until, working
@@ -64,6 +68,37 @@ async def test_a_message_that_was_under_way_when_the_worker_stopped_is_given_bac
 
     assert (result.processed, result.returned) == (0, 2)
     assert sorted(pubsub.returned) == ["function", "function-inbox"]
+
+
+@pytest.mark.parametrize("ends_by", ["stop", "resize"])
+@on_a_loop
+async def test_a_stream_that_does_not_connect_ends_without_an_error(ends_by: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(pubsub_emulator=f"127.0.0.1:{silent.getsockname()[1]}")
+        connection = Connection(settings)
+        stream = Stream(
+            connection,
+            "projects/p/subscriptions/s",
+            lease_seconds=60,
+            pace=Pace(1),
+            held={},
+            max_bytes=1000,
+            receive=lambda *_: None,
+        )
+        running = asyncio.get_running_loop().create_task(stream.run())
+        await until(lambda: stream._call is not None, "it connects")
+
+        getattr(stream, ends_by)()
+        closing = stream._closing
+        assert closing is not None
+        silent.close()  # the connection is reset
+        await asyncio.wait((closing,))
+
+        assert closing.exception() is None
+        stream.cancel()
+        running.cancel()
+        await asyncio.wait((running,))
+        await connection.close()
 
 
 class _LatePubSub:

@@ -73,7 +73,7 @@ async def test_a_stream_that_ends_while_a_task_runs_brings_no_more_messages() ->
             stream = _stream(long)
             await until(lambda: len(stream._held) == 2, "one runs, and one waits")
             stream.resize()
-            await until(lambda: stream._resizing is None, "the stream has ended")
+            await until(lambda: stream._closing is None, "the stream has ended")
             assert stream._call is None, "no other is opened"
             async with working(pubsub.worker(task(second.append, concurrency=1))):
                 await until(lambda: len(second) == 18, "the other has all but two")

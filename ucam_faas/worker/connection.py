@@ -24,7 +24,7 @@ _OPTIONS = (
     # gRPC would let two minutes pass between its tries to connect.
     ("grpc.max_reconnect_backoff_ms", 10_000),
 )
-RpcError = grpc.aio.AioRpcError
+RpcError, InternalError = grpc.aio.AioRpcError, grpc.aio.InternalError
 END = grpc.aio.EOF
 """Read from a stream that has ended."""
 _PASSING = frozenset(

@@ -164,7 +164,8 @@ class Session:
     async def _drain(self, pulling: Sequence[asyncio.Task[None]]) -> None:
         """Give back the messages that haven't started, and answer the others when they end."""
         self._return(self._dispatcher.clear())
-        await asyncio.gather(*(stream.stop() for stream in self._streams.values()))
+        for stream in self._streams.values():
+            stream.stop()
         if self._dispatcher.running:
             await self._idle.wait()
         await asyncio.wait(pulling, timeout=LAST_MESSAGES_SECONDS)

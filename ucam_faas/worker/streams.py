@@ -15,7 +15,7 @@ from typing import Any
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.net.worker_streams import CLIENT_PREFIX
 from ucam_faas.worker import protos
-from ucam_faas.worker.connection import END, Connection, RpcError, code_of
+from ucam_faas.worker.connection import END, Connection, InternalError, RpcError, code_of
 from ucam_faas.worker.pace import BatchPace, Pace
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
@@ -62,7 +62,7 @@ class Stream:
         self._receive = receive
         self._call: Any = None
         self._stopping = False
-        self._resizing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self.is_open = False
 
     async def run(self) -> None:
@@ -81,17 +81,17 @@ class Stream:
                     raise
             if self.is_open:  # Google ends streams from time to time
                 self.is_open, pause, is_failing = False, FIRST_PAUSE_SECONDS, False
-            if self._resizing is not None:
-                await self._resizing
-                self._resizing = None
+            if self._closing is not None:
+                await self._closing
+                self._closing = None
             elif not self._stopping:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def resize(self) -> None:
         """Take as many messages as the pace says now: Pub/Sub wants another stream for that."""
-        if self._resizing is None and self._call is not None and not self._stopping:
-            self._resizing = asyncio.get_running_loop().create_task(self._half_close())
+        if not self._stopping:
+            self._close_soon()
 
     def answered(self) -> None:
         """Note that the worker holds a message less."""
@@ -100,11 +100,11 @@ class Stream:
         if held < pace.at_once and pace.size - held > self._limit:
             self.resize()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Ask for no more messages. Those that were delivered stay leased."""
         self._stopping = True
         self._ended.set()
-        await self._half_close()
+        self._close_soon()
 
     async def _has_room(self) -> bool:
         """Wait until the worker may hold more messages; return False if it stops."""
@@ -114,10 +114,14 @@ class Stream:
         self._limit = self._pace.size - len(self._held)
         return not self._stopping
 
+    def _close_soon(self) -> None:
+        if self._closing is None and self._call is not None:
+            self._closing = asyncio.get_running_loop().create_task(self._half_close())
+
     async def _half_close(self) -> None:
         if self._call is not None:
-            with suppress(RpcError, asyncio.InvalidStateError):
-                await self._call.done_writing()
+            with suppress(RpcError, InternalError, asyncio.InvalidStateError):
+                await self._call.done_writing()  # it waits for the connection, and may fail with it
 
     def cancel(self) -> None:
         """End the stream at once."""
@@ -132,7 +136,7 @@ class Stream:
         try:
             await call.write(self._first)
             if self._stopping:
-                await call.done_writing()
+                await self._half_close()
             while (response := await call.read()) is not END:
                 self.is_open = True
                 if response.received_messages:
