@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 CODE = '''
 import ucam_faas
 
-@ucam_faas.message_handler(run_as="worker")
+@ucam_faas.message_handler(run_as="worker", run_in_process=True)
 def cut(seconds: list[int]) -> None:
     """Cut a film."""
 '''
@@ -32,7 +32,7 @@ def worker(bases: None, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_container_pulls_and_ends_in_order(worker: str, embedded: Emulator) -> None:
-    """Its environment is that which Terraform gives it."""
+    """Its environment is that which Terraform gives it. The task runs in a process."""
     port = free_port()
     environ = {
         "FUNCTION_TARGET": "cut",
