@@ -168,13 +168,13 @@ class PostgresqlStore(SqlStore):
 
     def _claim(self, connection: Any, values: Mapping[str, Any]) -> Row | None:
         if values["limit"] is None:
-            records = self._execute(connection, "claim", {**values, "locked": False}).fetchall()
+            records = self._execute(connection, "claim", values).fetchall()
             if records:
                 return row_of(records[0])
         with connection.transaction():
             if not self._execute(connection, "lock_limit", values).fetchall():
                 return None
-            records = self._execute(connection, "claim", {**values, "locked": True}).fetchall()
+            records = self._execute(connection, "claim_within_limit", values).fetchall()
             return row_of(records[0]) if records else None
 
     def visit(
@@ -313,7 +313,10 @@ def _statements(now: str) -> dict[str, str]:
     def parameter(match: re.Match[str]) -> str:
         return now if match[1] == "now" else f"%({match[1]})s"
 
-    sql = statements("postgresql.sql")
+    sql = dict(statements("postgresql.sql"))
+    claim = sql["claim"]
+    sql["claim"] = f"{claim}\n{sql['has_no_limit']}"
+    sql["claim_within_limit"] = f"{claim}\n{sql['is_within_limit']}"
     return {name: _PARAMETER.sub(parameter, text) for name, text in sql.items()}
 
 

@@ -108,7 +108,7 @@ CROSS JOIN LATERAL (
 ) AS job
 
 -- name: claim
--- The last condition is that of a limit: fewer than its number are held, or come first.
+-- Without its last condition, which is one of the next two.
 UPDATE ucam_faas_jobs SET
   state = 'STARTED',
   claimant = :claimant,
@@ -123,30 +123,36 @@ UPDATE ucam_faas_jobs SET
 WHERE app = :app AND task = :task AND id = :id
   AND (state = 'PENDING' AND due <= :now AND (expires IS NULL OR expires > :now)
        OR state = 'STARTED' AND lease <= :now)
-  AND (NOT :locked::bool AND :limit::int IS NULL AND NOT in_order
-       OR :locked::bool AND limit_key IS NOT NULL AND CASE WHEN in_order THEN 1 ELSE :limit::int END > (
-         SELECT count(*) FROM (
-           SELECT 1 FROM ucam_faas_jobs AS other
-           WHERE other.app = :app AND other.task = :task
-             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'STARTED'
-             AND other.place <> ucam_faas_jobs.place
-             AND (other.lease > :now
-                  OR ucam_faas_jobs.in_order AND other.place < ucam_faas_jobs.place)
-           UNION ALL
-           SELECT 1 FROM ucam_faas_jobs AS other
-           WHERE other.app = :app AND other.task = :task
-             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PENDING'
-             AND other.place < ucam_faas_jobs.place
-             AND (other.due <= :now OR ucam_faas_jobs.in_order)
-             AND (other.expires IS NULL OR other.expires > :now)
-           UNION ALL
-           SELECT 1 FROM ucam_faas_jobs AS other
-           WHERE other.app = :app AND other.task = :task
-             AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PAUSED'
-             AND other.place < ucam_faas_jobs.place AND ucam_faas_jobs.in_order
-           LIMIT coalesce(:limit::int, 1)
-         ) AS counted
-       ))
+
+-- name: has_no_limit
+-- Apart from the limit's, or the server plans the claim each time, which takes as long as the rest.
+AND NOT in_order RETURNING *
+
+-- name: is_within_limit
+-- Fewer than its number are held, or come first.
+AND limit_key IS NOT NULL AND CASE WHEN in_order THEN 1 ELSE :limit::int END > (
+  SELECT count(*) FROM (
+    SELECT 1 FROM ucam_faas_jobs AS other
+    WHERE other.app = :app AND other.task = :task
+      AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'STARTED'
+      AND other.place <> ucam_faas_jobs.place
+      AND (other.lease > :now
+           OR ucam_faas_jobs.in_order AND other.place < ucam_faas_jobs.place)
+    UNION ALL
+    SELECT 1 FROM ucam_faas_jobs AS other
+    WHERE other.app = :app AND other.task = :task
+      AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PENDING'
+      AND other.place < ucam_faas_jobs.place
+      AND (other.due <= :now OR ucam_faas_jobs.in_order)
+      AND (other.expires IS NULL OR other.expires > :now)
+    UNION ALL
+    SELECT 1 FROM ucam_faas_jobs AS other
+    WHERE other.app = :app AND other.task = :task
+      AND other.limit_key = ucam_faas_jobs.limit_key AND other.state = 'PAUSED'
+      AND other.place < ucam_faas_jobs.place AND ucam_faas_jobs.in_order
+    LIMIT coalesce(:limit::int, 1)
+  ) AS counted
+)
 RETURNING *
 
 -- name: lock_limit
