@@ -316,6 +316,23 @@ def test_a_cursor_continues_a_loop(make_task: MakeTask, ucam_faas_jobs: JobsFact
     assert (job.status, done) == (State.SUCCESS, [0, 1, 2, 3, 4])
 
 
+def test_a_job_that_sleeps_expires_when_its_ttl_ends(
+    make_task: MakeTask, ucam_faas_jobs: JobsFactory
+) -> None:
+    async def act(job: Any) -> None:
+        await job.sleep(timedelta(days=50))
+
+    task = make_task(act)
+    jobs = ucam_faas_jobs(task)
+    job = task.send(b"go", ttl=HOUR)
+    jobs.run_all()
+    jobs.advance(HOUR / 2)
+    before = job.status
+    jobs.advance(HOUR)
+
+    assert (before, job.status) == (State.PENDING, State.EXPIRED)
+
+
 @pytest.mark.parametrize(
     "value", [{1, 2}, date(2026, 11, 28), Receipt(id=1, day=date.max)], ids=str
 )

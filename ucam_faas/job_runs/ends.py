@@ -125,8 +125,10 @@ def change(
     if isinstance(outcome, Pause):
         return Change(state=State.PAUSED, cause="paused", visit=kept, **values)
     if isinstance(outcome, Sleeping):
-        wait = outcome.seconds
-        return Change(state=State.PENDING, cause="sleeping", visit=wait, wait=wait, **values)
+        wait = visit = outcome.seconds
+        if row.expires is not None:  # the sweep ends it then
+            visit = min(wait, row.expires - row.history[-1].time)
+        return Change(state=State.PENDING, cause="sleeping", visit=visit, wait=wait, **values)
     if isinstance(outcome, ShuttingDown | Overloaded):
         return interrupted(instance, _reason(outcome))
     if isinstance(decision.error, JobCancelledError):
