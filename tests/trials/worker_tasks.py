@@ -120,3 +120,29 @@ def gather(orders: list[ucam_faas.BatchMessage[Order]]) -> ucam_faas.BatchResult
         if each not in failed:
             note("ended", each.payload)
     return ucam_faas.BatchResult({each: ucam_faas.Retry() for each in failed})
+
+
+@ucam_faas.batch_handler(
+    max_messages=5,
+    max_wait=timedelta(seconds=0.2),
+    ordered=True,
+    retry=ucam_faas.RetryPolicy(max_attempts=None, min_backoff=SOON, max_backoff=SOON),
+)
+def gather_in_order(orders: list[ucam_faas.BatchMessage[Order]]) -> ucam_faas.BatchResult:
+    """Take the orders' time. Every fifth order fails once, and those of its key after it."""
+    failed: dict[ucam_faas.BatchMessage[Order], type[ucam_faas.Retry]] = {}
+    for message in orders:
+        order = message.payload
+        note("began", order)
+        if os.environ.get("KILL_AT") == "while it runs":
+            os.kill(os.getpid(), 9)
+        mark = f"{os.environ['RUNS']}.{order.id}"
+        if message.ordering_key in {each.ordering_key for each in failed}:
+            continue
+        if int(order.id) % 5 == 0 and not os.path.exists(mark):
+            open(mark, "w").close()
+            failed[message] = ucam_faas.Retry
+        else:
+            time.sleep(order.seconds)
+            note("ended", order)
+    return ucam_faas.BatchResult(failed)
