@@ -26,7 +26,7 @@ def send(task: str, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]) -
         options: see `SendOptions`.
 
     Raises:
-        JobError: and others, see `execution.sending.send`.
+        JobError: and others, see `sends.send`.
     """
     return sends.send(target_of(task), payload, **options)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack, overload
 
 from ucam_faas.exceptions import (
     BatchSendError,
-    DuplicateJobError,
     FailedSend,
     JobConflictError,
     JobStoreError,
@@ -23,14 +22,13 @@ from ucam_faas.exceptions import (
 from ucam_faas.execution.hops import with_hops
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
-from ucam_faas.jobs.payloads.references import same_payload
-from ucam_faas.jobs.rows import Key, Row, value_of
+from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.send_options import BatchOptions, SendOptions
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing import MAX_PUBLISHED, Draft
-from ucam_faas.publishing.payloads import is_same_value, same_fields
 from ucam_faas.sending import children
 from ucam_faas.sending.drafts import Drafter, drafter
+from ucam_faas.sending.duplicates import check_same
 from ucam_faas.sending.publication import NO_PAYLOAD
 from ucam_faas.sending.sender import Target, handle, sender, wake
 
@@ -273,7 +271,7 @@ def _id_or_error(kept: Row | None, row: Row, drafts: Drafter) -> str | Exception
         )
     try:
         if kept.owner != row.owner:
-            _check_same(kept, row, drafts)
+            check_same(kept, row, drafts)
     except JobConflictError as error:
         return error
     return kept.key.id
@@ -294,52 +292,3 @@ def _batch_error(name: str, failed: list[FailedSend], jobs: dict[int, Job[Any]])
         failed=tuple(failed),
         jobs=tuple(jobs[index] for index in sorted(jobs)),
     )
-
-
-def _check_same(kept: Row, row: Row, drafts: Drafter) -> None:
-    """Refuse a job whose id or unique key is another's.
-
-    Raises:
-        JobConflictError: the payload of the id is another.
-        DuplicateJobError: the unique key is taken, and the task says that this is an error.
-    """
-    if kept.key != row.key:
-        if drafts.jobs.on_duplicate == "raise":
-            raise DuplicateJobError(
-                f"The job {kept.key.id!r} of {kept.key.task!r} has this unique key, and hasn't "
-                "ended.",
-                id=kept.key.id,
-            )
-        return
-    task = drafts.task
-    for name in ("payload", "attributes", "ordering_key"):
-        old, new, same = getattr(kept, name), getattr(row, name), frozenset[str]()
-        if name == "payload":
-            if same_payload(kept, row) or (task and is_same_value(task, old, new)):
-                continue
-            same = same_fields(task, old, new) if task else same
-            old, new = value_of(old), value_of(new)
-        if old == new:
-            continue
-        fields = _different(old, new, same)
-        differ = f" ({', '.join(map(repr, fields))} differs)" if fields else ""
-        raise JobConflictError(
-            f"The job {row.key.id!r} of {row.key.task!r} was sent with another {name}{differ}. An "
-            "id belongs to one sending until its retention ends: use another id, or delete that "
-            "job.",
-            fields=fields,
-        )
-
-
-def _different(old: Any, new: Any, same: frozenset[str]) -> tuple[str, ...]:
-    """Return the fields in which two objects differ; their values stay out of errors.
-
-    Args:
-        same: the fields that are equal even if one of the objects omits them.
-    """
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return ()
-    both = old.keys() & new.keys()
-    changed = {name for name in both if old[name] != new[name]}
-    changed |= (old.keys() ^ new.keys()) - same
-    return tuple(name for name in {**old, **new} if name in changed)
