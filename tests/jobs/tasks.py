@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ class Receipt(BaseModel):
 def executions(order: Order) -> int:
     """Count the executions of an order."""
     with Path(f"order-{order.id}").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two executions at once would both count two
         file.write(".")
         file.seek(0)
         return len(file.read())
