@@ -176,14 +176,14 @@ class Trial:
 
         wait_until(all_ended, "all jobs have ended", SECONDS)
 
-    def check_ends(self, count: int) -> None:
-        """Check that all have succeeded without a lost attempt, and that Pub/Sub has no more."""
+    def check_ends(self, count: int, lost: int = 0) -> None:
+        """Check that all have succeeded with so many lost attempts, and Pub/Sub has no more."""
         assert self.cloud.pull(f"{self.task}-inbox" if self.store else self.task) == []
         assert self.dead_letters() == []
         if self.store is not None:
             self.wait(count)
             assert self.states(count) == {State.SUCCESS: count}
-            assert {row.attempts for row in self.rows(count)} == {0}
+            assert sum(row.attempts for row in self.rows(count)) == lost
 
     def start(self, name: str, *arguments: str, host: str | None = None) -> WorkerProcess:
         """Start a worker; `host` is the Pub/Sub for it."""
