@@ -392,6 +392,27 @@ def test_a_script_that_serves_at_its_import_is_told_so(tmp_path: Path) -> None:
     assert 'below `if __name__ == "__main__":`' in ended.stderr
 
 
+def test_a_task_that_no_import_finds_is_told_so(tmp_path: Path) -> None:
+    """A function of the script has made it."""
+    end = """
+
+async def run_inner() -> None:
+    @ucam_faas.message_handler(run_in_process=True)
+    def inner(order: int) -> None: ...
+
+    await Runner([inner.task], Runtime(Settings(), SystemClock())).start_up()
+
+
+if __name__ == "__main__":
+    asyncio.run(run_inner())
+"""
+
+    ended = run_script(tmp_path, end)
+
+    assert ended.returncode == 1
+    assert "The task 'inner' has no import" in ended.stderr
+
+
 @on_a_loop
 async def test_a_killed_process_gets_no_other_execution(tmp_path: Path) -> None:
     async with running(process_tasks.compute) as computing:

@@ -25,13 +25,20 @@ class ProcessPool:
     Args:
         task: theirs.
         runtime: has their settings.
+
+    Raises:
+        UCAMFAASCouldNotLoadTarget: nothing has the task that they could import.
     """
 
     def __init__(self, task: Task, runtime: Runtime) -> None:
         self.task = task
-        self._hello = Hello(
-            task.name, registry.sources_of(task), sys.path, runtime.settings, setup.is_configured()
-        )
+        sources = registry.sources_of(task)
+        if not sources:
+            raise UCAMFAASCouldNotLoadTarget(
+                f"The task {task.name!r} has no import, by which its processes could load it: "
+                "define it at the top level of its file, not in a function."
+            )
+        self._hello = Hello(task.name, sources, sys.path, runtime.settings, setup.is_configured())
         self._lock = threading.Lock()
         self._idle = [Child(self._hello)]
         """Those that wait, or start. The first proves that the task can start."""
