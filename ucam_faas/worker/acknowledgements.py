@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ucam_faas.logs.problems import log_problem
@@ -12,8 +13,10 @@ from ucam_faas.worker.connection import Connection, RpcError, is_passing
 
 MAX_IDS = 1_000
 """In one request, whose limit is 512 KiB: an id has some 200 bytes."""
-LINGER_SECONDS = 0.005
-"""The wait for more before a call."""
+LINGER_SECONDS, LINGER_IDS = 0.02, 50
+"""The wait for more before a call, and the answers that wait for no more: a call takes as much CPU
+time as a message.
+"""
 CALL_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 """Between two tries."""
@@ -39,6 +42,7 @@ class Acknowledgements:
         self._answered = answered
         self._acks: list[tuple[int, str]] = []
         self._nacks: list[tuple[int, str]] = []
+        self._many = asyncio.Event()
         self.sending: asyncio.Task[None] | None = None
         """It ends when all answers are sent, or have failed for good; None: there are none."""
 
@@ -53,13 +57,15 @@ class Acknowledgements:
         self._send_soon()
 
     def _send_soon(self) -> None:
+        if self._are_many:
+            self._many.set()
         if self.sending is None:
             self.sending = asyncio.get_running_loop().create_task(self._send())
 
     async def _send(self) -> None:
         try:
             while self._acks or self._nacks:
-                await asyncio.sleep(LINGER_SECONDS)
+                await self._linger()
                 acks, self._acks = self._acks[:MAX_IDS], self._acks[MAX_IDS:]
                 nacks, self._nacks = self._nacks[:MAX_IDS], self._nacks[MAX_IDS:]
                 await self._call(acks, self._connection.acknowledge, protos.AcknowledgeRequest)
@@ -68,6 +74,17 @@ class Acknowledgements:
                 )
         finally:
             self.sending = None
+
+    @property
+    def _are_many(self) -> bool:
+        return len(self._acks) + len(self._nacks) >= LINGER_IDS
+
+    async def _linger(self) -> None:
+        self._many.clear()
+        if not self._are_many:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await self._many.wait()
 
     async def _call(self, answers: Sequence[tuple[int, str]], call: Any, request: Any) -> None:
         """Send answers until Pub/Sub has them; it delivers a message again whose lease ends."""
