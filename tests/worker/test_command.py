@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import free_port, request, wait_until
+from tests.integration.processes import UCAM_FAAS, environment, free_port, request, wait_until
 
 from .processes import pubsub, worker
 
@@ -40,6 +41,28 @@ def test_it_ends_after_the_messages_that_it_was_asked_for(tmp_path: Path) -> Non
 
         assert process.wait() == 0
         assert len(process.effects("ended")) == 2
+
+
+def test_tasks_that_it_leaves_out_need_no_store(tmp_path: Path) -> None:
+    """It ends for want of a project, which it asks for later."""
+    (tmp_path / "main.py").write_text(
+        "import ucam_faas\n"
+        "@ucam_faas.message_handler(idempotent=True)\ndef pushed(data: bytes): ...\n"
+        "@ucam_faas.message_handler(run_as='worker')\ndef pulled(data: bytes): ...\n"
+    )
+    command = [UCAM_FAAS, "worker", "main.py"]
+
+    process = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert process.returncode == 2
+    assert "The project of the subscriptions is not known" in process.stderr
 
 
 def test_its_health_endpoint_says_when_it_is_ready(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +45,19 @@ def start(arguments: Mapping[str, Any]) -> Started:
     return start_all([_source.decide(arguments.get("source"))], arguments)
 
 
-def start_all(sources: Sequence[str], arguments: Mapping[str, Any]) -> Started:
-    """Do the same for the tasks of several sources; without any, for those of the environment."""
+def start_all(
+    sources: Sequence[str],
+    arguments: Mapping[str, Any],
+    *,
+    pick: Callable[[Sequence[Task]], Sequence[Task]] = list,
+) -> Started:
+    """Do the same for the tasks of several sources; without any, for those of the environment.
+
+    Args:
+        sources: of tasks.
+        arguments: options.
+        pick: chooses among the tasks, unless there is a target.
+    """
     sources = list(sources) or [_source.decide(None)]
     settings = Settings.from_environ(**{**arguments, "source": sources[0]})
     handler = setup.configure(settings)
@@ -59,6 +70,8 @@ def start_all(sources: Sequence[str], arguments: Mapping[str, Any]) -> Started:
             "--long-running."
         )
     tasks = several_sources.tasks_of(sources, settings.target)
+    if settings.target is None:
+        tasks = list(pick(tasks))
     environment.HERE.add_all(tasks)
     setup.adopt_structlog()
     return Started(settings, tasks, runtime.build(settings, tasks), handler)

@@ -16,6 +16,7 @@ from ucam_faas.cli import _serving_options as options, _source
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._start import start_all
 from ucam_faas.logs import setup
+from ucam_faas.tasks.task import Task
 
 _OF_WORKER = (
     *("messages_limit", "tasks_limit", "graceful_shutdown_time"),
@@ -80,18 +81,19 @@ def command(sources: Sequence[str], **arguments: Any) -> None:
     sys.exit(work(sources, arguments))
 
 
+def _pulled(tasks: Sequence[Task]) -> Sequence[Task]:
+    from ucam_faas.worker.sources import pulled
+
+    return pulled(tasks, named=False)
+
+
 def work(sources: Sequence[str], arguments: dict[str, Any]) -> int:
     """Pull as options and environment say; return the exit code."""
     own = {name: arguments.pop(name) for name in _OF_WORKER}
-    started = start_all(sources, options.merged(**arguments))
+    started = start_all(sources, options.merged(**arguments), pick=_pulled)
     from ucam_faas.worker.worker import Worker
 
-    tasks: Any = started.tasks
-    if started.settings.target is None:
-        from ucam_faas.worker.sources import pulled
-
-        tasks = pulled(tasks, named=False)
-    worker = Worker(tasks, runtime=started.runtime, **own)
+    worker = Worker(started.tasks, runtime=started.runtime, **own)
     setup.write_in_background(started.handler)
     from ucam_faas.worker import session  # noqa: F401 - with gRPC, before the freeze
 
