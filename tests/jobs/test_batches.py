@@ -427,7 +427,7 @@ def test_a_callback_may_send_a_batch(jobs: Jobs) -> None:
 
 class TestRefusals:
     def test_nothing_is_sent_if_a_payload_is_wrong(self, jobs: Jobs) -> None:
-        with pytest.raises(BatchSendError, match="1 of 1 jobs were not sent") as error:
+        with pytest.raises(BatchSendError, match="1 of 2 jobs were not sent") as error:
             charge.send_many([Order(id=1), {"id": "two"}], then=summarise)  # type: ignore[list-item]
         jobs.run_all()
 

@@ -129,7 +129,8 @@ def send_many(
 
     here.jobs_for("then= can have no effect")
     if drafted.failed:
-        raise _batch_error(drafts.name, drafted.failed, {})
+        total = len(drafted.rows) + len(drafted.failed)
+        raise _batch_error(drafts.name, drafted.failed, {}, total)
     callback = Callback(drafts, then, [row for _, _, row in drafted.rows])
     members = [(*others, callback.member(row)) for *others, row in drafted.rows]
     sent = _send_all(drafts, _Drafted(members, []))
@@ -187,7 +188,7 @@ def _send_all(drafts: Drafter, drafted: _Drafted) -> _SentAll:
             else:
                 jobs[index] = handle(drafts.here, drafts.task or drafts.name, result)
     if failed:
-        raise _batch_error(drafts.name, failed, jobs)
+        raise _batch_error(drafts.name, failed, jobs, len(failed) + len(jobs))
     return _SentAll([jobs[index] for index in sorted(jobs)], stored, has_new)
 
 
@@ -283,12 +284,14 @@ def _batches(rows: list[ItemT]) -> Iterator[list[ItemT]]:
         yield batch
 
 
-def _batch_error(name: str, failed: list[FailedSend], jobs: dict[int, Job[Any]]) -> BatchSendError:
+def _batch_error(
+    name: str, failed: list[FailedSend], jobs: dict[int, Job[Any]], total: int
+) -> BatchSendError:
     failed.sort(key=lambda failure: failure.index)
     first = failed[0]
     return BatchSendError(
-        f"{len(failed)} of {len(failed) + len(jobs)} jobs were not sent to {name!r}. The "
-        f"first is number {first.index}: {type(first.error).__name__}: {first.error}",
+        f"{len(failed)} of {total} jobs were not sent to {name!r}. The first has the index "
+        f"{first.index}: {type(first.error).__name__}: {first.error}",
         failed=tuple(failed),
         jobs=tuple(jobs[index] for index in sorted(jobs)),
     )
