@@ -117,6 +117,12 @@ def test_a_filter_that_would_stop_the_message_is_tried_last() -> None:
     assert lines[0] == "ucam-faas publish unknown DATA"
 
 
+def test_a_message_that_only_the_end_of_jobs_makes_is_tried_last() -> None:
+    lines = paste(plan("callback", sample="{}", takes="BatchEnded"), plan("unknown"))
+
+    assert lines[0] == "ucam-faas publish unknown DATA"
+
+
 def test_a_task_that_takes_nothing_is_tried_without_data() -> None:
     lines = paste(plan("tidy", sample="", takes="nothing"))
 

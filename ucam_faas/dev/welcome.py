@@ -10,6 +10,8 @@ from ucam_faas.logs.columns import cut, fold, printable
 from ucam_faas.tasks.needs import TaskNeeds, job_id
 
 _WIDEST_NAME, _WIDEST_TYPE = 40, 24
+_OF_JOBS = ("BatchEnded", "JobEvent")
+"""Messages that ucam_faas makes at the end of jobs."""
 
 
 def table(
@@ -150,7 +152,8 @@ def _next_run(job: str, next_runs: Mapping[str, float | None]) -> str:
     return f"next {datetime.fromtimestamp(time, UTC).astimezone():%a %d %b %H:%M %Z}"
 
 
-def _hardness(plan: TaskNeeds) -> tuple[bool, bool, bool]:
+def _hardness(plan: TaskNeeds) -> tuple[bool, bool, bool, bool]:
     """Sort first the tasks that surely accept a sample message."""
     # Any message suits a task that takes bytes: a task with a type shows more.
-    return plan.filter is not None, plan.sample is None, plan.takes in ("bytes", "nothing")
+    says_little = plan.takes in ("bytes", "nothing")
+    return plan.takes in _OF_JOBS, plan.filter is not None, plan.sample is None, says_little
