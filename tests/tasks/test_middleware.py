@@ -213,6 +213,16 @@ def test_its_exception_is_the_executions() -> None:
     assert isinstance(conclusion.error, OSError)
 
 
+@pytest.mark.parametrize("outer", [[], [noting("a")]])
+def test_a_call_without_the_delivery_says_so(outer: list[Any]) -> None:
+    def forgetful(delivery: TaskDelivery, call_next: Any) -> Any:
+        return call_next()
+
+    with tasks_of_both_kinds(middleware=[(forgetful, noting("b")[1]), *outer]) as (double, _):
+        error = conclude(double, 1).error
+    assert "call_next() missing 1 required positional argument: 'delivery'" in str(error)
+
+
 def test_objects_are_middleware_sync_or_async_as_their_call_is() -> None:
     class Counter:
         calls = 0

@@ -104,10 +104,10 @@ def around(task: Task) -> Callable[[Any], Any]:
         contexts_of, takes_messages=task.takes_messages, takes_events=task.takes_events
     )
 
-    def innermost(delivery: TaskDelivery) -> Any:
+    def call_next(delivery: TaskDelivery) -> Any:  # its name is in the error of a call without it
         return function(delivery.payload)
 
-    call: CallNext = innermost
+    call: CallNext = call_next
     for layer in reversed(task.middleware):
         call = _wrapped(_of(task, layer), call)
 
@@ -119,8 +119,11 @@ def around(task: Task) -> Callable[[Any], Any]:
     return of_payload
 
 
-def _wrapped(layer: _Layer, call_next: CallNext) -> CallNext:
-    return lambda delivery: layer(delivery, call_next)
+def _wrapped(layer: _Layer, following: CallNext) -> CallNext:
+    def call_next(delivery: TaskDelivery) -> Any:
+        return layer(delivery, following)
+
+    return call_next
 
 
 def _of(task: Task, layer: Middleware) -> _Layer:
