@@ -345,6 +345,12 @@ def test_waiting_for_a_job_that_failed_ends_with_1_and_its_error(shop: Shop) -> 
     assert "card.py" not in result.output
 
 
+def test_an_error_that_ends_with_a_full_stop_gets_no_second_one(shop: Shop) -> None:
+    shop.ended(State.FAILURE, error={**ERROR, "message": "There is no card."})
+
+    assert shop.run("jobs", "wait", "1").stderr.endswith("ValueError: There is no card.\n")
+
+
 def test_waiting_with_json_prints_one_document(shop: Shop) -> None:
     shop.ended(State.SUCCESS, result=b"17")
 

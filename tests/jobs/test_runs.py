@@ -214,6 +214,7 @@ async def test_a_job_that_waits_in_the_queue_isnt_claimed(
     assert answers == [200, 504]
     assert causes(store, second) == ["sent"]
     assert causes(store, first) == ["sent", "claimed", "failed"]
+    assert row_of(store, first).history[-1].message == "timed out"
     held.release.set()
 
 

@@ -86,7 +86,7 @@ def _end_of(jobs: Jobs, job: Job[Any], display: _Display, timeout: timedelta | N
 def _tell_end(row: Row) -> None:
     why = error_text(row)
     if why and row.state is not State.SUCCESS:  # the line before has the state
-        tell(f"{row.state}: {why}.", COLOURS.get(row.state))
+        tell(f"{row.state}: {why.removesuffix('.')}.", COLOURS.get(row.state))
     result = result_of(row)
     if result is not None:
         click.echo(json.dumps(result, ensure_ascii=False))

@@ -194,7 +194,9 @@ def cancelled(row: Row, instance: str) -> Change:
 
 
 def _reason(outcome: Outcome) -> str:
-    return "" if isinstance(outcome, Done) else _bounded(outcome.reason or name(outcome))
+    if isinstance(outcome, Done):
+        return ""
+    return _bounded(outcome.reason or name(outcome).replace("_", " "))
 
 
 def _wait(task: Task, retry: RetryPolicy, outcome: Outcome, failures: int) -> float:
