@@ -433,7 +433,7 @@ def test_the_summary_shows_the_lanes_and_their_limits(tmp_path: Path) -> None:
         "topic charge-inbox-bulk",
         "topic charge-inbox-idle",
     ]
-    assert row[4].splitlines()[2:] == ["default: 8", "bulk: 2"]
+    assert row[4].splitlines()[2:] == ["default: 8 at a time", "bulk: 2 at a time"]
 
 
 def test_a_task_with_the_name_of_another_ones_lane_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def pause(*, task: str, lane: str) -> None:
     done = jobs.store.pause_lane(jobs.app, task, lane)
     say(f"The lane {lane} of {task} is paused{'' if done else ' already'}.")
     if not is_known:
-        note(f"{task} isn't a task of this directory. Without lanes=, it ignores the pause.")
+        note(
+            f"{task} isn't a task of this directory. If the name is wrong: ucam-faas lanes resume "
+            f"{task} {lane}. Elsewhere the pause holds if the task has lanes=."
+        )
 
 
 @command.command("resume")

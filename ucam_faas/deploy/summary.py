@@ -64,7 +64,11 @@ def _size(planned: PlannedTask) -> str:
     lines = [f"{number}, {planned.at_a_time} at a time each", size]
     if len(planned.subscriptions) > 1:
         lanes = planned.task.lanes
-        lines += [f"{lane.name}: {lane.max_concurrency}" for lane in lanes if lane.max_concurrency]
+        lines += [
+            f"{lane.name}: {lane.max_concurrency} at a time"
+            for lane in lanes
+            if lane.max_concurrency
+        ]
     return "\n".join(lines)
 
 
