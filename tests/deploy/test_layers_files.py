@@ -70,6 +70,15 @@ def test_two_configurations_in_one_directory_are_an_error_that_names_both(
         find(project.root)
 
 
+@pytest.mark.parametrize("rest", ["", "[tool.ucam-faas]"])
+@pytest.mark.parametrize("key", ["task", "stage"])
+def test_a_table_of_ours_outside_of_tool_is_an_error(key: str, rest: str, project: Project) -> None:
+    project.write("pyproject.toml", f"[{key}.a]\nmin_instances = 1\n{rest}")
+
+    with pytest.raises(ConfigurationError, match=rf"write \[tool\.ucam-faas\.{key}\.…\]"):
+        find(project.root)
+
+
 @pytest.mark.parametrize("content", [b"a = ", b"a = '\xff'"])
 def test_a_file_that_is_no_toml_is_an_error_that_names_it(content: bytes, project: Project) -> None:
     (project.root / "pyproject.toml").write_bytes(content)

@@ -106,6 +106,11 @@ def _read(directory: Path, name: str) -> ConfigFile | None:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{shown} cannot be read as TOML: {error}.") from error
     prefix = OURS if name == PYPROJECT else ()
+    misplaced = [key for key in ("task", "stage") if isinstance(table.get(key), dict) and prefix]
+    if misplaced:  # as ucam-faas.toml has it, and examples for either
+        raise ConfigurationError(
+            f"{shown}: [{misplaced[0]}.…] has no effect: write [tool.ucam-faas.{misplaced[0]}.…]."
+        )
     for part in prefix:
         table = table.get(part) if isinstance(table, dict) else None
     if table is None:
