@@ -60,10 +60,11 @@ def call(execution: Execution) -> Decision | None:
     None if its process was stopped.
     """
     process = os.getpid()
-    decision = _call(execution)
-    if os.getpid() != process:
-        _end_copy(execution)
-    return decision
+    try:
+        return _call(execution)  # a variable would refer to an error, whose traceback refers to it
+    finally:
+        if os.getpid() != process:
+            _end_copy(execution)
 
 
 def _end_copy(execution: Execution) -> NoReturn:
