@@ -41,28 +41,36 @@ def serve(arguments: Mapping[str, Any]) -> int:
 
     settings = started.settings
     tasks = pushed(started.tasks, named=settings.target is not None)
+    left_out = [task.name for task in started.tasks if task not in tasks]
     listener = server.bind(settings.host, settings.port)
     port = listener.getsockname()[1]
     setup.write_in_background(started.handler)
 
     class Announcer(Observer):
         def opened(self) -> None:
-            _announce(tasks, settings, port)
+            _announce(tasks, left_out, settings, port)
 
     server.run(App(tasks, started.runtime, Announcer()), listener)
     return 0
 
 
-def _announce(tasks: Sequence[Task], settings: Settings, port: int) -> None:
-    """Show the tasks, and a command that sends a message."""
+def _announce(
+    tasks: Sequence[Task], left_out: Sequence[str], settings: Settings, port: int
+) -> None:
+    """Show the tasks, those of batches that are left out, and a command that sends a message."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     fields = {"url": url, "tasks": [task.name for task in tasks]}
+    if left_out:
+        fields["not_served"] = left_out
     if setup.is_console(settings):
         click.echo(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
         width = max(len(task.name) for task in tasks)
         for task in tasks:
             click.echo(f"  {task.name:<{width}}  {task.kind:<16}  {task.route}")
+        if left_out:
+            pull = f"ucam-faas worker --target {','.join(left_out)}"
+            click.echo(f"\nNot served, because they take batches; pull them:\n\n  {pull}")
         click.echo(f"\nSend a message:\n\n  {example(tasks, url)}\n")
     else:
         logger.info("ucam_faas_serving", extra={"fields": fields})

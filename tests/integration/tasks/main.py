@@ -201,3 +201,8 @@ _leaked: list[int] = []
 def close_stdout(body: bytes) -> None:
     """Close what the process prints to, as careless code does."""
     os.close(1)
+
+
+@ucam_faas.batch_handler(message_type=None)
+def gather(messages: list[ucam_faas.BatchMessage[bytes]]) -> None:
+    """Runs in a worker only."""
