@@ -11,6 +11,7 @@ import pytest
 
 from tests.serving.harness import on_a_loop
 from ucam_faas.worker import acknowledgements
+from ucam_faas.worker.connection import InternalError
 
 from .harness import until
 
@@ -36,3 +37,31 @@ async def test_many_acknowledgements_wait_for_no_more(monkeypatch: pytest.Monkey
 
     await until(lambda: len(answered) == acknowledgements.LINGER_IDS, "they are sent")
     assert calls == [acknowledgements.LINGER_IDS]
+
+
+@on_a_loop
+async def test_an_error_of_grpc_loses_no_other_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answered: list[int] = []
+    given_back: list[str] = []
+
+    async def acknowledge(request: Any, timeout: float) -> None:
+        raise InternalError("the channel is closed")
+
+    async def modify_ack_deadline(request: Any, timeout: float) -> None:
+        given_back.extend(request.ack_ids)
+
+    connection: Any = SimpleNamespace(
+        acknowledge=acknowledge, modify_ack_deadline=modify_ack_deadline
+    )
+    answers = acknowledgements.Acknowledgements(
+        connection, "projects/p/subscriptions/s", answered.extend
+    )
+
+    answers.acknowledge(1, "id 1")
+    answers.nack(2, "id 2")
+
+    await until(lambda: answered == [1, 2], "no lease is extended any more")
+    assert given_back == ["id 2"]
+    assert caplog.messages == ["ucam_faas_acknowledgement_failed"]

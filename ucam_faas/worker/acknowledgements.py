@@ -9,7 +9,7 @@ from typing import Any
 
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.worker import protos
-from ucam_faas.worker.connection import Connection, RpcError, is_passing
+from ucam_faas.worker.connection import Connection, is_passing
 
 MAX_IDS = 1_000
 """In one request, whose limit is 512 KiB: an id has some 200 bytes."""
@@ -98,7 +98,7 @@ class Acknowledgements:
                     request(subscription=self._subscription, ack_ids=ids), timeout=CALL_SECONDS
                 )
                 break
-            except RpcError as error:
+            except Exception as error:  # whatever gRPC raises: the later answers are still sent
                 if not is_passing(error):
                     log_problem(
                         "ucam_faas_acknowledgement_failed",

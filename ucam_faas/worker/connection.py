@@ -81,7 +81,7 @@ class Connection:
 
 def is_passing(error: Any) -> bool:
     """Return True if the same call may succeed later."""
-    return error.code() in _PASSING
+    return isinstance(error, RpcError) and error.code() in _PASSING
 
 
 def code_of(error: Any) -> str:
