@@ -1,8 +1,8 @@
 """The process that extends the leases of a worker's messages, and knows nothing of tasks.
 
 Its standard input has a JSON array a line: `hello`, `hold`, and each second `done`. When the pipe
-ends, the worker was killed: its messages are given back, and delivered at once. A worker that ends
-in order kills this process.
+ends, the worker was killed: its messages are given back, and the subscription's retry policy says
+when they come again. A worker that ends in order kills this process.
 """
 
 from __future__ import annotations
