@@ -334,6 +334,32 @@ def test_a_job_that_sleeps_expires_when_its_ttl_ends(
 
 
 @pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (ucam_faas.Pause("awaiting approval"), State.PAUSED),
+        (ucam_faas.Retry(after=timedelta(days=50)), State.PENDING),
+    ],
+    ids=["paused", "to be tried again"],
+)
+def test_a_job_that_waits_after_a_run_expires_when_its_ttl_ends(
+    error: Exception, state: State, make_task: MakeTask, ucam_faas_jobs: JobsFactory
+) -> None:
+    async def act(job: Any) -> None:
+        raise error
+
+    task = make_task(act)
+    jobs = ucam_faas_jobs(task)
+    job = task.send(b"go", ttl=HOUR)
+    jobs.run_all()
+    jobs.advance(HOUR / 2)
+    before = job.status
+    jobs.advance(HOUR)
+
+    assert (before, job.status) == (state, State.EXPIRED)
+    assert job.resume() == State.EXPIRED
+
+
+@pytest.mark.parametrize(
     "value", [{1, 2}, date(2026, 11, 28), Receipt(id=1, day=date.max)], ids=str
 )
 def test_a_cursor_that_would_come_back_as_another_type_is_refused(

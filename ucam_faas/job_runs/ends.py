@@ -123,11 +123,10 @@ def change(
         result, unstored = _result(row, decision, max_bytes, steps)
         return finished(row, result, instance, unstored or _reason(outcome))
     if isinstance(outcome, Pause):
-        return Change(state=State.PAUSED, cause="paused", visit=kept, **values)
+        visit = _before_expiry(row, kept)
+        return Change(state=State.PAUSED, cause="paused", visit=visit, **values)
     if isinstance(outcome, Sleeping):
-        wait = visit = outcome.seconds
-        if row.expires is not None:  # the sweep ends it then
-            visit = min(wait, row.expires - row.history[-1].time)
+        wait, visit = outcome.seconds, _before_expiry(row, outcome.seconds)
         return Change(state=State.PENDING, cause="sleeping", visit=visit, wait=wait, **values)
     if isinstance(outcome, ShuttingDown | Overloaded):
         return interrupted(instance, _reason(outcome))
@@ -141,7 +140,15 @@ def change(
     if permanent or (retry.max_attempts is not None and failures >= retry.max_attempts):
         return Change(state=State.FAILURE, cause="failed", visit=kept, **values)
     wait = _wait(task, retry, outcome, failures)
-    return Change(state=State.PENDING, cause="failed", visit=wait, wait=wait, **values)
+    visit = _before_expiry(row, wait)
+    return Change(state=State.PENDING, cause="failed", visit=visit, wait=wait, **values)
+
+
+def _before_expiry(row: Row, seconds: float) -> float:
+    """Return the seconds until the sweep looks at a claimed job: it ends one that has expired."""
+    if row.expires is None:
+        return seconds
+    return min(seconds, row.expires - row.history[-1].time)
 
 
 def _result(

@@ -25,7 +25,7 @@ class State(StrEnum):
     SUCCESS = "SUCCESS"
     FAILURE = "FAILURE"
     EXPIRED = "EXPIRED"
-    """Its time to live passed before it started."""
+    """Its time to live passed while it waited."""
     CANCELLED = "CANCELLED"
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from ucam_faas.jobs import members
 from ucam_faas.jobs.limits import wake_after
 from ucam_faas.jobs.rows import Change, Key, Row, Wake
-from ucam_faas.jobs.states import ENDED, State
+from ucam_faas.jobs.states import ENDED, WAITING, State
 from ucam_faas.jobs.stores import JobStore
 
 AGAIN_SECONDS, LONGEST_AGAIN_SECONDS = 60.0, 3600.0
@@ -73,8 +73,8 @@ def _look_at(
         elif row.is_waiting_callback:
             members.start_callback(store, row.key, wake)
             store.visit([row.key], [members.LOOK_SECONDS])
-        elif row.state is State.PENDING and row.expires is not None and row.expires <= now:
-            expired = store.change(row.key, _expiry(row, publish), states={State.PENDING})
+        elif row.state in WAITING and row.expires is not None and row.expires <= now:
+            expired = store.change(row.key, _expiry(row, publish), states=WAITING)
             if expired is not None:
                 wake_after(store, expired, wake)
                 members.after_end(store, expired, wake)
@@ -131,7 +131,7 @@ def again_seconds(row: Row, now: float) -> float:
     """Return the seconds until a job that waits is looked at again."""
     since = row.due if row.lease is None else row.lease
     seconds = min(max(AGAIN_SECONDS, now - since), LONGEST_AGAIN_SECONDS)
-    if row.state is not State.PENDING or row.expires is None:
+    if row.state not in WAITING or row.expires is None:
         return seconds
     return min(seconds, max(0.0, row.expires - now))
 
