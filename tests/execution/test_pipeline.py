@@ -1021,20 +1021,21 @@ def test_a_result_is_json_in_the_report() -> None:
 
 
 @pytest.mark.slow
-def test_a_copy_of_the_process_that_a_task_forks_concludes_nothing() -> None:
+@pytest.mark.parametrize("define", ["def", "async def"])
+def test_a_copy_of_the_process_that_a_task_forks_concludes_nothing(define: str) -> None:
     program = """
 import os
 import ucam_faas
 from ucam_faas import testing
 
 @ucam_faas.message_handler(message_type=None)
-def task(data: bytes) -> int:
+DEFINE task(data: bytes) -> int:
     copy = os.fork()
     return os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]) if copy else -1
 
 print(testing.run(task, b"x").result)
 """
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", program.replace("DEFINE", define)]
 
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 

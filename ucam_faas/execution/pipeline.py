@@ -122,6 +122,7 @@ async def _to_its_end(work: Coroutine[Any, Any, Conclusion | None]) -> Conclusio
 
 
 async def _call_async(execution: Execution) -> Decision:
+    process = os.getpid()
     try:
         blocks = execution.job is not None or execution.size_bytes > off_loop.LARGE_BYTES
         payload = await _open_in_thread(execution) if blocks else _open(execution)
@@ -136,6 +137,9 @@ async def _call_async(execution: Execution) -> Decision:
         if isinstance(error, asyncio.CancelledError) and execution.is_claimed:
             raise  # stopped from outside, and concluded there
         return decide_error(execution, error)
+    finally:
+        if os.getpid() != process:
+            _end_copy(execution)
 
 
 def _open(execution: Execution) -> Any:
