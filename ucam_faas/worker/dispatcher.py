@@ -182,11 +182,8 @@ class Dispatcher:
             queue = self._next()
             if queue is None:
                 return
+            self._start(queue.take())
             self.running += 1
-            messages = queue.take()
-            for pulled in messages:
-                pulled.is_started = True
-            self._start(messages)
 
     def ended(self, messages: Sequence[Pulled], failed: Sequence[Pulled]) -> None:
         """Note the end of messages that were started together, some of which may have failed."""

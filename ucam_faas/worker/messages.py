@@ -27,7 +27,7 @@ class Pulled:
         number: the process's own, which rises.
     """
 
-    __slots__ = ("ack_id", "id", "is_started", "key", "number", "received", "source")
+    __slots__ = ("ack_id", "id", "key", "number", "received", "source")
 
     def __init__(self, source: Source, received: Any, number: int) -> None:
         self.source = source
@@ -35,7 +35,6 @@ class Pulled:
         self.id: str = received.message.message_id
         self.ack_id: str = received.ack_id
         self.number = number
-        self.is_started = False
         self.key = ""
         """Its ordering key, if the subscription keeps the order."""
 
