@@ -374,6 +374,21 @@ async def test_a_job_that_expired_has_an_event(
 
 
 @on_a_loop
+async def test_a_job_that_expired_with_its_process_has_an_event(
+    serve: Any, store: FaultyStore, topic: Topic, clock: ManualClock
+) -> None:
+    app = serve()
+    key = add(store, expires=20.0)
+    store.claim(key, lease=30, instance="lost")
+
+    clock.advance(31)
+    await wake(app)
+
+    assert [(event.state, event.cause) for event in topic.events] == [(State.EXPIRED, "expired")]
+    assert not row_of(store, key).event_due
+
+
+@on_a_loop
 async def test_a_job_that_was_cancelled_has_no_event(
     serve: Any, store: FaultyStore, topic: Topic
 ) -> None:

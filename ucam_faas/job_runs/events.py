@@ -36,7 +36,7 @@ def _is_wanted(task: Task, change: Change) -> bool:
 
     if change.state is State.SUCCESS:
         return task.jobs.events == "all"
-    return change.state is State.FAILURE and task.jobs.events != "none"
+    return change.state in (State.FAILURE, State.EXPIRED) and task.jobs.events != "none"
 
 
 def publish(runtime: Runtime, rows: Sequence[Row]) -> bool:
