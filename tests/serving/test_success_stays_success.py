@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +44,10 @@ class ForbiddingInfo(ucam_faas.MessageHandlerExecutionInfo, extra="forbid"):
 
 def broken(*_: Any, **__: Any) -> Any:
     raise RuntimeError("secret")
+
+
+def odd(*_: Any) -> Any:
+    raise asyncio.CancelledError
 
 
 circle: list[Any] = []
@@ -146,6 +151,7 @@ def test_a_report_that_cannot_be_made_is_an_error_of_its_own_beside_the_line(
     "option",
     [
         pytest.param(broken, id="raises"),
+        pytest.param(odd, id="raises what isn't an Exception"),
         pytest.param(lambda info: object(), id="returns an object"),
         pytest.param(lambda info: ("x", "no status"), id="returns a wrong status"),
         pytest.param(lambda info: ("\ud800", 200), id="returns a surrogate"),

@@ -82,7 +82,9 @@ def of_conclusion(task: Task, conclusion: Conclusion) -> Response:
             if isinstance(value, str | bytes | dict | list):  # it names no status: the table's
                 return replace(response, status=answer(outcome).http_status)
             return response
-        except (Exception, SystemExit) as error:  # which would end the event loop
+        except KeyboardInterrupt:  # for the process, not for the task
+            raise
+        except BaseException as error:  # the answers of other messages may be behind this one
             problems.log_problem("ucam_faas_make_http_response_failed", error=error)
     if isinstance(outcome, Failed) and task.returns_response and conclusion.error is not None:
         text = f"The function raised {type(conclusion.error).__name__}."
