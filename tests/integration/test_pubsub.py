@@ -51,9 +51,17 @@ def dead_lettering_server(
         yield server
 
 
-def outcomes(server: Server, message_id: str) -> list[str]:
-    """Return what the executions of a message came to, as logged."""
-    return [line["outcome"] for line in server.log() if line.get("message_id") == message_id]
+def outcomes(server: Server, message_id: str, *, count: int = 0) -> list[str]:
+    """Return the outcomes of a message's executions, as logged, when there are as many as `count`.
+
+    A line is written soon after its answer.
+    """
+
+    def logged() -> list[str]:
+        return [line["outcome"] for line in server.log() if line.get("message_id") == message_id]
+
+    wait_until(lambda: len(logged()) >= count, f"{count} lines in the log")
+    return logged()
 
 
 def test_a_message_arrives_with_payload_id_and_attributes(
@@ -68,7 +76,7 @@ def test_a_message_arrives_with_payload_id_and_attributes(
     assert effect["number"] == 7
     assert effect["attributes"] == {"colour": "blue", "empty": ""}
     assert effect["subscription"] == subscription
-    assert wait_until(lambda: outcomes(server, message_id), "its line in the log") == ["done"]
+    assert outcomes(server, message_id, count=1) == ["done"]
     assert emulator.undelivered(subscription) == []
 
 
@@ -139,7 +147,7 @@ def test_poison_goes_to_the_subscriptions_dead_letter_topic_after_its_attempts(
     assert letter.attributes["colour"] == "black"
     assert letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
     assert len(server.effects(message_id=message_id)) == 5
-    assert outcomes(server, message_id) == ["crashed"] * 5
+    assert outcomes(server, message_id, count=5) == ["crashed"] * 5
 
 
 def test_a_message_that_is_given_up_is_dead_lettered_and_acknowledged(
@@ -164,7 +172,7 @@ def test_a_message_that_is_given_up_is_dead_lettered_and_acknowledged(
     }
     assert emulator.undelivered(subscription) == []
     assert len(server.effects(message_id=message_id)) == 1
-    assert outcomes(server, message_id) == ["dead_lettered"]
+    assert outcomes(server, message_id, count=1) == ["dead_lettered"]
 
 
 def test_the_last_attempt_publishes_the_dead_letter_with_its_trace(
@@ -190,7 +198,7 @@ def test_the_last_attempt_publishes_the_dead_letter_with_its_trace(
     assert letter.attributes["ucam_faas_reason"] == f"RuntimeError (attempt {last}, the last)"
     assert letter.attributes["ucam_faas_message_id"] == "last-13"
     assert letter.attributes["googclient_traceparent"] == trace
-    assert outcomes(dead_lettering_server, "last-13") == ["crashed", "dead_lettered"]
+    assert outcomes(dead_lettering_server, "last-13", count=2) == ["crashed", "dead_lettered"]
 
 
 def test_pubsub_forwards_what_a_task_with_a_topic_of_its_own_does_not(
@@ -207,7 +215,7 @@ def test_pubsub_forwards_what_a_task_with_a_topic_of_its_own_does_not(
     (letter,) = wait_until(lambda: emulator.pull(kept), "the dead letter", 30)
     assert letter.data == b'{"number": 14}'
     assert "ucam_faas_reason" not in letter.attributes
-    assert outcomes(dead_lettering_server, message_id) == ["crashed"] * 5
+    assert outcomes(dead_lettering_server, message_id, count=5) == ["crashed"] * 5
 
 
 def test_a_message_is_acknowledged_only_when_its_dead_letter_is_published(
@@ -223,7 +231,7 @@ def test_a_message_is_acknowledged_only_when_its_dead_letter_is_published(
     topic, _ = emulator.push_to(server, "give_up")
 
     message_id = emulator.publish(topic, b'{"number": 12}')
-    wait_until(lambda: len(outcomes(server, message_id)) >= 2, "it is delivered again")
+    outcomes(server, message_id, count=2)  # it is delivered again
     dead_letters = emulator.subscribe(emulator.create_topic(dead))
 
     (letter,) = wait_until(lambda: emulator.pull(dead_letters), "the dead letter")
@@ -249,7 +257,7 @@ def test_an_undecodable_message_is_dead_lettered_at_its_first_attempt(
     assert "number" in letter.attributes["ucam_faas_reason"]
     assert "secret" not in letter.attributes["ucam_faas_reason"]
     assert emulator.undelivered(subscription) == []
-    assert outcomes(server, message_id) == ["dead_lettered"]
+    assert outcomes(server, message_id, count=1) == ["dead_lettered"]
     assert server.effects(message_id=message_id) == []
     assert "secret" not in server.stdout
 
@@ -261,6 +269,6 @@ def test_an_undecodable_message_is_nacked_without_a_dead_letter_topic(
 
     message_id = emulator.publish(topic, b'{"number": "secret"}')
 
-    wait_until(lambda: len(outcomes(server, message_id)) >= 2, "it is delivered again")
+    outcomes(server, message_id, count=2)  # it is delivered again
     assert set(outcomes(server, message_id)) == {"invalid_payload"}
     assert server.effects(message_id=message_id) == []
