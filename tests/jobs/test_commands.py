@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.dev.cloud import Dev
+from tests.integration.processes import wait_until
 from tests.support.postgresql import Server
 from ucam_faas.cli import main
 from ucam_faas.execution import runtime
@@ -23,7 +24,8 @@ def test_a_job_is_sent_and_followed_to_its_result(dev: Dev) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"order": 901, "executions": 1}
     assert done.stderr.endswith("  SUCCESS   finished, run 1\n")
-    dev.wait_shown("starting", "charge  job order-901, attempt 1")
+    start = "charge  job order-901, attempt 1"  # started, if dev looks after the claim
+    wait_until(lambda: dev.shown("starting", start) + dev.shown("started", start), "its start")
     dev.wait_shown("done", "charge  job order-901, attempt 1, took")
     assert dev.shown("delivered", "charge-inbox") == []
     assert dev.shown("published", "charge-inbox") == []
