@@ -77,7 +77,7 @@ def test_pubsub_is_killed_and_started_again(tmp_path: Path, jobs: str, has_store
         here.send([{"id": str(number), "seconds": 0.2} for number in range(200)])
         wait_until(lambda: len(here.runs()) > 20, "they run")
         here.cloud.kill()
-        wait_until(here.is_quiet, "what was pulled has run")
+        wait_until(here.is_quiet, "the pulled messages have run")
         port, state = here.cloud.port, str(tmp_path / "state")
         here.cloud = PubSub(tmp_path / "pubsub-again", "--state", state, port=port)
         try:

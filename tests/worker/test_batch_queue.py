@@ -18,7 +18,7 @@ from ucam_faas.worker.pace import BatchPace
 
 
 class Queue:
-    """A queue on a clock of its own, which starts what is ready."""
+    """A queue on a clock of its own, which starts the batches that are ready."""
 
     def __init__(self, max_messages: int = 3, max_wait: float = 10, room: int = 1000) -> None:
         self.clock = ManualClock()
