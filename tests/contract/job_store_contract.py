@@ -846,3 +846,19 @@ class JobStoreContract:
         assert len(store.members("app", "sum/1", limit=10)) == 1
         assert store.delete(key, states=ENDED) is not None
         assert store.members("app", "sum/1", limit=10) == []
+
+    def test_the_children_of_a_job_are_read_in_pages(self, store: JobStore) -> None:
+        keys = [Key("app", task, id) for task in ("charge", "mail") for id in "ab"]
+        self.insert(store, *(row(key, parent="order/1") for key in keys))
+        self.insert(store, row(KEY, parent="order/2"), row(CHILD))
+        pages: list[list[Row]] = [store.children("app", "order/1", limit=3)]
+        while pages[-1]:
+            pages.append(store.children("app", "order/1", after=pages[-1][-1].key, limit=3))
+
+        assert [len(page) for page in pages] == [3, 1, 0]
+        assert {each.key for page in pages for each in page} == set(keys)
+        assert {each.parent for page in pages for each in page} == {"order/1"}
+        assert store.children("other", "order/1", limit=3) == []
+        child = store.get(CHILD)
+        assert child is not None
+        assert child.parent is None

@@ -106,3 +106,7 @@ def test_a_parent_that_fails_after_its_sends_and_is_retried_has_three_children(
     assert attempts[0] == attempts[1]
     assert {row.key.id for row in rows} == set(attempts[0])
     assert [(row.source, row.state) for row in rows] == [("parent", State.SUCCESS)] * 3
+    (parent,) = {row.parent for row in rows}
+    assert jobs.store.children("default", parent or "", limit=9) == sorted(
+        rows, key=lambda row: row.key
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ucam_faas.jobs.rows import Change, Key, Row, Wake
+from ucam_faas.jobs.rows import Change, Key, Row, Wake, key_of, name_of
 from ucam_faas.jobs.states import State
 from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.stores.many import batches
@@ -26,7 +26,7 @@ _PAGE = 100
 
 def batch_of(callback: Key) -> str:
     """Return the name of a callback's batch, which its members have."""
-    return f"{callback.task}/{callback.id}"
+    return name_of(callback)
 
 
 def callback_of(app: str, batch: str) -> Key:
@@ -35,8 +35,7 @@ def callback_of(app: str, batch: str) -> Key:
     >>> callback_of("shop", "summarise/1f")
     Key(app='shop', task='summarise', id='1f')
     """
-    task, _, id = batch.partition("/")
-    return Key(app, task, id)
+    return key_of(app, batch)
 
 
 def after_end(store: JobStore, row: Row, wake: Callable[[Sequence[Wake]], object]) -> None:

@@ -31,6 +31,25 @@ class Wake(NamedTuple):
     lane: str = DEFAULT_LANE
 
 
+def name_of(key: Key) -> str:
+    """Return the name of a job in its application, as a batch and children have it.
+
+    >>> name_of(Key("shop", "charge", "17"))
+    'charge/17'
+    """
+    return f"{key.task}/{key.id}"
+
+
+def key_of(app: str, name: str) -> Key:
+    """Return the job with a name.
+
+    >>> key_of("shop", "charge/17")
+    Key(app='shop', task='charge', id='17')
+    """
+    task, _, id = name.partition("/")
+    return Key(app, task, id)
+
+
 def value_of(payload: bytes) -> Any:
     """Return the value of a payload in JSON; other payloads as they are."""
     try:
@@ -103,6 +122,8 @@ class Row:
         in_order: one job of the key at a time, until its end, in the order of sending.
         batch: the task and the id of its batch's callback, as in `summarise/1f`; None: it isn't a
             member of a batch.
+        parent: the task and the id of the job that sent it, as in `charge/17`; None: no job did,
+            or a version that didn't keep it.
         owner: made by the sender, so that a repeated insert knows its own row.
         fence: rises with each claim. Only the claim with the present fence may change the row.
         attempts: failures that the task's limit counts.
@@ -127,6 +148,7 @@ class Row:
     limit_key: str | None = None
     in_order: bool = False
     batch: str | None = None
+    parent: str | None = None
     owner: str = ""
     state: State = State.PENDING
     created: float = 0.0

@@ -16,7 +16,7 @@ from ucam_faas.execution.lanes import lane_for
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
 from ucam_faas.jobs import limits, send_options
-from ucam_faas.jobs.rows import Key, Row, check_size
+from ucam_faas.jobs.rows import Key, Row, check_size, name_of
 from ucam_faas.jobs.sweep import AGAIN_SECONDS
 from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.sending.children import Parent, child_id
@@ -85,6 +85,7 @@ class Drafter:
             lane=self.lane,
             options=send_options.stored(self.options, self.jobs, onward()),
             source="" if self.parent is None else self.parent.task,
+            parent=None if self.holder is None else name_of(self.holder.key),
             unique=unique and send_options.key_text("unique", unique, self._parsed(data)),
             limit_key=order if limit is None else limits.key_of(limit, self._parsed(data)),
             in_order=order is not None,

@@ -168,6 +168,9 @@ class JobStore(Protocol):
             limit: the most to return.
         """
 
+    def children(self, app: str, parent: str, *, after: Key | None = None, limit: int) -> list[Row]:
+        """Return the jobs that a job sent, in the store's order; see `members`."""
+
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
 

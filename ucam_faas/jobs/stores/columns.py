@@ -54,6 +54,7 @@ def new_values(row: Row, wait: float) -> dict[str, Any]:
         "limit_key": row.limit_key,
         "in_order": row.in_order,
         "batch": row.batch,
+        "parent": row.parent,
         "state": row.state,
         "wait": wait,
         "ttl": row.expires,

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   watched BOOLEAN NOT NULL DEFAULT false,
   claimant TEXT,
   limit_key TEXT, in_order BOOLEAN NOT NULL DEFAULT false, place BIGINT DEFAULT nextval('ucam_faas_jobs_place_seq'),
-  lane TEXT NOT NULL DEFAULT 'default', batch TEXT,
+  lane TEXT NOT NULL DEFAULT 'default', batch TEXT, parent TEXT,
   PRIMARY KEY (app, task, id)
 );
 -- The columns that were added later. A new one needs a default, or may be NULL: the version that runs doesn't know it.
@@ -26,6 +26,7 @@ ALTER TABLE ucam_faas_jobs
   ADD COLUMN IF NOT EXISTS event_due BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS lane TEXT NOT NULL DEFAULT 'default',
   ADD COLUMN IF NOT EXISTS batch TEXT,
+  ADD COLUMN IF NOT EXISTS parent TEXT,
   ADD COLUMN IF NOT EXISTS in_order BOOLEAN NOT NULL DEFAULT false,
   ADD COLUMN IF NOT EXISTS place BIGINT;
 -- Apart: with a new column, it would rewrite the table. Earlier rows get their places with their keys.
@@ -57,6 +58,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_limited ON ucam_faas_jobs
   WHERE limit_key IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_batch ON ucam_faas_jobs (app, batch, id)
   WHERE batch IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_parent ON ucam_faas_jobs (app, parent, task, id)
+  WHERE parent IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_live_members ON ucam_faas_jobs (app, batch)
   WHERE batch IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED')
 
@@ -66,7 +69,7 @@ WITH new AS (
   SELECT *, nextval('ucam_faas_jobs_place_seq') AS place FROM json_to_recordset(:rows::json) AS new (
     number int, app text, task text, id text, payload text, attributes text, ordering_key text,
     options text, source text, owner text, "unique" text, limit_key text, in_order bool,
-    lane text, batch text, state text, wait float8, ttl float8, visit float8
+    lane text, batch text, parent text, state text, wait float8, ttl float8, visit float8
   )
 ), lost AS (
   SELECT NULL::int AS number
@@ -79,11 +82,11 @@ WITH new AS (
 ), added AS (
   INSERT INTO ucam_faas_jobs (
     app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-    limit_key, in_order, lane, batch, place, state, created, due, expires, visit, history
+    limit_key, in_order, lane, batch, parent, place, state, created, due, expires, visit, history
   )
   SELECT
     app, task, id, decode(payload, 'base64'), attributes, ordering_key, options, source, owner, "unique",
-    limit_key, in_order, lane, batch, place, state, :now, :now + wait, :now + ttl, :now + visit,
+    limit_key, in_order, lane, batch, parent, place, state, :now, :now + wait, :now + ttl, :now + visit,
     jsonb_build_array(jsonb_build_array(:now, state, 'sent', 0, '', ''))
   FROM new WHERE NOT EXISTS (SELECT 1 FROM lost) ORDER BY app, task, "unique", id, number
   ON CONFLICT DO NOTHING
@@ -271,6 +274,10 @@ SELECT state, count(*) AS count FROM ucam_faas_jobs WHERE app = :app AND batch =
 -- name: members
 SELECT * FROM ucam_faas_jobs
 WHERE app = :app AND batch = :batch AND id > :after ORDER BY id LIMIT :limit
+
+-- name: children
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND parent = :parent AND (task, id) > (:task, :id) ORDER BY task, id LIMIT :limit
 
 -- name: pending
 SELECT count(*) AS count FROM (

@@ -101,6 +101,12 @@ class SqlStore(WaitingStore):
         values = {"app": app, "batch": batch, "after": after.id if after else "", "limit": limit}
         return [row_of(record) for record in self._read("members", values)]
 
+    def children(self, app: str, parent: str, *, after: Key | None = None, limit: int) -> list[Row]:
+        """Return the jobs that a job sent, by their tasks and ids."""
+        task, id = ("", "") if after is None else (after.task, after.id)
+        values = {"app": app, "parent": parent, "task": task, "id": id, "limit": limit}
+        return [row_of(record) for record in self._read("children", values)]
+
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
         (record,) = self._read("pending", {"app": app, "task": task, "limit": limit})

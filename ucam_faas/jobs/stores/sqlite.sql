@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
   event_due INTEGER NOT NULL DEFAULT 0,
   result BLOB, error TEXT, progress TEXT, history TEXT NOT NULL,
   limit_key TEXT, in_order INTEGER NOT NULL DEFAULT 0, lane TEXT NOT NULL DEFAULT 'default',
-  batch TEXT,
+  batch TEXT, parent TEXT,
   PRIMARY KEY (app, task, id)
 );
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_paused_lanes (
   PRIMARY KEY (app, task, lane)
 );
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_batch ON ucam_faas_jobs (app, batch, id) WHERE batch IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_parent ON ucam_faas_jobs (app, parent, task, id) WHERE parent IS NOT NULL;
 -- Has nothing of members that have ended: the look for live ones doesn't pass them.
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_live_members ON ucam_faas_jobs (app, batch)
   WHERE batch IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
@@ -48,10 +49,10 @@ END;
 -- name: insert
 INSERT INTO ucam_faas_jobs (
   app, task, id, payload, attributes, ordering_key, options, source, owner, "unique",
-  limit_key, in_order, lane, batch, state, created, due, expires, visit, history
+  limit_key, in_order, lane, batch, parent, state, created, due, expires, visit, history
 ) VALUES (
   :app, :task, :id, :payload, :attributes, :ordering_key, :options, :source, :owner, :unique,
-  :limit_key, :in_order, :lane, :batch, :state, :now, :now + :wait, :now + :ttl, :now + :visit, :history
+  :limit_key, :in_order, :lane, :batch, :parent, :state, :now, :now + :wait, :now + :ttl, :now + :visit, :history
 )
 ON CONFLICT DO NOTHING
 
@@ -209,6 +210,10 @@ SELECT state, count(*) AS count FROM ucam_faas_jobs WHERE app = :app AND batch =
 -- name: members
 SELECT * FROM ucam_faas_jobs
 WHERE app = :app AND batch = :batch AND id > :after ORDER BY id LIMIT :limit
+
+-- name: children
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND parent = :parent AND (task, id) > (:task, :id) ORDER BY task, id LIMIT :limit
 
 -- name: pending
 SELECT count(*) AS count FROM (

@@ -78,12 +78,22 @@ def members_in(batch_id: str, state: State) -> Query:
 
 
 def members(batch_id: str, after: str | None, limit: int) -> Query:
-    """Select members of a batch, by their documents' names.
+    """Select members of a batch; see `_by_name`."""
+    return _by_name("batch", batch_id, after, limit)
+
+
+def children(parent_id: str, after: str | None, limit: int) -> Query:
+    """Select the jobs that a job sent; see `_by_name`."""
+    return _by_name("parent", parent_id, after, limit)
+
+
+def _by_name(field: str, value: str, after: str | None, limit: int) -> Query:
+    """Select jobs by a field, in the order of their documents' names.
 
     Args:
         after: the name of the last one before these; None: begin.
     """
-    query = _query([_filter("batch", "EQUAL", batch_id)], ["__name__"], limit=limit)
+    query = _query([_filter(field, "EQUAL", value)], ["__name__"], limit=limit)
     if after is None:
         return query
     return query | {"startAt": {"values": [{"referenceValue": after}], "before": False}}

@@ -30,7 +30,7 @@ a read more."""
 
 _WRITTEN_ONCE = (
     *("payload", "attributes", "ordering_key", "options", "source", "owner", "unique"),
-    *("limit_key", "in_order", "lane", "batch"),
+    *("limit_key", "in_order", "lane", "batch", "parent"),
 )
 _CHANGING = (
     *("due", "expires", "visit", "fence", "attempts", "interruptions", "lease"),
@@ -77,6 +77,8 @@ def fields_of(row: Row, writer: str) -> dict[str, Any]:
     }
     if row.batch is not None:
         fields["batch"] = batch_id(row.key.app, row.batch)
+    if row.parent is not None:
+        fields["parent"] = parent_id(row.key.app, row.parent)
     is_kept = references(row) or row.batch is not None
     if row.event_due or (row.state.is_completed and is_kept):  # no policy may remove it
         return fields | {"ended": id, "sweep": row.visit}
@@ -149,6 +151,11 @@ def key_id(key: Key, unique: str) -> str:
 def batch_id(app: str, batch: str) -> str:
     """Return the value of a batch by which its members are found."""
     return document_id(app, batch, "batch")
+
+
+def parent_id(app: str, parent: str) -> str:
+    """Return the value of a job by which its children are found."""
+    return document_id(app, parent, "parent")
 
 
 def limit_id(key: Key, limit_key: str) -> str:

@@ -25,7 +25,14 @@ from ucam_faas.jobs.stores.firestore.documents import (
 from ucam_faas.jobs.stores.firestore.guarded import GuardedRows
 from ucam_faas.jobs.stores.firestore.insertion import Insertion
 from ucam_faas.jobs.stores.firestore.limits import Limits
-from ucam_faas.jobs.stores.firestore.rows import JOBS, LANES, VISIT, batch_id, document_id
+from ucam_faas.jobs.stores.firestore.rows import (
+    JOBS,
+    LANES,
+    VISIT,
+    batch_id,
+    document_id,
+    parent_id,
+)
 from ucam_faas.jobs.stores.firestore.server_time import ServerTime
 from ucam_faas.jobs.stores.many import batches, each
 from ucam_faas.jobs.waiting import WaitingStore
@@ -210,9 +217,16 @@ class FirestoreStore(WaitingStore):
 
     def members(self, app: str, batch: str, *, after: Key | None = None, limit: int) -> list[Row]:
         """Return members of a batch, by their documents' names."""
-        last = None if after is None else self._rows.name(after)
-        query = queries.members(batch_id(app, batch), last, limit)
+        query = queries.members(batch_id(app, batch), self._name_of(after), limit)
         return self._present(self._documents.query(query))
+
+    def children(self, app: str, parent: str, *, after: Key | None = None, limit: int) -> list[Row]:
+        """Return the jobs that a job sent, by their documents' names."""
+        query = queries.children(parent_id(app, parent), self._name_of(after), limit)
+        return self._present(self._documents.query(query))
+
+    def _name_of(self, key: Key | None) -> str | None:
+        return None if key is None else self._rows.name(key)
 
     def overdue(self, app: str, limit: int) -> list[Row]:
         """Return the rows that an application's sweep has to look at, without payloads."""
