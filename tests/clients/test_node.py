@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import npm
+
 from .endpoint import Endpoint, unavailable
 
 pytestmark = pytest.mark.slow
@@ -18,18 +20,11 @@ FOLDER = Path(__file__).parent / "node"
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Return Node's path; package-lock.json's packages are in node_modules (git-ignored)."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        unavailable("node and npm are not both on PATH")
-    lock = (FOLDER / "package-lock.json").read_text()
-    installed = FOLDER / "node_modules" / ".installed"
-    if not installed.exists() or installed.read_text() != lock:
-        command = [npm, "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            unavailable(f"npm cannot install: {done.stderr}")
-        installed.write_text(lock)
+    """Return Node's path, once its client is installed."""
+    if problem := npm.install(FOLDER):
+        unavailable(problem)
+    node = shutil.which("node")
+    assert node is not None
     return node
 
 
