@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.sources import Sources
+from ucam_faas.actions.jobs import shown
 from ucam_faas.cli import _job_store, main
 from ucam_faas.cli._parameters import DURATION
 from ucam_faas.config import Settings
@@ -628,6 +629,23 @@ def test_a_job_is_deleted(shop: Shop) -> None:
     assert shop.store.find("default") == []
 
 
+def test_all_means_every_job_and_not_a_page_of_them(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "ROWS", 20)
+    for number in range(60):
+        shop.ended(State.FAILURE, str(number))
+
+    restrained = shop.run("jobs", "retry", "--all", "--limit", "3")
+    result = shop.run("jobs", "retry", "--all")
+
+    assert len(restrained.stdout.splitlines()) == 3
+    assert len(result.stdout.splitlines()) == 57
+    assert result.stderr == "57 of 57 jobs.\n"
+    assert len(shop.store.find("default", states={State.PENDING})) == 60
+    assert len(set(shop.wakes())) == 60
+
+
 @pytest.mark.parametrize(
     ("verb", "state", "why"),
     [
@@ -721,7 +739,7 @@ def test_a_duration_has_a_unit(text: str, seconds: float) -> None:
 def test_the_store_is_named_without_its_password() -> None:
     settings = Settings(job_store="postgresql://ada:secret@db:5432/jobs")
 
-    assert _job_store.shown(settings) == "postgresql://db:5432/jobs"
+    assert shown(settings) == "postgresql://db:5432/jobs"
 
 
 def test_show_has_the_batch_of_a_job_and_the_states_of_a_callbacks_jobs(shop: Shop) -> None:

@@ -29,8 +29,13 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def store() -> Iterator[SqliteStore]:
-    store = SqliteStore(":memory:", ManualClock())
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store(clock: ManualClock) -> Iterator[SqliteStore]:
+    store = SqliteStore(":memory:", clock)
     yield store
     store.close()
 
@@ -44,6 +49,7 @@ def publisher() -> MemoryPublisher:
 def run(
     sources: Sources,
     monkeypatch: pytest.MonkeyPatch,
+    clock: ManualClock,
     store: SqliteStore,
     publisher: MemoryPublisher,
 ) -> Iterator[Run]:
@@ -51,7 +57,7 @@ def run(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(sources.root)
     sources.write("main.py", before=TASKS)
-    here = runtime.Runtime(Settings(job_store="memory"), ManualClock(), publisher, store=store)
+    here = runtime.Runtime(Settings(job_store="memory"), clock, publisher, store=store)
     token = runtime.CURRENT.set(here)
     yield lambda *arguments: CliRunner().invoke(main, arguments)
     runtime.CURRENT.reset(token)
@@ -88,17 +94,21 @@ def test_a_lane_has_a_number_too(run: Run, store: SqliteStore) -> None:
 
 
 def test_a_resumed_lane_has_its_jobs_woken_through_its_inbox(
-    run: Run, store: SqliteStore, publisher: MemoryPublisher
+    run: Run, store: SqliteStore, clock: ManualClock, publisher: MemoryPublisher
 ) -> None:
     store.pause_lane("default", "charge", "bulk")
     for id, lane in (("1", "bulk"), ("2", "bulk"), ("3", "default")):
         key = Key("default", "charge", id)
         store.insert([Row(key=key, payload=b"1", owner=id, visit=60, lane=lane)], wait=[0.0])
+        clock.advance(1.0)
 
     result = run("lanes", "resume", "charge", "bulk")
 
     assert result.stdout == "The lane bulk of charge goes on: 2 jobs woken.\n"
-    assert len(publisher.topics["charge-inbox-bulk"]) == 2
+    woken = [
+        message.attributes["ucam_faas_job"] for message in publisher.topics["charge-inbox-bulk"]
+    ]
+    assert woken == ["1", "2"], "the oldest first"
     assert publisher.topics["charge-inbox"] == []
 
 

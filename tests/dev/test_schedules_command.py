@@ -64,6 +64,26 @@ def test_they_are_listed_with_their_next_runs(dev: Dev, monkeypatch: pytest.Monk
     assert re.match(r"clean_up-2 +30 6 1 1 \* +Etc/UTC +paused", yearly)
 
 
+def test_they_are_json_with_their_targets(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(dev.folder)
+
+    nightly, yearly = json.loads(run("--json").stdout)
+
+    assert nightly["name"] == "clean_up"
+    assert nightly["expression"] == "0 3 * * *"
+    assert nightly["target"].startswith("projects/local/topics/")
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:00:00\+00:00", nightly["next_run"])
+    assert (yearly["paused"], yearly["last_run"]) == (True, None)
+
+
+def test_googles_need_a_project_and_a_location(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert "need --project and --location" in refused(run("--google", "--project", "p"))
+
+
 def test_those_of_an_address_are_listed(dev: Dev, tmp_path: Path) -> None:
     host = f"127.0.0.1:{dev.rest.port}"
 

@@ -29,7 +29,7 @@ _VERBS = {
     "plan": "write the resources that tasks need, as variables for Terraform",
     "publish": "publish a message to a task's topic",
     "run": "run a task once, as a Cloud Run job does",
-    "schedules": "list, run, pause and resume the schedules of a local cloud",
+    "schedules": "list, run, pause and resume schedules",
     "send": "send a job to a task, and follow it",
     "serve": "serve tasks over HTTP, as in production",
     "sweep": "wake, expire and remove the jobs that are due for it, once",

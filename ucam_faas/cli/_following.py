@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from ucam_faas.cli._job_store import Jobs
+from ucam_faas.actions.jobs import Jobs
 from ucam_faas.cli._job_texts import (
     COLOURS,
     as_json,

@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlencode
 
-from ucam_faas.cli._destination import Destination
+from ucam_faas.actions.publishing import Destination
 from ucam_faas.cli._messages import note, say
 from ucam_faas.dev.history import PAGE
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException

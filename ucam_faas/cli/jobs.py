@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import click
 
+from ucam_faas.actions.jobs import ACTIONS, Filter, Result, act, rows_for
 from ucam_faas.cli import _job_store
 from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import SuggestingGroup
-from ucam_faas.cli._job_actions import ACTIONS, Filter, act
 from ucam_faas.cli._job_table import print_jobs
 from ucam_faas.cli._job_texts import as_json, columns, details, step_as_json
 from ucam_faas.cli._messages import note, say, tell
@@ -48,7 +48,7 @@ def command(ctx: click.Context, *, json_only: bool) -> None:
 
 
 def _filters(verb: _Verb) -> _Verb:
-    """Give a verb the options that choose jobs."""
+    """Give a verb the options that choose jobs, without a limit."""
     options = (
         _of_task,
         click.option(
@@ -65,27 +65,27 @@ def _filters(verb: _Verb) -> _Verb:
         ),
         click.option("--older", type=DURATION, help="Sent longer ago than this, such as 2h or 7d."),
         click.option("--newer", type=DURATION, help="Sent within this time."),
-        click.option(
-            "--limit",
-            type=click.IntRange(1),
-            metavar="NUMBER",
-            default=LISTED,
-            help=f"Most jobs; the latest come first. [default: {LISTED}]",
-        ),
     )
     for option in reversed(options):
         verb = option(verb)
     return verb
 
 
+def _limit(default: int | None, help: str) -> Callable[[_Verb], _Verb]:
+    return click.option(
+        "--limit", type=click.IntRange(1), metavar="NUMBER", default=default, help=help
+    )
+
+
 @command.command("list")
 @_filters
+@_limit(LISTED, f"Most jobs; the latest come first. [default: {LISTED}]")
 @_json
 def list_jobs(*, json_only: bool = False, **chosen: Any) -> None:
     """List jobs, the latest first."""
     jobs = _job_store.find()
     chosen_jobs = Filter.of(**chosen)
-    rows = chosen_jobs.rows(jobs)
+    rows = list(chosen_jobs.rows(jobs))
     if json_only:
         click.echo(json.dumps([as_json(row) for row in rows], indent=2))
         return
@@ -153,31 +153,36 @@ def _acting(name: str, text: str) -> None:
     @click.argument("ids", metavar="[ID]...", nargs=-1)
     @click.option("--all", "every", is_flag=True, help=every_help)
     @_filters
+    @_limit(None, "With --all: most jobs; the latest come first. Without it: every one.")
     @_json
     def verb(*, ids: tuple[str, ...], every: bool, json_only: bool, **chosen: Any) -> None:
         if bool(ids) == every:
             raise click.UsageError("Name jobs by their ids, or choose them with --all and filters.")
         jobs = _job_store.find()
         if every:
-            chosen_jobs = Filter.of(**chosen)
-            rows = chosen_jobs.rows(jobs, among=ACTIONS[name].by_default)
-            if name == "resume":
-                rows = [row for row in rows if not row.is_waiting_callback]
+            rows = rows_for(jobs, name, Filter.of(**chosen))
         else:
-            rows = [jobs.row(id, chosen["task"]) for id in ids]
-        results = [act(jobs, name, row) for row in rows]
+            rows = iter([jobs.row(id, chosen["task"]) for id in ids])
+        results = (act(jobs, name, row) for row in rows)
         if json_only:
-            click.echo(json.dumps([result.as_json() for result in results], indent=2))
-        elif not results:
-            say("There are no jobs like that.")
+            done = list(results)
+            click.echo(json.dumps([result.as_json() for result in done], indent=2))
         else:
-            for result in results:
-                say(result.text, None if result.done else "yellow")
-            if every and len(results) == chosen["limit"]:
-                note(
-                    f"These were {len(results)} jobs; there may be more: run it again, or --limit."
-                )
-        sys.exit(0 if all(result.done for result in results) else 1)
+            done = _tell(results)
+        sys.exit(0 if all(result.done for result in done) else 1)
+
+
+def _tell(results: Iterator[Result]) -> list[Result]:
+    """Print each result when it is there, and return them."""
+    told = []
+    for result in results:
+        say(result.text, None if result.done else "yellow")
+        told.append(result)
+    if not told:
+        say("There are no jobs like that.")
+    elif len(told) > LISTED:
+        note(f"{sum(result.done for result in told)} of {len(told)} jobs.")
+    return told
 
 
 _acting(

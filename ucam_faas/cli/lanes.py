@@ -7,17 +7,13 @@ from pathlib import Path
 
 import click
 
+from ucam_faas.actions import lanes
 from ucam_faas.cli import _job_store, _local_cloud, _source
 from ucam_faas.cli._group import SuggestingGroup
-from ucam_faas.cli._job_store import Jobs
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._parameters import LANE
 from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
-from ucam_faas.execution import inbox
-from ucam_faas.job_runs import pauses
-from ucam_faas.jobs.stores.many import batches
-from ucam_faas.publishing import MAX_PUBLISHED
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
@@ -38,7 +34,7 @@ def command(ctx: click.Context, *, json_only: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     jobs = _job_store.find()
-    rows = sorted(jobs.store.paused_lanes(jobs.app))
+    rows = [(lane.task, lane.name) for lane in lanes.lanes(jobs)]
     if json_only:
         click.echo(json.dumps([{"task": task, "lane": lane} for task, lane in rows], indent=2))
     elif rows:
@@ -58,7 +54,7 @@ def pause(*, task: str, lane: str) -> None:
     """
     is_known = _check(task, lane)
     jobs = _job_store.find()
-    done = jobs.store.pause_lane(jobs.app, task, lane)
+    done = lanes.pause(jobs, task, lane)
     say(f"The lane {lane} of {task} is paused{'' if done else ' already'}.")
     if not is_known:
         note(
@@ -71,21 +67,13 @@ def pause(*, task: str, lane: str) -> None:
 @_task
 @_lane
 def resume(*, task: str, lane: str) -> None:
-    """Let the jobs of TASK in LANE start again, and wake those that wait."""
+    """Let the jobs of TASK in LANE start again, and wake those that wait, the oldest first."""
     jobs = _job_store.find()
-    if not jobs.store.resume_lane(jobs.app, task, lane):
+    number = lanes.resume(jobs, task, lane)
+    if number is None:
         say(f"The lane {lane} of {task} isn't paused.", "yellow")
         return
-    number = _wake(jobs, task, lane)
     say(f"The lane {lane} of {task} goes on: {number} job{'s' * (number != 1)} woken.")
-
-
-def _wake(jobs: Jobs, task: str, lane: str) -> int:
-    number = 0
-    for wakes in batches(pauses.wakes(jobs.store, jobs.app, task, lane), MAX_PUBLISHED):
-        inbox.wake(jobs.runtime, wakes)
-        number += len(wakes)
-    return number
 
 
 def _check(task: str, lane: str) -> bool:

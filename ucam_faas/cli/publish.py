@@ -8,7 +8,8 @@ from typing import IO
 
 import click
 
-from ucam_faas.cli import _destination, _local_cloud, _message_data, _source, _waiting
+from ucam_faas.actions import publishing
+from ucam_faas.cli import _local_cloud, _message_data, _source, _waiting
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._parameters import pairs
@@ -101,7 +102,9 @@ def command(
     if sample or dry_run:
         click.echo(f"Data: {_message_data.shown(payload, loaded)}")
     try:
-        destination = _destination.find(settings, project, cloud, google=google)
+        destination = publishing.find(
+            settings, project, cloud, google=google, elsewhere=_local_cloud.elsewhere
+        )
     except ConfigurationError as error:
         if not dry_run:
             raise

@@ -17,13 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas._optional import require
-from ucam_faas.dev import emulator_address
 from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.push import request as push_request
 from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
 from ucam_faas.exceptions import ConfigurationError, PublishError, UCAMFAASException
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
+from ucam_faas.net import emulator_address
 from ucam_faas.publishing.google import GooglePublisher
 from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.tasks.needs import TaskNeeds, full_topic

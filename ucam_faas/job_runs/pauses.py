@@ -8,7 +8,6 @@ so the end of a pause is noticed at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 from ucam_faas.clock import Clock
@@ -53,9 +52,8 @@ def is_paused(store: JobStore, app: str, task: str, lane: str, clock: Clock) -> 
     return (task, lane) in lanes
 
 
-def wakes(store: JobStore, app: str, task: str, lane: str) -> Iterator[Wake]:
-    """Yield the wakes of a lane's jobs that may start now, the latest first."""
+def wakes(store: JobStore, app: str, task: str, lane: str) -> list[Wake]:
+    """Return the wakes of a lane's jobs that may start now, the oldest first."""
     now = store.now()
-    for row in pages.latest(store, app, task=task, states={State.PENDING}):
-        if row.lane == lane and row.due <= now:
-            yield row.wake
+    rows = pages.latest(store, app, task=task, states={State.PENDING})
+    return [row.wake for row in rows if row.lane == lane and row.due <= now][::-1]

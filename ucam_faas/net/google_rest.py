@@ -48,26 +48,11 @@ class GoogleRest:
 
     def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         """Send a request, and return the status and the body of the answer."""
-        session = self._session()
-        send = functools.partial(
-            session.post,
-            self._url + path,
-            data=body,
-            headers=HEADERS,
-            timeout=timeout_seconds,
-            max_allowed_time=timeout_seconds,
-        )
-        requests = require("requests", **self._needed)
-        try:
-            try:
-                response = send()
-            except requests.Timeout:
-                raise
-            except requests.ConnectionError:
-                response = send()  # Google may have closed a kept connection
-        except require("google.auth.exceptions", **self._needed).GoogleAuthError as error:
-            raise CredentialsError(f"Google gives no token ({type(error).__name__})") from error
-        return response.status_code, response.content
+        return self._request("POST", path, body, timeout_seconds)
+
+    def get(self, path: str, timeout_seconds: float) -> tuple[int, bytes]:
+        """Send a request without a body."""
+        return self._request("GET", path, None, timeout_seconds)
 
     def account(self) -> str:
         """Return the email address of the service account that the requests are made as.
@@ -93,6 +78,31 @@ class GoogleRest:
             if self._made is not None:
                 self._made.close()
                 self._made = None
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, timeout_seconds: float
+    ) -> tuple[int, bytes]:
+        session = self._session()
+        send = functools.partial(
+            session.request,
+            method,
+            self._url + path,
+            data=body,
+            headers=HEADERS,
+            timeout=timeout_seconds,
+            max_allowed_time=timeout_seconds,
+        )
+        requests = require("requests", **self._needed)
+        try:
+            try:
+                response = send()
+            except requests.Timeout:
+                raise
+            except requests.ConnectionError:
+                response = send()  # Google may have closed a kept connection
+        except require("google.auth.exceptions", **self._needed).GoogleAuthError as error:
+            raise CredentialsError(f"Google gives no token ({type(error).__name__})") from error
+        return response.status_code, response.content
 
     def _session(self) -> Any:
         """Return the session of this process: connections don't survive a fork."""

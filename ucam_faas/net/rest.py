@@ -40,6 +40,9 @@ class Api(Protocol):
             CredentialsError: there is no token to make it with.
         """
 
+    def get(self, path: str, timeout_seconds: float) -> tuple[int, bytes]:
+        """Do the same with a request that has no body."""
+
     def close(self) -> None:
         """Close the idle connections."""
 
@@ -61,10 +64,23 @@ class Rest:
 
     def post(self, path: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         """Send a request, and return the status and the body of the answer."""
+        return self._request("POST", path, body, timeout_seconds)
+
+    def get(self, path: str, timeout_seconds: float) -> tuple[int, bytes]:
+        """Send a request without a body."""
+        return self._request("GET", path, None, timeout_seconds)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        _close(self._idle)
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, timeout_seconds: float
+    ) -> tuple[int, bytes]:
         while True:
             connection, is_kept = self._connection(timeout_seconds)
             try:
-                connection.request("POST", path, body, self._headers)
+                connection.request(method, path, body, self._headers)
                 response = connection.getresponse()
                 answer = response.status, response.read()
             except ConnectionError:
@@ -78,10 +94,6 @@ class Rest:
                 if connection.sock is not None:  # the server keeps it, too
                     self._idle.append(connection)
                 return answer
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        _close(self._idle)
 
     def _connection(self, timeout_seconds: float) -> tuple[HTTPConnection, bool]:
         """Return a connection that no other thread uses, and True if it was used before."""

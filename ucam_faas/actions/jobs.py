@@ -1,18 +1,87 @@
-"""The jobs that filters choose, and the actions on them: cancel, retry, resume, delete."""
+"""The jobs of an application: one by its id, those that a filter chooses, and the actions on them:
+cancel, retry, resume, delete.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
-from ucam_faas.cli._job_store import Jobs
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError, JobNotFoundError
+from ucam_faas.execution import inbox
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import members, pages
 from ucam_faas.jobs.handle import Job
-from ucam_faas.jobs.rows import Row
+from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import ENDED, LIVE, State
+from ucam_faas.jobs.stores import JobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs of an application.
+
+    Args:
+        runtime: knows the store, and the Pub/Sub for wakes.
+        store: keeps the jobs.
+    """
+
+    runtime: Runtime
+    store: JobStore
+
+    @property
+    def app(self) -> str:
+        """The name of the application."""
+        return self.runtime.settings.app
+
+    @property
+    def name(self) -> str:
+        """The store for people, without a password."""
+        return shown(self.runtime.settings)
+
+    def job(self, key: Key) -> Job[Any]:
+        """Return the handle of a job."""
+        return Job(key, self.store, partial(inbox.wake, self.runtime))
+
+    def row(self, id: str, task: str | None) -> Row:
+        """Return the row of the one job with an id.
+
+        Args:
+            id: the job's.
+            task: the name of its task, where jobs of several tasks have the id.
+
+        Raises:
+            JobNotFoundError: there is none.
+            ConfigurationError: jobs of several tasks have the id.
+        """
+        rows = self.store.find(self.app, task=task, id=id)
+        if not rows:
+            of_task = f" of {task!r}" if task else ""
+            raise JobNotFoundError(
+                f"There is no job {id!r}{of_task} in {self.name} (application {self.app!r}). It "
+                "may have been removed after its retention; `ucam-faas jobs` lists the others."
+            )
+        if len(rows) > 1:
+            tasks = ", ".join(row.key.task for row in rows)
+            raise ConfigurationError(
+                f"Jobs of several tasks have the id {id!r}: {tasks}. Choose one with --task."
+            )
+        return rows[0]
+
+
+def shown(settings: Settings) -> str:
+    """Return the store that settings name, without user and password."""
+    text = settings.job_store or ""
+    if "@" not in text:
+        return text
+    url = urlsplit(text)
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,20 +95,20 @@ class Filter:
         batch: the id of their batch's callback, or the batch's name: the callback's task and id.
         older: sent longer ago than this.
         newer: sent within this time.
-        limit: the most jobs.
+        limit: the most jobs; None: all of them.
     """
 
-    task: str | None
-    states: frozenset[State]
-    lane: str | None
-    batch: str | None
-    older: timedelta | None
-    newer: timedelta | None
-    limit: int
+    task: str | None = None
+    states: frozenset[State] = frozenset()
+    lane: str | None = None
+    batch: str | None = None
+    older: timedelta | None = None
+    newer: timedelta | None = None
+    limit: int | None = None
 
     @classmethod
     def of(cls, *, states: Sequence[str], **others: Any) -> Filter:
-        """Return the filter that the options describe."""
+        """Return the filter that options describe, or the query of a page."""
         return cls(states=frozenset(State(name) for name in states), **others)
 
     @property
@@ -47,8 +116,10 @@ class Filter:
         """Return True if it leaves jobs out."""
         return any((self.task, self.states, self.lane, self.batch, self.older, self.newer))
 
-    def rows(self, jobs: Jobs, among: frozenset[State] = frozenset()) -> list[Row]:
-        """Return the rows, the latest first.
+    def rows(self, jobs: Jobs, among: frozenset[State] = frozenset()) -> Iterator[Row]:
+        """Yield the rows, the latest first, read some at a time.
+
+        A job that changes meanwhile, as by an action on it, is neither left out nor seen twice.
 
         Args:
             jobs: to choose from.
@@ -58,7 +129,7 @@ class Filter:
         since = None if self.newer is None else now - self.newer.total_seconds()
         until = None if self.older is None else now - self.older.total_seconds()
         if self.batch is None:
-            page = pages.ROWS if self.lane else min(pages.ROWS, self.limit)
+            page = pages.ROWS if self.lane else min(pages.ROWS, self.limit or pages.ROWS)
             rows = pages.latest(
                 jobs.store,
                 jobs.app,
@@ -77,7 +148,7 @@ class Filter:
                 and (since is None or since <= row.created)
                 and (until is None or row.created < until)
             )
-        return list(islice((row for row in rows if self.lane in (None, row.lane)), self.limit))
+        return islice((row for row in rows if self.lane in (None, row.lane)), self.limit)
 
 
 def _members(jobs: Jobs, batch: str) -> Iterator[Row]:
@@ -133,6 +204,20 @@ class Result:
         """Return it as JSON."""
         key = self.row.key
         return {"id": key.id, "task": key.task, "state": self.state, "done": self.done}
+
+
+def rows_for(jobs: Jobs, name: str, chosen: Filter) -> Iterator[Row]:
+    """Yield the rows that an action is for: all that a filter chooses, the latest first.
+
+    Args:
+        jobs: to choose from.
+        name: of the action, as in ACTIONS.
+        chosen: without states, it chooses among those that the action is usually for.
+    """
+    rows = replace(chosen, limit=None).rows(jobs, among=ACTIONS[name].by_default)
+    if name == "resume":
+        rows = (row for row in rows if not row.is_waiting_callback)
+    return islice(rows, chosen.limit)
 
 
 def act(jobs: Jobs, name: str, row: Row) -> Result:

@@ -1,14 +1,14 @@
-"""Where `ucam-faas publish` sends a message: to which Pub/Sub, and in which project."""
+"""Where a message is published: to which Pub/Sub, and in which project."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ucam_faas.cli._local_cloud import elsewhere
 from ucam_faas.config import Settings
-from ucam_faas.dev import emulator_address
 from ucam_faas.exceptions import ConfigurationError, PublishError
 from ucam_faas.local_state import LocalCloud
+from ucam_faas.net import emulator_address
 from ucam_faas.publishing import Publisher
 
 
@@ -59,7 +59,12 @@ class Destination:
 
 
 def find(
-    settings: Settings, project: str | None, cloud: LocalCloud | None, *, google: bool
+    settings: Settings,
+    project: str | None,
+    cloud: LocalCloud | None,
+    *,
+    google: bool,
+    elsewhere: Callable[[], str] = str,
 ) -> Destination:
     """Return the Pub/Sub to publish to.
 
@@ -68,6 +73,7 @@ def find(
         project: that was asked for.
         cloud: the `ucam-faas dev` of this directory.
         google: publish to Google's in any case.
+        elsewhere: returns another sentence for the error, about a local cloud of another folder.
 
     Raises:
         ConfigurationError: there is none.
