@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -862,3 +863,21 @@ class JobStoreContract:
         child = store.get(CHILD)
         assert child is not None
         assert child.parent is None
+
+    @pytest.mark.parametrize("filters", [{}, {"states": {State.PENDING}, "until": 1e12}])
+    def test_rows_are_found_page_by_page(
+        self, store: JobStore, clock: ManualClock, filters: dict[str, Any]
+    ) -> None:
+        keys = [Key("app", task, id) for id in "abc" for task in ("charge", "mail")]
+        self.insert(store, *map(row, keys[:5]))
+        clock.advance(1)
+        self.insert(store, row(keys[5]))
+        pages: list[list[Row]] = [store.find("app", limit=2, **filters)]
+        while pages[-1]:
+            last = pages[-1][-1]
+            store.delete(last.key, states=LIVE)
+            pages.append(store.find("app", after=last.place, limit=2, **filters))
+
+        assert [len(page) for page in pages] == [2, 2, 2, 0]
+        assert pages[0][0].key == keys[5]
+        assert {each.key for page in pages for each in page} == set(keys)

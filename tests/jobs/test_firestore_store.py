@@ -87,3 +87,20 @@ def test_a_resent_id_keeps_its_payload_when_the_sweep_removes_the_forgotten_job_
     assert store.payload_of(again) == b"again" * 1000
     assert len(names_in(payloads)) == 1
     rows.close()
+
+
+def test_jobs_that_no_policy_has_removed_yet_leave_a_page_full(firestore: Firestore) -> None:
+    clock = ManualClock()
+    store = firestore.store(clock)
+    keys = [Key("app", "charge", id) for id in "abc"]
+    for key in keys:
+        store.insert([Row(key=key, payload=b"", owner="me", visit=60.0)], wait=[0.0])
+        clock.advance(1)
+    for key in keys[1:]:
+        store.change(key, Change(state=State.CANCELLED, cause="cancelled", visit=600))
+    clock.advance(600)
+
+    rows = store.find("app", limit=1)
+
+    assert [row.key for row in rows] == keys[:1]
+    store.close()

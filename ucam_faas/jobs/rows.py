@@ -24,6 +24,17 @@ class Key(NamedTuple):
     id: str
 
 
+class Place(NamedTuple):
+    """The place of a job among those of its application, the latest first.
+
+    Args:
+        created: the time of its sending.
+    """
+
+    created: float
+    key: Key
+
+
 class Wake(NamedTuple):
     """A message to the inbox of a job's lane: it says which job to look at."""
 
@@ -170,6 +181,11 @@ class Row:
     def wake(self) -> Wake:
         """The message that lets its task look at it."""
         return Wake(self.key, self.lane)
+
+    @property
+    def place(self) -> Place:
+        """Its place in a list of jobs."""
+        return Place(self.created, self.key)
 
     @property
     def is_waiting_callback(self) -> bool:

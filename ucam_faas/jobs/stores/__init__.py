@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ucam_faas.jobs.rows import Change, Key, Row, Step, Wake
+from ucam_faas.jobs.rows import Change, Key, Place, Row, Step, Wake
 from ucam_faas.jobs.states import LIVE, State
 
 
@@ -140,9 +140,10 @@ class JobStore(Protocol):
         states: Collection[State] = (),
         since: float | None = None,
         until: float | None = None,
+        after: Place | None = None,
         limit: int = 100,
     ) -> list[Row]:
-        """Return rows, the latest first.
+        """Return rows, the latest first; those that were sent at one moment, in the store's order.
 
         Args:
             app: the application whose jobs they are.
@@ -151,6 +152,8 @@ class JobStore(Protocol):
             states: their states; none: any.
             since: the earliest time of their sending, in epoch seconds.
             until: the time before which they were sent.
+            after: the place of the last row before these, which may have been removed; None: begin.
+                It isn't used with an id.
             limit: the most rows to return.
         """
 

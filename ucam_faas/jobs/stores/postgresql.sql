@@ -261,8 +261,9 @@ SELECT * FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
 SELECT * FROM ucam_faas_jobs
 WHERE app = :app AND (:task::text IS NULL OR task = :task) AND (:id::text IS NULL OR id = :id)
   AND (:states::text[] = '{}' OR state = ANY(:states::text[]))
-  AND (:since::float8 IS NULL OR created >= :since) AND (:until::float8 IS NULL OR created < :until)
-ORDER BY created DESC, id LIMIT :limit
+  AND created >= coalesce(:since::float8, 0) AND created < coalesce(:until::float8, 1e300)
+  AND (:after::float8 IS NULL OR created <> :after OR (id, task) > (:after_id::text, :after_task::text))
+ORDER BY created DESC, id, task LIMIT :limit
 
 -- name: has_live_members
 SELECT 1 FROM ucam_faas_jobs

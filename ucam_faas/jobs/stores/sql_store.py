@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from math import inf, nextafter
 from typing import Any
 
-from ucam_faas.jobs.rows import Change, Key, Row, Step, Wake
+from ucam_faas.jobs.rows import Change, Key, Place, Row, Step, Wake
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.columns import change_values, json_text, row_of
 from ucam_faas.jobs.waiting import WaitingStore
@@ -80,11 +81,18 @@ class SqlStore(WaitingStore):
         states: Collection[State] = (),
         since: float | None = None,
         until: float | None = None,
+        after: Place | None = None,
         limit: int = 100,
     ) -> list[Row]:
         """Return rows, the latest first."""
         wanted = {"app": app, "task": task, "id": id, "since": since, "until": until}
         wanted |= {"states": self._states(states), "limit": limit}
+        wanted |= {"after": None, "after_task": None, "after_id": None}
+        if after is not None:
+            last = nextafter(after.created, inf)
+            wanted |= {"until": last if until is None else min(last, until)}
+            wanted |= {"after": after.created, "after_task": after.key.task}
+            wanted |= {"after_id": after.key.id}
         return [row_of(record) for record in self._read("find", wanted)]
 
     def has_live_members(self, app: str, batch: str) -> bool:

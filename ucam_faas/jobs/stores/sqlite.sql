@@ -197,8 +197,9 @@ SELECT * FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
 SELECT * FROM ucam_faas_jobs
 WHERE app = :app AND (:task IS NULL OR task = :task) AND (:id IS NULL OR id = :id)
   AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
-  AND (:since IS NULL OR created >= :since) AND (:until IS NULL OR created < :until)
-ORDER BY created DESC, id LIMIT :limit
+  AND created >= coalesce(:since, 0) AND created < coalesce(:until, 1e300)
+  AND (:after IS NULL OR created <> :after OR (id, task) > (:after_id, :after_task))
+ORDER BY created DESC, id, task LIMIT :limit
 
 -- name: has_live_members
 SELECT 1 FROM ucam_faas_jobs

@@ -31,9 +31,15 @@ def latest(
     states: Collection[State],
     since: float | None,
     until: float | None,
+    after: tuple[float, str] | None,
     limit: int,
 ) -> Query:
-    """Select the latest jobs of an application."""
+    """Select the latest jobs of an application.
+
+    Args:
+        after: the time of sending and the document's name of the last one before these; None:
+            begin.
+    """
     filters = [_filter("app", "EQUAL", app), _filter("shard", "IN", _ALL_SHARDS)]
     if task is not None:
         filters.append(_filter("task", "EQUAL", task))
@@ -43,7 +49,11 @@ def latest(
         filters.append(_filter("created", "GREATER_THAN_OR_EQUAL", since))
     if until is not None:
         filters.append(_filter("created", "LESS_THAN", until))
-    return _query(filters, ["created"], "DESCENDING", limit)
+    query = _query(filters, ["created", "__name__"], "DESCENDING", limit)
+    if after is None:
+        return query
+    created, name = after
+    return query | _start_after(encoded(created), {"referenceValue": name})
 
 
 def with_id(id: str) -> Query:
@@ -96,7 +106,7 @@ def _by_name(field: str, value: str, after: str | None, limit: int) -> Query:
     query = _query([_filter(field, "EQUAL", value)], ["__name__"], limit=limit)
     if after is None:
         return query
-    return query | {"startAt": {"values": [{"referenceValue": after}], "before": False}}
+    return query | _start_after({"referenceValue": after})
 
 
 def of_limit(
@@ -132,6 +142,10 @@ def _query(
     if limit:
         query["limit"] = limit
     return query
+
+
+def _start_after(*values: Query) -> Query:
+    return {"startAt": {"values": list(values), "before": False}}
 
 
 def _select(paths: Sequence[str]) -> Query:

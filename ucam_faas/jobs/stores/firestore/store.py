@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.jobs.rows import Change, Key, Row, Step, Wake, size_of
+from ucam_faas.jobs.rows import Change, Key, Place, Row, Step, Wake, size_of
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores import transitions
 from ucam_faas.jobs.stores.columns import inserted
@@ -182,12 +183,12 @@ class FirestoreStore(WaitingStore):
         states: Collection[State] = (),
         since: float | None = None,
         until: float | None = None,
+        after: Place | None = None,
         limit: int = 100,
     ) -> list[Row]:
         """Return rows, the latest first."""
         if id is None:
-            query = queries.latest(app, task, states, since, until, limit)
-            return _latest_first(self._present(self._documents.query(query)))
+            return list(islice(self._latest(app, task, states, since, until, after, limit), limit))
         rows = self._present(self._documents.query(queries.with_id(id)))
         return _latest_first(
             row
@@ -198,6 +199,26 @@ class FirestoreStore(WaitingStore):
             and (since is None or row.created >= since)
             and (until is None or row.created < until)
         )[:limit]
+
+    def _latest(
+        self,
+        app: str,
+        task: str | None,
+        states: Collection[State],
+        since: float | None,
+        until: float | None,
+        after: Place | None,
+        limit: int,
+    ) -> Iterator[Row]:
+        """Yield rows, also past those that are to be removed."""
+        last = None if after is None else (after.created, self._rows.name(after.key))
+        while True:
+            query = queries.latest(app, task, states, since, until, last, limit)
+            documents = list(self._documents.query(query))
+            yield from self._present(documents)
+            if len(documents) < limit:
+                return
+            last = (documents[-1].fields["created"], documents[-1].name)
 
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
@@ -357,4 +378,4 @@ def _visited(row: Row, now: float, wait: float, published: int | None) -> Row | 
 
 
 def _latest_first(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (-row.created, row.key.id))
+    return sorted(rows, key=lambda row: (-row.created, row.key.id, row.key.task))
