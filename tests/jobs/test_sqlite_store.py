@@ -113,15 +113,15 @@ def columns_of(path: str) -> set[str]:
 def test_a_change_of_the_schema_has_a_version_of_its_own() -> None:
     schema = sha256(statements("sqlite.sql")["schema"].encode()).hexdigest()[:8]
 
-    assert (SCHEMA, schema) == (7, "eb439927"), "raise SCHEMA, and write both here"
+    assert (SCHEMA, schema) == (8, "ef681437"), "raise SCHEMA, and write both here"
 
 
 def test_a_file_of_a_later_version_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path = str(tmp_path / "jobs.db")
-    sqlite3.connect(path).execute("PRAGMA user_version = 8").connection.close()
+    sqlite3.connect(path).execute("PRAGMA user_version = 9").connection.close()
     store = SqliteStore(path, ManualClock())
 
-    with pytest.raises(JobStoreError, match=r"newer ucam-faas .* \(version 8 .*--reset"):
+    with pytest.raises(JobStoreError, match=r"newer ucam-faas .* \(version 9 .*--reset"):
         store.get(KEY)
 
 
@@ -174,3 +174,25 @@ def test_the_children_of_a_job_are_read_from_their_index(store: SqliteStore) -> 
         (step,) = connection.execute(query, values).fetchall()
 
     assert "INDEX ucam_faas_jobs_parent (app=? AND parent=? AND (task,id)>(?,?))" in step["detail"]
+
+
+def test_the_jobs_that_failed_are_looked_up_among_these(store: SqliteStore) -> None:
+    """Otherwise the first page of a dashboard would pass all that succeeded."""
+    values = dict.fromkeys(("task", "since", "until", "after", "after_id", "after_task"))
+    with store._open() as connection:
+        query = f"EXPLAIN QUERY PLAN {store._sql['find_unsuccessful']}"
+        plan = connection.execute(query, {"app": "app", "states": "[]", "limit": 9, **values})
+        steps = [step["detail"] for step in plan]
+
+    used = "INDEX ucam_faas_jobs_unsuccessful (app=? AND created>? AND created<?)"
+    assert used in steps[0], steps
+
+
+def test_a_job_is_looked_up_by_its_id_in_each_task(store: SqliteStore) -> None:
+    values = dict.fromkeys(("task", "since", "until"))
+    with store._open() as connection:
+        query = f"EXPLAIN QUERY PLAN {store._sql['find_by_id']}"
+        wanted = {"app": "app", "id": "1", "states": "[]", "limit": 9, **values}
+        steps = [step["detail"] for step in connection.execute(query, wanted)]
+
+    assert any("(app=? AND task=? AND id=?)" in step for step in steps), steps

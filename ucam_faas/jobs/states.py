@@ -35,5 +35,6 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.SUCCESS, State.FAILURE, State.EXPIRED, State.CANCELLED})
+UNSUCCESSFUL = ENDED - {State.SUCCESS}
 LIVE = frozenset(State) - ENDED
 WAITING = LIVE - {State.STARTED}

@@ -60,6 +60,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_batch ON ucam_faas_jobs (
   WHERE batch IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_parent ON ucam_faas_jobs (app, parent, task, id)
   WHERE parent IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_unsuccessful ON ucam_faas_jobs (app, created)
+  WHERE state IN ('FAILURE', 'EXPIRED', 'CANCELLED');
 CREATE INDEX CONCURRENTLY IF NOT EXISTS ucam_faas_jobs_live_members ON ucam_faas_jobs (app, batch)
   WHERE batch IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED')
 
@@ -259,11 +261,34 @@ SELECT * FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
 
 -- name: find
 SELECT * FROM ucam_faas_jobs
-WHERE app = :app AND (:task::text IS NULL OR task = :task) AND (:id::text IS NULL OR id = :id)
+WHERE app = :app AND (:task::text IS NULL OR task = :task)
   AND (:states::text[] = '{}' OR state = ANY(:states::text[]))
   AND created >= coalesce(:since::float8, 0) AND created < coalesce(:until::float8, 1e300)
   AND (:after::float8 IS NULL OR created <> :after OR (id, task) > (:after_id::text, :after_task::text))
 ORDER BY created DESC, id, task LIMIT :limit
+
+-- name: find_unsuccessful
+-- By an index that has nothing of the others, which are most.
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND (:task::text IS NULL OR task = :task)
+  AND state = ANY(:states::text[]) AND state IN ('FAILURE', 'EXPIRED', 'CANCELLED')
+  AND created >= coalesce(:since::float8, 0) AND created < coalesce(:until::float8, 1e300)
+  AND (:after::float8 IS NULL OR created <> :after OR (id, task) > (:after_id::text, :after_task::text))
+ORDER BY created DESC, id, task LIMIT :limit
+
+-- name: find_by_id
+-- A look-up in each task: the primary key has the task before the id.
+WITH RECURSIVE tasks (task) AS (
+  SELECT (SELECT min(task) FROM ucam_faas_jobs WHERE app = :app)
+  UNION ALL
+  SELECT (SELECT min(task) FROM ucam_faas_jobs WHERE app = :app AND task > tasks.task)
+  FROM tasks WHERE tasks.task IS NOT NULL
+)
+SELECT job.* FROM tasks CROSS JOIN ucam_faas_jobs AS job
+WHERE job.app = :app AND job.task = tasks.task AND job.id = :id AND (:task::text IS NULL OR job.task = :task)
+  AND (:states::text[] = '{}' OR state = ANY(:states::text[]))
+  AND created >= coalesce(:since::float8, 0) AND created < coalesce(:until::float8, 1e300)
+ORDER BY created DESC, job.task LIMIT :limit
 
 -- name: has_live_members
 SELECT 1 FROM ucam_faas_jobs

@@ -8,7 +8,7 @@ from math import inf, nextafter
 from typing import Any
 
 from ucam_faas.jobs.rows import Change, Key, Place, Row, Step, Wake
-from ucam_faas.jobs.states import LIVE, State
+from ucam_faas.jobs.states import LIVE, UNSUCCESSFUL, State
 from ucam_faas.jobs.stores.columns import change_values, json_text, row_of
 from ucam_faas.jobs.waiting import WaitingStore
 
@@ -93,7 +93,12 @@ class SqlStore(WaitingStore):
             wanted |= {"until": last if until is None else min(last, until)}
             wanted |= {"after": after.created, "after_task": after.key.task}
             wanted |= {"after_id": after.key.id}
-        return [row_of(record) for record in self._read("find", wanted)]
+        statement = "find"
+        if id is not None:
+            statement = "find_by_id"
+        elif states and UNSUCCESSFUL.issuperset(states):
+            statement = "find_unsuccessful"
+        return [row_of(record) for record in self._read(statement, wanted)]
 
     def has_live_members(self, app: str, batch: str) -> bool:
         """Return True if a member of a batch hasn't ended."""

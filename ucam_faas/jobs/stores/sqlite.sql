@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS ucam_faas_paused_lanes (
 );
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_batch ON ucam_faas_jobs (app, batch, id) WHERE batch IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_parent ON ucam_faas_jobs (app, parent, task, id) WHERE parent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_unsuccessful ON ucam_faas_jobs (app, created)
+  WHERE state IN ('FAILURE', 'EXPIRED', 'CANCELLED');
 -- Has nothing of members that have ended: the look for live ones doesn't pass them.
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_live_members ON ucam_faas_jobs (app, batch)
   WHERE batch IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
@@ -195,11 +197,34 @@ SELECT * FROM ucam_faas_jobs WHERE app = :app AND task = :task AND id = :id
 
 -- name: find
 SELECT * FROM ucam_faas_jobs
-WHERE app = :app AND (:task IS NULL OR task = :task) AND (:id IS NULL OR id = :id)
+WHERE app = :app AND (:task IS NULL OR task = :task)
   AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
   AND created >= coalesce(:since, 0) AND created < coalesce(:until, 1e300)
   AND (:after IS NULL OR created <> :after OR (id, task) > (:after_id, :after_task))
 ORDER BY created DESC, id, task LIMIT :limit
+
+-- name: find_unsuccessful
+-- By an index that has nothing of the others, which are most.
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND (:task IS NULL OR task = :task)
+  AND state IN (SELECT value FROM json_each(:states)) AND state IN ('FAILURE', 'EXPIRED', 'CANCELLED')
+  AND created >= coalesce(:since, 0) AND created < coalesce(:until, 1e300)
+  AND (:after IS NULL OR created <> :after OR (id, task) > (:after_id, :after_task))
+ORDER BY created DESC, id, task LIMIT :limit
+
+-- name: find_by_id
+-- A look-up in each task: the primary key has the task before the id.
+WITH RECURSIVE tasks (task) AS (
+  SELECT (SELECT min(task) FROM ucam_faas_jobs WHERE app = :app)
+  UNION ALL
+  SELECT (SELECT min(task) FROM ucam_faas_jobs WHERE app = :app AND task > tasks.task)
+  FROM tasks WHERE tasks.task IS NOT NULL
+)
+SELECT job.* FROM tasks CROSS JOIN ucam_faas_jobs AS job
+WHERE job.app = :app AND job.task = tasks.task AND job.id = :id AND (:task IS NULL OR job.task = :task)
+  AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
+  AND created >= coalesce(:since, 0) AND created < coalesce(:until, 1e300)
+ORDER BY created DESC, job.task LIMIT :limit
 
 -- name: has_live_members
 SELECT 1 FROM ucam_faas_jobs
