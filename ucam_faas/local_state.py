@@ -23,6 +23,8 @@ DEFAULT_PUBSUB_PORT = 8085
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PUBSUB_PORT}"
 PAGE = "/ucam-faas/folder"
 """Of `ucam-faas dev`: the folder that it runs in."""
+BACKLOGS_PAGE = "/ucam-faas/queues"
+"""Of the embedded Pub/Sub: the messages that wait in each subscription."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,18 +64,43 @@ def run(
 
 
 def test_a_lane_is_paused_shown_and_resumed(run: Run, store: SqliteStore) -> None:
-    assert "No lane is paused in memory" in run("lanes").stdout
-
     paused = run("lanes", "pause", "charge", "bulk")
 
     assert paused.stdout == "The lane bulk of charge is paused.\n"
     assert store.paused_lanes("default") == {("charge", "bulk")}
     assert "is paused already" in run("lanes", "pause", "charge", "bulk").stdout
-    assert run("lanes").stdout.splitlines()[-1].split() == ["charge", "bulk"]
-    assert json.loads(run("lanes", "--json").stdout) == [{"task": "charge", "lane": "bulk"}]
+    _, *rows = run("lanes").stdout.splitlines()
+    assert [row.split() for row in rows] == [
+        ["charge", "bulk", "paused", "0"],
+        ["charge", "default", "0"],
+    ]
+    bulk, default = json.loads(run("lanes", "--json").stdout)
+    assert bulk == {"task": "charge", "lane": "bulk", "paused": True, "waiting": 0, "since": None}
+    assert not default["paused"]
     assert "goes on: 0 jobs woken" in run("lanes", "resume", "charge", "bulk").stdout
     assert "isn't paused" in run("lanes", "resume", "charge", "bulk").stdout
     assert store.paused_lanes("default") == frozenset()
+
+
+def test_the_jobs_that_wait_in_a_lane_are_counted(
+    run: Run, store: SqliteStore, clock: ManualClock
+) -> None:
+    for id in "123":
+        key = Key("default", "charge", id)
+        store.insert([Row(key=key, payload=b"1", owner=id, visit=60, lane="bulk")], wait=[0.0])
+        clock.advance(60.0)
+
+    assert run("lanes").stdout.splitlines()[1].split() == ["charge", "bulk", "3", "3", "min"]
+
+
+def test_elsewhere_only_paused_lanes_are_listed(
+    run: Run, store: SqliteStore, sources: Sources
+) -> None:
+    (sources.root / "main.py").unlink()
+
+    assert "No lane is paused in memory" in run("lanes").stdout
+    store.pause_lane("default", "charge", "bulk")
+    assert run("lanes").stdout.splitlines()[1].split() == ["charge", "bulk", "paused", "0"]
 
 
 def test_without_a_lane_default_is_paused(run: Run, store: SqliteStore) -> None:

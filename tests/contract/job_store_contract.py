@@ -208,6 +208,29 @@ class JobStoreContract:
 
         assert counts == [2, 3, 3]
 
+    def test_a_lane_tells_how_many_jobs_wait_and_since_when(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        began = store.now()
+        self.insert(store, row())
+        clock.advance(5.0)
+        keys = [Key("app", "charge", str(number)) for number in range(2, 6)]
+        self.insert(store, *map(row, keys), row(Key("app", "charge", "b"), lane="bulk"))
+        self.insert(store, row(Key("app", "charge", "later")), wait=60.0)
+        self.claimed(store, keys[0])
+
+        answers = [
+            store.waiting("app", "charge", lane, limit=10) for lane in ("default", "bulk", "none")
+        ]
+
+        if answers != [None] * 3:  # such a store can't tell
+            assert answers == [
+                (4, pytest.approx(began)),
+                (1, pytest.approx(began + 5.0)),
+                (0, None),
+            ]
+            assert store.waiting("app", "charge", "default", limit=2) == (2, pytest.approx(began))
+
     def test_one_of_many_claimants_gets_the_job(self, store: JobStore) -> None:
         self.insert(store, row())
 

@@ -13,6 +13,30 @@ from ucam_faas.emulator.core.storage.memory import MemoryStorage
 
 from .world import DEAD, TOPIC, World, attempts, restarted
 
+# -- backlogs ---------------------------------------------------------------------------------
+
+
+def test_the_messages_that_are_not_acknowledged_are_counted(world: World) -> None:
+    queue = world.subscribe(accepts=lambda attributes: True)
+    began = world.now
+    for text in ("a", "b", "c", "d"):
+        world.publish(text)
+        world.advance(1.0)
+    leases = world.take(queue, 2)
+    world.ack(queue, leases["a"])
+
+    assert queue.backlog(10) == (3, began + 1.0)
+    assert queue.backlog(2) == (2, began + 1.0)
+    assert restarted(world).backlog(10) == (3, began + 1.0)
+
+
+def test_a_backlog_has_no_messages_that_the_filter_stops(world: World) -> None:
+    queue = world.subscribe(accepts=lambda attributes: False)
+    world.publish("a")
+
+    assert queue.backlog(10) == (0, None)
+
+
 # -- leases -----------------------------------------------------------------------------------
 
 

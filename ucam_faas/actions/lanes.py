@@ -11,6 +11,9 @@ from ucam_faas.job_runs import pauses
 from ucam_faas.jobs.stores.many import batches
 from ucam_faas.publishing import MAX_PUBLISHED
 
+MOST_COUNTED = 10_000
+"""Jobs of a lane: a page isn't slow because a backlog is long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -20,11 +23,15 @@ class Lane:
         task: the name of its task.
         name: of the lane.
         paused: none of its jobs starts.
+        waiting: jobs that may start now, counted up to MOST_COUNTED; None: the store can't tell.
+        since: when the first of them might have started, in epoch seconds by the store's clock.
     """
 
     task: str
     name: str
     paused: bool
+    waiting: int | None
+    since: float | None
 
 
 def lanes(jobs: Jobs, known: Iterable[tuple[str, Sequence[str]]] = ()) -> list[Lane]:
@@ -39,7 +46,14 @@ def lanes(jobs: Jobs, known: Iterable[tuple[str, Sequence[str]]] = ()) -> list[L
     """
     paused = jobs.store.paused_lanes(jobs.app)
     names = {(task, lane) for task, lanes in known for lane in lanes}
-    return [Lane(task, lane, (task, lane) in paused) for task, lane in sorted(names | paused)]
+    return [
+        Lane(task, lane, (task, lane) in paused, *_waiting(jobs, task, lane))
+        for task, lane in sorted(names | paused)
+    ]
+
+
+def _waiting(jobs: Jobs, task: str, lane: str) -> tuple[int | None, float | None]:
+    return jobs.store.waiting(jobs.app, task, lane, limit=MOST_COUNTED) or (None, None)
 
 
 def pause(jobs: Jobs, task: str, lane: str) -> bool:

@@ -25,7 +25,7 @@ _VERBS = {
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
     "emulator": "run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine",
     "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
-    "lanes": "list the paused lanes of tasks; pause and resume them",
+    "lanes": "list the lanes of tasks; pause and resume them",
     "plan": "write the resources that tasks need, as variables for Terraform",
     "publish": "publish a message to a task's topic",
     "run": "run a task once, as a Cloud Run job does",

@@ -1,19 +1,23 @@
-"""`ucam-faas lanes`: list the paused lanes of tasks; pause lanes and resume them."""
+"""`ucam-faas lanes`: list the lanes of tasks; pause lanes and resume them."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ucam_faas.actions import lanes
+from ucam_faas.actions.lanes import MOST_COUNTED, Lane
 from ucam_faas.cli import _job_store, _local_cloud, _source
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._parameters import LANE
 from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
+from ucam_faas.logs.durations import duration_text
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
@@ -26,21 +30,52 @@ _lane = click.argument("lane", type=LANE, default=DEFAULT_LANE)
 @_json
 @click.pass_context
 def command(ctx: click.Context, *, json_only: bool) -> None:
-    """List the paused lanes, pause lanes and resume them.
+    """List lanes and the jobs that wait in them, pause lanes and resume them.
 
-    The lanes are those of the jobs in UCAM_FAAS_JOB_STORE if it is set, else of the `ucam-faas dev`
+    Lists the lanes of the tasks of this directory, and all others that are paused. The lanes are those of the jobs in UCAM_FAAS_JOB_STORE if it is set, else of the `ucam-faas dev`
     that runs in this directory.
     """
     if ctx.invoked_subcommand is not None:
         return
     jobs = _job_store.find()
-    rows = [(lane.task, lane.name) for lane in lanes.lanes(jobs)]
+    rows = lanes.lanes(jobs, _lanes_here())
     if json_only:
-        click.echo(json.dumps([{"task": task, "lane": lane} for task, lane in rows], indent=2))
+        click.echo(json.dumps([_as_json(lane) for lane in rows], indent=2))
     elif rows:
-        print_table(("TASK", "PAUSED LANE"), rows)
+        now = jobs.store.now()
+        texts = [_columns(lane, now) for lane in rows]
+        print_table(("TASK", "LANE", "STATE", "WAITING", "OLDEST"), texts)
     else:
         say(f"No lane is paused in {jobs.name} (application {jobs.app!r}).")
+
+
+def _lanes_here() -> list[tuple[str, tuple[str, ...]]]:
+    """Return the tasks with lanes of this directory, and the lanes of each; none without tasks."""
+    sources = _source.of_cloud(None, _local_cloud.find())
+    if not all(Path(source).exists() for source in sources):
+        return []
+    try:
+        return [(task.name, task.lane_names) for task in _source.load(sources) if task.lanes]
+    except UCAMFAASException:
+        return []
+
+
+def _as_json(lane: Lane) -> dict[str, Any]:
+    since = None if lane.since is None else datetime.fromtimestamp(lane.since, UTC).isoformat()
+    return {
+        "task": lane.task,
+        "lane": lane.name,
+        "paused": lane.paused,
+        "waiting": lane.waiting,
+        "since": since,
+    }
+
+
+def _columns(lane: Lane, now: float) -> tuple[str, ...]:
+    waiting = "" if lane.waiting is None else str(lane.waiting)
+    most = "+" if lane.waiting == MOST_COUNTED else ""
+    age = "" if lane.since is None else duration_text(max(0.0, now - lane.since))
+    return lane.task, lane.name, "paused" if lane.paused else "", f"{waiting}{most}", age
 
 
 @command.command("pause")

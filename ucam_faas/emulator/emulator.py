@@ -43,6 +43,7 @@ from ucam_faas.emulator.wire.methods import Services
 from ucam_faas.emulator.wire.port import Connections, NewConnection
 from ucam_faas.emulator.wire.rest import Page, RestApp
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import BACKLOGS_PAGE
 from ucam_faas.net import sockets
 from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.net.http_protocol import HttpProtocol
@@ -286,8 +287,12 @@ class Emulator:
         async def certificates(query: str) -> tuple[str, bytes]:
             return "application/json", json.dumps(self.tokens.certificates()).encode()
 
+        async def backlogs(query: str) -> tuple[str, bytes]:
+            return "application/json", json.dumps({"queues": self.resources.backlogs()}).encode()
+
         return {
             ("GET", "/"): ok,
+            ("GET", BACKLOGS_PAGE): backlogs,
             ("POST", "/reset"): reset_all,
             ("GET", "/oauth2/v3/certs"): jwks,
             ("GET", "/oauth2/v1/certs"): certificates,

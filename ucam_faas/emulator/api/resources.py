@@ -14,6 +14,8 @@ from ucam_faas.emulator.core.queues import Log, Queue
 from ucam_faas.emulator.errors import not_found
 
 EXPIRY_SECONDS = 60.0
+MOST_COUNTED = 1000
+"""Messages of a subscription: counting holds up deliveries."""
 """How often to look for expired resources: subscriptions live for a day, snapshots for an hour."""
 ResourceT = TypeVar("ResourceT")
 
@@ -95,6 +97,15 @@ class Resources:
             self.snapshots[name] = snapshot
         for name, value in storage.resources("policies").items():
             self.policies[name] = protos.Policy.FromString(value)
+
+    def backlogs(self) -> list[dict[str, Any]]:
+        """Return how many messages wait in each subscription, and the oldest one's time."""
+        rows = []
+        for name, subscription in sorted(self.subscriptions.items()):
+            if subscription.queue is not None:  # else its topic was deleted
+                waiting, since = subscription.queue.backlog(MOST_COUNTED)
+                rows.append({"subscription": name, "waiting": waiting, "since": since})
+        return rows
 
     def _log(self, number: int) -> Log:
         self._last_number = max(self._last_number, number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, takewhile
+from itertools import count, islice, takewhile
 
 from ucam_faas.emulator.core.lease import AckId, Entry, Holder, Lease, Rules, State
 from ucam_faas.emulator.core.lines import Lines
@@ -355,6 +355,23 @@ class Queue:
         """Return the numbers before `cursor` that are not acknowledged; all after it are not."""
         self._read_ahead(max(self._acked_before, default=0))
         return [n for n, entry in self.entries.items() if entry.state is not State.ACKED]
+
+    def backlog(self, most: int) -> tuple[int, float | None]:
+        """Return the number of messages that aren't acknowledged, and the oldest one's time.
+
+        Args:
+            most: how many to look at.
+        """
+        taken = [n for n, entry in self.entries.items() if entry.state is not State.ACKED]
+        number, first = len(taken), self._read(taken[0]) if taken else None
+        accepts = self.rules.accepts
+        new = islice(self._storage.read(self.log.number, self.cursor), max(most - number, 0))
+        for message in new:
+            if message.number in self._acked_before:
+                continue
+            if accepts is None or accepts(message.attributes):
+                number, first = number + 1, first or message
+        return min(number, most), first.time if first is not None else None
 
     def _read_ahead(self, last: int) -> None:
         """Move the cursor behind a number, as if all until there had been taken and released."""

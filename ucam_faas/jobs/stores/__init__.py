@@ -177,6 +177,13 @@ class JobStore(Protocol):
     def pending(self, app: str, task: str, *, limit: int) -> int:
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
 
+    def waiting(
+        self, app: str, task: str, lane: str, *, limit: int
+    ) -> tuple[int, float | None] | None:
+        """Return the number of a lane's jobs that may start now, counted up to a limit, and since
+        when the first of these may; None: the store can't tell without reading them all.
+        """
+
     def overdue(self, app: str, limit: int) -> list[Row]:
         """Return the rows that an application's sweep has to look at, the most overdue first.
 

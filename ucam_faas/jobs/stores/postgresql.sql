@@ -310,6 +310,12 @@ SELECT count(*) AS count FROM (
   SELECT 1 FROM ucam_faas_jobs WHERE app = :app AND task = :task AND state = 'PENDING' LIMIT :limit
 ) AS counted
 
+-- name: waiting
+SELECT count(*) AS count, min(due) AS since FROM (
+  SELECT due FROM ucam_faas_jobs
+  WHERE app = :app AND task = :task AND state = 'PENDING' AND lane = :lane AND due <= :now LIMIT :limit
+) AS counted
+
 -- name: overdue
 -- A caller's transaction may hold rows for minutes: the sweep would wait for them, and no other row be looked at.
 SELECT * FROM ucam_faas_jobs WHERE app = :app AND visit <= :now ORDER BY visit LIMIT :limit

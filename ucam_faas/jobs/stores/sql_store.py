@@ -125,6 +125,14 @@ class SqlStore(WaitingStore):
         (record,) = self._read("pending", {"app": app, "task": task, "limit": limit})
         return int(record["count"])
 
+    def waiting(
+        self, app: str, task: str, lane: str, *, limit: int
+    ) -> tuple[int, float | None] | None:
+        """Return the number of a lane's jobs that may start now, and since when the first may."""
+        values = {"app": app, "task": task, "lane": lane, "limit": limit}
+        (record,) = self._read("waiting", values)
+        return int(record["count"]), record["since"]
+
     def overdue(self, app: str, limit: int) -> list[Row]:
         """Return the rows that an application's sweep has to look at."""
         return [row_of(each) for each in self._read("overdue", {"app": app, "limit": limit})]

@@ -246,6 +246,12 @@ SELECT count(*) AS count FROM (
   SELECT 1 FROM ucam_faas_jobs WHERE app = :app AND task = :task AND state = 'PENDING' LIMIT :limit
 )
 
+-- name: waiting
+SELECT count(*) AS count, min(due) AS since FROM (
+  SELECT due FROM ucam_faas_jobs
+  WHERE app = :app AND task = :task AND state = 'PENDING' AND lane = :lane AND due <= :now LIMIT :limit
+)
+
 -- name: ended
 SELECT key.key AS number, job.*
 FROM json_each(:keys) AS key LEFT JOIN ucam_faas_jobs AS job

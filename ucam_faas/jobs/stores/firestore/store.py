@@ -224,6 +224,12 @@ class FirestoreStore(WaitingStore):
         """Return the number of a task's jobs that are PENDING, counted up to a limit."""
         return self._documents.count(queries.pending(app, task), limit)
 
+    def waiting(
+        self, app: str, task: str, lane: str, *, limit: int
+    ) -> tuple[int, float | None] | None:
+        """Return None: there is no index of lanes."""
+        return None
+
     def has_live_members(self, app: str, batch: str) -> bool:
         """Return True if a member of a batch hasn't ended."""
         return self._documents.count(queries.live_members(batch_id(app, batch)), 1) > 0
