@@ -13,6 +13,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contract.publisher_contract")
 pytest_plugins = [
+    "tests.support.dead_letters",
     "tests.support.firestore",
     "tests.support.leaks",
     "tests.support.log",

@@ -193,8 +193,9 @@ def test_every_log_message_of_the_code_is_documented() -> None:
     documented = (ROOT / "docs/logging.md").read_text()
 
     fixtures = {"ucam_faas_client", "ucam_faas_clock", "ucam_faas_env_file"}
-    names = ("reason", "task", "message_id", "trigger", "job", "replay_id", "replays")
-    attributes = {f"ucam_faas_{name}" for name in names}
+    names = "reason task message_id trigger job replay_id replays fingerprint error"
+    times = "first_attempt last_attempt"
+    attributes = {f"ucam_faas_{name}" for name in f"{names} {times}".split()}
     others = fixtures | attributes
     missing = {name for name in messages - others if name not in documented}
 

@@ -1,0 +1,342 @@
+"""The book: letters, what was done about them, their edits, and the journal, in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.dead_letters.database import Database
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.letters import Content, Kind, Letter, LetterState
+from ucam_faas.exceptions import ConfigurationError
+
+FILE = "dead-letters.sqlite3"
+"""In the folder `.ucam-faas/`."""
+
+_NOT_STORED = frozenset({"data", "attributes", "state", "note", "by", "changed", "edited"})
+_FOUND = [field.name for field in fields(Letter) if field.name not in _NOT_STORED]
+"""The columns of a letter as it was found, but for its attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Letters with one cause. Times are in epoch seconds.
+
+    Args:
+        first: the time of the earliest.
+        last: the time of the latest.
+        sample: the id of the latest.
+    """
+
+    fingerprint: str
+    task: str
+    error: str
+    reason: str
+    count: int
+    first: float
+    last: float
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that was done: who, when, what. The time is in epoch seconds."""
+
+    time: float
+    by: str
+    what: str
+    letter: str = ""
+    plan: str = ""
+    detail: str = ""
+
+
+class Book:
+    """The file of a project's dead letters.
+
+    Args:
+        path: of the file, in a folder that exists.
+        clock: tells the time of changes.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.database = Database(path)
+        self.clock = clock or SystemClock()
+
+    def now(self) -> float:
+        """Return the time, in epoch seconds."""
+        return self.clock.now().timestamp()
+
+    def letters(
+        self, chosen: Filter, *, before: str | None = None, limit: int = 50
+    ) -> list[Letter]:
+        """Return letters without their data, the latest first.
+
+        Args:
+            chosen: chooses them.
+            before: the id of the last letter of the page before; None: the first page.
+            limit: the most letters.
+        """
+        condition, values = chosen.condition()
+        if before is not None:
+            condition += " AND (time, number) < (SELECT time, number FROM letters WHERE id = ?)"
+            values = [*values, before]
+        with self.database.reading() as db:
+            records = db.execute(
+                f"SELECT * FROM letters WHERE {condition} ORDER BY time DESC, number DESC LIMIT ?",
+                [*values, limit],
+            )
+            return [letter_of_record(record) for record in records]
+
+    def each(self, chosen: Filter, *, page: int = 200) -> Iterator[Letter]:
+        """Yield letters with their data, oldest first by the time of their first publishing.
+
+        The file isn't held open: letters that change meanwhile may be left out.
+        """
+        condition, values = chosen.condition()
+        with self.database.reading() as db:
+            records = db.execute(
+                f"SELECT id FROM letters WHERE {condition} ORDER BY sent, number", values
+            )
+            ids = [str(record["id"]) for record in records]
+        for start in range(0, len(ids), page):
+            yield from self.with_data(ids[start : start + page])
+
+    def count(self, chosen: Filter) -> int:
+        """Return the number of letters."""
+        condition, values = chosen.condition()
+        with self.database.reading() as db:
+            query = f"SELECT COUNT(*) FROM letters WHERE {condition}"
+            return int(db.execute(query, values).fetchone()[0])
+
+    def groups(self, chosen: Filter, *, limit: int = 200) -> list[Group]:
+        """Return the causes, the one with the most letters first."""
+        condition, values = chosen.condition()
+        with self.database.reading() as db:
+            records = db.execute(
+                # SQLite takes the bare columns from the row that has the maximum.
+                "SELECT fingerprint, task, error, reason, id, COUNT(*) AS count, "
+                "MIN(time) AS first, MAX(time) AS last "
+                f"FROM letters WHERE {condition} GROUP BY fingerprint, task "
+                "ORDER BY count DESC, last DESC, fingerprint LIMIT ?",
+                [*values, limit],
+            )
+            return [
+                Group(
+                    fingerprint=record["fingerprint"],
+                    task=record["task"],
+                    error=record["error"],
+                    reason=record["reason"],
+                    count=record["count"],
+                    first=record["first"],
+                    last=record["last"],
+                    sample=record["id"],
+                )
+                for record in records
+            ]
+
+    def letter(self, id: str) -> Letter | None:
+        """Return a letter with its data."""
+        return next(iter(self.with_data([id])), None)
+
+    def with_data(self, ids: Sequence[str]) -> list[Letter]:
+        """Return letters with their data, in the order of the ids; missing ones are left out."""
+        with self.database.reading() as db:
+            records = db.execute(
+                "SELECT letters.*, bodies.data FROM json_each(?) AS wanted "
+                "JOIN letters ON letters.id = wanted.value "
+                "JOIN bodies ON bodies.letter = letters.number ORDER BY wanted.key",
+                [json.dumps(list(ids))],
+            )
+            return [letter_of_record(record) for record in records]
+
+    def find(self, text: str) -> list[str]:
+        """Return the ids of the letters that an id names: the letter's, its message's, or that of
+        the message as the task had it, or of its job.
+        """
+        with self.database.reading() as db:
+            records = db.execute(
+                "SELECT id FROM letters WHERE id = ?1 OR message_id = ?1 OR original_id = ?1 "
+                "OR job = ?1 OR (job <> '' AND substr(job, instr(job, '/') + 1) = ?1) "
+                "ORDER BY id = ?1 DESC, time DESC LIMIT 20",
+                [text],
+            )
+            return [str(record["id"]) for record in records]
+
+    def content(self, letter: Letter) -> Content:
+        """Return what a replay of a letter sends, with its edits."""
+        with self.database.reading() as db:
+            return edited_content(db, letter)
+
+    def edit(self, letter: Letter, content: Content | None, *, by: str, detail: str = "") -> None:
+        """Keep what a replay of a letter sends; None: what the task had."""
+        own = letter.content
+        with self.database.writing() as db:
+            number = "(SELECT number FROM letters WHERE id = ?)"
+            db.execute(f"DELETE FROM edits WHERE letter = {number}", [letter.id])
+            changed = content is not None and content != own
+            if content is not None and changed:
+                data = content.data if content.data != own.data else None
+                attributes = None
+                if content.attributes != own.attributes:
+                    attributes = _json(content.attributes)
+                db.execute(
+                    f"INSERT INTO edits (letter, data, attributes) VALUES ({number}, ?, ?)",
+                    [letter.id, data, attributes],
+                )
+            db.execute("UPDATE letters SET edited = ? WHERE id = ?", [changed, letter.id])
+            what = "edited" if changed else "unedited"
+            self.note(db, [Entry(self.now(), by, what, letter=letter.id, detail=detail)])
+
+    def mark(
+        self,
+        chosen: Filter,
+        state: LetterState,
+        *,
+        by: str,
+        note: str = "",
+        what: str | None = None,
+        plan: str = "",
+    ) -> int:
+        """Note what was done about all letters that a filter chooses, and return their number.
+
+        Letters in this state already aren't changed.
+        """
+        condition, values = chosen.condition()
+        condition = f"({condition}) AND state <> ?"
+        values = [*values, state]
+        now = self.now()
+        with self.database.writing() as db:
+            db.execute(
+                "INSERT INTO journal (time, by, what, letter, plan, detail) "
+                f"SELECT ?, ?, ?, id, ?, ? FROM letters WHERE {condition}",
+                [now, by, what or state.value, plan, note, *values],
+            )
+            cursor = db.execute(
+                f"UPDATE letters SET state = ?, by = ?, note = ?, changed = ? WHERE {condition}",
+                [state, by, note, now, *values],
+            )
+            return cursor.rowcount
+
+    def put(self, letters: Iterable[Letter], *, mirror: int = 0) -> int:
+        """Keep letters as they were found, and return how many weren't known.
+
+        One that is there already keeps its state, unless it was gone, or another message has its
+        id by now.
+        """
+        new = 0
+        with self.database.writing() as db:
+            for letter in letters:
+                new += self._put(db, letter, mirror)
+        return new
+
+    def _put(self, db: sqlite3.Connection, letter: Letter, mirror: int) -> bool:
+        there = db.execute(
+            "SELECT number, state, hash, sent FROM letters WHERE id = ?", [letter.id]
+        ).fetchone()
+        if there is not None and (there["hash"], there["sent"]) == (letter.hash, letter.sent):
+            state = there["state"]
+            is_back = state == LetterState.GONE
+            db.execute(
+                "UPDATE letters SET seen = ?, state = ?, job = ? WHERE number = ?",
+                [mirror, LetterState.NEW if is_back else state, letter.job, there["number"]],
+            )
+            if is_back:
+                self.note(db, [Entry(self.now(), "", "back", letter=letter.id)])
+            return False
+        if there is not None:  # a local cloud has begun to count from 1 again
+            db.execute("DELETE FROM letters WHERE number = ?", [there["number"]])
+        values = [getattr(letter, name) for name in _FOUND]
+        names = ", ".join([*_FOUND, "attributes", "state", "seen"])
+        marks = ", ".join("?" * (len(_FOUND) + 3))
+        cursor = db.execute(
+            f"INSERT INTO letters ({names}) VALUES ({marks})",
+            [*values, _json(letter.attributes), letter.state, mirror],
+        )
+        db.execute(
+            "INSERT INTO bodies (letter, data) VALUES (?, ?)", [cursor.lastrowid, letter.data]
+        )
+        return True
+
+    def note(self, db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+        """Write entries to the journal, in a transaction under way."""
+        db.executemany(
+            "INSERT INTO journal (time, by, what, letter, plan, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            [(e.time, e.by, e.what, e.letter, e.plan, e.detail) for e in entries],
+        )
+
+    def journal(
+        self, *, letter: str | None = None, plan: str | None = None, limit: int = 1000
+    ) -> list[Entry]:
+        """Return what was done, the latest first.
+
+        Args:
+            letter: the id of a letter; None: of any.
+            plan: the id of a plan; None: of any, or none.
+            limit: the most entries.
+        """
+        with self.database.reading() as db:
+            records = db.execute(
+                "SELECT time, by, what, letter, plan, detail FROM journal "
+                "WHERE (?1 IS NULL OR letter = ?1) AND (?2 IS NULL OR plan = ?2) "
+                "ORDER BY number DESC LIMIT ?3",
+                [letter, plan, limit],
+            )
+            return [Entry(*record) for record in records]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+
+def edited_content(db: sqlite3.Connection, letter: Letter) -> Content:
+    """Return what a replay of a letter sends, in a transaction under way."""
+    own = letter.content
+    if not letter.edited:
+        return own
+    edit = db.execute(
+        "SELECT edits.data, edits.attributes FROM edits "
+        "JOIN letters ON letters.number = edits.letter WHERE letters.id = ?",
+        [letter.id],
+    ).fetchone()
+    if edit is None:
+        return own
+    data, attributes = edit["data"], edit["attributes"]
+    return Content(
+        own.data if data is None else bytes(data),
+        own.attributes if attributes is None else json.loads(attributes),
+        own.key,
+    )
+
+
+def letter_of_record(record: sqlite3.Row) -> Letter:
+    """Return a letter as the table has it."""
+    values = {name: record[name] for name in _FOUND}
+    return Letter(
+        **{
+            **values,
+            "kind": Kind(record["kind"]),
+            "attributes": json.loads(record["attributes"]),
+            "data": bytes(record["data"]) if "data" in record.keys() else b"",  # noqa: SIM118
+            "state": LetterState(record["state"]),
+            "note": record["note"],
+            "by": record["by"],
+            "changed": record["changed"],
+            "edited": bool(record["edited"]),
+        }
+    )
+
+
+def _json(attributes: Mapping[str, str]) -> str:
+    return json.dumps(dict(attributes), ensure_ascii=False)
+
+
+def no_letter(id: str) -> ConfigurationError:
+    """Return the error for an id that no letter has."""
+    return ConfigurationError(
+        f"There is no dead letter {id!r} in the book. `ucam-faas dlq list` lists them; it may have "
+        "come after the last mirror."
+    )

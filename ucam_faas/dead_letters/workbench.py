@@ -1,0 +1,343 @@
+"""The workbench: what the command line and the pages do with dead letters."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ucam_faas.dead_letters.book import Book, Entry, Group, no_letter
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.letters import Content, Letter, LetterState
+from ucam_faas.dead_letters.plans import Excluded, Plan, Row, To
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.publishing.messages import check_message
+
+Chosen = Filter | Sequence[str]
+"""A filter, or the ids of letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """The result of a mirror.
+
+    Args:
+        pulled: letters that are there.
+        new: of these, those that the book didn't have.
+        gone: letters of the book that aren't there any more.
+        problems: what can't be seen, and why, as sentences.
+    """
+
+    pulled: int
+    new: int
+    gone: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """The difference between a letter and its replay: lines as `diff -u` writes them."""
+
+    lines: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How far a run is, counted over its plan.
+
+    Args:
+        total: rows of the plan.
+        sent: rows that were sent, by this run or an earlier one.
+        acked: of these, those whose dead letters are acknowledged.
+        failed: rows that were refused, or weren't there.
+        left: rows that aren't acknowledged.
+        is_cancelled: it stopped because it was cancelled.
+        problem: why it stopped before its end; empty: it didn't.
+    """
+
+    plan: str
+    total: int
+    sent: int
+    acked: int
+    failed: int
+    left: int
+    is_cancelled: bool = False
+    problem: str = ""
+
+
+class Workbench:
+    """Dead letters and failed jobs: a list, edits, plans and runs.
+
+    Methods block, and may be called by several threads and processes at a time.
+
+    Args:
+        book: keeps the letters.
+        source: has the dead letters; None: there is no Pub/Sub.
+        jobs: has the failed jobs; None: there is no job store.
+        targets: send letters again; None: none can be sent.
+        by: who uses it, for the journal.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        source: object | None = None,
+        jobs: object | None = None,
+        targets: object | None = None,
+        *,
+        by: str,
+    ) -> None:
+        self.book = book
+        self.source = source
+        self.jobs = jobs
+        self.targets = targets
+        self.by = by
+
+    def mirror(self) -> Mirrored:
+        """Copy all dead letters and failed jobs into the book, and leave them where they are."""
+        raise NotImplementedError
+
+    def letters(
+        self, chosen: Filter | None = None, *, before: str | None = None, limit: int = 50
+    ) -> list[Letter]:
+        """Return letters without their data, the latest first.
+
+        Args:
+            chosen: chooses them; None: those that wait.
+            before: the id of the last letter of the page before; None: the first page.
+            limit: the most letters.
+        """
+        return self.book.letters(chosen or Filter(), before=before, limit=limit)
+
+    def count(self, chosen: Filter | None = None) -> int:
+        """Return the number of all letters that match, and not of a page."""
+        return self.book.count(chosen or Filter())
+
+    def groups(self, chosen: Filter | None = None) -> list[Group]:
+        """Return the causes of the letters that match, the most frequent first."""
+        return self.book.groups(chosen or Filter())
+
+    def each(self, chosen: Chosen) -> Iterable[Letter]:
+        """Yield letters with their data, the earliest first."""
+        return self.book.each(_filter(chosen))
+
+    def find(self, text: str) -> list[str]:
+        """Return the ids of letters that an id names: a letter's, a message's or a job's."""
+        return self.book.find(text)
+
+    def letter(self, id: str) -> Letter:
+        """Return a letter with its data.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        letter = self.book.letter(id)
+        if letter is None:
+            raise no_letter(id)
+        return letter
+
+    def content(self, id: str) -> Content:
+        """Return what a replay of a letter sends, with its edits."""
+        return self.book.content(self.letter(id))
+
+    def edit(
+        self,
+        id: str,
+        data: bytes | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> Diff:
+        """Change what a replay of a letter sends, and return the difference to the letter.
+
+        Args:
+            id: of the letter.
+            data: None: as they are, with earlier edits.
+            attributes: all of them; None: as they are, with earlier edits.
+
+        Raises:
+            ConfigurationError: there is no such letter, or Pub/Sub takes no such message.
+        """
+        letter = self.letter(id)
+        now = self.book.content(letter)
+        content = Content(
+            now.data if data is None else data,
+            now.attributes if attributes is None else dict(attributes),
+            now.key,
+        )
+        try:
+            check_message(content.data, content.attributes, content.key)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        diff = difference(letter.content, content)
+        self.book.edit(letter, content, by=self.by, detail=str(diff))
+        return diff
+
+    def unedit(self, id: str) -> None:
+        """Forget the edits of a letter."""
+        self.book.edit(self.letter(id), None, by=self.by)
+
+    def diff(self, id: str) -> Diff:
+        """Return the edits of a letter; nothing if it has none."""
+        letter = self.letter(id)
+        return difference(letter.content, self.book.content(letter))
+
+    def plan(self, chosen: Chosen, *, to: To | None = None, again: bool = False) -> Plan:
+        """Freeze which letters a run sends, to where, and which it leaves out: the dry run.
+
+        Args:
+            chosen: all letters that match.
+            to: the kind of target; None: the best of each task.
+            again: send also letters that died after a replay, or were replayed.
+        """
+        raise NotImplementedError
+
+    def plans(self, *, limit: int = 50) -> list[Plan]:
+        """Return plans, the latest first."""
+        raise NotImplementedError
+
+    def plan_of(self, plan: str) -> Plan:
+        """Return a plan by its id, as far as it is.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        raise NotImplementedError
+
+    def rows(self, plan: str, *, after: int = 0, limit: int = 50) -> list[Row]:
+        """Return rows of a plan, in its order.
+
+        Args:
+            after: the position of the last row of the page before.
+            limit: the most rows.
+        """
+        raise NotImplementedError
+
+    def exclusions(self, plan: str, *, after: int = 0, limit: int = 50) -> list[Excluded]:
+        """Return letters that a plan leaves out, and why.
+
+        Args:
+            after: how many to skip.
+            limit: the most letters.
+        """
+        raise NotImplementedError
+
+    def run(
+        self,
+        plan: str,
+        *,
+        rate: float | None = None,
+        progress: Callable[[Report], None] | None = None,
+    ) -> Report:
+        """Send the letters of a plan that aren't sent yet, and acknowledge them.
+
+        It goes on where an earlier run stopped, however that one ended.
+
+        Args:
+            plan: its id.
+            rate: the most letters per second; None: no limit.
+            progress: called after every few letters.
+
+        Raises:
+            ConfigurationError: there is no such plan, or another process runs one.
+        """
+        raise NotImplementedError
+
+    def cancel(self, plan: str) -> None:
+        """Stop the run of a plan before its next letters, in whatever process it is."""
+        raise NotImplementedError
+
+    def handled(self, chosen: Chosen, note: str = "") -> int:
+        """Note that all letters that match need nothing more, and return their number."""
+        chosen = _among(chosen, LetterState.NEW)
+        return self.book.mark(chosen, LetterState.HANDLED, by=self.by, note=note)
+
+    def reopen(self, chosen: Chosen) -> int:
+        """Note that handled letters wait again, and return their number."""
+        chosen = _among(chosen, LetterState.HANDLED)
+        return self.book.mark(chosen, LetterState.NEW, by=self.by, what="reopened")
+
+    def purge(self, chosen: Chosen, progress: Callable[[int], None] | None = None) -> int:
+        """Acknowledge all dead letters that match, and delete the jobs; return their number.
+
+        The book keeps a copy.
+        """
+        raise NotImplementedError
+
+    def archive(self, chosen: Chosen, path: Path) -> int:
+        """Write all letters that match to a new file, and return their number.
+
+        The file has a line of JSON for each, with everything that is needed to publish it again.
+
+        Raises:
+            ConfigurationError: the file exists, or can't be written.
+        """
+        raise NotImplementedError
+
+    def reveal(self, id: str) -> Letter:
+        """Return a letter with its data, and note in the journal who saw it."""
+        letter = self.letter(id)
+        with self.book.database.writing() as db:
+            self.book.note(db, [Entry(self.book.now(), self.by, "revealed", letter=id)])
+        return letter
+
+    def journal(
+        self, *, letter: str | None = None, plan: str | None = None, limit: int = 1000
+    ) -> list[Entry]:
+        """Return what was done, the latest first: who, when, what."""
+        return self.book.journal(letter=letter, plan=plan, limit=limit)
+
+    def close(self) -> None:
+        """Close the book."""
+        self.book.close()
+
+
+def difference(before: Content, after: Content) -> Diff:
+    """Return the difference between two contents."""
+    lines = [
+        *_lines("attributes", _shown(before.attributes), _shown(after.attributes)),
+        *_lines("data", _readable(before.data), _readable(after.data)),
+    ]
+    return Diff(tuple(lines))
+
+
+def _lines(name: str, before: str, after: str) -> Iterable[str]:
+    if before == after:
+        return []
+    return difflib.unified_diff(
+        before.splitlines(),
+        after.splitlines(),
+        f"{name} as it died",
+        f"{name} to send",
+        lineterm="",
+    )
+
+
+def _readable(data: bytes) -> str:
+    try:
+        return _shown(json.loads(data))
+    except ValueError:
+        pass
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "\n".join(data[start : start + 16].hex(" ") for start in range(0, len(data), 16))
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=isinstance(value, dict))
+
+
+def _filter(chosen: Chosen) -> Filter:
+    return chosen if isinstance(chosen, Filter) else Filter.of_ids(chosen)
+
+
+def _among(chosen: Chosen, state: LetterState) -> Filter:
+    """Return a filter for those letters that are in one state."""
+    return replace(_filter(chosen), states=frozenset({state}))
