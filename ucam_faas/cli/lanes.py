@@ -32,8 +32,9 @@ _lane = click.argument("lane", type=LANE, default=DEFAULT_LANE)
 def command(ctx: click.Context, *, json_only: bool) -> None:
     """List lanes and the jobs that wait in them, pause lanes and resume them.
 
-    Lists the lanes of the tasks of this directory, and all others that are paused. The lanes are those of the jobs in UCAM_FAAS_JOB_STORE if it is set, else of the `ucam-faas dev`
-    that runs in this directory.
+    Without a command it lists the lanes of the tasks of this directory, and all others that are
+    paused. The jobs are those in UCAM_FAAS_JOB_STORE if it is set, else of the `ucam-faas dev` that
+    runs in this directory.
     """
     if ctx.invoked_subcommand is not None:
         return
