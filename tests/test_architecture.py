@@ -37,11 +37,13 @@ LEVELS = (
     {"execution"},
     {"sending"},
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},
-    {"serving", "worker", "emulator", "actions", "dead_letters"},
+    {"serving", "worker", "emulator", "actions", "dead_letters", "dashboard"},
     {"dev", "deploy", "testing", "cli", "_pytest_plugin", "__main__"},
 )
 """The rooms of docs/architecture.md: a folder and its contents, or a top-level module.
 `__init__` is just above level 6."""
+
+SUFFIXES = {".py", ".typed", ".sql", ".json", ".html", ".css", ".js", ".svg"}
 
 OLD_NAMES = {
     *("cloud_events", "contexts", "execution_info", "gcp_pubsub"),
@@ -121,7 +123,12 @@ HEAVY = {
     ),
     "functions_framework": owner(in_functions="function"),
     "gunicorn": owner("serving.server"),
-    "uvicorn": owner("net.http_protocol", "serving.worker", "testing.serving", "emulator.emulator"),
+    "uvicorn": owner(
+        *("net.http_protocol", "serving.worker", "testing.serving", "emulator.emulator"),
+        "dashboard.server",
+    ),
+    "starlette": owner("dashboard.app", "dashboard.render", "dashboard.server"),
+    "jinja2": owner("dashboard.render"),
     "uvicorn_worker": owner("serving.worker"),
     "click": owner("cli", "dev.session", "dev.stream"),
     "uvloop": owner(in_functions="cli.worker"),
@@ -170,9 +177,7 @@ def test_the_package_holds_code_and_nothing_left_over() -> None:
     """An editor's or a patch's leftover files would be in the wheel."""
     files = [path for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
-    assert [
-        path.name for path in files if path.suffix not in (".py", ".typed", ".sql", ".json")
-    ] == []
+    assert [path.name for path in files if path.suffix not in SUFFIXES] == []
 
 
 @cache

@@ -42,7 +42,7 @@ def check(module: str, *, extra: str, purpose: str) -> None:
 
 LOCAL = (
     *("google.pubsub_v1", "google.iam.v1", "google.cloud.scheduler_v1", "google.cloud.tasks_v2"),
-    *("grpc", "cryptography", "watchfiles"),
+    *("grpc", "cryptography", "watchfiles", "jinja2", "starlette"),
 )
 """The packages that the extra `local` installs."""
 

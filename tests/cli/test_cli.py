@@ -63,7 +63,7 @@ def error_of(result: Result) -> str:
         (["schedules", "delete"], "There are: pause, resume, run."),
         (["start"], "`ucam-faas serve` serves"),
         (["main.py"], "To serve that file: ucam-faas serve main.py, or ucam-faas dev main.py."),
-        (["xyz"], "There are: asyncapi, check, config, dev,"),
+        (["xyz"], "There are: asyncapi, check, config, dashboard,"),
         (["dev", "--taget", "x"], "'--target'"),
     ],
     ids=" ".join,

@@ -22,6 +22,7 @@ _VERBS = {
     "asyncapi": "describe the topics of tasks and their messages as AsyncAPI",
     "check": "find contradictions between code, configuration and Terraform",
     "config": "print the configuration of each task, and the origin of each value",
+    "dashboard": "show tasks, messages, jobs and dead letters in a browser",
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
     "emulator": "run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine",
     "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
@@ -38,7 +39,10 @@ _VERBS = {
 }
 
 
-_LOCAL = ("dev", "jobs", "lanes", "publish", "schedules", "send", "sweep", "tasks", "worker")
+_LOCAL = (
+    *("dashboard", "dev", "jobs", "lanes", "publish", "schedules", "send", "sweep", "tasks"),
+    "worker",
+)
 """Verbs that work with a local cloud, and so read `.env`."""
 
 

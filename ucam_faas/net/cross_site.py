@@ -29,13 +29,13 @@ def refusal(headers: Iterable[tuple[bytes, bytes]], *, any_host: bool) -> str | 
     """
     values = {name: value.decode("latin-1") for name, value in headers if name in _LOOKED_AT}
     host, origin = values.get(b"host", ""), values.get(b"origin")
-    if not any_host and not _is_safe_name(_name(f"//{host}")):
+    if not any_host and not is_safe_name(name_of(f"//{host}")):
         return (
             f"Host: {host[:100]!r} is not this machine. Call 127.0.0.1 or localhost, or start with "
             "--host 0.0.0.0 to be called by any name."
         )
     if origin is not None:
-        if is_this_machine(_name(origin)) or origin.partition("://")[2] == host:
+        if is_this_machine(name_of(origin)) or origin.partition("://")[2] == host:
             return None
         return f"Origin: web pages of {origin[:100]!r} may not call this port."
     if values.get(b"sec-fetch-site") == "cross-site":
@@ -46,7 +46,7 @@ def refusal(headers: Iterable[tuple[bytes, bytes]], *, any_host: bool) -> str | 
 _LOOKED_AT = (b"host", b"origin", b"sec-fetch-site")
 
 
-def _is_safe_name(host: str) -> bool:
+def is_safe_name(host: str) -> bool:
     """Return True for hosts that no name server controls: addresses, and this machine's names."""
     try:
         ipaddress.ip_address(host)
@@ -55,7 +55,8 @@ def _is_safe_name(host: str) -> bool:
     return True
 
 
-def _name(url: str) -> str:
+def name_of(url: str) -> str:
+    """Return the host that a URL names, without a port; empty if it names none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -35,12 +35,13 @@ def sender() -> Runtime:
         return here
     match local_state.nearest(Path.cwd()):
         case _, cloud if cloud.jobs and (jobs is None or settings.job_store == cloud.jobs):
-            return _local(here, cloud)
+            return local_runtime(here, cloud)
     return here
 
 
 @cache
-def _local(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
+def local_runtime(here: Runtime, cloud: local_state.LocalCloud) -> Runtime:
+    """Return a runtime with the store and the Pub/Sub of a local cloud."""
     settings = replace(
         here.settings,
         job_store=cloud.jobs,

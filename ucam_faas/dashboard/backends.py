@@ -1,0 +1,71 @@
+"""The ports that views see: each is None where the dashboard has no such thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ucam_faas.actions.jobs import Jobs
+from ucam_faas.actions.publishing import Destination
+from ucam_faas.actions.schedules import Schedules
+from ucam_faas.tasks.needs import TaskNeeds
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTask:
+    """A task of the local cloud.
+
+    Args:
+        needs: its triggers, lanes and policies.
+        schema: the JSON Schema of its payload; None: it takes any bytes.
+    """
+
+    needs: TaskNeeds
+    schema: dict[str, Any] | None = None
+
+
+def no_tasks() -> Sequence[KnownTask]:
+    """Return the tasks of a dashboard that knows none."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backends:
+    """Everything that pages read, and that actions are done with.
+
+    Args:
+        place: a folder or a project, for people: whose tasks these are.
+        notice: a sentence at the top of each page, such as that `ucam-faas dev` still starts.
+        history: `history.reader.History`.
+        jobs: of the store; `actions.lanes` and `actions.jobs` act on them.
+        workbench: `dead_letters.workbench.Workbench`.
+        schedules: of the local cloud, or of Google.
+        publisher: publishes messages.
+        tasks: returns the tasks now.
+        parser: `dead_letters.tries.Parser`, which finds a payload's errors.
+        read_only: no action is possible; buttons aren't shown.
+        hides_payloads: keys, types and lengths are shown instead, until a person asks for one.
+        log: takes an audited action: who, what, and to which message or job.
+    """
+
+    place: str = ""
+    notice: str = ""
+    history: Any = None
+    jobs: Jobs | None = None
+    workbench: Any = None
+    schedules: Schedules | None = None
+    publisher: Destination | None = None
+    tasks: Callable[[], Sequence[KnownTask]] = no_tasks
+    parser: Any = None
+    read_only: bool = False
+    hides_payloads: bool = False
+    log: Callable[[str, str, str], None] = lambda who, what, about: None
+
+    def has(self, port: str) -> bool:
+        """Return True if a port is there; of no port, always."""
+        return not port or getattr(self, port) is not None
+
+
+Connect = Callable[[], Backends]
+"""Returns the backends of a request: `ucam-faas dev` may have started, or ended, since the last."""

@@ -1,0 +1,142 @@
+"""Templates: Jinja2 with everything escaped; an unknown name is an error. And the static files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from ucam_faas.dashboard import payloads
+from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dashboard.query import Page, path_of
+from ucam_faas.dashboard.routes import Route
+from ucam_faas.logs.durations import duration_text
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+
+
+class Renderer:
+    """Makes pages from templates.
+
+    Args:
+        routes: those with a name are in the navigation.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+        self._version = _version()
+        self.environment = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.environment.filters.update(iso=iso, utc=utc, size=size, seconds=seconds, number=number)
+        self.environment.globals.update(path_of=path_of, shown=payloads.shown)
+
+    def render(self, page: Page, backends: Backends, path: str, note: str = "") -> str:
+        """Return a page's HTML.
+
+        Args:
+            page: the view's.
+            backends: of the request.
+            path: of the request, which is marked in the navigation.
+            note: about the action that came before.
+        """
+        named = [route for route in self._routes if route.name and backends.has(route.needs)]
+        return self.environment.get_template(page.template).render(
+            **page.values,
+            title=page.title,
+            backends=backends,
+            navigation=[(route.path, route.name, _is_at(route.path, path)) for route in named],
+            note=note,
+            version=self._version,
+            has_page=frozenset(
+                route.path for route in self._routes if backends.has(route.needs)
+            ).__contains__,
+        )
+
+
+def _is_at(page: str, path: str) -> bool:
+    """Return True if a path is a page, or below it."""
+    return path == page or (page != "/" and path.startswith(f"{page}/"))
+
+
+def iso(time: float) -> str:
+    """Return an instant for `<time datetime>`.
+
+    >>> iso(0.25)
+    '1970-01-01T00:00:00.250Z'
+    """
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def utc(time: float) -> str:
+    """Return an instant for people; the page's module writes it in their own zone.
+
+    >>> utc(0.25)
+    '1 Jan 1970 00:00:00 UTC'
+    """
+    moment = datetime.fromtimestamp(time, UTC)
+    return f"{moment.day} {moment:%b %Y %H:%M:%S} UTC"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people.
+
+    >>> size(999), size(5_000_000)
+    ('999 B', '5.0 MB')
+    """
+    for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} B"
+
+
+def seconds(duration: float) -> str:
+    """Return a duration for people.
+
+    >>> seconds(0.0123), seconds(2.5), seconds(90)
+    ('12 ms', '2.5 s', '1 min')
+    """
+    if duration < 1:
+        return f"{duration * 1000:.0f} ms"
+    return f"{duration:.1f} s" if duration < 60 else duration_text(duration)
+
+
+def number(count: float) -> str:
+    """Return a number with its thousands apart.
+
+    >>> number(1234567)
+    '1,234,567'
+    """
+    return f"{count:,}"
+
+
+def _version() -> str:
+    """Return a name for these static files: browsers keep them until there are others."""
+    content = b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+class _Static(StaticFiles):
+    """Files that a browser may keep: their URLs have a version."""
+
+    def file_response(self, *args: object, **extra: object) -> Response:
+        """Return the response with a file."""
+        response = super().file_response(*args, **extra)  # type: ignore[arg-type]
+        response.headers["cache-control"] = "max-age=31536000, immutable"
+        return response
+
+
+def static_files() -> StaticFiles:
+    """Return the application that answers with the files of `static/`."""
+    return _Static(directory=STATIC)

@@ -1,0 +1,40 @@
+"""The table of pages and actions: a path, and the function that answers.
+
+A page with a name is in the navigation, in this order, if its backend is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dashboard.query import Download, Page, Query, See
+from ucam_faas.dashboard.views import start
+
+View = Callable[[Query, Backends], Page | See | Download]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A page, or an action.
+
+    Args:
+        path: with parameters as starlette has them: `/jobs/{task}/{id}`. A value may hold a slash
+            if it is quoted.
+        view: answers; it runs in a thread.
+        name: in the navigation; none: it isn't there.
+        needs: the field of `Backends` without which there is no such page.
+        post: an action, which changes something.
+        reads: an action that changes nothing, and so is possible where all is read-only.
+    """
+
+    path: str
+    view: View
+    name: str = ""
+    needs: str = ""
+    post: bool = False
+    reads: bool = False
+
+
+ROUTES: tuple[Route, ...] = (Route("/", start.view, name="Start"),)
