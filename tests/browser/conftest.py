@@ -16,9 +16,10 @@ from playwright.sync_api import Browser
 from tests.support import npm
 
 from . import chromium
-from .chromium import AXE
+from .bookshop import Bookshop, open_bookshop
+from .chromium import AXE, Visitor
 
-collect_ignore = ["shop"]
+collect_ignore = ["tasks"]
 
 
 @pytest.fixture(scope="package")
@@ -31,6 +32,21 @@ def browser() -> Iterator[Browser]:
         unavailable(f"axe-core: {problem}")
     with chromium.running(program) as browser:
         yield browser
+
+
+@pytest.fixture(scope="package")
+def bookshop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bookshop]:
+    """Run the shop; each test has tasks of its own, or messages that it knows by their ids."""
+    with open_bookshop(tmp_path_factory.mktemp("bookshop")) as bookshop:
+        yield bookshop
+
+
+@pytest.fixture
+def visitor(browser: Browser, bookshop: Bookshop) -> Iterator[Visitor]:
+    """Return a visitor of the dashboard, whose pages must do nothing wrong."""
+    visitor = Visitor(browser, bookshop.dashboard)
+    yield visitor
+    assert visitor.leave() == []
 
 
 def unavailable(reason: str) -> NoReturn:

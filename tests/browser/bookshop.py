@@ -1,0 +1,76 @@
+"""A running `ucam-faas dev` of the bookshop in `tasks/`, with its dashboard."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.dev.cloud import PROJECT, Dev, running
+from tests.integration.processes import wait_until
+
+TASKS = Path(__file__).parent / "tasks" / "main.py"
+_MOST_IN_A_CALL = 1000
+
+
+class Bookshop:
+    """The shop, as those see it who send to it.
+
+    Args:
+        dev: its process.
+        dashboard: the origin of its pages.
+    """
+
+    def __init__(self, dev: Dev, dashboard: str) -> None:
+        self.dev = dev
+        self.dashboard = dashboard
+
+    def publish(self, topic: str, *payloads: Any, **attributes: str) -> list[str]:
+        """Publish payloads, and return the messages' ids."""
+        ids: list[str] = []
+        for start in range(0, len(payloads), _MOST_IN_A_CALL):
+            messages = [
+                {"data": base64.b64encode(_bytes(payload)).decode(), "attributes": attributes}
+                for payload in payloads[start : start + _MOST_IN_A_CALL]
+            ]
+            path = f"projects/{PROJECT}/topics/{topic}:publish"
+            answer = self.dev.rest.call("POST", path, {"messages": messages})
+            assert answer.status == 200, answer
+            ids += json.loads(answer.body)["messageIds"]
+        return ids
+
+    def fail(self, task: str, payloads: Sequence[Any]) -> list[str]:
+        """Publish payloads that a task fails for; return their ids when all are dead letters."""
+        line = f"of {task}-dead-letter"
+        before = len(self.dev.shown("dead", line))
+        ids = self.publish(task, *payloads)
+        self.dev.wait_shown("dead", line, count=before + len(ids))
+        return ids
+
+    def wait_done(self, task: str, count: int = 1) -> None:
+        """Wait until a task has done this many messages."""
+        wait_until(lambda: len(self.dev.shown("done", f"{task} ")) >= count, f"{count} x {task}")
+
+
+@contextmanager
+def open_bookshop(folder: Path) -> Iterator[Bookshop]:
+    """Run it in a folder, until the end of the block."""
+    shutil.copy(TASKS, folder / "main.py")
+    with running(folder) as dev:
+        dashboard = dev.start("dashboard", "--port", "0")
+        try:
+            address = wait_until(
+                lambda: re.search(r"http://127\.0\.0\.1:\d+", dashboard.stdout), dashboard.output
+            )
+            yield Bookshop(dev, address[0])
+        finally:
+            dashboard.kill()
+
+
+def _bytes(payload: Any) -> bytes:
+    return payload if isinstance(payload, bytes) else json.dumps(payload).encode()
