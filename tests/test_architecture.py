@@ -33,7 +33,7 @@ LEVELS = (
     },
     {"outcomes", "events"},
     {"tasks"},
-    {"publishing", "jobs"},
+    {"publishing", "jobs", "history"},
     {"execution"},
     {"sending"},
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ucam_faas import local_state
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.local_state import LocalCloud, forget, held, make_home, nearest, read, write
 
@@ -141,3 +142,25 @@ def test_what_a_killed_one_has_left_is_forgotten(tmp_path: Path) -> None:
 
     with held(tmp_path):
         assert read(tmp_path) is None
+
+
+def test_the_tasks_that_were_served_last_are_read_and_are_their_owners_alone(
+    tmp_path: Path,
+) -> None:
+    assert local_state.read_tasks(tmp_path) == []
+    local_state.write_tasks(tmp_path, [{"needs": {"name": "old"}, "schema": None}])
+
+    local_state.write_tasks(tmp_path, [{"needs": {"name": "new"}, "schema": {"type": "object"}}])
+
+    assert local_state.read_tasks(tmp_path) == [
+        {"needs": {"name": "new"}, "schema": {"type": "object"}}
+    ]
+    file = tmp_path / local_state.FOLDER / local_state.TASKS
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "null"])
+def test_a_file_of_tasks_that_cannot_be_read_holds_none(tmp_path: Path, text: str) -> None:
+    (local_state.make_home(tmp_path) / local_state.TASKS).write_text(text)
+
+    assert local_state.read_tasks(tmp_path) == []

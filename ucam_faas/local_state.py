@@ -1,7 +1,8 @@
 """The folder `.ucam-faas/` of a directory of tasks: where a running `ucam-faas dev` is.
 
-`dev` writes `dev.json`, and other verbs read it. It holds a lock as long as it runs, so there is
-one in each directory. Messages may be personal data: the folder is its owner's alone.
+`dev` writes `dev.json`, and other verbs read it; and `tasks.json`, the tasks that it serves. It
+holds a lock as long as it runs, so there is one in each directory. Messages may be personal data:
+the folder is its owner's alone.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ucam_faas.exceptions import ConfigurationError
 
 FOLDER = ".ucam-faas"
 FILE = "dev.json"
+TASKS = "tasks.json"
 LOCK = "dev.lock"
 DEFAULT_PUBSUB_PORT = 8085
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PUBSUB_PORT}"
@@ -104,11 +107,34 @@ def _runs(cloud: LocalCloud) -> bool:
 
 def write(folder: Path, cloud: LocalCloud) -> None:
     """Say where the local cloud of a directory is; readers see all of it or nothing."""
-    home = make_home(folder)
-    beside = home / f"{FILE}.new"
+    _replace(make_home(folder) / FILE, asdict(cloud))
+
+
+def write_tasks(folder: Path, tasks: Sequence[dict[str, Any]]) -> None:
+    """Say which tasks the local cloud of a directory serves.
+
+    Args:
+        folder: the directory.
+        tasks: `{"needs": …, "schema": …}` of each: its `TaskNeeds`, and its payload's schema as
+            `tasks.payload_schemas.schema_of` has it.
+    """
+    _replace(make_home(folder) / TASKS, list(tasks))
+
+
+def read_tasks(folder: Path) -> list[dict[str, Any]]:
+    """Return the tasks that were served last, as `write_tasks` has them; none if none were."""
+    try:
+        tasks = json.loads((folder / FOLDER / TASKS).read_bytes())
+    except (OSError, ValueError):
+        return []
+    return tasks if isinstance(tasks, list) else []
+
+
+def _replace(path: Path, document: object) -> None:
+    beside = path.with_name(f"{path.name}.new")
     beside.touch(mode=0o600)
-    beside.write_text(json.dumps(asdict(cloud)))
-    beside.replace(home / FILE)
+    beside.write_text(json.dumps(document))
+    beside.replace(path)
 
 
 def forget(folder: Path) -> None:

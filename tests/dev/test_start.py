@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes import UCAM_FAAS, Process, request
+from ucam_faas import local_state
+from ucam_faas.tasks.needs import TaskNeeds
 
 from .cloud import SOURCE, Dev, environ_of, refused
 from .conftest import StartDev
@@ -53,6 +55,14 @@ def test_each_schedule_has_its_next_run_in_local_time(dev: Dev) -> None:
 
     assert re.search(r"0 3 \* \* \*  Europe/London, next \w{3} \d\d \w{3} \d\d:00 \S+$", nightly)
     assert re.search(r"30 6 1 1 \*  Etc/UTC, paused$", yearly)
+
+
+def test_its_tasks_are_kept_with_the_schemas_of_their_payloads(dev: Dev) -> None:
+    tasks = {each["needs"]["name"]: each for each in local_state.read_tasks(dev.folder)}
+
+    needs = TaskNeeds.from_json(tasks["store"]["needs"])
+    assert needs.topic == "store"
+    assert set(tasks["store"]["schema"]["schema"]["properties"]) == {"number"}
 
 
 def test_nothing_is_coloured_when_the_output_is_no_terminal(dev: Dev) -> None:

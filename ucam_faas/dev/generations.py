@@ -52,6 +52,11 @@ class Generation:
     ) -> None:
         self.process = process
         self.plans = [TaskNeeds.from_json(plan) for plan in said["plans"]]
+        self.tasks = [
+            {"needs": plan, "schema": schema}
+            for plan, schema in zip(said["plans"], said["schemas"], strict=True)
+        ]
+        """For `local_state.write_tasks`."""
         self.existing_topics: list[str] = said["existing_topics"]
         self.folders: list[str] = said["folders"]
         """The folders of its modules."""

@@ -42,7 +42,9 @@ from ucam_faas.serving import server
 from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import needs_of, with_dead_letter_topic
+from ucam_faas.tasks.payload_schemas import schema_of
 from ucam_faas.tasks.several_sources import tasks_of
+from ucam_faas.tasks.task import Task
 
 
 def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> None:
@@ -85,13 +87,21 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
         sys.exit(error.exit_code)
     events = [settings.events_topic] if settings.events_topic else []
     existing = [*config.layer(()).get("existing_topics", []), *events]
-    tell(folders=folders(module_files()), plans=plans, existing_topics=existing)
+    schemas = [_schema(task) for task in tasks]
+    tell(folders=folders(module_files()), plans=plans, schemas=schemas, existing_topics=existing)
 
     try:
         server.run(app, listener, before_fork=watch.pass_on)
     except UCAMFAASException as error:
         tell(folders=folders(module_files()), error=str(error))
         sys.exit(error.exit_code)
+
+
+def _schema(task: Task) -> dict[str, Any] | None:
+    """Return the schema of a task's payload; None, also where a type of the user's has a bug."""
+    with suppress(Exception):
+        return schema_of(task, values=True)
+    return None
 
 
 class _ParentWatch:

@@ -216,6 +216,7 @@ class Session:
             logged=self._settings.log_level in ("DEBUG", "INFO"),
         )
         self._history.serves(generation.down)
+        local_state.write_tasks(Path.cwd(), generation.tasks)
         for name, why in generation.down.items():
             self._stream.line("error", name, f"{why}\nIts messages wait; other tasks are served.")
         if last is not None:

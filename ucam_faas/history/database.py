@@ -1,0 +1,97 @@
+"""The file of a history: how it is opened, by its one writer and by its readers.
+
+It holds payloads: it is its owner's alone. The journal is a write-ahead log, so readers never wait,
+and a process that is killed leaves a file that opens.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from ucam_faas.exceptions import ConfigurationError
+
+FILE = "history.sqlite3"
+VERSION = 1
+"""Of the tables, in `PRAGMA user_version`. A file of another version is replaced."""
+SCHEMA = Path(__file__).with_name("schema.sql")
+PLACES = 4096
+"""Numbers of deliveries that each message has."""
+SPANS = (60, 3600)
+"""Seconds that counters count."""
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Return the connection of the only writer; the file and its tables are made.
+
+    Raises:
+        ConfigurationError: it can't be used.
+    """
+    try:
+        if not _is_current(path):
+            remove(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # SQLite's other files follow it
+        path.chmod(0o600)
+        database = sqlite3.connect(path, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigurationError(f"{path} cannot be used ({error}).") from error
+    try:
+        _prepare(database)
+    except sqlite3.Error as error:
+        database.close()
+        raise ConfigurationError(f"{path} cannot be used ({error}).") from error
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    run = database.execute
+    run("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table: pruning shrinks the file
+    run("PRAGMA journal_mode = WAL")
+    run("PRAGMA synchronous = NORMAL")
+    run("PRAGMA wal_autocheckpoint = 2000")
+    run("PRAGMA cache_size = -16000")
+    if run("PRAGMA user_version").fetchone()[0] == 0:
+        text = SCHEMA.read_text()
+        database.executescript(f"BEGIN IMMEDIATE;{text}PRAGMA user_version = {VERSION};COMMIT;")
+
+
+def _is_current(path: Path) -> bool:
+    """Return False for a file that can't be read, or is of another version."""
+    if not path.exists():
+        return True
+    try:
+        database = sqlite3.connect(path)
+        try:
+            return database.execute("PRAGMA user_version").fetchone()[0] in (0, VERSION)
+        finally:
+            database.close()
+    except sqlite3.OperationalError:  # locked, or not readable: `connect` says it again
+        return True
+    except sqlite3.DatabaseError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Delete a history, if there is one."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection | None:
+    """Return a connection; None: there is no history of this version."""
+    if not path.exists():
+        return None
+    database = None
+    with suppress(sqlite3.Error):
+        # Not mode=ro: it can't make the shared memory that readers of a write-ahead log need.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA query_only = ON")
+        database.execute("PRAGMA cache_size = -8000")
+        if database.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            return database
+    if database is not None:
+        database.close()
+    return None

@@ -1,0 +1,441 @@
+"""Turns events into rows, and writes those of a batch in one transaction.
+
+A delivery that begins and ends within one batch is written once. Rows that are known are kept, the
+latest used last: most events are about a message that came a moment ago.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ucam_faas.history.database import PLACES, SPANS
+from ucam_faas.history.events import (
+    Answered,
+    Cancelled,
+    DeadLettered,
+    Delivered,
+    Event,
+    Logged,
+    Published,
+    Scheduled,
+)
+from ucam_faas.history.log_lines import LogLine, read
+from ucam_faas.history.rows import EventKind, MessageState
+from ucam_faas.tasks.topics import inbox_named
+
+KNOWN = 20_000
+"""Deliveries that are kept in memory."""
+LONGEST_REASON = 1_000
+"""Characters of a reason that are kept."""
+CLOCK_SLACK_SECONDS = 0.05
+"""The clocks of two processes may differ by this."""
+CANCELLED, INTERRUPTED = "cancelled", "interrupted"
+"""Outcomes of deliveries that got no answer: Pub/Sub gave them up; or `dev` was killed."""
+_COUNTED = ("published", "done", "failed", "dead_lettered")
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A row of `runs`, in the order of its columns."""
+
+    seq: int
+    began: float
+    ended: float | None
+    task: str
+    subscription: str
+    message_id: str
+    job_id: str
+    attempt: int
+    execution_id: str
+    outcome: str
+    reason: str
+    status: str
+    error_type: str
+    failed: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Delivery:
+    """A row of `deliveries`, in the order of its columns; and its last runs, the newest last."""
+
+    seq: int
+    id: str
+    time: float
+    topic: str
+    subscription: str | None
+    task: str | None
+    state: str
+    attempts: int
+    reason: str
+    size: int
+    letter: str | None
+    died: float | None
+    runs: list[_Run]
+
+
+_RUN = tuple(_Run.__slots__)
+_DELIVERY = tuple(_Delivery.__slots__[:-1])
+
+
+def _upsert(table: str, columns: Iterable[str]) -> str:
+    names = list(columns)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+    places = ", ".join("?" * len(names))
+    return f"INSERT INTO {table} VALUES ({places}) ON CONFLICT (seq) DO UPDATE SET {changes}"
+
+
+_PUT_RUN, _PUT_DELIVERY = _upsert("runs", _RUN), _upsert("deliveries", _DELIVERY)
+_PUT_COUNTER = (
+    "INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    + ", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTED)
+)
+
+
+class Ledger:
+    """Takes events, and writes them when `flush` is called.
+
+    Args:
+        database: see `open_for_writing`.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+        self._messages: list[tuple[object, ...]] = []
+        self._lines: list[tuple[object, ...]] = []
+        self._events: list[tuple[float, EventKind, _Delivery | _Run | None, tuple[str, ...]]] = []
+        self._counts: dict[tuple[int, str], list[int]] = {}
+        self._runs: dict[int, _Run] = {}
+        self._deliveries: dict[int, _Delivery] = {}
+        self._known: dict[tuple[str, str], _Delivery] = {}
+        self._by_execution: dict[str, _Run] = {}
+        self._last_message = self._last("messages")
+        self._last_run = self._last("runs")
+        self._last_line = self._last("lines")
+        self._last_event = self._last("events")
+        self._recover()
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Take events, in the order in which they happened."""
+        for event in events:
+            match event:
+                case Published():
+                    self._published(event)
+                case Delivered():
+                    self._delivered(event)
+                case Answered():
+                    self._answered(event)
+                case Cancelled():
+                    self._cancelled(event)
+                case DeadLettered():
+                    self._dead_lettered(event)
+                case Scheduled(time, schedule, is_forced):
+                    text = "by hand" if is_forced else ""
+                    self._events.append((time, EventKind.SCHEDULED, None, (schedule, "", "", text)))
+                case Logged(line):
+                    self._logged(read(line))
+
+    def flush(self) -> None:
+        """Write everything that was taken, in one transaction.
+
+        Raises:
+            sqlite3.Error: nothing is written, and all of it is forgotten.
+        """
+        many = self._db.executemany
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            many("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", self._messages)
+            many(_PUT_DELIVERY, map(_delivery_row, self._deliveries.values()))
+            many(_PUT_RUN, map(_run_row, self._runs.values()))
+            many("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._lines)
+            many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", self._event_rows())
+            many(_PUT_COUNTER, self._counter_rows())
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._known.clear()
+            self._by_execution.clear()
+            raise
+        finally:
+            for waiting in (self._messages, self._lines, self._events):
+                waiting.clear()
+            for changed in (self._deliveries, self._runs, self._counts):
+                changed.clear()
+            self._forget()
+
+    # -- what happened to messages ------------------------------------------------------------
+
+    def _published(self, event: Published) -> None:
+        self._last_message += 1
+        time, message_id, topic, key, attributes, data, readers = event
+        row = (self._last_message, message_id, time, topic, key, json.dumps(dict(attributes)), data)
+        self._messages.append(row)
+        place = self._last_message * PLACES
+        state = MessageState.WAITING if readers else MessageState.UNREAD
+        for number, subscription in enumerate(readers[:PLACES] or [None]):
+            task = None if subscription is None else task_of(subscription)
+            delivery = _Delivery(
+                place + number, message_id, time, topic, subscription, task, state, 0, "",
+                len(data), None, None, [],
+            )  # fmt: skip
+            self._deliveries[delivery.seq] = delivery
+            if subscription is not None:
+                self._known[subscription, message_id] = delivery
+                self._count(time, task or "", 0)
+        task = task_of(readers[0]) if readers else ""
+        text = f"{topic}, {len(data)} byte{'s' * (len(data) != 1)}"
+        self._events.append((time, EventKind.PUBLISHED, None, (task, message_id, "", text)))
+
+    def _delivered(self, event: Delivered) -> None:
+        time, subscription, message_id, attempt = event
+        delivery = self._delivery(subscription, message_id, time)
+        self._end_open(delivery, time)
+        self._run(delivery, time, attempt)
+        delivery.attempts = max(delivery.attempts, attempt)
+        self._change(delivery, MessageState.RUNNING)
+
+    def _answered(self, event: Answered) -> None:
+        time, subscription, message_id, attempt, is_success, status, _ = event
+        delivery = self._delivery(subscription, message_id, time)
+        run = delivery.runs[-1] if delivery.runs else None
+        if run is None or run.ended is not None:
+            run = self._run(delivery, time, attempt)
+            delivery.attempts = max(delivery.attempts, attempt)
+        run.ended, run.status, run.failed = time, status, not is_success
+        self._runs[run.seq] = run
+        delivery.reason = "" if is_success else run.reason or status
+        state = MessageState.DONE if is_success else MessageState.FAILED
+        self._change(delivery, state)
+        self._count(time, run.task, 1 if is_success else 2)
+        kind = EventKind.DONE if is_success else EventKind.FAILED
+        self._events.append((time, kind, run, ()))
+
+    def _cancelled(self, event: Cancelled) -> None:
+        time, subscription, message_id = event
+        delivery = self._delivery(subscription, message_id, time)
+        if self._end_open(delivery, time):
+            self._change(delivery, MessageState.WAITING)
+
+    def _dead_lettered(self, event: DeadLettered) -> None:
+        time, subscription, message_id, topic, letter_id = event
+        delivery = self._delivery(subscription, message_id, time)
+        delivery.letter, delivery.died = letter_id, time
+        self._change(delivery, MessageState.DEAD_LETTERED)
+        self._count(time, delivery.task or "", 3)
+        text = f"message {letter_id} of {topic}"
+        self._events.append((time, EventKind.DEAD_LETTERED, delivery, (text,)))
+
+    def _end_open(self, delivery: _Delivery, time: float) -> bool:
+        run = delivery.runs[-1] if delivery.runs else None
+        if run is None or run.ended is not None:
+            return False
+        run.ended = time
+        run.outcome = run.outcome or CANCELLED
+        self._runs[run.seq] = run
+        return True
+
+    def _change(self, delivery: _Delivery, state: MessageState) -> None:
+        if delivery.letter is not None and state is not MessageState.RUNNING:
+            state = MessageState.DEAD_LETTERED
+        delivery.state = state
+        self._deliveries[delivery.seq] = delivery
+
+    def _run(self, delivery: _Delivery, time: float, attempt: int) -> _Run:
+        run = self._new_run(time, delivery.task or "", delivery.subscription or "", delivery.id)
+        run.attempt = attempt
+        delivery.runs = [*delivery.runs[-1:], run]
+        self._events.append((time, EventKind.DELIVERED, run, ()))
+        return run
+
+    def _new_run(self, time: float, task: str, subscription: str, message_id: str) -> _Run:
+        self._last_run += 1
+        run = _Run(
+            self._last_run, time, None, task, subscription, message_id, "", 0, "", "", "", "", "",
+            False,
+        )  # fmt: skip
+        self._runs[run.seq] = run
+        return run
+
+    # -- what the log says --------------------------------------------------------------------
+
+    def _logged(self, line: LogLine | None) -> None:
+        if line is None:
+            return
+        run = self._run_of(line)
+        if run is not None and line.is_end:
+            self._ended(run, line)
+        if line.is_worth_keeping:
+            self._last_line += 1
+            about = (line.execution_id, line.time, line.task, line.severity, line.message)
+            self._lines.append((self._last_line, *about, json.dumps(line.fields), line.traceback))
+        if not line.is_end:
+            ids = (line.task, line.message_id, line.job_id)
+            text = f"{line.severity} {line.message}"[:LONGEST_REASON]
+            self._events.append((line.time, EventKind.LOGGED, None, (*ids, text)))
+
+    def _run_of(self, line: LogLine) -> _Run | None:
+        """Return the run that a line belongs to; one that wasn't delivered is made."""
+        if not line.execution_id:
+            return None
+        run = self._by_execution.get(line.execution_id)
+        if run is not None and line.message_id in ("", run.message_id):
+            return run
+        run = self._delivered_run(line) or self._stored_run(line)
+        if run is None and line.makes_a_run:
+            run = self._new_run(line.began, line.task, line.subscription, line.message_id)
+            run.attempt, run.job_id = line.attempt, line.job_id
+        if run is not None:
+            run.execution_id = line.execution_id
+            run.job_id = run.job_id or line.job_id
+            self._runs[run.seq] = run
+            self._by_execution[line.execution_id] = run
+        return run
+
+    def _delivered_run(self, line: LogLine) -> _Run | None:
+        if not (line.message_id and line.subscription) or line.is_of_a_wake:
+            return None
+        delivery = self._find(line.subscription, line.message_id)
+        if delivery is None:
+            return None
+        for run in reversed(delivery.runs):
+            is_before = run.began <= line.began + CLOCK_SLACK_SECONDS
+            if is_before and run.execution_id in ("", line.execution_id):
+                return run
+        return None
+
+    def _stored_run(self, line: LogLine) -> _Run | None:
+        row = self._db.execute(
+            f"SELECT {', '.join(_RUN)} FROM runs WHERE execution_id = ? AND execution_id <> '' "
+            "AND ? IN ('', message_id) ORDER BY seq DESC LIMIT 1",
+            (line.execution_id, line.message_id),
+        ).fetchone()
+        return None if row is None else self._runs.get(row[0]) or _Run(*row)
+
+    def _ended(self, run: _Run, line: LogLine) -> None:
+        run.outcome, run.reason = line.outcome, line.reason[:LONGEST_REASON]
+        run.error_type = line.error_type
+        run.attempt = run.attempt or line.attempt
+        delivery = None
+        if run.message_id and run.subscription and not line.is_of_a_wake:
+            delivery = self._find(run.subscription, run.message_id)
+        if delivery is None:
+            run.began = min(run.began, line.began)
+            if run.ended is None:  # else it was counted
+                run.ended, run.failed = line.time, line.is_failure
+                self._count(line.time, run.task, 2 if line.is_failure else 1)
+                kind = EventKind.FAILED if line.is_failure else EventKind.DONE
+                self._events.append((line.time, kind, run, ()))
+        elif run.reason and (run.failed or delivery.letter or line.is_failure):
+            delivery.reason = run.reason
+            self._deliveries[delivery.seq] = delivery
+
+    # -- known rows ---------------------------------------------------------------------------
+
+    def _delivery(self, subscription: str, message_id: str, time: float) -> _Delivery:
+        """Return a delivery; that of a message from before the history is made."""
+        delivery = self._find(subscription, message_id)
+        if delivery is None:
+            self._last_message += 1
+            self._messages.append((self._last_message, message_id, time, "", "", "{}", b""))
+            delivery = _Delivery(
+                self._last_message * PLACES, message_id, time, "", subscription,
+                task_of(subscription), MessageState.WAITING, 0, "", 0, None, None, [],
+            )  # fmt: skip
+            self._deliveries[delivery.seq] = delivery
+            self._known[subscription, message_id] = delivery
+        return delivery
+
+    def _find(self, subscription: str, message_id: str) -> _Delivery | None:
+        delivery = self._known.get((subscription, message_id))
+        if delivery is not None:
+            return delivery
+        row = self._db.execute(
+            f"SELECT {', '.join(f'd.{name}' for name in _DELIVERY)} "
+            "FROM messages m JOIN deliveries d ON d.seq BETWEEN m.seq * ? AND m.seq * ? + ? - 1 "
+            "WHERE m.id = ? AND d.subscription = ? ORDER BY m.seq DESC LIMIT 1",
+            (PLACES, PLACES, PLACES, message_id, subscription),
+        ).fetchone()
+        if row is None:
+            return None
+        runs = self._db.execute(
+            f"SELECT {', '.join(_RUN)} FROM runs WHERE message_id = ? AND message_id <> '' "
+            "AND subscription = ? AND began >= ? ORDER BY seq DESC LIMIT 2",
+            (message_id, subscription, row[2]),
+        ).fetchall()
+        delivery = _Delivery(*(*row, [_Run(*run) for run in reversed(runs)]))
+        self._known[subscription, message_id] = delivery
+        return delivery
+
+    def _forget(self) -> None:
+        """Drop the rows that were added first, of too many."""
+        for delivery in list(self._known)[: max(0, len(self._known) - KNOWN)]:
+            del self._known[delivery]
+        for execution in list(self._by_execution)[: max(0, len(self._by_execution) - KNOWN)]:
+            del self._by_execution[execution]
+
+    def _count(self, time: float, task: str, what: int) -> None:
+        counts = self._counts.setdefault((int(time) // 60, task), [0, 0, 0, 0])
+        counts[what] += 1
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _counter_rows(self) -> list[tuple[object, ...]]:
+        return [
+            (span, minute * 60 // span * span, task, *counts)
+            for (minute, task), counts in self._counts.items()
+            for span in SPANS
+        ]
+
+    def _event_rows(self) -> list[tuple[object, ...]]:
+        rows = []
+        for time, kind, about, texts in self._events:
+            if isinstance(about, _Run):
+                if kind is EventKind.DELIVERED and about.ended is not None:
+                    continue  # its end is in this batch, too
+                text = f"attempt {about.attempt}" if about.attempt else ""
+                if kind is EventKind.FAILED:
+                    text = ", ".join(filter(None, (text, about.reason or about.status)))
+                texts = (about.task, about.message_id, about.job_id, text)
+            elif about is not None:
+                texts = (about.task or "", about.id, "", texts[0])
+            self._last_event += 1
+            rows.append((self._last_event, time, kind, *texts))
+        return rows
+
+    def _last(self, table: str) -> int:
+        return int(self._db.execute(f"SELECT ifnull(max(seq), 0) FROM {table}").fetchone()[0])
+
+    def _recover(self) -> None:
+        """Note what a process that was killed left behind."""
+        run = self._db.execute
+        run("BEGIN IMMEDIATE")
+        run("UPDATE deliveries SET state = 'waiting' WHERE state = 'running' AND state <> 'done'")
+        run(
+            "UPDATE runs SET ended = began, outcome = ? WHERE ended IS NULL",
+            (INTERRUPTED,),
+        )
+        run("COMMIT")
+
+
+def task_of(subscription: str) -> str:
+    """Return the name of the task that a subscription is of."""
+    inbox = inbox_named(subscription)
+    return inbox.task if inbox else subscription
+
+
+def _delivery_row(row: _Delivery) -> tuple[object, ...]:
+    return (
+        row.seq, row.id, row.time, row.topic, row.subscription, row.task, row.state, row.attempts,
+        row.reason, row.size, row.letter, row.died,
+    )  # fmt: skip
+
+
+def _run_row(row: _Run) -> tuple[object, ...]:
+    return (
+        row.seq, row.began, row.ended, row.task, row.subscription, row.message_id, row.job_id,
+        row.attempt, row.execution_id, row.outcome, row.reason, row.status, row.error_type,
+        row.failed,
+    )  # fmt: skip

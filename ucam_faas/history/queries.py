@@ -1,0 +1,116 @@
+"""The one query with many filters: a page of messages.
+
+Words and attributes, where they are asked for, give the candidates, the newest first; otherwise an
+index of deliveries does. The indexes are named: without statistics SQLite may choose another.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from ucam_faas.history.database import PLACES
+from ucam_faas.history.rows import MessageState
+from ucam_faas.history.search import pair_of, query_of
+
+ROW = (
+    "d.id, d.time, d.topic, d.task, d.state, d.attempts, d.reason, d.size, d.seq, d.letter, "
+    "d.subscription"
+)
+_END = 2**62
+
+
+class Selection:
+    """A page of deliveries.
+
+    Args:
+        limit: how many, at most.
+        text: whose words they have.
+        attribute: that they have.
+    """
+
+    def __init__(self, limit: int, *, text: str | None, attribute: str | None) -> None:
+        self._limit = limit
+        self._query = None if text is None else query_of(text)
+        self._is_empty = text is not None and self._query is None  # no word, as in "?!"
+        self._pair = None if attribute is None else pair_of(attribute)
+        self._first, self._end = 0, _END
+        self._equal: dict[str, str] = {}
+        self._state: MessageState | None = None
+
+    def where(self, **columns: str | None) -> None:
+        """Take only those with these values; None: any."""
+        self._equal |= {name: value for name, value in columns.items() if value is not None}
+
+    def in_state(self, state: MessageState) -> None:
+        """Take only those in a state."""
+        self._state = state
+
+    def below(self, key: int) -> None:
+        """Take only rows with smaller keys."""
+        self._end = min(self._end, key)
+
+    def since(self, key: int) -> None:
+        """Take only rows with this key, or larger ones."""
+        self._first = max(self._first, key)
+
+    def rows(self, database: sqlite3.Connection) -> list[Any]:
+        """Return the rows, the newest first."""
+        if self._is_empty:
+            return []
+        if self._query is None and self._pair is None:
+            statement, values = self._statement(self._index())
+            bounds = (self._first, self._end, self._limit)
+            return database.execute(statement, (*values, *bounds)).fetchall()
+        rows: list[Any] = []
+        statement, values = self._statement("NOT INDEXED")
+        for message in self._candidates(database):
+            first = max(self._first, message * PLACES)
+            end = min(self._end, (message + 1) * PLACES)
+            left = self._limit - len(rows)
+            rows += database.execute(statement, (*values, first, end, left))
+            if len(rows) >= self._limit:
+                break
+        return rows
+
+    def _statement(self, index: str) -> tuple[str, tuple[str, ...]]:
+        conditions = [f"d.{name} = ?" for name in self._equal]
+        if self._state is not None:  # written out: SQLite then knows that partial indexes have it
+            conditions.append(f"d.state = '{self._state}'")
+            if self._state is not MessageState.DONE:
+                conditions.append("d.state <> 'done'")
+        conditions += ["d.seq >= ?", "d.seq < ?"]
+        where = " AND ".join(conditions)
+        text = f"SELECT {ROW} FROM deliveries d {index} WHERE {where} ORDER BY d.seq DESC LIMIT ?"
+        return text, tuple(self._equal.values())
+
+    def _index(self) -> str:
+        is_partial = self._state is not None and self._state is not MessageState.DONE
+        if "task" in self._equal:
+            return f"INDEXED BY deliveries_by_task{'_state' * is_partial}"
+        if is_partial:
+            return "INDEXED BY deliveries_by_state"
+        return "INDEXED BY deliveries_by_topic" if "topic" in self._equal else "NOT INDEXED"
+
+    def _candidates(self, database: sqlite3.Connection) -> Iterator[int]:
+        """Go through the numbers of messages that have the words and the attribute."""
+        bounds = (self._first // PLACES, -(-self._end // PLACES))
+        if self._query is None:
+            statement = (
+                "SELECT message FROM attributes WHERE pair = ? AND message BETWEEN ? AND ? "
+                "ORDER BY message DESC"
+            )
+            values: tuple[Any, ...] = (self._pair, *bounds)
+        else:
+            statement = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
+            values = (self._query, *bounds)
+            if self._pair is not None:
+                statement += (
+                    " AND EXISTS (SELECT 1 FROM attributes WHERE pair = ? AND message = "
+                    "words.rowid)"
+                )
+                values = (*values, self._pair)
+            statement += " ORDER BY rowid DESC"
+        for (message,) in database.execute(statement, values):
+            yield message
