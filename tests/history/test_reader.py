@@ -196,3 +196,12 @@ def test_a_file_that_was_replaced_is_read_again(tmp_path: Path) -> None:
 
     assert ids(reader.messages()) == ["2"]
     reader.close()
+
+
+def test_a_message_has_a_row_for_each_reader(shop: History) -> None:
+    rows = shop.deliveries("18")
+
+    assert [(row.id, row.subscription, row.state) for row in rows] == [
+        ("18", "store", MessageState.DONE),
+        ("18", "mail", MessageState.DONE),
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ucam_faas.actions.job_texts import error_text, progress
 from ucam_faas.jobs.payloads.references import of_payload, of_result
 from ucam_faas.jobs.rows import Entry, Row, Step
 from ucam_faas.jobs.states import State
@@ -115,21 +116,6 @@ def note(row: Row, now: float) -> str:
     return ""
 
 
-def progress(report: Any) -> str:
-    """Return a task's progress for people.
-
-    >>> progress({"done": 12, "total": 40, "note": "pages"})
-    '12 of 40 (30 %), pages'
-    """
-    done, total, words = (report.get(name) for name in ("done", "total", "note"))
-    parts = []
-    if done is not None:
-        parts.append(f"{done:g}" if not total else f"{done:g} of {total:g} ({done / total:.0%})")
-    if words:
-        parts.append(printable(str(words)))
-    return ", ".join(parts).replace("%)", " %)")
-
-
 def details(
     row: Row,
     now: float,
@@ -195,13 +181,6 @@ def step_as_json(step: Step) -> dict[str, Any]:
 
 def _step_name(step: Step) -> str:
     return printable(step.name) if step.name else "(cursor)"
-
-
-def error_text(row: Row) -> str:
-    """Return a job's last error in one line."""
-    if not row.error:
-        return ""
-    return printable(f"{row.error.get('type')}: {row.error.get('message')}")
 
 
 def _data(row: Row, *, data: bool) -> str:

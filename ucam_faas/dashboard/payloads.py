@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ucam_faas.logs.columns import printable
+
 SHOWN_BYTES = 64 * 1024
 """Of a payload in a page; the rest is a download."""
 _DUMPED_BYTES = 1024
@@ -77,7 +79,19 @@ def _decoded(start: bytes, size: int) -> str:
 
 def _cut(kind: str, text: str, size: int) -> PayloadView:
     is_cut = len(text) > SHOWN_BYTES or (kind == "text" and size > SHOWN_BYTES)
-    return PayloadView(kind=kind, text=text[:SHOWN_BYTES], size=size, is_cut=is_cut)
+    return PayloadView(kind=kind, text=visible(text[:SHOWN_BYTES]), size=size, is_cut=is_cut)
+
+
+def visible(text: str) -> str:
+    """Escape characters that aren't seen, or that reorder those around them; keep lines and tabs.
+
+    >>> print(visible("a" + chr(0x202E) + "b" + chr(10) + "c"))
+    a\\u202eb
+    c
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character in "\n\t" else printable(character) for character in text)
 
 
 def dump(data: bytes) -> str:

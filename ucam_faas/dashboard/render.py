@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
@@ -15,6 +17,7 @@ from ucam_faas.dashboard import payloads
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Page, path_of
 from ucam_faas.dashboard.routes import Route
+from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
 
 _HERE = Path(__file__).parent
@@ -40,6 +43,8 @@ class Renderer:
             auto_reload=False,
         )
         self.environment.filters.update(iso=iso, utc=utc, size=size, seconds=seconds, number=number)
+        self.environment.filters.update(plain=printable, visible=payloads.visible)
+        self.environment.filters.update(offset=offset, fields=fields)
         self.environment.globals.update(path_of=path_of, shown=payloads.shown)
 
     def render(self, page: Page, backends: Backends, path: str, note: str = "") -> str:
@@ -54,7 +59,7 @@ class Renderer:
         named = [route for route in self._routes if route.name and backends.has(route.needs)]
         return self.environment.get_template(page.template).render(
             **page.values,
-            title=page.title,
+            title=printable(page.title),
             backends=backends,
             navigation=[(route.path, route.name, _is_at(route.path, path)) for route in named],
             note=note,
@@ -110,6 +115,25 @@ def seconds(duration: float) -> str:
     if duration < 1:
         return f"{duration * 1000:.0f} ms"
     return f"{duration:.1f} s" if duration < 60 else duration_text(duration)
+
+
+def offset(duration: float) -> str:
+    """Return the time since a beginning, to the millisecond.
+
+    >>> offset(0.0123), offset(90.5)
+    ('+0.012 s', '+90.500 s')
+    """
+    return f"{duration:+.3f} s"
+
+
+def fields(values: Mapping[str, Any]) -> str:
+    """Return the fields of a log line in one line.
+
+    >>> fields({"order": 17, "to": {"name": "Ann"}})
+    'order=17 to={"name": "Ann"}'
+    """
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    return printable(" ".join(f"{name}={text}" for name, text in texts.items()))
 
 
 def number(count: float) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, Query, See
-from ucam_faas.dashboard.views import start
+from ucam_faas.dashboard.views import job, jobs, message, messages, search, start
 
 View = Callable[[Query, Backends], Page | See | Download]
 
@@ -37,4 +37,17 @@ class Route:
     reads: bool = False
 
 
-ROUTES: tuple[Route, ...] = (Route("/", start.view, name="Start"),)
+ROUTES: tuple[Route, ...] = (
+    Route("/", start.view, name="Start"),
+    Route("/messages", messages.view, name="Messages", needs="history"),
+    Route("/messages/{id}", message.view, needs="history"),
+    Route("/messages/{id}/data", message.download, needs="history"),
+    Route("/runs/{id}", message.run, needs="history"),
+    Route("/jobs", jobs.view, name="Jobs", needs="jobs"),
+    Route("/jobs/{task}/{id}", job.view, needs="jobs"),
+    Route("/jobs/{task}/{id}/{part}", job.download, needs="jobs"),
+    Route("/jobs/{task}/{id}/reveal", job.reveal, needs="jobs", post=True, reads=True),
+    Route("/jobs/{task}/{id}/save/{part}", job.save, needs="jobs", post=True, reads=True),
+    Route("/jobs/{task}/{id}/{action}", job.change, needs="jobs", post=True),
+    Route("/search", search.view),
+)

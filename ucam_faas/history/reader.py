@@ -114,7 +114,7 @@ class History:
 
     def deliveries(self, message_id: str) -> list[MessageRow]:
         """Return a message once for each of its readers, in their order."""
-        return [_message_row(row) for row in self._deliveries(message_id)]
+        return [_message_row(row[:-1]) for row in self._deliveries(message_id)]
 
     def _deliveries(self, message_id: str) -> list[Any]:
         seq = self._one("SELECT max(seq) FROM messages WHERE id = ?", message_id)

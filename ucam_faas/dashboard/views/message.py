@@ -1,0 +1,79 @@
+"""A message: its parts, its readers, and its life."""
+
+from __future__ import annotations
+
+import json
+
+from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, path_of
+from ucam_faas.history.reader import LINES_OF_STEP
+from ucam_faas.history.rows import Message
+
+
+def view(query: Query, backends: Backends) -> Page:
+    """Show a message."""
+    message = found(query, backends)
+    history = backends.history
+    deliveries = history.deliveries(message.id)
+    values = {
+        "query": query,
+        "message": message,
+        "path": path_of("messages", message.id),
+        "deliveries": [row for row in deliveries if row.subscription is not None],
+        "steps": history.timeline(message.id),
+        "most_lines": LINES_OF_STEP,
+        "original": message.attributes.get("ucam_faas_message_id", ""),
+    }
+    return Page("message.html", f"Message {message.id}", values)
+
+
+def download(query: Query, backends: Backends) -> Download:
+    """Return a message's data."""
+    message = found(query, backends)
+    return Download(message.data, f"message-{message.id}{suffix(message.data)}")
+
+
+def run(query: Query, backends: Backends) -> Page:
+    """Show a run with all its log lines, a page at a time."""
+    id, after = query.parts["id"], query.args.get("after")
+    run = backends.history.run(id)
+    if run is None:
+        raise PageNotFoundError(
+            f"There is no run {id!r} in the history. It keeps some days, or some megabytes."
+        )
+    limit = 500
+    lines = backends.history.lines(
+        id, after=int(after) if after.isdecimal() else 0, limit=limit + 1
+    )
+    values = {
+        "query": query,
+        "run": run,
+        "lines": lines[:limit],
+        "next": lines[limit - 1].key if len(lines) > limit else None,
+    }
+    return Page("run.html", f"Run {id}", values)
+
+
+def found(query: Query, backends: Backends) -> Message:
+    """Return the message that a path names.
+
+    Raises:
+        PageNotFoundError: the history doesn't have it.
+    """
+    id = query.parts["id"]
+    message: Message | None = backends.history.message(id)
+    if message is None:
+        raise PageNotFoundError(
+            f"There is no message {id!r} in the history. It keeps some days, or some megabytes: "
+            "see --history-days and --history-mb of `ucam-faas dev`."
+        )
+    return message
+
+
+def suffix(data: bytes) -> str:
+    """Return the end of the name of a file with some data."""
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return ".bin"
+    return ".json"
