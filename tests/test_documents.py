@@ -16,6 +16,7 @@ import pytest
 
 import ucam_faas
 from ucam_faas.config import Settings
+from ucam_faas.execution import dead_letters, replays
 from ucam_faas.testing import Client, serve
 
 ROOT = Path(__file__).parent.parent
@@ -193,9 +194,8 @@ def test_every_log_message_of_the_code_is_documented() -> None:
     documented = (ROOT / "docs/logging.md").read_text()
 
     fixtures = {"ucam_faas_client", "ucam_faas_clock", "ucam_faas_env_file"}
-    names = "reason task message_id trigger job replay_id replays fingerprint error"
-    times = "first_attempt last_attempt"
-    attributes = {f"ucam_faas_{name}" for name in f"{names} {times}".split()}
+    attributes = {"ucam_faas_trigger", "ucam_faas_job", *dead_letters.ADDED_ATTRIBUTES}
+    attributes |= {replays.REPLAY_ID_ATTRIBUTE, replays.REPLAYS_ATTRIBUTE}
     others = fixtures | attributes
     missing = {name for name in messages - others if name not in documented}
 

@@ -23,6 +23,7 @@ FILE = "dev.json"
 TASKS = "tasks.json"
 LOCK = "dev.lock"
 DEFAULT_PUBSUB_PORT = 8085
+DEFAULT_DASHBOARD_PORT = 8088
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PUBSUB_PORT}"
 PAGE = "/ucam-faas/folder"
 """Of `ucam-faas dev`: the folder that it runs in."""
@@ -44,6 +45,7 @@ class LocalCloud:
         jobs: the store of its jobs, as UCAM_FAAS_JOB_STORE has it.
         firestore: `host:port` of the emulator that such a store is in; none: Google's Firestore.
         app: the name of the application whose jobs they are.
+        dashboard: URL of its dashboard, without a path; none: it has none.
     """
 
     pubsub: str
@@ -55,6 +57,7 @@ class LocalCloud:
     jobs: str = ""
     firestore: str = ""
     app: str = "default"
+    dashboard: str = ""
 
 
 def read(folder: Path) -> LocalCloud | None:

@@ -133,7 +133,7 @@ def test_a_letter_that_is_found_again_keeps_what_was_done(tmp_path: Path) -> Non
     book = filled_book(tmp_path / "book.sqlite3", 10)
     book.mark(Filter(ids=["ship-dead/3"]), LetterState.HANDLED, by="ada")
 
-    assert book.put(dead_letters(12)) == 2
+    assert book.put(dead_letters(12)).new == 2
     assert _state(book, "ship-dead/3") is LetterState.HANDLED
 
 
@@ -152,7 +152,7 @@ def test_another_message_by_the_same_id_is_another_letter(tmp_path: Path) -> Non
     book.mark(Filter(ids=["ship-dead/3"]), LetterState.REPLAYED, by="ada")
     other = replace(dead_letters(4)[3], data=b"other", hash="other", sent=0.0)
 
-    assert book.put([other]) == 1
+    assert book.put([other]).new == 1
     assert _state(book, "ship-dead/3") is LetterState.NEW
     assert _letter(book, "ship-dead/3").data == b"other"
 

@@ -184,6 +184,8 @@ def environ_of(folder: Path, **more: str) -> dict[str, str]:
 def starting(folder: Path, *arguments: str, **environ: str) -> Dev:
     """Start `ucam-faas dev` in a folder on free ports."""
     command = [UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0", *arguments]
+    if "--dashboard-port" not in arguments:  # it costs a process
+        command.append("--no-dashboard")
     return Dev(command, folder, environ_of(folder, **environ))
 
 

@@ -81,7 +81,9 @@ def test_a_save_of_it_is_served_at_once(start_dev: StartDev, folder: Path) -> No
 
 def test_a_line_that_is_no_variable_is_refused_at_start(folder: Path) -> None:
     (folder / ".env").write_text("API_KEY='secret\n")
-    process = Process([UCAM_FAAS, "dev", "--port", "0"], folder, environ_of(folder))
+    process = Process(
+        [UCAM_FAAS, "dev", "--port", "0", "--no-dashboard"], folder, environ_of(folder)
+    )
 
     try:
         line = refused(process)

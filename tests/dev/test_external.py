@@ -119,7 +119,7 @@ def idle() -> Iterator[int]:
 def command(folder: Path, host: str) -> Process:
     """Start `ucam-faas dev` with this PUBSUB_EMULATOR_HOST."""
     shutil.copy(SOURCE, folder / "main.py")
-    arguments = [UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0"]
+    arguments = [UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0", "--no-dashboard"]
     return Process(arguments, folder, environ_of(folder, PUBSUB_EMULATOR_HOST=host))
 
 
@@ -174,7 +174,7 @@ def test_control_c_ends_the_wait_for_it(tmp_path: Path, idle: int) -> None:
 
 
 def test_googles_pubsub_needs_a_project(tmp_path: Path) -> None:
-    command = [UCAM_FAAS, "dev", "--pubsub", "google"]
+    command = [UCAM_FAAS, "dev", "--no-dashboard", "--pubsub", "google"]
     process = Process(command, tmp_path, environ_of(tmp_path))
     try:
         assert process.wait(20) == 2

@@ -19,7 +19,7 @@ from ucam_faas.emulator.core.storage import Message
 from ucam_faas.exceptions import JobStoreError
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
-from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.jobs.stores.sqlite import SCHEMA, SqliteStore
 from ucam_faas.jobs.sweep import sweep
 from ucam_faas.testing import ManualClock
 
@@ -369,7 +369,7 @@ def test_a_file_of_a_later_version_is_refused_at_the_start(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "jobs.db"
-    sqlite3.connect(file).execute("PRAGMA user_version = 7").connection.close()
+    sqlite3.connect(file).execute(f"PRAGMA user_version = {SCHEMA + 1}").connection.close()
     options: Any = SimpleNamespace(reset=False, job_store=f"sqlite:{file}")
 
     with pytest.raises(JobStoreError, match=r"newer ucam-faas .*--reset"), job_file(options):

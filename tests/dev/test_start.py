@@ -177,7 +177,7 @@ def test_several_sources_in_a_repository(
 
 def refuse(folder: Path, *arguments: str, **environ: str) -> str:
     folder.mkdir(exist_ok=True)
-    command = [UCAM_FAAS, "dev", *arguments]
+    command = [UCAM_FAAS, "dev", "--no-dashboard", *arguments]
     process = Process(command, folder, environ_of(folder, **environ))
     try:
         return refused(process)

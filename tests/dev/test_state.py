@@ -72,4 +72,4 @@ def test_memory_keeps_nothing(start_dev: StartDev, tmp_path: Path) -> None:
 
     assert "State in memory" in dev.stdout
     left = sorted(path.name for path in (tmp_path / ".ucam-faas").iterdir())
-    assert left == [".gitignore", "dev.lock"]
+    assert left == [".gitignore", "dev.lock", "tasks.json"]

@@ -106,6 +106,11 @@ def test_a_message_that_fails_is_retried_as_planned_and_then_a_dead_letter(
     letter = received["message"]
     published = letter["attributes"].pop("CloudPubSubDeadLetterSourceTopicPublishTime")
     assert datetime.fromisoformat(published) == begin
+    names = ("ucam_faas_first_attempt", "ucam_faas_last_attempt")
+    first, last = (datetime.fromisoformat(letter["attributes"].pop(name)) for name in names)
+    assert first <= last
+    assert letter["attributes"].pop("ucam_faas_fingerprint").startswith("1:")
+    assert letter["attributes"].pop("ucam_faas_error").startswith("UCAMFAASException at ")
     assert letter["attributes"] == {
         "sender": "guide",
         "ucam_faas_task": "report_stock",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,16 +12,25 @@ from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel
 
 from tests.support.log import Log
-from ucam_faas import DeadLetter, Ignore, Retry, UCAMFAASException, message_handler, outcomes
+from ucam_faas import (
+    DeadLetter,
+    Ignore,
+    Retry,
+    RetryPolicy,
+    UCAMFAASException,
+    message_handler,
+    outcomes,
+)
 from ucam_faas.config import Settings
 from ucam_faas.events.envelopes import decode
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import PublishError
-from ucam_faas.execution import pipeline
+from ucam_faas.execution import attempts, pipeline
+from ucam_faas.execution.dead_letters import ADDED_ATTRIBUTES, GOOGLE_PREFIX
 from ucam_faas.execution.execution import Conclusion, Execution
 from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.outcomes import DeadLettered
+from ucam_faas.outcomes import DeadLettered, TimedOut
 from ucam_faas.publishing import Publisher
 from ucam_faas.testing import (
     ManualClock,
@@ -49,7 +58,8 @@ class Letters:
 
     def __init__(self) -> None:
         self.publisher = MemoryPublisher({TOPIC: [], OWN_TOPIC: []})
-        self.runtime = runtime(self.publisher)
+        self.clock = ManualClock()
+        self.runtime = runtime(self.publisher, clock=self.clock)
 
     def __call__(self, topic: str = TOPIC) -> list[PubsubMessage]:
         return self.publisher.topics[topic]
@@ -60,8 +70,10 @@ class Letters:
         return execute(Execution(task.task, envelope, self.runtime))
 
 
-def runtime(publisher: Publisher | None, topic: str | None = TOPIC) -> Runtime:
-    return Runtime(Settings(dead_letter_topic=topic), ManualClock(), publisher)
+def runtime(
+    publisher: Publisher | None, topic: str | None = TOPIC, clock: ManualClock | None = None
+) -> Runtime:
+    return Runtime(Settings(dead_letter_topic=topic), clock or ManualClock(), publisher)
 
 
 @pytest.fixture
@@ -141,7 +153,10 @@ def test_unknown_attributes_of_the_source_are_left_out(letters: Letters) -> None
     execute(Execution(give_up.task, envelope, letters.runtime))
 
     (letter,) = letters()
-    assert set(letter.attributes) == {"ucam_faas_reason", "ucam_faas_task"}
+    assert set(letter.attributes) == {
+        *("ucam_faas_reason", "ucam_faas_task", "ucam_faas_fingerprint", "ucam_faas_error"),
+        "ucam_faas_last_attempt",
+    }
 
 
 def test_an_earlier_dead_letters_source_is_replaced(letters: Letters) -> None:
@@ -341,3 +356,95 @@ def test_a_function_that_was_stopped_publishes_nothing(letters: Letters) -> None
 
     assert pipeline.run(execution) is None
     assert letters() == []
+
+
+def test_a_dead_letter_has_the_fingerprint_of_its_failure(letters: Letters) -> None:
+    for reason in ("order 17", "order 18"):
+        letters.handle(give_up_with(reason), make_message())
+
+    (first, other) = letters()
+    assert first.attributes["ucam_faas_fingerprint"] == other.attributes["ucam_faas_fingerprint"]
+    place = f"{__name__}.give_up_with.<locals>.task"
+    assert first.attributes["ucam_faas_error"] == f"DeadLetter at {place}"
+
+
+def give_up_with(reason: str) -> Any:
+    @message_handler(message_type=None)
+    def task(data: bytes) -> None:
+        raise DeadLetter(reason)
+
+    return task
+
+
+def test_a_rejected_payload_is_known_by_path_and_kind(letters: Letters) -> None:
+    letters.handle(greet, make_message(b'{"name": ["secret"]}'))
+
+    assert letters()[0].attributes["ucam_faas_error"] == "invalid_payload: name: string_type"
+
+
+def test_a_dead_letter_has_the_times_of_its_first_and_last_attempts(letters: Letters) -> None:
+    begin, clock, task = letters.clock.now(), letters.clock, failing()
+
+    for attempt in range(1, 6):
+        letters.handle(task, make_message(message_id="m7"), delivery_attempt=attempt)
+        clock.advance(timedelta(minutes=1))
+
+    (letter,) = letters()
+    assert letter.attributes["ucam_faas_first_attempt"] == begin.isoformat(timespec="milliseconds")
+    last = datetime.fromisoformat(letter.attributes["ucam_faas_last_attempt"])
+    assert last == begin + timedelta(minutes=4)
+
+
+def failing() -> Any:
+    @message_handler(message_type=None, retry=RetryPolicy(max_attempts=5))
+    def task(data: bytes) -> None:
+        raise ValueError
+
+    return task
+
+
+def test_a_first_attempt_that_timed_out_is_known(letters: Letters) -> None:
+    message = make_message(message_id="m7")
+    push = make_push(message, subscription=SUBSCRIPTION, delivery_attempt=1)
+    timed_out = Execution(failing().task, decode(push.body, {}), letters.runtime)
+    assert timed_out.claim()
+
+    pipeline.stopped(timed_out, TimedOut())
+    letters.handle(failing(), message, delivery_attempt=5)
+
+    assert "ucam_faas_first_attempt" in letters()[0].attributes
+
+
+def test_the_first_attempt_is_left_out_where_another_process_had_it(letters: Letters) -> None:
+    letters.handle(failing(), make_message(message_id="other"), delivery_attempt=1)
+    letters.handle(failing(), make_message(message_id="m7"), delivery_attempt=5)
+
+    assert "ucam_faas_first_attempt" not in letters()[0].attributes
+
+
+def test_a_dead_letter_at_the_first_attempt_has_the_same_time_twice(letters: Letters) -> None:
+    letters.handle(give_up, make_message(), delivery_attempt=1)
+
+    attributes = letters()[0].attributes
+    assert attributes["ucam_faas_first_attempt"] == attributes["ucam_faas_last_attempt"]
+
+
+def test_so_many_first_attempts_are_remembered(
+    letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "MAX_REMEMBERED", 2)
+    for message_id in "abc":
+        letters.handle(failing(), make_message(message_id=message_id), delivery_attempt=1)
+
+    for message_id in "abc":
+        letters.handle(failing(), make_message(message_id=message_id), delivery_attempt=5)
+
+    known = ["ucam_faas_first_attempt" in letter.attributes for letter in letters()]
+    assert known == [False, True, True]
+
+
+def test_the_attributes_that_the_package_adds_are_listed(letters: Letters) -> None:
+    letters.handle(give_up, make_message(message_id="m7"), delivery_attempt=1)
+
+    added = {name for name in letters()[0].attributes if not name.startswith(GOOGLE_PREFIX)}
+    assert added == set(ADDED_ATTRIBUTES)

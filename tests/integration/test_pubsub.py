@@ -4,6 +4,7 @@ The emulator delivers again one second after a nack.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
@@ -162,6 +163,9 @@ def test_a_message_that_is_given_up_is_dead_lettered_and_acknowledged(
     assert letter.data == b'{"number": 11}'
     attributes = dict(letter.attributes)
     assert attributes.pop("CloudPubSubDeadLetterSourceTopicPublishTime")
+    assert attributes.pop("ucam_faas_fingerprint").startswith("1:")
+    assert datetime.fromisoformat(attributes.pop("ucam_faas_last_attempt"))
+    assert attributes.pop("ucam_faas_error").startswith("DeadLetter at ")
     assert attributes == {
         "colour": "white",
         "ucam_faas_reason": "no such order",
@@ -198,6 +202,7 @@ def test_the_last_attempt_publishes_the_dead_letter_with_its_trace(
     assert letter.attributes["ucam_faas_reason"] == f"RuntimeError (attempt {last}, the last)"
     assert letter.attributes["ucam_faas_message_id"] == "last-13"
     assert letter.attributes["googclient_traceparent"] == trace
+    assert letter.attributes["ucam_faas_error"].startswith("RuntimeError at ")
     assert outcomes(dead_lettering_server, "last-13", count=2) == ["crashed", "dead_lettered"]
 
 

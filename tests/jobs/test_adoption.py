@@ -266,3 +266,28 @@ def test_a_task_whose_messages_become_jobs_needs_a_store_at_start() -> None:
     with pytest.raises(ConfigurationError, match="UCAM_FAAS_JOB_STORE"):
         runtime.build(Settings(), [task])
     runtime.build(Settings(job_store="memory:"), [task])
+
+
+@on_a_loop
+async def test_a_failed_job_and_a_dead_letter_of_one_cause_have_one_fingerprint(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    def act() -> None:
+        raise SoldOut("no more")
+
+    publisher = MemoryPublisher({DEAD: []})
+    for options in ({"idempotent": True}, {}):
+        charge = charge_of(act, dead_letter_topic=DEAD, **options)
+        app = make_app(charge, clock=clock, store=store, publisher=publisher)
+        await deliver(app, {"id": 17}, "m1")
+
+    row, (letter,) = row_of(store, Key("default", "charge", "m1")), publisher.topics[DEAD]
+    assert row.state is State.FAILURE
+    assert row.error is not None
+    assert row.error["fingerprint"] == letter.attributes["ucam_faas_fingerprint"]
+    assert row.error["summary"] == letter.attributes["ucam_faas_error"]
+    assert row.error["summary"].startswith("SoldOut at ")
+
+
+class SoldOut(ucam_faas.DeadLetter):
+    """A failure that no retry can change."""

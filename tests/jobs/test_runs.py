@@ -365,6 +365,8 @@ async def test_a_crash_is_an_error_in_the_log_though_it_is_recorded(
     assert error is not None
     assert error["type"] == "ZeroDivisionError"
     assert "in act" in error["traceback"]
+    place = f"{__name__}.{act.__qualname__}"
+    assert error["summary"] == f"ZeroDivisionError at {place}"
 
 
 class OddError(Exception):

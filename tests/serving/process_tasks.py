@@ -62,6 +62,10 @@ class OwnError(Exception):
         super().__init__(f"{reason}: {pence}")
 
 
+class SoldOut(ucam_faas.DeadLetter):
+    pass
+
+
 @processes.message_handler
 def end(data: bytes) -> Any:
     """End as the message says."""
@@ -76,6 +80,8 @@ def end(data: bytes) -> Any:
             raise ucam_faas.Retry(timedelta(seconds=7), reason="busy")
         case b"ignore":
             return ucam_faas.Ignore("seen")
+        case b"give up":
+            raise SoldOut("no more")
         case b"own":
             raise OwnError(3, "no money")
         case b"caused":

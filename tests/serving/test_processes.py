@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ucam_faas.config import Settings
 from ucam_faas.events import envelopes
 from ucam_faas.exceptions import TaskDefinitionError, UCAMFAASCouldNotLoadTarget
 from ucam_faas.execution.execution import Conclusion, Execution
+from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.job_runs.job_run import JobRun
 from ucam_faas.jobs.rows import Key, Row
@@ -29,7 +31,7 @@ from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.outcomes import Crashed, Done, Ignore, InvalidPayload, Retry, ShuttingDown, TimedOut
 from ucam_faas.serving.runner import Runner
 from ucam_faas.tasks import registry
-from ucam_faas.testing import make_push
+from ucam_faas.testing import MemoryPublisher, make_push
 
 from . import process_tasks
 from .harness import WAIT_SECONDS, fields_of, make_app, messages, on_a_loop, push
@@ -47,8 +49,10 @@ class Running:
         self.runtime = Runtime(Settings(**settings), SystemClock())
         self.runner = Runner([task], self.runtime)
 
-    def execution(self, data: Any = b"", job: JobRun | None = None) -> Execution:
-        push = make_push(data)
+    def execution(
+        self, data: Any = b"", job: JobRun | None = None, attempt: int | None = None
+    ) -> Execution:
+        push = make_push(data, delivery_attempt=attempt)
         delivery = envelopes.decode(push.body, push.headers, "/").with_message()
         return Execution(self.task, delivery, self.runtime, job=job)
 
@@ -146,6 +150,26 @@ async def test_an_exception_comes_back_with_its_class_text_traceback_and_cause()
     assert isinstance(error.__cause__, process_tasks.OwnError)
     assert str(error.__cause__) == "no money: 3"
     assert isinstance(exited.outcome, Crashed)
+
+
+@on_a_loop
+async def test_a_dead_letter_has_the_same_fingerprint_as_without_processes() -> None:
+    dead = "projects/p/topics/dead"
+    publisher = MemoryPublisher({dead: []})
+
+    async with running(process_tasks.end, dead_letter_topic=dead) as ends:
+        ends.runtime = replace(ends.runtime, publisher=publisher)
+        for data in (b"caused", b"give up"):
+            await ends.runner.run(ends.execution(data, attempt=8))
+            execute(ends.execution(data, attempt=8))
+
+    marks = [
+        (letter.attributes["ucam_faas_fingerprint"], letter.attributes["ucam_faas_error"])
+        for letter in publisher.topics[dead]
+    ]
+    assert marks[::2] == marks[1::2]
+    place = f"{process_tasks.__name__}.end"
+    assert [error for _, error in marks[::2]] == [f"LookupError at {place}", f"SoldOut at {place}"]
 
 
 @pytest.mark.parametrize(

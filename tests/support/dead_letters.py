@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ucam_faas.clock import Clock
 from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.letters import Letter, letter_of
+from ucam_faas.dead_letters.source import Received, SourceError, Subscription
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.testing import ManualClock
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """When the first of the letters was published; each later one follows after a minute."""
@@ -82,3 +88,79 @@ def workbench(tmp_path: Path) -> Iterator[Workbench]:
     bench = Workbench(filled_book(tmp_path / "dead-letters.sqlite3"), by="ada@laptop")
     yield bench
     bench.close()
+
+
+@dataclass
+class _Kept:
+    message: PubsubMessage
+    free_at: float = 0.0
+    ack_id: str = ""
+
+
+class MemoryPubsub:
+    """A `Source` in memory: leases end by a clock. It passes the contract of the port."""
+
+    project = "local"
+    name = "memory"
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.subscribed: dict[str, Subscription] = {}
+        self.kept: dict[str, list[_Kept]] = {}
+        self._ids = itertools.count(1)
+
+    def subscribe(self, name: str, topic: str, **fields: Any) -> None:
+        """Create a subscription; the topic is a short name."""
+        full = f"projects/{self.project}/topics/{topic}"
+        self.subscribed[name] = Subscription(name=name, topic=full, **fields)
+        self.kept[name] = []
+
+    def publish(self, topic: str, *messages: PubsubMessage) -> None:
+        """Publish to all subscriptions of a topic; a message keeps its id if it has one."""
+        for name, subscription in self.subscribed.items():
+            if subscription.topic.endswith(f"/{topic}"):
+                self.kept[name] += [_Kept(self._numbered(message)) for message in messages]
+
+    def _numbered(self, message: PubsubMessage) -> PubsubMessage:
+        if message.message_id:
+            return message
+        fields = {"message_id": f"m{next(self._ids)}", "publish_time": self.clock.now()}
+        return message.model_copy(update=fields)
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return all subscriptions."""
+        return list(self.subscribed.values())
+
+    def pull(self, subscription: str) -> list[Received]:
+        """Return some messages, and lease them for ten seconds."""
+        if subscription not in self.kept:
+            raise SourceError(f"{subscription}: NOT_FOUND: nothing", status=404)
+        free = [kept for kept in self.kept[subscription] if kept.free_at <= self._now()][:100]
+        for kept in free:
+            kept.free_at, kept.ack_id = self._now() + 10, f"a{next(self._ids)}"
+        return [Received(kept.ack_id, kept.message) for kept in free]
+
+    def extend(self, subscription: str, ack_ids: Sequence[str], seconds: int) -> None:
+        """Extend leases; those that have ended stay so."""
+        for kept in self._leased(subscription, ack_ids):
+            kept.free_at = self._now() + seconds
+
+    def acknowledge(self, subscription: str, ack_ids: Sequence[str]) -> None:
+        """Remove messages whose leases haven't ended."""
+        for kept in self._leased(subscription, ack_ids):
+            self.kept[subscription].remove(kept)
+
+    def ids(self, subscription: str) -> list[str]:
+        """Return the ids of a subscription's messages."""
+        return [kept.message.message_id or "" for kept in self.kept[subscription]]
+
+    def _leased(self, subscription: str, ack_ids: Sequence[str]) -> list[_Kept]:
+        wanted = set(ack_ids)
+        return [
+            kept
+            for kept in self.kept[subscription]
+            if kept.ack_id in wanted and kept.free_at > self._now()
+        ]
+
+    def _now(self) -> float:
+        return self.clock.monotonic()

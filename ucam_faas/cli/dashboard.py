@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from pathlib import Path
 
 import click
@@ -12,15 +10,13 @@ from ucam_faas import local_state
 from ucam_faas._optional import check
 from ucam_faas.cli._group import Verb
 
-DEFAULT_PORT = 8088
-
 
 @click.command(cls=Verb)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=DEFAULT_PORT,
+    default=local_state.DEFAULT_DASHBOARD_PORT,
     show_default=True,
     help="Port; 0 picks a free one.",
 )
@@ -40,15 +36,14 @@ def command(*, host: str, port: int, allowed: tuple[str, ...]) -> None:
     for module in ("starlette", "jinja2"):
         check(module, extra="dashboard", purpose="show the dashboard")
     from ucam_faas.dashboard import app, server
-    from ucam_faas.dashboard.local import LocalBackends
+    from ucam_faas.dashboard.local import LocalBackends, person
     from ucam_faas.net import sockets
 
     listener = sockets.bind(host, port, "Choose another port with --port; 0 takes any free one.")
     where = local_state.nearest(Path.cwd())
     backends = LocalBackends(Path.cwd() if where is None else where[0])
-    person = getpass.getuser() if "USER" in os.environ else ""
     application = app.make_app(
-        backends, allowed=frozenset(name.lower() for name in allowed), who=lambda headers: person
+        backends, allowed=frozenset(name.lower() for name in allowed), who=lambda headers: person()
     )
     port = listener.getsockname()[1]
     click.echo(f"Dashboard on http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -15,7 +15,7 @@ from ucam_faas.cli._source import decide, sources_parameters
 from ucam_faas.config import LOCAL_PROJECT
 from ucam_faas.dev.env_file import NAME
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import DEFAULT_PUBSUB_PORT, FOLDER
+from ucam_faas.local_state import DEFAULT_DASHBOARD_PORT, DEFAULT_PUBSUB_PORT, FOLDER
 
 
 @click.command(cls=Verb)
@@ -43,6 +43,13 @@ from ucam_faas.local_state import DEFAULT_PUBSUB_PORT, FOLDER
     type=click.Choice(["embedded", "google"]),
     help="Pub/Sub to use. [default: the one at PUBSUB_EMULATOR_HOST if it is set, else embedded]",
 )
+@click.option(
+    "--dashboard-port",
+    type=click.IntRange(0, 65535),
+    help=f"Port of the dashboard; 0 picks a free one. [default: {DEFAULT_DASHBOARD_PORT} if it is "
+    "free, else any]",
+)
+@click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
 @click.option("--memory", is_flag=True, help=f"Keep no state in {FOLDER}/.")
 @click.option("--reset", is_flag=True, help="Delete the saved state first.")
 @sources_parameters
@@ -55,6 +62,8 @@ def command(
     pubsub_port: int | None,
     project: str | None,
     pubsub: str | None,
+    dashboard_port: int | None,
+    no_dashboard: bool,
     memory: bool,
     reset: bool,
 ) -> None:
@@ -69,6 +78,8 @@ def command(
 
     if memory and reset:
         raise ConfigurationError("--memory keeps no state, so there is nothing to --reset.")
+    if no_dashboard and dashboard_port is not None:
+        raise ConfigurationError("--no-dashboard serves none, so --dashboard-port has no use.")
     if pubsub == "google" and not (project or os.environ.get("GOOGLE_CLOUD_PROJECT")):
         raise ConfigurationError("--pubsub google needs --project, or GOOGLE_CLOUD_PROJECT.")
     external = {"google": "", "embedded": None}.get(
@@ -85,6 +96,8 @@ def command(
         external=external,
         state=None if memory or external is not None else Path(FOLDER),
         reset=reset,
+        dashboard=not no_dashboard,
+        dashboard_port=dashboard_port,
         env_file=click.get_current_context().meta[NAME],
     )
     sys.exit(asyncio.run(run(options)))

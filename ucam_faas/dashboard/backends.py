@@ -9,6 +9,7 @@ from typing import Any
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
 from ucam_faas.actions.schedules import Schedules
+from ucam_faas.history.reader import History
 from ucam_faas.tasks.needs import TaskNeeds
 
 
@@ -37,7 +38,7 @@ class Backends:
     Args:
         place: a folder or a project, for people: whose tasks these are.
         notice: a sentence at the top of each page, such as that `ucam-faas dev` still starts.
-        history: `history.reader.History`.
+        history: of messages, runs and their log lines.
         jobs: of the store; `actions.lanes` and `actions.jobs` act on them.
         workbench: `dead_letters.workbench.Workbench`.
         schedules: of the local cloud, or of Google.
@@ -51,7 +52,7 @@ class Backends:
 
     place: str = ""
     notice: str = ""
-    history: Any = None
+    history: History | None = None
     jobs: Jobs | None = None
     workbench: Any = None
     schedules: Schedules | None = None

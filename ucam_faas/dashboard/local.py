@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import getpass
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +12,21 @@ from ucam_faas.actions import publishing, schedules
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.execution import runtime
+from ucam_faas.history.database import FILE
+from ucam_faas.history.reader import History
 from ucam_faas.local_state import FOLDER, LocalCloud
 from ucam_faas.sending.sender import local_runtime
 from ucam_faas.tasks.needs import TaskNeeds
 
-TASKS = "tasks.json"
-"""Beside `dev.json`: the tasks of the current code."""
 _STARTING = "`ucam-faas dev` doesn't serve the tasks yet. Its terminal says why."
+
+
+def person() -> str:
+    """Return the person at this machine, for journals."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no entry in the table of users
+        return ""
 
 
 class LocalBackends:
@@ -30,26 +38,27 @@ class LocalBackends:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._home = folder / FOLDER
+        self._history = History(folder / FOLDER / FILE)
         self._ports = lru_cache(maxsize=1)(_ports_of)
 
     def __call__(self) -> Backends:
         """Return the backends now."""
-        place, cloud = self._folder.name, local_state.read(self._folder)
-        if cloud is None:
-            return Backends(place=place, notice=_STARTING, tasks=self._tasks)
-        jobs, scheduler, publisher = self._ports(cloud)
+        cloud = local_state.read(self._folder)
+        jobs, scheduler, publisher = (None, None, None) if cloud is None else self._ports(cloud)
         return Backends(
-            place=place, jobs=jobs, schedules=scheduler, publisher=publisher, tasks=self._tasks
+            place=self._folder.name,
+            notice=_STARTING if cloud is None else "",
+            history=self._history if self._history.path.exists() else None,
+            jobs=jobs,
+            schedules=scheduler,
+            publisher=publisher,
+            tasks=self._tasks,
         )
 
     def _tasks(self) -> Sequence[KnownTask]:
-        try:
-            document = json.loads((self._home / TASKS).read_bytes())
-        except (OSError, ValueError):
-            return ()
         return [
-            KnownTask(TaskNeeds.from_json(entry["needs"]), entry["schema"]) for entry in document
+            KnownTask(TaskNeeds.from_json(entry["needs"]), entry["schema"])
+            for entry in local_state.read_tasks(self._folder)
         ]
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import socket
-import threading
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -33,16 +29,3 @@ def run(app: ASGIApp, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     Server(config).run(sockets=[listener])
-
-
-def end_with(descriptor: int) -> None:
-    """End this process when the other end of a pipe is closed, even by `kill -9` of its holder."""
-    os.set_inheritable(descriptor, False)
-
-    def watch() -> None:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        poll.poll()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="ucam-faas-parent-watch", daemon=True).start()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.dead_letters.database import Database
@@ -52,6 +56,25 @@ class Entry:
     letter: str = ""
     plan: str = ""
     detail: str = ""
+
+
+class BookBusyError(ConfigurationError):
+    """Another process holds the book's letters."""
+
+
+class Put(NamedTuple):
+    """The result of keeping letters that were found.
+
+    Args:
+        new: how many weren't known.
+        done: the ids of those that were replayed or purged, and so should be gone.
+    """
+
+    new: int
+    done: tuple[str, ...]
+
+
+DONE = frozenset({LetterState.REPLAYED, LetterState.PURGED})
 
 
 class Book:
@@ -221,32 +244,36 @@ class Book:
             )
             return cursor.rowcount
 
-    def put(self, letters: Iterable[Letter], *, mirror: int = 0) -> int:
-        """Keep letters as they were found, and return how many weren't known.
+    def put(self, letters: Iterable[Letter], *, mirror: int = 0) -> Put:
+        """Keep letters as they were found.
 
         One that is there already keeps its state, unless it was gone, or another message has its
         id by now.
         """
-        new = 0
+        new, done = 0, []
         with self.database.writing() as db:
             for letter in letters:
-                new += self._put(db, letter, mirror)
-        return new
+                state = self._put(db, letter, mirror)
+                new += state is None
+                if state in DONE:
+                    done.append(letter.id)
+        return Put(new, tuple(done))
 
-    def _put(self, db: sqlite3.Connection, letter: Letter, mirror: int) -> bool:
+    def _put(self, db: sqlite3.Connection, letter: Letter, mirror: int) -> LetterState | None:
+        """Keep a letter, and return its state; None: it wasn't there."""
         there = db.execute(
             "SELECT number, state, hash, sent FROM letters WHERE id = ?", [letter.id]
         ).fetchone()
         if there is not None and (there["hash"], there["sent"]) == (letter.hash, letter.sent):
-            state = there["state"]
-            is_back = state == LetterState.GONE
-            db.execute(
-                "UPDATE letters SET seen = ?, state = ?, job = ? WHERE number = ?",
-                [mirror, LetterState.NEW if is_back else state, letter.job, there["number"]],
-            )
-            if is_back:
+            state = LetterState(there["state"])
+            if state is LetterState.GONE:
+                state = LetterState.NEW
                 self.note(db, [Entry(self.now(), "", "back", letter=letter.id)])
-            return False
+            db.execute(
+                "UPDATE letters SET seen = ?, state = ? WHERE number = ?",
+                [mirror, state, there["number"]],
+            )
+            return state
         if there is not None:  # a local cloud has begun to count from 1 again
             db.execute("DELETE FROM letters WHERE number = ?", [there["number"]])
         values = [getattr(letter, name) for name in _FOUND]
@@ -259,7 +286,7 @@ class Book:
         db.execute(
             "INSERT INTO bodies (letter, data) VALUES (?, ?)", [cursor.lastrowid, letter.data]
         )
-        return True
+        return None
 
     def note(self, db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
         """Write entries to the journal, in a transaction under way."""
@@ -286,6 +313,39 @@ class Book:
                 [letter, plan, limit],
             )
             return [Entry(*record) for record in records]
+
+    def hold(self, until: float) -> None:
+        """Note until when this book's processes may hold letters, in epoch seconds."""
+        with self.database.writing() as db:
+            db.execute("INSERT OR REPLACE INTO holds (one, until) VALUES (1, ?)", [until])
+
+    def held_until(self) -> float:
+        """Return until when a process of this book that was killed may hold letters."""
+        with self.database.reading() as db:
+            record = db.execute("SELECT until FROM holds").fetchone()
+            return float(record["until"]) if record else 0.0
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one of the book's processes that holds letters meanwhile, however this
+        process ends.
+
+        Raises:
+            BookBusyError: another one holds them.
+        """
+        path = self.database.path.with_suffix(".lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise BookBusyError(
+                    "Another process mirrors, replays or purges these dead letters now. Wait for "
+                    "its end; a run can be cancelled."
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Close the file."""

@@ -11,6 +11,11 @@ from enum import StrEnum
 
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.execution.dead_letters import (
+    ADDED_ATTRIBUTES,
+    ERROR_ATTRIBUTE,
+    FINGERPRINT_ATTRIBUTE,
+    FIRST_ATTEMPT_ATTRIBUTE,
+    LAST_ATTEMPT_ATTRIBUTE,
     MESSAGE_ID_ATTRIBUTE,
     REASON_ATTRIBUTE,
     SUBSCRIPTION_ATTRIBUTE,
@@ -18,24 +23,12 @@ from ucam_faas.execution.dead_letters import (
 )
 from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE
 
-FINGERPRINT_ATTRIBUTE = "ucam_faas_fingerprint"
-ERROR_ATTRIBUTE = "ucam_faas_error"
-FIRST_ATTEMPT_ATTRIBUTE = "ucam_faas_first_attempt"
-LAST_ATTEMPT_ATTRIBUTE = "ucam_faas_last_attempt"
-
 FORWARDING = "CloudPubSubDeadLetter"
 """The beginning of the attributes that say from where Pub/Sub forwarded a message."""
 ATTEMPTS_ATTRIBUTE = f"{FORWARDING}SourceDeliveryCount"
 PUBLISH_TIME_ATTRIBUTE = f"{FORWARDING}SourceTopicPublishTime"
 
-OF_THE_DEATH = frozenset(
-    {
-        *(REASON_ATTRIBUTE, TASK_ATTRIBUTE, MESSAGE_ID_ATTRIBUTE),
-        *(FINGERPRINT_ATTRIBUTE, ERROR_ATTRIBUTE),
-        *(FIRST_ATTEMPT_ATTRIBUTE, LAST_ATTEMPT_ATTRIBUTE),
-        *(REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE),
-    }
-)
+OF_THE_DEATH = frozenset({*ADDED_ATTRIBUTES, REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE})
 """Attributes of a dead letter that the task's own message didn't have."""
 
 JOB = "job:"

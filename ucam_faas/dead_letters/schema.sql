@@ -92,6 +92,12 @@ CREATE TABLE journal (
 CREATE INDEX journal_by_letter ON journal (letter, number);
 CREATE INDEX journal_by_plan ON journal (plan, number);
 
+-- One row: until when this book's processes may hold letters.
+CREATE TABLE holds (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    until REAL NOT NULL
+);
+
 CREATE TABLE mirrors (
     number INTEGER PRIMARY KEY,
     time REAL NOT NULL,

@@ -8,32 +8,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ucam_faas.actions.jobs import Jobs
 from ucam_faas.dead_letters.book import Book, Entry, Group, no_letter
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Content, Letter, LetterState
+from ucam_faas.dead_letters.mirrors import Mirror, Mirrored, last_mirror
 from ucam_faas.dead_letters.plans import Excluded, Plan, Row, To
+from ucam_faas.dead_letters.source import Source
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.publishing.messages import check_message
+from ucam_faas.tasks.needs import TaskNeeds
 
 Chosen = Filter | Sequence[str]
 """A filter, or the ids of letters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mirrored:
-    """The result of a mirror.
-
-    Args:
-        pulled: letters that are there.
-        new: of these, those that the book didn't have.
-        gone: letters of the book that aren't there any more.
-        problems: what can't be seen, and why, as sentences.
-    """
-
-    pulled: int
-    new: int
-    gone: int
-    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +71,45 @@ class Workbench:
         jobs: has the failed jobs; None: there is no job store.
         targets: send letters again; None: none can be sent.
         by: who uses it, for the journal.
+        tasks: returns those of the application, as far as they are known: their dead-letter
+            topics are looked at, too.
     """
 
     def __init__(
         self,
         book: Book,
-        source: object | None = None,
-        jobs: object | None = None,
+        source: Source | None = None,
+        jobs: Jobs | None = None,
         targets: object | None = None,
         *,
         by: str,
+        tasks: Callable[[], Sequence[TaskNeeds]] = tuple,
     ) -> None:
         self.book = book
         self.source = source
         self.jobs = jobs
         self.targets = targets
         self.by = by
+        self.tasks = tasks
 
     def mirror(self) -> Mirrored:
-        """Copy all dead letters and failed jobs into the book, and leave them where they are."""
-        raise NotImplementedError
+        """Copy all dead letters and failed jobs into the book, and leave them where they are.
+
+        Raises:
+            SourceError: Pub/Sub refuses, or doesn't answer.
+            BookBusyError: another process holds the letters.
+        """
+        with self.book.alone():
+            mirror = Mirror(self.book, self.by)
+            if self.source is not None:
+                mirror.copy_messages(self.source, self.tasks())
+            if self.jobs is not None:
+                mirror.copy_jobs(self.jobs)
+            return mirror.end()
+
+    def mirrored(self) -> Mirrored | None:
+        """Return the result of the last mirror; None: there was none."""
+        return last_mirror(self.book)
 
     def letters(
         self, chosen: Filter | None = None, *, before: str | None = None, limit: int = 50

@@ -29,6 +29,8 @@ class DevOptions:
             the quotes: Google's; None: the embedded one.
         state: folder to keep messages and schedules in; None: memory.
         reset: start empty.
+        dashboard: serve one.
+        dashboard_port: its port; None: the usual one if it is free, else any.
         env_file: is read again each time that the code is loaded.
     """
 
@@ -41,6 +43,8 @@ class DevOptions:
     external: str | None
     state: Path | None
     reset: bool
+    dashboard: bool = False
+    dashboard_port: int | None = None
     env_file: EnvFile
 
     @property

@@ -18,7 +18,7 @@ import click
 
 from ucam_faas import local_state
 from ucam_faas.config import Settings, mistyped
-from ucam_faas.dev import generations, welcome
+from ucam_faas.dev import dashboard as dashboards, generations, welcome
 from ucam_faas.dev.change_texts import describe, names_of
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
@@ -62,6 +62,8 @@ class Session:
         self._folders = Folders(options.sources, [options.env_file.path])
         self._failed = False
         self._external: ExternalPubsub | None = None
+        self._dashboard: dashboards.Dashboard | None = None
+        self._dashboard_url = ""
 
     async def run(self) -> int:
         """Serve until a signal says to stop; return the exit code.
@@ -86,12 +88,17 @@ class Session:
             host=options.host, port=options.pubsub_port, port_option="--pubsub-port",
             state=options.state, hold_pushes=True,
         )  # fmt: skip
+        dashboard = (
+            dashboards.listen(options.host, options.dashboard_port) if options.dashboard else None
+        )
         with contextlib.closing(listener):
             pages = {
                 ("GET", PAGE): self._history.page,
                 ("GET", local_state.PAGE): _folder_page,
             }
             async with Emulator(emulator_options, observer=self._observer, pages=pages) as emulator:
+                if dashboard is not None:
+                    await self._start_dashboard(dashboard)
                 try:
                     await self._serve(listener, emulator)
                 finally:
@@ -104,7 +111,18 @@ class Session:
                     if self._generation is not None:
                         self._end(self._generation)
                     await asyncio.gather(*self._endings.values())
+                    if self._dashboard is not None:
+                        await self._dashboard.stop()
         return int(self._failed)
+
+    async def _start_dashboard(self, listener: socket.socket) -> None:
+        """Say where the dashboard is, before all else, and start it."""
+        host, port = reachable(self._options.host), listener.getsockname()[1]
+        self._dashboard_url = f"http://{host}:{port}"
+        click.echo(f"Dashboard on {self._dashboard_url}")
+        self._dashboard = await dashboards.start(
+            listener, Path.cwd(), lambda text: self._stream.line("error", "", text)
+        )
 
     def _tell_of_ending(self, busy: list[str]) -> None:
         if busy:
@@ -166,6 +184,7 @@ class Session:
             pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources,
             url=url, process=str(os.getpid()), jobs=options.job_store,
             firestore=settings.firestore_emulator or "", app=settings.app,
+            dashboard=self._dashboard_url,
         )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
         self._welcome(generation, used, pubsub, url)

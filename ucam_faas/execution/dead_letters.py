@@ -7,8 +7,11 @@ topics"), so that readers of dead letters don't have to know who published them.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from ucam_faas.events.messages import SUBSCRIPTION_PATH, MessagePublishedData
 from ucam_faas.events.tracing import TRACE_ATTRIBUTES
+from ucam_faas.execution.decisions import fault
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.execution.hops import HOPS_ATTRIBUTE, is_over
 from ucam_faas.execution.runtime import Runtime
@@ -21,7 +24,18 @@ from ucam_faas.tasks.task import Task
 REASON_ATTRIBUTE = "ucam_faas_reason"
 TASK_ATTRIBUTE = "ucam_faas_task"
 MESSAGE_ID_ATTRIBUTE = "ucam_faas_message_id"
-SUBSCRIPTION_ATTRIBUTE = "CloudPubSubDeadLetterSourceSubscription"
+FINGERPRINT_ATTRIBUTE = "ucam_faas_fingerprint"
+ERROR_ATTRIBUTE = "ucam_faas_error"
+FIRST_ATTEMPT_ATTRIBUTE = "ucam_faas_first_attempt"
+LAST_ATTEMPT_ATTRIBUTE = "ucam_faas_last_attempt"
+ADDED_ATTRIBUTES = (
+    *(REASON_ATTRIBUTE, TASK_ATTRIBUTE, MESSAGE_ID_ATTRIBUTE, FINGERPRINT_ATTRIBUTE),
+    *(ERROR_ATTRIBUTE, FIRST_ATTEMPT_ATTRIBUTE, LAST_ATTEMPT_ATTRIBUTE),
+)
+"""The package's own attributes of a dead letter."""
+GOOGLE_PREFIX = "CloudPubSubDeadLetter"
+"""Begins Google's."""
+SUBSCRIPTION_ATTRIBUTE = f"{GOOGLE_PREFIX}SourceSubscription"
 
 
 def may_publish(execution: Execution, outcome: Outcome) -> bool:
@@ -49,6 +63,7 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
     """
     outcome, task, runtime = decision.outcome, execution.task, execution.runtime
     if not may_publish(execution, outcome):
+        note_attempt(execution, outcome)
         return outcome
     topic, publisher = runtime.dead_letter_topic(task), runtime.publisher
     assert topic is not None, "asked by `may_publish`"
@@ -61,11 +76,12 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
     reason = outcome.reason or name(outcome)
     if not _is_permanent(outcome):
         if not _is_last(task, published, runtime):
+            note_attempt(execution, outcome)
             return outcome
         if outcome.reason is None and decision.error is not None:
             reason = type(decision.error).__qualname__
         reason = f"{reason} (attempt {published.delivery_attempt}, the last)"
-    attributes = _attributes(task, reason, published)
+    attributes = _attributes(execution, decision, reason, published)
     if is_over(attributes, runtime.settings.max_hops):
         del attributes[HOPS_ATTRIBUTE]  # or its readers would refuse it, too
     message, timeout = published.message, task.policy.timeout
@@ -107,9 +123,20 @@ def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> b
     return attempt >= limit
 
 
-def _attributes(task: Task, reason: str, published: MessagePublishedData) -> dict[str, str]:
+def note_attempt(execution: Execution, outcome: Outcome) -> None:
+    """Remember a failure for the message's dead letter, if there may be one later."""
+    runtime, published = execution.runtime, execution.delivery.published
+    if isinstance(outcome, Done) or runtime.publisher is None or published is None:
+        return
+    if not answer(outcome).acknowledges:
+        runtime.first_attempts.note(published, _began(execution))
+
+
+def _attributes(
+    execution: Execution, decision: Decision, reason: str, published: MessagePublishedData
+) -> dict[str, str]:
     """Return the message's own attributes, and the package's as far as the limit leaves room."""
-    message = published.message
+    message, task = published.message, execution.task
     # Keys that start with goog are Pub/Sub's own, but for the trace, which its clients publish.
     kept = {
         key: _cut(text)
@@ -119,19 +146,34 @@ def _attributes(task: Task, reason: str, published: MessagePublishedData) -> dic
     added = {REASON_ATTRIBUTE: _cut(reason), TASK_ATTRIBUTE: task.name}
     if message.message_id:
         added[MESSAGE_ID_ATTRIBUTE] = message.message_id
+    cause = fault(task, decision)
+    added[FINGERPRINT_ATTRIBUTE] = cause.fingerprint
     subscription = SUBSCRIPTION_PATH.fullmatch(published.subscription)
     if subscription:
         added[SUBSCRIPTION_ATTRIBUTE] = subscription["subscription"]
-        added["CloudPubSubDeadLetterSourceSubscriptionProject"] = subscription["project"]
+        added[f"{GOOGLE_PREFIX}SourceSubscriptionProject"] = subscription["project"]
     if published.delivery_attempt is not None:
-        added["CloudPubSubDeadLetterSourceDeliveryCount"] = str(published.delivery_attempt)
+        added[f"{GOOGLE_PREFIX}SourceDeliveryCount"] = str(published.delivery_attempt)
     if message.publish_time is not None:
-        time = message.publish_time.isoformat()
-        added["CloudPubSubDeadLetterSourceTopicPublishTime"] = time
+        added[f"{GOOGLE_PREFIX}SourceTopicPublishTime"] = message.publish_time.isoformat()
+    added[ERROR_ATTRIBUTE] = _cut(cause.summary)
+    began = _began(execution)
+    added[LAST_ATTEMPT_ATTRIBUTE] = _time(began)
+    first = execution.runtime.first_attempts.take(published, began)
+    if first is not None:
+        added[FIRST_ATTEMPT_ATTRIBUTE] = _time(first)
     for key, value in added.items():
         if key in kept or len(kept) < MAX_ATTRIBUTES:
             kept[key] = value
     return kept
+
+
+def _began(execution: Execution) -> datetime:
+    return execution.runtime.clock.now() - timedelta(seconds=execution.elapsed_seconds())
+
+
+def _time(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
 
 
 def _cut(text: str) -> str:

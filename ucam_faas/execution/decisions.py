@@ -15,9 +15,11 @@ from pydantic_core import to_jsonable_python
 from ucam_faas.events.execution_info import AbortedExecutionReason, ExecutionInfo, ExecutionStatus
 from ucam_faas.exceptions import ExecutionAbortedException, UCAMFAASException
 from ucam_faas.execution.execution import Decision, Execution, SleepSignal, Unclaimed
+from ucam_faas.execution.fingerprints import Fault, fault_of
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import (
     Crashed,
+    DeadLetter,
     Done,
     Failed,
     InvalidPayload,
@@ -25,9 +27,10 @@ from ucam_faas.outcomes import (
     Outcome,
     RaisedOutcome,
     Refused,
+    Retry,
     WrongEventType,
 )
-from ucam_faas.tasks.task import Kind
+from ucam_faas.tasks.task import Kind, Task
 
 _DONE = Done()
 _OWN = tuple(
@@ -101,7 +104,9 @@ def decide_error(execution: Execution, error: BaseException) -> Decision:
         cause = error.__cause__ if isinstance(error, InvalidPayload) else None
         return Decision(error.with_traceback(None), error=cause or error)
     if isinstance(error, RaisedOutcome) and not isinstance(error, Refused):
-        return Decision(error.with_traceback(None))  # its frames would hold on to this run
+        decision = Decision(error, error=error)
+        made = fault(execution.task, decision) if isinstance(error, DeadLetter | Retry) else None
+        return Decision(error.with_traceback(None), fault=made)  # frames would hold on to the run
     trace = error.__traceback__
     error = error.with_traceback(_of_user(trace) or trace)
     if isinstance(error, ExecutionAbortedException):
@@ -109,6 +114,12 @@ def decide_error(execution: Execution, error: BaseException) -> Decision:
         return Decision(_failure(_reason(info)), error=error, info=info)
     outcome = Failed() if isinstance(error, UCAMFAASException) else Crashed()
     return Decision(outcome, error=error)
+
+
+def fault(task: Task, decision: Decision) -> Fault:
+    """Return the fault of a failed execution."""
+    outcome, error = decision.outcome, decision.error
+    return decision.fault or fault_of(task.name, outcome, error, root=task.package)
 
 
 def _signal(error: BaseException) -> SleepSignal | None:

@@ -13,6 +13,7 @@ from ucam_faas.config import Settings
 from ucam_faas.events.context import CloudEventHandlerContext, MessageHandlerContext
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.execution_info import ExecutionInfo
+from ucam_faas.execution.fingerprints import Fault
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.logs.context import LogContext
 from ucam_faas.outcomes import Outcome, Sleeping
@@ -35,6 +36,8 @@ class Decision:
     """The function's own report."""
     unstored: str = ""
     """The reason for which a job's store can't keep the value."""
+    fault: Fault | None = None
+    """Of a failure whose traceback isn't here any more; see `decisions.fault`."""
 
 
 @dataclass(frozen=True, slots=True)

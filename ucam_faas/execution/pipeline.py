@@ -196,6 +196,8 @@ def _settled(execution: Execution, decision: Decision, *, publish: bool = True) 
             outcome = execution.job.settle(execution, decision)
         elif publish:
             outcome = dead_letters.settle(execution, decision)
+        else:
+            dead_letters.note_attempt(execution, outcome)
     if inbox.are_unpublished(execution.log_context):
         inbox.flush(execution.log_context)
     if not was_run:

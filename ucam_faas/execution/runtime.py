@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, wraps
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, NoJobStoreError, NotConfiguredError
+from ucam_faas.execution.attempts import FirstAttempts
 from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
@@ -35,6 +36,8 @@ class Runtime:
     """Makes the publisher of `task.publish()` where no task has dead letters; None in tests."""
     store: JobStore | None = None
     """Keeps jobs; None: the one that the settings name."""
+    first_attempts: FirstAttempts = field(default_factory=FirstAttempts, compare=False)
+    """Of messages that may be dead letters later."""
 
     def jobs(self) -> JobStore | None:
         """Return the store of jobs; None: there is none.

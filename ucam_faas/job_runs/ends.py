@@ -7,7 +7,9 @@ import traceback
 from typing import Any
 
 from ucam_faas.exceptions import JobCancelledError, PayloadMissingError
+from ucam_faas.execution.decisions import fault
 from ucam_faas.execution.execution import Decision
+from ucam_faas.execution.fingerprints import Fault
 from ucam_faas.jobs.rows import Change, Row, check_size
 from ucam_faas.jobs.send_options import retry_of
 from ucam_faas.jobs.states import State
@@ -54,7 +56,7 @@ def before_run(row: Row, task: Task, instance: str) -> Change | None:
     else:
         return None
     error = row.error if cause == "crashed" else None
-    error = error or {"type": cause.capitalize(), "message": message}
+    error = error or _error_of(task.name, cause, cause.capitalize(), message)
     return Change(
         state=State.FAILURE,
         cause=cause,
@@ -86,7 +88,7 @@ def without_payload(row: Row, error: PayloadMissingError, instance: str) -> Chan
         failed=True,
         instance=instance,
         message="its payload is missing",
-        error={"type": type(error).__name__, "message": str(error)},
+        error=_error_of(row.key.task, "failed", type(error).__name__, str(error)),
     )
 
 
@@ -132,7 +134,7 @@ def change(
         return interrupted(instance, _reason(outcome))
     if isinstance(decision.error, JobCancelledError):
         return cancelled(row, instance)
-    values |= {"failed": True, "error": _error(decision)}
+    values |= {"failed": True, "error": _error(task, decision)}
     if isinstance(outcome, Crashed):
         values["message"] = values["error"]["type"]
     retry, failures = retry_of(row, task.policy.retry), row.attempts + 1
@@ -216,10 +218,19 @@ def _wait(task: Task, retry: RetryPolicy, outcome: Outcome, failures: int) -> fl
         return backoffs(retry, failures)[-1]
 
 
-def _error(decision: Decision) -> dict[str, str]:
-    error = decision.error
+def _error_of(task: str, outcome: str, kind: str, message: str) -> dict[str, str]:
+    """Return the error of a job whose function wasn't called."""
+    cause = Fault(task, outcome, (kind,))
+    marks = {"fingerprint": cause.fingerprint, "summary": cause.summary}
+    return {"type": kind, "message": message, **marks}
+
+
+def _error(task: Task, decision: Decision) -> dict[str, str]:
+    error, cause = decision.error, fault(task, decision)
+    marks = {"fingerprint": cause.fingerprint, "summary": _bounded(cause.summary)}
     if error is None or isinstance(decision.outcome, Refused):  # its text has the payload's values
-        return {"type": type(decision.outcome).__name__, "message": _reason(decision.outcome)}
+        kind = type(decision.outcome).__name__
+        return {"type": kind, "message": _reason(decision.outcome), **marks}
     try:
         message = str(error)
     except Exception:  # a user's class may do anything
@@ -230,6 +241,7 @@ def _error(decision: Decision) -> dict[str, str]:
         "type": type(error).__qualname__,
         "message": _bounded(message),
         "traceback": _storable(trace[-MAX_TRACEBACK:]),
+        **marks,
     }
 
 

@@ -351,6 +351,12 @@ class Task:
         return code.co_filename, code.co_firstlineno
 
     @property
+    def package(self) -> str:
+        """The top package, or the module, of the user's function."""
+        module: str = inspect.unwrap(self.function).__module__
+        return module.partition(".")[0]
+
+    @property
     def summary(self) -> str:
         """The first line of the function's docstring."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]

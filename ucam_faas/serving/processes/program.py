@@ -18,7 +18,9 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.events.context import EVENT_NOT_ACCEPTED, MESSAGE_NOT_ACCEPTED
 from ucam_faas.exceptions import NoSuchTargetError, UCAMFAASException
 from ucam_faas.execution import inbox, pipeline
+from ucam_faas.execution.decisions import fault
 from ucam_faas.execution.execution import Decision, Execution, JobNews
+from ucam_faas.execution.fingerprints import Fault
 from ucam_faas.execution.runtime import Runtime, publisher_of
 from ucam_faas.logs import setup
 from ucam_faas.serving.processes import errors, wire
@@ -105,11 +107,16 @@ def _answer(execution: Execution, decision: Decision, news: JobNews | None) -> A
         error=errors.to_link(decision.error),
         info=wire.info_to_wire(decision.info),
         unstored=decision.unstored,
+        fault=decision.fault or _fault(execution.task, decision),
         is_started=execution.is_started,
         is_event_accepted=event is not None and event.handler is not EVENT_NOT_ACCEPTED,
         is_message_accepted=message is not None and message.handler is not MESSAGE_NOT_ACCEPTED,
         job=news,
     )
+
+
+def _fault(task: Task, decision: Decision) -> Fault | None:
+    return None if decision.error is None else fault(task, decision)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from ucam_faas.config import Settings
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.execution.execution import Decision, JobNews
+from ucam_faas.execution.fingerprints import Fault
 from ucam_faas.jobs.rows import Row
 from ucam_faas.outcomes import Outcome, Sleeping
 from ucam_faas.serving.processes import errors
@@ -63,6 +64,7 @@ class Answer(NamedTuple):
     error: Link | None
     info: tuple[str, str, str] | None
     unstored: str
+    fault: Fault | None
     is_started: bool
     is_event_accepted: bool
     is_message_accepted: bool
@@ -103,6 +105,7 @@ def decision_of(answer: Answer) -> Decision:
         errors.to_error(answer.error),
         None if answer.info is None else _info_of(*answer.info),
         answer.unstored,
+        answer.fault,
     )
 
 

@@ -1,0 +1,190 @@
+"""The source of dead letters: the fake, the embedded Pub/Sub and Google's emulator do the same."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import pytest
+
+from tests.contract.pubsub.backends import Backend, running_google, running_ours
+from tests.support.dead_letters import MemoryPubsub, dead_message
+from ucam_faas.dead_letters.leases import Leases
+from ucam_faas.dead_letters.letters import Letter
+from ucam_faas.dead_letters.source import RestSource, Source, SourceError
+from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.net.rest import Rest
+from ucam_faas.testing import ManualClock
+
+
+class World(Protocol):
+    """A Pub/Sub with a source of its dead letters."""
+
+    source: Source
+
+    def subscribe(self, name: str, topic: str, **fields: Any) -> None: ...
+
+    def publish(self, topic: str, *messages: PubsubMessage) -> None: ...
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.source = pubsub = MemoryPubsub()
+        self.subscribe, self.publish = pubsub.subscribe, pubsub.publish
+
+
+class Real:
+    """A project of its own in a Pub/Sub that runs."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.project = f"p-{uuid.uuid4().hex[:12]}"
+        self.source = RestSource(Rest(f"127.0.0.1:{backend.port}"), self.project)
+
+    def subscribe(self, name: str, topic: str, **fields: Any) -> None:
+        self._backend.publisher.create_topic(name=self._topic(topic))
+        request: dict[str, Any] = {
+            "name": f"projects/{self.project}/subscriptions/{name}",
+            "topic": self._topic(topic),
+        }
+        if fields.get("ordered"):
+            request["enable_message_ordering"] = True
+        if endpoint := fields.get("endpoint"):
+            request["push_config"] = {"push_endpoint": endpoint}
+        if dead := fields.get("dead_letter_topic"):
+            self._backend.publisher.create_topic(name=dead)
+            request["dead_letter_policy"] = {"dead_letter_topic": dead}
+        self._backend.subscriber.create_subscription(request=request)
+
+    def publish(self, topic: str, *messages: PubsubMessage) -> None:
+        for start in range(0, len(messages), 500):
+            some = [
+                {
+                    "data": message.data,
+                    "attributes": message.attributes,
+                    "ordering_key": message.ordering_key or "",
+                }
+                for message in messages[start : start + 500]
+            ]
+            self._backend.publisher.publish(topic=self._topic(topic), messages=some)
+
+    def _topic(self, name: str) -> str:
+        return f"projects/{self.project}/topics/{name}"
+
+
+@pytest.fixture(scope="session")
+def backend_of_source(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Backend | None]:
+    running = {"ours": running_ours, "google": running_google}.get(request.param)
+    if running is None:
+        yield None
+        return
+    with running(tmp_path_factory.mktemp(request.param)) as backend:
+        yield backend
+
+
+@pytest.fixture
+def world(backend_of_source: Backend | None) -> World:
+    return Memory() if backend_of_source is None else Real(backend_of_source)
+
+
+pytestmark = pytest.mark.parametrize(
+    "backend_of_source",
+    ["memory", *(pytest.param(side, marks=pytest.mark.slow) for side in ("ours", "google"))],
+    indirect=True,
+    scope="session",
+)
+
+
+def test_all_letters_are_pulled_as_they_are_and_released(world: World) -> None:
+    world.subscribe("charge-dead-letter", "charge-dead-letter")
+    odd = PubsubMessage(data=b"\xff\x00", attributes={"ü": "\n"}, ordering_key="order-17")
+    world.publish("charge-dead-letter", *(_unnumbered(number) for number in range(1_200)), odd)
+
+    with _held(world.source) as leases:
+        letters = _pulled(leases, "charge-dead-letter")
+        assert len(letters) == len({letter.id for letter in letters}) == 1_201
+        assert world.source.pull("charge-dead-letter") == []
+
+    (last,) = [letter for letter in letters if letter.key]
+    assert (last.data, last.attributes, last.key) == (b"\xff\x00", {"ü": "\n"}, "order-17")
+    assert {letter.task for letter in letters if not letter.key} == {"charge", "ship", "notify"}
+    with _held(world.source) as leases:
+        again = _pulled(leases, "charge-dead-letter")
+        assert {letter.id: letter.hash for letter in again} == {
+            letter.id: letter.hash for letter in letters
+        }
+
+
+def test_acknowledged_letters_are_gone_and_the_others_stay(world: World) -> None:
+    world.subscribe("charge-dead-letter", "charge-dead-letter")
+    world.publish("charge-dead-letter", *map(_unnumbered, range(30)))
+
+    with _held(world.source) as leases:
+        letters = _pulled(leases, "charge-dead-letter")
+        leases.acknowledge([letter.id for letter in letters[:10]])
+
+    with _held(world.source) as leases:
+        left = _pulled(leases, "charge-dead-letter")
+    assert {letter.id for letter in left} == {letter.id for letter in letters[10:]}
+
+
+def test_some_letters_are_kept_when_the_others_are_released(world: World) -> None:
+    world.subscribe("charge-dead-letter", "charge-dead-letter")
+    world.publish("charge-dead-letter", *map(_unnumbered, range(30)))
+
+    with _held(world.source) as leases:
+        letters = _pulled(leases, "charge-dead-letter")
+        leases.release(but=[letter.id for letter in letters[:10]])
+        with _held(world.source) as others:
+            free = _pulled(others, "charge-dead-letter")
+        assert {letter.id for letter in free} == {letter.id for letter in letters[10:]}
+
+
+def test_an_empty_subscription_has_no_letters(world: World) -> None:
+    world.subscribe("charge-dead-letter", "charge-dead-letter")
+
+    with _held(world.source) as leases:
+        assert _pulled(leases, "charge-dead-letter") == []
+
+
+def test_subscriptions_say_where_their_messages_go(world: World) -> None:
+    dead = f"projects/{world.source.project}/topics/charge-dead-letter"
+    world.subscribe(
+        "charge", "orders", endpoint="http://localhost:1/charge", dead_letter_topic=dead
+    )
+    world.subscribe("audit", "audits", ordered=True)
+
+    by_name = {each.name: each for each in world.source.subscriptions()}
+
+    assert by_name.keys() == {"charge", "audit"}
+    assert by_name["charge"].endpoint == "http://localhost:1/charge"
+    assert by_name["charge"].dead_letter_topic == dead
+    assert by_name["charge"].topic == f"projects/{world.source.project}/topics/orders"
+    assert (by_name["charge"].ordered, by_name["audit"].ordered) == (False, True)
+    assert by_name["charge"].wrapped
+
+
+def test_a_subscription_that_is_not_there_is_named(world: World) -> None:
+    with pytest.raises(SourceError, match="nothing") as caught:
+        world.source.pull("nothing")
+    assert caught.value.status == 404
+
+
+def _pulled(leases: Leases, keeper: str) -> Sequence[Letter]:
+    return [letter for page in leases.pages(keeper) for letter in page]
+
+
+@contextmanager
+def _held(source: Source) -> Iterator[Leases]:
+    with Leases(source, ManualClock(), lambda until: None) as leases:
+        yield leases
+
+
+def _unnumbered(number: int) -> PubsubMessage:
+    """Return a message without an id: Pub/Sub makes one."""
+    message = dead_message(number)
+    return message.model_copy(update={"message_id": "", "publish_time": None})

@@ -1,0 +1,119 @@
+"""The dead letters that this process holds, until it lets go of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from types import TracebackType
+
+from ucam_faas.clock import Clock
+from ucam_faas.dead_letters.letters import Letter, letter_of
+from ucam_faas.dead_letters.source import Source, SourceError
+
+LEASE_SECONDS = 60
+"""Of a letter; after the sudden end of this process another one gets it by then."""
+RENEWAL_SECONDS = 20.0
+"""The age at which leases are extended."""
+PAUSES = (0.1, 0.5)
+"""Seconds before each further pull after one that brought nothing: an empty answer of Pub/Sub
+doesn't mean that there is nothing.
+"""
+STALE_PULLS = 3
+"""Pulls that bring only letters that are held already: their leases ended meanwhile."""
+
+
+class Leases:
+    """Holds letters, and extends their leases.
+
+    Args:
+        source: has the letters.
+        clock: tells when leases have to be extended.
+        note: gets the time, in epoch seconds, at which leases end, before they are taken.
+    """
+
+    def __init__(self, source: Source, clock: Clock, note: Callable[[float], object]) -> None:
+        self._source = source
+        self._clock = clock
+        self._note = note
+        self._held: dict[str, dict[str, str]] = {}
+        """By keeper and the letter's id: the ids for acknowledging."""
+        self._renewed = clock.monotonic()
+        self._note_end()
+
+    def __enter__(self) -> Leases:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with suppress(SourceError):  # they end by themselves
+            self.release()
+            self._note(0.0)
+
+    def pages(self, keeper: str) -> Iterator[list[Letter]]:
+        """Yield all letters of a keeper, each of which is held afterwards.
+
+        Raises:
+            SourceError: Pub/Sub refuses, or doesn't answer.
+        """
+        held = self._held.setdefault(keeper, {})
+        empty = stale = 0
+        while empty <= len(PAUSES) and stale < STALE_PULLS:
+            received = self._source.pull(keeper)
+            if not received:
+                if empty < len(PAUSES):
+                    self._clock.sleep(PAUSES[empty])
+                empty += 1
+                continue
+            self._source.extend(keeper, [ack_id for ack_id, _ in received], LEASE_SECONDS)
+            self.renew()
+            letters = [letter_of(message, keeper) for _, message in received]
+            new = [letter for letter in letters if letter.id not in held]
+            for (ack_id, _), letter in zip(received, letters, strict=True):
+                held[letter.id] = ack_id
+            empty, stale = 0, 0 if new else stale + 1
+            if new:
+                yield new
+
+    def __contains__(self, letter: str) -> bool:
+        return any(letter in held for held in self._held.values())
+
+    def renew(self) -> bool:
+        """Extend all leases, if it is time to; return True if they were extended."""
+        now = self._clock.monotonic()
+        if now - self._renewed < RENEWAL_SECONDS:
+            return False
+        for keeper, held in self._held.items():
+            if held:
+                self._source.extend(keeper, list(held.values()), LEASE_SECONDS)
+        self._renewed = now
+        self._note_end()
+        return True
+
+    def _note_end(self) -> None:
+        self._note(self._clock.now().timestamp() + LEASE_SECONDS + RENEWAL_SECONDS)
+
+    def acknowledge(self, letters: Collection[str]) -> None:
+        """Acknowledge letters that are held; others are left out."""
+        for keeper, held in self._held.items():
+            ours = [letter for letter in letters if letter in held]
+            if ours:
+                self._source.acknowledge(keeper, [held[letter] for letter in ours])
+                for letter in ours:
+                    del held[letter]
+
+    def release(self, but: Collection[str] = ()) -> None:
+        """Let go of all letters but some.
+
+        Raises:
+            SourceError: Pub/Sub refuses, or doesn't answer: the leases end by themselves.
+        """
+        for keeper, held in self._held.items():
+            free = {letter: ack_id for letter, ack_id in held.items() if letter not in but}
+            if free:
+                self._source.extend(keeper, list(free.values()), 0)
+                for letter in free:
+                    del held[letter]

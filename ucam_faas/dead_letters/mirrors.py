@@ -1,0 +1,196 @@
+"""A mirror: all dead letters and failed jobs are copied into the book, and stay where they are."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from ucam_faas.actions.jobs import Jobs
+from ucam_faas.dead_letters.book import Book, Entry
+from ucam_faas.dead_letters.failed_jobs import data_of, failed_rows, letter_of_row
+from ucam_faas.dead_letters.keepers import Keepers, expected, keepers
+from ucam_faas.dead_letters.leases import Leases
+from ucam_faas.dead_letters.letters import LetterState
+from ucam_faas.dead_letters.source import Source, SourceError
+from ucam_faas.exceptions import JobError
+from ucam_faas.tasks.needs import TaskNeeds
+
+KEPT_SECONDS = 31 * 24 * 3600
+"""The book forgets letters that are done after this time; the journal stays."""
+JOBS = 200
+"""Jobs that are kept in one transaction."""
+_WAITING = f"state IN ('{LetterState.NEW}', '{LetterState.HANDLED}')"
+_OVER = f"state NOT IN ('{LetterState.NEW}', '{LetterState.HANDLED}')"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """The result of a mirror.
+
+    Args:
+        time: when it began, in epoch seconds.
+        pulled: letters that are there.
+        new: of these, those that the book didn't have.
+        gone: letters of the book that aren't there any more.
+        problems: sentences about letters that can't be seen.
+    """
+
+    time: float
+    pulled: int
+    new: int
+    gone: int
+    problems: tuple[str, ...] = ()
+
+
+class Mirror:
+    """One mirror.
+
+    Args:
+        book: gets the copies.
+        by: who asked for it.
+    """
+
+    def __init__(self, book: Book, by: str) -> None:
+        self._book, self._by = book, by
+        self._time = book.now()
+        self._pulled = self._new = self._gone = 0
+        self._problems: list[str] = []
+        with book.database.writing() as db:
+            db.execute(
+                f"DELETE FROM letters WHERE {_OVER} AND changed < ?", [self._time - KEPT_SECONDS]
+            )
+            values = [self._time, by]
+            cursor = db.execute("INSERT INTO mirrors (time, by) VALUES (?, ?)", values)
+            self._number = cursor.lastrowid or 0
+
+    def copy_messages(self, source: Source, tasks: Sequence[TaskNeeds]) -> None:
+        """Copy the dead letters of a Pub/Sub."""
+        kept, is_whole = self._keepers(source, tasks)
+        self._problems += kept.problems
+        failed: list[str] = []
+        with Leases(source, self._book.clock, self._book.hold) as leases:
+            for keeper in kept.names:
+                try:
+                    self._copy(leases, keeper)
+                except SourceError as error:
+                    failed.append(keeper)
+                    if error.status != 404 or is_whole:
+                        self._problems.append(f"{error}.")
+        if is_whole:
+            left_out = json.dumps(failed)
+            condition = "kind = 'message' AND keeper NOT IN (SELECT value FROM json_each(?))"
+            self._mark_gone(condition, left_out)
+        else:
+            seen = json.dumps([name for name in kept.names if name not in failed])
+            self._mark_gone("keeper IN (SELECT value FROM json_each(?))", seen)
+
+    def _keepers(self, source: Source, tasks: Sequence[TaskNeeds]) -> tuple[Keepers, bool]:
+        """Return the keepers, and True if all subscriptions could be seen."""
+        try:
+            return keepers(source.subscriptions(), tasks, source.project), True
+        except SourceError as error:
+            if error.status != 403 or not tasks:
+                raise
+            return expected(tasks, source.project), False  # may pull, and may not list
+
+    def _copy(self, leases: Leases, keeper: str) -> None:
+        for page in leases.pages(keeper):
+            put = self._book.put(page, mirror=self._number)
+            leases.acknowledge(put.done)  # a run or a purge ended before its own did
+            self._pulled += len(page) - len(put.done)
+            self._new += put.new
+
+    def copy_jobs(self, jobs: Jobs) -> None:
+        """Copy the failed jobs of a store; one whose message is a dead letter is that letter's."""
+        try:
+            self._copy_jobs(jobs)
+        except JobError as error:
+            self._problems.append(f"The failed jobs of {jobs.name} can't be read: {error}")
+            return
+        self._mark_gone("kind = 'job' AND ?", 1)
+
+    def _copy_jobs(self, jobs: Jobs) -> None:
+        database = self._book.database
+        with database.writing() as db:
+            db.execute("UPDATE letters SET job = '' WHERE kind = 'message' AND job <> ''")
+        rows = failed_rows(jobs)
+        while some := list(islice(rows, JOBS)):
+            letters = [(letter_of_row(row), row) for row in some]
+            with database.writing() as db:
+                letters = [each for each in letters if not _joined(db, each[0].job)]
+            with database.reading() as db:
+                known = _known(db, [letter.id for letter, _ in letters])
+            self._pulled += len(letters)
+            put = self._book.put(
+                [
+                    letter if known.get(letter.id) == letter.hash else
+                    replace(letter, data=(data := data_of(jobs, row)), size=len(data))
+                    for letter, row in letters
+                ],
+                mirror=self._number,
+            )  # fmt: skip
+            self._new += put.new
+
+    def _mark_gone(self, condition: str, value: object) -> None:
+        condition = f"{_WAITING} AND seen < ? AND {condition}"
+        now, values = self._book.now(), [self._number, value]
+        with self._book.database.writing() as db:
+            db.execute(
+                "INSERT INTO journal (time, by, what, letter) "
+                f"SELECT ?, '', 'gone', id FROM letters WHERE {condition}",
+                [now, *values],
+            )
+            cursor = db.execute(
+                f"UPDATE letters SET state = '{LetterState.GONE}', by = '', note = '', changed = ? "
+                f"WHERE {condition}",
+                [now, *values],
+            )
+            self._gone += cursor.rowcount
+
+    def end(self) -> Mirrored:
+        """Write the result to the book, and return it."""
+        counts = [self._pulled, self._new, self._gone, json.dumps(self._problems)]
+        with self._book.database.writing() as db:
+            db.execute(
+                "UPDATE mirrors SET pulled = ?, new = ?, gone = ?, problems = ?, done = 1 "
+                "WHERE number = ?",
+                [*counts, self._number],
+            )
+            detail = f"{self._pulled} letters, {self._new} new, {self._gone} gone"
+            self._book.note(db, [Entry(self._time, self._by, "mirrored", detail=detail)])
+        return Mirrored(self._time, self._pulled, self._new, self._gone, tuple(self._problems))
+
+
+def _joined(db: sqlite3.Connection, job: str) -> bool:
+    """Give a failed job to the dead letter of its message; return False if there is none."""
+    task, _, id = job.partition("/")
+    cursor = db.execute(
+        f"UPDATE letters SET job = ? WHERE original_id = ? AND task = ? "
+        f"AND kind = 'message' AND {_WAITING}",
+        [job, id, task],
+    )
+    if cursor.rowcount:
+        db.execute("DELETE FROM letters WHERE kind = 'job' AND job = ?", [job])
+    return cursor.rowcount > 0
+
+
+def _known(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return the hashes of letters that the book has."""
+    query = "SELECT id, hash FROM letters WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(db.execute(query, [json.dumps(list(ids))]).fetchall())
+
+
+def last_mirror(book: Book) -> Mirrored | None:
+    """Return the result of the last mirror that came to its end; None: there was none."""
+    with book.database.reading() as db:
+        record = db.execute(
+            "SELECT time, pulled, new, gone, problems FROM mirrors WHERE done "
+            "ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+    if record is None:
+        return None
+    time, pulled, new, gone, problems = record
+    return Mirrored(time, pulled, new, gone, tuple(json.loads(problems)))
