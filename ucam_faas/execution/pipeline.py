@@ -94,7 +94,7 @@ def _call(execution: Execution) -> Decision | None:
 
 async def run_async(execution: Execution) -> Conclusion | None:
     """Run an async task on this loop, in `execution.context`; None if it was stopped meanwhile."""
-    decision = await _call_async(execution)
+    decision = await call_async(execution)
     if not _blocks(execution, decision):
         return _conclude(execution, decision)
     context = copy_context()
@@ -121,7 +121,8 @@ async def _to_its_end(work: Coroutine[Any, Any, Conclusion | None]) -> Conclusio
                 raise
 
 
-async def _call_async(execution: Execution) -> Decision:
+async def call_async(execution: Execution) -> Decision:
+    """Prepare an async task and call it, in `execution.context`, and return the decision."""
     process = os.getpid()
     try:
         blocks = execution.job is not None or execution.size_bytes > off_loop.LARGE_BYTES

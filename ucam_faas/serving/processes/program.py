@@ -35,7 +35,7 @@ def main() -> None:
     channel_number, lifeline = map(int, sys.argv[1:])
     for number in (channel_number, lifeline):
         os.set_inheritable(number, False)
-    _end_with_parent(lifeline)
+    end_with_parent(lifeline)
     channel = Connection(channel_number)
     try:
         hello: Hello = channel.recv()
@@ -55,7 +55,7 @@ def main() -> None:
         return
 
 
-def _end_with_parent(lifeline: int) -> None:
+def end_with_parent(lifeline: int) -> None:
     """Have the kernel send SIGIO, which ends a process, to this group at the end of the pipe."""
     if sys.platform != "linux":  # elsewhere a child ends after its call
         return

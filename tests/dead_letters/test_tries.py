@@ -1,0 +1,86 @@
+"""Dead letters are tried with new code: some are fixed, the others still fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.dead_letters.test_parser import SHOP
+from ucam_faas.dead_letters.letters import Content, Kind, Letter
+from ucam_faas.dead_letters.parser import Parser
+from ucam_faas.dead_letters.tries import Tried, Verdict, tries
+
+pytestmark = pytest.mark.slow
+
+LETTER = Letter(id="k/1", kind=Kind.MESSAGE, task="order", fingerprint="1:a", time=0, sent=0)
+FREE = b'{"items": [{"sku": "a", "price": 0}]}'
+
+
+@pytest.fixture(scope="module")
+def parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parser]:
+    path = tmp_path_factory.mktemp("shop") / "main.py"
+    path.write_text(SHOP)
+    with Parser([str(path)], may_run=True, call_seconds=1.0) as parser:
+        yield parser
+
+
+def letter(data: bytes, task: str = "order") -> Letter:
+    return replace(LETTER, task=task, data=data)
+
+
+def tried(parser: Parser, *letters: Letter, run: bool = False) -> list[Tried]:
+    return list(tries(letters, parser, run=run))
+
+
+def test_the_code_takes_some_letters_and_others_still_fail(parser: Parser) -> None:
+    first, second, third = tried(
+        parser,
+        letter(b'{"items": [{"sku": "a"}]}'),
+        letter(b'{"items": [{}, {}]}'),
+        letter(b"", "oder"),
+    )
+
+    assert (first.verdict, first.text) == (Verdict.FIXED, "")
+    assert second.verdict is Verdict.FAILING
+    assert second.text == "items.0.sku: Field required, and 1 more"
+    assert third.verdict is Verdict.UNKNOWN
+
+
+def test_the_diff_shows_how_the_code_reads_the_payload(parser: Parser) -> None:
+    (result,) = tried(parser, letter(b'{"items": [{"sku": "a"}], "colour": "red"}'))
+
+    assert result.diff == (
+        "@@ -1,5 +1,5 @@",
+        " {",
+        '-  "colour": "red",',
+        '   "items": [',
+        "     {",
+        '+      "price": 1,',
+        '       "sku": "a"',
+    )
+
+
+def test_functions_run_only_if_that_is_asked_for(parser: Parser) -> None:
+    (read,) = tried(parser, letter(FREE))
+    (ran,) = tried(parser, letter(FREE), run=True)
+
+    assert (read.verdict, read.ran) == (Verdict.FIXED, None)
+    assert (ran.verdict, ran.text) == (Verdict.FAILING, "ZeroDivisionError: division by zero")
+
+
+def test_a_letter_that_is_too_slow_fails_and_the_next_one_is_tried(parser: Parser) -> None:
+    slow, raw = tried(parser, letter(b"slow", "chosen"), letter(b"", "raw"))
+
+    assert slow.verdict is Verdict.FAILING
+    assert "took more than 1 s" in slow.text
+    assert raw.verdict is Verdict.FIXED
+
+
+def test_the_edits_of_a_letter_are_tried(parser: Parser) -> None:
+    content = Content(b'{"items": []}', {})
+
+    (result,) = tries([letter(b"{")], parser, content_of=lambda _: content)
+
+    assert result.verdict is Verdict.FIXED
