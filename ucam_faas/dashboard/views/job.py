@@ -12,6 +12,8 @@ from ucam_faas.dashboard.views.job_history import moments
 from ucam_faas.dashboard.views.job_list import JobLine, note
 from ucam_faas.dashboard.views.message import suffix
 from ucam_faas.exceptions import JobStoreError, PayloadMissingError
+from ucam_faas.history.reader import History
+from ucam_faas.history.rows import Line, Run
 from ucam_faas.jobs.members import batch_of
 from ucam_faas.jobs.payloads.references import of_payload, of_result
 from ucam_faas.jobs.rows import Key, Row, name_of
@@ -99,7 +101,9 @@ def _page(query: Query, backends: Backends, *, revealed: bool) -> Page:
         "beside": note(row, now, hidden=hidden),
         "progress": progress(row.progress) if row.progress else "",
         "share": _share(row.progress),
-        "moments": [(moment, _lines(backends, moment.run)) for moment in moments(row, runs)],
+        "moments": [
+            (moment, _lines(backends.history, moment.run)) for moment in moments(row, runs)
+        ],
         "most_lines": LINES,
         "payload": _shown(store.payload_of, row, of_payload(row)),
         "result": _shown(store.result_of, row, of_result(row)),
@@ -115,12 +119,11 @@ def _page(query: Query, backends: Backends, *, revealed: bool) -> Page:
     return Page("job.html", f"Job {key.id}", values)
 
 
-def _lines(backends: Backends, run: Any) -> list[Any]:
+def _lines(history: History | None, run: Run | None) -> list[Line]:
     """Return the first log lines of a run, and one more if there are more."""
-    if run is None or not run.execution_id:
+    if history is None or run is None or not run.execution_id:
         return []
-    lines: list[Any] = backends.history.lines(run.execution_id, limit=LINES + 1)
-    return lines
+    return history.lines(run.execution_id, limit=LINES + 1)
 
 
 def _shown(read: Any, row: Row, reference: Any) -> tuple[bytes, str]:

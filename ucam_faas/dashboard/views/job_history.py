@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ucam_faas.history.rows import Run
 from ucam_faas.jobs.rows import Entry, Row
 
 NEAR_SECONDS = 5.0
@@ -21,26 +21,29 @@ class Moment:
 
     Args:
         entry: None: of a run whose claim the store has forgotten.
-        run: `history.rows.Run`; None: it isn't known, or none began.
+        run: None: it isn't known, or none began.
     """
 
     entry: Entry | None
-    run: Any = None
+    run: Run | None = None
 
     @property
     def time(self) -> float:
         """When it was, in epoch seconds."""
-        return float(self.run.began if self.entry is None else self.entry.time)
+        if self.entry is not None:
+            return self.entry.time
+        assert self.run is not None, "a moment has one of them"
+        return self.run.began
 
 
-def moments(row: Row, runs: Sequence[Any]) -> list[Moment]:
+def moments(row: Row, runs: Sequence[Run]) -> list[Moment]:
     """Return the changes of a job's state, the earliest first, each with its run.
 
     Args:
         runs: of the job, the earliest first.
     """
     claims = {entry.execution: entry for entry in row.history if entry.cause.startswith("claimed")}
-    by_claim: dict[int, Any] = {}
+    by_claim: dict[int, Run] = {}
     alone: list[Moment] = []
     for run in runs:
         free = (entry for number, entry in claims.items() if number not in by_claim)

@@ -6,14 +6,13 @@ import json
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, path_of
-from ucam_faas.history.reader import LINES_OF_STEP
+from ucam_faas.history.reader import LINES_OF_STEP, History
 from ucam_faas.history.rows import Message
 
 
 def view(query: Query, backends: Backends) -> Page:
     """Show a message."""
-    message = found(query, backends)
-    history = backends.history
+    message, history = found(query, backends), _history(backends)
     deliveries = history.deliveries(message.id)
     values = {
         "query": query,
@@ -36,15 +35,14 @@ def download(query: Query, backends: Backends) -> Download:
 def run(query: Query, backends: Backends) -> Page:
     """Show a run with all its log lines, a page at a time."""
     id, after = query.parts["id"], query.args.get("after")
-    run = backends.history.run(id)
+    history = _history(backends)
+    run = history.run(id)
     if run is None:
         raise PageNotFoundError(
             f"There is no run {id!r} in the history. It keeps some days, or some megabytes."
         )
     limit = 500
-    lines = backends.history.lines(
-        id, after=int(after) if after.isdecimal() else 0, limit=limit + 1
-    )
+    lines = history.lines(id, after=int(after) if after.isdecimal() else 0, limit=limit + 1)
     values = {
         "query": query,
         "run": run,
@@ -61,13 +59,18 @@ def found(query: Query, backends: Backends) -> Message:
         PageNotFoundError: the history doesn't have it.
     """
     id = query.parts["id"]
-    message: Message | None = backends.history.message(id)
+    message = _history(backends).message(id)
     if message is None:
         raise PageNotFoundError(
             f"There is no message {id!r} in the history. It keeps some days, or some megabytes: "
             "see --history-days and --history-mb of `ucam-faas dev`."
         )
     return message
+
+
+def _history(backends: Backends) -> History:
+    assert backends.history is not None, "the table of routes says that it is needed"
+    return backends.history
 
 
 def suffix(data: bytes) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Page, Query, Values, pages
 from ucam_faas.dashboard.views import times
 from ucam_faas.dashboard.views.jobs import with_value
+from ucam_faas.history.reader import History
 from ucam_faas.history.rows import MessageRow, MessageState
 
 PAGE = 50
@@ -31,7 +31,7 @@ class MessagePage:
     problems: tuple[str, ...] = ()
 
 
-def page_of(history: Any, args: Values) -> MessagePage:
+def page_of(history: History, args: Values) -> MessagePage:
     """Return the page of messages that a URL's query asks for."""
     time = times.window(args, SystemClock().now().timestamp())
     problems, state = time.problems, args.get("state") or None
@@ -58,6 +58,7 @@ def page_of(history: Any, args: Values) -> MessagePage:
 
 def view(query: Query, backends: Backends) -> Page:
     """Show the messages that the URL's query chooses, a page at a time."""
+    assert backends.history is not None, "the table of routes says that it is needed"
     tasks = [task.needs for task in backends.tasks() if task.needs.topic is not None]
     topics = {_short(needs.topic or "") for needs in tasks}
     topics |= {needs.dead_letter_topic for needs in tasks if needs.dead_letter_topic is not None}
