@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
+from ucam_faas.logs.durations import read_duration
 from ucam_faas.tasks import lanes
 from ucam_faas.tasks.backoffs import exponential
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_BACKOFF, RetryPolicy
-
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_PART = r"(\d+(?:\.\d+)?)\s*(min|[smhdw])"
 
 
 class _Duration(click.ParamType[Any]):
@@ -23,14 +20,10 @@ class _Duration(click.ParamType[Any]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
         """Read a duration."""
-        text = str(value).strip().lower()
-        if not re.fullmatch(rf"(?:{_PART}\s*)+", text):
-            self.fail(f"{value!r}: expected a number with its unit, such as 30s, 5m, 2h or 7d.")
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text))
         try:
-            return timedelta(seconds=seconds)
-        except OverflowError:
-            self.fail(f"{value!r}: this is longer than Python can count.")
+            return read_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error))
 
 
 class _Time(click.ParamType[Any]):

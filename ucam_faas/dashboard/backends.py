@@ -8,6 +8,7 @@ from typing import Any
 
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
+from ucam_faas.actions.queues import Queue
 from ucam_faas.actions.schedules import Schedules
 from ucam_faas.history.reader import History
 from ucam_faas.tasks.needs import TaskNeeds
@@ -43,6 +44,7 @@ class Backends:
         workbench: `dead_letters.workbench.Workbench`.
         schedules: of the local cloud, or of Google.
         publisher: publishes messages.
+        queues: returns the subscriptions, with the messages that wait.
         tasks: returns the tasks now.
         parser: `dead_letters.tries.Parser`, which finds a payload's errors.
         read_only: no action is possible; buttons aren't shown.
@@ -57,11 +59,17 @@ class Backends:
     workbench: Any = None
     schedules: Schedules | None = None
     publisher: Destination | None = None
+    queues: Callable[[], Sequence[Queue]] | None = None
     tasks: Callable[[], Sequence[KnownTask]] = no_tasks
     parser: Any = None
     read_only: bool = False
     hides_payloads: bool = False
     log: Callable[[str, str, str], None] = lambda who, what, about: None
+
+    @property
+    def work(self) -> Any:
+        """The backend that tells how much work waits; None: there is none."""
+        return self.jobs or self.queues
 
     def has(self, port: str) -> bool:
         """Return True if a port is there; of no port, always."""

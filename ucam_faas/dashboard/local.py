@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ucam_faas import local_state
 from ucam_faas.actions import publishing, schedules
 from ucam_faas.actions.jobs import Jobs
+from ucam_faas.actions.queues import Queue, queues
 from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.execution import runtime
 from ucam_faas.history.database import FILE
 from ucam_faas.history.reader import History
 from ucam_faas.local_state import FOLDER, LocalCloud
+from ucam_faas.net.rest import Rest
 from ucam_faas.sending.sender import local_runtime
 from ucam_faas.tasks.needs import TaskNeeds
 
@@ -52,6 +54,7 @@ class LocalBackends:
             jobs=jobs,
             schedules=scheduler,
             publisher=publisher,
+            queues=_queues_of(cloud),
             tasks=self._tasks,
         )
 
@@ -73,3 +76,10 @@ def _ports_of(
         schedules.find(here.settings, None, cloud),
         publishing.find(here.settings, None, cloud, google=False),
     )
+
+
+def _queues_of(cloud: LocalCloud | None) -> Callable[[], Sequence[Queue]] | None:
+    """Return a function that returns the queues; None: they are in another Pub/Sub."""
+    if cloud is None or cloud.pubsub != cloud.scheduler:
+        return None
+    return partial(queues, Rest(cloud.pubsub))

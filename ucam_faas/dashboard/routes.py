@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, Query, See
-from ucam_faas.dashboard.views import job, jobs, message, messages, search, start
+from ucam_faas.dashboard.views import (
+    job,
+    jobs,
+    lanes,
+    message,
+    messages,
+    schedules,
+    search,
+    sending,
+    start,
+    tasks,
+)
 
 View = Callable[[Query, Backends], Page | See | Download]
 
@@ -50,4 +61,12 @@ ROUTES: tuple[Route, ...] = (
     Route("/jobs/{task}/{id}/save/{part}", job.save, needs="jobs", post=True, reads=True),
     Route("/jobs/{task}/{id}/{action}", job.change, needs="jobs", post=True),
     Route("/search", search.view),
+    Route("/tasks", tasks.view, name="Tasks"),
+    Route("/tasks/{name}", tasks.show),
+    Route("/tasks/{name}/send", sending.view),
+    Route("/tasks/{name}/send", sending.act, post=True),
+    Route("/schedules", schedules.view, name="Schedules", needs="schedules"),
+    Route("/schedules/{name}/{verb}", schedules.act, needs="schedules", post=True),
+    Route("/lanes", lanes.view, name="Lanes", needs="work"),
+    Route("/lanes/{task}/{lane}/{verb}", lanes.act, needs="work", post=True),
 )

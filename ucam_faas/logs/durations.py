@@ -1,7 +1,8 @@
-"""Durations for people."""
+"""Durations for people, and by people."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -34,3 +35,26 @@ def exact_text(duration: timedelta) -> str:
     if rest or not parts:
         parts.append(f"{rest.total_seconds():g} s")
     return sign + " ".join(parts)
+
+
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_PART = r"(\d+(?:\.\d+)?)\s*(min|[smhdw])"
+
+
+def read_duration(text: str) -> timedelta:
+    """Return the duration that a person has written.
+
+    Raises:
+        ValueError: with the form that is expected.
+
+    >>> read_duration("1h 30min"), read_duration("2.5s")
+    (datetime.timedelta(seconds=5400), datetime.timedelta(seconds=2, microseconds=500000))
+    """
+    small = text.strip().lower()
+    if not re.fullmatch(rf"(?:{_PART}\s*)+", small):
+        raise ValueError(f"{text!r}: expected a number with its unit, such as 30s, 5m, 2h or 7d.")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, small))
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise ValueError(f"{text!r}: this is longer than Python can count.") from error

@@ -20,6 +20,7 @@ from ucam_faas.exceptions import (
     QueueFull,
 )
 from ucam_faas.execution.hops import with_hops
+from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row
@@ -57,7 +58,11 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
         JobStoreError: it isn't known whether the job was stored.
         PublishError: there is no store, and the payload wasn't published.
     """
-    here = sender()
+    return send_from(sender(), target, payload, options)
+
+
+def send_from(here: Runtime, target: Target, payload: Any, options: SendOptions) -> Job[Any]:
+    """Send a job from a runtime that is known; see `send`."""
     drafts = drafter(here, target, options, children.parent())
     sent = _send_batch(drafts, [drafts.row(payload)])
     (result,) = sent.results

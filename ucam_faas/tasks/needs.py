@@ -66,6 +66,8 @@ class TaskNeeds:
     decided_dead_letter_topic: str | None = None
     schedules: tuple[ScheduleNeeds, ...] = field(default_factory=tuple)
     jobs_path: str = ""
+    pausable: bool = False
+    """Its lanes can be paused: it has `lanes=`."""
     sample: str | None = None
     """Data to try it with, if they are text and the task is known to take them; "": none needed."""
 
@@ -128,6 +130,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         run_as=task.run_as,
         topic=trigger.topic,
         lanes=task.lane_names if task.takes_jobs else (),
+        pausable=bool(task.lanes),
         filter=trigger.filter,
         ordered=trigger.ordered,
         wrapped=task.kind is not Kind.RAW,

@@ -51,13 +51,18 @@ def of_value(schema: Schema, value: Any) -> Field:
     return _Builder(schema).of_value(schema.root, value, False, 0)
 
 
-def of_submitted(schema: Schema, controls: Mapping[str, str]) -> Field:
+def of_submitted(schema: Schema, controls: Mapping[str, str], path: str = ROOT) -> Field:
     """Return the field that was submitted.
+
+    Args:
+        schema: of the form.
+        controls: by their names.
+        path: of the whole form.
 
     Raises:
         TooLargeError: it has too many parts.
     """
-    return _Builder(schema).of_controls(schema.root, controls, ROOT, False, 0)
+    return _Builder(schema).of_controls(schema.root, controls, path, False, 0)
 
 
 def of_variant(schema: Schema, field: Field, chosen: str) -> Field:

@@ -95,6 +95,22 @@ class Field:
         return choices + ([("0", "empty text")] if is_plain(self.variants.shapes[0]) else [])
 
     @property
+    def default(self) -> str:
+        """The value that a task has if this one is left out, for people; empty: none."""
+        default = self.variants.default
+        if not self.optional or default in (MISSING, None, "", [], {}):
+            return ""
+        text = {True: "yes", False: "no"}[default] if isinstance(default, bool) else shown(default)
+        return text if len(text) < 60 else text[:60] + "…"
+
+    @property
+    def constant(self) -> str | None:
+        """Its only possible value, as an option has it; None: there are others."""
+        if self.shape is None or self.shape.kind != "enum" or len(self.options) != 2:
+            return None
+        return self.text if self.text == self.options[1][0] else None
+
+    @property
     def options(self) -> list[tuple[str, str]]:
         """The options of a list to choose from: values, and their labels."""
         shape = self.shape
@@ -104,7 +120,9 @@ class Field:
             options = [("true", "yes"), ("false", "no")]
         if self.is_simple and self.variants.nullable:
             options.insert(0, (NULL, "null"))
-        absent = "leave out" if self.is_simple and self.optional else "choose …"
+        absent = "choose …"
+        if self.is_simple and self.optional:
+            absent = f"leave out ({self.default})" if self.default else "leave out"
         return [("", absent), *options]
 
     def paths(self, path: str) -> list[tuple[str, str, Field]]:
@@ -131,9 +149,9 @@ class Field:
 
     @property
     def placeholder(self) -> str:
-        """An example of a value."""
-        if self.variants.example or self.shape is None:
-            return self.variants.example[:80]
+        """An example of a value, or the default."""
+        if self.default or self.variants.example or self.shape is None:
+            return f"default: {self.default}" if self.default else self.variants.example[:80]
         return PLACEHOLDERS.get(self.shape.detail, "")
 
     @property
@@ -144,16 +162,6 @@ class Field:
         choices += [(str(i), label) for i, label in enumerate(_labels(self.variants.shapes))]
         choices += [(JSON, "JSON")] if self.chosen == JSON else []
         return choices if len(choices) > 1 else []
-
-    @property
-    def hints(self) -> list[str]:
-        """The description, and the default."""
-        default = self.variants.default
-        hints = [self.variants.hint] if self.variants.hint else []
-        if default not in (MISSING, None, "") and self.optional:
-            text = shown(default)
-            hints.append(f"Default: {text if len(text) < 80 else text[:80] + '…'}")
-        return hints
 
 
 def escape(name: str) -> str:

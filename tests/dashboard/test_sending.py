@@ -1,0 +1,301 @@
+"""The pages of tasks and lanes, and sending from a form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from pydantic import BaseModel
+
+import ucam_faas
+from tests.dashboard.asgi import Answer, call
+from tests.dashboard.controls import submitted
+from ucam_faas.actions.jobs import Jobs
+from ucam_faas.actions.publishing import Destination
+from ucam_faas.config import Settings
+from ucam_faas.dashboard import app
+from ucam_faas.dashboard.backends import Backends, KnownTask
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.jobs.rows import Key, Row
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.tasks.needs import needs_of
+from ucam_faas.tasks.payload_schemas import schema_of
+from ucam_faas.testing import ManualClock
+
+
+class Address(BaseModel):
+    street: str
+    city: str = "Basel"
+
+
+class Order(BaseModel):
+    id: int
+    address: Address
+    note: str | None = None
+
+
+@ucam_faas.message_handler(topic="orders", lanes=["bulk"])
+def charge(order: Order) -> None:
+    """Charge a customer."""
+
+
+@ucam_faas.message_handler(topic="files")
+def store_file(data: bytes) -> None: ...
+
+
+@ucam_faas.message_handler(schedule="0 3 * * *")
+def tidy() -> None: ...
+
+
+@ucam_faas.http(path="/hello")
+def hello(request: Any) -> str:
+    return "hello"
+
+
+def known() -> list[KnownTask]:
+    tasks = [function.task for function in (charge, store_file, tidy, hello)]
+    return [KnownTask(needs_of(t, Settings()), schema_of(t, values=True)) for t in tasks]
+
+
+@dataclass
+class FieldError:
+    path: list[str | int]
+    message: str
+
+
+@dataclass
+class Parser:
+    """Answers as the parser of the tasks' own code, which other tests start."""
+
+    errors: list[FieldError] = field(default_factory=list)
+    seen: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def check(self, task: str, data: bytes, attributes: dict[str, str]) -> list[FieldError]:
+        self.seen.append((task, data, attributes))
+        return self.errors
+
+
+@dataclass
+class Site:
+    backends: Backends
+    store: SqliteStore
+    publisher: MemoryPublisher
+    parser: Parser
+
+    def get(self, url: str, **changes: Any) -> Answer:
+        made = app.make_app(lambda: replace(self.backends, **changes))
+        return call(made, "GET", url)
+
+    def post(self, url: str, form: dict[str, str], **changes: Any) -> Answer:
+        made = app.make_app(lambda: replace(self.backends, **changes))
+        return call(made, "POST", url, form)
+
+    def press(self, page: Answer, button: str, url: str, **typed: str) -> Answer:
+        """Press a button of a page's form, after typing into some of its fields."""
+        return self.post(url, {**submitted(page.text), **typed, "do": button})
+
+    def jobs(self) -> list[Row]:
+        return self.store.find("default", limit=10)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    clock = ManualClock()
+    topics = ("orders", "files", "charge-inbox", "charge-inbox-bulk", "store_file-inbox")
+    publisher = MemoryPublisher({f"projects/p/topics/{name}": [] for name in topics})
+    store = SqliteStore(":memory:", clock)
+    settings = Settings(job_store="memory", project="p")
+    runtime = Runtime(settings, clock, publisher, store=store)
+    parser = Parser()
+    backends = Backends(
+        jobs=Jobs(runtime, store),
+        publisher=Destination(publisher, "memory", "p", ""),
+        tasks=known,
+        parser=parser,
+    )
+    yield Site(backends, store, publisher, parser)
+    store.close()
+
+
+SEND = "/tasks/charge/send"
+TYPED = {"f/id": "17", "f/address/street": "Rheinweg 1"}
+ORDER = {"id": 17, "address": {"street": "Rheinweg 1"}}
+
+
+def test_a_nested_form_is_sent_as_a_job(site: Site) -> None:
+    page = site.get(SEND)
+
+    done = site.press(page, "send", SEND, **TYPED, lane="bulk", id="order-17")
+
+    assert (done.status, done.headers["location"]) == (303, "/jobs/charge/order-17")
+    row = site.store.get(Key("default", "charge", "order-17"))
+    assert row is not None
+    assert (json.loads(row.payload), row.lane) == (ORDER, "bulk")
+    assert site.parser.seen == [("charge", row.payload, {})]
+
+
+def test_a_form_is_published_with_attributes_that_buttons_added(site: Site) -> None:
+    page = site.press(site.get(SEND), "add a", SEND, **TYPED)
+
+    typed = {"a/0=": "tenant", "a/0": "north", "ordering_key": "17"}
+    done = site.press(page, "publish", SEND, **typed)
+
+    assert page.status == 200
+    assert done.status == 303, done.text
+    (message,) = site.publisher.topics["projects/p/topics/orders"]
+    assert json.loads(message.data) == ORDER
+    assert (message.attributes, message.ordering_key) == ({"tenant": "north"}, "17")
+
+
+def test_errors_of_the_task_are_at_their_fields_and_nothing_is_sent(site: Site) -> None:
+    site.parser.errors = [FieldError(["address", "street"], "Value error, no such street")]
+
+    answer = site.press(site.get(SEND), "send", SEND, **TYPED)
+
+    assert answer.status == 422
+    assert 'id="f/address/street-problem">Value error, no such street<' in answer.text
+    assert submitted(answer.text)["f/address/street"] == "Rheinweg 1"
+    assert site.jobs() == []
+
+
+def test_fields_that_are_missing_are_named_before_the_task_is_asked(site: Site) -> None:
+    answer = site.press(site.get(SEND), "send", SEND)
+
+    assert answer.status == 422
+    assert answer.text.count("Fill this in.") == 2
+    assert site.parser.seen == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("delay", "soon", "expected a number with its unit"),
+        ("ordering_key", "k" * 2000, "The ordering key has over 1024 bytes"),
+        ("lane", "fast", "charge has no lane"),
+        ("id", "a\nb", "id="),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_said(
+    site: Site, name: str, value: str, message: str
+) -> None:
+    answer = site.press(site.get(SEND), "send", SEND, **TYPED, **{name: value})
+
+    assert answer.status == 422
+    assert message in answer.text
+    assert site.jobs() == []
+
+
+def test_a_check_sends_nothing(site: Site) -> None:
+    answer = site.press(site.get(SEND), "check", SEND, **TYPED)
+
+    assert "The task accepts it." in answer.text
+    assert site.jobs() == []
+
+
+def test_the_form_and_its_json_are_two_views_of_one_payload(site: Site) -> None:
+    as_json = site.press(site.get(SEND), "mode text", SEND, **TYPED)
+    text = submitted(as_json.text)["text"]
+    again = site.press(as_json, "mode form", SEND, text=text.replace("17", "18"))
+
+    assert json.loads(text) == ORDER
+    assert submitted(again.text)["f/id"] == "18"
+    broken = site.press(as_json, "mode form", SEND, text="{")
+    assert "isn&#39;t JSON" in broken.text
+    assert submitted(broken.text)["text"] == "{"
+
+
+def test_a_job_is_sent_again_with_edits(site: Site) -> None:
+    first = site.press(site.get(SEND), "send", SEND, **TYPED, lane="bulk", id="one")
+    url = f"{SEND}?{urlencode({'from': 'job:one'})}"
+
+    done = site.press(site.get(url), "send", url, **{"f/address/street": "Marktplatz 2"})
+
+    assert first.status == 303
+    new = next(row for row in site.jobs() if row.key.id != "one")
+    assert json.loads(new.payload) == {"id": 17, "address": {"street": "Marktplatz 2"}}
+    assert done.headers["location"] == f"/jobs/charge/{new.key.id}"
+    assert new.lane == "bulk"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x00\xff", b' {"a" : 1}\r\n', b"x" * 300_000, "\u00e9\r\nb".encode()],
+    ids=["binary", "json", "large", "text"],
+)
+def test_a_payload_that_was_not_edited_is_sent_byte_by_byte(site: Site, data: bytes) -> None:
+    key = Key("default", "store_file", "one")
+    site.store.insert([Row(key=key, payload=data, owner="o", visit=60)], wait=[0.0])
+    url = "/tasks/store_file/send?from=job:one"
+
+    done = site.press(site.get(url), "publish", url)
+
+    assert done.status == 303, done.text
+    (message,) = site.publisher.topics["projects/p/topics/files"]
+    assert message.data == data
+
+
+def test_a_payload_is_hidden_until_a_person_asks_for_it(site: Site) -> None:
+    site.press(site.get(SEND), "send", SEND, **TYPED, id="one")
+    url, asked = f"{SEND}?from=job:one", []
+
+    def log(*entry: str) -> None:
+        asked.append(entry)
+
+    page = site.get(url, hides_payloads=True)
+    shown = site.post(url, {**submitted(page.text), "do": "reveal"}, hides_payloads=True, log=log)
+
+    assert "Rheinweg" not in page.text
+    assert submitted(shown.text)["f/address/street"] == "Rheinweg 1"
+    assert asked == [("", "revealed", "job one")]
+
+
+def test_a_task_without_a_payload_is_sent_nothing(site: Site) -> None:
+    page = site.get("/tasks/tidy/send")
+
+    assert "needs no payload" in page.text
+    assert "mode" not in submitted(page.text)
+
+
+def test_a_sample_fills_the_form(site: Site) -> None:
+    assert submitted(site.get(f"{SEND}?sample=1").text)["f/id"] == "1"
+
+
+def test_read_only_pages_neither_send_nor_offer_it(site: Site) -> None:
+    assert site.get(SEND, read_only=True).status == 403
+    assert "/send" not in site.get("/tasks/charge", read_only=True).text
+    assert site.post(SEND, {"do": "send"}, read_only=True).status == 403
+
+
+def test_a_task_shows_what_starts_it_and_its_rules(site: Site) -> None:
+    text = site.get("/tasks/charge").text
+
+    for part in ("topic orders", "Order", "Charge a customer.", "charge-dead-letter", "bulk"):
+        assert part in text
+    assert "0 3 * * *" in site.get("/tasks").text
+    assert "HTTP /hello" in site.get("/tasks").text
+    assert site.get("/tasks/nothing").status == 404
+
+
+def test_a_lane_is_paused_and_resumed_and_its_jobs_counted(site: Site) -> None:
+    site.press(site.get(SEND), "send", SEND, **TYPED, lane="bulk")
+
+    paused = site.post("/lanes/charge/bulk/pause", {"back": "/tasks/charge"})
+    page = site.get("/lanes").text
+    resumed = site.post("/lanes/charge/bulk/resume", {"back": "//evil.example"})
+
+    assert paused.headers["location"] == "/tasks/charge"
+    assert page.count('action="/lanes/charge/bulk/resume"') == 1
+    assert resumed.headers["location"] == "/lanes"
+    assert "1%20job%20woken" in resumed.headers["set-cookie"]
+    assert site.store.paused_lanes("default") == frozenset()
+    assert site.post("/lanes/charge/bulk/delete", {}).status == 409
+
+
+def test_a_lane_whose_pause_would_not_hold_has_no_button(site: Site) -> None:
+    assert 'action="/lanes/store_file/default/pause"' not in site.get("/lanes").text
+    assert 'action="/lanes/charge/default/pause"' in site.get("/lanes").text

@@ -1,0 +1,203 @@
+"""Editing the bytes of a payload: in a form, as a text, or not at all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ucam_faas.dashboard.forms import building, reading
+from ucam_faas.dashboard.forms.fields import Field
+from ucam_faas.dashboard.forms.shapes import MISSING, Schema
+from ucam_faas.dashboard.forms.values import UnfaithfulError, can_show, dump, load, same
+
+MOST_EDITED = 256 * 1024
+"""Bytes of a payload that a page can edit."""
+FORM, TEXT, KEPT = "form", "text", "kept"
+_LABELS = {FORM: "Form", TEXT: "JSON", KEPT: "Unchanged"}
+NOT_HERE = "It is too large to be edited here, or holds bytes that aren't text."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editor:
+    """The state of a page's editor.
+
+    Args:
+        mode: FORM, TEXT, or KEPT: the original is sent as it is.
+        modes: that are possible, and their labels.
+        form: its fields; None in other modes.
+        text: of the text area.
+        why: there is no form, or no text.
+        problems: of the whole.
+        focus: the path of the field to look at.
+        data: the payload, if it can be read; None: there are problems.
+    """
+
+    mode: str
+    modes: Sequence[tuple[str, str]]
+    form: Field | None = None
+    text: str = ""
+    why: str = ""
+    problems: list[str] = field(default_factory=list)
+    focus: str = ""
+    data: bytes | None = None
+
+    @property
+    def has_problems(self) -> bool:
+        """The payload can't be used as it is."""
+        return bool(self.problems or (self.form and reading.problems_of(self.form)))
+
+
+def json_schema(described: Mapping[str, Any] | None) -> Any:
+    """Return the JSON Schema of a payload; None: it isn't JSON, or its type isn't known.
+
+    Args:
+        described: as `tasks.payload_schemas.schema_of` returns it.
+    """
+    if described is None or described.get("format") != "json":
+        return None
+    return described.get("schema")
+
+
+def opened(schema: Any, original: bytes | None, mode: str = "") -> Editor:
+    """Return the editor as it is opened.
+
+    Args:
+        schema: a JSON Schema; None: there is no form.
+        original: the payload to begin with; None: a new one.
+        mode: that is asked for; any other: the best.
+    """
+    if original is None:
+        if schema is None:
+            return Editor(mode=TEXT, modes=[(TEXT, "Text")])
+        return _new(Schema(schema), mode)
+    text = _text_of(original)
+    if text is None:
+        return Editor(mode=KEPT, modes=[(KEPT, _LABELS[KEPT])], why=NOT_HERE, data=original)
+    form, why = _form_of(schema, text)
+    return _editor(schema, form, text, why, mode, original)
+
+
+def _new(schema: Schema, mode: str) -> Editor:
+    try:
+        form: Field | None = building.empty_field(schema, schema.root)
+    except building.TooLargeError:
+        form = None
+    if form is None or mode == TEXT:
+        return Editor(mode=TEXT, modes=_modes(form), text="")
+    return Editor(mode=FORM, modes=_modes(form), form=form)
+
+
+def submitted(
+    schema: Any, controls: Mapping[str, str], original: bytes | None, action: str
+) -> Editor:
+    """Return the editor after a button was pressed.
+
+    Args:
+        schema: as of `opened`.
+        controls: that were submitted.
+        original: the payload that it began with; None: a new one.
+        action: the button: `mode MODE`, one of the form's own, or any other.
+    """
+    wanted = action.removeprefix("mode ") if action.startswith("mode ") else ""
+    mode = controls.get("mode", "")
+    if mode == FORM and schema is not None:
+        return _of_form(Schema(schema), controls, original, action, wanted)
+    if mode == TEXT or original is None:
+        return _of_text(schema, controls.get("text", ""), original, wanted)
+    return opened(schema, original, wanted or KEPT)
+
+
+def _of_form(
+    schema: Schema, controls: Mapping[str, str], original: bytes | None, action: str, wanted: str
+) -> Editor:
+    try:
+        form = building.of_submitted(schema, controls)
+    except building.TooLargeError:
+        return _of_text(None, controls.get("text", ""), original, "")
+    focus = reading.act(schema, form, action)
+    if focus:
+        return Editor(mode=FORM, modes=_modes(form), form=form, focus=focus)
+    value = reading.value_of(form)
+    if reading.problems_of(form) or value is MISSING:
+        return Editor(mode=FORM, modes=_modes(form), form=form)
+    if wanted == TEXT:
+        text = dump(value, indent=2)
+        return Editor(mode=TEXT, modes=_modes(form), text=text, data=text.encode())
+    data = dump(value).encode()
+    if original is not None and _is_same(original, value):
+        data = original  # each byte of it
+    return Editor(mode=FORM, modes=_modes(form), form=form, data=data)
+
+
+def _of_text(schema: Any, text: str, original: bytes | None, wanted: str) -> Editor:
+    text = text.replace("\r\n", "\n")
+    before = None if original is None else _text_of(original)
+    form, why = _form_of(schema, text)
+    data = text.encode()
+    if original is not None and before is not None and before.replace("\r\n", "\n") == text:
+        data = original
+    if wanted == FORM and form is None:
+        return Editor(mode=TEXT, modes=_modes_of(schema), text=text, problems=[why], data=data)
+    return _editor(schema, form, text, "", wanted or TEXT, data)
+
+
+def _editor(schema: Any, form: Field | None, text: str, why: str, mode: str, data: bytes) -> Editor:
+    if form is not None and mode != TEXT:
+        return Editor(mode=FORM, modes=_modes(form), form=form, data=data)
+    return Editor(mode=TEXT, modes=_modes_of(schema), text=text, why=why, data=data)
+
+
+def _form_of(schema: Any, text: str) -> tuple[Field | None, str]:
+    """Return the form of a JSON text, or why there is none."""
+    if schema is None:
+        return None, ""
+    try:
+        return building.of_value(Schema(schema), load(text)), ""
+    except building.TooLargeError:
+        return None, "It has too many parts for a form."
+    except UnfaithfulError as error:
+        return None, f"A form would change it: {error}."
+    except ValueError as error:
+        return None, f"It isn't JSON: {error}."
+
+
+def _text_of(data: bytes) -> str | None:
+    """Return a payload as a text area can hold it; None: it can't."""
+    if len(data) > MOST_EDITED:
+        return None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if can_show(text.replace("\r\n", "\n")) else None
+
+
+def _is_same(original: bytes, value: Any) -> bool:
+    try:
+        return same(load(original.decode()), value)
+    except ValueError:
+        return False
+
+
+def _modes(form: Field | None) -> Sequence[tuple[str, str]]:
+    return [(FORM, "Form"), (TEXT, "JSON")] if form is not None else [(TEXT, "JSON")]
+
+
+def _modes_of(schema: Any) -> Sequence[tuple[str, str]]:
+    return [(TEXT, "Text")] if schema is None else [(FORM, "Form"), (TEXT, "JSON")]
+
+
+def with_errors(edited: Editor, errors: Sequence[tuple[Sequence[str | int], str]]) -> Editor:
+    """Return an editor with the errors of a parser at their fields.
+
+    Args:
+        edited: the editor.
+        errors: paths, as pydantic's `loc`, and messages.
+    """
+    if edited.form is None:
+        texts = [f"{'.'.join(map(str, path))}: {text}" if path else text for path, text in errors]
+        return replace(edited, problems=[*edited.problems, *texts])
+    for path, text in errors:
+        reading.place(edited.form, path, text)
+    return edited

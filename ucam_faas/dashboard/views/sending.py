@@ -1,0 +1,280 @@
+"""Sending to a task: a job or a message, from a form; or one that was sent before, with edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ucam_faas.dashboard import editor
+from ucam_faas.dashboard.backends import Backends, KnownTask
+from ucam_faas.dashboard.editor import Editor
+from ucam_faas.dashboard.forms import building, reading
+from ucam_faas.dashboard.forms.fields import Field
+from ucam_faas.dashboard.forms.shapes import Schema
+from ucam_faas.dashboard.query import Page, PageNotFoundError, Query, RefusedError, See, path_of
+from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.send_options import SendOptions
+from ucam_faas.logs.durations import read_duration
+from ucam_faas.publishing.messages import check_message, message_attributes
+from ucam_faas.sending import sends
+from ucam_faas.tasks.needs import TaskNeeds
+
+ATTRIBUTES = Schema({"type": "object", "additionalProperties": {"type": "string"}})
+ATTRIBUTES_PATH = "a"
+_OPTIONS = ("lane", "delay", "id", "ordering_key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """A message or a job that was sent before.
+
+    Args:
+        name: as the URL has it: `message:ID` or `job:ID`.
+        text: for people.
+        url: of its page.
+    """
+
+    name: str
+    text: str
+    url: str
+    data: bytes
+    attributes: Mapping[str, str]
+    key: str = ""
+    lane: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The state of the page.
+
+    Args:
+        payload: None: the task needs none.
+        attributes: a form of texts by name.
+        options: that are sent with it, as texts by name.
+        problems: of options by name.
+        notice: the result of a check.
+    """
+
+    payload: Editor | None
+    attributes: Field
+    options: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    notice: str = ""
+
+
+def view(query: Query, backends: Backends) -> Page:
+    """Show the form."""
+    task = task_of(backends, query.parts["name"])
+    if backends.read_only:
+        return Page("error.html", "Read-only", {"text": "This dashboard is read-only."}, 403)
+    original = _original(backends, task, query.args.get("from"))
+    is_hidden = backends.hides_payloads and original is not None
+    return _page(query, backends, task, original, _opened(query, task, original, is_hidden))
+
+
+def act(query: Query, backends: Backends) -> Page | See:
+    """Do what a button of the form says."""
+    task = task_of(backends, query.parts["name"])
+    original = _original(backends, task, query.args.get("from"))
+    action = query.form.get("do")
+    if action == "reveal" and original is not None:
+        backends.log(query.who, "revealed", original.text)
+        return _page(query, backends, task, original, _opened(query, task, original, False))
+    draft = _submitted(query, task, original, action)
+    is_change = action.startswith(("add ", "remove ", "choose ", "mode "))
+    if is_change:
+        return _page(query, backends, task, original, draft)
+    draft = _checked(backends, task, draft)
+    if _has_problems(draft):
+        return _page(query, backends, task, original, draft, status=422)
+    try:
+        if action == "send":
+            return _send(backends, task.needs, draft)
+        if action == "publish":
+            return _publish(backends, task.needs, draft)
+    except (UCAMFAASException, ValueError, TypeError) as error:
+        draft = replace(draft, problems={"": str(error)})
+        return _page(query, backends, task, original, draft, status=422)
+    checked = "The task accepts it." if backends.parser is not None else "The form is complete."
+    return _page(query, backends, task, original, replace(draft, notice=checked))
+
+
+def task_of(backends: Backends, name: str) -> KnownTask:
+    """Return a task.
+
+    Raises:
+        PageNotFoundError: there is none.
+    """
+    for task in backends.tasks():
+        if task.needs.name == name:
+            return task
+    raise PageNotFoundError(f"There is no task {name!r}. The page of tasks lists them.")
+
+
+def can_send(backends: Backends, needs: TaskNeeds) -> bool:
+    """Return True if jobs can be sent to a task."""
+    return bool(backends.jobs is not None and needs.lanes and needs.gets_messages)
+
+
+def can_publish(backends: Backends, needs: TaskNeeds) -> bool:
+    """Return True if a message can be published to a task."""
+    return bool(backends.publisher is not None and needs.topic)
+
+
+def _original(backends: Backends, task: KnownTask, name: str) -> Original | None:
+    kind, _, id = name.partition(":")
+    if kind == "message" and backends.history is not None:
+        message = backends.history.message(id)
+        if message is not None:
+            text, url = f"message {id}", path_of("messages", id)
+            attributes = {
+                key: value
+                for key, value in message.attributes.items()
+                if not key.startswith("ucam_faas_")
+            }
+            return Original(
+                name=name, text=text, url=url, data=message.data, attributes=attributes,
+                key=message.key or "",
+            )  # fmt: skip
+    elif kind == "job" and backends.jobs is not None:
+        row = backends.jobs.store.get(Key(backends.jobs.app, task.needs.name, id))
+        if row is not None:
+            return Original(
+                name=name, text=f"job {id}", url=path_of("jobs", task.needs.name, id),
+                data=row.payload, attributes=row.attributes, key=row.ordering_key or "",
+                lane=row.lane,
+            )  # fmt: skip
+    if name:
+        raise PageNotFoundError(f"There is no {kind} {id!r} to send again.")
+    return None
+
+
+def _opened(query: Query, task: KnownTask, original: Original | None, is_hidden: bool) -> Draft:
+    schema = editor.json_schema(task.schema)
+    data = None if original is None else original.data
+    if data is None and query.args.has("sample") and task.needs.sample:
+        data = task.needs.sample.encode()
+    if task.needs.sample == "" and not data:
+        payload = None
+    elif is_hidden and data is not None:
+        why = "The payload isn't shown here, and is sent as it is."
+        payload = Editor(mode=editor.KEPT, modes=[(editor.KEPT, "Unchanged")], why=why, data=data)
+    else:
+        payload = editor.opened(schema, data, query.args.get("mode"))
+    options = {} if original is None else {"ordering_key": original.key, "lane": original.lane}
+    attributes = {} if original is None else dict(original.attributes)
+    return Draft(
+        payload=payload, attributes=building.of_value(ATTRIBUTES, attributes), options=options
+    )
+
+
+def _submitted(query: Query, task: KnownTask, original: Original | None, action: str) -> Draft:
+    controls = dict(reversed(query.form.pairs))
+    attributes = building.of_submitted(ATTRIBUTES, controls, ATTRIBUTES_PATH)
+    if action.partition(" ")[2].partition("/")[0] == ATTRIBUTES_PATH:
+        reading.act(ATTRIBUTES, attributes, action)
+        action = "add nothing"
+    payload = None
+    if "mode" in controls:
+        schema = editor.json_schema(task.schema)
+        data = None if original is None else original.data
+        payload = editor.submitted(schema, controls, data, action)
+    options = {name: controls.get(name, "").strip() for name in _OPTIONS}
+    return Draft(payload=payload, attributes=attributes, options=options)
+
+
+def _checked(backends: Backends, task: KnownTask, draft: Draft) -> Draft:
+    """Return the draft with all that is wrong with it."""
+    problems: dict[str, str] = {}
+    if draft.options.get("delay"):
+        try:
+            read_duration(draft.options["delay"])
+        except ValueError as error:
+            problems["delay"] = str(error)
+    lane = draft.options.get("lane")
+    if lane and lane not in task.needs.lanes:
+        problems[""] = f"{task.needs.name} has no lane {lane!r}."
+    attributes = _attributes(draft)
+    data = _data(draft)
+    if attributes is not None and data is not None and not problems:
+        try:
+            check_message(data, message_attributes(data, attributes), draft.options["ordering_key"])
+        except (ValueError, TypeError) as error:
+            problems[""] = str(error)
+    draft = replace(draft, problems=problems)
+    if backends.parser is None or _has_problems(draft) or draft.payload is None:
+        return draft
+    errors = backends.parser.check(task.needs.name, data, attributes)
+    errors_at = [(error.path, error.message) for error in errors]
+    return replace(draft, payload=editor.with_errors(draft.payload, errors_at))
+
+
+def _has_problems(draft: Draft) -> bool:
+    return bool(
+        draft.problems
+        or (
+            draft.payload is not None and (draft.payload.has_problems or draft.payload.data is None)
+        )
+        or reading.problems_of(draft.attributes)
+    )
+
+
+def _data(draft: Draft) -> bytes | None:
+    return b"" if draft.payload is None else draft.payload.data
+
+
+def _attributes(draft: Draft) -> dict[str, str] | None:
+    value: dict[str, str] = reading.value_of(draft.attributes)
+    return None if reading.problems_of(draft.attributes) else value
+
+
+def _send(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
+    if backends.jobs is None or not can_send(backends, needs):
+        raise RefusedError(f"No jobs can be sent to {needs.name}.")
+    options = SendOptions(attributes=_attributes(draft) or {})
+    if draft.options["lane"]:
+        options["lane"] = draft.options["lane"]
+    if draft.options["id"]:
+        options["id"] = draft.options["id"]
+    if draft.options["delay"]:
+        options["delay"] = read_duration(draft.options["delay"])
+    if draft.options["ordering_key"]:
+        options["ordering_key"] = draft.options["ordering_key"]
+    job = sends.send_from(backends.jobs.runtime, needs.name, _data(draft), options)
+    return See(path_of("jobs", needs.name, job.id), f"Sent job {job.id} to {needs.name}.")
+
+
+def _publish(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
+    if backends.publisher is None or needs.topic is None:
+        raise RefusedError(f"Nothing can be published to {needs.name}.")
+    data = _data(draft) or b""
+    attributes = message_attributes(data, _attributes(draft) or {})
+    topic = backends.publisher.full_name(needs.topic)
+    key = draft.options["ordering_key"]
+    message_id = backends.publisher.publish(topic, data, attributes, key)
+    done = f"Published message {message_id} to {topic}."
+    if backends.history is None:
+        return See(path_of("tasks", needs.name), done)
+    return See(path_of("messages", message_id), done)
+
+
+def _page(
+    query: Query,
+    backends: Backends,
+    task: KnownTask,
+    original: Original | None,
+    draft: Draft,
+    status: int = 200,
+) -> Page:
+    values: dict[str, Any] = {
+        "query": query,
+        "task": task,
+        "original": original,
+        "draft": draft,
+        "can_send": can_send(backends, task.needs),
+        "can_publish": can_publish(backends, task.needs),
+    }
+    title = f"Send to {task.needs.name}" if original is None else f"Send {original.text} again"
+    return Page("send.html", title, values, status)
