@@ -151,6 +151,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "help check": lambda: help_of("check"),
     "help dashboard": lambda: help_of("dashboard"),
     "help dev": lambda: help_of("dev"),
+    "help dlq": lambda: help_of("dlq"),
     "help emulator": lambda: help_of("emulator"),
     "help schedules": lambda: help_of("schedules"),
     "help publish": lambda: help_of("publish"),

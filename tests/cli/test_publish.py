@@ -21,8 +21,8 @@ from google.protobuf.source_context_pb2 import SourceContext
 from tests.support.sources import Sources
 from ucam_faas.cli import _local_cloud, _waiting, main
 from ucam_faas.local_state import LocalCloud, forget, write
-from ucam_faas.publishing import google
-from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.net import google_rest
+from ucam_faas.net.rest import Rest
 
 TASKS = """
 import json
@@ -721,7 +721,7 @@ def test_a_short_topic_of_googles_needs_a_project(
     publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
-    monkeypatch.setattr(google, "GooglePublisher", lambda: MemoryPublisher({}))
+    monkeypatch.setattr(google_rest, "GoogleRest", lambda url, *_, **__: Rest("127.0.0.1:9"))
 
     line = error_of(publish("welcome", ADA, "--google"))
 
@@ -732,18 +732,17 @@ def test_a_short_topic_of_googles_needs_a_project(
 def test_googles_pubsub_is_published_to_when_asked_for_whatever_else_there_is(
     publish: Publish, sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    topic = "projects/p/topics/welcome"
-    publisher = MemoryPublisher({topic: []})
-    monkeypatch.setattr(google, "GooglePublisher", lambda: publisher)
-    write(sources.root, LocalCloud(pubsub=sink.host, project="local"))
+    monkeypatch.setattr(google_rest, "GoogleRest", lambda url, *_, **__: Rest(sink.host))
+    write(sources.root, LocalCloud(pubsub="127.0.0.1:9", project="local"))
 
     result = publish("welcome", ADA, "--google", "--attribute", "k=v", "--ordering-key", "o")
 
-    assert result.stdout == f"Published message 1 to {topic} (Google's Pub/Sub).\n"
-    (message,) = publisher.topics[topic]
-    assert (message.data, message.attributes) == (ADA.encode(), {"k": "v"})
-    assert message.ordering_key == "o"
-    assert sink.requests == []
+    assert (
+        result.stdout == "Published message 17 to projects/p/topics/welcome (Google's Pub/Sub).\n"
+    )
+    assert sink.topic == "projects/p/topics/welcome"
+    assert (sink.message["data"], sink.message["attributes"]) == (ADA.encode(), {"k": "v"})
+    assert sink.message["orderingKey"] == "o"
 
 
 # --- sources

@@ -169,23 +169,15 @@ def test_the_schedule_of_a_job_is_run_if_there_is_no_other() -> None:
 # --- dead letters
 
 
-def test_dead_letters_that_wait_are_counted_with_a_line_that_shows_them() -> None:
+def test_dead_letters_that_wait_are_counted_with_the_verb_that_shows_them() -> None:
     counts = {"work-dead": 3, "shop-dead": 1}
 
-    assert welcome.dead_letters(counts, pubsub="127.0.0.1:8085", project="p") == (
+    assert welcome.dead_letters(counts) == (
         "4 dead letters are waiting: 3 in work-dead, 1 in shop-dead. "
-        "To see them (--auto-ack takes them away):\n\n"
-        "  CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://127.0.0.1:8085/ \\\n"
-        "  CLOUDSDK_AUTH_ACCESS_TOKEN=local CLOUDSDK_CORE_PROJECT=p \\\n"
-        "  gcloud pubsub subscriptions pull work-dead --limit 10\n\n"
-        "  curl http://127.0.0.1:8085/v1/projects/p/subscriptions/work-dead:pull "
-        "-d '{\"maxMessages\": 10}'\n\n"
+        "To see why they died, and to send them again:\n\n"
+        "  ucam-faas dlq\n\n"
     )
 
 
 def test_no_dead_letters_are_not_mentioned() -> None:
-    assert welcome.dead_letters({}, pubsub="", project="p") == ""
-
-
-def test_there_is_no_curl_line_for_googles_pubsub() -> None:
-    assert "curl" not in welcome.dead_letters({"work-dead": 1}, pubsub="", project="p")
+    assert welcome.dead_letters({}) == ""

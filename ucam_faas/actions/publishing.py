@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ucam_faas.actions import pubsub
+from ucam_faas.actions.pubsub import CURE, Kind
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, PublishError
 from ucam_faas.local_state import LocalCloud
-from ucam_faas.net import emulator_address
 from ucam_faas.publishing import Publisher
+from ucam_faas.publishing.rest import RestPublisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,43 +68,26 @@ def find(
     google: bool,
     elsewhere: Callable[[], str] = str,
 ) -> Destination:
-    """Return the Pub/Sub to publish to.
-
-    Args:
-        settings: name an emulator, and the project.
-        project: that was asked for.
-        cloud: the `ucam-faas dev` of this directory.
-        google: publish to Google's in any case.
-        elsewhere: returns another sentence for the error, about a local cloud of another folder.
+    """Return the Pub/Sub to publish to; see `pubsub.find`.
 
     Raises:
         ConfigurationError: there is none.
     """
-    host = settings.pubsub_emulator
-    if google or (cloud is not None and not cloud.pubsub and host is None):
-        project = project or (cloud.project if cloud and not google else settings.project)
-        from ucam_faas.publishing.google import GooglePublisher
-
-        hint = "Does the topic exist, and may you publish to it?"
-        return Destination(GooglePublisher(), "Google's Pub/Sub", project, hint)
-    from ucam_faas.publishing.rest import RestPublisher
-
-    if cloud is not None and host in (None, cloud.pubsub):
-        hint = "Is `ucam-faas dev` still running here, and does it serve this task?"
-        publisher, project = RestPublisher(cloud.pubsub), project or cloud.project
-        own = cloud.pubsub if cloud.pubsub == cloud.scheduler else None  # not another emulator
-        return Destination(publisher, cloud.pubsub, project, hint, own)
-    if host is None:
-        raise ConfigurationError(
-            "There is no local Pub/Sub to publish to: start `ucam-faas dev` in this directory, or "
-            f"set PUBSUB_EMULATOR_HOST; --google publishes to Google's.{elsewhere()}"
-        )
-    emulator_address.parse(host, _CURE)
-    hint = (
-        "PUBSUB_EMULATOR_HOST names this Pub/Sub: does it run, and does it have the topic? If "
-        f"another is meant: {_CURE}"
+    place = pubsub.find(
+        settings, project, cloud, google=google, purpose="publish to", elsewhere=elsewhere
     )
-    return Destination(RestPublisher(host), host, settings.project, hint, host)
+    return Destination(
+        RestPublisher(place.api.host, place.api),
+        place.name,
+        place.project,
+        _HINTS[place.kind],
+        place.name if place.has_history else None,
+    )
 
 
-_CURE = "`unset PUBSUB_EMULATOR_HOST`."
+_HINTS = {
+    Kind.GOOGLE: "Does the topic exist, and may you publish to it?",
+    Kind.DEV: "Is `ucam-faas dev` still running here, and does it serve this task?",
+    Kind.EMULATOR: "PUBSUB_EMULATOR_HOST names this Pub/Sub: does it run, and does it have the "
+    f"topic? If another is meant: {CURE}",
+}

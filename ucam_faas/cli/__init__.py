@@ -24,6 +24,7 @@ _VERBS = {
     "config": "print the configuration of each task, and the origin of each value",
     "dashboard": "show tasks, messages, jobs and dead letters in a browser",
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
+    "dlq": "list dead letters and failed jobs; show, edit, send again and remove them",
     "emulator": "run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine",
     "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
     "lanes": "list the lanes of tasks; pause and resume them",

@@ -14,10 +14,6 @@ LEASE_SECONDS = 60
 """Of a letter; after the sudden end of this process another one gets it by then."""
 RENEWAL_SECONDS = 20.0
 """The age at which leases are extended."""
-PAUSES = (0.1, 0.5)
-"""Seconds before each further pull after one that brought nothing: an empty answer of Pub/Sub
-doesn't mean that there is nothing.
-"""
 STALE_PULLS = 3
 """Pulls that bring only letters that are held already: their leases ended meanwhile."""
 
@@ -61,11 +57,12 @@ class Leases:
         """
         held = self._held.setdefault(keeper, {})
         empty = stale = 0
-        while empty <= len(PAUSES) and stale < STALE_PULLS:
+        pauses = self._source.pauses
+        while empty <= len(pauses) and stale < STALE_PULLS:
             received = self._source.pull(keeper)
             if not received:
-                if empty < len(PAUSES):
-                    self._clock.sleep(PAUSES[empty])
+                if empty < len(pauses):
+                    self._clock.sleep(pauses[empty])
                 empty += 1
                 continue
             self._source.extend(keeper, [ack_id for ack_id, _ in received], LEASE_SECONDS)

@@ -17,6 +17,8 @@ from ucam_faas.net.rest import FAILURES, Api, CredentialsError, reason_of
 
 SECONDS = 30.0
 """How long a request may take."""
+PAUSES = (0.1, 0.5)
+"""An empty answer doesn't mean that there is nothing, so it is asked for again after these."""
 MAX_ACK_IDS = 1000
 """In one request, which may have 512 KiB."""
 FIRST_PULL, MAX_PULLED = 100, 1000
@@ -76,6 +78,10 @@ class Source(Protocol):
     def project(self) -> str:
         """The project of its topics and subscriptions."""
 
+    @property
+    def pauses(self) -> Sequence[float]:
+        """Seconds before each further pull after one that brought nothing."""
+
     def subscriptions(self) -> list[Subscription]:
         """Return all subscriptions of the project."""
 
@@ -95,11 +101,13 @@ class RestSource:
     Args:
         api: makes the requests.
         project: its id.
+        is_embedded: an empty answer means that there is nothing; that of another Pub/Sub doesn't.
     """
 
-    def __init__(self, api: Api, project: str) -> None:
+    def __init__(self, api: Api, project: str, *, is_embedded: bool = False) -> None:
         self._api = api
         self._project = project
+        self._pauses = () if is_embedded else PAUSES
         self._limits: dict[str, int] = {}
 
     @property
@@ -111,6 +119,11 @@ class RestSource:
     def project(self) -> str:
         """The project of its topics and subscriptions."""
         return self._project
+
+    @property
+    def pauses(self) -> Sequence[float]:
+        """Seconds before each further pull after one that brought nothing."""
+        return self._pauses
 
     def subscriptions(self) -> list[Subscription]:
         """Return all subscriptions of the project."""

@@ -342,7 +342,7 @@ class Session:
         for path in (plan.jobs_path for plan in plans if plan.jobs_path):
             click.echo(f"\nJobs over HTTP go to {url}{path}; see {url}{path}/openapi.json.")
         click.echo(f"\nTry, in another terminal:\n\n{commands}\n")
-        click.echo(welcome.dead_letters(self._provisioning.dead_letters(plans), **place), nl=False)
+        click.echo(welcome.dead_letters(self._provisioning.dead_letters(plans)), nl=False)
         enter = " Press Enter to retry waiting messages." if has_keyboard() else ""
         self._stream.say(f"Saved files are served at once.{enter} Control-C ends.")
         click.echo()

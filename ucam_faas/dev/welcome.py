@@ -83,33 +83,21 @@ def commands(
     return "\n\n".join(blocks)
 
 
-def dead_letters(counts: Mapping[str, int], *, pubsub: str, project: str) -> str:
+def dead_letters(counts: Mapping[str, int]) -> str:
     """Return the paragraph that says where dead letters wait, or an empty text.
 
     Args:
         counts: messages by subscription.
-        pubsub: `host:port` of Pub/Sub; empty for Google's.
-        project: of the subscriptions.
     """
     if not counts:
         return ""
     places = ", ".join(f"{count} in {name}" for name, count in counts.items())
     total = sum(counts.values())
     letters = "1 dead letter is" if total == 1 else f"{total} dead letters are"
-    first, gcloud = next(iter(counts)), _gcloud_environment(pubsub, project)
     return (
-        f"{letters} waiting: {places}. To see them (--auto-ack takes them away):\n\n"
-        f"  {gcloud} gcloud pubsub subscriptions pull {first} --limit 10\n\n"
-        f"{_curl(pubsub, project, first)}"
+        f"{letters} waiting: {places}. To see why they died, and to send them again:\n\n"
+        "  ucam-faas dlq\n\n"
     )
-
-
-def _curl(pubsub: str, project: str, subscription: str) -> str:
-    """Return a curl command, for developers without gcloud."""
-    if not pubsub:
-        return ""
-    url = f"http://{pubsub}/v1/projects/{project}/subscriptions/{subscription}:pull"
-    return f"  curl {url} -d '{{\"maxMessages\": 10}}'\n\n"
 
 
 def _gcloud_environment(pubsub: str, project: str) -> str:

@@ -1,0 +1,325 @@
+"""Dead letters, causes, plans and runs as JSON, and for people.
+
+Payloads and the values of attributes are personal data: they are shown where the caller says so.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ucam_faas.dashboard.payloads import shown
+from ucam_faas.dead_letters.book import Entry, Group
+from ucam_faas.dead_letters.letters import Content, Kind, Letter, own_attributes
+from ucam_faas.dead_letters.plans import Excluded, Plan, Row
+from ucam_faas.dead_letters.workbench import Report
+from ucam_faas.logs.columns import printable
+from ucam_faas.logs.durations import duration_text
+from ucam_faas.logs.times import time_text
+
+CAUSES = ("CAUSE", "TASK", "LETTERS", "LAST", "WHY")
+LETTERS = ("LETTER", "TASK", "DIED", "STATE", "WHY")
+PLANS = ("PLAN", "MADE", "LETTERS", "DONE", "LEFT OUT", "NOTE")
+SHORT_CAUSE = 10
+"""Characters of a fingerprint in a list, if they tell the causes apart."""
+MOST_LINES = 40
+"""Lines of a payload, and of the edits of a plan."""
+FORWARDED = "forwarded by Pub/Sub: it gives no reason"
+
+
+def group_columns(groups: Sequence[Group], now: float) -> list[tuple[str, ...]]:
+    """Return the texts of causes below CAUSES."""
+    length = _telling([group.fingerprint for group in groups])
+    return [
+        (
+            group.fingerprint[:length],
+            printable(group.task),
+            f"{group.count:,}",
+            _ago(group.last, now),
+            why(group),
+        )
+        for group in groups
+    ]
+
+
+def _telling(texts: Sequence[str]) -> int:
+    """Return how many first characters tell texts apart."""
+    length = SHORT_CAUSE
+    while len({text[:length] for text in texts}) < len(set(texts)):
+        length += 4
+    return length
+
+
+def letter_columns(letter: Letter, now: float) -> tuple[str, ...]:
+    """Return the texts of a letter below LETTERS."""
+    edited = ", edited" if letter.edited else ""
+    state = f"{letter.state}{edited}"
+    return (letter.id, printable(letter.task), _ago(letter.time, now), state, why(letter))
+
+
+def why(cause: Letter | Group) -> str:
+    """Return the reason for a death in one line."""
+    text = cause.error or cause.reason or FORWARDED
+    return printable(text)
+
+
+def group_json(group: Group) -> dict[str, Any]:
+    """Return a cause as JSON."""
+    return {
+        "fingerprint": group.fingerprint,
+        "task": group.task,
+        "error": group.error,
+        "reason": group.reason,
+        "letters": group.count,
+        "first": utc(group.first),
+        "last": utc(group.last),
+        "sample": group.sample,
+    }
+
+
+def letter_json(letter: Letter, *, data: Content | None = None, reveal: bool = False) -> Any:
+    """Return a letter as JSON.
+
+    Args:
+        letter: without its data, unless they are wanted.
+        data: what a replay sends; None: without payload and attributes.
+        reveal: with values; else with their types and lengths.
+    """
+    document: dict[str, Any] = {
+        "id": letter.id,
+        "kind": letter.kind,
+        "task": letter.task,
+        "state": letter.state,
+        "reason": letter.reason,
+        "error": letter.error,
+        "fingerprint": letter.fingerprint,
+        "sent": utc(letter.sent),
+        "first_attempt": utc(letter.first_attempt),
+        "last_attempt": utc(letter.last_attempt),
+        "died": utc(letter.time),
+        "attempts": letter.attempts,
+        "replays": letter.replays,
+        "message_id": letter.message_id,
+        "original_id": letter.original_id,
+        "subscription": letter.subscription,
+        "keeper": letter.keeper,
+        "job": letter.job,
+        "ordering_key": letter.key,
+        "bytes": letter.size,
+        "edited": letter.edited,
+        "note": letter.note,
+        "by": letter.by,
+        "changed": utc(letter.changed),
+    }
+    if data is not None:
+        document["attributes"] = _attributes(data.attributes, reveal=reveal)
+        document |= payload_json(data.data, reveal=reveal)
+    return document
+
+
+def payload_json(data: bytes, *, reveal: bool) -> dict[str, Any]:
+    """Return a payload as fields of a JSON document: text, Base64, or its outline."""
+    if not reveal:
+        return {"outline": shown(data, hidden=True).text.splitlines()}
+    try:
+        return {"payload": data.decode()}
+    except UnicodeDecodeError:
+        return {"payload_base64": base64.b64encode(data).decode()}
+
+
+def details(letter: Letter, now: float, *, reveal: bool) -> str:
+    """Return a letter for people, as it died.
+
+    Args:
+        letter: with its data.
+        now: in epoch seconds.
+        reveal: with payload and attributes; else with their types and lengths.
+    """
+    state = f"{letter.state} by {letter.by}" if letter.by else str(letter.state)
+    kind = "failed job" if letter.kind is Kind.JOB else "dead letter"
+    attempts = f", after {letter.attempts} attempts" if letter.attempts > 1 else ""
+    first = letter.first_attempt
+    facts = [
+        ("died", f"{time_text(letter.time)}, {_ago(letter.time, now)}{attempts}"),
+        ("first try", time_text(first) if first is not None else ""),
+        ("sent", time_text(letter.sent)),
+        ("reason", letter.reason or FORWARDED),
+        ("error", letter.error),
+        ("cause", letter.fingerprint),
+        ("message", letter.original_id),
+        ("job", letter.job),
+        ("key", (letter.key if reveal else "…") if letter.key else ""),
+        ("replays", str(letter.replays) if letter.replays else ""),
+        ("note", letter.note),
+    ]
+    lines = [f"{letter.id}, {kind} of {letter.task or 'an unknown task'}: {state}"]
+    lines += [f"{name:<12}{printable(text)}" for name, text in facts if text]
+    lines += _block("attributes", _attribute_lines(letter, reveal=reveal))
+    lines += _block("payload", _payload_lines(letter.data, reveal=reveal))
+    return "\n".join(lines)
+
+
+def _attribute_lines(letter: Letter, *, reveal: bool) -> list[str]:
+    own = _attributes(own_attributes(letter.attributes), reveal=reveal)
+    return [f"{key}={value}" if reveal else f"{key}: {value}" for key, value in own.items()]
+
+
+def _attributes(attributes: Mapping[str, str], *, reveal: bool) -> dict[str, Any]:
+    return {key: text if reveal else f"string of {len(text)}" for key, text in attributes.items()}
+
+
+def _payload_lines(data: bytes, *, reveal: bool) -> list[str]:
+    view = shown(data, hidden=not reveal)
+    lines = view.text.splitlines()
+    return lines if reveal or not data else [*lines, "--reveal shows the values"]
+
+
+def _block(name: str, lines: Sequence[str]) -> list[str]:
+    shown = [printable(line) for line in lines[:MOST_LINES]]
+    if len(lines) > MOST_LINES:
+        shown.append(f"… {len(lines) - MOST_LINES:,} more lines; --json has all")
+    leads = [name, *[""] * len(shown)][: len(shown)]
+    return [f"{lead:<12}{line}" for lead, line in zip(leads, shown, strict=True)]
+
+
+def edited_parts(before: Content, after: Content) -> str:
+    """Return what an edit has changed, without values."""
+    parts = []
+    if before.attributes != after.attributes:
+        parts.append("other attributes")
+    if before.data != after.data:
+        parts.append("another payload")
+    return " and ".join(parts)
+
+
+def entry_text(entry: Entry, *, letter: bool = False) -> str:
+    """Return a line of the journal for people; `letter`: with the id of its letter."""
+    what = f"{entry.what} {entry.letter}" if letter and entry.letter else entry.what
+    by = f" by {entry.by}" if entry.by else ""
+    first = entry.detail.splitlines()[0] if entry.detail else ""
+    detail = f": {printable(first)}" if first and entry.what != "edited" else ""
+    plan = f", plan {entry.plan}" if entry.plan else ""
+    return f"{time_text(entry.time)}  {what}{by}{plan}{detail}"
+
+
+def entry_json(entry: Entry, *, reveal: bool) -> dict[str, Any]:
+    """Return a line of the journal as JSON; the details of an edit hold values."""
+    return {
+        "time": utc(entry.time),
+        "by": entry.by,
+        "what": entry.what,
+        "letter": entry.letter,
+        "plan": entry.plan,
+        "detail": entry.detail if reveal or entry.what != "edited" else "",
+    }
+
+
+def plan_text(plan: Plan) -> str:
+    """Return what a plan sends and leaves out, for people."""
+    lines = [f"Plan {plan.id} sends {letters(plan.total)}:"]
+    for task, targets in sorted(plan.targets.items()):
+        lines += [f"  of {task} to {target}" for target in targets]
+    if plan.edited:
+        lines.append(f"{letters(plan.edited)} {'is' if plan.edited == 1 else 'are'} edited.")
+    if plan.excluded:
+        lines.append(f"It leaves out {letters(plan.excluded)}:")
+        lines += [f"  {count:,}: {reason}" for reason, count in sorted(plan.reasons.items())]
+    return "\n".join(map(printable, lines)) if plan.total or plan.excluded else _EMPTY
+
+
+_EMPTY = "There are no dead letters like that: nothing to send."
+
+
+def plan_columns(plan: Plan, now: float) -> tuple[str, ...]:
+    """Return the texts of a plan below PLANS."""
+    done = plan.total - plan.left
+    note = "cancelled" if plan.is_cancelled else printable(plan.problem)
+    out = f"{plan.excluded:,}" if plan.excluded else ""
+    return plan.id, _ago(plan.created, now), f"{plan.total:,}", f"{done:,}", out, note
+
+
+def plan_json(
+    plan: Plan, rows: Iterable[Row] | None = None, excluded: Iterable[Excluded] | None = None
+) -> dict[str, Any]:
+    """Return a plan as JSON, with its rows and the letters that it leaves out if they are given."""
+    document: dict[str, Any] = {
+        "id": plan.id,
+        "created": utc(plan.created),
+        "by": plan.by,
+        "chosen": plan.text,
+        "letters": plan.total,
+        "counts": {str(state): count for state, count in plan.counts.items()},
+        "targets": {task: list(targets) for task, targets in plan.targets.items()},
+        "edited": plan.edited,
+        "left_out": plan.excluded,
+        "reasons": dict(plan.reasons),
+        "cancelled": plan.is_cancelled,
+        "problem": plan.problem,
+    }
+    if rows is not None:
+        document["rows"] = [_row_json(row) for row in rows]
+    if excluded is not None:
+        document["excluded"] = [{"letter": each.letter, "reason": each.reason} for each in excluded]
+    return document
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "letter": row.letter,
+        "task": row.task,
+        "target": str(row.target),
+        "edited": row.edited,
+        "replay_id": row.replay_id,
+        "state": row.state,
+        "message_id": row.message_id,
+        "reason": row.reason,
+    }
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Return how far a run is as JSON."""
+    return {
+        "plan": report.plan,
+        "letters": report.total,
+        "sent": report.sent,
+        "acknowledged": report.acked,
+        "failed": report.failed,
+        "left": report.left,
+        "cancelled": report.is_cancelled,
+        "problem": report.problem,
+    }
+
+
+def report_text(report: Report) -> str:
+    """Return how far a run is, for people."""
+    if not report.left:
+        return f"Sent {letters(report.total)} again; all are acknowledged."
+    parts = [f"{report.acked:,} of {letters(report.total)} sent and acknowledged"]
+    if report.failed:
+        parts.append(f"{report.failed:,} failed")
+    why = " It was cancelled." if report.is_cancelled else ""
+    why = f" It stopped: {report.problem.rstrip('.')}." if report.problem else why
+    return (
+        f"{', '.join(parts)}; {report.left:,} left.{why}\n"
+        f"To go on: ucam-faas dlq replay --plan {report.plan}"
+    )
+
+
+def letters(number: int) -> str:
+    """Return a number of letters in words.
+
+    >>> letters(1), letters(3000)
+    ('1 letter', '3,000 letters')
+    """
+    return f"{number:,} letter{'s' * (number != 1)}"
+
+
+def utc(time: float | None) -> str | None:
+    """Return a time for JSON."""
+    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()
+
+
+def _ago(time: float, now: float) -> str:
+    return f"{duration_text(max(0.0, now - time))} ago"

@@ -1,0 +1,224 @@
+"""`ucam-faas dlq`: dead letters and failed jobs: list, show, edit, send again, handle, remove."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ucam_faas.cli import _letter_texts as texts
+from ucam_faas.cli._dlq_edit import edit
+from ucam_faas.cli._dlq_replay import plan, plans, replay
+from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._letter_choice import Choose, filters, ids_or_filters
+from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
+from ucam_faas.cli._letter_texts import letters
+from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._table import print_table
+from ucam_faas.cli._workbench import Open, with_workbench
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.logs.columns import INDENT
+
+LISTED = 50
+
+
+@click.group("dlq", cls=SuggestingGroup, invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List dead letters and failed jobs; show, edit, send again, handle and remove them.
+
+    They are those of the `ucam-faas dev` that runs in this directory, or of the emulator at
+    PUBSUB_EMULATOR_HOST if it is set; with --google, those of Google's Pub/Sub. They stay there:
+    the commands work on a copy in .ucam-faas/. Without a command it works like list.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_letters)
+
+
+@command.command("list")
+@filters
+@click.option("--each", is_flag=True, help="List the letters, and not their causes.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    default=LISTED,
+    help=f"Most lines. [default: {LISTED}]",
+)
+@with_workbench
+@json_option
+def list_letters(
+    *, chosen: Filter, each: bool, limit: int, open_bench: Open, json_only: bool
+) -> None:
+    """List the causes of dead letters and failed jobs, the most frequent first.
+
+    With --each, or a --fingerprint, list the letters, the latest first.
+    """
+    bench = open_bench()
+    workbench = bench.workbench
+    if each or chosen.fingerprint:
+        rows = workbench.letters(chosen, limit=limit)
+        if json_only:
+            print_json([texts.letter_json(letter) for letter in rows])
+            return
+        lines = [texts.letter_columns(letter, workbench.book.now()) for letter in rows]
+        headings = texts.LETTERS
+    else:
+        groups = workbench.groups(chosen)[:limit]
+        if json_only:
+            print_json([texts.group_json(group) for group in groups])
+            return
+        lines = texts.group_columns(groups, workbench.book.now())
+        headings = texts.CAUSES
+    count = workbench.count(chosen)
+    if not lines:
+        like = " like that" if chosen != Filter() else ""
+        say(f"There are no dead letters{like} in {bench.name}.")
+        return
+    print_table(headings, lines)
+    _tell_of_rest(count, len(lines), is_each=headings is texts.LETTERS)
+
+
+def _tell_of_rest(count: int, lines: int, *, is_each: bool) -> None:
+    if is_each and count > lines:
+        note(f"These are the latest {lines} of {letters(count)}: --limit, or filters.")
+    elif not is_each:
+        causes = f"{lines} cause{'s' * (lines != 1)}"
+        note(
+            f"{letters(count)} with {causes}. To see those of one: "
+            "ucam-faas dlq list --fingerprint CAUSE"
+        )
+
+
+@command.command("show")
+@click.argument("id")
+@with_workbench
+@reveal_option
+@json_option
+def show(*, id: str, open_bench: Open, reveal: bool, json_only: bool) -> None:
+    """Show the dead letter ID: its reason, payload, edits and history.
+
+    ID is the letter's, its message's, or its job's.
+    """
+    bench = open_bench(all_letters=False)
+    workbench = bench.workbench
+    letter = workbench.letter(bench.one(id))
+    shown = bench.shows
+    if reveal and not shown:
+        letter, shown = workbench.reveal(letter.id), True
+    content, journal = workbench.content(letter.id), workbench.journal(letter=letter.id)
+    if json_only:
+        document = texts.letter_json(letter, data=content, reveal=shown)
+        document["edits"] = list(workbench.diff(letter.id).lines) if shown else None
+        document["journal"] = [texts.entry_json(entry, reveal=shown) for entry in journal]
+        print_json(document)
+        return
+    say(texts.details(letter, workbench.book.now(), reveal=shown), indent=INDENT)
+    if letter.edited:
+        parts = texts.edited_parts(letter.content, content)
+        say(f"\nedited; a replay sends {parts}:" if shown else f"\nedited: {parts}")
+        if shown:
+            say_diff(workbench.diff(letter.id).lines)
+    if journal:
+        say("")
+    for entry in journal[::-1]:
+        say(texts.entry_text(entry), indent=INDENT)
+
+
+for _verb in (edit, plan, plans, replay):
+    command.add_command(_verb)
+
+
+@command.command("handled")
+@ids_or_filters
+@click.option("--note", "remark", metavar="TEXT", default="", help="What was done about them.")
+@with_workbench
+@json_option
+def handled(*, choose: Choose, remark: str, open_bench: Open, json_only: bool) -> None:
+    """Note that letters need nothing more: the list leaves them out, and Pub/Sub keeps them."""
+    choose.check()
+    bench = open_bench(all_letters=choose.every)
+    number = bench.workbench.handled(choose.letters(bench), remark)
+    _tell_number(number, "handled", json_only=json_only)
+
+
+@command.command("reopen")
+@ids_or_filters
+@with_workbench
+@json_option
+def reopen(*, choose: Choose, open_bench: Open, json_only: bool) -> None:
+    """Note that letters which were handled wait again."""
+    choose.check()
+    bench = open_bench(all_letters=choose.every)
+    number = bench.workbench.reopen(choose.letters(bench))
+    _tell_number(number, "open again", json_only=json_only)
+
+
+@command.command("purge")
+@ids_or_filters
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@with_workbench
+@json_option
+def purge(*, choose: Choose, yes: bool, open_bench: Open, json_only: bool) -> None:
+    """Remove letters from Pub/Sub, and failed jobs from the store, without sending them.
+
+    The copy in .ucam-faas/ keeps them.
+    """
+    choose.check()
+    bench = open_bench(all_letters=choose.every)
+    workbench = bench.workbench
+    chosen = choose.letters(bench)
+    count = workbench.count(chosen if isinstance(chosen, Filter) else Filter.of_ids(chosen))
+    if count and not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"This removes {letters(count)} for good: give --yes.")
+        click.confirm(f"Remove {letters(count)} from {bench.name}?", abort=True, err=True)
+    number = workbench.purge(chosen)
+    _tell_number(number, f"removed from {bench.name}", json_only=json_only)
+    sys.exit(0 if number == count else 1)
+
+
+@command.command("archive")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@ids_or_filters
+@with_workbench
+@json_option
+def archive(*, file: Path, choose: Choose, open_bench: Open, json_only: bool) -> None:
+    """Write letters to the new FILE, a line of JSON each; they stay where they are.
+
+    The file has payloads: it is readable for you alone.
+    """
+    choose.check()
+    bench = open_bench(all_letters=choose.every)
+    number = bench.workbench.archive(choose.letters(bench), file)
+    _tell_number(number, f"in {file}", json_only=json_only)
+
+
+@command.command("journal")
+@click.argument("id", required=False)
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="NUMBER", default=LISTED, help="Most lines."
+)
+@with_workbench
+@json_option
+def journal(*, id: str | None, limit: int, open_bench: Open, json_only: bool) -> None:
+    """Show who did what, and when: with all letters, or with the letter ID."""
+    bench = open_bench(all_letters=False)
+    letter = bench.one(id) if id else None
+    entries = bench.workbench.journal(letter=letter, limit=limit)
+    if json_only:
+        print_json([texts.entry_json(entry, reveal=bench.shows) for entry in entries[::-1]])
+    elif not entries:
+        say("Nothing was done yet.")
+    for entry in [] if json_only else entries[::-1]:
+        say(texts.entry_text(entry, letter=letter is None), indent=INDENT)
+
+
+def _tell_number(number: int, text: str, *, json_only: bool) -> None:
+    if json_only:
+        print_json({"letters": number})
+    elif number:
+        say(f"{letters(number)} {'is' if number == 1 else 'are'} {text}.")
+    else:
+        say("There are no dead letters like that.")
