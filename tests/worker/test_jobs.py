@@ -14,6 +14,7 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution import inbox, runtime as runtimes
 from ucam_faas.execution.inbox import APP_ATTRIBUTE, JOB_ATTRIBUTE
+from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE
 from ucam_faas.execution.runtime import Runtime, publisher_of
 from ucam_faas.job_runs.sweeping import sweep_jobs
 from ucam_faas.jobs.rows import Key, Row
@@ -126,6 +127,23 @@ async def test_a_message_of_the_topic_becomes_a_job_of_its_id(tmp_path: Path) ->
 
     (row,) = store.find("default", task="task", limit=10)
     assert (row.state, row.key.id, row.result) == (State.SUCCESS, "1", b'"x"')
+
+
+@on_a_loop
+async def test_a_replay_that_comes_twice_to_the_inbox_runs_once(tmp_path: Path) -> None:
+    store, seen = store_in(tmp_path), list[bytes]()
+
+    async with cloud() as pubsub:
+        function = task(seen.append, idempotent=True)
+        worker = worker_of(pubsub, tmp_path, function, messages_limit=2)
+        async with working(worker) as running:
+            for _ in range(2):
+                pubsub.publish("task-inbox", b"x", **{REPLAY_ID_ATTRIBUTE: "r1"})
+            await running
+
+    assert seen == [b"x"]
+    (row,) = store.find("default", task="task", limit=10)
+    assert (row.state, row.key.id) == (State.SUCCESS, "r1")
 
 
 class Waiting:

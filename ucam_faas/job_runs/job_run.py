@@ -5,18 +5,13 @@ A store blocks, so nothing in here may be called on an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ucam_faas.events import envelopes
-from ucam_faas.events.deliveries import Delivery
 from ucam_faas.exceptions import JobError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.execution import Decision, Execution, JobNews, Unclaimed
 from ucam_faas.execution.preparation import prepare
-from ucam_faas.execution.runtime import Runtime
 from ucam_faas.job_runs import claims, current_job, ends, events
 from ucam_faas.job_runs.company import COMPANY
 from ucam_faas.job_runs.completion import Completion
@@ -42,37 +37,9 @@ from ucam_faas.outcomes import (
     Unavailable,
 )
 from ucam_faas.sending import children
-from ucam_faas.tasks.task import Kind, Task
 
 NEARLY = 0.9
 """A job that had less than this of its timeout, because of its wait, has spent no attempt."""
-
-
-def read_inbox(
-    runtime: Runtime, task: Task, path: str, headers: Mapping[str, str], body: bytes
-) -> tuple[Delivery, JobRun | None]:
-    """Return the delivery of a push to a task's inbox, and its job; None: the message is the job.
-
-    Raises:
-        Refused: it isn't a push of a message.
-    """
-    delivery = envelopes.decode(body, headers, path).with_message()
-    job = job_of(runtime, task, delivery)
-    if job is None and task.kind is Kind.RAW:
-        assert delivery.message is not None, "it was just read"
-        delivery = replace(delivery, body=delivery.message.data)
-    return delivery, job
-
-
-def job_of(runtime: Runtime, task: Task, delivery: Delivery) -> JobRun | None:
-    """Return the job of a message in a task's inbox; None: the message is the job."""
-    message = delivery.message
-    assert message is not None, "an inbox gets messages"
-    job = message.attributes.get(inbox.JOB_ATTRIBUTE)
-    if job is None:
-        return None
-    app = message.attributes.get(inbox.APP_ATTRIBUTE, runtime.settings.app)
-    return JobRun(Key(app, task.name, job))
 
 
 class JobRun:

@@ -106,17 +106,17 @@ class Service:
         lane = lane_of_path(task, path) if INBOX_PATH in path else None
         try:
             if lane is not None:
-                from ucam_faas.job_runs import job_run  # tasks without jobs don't need it
+                from ucam_faas.job_runs import arrivals  # tasks without jobs don't need it
 
-                delivery, job = job_run.read_inbox(self.runtime, task, path, headers, body)
+                delivery, job = arrivals.read_inbox(self.runtime, task, path, headers, body)
             elif INBOX_PATH in path and _is_wake(path, headers, body):
                 return self.reject(NoSuchTask("a job of another task"), method, path)
             else:
                 delivery = await _decode(task, method, path, headers, body)
                 if task.jobs.adopts:
-                    from ucam_faas.job_runs.adoption import Adoption
+                    from ucam_faas.job_runs import arrivals
 
-                    job = Adoption(self.runtime.settings.app, task)
+                    job = arrivals.adopted(self.runtime, task)
         except Refused as refusal:
             return self.reject(refusal, method, path)
         execution = Execution(

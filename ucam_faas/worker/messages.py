@@ -67,13 +67,11 @@ def delivery_of(pulled: Pulled) -> Delivery:
 
 def job_of(pulled: Pulled, delivery: Delivery, runtime: Runtime) -> JobRun | None:
     """Return the job of a message; None: it has none."""
-    task = pulled.source.task
-    if pulled.source.is_inbox:
-        from ucam_faas.job_runs import job_run  # tasks without jobs don't need it
-
-        return job_run.job_of(runtime, task, delivery)
-    if not task.jobs.adopts:
+    task, is_inbox = pulled.source.task, pulled.source.is_inbox
+    if not is_inbox and not task.jobs.adopts:
         return None
-    from ucam_faas.job_runs.adoption import Adoption
+    from ucam_faas.job_runs import arrivals  # tasks without jobs don't need it
 
-    return Adoption(runtime.settings.app, task)
+    if is_inbox:
+        return arrivals.job_in_inbox(runtime, task, delivery)
+    return arrivals.adopted(runtime, task)
