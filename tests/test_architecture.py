@@ -127,8 +127,11 @@ HEAVY = {
         *("net.http_protocol", "serving.worker", "testing.serving", "emulator.emulator"),
         "dashboard.server",
     ),
-    "starlette": owner("dashboard.app", "dashboard.render", "dashboard.server"),
+    "starlette": owner(
+        *("dashboard.app", "dashboard.render", "dashboard.server", "dashboard.streams"),
+    ),
     "jinja2": owner("dashboard.render"),
+    "markupsafe": owner("dashboard.render"),
     "uvicorn_worker": owner("serving.worker"),
     "click": owner("cli", "dev.session", "dev.stream"),
     "uvloop": owner(in_functions="cli.worker"),

@@ -21,6 +21,7 @@ from ucam_faas.dashboard.backends import Backends, Connect
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, See, Values
 from ucam_faas.dashboard.render import Renderer, static_files
 from ucam_faas.dashboard.routes import ROUTES, Route
+from ucam_faas.dashboard.streams import Streams
 from ucam_faas.exceptions import UCAMFAASException
 
 MOST_FORM_BYTES = 32 * 1024 * 1024
@@ -50,7 +51,12 @@ def make_app(
     """
     renderer = Renderer(routes)
     pages = _Pages(connect, renderer, who)
-    paths = [pages.path_of(route) for route in routes]
+    streams = Streams(connect, renderer.rows)
+    paths = [
+        Path("/changes", streams.changes),
+        Path("/live/events", streams.rows),
+        *(pages.path_of(route) for route in routes),
+    ]
     app = Starlette(
         routes=[*paths, Mount("/static", static_files())],
         exception_handlers={HTTPException: pages.on_http_error, Exception: _on_error},
@@ -113,6 +119,7 @@ class _Pages:
 
     def _answer(self, route: Route, query: Query, note: str) -> Response:
         backends = self._connect()
+        last = 0 if backends.history is None else backends.history.last_seq()
         try:
             if not backends.has(route.needs):
                 raise PageNotFoundError("There is no such page here.")
@@ -127,10 +134,12 @@ class _Pages:
             return _see(result)
         if isinstance(result, Download):
             return _download(result)
-        return self._page(backends, query.path, result, note)
+        return self._page(backends, query.path, result, note, last)
 
-    def _page(self, backends: Backends, path: str, page: Page, note: str = "") -> Response:
-        text = self._renderer.render(page, backends, path, note)
+    def _page(
+        self, backends: Backends, path: str, page: Page, note: str = "", last: int = 0
+    ) -> Response:
+        text = self._renderer.render(page, backends, path, note, last)
         response = HTMLResponse(text, page.status)
         if note:
             response.delete_cookie(NOTE)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from ucam_faas.dashboard import payloads
 from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dashboard.batches import Batch
 from ucam_faas.dashboard.query import Page, path_of
 from ucam_faas.dashboard.routes import Route
 from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
 
 _HERE = Path(__file__).parent
+_CODE = re.compile(r"`([^`]+)`")
 STATIC = _HERE / "static"
 
 
@@ -42,12 +46,14 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self.environment.filters.update(iso=iso, utc=utc, size=size, seconds=seconds, number=number)
+        shown = (iso, utc, size, seconds, number, prose, offset, fields)
+        self.environment.filters.update({filter.__name__: filter for filter in shown})
         self.environment.filters.update(plain=printable, visible=payloads.visible)
-        self.environment.filters.update(offset=offset, fields=fields)
         self.environment.globals.update(path_of=path_of, shown=payloads.shown)
 
-    def render(self, page: Page, backends: Backends, path: str, note: str = "") -> str:
+    def render(
+        self, page: Page, backends: Backends, path: str, note: str = "", last: int = 0
+    ) -> str:
         """Return a page's HTML.
 
         Args:
@@ -55,24 +61,42 @@ class Renderer:
             backends: of the request.
             path: of the request, which is marked in the navigation.
             note: about the action that came before.
+            last: the number of the last event in the history, before the page's queries.
         """
         named = [route for route in self._routes if route.name and backends.has(route.needs)]
         return self.environment.get_template(page.template).render(
             **page.values,
+            **self._of_all(backends),
             title=printable(page.title),
-            backends=backends,
             navigation=[(route.path, route.name, _is_at(route.path, path)) for route in named],
             note=note,
+            last=last,
             version=self._version,
-            has_page=frozenset(
-                route.path for route in self._routes if backends.has(route.needs)
-            ).__contains__,
         )
+
+    def rows(self, batch: Batch, backends: Backends) -> str:
+        """Return the rows of a batch of events."""
+        template = self.environment.get_template("live_rows.html")
+        return template.render(batch=batch, **self._of_all(backends))
+
+    def _of_all(self, backends: Backends) -> dict[str, Any]:
+        """Return the names that every template has."""
+        paths = {route.path for route in self._routes if backends.has(route.needs)}
+        return {"backends": backends, "has_page": paths.__contains__}
 
 
 def _is_at(page: str, path: str) -> bool:
     """Return True if a path is a page, or below it."""
     return path == page or (page != "/" and path.startswith(f"{page}/"))
+
+
+def prose(text: str) -> Markup:
+    """Return a sentence whose code is marked by backticks.
+
+    >>> prose("Run `a < b`.")
+    Markup('Run <code>a &lt; b</code>.')
+    """
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def iso(time: float) -> str:

@@ -14,6 +14,7 @@ from ucam_faas.dashboard.views import (
     job,
     jobs,
     lanes,
+    live,
     message,
     messages,
     schedules,
@@ -50,6 +51,7 @@ class Route:
 
 ROUTES: tuple[Route, ...] = (
     Route("/", start.view, name="Start"),
+    Route("/live", live.view, name="Live", needs="history"),
     Route("/messages", messages.view, name="Messages", needs="history"),
     Route("/messages/{id}", message.view, needs="history"),
     Route("/messages/{id}/data", message.download, needs="history"),

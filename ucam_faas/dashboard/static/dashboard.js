@@ -1,9 +1,7 @@
-// The dashboard works without this module. It writes times in the viewer's zone, renews the live
-// parts of a page in place, and adds rows to a stream.
-//
-//   <section id="x" data-live>           is fetched again from this page's URL when something changed
+// The dashboard works without this module, which writes times in the viewer's zone, and knows:
+//   <section id="x" data-live>           fetched again from this page's URL when something changed
 //   <section id="x" data-live="/part">   … from another URL that holds an element with this id
-//   <tbody id="x" data-stream="/rows">   gets the rows that events bring; data-most: rows to keep
+//   <tbody data-stream="/rows">          gets the rows that events bring; data-most: rows to keep
 //   <button data-pause>                  stops and starts both
 //   <input type=checkbox data-all="ids"> checks all boxes with this name
 const CHANGES = document.body.dataset.changes; // the URL of events; none: there are no events
@@ -13,10 +11,10 @@ const every = (selector, root = document) => [...root.querySelectorAll(selector)
 let paused = sessionStorage.getItem(PAUSE) === 'yes';
 
 // Times
-const exact = new Intl.DateTimeFormat(undefined, {
-  day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit',
-  second: '2-digit', timeZoneName: 'short', hourCycle: 'h23',
-});
+const TIME = {hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'};
+const DAY = {day: 'numeric', month: 'short', year: 'numeric', timeZoneName: 'short'};
+const exact = new Intl.DateTimeFormat(undefined, {...DAY, ...TIME});
+const clock = new Intl.DateTimeFormat(undefined, {...TIME, fractionalSecondDigits: 3});
 const relative = new Intl.RelativeTimeFormat(undefined, {numeric: 'always', style: 'narrow'});
 const UNITS = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
 
@@ -30,9 +28,10 @@ function writeTimes(root) {
   for (const time of every('time[datetime]', root)) {
     const date = new Date(time.dateTime);
     if (isNaN(date)) continue;
-    const text = 'ago' in time.dataset ? ago(date) : exact.format(date);
+    const {ago: isAgo, clock: isClock} = time.dataset;
+    const text = isAgo === '' ? ago(date) : (isClock === '' ? clock : exact).format(date);
     if (time.textContent !== text) time.textContent = text;
-    if ('ago' in time.dataset) time.title = exact.format(date);
+    time.title = exact.format(date);
   }
 }
 
@@ -49,9 +48,7 @@ function renew(old, fresh) {
   for (const {name} of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && name !== 'open') old.removeAttribute(name);
   }
-  for (const {name, value} of fresh.attributes) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  }
+  for (const {name, value} of fresh.attributes) old.setAttribute(name, value);
   const known = new Map(every(':scope > [id], :scope > [data-key]', old).map(n => [key(n), n]));
   let next = old.firstChild;
   for (const child of [...fresh.childNodes]) {
@@ -65,18 +62,15 @@ function renew(old, fresh) {
     next = current.nextSibling;
     renew(current, child);
   }
-  for (let rest = next; rest; rest = next) {
-    next = rest.nextSibling;
-    rest.remove();
-  }
+  while (next) [next] = [next.nextSibling, next.remove()];
 }
+
+const TYPED = 'select, textarea, input:not([type=checkbox])';
 
 function isHeld(part) { // a person has selected text in it, has a menu open, or is typing in it
   const selection = getSelection();
   return (!selection.isCollapsed && selection.containsNode(part, true))
-    || part.querySelector('details[open].confirm, dialog[open]') !== null
-    || (part.contains(document.activeElement)
-      && document.activeElement.matches('select, textarea, input:not([type=checkbox])'));
+    || part.querySelector(`details[open].confirm, :is(${TYPED}):focus`) !== null;
 }
 
 let isFetching = false, isStale = false, lastFetch = 0;
@@ -118,33 +112,34 @@ function addRows(list, text) {
   holder.innerHTML = text;
   const rows = holder.content;
   writeTimes(rows);
-  for (const row of rows.children) row.classList.add('fresh');
+  if (rows.children.length < 20) for (const row of rows.children) row.classList.add('fresh');
   list.prepend(rows);
-  const most = Number(list.dataset.most || 300);
-  while (list.children.length > most) list.lastElementChild.remove();
+  while (list.children.length > Number(list.dataset.most)) list.lastElementChild.remove();
 }
 
 // Events: only while the page is seen. The stream goes on from the last event that came.
-let events = null, last = '', waiting = [], missed = 0;
+const MOST_WAITING = 3; // of 100 rows each: older ones would go at once
+let events = null, last = '', waiting = [], missed = 0, moved = 0;
 const list = document.querySelector('[data-stream]');
 const note = document.querySelector('[data-waiting]');
 
 function takeRows(message) {
   const {rows, count} = JSON.parse(message.data);
-  waiting.unshift(rows);
+  waiting = [rows, ...waiting.slice(0, MOST_WAITING - 1)];
   missed += count;
-  if (waiting.length > 40) waiting.length = 40;
   showRows();
 }
 
 function showRows() {
-  const held = list && isHeld(list);
-  if (list && waiting.length && !held && !paused) {
+  // It holds still under a pointer that moves, and while a link in it has the focus.
+  const held = Date.now() - moved < 1500 || list.querySelector(':focus') || isHeld(list);
+  if (waiting.length && !held && !paused) {
     addRows(list, waiting.join(''));
     waiting = [];
     missed = 0;
   }
-  if (note) note.textContent = missed ? `${missed.toLocaleString()} newer, held while you select` : '';
+  const text = missed ? `${missed.toLocaleString()} newer, held while you select or point` : '';
+  if (note && note.textContent !== text) note.textContent = text;
 }
 
 function listen() {
@@ -175,25 +170,30 @@ for (const button of every('[data-pause]')) {
 
 document.addEventListener('visibilitychange', () => { listen(); if (isStale) renewParts(); });
 document.addEventListener('selectionchange', () => { if (missed) showRows(); });
-setInterval(() => { writeTimes(document); if (isStale || !CHANGES) renewParts(); }, 5000);
+list?.addEventListener('pointermove', () => { moved = Date.now(); });
+setInterval(() => {
+  writeTimes(document);
+  if (events?.readyState === EventSource.CLOSED) events = null; // refused: too many pages follow
+  if (isStale || !events) renewParts();
+  listen();
+}, 5000);
 
 // Keyboard: arrows go from row to row. Pointer and keyboard: a box that checks all of its kind.
 document.addEventListener('keydown', event => {
   const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
   const row = step && event.target.closest?.('tbody tr');
   if (!row || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.target.matches('input:not([type=checkbox]), select, textarea')) return;
-  const column = every('a, button, input', row).indexOf(event.target);
-  const rows = every('tr', row.parentElement);
-  const next = rows[rows.indexOf(row) + step];
+  if (event.target.matches(TYPED)) return;
+  const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
   const targets = next ? every('a, button, input', next) : [];
+  const column = every('a, button, input', row).indexOf(event.target);
   if (targets.length) event.preventDefault();
   targets[Math.min(column, targets.length - 1)]?.focus();
 });
 
 document.addEventListener('change', ({target}) => {
-  const name = target.dataset?.all;
-  if (name) for (const box of every(`input[name="${name}"]`)) box.checked = target.checked;
+  const boxes = target.dataset?.all ? every(`input[name="${target.dataset.all}"]`) : [];
+  for (const box of boxes) box.checked = target.checked;
 });
 
 writeTimes(document);
