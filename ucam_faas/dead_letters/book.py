@@ -21,6 +21,8 @@ from ucam_faas.exceptions import ConfigurationError
 FILE = "dead-letters.sqlite3"
 """In the folder `.ucam-faas/`."""
 
+LOCK_TRIES = 3
+
 _NOT_STORED = frozenset({"data", "attributes", "state", "note", "by", "changed", "edited"})
 _FOUND = [field.name for field in fields(Letter) if field.name not in _NOT_STORED]
 """The columns of a letter as it was found, but for its attributes."""
@@ -333,19 +335,38 @@ class Book:
         Raises:
             BookBusyError: another one holds them.
         """
-        path = self.database.path.with_suffix(".lock")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+        with self._lock() as descriptor:
+            if not self._locks(descriptor):
                 raise BookBusyError(
                     "Another process mirrors, replays or purges these dead letters now. Wait for "
                     "its end; a run can be cancelled."
-                ) from error
+                )
             yield
+
+    def is_busy(self) -> bool:
+        """Return True if a process is alone with the book."""
+        with self._lock() as descriptor:
+            return not self._locks(descriptor)
+
+    @contextmanager
+    def _lock(self) -> Iterator[int]:
+        path = self.database.path.with_suffix(".lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            yield descriptor
         finally:
             os.close(descriptor)
+
+    def _locks(self, descriptor: int) -> bool:
+        """Lock the book, and return False if another process has; `is_busy` has it at times."""
+        for _ in range(LOCK_TRIES):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self.clock.sleep(0.02)
+            else:
+                return True
+        return False
 
     def close(self) -> None:
         """Close the file."""

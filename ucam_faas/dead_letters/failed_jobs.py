@@ -57,6 +57,7 @@ def letter_of_row(row: Row) -> Letter:
         attempts=row.attempts,
         attributes=dict(row.attributes),
         key=row.ordering_key,
+        replays=sum(entry.cause == "retried" for entry in history),
         hash=_hash(row),
     )
 

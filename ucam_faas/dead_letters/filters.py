@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from ucam_faas.dead_letters.letters import Kind, LetterState
 
@@ -50,6 +51,19 @@ class Filter:
     def narrows(self) -> bool:
         """Return True if it chooses by more than the state."""
         return self != Filter(states=self.states)
+
+    def __str__(self) -> str:
+        """Describe it for people, such as `task charge, new`."""
+        parts = [f"{len(self.ids)} by their ids"] if self.ids else []
+        for name in ("task", "fingerprint", "kind", "text", "key"):
+            if value := getattr(self, name):
+                parts.append(f"{name} {value}")
+        parts += self.attributes
+        for name in ("since", "until"):
+            if (time := getattr(self, name)) is not None:
+                moment = datetime.fromtimestamp(time, UTC)
+                parts.append(f"{name} {moment.isoformat(' ', 'seconds')}")
+        return ", ".join([*parts, *sorted(self.states)]) or "all"
 
     def condition(self) -> tuple[str, list[object]]:
         """Return a condition on the table `letters`, and its parameters."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from ucam_faas.dead_letters.book import Book
+from ucam_faas.dead_letters.targets import Target, To
+from ucam_faas.exceptions import ConfigurationError
 
 
 class RowState(StrEnum):
@@ -30,40 +36,13 @@ LEFT = frozenset(RowState) - {RowState.ACKED}
 """The states of rows that a run still has to send or to acknowledge."""
 
 
-class To(StrEnum):
-    """The kinds of target."""
-
-    INBOX = "inbox"
-    """The task's own topic."""
-    PUSH = "push"
-    """A request to where the subscription pushes, acknowledged after its 2xx."""
-    JOB = "job"
-    """The failed job runs again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The one receiver of a replay.
-
-    Args:
-        place: the full name of a topic; a URL; `TASK/ID` of a job.
-        wrapped: a push carries Pub/Sub's JSON; False: the data alone.
-    """
-
-    to: To
-    place: str
-    wrapped: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.to} {self.place}"
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """A letter of a plan.
 
     Args:
         position: in the plan, from 1: rows are sent in this order.
+        lane: rows with the same one go one after the other; empty: in any order.
         hash: of the content that is sent.
         message_id: of the replay, when it is sent.
         reason: why it failed.
@@ -73,6 +52,7 @@ class Row:
     letter: str
     task: str
     target: Target
+    lane: str
     hash: str
     edited: bool
     replay_id: str
@@ -126,3 +106,152 @@ class Plan:
     def left(self) -> int:
         """The number of rows that aren't done."""
         return sum(self.counts.get(state, 0) for state in LEFT)
+
+
+class NoPlanError(ConfigurationError):
+    """There is no plan of this id."""
+
+
+def plans(book: Book, *, id: str | None = None, limit: int = 50) -> list[Plan]:
+    """Return plans, the latest first.
+
+    Args:
+        book: has them.
+        id: of one; None: any.
+        limit: the most plans.
+    """
+    with book.database.reading() as db:
+        records = db.execute(
+            "SELECT * FROM plans WHERE ?1 IS NULL OR id = ?1 ORDER BY number DESC LIMIT ?2",
+            [id, limit],
+        ).fetchall()
+        return [_plan(db, record) for record in records]
+
+
+def plan_of(book: Book, id: str) -> Plan:
+    """Return a plan.
+
+    Raises:
+        NoPlanError: there is none of this id.
+    """
+    matching = plans(book, id=id)
+    if not matching:
+        raise NoPlanError(
+            f"There is no plan {id!r} in the book. `ucam-faas dlq plan` makes one, and says its id."
+        )
+    return matching[0]
+
+
+def active(book: Book) -> str | None:
+    """Return the id of the plan whose run began last, if it hasn't ended, or was killed."""
+    with book.database.reading() as db:
+        record = db.execute("SELECT id FROM plans WHERE active").fetchone()
+        return record and str(record["id"])
+
+
+def _plan(db: sqlite3.Connection, record: sqlite3.Row) -> Plan:
+    number = [record["number"]]
+    counts = db.execute("SELECT state, COUNT(*) FROM rows WHERE plan = ? GROUP BY state", number)
+    by_state = {RowState(state): int(count) for state, count in counts}
+    reasons = dict(
+        db.execute(
+            "SELECT reason, COUNT(*) FROM exclusions WHERE plan = ? GROUP BY reason "
+            "ORDER BY 2 DESC LIMIT 20",
+            number,
+        ).fetchall()
+    )
+    targets: dict[str, tuple[str, ...]] = {}
+    for task, to, place in db.execute(
+        "SELECT task, \"to\", CASE WHEN \"to\" = 'job' THEN '' ELSE place END AS at FROM rows "
+        'WHERE plan = ? GROUP BY task, "to", at ORDER BY task, at',
+        number,
+    ):
+        text = f"{to} {place}" if place else "jobs run again"
+        targets[task] = (*targets.get(task, ()), text)
+    excluded, edited = db.execute(
+        "SELECT (SELECT COUNT(*) FROM exclusions WHERE plan = ?1), "
+        "(SELECT COUNT(*) FROM rows WHERE plan = ?1 AND edited)",
+        number,
+    ).fetchone()
+    return Plan(
+        id=record["id"],
+        created=record["created"],
+        by=record["by"],
+        text=record["text"],
+        counts=by_state,
+        excluded=excluded,
+        reasons=reasons,
+        targets=targets,
+        edited=edited,
+        is_cancelled=bool(record["cancelled"]),
+        problem=record["problem"],
+    )
+
+
+_ROWS = "SELECT rows.* FROM rows JOIN plans ON plans.number = rows.plan WHERE plans.id = ?"
+
+
+def rows(
+    book: Book, id: str, *, state: RowState | None = None, after: int = 0, limit: int = 50
+) -> list[Row]:
+    """Return rows of a plan, in its order.
+
+    Args:
+        book: has them.
+        id: of the plan.
+        state: of the rows; None: any.
+        after: the position of the last row of the page before.
+        limit: the most rows.
+    """
+    with book.database.reading() as db:
+        records = db.execute(
+            f"{_ROWS} AND position > ? AND rows.state IN (SELECT value FROM json_each(?)) "
+            "ORDER BY position LIMIT ?",
+            [id, after, json.dumps([state] if state else list(RowState)), limit],
+        )
+        return [row_of_record(record) for record in records]
+
+
+def left(book: Book, id: str) -> Iterator[Row]:
+    """Yield the rows of a plan that aren't done, in its order."""
+    with book.database.reading() as db:
+        query = f"{_ROWS} AND rows.state <> 'ACKED' ORDER BY position"
+        records = db.execute(query, [id]).fetchall()
+    return map(row_of_record, records)
+
+
+def exclusions(book: Book, id: str, *, after: int = 0, limit: int = 50) -> list[Excluded]:
+    """Return letters that a plan leaves out.
+
+    Args:
+        book: has them.
+        id: of the plan.
+        after: how many to skip.
+        limit: the most letters.
+    """
+    with book.database.reading() as db:
+        records = db.execute(
+            "SELECT letter, reason FROM exclusions JOIN plans ON plans.number = exclusions.plan "
+            "WHERE plans.id = ? AND position > ? ORDER BY position LIMIT ?",
+            [id, after, limit],
+        )
+        return [Excluded(letter, reason) for letter, reason in records]
+
+
+def row_of_record(record: sqlite3.Row) -> Row:
+    """Return a row as the table has it."""
+    return Row(
+        position=record["position"],
+        letter=record["letter"],
+        task=record["task"],
+        target=Target(
+            To(record["to"]), record["place"], record["subscription"], bool(record["wrapped"])
+        ),
+        lane=record["lane"],
+        hash=record["hash"],
+        edited=bool(record["edited"]),
+        replay_id=record["replay_id"],
+        state=RowState(record["state"]),
+        message_id=record["message_id"],
+        reason=record["reason"],
+    )

@@ -51,6 +51,7 @@ CREATE TABLE plans (
     created REAL NOT NULL,
     by TEXT NOT NULL,
     text TEXT NOT NULL, -- how its letters were chosen
+    active INTEGER NOT NULL DEFAULT 0, -- a run began, and hasn't ended unless it was killed
     cancelled INTEGER NOT NULL DEFAULT 0,
     problem TEXT NOT NULL DEFAULT '' -- why the last run stopped
 );
@@ -60,7 +61,10 @@ CREATE TABLE rows (
     letter TEXT NOT NULL,
     task TEXT NOT NULL,
     lane TEXT NOT NULL, -- rows of one lane go one after the other; '': in any order
-    target TEXT NOT NULL, -- JSON
+    "to" TEXT NOT NULL,
+    place TEXT NOT NULL,
+    subscription TEXT NOT NULL,
+    wrapped INTEGER NOT NULL,
     hash TEXT NOT NULL, -- of the content that is sent
     edited INTEGER NOT NULL,
     replay_id TEXT NOT NULL,

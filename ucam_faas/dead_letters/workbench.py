@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ucam_faas.actions.jobs import Jobs
+from ucam_faas.dead_letters import planning, plans
 from ucam_faas.dead_letters.book import Book, Entry, Group, no_letter
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Content, Letter, LetterState
 from ucam_faas.dead_letters.mirrors import Mirror, Mirrored, last_mirror
-from ucam_faas.dead_letters.plans import Excluded, Plan, Row, To
+from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
+from ucam_faas.dead_letters.run_log import Report
+from ucam_faas.dead_letters.runs import Run
 from ucam_faas.dead_letters.source import Source
+from ucam_faas.dead_letters.targets import Targets, To
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.publishing.messages import check_message
 from ucam_faas.tasks.needs import TaskNeeds
@@ -34,30 +38,6 @@ class Diff:
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How far a run is, counted over its plan.
-
-    Args:
-        total: rows of the plan.
-        sent: rows that were sent, by this run or an earlier one.
-        acked: of these, those whose dead letters are acknowledged.
-        failed: rows that were refused, or weren't there.
-        left: rows that aren't acknowledged.
-        is_cancelled: it stopped because it was cancelled.
-        problem: why it stopped before its end; empty: it didn't.
-    """
-
-    plan: str
-    total: int
-    sent: int
-    acked: int
-    failed: int
-    left: int
-    is_cancelled: bool = False
-    problem: str = ""
 
 
 class Workbench:
@@ -80,7 +60,7 @@ class Workbench:
         book: Book,
         source: Source | None = None,
         jobs: Jobs | None = None,
-        targets: object | None = None,
+        targets: Targets | None = None,
         *,
         by: str,
         tasks: Callable[[], Sequence[TaskNeeds]] = tuple,
@@ -200,39 +180,54 @@ class Workbench:
         Args:
             chosen: all letters that match.
             to: the kind of target; None: the best of each task.
-            again: send also letters that died after a replay, or were replayed.
+            again: send also letters that died after a replay.
+
+        Raises:
+            ConfigurationError: nothing can be sent from here.
+            SourceError: Pub/Sub doesn't say which subscriptions there are.
         """
-        raise NotImplementedError
+        if self.targets is None:
+            raise ConfigurationError("There is no Pub/Sub to send dead letters to from here.")
+        chosen = _filter(chosen)
+        id = planning.make(
+            self.book, self.targets, chosen, to=to, again=again, by=self.by, text=str(chosen)
+        )
+        return self.plan_of(id)
 
     def plans(self, *, limit: int = 50) -> list[Plan]:
         """Return plans, the latest first."""
-        raise NotImplementedError
+        return plans.plans(self.book, limit=limit)
 
     def plan_of(self, plan: str) -> Plan:
         """Return a plan by its id, as far as it is.
 
         Raises:
-            ConfigurationError: there is none.
+            NoPlanError: there is none.
         """
-        raise NotImplementedError
+        return plans.plan_of(self.book, plan)
 
-    def rows(self, plan: str, *, after: int = 0, limit: int = 50) -> list[Row]:
+    def rows(
+        self, plan: str, *, state: RowState | None = None, after: int = 0, limit: int = 50
+    ) -> list[Row]:
         """Return rows of a plan, in its order.
 
         Args:
+            plan: its id.
+            state: of the rows; None: any.
             after: the position of the last row of the page before.
             limit: the most rows.
         """
-        raise NotImplementedError
+        return plans.rows(self.book, plan, state=state, after=after, limit=limit)
 
     def exclusions(self, plan: str, *, after: int = 0, limit: int = 50) -> list[Excluded]:
         """Return letters that a plan leaves out, and why.
 
         Args:
+            plan: its id.
             after: how many to skip.
             limit: the most letters.
         """
-        raise NotImplementedError
+        return plans.exclusions(self.book, plan, after=after, limit=limit)
 
     def run(
         self,
@@ -251,13 +246,43 @@ class Workbench:
             progress: called after every few letters.
 
         Raises:
-            ConfigurationError: there is no such plan, or another process runs one.
+            NoPlanError: there is no such plan.
+            BookBusyError: another process runs one, or holds letters.
+            ConfigurationError: nothing can be sent from here.
         """
-        raise NotImplementedError
+        if self.targets is None:
+            raise ConfigurationError("There is no Pub/Sub to send dead letters to from here.")
+        self.plan_of(plan)
+        with self.book.alone():
+            run = Run(
+                self.book,
+                plan,
+                self.source,
+                self.targets,
+                by=self.by,
+                rate=rate,
+                progress=progress,
+            )
+            return run.run()
 
     def cancel(self, plan: str) -> None:
-        """Stop the run of a plan before its next letters, in whatever process it is."""
-        raise NotImplementedError
+        """Stop the run of a plan before its next letters, in whatever process it is.
+
+        Another run of the plan goes on with the others.
+
+        Raises:
+            NoPlanError: there is no such plan.
+        """
+        self.plan_of(plan)
+        with self.book.database.writing() as db:
+            db.execute("UPDATE plans SET cancelled = 1 WHERE id = ?", [plan])
+            entry = Entry(self.book.now(), self.by, "cancelled", plan=plan)
+            self.book.note(db, [entry])
+
+    def running(self) -> str | None:
+        """Return the id of the plan that a process runs now; None: there is none."""
+        plan = plans.active(self.book)
+        return plan if plan is not None and self.book.is_busy() else None
 
     def handled(self, chosen: Chosen, note: str = "") -> int:
         """Note that all letters that match need nothing more, and return their number."""

@@ -17,8 +17,8 @@ from ucam_faas.emulator.core.storage import Message
 USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
 _ALWAYS = f"User-Agent: {USER_AGENT}\r\nAccept-Encoding: identity\r\n".encode()
 _WRAPPED = _ALWAYS + b"Content-Type: application/json\r\n"
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_RESERVED = {
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+RESERVED = {
     "accept-encoding", "authorization", "connection", "content-length", "expect", "host", "te",
     "trailer", "transfer-encoding", "upgrade", "user-agent",
 }  # fmt: skip
@@ -66,7 +66,7 @@ def unwrapped(message: Message, subscription: str, *, metadata: bool) -> tuple[b
     if message.key:
         headers["x-goog-pubsub-ordering-key"] = message.key
     for key, value in message.attributes.items():
-        if key.lower() not in _RESERVED and key.lower() not in headers:
+        if key.lower() not in RESERVED and key.lower() not in headers:
             headers[key] = value
     return _ALWAYS + _lines(headers), message.data
 
@@ -76,6 +76,6 @@ def _lines(headers: Mapping[str, str]) -> bytes:
     lines = [
         f"{key}: {value}\r\n"
         for key, value in headers.items()
-        if _TOKEN.fullmatch(key) and value.isprintable()
+        if TOKEN.fullmatch(key) and value.isprintable()
     ]
     return "".join(lines).encode()

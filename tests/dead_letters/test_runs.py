@@ -1,0 +1,423 @@
+"""Plans and runs: the letters that are sent, their order, and those that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support.dead_letters import MemoryPubsub, dead_message
+from tests.support.replays import MemoryTargets, Mortal, refusing
+from ucam_faas.dead_letters.book import Book, BookBusyError
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.letters import LetterState
+from ucam_faas.dead_letters.plans import Excluded, NoPlanError, RowState
+from ucam_faas.dead_letters.targets import Refused, To, Unknown
+from ucam_faas.dead_letters.workbench import Report, Workbench
+from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.testing import ManualClock
+
+KEEPER = "charge-dead-letter"
+ALL = Filter(states=frozenset())
+
+
+@dataclass
+class Scene:
+    """A keeper with letters, the targets, and workbenches on one book."""
+
+    folder: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    targets: MemoryTargets = field(default_factory=MemoryTargets)
+    pubsub: MemoryPubsub = field(init=False)
+    open: list[Workbench] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pubsub = MemoryPubsub(self.clock)
+        self.pubsub.subscribe(KEEPER, KEEPER)
+
+    def bench(self, mortal: Mortal | None = None) -> Workbench:
+        """Return the workbench of another process."""
+        mortal = mortal or Mortal(1_000_000)
+        book = mortal.book(Book(self.folder / "book.sqlite3", self.clock))
+        source, targets = mortal.source(self.pubsub), mortal.targets(self.targets)
+        bench = Workbench(book, source, targets=targets, by="ada@laptop")
+        self.open.append(bench)
+        return bench
+
+    def publish(self, *messages: PubsubMessage) -> None:
+        self.pubsub.publish(KEEPER, *messages)
+
+    def close(self) -> None:
+        for bench in self.open:
+            bench.close()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
+
+
+def letter(number: int, *, key: str = "", **attributes: str) -> PubsubMessage:
+    """Return a dead letter of an ordering key, with further attributes."""
+    message = dead_message(number)
+    update = {"ordering_key": key, "attributes": {**message.attributes, **attributes}}
+    return message.model_copy(update=update)
+
+
+def test_a_run_sends_all_letters_of_its_plan_and_acknowledges_them(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(250)))
+    bench = scene.bench()
+    bench.mirror()
+
+    plan = bench.plan(Filter(task="charge"))
+    report = bench.run(plan.id)
+
+    count = bench.count(Filter(task="charge", states=frozenset({LetterState.REPLAYED})))
+    assert plan.total == count == report.total == report.acked == report.sent > 100
+    assert (report.left, report.failed, report.problem) == (0, 0, "")
+    assert {each.target.place for each in scene.targets.arrived} == {"charge"}
+    assert len(scene.pubsub.ids(KEEPER)) == 250 - count
+    assert bench.count() == 250 - count
+    assert bench.mirror().pulled == 250 - count
+
+
+def test_a_plan_sends_nothing(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(10)))
+    bench = scene.bench()
+    bench.mirror()
+
+    plan = bench.plan(Filter())
+
+    assert (plan.total, plan.left, dict(plan.counts)) == (10, 10, {RowState.PLANNED: 10})
+    assert plan.targets["charge"] == ("inbox charge",)
+    assert [row.letter for row in bench.rows(plan.id)] == [f"{KEEPER}/{n}" for n in range(10)]
+    assert (scene.targets.arrived, len(scene.pubsub.ids(KEEPER))) == ([], 10)
+    assert bench.plans() == [plan]
+
+
+def test_a_replay_has_the_bytes_attributes_and_key_of_the_message(scene: Scene) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    odd = PubsubMessage(
+        data=b"\xff\x00",
+        attributes={**dead_message(0).attributes, "ü": "\n", "traceparent": trace},
+        ordering_key="order-17",
+        message_id="7",
+        publish_time=scene.clock.now(),
+    )
+    scene.publish(odd)
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+
+    bench.run(plan.id)
+
+    (arrived,) = scene.targets.arrived
+    assert (arrived.data, arrived.key) == (b"\xff\x00", "order-17")
+    assert arrived.attributes == {
+        "tenant": "college-0",
+        "ü": "\n",
+        "traceparent": trace,
+        "ucam_faas_replay_id": f"{plan.id}-1",
+        "ucam_faas_replays": "1",
+    }
+
+
+def test_an_edited_letter_is_sent_as_edited(scene: Scene) -> None:
+    scene.publish(dead_message(1), dead_message(2))
+    bench = scene.bench()
+    bench.mirror()
+    bench.edit(f"{KEEPER}/1", data=b'{"order": 1}', attributes={"tenant": "other"})
+    plan = bench.plan(Filter())
+
+    bench.run(plan.id)
+
+    edited, other = scene.targets.arrived
+    assert (plan.edited, edited.data, edited.attributes["tenant"]) == (1, b'{"order": 1}', "other")
+    assert other.data == dead_message(2).data
+    assert bench.journal(letter=f"{KEEPER}/1", limit=1)[0].detail.endswith(", edited")
+
+
+def test_a_letter_that_was_edited_after_its_plan_is_not_sent(scene: Scene) -> None:
+    """The plan is the review."""
+    scene.publish(dead_message(1), dead_message(2))
+    bench = scene.bench()
+    bench.mirror()
+    bench.edit(f"{KEEPER}/1", data=b"1")
+    plan = bench.plan(Filter())
+    bench.edit(f"{KEEPER}/1", data=b"2")
+
+    report = bench.run(plan.id)
+
+    assert (report.acked, report.failed) == (1, 1)
+    (row,) = bench.rows(plan.id, state=RowState.FAILED)
+    assert row.reason == "it, or its edit, has changed after the plan was made: make a new one"
+    assert bench.count() == 1
+
+
+def test_a_second_replay_needs_again(scene: Scene) -> None:
+    scene.publish(letter(1, ucam_faas_replays="1"), letter(2, ucam_faas_replays="3"), letter(3))
+    bench = scene.bench()
+    bench.mirror()
+
+    plan = bench.plan(Filter())
+    again = bench.plan(Filter(), again=True)
+
+    assert (plan.total, plan.excluded, again.total) == (1, 2, 3)
+    assert [each.reason.partition(":")[0] for each in bench.exclusions(plan.id)] == [
+        "it was replayed once before, and died again",
+        "it was replayed 3 times before, and died again",
+    ]
+    bench.run(again.id)
+    numbers = [each.attributes["ucam_faas_replays"] for each in scene.targets.arrived]
+    assert numbers == ["2", "4", "1"]
+
+
+def test_a_plan_says_why_it_leaves_letters_out(scene: Scene) -> None:
+    many = {f"a{number}": "x" for number in range(98)}
+    scene.publish(letter(1, **many), letter(2, ucam_faas_task="nowhere"), letter(3))
+    bench = scene.bench()
+    bench.mirror()
+    bench.run(bench.plan([f"{KEEPER}/3"]).id)
+
+    plan = bench.plan(ALL)
+
+    assert bench.exclusions(plan.id) == [
+        Excluded(f"{KEEPER}/1", "its attributes leave no room for the 2 of a replay"),
+        Excluded(f"{KEEPER}/2", "the task nowhere has neither an inbox nor an endpoint here"),
+        Excluded(f"{KEEPER}/3", "it was replayed already"),
+    ]
+    assert sum(plan.reasons.values()) == plan.excluded == 3
+
+
+def test_keys_go_oldest_first_and_one_at_a_time(scene: Scene) -> None:
+    """The targets fail if two letters of a key are in flight."""
+    numbers = [5, 3, 9, 1, 7, 2, 8]
+    scene.publish(*(letter(number, key=f"key-{number % 2}") for number in numbers))
+    bench = scene.bench()
+    bench.mirror()
+
+    bench.run(bench.plan(Filter()).id)
+
+    by_key: dict[str, list[int]] = {"key-0": [], "key-1": []}
+    for each in scene.targets.arrived:
+        by_key[each.key].append(int(each.letter.rpartition("/")[2]))
+    assert by_key == {"key-0": [2, 8], "key-1": [1, 3, 5, 7, 9]}
+
+
+def test_a_letter_that_fails_holds_back_the_later_ones_of_its_key(scene: Scene) -> None:
+    scene.publish(letter(1, key="a"), letter(2, key="a"), letter(3, key="b"), letter(4))
+    scene.targets.kinds = dict.fromkeys(("charge", "ship", "notify"), To.PUSH)
+    scene.targets.refuses = refusing(f"{KEEPER}/1")
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+
+    report = bench.run(plan.id)
+
+    assert sorted(scene.targets.letters) == [f"{KEEPER}/3", f"{KEEPER}/4"]
+    assert (report.acked, report.failed, report.left) == (2, 1, 2)
+    first, second = bench.rows(plan.id)[:2]
+    assert (first.state, first.reason) == (RowState.FAILED, "HTTP status 500")
+    assert second.reason == "an earlier letter of its key wasn't sent"
+    assert sorted(scene.pubsub.ids(KEEPER)) == ["1", "2"]
+
+    scene.targets.refuses = lambda replay: None
+    assert bench.run(plan.id).left == 0
+    assert scene.targets.letters[2:] == [f"{KEEPER}/1", f"{KEEPER}/2"]
+
+
+def test_letters_that_another_process_acknowledged_are_not_sent(scene: Scene) -> None:
+    scene.publish(dead_message(1), dead_message(2))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    taken = next(each for each in scene.pubsub.pull(KEEPER) if each.message.message_id == "1")
+    scene.pubsub.acknowledge(KEEPER, [taken.ack_id])
+    scene.clock.advance(10)
+
+    report = bench.run(plan.id)
+
+    assert (scene.targets.letters, report.failed) == ([f"{KEEPER}/2"], 1)
+    (row,) = bench.rows(plan.id, state=RowState.FAILED)
+    assert row.reason.startswith(f"it isn't on {KEEPER} now")
+
+
+def test_the_rate_is_kept_by_the_clock(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(30)))
+    bench = scene.bench()
+    bench.mirror()
+    begin, times = scene.clock.monotonic(), []
+    scene.targets.refuses = lambda replay: times.append(scene.clock.monotonic() - begin)  # type: ignore[func-returns-value]
+
+    bench.run(bench.plan(Filter()).id, rate=5)
+
+    begin = times[0]
+    assert [round(time - begin, 3) for time in times] == [n // 5 * 1.0 for n in range(30)]
+
+
+def test_less_than_one_a_second(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(4)))
+    bench = scene.bench()
+    bench.mirror()
+    times: list[float] = []
+    scene.targets.refuses = lambda replay: times.append(scene.clock.monotonic())  # type: ignore[func-returns-value]
+
+    bench.run(bench.plan(Filter()).id, rate=0.01)
+
+    assert [round(time - times[0]) for time in times] == [0, 100, 200, 300]
+    assert scene.pubsub.ids(KEEPER) == []  # its leases were extended meanwhile
+
+
+def test_another_process_cancels_a_run_and_another_run_goes_on(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(30)))
+    bench, other = scene.bench(), scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+
+    def stop(report: Report) -> None:
+        assert other.running() == plan.id
+        if report.acked >= 10:
+            other.cancel(plan.id)
+
+    report = bench.run(plan.id, rate=5, progress=stop)
+
+    assert (report.acked, report.left, report.is_cancelled) == (10, 20, True)
+    assert (other.plan_of(plan.id).is_cancelled, other.running()) == (True, None)
+    assert len(scene.pubsub.pull(KEEPER)) == 20  # they are released
+    scene.clock.advance(10)
+    assert other.run(plan.id).left == 0
+    assert sorted(scene.targets.letters) == sorted(f"{KEEPER}/{n}" for n in range(30))
+
+
+def test_a_cancel_while_it_waits_for_its_rate_stops_it_soon(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(3)))
+    bench, other = scene.bench(), scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    begin = scene.clock.monotonic()
+
+    report = bench.run(plan.id, rate=0.001, progress=lambda report: other.cancel(plan.id))
+
+    assert report.is_cancelled
+    assert scene.clock.monotonic() - begin < 5
+
+
+def test_a_plan_runs_once_at_a_time(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(3)))
+    bench, other = scene.bench(), scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    refusals = []
+
+    def run_again(report: Report) -> None:
+        with pytest.raises(BookBusyError):
+            other.run(plan.id)
+        refusals.append(report)
+
+    bench.run(plan.id, progress=run_again)
+
+    assert len(refusals) == 1
+    assert len(scene.targets.arrived) == 3
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_target_that_refuses_keeps_its_letters(scene: Scene, status: int) -> None:
+    scene.publish(*map(dead_message, range(5)))
+    scene.targets.kinds = dict.fromkeys(("charge", "ship", "notify"), To.PUSH)
+    scene.targets.refuses = lambda replay: Refused(f"HTTP status {status}")
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+
+    report = bench.run(plan.id)
+
+    assert (report.failed, report.acked, bench.count()) == (5, 0, 5)
+    assert {row.reason for row in bench.rows(plan.id)} == {f"HTTP status {status}"}
+    assert len(scene.pubsub.ids(KEEPER)) == 5
+
+
+def test_a_run_stops_after_twenty_refusals_in_a_row(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(200)))
+    scene.targets.refuses = lambda replay: Refused("HTTP status 500")
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+
+    report = bench.run(plan.id, rate=10)
+
+    assert report.problem == "20 letters in a row failed; the last one: HTTP status 500."
+    assert report.failed < 100
+    assert bench.plan_of(plan.id).problem == report.problem
+
+
+def test_a_target_that_falls_silent_is_asked_again_with_the_same_id(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(3)))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    scene.targets.refuses = lambda replay: Unknown("Pub/Sub does not answer")
+
+    report = bench.run(plan.id)
+    assert (report.problem, report.uncertain) == ("Pub/Sub does not answer.", 3)
+    scene.targets.refuses = lambda replay: None
+    assert bench.run(plan.id).acked == 3
+
+    ids = [each.replay_id for each in scene.targets.arrived]
+    assert sorted(ids) == sorted(2 * [f"{plan.id}-{n}" for n in (1, 2, 3)])
+
+
+def test_a_letter_that_a_plan_sends_is_in_no_other(scene: Scene) -> None:
+    scene.publish(dead_message(1))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    scene.targets.refuses = lambda replay: Unknown("Pub/Sub does not answer")
+    bench.run(plan.id)
+
+    other = bench.plan(Filter())
+
+    assert bench.exclusions(other.id) == [
+        Excluded(f"{KEEPER}/1", f"the plan {plan.id} sends it: run that one to its end")
+    ]
+
+
+def test_two_plans_send_a_letter_once(scene: Scene) -> None:
+    scene.publish(dead_message(1), dead_message(2))
+    bench = scene.bench()
+    bench.mirror()
+    first, second = bench.plan([f"{KEEPER}/1"]), bench.plan(Filter())
+
+    bench.run(first.id)
+    report = bench.run(second.id)
+
+    assert (report.acked, report.failed) == (1, 1)
+    assert scene.targets.letters == [f"{KEEPER}/1", f"{KEEPER}/2"]
+    assert bench.rows(second.id)[0].reason == "it was replayed after the plan was made"
+
+
+def test_a_plan_that_is_not_there_is_named(scene: Scene) -> None:
+    bench = scene.bench()
+    for call in (bench.run, bench.cancel, bench.plan_of):
+        with pytest.raises(NoPlanError, match="no plan 'p17'"):
+            call("p17")
+    bench.targets = None
+    with pytest.raises(ConfigurationError, match="no Pub/Sub"):
+        bench.plan(Filter())
+
+
+def test_pubsub_that_fails_ends_the_run_with_its_words(scene: Scene) -> None:
+    scene.publish(dead_message(1))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    scene.pubsub.kept.clear()
+
+    report = bench.run(plan.id)
+
+    assert report.problem == f"{KEEPER}: NOT_FOUND: nothing."
+    assert report.left == 1

@@ -1,0 +1,124 @@
+"""Making a plan: each letter gets its target, or the reason for which it is left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import uuid
+from collections.abc import Mapping
+
+from ucam_faas.dead_letters.book import Book, Entry, letter_of_record
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.letters import Letter, LetterState, own_attributes
+from ucam_faas.dead_letters.plans import RowState
+from ucam_faas.dead_letters.targets import NoTargetError, Targets, To
+from ucam_faas.gcp.limits import MAX_ATTRIBUTES
+
+_REASONS = {
+    LetterState.REPLAYED: "it was replayed already",
+    LetterState.PURGED: "it was purged",
+    LetterState.GONE: "it isn't there any more: it was acknowledged, or it expired",
+}
+REPLAY_ATTRIBUTES = 2
+"""Attributes that a replay has more than the task's message."""
+
+
+def make(
+    book: Book, targets: Targets, chosen: Filter, *, to: To | None, again: bool, by: str, text: str
+) -> str:
+    """Freeze a plan, and return its id.
+
+    Args:
+        book: has the letters, and gets the plan.
+        targets: know where letters can be sent.
+        chosen: all letters that match.
+        to: the kind of target; None: the best of each task.
+        again: also letters that died after a replay.
+        by: who makes it.
+        text: how its letters were chosen, for people.
+
+    Raises:
+        SourceError: Pub/Sub doesn't say which subscriptions there are.
+    """
+    targets.look()
+    id = uuid.uuid4().hex[:12]
+    condition, values = chosen.condition()
+    with book.database.writing() as db:
+        cursor = db.execute(
+            "INSERT INTO plans (id, created, by, text) VALUES (?, ?, ?, ?)",
+            [id, book.now(), by, text],
+        )
+        plan = cursor.lastrowid
+        sending = dict(
+            db.execute(
+                "SELECT letter, plans.id FROM rows JOIN plans ON plans.number = rows.plan "
+                "WHERE state IN ('SENDING', 'SENT')"
+            ).fetchall()
+        )
+        records = db.execute(
+            f"SELECT * FROM letters WHERE {condition} ORDER BY sent, length(message_id), "
+            "message_id, number",
+            values,
+        ).fetchall()
+        rows: list[list[object]] = []
+        excluded: list[list[object]] = []
+        for letter in map(letter_of_record, records):
+            reason = _exclusion(letter, sending, again=again)
+            try:
+                target = None if reason else targets.of(letter, to)
+            except NoTargetError as error:
+                reason, target = str(error), None
+            if target is None:
+                excluded.append([plan, len(excluded) + 1, letter.id, reason])
+                continue
+            position = len(rows) + 1
+            hash = frozen_hash(db, letter)
+            rows.append(
+                [
+                    *(plan, position, letter.id, letter.task, _lane(letter)),
+                    *(target.to, target.place, target.subscription, target.wrapped),
+                    *(hash, letter.edited, f"{id}-{position}", RowState.PLANNED),
+                ]
+            )
+        marks = ", ".join("?" * 13)
+        db.executemany(
+            'INSERT INTO rows (plan, position, letter, task, lane, "to", place, subscription, '
+            f"wrapped, hash, edited, replay_id, state) VALUES ({marks})",
+            rows,
+        )
+        db.executemany("INSERT INTO exclusions VALUES (?, ?, ?, ?)", excluded)
+        detail = f"{text}: {len(rows)} to send, {len(excluded)} left out"
+        book.note(db, [Entry(book.now(), by, "planned", plan=id, detail=detail)])
+    return id
+
+
+def _exclusion(letter: Letter, sending: Mapping[str, str], *, again: bool) -> str:
+    """Return why a letter isn't sent; nothing if it can be."""
+    if letter.id in sending:
+        return f"the plan {sending[letter.id]} sends it: run that one to its end"
+    if letter.state in _REASONS:
+        return _REASONS[letter.state]
+    if letter.replays and not again:
+        times = "once" if letter.replays == 1 else f"{letter.replays} times"
+        return f"it was replayed {times} before, and died again: --again sends it all the same"
+    if len(own_attributes(letter.attributes)) > MAX_ATTRIBUTES - REPLAY_ATTRIBUTES:
+        return f"its attributes leave no room for the {REPLAY_ATTRIBUTES} of a replay"
+    return ""
+
+
+def _lane(letter: Letter) -> str:
+    """Return the name of the letters that go one after the other; empty for any order."""
+    return json.dumps([letter.task, letter.key]) if letter.key else ""
+
+
+def frozen_hash(db: sqlite3.Connection, letter: Letter) -> str:
+    """Return a text that differs for another letter, and for another edit of it."""
+    if not letter.edited:
+        return letter.hash
+    edit = db.execute(
+        "SELECT data, edits.attributes FROM edits JOIN letters ON letters.number = edits.letter "
+        "WHERE letters.id = ?",
+        [letter.id],
+    ).fetchone()
+    return hashlib.sha256(repr([letter.hash, *edit]).encode()).hexdigest()[:32]

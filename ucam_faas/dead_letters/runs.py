@@ -1,0 +1,237 @@
+"""The run of a plan: PLANNED, SENDING, SENT, ACKED.
+
+Each step is written to the book before the next one begins, so that a run that ends in any way goes
+on where it was. Before a letter is sent, its row is SENDING; when the target has it, SENT; only
+then is the dead letter acknowledged. A process that ends in between leaves either a letter that
+wasn't sent, or one that has only to be acknowledged. Of a row in SENDING it isn't known: it is sent
+again, under the same replay id.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ucam_faas.dead_letters import plans
+from ucam_faas.dead_letters.book import Book, edited_content
+from ucam_faas.dead_letters.leases import Leases
+from ucam_faas.dead_letters.letters import JOB, Content, Letter, LetterState
+from ucam_faas.dead_letters.planning import frozen_hash
+from ucam_faas.dead_letters.plans import Row, RowState
+from ucam_faas.dead_letters.row_queue import RowQueue
+from ucam_faas.dead_letters.run_log import Change, Report, RunLog
+from ucam_faas.dead_letters.sending import Sender
+from ucam_faas.dead_letters.source import Source, SourceError
+from ucam_faas.dead_letters.targets import Refused, Replay, Result, Sent, Target, Targets, To
+from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE
+
+BATCH = 100
+"""The most letters whose rows are SENDING at a time."""
+MAX_REFUSALS = 20
+"""Letters in a row that a target may refuse before the run stops."""
+STEP_SECONDS = 1.0
+"""The longest wait between two looks at the leases, and whether the run is cancelled."""
+
+
+class _StoppedError(Exception):
+    """The run stops here; the text says why, and is empty if it was cancelled."""
+
+
+class Run:
+    """A run of a plan.
+
+    Args:
+        book: has the plan; this process holds it alone.
+        plan: the id.
+        source: has the dead letters; None: there is no Pub/Sub.
+        targets: send the letters.
+        by: who runs it.
+        rate: the most letters per second; None: no limit.
+        progress: called after every few letters.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        plan: str,
+        source: Source | None,
+        targets: Targets,
+        *,
+        by: str,
+        rate: float | None,
+        progress: Callable[[Report], None] | None,
+    ) -> None:
+        self._book, self._plan = book, plan
+        self._source = source
+        self._rate, self._progress = rate, progress
+        self._log = RunLog(book, plan, by)
+        self._sender = Sender(targets)
+        self._leases: Leases | None = None
+        self._hashes: dict[str, str] = {}
+        """Of the letters that are held, by their ids."""
+        self._refusals: Counter[Target] = Counter()
+
+    def run(self) -> Report:
+        """Do what is left, as far as possible, and return how far that is."""
+        self._log.begin()
+        report = self._log.report("its process ended")
+        try:
+            self._with_leases()
+            report = self._log.report()
+        except SourceError as error:
+            report = self._log.report(f"{error}.")
+        except _StoppedError as stop:
+            report = self._log.report(str(stop), is_cancelled=not str(stop))
+        finally:
+            self._sender.close()
+            self._log.end(report)
+        return report
+
+    def _with_leases(self) -> None:
+        rows = list(plans.left(self._book, self._plan))
+        if self._source is None:
+            return self._all(rows)
+        held_until = self._book.held_until()  # by a process of this book that was killed
+        with Leases(self._source, self._book.clock, self._book.hold) as self._leases:
+            self._hold({row.letter for row in rows if not row.letter.startswith(JOB)}, held_until)
+            self._all(rows)
+
+    def _hold(self, wanted: set[str], until: float) -> None:
+        """Hold letters; those that a killed process holds come when its leases end."""
+        assert self._leases is not None, "there is a source"
+        self._pull(self._leases, wanted)
+        while wanted - self._hashes.keys() and self._book.now() < until:
+            self._leases.release(but=wanted)
+            self._wait(until - self._book.now())
+            self._pull(self._leases, wanted)
+        self._leases.release(but=wanted)
+
+    def _pull(self, leases: Leases, wanted: set[str]) -> None:
+        for keeper in sorted({letter.rpartition("/")[0] for letter in wanted}):
+            missing = {letter for letter in wanted if letter.rpartition("/")[0] == keeper}
+            missing -= self._hashes.keys()
+            pages = leases.pages(keeper)
+            while missing and (page := next(pages, None)) is not None:
+                self._hashes |= {each.id: each.hash for each in page if each.id in missing}
+                missing -= self._hashes.keys()
+                self._check_cancelled()
+
+    def _all(self, rows: Sequence[Row]) -> None:
+        """Acknowledge what was sent, and then send the others."""
+        sent = [row for row in rows if row.state is RowState.SENT]
+        for start in range(0, len(sent), BATCH):
+            self._acknowledge(sent[start : start + BATCH])
+        queue = RowQueue(row for row in rows if row.state is not RowState.SENT)
+        most = BATCH if self._rate is None else max(1, min(BATCH, int(self._rate)))
+        clock = self._book.clock
+        begin, done = clock.monotonic(), 0
+        try:
+            while batch := queue.take(most):
+                self._check_cancelled()
+                for row in self._send(batch):
+                    queue.block(row)
+                done += len(batch)
+                if self._progress is not None:
+                    self._progress(self._log.report())
+                if self._rate is not None and queue:
+                    self._wait(begin + done / self._rate - clock.monotonic())
+        finally:
+            reason = "an earlier letter of its key wasn't sent"
+            self._log.write([Change(row, row.state, None, reason) for row in queue.held_back])
+
+    def _send(self, rows: Sequence[Row]) -> list[Row]:
+        """Send letters, acknowledge those that their targets have, and return the other rows."""
+        self._renew()
+        replays: dict[Row, Replay] = {}
+        refused: list[Change] = []
+        for row, replay in zip(rows, self._replays(rows), strict=True):
+            if isinstance(replay, str):
+                refused.append(Change(row, RowState.FAILED, None, replay))
+            else:
+                replays[row] = replay
+        self._log.write([*refused, *(Change(row, RowState.SENDING) for row in replays)])
+        results = self._sender.send(replays, self._renew)
+        self._log.write([_change(row, result) for row, result in results.items()])
+        sent = [row for row, result in results.items() if isinstance(result, Sent)]
+        self._acknowledge(sent)
+        self._check(results)
+        return [row for row in rows if not isinstance(results.get(row), Sent)]
+
+    def _replays(self, rows: Sequence[Row]) -> Iterator[Replay | str]:
+        """Yield the replay of each row, or the reason for which there is none."""
+        letters = {each.id: each for each in self._book.with_data([row.letter for row in rows])}
+        with self._book.database.reading() as db:
+            for row in rows:
+                letter = letters.get(row.letter)
+                if letter is None:
+                    yield "it isn't in the book any more"
+                elif reason := self._refusal(row, letter, frozen_hash(db, letter)):
+                    yield reason
+                else:
+                    content = _marked(edited_content(db, letter), letter, row.replay_id)
+                    yield Replay(letter, content, row.replay_id)
+
+    def _refusal(self, row: Row, letter: Letter, hash: str) -> str:
+        """Return why a letter isn't sent; nothing if it can be."""
+        if letter.state in (LetterState.REPLAYED, LetterState.PURGED):
+            return f"it was {letter.state} after the plan was made"
+        if hash != row.hash:
+            return "it, or its edit, has changed after the plan was made: make a new one"
+        if letter.keeper and letter.id not in self._hashes:
+            return f"it isn't on {letter.keeper} now: another process holds or acknowledged it"
+        if letter.keeper and self._hashes[letter.id] != letter.hash:
+            return "another message has its id"
+        return ""
+
+    def _acknowledge(self, rows: Sequence[Row]) -> None:
+        if self._leases is not None:
+            self._renew()
+            self._leases.acknowledge([row.letter for row in rows])
+        self._log.write([Change(row, RowState.ACKED) for row in rows])
+
+    def _check(self, results: Mapping[Row, Result]) -> None:
+        """Stop where going on would only bring more failures.
+
+        Raises:
+            _StoppedError: Pub/Sub doesn't answer, or a target refuses one letter after the other.
+        """
+        for row, result in results.items():
+            if isinstance(result, Sent):
+                self._refusals[row.target] = 0
+                continue
+            self._refusals[row.target] += 1
+            if not isinstance(result, Refused) and row.target.to is To.INBOX:
+                raise _StoppedError(f"{result.reason}.")
+            if self._refusals[row.target] >= MAX_REFUSALS:
+                raise _StoppedError(
+                    f"{MAX_REFUSALS} letters in a row failed; the last one: {result.reason}."
+                )
+
+    def _renew(self) -> None:
+        if self._leases is not None:
+            self._leases.renew()
+
+    def _wait(self, seconds: float) -> None:
+        clock = self._book.clock
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > 0:
+            self._check_cancelled()
+            clock.sleep(min(STEP_SECONDS, left))
+            self._renew()
+
+    def _check_cancelled(self) -> None:
+        if self._log.is_cancelled():
+            raise _StoppedError
+
+
+def _marked(content: Content, letter: Letter, replay_id: str) -> Content:
+    """Return the content of a replay: with its id, and its number."""
+    marks = {REPLAY_ID_ATTRIBUTE: replay_id, REPLAYS_ATTRIBUTE: str(letter.replays + 1)}
+    return Content(content.data, {**content.attributes, **marks}, content.key)
+
+
+def _change(row: Row, result: Result) -> Change:
+    if isinstance(result, Sent):
+        return Change(row, RowState.SENT, result.id)
+    state = RowState.FAILED if isinstance(result, Refused) else RowState.SENDING
+    return Change(row, state, None, result.reason)
