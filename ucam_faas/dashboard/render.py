@@ -142,12 +142,14 @@ def seconds(duration: float) -> str:
 
 
 def offset(duration: float) -> str:
-    """Return the time since a beginning, to the millisecond.
+    """Return the time since a beginning, to the millisecond where that may matter.
 
-    >>> offset(0.0123), offset(90.5)
-    ('+0.012 s', '+90.500 s')
+    >>> offset(0.0123), offset(90.5), offset(-0.0001), offset(7300)
+    ('+0.012 s', '+1 min', '+0.000 s', '+2 h')
     """
-    return f"{duration:+.3f} s"
+    if abs(duration) >= 60:
+        return f"{'-' if duration < 0 else '+'}{duration_text(abs(duration))}"
+    return f"{duration:+.3f} s".replace("-0.000", "+0.000")
 
 
 def fields(values: Mapping[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ucam_faas.actions.job_texts import progress
 from ucam_faas.actions.jobs import ACTIONS, Jobs, act
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, See, path_of
+from ucam_faas.dashboard.views import sending
 from ucam_faas.dashboard.views.job_history import moments
 from ucam_faas.dashboard.views.job_list import JobLine, note
 from ucam_faas.dashboard.views.message import suffix
@@ -98,7 +100,7 @@ def _page(query: Query, backends: Backends, *, revealed: bool) -> Page:
         "row": row,
         "path": _path(key),
         "revealed": revealed,
-        "beside": note(row, now, hidden=hidden),
+        "beside": note(replace(row, progress=None, error=None), now, hidden=hidden),
         "progress": progress(row.progress) if row.progress else "",
         "share": _share(row.progress),
         "moments": [
@@ -115,6 +117,7 @@ def _page(query: Query, backends: Backends, *, revealed: bool) -> Page:
         "counts": store.count_members(jobs.app, batch_of(key)) if members else {},
         "batch": batch_of(key),
         "actions": _actions(row),
+        "can_send": not backends.read_only and key.task in sending.names(backends),
     }
     return Page("job.html", f"Job {key.id}", values)
 

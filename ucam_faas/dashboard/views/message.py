@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, path_of
+from ucam_faas.dashboard.views import sending
+from ucam_faas.execution.dead_letters import MESSAGE_ID_ATTRIBUTE, TASK_ATTRIBUTE
+from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE
 from ucam_faas.history.reader import LINES_OF_STEP, History
-from ucam_faas.history.rows import Message
+from ucam_faas.history.rows import Message, MessageRow
 
 
 def view(query: Query, backends: Backends) -> Page:
     """Show a message."""
     message, history = found(query, backends), _history(backends)
     deliveries = history.deliveries(message.id)
+    steps = history.timeline(message.id)
+    failures = [step for step in steps if step.run is not None and step.run.failed]
+    readers = [row for row in deliveries if row.subscription is not None]
     values = {
         "query": query,
         "message": message,
         "path": path_of("messages", message.id),
-        "deliveries": [row for row in deliveries if row.subscription is not None],
-        "steps": history.timeline(message.id),
+        "deliveries": readers,
+        "again": _again(backends, message, readers),
+        "steps": steps,
+        "last_failure": failures[-1] if failures else None,
         "most_lines": LINES_OF_STEP,
-        "original": message.attributes.get("ucam_faas_message_id", ""),
+        "is_replay": REPLAY_ID_ATTRIBUTE in message.attributes,
+        "original": message.attributes.get(MESSAGE_ID_ATTRIBUTE, ""),
     }
     return Page("message.html", f"Message {message.id}", values)
 
@@ -50,6 +60,14 @@ def run(query: Query, backends: Backends) -> Page:
         "next": lines[limit - 1].key if len(lines) > limit else None,
     }
     return Page("run.html", f"Run {id}", values)
+
+
+def _again(backends: Backends, message: Message, readers: Sequence[MessageRow]) -> list[str]:
+    """Return the tasks that the message can be sent to again."""
+    if backends.read_only:
+        return []
+    names = {row.task for row in readers} | {message.attributes.get(TASK_ATTRIBUTE)}
+    return [name for name in sending.names(backends) if name in names]
 
 
 def found(query: Query, backends: Backends) -> Message:

@@ -113,6 +113,14 @@ def task_of(backends: Backends, name: str) -> KnownTask:
     raise PageNotFoundError(f"There is no task {name!r}. The page of tasks lists them.")
 
 
+def names(backends: Backends) -> list[str]:
+    """Return the names of the tasks that the form can send to."""
+    needs = [task.needs for task in backends.tasks()]
+    return sorted(
+        each.name for each in needs if can_send(backends, each) or can_publish(backends, each)
+    )
+
+
 def can_send(backends: Backends, needs: TaskNeeds) -> bool:
     """Return True if jobs can be sent to a task."""
     return bool(backends.jobs is not None and needs.lanes and needs.gets_messages)
@@ -143,8 +151,8 @@ def _original(backends: Backends, task: KnownTask, name: str) -> Original | None
         if row is not None:
             return Original(
                 name=name, text=f"job {id}", url=path_of("jobs", task.needs.name, id),
-                data=row.payload, attributes=row.attributes, key=row.ordering_key or "",
-                lane=row.lane,
+                data=backends.jobs.store.payload_of(row), attributes=row.attributes,
+                key=row.ordering_key or "", lane=row.lane,
             )  # fmt: skip
     if name:
         raise PageNotFoundError(f"There is no {kind} {id!r} to send again.")

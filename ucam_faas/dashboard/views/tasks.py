@@ -39,11 +39,15 @@ class Counts:
 
 def view(query: Query, backends: Backends) -> Page:
     """Show all tasks."""
+    return Page("tasks.html", "Tasks", table(backends))
+
+
+def table(backends: Backends) -> dict[str, Any]:
+    """Return the values of the table of tasks."""
     tasks = sorted(backends.tasks(), key=lambda task: task.needs.name)
     rates = _rates(backends)
     rows = [(task, triggers(task.needs), rates.get(task.needs.name)) for task in tasks]
-    values = {"rows": rows, "has_rates": backends.history is not None, "hours": HOURS}
-    return Page("tasks.html", "Tasks", values)
+    return {"rows": rows, "has_rates": backends.history is not None, "hours": HOURS}
 
 
 def show(query: Query, backends: Backends) -> Page:
