@@ -48,6 +48,7 @@ READ: dict[str, tuple[str, str, Any]] = {
     "UCAM_FAAS_PAYLOADS": ("payloads", "gs://b", "gs://b"),
     "UCAM_FAAS_PAYLOADS_OVER": ("payloads_over", "1000", 1000),
     "UCAM_FAAS_MAX_HOPS": ("max_hops", "10", 10),
+    "UCAM_FAAS_DASHBOARD": ("dashboard", "http://localhost:1", "http://localhost:1"),
     "UCAM_FAAS_EVENTS_TOPIC": ("events_topic", "events", "events"),
     "GOOGLE_CLOUD_PROJECT": ("project", "p", "p"),
     "K_SERVICE": ("service", "s", "s"),

@@ -153,6 +153,11 @@ class Settings:
         None,
         "log the texts of exceptions, not only their types and tracebacks; default: on a terminal",
     )
+    dashboard: str | None = _variable(
+        "UCAM_FAAS_DASHBOARD",
+        None,
+        "URL of the dashboard that lines for people link to, in a terminal; set by `ucam-faas dev`",
+    )
     app: str = _variable(
         "UCAM_FAAS_APP",
         DEFAULT_APP,

@@ -234,3 +234,25 @@ def test_it_ends_in_order_when_its_reader_is_gone() -> None:
 
     assert signals == [signal.SIGTERM]
     assert len(calls) == 1
+
+
+# --- links
+
+
+def test_a_line_links_to_the_page_of_its_message() -> None:
+    screen = Screen()
+    screen.stream.links = "http://127.0.0.1:8088"
+
+    screen.stream.published("projects/p/topics/work", message(7))
+
+    link = "\033]8;;http://127.0.0.1:8088/messages/7\033\\published\033]8;;\033\\"
+    assert screen.line == f"{link} work  message 7, 3 bytes"
+
+
+def test_a_line_about_nothing_that_has_a_page_has_no_link() -> None:
+    screen = Screen()
+    screen.stream.links = "http://127.0.0.1:8088"
+
+    screen.stream.line("reload", "", "main.py")
+
+    assert "\033" not in screen.line

@@ -24,7 +24,8 @@ WITH_A_TERMINAL = (
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
-COLOUR = re.compile(r"\033\[[\d;]*m")
+COLOUR = re.compile(r"\033(\[[\d;]*m|\]8;;.*?\033\\)")
+"""A colour, or the beginning or end of a link."""
 
 
 class Terminal:
@@ -90,6 +91,9 @@ def test_lines_are_coloured_and_stay_aligned_and_control_c_ends_it(terminal: Ter
     assert len(lines) == 3
     assert all(COLOUR.search(line) for line in lines)
     assert {COLOUR.sub("", line).index("store") for line in lines} == {24}
+    dashboard = re.search(r"Dashboard on (http://127\.0\.0\.1:\d+)", terminal.screen())
+    assert dashboard is not None
+    assert all(f"\033]8;;{dashboard[1]}/messages/1\033\\" in line for line in lines)
     assert "Traceback" not in terminal.screen()
     assert "Aborted" not in terminal.screen()
 

@@ -251,3 +251,21 @@ def test_the_end_of_a_sleep_is_local_as_the_line_is(console: Log) -> None:
     )
 
     assert f": until {end.astimezone():%a %d %b %Y %H:%M:%S %Z}\n" in console.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"task": "greet", "message_id": "7"}, "/messages/7"),
+        ({"task": "greet", "job_id": "a/b", "message_id": "7"}, "/jobs/greet/a%2Fb"),
+        ({"other": 1}, None),
+    ],
+    ids=str,
+)
+def test_the_word_of_a_line_links_to_its_page(fields: dict[str, Any], path: str | None) -> None:
+    line = record(logging.INFO)
+    line.fields = fields
+
+    text = ConsoleFormatter(texts=True, colours=False, links="http://d").format(line)
+
+    assert text[14:].startswith("INFO" if path is None else f"\033]8;;http://d{path}\033\\INFO\033")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.logs.links import path_of as path_of
 
 
 class PageNotFoundError(UCAMFAASException):
@@ -105,15 +106,6 @@ class Download:
 
     data: bytes
     name: str
-
-
-def path_of(*parts: str) -> str:
-    """Return a path of this site; each part is quoted.
-
-    >>> path_of("jobs", "send_letters", "a/b")
-    '/jobs/send_letters/a%2Fb'
-    """
-    return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 def pages(rows: Sequence[Any], limit: int) -> tuple[Sequence[Any], bool]:

@@ -62,12 +62,13 @@ class DevOptions:
         return "jobs.db" if self.state is not None else f"jobs-{os.getpid()}.db"
 
 
-def environment_of(options: DevOptions, pubsub: str) -> dict[str, str]:
+def environment_of(options: DevOptions, pubsub: str, dashboard: str = "") -> dict[str, str]:
     """Return the environment of the process that serves the tasks.
 
     Args:
         options: of the command line.
         pubsub: `host:port` of the embedded Pub/Sub.
+        dashboard: its URL; none: there is none.
     """
     used = pubsub if options.external is None else options.external
     environ = {
@@ -78,6 +79,7 @@ def environment_of(options: DevOptions, pubsub: str) -> dict[str, str]:
         **os.environ,
         "PUBSUB_EMULATOR_HOST": used,
         "UCAM_FAAS_JOB_STORE": options.job_store,
+        "UCAM_FAAS_DASHBOARD": dashboard,
         "UCAM_FAAS_DELAY_QUEUE": "",  # its sweep wakes jobs in time
         "GOOGLE_CLOUD_PROJECT": options.project,
         "PYTHONUNBUFFERED": "1",

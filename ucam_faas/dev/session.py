@@ -38,6 +38,7 @@ from ucam_faas.emulator.errors import RpcError
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.execution.runtime import store_of
 from ucam_faas.logs.columns import of_terminal
+from ucam_faas.logs.links import takes_escapes
 from ucam_faas.tasks.needs import TaskNeeds
 
 HANG_SECONDS = 1.0
@@ -51,7 +52,7 @@ class Session:
         self._options = options
         self._stream = Stream(
             click.echo,
-            colours=sys.stdout.isatty(),
+            colours=takes_escapes(sys.stdout),
             columns=lambda: of_terminal(sys.stdout.fileno()) if sys.stdout.isatty() else None,
         )
         self._history = History()
@@ -120,6 +121,8 @@ class Session:
         host, port = reachable(self._options.host), listener.getsockname()[1]
         self._dashboard_url = f"http://{host}:{port}"
         click.echo(f"Dashboard on {self._dashboard_url}")
+        if takes_escapes(sys.stdout):
+            self._stream.links = self._dashboard_url
         self._dashboard = await dashboards.start(
             listener, Path.cwd(), lambda text: self._stream.line("error", "", text)
         )
@@ -150,7 +153,7 @@ class Session:
         self._listener = listener
         self._emulator = emulator
         self._url = url
-        environ = environment_of(options, pubsub)
+        environ = environment_of(options, pubsub, self._dashboard_url)
         settings = self._settings = Settings.from_environ(environ)
         for variable, hint in mistyped(environ).items():
             self._stream.line("warning", "", f"{variable} is set, and not used: {hint}")
@@ -219,7 +222,7 @@ class Session:
             options.env_file.load()
         except ConfigurationError as error:
             raise NotLoadedError(str(error)) from error
-        environ = environment_of(options, self._pubsub)
+        environ = environment_of(options, self._pubsub, self._dashboard_url)
         generation = await generations.start(
             self._listener, list(options.sources), options.target, environ
         )

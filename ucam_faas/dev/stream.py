@@ -15,6 +15,7 @@ import click
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.execution.dead_letters import SUBSCRIPTION_ATTRIBUTE
 from ucam_faas.logs.columns import INDENT, cut, fold, paragraph, printable
+from ucam_faas.logs.links import linked, path_of
 from ucam_faas.tasks.needs import TaskNeeds
 
 DIM = "dim"
@@ -54,6 +55,8 @@ class Stream:
         colours: bool,
         columns: Callable[[], int | None] = lambda: None,
     ) -> None:
+        self.links = ""
+        """URL of a dashboard, which the events of lines link to; none: they don't."""
         self._write = write
         self._colours = colours
         self._columns = columns
@@ -73,8 +76,15 @@ class Stream:
         topics = [plan.dead_letter_topic for plan in plans]
         self._dead_letters = {_short(topic) for topic in topics if topic}
 
-    def line(self, what: str, about: str, text: str) -> None:
-        """Show one event."""
+    def line(self, what: str, about: str, text: str, *page: str) -> None:
+        """Show one event.
+
+        Args:
+            what: happened.
+            about: which task, or topic.
+            text: the rest; further lines are indented.
+            page: the parts of its path in the dashboard.
+        """
         time = datetime.now().strftime("%H:%M:%S.%f")[:-3]
         about = f"{printable(about)}  " if about else ""
         first, *more = text.split("\n")
@@ -83,7 +93,10 @@ class Stream:
             room = columns - len(f"{time}  {'':<9} {about}")
             lines = fold(lines[0], columns - INDENT, room=room)
         # As wide as the log's severities and the space after them.
-        painted = self._paint(f"{what:<9}", _COLOURS.get(what, "white"))
+        painted = self._paint(what, _COLOURS.get(what, "white"))
+        if self.links and page:
+            painted = linked(painted, self.links + path_of(*page))
+        painted += " " * (9 - len(what))
         about = self._paint(about, "cyan") if about else ""
         self._show(f"{self._paint(time, DIM)}  {painted} {about}{lines[0]}")
         for line in (*lines[1:], *more):
@@ -112,18 +125,21 @@ class Stream:
         if short in self._dead_letters and SUBSCRIPTION_ATTRIBUTE in message.attributes:
             return  # shown as a dead letter already
         key = f", key {printable(message.key)}" if message.key else ""
-        self.line("published", short, f"message {message.number}, {_size(len(message.data))}{key}")
+        text = f"message {message.number}, {_size(len(message.data))}{key}"
+        self.line("published", short, text, *_page(message))
 
     def delivered(self, subscription: str, message: Message, attempt: int) -> None:
         """Show the beginning of a delivery."""
-        self.line("delivered", _short(subscription), f"message {message.number}, attempt {attempt}")
+        text = f"message {message.number}, attempt {attempt}"
+        self.line("delivered", _short(subscription), text, *_page(message))
 
     def acknowledged(self, subscription: str, message: Message, attempt: int) -> None:
         """Show the success of a delivery, unless the tasks' log does."""
         self._quoted.discard(message.number)
         short = _short(subscription)
         if short not in self._logged:
-            self.line("done", short, f"message {message.number}, attempt {attempt}")
+            text = f"message {message.number}, attempt {attempt}"
+            self.line("done", short, text, *_page(message))
 
     def failed(
         self,
@@ -142,7 +158,7 @@ class Stream:
             why = "" if logged else f" ({why})"
             when = "given up" if retry_seconds is None else f"again in {retry_seconds:.3g} s"
             text = f"message {message.number}, attempt {attempt} failed{why}, {when}"
-            self.line("retry", short, text)
+            self.line("retry", short, text, *_page(message))
         self._quote(message)
 
     def dead_lettered(
@@ -150,13 +166,13 @@ class Stream:
     ) -> None:
         """Show a message that is now a dead letter."""
         text = f"message {message.number} is now message {letter.number} of {_short(topic)}"
-        self.line("dead", _short(subscription), text)
+        self.line("dead", _short(subscription), text, *_page(message))
         self._quote(message)
         self._quoted.discard(message.number)
 
     def scheduled(self, job: str, *, forced: bool) -> None:
         """Show a run of a schedule."""
-        self.line("schedule", _short(job), f"runs{' by hand' if forced else ''}")
+        self.line("schedule", _short(job), f"runs{' by hand' if forced else ''}", "schedules")
 
     def task_failed(
         self, task: str, attempt: int, *, reason: str, retry_seconds: float | None
@@ -202,6 +218,11 @@ def _text(data: bytes) -> str:
     except UnicodeDecodeError as error:
         whole = error.start > len(start) - 4 and len(data) > len(start)  # cut in a character
         return start[: error.start].decode() if whole else repr(start)
+
+
+def _page(message: Message) -> tuple[str, str]:
+    """Return the parts of the path of a message's page."""
+    return "messages", str(message.number)
 
 
 def _short(name: str) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ucam_faas.logs.columns import INDENT, fold, paragraph, printable
+from ucam_faas.logs.context import LogContext
+from ucam_faas.logs.links import linked, path_of
 from ucam_faas.logs.records import context_of, fields_of, message_of, readable
 from ucam_faas.logs.sentences import SENTENCES
 from ucam_faas.logs.times import with_local_times
@@ -62,13 +64,21 @@ class ConsoleFormatter(logging.Formatter):
     Args:
         texts: show the texts of exceptions.
         colours: use ANSI escapes.
+        links: URL of a dashboard; the word of a line links to the page of its job, message or
+            execution. None if it is empty.
         columns: returns how many columns there are now; None: as many as a line takes.
     """
 
     def __init__(
-        self, *, texts: bool, colours: bool, columns: Callable[[], int | None] = lambda: None
+        self,
+        *,
+        texts: bool,
+        colours: bool,
+        links: str = "",
+        columns: Callable[[], int | None] = lambda: None,
     ) -> None:
         super().__init__()
+        self.links = links
         self.texts = texts
         self.colours = colours
         self.columns = columns
@@ -99,7 +109,10 @@ class ConsoleFormatter(logging.Formatter):
         lines = (
             [text] if columns is None else fold(text, columns - INDENT, room=columns - len(head))
         )
-        painted = self._paint(word, _COLOURS.get(record.levelname, "0")) + " " * (10 - len(word))
+        painted = self._paint(word, _COLOURS.get(record.levelname, "0"))
+        if self.links and (path := _page(fields, context)):
+            painted = linked(painted, self.links + path)
+        painted += " " * (10 - len(word))
         lines[0] = f"{self._paint(time, '2')}  {painted}{self._paint(about, '36')}{lines[0]}"
         below = [*lines[1:], *more, *_stack(fields)]
         if record.exc_info and record.exc_info[1] is not None:
@@ -147,6 +160,18 @@ def _word(record: logging.LogRecord, fields: Mapping[str, Any]) -> str:
     if record.exc_info:
         return "crashed"
     return _WORDS.get(readable(fields["outcome"]), "failed")
+
+
+def _page(fields: Mapping[str, Any], context: LogContext | None) -> str:
+    """Return the path of a line's page in the dashboard, or nothing."""
+    task, job, message = (
+        readable(fields.get(key) or "") for key in ("task", "job_id", "message_id")
+    )
+    if job and task:
+        return path_of("jobs", task, job)
+    if message:
+        return path_of("messages", message)
+    return path_of("runs", context.execution_id) if context else ""
 
 
 def _subject(fields: Mapping[str, Any]) -> str:

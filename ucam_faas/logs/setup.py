@@ -53,9 +53,12 @@ def configure(
     if is_console(settings, stream):
         from ucam_faas.logs.columns import of_terminal
         from ucam_faas.logs.console import ConsoleFormatter
+        from ucam_faas.logs.links import takes_escapes
 
         columns = (lambda: of_terminal(stream.fileno())) if terminal else (lambda: None)
-        formatter = ConsoleFormatter(texts=texts, colours=terminal, columns=columns)
+        escapes = takes_escapes(stream)
+        links = settings.dashboard or "" if escapes else ""
+        formatter = ConsoleFormatter(texts=texts, colours=escapes, links=links, columns=columns)
     else:
         formatter = JsonFormatter(settings, texts=texts)
     if isinstance(stream, io.TextIOWrapper):
