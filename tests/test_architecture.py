@@ -115,7 +115,7 @@ HEAVY = {
     "google.auth": owner(
         in_functions="serving.token_auth serving.signing_keys net.google_rest worker.connection"
     ),
-    "google.oauth2": owner(in_functions="serving.token_auth"),
+    "google.oauth2": owner(in_functions="serving.token_auth net.google_rest"),
     "requests": owner(in_functions="serving.token_auth net.google_rest"),
     "cloudevents": owner(
         in_functions="testing.of_1_0 events.deliveries testing.events",

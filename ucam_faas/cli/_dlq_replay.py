@@ -16,7 +16,8 @@ from ucam_faas.cli._letter_output import json_option, print_json, reveal_option,
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._table import print_table
 from ucam_faas.cli._workbench import Bench, Open, with_workbench
-from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState, To
+from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
+from ucam_faas.dead_letters.targets import To
 from ucam_faas.dead_letters.workbench import Workbench
 
 _SHOWN_DIFFS = 3

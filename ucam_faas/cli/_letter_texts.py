@@ -14,7 +14,7 @@ from ucam_faas.dashboard.payloads import shown
 from ucam_faas.dead_letters.book import Entry, Group
 from ucam_faas.dead_letters.letters import Content, Kind, Letter, own_attributes
 from ucam_faas.dead_letters.plans import Excluded, Plan, Row
-from ucam_faas.dead_letters.workbench import Report
+from ucam_faas.dead_letters.run_log import Report
 from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
 from ucam_faas.logs.times import time_text

@@ -10,7 +10,8 @@ from concurrent.futures import Future
 import click
 
 from ucam_faas.cli._messages import tell
-from ucam_faas.dead_letters.workbench import Report, Workbench
+from ucam_faas.dead_letters.run_log import Report
+from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.logs.columns import NARROWEST, cut, of_terminal
 
 _BAR = 24

@@ -12,9 +12,12 @@ from ucam_faas import local_state
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.pubsub import Kind, Pubsub
 from ucam_faas.dead_letters.book import FILE, Book
+from ucam_faas.dead_letters.pushes import Pushes
 from ucam_faas.dead_letters.source import RestSource
+from ucam_faas.dead_letters.targets import CloudTargets
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.tasks.needs import TaskNeeds
 
 
@@ -40,7 +43,16 @@ def open_workbench(pubsub: Pubsub, jobs: Jobs | None, folder: Path, *, by: str =
     is_embedded = pubsub.kind is Kind.DEV and pubsub.has_history
     source = RestSource(pubsub.api, pubsub.project, is_embedded=is_embedded)
     tasks = partial(_tasks, folder) if pubsub.kind is Kind.DEV else tuple
-    return Workbench(book, source, jobs, by=by or person(), tasks=tasks)
+    publisher = RestPublisher(pubsub.api.host, pubsub.api)
+    pushes = Pushes() if pubsub.is_local else Pushes(_identity)
+    targets = CloudTargets(source, publisher, pushes, jobs)
+    return Workbench(book, source, jobs, targets, by=by or person(), tasks=tasks)
+
+
+def _identity(origin: str) -> str:
+    from ucam_faas.net.google_rest import identity_token  # a local Pub/Sub doesn't need it
+
+    return identity_token(origin, extra="pubsub", purpose="push dead letters to Cloud Run")
 
 
 def _tasks(folder: Path) -> list[TaskNeeds]:

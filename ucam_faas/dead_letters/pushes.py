@@ -57,6 +57,7 @@ class Pushes:
 
         Raises:
             OSError: there is no answer.
+            CredentialsError: there is no token to make the request with.
         """
         time = datetime.fromtimestamp(sent, UTC).isoformat().replace("+00:00", "Z")
         if wrapped:

@@ -18,6 +18,7 @@ from ucam_faas.dead_letters.letters import JOB, Content, Kind, Letter
 from ucam_faas.dead_letters.pushes import Pushes
 from ucam_faas.dead_letters.source import Subscription
 from ucam_faas.exceptions import JobError, NoSuchTopicError, PublishError, UCAMFAASException
+from ucam_faas.net.rest import CredentialsError
 from ucam_faas.publishing import Draft, Publisher
 from ucam_faas.tasks.topics import inbox_of
 
@@ -196,6 +197,8 @@ class CloudTargets:
                 subscription=target.subscription,
                 wrapped=target.wrapped,
             )
+        except CredentialsError as error:
+            return Refused(f"{target.place} wants a token, and {error}")
         except ConnectionRefusedError:
             return Refused(f"nothing listens at {target.place}")
         except OSError as error:

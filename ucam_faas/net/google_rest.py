@@ -18,6 +18,30 @@ _MAX_KEPT = 100
 """Connections: as many threads may make requests at a time."""
 
 
+def identity_token(audience: str, *, extra: str, purpose: str) -> str:
+    """Return a token that says to a service of Cloud Run which service account this is.
+
+    Args:
+        audience: the service's origin, such as https://x.run.app.
+        extra: the extra of ucam-faas that brings google-auth.
+        purpose: of the requests, to read after "needed to".
+
+    Raises:
+        MissingExtraError: google-auth isn't installed.
+        CredentialsError: the environment's credentials aren't a service account's.
+    """
+    needed = {"extra": extra, "purpose": purpose}
+    transport = require("google.auth.transport.requests", **needed)
+    id_token = require("google.oauth2.id_token", **needed)
+    try:
+        return str(id_token.fetch_id_token(transport.Request(), audience))
+    except require("google.auth.exceptions", **needed).GoogleAuthError as error:
+        raise CredentialsError(
+            "only a service account gets an identity token, and the environment's credentials "
+            "aren't one's"
+        ) from error
+
+
 class GoogleRest:
     """One of Google's APIs, as the account of the environment.
 
