@@ -342,3 +342,97 @@ def test_nothing_that_matches_is_said(run: Run) -> None:
         run("handled", "--all", "--text", "zzz").stdout == "There are no dead letters like that.\n"
     )
     assert "no dead letters like that in Pub/Sub" in run("list", "--text", "zzz").stdout
+
+
+# --- try
+
+CODE = """
+import pydantic
+import ucam_faas
+
+class Order(pydantic.BaseModel):
+    order: int
+    pence: int = 100
+
+@ucam_faas.message_handler
+def charge(order: Order) -> None:
+    if order.order % 2:
+        raise KeyError(order.order)
+"""
+REJECTED = "invalid_payload: order: int_parsing"
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> str:
+    path = tmp_path / "fixed.py"
+    path.write_text(CODE)
+    return str(path)
+
+
+@pytest.fixture
+def rejected(workbench: Workbench) -> list[str]:
+    """Put letters into the book whose payloads were rejected: one is right by now."""
+    letter = workbench.letter(LETTER)
+    data = [b'{"order": 7}', b'{"order": "seven"}']
+    letters = [
+        replace(
+            letter, id=f"k/{number}", error=REJECTED, fingerprint="1:bb", data=text, sent=number
+        )
+        for number, text in enumerate(data)
+    ]
+    workbench.book.put(letters)
+    return [letter.id for letter in letters]
+
+
+@pytest.mark.slow
+def test_a_try_tells_which_payloads_are_accepted_now(
+    run: Run, code: str, rejected: list[str], workbench: Workbench
+) -> None:
+    result = run("try", *rejected, LETTER, "--against", code)
+
+    assert result.exit_code == 1
+    heading, *rows = result.stdout.partition("\n\n")[0].splitlines()
+    assert heading.split() == [*("CAUSE", "TASK", "LETTERS", "FIXED", "FAILING", "UNTESTED", "NOW")]
+    assert rows[0].split()[:5] == ["1:bb", "charge", "2", "1", "1"]
+    assert rows[1].split() == ["1:aaaa0001", "charge", "1", "1"]
+    assert "k/1  order: Input should be a valid integer" in result.stdout
+    assert '+  "pence": 100' in result.stdout
+    assert "--run shows if the function succeeds" in result.stderr
+    assert workbench.journal() == []
+
+
+@pytest.mark.slow
+def test_a_try_runs_the_functions_on_request(run: Run, code: str, rejected: list[str]) -> None:
+    result = run("try", *rejected, LETTER, "charge-dead/498", "--against", code, "--run", "--json")
+
+    ends = {each["id"]: each["end"] for each in json.loads(result.stdout)["letters"]}
+    assert ends == {
+        "k/0": "still failing",
+        "k/1": "still failing",
+        LETTER: "fixed",
+        "charge-dead/498": "fixed",
+    }
+    assert result.exit_code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shows", [False])
+def test_elsewhere_a_try_quotes_no_payload(run: Run, code: str, rejected: list[str]) -> None:
+    texts = [
+        run("try", *rejected, "--against", code).output,
+        run("try", rejected[0], "--against", code, "--run").output,
+        run("try", *rejected, "--against", code, "--run", "--json").output,
+    ]
+
+    assert "order: int_parsing" in texts[0]
+    assert "crashed" in texts[1]
+    assert not any("seven" in text or "pence" in text or "KeyError: 7" in text for text in texts)
+
+
+@pytest.mark.slow
+def test_code_that_cannot_be_loaded_is_an_error(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nowhere_at_all")
+
+    error = error_of(run("try", LETTER, "--against", str(tmp_path / "broken.py")))
+
+    assert "nowhere_at_all" in error

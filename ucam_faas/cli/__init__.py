@@ -41,8 +41,8 @@ _VERBS = {
 
 
 _LOCAL = (
-    *("dashboard", "dev", "jobs", "lanes", "publish", "schedules", "send", "sweep", "tasks"),
-    "worker",
+    *("dashboard", "dev", "dlq", "jobs", "lanes", "publish", "schedules", "send", "sweep"),
+    *("tasks", "worker"),
 )
 """Verbs that work with a local cloud, and so read `.env`."""
 

@@ -70,9 +70,9 @@ def _plan_document(workbench: Workbench, plan: Plan) -> dict[str, Any]:
     return texts.plan_json(plan, _rows(workbench, plan.id), _exclusions(workbench, plan.id))
 
 
-def _rows(workbench: Workbench, plan: str) -> Iterator[Row]:
+def _rows(workbench: Workbench, plan: str, state: RowState | None = None) -> Iterator[Row]:
     after = 0
-    while rows := workbench.rows(plan, after=after, limit=_PAGE):
+    while rows := workbench.rows(plan, state=state, after=after, limit=_PAGE):
         yield from rows
         after = rows[-1].position
 
@@ -165,7 +165,7 @@ def replay(
 
 
 def _tell_failures(workbench: Workbench, plan: str) -> None:
-    failed = [row for row in _rows(workbench, plan) if row.state is RowState.FAILED]
+    failed = list(_rows(workbench, plan, RowState.FAILED))
     for row in failed[:_SHOWN_FAILURES]:
         note(f"{row.letter}: {row.reason}")
     if len(failed) > _SHOWN_FAILURES:

@@ -31,7 +31,7 @@ FORWARDED = "forwarded by Pub/Sub: it gives no reason"
 
 def group_columns(groups: Sequence[Group], now: float) -> list[tuple[str, ...]]:
     """Return the texts of causes below CAUSES."""
-    length = _telling([group.fingerprint for group in groups])
+    length = telling([group.fingerprint for group in groups])
     return [
         (
             group.fingerprint[:length],
@@ -44,7 +44,7 @@ def group_columns(groups: Sequence[Group], now: float) -> list[tuple[str, ...]]:
     ]
 
 
-def _telling(texts: Sequence[str]) -> int:
+def telling(texts: Sequence[str]) -> int:
     """Return how many first characters tell texts apart."""
     length = SHORT_CAUSE
     while len({text[:length] for text in texts}) < len(set(texts)):
@@ -218,9 +218,10 @@ def entry_json(entry: Entry, *, reveal: bool) -> dict[str, Any]:
 
 def plan_text(plan: Plan) -> str:
     """Return what a plan sends and leaves out, for people."""
-    lines = [f"Plan {plan.id} sends {letters(plan.total)}:"]
+    sends = f"{letters(plan.total)}:" if plan.total else "nothing."
+    lines = [f"Plan {plan.id} sends {sends}"]
     for task, targets in sorted(plan.targets.items()):
-        lines += [f"  of {task} to {target}" for target in targets]
+        lines += [f"  {task}: {target}" for target in targets]
     if plan.edited:
         lines.append(f"{letters(plan.edited)} {'is' if plan.edited == 1 else 'are'} edited.")
     if plan.excluded:

@@ -10,6 +10,7 @@ import click
 from ucam_faas.cli import _letter_texts as texts
 from ucam_faas.cli._dlq_edit import edit
 from ucam_faas.cli._dlq_replay import plan, plans, replay
+from ucam_faas.cli._dlq_try import try_letters
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._letter_choice import Choose, filters, ids_or_filters
 from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
@@ -126,7 +127,7 @@ def show(*, id: str, open_bench: Open, reveal: bool, json_only: bool) -> None:
         say(texts.entry_text(entry), indent=INDENT)
 
 
-for _verb in (edit, plan, plans, replay):
+for _verb in (edit, plan, plans, replay, try_letters):
     command.add_command(_verb)
 
 
