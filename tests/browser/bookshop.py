@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -52,6 +51,18 @@ class Bookshop:
         self.dev.wait_shown("dead", line, count=before + len(ids))
         return ids
 
+    def send(self, task: str, payload: Any) -> str:
+        """Send a job, and return its id."""
+        done = self.dev.run("send", task, json.dumps(payload), "--json")
+        assert done.returncode == 0, done.stderr
+        return str(json.loads(done.stdout)["id"])
+
+    def fail_job(self, task: str, payload: Any) -> str:
+        """Send a job that fails, and return its id after its end."""
+        job = self.send(task, payload)
+        self.dev.wait_shown("dead", job)
+        return job
+
     def wait_done(self, task: str, count: int = 1) -> None:
         """Wait until a task has done this many messages."""
         wait_until(lambda: len(self.dev.shown("done", f"{task} ")) >= count, f"{count} x {task}")
@@ -61,15 +72,9 @@ class Bookshop:
 def open_bookshop(folder: Path) -> Iterator[Bookshop]:
     """Run it in a folder, until the end of the block."""
     shutil.copy(TASKS, folder / "main.py")
-    with running(folder) as dev:
-        dashboard = dev.start("dashboard", "--port", "0")
-        try:
-            address = wait_until(
-                lambda: re.search(r"http://127\.0\.0\.1:\d+", dashboard.stdout), dashboard.output
-            )
-            yield Bookshop(dev, address[0])
-        finally:
-            dashboard.kill()
+    with running(folder, "--dashboard-port", "0") as dev:
+        first, *_ = dev.stdout.splitlines()
+        yield Bookshop(dev, first.removeprefix("Dashboard on "))
 
 
 def _bytes(payload: Any) -> bytes:

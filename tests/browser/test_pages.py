@@ -1,0 +1,59 @@
+"""Every page: for all eyes, on a phone, and without JavaScript."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .bookshop import Bookshop
+from .chromium import NARROW, Visitor, barriers
+
+pytestmark = pytest.mark.slow
+
+PAGES = (
+    "/",
+    "/jobs",
+    "/jobs/{job}",
+    "/lanes",
+    "/schedules",
+    "/search?q=nothing",
+    "/tasks",
+    "/tasks/ship_order",
+    "/tasks/ship_order/send",
+    "/tasks/ship_order/send?as=json",
+)
+
+
+@pytest.fixture(scope="module")
+def places(bookshop: Bookshop) -> dict[str, str]:
+    """Return the values of the paths' parameters: failures, which have the most to show."""
+    job = bookshop.fail_job("write_statements", {"year": 2025, "customers": ["Ada", ""]})
+    return {"job": f"write_statements/{job}"}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_everyone_can_use_the_page(visitor: Visitor, places: dict[str, str], path: str) -> None:
+    page = visitor.open(path.format(**places))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    assert barriers(page) == []
+
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+
+    assert barriers(page) == []
+    assert overflow(page) <= 0, "a phone shows it in part"
+
+
+def test_pages_work_without_javascript(visitor: Visitor, places: dict[str, str]) -> None:
+    page = visitor.open("/", javascript=False)
+
+    for path in PAGES:
+        page.goto(path.format(**places))
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("main [hidden]")).to_have_count(0)
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels a page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
