@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
 from ucam_faas.actions.queues import Queue
 from ucam_faas.actions.schedules import Schedules
+from ucam_faas.dashboard.work import Mirroring, Runs
+from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.history.reader import History
 from ucam_faas.tasks.needs import TaskNeeds
 
@@ -41,7 +43,9 @@ class Backends:
         notice: a sentence at the top of each page, such as that `ucam-faas dev` still starts.
         history: of messages, runs and their log lines.
         jobs: of the store; `actions.lanes` and `actions.jobs` act on them.
-        workbench: `dead_letters.workbench.Workbench`.
+        workbench: of dead letters.
+        mirroring: copies dead letters when a page of them is opened; None: a person asks for it.
+        runs: runs plans of the workbench.
         schedules: of the local cloud, or of Google.
         publisher: publishes messages.
         queues: returns the subscriptions, with the messages that wait.
@@ -56,7 +60,9 @@ class Backends:
     notice: str = ""
     history: History | None = None
     jobs: Jobs | None = None
-    workbench: Any = None
+    workbench: Workbench | None = None
+    mirroring: Mirroring | None = None
+    runs: Runs = field(default_factory=Runs)
     schedules: Schedules | None = None
     publisher: Destination | None = None
     queues: Callable[[], Sequence[Queue]] | None = None

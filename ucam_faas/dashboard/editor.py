@@ -10,6 +10,7 @@ from ucam_faas.dashboard.forms import building, reading
 from ucam_faas.dashboard.forms.fields import Field
 from ucam_faas.dashboard.forms.shapes import MISSING, Schema
 from ucam_faas.dashboard.forms.values import UnfaithfulError, can_show, dump, load, same
+from ucam_faas.exceptions import UCAMFAASException
 
 MOST_EDITED = 256 * 1024
 """Bytes of a payload that a page can edit."""
@@ -201,3 +202,19 @@ def with_errors(edited: Editor, errors: Sequence[tuple[Sequence[str | int], str]
     for path, text in errors:
         reading.place(edited.form, path, text)
     return edited
+
+
+def checked(parser: Any, task: str, edited: Editor, attributes: Mapping[str, str]) -> Editor:
+    """Return an editor with the errors of a task's code.
+
+    Args:
+        parser: `dead_letters.parser.Parser`.
+        task: its name.
+        edited: the editor; its data are checked.
+        attributes: of the message.
+    """
+    try:
+        errors = parser.check(task, edited.data, attributes)
+    except UCAMFAASException as error:  # the code can't be loaded
+        return replace(edited, problems=[*edited.problems, str(error)])
+    return with_errors(edited, [(error.path, error.message) for error in errors])

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import getpass
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 from ucam_faas import local_state
-from ucam_faas.actions import publishing, schedules
+from ucam_faas.actions import publishing, pubsub, schedules
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.queues import Queue, queues
 from ucam_faas.dashboard.backends import Backends, KnownTask
+from ucam_faas.dashboard.work import Mirroring, Runs
+from ucam_faas.dead_letters.opening import open_workbench
+from ucam_faas.dead_letters.parser import Parser
+from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.execution import runtime
 from ucam_faas.history.database import FILE
 from ucam_faas.history.reader import History
@@ -41,21 +47,28 @@ class LocalBackends:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._history = History(folder / FOLDER / FILE)
-        self._ports = lru_cache(maxsize=1)(_ports_of)
+        self._ports = lru_cache(maxsize=1)(partial(_ports_of, folder))
+        self._parser = _PresentParser(folder)
+        self._mirroring = Mirroring()
+        self._runs = Runs()
 
     def __call__(self) -> Backends:
         """Return the backends now."""
         cloud = local_state.read(self._folder)
-        jobs, scheduler, publisher = (None, None, None) if cloud is None else self._ports(cloud)
+        ports = _Ports() if cloud is None else self._ports(cloud)
         return Backends(
             place=self._folder.name,
             notice=_STARTING if cloud is None else "",
             history=self._history if self._history.path.exists() else None,
-            jobs=jobs,
-            schedules=scheduler,
-            publisher=publisher,
+            jobs=ports.jobs,
+            workbench=ports.workbench,
+            mirroring=self._mirroring,
+            runs=self._runs,
+            schedules=ports.schedules,
+            publisher=ports.publisher,
             queues=_queues_of(cloud),
             tasks=self._tasks,
+            parser=None if cloud is None else self._parser.of(cloud),
         )
 
     def _tasks(self) -> Sequence[KnownTask]:
@@ -65,17 +78,56 @@ class LocalBackends:
         ]
 
 
-def _ports_of(
-    cloud: LocalCloud,
-) -> tuple[Jobs | None, schedules.Schedules, publishing.Destination]:
-    """Return the ports of a local cloud, with their connections."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ports:
+    """The ports of a local cloud, with their connections."""
+
+    jobs: Jobs | None = None
+    workbench: Workbench | None = None
+    schedules: schedules.Schedules | None = None
+    publisher: publishing.Destination | None = None
+
+
+def _ports_of(folder: Path, cloud: LocalCloud) -> _Ports:
     here = local_runtime(runtime.of_environment(), cloud)
     store = here.jobs()
-    return (
-        None if store is None else Jobs(here, store),
-        schedules.find(here.settings, None, cloud),
-        publishing.find(here.settings, None, cloud, google=False),
+    jobs = None if store is None else Jobs(here, store)
+    place = pubsub.find(here.settings, None, cloud, google=False, purpose="read dead letters from")
+    return _Ports(
+        jobs=jobs,
+        workbench=open_workbench(place, jobs, folder),
+        schedules=schedules.find(here.settings, None, cloud),
+        publisher=publishing.find(here.settings, None, cloud, google=False),
     )
+
+
+class _PresentParser:
+    """Has the parser of the code as `ucam-faas dev` serves it now.
+
+    Args:
+        folder: the directory of tasks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._served: tuple[tuple[str, ...], float] = ((), 0.0)
+        self._parser = Parser(())
+
+    def of(self, cloud: LocalCloud) -> Parser:
+        """Return it; the process of the code before is ended."""
+        tasks = self._folder / FOLDER / local_state.TASKS
+        served = cloud.sources, tasks.stat().st_mtime if tasks.exists() else 0.0
+        with self._lock:
+            if served != self._served:
+                self._parser.close()
+                self._parser, self._served = Parser(self._sources(cloud)), served
+            return self._parser
+
+    def _sources(self, cloud: LocalCloud) -> list[str]:
+        """Return the sources; files by their full names, as this may be another directory."""
+        paths = [(text, self._folder / text) for text in cloud.sources]
+        return [str(path) if path.exists() else text for text, path in paths]
 
 
 def _queues_of(cloud: LocalCloud | None) -> Callable[[], Sequence[Queue]] | None:

@@ -214,9 +214,8 @@ def _checked(backends: Backends, task: KnownTask, draft: Draft) -> Draft:
     draft = replace(draft, problems=problems)
     if backends.parser is None or _has_problems(draft) or draft.payload is None:
         return draft
-    errors = backends.parser.check(task.needs.name, data, attributes)
-    errors_at = [(error.path, error.message) for error in errors]
-    return replace(draft, payload=editor.with_errors(draft.payload, errors_at))
+    payload = editor.checked(backends.parser, task.needs.name, draft.payload, attributes or {})
+    return replace(draft, payload=payload)
 
 
 def _has_problems(draft: Draft) -> bool:

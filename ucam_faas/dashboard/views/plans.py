@@ -1,0 +1,90 @@
+"""Plans of replays: the dry run, running one, its progress, stopping it and going on."""
+
+from __future__ import annotations
+
+from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dashboard.query import Page, PageNotFoundError, Query, RefusedError, See, path_of
+from ucam_faas.dashboard.views.dead_letters import workbench_of
+from ucam_faas.dead_letters.plans import Plan, RowState
+from ucam_faas.dead_letters.workbench import Workbench
+from ucam_faas.exceptions import ConfigurationError
+
+ROWS = 50
+MOST_RATE = 100_000.0
+
+
+def listing(query: Query, backends: Backends) -> Page:
+    """Show the plans, the latest first."""
+    plans = workbench_of(query, backends).plans(limit=100)
+    running = {plan.id for plan in plans if backends.runs.is_running(plan.id)}
+    return Page("plans.html", "Replays", {"plans": plans, "running": running})
+
+
+def view(query: Query, backends: Backends) -> Page:
+    """Show a plan: its rows, what it leaves out, and how far a run is."""
+    bench = workbench_of(query, backends)
+    plan = _plan(bench, query.parts["id"])
+    after, excluded_after = _number(query, "after"), _number(query, "excluded")
+    rows = bench.rows(plan.id, after=after, limit=ROWS + 1)
+    exclusions = bench.exclusions(plan.id, after=excluded_after, limit=ROWS + 1)
+    shown = rows[:ROWS]
+    diffs = {}
+    if not backends.hides_payloads:
+        diffs = {row.letter: bench.diff(row.letter).lines for row in shown if row.edited}
+    values = {
+        "query": query,
+        "plan": plan,
+        "url": path_of("dead-letters", "plans", plan.id),
+        "states": [(s, plan.counts[s]) for s in RowState if plan.counts.get(s)],
+        "done": plan.counts.get(RowState.ACKED, 0),
+        "rows": shown,
+        "diffs": diffs,
+        "next": shown[-1].position if len(rows) > ROWS else None,
+        "exclusions": exclusions[:ROWS],
+        "next_excluded": excluded_after + ROWS if len(exclusions) > ROWS else None,
+        "running": backends.runs.is_running(plan.id),
+        "problem": backends.runs.problem(plan.id) or plan.problem,
+        "journal": bench.journal(plan=plan.id, limit=20),
+    }
+    return Page("plan.html", f"Replay {plan.id}", values)
+
+
+def run(query: Query, backends: Backends) -> See:
+    """Begin to run a plan, or go on."""
+    bench = workbench_of(query, backends)
+    plan = _plan(bench, query.parts["id"])
+    is_new = backends.runs.start(bench, plan.id, _rate(query.form.get("rate")))
+    return See(path_of("dead-letters", "plans", plan.id), "" if is_new else "It runs already.")
+
+
+def cancel(query: Query, backends: Backends) -> See:
+    """Stop a run before its next letters."""
+    bench = workbench_of(query, backends)
+    plan = _plan(bench, query.parts["id"])
+    bench.cancel(plan.id)
+    backends.runs.wait(plan.id, 2.0)
+    return See(path_of("dead-letters", "plans", plan.id), "It stops before the next letters.")
+
+
+def _plan(bench: Workbench, id: str) -> Plan:
+    try:
+        return bench.plan_of(id)
+    except ConfigurationError as error:
+        raise PageNotFoundError(str(error)) from error
+
+
+def _rate(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= MOST_RATE:
+        raise RefusedError(f"Letters per second: {text!r} isn't a number above 0.")
+    return rate
+
+
+def _number(query: Query, name: str) -> int:
+    text = query.args.get(name)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
