@@ -50,6 +50,19 @@ def test_a_cause_leads_to_its_list_and_to_its_latest_failure(today: Shop) -> Non
     assert {"/messages?task=store&state=dead_lettered", "/messages/19"} <= set(links)
 
 
+def test_failed_jobs_with_one_fingerprint_are_one_cause(shop: Shop) -> None:
+    for id, place in (("1", "a"), ("2", "a"), ("3", "b")):
+        error = {"type": "KeyError", "message": id}
+        error |= {"fingerprint": f"1:{place}", "summary": f"KeyError at shop.{place}"}
+        shop.send(Key("shop", "charge", id))
+        shop.end(Key("shop", "charge", id), replace(FAILED, error=error))
+
+    text = Html(shop.get("/").text).text
+
+    assert "charge KeyError at shop.a 2 failed jobs" in text
+    assert "charge KeyError at shop.b 1 failed job " in text
+
+
 def test_a_count_that_isnt_the_whole_is_marked(
     today: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

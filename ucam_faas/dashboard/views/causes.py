@@ -27,6 +27,7 @@ class Cause:
         url: of their list.
         latest: the URL of the latest.
         has_more: the count is of the latest alone.
+        key: what failures with this cause have in common, within their task.
     """
 
     task: str
@@ -38,6 +39,7 @@ class Cause:
     url: str
     latest: str
     has_more: bool = False
+    key: str = ""
 
 
 def causes(backends: Backends) -> list[Cause]:
@@ -83,15 +85,17 @@ def _of_message(row: MessageRow, state: MessageState, kind: str) -> Cause:
     task = row.task or row.topic
     url = f"/messages?{urlencode({'task': task, 'state': state.value})}"
     latest = path_of("messages", row.id)
-    return Cause(task, kind, row.reason, 1, row.time, row.time, url, latest)
+    return Cause(task, kind, row.reason, 1, row.time, row.time, url, latest, key=row.reason)
 
 
 def _of_job(row: Row) -> Cause:
     task, time = row.key.task, row.created
-    text = str((row.error or {}).get("type", ""))
+    error = row.error or {}
+    text = str(error.get("summary") or error.get("type", ""))
+    key = str(error.get("fingerprint") or text)
     url = f"/jobs?{urlencode({'task': task, 'state': 'failure'})}"
     latest = path_of("jobs", task, row.key.id)
-    return Cause(task, "failed jobs", text, 1, time, time, url, latest)
+    return Cause(task, "failed jobs", text, 1, time, time, url, latest, key=key)
 
 
 def _grouped(single: Iterable[Cause], *, is_full: bool) -> list[Cause]:
@@ -103,7 +107,7 @@ def _grouped(single: Iterable[Cause], *, is_full: bool) -> list[Cause]:
     """
     groups: dict[tuple[str, str], Cause] = {}
     for cause in single:
-        key = cause.task, cause.text
+        key = cause.task, cause.key
         group = groups.get(key)
         groups[key] = replace(
             cause if group is None else group,
