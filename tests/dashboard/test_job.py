@@ -245,3 +245,42 @@ def test_a_run_whose_claim_is_forgotten_is_shown_alone(followed: Shop) -> None:
 
     assert {moment.run.execution_id for moment in shown if moment.run} == {"one", "two"}
     assert len([moment for moment in shown if moment.entry is None]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b"[" * 100_000, "[[["),
+        (b'{"a":' * 500 + b"1" + b"}" * 500, '"a":1'),
+        (b"[" * 900 + b"1," * 500_000 + b"1" + b"]" * 900, "[ [ [ ["),
+        (b'"\\ud800 \\u202e \\u0000"', "\\ud800 \\u202e \\u0000"),
+        (b"\xff\xfe\x00<script>", "<script>"),
+        ("\u202egnp.exe \x1b[2J\x07".encode(), "\\u202egnp.exe \\x1b[2J\\x07"),
+        (b"</pre></figure><script>alert(1)</script>", "</pre></figure><script>alert(1)"),
+        (b'{"blob": "' + b"x" * 5_000_000 + b'"}', "the beginning is shown"),
+        (b'{"__proto__": {"a": 1}, "a": NaN, "b": 1e999}', '"b": Infinity'),
+    ],
+    ids=[
+        "brackets",
+        "deep",
+        "deep and long",
+        "escapes",
+        "bytes",
+        "terminal",
+        "tags",
+        "5 MB",
+        "numbers",
+    ],
+)
+def test_a_hostile_payload_is_text(shop: Shop, payload: bytes, shown: str) -> None:
+    shop.send(payload=payload)
+
+    answer = shop.get(URL)
+
+    page = Html(answer.text)
+    assert shown in page.text
+    assert len(answer.body) < 1_500_000
+    assert [name for name, _ in page.elements].count("script") == 1
+    assert not {"\u202e", "\x1b", "\x00", "\x07"} & set(answer.text)
+    assert shop.get(f"{URL}/payload").body == payload

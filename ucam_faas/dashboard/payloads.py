@@ -50,8 +50,7 @@ def shown(data: bytes, *, hidden: bool = False) -> PayloadView:
     if hidden:
         text = f"{len(data)} bytes" if value is _NOT_JSON else "\n".join(outline(value))
         return PayloadView(kind="hidden", text=text, size=len(data))
-    if value is not _NOT_JSON:
-        text = json.dumps(value, indent=2, ensure_ascii=False)
+    if value is not _NOT_JSON and (text := _indented(value, len(data))):
         return _cut("json", text, len(data))
     try:
         return _cut("text", _decoded(data[: SHOWN_BYTES + 4], len(data)), len(data))
@@ -62,6 +61,27 @@ def shown(data: bytes, *, hidden: bool = False) -> PayloadView:
 
 
 _NOT_JSON: Any = object()
+
+
+def _indented(value: Any, size: int) -> str:
+    """Return the beginning of a value on indented lines; nothing where these would hide it.
+
+    Indentation makes a deep value of 2 MB a text of gigabytes, so no more is made than is shown.
+
+    Args:
+        value: as JSON has it.
+        size: bytes of its JSON.
+    """
+    length, parts = 0, []
+    try:
+        for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+            parts.append(part)
+            length += len(part)
+            if length > SHOWN_BYTES:
+                break
+    except RecursionError:
+        return ""
+    return "" if length > SHOWN_BYTES >= size else "".join(parts)
 
 
 def _decoded(start: bytes, size: int) -> str:
