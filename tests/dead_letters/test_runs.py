@@ -3,56 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.support.dead_letters import MemoryPubsub, dead_message
-from tests.support.replays import MemoryTargets, Mortal, refusing
-from ucam_faas.dead_letters.book import Book, BookBusyError
+from tests.support.dead_letters import dead_message
+from tests.support.replays import KEEPER, Scene, letter, refusing
+from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import LetterState
 from ucam_faas.dead_letters.plans import Excluded, NoPlanError, RowState
 from ucam_faas.dead_letters.targets import Refused, To, Unknown
-from ucam_faas.dead_letters.workbench import Report, Workbench
+from ucam_faas.dead_letters.workbench import Report
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.testing import ManualClock
 
-KEEPER = "charge-dead-letter"
 ALL = Filter(states=frozenset())
-
-
-@dataclass
-class Scene:
-    """A keeper with letters, the targets, and workbenches on one book."""
-
-    folder: Path
-    clock: ManualClock = field(default_factory=ManualClock)
-    targets: MemoryTargets = field(default_factory=MemoryTargets)
-    pubsub: MemoryPubsub = field(init=False)
-    open: list[Workbench] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.pubsub = MemoryPubsub(self.clock)
-        self.pubsub.subscribe(KEEPER, KEEPER)
-
-    def bench(self, mortal: Mortal | None = None) -> Workbench:
-        """Return the workbench of another process."""
-        mortal = mortal or Mortal(1_000_000)
-        book = mortal.book(Book(self.folder / "book.sqlite3", self.clock))
-        source, targets = mortal.source(self.pubsub), mortal.targets(self.targets)
-        bench = Workbench(book, source, targets=targets, by="ada@laptop")
-        self.open.append(bench)
-        return bench
-
-    def publish(self, *messages: PubsubMessage) -> None:
-        self.pubsub.publish(KEEPER, *messages)
-
-    def close(self) -> None:
-        for bench in self.open:
-            bench.close()
 
 
 @pytest.fixture
@@ -60,13 +26,6 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(tmp_path)
     yield scene
     scene.close()
-
-
-def letter(number: int, *, key: str = "", **attributes: str) -> PubsubMessage:
-    """Return a dead letter of an ordering key, with further attributes."""
-    message = dead_message(number)
-    update = {"ordering_key": key, "attributes": {**message.attributes, **attributes}}
-    return message.model_copy(update=update)
 
 
 def test_a_run_sends_all_letters_of_its_plan_and_acknowledges_them(scene: Scene) -> None:

@@ -1,12 +1,15 @@
-"""Targets in memory, and a process that ends at a chosen moment."""
+"""Targets in memory, processes that end at a chosen moment, and the scene of both."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.support.dead_letters import MemoryPubsub, dead_message
 from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.letters import Letter
 from ucam_faas.dead_letters.source import Received, Source, Subscription
@@ -21,6 +24,12 @@ from ucam_faas.dead_letters.targets import (
     To,
     Unknown,
 )
+from ucam_faas.dead_letters.workbench import Workbench
+from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.testing import ManualClock
+
+KEEPER = "charge-dead-letter"
+"""The subscription of a scene's letters."""
 
 
 class Arrived(NamedTuple):
@@ -171,3 +180,41 @@ class _MortalTargets:
         results = self._targets.send(target, replays)
         self._mortal.step()
         return results
+
+
+@dataclass
+class Scene:
+    """A keeper with letters, the targets, and workbenches on one book."""
+
+    folder: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    targets: MemoryTargets = field(default_factory=MemoryTargets)
+    pubsub: MemoryPubsub = field(init=False)
+    open: list[Workbench] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pubsub = MemoryPubsub(self.clock)
+        self.pubsub.subscribe(KEEPER, KEEPER)
+
+    def bench(self, mortal: Mortal | None = None) -> Workbench:
+        """Return the workbench of another process."""
+        mortal = mortal or Mortal(1_000_000)
+        book = mortal.book(Book(self.folder / "book.sqlite3", self.clock))
+        source, targets = mortal.source(self.pubsub), mortal.targets(self.targets)
+        bench = Workbench(book, source, targets=targets, by="ada@laptop")
+        self.open.append(bench)
+        return bench
+
+    def publish(self, *messages: PubsubMessage) -> None:
+        self.pubsub.publish(KEEPER, *messages)
+
+    def close(self) -> None:
+        for bench in self.open:
+            bench.close()
+
+
+def letter(number: int, *, key: str = "", **attributes: str) -> PubsubMessage:
+    """Return a dead letter of an ordering key, with further attributes."""
+    message = dead_message(number)
+    update = {"ordering_key": key, "attributes": {**message.attributes, **attributes}}
+    return message.model_copy(update=update)

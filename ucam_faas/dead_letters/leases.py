@@ -24,13 +24,18 @@ class Leases:
     Args:
         source: has the letters.
         clock: tells when leases have to be extended.
-        note: gets the time, in epoch seconds, at which leases end, before they are taken.
+        note: gets the time, in epoch seconds, at which leases end, before they are taken; and
+            `before`, when they are released.
+        before: until when a process that was killed may hold letters.
     """
 
-    def __init__(self, source: Source, clock: Clock, note: Callable[[float], object]) -> None:
+    def __init__(
+        self, source: Source, clock: Clock, note: Callable[[float], object], before: float = 0.0
+    ) -> None:
         self._source = source
         self._clock = clock
         self._note = note
+        self._before = before
         self._held: dict[str, dict[str, str]] = {}
         """By keeper and the letter's id: the ids for acknowledging."""
         self._renewed = clock.monotonic()
@@ -47,7 +52,7 @@ class Leases:
     ) -> None:
         with suppress(SourceError):  # they end by themselves
             self.release()
-            self._note(0.0)
+            self._note(self._before)
 
     def pages(self, keeper: str) -> Iterator[list[Letter]]:
         """Yield all letters of a keeper, each of which is held afterwards.

@@ -71,7 +71,8 @@ class Mirror:
         kept, is_whole = self._keepers(source, tasks)
         self._problems += kept.problems
         failed: list[str] = []
-        with Leases(source, self._book.clock, self._book.hold) as leases:
+        held_until = self._book.held_until()
+        with Leases(source, self._book.clock, self._book.hold, held_until) as leases:
             for keeper in kept.names:
                 try:
                     self._copy(leases, keeper)
@@ -79,7 +80,13 @@ class Mirror:
                     failed.append(keeper)
                     if error.status != 404 or is_whole:
                         self._problems.append(f"{error}.")
-        if is_whole:
+        if held_until > self._book.now():
+            left = round(held_until - self._book.now()) + 1
+            self._problems.append(
+                "A process that was killed may hold letters that aren't seen now: look again in "
+                f"{left} s."
+            )
+        elif is_whole:
             left_out = json.dumps(failed)
             condition = "kind = 'message' AND keeper NOT IN (SELECT value FROM json_each(?))"
             self._mark_gone(condition, left_out)

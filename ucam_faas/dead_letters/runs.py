@@ -92,7 +92,8 @@ class Run:
         if self._source is None:
             return self._all(rows)
         held_until = self._book.held_until()  # by a process of this book that was killed
-        with Leases(self._source, self._book.clock, self._book.hold) as self._leases:
+        leases = Leases(self._source, self._book.clock, self._book.hold, held_until)
+        with leases as self._leases:
             self._hold({row.letter for row in rows if not row.letter.startswith(JOB)}, held_until)
             self._all(rows)
 
