@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shlex
@@ -11,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from .cloud import Dev, running
+from tests.integration.processes import UCAM_FAAS, wait_until
+
+from .cloud import ENDS_WITHIN, PROJECT, Dev, running
+from .conftest import StartDev
+from .test_terminal import COLOUR, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +96,46 @@ def test_a_failure_is_found_and_fixed_and_what_is_fixed_is_sent_again(tmp_path: 
         assert walk.is_over()
         assert states(dev) == {"replayed": 3, "handled": 1}
         assert len(dev.rest.pull("charge-dead-letter")) == 1, "what is handled stays in Pub/Sub"
+
+
+def dead_orders(dev: Dev, count: int) -> None:
+    """Put dead letters of the task `store` onto their topic."""
+    messages = [
+        {
+            "data": base64.b64encode(b'{"number": %d}' % number).decode(),
+            "attributes": {"ucam_faas_task": "store", "ucam_faas_reason": "the disk is full"},
+        }
+        for number in range(count)
+    ]
+    path = f"projects/{PROJECT}/topics/store-dead-letter:publish"
+    assert dev.rest.call("POST", path, {"messages": messages}).status == 200
+
+
+def test_control_c_stops_a_replay_and_the_plan_goes_on_later(start_dev: StartDev) -> None:
+    dev = start_dev()
+    dead_orders(dev, 12)
+    terminal = Terminal([UCAM_FAAS, "dlq", "replay", "--all", "--rate", "2"], dev.folder)
+    wait_until(lambda: "of 12" in terminal.screen(), "it shows how far it is", ENDS_WITHIN)
+
+    terminal.type("\x03")
+    code = terminal.popen.wait(ENDS_WITHIN)
+    screen = COLOUR.sub("", terminal.screen())
+    terminal.close()
+
+    assert code == 130
+    assert "Finishing the letters that are under way; Control-C again ends at once." in screen
+    assert re.search(
+        r"\d+ of 12 letters sent and acknowledged; \d+ left\. It was cancelled\.", screen
+    )
+    (plan,) = re.findall(r"To go on: ucam-faas dlq replay --plan (\S+)", screen)
+    assert 0 < len(dev.effects("store")) < 12
+    assert "cancelled" in dev.run("dlq", "plans").stdout
+
+    result = dev.run("dlq", "replay", "--plan", plan)
+
+    assert result.stdout == "Sent 12 letters again; all are acknowledged.\n"
+    numbers = [effect["number"] for effect in dev.wait_effects("store", 12)]
+    assert sorted(numbers) == list(range(12)), "each once"
 
 
 def columns(table: str) -> list[list[str]]:
