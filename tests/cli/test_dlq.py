@@ -54,6 +54,7 @@ def error_of(result: Result) -> str:
 
 def test_causes_are_listed_with_the_number_of_their_letters(run: Run) -> None:
     result = run()
+    assert json.loads(run("--json").stdout)[0]["fingerprint"] == "1:aaaa0001"
 
     heading, first, *others = result.stdout.splitlines()
     assert heading.split() == ["CAUSE", "TASK", "LETTERS", "LAST", "WHY"]
@@ -255,6 +256,7 @@ def test_all_letters_of_a_filter_are_edited_or_none(run: Run, workbench: Workben
         (["handled", LETTER, "--task", "ship"], "Name letters by their ids"),
         (["replay", "--plan", "x", LETTER], "--plan has its letters"),
         (["purge", LETTER], "This removes 1 letter for good: give --yes."),
+        (["--json", "plans"], "Write --json after the command: ucam-faas dlq plans --json."),
         (["list", "--state", "lost"], "Invalid value for '--state'"),
     ],
     ids=str,

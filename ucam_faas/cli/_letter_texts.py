@@ -24,6 +24,8 @@ LETTERS = ("LETTER", "TASK", "DIED", "STATE", "WHY")
 PLANS = ("PLAN", "MADE", "LETTERS", "DONE", "LEFT OUT", "NOTE")
 SHORT_CAUSE = 10
 """Characters of a fingerprint in a list, if they tell the causes apart."""
+UNKNOWN = "(unknown)"
+"""The task of a letter that doesn't name it."""
 MOST_LINES = 40
 """Lines of a payload, and of the edits of a plan."""
 FORWARDED = "forwarded by Pub/Sub: it gives no reason"
@@ -35,7 +37,7 @@ def group_columns(groups: Sequence[Group], now: float) -> list[tuple[str, ...]]:
     return [
         (
             group.fingerprint[:length],
-            printable(group.task),
+            printable(group.task) or UNKNOWN,
             f"{group.count:,}",
             _ago(group.last, now),
             why(group),
@@ -56,7 +58,13 @@ def letter_columns(letter: Letter, now: float) -> tuple[str, ...]:
     """Return the texts of a letter below LETTERS."""
     edited = ", edited" if letter.edited else ""
     state = f"{letter.state}{edited}"
-    return (letter.id, printable(letter.task), _ago(letter.time, now), state, why(letter))
+    return (
+        letter.id,
+        printable(letter.task) or UNKNOWN,
+        _ago(letter.time, now),
+        state,
+        why(letter),
+    )
 
 
 def why(cause: Letter | Group) -> str:

@@ -25,8 +25,9 @@ LISTED = 50
 
 
 @click.group("dlq", cls=SuggestingGroup, invoke_without_command=True)
+@json_option
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, *, json_only: bool) -> None:
     """List dead letters and failed jobs; show, edit, send again, handle and remove them.
 
     They are those of the `ucam-faas dev` that runs in this directory, or of the emulator at
@@ -34,7 +35,10 @@ def command(ctx: click.Context) -> None:
     the commands work on a copy in .ucam-faas/. Without a command it works like list.
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_letters)
+        ctx.invoke(list_letters, json_only=json_only)
+    elif json_only:
+        verb = ctx.invoked_subcommand
+        raise click.UsageError(f"Write --json after the command: ucam-faas dlq {verb} --json.")
 
 
 @command.command("list")
