@@ -46,6 +46,7 @@ class LocalCloud:
         firestore: `host:port` of the emulator that such a store is in; none: Google's Firestore.
         app: the name of the application whose jobs they are.
         dashboard: URL of its dashboard, without a path; none: it has none.
+        history: the file of its history; none: no history is kept.
     """
 
     pubsub: str
@@ -58,6 +59,7 @@ class LocalCloud:
     firestore: str = ""
     app: str = "default"
     dashboard: str = ""
+    history: str = ""
 
 
 def read(folder: Path) -> LocalCloud | None:

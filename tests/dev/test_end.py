@@ -119,11 +119,13 @@ def test_a_running_task_is_finished_when_it_is_killed(start_dev: StartDev) -> No
 
 def test_it_says_so_when_the_serving_process_is_gone(start_dev: StartDev) -> None:
     dev = start_dev()
-    serving, *workers = descendants(dev.popen.pid)
+    others = descendants(dev.popen.pid)
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in others}
+    serving = min(pid for pid, command in commands.items() if b"serving_process" in command)
 
     os.kill(serving, signal.SIGKILL)
 
     assert dev.wait() == 1
     assert dev.shown("error", "the process that serves the tasks ended")
-    wait_ended([serving, *workers])
+    wait_ended(others)
     assert can_listen(dev.port)

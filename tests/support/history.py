@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,13 +16,13 @@ from ucam_faas.history.events import (
     Answered,
     DeadLettered,
     Delivered,
+    End,
     Event,
     Logged,
     Published,
     Scheduled,
 )
 from ucam_faas.history.ledger import Ledger
-from ucam_faas.history.log_lines import LABELS, RUN
 
 BEGIN = datetime(2026, 1, 5, 12, 0, tzinfo=UTC).timestamp()
 TRACEBACK = """Traceback (most recent call last):
@@ -36,6 +37,8 @@ def write(path: Path, events: Iterable[Event]) -> None:
     with closing(open_for_writing(path)) as database:
         ledger = Ledger(database)
         ledger.apply(events)
+        ledger.settle(math.inf)
+        ledger.flush()
         ledger.flush()
         while search.index(database, 1000):
             pass
@@ -50,42 +53,26 @@ def published(
 
 
 def logged(
-    message: str, *, time: float = BEGIN, execution_id: str = "", task: str = "store",
-    severity: str = "INFO", run: Mapping[str, Any] | None = None, **fields: Any,
-) -> Logged:  # fmt: skip
-    """Return a line of a task's own, in the form of a session."""
-    document = {
-        "severity": severity,
-        "message": message,
-        "time": datetime.fromtimestamp(time, UTC).isoformat(),
-        **fields,
-    }
-    if execution_id:
-        document[LABELS] = {"execution_id": execution_id, "task": task}
-        if "outcome" in fields:
-            document |= document[LABELS]
-    if run is not None:
-        document[RUN] = run
-    return Logged(json.dumps(document).encode())
+    message: str, *, time: float = BEGIN, severity: str = "INFO", fields: str = "", **about: Any
+) -> Logged:
+    """Return a line of a task's own, or of none."""
+    return Logged(time, severity, message, fields=fields, **about)
 
 
 def ended(
     execution_id: str, *, time: float, outcome: str = "done", task: str = "store",
-    message_id: str = "", job_id: str = "", attempt: int | None = 1, seconds: float = 0.01,
-    subscription: str = "store", **fields: Any,
+    message_id: str = "", job_id: str = "", attempt: int = 0, seconds: float = 0.01,
+    subscription: str = "", reason: str = "", error_type: str = "", traceback: str = "",
+    **fields: Any,
 ) -> Logged:  # fmt: skip
     """Return the line of an execution's end."""
     is_done = outcome == "done"
-    if message_id:
-        place = {"message_id": message_id, "delivery_attempt": attempt}
-        fields |= {**place, "subscription": f"projects/local/subscriptions/{subscription}"}
-    if job_id:
-        fields["job_id"] = job_id
-    return logged(
+    return Logged(
+        time, "INFO" if is_done else "ERROR",
         "ucam_faas_function_completed" if is_done else "ucam_faas_function_aborted",
-        time=time, severity="INFO" if is_done else "ERROR", execution_id=execution_id, task=task,
-        **fields, outcome=outcome,
-        duration_seconds=seconds, execution_info={"execution": {"status": "COMPLETED"}},
+        task, execution_id, message_id, subscription, job_id, attempt,
+        json.dumps(fields) if fields else "", traceback,
+        End(outcome, reason, error_type, seconds, not is_done),
     )  # fmt: skip
 
 
@@ -107,13 +94,14 @@ def attempt(
     """
     execution, end = f"run-{task}-{id}-{number}", time + seconds
     outcome = "crashed" if failure else "done"
-    failed = {"stack_trace": TRACEBACK, "reason": failure} if failure else {}
+    kind = failure.partition(":")[0]
+    failed = {"traceback": TRACEBACK, "reason": failure, "error_type": kind} if failure else {}
     return [
         Delivered(time, task, id, number),
         *(
             logged(
                 line, time=time, execution_id=execution, task=task,
-                run={"message_id": id, "subscription": task},
+                message_id=id, subscription=task,
             )
             for line in lines
         ),
@@ -182,7 +170,7 @@ def realistic(begin: float = BEGIN, *, big: int = 5_000_000) -> list[Event]:
     events.append(
         logged(
             "still looking", time=begin + 112, execution_id="run-22",
-            run={"message_id": "22", "subscription": "store"},
+            message_id="22", subscription="store", task="store",
         )
     )  # fmt: skip
     events.append(published("23", order(23), time=begin + 120))
@@ -209,9 +197,9 @@ def realistic(begin: float = BEGIN, *, big: int = 5_000_000) -> list[Event]:
     events += [
         ended(
             "run-job-1", time=begin + 620, outcome="retry", reason="the printer is off", **job,
-            error="PrinterError: the printer is off",
+            error_type="PrinterError",
         ),
-        logged("printing", time=begin + 629, execution_id="run-job-2", task="invoice", run=job),
+        logged("printing", time=begin + 629, execution_id="run-job-2", **job),
         ended("run-job-2", time=begin + 630, seconds=2.0, **job),
     ]  # fmt: skip
     return events

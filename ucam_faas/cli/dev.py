@@ -51,6 +51,20 @@ from ucam_faas.local_state import DEFAULT_DASHBOARD_PORT, DEFAULT_PUBSUB_PORT, F
 )
 @click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
 @click.option("--memory", is_flag=True, help=f"Keep no state in {FOLDER}/.")
+@click.option(
+    "--history-days",
+    type=click.FloatRange(0),
+    default=7,
+    show_default=True,
+    help="Days for which the history is kept; 0: no history.",
+)
+@click.option(
+    "--history-mb",
+    type=click.FloatRange(0),
+    default=500,
+    show_default=True,
+    help="Megabytes that the history may take; 0: no history.",
+)
 @click.option("--reset", is_flag=True, help="Delete the saved state first.")
 @sources_parameters
 def command(
@@ -65,6 +79,8 @@ def command(
     dashboard_port: int | None,
     no_dashboard: bool,
     memory: bool,
+    history_days: float,
+    history_mb: float,
     reset: bool,
 ) -> None:
     """Serve the tasks of SOURCE with an embedded Pub/Sub and Cloud Scheduler.
@@ -98,6 +114,8 @@ def command(
         reset=reset,
         dashboard=not no_dashboard,
         dashboard_port=dashboard_port,
+        history_days=history_days,
+        history_mb=history_mb,
         env_file=click.get_current_context().meta[NAME],
     )
     sys.exit(asyncio.run(run(options)))

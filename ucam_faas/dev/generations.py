@@ -99,7 +99,11 @@ class Generation:
 
 
 async def start(
-    listener: socket.socket, sources: list[str], target: str | None, environ: Mapping[str, str]
+    listener: socket.socket,
+    sources: list[str],
+    target: str | None,
+    environ: Mapping[str, str],
+    lines: int | None = None,
 ) -> Generation:
     """Start a process, and return when it serves; cancelled, it leaves no process behind.
 
@@ -108,6 +112,7 @@ async def start(
         sources: files, folders and modules of the tasks.
         target: names of the tasks to serve; None: all.
         environ: its environment.
+        lines: a descriptor for the log lines of the history; None: there is no history.
 
     Raises:
         NotLoadedError: the sources cannot be loaded; the message says why.
@@ -115,12 +120,14 @@ async def start(
     ours, theirs = socket.socketpair()
     with theirs:
         reader, link = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
-        fds = (listener.fileno(), theirs.fileno())
+        fds = [listener.fileno(), theirs.fileno()]
+        if lines is not None:
+            fds.append(lines)
         try:
             process = await asyncio.create_subprocess_exec(
                 # -P: a user's file in this directory must not shadow Python's library.
                 *(sys.executable, "-P", "-m", "ucam_faas.dev.serving_process"),
-                *(*map(str, fds), target or "", *sources),
+                *(",".join(map(str, fds)), target or "", *sources),
                 pass_fds=fds,
                 env=dict(environ),
                 stdin=asyncio.subprocess.DEVNULL,

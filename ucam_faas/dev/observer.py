@@ -11,6 +11,7 @@ from typing import Any
 
 from ucam_faas.dev.history import History
 from ucam_faas.dev.job_news import JobNews, is_wake
+from ucam_faas.dev.recorded import Recorded
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.core.observer import Observer
 from ucam_faas.emulator.core.storage import Message
@@ -27,6 +28,7 @@ class SessionObserver(Observer):
         self._stream = stream
         self._history = history
         self._jobs: JobNews | None = None
+        self._recorded: Recorded | None = None
         self._forward: Callable[[str, Message], None] | None = None
         self._running: dict[_Key, Message] = {}
         self._dead: set[_Key] = set()
@@ -34,6 +36,10 @@ class SessionObserver(Observer):
     def forward(self, publish: Callable[[str, Message], None]) -> None:
         """Publish the emulator's messages to another Pub/Sub from now on."""
         self._forward = publish
+
+    def record(self, recorded: Recorded) -> None:
+        """Keep what happens from now on in a history."""
+        self._recorded = recorded
 
     def follow_jobs(self, jobs: JobNews) -> None:
         """Tell of the jobs that wakes are for, instead of the wakes."""
@@ -51,6 +57,8 @@ class SessionObserver(Observer):
         """Show messages, or the dead letters that they are; or publish them elsewhere."""
         for message in messages:
             key = _original(message)
+            if self._recorded is not None and not is_wake(topic, message):
+                self._recorded.published(topic, message)
             if self._forward is not None:
                 self._forward(topic, message)
             elif self._jobs is not None and is_wake(topic, message):
@@ -68,6 +76,8 @@ class SessionObserver(Observer):
             return
         self._running[_key(subscription, message)] = message
         self._stream.delivered(subscription, message, attempt)
+        if self._recorded is not None:
+            self._recorded.delivered(subscription, message, attempt)
 
     def acknowledged(
         self, subscription: str, message: Message, attempt: int, *, status: int | str
@@ -76,6 +86,8 @@ class SessionObserver(Observer):
         if self._jobs is not None and is_wake(subscription, message):
             self._jobs.acknowledged(subscription, message)
             return
+        if self._recorded is not None:
+            self._recorded.acknowledged(subscription, message, attempt, status=status)
         if not self._end(subscription, message):
             self._stream.acknowledged(subscription, message, attempt)
             self._history.acknowledged(subscription, message, attempt)
@@ -88,10 +100,14 @@ class SessionObserver(Observer):
         self._end(subscription, message)
         self._stream.failed(subscription, message, attempt, **fields)
         self._history.failed(subscription, message, attempt, **fields)
+        if self._recorded is not None:
+            self._recorded.failed(subscription, message, attempt, **fields)
 
     def cancelled(self, subscription: str, message: Message) -> None:
         """Forget the delivery."""
         self._end(subscription, message)
+        if self._recorded is not None and not is_wake(subscription, message):
+            self._recorded.cancelled(subscription, message)
 
     def dead_lettered(
         self, subscription: str, message: Message, topic: str, letter: Message
@@ -99,10 +115,14 @@ class SessionObserver(Observer):
         """Show and remember a dead letter."""
         self._stream.dead_lettered(subscription, message, topic, letter)
         self._history.dead_lettered(subscription, message, topic, letter)
+        if self._recorded is not None:
+            self._recorded.dead_lettered(subscription, message, topic, letter)
 
     def scheduled(self, job: str, *, forced: bool) -> None:
         """Show a run of a schedule."""
         self._stream.scheduled(job, forced=forced)
+        if self._recorded is not None:
+            self._recorded.scheduled(job, forced=forced)
 
     def task_failed(
         self, task: str, attempt: int, *, reason: str, retry_seconds: float | None

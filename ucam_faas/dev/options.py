@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ucam_faas.dev.env_file import EnvFile
+from ucam_faas.history.database import FILE
 from ucam_faas.local_state import FOLDER
 
 QUEUE = "1000"
 """No delivery is refused: here, no other instance would take it."""
+HISTORY_DAYS, HISTORY_MB = 7, 500
 CERTIFICATES_PATH = "/oauth2/v1/certs"
 
 
@@ -28,6 +30,8 @@ class DevOptions:
         external: `host:port` of the Pub/Sub to use instead of the embedded one; nothing between
             the quotes: Google's; None: the embedded one.
         state: folder to keep messages and schedules in; None: memory.
+        history_days: days that the history keeps.
+        history_mb: megabytes of the history's file, at most, about.
         reset: start empty.
         dashboard: serve one.
         dashboard_port: its port; None: the usual one if it is free, else any.
@@ -46,6 +50,15 @@ class DevOptions:
     dashboard: bool = False
     dashboard_port: int | None = None
     env_file: EnvFile
+    history_days: float = HISTORY_DAYS
+    history_mb: float = HISTORY_MB
+
+    @property
+    def history(self) -> Path | None:
+        """The file of the history; None: none is kept."""
+        if self.state is None or self.history_days <= 0 or self.history_mb <= 0:
+            return None
+        return self.state / FILE
 
     @property
     def job_store(self) -> str:

@@ -1,11 +1,11 @@
 """The process that serves the tasks. Run as a module; `session` starts a new one
 after each change of the code.
 
-It gets its sources and two inherited file descriptors: the listening socket, and a socket to its
-parent process. To the parent it writes, in lines of JSON, the folders of its modules and the needs
-of its tasks, and then that it is ready, with its number of workers; or why it isn't. Each worker
-reports when it no longer accepts connections. The process ends when that socket is closed or its
-parent has ended.
+It gets its sources and inherited file descriptors: the listening socket, a socket to its parent
+process, and one for the lines of the history. To the parent it writes, in lines of JSON, the
+folders of its modules and the needs of its tasks, and then that it is ready, with its number of
+workers; or why it isn't. Each worker reports when it no longer accepts connections. The process
+ends when that socket is closed or its parent has ended.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from ucam_faas.exceptions import (
     UCAMFAASException,
 )
 from ucam_faas.execution import runtime
+from ucam_faas.history.lines import LineHandler
 from ucam_faas.logs import setup
 from ucam_faas.net.cross_site import is_this_machine
 from ucam_faas.serving import server
@@ -47,7 +48,9 @@ from ucam_faas.tasks.several_sources import tasks_of
 from ucam_faas.tasks.task import Task
 
 
-def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> None:
+def main(
+    listener_fd: int, parent_fd: int, lines_fd: int | None, target: str, sources: list[str]
+) -> None:
     """Load the sources, report their needs, and serve until a signal says to stop."""
 
     def tell(**message: Any) -> None:
@@ -69,9 +72,14 @@ def main(listener_fd: int, parent_fd: int, target: str, sources: list[str]) -> N
     watch = _ParentWatch(parent_fd)
     settings = Settings.from_environ()
     setup.configure(settings)
+    lines = None if lines_fd is None else LineHandler(lines_fd)
+    if lines_fd is not None:
+        os.close(lines_fd)  # it has its own
+    setup.handle_also(lines)
     try:
         tasks = [with_dead_letter_topic(t, settings) for t in tasks_of(sources, target or None)]
         setup.adopt_structlog()
+        setup.handle_also(lines)  # again: user code may have set up logging
         config = layers.read(Path.cwd())
         environment.declare(tasks, os.environ, config)
         built = runtime.build(settings, tasks)
@@ -170,4 +178,5 @@ def folders(files: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:])
+    listener, parent, *others = map(int, sys.argv[1].split(","))
+    main(listener, parent, next(iter(others), None), sys.argv[2], sys.argv[3:])

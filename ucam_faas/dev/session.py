@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,15 @@ from ucam_faas.dev.not_loaded import answering
 from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.dev.options import DevOptions, environment_of, reachable
 from ucam_faas.dev.provisioning import Provisioning
+from ucam_faas.dev.recorded import Recorded
 from ucam_faas.dev.stream import Stream
 from ucam_faas.dev.sweeping import sweeping
 from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.execution.runtime import store_of
+from ucam_faas.history import database
+from ucam_faas.history.recorder import Recorder
 from ucam_faas.logs.columns import of_terminal
 from ucam_faas.logs.links import takes_escapes
 from ucam_faas.tasks.needs import TaskNeeds
@@ -63,6 +66,7 @@ class Session:
         self._folders = Folders(options.sources, [options.env_file.path])
         self._failed = False
         self._external: ExternalPubsub | None = None
+        self._recorder: Recorder | None = None
         self._dashboard: dashboards.Dashboard | None = None
         self._dashboard_url = ""
 
@@ -84,6 +88,8 @@ class Session:
             await self._race(check(options.external))
         if options.state is not None and options.reset:
             reset(options.state)
+            if options.history is not None:
+                database.remove(options.history)
         listener = listen(options.host, options.port, "--port")
         emulator_options = Options(
             host=options.host, port=options.pubsub_port, port_option="--pubsub-port",
@@ -97,7 +103,13 @@ class Session:
                 ("GET", PAGE): self._history.page,
                 ("GET", local_state.PAGE): _folder_page,
             }
-            async with Emulator(emulator_options, observer=self._observer, pages=pages) as emulator:
+            async with (
+                self._recording(),
+                Emulator(emulator_options, observer=self._observer, pages=pages) as emulator,
+            ):
+                if self._recorder is not None:
+                    put, project = self._recorder.put, options.project
+                    self._observer.record(Recorded(put, emulator.engine, project))
                 if dashboard is not None:
                     await self._start_dashboard(dashboard)
                 try:
@@ -115,6 +127,24 @@ class Session:
                     if self._dashboard is not None:
                         await self._dashboard.stop()
         return int(self._failed)
+
+    @contextlib.asynccontextmanager
+    async def _recording(self) -> AsyncIterator[None]:
+        """Keep a history, if one is wanted."""
+        options = self._options
+        if options.history is None:
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            self._recorder = Recorder(
+                options.history,
+                days=options.history_days,
+                megabytes=options.history_mb,
+                tell=lambda sentence: self._stream.line("warning", "", sentence),
+            )
+            stack.enter_context(self._recorder)
+            yield
+            await asyncio.to_thread(stack.close)  # it writes the rest
 
     async def _start_dashboard(self, listener: socket.socket) -> None:
         """Say where the dashboard is, before all else, and start it."""
@@ -188,6 +218,7 @@ class Session:
             url=url, process=str(os.getpid()), jobs=options.job_store,
             firestore=settings.firestore_emulator or "", app=settings.app,
             dashboard=self._dashboard_url,
+            history="" if options.history is None else str(options.history.absolute()),
         )  # fmt: skip
         local_state.write(Path.cwd(), cloud)
         self._welcome(generation, used, pubsub, url)
@@ -223,9 +254,12 @@ class Session:
         except ConfigurationError as error:
             raise NotLoadedError(str(error)) from error
         environ = environment_of(options, self._pubsub, self._dashboard_url)
-        generation = await generations.start(
-            self._listener, list(options.sources), options.target, environ
-        )
+        with contextlib.ExitStack() as stack:
+            lines = None
+            if self._recorder is not None:
+                lines = stack.enter_context(self._recorder.lines())
+            arguments = (self._listener, list(options.sources), options.target, environ, lines)
+            generation = await generations.start(*arguments)
         self._folders.add(generation.folders)
         return generation
 

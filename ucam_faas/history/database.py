@@ -6,20 +6,31 @@ and a process that is killed leaves a file that opens.
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ucam_faas.exceptions import ConfigurationError
 
 FILE = "history.sqlite3"
 VERSION = 1
-"""Of the tables, in `PRAGMA user_version`. A file of another version is replaced."""
+"""Of the tables, in `PRAGMA user_version`."""
 SCHEMA = Path(__file__).with_name("schema.sql")
 PLACES = 4096
 """Numbers of deliveries that each message has."""
 SPANS = (60, 3600)
 """Seconds that counters count."""
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Wait until no other process writes a history, and keep others from it meanwhile."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -29,9 +40,6 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         ConfigurationError: it can't be used.
     """
     try:
-        if not _is_current(path):
-            remove(path)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)  # SQLite's other files follow it
         path.chmod(0o600)
         database = sqlite3.connect(path, isolation_level=None)
@@ -51,13 +59,14 @@ def _prepare(database: sqlite3.Connection) -> None:
     run("PRAGMA journal_mode = WAL")
     run("PRAGMA synchronous = NORMAL")
     run("PRAGMA wal_autocheckpoint = 2000")
+    run("PRAGMA journal_size_limit = 16000000")
     run("PRAGMA cache_size = -16000")
     if run("PRAGMA user_version").fetchone()[0] == 0:
         text = SCHEMA.read_text()
         database.executescript(f"BEGIN IMMEDIATE;{text}PRAGMA user_version = {VERSION};COMMIT;")
 
 
-def _is_current(path: Path) -> bool:
+def is_current(path: Path) -> bool:
     """Return False for a file that can't be read, or is of another version."""
     if not path.exists():
         return True
@@ -95,3 +104,16 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
     if database is not None:
         database.close()
     return None
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Commit the writes of a block together, or none of them."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise

@@ -1,4 +1,4 @@
-"""The values that go into a history: what the emulator of a session tells, and lines of a log.
+"""The values that go into a history: events of the emulator of a session, and lines of a log.
 
 Names of topics and subscriptions are short, times are in epoch seconds, and message ids are text,
 as the API has them.
@@ -6,8 +6,9 @@ as the API has them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import marshal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 
 class Published(NamedTuple):
@@ -89,13 +90,87 @@ class Scheduled(NamedTuple):
     is_forced: bool
 
 
+class End(NamedTuple):
+    """How an execution ended, as its line says."""
+
+    outcome: str
+    reason: str
+    error_type: str
+    duration_seconds: float
+    is_failure: bool
+
+
 class Logged(NamedTuple):
-    """A line of a log, in Cloud Logging's form; see `logs.setup.JsonFormatter`."""
+    """A line of a log; texts that it doesn't have are empty.
 
-    line: bytes
+    Args:
+        time: of the line.
+        severity: as in Cloud Logging.
+        message: without its fields.
+        task: whose execution logged it.
+        execution_id: of that execution.
+        message_id: of the message that it handles.
+        subscription: by which the message came.
+        job_id: of the job that it runs.
+        attempt: 1 for the first; 0: not known.
+        fields: their JSON; "": none.
+        traceback: of an exception.
+        end: the line is about the end of the execution.
+    """
+
+    time: float
+    severity: str
+    message: str
+    task: str = ""
+    execution_id: str = ""
+    message_id: str = ""
+    subscription: str = ""
+    job_id: str = ""
+    attempt: int = 0
+    fields: str = ""
+    traceback: str = ""
+    end: End | None = None
+
+    @property
+    def began(self) -> float:
+        """When the execution began; or a time at which it ran."""
+        return self.time - (self.end.duration_seconds if self.end else 0.0)
 
 
-Event = Published | Delivered | Answered | Cancelled | DeadLettered | Scheduled | Logged
-KINDS: tuple[type[Event], ...] = (
-    Published, Delivered, Answered, Cancelled, DeadLettered, Scheduled, Logged,
+class Dropped(NamedTuple):
+    """So many events came faster than they could be written, and are lost."""
+
+    number: int
+
+
+Event = Published | Delivered | Answered | Cancelled | DeadLettered | Scheduled | Logged | Dropped
+_KINDS: tuple[type[Event], ...] = (
+    Published, Delivered, Answered, Cancelled, DeadLettered, Scheduled, Logged, Dropped,
 )  # fmt: skip
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+
+
+def pack(events: Iterable[Event]) -> bytes:
+    """Return events as one piece of bytes, for another process of this machine."""
+    return marshal.dumps([(_NUMBERS[type(event)], *_plain(event)) for event in events])
+
+
+def _plain(event: Event) -> Iterable[object]:
+    """Return an event's values, of types that `marshal` takes."""
+    if isinstance(event, Published):
+        return (*event[:4], dict(event.attributes), event.data, tuple(event.readers))
+    if isinstance(event, Logged) and event.end is not None:
+        return (*event[:-1], tuple(event.end))
+    return event
+
+
+def unpack(content: bytes) -> list[Event]:
+    """Return the events of `pack`."""
+    return [_event(*values) for values in marshal.loads(content)]
+
+
+def _event(number: int, *values: Any) -> Event:
+    kind = _KINDS[number]
+    if kind is Logged and values[-1] is not None:
+        values = (*values[:-1], End(*values[-1]))
+    return kind(*values)

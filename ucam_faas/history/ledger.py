@@ -10,19 +10,21 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
-from ucam_faas.history.database import PLACES, SPANS
+from ucam_faas.history.database import PLACES, SPANS, transaction
 from ucam_faas.history.events import (
     Answered,
     Cancelled,
     DeadLettered,
     Delivered,
+    Dropped,
+    End,
     Event,
     Logged,
     Published,
     Scheduled,
 )
-from ucam_faas.history.log_lines import LogLine, read
 from ucam_faas.history.rows import EventKind, MessageState
 from ucam_faas.tasks.topics import inbox_named
 
@@ -115,11 +117,18 @@ class Ledger:
         self._last_run = self._last("runs")
         self._last_line = self._last("lines")
         self._last_event = self._last("events")
+        self._dropped = 0
+        self._early: dict[tuple[str, str], list[Logged]] = {}
+        """Lines that came before the news of their deliveries."""
+        self._watermark = 0.0
+        """Deliveries that began or ended before this time are known."""
         self._recover()
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events, in the order in which they happened."""
         for event in events:
+            if not isinstance(event, Logged | Dropped):
+                self._watermark = max(self._watermark, event.time)
             match event:
                 case Published():
                     self._published(event)
@@ -134,8 +143,15 @@ class Ledger:
                 case Scheduled(time, schedule, is_forced):
                     text = "by hand" if is_forced else ""
                     self._events.append((time, EventKind.SCHEDULED, None, (schedule, "", "", text)))
-                case Logged(line):
-                    self._logged(read(line))
+                case Logged():
+                    self._logged(event)
+                case Dropped(number):
+                    self._dropped += number
+
+    @property
+    def is_waiting(self) -> bool:
+        """There are lines without their deliveries, or failures without their lines."""
+        return bool(self._early or self._events)
 
     def flush(self) -> None:
         """Write everything that was taken, in one transaction.
@@ -145,25 +161,27 @@ class Ledger:
         """
         many = self._db.executemany
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            many("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", self._messages)
-            many(_PUT_DELIVERY, map(_delivery_row, self._deliveries.values()))
-            many(_PUT_RUN, map(_run_row, self._runs.values()))
-            many("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._lines)
-            many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", self._event_rows())
-            many(_PUT_COUNTER, self._counter_rows())
-            self._db.execute("COMMIT")
+            with transaction(self._db):
+                many("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", self._messages)
+                many(_PUT_DELIVERY, map(_delivery_row, self._deliveries.values()))
+                many(_PUT_RUN, map(_run_row, self._runs.values()))
+                many("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._lines)
+                many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", self._event_rows())
+                many(_PUT_COUNTER, self._counter_rows())
+                if self._dropped:
+                    statement = "UPDATE facts SET value = value + ? WHERE name = 'dropped'"
+                    self._db.execute(statement, (self._dropped,))
         except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._events.clear()
             self._known.clear()
             self._by_execution.clear()
             raise
         finally:
-            for waiting in (self._messages, self._lines, self._events):
+            for waiting in (self._messages, self._lines):
                 waiting.clear()
             for changed in (self._deliveries, self._runs, self._counts):
                 changed.clear()
+            self._dropped = 0
             self._forget()
 
     # -- what happened to messages ------------------------------------------------------------
@@ -196,6 +214,7 @@ class Ledger:
         self._run(delivery, time, attempt)
         delivery.attempts = max(delivery.attempts, attempt)
         self._change(delivery, MessageState.RUNNING)
+        self._take_early(subscription, message_id)
 
     def _answered(self, event: Answered) -> None:
         time, subscription, message_id, attempt, is_success, status, _ = event
@@ -212,6 +231,7 @@ class Ledger:
         self._count(time, run.task, 1 if is_success else 2)
         kind = EventKind.DONE if is_success else EventKind.FAILED
         self._events.append((time, kind, run, ()))
+        self._take_early(subscription, message_id)
 
     def _cancelled(self, event: Cancelled) -> None:
         time, subscription, message_id = event
@@ -261,52 +281,81 @@ class Ledger:
 
     # -- what the log says --------------------------------------------------------------------
 
-    def _logged(self, line: LogLine | None) -> None:
-        if line is None:
-            return
-        run = self._run_of(line)
-        if run is not None and line.is_end:
-            self._ended(run, line)
-        if line.is_worth_keeping:
-            self._last_line += 1
-            about = (line.execution_id, line.time, line.task, line.severity, line.message)
-            self._lines.append((self._last_line, *about, json.dumps(line.fields), line.traceback))
-        if not line.is_end:
-            ids = (line.task, line.message_id, line.job_id)
-            text = f"{line.severity} {line.message}"[:LONGEST_REASON]
-            self._events.append((line.time, EventKind.LOGGED, None, (*ids, text)))
+    def _logged(self, line: Logged) -> None:
+        place = (line.subscription, line.message_id)
+        run = None if place in self._early else self._known_run(line)
+        if run is None and all(place):
+            self._early.setdefault(place, []).append(line)
+        else:
+            self._keep(line, run)
 
-    def _run_of(self, line: LogLine) -> _Run | None:
-        """Return the run that a line belongs to; one that wasn't delivered is made."""
-        if not line.execution_id:
-            return None
-        run = self._by_execution.get(line.execution_id)
-        if run is not None and line.message_id in ("", run.message_id):
-            return run
-        run = self._delivered_run(line) or self._stored_run(line)
-        if run is None and line.makes_a_run:
-            run = self._new_run(line.began, line.task, line.subscription, line.message_id)
-            run.attempt, run.job_id = line.attempt, line.job_id
+    def _take_early(self, subscription: str, message_id: str) -> None:
+        """Take the lines that waited for the news of a delivery."""
+        for line in self._early.pop((subscription, message_id), ()):
+            self._logged(line)
+
+    def settle(self, before: float) -> None:
+        """Take the lines of executions whose deliveries didn't come.
+
+        Args:
+            before: lines of later times may still be early: they come by another way.
+        """
+        before = max(before, self._watermark - CLOCK_SLACK_SECONDS)
+        early, self._early = self._early, {}
+        for line in (line for lines in early.values() for line in lines):
+            if line.time <= before:
+                self._keep(line, self._known_run(line, is_settled=True))
+            else:
+                self._logged(line)
+
+    def _keep(self, line: Logged, run: _Run | None) -> None:
+        if run is None and line.execution_id:
+            run = self._stored_run(line) or self._line_run(line)
         if run is not None:
             run.execution_id = line.execution_id
             run.job_id = run.job_id or line.job_id
             self._runs[run.seq] = run
             self._by_execution[line.execution_id] = run
+        if line.end is None:
+            ids = (line.task, line.message_id, run.job_id if run else "")
+            text = f"{line.severity} {line.message}"[:LONGEST_REASON]
+            self._events.append((line.time, EventKind.LOGGED, None, (*ids, text)))
+        elif run is not None:
+            self._ended(run, line, line.end)
+        if line.end is None or line.fields or line.traceback:  # else its run says it all
+            self._last_line += 1
+            about = (line.execution_id, line.time, line.task, line.severity, line.message)
+            self._lines.append((self._last_line, *about, line.fields or "{}", line.traceback))
+
+    def _line_run(self, line: Logged) -> _Run:
+        """Return a new run, of an execution that no push began."""
+        run = self._new_run(line.began, line.task, line.subscription, line.message_id)
+        run.attempt = line.attempt
         return run
 
-    def _delivered_run(self, line: LogLine) -> _Run | None:
-        if not (line.message_id and line.subscription) or line.is_of_a_wake:
+    def _known_run(self, line: Logged, *, is_settled: bool = False) -> _Run | None:
+        """Return the run that a line belongs to, if it is one of the last."""
+        run = self._by_execution.get(line.execution_id)
+        if run is not None and line.message_id in ("", run.message_id):
+            return run
+        return self._delivered_run(line, is_settled or line.time <= self._watermark)
+
+    def _delivered_run(self, line: Logged, is_settled: bool) -> _Run | None:
+        if not (line.message_id and line.subscription and line.execution_id):
             return None
         delivery = self._find(line.subscription, line.message_id)
         if delivery is None:
             return None
         for run in reversed(delivery.runs):
-            is_before = run.began <= line.began + CLOCK_SLACK_SECONDS
-            if is_before and run.execution_id in ("", line.execution_id):
+            if run.ended is None and not is_settled:
+                return None  # it may have ended, and this be a line of the next attempt
+            end = line.time if run.ended is None else run.ended
+            is_during = run.began - CLOCK_SLACK_SECONDS <= line.began <= end + CLOCK_SLACK_SECONDS
+            if is_during and run.execution_id in ("", line.execution_id):
                 return run
         return None
 
-    def _stored_run(self, line: LogLine) -> _Run | None:
+    def _stored_run(self, line: Logged) -> _Run | None:
         row = self._db.execute(
             f"SELECT {', '.join(_RUN)} FROM runs WHERE execution_id = ? AND execution_id <> '' "
             "AND ? IN ('', message_id) ORDER BY seq DESC LIMIT 1",
@@ -314,21 +363,21 @@ class Ledger:
         ).fetchone()
         return None if row is None else self._runs.get(row[0]) or _Run(*row)
 
-    def _ended(self, run: _Run, line: LogLine) -> None:
-        run.outcome, run.reason = line.outcome, line.reason[:LONGEST_REASON]
-        run.error_type = line.error_type
+    def _ended(self, run: _Run, line: Logged, end: End) -> None:
+        run.outcome, run.reason = end.outcome, end.reason[:LONGEST_REASON]
+        run.error_type = end.error_type
         run.attempt = run.attempt or line.attempt
         delivery = None
-        if run.message_id and run.subscription and not line.is_of_a_wake:
+        if run.message_id and run.subscription:
             delivery = self._find(run.subscription, run.message_id)
         if delivery is None:
             run.began = min(run.began, line.began)
             if run.ended is None:  # else it was counted
-                run.ended, run.failed = line.time, line.is_failure
-                self._count(line.time, run.task, 2 if line.is_failure else 1)
-                kind = EventKind.FAILED if line.is_failure else EventKind.DONE
+                run.ended, run.failed = line.time, end.is_failure
+                self._count(line.time, run.task, 2 if end.is_failure else 1)
+                kind = EventKind.FAILED if end.is_failure else EventKind.DONE
                 self._events.append((line.time, kind, run, ()))
-        elif run.reason and (run.failed or delivery.letter or line.is_failure):
+        elif run.reason and (run.failed or delivery.letter or end.is_failure):
             delivery.reason = run.reason
             self._deliveries[delivery.seq] = delivery
 
@@ -391,10 +440,16 @@ class Ledger:
 
     def _event_rows(self) -> list[tuple[object, ...]]:
         rows = []
-        for time, kind, about, texts in self._events:
+        events, self._events = self._events, []
+        events.sort(key=itemgetter(0))
+        for time, kind, about, texts in events:
             if isinstance(about, _Run):
                 if kind is EventKind.DELIVERED and about.ended is not None:
                     continue  # its end is in this batch, too
+                is_late = kind is EventKind.FAILED and about.status.isdigit() and not about.outcome
+                if is_late and not texts:  # its line has the reason, and comes in a moment
+                    self._events.append((time, kind, about, ("waited",)))
+                    continue
                 text = f"attempt {about.attempt}" if about.attempt else ""
                 if kind is EventKind.FAILED:
                     text = ", ".join(filter(None, (text, about.reason or about.status)))
@@ -410,14 +465,14 @@ class Ledger:
 
     def _recover(self) -> None:
         """Note what a process that was killed left behind."""
-        run = self._db.execute
-        run("BEGIN IMMEDIATE")
-        run("UPDATE deliveries SET state = 'waiting' WHERE state = 'running' AND state <> 'done'")
-        run(
-            "UPDATE runs SET ended = began, outcome = ? WHERE ended IS NULL",
-            (INTERRUPTED,),
-        )
-        run("COMMIT")
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE deliveries SET state = 'waiting' "
+                "WHERE state = 'running' AND state <> 'done'"
+            )
+            self._db.execute(
+                "UPDATE runs SET ended = began, outcome = ? WHERE ended IS NULL", (INTERRUPTED,)
+            )
 
 
 def task_of(subscription: str) -> str:

@@ -10,6 +10,8 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping
 
+from ucam_faas.history.database import transaction
+
 LONGEST_TEXT, LONGEST_PAIR = 16_384, 300
 """Characters of a message that are searched, and of an attribute."""
 _WORD = re.compile(r"\w+")
@@ -65,17 +67,11 @@ def index(database: sqlite3.Connection, limit: int) -> int:
     ).fetchall()
     if not rows:
         return 0
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(database):
         texts, pairs = _entries(rows)
         database.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", texts)
         database.executemany("INSERT OR IGNORE INTO attributes VALUES (?, ?)", pairs)
         database.execute("UPDATE facts SET value = ? WHERE name = 'indexed'", (rows[-1][0],))
-        database.execute("COMMIT")
-    except sqlite3.Error:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
     return len(rows)
 
 

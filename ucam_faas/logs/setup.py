@@ -112,6 +112,13 @@ def write_in_background(old: logging.Handler) -> None:
         logger.handlers = [new if handler is old else handler for handler in logger.handlers]
 
 
+def handle_also(handler: logging.Handler | None) -> None:
+    """Give all lines to another handler, too; None: to no other."""
+    if handler is not None:
+        for logger in (logging.root, *map(logging.getLogger, OWN)):
+            logger.addHandler(handler)
+
+
 def flush() -> None:
     """Write waiting lines before a process ends by `os._exit`, which skips Python's own end."""
     for handler in {*logging.root.handlers, *logging.getLogger(OWN[0]).handlers}:

@@ -1,0 +1,172 @@
+"""The end of a history in `ucam-faas dev`: hands events over, and never waits.
+
+A process of its own writes the file: rows are made in Python, and a thread that made them would
+take the interpreter from the event loop that delivers messages. The thread here only packs events,
+and sends them through a socket. The process ends when the socket is closed, however `dev` ended,
+and has then written everything that was sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.history.events import Dropped, Event, Published, pack
+from ucam_faas.history.lines import HEAD
+
+WAITING_BYTES = 64_000_000
+"""Events that may wait to be sent; those beyond it are lost, and counted."""
+EVENT_BYTES = 300
+"""Of an event without its payload, about."""
+FRAME_BYTES = 4_000_000
+"""Events that are sent at once, at most, but for one of any size."""
+PAUSE_SECONDS = 0.02
+"""Between two frames: to wake a thread for each event would cost more than to send it."""
+TURN_SECONDS = 1.0
+"""The time that a frame has, before code that was saved is served without a history."""
+END_SECONDS = 10.0
+"""The time that the process has to write the rest when `dev` ends."""
+
+
+class Recorder:
+    """Records events in a file: `with Recorder(…) as recorder: recorder.put(event)`.
+
+    Args:
+        path: the file of the history.
+        days: events are kept for so many.
+        megabytes: the file has at most so many, about.
+        tell: shows a sentence about what went wrong; called in another thread.
+        clock: for the pauses.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        days: float,
+        megabytes: float,
+        tell: Callable[[str], object],
+        clock: Clock | None = None,
+    ) -> None:
+        self._arguments = (str(path), str(days), str(megabytes))
+        self._tell = tell
+        self._clock = clock or SystemClock()
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._taken = self._sent = 0  # bytes; the first is changed by `put`, the other by a thread
+        self._dropped = 0
+        self._is_gone = self._is_closing = False
+        self._turn = threading.Lock()
+        """Of the socket: frames are whole."""
+
+    def __enter__(self) -> Recorder:
+        """Start the process."""
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                (sys.executable, "-P", "-m", "ucam_faas.history.recording", str(theirs.fileno()),
+                 *self._arguments),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Control-C is for `dev`, which ends it in order
+            )  # fmt: skip
+        self._threads = [
+            threading.Thread(target=work, name=f"ucam-faas-history-{name}", daemon=True)
+            for name, work in (("send", self._send_all), ("hear", self._hear))
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Let the process write what is left, and end it."""
+        self._is_closing = True
+        self._events.put(None)
+        self._threads[0].join(END_SECONDS)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._threads[1].join()
+        self._socket.close()
+
+    def put(self, event: Event) -> None:
+        """Record an event. Any thread may call this; it never waits, and never raises."""
+        if self._is_gone:
+            return
+        if self._taken - self._sent > WAITING_BYTES:
+            self._dropped += 1
+            return
+        self._taken += _size(event)
+        self._events.put(event)
+
+    @contextlib.contextmanager
+    def lines(self) -> Iterator[int]:
+        """Return a descriptor that a process may inherit for its `LineHandler`.
+
+        The block is left when the process has it.
+        """
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            if self._turn.acquire(timeout=TURN_SECONDS):
+                with contextlib.suppress(OSError):  # the process has ended, or hangs
+                    flags = socket.MSG_DONTWAIT
+                    socket.send_fds(self._socket, [HEAD.pack(0)], [ours.fileno()], flags)
+                self._turn.release()
+            yield theirs.fileno()
+
+    def _send_all(self) -> None:
+        is_ending = False
+        while not is_ending:
+            batch, size, is_ending = self._batch()
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                batch.append(Dropped(dropped))
+            if batch and not self._is_gone:
+                content = pack(batch)
+                try:
+                    with self._turn:
+                        self._socket.sendall(HEAD.pack(len(content)) + content)
+                except OSError:  # it has ended, and has said why
+                    self._is_gone = True
+            self._sent += size
+            if not is_ending:
+                self._clock.sleep(PAUSE_SECONDS)
+
+    def _batch(self) -> tuple[list[Event], int, bool]:
+        """Return the next events, their size, and whether they are the last."""
+        batch: list[Event] = []
+        size, event = 0, self._events.get()
+        while event is not None:
+            batch.append(event)
+            size += _size(event)
+            if size > FRAME_BYTES or self._events.empty():  # no other thread takes
+                return batch, size, False
+            event = self._events.get()
+        return batch, size, True
+
+    def _hear(self) -> None:
+        """Show the sentences of the process, until it ends."""
+        rest, is_said = b"", False
+        with contextlib.suppress(OSError):
+            while content := self._socket.recv(65536):
+                *sentences, rest = (rest + content).split(b"\n")
+                for sentence in sentences:
+                    self._tell(sentence.decode(errors="replace"))
+                    is_said = sentence.startswith(b"There is no")
+        if not (self._is_closing or is_said):
+            self._tell("The process that writes the history ended: there is none from now on.")
+        self._is_gone = True
+
+
+def _size(event: Event) -> int:
+    return EVENT_BYTES + (len(event.data) if isinstance(event, Published) else 0)
