@@ -22,9 +22,7 @@ class FirstAttempts:
         self._times: dict[tuple[str, str], datetime] = {}
 
     def note(self, published: MessagePublishedData, began: datetime) -> None:
-        """Remember a failed attempt at a message, if it was the first."""
-        if published.delivery_attempt != 1:
-            return
+        """Remember the failed first attempt at a message."""
         with self._lock:
             self._times[_key(published)] = began
             if len(self._times) > MAX_REMEMBERED:

@@ -63,7 +63,8 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
     """
     outcome, task, runtime = decision.outcome, execution.task, execution.runtime
     if not may_publish(execution, outcome):
-        note_attempt(execution, outcome)
+        if not isinstance(outcome, Done):
+            note_attempt(execution, outcome)
         return outcome
     topic, publisher = runtime.dead_letter_topic(task), runtime.publisher
     assert topic is not None, "asked by `may_publish`"
@@ -124,9 +125,9 @@ def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> b
 
 
 def note_attempt(execution: Execution, outcome: Outcome) -> None:
-    """Remember a failure for the message's dead letter, if there may be one later."""
+    """Remember a failed first attempt for the message's dead letter, if there may be one later."""
     runtime, published = execution.runtime, execution.delivery.published
-    if isinstance(outcome, Done) or runtime.publisher is None or published is None:
+    if published is None or published.delivery_attempt != 1 or runtime.publisher is None:
         return
     if not answer(outcome).acknowledges:
         runtime.first_attempts.note(published, _began(execution))
