@@ -10,13 +10,18 @@ from pydantic import BaseModel
 import ucam_faas
 from tests.jobs.runs import FaultyStore, causes, row_of, wake
 from tests.serving.harness import Exchange, exchange, make_app, on_a_loop
+from ucam_faas.events.envelopes import decode
+from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.pipeline import stopped
 from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE
 from ucam_faas.jobs.rows import Key
 from ucam_faas.jobs.states import State
 from ucam_faas.local_testing import Deliveries, LocalCloudFactory
+from ucam_faas.outcomes import TimedOut
 from ucam_faas.serving.app import App
 from ucam_faas.tasks.topics import inbox_of
 from ucam_faas.testing import ManualClock, MemoryPublisher, make_message, make_push
+from ucam_faas.testing.tasks import task_of
 
 DEAD = "projects/p/topics/dead"
 
@@ -36,13 +41,14 @@ class Shop:
         self.fails = False
         self.publisher = MemoryPublisher({DEAD: [], "projects/p/topics/charge.inbox.bulk": []})
 
-        @ucam_faas.message_handler(dead_letter_topic=DEAD, **options)
+        @ucam_faas.message_handler(**{"dead_letter_topic": DEAD, **options})
         def charge(order: Order) -> int:
             self.ran.append(order)
             if self.fails:
                 raise ucam_faas.DeadLetter("no such address")
             return len(self.ran)
 
+        self.charge = charge
         self.app: App = make_app(charge, clock=clock, store=store, publisher=self.publisher)
 
     async def publish(self, payload: Any, message_id: str, **attributes: str) -> Exchange:
@@ -239,3 +245,67 @@ def test_over_pubsub_replays_run_once_each(
     local.wait_idle()
 
     assert sorted(broken) == sorted([*range(5)] * 2)
+
+
+@ucam_faas.message_handler(
+    topic="parcels", retry=ucam_faas.RetryPolicy(max_attempts=5), dead_letter_topic="dead"
+)
+def weigh(order: Order) -> None:
+    """Fail each time, as before the replay."""
+    broken.append(order.id)
+    raise LookupError("no scales")
+
+
+@pytest.mark.parametrize("deliveries", ["normal", "parallel"])
+def test_over_pubsub_a_replay_that_keeps_failing_is_a_dead_letter_again(
+    ucam_faas_local: LocalCloudFactory, deliveries: Deliveries
+) -> None:
+    """An inbox has no dead-letter policy: Pub/Sub would deliver it for days."""
+    broken.clear()
+    local = ucam_faas_local(weigh, deliveries=deliveries)
+    local.publish(weigh, {"id": 17})
+    local.wait_idle()
+
+    attributes = {REPLAY_ID_ATTRIBUTE: "r1", REPLAYS_ATTRIBUTE: "1"}
+    local.publish(inbox_of("weigh"), {"id": 17}, attributes=attributes)
+    local.wait_idle()
+
+    first, second = local.dead_letters
+    assert len(broken) == 10
+    assert second.attributes["ucam_faas_reason"] == "LookupError (attempt 5, the last)"
+    assert second.attributes[REPLAYS_ATTRIBUTE] == "1"
+    assert second.attributes["ucam_faas_first_attempt"]
+    for name in ("ucam_faas_fingerprint", "ucam_faas_error"):
+        assert first.attributes[name] == second.attributes[name]
+
+
+@on_a_loop
+async def test_a_replay_whose_attempts_all_time_out_is_a_dead_letter_before_the_next(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    shop = Shop(store, clock, retry=ucam_faas.RetryPolicy(max_attempts=2))
+    message = make_message({"id": 17}, message_id="m8", attributes={REPLAY_ID_ATTRIBUTE: "r1"})
+    push = make_push(message)
+    for _ in range(2):
+        runtime = shop.app.service.runtime
+        timed_out = Execution(task_of(shop.charge), decode(push.body, {}), runtime)
+        assert timed_out.claim()
+        stopped(timed_out, TimedOut())
+
+    answer = await exchange(shop.app, "/charge/inbox", [push.body], headers=push.headers)
+
+    (letter,) = shop.publisher.topics[DEAD]
+    assert (answer.status, shop.ran) == (200, [])
+    assert letter.attributes["ucam_faas_reason"].startswith("2 attempts failed, without time")
+
+
+@on_a_loop
+async def test_a_replay_is_not_given_up_without_a_topic_for_it(
+    store: FaultyStore, clock: ManualClock
+) -> None:
+    shop = Shop(store, clock, dead_letter_topic=None)
+    shop.fails = True
+
+    answers = [await shop.replay({"id": 17}, "r1", "m8") for _ in range(20)]
+
+    assert ({answer.status for answer in answers}, len(shop.ran)) == ({500}, 20)

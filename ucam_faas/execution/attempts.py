@@ -1,47 +1,62 @@
-"""The times of messages' first attempts, as far as this process has seen them fail.
+"""The failures of messages, as far as this process has seen them.
 
-Pub/Sub counts the deliveries of a message, and keeps the time of none.
+Pub/Sub counts the deliveries of a message, but keeps the time of none. It doesn't count those of
+a replay, because an inbox has no dead-letter policy.
 """
 
 from __future__ import annotations
 
 import threading
 from datetime import datetime
+from typing import NamedTuple
 
 from ucam_faas.events.messages import MessagePublishedData
 
 MAX_REMEMBERED = 10_000
-"""Messages whose first attempt a process remembers: the latest."""
+"""Messages that a process remembers: the latest."""
 
 
-class FirstAttempts:
-    """The messages that failed at their first attempt in this process, each with its time."""
+class Failures(NamedTuple):
+    """The failures of a message that may be a dead letter later.
+
+    Args:
+        first: when the first attempt began; None: another process may have had it.
+        total: how many there were, of a replay.
+    """
+
+    first: datetime | None = None
+    total: int = 0
+
+
+class Attempts:
+    """The messages that failed in this process at their first attempt, and replays that failed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._times: dict[tuple[str, str], datetime] = {}
+        self._failures: dict[tuple[str, str], Failures] = {}
 
     def note(self, published: MessagePublishedData, began: datetime) -> None:
-        """Remember the failed first attempt at a message."""
-        with self._lock:
-            self._times[_key(published)] = began
-            if len(self._times) > MAX_REMEMBERED:
-                del self._times[next(iter(self._times))]
-
-    def take(self, published: MessagePublishedData, began: datetime) -> datetime | None:
-        """Return the time of a message's first attempt, and forget it; None: it isn't known.
-
-        Another process may have had it; and without a dead-letter policy of the subscription
-        Pub/Sub doesn't count.
+        """Remember a failed attempt: the first one, or one of a replay.
 
         Args:
             published: the message.
-            began: when the attempt under way began.
+            began: when the attempt began.
         """
-        if published.delivery_attempt == 1:
-            return began
+        key = _key(published)
         with self._lock:
-            return self._times.pop(_key(published), None)
+            before = self._failures.pop(key, Failures())
+            self._failures[key] = Failures(before.first or began, before.total + 1)
+            if len(self._failures) > MAX_REMEMBERED:
+                del self._failures[next(iter(self._failures))]
+
+    def of(self, published: MessagePublishedData) -> Failures:
+        """Return the failures of a message before the attempt under way."""
+        return self._failures.get(_key(published), Failures())
+
+    def forget(self, published: MessagePublishedData) -> None:
+        """Forget a message that isn't delivered again."""
+        with self._lock:
+            self._failures.pop(_key(published), None)
 
 
 def _key(published: MessagePublishedData) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from ucam_faas.events.tracing import TRACE_ATTRIBUTES
 from ucam_faas.execution.decisions import fault
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.execution.hops import HOPS_ATTRIBUTE, is_over
+from ucam_faas.execution.replays import is_uncounted
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.logs.problems import log_problem
@@ -81,7 +82,8 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
             return outcome
         if outcome.reason is None and decision.error is not None:
             reason = type(decision.error).__qualname__
-        reason = f"{reason} (attempt {published.delivery_attempt}, the last)"
+        number = published.delivery_attempt or runtime.attempts.of(published).total + 1
+        reason = f"{reason} (attempt {number}, the last)"
     attributes = _attributes(execution, decision, reason, published)
     if is_over(attributes, runtime.settings.max_hops):
         del attributes[HOPS_ATTRIBUTE]  # or its readers would refuse it, too
@@ -99,7 +101,22 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
     except Exception as problem:  # whatever a publisher raises: not published
         log_problem("ucam_faas_dead_letter_failed", task=task.name, error=problem)
         return outcome
+    runtime.attempts.forget(published)
     return DeadLettered(reason)
+
+
+def refuse_used_up(execution: Execution) -> None:
+    """Refuse a replay that has had all its attempts, and no dead letter: they timed out, say.
+
+    Raises:
+        DeadLetter: it is one.
+    """
+    published, runtime, task = execution.delivery.published, execution.runtime, execution.task
+    if published is None or not is_uncounted(published) or runtime.publisher is None:
+        return
+    limit, total = _limit(task, runtime), runtime.attempts.of(published).total
+    if limit is not None and total >= limit and runtime.dead_letter_topic(task) is not None:
+        raise DeadLetter(f"{total} attempts failed, without time to publish a dead letter")
 
 
 def _is_permanent(outcome: Outcome) -> bool:
@@ -113,24 +130,33 @@ def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> b
     Pub/Sub counts to the subscription's `max_delivery_attempts`, which isn't part of a push. The
     deployment sets UCAM_FAAS_MAX_ATTEMPTS to it; otherwise the task's RetryPolicy counts. If the
     subscription's limit is lower, Pub/Sub forwards the message before. Pub/Sub can't count to less
-    than 5, so there the RetryPolicy always counts.
+    than 5, so there the RetryPolicy always counts. The attempts of a replay in an inbox are counted
+    by this process.
     """
-    limit = task.policy.retry.max_attempts
-    if limit is None or limit >= MIN_ATTEMPTS:
-        limit = runtime.settings.max_attempts or limit
-    attempt = published.delivery_attempt
-    if task.trigger is None or limit is None or attempt is None:
+    limit, attempt = _limit(task, runtime), published.delivery_attempt
+    if limit is None:
+        return False
+    if is_uncounted(published):
+        return runtime.attempts.of(published).total + 1 >= limit
+    if task.trigger is None or attempt is None:
         return False  # an HTTP task, or a subscription without a dead-letter policy
     return attempt >= limit
 
 
+def _limit(task: Task, runtime: Runtime) -> int | None:
+    limit = task.policy.retry.max_attempts
+    if limit is None or limit >= MIN_ATTEMPTS:
+        limit = runtime.settings.max_attempts or limit
+    return limit
+
+
 def note_attempt(execution: Execution, outcome: Outcome) -> None:
-    """Remember a failed first attempt for the message's dead letter, if there may be one later."""
+    """Remember a failed attempt for the message's dead letter, if there may be one later."""
     runtime, published = execution.runtime, execution.delivery.published
-    if published is None or published.delivery_attempt != 1 or runtime.publisher is None:
+    if published is None or runtime.publisher is None or answer(outcome).acknowledges:
         return
-    if not answer(outcome).acknowledges:
-        runtime.first_attempts.note(published, _began(execution))
+    if published.delivery_attempt == 1 or is_uncounted(published):
+        runtime.attempts.note(published, _began(execution))
 
 
 def _attributes(
@@ -160,7 +186,9 @@ def _attributes(
     added[ERROR_ATTRIBUTE] = _cut(cause.summary)
     began = _began(execution)
     added[LAST_ATTEMPT_ATTRIBUTE] = _time(began)
-    first = execution.runtime.first_attempts.take(published, began)
+    first = execution.runtime.attempts.of(published).first
+    if first is None and (published.delivery_attempt == 1 or is_uncounted(published)):
+        first = began
     if first is not None:
         added[FIRST_ATTEMPT_ATTRIBUTE] = _time(first)
     for key, value in added.items():

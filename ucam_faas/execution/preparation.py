@@ -17,6 +17,7 @@ from ucam_faas.events.context import (
 from ucam_faas.events.model_errors import describe_error, is_about_data
 from ucam_faas.exceptions import ExecutionAbortedException
 from ucam_faas.execution import hops
+from ucam_faas.execution.dead_letters import refuse_used_up
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.lanes import LANE
 from ucam_faas.execution.runtime import CURRENT
@@ -37,7 +38,7 @@ def prepare(execution: Execution) -> Any:
 
     Raises:
         Refused: the delivery isn't one for this task, or its parser rejects it.
-        DeadLetter: it came through too many tasks.
+        DeadLetter: it came through too many tasks, or is a replay without an attempt left.
         Exception: the parser failed for another reason than the data.
     """
     delivery, task = execution.delivery, execution.task
@@ -62,6 +63,7 @@ def prepare(execution: Execution) -> Any:
             raise
         raise InvalidPayload(describe_error(error)) from error
     hops.enter(execution.delivery.message, execution.runtime.settings.max_hops)
+    refuse_used_up(execution)
     return payload
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, NoJobStoreError, NotConfiguredError
-from ucam_faas.execution.attempts import FirstAttempts
+from ucam_faas.execution.attempts import Attempts
 from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
@@ -36,7 +36,7 @@ class Runtime:
     """Makes the publisher of `task.publish()` where no task has dead letters; None in tests."""
     store: JobStore | None = None
     """Keeps jobs; None: the one that the settings name."""
-    first_attempts: FirstAttempts = field(default_factory=FirstAttempts, compare=False)
+    attempts: Attempts = field(default_factory=Attempts, compare=False)
     """Of messages that may be dead letters later."""
 
     def jobs(self) -> JobStore | None:
