@@ -82,8 +82,8 @@ def edit(
     ids = [letter.id for letter in workbench.each(choose.letters(bench))]
     if not (undo or edits) and len(ids) != 1:
         raise click.UsageError("The editor takes one letter: name one, or give --set or the like.")
-    shown = bench.shows or reveal
-    _edit(bench, ids, None if undo else edits, reveal=reveal)
+    shown = bench.may_show(ids, reveal=reveal)
+    _edit(bench, ids, None if undo else edits, shown=shown)
     results = []
     for id in ids:
         diff = workbench.diff(id)
@@ -98,7 +98,7 @@ def edit(
         say("There are no dead letters like that.")
 
 
-def _edit(bench: Bench, ids: Sequence[str], edits: Edits | None, *, reveal: bool) -> None:
+def _edit(bench: Bench, ids: Sequence[str], edits: Edits | None, *, shown: bool) -> None:
     """Edit letters, all of them or none; without edits, the only one in an editor."""
     workbench = bench.workbench
     if edits is None:
@@ -108,11 +108,9 @@ def _edit(bench: Bench, ids: Sequence[str], edits: Edits | None, *, reveal: bool
         contents = {id: edits.applied(workbench.content(id)) for id in ids}
         for id, content in contents.items():
             workbench.edit(id, *content)
-    elif not (bench.shows or reveal):
+    elif not shown:
         raise ConfigurationError("An editor shows the payload: --reveal allows it.")
     else:
-        if not bench.shows:
-            workbench.reveal(ids[0])
         edited = in_editor(workbench.content(ids[0]))
         if edited is not None:
             workbench.edit(ids[0], *edited)

@@ -51,12 +51,11 @@ def plan(
     choose.check()
     bench = open_bench(all_letters=choose.every)
     planned = _plan(bench, choose, to, again=again)
-    shown = bench.shows or reveal
     if json_only:
         print_json(_plan_document(bench.workbench, planned))
         return
     say(texts.plan_text(planned))
-    _say_edits(bench, planned, shown=shown)
+    _say_edits(bench, planned, reveal=reveal)
     if planned.total:
         note(f"To send: ucam-faas dlq replay --plan {planned.id}")
 
@@ -84,11 +83,12 @@ def _exclusions(workbench: Workbench, plan: str) -> Iterator[Excluded]:
         after += len(excluded)
 
 
-def _say_edits(bench: Bench, plan: Plan, *, shown: bool) -> None:
+def _say_edits(bench: Bench, plan: Plan, *, reveal: bool) -> None:
     """Print the edits of a plan, or of its first letters."""
-    if not plan.edited or not shown:
+    if not plan.edited or not (bench.shows or reveal):
         return
     edited = [row.letter for row in _rows(bench.workbench, plan.id) if row.edited]
+    bench.may_show(edited[:_SHOWN_DIFFS], reveal=reveal)
     for id in edited[:_SHOWN_DIFFS]:
         say(f"\n{id}")
         say_diff(bench.workbench.diff(id).lines)

@@ -74,7 +74,7 @@ def try_letters(
     bench = open_bench(all_letters=choose.every)
     named = sources or _source.of_cloud(None, _local_cloud.find())
     results = _try_all(bench, choose, named, run=run, quiet=json_only)
-    shown = bench.shows or reveal
+    shown = bench.may_show((each.letter.id for each in results), reveal=reveal)
     fixed = [each.letter.id for each in results if _end(each) is _End.FIXED]
     plan = bench.workbench.plan(fixed) if plans and fixed else None
     if json_only:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,13 @@ class Bench:
         self.name = name
         self.shows = shows
         self._mirrors = mirrors
+
+    def may_show(self, ids: Iterable[str], *, reveal: bool) -> bool:
+        """Return True if the values of letters may be shown; elsewhere, the journal gets it."""
+        if reveal and not self.shows:
+            for id in ids:
+                self.workbench.reveal(id)
+        return self.shows or reveal
 
     def mirror(self) -> bool:
         """Copy the letters into the book; return False if that was done, or isn't wanted."""

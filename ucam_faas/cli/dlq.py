@@ -109,9 +109,7 @@ def show(*, id: str, open_bench: Open, reveal: bool, json_only: bool) -> None:
     bench = open_bench(all_letters=False)
     workbench = bench.workbench
     letter = workbench.letter(bench.one(id))
-    shown = bench.shows
-    if reveal and not shown:
-        letter, shown = workbench.reveal(letter.id), True
+    shown = bench.may_show([letter.id], reveal=reveal)
     content, journal = workbench.content(letter.id), workbench.journal(letter=letter.id)
     if json_only:
         document = texts.letter_json(letter, data=content, reveal=shown)

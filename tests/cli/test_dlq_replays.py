@@ -1,0 +1,157 @@
+"""`ucam-faas dlq plan`, `plans` and `replay`, with a Pub/Sub and targets in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.dead_letters import dead_message
+from tests.support.replays import KEEPER, Scene, letter, refusing
+from ucam_faas.cli import _workbench, main
+from ucam_faas.dead_letters.workbench import Workbench
+
+Run = Callable[..., Result]
+EDITED = f"{KEEPER}/1"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
+
+
+@pytest.fixture
+def bench(scene: Scene) -> Workbench:
+    """A workbench with 40 letters, of which one died after a replay."""
+    scene.publish(*(letter(number) for number in range(39)), letter(39, ucam_faas_replays="1"))
+    return scene.bench()
+
+
+@pytest.fixture
+def run(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Run:
+    def open_bench(opening: _workbench.Open, *, all_letters: bool = True) -> _workbench.Bench:
+        opened = _workbench.Bench(
+            bench, "Pub/Sub", shows=not opening.google, mirrors=opening.mirrors
+        )
+        if all_letters:
+            opened.mirror()
+        return opened
+
+    monkeypatch.setattr(_workbench.Open, "__call__", open_bench)
+    return lambda *arguments: CliRunner().invoke(main, ["dlq", *arguments])
+
+
+def plan_id(result: Result) -> str:
+    """Return the id of the plan that a verb made."""
+    return result.stdout.split()[1]
+
+
+def test_a_plan_says_what_it_sends_and_leaves_out_and_sends_nothing(
+    run: Run, scene: Scene, bench: Workbench
+) -> None:
+    bench.mirror()
+    bench.edit(EDITED, b'{"order": 1, "customer": "Eve"}')
+
+    result = run("plan", "--all")
+
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"Plan {plan_id(result)} sends 39 letters:"
+    assert lines[1:3] == ["  charge: inbox charge", "  notify: inbox notify"]
+    assert "1 letter is edited." in lines
+    assert "It leaves out 1 letter:" in lines
+    assert any("it was replayed once before, and died again" in line for line in lines)
+    assert '  +  "customer": "Eve",' in lines
+    assert f"To send: ucam-faas dlq replay --plan {plan_id(result)}" in result.stderr
+    assert scene.targets.arrived == []
+
+
+def test_a_plan_as_json_has_all_rows_and_exclusions(run: Run) -> None:
+    document = json.loads(run("plan", "--all", "--json").stdout)
+
+    assert (document["letters"], document["left_out"]) == (39, 1)
+    assert [row["letter"] for row in document["rows"]] == [f"{KEEPER}/{n}" for n in range(39)]
+    assert [row["letter"] for row in document["excluded"]] == [f"{KEEPER}/39"]
+
+
+def test_on_googles_pubsub_a_plan_shows_no_values(run: Run, bench: Workbench) -> None:
+    bench.mirror()
+    bench.edit(EDITED, b'{"customer": "Eve"}')
+
+    assert "Eve" not in run("plan", "--all", "--google").stdout
+    assert "Eve" in run("plan", "--all", "--google", "--reveal").stdout
+    assert bench.journal(letter=EDITED)[0].what == "revealed"
+
+
+def test_a_plan_is_sent_as_it_is(run: Run, scene: Scene) -> None:
+    planned = run("plan", f"{KEEPER}/3", f"{KEEPER}/2")
+    scene.publish(letter(50))
+
+    result = run("replay", "--plan", plan_id(planned))
+
+    assert result.stdout == "Sent 2 letters again; all are acknowledged.\n"
+    assert scene.targets.letters == [f"{KEEPER}/2", f"{KEEPER}/3"], "the oldest first"
+    assert run("replay", "--plan", plan_id(planned)).exit_code == 0
+    assert len(scene.targets.letters) == 2
+
+
+def test_all_that_match_are_sent_and_those_left_out_end_with_1(run: Run, scene: Scene) -> None:
+    result = run("replay", "--all", "--rate", "1000")
+
+    assert result.exit_code == 1
+    assert "Sent 39 letters again; all are acknowledged.\n" in result.stdout
+    assert "it was replayed once before, and died again" in result.stdout
+    again = run("replay", "--all", "--again", "--json")
+    assert json.loads(again.stdout) == {
+        **{"plan": scene.bench().plans()[0].id, "letters": 1, "sent": 1, "acknowledged": 1},
+        **{"failed": 0, "left": 0, "cancelled": False, "problem": "", "left_out": 0},
+    }
+    assert len(scene.targets.letters) == 40
+
+
+def test_letters_that_are_refused_are_named_with_the_way_to_go_on(run: Run, scene: Scene) -> None:
+    scene.targets.refuses = refusing(f"{KEEPER}/2", f"{KEEPER}/3")
+
+    result = run("replay", *(f"{KEEPER}/{number}" for number in range(5)))
+
+    assert result.exit_code == 1
+    assert f"{KEEPER}/2: HTTP status 500" in result.stderr
+    assert "3 of 5 letters sent and acknowledged, 2 failed; 2 left." in result.stdout
+    command = f"ucam-faas dlq replay --plan {plan_id(result)}"
+    assert f"To go on: {command}" in result.stdout
+    scene.targets.refuses = lambda replay: None
+    assert run(*command.split()[2:]).exit_code == 0
+
+
+def test_plans_are_listed_with_how_far_they_are(run: Run) -> None:
+    assert "There are no plans" in run("plans").stdout
+    run("replay", f"{KEEPER}/1")
+    run("plan", f"{KEEPER}/2", f"{KEEPER}/39")
+
+    _, second, first = run("plans").stdout.splitlines()
+
+    assert second.split()[4:] == ["1", "0", "1"]
+    assert first.split()[4:] == ["1", "1"]
+    rows: list[Any] = json.loads(run("plans", "--json").stdout)
+    assert [row["counts"] for row in rows] == [{"PLANNED": 1}, {"ACKED": 1}]
+
+
+def test_nothing_to_send_is_said(run: Run) -> None:
+    result = run("replay", "--all", "--task", "unused")
+
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "There are no dead letters like that: nothing to send.\n",
+    )
+
+
+def test_the_receiver_may_be_chosen(run: Run, scene: Scene) -> None:
+    run("replay", f"{KEEPER}/1", "--to", "push")
+
+    assert [str(arrived.target.to) for arrived in scene.targets.arrived] == ["push"]
+    assert dead_message(1).data == scene.targets.arrived[0].data
