@@ -59,3 +59,11 @@ def test_without_fetch_metadata_the_origin_decides() -> None:
 def test_a_program_sends_neither_header_and_is_answered() -> None:
     assert not is_refused("GET")
     assert not is_refused("POST")
+
+
+def test_the_end_of_a_name_may_be_allowed() -> None:
+    allowed = frozenset({".run.app"})
+
+    assert not is_refused("GET", host="dashboard-1.europe-west2.run.app", allowed=allowed)
+    assert is_refused("GET", host="run.app", allowed=allowed)
+    assert is_refused("GET", host="run.app.evil.example", allowed=allowed)

@@ -86,7 +86,7 @@ def test_it_says_that_tasks_which_cannot_be_loaded_are_not_served(tmp_path: Path
 
         page = request(port_of(process.stdout), "GET", "/").body.decode()
 
-        assert "serve the tasks yet. Its terminal says why." in page
+        assert "serving the tasks. If it runs, its terminal says why." in page
     finally:
         process.kill()
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ucam_faas import local_state
 from ucam_faas._optional import check
 from ucam_faas.cli._group import Verb
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.logs import setup
+from ucam_faas.net import sockets
+from ucam_faas.net.cross_site import is_this_machine
+
+if TYPE_CHECKING:
+    from ucam_faas.dashboard.backends import Connect
 
 
 @click.command(cls=Verb)
@@ -25,26 +36,83 @@ from ucam_faas.cli._group import Verb
     "allowed",
     multiple=True,
     metavar="NAME",
-    help="Answer to this name, too; may be repeated. This machine's names always work.",
+    help="Answer to this name, too; may be repeated. This machine's names always work, and on "
+    "Cloud Run those of run.app.",
 )
-def command(*, host: str, port: int, allowed: tuple[str, ...]) -> None:
+@click.option("--google", is_flag=True, help="Show the dead letters in Google's Pub/Sub.")
+@click.option("--project", help="Project of Pub/Sub and schedules. [GOOGLE_CLOUD_PROJECT]")
+@click.option("--location", help="With --google, show the schedules of this region.")
+@click.option(
+    "--allow-writes",
+    is_flag=True,
+    help="Offer actions, which a `ucam-faas dev` allows anyway: retry, replay, pause, send.",
+)
+def command(
+    *,
+    host: str,
+    port: int,
+    allowed: tuple[str, ...],
+    google: bool,
+    project: str | None,
+    location: str | None,
+    allow_writes: bool,
+) -> None:
     """Show tasks, messages, jobs and dead letters in a browser.
 
-    They are those of the `ucam-faas dev` that runs in this directory. It serves the dashboard
-    itself unless you start it with --no-dashboard.
+    They are those of the `ucam-faas dev` that runs in this directory, which serves a dashboard
+    itself. Without one, or with --google, they are the jobs in UCAM_FAAS_JOB_STORE and the dead
+    letters in Pub/Sub; then it hides payloads, and changes nothing unless --allow-writes.
     """
     for module in ("starlette", "jinja2"):
         check(module, extra="dashboard", purpose="show the dashboard")
-    from ucam_faas.dashboard import app, server
-    from ucam_faas.dashboard.local import LocalBackends, person
-    from ucam_faas.net import sockets
+    if location and not google:
+        raise ConfigurationError("--location is of Google's schedules: it needs --google.")
+    from ucam_faas.dashboard import app, remote, server
 
+    environ = dict(os.environ)
+    if google:
+        environ.pop("PUBSUB_EMULATOR_HOST", None)  # that isn't meant
+    settings = Settings.from_environ(environ, project=project)
+    connect = None if google else _local(settings)
+    if connect is None:
+        on_cloud_run = "K_SERVICE" in os.environ
+        setup.configure(settings)
+        backends = remote.connect(
+            settings,
+            google=google,
+            project=project,
+            location=location,
+            allow_writes=allow_writes,
+            # Files of a container are gone with it, and its directory may not be ours.
+            folder=Path(tempfile.gettempdir()) if on_cloud_run else Path.cwd(),
+        )
+        allowed = (*allowed, ".run.app") if on_cloud_run else allowed
+        connect = lambda: backends  # noqa: E731
     listener = sockets.bind(host, port, "Choose another port with --port; 0 takes any free one.")
-    where = local_state.nearest(Path.cwd())
-    backends = LocalBackends(Path.cwd() if where is None else where[0])
     application = app.make_app(
-        backends, allowed=frozenset(name.lower() for name in allowed), who=lambda headers: person()
+        connect, allowed=frozenset(name.lower() for name in allowed), who=remote.person_of
     )
     port = listener.getsockname()[1]
     click.echo(f"Dashboard on http://{f'[{host}]' if ':' in host else host}:{port}")
+    if not is_this_machine(host) and "K_SERVICE" not in os.environ:
+        click.echo(
+            "It asks for no password: whoever reaches its port sees all that it shows.",
+            err=True,
+        )
     server.run(application, listener)
+
+
+def _local(settings: Settings) -> Connect | None:
+    """Return the backends of the `ucam-faas dev` of this directory, or of one above it.
+
+    One that has ended has left a history; but another store or Pub/Sub that is named comes first.
+    None: there is neither.
+    """
+    from ucam_faas.dashboard.local import LocalBackends
+
+    running = local_state.nearest(Path.cwd())
+    if running is not None:
+        return LocalBackends(running[0])
+    is_named = settings.job_store or settings.pubsub_emulator
+    was_here = (Path.cwd() / local_state.FOLDER).is_dir()
+    return LocalBackends(Path.cwd()) if was_here and not is_named else None

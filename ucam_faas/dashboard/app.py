@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -125,7 +126,7 @@ class _Pages:
                 raise PageNotFoundError("There is no such page here.")
             if route.post and backends.read_only and not route.reads:
                 return self._error(backends, 403, "This dashboard is read-only.")
-            result = route.view(query, backends)
+            result = _logged(route, query, backends) if route.post else route.view(query, backends)
         except PageNotFoundError as error:
             return self._error(backends, 404, str(error))
         except UCAMFAASException as error:
@@ -156,6 +157,20 @@ class _Pages:
         text = "There is no such page." if error.status_code == 404 else str(error.detail)
         backends = await run_in_threadpool(self._connect)
         return await run_in_threadpool(self._error, backends, error.status_code, text)
+
+
+def _logged(route: Route, query: Query, backends: Backends) -> Page | See | Download:
+    """Do an action, and log it, unless the view does: it knows more."""
+    lines: list[str] = []
+
+    def log(who: str, action: str, about: str) -> None:
+        lines.append(action)
+        backends.log(who, action, about)
+
+    result = route.view(query, replace(backends, log=log))
+    if not lines:
+        backends.log(query.who, "acted", query.path)
+    return result
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -53,6 +53,7 @@ class Backends:
         parser: `dead_letters.tries.Parser`, which finds a payload's errors.
         read_only: no action is possible; buttons aren't shown.
         hides_payloads: keys, types and lengths are shown instead, until a person asks for one.
+        renew_seconds: between two fetches of an open page that has no history to follow.
         log: takes an audited action: who, what, and to which message or job.
     """
 
@@ -70,12 +71,18 @@ class Backends:
     parser: Any = None
     read_only: bool = False
     hides_payloads: bool = False
+    renew_seconds: float = 5.0
     log: Callable[[str, str, str], None] = lambda who, what, about: None
 
     @property
     def work(self) -> Any:
         """The backend that tells how much work waits; None: there is none."""
         return self.jobs or self.queues
+
+    @property
+    def task_list(self) -> Callable[[], Sequence[KnownTask]] | None:
+        """Return the function that returns the tasks; None: they are never known."""
+        return None if self.tasks is no_tasks else self.tasks
 
     def has(self, port: str) -> bool:
         """Return True if a port is there; of no port, always."""

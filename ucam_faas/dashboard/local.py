@@ -26,7 +26,7 @@ from ucam_faas.net.rest import Rest
 from ucam_faas.sending.sender import local_runtime
 from ucam_faas.tasks.needs import TaskNeeds
 
-_STARTING = "`ucam-faas dev` doesn't serve the tasks yet. Its terminal says why."
+_STARTING = "`ucam-faas dev` isn't serving the tasks. If it runs, its terminal says why."
 
 
 def person() -> str:

@@ -33,10 +33,12 @@ def refusal(method: str, headers: Mapping[str, str], allowed: frozenset[str]) ->
     Args:
         method: of HTTP.
         headers: with lower-case names.
-        allowed: names of this site, apart from this machine's own and addresses.
+        allowed: names of this site, apart from this machine's own and addresses; `.run.app` allows
+            all names that end so.
     """
     host = headers.get("host", "")
-    if not is_safe_name(name_of(f"//{host}")) and name_of(f"//{host}") not in allowed:
+    name = name_of(f"//{host}")
+    if not is_safe_name(name) and not _is_allowed(name, allowed):
         return (
             f"The dashboard isn't {host[:100]!r}. Call it 127.0.0.1 or localhost, or start it with "
             "--allowed-host and this name."
@@ -54,6 +56,11 @@ def refusal(method: str, headers: Mapping[str, str], allowed: frozenset[str]) ->
     if origin is not None and _netloc(origin) != host.lower():
         return "Other sites may not act here."
     return None
+
+
+def _is_allowed(name: str, allowed: frozenset[str]) -> bool:
+    ends = (end for end in allowed if end.startswith("."))
+    return name in allowed or any(name.endswith(end) for end in ends)
 
 
 def _netloc(origin: str) -> str:

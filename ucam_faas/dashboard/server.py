@@ -21,6 +21,7 @@ def run(app: ASGIApp, listener: socket.socket) -> None:
         app,
         http=HttpProtocol,
         log_config=None,
+        log_level="warning",
         access_log=False,
         lifespan="off",
         ws="none",

@@ -7,6 +7,7 @@
 const CHANGES = document.body.dataset.changes; // the URL of events; none: there are no events
 const PAUSE = 'ucam-faas-paused';
 const LEAST_MS = 1000; // between two fetches of a page
+const RENEW_MS = document.body.dataset.renew * 1000; // where there are no events
 const every = (selector, root = document) => [...root.querySelectorAll(selector)];
 let paused = sessionStorage.getItem(PAUSE) === 'yes';
 
@@ -73,8 +74,7 @@ function isHeld(part) { // a person has selected text in it, has a menu open, or
     || part.querySelector(`details[open].confirm, :is(${TYPED}):focus`) !== null;
 }
 
-let isFetching = false, isStale = false, lastFetch = 0;
-
+let isFetching = false, isStale = false, lastFetch = Date.now() - LEAST_MS;
 async function renewParts() {
   const parts = every('[data-live][id]');
   if (paused || document.hidden || !parts.length) return void (isStale = parts.length > 0);
@@ -174,7 +174,7 @@ list?.addEventListener('pointermove', () => { moved = Date.now(); });
 setInterval(() => {
   writeTimes(document);
   if (events?.readyState === EventSource.CLOSED) events = null; // refused: too many pages follow
-  if (isStale || !events) renewParts();
+  if (isStale || (!events && Date.now() - lastFetch >= RENEW_MS)) renewParts();
   listen();
 }, 5000);
 

@@ -1,0 +1,115 @@
+"""The backends of a job store and a Pub/Sub that aren't of a `ucam-faas dev` here.
+
+Both hold other people's data: payloads are hidden until a person asks for one, which is logged, and
+nothing can be changed unless the command line says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ucam_faas.actions import publishing, pubsub, schedules
+from ucam_faas.actions.jobs import Jobs
+from ucam_faas.config import Settings
+from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dead_letters.opening import open_workbench, person
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.execution import runtime
+from ucam_faas.execution.runtime import Runtime
+
+RENEW_SECONDS = 30.0
+"""Between two fetches of an open page: each reads from a store that costs money or time."""
+
+logger = logging.getLogger("ucam_faas")
+
+
+def connect(
+    settings: Settings,
+    *,
+    google: bool = False,
+    project: str | None = None,
+    location: str | None = None,
+    allow_writes: bool = False,
+    folder: Path,
+) -> Backends:
+    """Return the backends.
+
+    Args:
+        settings: name the store, and an emulator.
+        google: Google's Pub/Sub is asked for dead letters, and takes messages.
+        project: of its topics and schedules.
+        location: of its schedules; None: they aren't shown.
+        allow_writes: actions are possible.
+        folder: for the book of dead letters.
+
+    Raises:
+        ConfigurationError: there is neither a store nor a Pub/Sub.
+    """
+    project = project or settings.project
+    here = _runtime(settings)
+    store = here.jobs()
+    jobs = None if store is None else Jobs(here, store)
+    has_pubsub = google or bool(settings.pubsub_emulator)
+    if jobs is None and not has_pubsub:
+        raise ConfigurationError(
+            "There is nothing to show: no `ucam-faas dev` has run in this directory or above it, "
+            "UCAM_FAAS_JOB_STORE isn't set, and --google wasn't given."
+        )
+    workbench = publisher = scheduler = None
+    if has_pubsub:
+        place = pubsub.find(
+            settings, project, None, google=google, purpose="read dead letters from"
+        )
+        workbench = open_workbench(place, jobs, folder)
+        publisher = publishing.find(settings, project, None, google=google)
+    if google and location:
+        scheduler = schedules.find(settings, project, None, location=location, google=True)
+    names = (project or "", settings.app if jobs else "")
+    return Backends(
+        place=", ".join(dict.fromkeys(filter(None, names))),
+        jobs=jobs,
+        workbench=workbench,
+        publisher=publisher,
+        schedules=scheduler,
+        read_only=not allow_writes,
+        hides_payloads=True,
+        renew_seconds=RENEW_SECONDS,
+        log=log,
+    )
+
+
+def _runtime(settings: Settings) -> Runtime:
+    return Runtime(settings, runtime.of_environment().clock, connect=runtime.publisher_of)
+
+
+def log(who: str, action: str, about: str) -> None:
+    """Log an action of a person."""
+    fields = {"person": who, "action": action, "about": about}
+    logger.info("ucam_faas_dashboard_action", extra={"fields": fields})
+
+
+def person_of(headers: Mapping[str, str]) -> str:
+    """Return the person that a request is of, for the log.
+
+    On Cloud Run, IAP names them, or else the token that Cloud Run has verified. The names are only
+    as good as the service's settings: without IAP, whoever may invoke it can send IAP's header.
+    """
+    if "K_SERVICE" not in os.environ:
+        return person()
+    named = headers.get("x-goog-authenticated-user-email", "")
+    return named.rpartition(":")[2] or _email(headers.get("authorization", ""))
+
+
+def _email(authorization: str) -> str:
+    """Return the email of an identity token; Cloud Run has checked its signature."""
+    try:
+        claims = authorization.split(".")[1]
+        content = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        return str(content["email"])
+    except (LookupError, ValueError, TypeError):
+        return ""
