@@ -212,11 +212,9 @@ def followed(tmp_path: Path) -> Iterator[Shop]:
     first, second = (each.time for each in row.history if each.cause == "claimed")
     of_job = {"task": "charge", "job_id": "17"}
     events = [
-        history.logged(
-            "looking for the price", time=first, execution_id="one", task="charge", run=of_job
-        ),
+        history.logged("looking for the price", time=first, execution_id="one", **of_job),
         history.ended("one", time=first, outcome="crashed", seconds=0.0, reason="dear", **of_job),
-        history.logged("paid", time=second, execution_id="two", task="charge", run=of_job),
+        history.logged("paid", time=second, execution_id="two", **of_job),
         history.ended("two", time=second, seconds=0.0, **of_job),
     ]
     shop.close()

@@ -81,6 +81,9 @@ class Workbench:
     def count(self, chosen: object) -> int:
         return 500
 
+    def find(self, text: str) -> list[str]:
+        return ["keeper/7"] if text in ("19", "7", "charge/1") else []
+
 
 def test_with_a_workbench_the_causes_are_its_groups(today: Shop) -> None:
     today.backends = replace(today.backends, workbench=Workbench())
@@ -115,3 +118,16 @@ def test_where_nothing_waits_it_says_so(shop: Shop) -> None:
     assert "Nothing waits for you" in text
     assert "No tasks yet" in text
     assert "Paused" not in text
+
+
+@pytest.mark.parametrize("url", ["/messages/19", "/jobs/charge/1"])
+def test_a_message_and_a_job_lead_to_their_dead_letter(today: Shop, url: str) -> None:
+    today.backends = replace(today.backends, workbench=Workbench())
+
+    assert "/dead-letters/keeper%2F7" in Html(today.get(url).text).all("a", "href")
+
+
+def test_the_search_finds_a_dead_letter_where_there_is_no_history(shop: Shop) -> None:
+    shop.backends = replace(shop.backends, workbench=Workbench())
+
+    assert shop.get("/search?q=7").headers["location"] == "/dead-letters/keeper%2F7"

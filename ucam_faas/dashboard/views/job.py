@@ -12,6 +12,7 @@ from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, 
 from ucam_faas.dashboard.views import sending
 from ucam_faas.dashboard.views.job_history import moments
 from ucam_faas.dashboard.views.job_list import JobLine, note
+from ucam_faas.dashboard.views.letters import letters_of
 from ucam_faas.dashboard.views.message import suffix
 from ucam_faas.exceptions import JobStoreError, PayloadMissingError
 from ucam_faas.history.reader import History
@@ -117,6 +118,7 @@ def _page(query: Query, backends: Backends, *, revealed: bool) -> Page:
         "counts": store.count_members(jobs.app, batch_of(key)) if members else {},
         "batch": batch_of(key),
         "actions": _actions(row),
+        "letters": letters_of(backends, name_of(key)),
         "can_send": not backends.read_only and key.task in sending.names(backends),
     }
     return Page("job.html", f"Job {key.id}", values)

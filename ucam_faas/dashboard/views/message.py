@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, path_of
 from ucam_faas.dashboard.views import sending
+from ucam_faas.dashboard.views.letters import letters_of
 from ucam_faas.execution.dead_letters import MESSAGE_ID_ATTRIBUTE, TASK_ATTRIBUTE
 from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE
 from ucam_faas.history.reader import LINES_OF_STEP, History
@@ -26,6 +27,7 @@ def view(query: Query, backends: Backends) -> Page:
         "message": message,
         "path": path_of("messages", message.id),
         "deliveries": readers,
+        "letters": letters_of(backends, message.id),
         "again": _again(backends, message, readers),
         "steps": steps,
         "last_failure": failures[-1] if failures else None,

@@ -1,12 +1,11 @@
-"""Search: an id of a message, a job or a run; an attribute; or the words of a message."""
+"""Search: an id of a message, a run, a job or a dead letter; an attribute; or words of messages."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Page, Query, See, Values, path_of
 from ucam_faas.dashboard.views.job_list import JobLine, note
+from ucam_faas.dashboard.views.letters import letters_of
 from ucam_faas.dashboard.views.messages import MessagePage, page_of
 from ucam_faas.jobs.rows import Row, key_of
 
@@ -16,11 +15,13 @@ MOST_JOBS = 20
 def view(query: Query, backends: Backends) -> Page | See:
     """Go to the one thing that has an id, or show all that match."""
     text = query.args.get("q").strip()
-    hits = list(_hits(text, backends)) if text else []
     rows = _jobs(text, backends) if text else []
-    hits += [path_of("jobs", row.key.task, row.key.id) for row in rows]
-    if len(hits) == 1:
-        return See(hits[0])
+    hits = _hits(text, backends) if text else []
+    if text and not (hits or rows):
+        hits = letters_of(backends, text)
+    places = hits + [path_of("jobs", row.key.task, row.key.id) for row in rows]
+    if len(places) == 1:
+        return See(places[0])
     history, now = backends.history, 0.0 if backends.jobs is None else backends.jobs.store.now()
     lines = [JobLine(row, note(row, now, hidden=backends.hides_payloads)) for row in rows]
     page, where = MessagePage([], None), ""
@@ -31,21 +32,21 @@ def view(query: Query, backends: Backends) -> Page | See:
         "query": query,
         "text": text,
         "jobs": lines,
-        "hits": [hit for hit in hits if not hit.startswith("/jobs/")],
+        "hits": hits,
         "page": page,
         "where": where,
     }
     return Page("search.html", f"Search: {text}" if text else "Search", values)
 
 
-def _hits(text: str, backends: Backends) -> Iterator[str]:
-    """Yield the pages of the message and the run with an id."""
-    if backends.history is None:
-        return
-    if backends.history.message(text) is not None:
-        yield path_of("messages", text)
-    elif backends.history.run(text) is not None:
-        yield path_of("runs", text)
+def _hits(text: str, backends: Backends) -> list[str]:
+    """Return the page of the message, or of the run, with an id."""
+    history = backends.history
+    if history is not None and history.message(text) is not None:
+        return [path_of("messages", text)]
+    if history is not None and history.run(text) is not None:
+        return [path_of("runs", text)]
+    return []
 
 
 def _jobs(text: str, backends: Backends) -> list[Row]:
