@@ -398,7 +398,7 @@ def test_a_try_tells_which_payloads_are_accepted_now(
     assert rows[0].split()[:5] == ["1:bb", "charge", "2", "1", "1"]
     assert rows[1].split() == ["1:aaaa0001", "charge", "1", "1"]
     assert "k/1  order: Input should be a valid integer" in result.stdout
-    assert '+  "pence": 100' in result.stdout
+    assert "+ pence: 100" in result.stdout
     assert "--run shows if the function succeeds" in result.stderr
     assert workbench.journal() == []
 

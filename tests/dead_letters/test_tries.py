@@ -49,17 +49,23 @@ def test_the_code_takes_some_letters_and_others_still_fail(parser: Parser) -> No
 
 
 def test_the_diff_shows_how_the_code_reads_the_payload(parser: Parser) -> None:
-    (result,) = tried(parser, letter(b'{"items": [{"sku": "a"}], "colour": "red"}'))
+    (result,) = tried(
+        parser, letter(b'{"items": [{"sku": "a", "price": "3"}, {"sku": "b"}], "c": {}}')
+    )
 
     assert result.diff == (
-        "@@ -1,5 +1,5 @@",
-        " {",
-        '-  "colour": "red",',
-        '   "items": [',
-        "     {",
-        '+      "price": 1,',
-        '       "sku": "a"',
+        '- items.0.price: "3"',
+        "+ items.0.price: 3",
+        "- c: {}",
+        "+ items.1.price: 1",
     )
+
+
+def test_a_long_diff_is_cut(parser: Parser) -> None:
+    (result,) = tried(parser, letter(b'{"items": [%b{"sku": "a"}]}' % (b'{"sku": "a"},' * 999)))
+
+    assert len(result.diff) == 101
+    assert result.diff[-1] == "and 900 more"
 
 
 def test_functions_run_only_if_that_is_asked_for(parser: Parser) -> None:

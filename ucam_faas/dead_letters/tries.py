@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from ucam_faas.dead_letters.letters import Content, Letter
 from ucam_faas.dead_letters.parser import FieldError, Parser, Ran, TooSlowError, UnknownTaskError
+
+MAX_CHANGES = 100
+"""Values that a diff shows."""
 
 
 class Verdict(StrEnum):
@@ -32,8 +34,8 @@ class Tried:
         verdict: on it.
         errors: of its payload.
         ran: the end of the function; None: it wasn't called.
-        diff: from the data to the payload that the task gets, in JSON, in the lines of a unified
-            diff: defaults, conversions, dropped fields. Empty: no difference, or it isn't JSON.
+        diff: from the data to the payload that the task gets, a line for each value: `- colour:
+            "red"`, `+ items.0.price: 1`. Empty: no difference, or it isn't JSON.
     """
 
     letter: Letter
@@ -98,12 +100,22 @@ def _tried(letter: Letter, content: Content, parser: Parser, *, run: bool) -> Tr
 
 def _diff(data: bytes, payload: str) -> Iterator[str]:
     try:
-        before, after = _lines(data), _lines(payload)
+        before, after = (dict(_leaves(json.loads(text))) for text in (data, payload))
     except (ValueError, RecursionError):  # one isn't JSON
         return
-    lines = difflib.unified_diff(before, after, n=1, lineterm="")
-    yield from itertools.islice(lines, 2, None)  # the first two name files
+    changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
+    for path in changed[:MAX_CHANGES]:
+        for sign, leaves in (("-", before), ("+", after)):
+            if path in leaves:
+                yield f"{sign} {path or 'payload'}: {leaves[path]}"
+    if len(changed) > MAX_CHANGES:
+        yield f"and {len(changed) - MAX_CHANGES} more"
 
 
-def _lines(text: bytes | str) -> list[str]:
-    return json.dumps(json.loads(text), indent=2, ensure_ascii=False, sort_keys=True).splitlines()
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the paths of a JSON value's parts that hold no others, each with its JSON."""
+    if not value or not isinstance(value, dict | list):
+        yield path, json.dumps(value, ensure_ascii=False)
+        return
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _leaves(part, f"{path}.{name}" if path else str(name))
