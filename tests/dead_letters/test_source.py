@@ -178,9 +178,20 @@ def _pulled(leases: Leases, keeper: str) -> Sequence[Letter]:
     return [letter for page in leases.pages(keeper) for letter in page]
 
 
+class _Holder:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+
+    def hold(self, until: float) -> None:
+        """Keep no note."""
+
+    def held_until(self) -> float:
+        return 0.0
+
+
 @contextmanager
 def _held(source: Source) -> Iterator[Leases]:
-    with Leases(source, ManualClock(), lambda until: None) as leases:
+    with Leases(source, _Holder()) as leases:
         yield leases
 
 

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -121,14 +121,26 @@ class Book:
 
         The file isn't held open: letters that change meanwhile may be left out.
         """
-        condition, values = chosen.condition()
-        with self.database.reading() as db:
-            records = db.execute(
-                f"SELECT id FROM letters WHERE {condition} ORDER BY sent, number", values
-            )
-            ids = [str(record["id"]) for record in records]
+        ids = self.ids(chosen)
         for start in range(0, len(ids), page):
             yield from self.with_data(ids[start : start + page])
+
+    def ids(self, chosen: Filter, *, among: Collection[LetterState] = ()) -> list[str]:
+        """Return the ids of letters, the earliest first.
+
+        Args:
+            chosen: chooses them.
+            among: of these, those in one of these states; none: in any.
+        """
+        condition, values = chosen.condition()
+        states = json.dumps(list(among or LetterState))
+        with self.database.reading() as db:
+            records = db.execute(
+                f"SELECT id FROM letters WHERE ({condition}) "
+                "AND state IN (SELECT value FROM json_each(?)) ORDER BY sent, number",
+                [*values, states],
+            )
+            return [str(record["id"]) for record in records]
 
     def count(self, chosen: Filter) -> int:
         """Return the number of letters."""
@@ -193,6 +205,8 @@ class Book:
 
     def content(self, letter: Letter) -> Content:
         """Return what a replay of a letter sends, with its edits."""
+        if not letter.edited:
+            return letter.content
         with self.database.reading() as db:
             return edited_content(db, letter)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from types import TracebackType
+from typing import Protocol
 
 from ucam_faas.clock import Clock
 from ucam_faas.dead_letters.letters import Letter, letter_of
@@ -14,8 +15,22 @@ LEASE_SECONDS = 60
 """Of a letter; after the sudden end of this process another one gets it by then."""
 RENEWAL_SECONDS = 20.0
 """The age at which leases are extended."""
+STEP_SECONDS = 1.0
+"""The longest time between two calls of `meanwhile`."""
 STALE_PULLS = 3
 """Pulls that bring only letters that are held already: their leases ended meanwhile."""
+
+
+class Holder(Protocol):
+    """Outlives a process that holds letters."""
+
+    clock: Clock
+
+    def hold(self, until: float) -> None:
+        """Note until when letters are held, in epoch seconds."""
+
+    def held_until(self) -> float:
+        """Return until when a process that was killed may hold letters."""
 
 
 class Leases:
@@ -23,22 +38,17 @@ class Leases:
 
     Args:
         source: has the letters.
-        clock: tells when leases have to be extended.
-        note: gets the time, in epoch seconds, at which leases end, before they are taken; and
-            `before`, when they are released.
-        before: until when a process that was killed may hold letters.
+        holder: tells the time, and keeps the note of when leases end, such as a Book.
     """
 
-    def __init__(
-        self, source: Source, clock: Clock, note: Callable[[float], object], before: float = 0.0
-    ) -> None:
+    def __init__(self, source: Source, holder: Holder) -> None:
         self._source = source
-        self._clock = clock
-        self._note = note
-        self._before = before
+        self._holder = holder
+        self._clock = holder.clock
+        self._before = holder.held_until()
         self._held: dict[str, dict[str, str]] = {}
         """By keeper and the letter's id: the ids for acknowledging."""
-        self._renewed = clock.monotonic()
+        self._renewed = self._clock.monotonic()
         self._note_end()
 
     def __enter__(self) -> Leases:
@@ -52,7 +62,7 @@ class Leases:
     ) -> None:
         with suppress(SourceError):  # they end by themselves
             self.release()
-            self._note(self._before)
+            self._holder.hold(self._before)
 
     def pages(self, keeper: str) -> Iterator[list[Letter]]:
         """Yield all letters of a keeper, each of which is held afterwards.
@@ -80,8 +90,39 @@ class Leases:
             if new:
                 yield new
 
-    def __contains__(self, letter: str) -> bool:
-        return any(letter in held for held in self._held.values())
+    def take(self, wanted: Collection[str], meanwhile: Callable[[], object]) -> dict[str, str]:
+        """Hold letters and no others, and return the hashes of those that are there.
+
+        A process that was killed may hold some still: they come when its leases end.
+
+        Args:
+            wanted: their ids.
+            meanwhile: called now and then; what it raises ends this.
+        """
+        hashes: dict[str, str] = {}
+        missing = set(wanted)
+        while True:
+            for keeper in sorted({keeper_of_id(letter) for letter in missing}):
+                pages = self.pages(keeper)
+                of_keeper = {letter for letter in missing if keeper_of_id(letter) == keeper}
+                while of_keeper and (page := next(pages, None)) is not None:
+                    hashes |= {each.id: each.hash for each in page if each.id in of_keeper}
+                    of_keeper -= hashes.keys()
+                    meanwhile()
+            self.release(but=hashes)
+            missing -= hashes.keys()
+            left = self._before - self._clock.now().timestamp()
+            if not missing or left <= 0:
+                return hashes
+            self.wait(left, meanwhile)
+
+    def wait(self, seconds: float, meanwhile: Callable[[], object]) -> None:
+        """Wait, and extend the leases."""
+        end = self._clock.monotonic() + seconds
+        while (left := end - self._clock.monotonic()) > 0:
+            meanwhile()
+            self._clock.sleep(min(STEP_SECONDS, left))
+            self.renew()
 
     def renew(self) -> bool:
         """Extend all leases, if it is time to; return True if they were extended."""
@@ -96,7 +137,7 @@ class Leases:
         return True
 
     def _note_end(self) -> None:
-        self._note(self._clock.now().timestamp() + LEASE_SECONDS + RENEWAL_SECONDS)
+        self._holder.hold(self._clock.now().timestamp() + LEASE_SECONDS + RENEWAL_SECONDS)
 
     def acknowledge(self, letters: Collection[str]) -> None:
         """Acknowledge letters that are held; others are left out."""
@@ -119,3 +160,12 @@ class Leases:
                 self._source.extend(keeper, list(free.values()), 0)
                 for letter in free:
                     del held[letter]
+
+
+def keeper_of_id(letter: str) -> str:
+    """Return the subscription that keeps a dead letter.
+
+    >>> keeper_of_id("charge-dead-letter/17")
+    'charge-dead-letter'
+    """
+    return letter.rpartition("/")[0]

@@ -13,7 +13,7 @@ from ucam_faas.dead_letters.book import Book, Entry
 from ucam_faas.dead_letters.failed_jobs import data_of, failed_rows, letter_of_row
 from ucam_faas.dead_letters.keepers import Keepers, expected, keepers
 from ucam_faas.dead_letters.leases import Leases
-from ucam_faas.dead_letters.letters import LetterState
+from ucam_faas.dead_letters.letters import Letter, LetterState
 from ucam_faas.dead_letters.source import Source, SourceError
 from ucam_faas.exceptions import JobError
 from ucam_faas.tasks.needs import TaskNeeds
@@ -72,7 +72,7 @@ class Mirror:
         self._problems += kept.problems
         failed: list[str] = []
         held_until = self._book.held_until()
-        with Leases(source, self._book.clock, self._book.hold, held_until) as leases:
+        with Leases(source, self._book) as leases:
             for keeper in kept.names:
                 try:
                     self._copy(leases, keeper)
@@ -127,10 +127,9 @@ class Mirror:
         while some := list(islice(rows, JOBS)):
             letters = [(letter_of_row(row), row) for row in some]
             with database.writing() as db:
-                letters = [each for each in letters if not _joined(db, each[0].job)]
+                letters = [each for each in letters if not _joined(db, each[0])]
             with database.reading() as db:
                 known = _known(db, [letter.id for letter, _ in letters])
-            self._pulled += len(letters)
             put = self._book.put(
                 [
                     letter if known.get(letter.id) == letter.hash else
@@ -139,6 +138,7 @@ class Mirror:
                 ],
                 mirror=self._number,
             )  # fmt: skip
+            self._pulled += len(letters) - len(put.done)
             self._new += put.new
 
     def _mark_gone(self, condition: str, value: object) -> None:
@@ -171,16 +171,18 @@ class Mirror:
         return Mirrored(self._time, self._pulled, self._new, self._gone, tuple(self._problems))
 
 
-def _joined(db: sqlite3.Connection, job: str) -> bool:
-    """Give a failed job to the dead letter of its message; return False if there is none."""
-    task, _, id = job.partition("/")
+def _joined(db: sqlite3.Connection, failed: Letter) -> bool:
+    """Give a failed job to the dead letter of its message; return False if there is none.
+
+    A letter that was dealt with after the job's end stands for the job, too.
+    """
     cursor = db.execute(
-        f"UPDATE letters SET job = ? WHERE original_id = ? AND task = ? "
-        f"AND kind = 'message' AND {_WAITING}",
-        [job, id, task],
+        "UPDATE letters SET job = ? WHERE original_id = ? AND task = ? AND kind = 'message' "
+        f"AND ({_WAITING} OR (state <> '{LetterState.GONE}' AND changed >= ?))",
+        [failed.job, failed.original_id, failed.task, failed.time],
     )
     if cursor.rowcount:
-        db.execute("DELETE FROM letters WHERE kind = 'job' AND job = ?", [job])
+        db.execute("DELETE FROM letters WHERE kind = 'job' AND job = ?", [failed.job])
     return cursor.rowcount > 0
 
 

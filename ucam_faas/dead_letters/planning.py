@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ucam_faas.dead_letters.book import Book, Entry, letter_of_record
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState, own_attributes
-from ucam_faas.dead_letters.plans import RowState
+from ucam_faas.dead_letters.plans import RowState, sending
 from ucam_faas.dead_letters.targets import NoTargetError, Targets, To
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
@@ -44,18 +44,13 @@ def make(
     targets.look()
     id = uuid.uuid4().hex[:12]
     condition, values = chosen.condition()
+    others = sending(book)
     with book.database.writing() as db:
         cursor = db.execute(
             "INSERT INTO plans (id, created, by, text) VALUES (?, ?, ?, ?)",
             [id, book.now(), by, text],
         )
         plan = cursor.lastrowid
-        sending = dict(
-            db.execute(
-                "SELECT letter, plans.id FROM rows JOIN plans ON plans.number = rows.plan "
-                "WHERE state IN ('SENDING', 'SENT')"
-            ).fetchall()
-        )
         records = db.execute(
             f"SELECT * FROM letters WHERE {condition} ORDER BY sent, length(message_id), "
             "message_id, number",
@@ -64,7 +59,7 @@ def make(
         rows: list[list[object]] = []
         excluded: list[list[object]] = []
         for letter in map(letter_of_record, records):
-            reason = _exclusion(letter, sending, again=again)
+            reason = _exclusion(letter, others, again=again)
             try:
                 target = None if reason else targets.of(letter, to)
             except NoTargetError as error:
@@ -93,10 +88,10 @@ def make(
     return id
 
 
-def _exclusion(letter: Letter, sending: Mapping[str, str], *, again: bool) -> str:
+def _exclusion(letter: Letter, others: Mapping[str, str], *, again: bool) -> str:
     """Return why a letter isn't sent; nothing if it can be."""
-    if letter.id in sending:
-        return f"the plan {sending[letter.id]} sends it: run that one to its end"
+    if letter.id in others:
+        return f"the plan {others[letter.id]} sends it: run that one to its end"
     if letter.state in _REASONS:
         return _REASONS[letter.state]
     if letter.replays and not again:

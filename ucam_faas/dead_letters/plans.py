@@ -142,6 +142,18 @@ def plan_of(book: Book, id: str) -> Plan:
     return matching[0]
 
 
+def sending(book: Book) -> dict[str, str]:
+    """Return the letters that plans are sending, or have sent and not acknowledged yet, each with
+    the id of its plan.
+    """
+    with book.database.reading() as db:
+        records = db.execute(
+            "SELECT letter, plans.id FROM rows JOIN plans ON plans.number = rows.plan "
+            "WHERE state IN ('SENDING', 'SENT')"
+        )
+        return dict(records.fetchall())
+
+
 def active(book: Book) -> str | None:
     """Return the id of the plan whose run began last, if it hasn't ended, or was killed."""
     with book.database.reading() as db:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ucam_faas.dead_letters import plans
 from ucam_faas.dead_letters.book import Book, edited_content
-from ucam_faas.dead_letters.leases import Leases
+from ucam_faas.dead_letters.leases import STEP_SECONDS, Leases
 from ucam_faas.dead_letters.letters import JOB, Content, Letter, LetterState
 from ucam_faas.dead_letters.planning import frozen_hash
 from ucam_faas.dead_letters.plans import Row, RowState
@@ -29,8 +29,6 @@ BATCH = 100
 """The most letters whose rows are SENDING at a time."""
 MAX_REFUSALS = 20
 """Letters in a row that a target may refuse before the run stops."""
-STEP_SECONDS = 1.0
-"""The longest wait between two looks at the leases, and whether the run is cancelled."""
 
 
 class _StoppedError(Exception):
@@ -91,31 +89,10 @@ class Run:
         rows = list(plans.left(self._book, self._plan))
         if self._source is None:
             return self._all(rows)
-        held_until = self._book.held_until()  # by a process of this book that was killed
-        leases = Leases(self._source, self._book.clock, self._book.hold, held_until)
-        with leases as self._leases:
-            self._hold({row.letter for row in rows if not row.letter.startswith(JOB)}, held_until)
+        with Leases(self._source, self._book) as self._leases:
+            wanted = {row.letter for row in rows if not row.letter.startswith(JOB)}
+            self._hashes = self._leases.take(wanted, self._check_cancelled)
             self._all(rows)
-
-    def _hold(self, wanted: set[str], until: float) -> None:
-        """Hold letters; those that a killed process holds come when its leases end."""
-        assert self._leases is not None, "there is a source"
-        self._pull(self._leases, wanted)
-        while wanted - self._hashes.keys() and self._book.now() < until:
-            self._leases.release(but=wanted)
-            self._wait(until - self._book.now())
-            self._pull(self._leases, wanted)
-        self._leases.release(but=wanted)
-
-    def _pull(self, leases: Leases, wanted: set[str]) -> None:
-        for keeper in sorted({letter.rpartition("/")[0] for letter in wanted}):
-            missing = {letter for letter in wanted if letter.rpartition("/")[0] == keeper}
-            missing -= self._hashes.keys()
-            pages = leases.pages(keeper)
-            while missing and (page := next(pages, None)) is not None:
-                self._hashes |= {each.id: each.hash for each in page if each.id in missing}
-                missing -= self._hashes.keys()
-                self._check_cancelled()
 
     def _all(self, rows: Sequence[Row]) -> None:
         """Acknowledge what was sent, and then send the others."""
@@ -214,11 +191,12 @@ class Run:
 
     def _wait(self, seconds: float) -> None:
         clock = self._book.clock
+        if self._leases is not None:
+            return self._leases.wait(seconds, self._check_cancelled)
         end = clock.monotonic() + seconds
         while (left := end - clock.monotonic()) > 0:
             self._check_cancelled()
             clock.sleep(min(STEP_SECONDS, left))
-            self._renew()
 
     def _check_cancelled(self) -> None:
         if self._log.is_cancelled():

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.dead_letters import planning, plans
+from ucam_faas.dead_letters.archives import archive
 from ucam_faas.dead_letters.book import Book, Entry, Group, no_letter
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Content, Letter, LetterState
 from ucam_faas.dead_letters.mirrors import Mirror, Mirrored, last_mirror
 from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
+from ucam_faas.dead_letters.purges import Purge
 from ucam_faas.dead_letters.run_log import Report
 from ucam_faas.dead_letters.runs import Run
 from ucam_faas.dead_letters.source import Source
@@ -294,22 +296,39 @@ class Workbench:
         chosen = _among(chosen, LetterState.HANDLED)
         return self.book.mark(chosen, LetterState.NEW, by=self.by, what="reopened")
 
-    def purge(self, chosen: Chosen, progress: Callable[[int], None] | None = None) -> int:
+    def purge(self, chosen: Chosen, progress: Callable[[int], object] | None = None) -> int:
         """Acknowledge all dead letters that match, and delete the jobs; return their number.
 
-        The book keeps a copy.
+        The book keeps a copy for a month. Letters that a plan is sending stay.
+
+        Args:
+            chosen: all letters that match, and wait or are handled.
+            progress: called with the number of letters that are purged.
+
+        Raises:
+            SourceError: Pub/Sub refuses, or doesn't answer.
+            BookBusyError: another process holds letters.
         """
-        raise NotImplementedError
+        with self.book.alone():
+            purge = Purge(self.book, by=self.by, progress=progress)
+            purge.run(_filter(chosen), self.source, self.jobs)
+            return purge.purged
 
     def archive(self, chosen: Chosen, path: Path) -> int:
         """Write all letters that match to a new file, and return their number.
 
-        The file has a line of JSON for each, with everything that is needed to publish it again.
+        The file has a line of JSON for each. Its `message` is what a replay sends, in the form in
+        which Pub/Sub's API takes it, and `dead_letter` the message as it died.
 
         Raises:
             ConfigurationError: the file exists, or can't be written.
         """
-        raise NotImplementedError
+        ids = archive(self.book, _filter(chosen), path)
+        now = self.book.now()
+        with self.book.database.writing() as db:
+            entries = [Entry(now, self.by, "archived", letter=id, detail=str(path)) for id in ids]
+            self.book.note(db, entries)
+        return len(ids)
 
     def reveal(self, id: str) -> Letter:
         """Return a letter with its data, and note in the journal who saw it."""
