@@ -62,6 +62,7 @@ def error_of(result: Result) -> str:
         (["schedules", "rnu", "x"], "No command 'rnu'. Did you mean 'run'?"),
         (["schedules", "delete"], "There are: pause, resume, run."),
         (["start"], "`ucam-faas serve` serves"),
+        (["replay"], "`ucam-faas dlq replay` sends dead letters again"),
         (["main.py"], "To serve that file: ucam-faas serve main.py, or ucam-faas dev main.py."),
         (["xyz"], "There are: asyncapi, check, config, dashboard,"),
         (["dev", "--taget", "x"], "'--target'"),

@@ -44,8 +44,9 @@ _to = click.option(
 def plan(
     *, choose: Choose, to: str | None, again: bool, open_bench: Open, reveal: bool, json_only: bool
 ) -> None:
-    """Plan which letters to send again, to where, and which to leave out: send nothing.
+    """Plan a replay, and send nothing: the dry run.
 
+    It shows which letters would be sent, to where, with which edits, and which are left out.
     The plan is kept: `ucam-faas dlq replay --plan PLAN` sends exactly its letters.
     """
     choose.check()
@@ -132,10 +133,11 @@ def replay(
     open_bench: Open,
     json_only: bool,
 ) -> None:
-    """Send letters again, each to its task alone, and acknowledge them; failed jobs run again.
+    """Send letters again, each to its task alone.
 
-    Control-C stops it, and the same plan goes on later. The exit code is 0 if all letters were
-    sent and acknowledged, 1 if some weren't, 130 after Control-C, and 2 after an error.
+    A dead letter is acknowledged when its task has it; a failed job runs again. Control-C stops
+    it, and the same plan goes on later. The exit code is 0 if all letters were sent and
+    acknowledged, 1 if some weren't, 130 after Control-C, and 2 after an error.
     """
     if plan_id is None:
         choose.check()

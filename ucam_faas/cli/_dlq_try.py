@@ -65,9 +65,10 @@ def try_letters(
     reveal: bool,
     json_only: bool,
 ) -> None:
-    """Try letters, with their edits, against code: which payloads does it accept now?
+    """Try letters against code: which of them would it handle?
 
-    With --run, also whether the functions succeed. Nothing is sent and nothing changes. The exit
+    It reads their payloads, with their edits; with --run, it runs the functions, too. Nothing is
+    sent, and the letters stay as they are. The exit
     code is 0 if all are fixed, 1 if some aren't, and 2 after an error.
     """
     choose.check()

@@ -17,6 +17,9 @@ _OTHER_WORDS = {
     "lists schedules",
     "status": "`ucam-faas jobs show ID` shows a job",
     "deploy": "`ucam-faas plan` writes Terraform's variables; docs/deploy.md has the steps",
+    "replay": "`ucam-faas dlq replay` sends dead letters again",
+    "retry": "`ucam-faas dlq replay` sends dead letters and failed jobs again",
+    "dead-letters": "`ucam-faas dlq` lists dead letters",
     "version": "`ucam-faas --version` shows it",
     "help": "`ucam-faas --help` shows it",
 }
@@ -76,12 +79,12 @@ class SuggestingGroup(click.Group):
     def _hint(self, ctx: click.Context, name: str) -> str:
         from difflib import get_close_matches
 
+        if ctx.parent is None and name.lower() in _OTHER_WORDS:
+            return f"{_OTHER_WORDS[name.lower()]}."
         commands = self.list_commands(ctx)
         close = get_close_matches(name.lower(), commands, n=2, cutoff=0.6)
         if close:
             return f"Did you mean {' or '.join(map(repr, close))}?"
-        if ctx.parent is None and name.lower() in _OTHER_WORDS:
-            return f"{_OTHER_WORDS[name.lower()]}."
         if ctx.parent is None and (name.endswith(".py") or Path(name).exists()):
             return f"To serve that file: ucam-faas serve {name}, or ucam-faas dev {name}."
         return f"There are: {', '.join(commands)}."

@@ -56,9 +56,10 @@ def command(ctx: click.Context, *, json_only: bool) -> None:
 def list_letters(
     *, chosen: Filter, each: bool, limit: int, open_bench: Open, json_only: bool
 ) -> None:
-    """List the causes of dead letters and failed jobs, the most frequent first.
+    """List the causes of dead letters and failed jobs, or the letters.
 
-    With --each, or a --fingerprint, list the letters, the latest first.
+    The most frequent cause comes first. With --each, or a --fingerprint, it lists the letters, the
+    latest first.
     """
     bench = open_bench()
     workbench = bench.workbench
@@ -139,7 +140,10 @@ for _verb in (edit, plan, plans, replay, try_letters):
 @with_workbench
 @json_option
 def handled(*, choose: Choose, remark: str, open_bench: Open, json_only: bool) -> None:
-    """Note that letters need nothing more: the list leaves them out, and Pub/Sub keeps them."""
+    """Note that letters need nothing more.
+
+    The list leaves them out from then on, and Pub/Sub keeps them.
+    """
     choose.check()
     bench = open_bench(all_letters=choose.every)
     number = bench.workbench.handled(choose.letters(bench), remark)
@@ -164,9 +168,10 @@ def reopen(*, choose: Choose, open_bench: Open, json_only: bool) -> None:
 @with_workbench
 @json_option
 def purge(*, choose: Choose, yes: bool, open_bench: Open, json_only: bool) -> None:
-    """Remove letters from Pub/Sub, and failed jobs from the store, without sending them.
+    """Remove letters without sending them.
 
-    The copy in .ucam-faas/ keeps them.
+    Dead letters are removed from Pub/Sub, and failed jobs from the store. The copy in .ucam-faas/
+    keeps them.
     """
     choose.check()
     bench = open_bench(all_letters=choose.every)
@@ -188,9 +193,9 @@ def purge(*, choose: Choose, yes: bool, open_bench: Open, json_only: bool) -> No
 @with_workbench
 @json_option
 def archive(*, file: Path, choose: Choose, open_bench: Open, json_only: bool) -> None:
-    """Write letters to the new FILE, a line of JSON each; they stay where they are.
+    """Write letters to the new FILE, a line of JSON each.
 
-    The file has payloads: it is readable for you alone.
+    They stay where they are. The file has payloads: it is readable for you alone.
     """
     choose.check()
     bench = open_bench(all_letters=choose.every)
@@ -206,7 +211,10 @@ def archive(*, file: Path, choose: Choose, open_bench: Open, json_only: bool) ->
 @with_workbench
 @json_option
 def journal(*, id: str | None, limit: int, open_bench: Open, json_only: bool) -> None:
-    """Show who did what, and when: with all letters, or with the letter ID."""
+    """Show who did what, and when.
+
+    With ID, it shows what was done with that letter.
+    """
     bench = open_bench(all_letters=False)
     letter = bench.one(id) if id else None
     entries = bench.workbench.journal(letter=letter, limit=limit)
