@@ -10,7 +10,7 @@ from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
 from ucam_faas.actions.queues import Queue
 from ucam_faas.actions.schedules import Schedules
-from ucam_faas.dashboard.work import Mirroring, Runs
+from ucam_faas.dashboard.work import LetterWork
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.history.reader import History
 from ucam_faas.tasks.needs import TaskNeeds
@@ -44,8 +44,7 @@ class Backends:
         history: of messages, runs and their log lines.
         jobs: of the store; `actions.lanes` and `actions.jobs` act on them.
         workbench: of dead letters.
-        mirroring: copies dead letters when a page of them is opened; None: a person asks for it.
-        runs: runs plans of the workbench.
+        letter_work: mirrors dead letters, and runs plans of the workbench.
         schedules: of the local cloud, or of Google.
         publisher: publishes messages.
         queues: returns the subscriptions, with the messages that wait.
@@ -62,8 +61,7 @@ class Backends:
     history: History | None = None
     jobs: Jobs | None = None
     workbench: Workbench | None = None
-    mirroring: Mirroring | None = None
-    runs: Runs = field(default_factory=Runs)
+    letter_work: LetterWork = field(default_factory=LetterWork)
     schedules: Schedules | None = None
     publisher: Destination | None = None
     queues: Callable[[], Sequence[Queue]] | None = None

@@ -14,7 +14,7 @@ from ucam_faas.actions import publishing, pubsub, schedules
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.queues import Queue, queues
 from ucam_faas.dashboard.backends import Backends, KnownTask
-from ucam_faas.dashboard.work import Mirroring, Runs
+from ucam_faas.dashboard.work import LetterWork
 from ucam_faas.dead_letters.opening import open_workbench
 from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.dead_letters.workbench import Workbench
@@ -49,8 +49,7 @@ class LocalBackends:
         self._history = History(folder / FOLDER / FILE)
         self._ports = lru_cache(maxsize=1)(partial(_ports_of, folder))
         self._parser = _PresentParser(folder)
-        self._mirroring = Mirroring()
-        self._runs = Runs()
+        self._letter_work = LetterWork(mirrors=True)
 
     def __call__(self) -> Backends:
         """Return the backends now."""
@@ -62,8 +61,7 @@ class LocalBackends:
             history=self._history if self._history.path.exists() else None,
             jobs=ports.jobs,
             workbench=ports.workbench,
-            mirroring=self._mirroring,
-            runs=self._runs,
+            letter_work=self._letter_work,
             schedules=ports.schedules,
             publisher=ports.publisher,
             queues=_queues_of(cloud),

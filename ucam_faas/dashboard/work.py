@@ -1,66 +1,82 @@
-"""Long work of the dashboard, in threads of its process: mirrors of dead letters, runs of plans.
+"""Long work on dead letters, in threads of the dashboard: mirrors, and runs of plans.
 
-Both are kept in the book, so that they go on where they stopped, in whatever process.
+The book keeps both, so that they go on where they stopped, in whatever process. One of them at a
+time holds letters.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import UCAMFAASException
 
 FRESH_SECONDS = 5.0
+"""After a mirror, before a page makes another one."""
 WAIT_SECONDS = 1.0
+"""How long a page waits for a mirror: mostly it ends before."""
+BUSY_TRIES = 50
+"""How often a run asks, in 10 seconds, whether another process still mirrors."""
 
 
-class Mirroring:
-    """Copies the dead letters when a page of them is looked at, and not more often than needed.
+class LetterWork:
+    """Mirrors dead letters and runs plans.
 
     Args:
-        clock: tells how long ago the last time was.
+        mirrors: pages make mirrors by themselves, and not only when a person asks for one.
+        clock: tells how long ago the last one was.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, *, mirrors: bool = False, clock: Clock | None = None) -> None:
+        self._mirrors = mirrors
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._fresh_until = 0.0
+        self._holding = threading.Lock()
+        self._mirror: threading.Thread | None = None
+        self._runs: dict[str, threading.Thread] = {}
+        self._problems: dict[str, str] = {}
+        self._fresh_until = self._clock.monotonic()
         self.problem = ""
 
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Wait until no other thread of this process holds letters."""
+        with self._holding:
+            yield
+
+    # -- mirrors --
+
     def refresh(self, workbench: Workbench) -> None:
-        """Begin to copy if the copy is old, and wait for a moment: mostly it is enough."""
+        """Begin a mirror if the last one is old, and wait for it for a moment."""
         with self._lock:
-            thread = self._thread
+            thread = self._mirror
             if thread is None:
-                if self._clock.monotonic() < self._fresh_until:
+                is_fresh = self._clock.monotonic() < self._fresh_until
+                if is_fresh or not self._mirrors or self._runs:
                     return
-                thread = threading.Thread(target=self._mirror, args=(workbench,), daemon=True)
-                self._thread = thread
+                thread = self._thread(self._mirrored, workbench)
+                self._mirror = thread
                 thread.start()
         thread.join(WAIT_SECONDS)
 
-    def _mirror(self, workbench: Workbench) -> None:
+    def _mirrored(self, workbench: Workbench) -> None:
         problem = ""
         try:
-            workbench.mirror()
+            with self.holding(), suppress(BookBusyError):
+                workbench.mirror()
         except UCAMFAASException as error:
             problem = str(error)
         finally:
             with self._lock:
                 self.problem = problem
-                self._thread = None
+                self._mirror = None
                 self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
 
-
-class Runs:
-    """Runs plans. A plan that another process runs isn't among them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads: dict[str, threading.Thread] = {}
-        self._problems: dict[str, str] = {}
+    # -- runs of plans --
 
     def start(self, workbench: Workbench, plan: str, rate: float | None) -> bool:
         """Run a plan from where it is; return False if it runs already.
@@ -71,37 +87,49 @@ class Runs:
             rate: the most letters per second; None: no limit.
         """
         with self._lock:
-            if plan in self._threads:
+            if plan in self._runs:
                 return False
             self._problems.pop(plan, None)
-            arguments = (workbench, plan, rate)
-            thread = threading.Thread(target=self._run, args=arguments, daemon=True)
-            self._threads[plan] = thread
-            thread.start()
+            self._runs[plan] = self._thread(self._run, workbench, plan, rate)
+            self._runs[plan].start()
         return True
 
-    def is_running(self, plan: str) -> bool:
+    def runs(self, plan: str) -> bool:
         """Return True if a thread of this process runs a plan."""
-        return plan in self._threads
+        return plan in self._runs
 
-    def problem(self, plan: str) -> str:
+    def problem_of(self, plan: str) -> str:
         """Return why the last run here stopped before its end; empty: it didn't."""
         return self._problems.get(plan, "")
 
     def wait(self, plan: str, seconds: float | None = None) -> None:
         """Wait for the end of a run."""
-        thread = self._threads.get(plan)
+        thread = self._runs.get(plan)
         if thread is not None:
             thread.join(seconds)
 
     def _run(self, workbench: Workbench, plan: str, rate: float | None) -> None:
         problem = ""
         try:
-            workbench.run(plan, rate=rate)
+            with self.holding():
+                self._run_alone(workbench, plan, rate)
         except UCAMFAASException as error:
             problem = str(error)
         finally:
             with self._lock:
-                del self._threads[plan]
+                del self._runs[plan]
                 if problem:
                     self._problems[plan] = problem
+
+    def _run_alone(self, workbench: Workbench, plan: str, rate: float | None) -> None:
+        for left in reversed(range(BUSY_TRIES)):
+            try:
+                workbench.run(plan, rate=rate)
+                return
+            except BookBusyError:
+                if not left:
+                    raise
+                self._clock.sleep(0.2)
+
+    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        return threading.Thread(target=work, args=arguments, daemon=True)

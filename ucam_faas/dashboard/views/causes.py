@@ -45,8 +45,7 @@ class Cause:
 def causes(backends: Backends) -> list[Cause]:
     """Return the causes of failures, the most frequent first."""
     if backends.workbench is not None:
-        if backends.mirroring is not None:
-            backends.mirroring.refresh(backends.workbench)
+        backends.letter_work.refresh(backends.workbench)
         return [
             Cause(
                 task=group.task,

@@ -97,8 +97,7 @@ def filter_of(args: Values) -> tuple[Filter, tuple[str, ...]]:
 def view(query: Query, backends: Backends) -> Page:
     """Show the causes, and a page of the letters that the URL's query chooses."""
     bench = workbench_of(query, backends)
-    if backends.mirroring is not None:
-        backends.mirroring.refresh(bench)
+    backends.letter_work.refresh(bench)
     chosen, problems = filter_of(query.args)
     rows = bench.letters(chosen, before=query.args.get("before") or None, limit=PAGE + 1)
     shown, has_more = pages(rows, PAGE)
@@ -111,7 +110,7 @@ def view(query: Query, backends: Backends) -> Page:
         "count": bench.count(chosen),
         "groups": groups,
         "mirrored": bench.mirrored(),
-        "mirror_problem": "" if backends.mirroring is None else backends.mirroring.problem,
+        "mirror_problem": backends.letter_work.problem,
         "problems": problems,
         "tasks": with_value(sorted(tasks - {""}), query.args.get("task")),
         "states": STATES,
@@ -131,7 +130,8 @@ def filter_query(args: Values) -> str:
 
 def mirror(query: Query, backends: Backends) -> See:
     """Copy all dead letters and failed jobs now."""
-    done = workbench_of(query, backends).mirror()
+    with backends.letter_work.holding():
+        done = workbench_of(query, backends).mirror()
     text = f"{_letters(done.pulled)} {_is(done.pulled)} there: {done.new} new, {done.gone} gone."
     return See(_back(query), " ".join([text, *done.problems]))
 
@@ -205,7 +205,8 @@ def purge(query: Query, backends: Backends) -> See:
         raise RefusedError(
             f"Nothing was purged: by now {_letters(chosen.count)} match. Look at them again."
         )
-    count = bench.purge(chosen.chosen)
+    with backends.letter_work.holding():
+        count = bench.purge(chosen.chosen)
     return See(_back(query), f"{_letters(count)} {_is(count)} purged; the book keeps a copy.")
 
 

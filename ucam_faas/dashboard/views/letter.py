@@ -20,6 +20,7 @@ from ucam_faas.dashboard.query import (
 )
 from ucam_faas.dashboard.views.dead_letters import workbench_of
 from ucam_faas.dashboard.views.sending import ATTRIBUTES, ATTRIBUTES_PATH
+from ucam_faas.dashboard.work import LetterWork
 from ucam_faas.dead_letters.letters import Letter
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import ConfigurationError
@@ -28,13 +29,13 @@ from ucam_faas.exceptions import ConfigurationError
 def view(query: Query, backends: Backends) -> Page:
     """Show a letter."""
     bench = workbench_of(query, backends)
-    return _shown(query, backends, bench, _letter(bench, query))
+    return _shown(query, backends, bench, _letter(bench, query, backends.letter_work))
 
 
 def reveal(query: Query, backends: Backends) -> Page:
     """Show a letter with its payload, and note in the journal who saw it."""
     bench = workbench_of(query, backends)
-    letter = _letter(bench, query)
+    letter = _letter(bench, query, backends.letter_work)
     bench.reveal(letter.id)
     return _shown(query, backends, bench, letter, revealed=True)
 
@@ -42,7 +43,7 @@ def reveal(query: Query, backends: Backends) -> Page:
 def download(query: Query, backends: Backends) -> Download:
     """Return a letter's data."""
     bench = workbench_of(query, backends)
-    letter = _letter(bench, query)
+    letter = _letter(bench, query, backends.letter_work)
     if backends.hides_payloads:
         bench.reveal(letter.id)
     return Download(letter.data, f"{letter.message_id or 'dead-letter'}.bin")
@@ -75,7 +76,7 @@ def _message(backends: Backends, letter: Letter) -> str:
 def edit(query: Query, backends: Backends) -> Page:
     """Show the form of the content that a replay sends."""
     bench = workbench_of(query, backends)
-    letter = _letter(bench, query)
+    letter = _letter(bench, query, backends.letter_work)
     if backends.read_only:
         return Page("error.html", "Read-only", {"text": "This dashboard is read-only."}, 403)
     return _opened(query, backends, bench, letter, is_hidden=backends.hides_payloads)
@@ -98,7 +99,7 @@ def _opened(
 def change(query: Query, backends: Backends) -> Page | See:
     """Do what a button of the form says."""
     bench = workbench_of(query, backends)
-    letter = _letter(bench, query)
+    letter = _letter(bench, query, backends.letter_work)
     action = query.form.get("do")
     if action == "reveal":
         bench.reveal(letter.id)
@@ -139,7 +140,7 @@ def change(query: Query, backends: Backends) -> Page | See:
 def unedit(query: Query, backends: Backends) -> See:
     """Forget the edits of a letter."""
     bench = workbench_of(query, backends)
-    letter = _letter(bench, query)
+    letter = _letter(bench, query, backends.letter_work)
     bench.unedit(letter.id)
     return See(path_of("dead-letters", letter.id), "A replay sends it as it died.")
 
@@ -169,15 +170,17 @@ def _form(
     return Page("dead_letter_edit.html", title, values, status)
 
 
-def _letter(bench: Workbench, query: Query) -> Letter:
+def _letter(bench: Workbench, query: Query, work: LetterWork) -> Letter:
+    """Return the letter of the path: by its own id, or that of its message or job."""
     id = query.parts["id"]
-    try:
-        return bench.letter(id)
-    except ConfigurationError as error:
-        ids = bench.find(id)
-        if len(ids) == 1:
-            return bench.letter(ids[0])
-        raise PageNotFoundError(str(error)) from error
+    if not bench.find(id):
+        work.refresh(bench)  # a link may lead to a letter that isn't copied yet
+    ids = bench.find(id)
+    if id not in ids and len(ids) != 1:
+        raise PageNotFoundError(
+            f"There is no dead letter {id!r}, or several have this id. The list has all of them."
+        )
+    return bench.letter(id if id in ids else ids[0])
 
 
 def _schema(backends: Backends, letter: Letter) -> Any:

@@ -16,7 +16,7 @@ MOST_RATE = 100_000.0
 def listing(query: Query, backends: Backends) -> Page:
     """Show the plans, the latest first."""
     plans = workbench_of(query, backends).plans(limit=100)
-    running = {plan.id for plan in plans if backends.runs.is_running(plan.id)}
+    running = {plan.id for plan in plans if backends.letter_work.runs(plan.id)}
     return Page("plans.html", "Replays", {"plans": plans, "running": running})
 
 
@@ -42,9 +42,9 @@ def view(query: Query, backends: Backends) -> Page:
         "next": shown[-1].position if len(rows) > ROWS else None,
         "exclusions": exclusions[:ROWS],
         "next_excluded": excluded_after + ROWS if len(exclusions) > ROWS else None,
-        "running": backends.runs.is_running(plan.id),
-        "problem": backends.runs.problem(plan.id) or plan.problem,
-        "journal": bench.journal(plan=plan.id, limit=20),
+        "running": backends.letter_work.runs(plan.id),
+        "problem": backends.letter_work.problem_of(plan.id) or plan.problem,
+        "journal": bench.journal(letter="", plan=plan.id, limit=20),
     }
     return Page("plan.html", f"Replay {plan.id}", values)
 
@@ -53,7 +53,7 @@ def run(query: Query, backends: Backends) -> See:
     """Begin to run a plan, or go on."""
     bench = workbench_of(query, backends)
     plan = _plan(bench, query.parts["id"])
-    is_new = backends.runs.start(bench, plan.id, _rate(query.form.get("rate")))
+    is_new = backends.letter_work.start(bench, plan.id, _rate(query.form.get("rate")))
     return See(path_of("dead-letters", "plans", plan.id), "" if is_new else "It runs already.")
 
 
@@ -62,7 +62,6 @@ def cancel(query: Query, backends: Backends) -> See:
     bench = workbench_of(query, backends)
     plan = _plan(bench, query.parts["id"])
     bench.cancel(plan.id)
-    backends.runs.wait(plan.id, 2.0)
     return See(path_of("dead-letters", "plans", plan.id), "It stops before the next letters.")
 
 

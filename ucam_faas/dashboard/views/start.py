@@ -22,7 +22,7 @@ def view(query: Query, backends: Backends) -> Page:
         "lanes": _paused_lanes(backends),
         "schedules": schedules,
         "problem": problem,
-        "mirror_problem": "" if backends.mirroring is None else backends.mirroring.problem,
+        "mirror_problem": backends.letter_work.problem,
         **tasks.table(backends),
     }
     return Page("start.html", "Start", values)

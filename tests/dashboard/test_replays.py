@@ -1,0 +1,241 @@
+"""The pages of plans: a dry run, a run with its progress, stopping it, and trying letters first."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from tests.dashboard.asgi import Answer, call
+from tests.support.dead_letters import dead_message
+from tests.support.replays import KEEPER, Scene, refusing
+from ucam_faas.dashboard import app
+from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dashboard.work import FRESH_SECONDS, LetterWork
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.letters import LetterState
+from ucam_faas.dead_letters.parser import Checked, FieldError
+from ucam_faas.dead_letters.targets import Replay
+from ucam_faas.dead_letters.workbench import Workbench
+
+ALL: frozenset[LetterState] = frozenset()
+
+
+@dataclass
+class Site:
+    backends: Backends
+    scene: Scene
+    bench: Workbench
+
+    def get(self, url: str, **changes: Any) -> Answer:
+        return call(app.make_app(lambda: replace(self.backends, **changes)), "GET", url)
+
+    def post(self, url: str, form: dict[str, str] | None = None, **changes: Any) -> Answer:
+        made = app.make_app(lambda: replace(self.backends, **changes))
+        return call(made, "POST", url, form or {})
+
+    def plan(self, url: str = "/dead-letters/act", **form: str) -> str:
+        """Plan a replay, of all that match unless the form has ids; return its page's URL."""
+        answer = self.post(url, {"scope": "all", "do": "plan", **form})
+        assert answer.status == 303, answer.text
+        return answer.headers["location"]
+
+    def run(self, plan: str, **form: str) -> Answer:
+        """Run a plan to its end, and return its page."""
+        self.post(f"{plan}/run", form)
+        self.backends.letter_work.wait(plan.rpartition("/")[2])
+        return self.get(plan)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    scene = Scene(tmp_path)
+    scene.publish(*map(dead_message, range(120)))
+    bench = scene.bench()
+    bench.mirror()
+    yield Site(Backends(workbench=bench), scene, bench)
+    scene.close()
+
+
+def test_a_plan_is_a_dry_run(site: Site) -> None:
+    plan = site.plan("/dead-letters/act?task=charge")
+
+    page = site.get(plan).text
+
+    count = site.bench.count(Filter(task="charge"))
+    assert f"{count} letters, and nothing is sent until you run it." in page
+    assert "inbox charge" in page
+    assert site.scene.targets.arrived == []
+
+
+def test_all_that_match_are_replayed_and_leave_the_list(site: Site) -> None:
+    plan = site.plan()
+
+    page = site.run(plan)
+
+    assert "All 120 letters are replayed." in page.text
+    assert len(site.scene.targets.arrived) == 120
+    assert "No dead letters" in site.get("/dead-letters").text
+    assert f"{plan}/run" not in page.text
+
+
+def test_edits_and_letters_that_are_left_out_are_shown_before(site: Site) -> None:
+    site.bench.edit(f"{KEEPER}/0", b'{"order": "corrected"}')
+    site.bench.handled([f"{KEEPER}/1"])
+
+    plan = site.plan(scope="rows", id=f"{KEEPER}/0")
+    page = site.get(plan).text
+    hidden = site.get(plan, hides_payloads=True).text
+
+    assert "<ins>+  &#34;order&#34;: &#34;corrected&#34;</ins>" in page
+    assert "corrected" not in hidden
+
+
+def test_a_run_is_stopped_and_goes_on(site: Site) -> None:
+    """The second batch isn't sent, and no letter is sent twice."""
+    site.scene.publish(*map(dead_message, range(120, 300)))
+    site.bench.mirror()
+    plan = site.plan()
+    started, go = threading.Event(), threading.Event()
+
+    def hold(replay: Replay) -> None:
+        started.set()
+        assert go.wait(60)
+
+    site.scene.targets.refuses = hold
+    site.post(f"{plan}/run")
+    assert started.wait(60)
+    running = site.get(plan)
+    again = site.post(f"{plan}/run")
+    site.post(f"{plan}/cancel")
+    go.set()
+    site.backends.letter_work.wait(plan.rpartition("/")[2])
+    stopped = site.get(plan)
+    resumed = site.run(plan)
+
+    assert "Stop" in running.text
+    assert "runs%20already" in again.headers["set-cookie"]
+    assert "of 300 letters are replayed." in stopped.text
+    assert "Go on: send" in stopped.text
+    assert "All 300 letters are replayed." in resumed.text
+    assert len({each.replay_id for each in site.scene.targets.arrived}) == 300
+    assert len(site.scene.targets.arrived) == 300
+
+
+def test_a_run_that_fails_says_why_and_what_is_left(site: Site) -> None:
+    letters = [f"{KEEPER}/{number}" for number in range(3)]
+    site.scene.targets.refuses = refusing(*letters, reason="HTTP status 500")
+
+    page = site.run(site.plan())
+
+    assert "HTTP status 500" in page.text
+    assert "Go on: send 3" in page.text
+
+
+def test_a_rate_that_is_no_number_is_refused(site: Site) -> None:
+    plan = site.plan()
+
+    assert site.post(f"{plan}/run", {"rate": "fast"}).status == 409
+    assert "All 120" in site.run(plan, rate="1000").text
+
+
+def test_plans_are_listed_and_paged(site: Site) -> None:
+    plan = site.plan()
+
+    first = site.get(plan).text
+    more = re.search(r'href="([^"]+after=50)" rel="next"', first)
+    assert more is not None
+
+    assert plan in site.get("/dead-letters/plans").text
+    assert f"{KEEPER}/50" in site.get(more[1]).text
+    assert site.get("/dead-letters/plans/nothing").status == 404
+
+
+def test_a_read_only_plan_has_no_buttons(site: Site) -> None:
+    plan = site.plan()
+
+    assert "/run" not in site.get(plan, read_only=True).text
+    assert site.post(f"{plan}/run", read_only=True).status == 403
+    assert site.scene.targets.arrived == []
+
+
+def test_a_letter_is_replayed_from_its_page(site: Site) -> None:
+    letter = f"/dead-letters/{quote(f'{KEEPER}/7', safe='')}"
+    form = {"id": f"{KEEPER}/7", "do": "plan", "again": ""}
+
+    assert 'value="plan"' in site.get(letter).text
+    page = site.run(site.plan(scope="rows", **form))
+
+    assert "The letter is replayed." in page.text
+    assert site.scene.targets.letters == [f"{KEEPER}/7"]
+    assert "replayed" in site.get(letter).text
+
+
+class Odd:
+    """The code as it is now takes the letters with odd orders."""
+
+    def read(self, task: str, data: bytes, attributes: Any, *, key: str = "") -> Checked:
+        is_odd = json.loads(data)["order"] % 2
+        return Checked(() if is_odd else (FieldError(("order",), "must be odd", "odd"),), "{}")
+
+
+def test_just_the_letters_that_new_code_takes_are_replayed(site: Site) -> None:
+    asked = site.post("/dead-letters/act?task=ship", {"do": "try", "scope": "all"}, parser=Odd())
+    page = site.get(asked.headers["location"], parser=Odd())
+    hidden = site.get(asked.headers["location"], parser=Odd(), hides_payloads=True)
+    form = [
+        ("do", "plan"),
+        *re.findall(r'<input type="hidden" name="(id)" value="([^"]+)"', page.text),
+    ]
+    plan = call(
+        app.make_app(lambda: site.backends), "POST", "/dead-letters/act?task=ship",
+        body=urlencode(form).encode(),
+    ).headers["location"]  # fmt: skip
+    site.run(plan)
+
+    ship = {letter.id for letter in site.bench.letters(Filter(task="ship", states=ALL), limit=500)}
+    odd = {id for id in ship if int(id.rpartition("/")[2]) % 2}
+    assert "must be odd" in page.text
+    assert "must be odd" not in hidden.text
+    assert "order: odd" in hidden.text
+    assert set(site.scene.targets.letters) == odd
+    assert len(ship) > len(odd) > 0
+
+
+def test_the_list_is_copied_again_when_it_is_looked_at_and_old(site: Site) -> None:
+    work = LetterWork(mirrors=True, clock=site.scene.clock)
+    site.scene.publish(*map(dead_message, range(500, 510)))
+
+    new = site.get("/dead-letters", letter_work=work).text
+    site.scene.publish(*map(dead_message, range(510, 520)))
+    same = site.get("/dead-letters", letter_work=work).text
+    site.scene.clock.advance(FRESH_SECONDS)
+    later = site.get("/dead-letters", letter_work=work).text
+
+    assert "of 130 dead letters" in new
+    assert "of 130 dead letters" in same
+    assert "of 140 dead letters" in later
+
+
+def test_a_person_may_ask_for_the_letters_as_they_are_now(site: Site) -> None:
+    site.scene.publish(dead_message(600))
+
+    answer = site.post("/dead-letters/mirror?task=charge")
+
+    assert answer.headers["location"] == "/dead-letters?task=charge"
+    assert "121%20dead%20letters" in answer.headers["set-cookie"]
+
+
+def test_a_list_that_cannot_be_copied_says_so_and_shows_the_last_copy(site: Site) -> None:
+    site.scene.pubsub.kept.clear()
+
+    page = site.get("/dead-letters", letter_work=LetterWork(mirrors=True)).text
+
+    assert "of 120 dead letters" in page
