@@ -23,6 +23,7 @@ AT_IMPORT = {
 WITH_TASKS = {
     *("flask", "grpc", "google.cloud", "google.cloud.pubsub_v1", "google.cloud.storage"),
     *("requests", "structlog", "rich", "functions_framework", "click", "gunicorn", "cloudevents"),
+    *("jinja2", "starlette", "ucam_faas.dashboard"),
 }
 WHEN_SERVING = {
     *("flask", "werkzeug", "grpc", "google.cloud", "google.cloud.pubsub_v1", "google.protobuf"),
@@ -31,7 +32,7 @@ WHEN_SERVING = {
     # No task of the test has jobs.
     *("sqlite3", "psycopg", "ucam_faas.jobs.stores", "ucam_faas.jobs.rows"),
     *("ucam_faas.job_runs.job_run", "ucam_faas.job_runs.current_job"),
-    "ucam_faas.http_jobs",
+    *("ucam_faas.http_jobs", "ucam_faas.dashboard", "jinja2", "starlette"),
     *("ucam_faas.tasks.middleware", "ucam_faas.tasks.dependencies"),
 }
 
@@ -174,3 +175,9 @@ def test_all_public_names_together_import_no_heavy_library() -> None:
     loaded = modules_after(code)
 
     assert offenders(loaded, WITH_TASKS) == set()
+
+
+def test_the_local_cloud_leaves_the_pages_to_the_process_of_the_dashboard() -> None:
+    loaded = modules_after("import ucam_faas.dev.session")
+
+    assert offenders(loaded, {"jinja2", "starlette", "ucam_faas.dashboard"}) == set()

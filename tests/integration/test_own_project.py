@@ -77,7 +77,13 @@ def check_installed(folder: Path) -> None:
     (metadata,) = folder.glob("ucam_faas-*.dist-info")
     assert metadata.name == f"ucam_faas-{OURS['version']}.dist-info"
     assert "ucam-faas = ucam_faas.cli:main" in (metadata / "entry_points.txt").read_text()
-    assert (folder / "ucam_faas/py.typed").exists()
+    assert files_of(folder / "ucam_faas") == files_of(ROOT / "ucam_faas")
+
+
+def files_of(package: Path) -> set[str]:
+    """Return the files of a package: its code, templates, statements and types."""
+    paths = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+    return {str(path) for path in paths if "__pycache__" not in path.parts}
 
 
 @pytest.mark.slow
