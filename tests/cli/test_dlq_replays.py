@@ -1,4 +1,4 @@
-"""`ucam-faas dlq plan`, `plans` and `replay`, with a Pub/Sub and targets in memory."""
+"""`ucam-faas dlq plan`, `replay`, `purge` and the like, with a Pub/Sub and targets in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Scene, letter, refusing
-from ucam_faas.cli import _workbench, main
+from ucam_faas.cli import _workbench, dlq, main
 from ucam_faas.dead_letters.workbench import Workbench
 
 Run = Callable[..., Result]
@@ -44,7 +44,7 @@ def run(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Run:
         return opened
 
     monkeypatch.setattr(_workbench.Open, "__call__", open_bench)
-    return lambda *arguments: CliRunner().invoke(main, ["dlq", *arguments])
+    return lambda *arguments, **options: CliRunner().invoke(main, ["dlq", *arguments], **options)
 
 
 def plan_id(result: Result) -> str:
@@ -155,3 +155,44 @@ def test_the_receiver_may_be_chosen(run: Run, scene: Scene) -> None:
 
     assert [str(arrived.target.to) for arrived in scene.targets.arrived] == ["push"]
     assert dead_message(1).data == scene.targets.arrived[0].data
+
+
+# --- purge, archive
+
+
+def test_a_purge_asks_first(run: Run, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlq, "_is_terminal", lambda: True)
+
+    refused = run("purge", f"{KEEPER}/1", f"{KEEPER}/2", input="n\n")
+
+    assert "Remove 2 letters from Pub/Sub for good?" in refused.stderr
+    assert refused.exit_code == 1
+    assert len(scene.pubsub.ids(KEEPER)) == 40
+    purged = run("purge", f"{KEEPER}/1", f"{KEEPER}/2", input="y\n")
+    assert purged.stdout == "2 letters are removed from Pub/Sub.\n"
+    assert len(scene.pubsub.ids(KEEPER)) == 38
+
+
+def test_all_that_match_are_purged_without_a_question(run: Run, scene: Scene) -> None:
+    run("handled", "--all", "--task", "charge")
+
+    assert json.loads(run("purge", "--all", "--state", "handled", "--yes", "--json").stdout) == {
+        "letters": 26
+    }
+    assert len(scene.pubsub.ids(KEEPER)) == 14
+    assert "no dead letters like that" in run("purge", "--all", "--task", "charge", "--yes").stdout
+    assert "purged" in run("show", f"{KEEPER}/0").stdout
+
+
+def test_an_archive_has_a_line_for_each_letter(run: Run, scene: Scene, tmp_path: Path) -> None:
+    path = tmp_path / "letters.jsonl"
+
+    result = run("archive", str(path), "--all", "--task", "charge")
+
+    assert result.stdout == f"26 letters are in {path}.\n"
+    assert len(path.read_text().splitlines()) == 26
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(scene.pubsub.ids(KEEPER)) == 40
+    again = run("archive", str(path), "--all")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "exists: name a new file" in again.stderr

@@ -15,10 +15,12 @@ from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._letter_choice import Choose, filters, ids_or_filters
 from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
 from ucam_faas.cli._letter_texts import letters
+from ucam_faas.cli._live_line import LiveLine
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._table import print_table
 from ucam_faas.cli._workbench import Open, with_workbench
 from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.purges import PURGEABLE
 from ucam_faas.logs.columns import INDENT
 
 LISTED = 50
@@ -171,20 +173,29 @@ def purge(*, choose: Choose, yes: bool, open_bench: Open, json_only: bool) -> No
     """Remove letters without sending them.
 
     Dead letters are removed from Pub/Sub, and failed jobs from the store. The copy in .ucam-faas/
-    keeps them.
+    keeps them for a month.
     """
     choose.check()
     bench = open_bench(all_letters=choose.every)
     workbench = bench.workbench
     chosen = choose.letters(bench)
-    count = workbench.count(chosen if isinstance(chosen, Filter) else Filter.of_ids(chosen))
+    among = chosen if isinstance(chosen, Filter) else Filter.of_ids(chosen)
+    count = len(workbench.book.ids(among, among=PURGEABLE))
     if count and not yes:
-        if not sys.stdin.isatty():
+        if not _is_terminal():
             raise click.UsageError(f"This removes {letters(count)} for good: give --yes.")
-        click.confirm(f"Remove {letters(count)} from {bench.name}?", abort=True, err=True)
-    number = workbench.purge(chosen)
+        click.confirm(f"Remove {letters(count)} from {bench.name} for good?", abort=True, err=True)
+    line = LiveLine(quiet=json_only)
+    try:
+        number = workbench.purge(chosen, lambda done: line.show(f"{done:,} of {letters(count)}"))
+    finally:
+        line.end()
     _tell_number(number, f"removed from {bench.name}", json_only=json_only)
     sys.exit(0 if number == count else 1)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 @command.command("archive")

@@ -13,6 +13,7 @@ from ucam_faas.dead_letters.letters import JOB, LetterState
 from ucam_faas.dead_letters.plans import sending
 from ucam_faas.dead_letters.source import Source
 
+PURGEABLE = frozenset({LetterState.NEW, LetterState.HANDLED})
 BATCH = 500
 """Letters that are acknowledged, and then marked, at a time."""
 
@@ -33,9 +34,8 @@ class Purge:
 
     def run(self, chosen: Filter, source: Source | None, jobs: Jobs | None) -> None:
         """Purge all letters that a filter chooses, but for those that a plan is sending."""
-        waiting = frozenset({LetterState.NEW, LetterState.HANDLED})
         kept = sending(self._book)
-        letters = [id for id in self._book.ids(chosen, among=waiting) if id not in kept]
+        letters = [id for id in self._book.ids(chosen, among=PURGEABLE) if id not in kept]
         messages = [id for id in letters if not id.startswith(JOB)]
         if source is not None and messages:
             self._messages(source, messages, jobs)
