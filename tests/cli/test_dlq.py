@@ -438,3 +438,33 @@ def test_code_that_cannot_be_loaded_is_an_error(run: Run, tmp_path: Path) -> Non
     error = error_of(run("try", LETTER, "--against", str(tmp_path / "broken.py")))
 
     assert "nowhere_at_all" in error
+
+
+def test_no_letter_steers_the_terminal(run: Run, workbench: Workbench) -> None:
+    letter = workbench.letter(LETTER)
+    evil = "\x1b[2J\r\n"
+    workbench.book.put(
+        [
+            replace(
+                letter,
+                id=f"k/{evil}",
+                task=evil,
+                reason=evil,
+                error=evil,
+                attributes={evil: evil},
+                data=evil.encode(),
+                fingerprint="9:evil",
+            )
+        ]
+    )
+    workbench.handled([f"k/{evil}"], evil)
+
+    texts = [
+        run("list", "--state", "any").stdout,
+        run("list", "--state", "any", "--each", "--fingerprint", "9:evil").stdout,
+        run("show", f"k/{evil}").stdout,
+        run("journal").stdout,
+    ]
+
+    assert all("\\x1b[2J" in text for text in texts)
+    assert not any("\x1b" in text or "\r" in text for text in texts)

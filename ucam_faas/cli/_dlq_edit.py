@@ -16,6 +16,7 @@ from ucam_faas.cli._messages import say
 from ucam_faas.cli._parameters import pairs
 from ucam_faas.cli._workbench import Bench, Open, with_workbench
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.logs.columns import printable
 
 
 @click.command("edit", cls=Verb)
@@ -89,7 +90,7 @@ def edit(
         diff = workbench.diff(id)
         results.append({"id": id, "edited": bool(diff), "diff": diff.lines if shown else None})
         if not json_only:
-            say(f"{id} is {'edited' if diff else 'as it died'}.")
+            say(f"{printable(id)} is {'edited' if diff else 'as it died'}.")
             if shown and diff:
                 say_diff(diff.lines)
     if json_only:

@@ -19,6 +19,7 @@ from ucam_faas.cli._workbench import Bench, Open, with_workbench
 from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
 from ucam_faas.dead_letters.targets import To
 from ucam_faas.dead_letters.workbench import Workbench
+from ucam_faas.logs.columns import printable
 
 _SHOWN_DIFFS = 3
 _SHOWN_FAILURES = 5
@@ -91,7 +92,7 @@ def _say_edits(bench: Bench, plan: Plan, *, reveal: bool) -> None:
     edited = [row.letter for row in _rows(bench.workbench, plan.id) if row.edited]
     bench.may_show(edited[:_SHOWN_DIFFS], reveal=reveal)
     for id in edited[:_SHOWN_DIFFS]:
-        say(f"\n{id}")
+        say(f"\n{printable(id)}")
         say_diff(bench.workbench.diff(id).lines)
     if len(edited) > _SHOWN_DIFFS:
         note(f"{len(edited) - _SHOWN_DIFFS} more are edited: ucam-faas dlq show ID")
@@ -169,6 +170,6 @@ def replay(
 def _tell_failures(workbench: Workbench, plan: str) -> None:
     failed = list(_rows(workbench, plan, RowState.FAILED))
     for row in failed[:_SHOWN_FAILURES]:
-        note(f"{row.letter}: {row.reason}")
+        note(printable(f"{row.letter}: {row.reason}"))
     if len(failed) > _SHOWN_FAILURES:
         note(f"{len(failed) - _SHOWN_FAILURES} more failed.")

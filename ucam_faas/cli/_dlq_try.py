@@ -138,14 +138,14 @@ def _tell_some(results: Sequence[Tried], *, shown: bool) -> None:
     if failing:
         say("\nStill failing:")
     for each in failing[:_SHOWN]:
-        say(f"  {each.letter.id}  {_why(each, shown=shown)}", "red", indent=4)
+        say(f"  {printable(each.letter.id)}  {_why(each, shown=shown)}", "red", indent=4)
     if len(failing) > _SHOWN:
         say(f"  and {len(failing) - _SHOWN:,} more; --json has all")
     changed = [each for each in results if each.diff] if shown else []
     if changed:
         say("\nHow the code reads them:")
     for each in changed[:_SHOWN]:
-        say(f"  {each.letter.id}")
+        say(f"  {printable(each.letter.id)}")
         say_diff(each.diff)
     if len(changed) > _SHOWN:
         say(f"  and {len(changed) - _SHOWN:,} more with a difference; --json has all")

@@ -59,7 +59,7 @@ def letter_columns(letter: Letter, now: float) -> tuple[str, ...]:
     edited = ", edited" if letter.edited else ""
     state = f"{letter.state}{edited}"
     return (
-        letter.id,
+        printable(letter.id),
         printable(letter.task) or UNKNOWN,
         _ago(letter.time, now),
         state,
@@ -162,7 +162,8 @@ def details(letter: Letter, now: float, *, reveal: bool) -> str:
         ("replays", str(letter.replays) if letter.replays else ""),
         ("note", letter.note),
     ]
-    lines = [f"{letter.id}, {kind} of {letter.task or 'an unknown task'}: {state}"]
+    title = f"{letter.id}, {kind} of {letter.task or 'an unknown task'}: {state}"
+    lines = [printable(title)]
     lines += [f"{name:<12}{printable(text)}" for name, text in facts if text]
     lines += _block("attributes", _attribute_lines(letter, reveal=reveal))
     lines += _block("payload", _payload_lines(letter.data, reveal=reveal))
@@ -209,7 +210,7 @@ def entry_text(entry: Entry, *, letter: bool = False) -> str:
     first = entry.detail.splitlines()[0] if entry.detail else ""
     detail = f": {printable(first)}" if first and entry.what != "edited" else ""
     plan = f", plan {entry.plan}" if entry.plan else ""
-    return f"{time_text(entry.time)}  {what}{by}{plan}{detail}"
+    return f"{time_text(entry.time)}  {printable(what)}{by}{plan}{detail}"
 
 
 def entry_json(entry: Entry, *, reveal: bool) -> dict[str, Any]:
