@@ -83,6 +83,7 @@ def test_a_replay_has_the_bytes_attributes_and_key_of_the_message(scene: Scene) 
         "traceparent": trace,
         "ucam_faas_replay_id": f"{plan.id}-1",
         "ucam_faas_replays": "1",
+        "ucam_faas_message_id": dead_message(0).attributes["ucam_faas_message_id"],
     }
 
 

@@ -21,7 +21,7 @@ _REASONS = {
     LetterState.GONE: "it isn't there any more: it was acknowledged, or it expired",
 }
 REPLAY_ATTRIBUTES = 2
-"""Attributes that a replay has more than the task's message."""
+"""Attributes that each replay has more than the task's message."""
 
 
 def make(

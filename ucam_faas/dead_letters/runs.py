@@ -23,7 +23,9 @@ from ucam_faas.dead_letters.run_log import Change, Report, RunLog
 from ucam_faas.dead_letters.sending import Sender
 from ucam_faas.dead_letters.source import Source, SourceError
 from ucam_faas.dead_letters.targets import Refused, Replay, Result, Sent, Target, Targets, To
+from ucam_faas.execution.dead_letters import MESSAGE_ID_ATTRIBUTE
 from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE
+from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
 BATCH = 100
 """The most letters whose rows are SENDING at a time."""
@@ -204,8 +206,12 @@ class Run:
 
 
 def _marked(content: Content, letter: Letter, replay_id: str) -> Content:
-    """Return the content of a replay: with its id, and its number."""
+    """Return the content of a replay: with its id, its number, and the message that it repeats if
+    there is room for that.
+    """
     marks = {REPLAY_ID_ATTRIBUTE: replay_id, REPLAYS_ATTRIBUTE: str(letter.replays + 1)}
+    if letter.original_id and len(content.attributes) + len(marks) < MAX_ATTRIBUTES:
+        marks[MESSAGE_ID_ATTRIBUTE] = letter.original_id
     return Content(content.data, {**content.attributes, **marks}, content.key)
 
 
