@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,11 +15,19 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.support.replays import KEEPER, Killed, Mortal, Scene, letter, refusing
+from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.dead_letters import runs
+from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.plans import Plan, RowState
-from ucam_faas.dead_letters.targets import To
+from ucam_faas.dead_letters.source import RestSource
+from ucam_faas.dead_letters.targets import CloudTargets, To
+from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.events.messages import PubsubMessage
+from ucam_faas.net.rest import Rest
+from ucam_faas.publishing.rest import RestPublisher
+from ucam_faas.testing import ManualClock
+from ucam_faas.testing.pubsub import EmbeddedPubsub
 
 pytestmark = pytest.mark.slow
 
@@ -182,3 +193,66 @@ def test_a_cancelled_wait_for_leases_stops(tmp_path: Path) -> None:
 
         assert report.is_cancelled
         witness.end()
+
+
+@pytest.fixture
+def killer() -> Iterator[Callable[..., str]]:
+    """Returns how a process that runs the newest plan of a book has ended."""
+    command = [sys.executable, "-m", "tests.dead_letters.killed_run"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]  # as they are
+
+        def run(*words: object) -> str:
+            process.stdin.write(f"{' '.join(map(str, words))}\n")
+            process.stdin.flush()
+            return str(process.stdout.readline().strip())
+
+        yield run
+        process.stdin.close()
+
+
+def test_a_process_that_is_really_killed_at_any_step_loses_nothing(
+    tmp_path: Path, killer: Callable[..., str]
+) -> None:
+    """With kill -9, SQLite's real file and the embedded Pub/Sub."""
+    pubsub, steps, end = EmbeddedPubsub(), 0, "killed"
+    try:
+        while end == "killed":
+            clock = ManualClock()
+            pubsub.reset(clock)
+            pubsub.create_subscription("charge-dead-letter")
+            pubsub.create_subscription("charge-inbox")
+            for number in range(3):
+                attributes = {"ucam_faas_task": "charge", "number": str(number)}
+                pubsub.publish("charge-dead-letter", b"%d" % number, attributes=attributes)
+            path = tmp_path / f"{steps}.sqlite3"
+            bench = _real_bench(pubsub, path, SystemClock())
+            bench.mirror()
+            plan = bench.plan(Filter())
+            end = killer(steps, path, pubsub.host, pubsub.project)
+            uncertain = {row.replay_id for row in bench.rows(plan.id, state=RowState.SENDING)}
+            bench.close()
+
+            clock.advance(100)  # the leases end
+            later = ManualClock(datetime.now(UTC) + timedelta(seconds=100))
+            resumed = _real_bench(pubsub, path, later)
+            assert resumed.run(plan.id).left == 0
+            resumed.close()
+
+            messages = pubsub.pull("charge-inbox")
+            ids = Counter(message.attributes["ucam_faas_replay_id"] for message in messages)
+            assert ids.keys() == {f"{plan.id}-{number}" for number in (1, 2, 3)}
+            assert {id for id, times in ids.items() if times > 1} <= uncertain
+            assert max(ids.values()) <= 2
+            assert {message.data for message in messages} == {b"0", b"1", b"2"}
+            assert pubsub.pull("charge-dead-letter") == []
+            steps += 1
+    finally:
+        pubsub.close()
+    assert (end, steps > 30) == ("done", True)
+
+
+def _real_bench(pubsub: EmbeddedPubsub, path: Path, clock: Clock) -> Workbench:
+    source = RestSource(Rest(pubsub.host), pubsub.project, is_embedded=True)
+    targets = CloudTargets(source, RestPublisher(pubsub.host))
+    return Workbench(Book(path, clock), source, targets=targets, by="ada@laptop")
