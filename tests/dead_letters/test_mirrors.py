@@ -118,6 +118,10 @@ def test_every_dead_letter_topic_is_looked_at(bench: Workbench, pubsub: MemoryPu
     pubsub.subscribe("given-up-kept", "given-up")
     pubsub.publish("unpaid", dead_message(1))
     pubsub.publish("given-up", dead_message(2))
+    pubsub.subscribe("lost-kept", "lost")  # of a task that isn't known here
+    pubsub.publish("lost", dead_message(3))
+    pubsub.subscribe("audit", "audits")
+    pubsub.publish("audits", dead_message(4))
     needs = TaskNeeds(
         name="ship",
         path="/ship",
@@ -129,7 +133,11 @@ def test_every_dead_letter_topic_is_looked_at(bench: Workbench, pubsub: MemoryPu
 
     bench.mirror()
 
-    assert {letter.keeper for letter in bench.letters()} == {"unpaid-kept", "given-up-kept"}
+    assert {letter.keeper for letter in bench.letters()} == {
+        "unpaid-kept",
+        "given-up-kept",
+        "lost-kept",
+    }
     assert bench.mirrored().problems == ()  # type: ignore[union-attr]  # there was one
 
 

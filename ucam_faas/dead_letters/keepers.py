@@ -40,7 +40,7 @@ def keepers(
     """
     tasks = list(tasks)
     topics = {each.dead_letter_topic for each in subscriptions if each.dead_letter_topic}
-    topics |= {each.topic for each in subscriptions if each.topic.endswith(OWN_DEAD_LETTERS)}
+    topics |= {each.topic for each in subscriptions if _has_usual_keeper(each)}
     for needs in tasks:
         topics |= {full_topic(topic, project) for topic in dead_letter_topics(needs)}
     readers = {needs.name for needs in tasks}
@@ -57,6 +57,12 @@ def expected(tasks: Iterable[TaskNeeds], project: str) -> Keepers:
     topics = {full_topic(topic, project) for needs in tasks for topic in dead_letter_topics(needs)}
     ours = [topic for topic in topics if topic.startswith(f"projects/{project}/")]
     return Keepers(tuple(sorted(keeper_of(topic.rpartition("/")[2]) for topic in ours)))
+
+
+def _has_usual_keeper(subscription: Subscription) -> bool:
+    """Return True if a subscription has the name that only keepers have."""
+    topic = subscription.topic.rpartition("/")[2]
+    return topic.endswith(OWN_DEAD_LETTERS) or subscription.name == keeper_of(topic)
 
 
 def _keeper(
