@@ -82,7 +82,7 @@ class Workbench:
         return 500
 
     def find(self, text: str) -> list[str]:
-        return ["keeper/7"] if text in ("19", "7", "charge/1") else []
+        return ["keeper/7"] if text in ("19", "20", "7", "charge/1") else []
 
 
 def test_with_a_workbench_the_causes_are_its_groups(today: Shop) -> None:
