@@ -197,6 +197,16 @@ def test_a_payload_is_shown_elsewhere_when_a_person_asks_and_the_journal_says_so
     ]
 
 
+def test_a_hidden_payload_is_saved_by_a_form_alone_and_the_journal_says_so(site: Site) -> None:
+    """A link of another site leads a browser to a page, and not to a form."""
+    by_link = site.get(f"{LETTER}/data", hides_payloads=True)
+    by_form = site.post(f"{LETTER}/save", hides_payloads=True, read_only=True)
+
+    assert by_link.status == 404
+    assert "Müller 0" in json.loads(by_form.body)["customer"]
+    assert [entry.what for entry in site.bench.journal(letter="charge-dead/0")] == ["revealed"]
+
+
 class Checks:
     """Answers as the task's code would; other tests start that."""
 

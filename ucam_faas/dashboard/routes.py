@@ -81,6 +81,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/dead-letters/{id}", letter.view, needs="workbench"),
     Route("/dead-letters/{id}/data", letter.download, needs="workbench"),
     Route("/dead-letters/{id}/reveal", letter.reveal, needs="workbench", post=True, reads=True),
+    Route("/dead-letters/{id}/save", letter.save, needs="workbench", post=True, reads=True),
     Route("/dead-letters/{id}/edit", letter.edit, needs="workbench"),
     Route("/dead-letters/{id}/edit", letter.change, needs="workbench", post=True),
     Route("/dead-letters/{id}/unedit", letter.unedit, needs="workbench", post=True),

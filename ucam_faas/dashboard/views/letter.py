@@ -41,11 +41,21 @@ def reveal(query: Query, backends: Backends) -> Page:
 
 
 def download(query: Query, backends: Backends) -> Download:
-    """Return a letter's data."""
+    """Return a letter's data, where data are shown."""
+    if backends.hides_payloads:
+        raise PageNotFoundError("Data are hidden here: show them on the letter's page first.")
+    return _file(_letter(workbench_of(query, backends), query, backends.letter_work))
+
+
+def save(query: Query, backends: Backends) -> Download:
+    """Return a letter's data where they are hidden, and note in the journal who did that."""
     bench = workbench_of(query, backends)
     letter = _letter(bench, query, backends.letter_work)
-    if backends.hides_payloads:
-        bench.reveal(letter.id)
+    bench.reveal(letter.id)
+    return _file(letter)
+
+
+def _file(letter: Letter) -> Download:
     return Download(letter.data, f"{letter.message_id or 'dead-letter'}.bin")
 
 
