@@ -11,7 +11,7 @@ IMAGE_EXTRAS := --extra auth --extra pubsub --extra storage
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-guard simulate trials clean
+.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -70,6 +70,9 @@ benchmark-steps: $(STAMP)  ## compare the steps of a job with those of a DBOS wo
 
 benchmark-processes: $(STAMP)  ## compare a task that computes in processes with the same in threads
 	$(BIN)/python benchmarks/processes.py
+
+benchmark-history: $(STAMP)  ## time queries of a history of 1,000,000 messages, and pushes with one
+	$(BIN)/python benchmarks/history.py
 
 benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratios (needs wrk, java and the SDK)
 	$(BIN)/python benchmarks/guard.py

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import statistics
 import sys
 import time
 import tomllib
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import emulator
+import history
 import jobs
 import serving_sides
 import steps
@@ -129,6 +131,17 @@ def in_processes() -> Ratios:
     return {"processes, a call, against a thread": thread / process}
 
 
+def kept() -> Ratios:
+    """The history of `ucam-faas dev`: the cost of a push with and without it, and its queries."""
+    cost = {side: min(history.push(side, 2_000)[1] for _ in range(2)) for side in (False, True)}
+    times = history.time_queries(50_000, 10, time.thread_time)  # others use the cores, too
+    slowest = max(map(statistics.median, times.values()))
+    return {
+        "history, CPU time of a push, against none": cost[False] / cost[True],
+        "history, slowest query, against 50 ms": history.BAR_MS / slowest,
+    }
+
+
 JOBS = {
     "single sends/s": "send_per_s",
     "sends in a batch/s": "send_many_per_s",
@@ -141,6 +154,7 @@ GROUPS: dict[str, Callable[[], Ratios]] = {
     "steps": stepped,
     "worker": pulled,
     "processes": in_processes,
+    "history": kept,
 }
 BEGINNINGS = {
     "serving": "serving, ",
@@ -149,6 +163,7 @@ BEGINNINGS = {
     "steps": "steps/s, ",
     "worker": "worker, ",
     "processes": "processes, ",
+    "history": "history, ",
 }
 """The start of the row names in each group."""
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from ucam_faas.exceptions import ConfigurationError
 
 FILE = "history.sqlite3"
-VERSION = 1
+VERSION = 2
 """Of the tables, in `PRAGMA user_version`."""
 SCHEMA = Path(__file__).with_name("schema.sql")
 PLACES = 4096
 """Numbers of deliveries that each message has."""
-SPANS = (60, 3600)
+SPANS = (60, 600, 3600)
 """Seconds that counters count."""
 
 

@@ -24,6 +24,9 @@ ENDS = {
     "function_failed_uncaught_exception": True,
 }
 """The messages of lines that say how an execution ended, and whether it failed."""
+PIECE_BYTES = 100_000
+PAUSE_SECONDS = 0.05
+"""Between two writes: a thread that wakes costs as much as several lines."""
 HEAD = struct.Struct("!I")
 """Of a frame: the length of its content."""
 _PLACED = {
@@ -43,6 +46,9 @@ class LineHandler(BackgroundHandler):
     Args:
         descriptor: that the process reads.
     """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, piece_bytes=PIECE_BYTES, batch_seconds=PAUSE_SECONDS)
 
     def _line(self, record: logging.LogRecord) -> bytes:
         content = pack([line_of(record)])

@@ -68,7 +68,7 @@ class Pruning:
 def drop_some(database: sqlite3.Connection, before: float) -> bool:
     """Drop some of the rows from before a time; return True if there are no more."""
     rows = database.execute(
-        "SELECT seq, key, attributes, data FROM messages WHERE time < ? ORDER BY time LIMIT ?",
+        f"{search.ROWS} WHERE time < ? ORDER BY time LIMIT ?",
         (before, DROPPED_AT_ONCE),
     ).fetchall()
     (indexed,) = database.execute("SELECT value FROM facts WHERE name = 'indexed'").fetchone()

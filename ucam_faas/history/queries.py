@@ -12,7 +12,7 @@ from typing import Any
 
 from ucam_faas.history.database import PLACES
 from ucam_faas.history.rows import MessageState
-from ucam_faas.history.search import pair_of, query_of
+from ucam_faas.history.search import pair_of, place_word, query_of
 
 ROW = (
     "d.id, d.time, d.topic, d.task, d.state, d.attempts, d.reason, d.size, d.seq, d.letter, "
@@ -32,8 +32,7 @@ class Selection:
 
     def __init__(self, limit: int, *, text: str | None, attribute: str | None) -> None:
         self._limit = limit
-        self._query = None if text is None else query_of(text)
-        self._is_empty = text is not None and self._query is None  # no word, as in "?!"
+        self._text = text
         self._pair = None if attribute is None else pair_of(attribute)
         self._first, self._end = 0, _END
         self._equal: dict[str, str] = {}
@@ -57,15 +56,21 @@ class Selection:
 
     def rows(self, database: sqlite3.Connection) -> list[Any]:
         """Return the rows, the newest first."""
-        if self._is_empty:
+        places = [place_word(kind, name) for kind, name in self._equal.items()]
+        query = None if self._text is None else query_of(self._text, places)
+        if self._text is not None and query is None:  # no word, as in "?!"
             return []
-        if self._query is None and self._pair is None:
+        if query is None and self._pair is None:
             statement, values = self._statement(self._index())
             bounds = (self._first, self._end, self._limit)
             return database.execute(statement, (*values, *bounds)).fetchall()
-        rows: list[Any] = []
+        messages = self._candidates(database, query)
+        is_narrow = self._state not in (None, MessageState.DONE)
+        if is_narrow or (query is None and self._equal):
+            messages = self._common(database, messages)
         statement, values = self._statement("NOT INDEXED")
-        for message in self._candidates(database):
+        rows: list[Any] = []
+        for message in messages:
             first = max(self._first, message * PLACES)
             end = min(self._end, (message + 1) * PLACES)
             left = self._limit - len(rows)
@@ -74,7 +79,24 @@ class Selection:
                 break
         return rows
 
-    def _statement(self, index: str) -> tuple[str, tuple[str, ...]]:
+    def _common(self, database: sqlite3.Connection, messages: Iterator[int]) -> Iterator[int]:
+        """Go through those of the messages that an index of deliveries has, too.
+
+        Both come in the same order: either may be far longer than the other.
+        """
+        statement, values = self._statement(self._index(), "d.seq")
+        bounds = (self._first, self._end, _END)
+        deliveries = database.execute(statement, (*values, *bounds))
+        seq = next(deliveries, None)
+        for message in messages:
+            while seq is not None and seq[0] >= (message + 1) * PLACES:
+                seq = next(deliveries, None)
+            if seq is None:
+                return
+            if seq[0] >= message * PLACES:
+                yield message
+
+    def _statement(self, index: str, columns: str = ROW) -> tuple[str, tuple[str, ...]]:
         conditions = [f"d.{name} = ?" for name in self._equal]
         if self._state is not None:  # written out: SQLite then knows that partial indexes have it
             conditions.append(f"d.state = '{self._state}'")
@@ -82,7 +104,9 @@ class Selection:
                 conditions.append("d.state <> 'done'")
         conditions += ["d.seq >= ?", "d.seq < ?"]
         where = " AND ".join(conditions)
-        text = f"SELECT {ROW} FROM deliveries d {index} WHERE {where} ORDER BY d.seq DESC LIMIT ?"
+        text = (
+            f"SELECT {columns} FROM deliveries d {index} WHERE {where} ORDER BY d.seq DESC LIMIT ?"
+        )
         return text, tuple(self._equal.values())
 
     def _index(self) -> str:
@@ -93,10 +117,10 @@ class Selection:
             return "INDEXED BY deliveries_by_state"
         return "INDEXED BY deliveries_by_topic" if "topic" in self._equal else "NOT INDEXED"
 
-    def _candidates(self, database: sqlite3.Connection) -> Iterator[int]:
+    def _candidates(self, database: sqlite3.Connection, query: str | None) -> Iterator[int]:
         """Go through the numbers of messages that have the words and the attribute."""
         bounds = (self._first // PLACES, -(-self._end // PLACES))
-        if self._query is None:
+        if query is None:
             statement = (
                 "SELECT message FROM attributes WHERE pair = ? AND message BETWEEN ? AND ? "
                 "ORDER BY message DESC"
@@ -104,7 +128,7 @@ class Selection:
             values: tuple[Any, ...] = (self._pair, *bounds)
         else:
             statement = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
-            values = (self._query, *bounds)
+            values = (query, *bounds)
             if self._pair is not None:
                 statement += (
                     " AND EXISTS (SELECT 1 FROM attributes WHERE pair = ? AND message = "

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.history.events import Dropped, Event, Published, pack
-from ucam_faas.history.lines import HEAD
+from ucam_faas.history.lines import HEAD, PAUSE_SECONDS
 
 WAITING_BYTES = 64_000_000
 """Events that may wait to be sent; those beyond it are lost, and counted."""
@@ -27,8 +27,6 @@ EVENT_BYTES = 300
 """Of an event without its payload, about."""
 FRAME_BYTES = 4_000_000
 """Events that are sent at once, at most, but for one of any size."""
-PAUSE_SECONDS = 0.02
-"""Between two frames: to wake a thread for each event would cost more than to send it."""
 TURN_SECONDS = 1.0
 """The time that a frame has, before code that was saved is served without a history."""
 END_SECONDS = 10.0

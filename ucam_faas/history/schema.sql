@@ -42,17 +42,18 @@ CREATE TABLE events (
     message_id TEXT NOT NULL, job_id TEXT NOT NULL, text TEXT NOT NULL
 );
 
--- What happened in spans of a minute, and of an hour.
+-- What happened in spans of a minute, of ten, and of an hour.
 CREATE TABLE counters (
     span INTEGER NOT NULL, start INTEGER NOT NULL, task TEXT NOT NULL,
     published INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL,
     dead_lettered INTEGER NOT NULL, PRIMARY KEY (span, start, task)
 ) WITHOUT ROWID;
 
--- Of messages up to `indexed`: their attributes as `name=value`, and all words in them.
+-- Of messages up to `indexed`: their attributes as `name=value`, and all words in them. Words have
+-- no positions: most of the size and time would go into those.
 CREATE TABLE attributes (
     pair TEXT NOT NULL, message INTEGER NOT NULL, PRIMARY KEY (pair, message)
 ) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (text, content = '', prefix = '3');
+CREATE VIRTUAL TABLE words USING fts5 (text, content = '', detail = none, prefix = '3 4 5');
 CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO facts VALUES ('indexed', 0), ('dropped', 0);

@@ -8,20 +8,33 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import zlib
 from collections.abc import Iterable, Mapping
 
-from ucam_faas.history.database import transaction
+from ucam_faas.history.database import PLACES, transaction
 
 LONGEST_TEXT, LONGEST_PAIR = 16_384, 300
 """Characters of a message that are searched, and of an attribute."""
-_WORD = re.compile(r"\w+")
-_Row = tuple[int, str, str, bytes]
-"""Of `messages`: seq, key, attributes, data."""
+_WORD = re.compile(r"[^\W_]+")
+_Row = tuple[int, str, str, str, bytes, str | None]
+"""Of a query that begins with `ROWS`."""
+ROWS = f"""
+SELECT seq, topic, key, attributes, data,
+    (SELECT group_concat(d.task, char(10)) FROM deliveries d
+     WHERE d.seq BETWEEN messages.seq * {PLACES} AND messages.seq * {PLACES} + {PLACES - 1})
+FROM messages """
 
 
-def text_of(key: str, attributes: Mapping[str, str], data: bytes) -> str:
-    """Return the text of a message in which words are searched."""
-    parts = [key, *(f"{name}={value}" for name, value in attributes.items())]
+def text_of(key: str, attributes: Mapping[str, str], data: bytes, places: Iterable[str]) -> str:
+    """Return the text of a message in which words are searched.
+
+    Args:
+        key: its ordering key.
+        attributes: all of them.
+        data: its content, as bytes.
+        places: the words of its topic and tasks; see `place_word`.
+    """
+    parts = [*places, key, *(f"{name}={value}" for name, value in attributes.items())]
     text = _decoded(data)
     return "\n".join(filter(None, (*parts, text)))[:LONGEST_TEXT]
 
@@ -42,27 +55,40 @@ def _decoded(data: bytes) -> str:
     return "" if "\0" in text else text
 
 
+def place_word(kind: str, name: str) -> str:
+    """Return a word for the messages of a topic, or of a task, that no other text has.
+
+    SQLite then finds the messages of a task that have a word, without reading all others.
+    """
+    return f"{kind}{zlib.crc32(name.encode()):08x}place"
+
+
 def pair_of(attribute: str) -> str:
     """Return an attribute, `name=value`, as the index has it."""
     return attribute[:LONGEST_PAIR]
 
 
-def query_of(text: str) -> str | None:
-    """Return the query for all words of a text, the last as the beginning of one; None: no word."""
+def query_of(text: str, places: Iterable[str] = ()) -> str | None:
+    """Return the query for all words of a text, the last as the beginning of one; None: no word.
+
+    Args:
+        text: of a person.
+        places: further words.
+    """
     words = _WORD.findall(text)
     if not words:
         return None
     quoted = [f'"{word}"' for word in words]
     if len(words[-1]) >= 3 and not text[-1:].isspace():
         quoted[-1] += "*"
-    return " ".join(quoted)
+    return " ".join([*places, *quoted])
 
 
 def index(database: sqlite3.Connection, limit: int) -> int:
     """Put messages into the index that aren't in it yet, in one transaction; return how many."""
     (indexed,) = database.execute("SELECT value FROM facts WHERE name = 'indexed'").fetchone()
     rows: list[_Row] = database.execute(
-        "SELECT seq, key, attributes, data FROM messages WHERE seq > ? ORDER BY seq LIMIT ?",
+        f"{ROWS} WHERE seq > ? ORDER BY seq LIMIT ?",
         (indexed, limit),
     ).fetchall()
     if not rows:
@@ -84,8 +110,10 @@ def drop(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
 
 def _entries(rows: Iterable[_Row]) -> tuple[list[tuple[int, str]], list[tuple[str, int]]]:
     texts, pairs = [], []
-    for seq, key, written, data in rows:
+    for seq, topic, key, written, data, tasks in rows:
         attributes: dict[str, str] = json.loads(written)
-        texts.append((seq, text_of(key, attributes, data)))
+        places = [place_word("task", task) for task in set((tasks or "").split("\n"))]
+        places.append(place_word("topic", topic))
+        texts.append((seq, text_of(key, attributes, data, places)))
         pairs += [(pair_of(f"{name}={value}"), seq) for name, value in attributes.items()]
     return texts, pairs

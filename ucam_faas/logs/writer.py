@@ -36,10 +36,21 @@ class BackgroundHandler(logging.Handler):
     Args:
         descriptor: where lines go.
         limit_bytes: how much may wait.
+        piece_bytes: how much is written at once, at most, but for a line of any size.
+        batch_seconds: the time between two writes.
     """
 
-    def __init__(self, descriptor: int, *, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        piece_bytes: int = select.PIPE_BUF,  # a pipe takes this much in one piece
+        batch_seconds: float = BATCH_SECONDS,
+    ) -> None:
         super().__init__()
+        self._piece_bytes = piece_bytes
+        self._batch_seconds = batch_seconds
         self.dropped = 0
         """Lines that found the buffer full, and aren't reported yet."""
         # A task that closes the descriptor may give its number to a client's connection.
@@ -124,7 +135,7 @@ class BackgroundHandler(logging.Handler):
             is_ending = is_ending or None in batch
             if is_ending and self._end():
                 return
-            time.sleep(BATCH_SECONDS)
+            time.sleep(self._batch_seconds)
 
     def _end(self) -> bool:
         """End the thread, unless a line came meanwhile: a later one starts another thread."""
@@ -151,7 +162,7 @@ class BackgroundHandler(logging.Handler):
         text = b""
         for item in batch:
             if isinstance(item, bytes):
-                if len(text) + len(item) > select.PIPE_BUF:  # a pipe takes this much in one piece
+                if len(text) + len(item) > self._piece_bytes:
                     self._write(text)
                     text = b""
                 text += item

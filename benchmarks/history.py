@@ -1,0 +1,319 @@
+"""The history of `ucam-faas dev`: queries with 1,000,000 messages, and pushes with and without it.
+
+    python benchmarks/history.py                 # both; about 3 minutes
+    python benchmarks/history.py --only queries --messages 100000
+    python benchmarks/history.py --only push --rounds 7
+
+Queries are those of the dashboard's pages, each with many different arguments; p95 has to be below
+50 ms. Pushes are those of a real `ucam-faas dev` to a task that does nothing; sides alternate in
+one run. Figures are medians; CPU time is of all processes but the one that writes the history,
+which has a low priority and runs in the time that the others leave.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+
+from ucam_faas.history.database import PLACES, open_for_writing
+from ucam_faas.history.reader import History
+from ucam_faas.history.search import place_word
+
+BAR_MS = 50.0
+BEGIN = 1_760_000_000.0
+SPACING_SECONDS = 0.6
+"""Between two messages: a million of them are a week's."""
+TASKS = 20
+REPETITIONS = 40
+WRITER = "ucam_faas.history.recording"
+TASK = """
+import os
+import ucam_faas
+
+seen = 0
+
+@ucam_faas.message_handler
+def store(data: bytes) -> None:
+    global seen
+    seen += 1
+    if seen == int(os.environ["COUNT"]):
+        open("done", "w").close()
+"""
+NAMES = (
+    "ada",
+    "alan",
+    "barbara",
+    "claude",
+    "donald",
+    "edith",
+    "edsger",
+    "frances",
+    "grace",
+    "hedy",
+)
+
+# -- queries ----------------------------------------------------------------------------------
+
+FILL = f"""
+CREATE TEMP TABLE numbers (n INTEGER PRIMARY KEY);
+INSERT INTO numbers WITH RECURSIVE up (n) AS
+    (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < :messages) SELECT n FROM up;
+CREATE TEMP TABLE names (n INTEGER PRIMARY KEY, name TEXT);
+CREATE TEMP VIEW made AS SELECT
+    n, {BEGIN} + n * {SPACING_SECONDS} AS time, 'task-' || (n * 7919 % {TASKS}) AS task,
+    CASE WHEN n > :messages - 100 THEN 'waiting' WHEN n % 331 = 0 THEN 'dead_lettered'
+        WHEN n % 97 = 0 THEN 'failed' ELSE 'done' END AS state,
+    '{{"order": ' || n || ', "name": "' || (SELECT name FROM names WHERE names.n = made.n % 10)
+        || '", "address": "' || (n * 31 % 90000) || ' Trinity Lane", "articles": ["umbrella"]}}'
+        AS data FROM numbers made;
+INSERT INTO messages SELECT n, CAST(n AS TEXT), time, task, '',
+    '{{"customer": "' || (n % 50000) || '", "kind": "order"}}', CAST(data AS BLOB) FROM made;
+INSERT INTO deliveries SELECT n * {PLACES}, CAST(n AS TEXT), time, task, task, task, state, 1,
+    iif(state = 'done', '', 'KeyError: umbrella'), length(data),
+    iif(state = 'dead_lettered', CAST(n + 1 AS TEXT), NULL), iif(state = 'done', NULL, time)
+    FROM made;
+INSERT INTO runs SELECT n, time, time + 0.01, task, task, CAST(n AS TEXT),
+    iif(n % 3 = 0, 'job-' || n, ''), 1, 'run-' || n, iif(state = 'done', 'done', 'crashed'),
+    iif(state = 'done', '', 'KeyError: umbrella'), '200', iif(state = 'done', '', 'KeyError'),
+    state <> 'done' FROM made;
+INSERT INTO lines SELECT n, 'run-' || (n / 2 + 1), time, task, 'INFO', 'looking for an umbrella',
+    '{{}}', '' FROM made;
+INSERT INTO events SELECT n, time, 'done', task, CAST(n AS TEXT), '', 'attempt 1' FROM made
+    WHERE n > :messages - 20000;
+INSERT INTO counters SELECT span, CAST(time AS INTEGER) / span * span AS start, task, count(*),
+    sum(state = 'done'), sum(state = 'failed'), sum(state = 'dead_lettered')
+    FROM made, (SELECT 60 AS span UNION ALL SELECT 600 UNION ALL SELECT 3600)
+    GROUP BY span, start, task;
+INSERT INTO attributes SELECT 'customer=' || (n % 50000), n FROM made ORDER BY 1, 2;
+INSERT INTO attributes SELECT 'kind=order', n FROM made;
+INSERT INTO words (rowid, text) SELECT n, place(task) || ' customer=' || (n % 50000)
+    || ' kind=order ' || data FROM made;
+UPDATE facts SET value = :messages WHERE name = 'indexed';
+"""
+
+
+def fill(path: Path, messages: int) -> None:
+    """Write a week of messages by SQL."""
+    with closing(open_for_writing(path)) as database:
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA cache_size = -200000")
+        places = cache(lambda name: f"{place_word('task', name)} {place_word('topic', name)}")
+        database.create_function("place", 1, places)
+        database.execute("BEGIN")
+        for statement in FILL.split(";\n"):
+            if statement.strip():
+                database.execute(statement.replace(":messages", str(messages)))
+            if "names (n" in statement:
+                database.executemany("INSERT INTO names VALUES (?, ?)", enumerate(NAMES))
+        database.execute("COMMIT")
+
+
+def queries(history: History, messages: int) -> dict[str, Callable[[int], object]]:
+    """Return the queries of pages; each gets a random message's number."""
+    end = BEGIN + messages * SPACING_SECONDS
+    last = history.last_seq()
+
+    def task(n: int) -> str:
+        return f"task-{n % TASKS}"
+
+    def page(**filters: str | int | float) -> object:
+        return history.messages(**filters)  # type: ignore[arg-type]
+
+    return {
+        "messages": lambda n: page(),
+        "messages, a page in the middle": lambda n: page(before=n * PLACES),
+        "messages of a task": lambda n: page(task=task(n), before=n * PLACES),
+        "messages of a topic": lambda n: page(topic=task(n), before=n * PLACES),
+        "messages that failed": lambda n: page(state="failed", before=n * PLACES),
+        "messages of a task that failed": lambda n: page(task=task(n), state="failed"),
+        "messages of a task that are done": lambda n: page(task=task(n), state="done"),
+        "messages that wait": lambda n: page(state="waiting"),
+        "messages of an hour": lambda n: page(
+            since=BEGIN + n * SPACING_SECONDS, until=BEGIN + n * SPACING_SECONDS + 3600
+        ),
+        "messages with a rare attribute": lambda n: page(attribute=f"customer={n % 50000}"),
+        "messages with an attribute of all": lambda n: page(attribute="kind=order"),
+        "messages with an attribute, failed": lambda n: page(
+            attribute="kind=order", state="failed", before=n * PLACES
+        ),
+        "messages with a rare word": lambda n: page(text=f"order {n} "),
+        "messages with a word of all": lambda n: page(text="umbrella "),
+        "messages with the beginning of a word": lambda n: page(text=NAMES[n % 10][:3]),
+        "messages with the beginning of a word of all": lambda n: page(text="umbr"),
+        "messages with two words": lambda n: page(text=f"{NAMES[n % 10]} trinity "),
+        "messages with a word, of a task": lambda n: page(text=NAMES[n % 10] + " ", task=task(n)),
+        "messages with a word, that wait": lambda n: page(text=NAMES[n % 10], state="waiting"),
+        "messages with a word, failed": lambda n: page(text=NAMES[n % 10] + " ", state="failed"),
+        "a message": lambda n: history.message(str(n)),
+        "a timeline": lambda n: history.timeline(str(n)),
+        "the runs of a job": lambda n: history.job_runs(task(n * 7919), f"job-{n // 3 * 3}"),
+        "the lines of a run": lambda n: history.lines(f"run-{n // 2}"),
+        "errors": lambda n: history.errors(),
+        "the stream, 500 events": lambda n: history.stream(last - 1000 - n % 10000),
+        "rates of an hour": lambda n: history.rates(end - 3600, until=end, buckets=60),
+        "rates of a day": lambda n: history.rates(end - 86400, until=end, buckets=48),
+        "rates of a week": lambda n: history.rates(end - 7 * 86400, until=end, buckets=84),
+    }
+
+
+def time_queries(
+    messages: int,
+    repetitions: int = REPETITIONS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Return the milliseconds of each query, by a clock."""
+    numbers = random.Random(15)
+    with tempfile.TemporaryDirectory(prefix="ucam-faas-history-") as folder:
+        path = Path(folder, "history.sqlite3")
+        began = time.perf_counter()
+        fill(path, messages)
+        seconds = time.perf_counter() - began
+        size = path.stat().st_size / 1e6
+        print(f"{messages:,} messages, {size:,.0f} MB, filled in {seconds:.0f} s", file=sys.stderr)
+        times: dict[str, list[float]] = {}
+        with closing(History(path)) as history:
+            for name, query in queries(history, messages).items():
+                for _ in range(repetitions):
+                    number = numbers.randrange(messages // 10, messages)
+                    began = clock()
+                    query(number)
+                    times.setdefault(name, []).append((clock() - began) * 1000)
+    return times
+
+
+def p95(values: list[float]) -> float:
+    return sorted(values)[int(len(values) * 0.95)]
+
+
+def show_queries(messages: int) -> None:
+    print(f"\n{'query, ms':48}{'p50':>8}{'p95':>8}{'most':>8}")
+    for name, values in time_queries(messages).items():
+        figures = (statistics.median(values), p95(values), max(values))
+        verdict = "" if p95(values) < BAR_MS else "  FAIL"
+        print(f"{name:48}" + "".join(f"{figure:8.2f}" for figure in figures) + verdict)
+
+
+# -- pushes -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def dev(*options: str, count: int) -> Iterator[tuple[int, str, Path]]:
+    """Run `ucam-faas dev`; yield its process, the address of its Pub/Sub and its folder."""
+    with tempfile.TemporaryDirectory(prefix="ucam-faas-history-") as folder:
+        Path(folder, "main.py").write_text(TASK)
+        log = Path(folder, "log")
+        command = [sys.executable, "-m", "ucam_faas", "dev", "--port", "0", "--pubsub-port", "0"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, "--no-dashboard", *options],
+                cwd=folder,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "COUNT": str(count)},
+                start_new_session=True,
+            )
+        try:
+            while "Control-C ends" not in log.read_text():
+                if process.poll() is not None:
+                    raise SystemExit(log.read_text())
+                time.sleep(0.02)
+            address = re.search(r"Cloud Scheduler on (\S+)", log.read_text())
+            assert address is not None
+            yield process.pid, address[1], Path(folder)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def push(with_history: bool, count: int) -> tuple[float, float]:
+    """Return the messages/s that `dev` pushes, and the µs of CPU time that one costs."""
+    with dev(*([] if with_history else ["--history-days", "0"]), count=count) as (
+        pid,
+        host,
+        folder,
+    ):
+        messages = [
+            {
+                "data": base64.b64encode(json.dumps({"order": number}).encode()).decode(),
+                "attributes": {"kind": "order", "customer": str(number % 100)},
+            }
+            for number in range(count)
+        ]
+        used, began = cpu_seconds(pid), time.perf_counter()
+        for first in range(0, count, 500):
+            body = json.dumps({"messages": messages[first : first + 500]}).encode()
+            url = f"http://{host}/v1/projects/local/topics/store:publish"
+            head = {"content-type": "application/json"}
+            urllib.request.urlopen(urllib.request.Request(url, body, head), timeout=60).close()
+        while not (folder / "done").exists():
+            time.sleep(0.005)
+        seconds = time.perf_counter() - began
+        return count / seconds, (cpu_seconds(pid) - used) / count * 1e6
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and its children, without the writer of the history."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    seconds = 0.0
+    if WRITER not in command:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            seconds += cpu_seconds(int(child))
+    return seconds
+
+
+def push_sides(rounds: int, count: int) -> dict[bool, list[tuple[float, float]]]:
+    """Return the figures without and with a history; sides alternate."""
+    figures: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    for number in range(rounds):
+        for side in (False, True) if number % 2 else (True, False):
+            figures[side].append(push(side, count))
+    return figures
+
+
+def show_pushes(rounds: int, count: int) -> None:
+    figures = push_sides(rounds, count)
+    print(f"\n{'pushes':28}{'without':>22}{'with':>22}{'with / without':>16}")
+    for place, name in enumerate(("messages/s", "CPU time of a message, µs")):
+        without, with_history = ([round(each[place]) for each in figures[side]] for side in figures)
+        ratio = statistics.median(with_history) / statistics.median(without)
+        cells = "".join(
+            f"{f'{statistics.median(side):.0f} ({min(side)} to {max(side)})':>22}"
+            for side in (without, with_history)
+        )
+        print(f"{name:28}{cells}{ratio:>16.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=["queries", "push"], help="half of it")
+    parser.add_argument("--messages", type=int, default=1_000_000, help="in the history")
+    parser.add_argument("--rounds", type=int, default=5, help="of pushes")
+    parser.add_argument("--count", type=int, default=10_000, help="pushes of a round")
+    options = parser.parse_args()
+    if options.only != "push":
+        show_queries(options.messages)
+    if options.only != "queries":
+        show_pushes(options.rounds, options.count)
+
+
+if __name__ == "__main__":
+    main()
