@@ -448,3 +448,22 @@ def test_the_attributes_that_the_package_adds_are_listed(letters: Letters) -> No
 
     added = {name for name in letters()[0].attributes if not name.startswith(GOOGLE_PREFIX)}
     assert added == set(ADDED_ATTRIBUTES)
+
+
+class OddError(Exception):
+    """An error that can't be looked at."""
+
+    @property
+    def __cause__(self) -> BaseException | None:  # type: ignore[override]
+        raise RuntimeError("no")
+
+
+def test_an_odd_exception_is_dead_lettered_all_the_same(letters: Letters) -> None:
+    @message_handler(message_type=None, retry=RetryPolicy(max_attempts=1))
+    def task(data: bytes) -> None:
+        raise OddError
+
+    conclusion = letters.handle(task, make_message(), delivery_attempt=1)
+
+    assert isinstance(conclusion.outcome, DeadLettered)
+    assert letters()[0].attributes["ucam_faas_error"] == "crashed"

@@ -29,6 +29,7 @@ from ucam_faas.outcomes import (
     Refused,
     Retry,
     WrongEventType,
+    name,
 )
 from ucam_faas.tasks.task import Kind, Task
 
@@ -118,8 +119,13 @@ def decide_error(execution: Execution, error: BaseException) -> Decision:
 
 def fault(task: Task, decision: Decision) -> Fault:
     """Return the fault of a failed execution."""
+    if decision.fault is not None:
+        return decision.fault
     outcome, error = decision.outcome, decision.error
-    return decision.fault or fault_of(task.name, outcome, error, root=task.package)
+    try:
+        return fault_of(task.name, outcome, error, root=task.package)
+    except Exception:  # whatever a user's class does when it is looked at
+        return Fault(task.name, name(outcome))
 
 
 def _signal(error: BaseException) -> SleepSignal | None:
