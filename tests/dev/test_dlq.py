@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tests.integration.processes import UCAM_FAAS, wait_until
+from ucam_faas.cli import main
+from ucam_faas.net import google_rest
+from ucam_faas.net.rest import Rest
 
 from .cloud import ENDS_WITHIN, PROJECT, Dev, running
 from .conftest import StartDev
@@ -136,6 +140,31 @@ def test_control_c_stops_a_replay_and_the_plan_goes_on_later(start_dev: StartDev
     assert result.stdout == "Sent 12 letters again; all are acknowledged.\n"
     numbers = [effect["number"] for effect in dev.wait_effects("store", 12)]
     assert sorted(numbers) == list(range(12)), "each once"
+
+
+def test_googles_letters_have_a_book_of_their_own_and_hide_their_values(
+    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_orders(dev, 2)
+    google = Rest(f"127.0.0.1:{dev.rest.port}")
+    monkeypatch.setattr(google_rest, "GoogleRest", lambda url, *_, **__: google)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Result:
+        command = ["dlq", *arguments, "--google", "--project", PROJECT]
+        return CliRunner().invoke(main, command)
+
+    (letter, _) = json.loads(run("list", "--each", "--task", "store", "--json").stdout)
+    shown = run("show", letter["id"]).stdout
+    revealed = run("show", letter["id"], "--reveal").stdout
+    planned = run("plan", letter["id"]).stdout
+
+    assert "number: number" in shown
+    assert '"number": 1' in revealed
+    assert f"store: inbox projects/{PROJECT}/topics/store-inbox" in planned
+    assert "revealed" in run("journal").stdout
+    assert (tmp_path / ".ucam-faas" / f"dead-letters-{PROJECT}.sqlite3").exists()
+    run("purge", "--all", "--yes")
 
 
 def columns(table: str) -> list[list[str]]:

@@ -11,12 +11,16 @@ from ucam_faas.cli._group import Verb
 from ucam_faas.cli._letter_choice import Choose, ids_or_filters
 from ucam_faas.cli._letter_edits import Edits, in_editor
 from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
+from ucam_faas.cli._letter_texts import letters
 from ucam_faas.cli._message_data import as_bytes
 from ucam_faas.cli._messages import say
 from ucam_faas.cli._parameters import pairs
 from ucam_faas.cli._workbench import Bench, Open, with_workbench
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.logs.columns import printable
+
+_SHOWN = 3
+"""Letters whose edits are printed."""
 
 
 @click.command("edit", cls=Verb)
@@ -85,16 +89,27 @@ def edit(
         raise click.UsageError("The editor takes one letter: name one, or give --set or the like.")
     shown = bench.may_show(ids, reveal=reveal)
     _edit(bench, ids, None if undo else edits, shown=shown)
-    results = []
-    for id in ids:
-        diff = workbench.diff(id)
-        results.append({"id": id, "edited": bool(diff), "diff": diff.lines if shown else None})
-        if not json_only:
-            say(f"{printable(id)} is {'edited' if diff else 'as it died'}.")
-            if shown and diff:
-                say_diff(diff.lines)
     if json_only:
-        print_json(results)
+        diffs = [(id, workbench.diff(id)) for id in ids]
+        print_json(
+            [
+                {"id": id, "edited": bool(diff), "diff": diff.lines if shown else None}
+                for id, diff in diffs
+            ]
+        )
+    else:
+        _tell(bench, ids, shown=shown)
+
+
+def _tell(bench: Bench, ids: Sequence[str], *, shown: bool) -> None:
+    """Print the edits of the first letters."""
+    for id in ids[:_SHOWN]:
+        diff = bench.workbench.diff(id)
+        say(f"{printable(id)} is {'edited' if diff else 'as it died'}.")
+        if shown and diff:
+            say_diff(diff.lines)
+    if len(ids) > _SHOWN:
+        say(f"And {letters(len(ids) - _SHOWN)} more.")
     elif not ids:
         say("There are no dead letters like that.")
 
