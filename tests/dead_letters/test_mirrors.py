@@ -230,3 +230,33 @@ def test_only_one_process_holds_the_letters(bench: Workbench) -> None:
     with bench.book.alone(), pytest.raises(BookBusyError, match="Another process"):
         bench.mirror()
     bench.mirror()
+
+
+class _Late(MemoryPubsub):
+    """Answers once without the letters that it has."""
+
+    late = True
+
+    def pull(self, subscription: str) -> list[Received]:
+        if subscription == "b-dead-letter" and self.late:
+            self.late = False
+            return []
+        return super().pull(subscription)
+
+
+def test_an_empty_answer_is_doubted_for_all_keepers_at_once(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """Pub/Sub may answer without the messages that it has. Ten tasks don't wait ten times."""
+    pubsub = _Late(clock)
+    for task in "abcdefghij":
+        pubsub.subscribe(f"{task}-dead-letter", f"{task}-dead-letter")
+    pubsub.publish("b-dead-letter", dead_message(1))
+    bench = Workbench(Book(tmp_path / "book.sqlite3", clock), pubsub, by="ada")
+    began = clock.monotonic()
+
+    mirrored = bench.mirror()
+
+    assert mirrored.pulled == 1
+    assert clock.monotonic() - began == pytest.approx(0.1 + 0.1 + 0.5)
+    bench.close()

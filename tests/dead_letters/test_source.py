@@ -175,7 +175,7 @@ def test_a_subscription_that_is_not_there_is_named(world: World) -> None:
 
 
 def _pulled(leases: Leases, keeper: str) -> Sequence[Letter]:
-    return [letter for page in leases.pages(keeper) for letter in page]
+    return [letter for page in leases.all_pages(keeper) for letter in page]
 
 
 class _Holder:

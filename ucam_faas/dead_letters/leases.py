@@ -33,6 +33,12 @@ class Holder(Protocol):
         """Return until when a process that was killed may hold letters."""
 
 
+class Round:
+    """A look at keepers; the one that looks says if there was anything new."""
+
+    is_new = False
+
+
 class Leases:
     """Holds letters, and extends their leases.
 
@@ -64,29 +70,43 @@ class Leases:
             self.release()
             self._holder.hold(self._before)
 
+    def rounds(self) -> Iterator[Round]:
+        """Yield the looks at keepers until one finds nothing new, after some pauses.
+
+        An empty answer of Pub/Sub doesn't mean that there is nothing, so all keepers are asked
+        again; together, or each would need its own pauses.
+        """
+        pauses, quiet = self._source.pauses, 0
+        while quiet <= len(pauses):
+            if quiet:
+                self._clock.sleep(pauses[quiet - 1])
+            look = Round()
+            yield look
+            quiet = 1 if look.is_new else quiet + 1
+
+    def all_pages(self, keeper: str) -> Iterator[list[Letter]]:
+        """Yield all letters of a keeper, each of which is held afterwards; see `pages`."""
+        for look in self.rounds():
+            for page in self.pages(keeper):
+                look.is_new = True
+                yield page
+
     def pages(self, keeper: str) -> Iterator[list[Letter]]:
-        """Yield all letters of a keeper, each of which is held afterwards.
+        """Yield letters of a keeper, each of which is held afterwards, until an empty answer.
 
         Raises:
             SourceError: Pub/Sub refuses, or doesn't answer.
         """
         held = self._held.setdefault(keeper, {})
-        empty = stale = 0
-        pauses = self._source.pauses
-        while empty <= len(pauses) and stale < STALE_PULLS:
-            received = self._source.pull(keeper)
-            if not received:
-                if empty < len(pauses):
-                    self._clock.sleep(pauses[empty])
-                empty += 1
-                continue
+        stale = 0
+        while stale < STALE_PULLS and (received := self._source.pull(keeper)):
             self._source.extend(keeper, [ack_id for ack_id, _ in received], LEASE_SECONDS)
             self.renew()
             letters = [letter_of(message, keeper) for _, message in received]
             new = [letter for letter in letters if letter.id not in held]
             for (ack_id, _), letter in zip(received, letters, strict=True):
                 held[letter.id] = ack_id
-            empty, stale = 0, 0 if new else stale + 1
+            stale = 0 if new else stale + 1
             if new:
                 yield new
 
@@ -103,7 +123,7 @@ class Leases:
         missing = set(wanted)
         while True:
             for keeper in sorted({keeper_of_id(letter) for letter in missing}):
-                pages = self.pages(keeper)
+                pages = self.all_pages(keeper)
                 of_keeper = {letter for letter in missing if keeper_of_id(letter) == keeper}
                 while of_keeper and (page := next(pages, None)) is not None:
                     hashes |= {each.id: each.hash for each in page if each.id in of_keeper}

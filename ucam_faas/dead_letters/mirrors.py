@@ -73,13 +73,14 @@ class Mirror:
         failed: list[str] = []
         held_until = self._book.held_until()
         with Leases(source, self._book) as leases:
-            for keeper in kept.names:
-                try:
-                    self._copy(leases, keeper)
-                except SourceError as error:
-                    failed.append(keeper)
-                    if error.status != 404 or is_whole:
-                        self._problems.append(f"{error}.")
+            for look in leases.rounds():
+                for keeper in (name for name in kept.names if name not in failed):
+                    try:
+                        look.is_new |= self._copy(leases, keeper)
+                    except SourceError as error:
+                        failed.append(keeper)
+                        if error.status != 404 or is_whole:
+                            self._problems.append(f"{error}.")
         if held_until > self._book.now():
             left = round(held_until - self._book.now()) + 1
             self._problems.append(
@@ -103,12 +104,16 @@ class Mirror:
                 raise
             return expected(tasks, source.project), False  # may pull, and may not list
 
-    def _copy(self, leases: Leases, keeper: str) -> None:
+    def _copy(self, leases: Leases, keeper: str) -> bool:
+        """Copy letters of a keeper, and return True if there was a new one."""
+        is_new = False
         for page in leases.pages(keeper):
             put = self._book.put(page, mirror=self._number)
             leases.acknowledge(put.done)  # a run or a purge ended before its own did
             self._pulled += len(page) - len(put.done)
             self._new += put.new
+            is_new = True
+        return is_new
 
     def copy_jobs(self, jobs: Jobs) -> None:
         """Copy the failed jobs of a store; one whose message is a dead letter is that letter's."""
