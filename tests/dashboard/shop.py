@@ -19,6 +19,7 @@ from ucam_faas.execution.runtime import Runtime
 from ucam_faas.history.reader import History
 from ucam_faas.jobs.rows import Change, Key, Row
 from ucam_faas.jobs.states import State
+from ucam_faas.jobs.stores import JobStore
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.testing import MemoryPublisher
 
@@ -38,12 +39,19 @@ class Shop:
     Args:
         folder: for the files.
         events: of the history; None: there is none.
+        store: of jobs; None: a file.
         more: other backends.
     """
 
-    def __init__(self, folder: Path, events: Sequence[Any] | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        events: Sequence[Any] | None = None,
+        store: JobStore | None = None,
+        **more: Any,
+    ) -> None:
         self.clock = SystemClock()
-        self.store = SqliteStore(str(folder / "jobs.db"), self.clock)
+        self.store = store or SqliteStore(str(folder / "jobs.db"), self.clock)
         self.publisher = MemoryPublisher()
         settings = Settings(app="shop", job_store=f"sqlite:{folder}/jobs.db")
         runtime = Runtime(settings, self.clock, self.publisher, store=self.store)
