@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.dev.cloud import PROJECT, Dev, running
-from tests.integration.processes import wait_until
+from tests.integration.processes import request, wait_until
 
 TASKS = Path(__file__).parent / "tasks" / "main.py"
 _MOST_IN_A_CALL = 1000
@@ -62,6 +63,17 @@ class Bookshop:
         job = self.send(task, payload)
         self.dev.wait_shown("dead", job)
         return job
+
+    def run_of(self, message: str) -> str:
+        """Return the id of an execution for a message, once the message's page has it."""
+        port = int(self.dashboard.rpartition(":")[2])
+
+        def find() -> str | None:
+            page = request(port, "GET", f"/messages/{message}").body.decode()
+            run = re.search(r"/runs/(\w+)", page)
+            return run and run[1]
+
+        return wait_until(find, f"a run of message {message}") or ""
 
     def wait_done(self, task: str, count: int = 1) -> None:
         """Wait until a task has done this many messages."""

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from .bookshop import Bookshop
 from .chromium import NARROW, Visitor, barriers
+from .orders import WRONG, order
 
 pytestmark = pytest.mark.slow
 
 PAGES = (
     "/",
+    "/dead-letters",
+    "/dead-letters?task=nothing",
+    "/dead-letters/{message}",
+    "/dead-letters/{message}/edit",
+    "/dead-letters/plans",
+    "/dead-letters/plans/{plan}",
+    "/dead-letters/purge?scope=all&text=Shelley",
+    "/dead-letters/try?scope=all&text=Shelley",
     "/jobs",
     "/jobs/{job}",
     "/lanes",
+    "/live",
+    "/messages",
+    "/messages/{message}",
+    "/runs/{run}",
     "/schedules",
-    "/search?q=nothing",
+    "/search?q=Shelley",
     "/tasks",
     "/tasks/ship_order",
     "/tasks/ship_order/send",
-    "/tasks/ship_order/send?as=json",
+    "/tasks/ship_order/send?mode=text",
 )
 
 
 @pytest.fixture(scope="module")
 def places(bookshop: Bookshop) -> dict[str, str]:
     """Return the values of the paths' parameters: failures, which have the most to show."""
+    (message,) = bookshop.fail("ship_order", [order(16, WRONG, "Mary Shelley")])
     job = bookshop.fail_job("write_statements", {"year": 2025, "customers": ["Ada", ""]})
-    return {"job": f"write_statements/{job}"}
+    planned = bookshop.dev.run("dlq", "plan", "--all", "--text", "Shelley", "--json")
+    assert planned.returncode == 0, planned.stderr
+    return {
+        "message": message,
+        "job": f"write_statements/{job}",
+        "plan": json.loads(planned.stdout)["id"],
+        "run": bookshop.run_of(message),
+    }
 
 
 @pytest.mark.parametrize("path", PAGES)

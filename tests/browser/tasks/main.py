@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 import ucam_faas
 from ucam_faas import MESSAGE_CONTEXT, DeadLetter, Lane, RetryPolicy, Schedule
 
+LOG = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 TWICE = RetryPolicy(max_attempts=2, min_backoff=timedelta(0), max_backoff=timedelta(seconds=1))
 ONCE = RetryPolicy(max_attempts=1)
@@ -65,7 +66,7 @@ def find_street(address: Address) -> str:
 @ucam_faas.message_handler(retry=TWICE, publishes=["thank"])
 def ship_order(order: Order) -> str:
     """Print the label of an order's parcel, and thank the customer."""
-    print(f"Packing order {order.id}")
+    LOG.info("packing order %d", order.id)
     return f"order {order.id} to {find_street(order.address)}"
 
 
@@ -185,8 +186,7 @@ def count_visit(data: bytes) -> None:
 
 
 @ucam_faas.message_handler(message_type=None, retry=ONCE)
-def wait_for_van(data: bytes) -> None:
-    """Wait until the van has come."""
-    deadline = time.monotonic() + 20
-    while not said("van") and time.monotonic() < deadline:
-        time.sleep(0.01)
+def wrap(data: bytes) -> None:
+    """Wrap a parcel, while there is paper."""
+    if not said("paper"):
+        raise DeadLetter("there is no paper")

@@ -174,16 +174,16 @@ list?.addEventListener('pointermove', () => { moved = Date.now(); });
 setInterval(() => {
   writeTimes(document);
   if (events?.readyState === EventSource.CLOSED) events = null; // refused: too many pages follow
-  if (isStale || (!events && Date.now() - lastFetch >= RENEW_MS)) renewParts();
+  const isBusy = document.querySelector('[data-busy]'); // with work that brings no event at its end
+  if (isStale || isBusy || (!events && Date.now() - lastFetch >= RENEW_MS)) renewParts();
   listen();
-}, 5000);
+}, 2000);
 
 // Keyboard: arrows go from row to row. Pointer and keyboard: a box that checks all of its kind.
 document.addEventListener('keydown', event => {
   const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
   const row = step && event.target.closest?.('tbody tr');
-  if (!row || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.target.matches(TYPED)) return;
+  if (!row || event.altKey || event.ctrlKey || event.metaKey || event.target.matches(TYPED)) return;
   const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
   const targets = next ? every('a, button, input', next) : [];
   const column = every('a, button, input', row).indexOf(event.target);
