@@ -111,7 +111,10 @@ class Book:
             values = [*values, before]
         with self.database.reading() as db:
             records = db.execute(
-                f"SELECT * FROM letters WHERE {condition} ORDER BY time DESC, number DESC LIMIT ?",
+                # The letters are read when they are sorted: an index has the order.
+                "SELECT * FROM letters WHERE number IN (SELECT number FROM letters "
+                f"WHERE {condition} ORDER BY time DESC, number DESC LIMIT ?) "
+                "ORDER BY time DESC, number DESC",
                 [*values, limit],
             )
             return [letter_of_record(record) for record in records]
@@ -153,27 +156,31 @@ class Book:
         """Return the causes, the one with the most letters first."""
         condition, values = chosen.condition()
         with self.database.reading() as db:
-            records = db.execute(
-                # SQLite takes the bare columns from the row that has the maximum.
-                "SELECT fingerprint, task, error, reason, id, COUNT(*) AS count, "
-                "MIN(time) AS first, MAX(time) AS last "
+            records = db.execute(  # an index has these columns: the letters themselves aren't read
+                "SELECT fingerprint, task, COUNT(*) AS count, MIN(time), MAX(time) AS last "
                 f"FROM letters WHERE {condition} GROUP BY fingerprint, task "
                 "ORDER BY count DESC, last DESC, fingerprint LIMIT ?",
                 [*values, limit],
-            )
-            return [
-                Group(
-                    fingerprint=record["fingerprint"],
-                    task=record["task"],
-                    error=record["error"],
-                    reason=record["reason"],
-                    count=record["count"],
-                    first=record["first"],
-                    last=record["last"],
-                    sample=record["id"],
-                )
-                for record in records
-            ]
+            ).fetchall()
+            return [self._group(db, condition, values, *record) for record in records]
+
+    def _group(
+        self,
+        db: sqlite3.Connection,
+        condition: str,
+        values: Sequence[object],
+        fingerprint: str,
+        task: str,
+        count: int,
+        first: float,
+        last: float,
+    ) -> Group:
+        error, reason, sample = db.execute(
+            f"SELECT error, reason, id FROM letters WHERE {condition} "
+            "AND fingerprint = ? AND task = ? AND time = ? LIMIT 1",
+            [*values, fingerprint, task, last],
+        ).fetchone()
+        return Group(fingerprint, task, error, reason, count, first, last, sample)
 
     def letter(self, id: str) -> Letter | None:
         """Return a letter with its data."""
@@ -197,7 +204,7 @@ class Book:
         with self.database.reading() as db:
             records = db.execute(
                 "SELECT id FROM letters WHERE id = ?1 OR message_id = ?1 OR original_id = ?1 "
-                "OR job = ?1 OR (job <> '' AND substr(job, instr(job, '/') + 1) = ?1) "
+                "OR (job <> '' AND job = ?1) "
                 "ORDER BY id = ?1 DESC, time DESC LIMIT 20",
                 [text],
             )
@@ -285,10 +292,9 @@ class Book:
             if state is LetterState.GONE:
                 state = LetterState.NEW
                 self.note(db, [Entry(self.now(), "", "back", letter=letter.id)])
-            db.execute(
-                "UPDATE letters SET seen = ?, state = ? WHERE number = ?",
-                [mirror, state, there["number"]],
-            )
+                values = [state, there["number"]]
+                db.execute("UPDATE letters SET state = ? WHERE number = ?", values)
+            db.execute("UPDATE letters SET seen = ? WHERE number = ?", [mirror, there["number"]])
             return state
         if there is not None:  # a local cloud has begun to count from 1 again
             db.execute("DELETE FROM letters WHERE number = ?", [there["number"]])

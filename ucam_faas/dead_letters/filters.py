@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 from ucam_faas.dead_letters.letters import Kind, LetterState
 
+LAST = "\U0010ffff"
+"""The character after all others."""
 OPEN = frozenset({LetterState.NEW})
 """The states of letters that wait for a person."""
 
@@ -67,9 +69,10 @@ class Filter:
 
     def condition(self) -> tuple[str, list[object]]:
         """Return a condition on the table `letters`, and its parameters."""
+        cause = self.fingerprint or None
         parts: list[tuple[str, list[object]]] = [
             ("task = ?", [self.task]),
-            ("substr(fingerprint, 1, ?) = ?", [len(self.fingerprint or ""), self.fingerprint]),
+            ("fingerprint BETWEEN ? AND ?", [cause, cause and f"{cause}{LAST}"]),
             ("kind = ?", [self.kind]),
             ("time >= ?", [self.since]),
             ("time < ?", [self.until]),

@@ -62,6 +62,7 @@ class Mirror:
             db.execute(
                 f"DELETE FROM letters WHERE {_OVER} AND changed < ?", [self._time - KEPT_SECONDS]
             )
+            db.execute("DELETE FROM mirrors WHERE time < ?", [self._time - KEPT_SECONDS])
             values = [self._time, by]
             cursor = db.execute("INSERT INTO mirrors (time, by) VALUES (?, ?)", values)
             self._number = cursor.lastrowid or 0
@@ -171,8 +172,9 @@ class Mirror:
                 "WHERE number = ?",
                 [*counts, self._number],
             )
-            detail = f"{self._pulled} letters, {self._new} new, {self._gone} gone"
-            self._book.note(db, [Entry(self._time, self._by, "mirrored", detail=detail)])
+            if self._new or self._gone:  # a look alone leaves no entry
+                detail = f"{self._pulled} letters, {self._new} new, {self._gone} gone"
+                self._book.note(db, [Entry(self._time, self._by, "mirrored", detail=detail)])
         return Mirrored(self._time, self._pulled, self._new, self._gone, tuple(self._problems))
 
 

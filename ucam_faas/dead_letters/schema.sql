@@ -31,7 +31,8 @@ CREATE TABLE letters (
 );
 CREATE INDEX letters_by_time ON letters (state, time DESC, number DESC);
 CREATE INDEX letters_by_cause ON letters (state, fingerprint, task, time);
-CREATE INDEX letters_by_message ON letters (original_id);
+CREATE INDEX letters_by_message ON letters (message_id);
+CREATE INDEX letters_by_original ON letters (original_id);
 CREATE INDEX letters_by_job ON letters (job) WHERE job <> '';
 
 -- Apart from the letters, so that lists don't read them.
