@@ -569,6 +569,19 @@ def test_data_and_traceback_are_shown_on_request(shop: Shop) -> None:
     assert "traceback" not in document["error"]
 
 
+def test_the_cause_of_a_failure_is_shown_with_its_fingerprint(shop: Shop) -> None:
+    cause = {"fingerprint": "1:8d1e0b10e762b240", "summary": "ValueError at cards.charge"}
+    shop.ended(State.FAILURE, error={**ERROR, **cause})
+
+    table = shop.run("jobs", "list").stdout
+    text = shop.run("jobs", "show", "1").stdout
+    document = json.loads(shop.run("jobs", "show", "1", "--json").stdout)
+
+    assert "ValueError at cards.charge" in table
+    assert "\ncause       1:8d1e0b10e762b240  ValueError at cards.charge\n" in text
+    assert cause.items() <= document["error"].items()
+
+
 def test_a_job_that_is_not_there_is_an_error_that_names_the_store(shop: Shop) -> None:
     error = error_of(shop.run("jobs", "show", "7", "--task", "charge"))
 

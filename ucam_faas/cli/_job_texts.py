@@ -111,8 +111,8 @@ def note(row: Row, now: float) -> str:
         return f"waits for: ucam-faas jobs resume {row.key.id}"
     if row.state is State.STARTED and row.progress:
         return progress(row.progress)
-    if row.state in (State.FAILURE, State.CANCELLED) and row.error:
-        return str(row.error.get("type", ""))
+    if row.state in (State.FAILURE, State.CANCELLED):
+        return _cause(row)
     return ""
 
 
@@ -140,6 +140,7 @@ def details(
         ("runs", f"{row.executions}, {row.attempts} failed" if row.executions else ""),
         ("progress", progress(row.progress) if row.progress else ""),
         ("error" if row.state is State.FAILURE else "last error", error_text(row)),
+        ("cause", f"{mark}  {_cause(row)}" if (mark := _fingerprint(row)) else ""),
         ("expires", time_text(row.expires) if row.expires is not None else ""),
         ("payload", _data(row, data=data)),
     ]
@@ -161,8 +162,18 @@ def details(
 
 def _shown(row: Row) -> tuple[str, str]:
     """Return notes that `details` has in lines of their own."""
-    error = str(row.error.get("type", "")) if row.error else ""
-    return progress(row.progress) if row.progress else "", error
+    return progress(row.progress) if row.progress else "", _cause(row)
+
+
+def _fingerprint(row: Row) -> str:
+    """Return that of the last error; earlier versions made none."""
+    return printable(str((row.error or {}).get("fingerprint", "")))
+
+
+def _cause(row: Row) -> str:
+    """Return the last error without its message: `KeyError at shop.orders.price`."""
+    error = row.error or {}
+    return printable(str(error.get("summary") or error.get("type", "")))
 
 
 def entry_text(entry: Entry) -> str:
@@ -193,7 +204,7 @@ def _data(row: Row, *, data: bool) -> str:
 def _error(row: Row, *, traceback: bool) -> dict[str, Any] | None:
     if row.error is None:
         return None
-    names = ("type", "message", "traceback") if traceback else ("type", "message")
+    names = ["type", "message", "summary", "fingerprint", *["traceback"] * traceback]
     return {name: row.error.get(name) for name in names}
 
 
