@@ -35,6 +35,7 @@ DOCUMENTS = [
     ROOT / "docs/check.md",
     ROOT / "docs/configuration.md",
     ROOT / "docs/dashboard.md",
+    ROOT / "docs/dead-letters.md",
     ROOT / "docs/deployment-configuration.md",
     ROOT / "docs/local.md",
     ROOT / "docs/outcomes.md",

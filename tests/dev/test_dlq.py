@@ -117,29 +117,32 @@ def dead_orders(dev: Dev, count: int) -> None:
 
 def test_control_c_stops_a_replay_and_the_plan_goes_on_later(start_dev: StartDev) -> None:
     dev = start_dev()
-    dead_orders(dev, 12)
+    dead_orders(dev, 40)
     terminal = Terminal([UCAM_FAAS, "dlq", "replay", "--all", "--rate", "2"], dev.folder)
-    wait_until(lambda: "of 12" in terminal.screen(), "it shows how far it is", ENDS_WITHIN)
+    wait_until(lambda: "of 40" in terminal.screen(), "it shows how far it is", ENDS_WITHIN)
 
+    listed = dev.run("dlq")
     terminal.type("\x03")
     code = terminal.popen.wait(ENDS_WITHIN)
     screen = COLOUR.sub("", terminal.screen())
     terminal.close()
 
+    assert listed.returncode == 0
+    assert "is being sent: these are the letters as they were last copied." in listed.stderr
     assert code == 130
     assert "Finishing the letters that are under way; Control-C again ends at once." in screen
     assert re.search(
-        r"\d+ of 12 letters sent and acknowledged; \d+ left\. It was cancelled\.", screen
+        r"\d+ of 40 letters sent and acknowledged; \d+ left\. It was cancelled\.", screen
     )
     (plan,) = re.findall(r"To go on: ucam-faas dlq replay --plan (\S+)", screen)
-    assert 0 < len(dev.effects("store")) < 12
+    assert 0 < len(dev.effects("store")) < 40
     assert "cancelled" in dev.run("dlq", "plans").stdout
 
     result = dev.run("dlq", "replay", "--plan", plan)
 
-    assert result.stdout == "Sent 12 letters again; all are acknowledged.\n"
-    numbers = [effect["number"] for effect in dev.wait_effects("store", 12)]
-    assert sorted(numbers) == list(range(12)), "each once"
+    assert result.stdout == "Sent 40 letters again; all are acknowledged.\n"
+    numbers = [effect["number"] for effect in dev.wait_effects("store", 40)]
+    assert sorted(numbers) == list(range(40)), "each once"
 
 
 def test_googles_letters_have_a_book_of_their_own_and_hide_their_values(

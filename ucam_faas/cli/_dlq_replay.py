@@ -156,7 +156,7 @@ def replay(
         if json_only:
             print_json(_plan_document(workbench, planned))
         sys.exit(1 if planned.excluded else 0)
-    report = _replaying.run(workbench, planned.id, rate=rate, quiet=json_only)
+    report = _replaying.run(bench, planned.id, rate=rate, quiet=json_only)
     if json_only:
         print_json(texts.report_json(report) | {"left_out": planned.excluded})
     else:

@@ -8,13 +8,13 @@ from concurrent.futures import Future
 
 from ucam_faas.cli._live_line import LiveLine
 from ucam_faas.cli._messages import tell
+from ucam_faas.cli._workbench import Bench
 from ucam_faas.dead_letters.run_log import Report
-from ucam_faas.dead_letters.workbench import Workbench
 
 _BAR = 24
 
 
-def run(bench: Workbench, plan: str, *, rate: float | None, quiet: bool) -> Report:
+def run(bench: Bench, plan: str, *, rate: float | None, quiet: bool) -> Report:
     """Run a plan, and return how far it came.
 
     Control-C cancels it: the letters that are under way are finished. A second one ends the process
@@ -34,7 +34,11 @@ def run(bench: Workbench, plan: str, *, rate: float | None, quiet: bool) -> Repo
 
     def work() -> None:
         try:
-            outcome.set_result(bench.run(plan, rate=rate, progress=progress.show))
+            outcome.set_result(
+                bench.patiently(
+                    lambda: bench.workbench.run(plan, rate=rate, progress=progress.show)
+                )
+            )
         except BaseException as error:  # it is the caller's
             outcome.set_exception(error)
 
@@ -44,7 +48,7 @@ def run(bench: Workbench, plan: str, *, rate: float | None, quiet: bool) -> Repo
     except KeyboardInterrupt:
         progress.line.end()
         tell("Finishing the letters that are under way; Control-C again ends at once.", "yellow")
-        bench.cancel(plan)
+        bench.workbench.cancel(plan)
         return outcome.result()
     finally:
         progress.line.end()

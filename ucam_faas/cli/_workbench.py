@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -17,11 +18,16 @@ from ucam_faas.actions.pubsub import Pubsub
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._messages import note
 from ucam_faas.config import Settings
+from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.opening import open_workbench
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.sending.sender import sender
 
+PATIENCE_SECONDS = 20.0
+"""How long to wait while another command, or the page, copies letters."""
+LOOK_SECONDS = 0.1
+WorkT = TypeVar("WorkT")
 _Verb = Callable[..., None]
 
 
@@ -53,9 +59,30 @@ class Bench:
         if not self._mirrors:
             return False
         self._mirrors = False
-        for problem in self.workbench.mirror().problems:
+        try:
+            problems = self.patiently(self.workbench.mirror).problems
+        except BookBusyError:
+            plan = self.workbench.running()
+            runs = f"The plan {plan} is being sent" if plan else "Another command holds the letters"
+            problems = (f"{runs}: these are the letters as they were last copied.",)
+        for problem in problems:
             note(problem)
         return True
+
+    def patiently(self, work: Callable[[], WorkT]) -> WorkT:
+        """Do something that one process at a time can do, and wait for another's mirror.
+
+        Raises:
+            BookBusyError: another process sends letters, or takes too long.
+        """
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return work()
+            except BookBusyError:
+                if self.workbench.running() or time.monotonic() > until:
+                    raise
+            time.sleep(LOOK_SECONDS)
 
     def one(self, text: str) -> str:
         """Return the id of the letter that an id names: the letter's, its message's, its job's.

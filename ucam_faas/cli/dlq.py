@@ -187,7 +187,9 @@ def purge(*, choose: Choose, yes: bool, open_bench: Open, json_only: bool) -> No
         click.confirm(f"Remove {letters(count)} from {bench.name} for good?", abort=True, err=True)
     line = LiveLine(quiet=json_only)
     try:
-        number = workbench.purge(chosen, lambda done: line.show(f"{done:,} of {letters(count)}"))
+        number = bench.patiently(
+            lambda: workbench.purge(chosen, lambda done: line.show(f"{done:,} of {letters(count)}"))
+        )
     finally:
         line.end()
     _tell_number(number, f"removed from {bench.name}", json_only=json_only)
