@@ -46,10 +46,13 @@ class Site:
     bench: Workbench
     who: str = "ann"
 
+    def __post_init__(self) -> None:
+        self.now = self.backends
+        self.app = app.make_app(lambda: self.now, who=lambda headers: self.who)
+
     def ask(self, method: str, url: str, form: Any = None, **changes: Any) -> Answer:
-        backends = replace(self.backends, **changes)
-        made = app.make_app(lambda: backends, who=lambda headers: self.who)
-        return call(made, method, url, form)
+        self.now = replace(self.backends, **changes)
+        return call(self.app, method, url, form)
 
     def get(self, url: str, **changes: Any) -> Answer:
         return self.ask("GET", url, **changes)

@@ -25,6 +25,8 @@ from ucam_faas.dead_letters.parser import Checked, FieldError
 from ucam_faas.dead_letters.targets import Replay
 from ucam_faas.dead_letters.workbench import Workbench
 
+pytestmark = pytest.mark.slow
+
 ALL: frozenset[LetterState] = frozenset()
 
 
@@ -34,12 +36,17 @@ class Site:
     scene: Scene
     bench: Workbench
 
-    def get(self, url: str, **changes: Any) -> Answer:
-        return call(app.make_app(lambda: replace(self.backends, **changes)), "GET", url)
+    def __post_init__(self) -> None:
+        self.now = self.backends
+        self.app = app.make_app(lambda: self.now)
 
-    def post(self, url: str, form: dict[str, str] | None = None, **changes: Any) -> Answer:
-        made = app.make_app(lambda: replace(self.backends, **changes))
-        return call(made, "POST", url, form or {})
+    def get(self, url: str, **changes: Any) -> Answer:
+        self.now = replace(self.backends, **changes)
+        return call(self.app, "GET", url)
+
+    def post(self, url: str, form: Any = None, **changes: Any) -> Answer:
+        self.now = replace(self.backends, **changes)
+        return call(self.app, "POST", url, form or {})
 
     def plan(self, url: str = "/dead-letters/act", **form: str) -> str:
         """Plan a replay, of all that match unless the form has ids; return its page's URL."""
@@ -195,7 +202,7 @@ def test_just_the_letters_that_new_code_takes_are_replayed(site: Site) -> None:
         *re.findall(r'<input type="hidden" name="(id)" value="([^"]+)"', page.text),
     ]
     plan = call(
-        app.make_app(lambda: site.backends), "POST", "/dead-letters/act?task=ship",
+        site.app, "POST", "/dead-letters/act?task=ship",
         body=urlencode(form).encode(),
     ).headers["location"]  # fmt: skip
     site.run(plan)

@@ -68,6 +68,25 @@ def test_a_line_may_come_before_its_delivery_and_after_its_end(place: int) -> No
         assert reader.rates(BEGIN, until=BEGIN + 60, buckets=1)["store"].done == (1,)
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_a_message_that_its_task_gives_up_has_failed_although_it_is_answered(place: int) -> None:
+    """The task dead-letters it by itself, and Pub/Sub gets a 2xx."""
+    run = {"time": BEGIN + 1.02, "outcome": "dead_lettered", "message_id": "1", "attempt": 1}
+    line = ended("e", seconds=0.02, subscription="store", reason="no such order", **run)
+    order = [
+        published("1"),
+        Delivered(BEGIN + 1, "store", "1", 1),
+        Answered(BEGIN + 1.02, "store", "1", 1, True, "200"),
+    ]
+    order[place + 1 : place + 1] = [line]
+
+    with written(*([event] for event in order)) as reader:
+        (error,) = reader.errors()
+        assert (error.execution_id, error.reason) == ("e", "no such order")
+        rates = reader.rates(BEGIN, until=BEGIN + 60, buckets=1)["store"]
+        assert (rates.done, rates.failed) == ((0,), (1,))
+
+
 def test_a_line_goes_to_the_attempt_in_whose_time_it_is() -> None:
     first = attempt("1", 1, time=BEGIN + 1, failure="KeyError: 1", lines=["one"])
     second = attempt("1", 2, time=BEGIN + 2, lines=["two"])

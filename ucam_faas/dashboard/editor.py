@@ -44,6 +44,12 @@ class Editor:
     data: bytes | None = None
 
     @property
+    def faults(self) -> list[tuple[str, str, str]]:
+        """The problems of fields: the path, the name and the text of each."""
+        problems = [] if self.form is None else reading.problems_of(self.form)
+        return [(path, reading.name_of(path) or "payload", text) for path, text in problems]
+
+    @property
     def has_problems(self) -> bool:
         """The payload can't be used as it is."""
         return bool(self.problems or (self.form and reading.problems_of(self.form)))

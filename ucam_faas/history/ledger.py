@@ -223,13 +223,14 @@ class Ledger:
         if run is None or run.ended is not None:
             run = self._run(delivery, time, attempt)
             delivery.attempts = max(delivery.attempts, attempt)
-        run.ended, run.status, run.failed = time, status, not is_success
+        run.ended, run.status = time, status
+        run.failed = run.failed or not is_success
         self._runs[run.seq] = run
         delivery.reason = "" if is_success else run.reason or status
         state = MessageState.DONE if is_success else MessageState.FAILED
         self._change(delivery, state)
-        self._count(time, run.task, 1 if is_success else 2)
-        kind = EventKind.DONE if is_success else EventKind.FAILED
+        self._count(time, run.task, 2 if run.failed else 1)
+        kind = EventKind.FAILED if run.failed else EventKind.DONE
         self._events.append((time, kind, run, ()))
         self._take_early(subscription, message_id)
 
@@ -377,7 +378,13 @@ class Ledger:
                 self._count(line.time, run.task, 2 if end.is_failure else 1)
                 kind = EventKind.FAILED if end.is_failure else EventKind.DONE
                 self._events.append((line.time, kind, run, ()))
-        elif run.reason and (run.failed or delivery.letter or end.is_failure):
+            return
+        if end.is_failure and not run.failed:  # answered as handled: the task itself gave it up
+            run.failed = True
+            if run.ended is not None:
+                self._count(run.ended, run.task, 1, -1)
+                self._count(run.ended, run.task, 2)
+        if run.reason and (run.failed or delivery.letter):
             delivery.reason = run.reason
             self._deliveries[delivery.seq] = delivery
 
@@ -425,9 +432,9 @@ class Ledger:
         for execution in list(self._by_execution)[: max(0, len(self._by_execution) - KNOWN)]:
             del self._by_execution[execution]
 
-    def _count(self, time: float, task: str, what: int) -> None:
+    def _count(self, time: float, task: str, what: int, by: int = 1) -> None:
         counts = self._counts.setdefault((int(time) // 60, task), [0, 0, 0, 0])
-        counts[what] += 1
+        counts[what] += by
 
     # -- rows ---------------------------------------------------------------------------------
 

@@ -175,6 +175,17 @@ def escape(name: str) -> str:
     return name
 
 
+def unescape(step: str) -> str:
+    """Return the property's name of a step of a path.
+
+    >>> unescape("a~1b~2~00")
+    'a/b?~0'
+    """
+    for number, letter in reversed([*enumerate(f"~/{MARKS}")]):
+        step = step.replace(f"~{number}", letter)
+    return step
+
+
 def is_plain(shape: Shape) -> bool:
     """Return True for a text that may be empty."""
     return shape.kind == "text" and shape.detail not in PLACEHOLDERS

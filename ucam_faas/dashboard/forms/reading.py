@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ucam_faas.dashboard.forms.building import empty_field, of_variant
-from ucam_faas.dashboard.forms.fields import NULL, ROOT, Field
+from ucam_faas.dashboard.forms.fields import NULL, ROOT, Field, unescape
 from ucam_faas.dashboard.forms.shapes import MISSING, Schema, Shape
 from ucam_faas.dashboard.forms.values import load, number
 
@@ -116,6 +116,15 @@ def _problems(field: Field, path: str) -> list[tuple[str, str]]:
     for _, inner, part in field.paths(path):
         problems += _problems(part, inner)
     return problems
+
+
+def name_of(path: str) -> str:
+    """Return a field's path for people.
+
+    >>> name_of("f/lines/0/a~1b")
+    'lines.0.a/b'
+    """
+    return ".".join(unescape(step) for step in path.split("/")[1:])
 
 
 # -- errors of a parser ---------------------------------------------------------------------------
