@@ -159,14 +159,17 @@ def test_unknown_attributes_of_the_source_are_left_out(letters: Letters) -> None
     }
 
 
-def test_an_earlier_dead_letters_source_is_replaced(letters: Letters) -> None:
-    attributes = {"CloudPubSubDeadLetterSourceSubscription": "old", "ucam_faas_reason": "old"}
+def test_nothing_of_an_earlier_dead_letter_is_left(letters: Letters) -> None:
+    letters.handle(give_up, make_message(message_id="m7"), delivery_attempt=1)
+    (earlier,) = letters()
 
-    letters.handle(give_up, make_message(attributes=attributes))
+    letters.handle(failing(), earlier, delivery_attempt=5)
 
-    (letter,) = letters()
-    assert letter.attributes["CloudPubSubDeadLetterSourceSubscription"] == "s"
-    assert letter.attributes["ucam_faas_reason"] == "too old"
+    _, letter = letters()
+    assert letter.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
+    assert letter.attributes["ucam_faas_reason"] == "ValueError (attempt 5, the last)"
+    assert letter.attributes["ucam_faas_message_id"] == earlier.message_id
+    assert "ucam_faas_first_attempt" not in letter.attributes
 
 
 def test_attributes_of_google_are_dropped_but_for_the_trace(letters: Letters) -> None:

@@ -273,6 +273,7 @@ def test_over_pubsub_a_replay_that_keeps_failing_is_a_dead_letter_again(
     first, second = local.dead_letters
     assert len(broken) == 10
     assert second.attributes["ucam_faas_reason"] == "LookupError (attempt 5, the last)"
+    assert second.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
     assert second.attributes[REPLAYS_ATTRIBUTE] == "1"
     assert second.attributes["ucam_faas_first_attempt"]
     for name in ("ucam_faas_fingerprint", "ucam_faas_error"):

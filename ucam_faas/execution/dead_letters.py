@@ -82,8 +82,7 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
             return outcome
         if outcome.reason is None and decision.error is not None:
             reason = type(decision.error).__qualname__
-        number = published.delivery_attempt or runtime.attempts.of(published).total + 1
-        reason = f"{reason} (attempt {number}, the last)"
+        reason = f"{reason} (attempt {_number(published, runtime)}, the last)"
     attributes = _attributes(execution, decision, reason, published)
     if is_over(attributes, runtime.settings.max_hops):
         del attributes[HOPS_ATTRIBUTE]  # or its readers would refuse it, too
@@ -133,14 +132,19 @@ def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> b
     than 5, so there the RetryPolicy always counts. The attempts of a replay in an inbox are counted
     by this process.
     """
-    limit, attempt = _limit(task, runtime), published.delivery_attempt
+    limit, attempt = _limit(task, runtime), _number(published, runtime)
     if limit is None:
         return False
+    if task.trigger is None and not is_uncounted(published):
+        return False  # an HTTP task
+    return attempt is not None and attempt >= limit
+
+
+def _number(published: MessagePublishedData, runtime: Runtime) -> int | None:
+    """Return the number of the attempt; None: the subscription has no dead-letter policy."""
     if is_uncounted(published):
-        return runtime.attempts.of(published).total + 1 >= limit
-    if task.trigger is None or attempt is None:
-        return False  # an HTTP task, or a subscription without a dead-letter policy
-    return attempt >= limit
+        return runtime.attempts.of(published).total + 1
+    return published.delivery_attempt
 
 
 def _limit(task: Task, runtime: Runtime) -> int | None:
@@ -164,12 +168,7 @@ def _attributes(
 ) -> dict[str, str]:
     """Return the message's own attributes, and the package's as far as the limit leaves room."""
     message, task = published.message, execution.task
-    # Keys that start with goog are Pub/Sub's own, but for the trace, which its clients publish.
-    kept = {
-        key: _cut(text)
-        for key, text in message.attributes.items()
-        if key in TRACE_ATTRIBUTES or not key.lower().startswith("goog")
-    }
+    kept = {key: _cut(text) for key, text in message.attributes.items() if _is_own(key)}
     added = {REASON_ATTRIBUTE: _cut(reason), TASK_ATTRIBUTE: task.name}
     if message.message_id:
         added[MESSAGE_ID_ATTRIBUTE] = message.message_id
@@ -179,22 +178,32 @@ def _attributes(
     if subscription:
         added[SUBSCRIPTION_ATTRIBUTE] = subscription["subscription"]
         added[f"{GOOGLE_PREFIX}SourceSubscriptionProject"] = subscription["project"]
-    if published.delivery_attempt is not None:
-        added[f"{GOOGLE_PREFIX}SourceDeliveryCount"] = str(published.delivery_attempt)
+    number = _number(published, execution.runtime)
+    if number is not None:
+        added[f"{GOOGLE_PREFIX}SourceDeliveryCount"] = str(number)
     if message.publish_time is not None:
         added[f"{GOOGLE_PREFIX}SourceTopicPublishTime"] = message.publish_time.isoformat()
     added[ERROR_ATTRIBUTE] = _cut(cause.summary)
     began = _began(execution)
     added[LAST_ATTEMPT_ATTRIBUTE] = _time(began)
-    first = execution.runtime.attempts.of(published).first
-    if first is None and (published.delivery_attempt == 1 or is_uncounted(published)):
-        first = began
+    first = began if number == 1 else execution.runtime.attempts.of(published).first
     if first is not None:
         added[FIRST_ATTEMPT_ATTRIBUTE] = _time(first)
     for key, value in added.items():
         if key in kept or len(kept) < MAX_ATTRIBUTES:
             kept[key] = value
     return kept
+
+
+def _is_own(key: str) -> bool:
+    """Return True for an attribute that the message has from its publisher.
+
+    Keys that start with goog are Pub/Sub's own, but for the trace, which its clients publish; and a
+    script may have sent a dead letter again as it was.
+    """
+    if key in ADDED_ATTRIBUTES or key.startswith(GOOGLE_PREFIX):
+        return False
+    return key in TRACE_ATTRIBUTES or not key.lower().startswith("goog")
 
 
 def _began(execution: Execution) -> datetime:
