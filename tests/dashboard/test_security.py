@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ucam_faas.dashboard.security import refusal
+from ucam_faas.dashboard.security import own_name, refusal
 
 HERE = "127.0.0.1:8088"
 
@@ -67,3 +67,10 @@ def test_the_end_of_a_name_may_be_allowed() -> None:
     assert not is_refused("GET", host="dashboard-1.europe-west2.run.app", allowed=allowed)
     assert is_refused("GET", host="run.app", allowed=allowed)
     assert is_refused("GET", host="run.app.evil.example", allowed=allowed)
+
+
+def test_this_machine_has_a_name_on_its_network() -> None:
+    allowed = frozenset({own_name()})
+
+    assert own_name()
+    assert not is_refused("GET", host=f"{own_name()}:8088", allowed=allowed)

@@ -67,7 +67,7 @@ def command(
         check(module, extra="dashboard", purpose="show the dashboard")
     if location and not google:
         raise ConfigurationError("--location is of Google's schedules: it needs --google.")
-    from ucam_faas.dashboard import app, remote, server
+    from ucam_faas.dashboard import app, remote, security, server
 
     environ = dict(os.environ)
     if google:
@@ -89,9 +89,8 @@ def command(
         allowed = (*allowed, ".run.app") if on_cloud_run else allowed
         connect = lambda: backends  # noqa: E731
     listener = sockets.bind(host, port, "Choose another port with --port; 0 takes any free one.")
-    application = app.make_app(
-        connect, allowed=frozenset(name.lower() for name in allowed), who=remote.person_of
-    )
+    names = frozenset({security.own_name(), *(name.lower() for name in allowed)})
+    application = app.make_app(connect, allowed=names, who=remote.person_of)
     port = listener.getsockname()[1]
     click.echo(f"Dashboard on http://{f'[{host}]' if ':' in host else host}:{port}")
     if not is_this_machine(host) and "K_SERVICE" not in os.environ:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,14 +26,6 @@ from ucam_faas.sending.sender import local_runtime
 from ucam_faas.tasks.needs import TaskNeeds
 
 _STARTING = "`ucam-faas dev` isn't serving the tasks. If it runs, its terminal says why."
-
-
-def person() -> str:
-    """Return the person at this machine, for journals."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no entry in the table of users
-        return ""
 
 
 class LocalBackends:

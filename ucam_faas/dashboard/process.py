@@ -26,10 +26,14 @@ def main(listener: int, lifeline: int, folder: str) -> None:
     threading.Thread(
         target=_end_with, args=(lifeline,), name="ucam-faas-parent-watch", daemon=True
     ).start()
-    from ucam_faas.dashboard import app, server
-    from ucam_faas.dashboard.local import LocalBackends, person
+    from ucam_faas.dashboard import app, security, server
+    from ucam_faas.dashboard.local import LocalBackends
+    from ucam_faas.dead_letters.opening import person
 
-    application = app.make_app(LocalBackends(Path(folder)), who=lambda headers: person())
+    allowed = frozenset({security.own_name()})
+    application = app.make_app(
+        LocalBackends(Path(folder)), allowed=allowed, who=lambda headers: person()
+    )
     server.run(application, socket.socket(fileno=listener))
 
 

@@ -7,6 +7,7 @@ say where a request comes from: `Sec-Fetch-Site`, or else `Origin`. Programs sen
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -25,6 +26,11 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 """Of each answer. Nothing of another site is loaded, and no other site shows a page in a frame."""
+
+
+def own_name() -> str:
+    """Return the name that this machine has on its network."""
+    return socket.gethostname().lower()
 
 
 def refusal(method: str, headers: Mapping[str, str], allowed: frozenset[str]) -> str | None:
