@@ -291,6 +291,22 @@ def test_an_editor_shows_payload_and_attributes_as_json(
     assert content.attributes == {"tenant": "kings"}
 
 
+def test_the_editor_is_that_of_the_environment(
+    run: Run, workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_letter_edits, "_is_terminal", lambda: True)
+    monkeypatch.delenv("VISUAL", raising=False)
+
+    monkeypatch.setenv("EDITOR", "sed -i 's/Müller 480/Eve/'")
+    edited = run("edit", LETTER)
+    monkeypatch.setenv("EDITOR", "false")
+    failed = error_of(run("edit", LETTER))
+
+    assert f"+  {EVE}" in edited.stdout
+    assert json.loads(workbench.content(LETTER).data)["customer"] == "Eve"
+    assert failed.endswith("Nothing was changed.")
+
+
 def test_a_payload_that_was_not_changed_in_the_editor_keeps_its_bytes(
     run: Run, workbench: Workbench, edited_as: Any
 ) -> None:

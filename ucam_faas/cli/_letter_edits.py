@@ -115,7 +115,10 @@ def in_editor(content: Content) -> tuple[bytes, Mapping[str, str]] | None:
     document = {"attributes": dict(content.attributes), "data": shown}
     text = json.dumps(document, indent=2, ensure_ascii=False)
     while True:
-        edited = click.edit(text, extension=".json")
+        try:
+            edited = click.edit(text, extension=".json")
+        except click.ClickException as error:
+            raise ConfigurationError(f"{error.format_message()}. Nothing was changed.") from error
         if edited is None or edited == text:
             return None
         try:
