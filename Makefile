@@ -74,6 +74,9 @@ benchmark-processes: $(STAMP)  ## compare a task that computes in processes with
 benchmark-history: $(STAMP)  ## time queries of a history of 1,000,000 messages, and pushes with one
 	$(BIN)/python benchmarks/history.py
 
+benchmark-dashboard: $(STAMP)  ## time the dashboard's pages with 1,000,000 messages and jobs
+	$(BIN)/python benchmarks/dashboard.py
+
 benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratios (needs wrk, java and the SDK)
 	$(BIN)/python benchmarks/guard.py
 
