@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from tests.dashboard.asgi import Answer, call
+from tests.dashboard.controls import submitted
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Scene, refusing
 from ucam_faas.dashboard import app
@@ -183,6 +184,27 @@ def test_a_letter_is_replayed_from_its_page(site: Site) -> None:
     assert "The letter is replayed." in page.text
     assert site.scene.targets.letters == [f"{KEEPER}/7"]
     assert "replayed" in site.get(letter).text
+
+
+def test_a_purge_takes_all_that_match_and_the_rest_stay(site: Site) -> None:
+    count = site.bench.count(Filter(task="ship"))
+    asked = site.post("/dead-letters/act?task=ship", {"do": "purge", "scope": "all"})
+    url = asked.headers["location"]
+
+    done = site.post(url, submitted(site.get(url).text))
+
+    assert done.headers["location"] == "/dead-letters?task=ship"
+    assert f"{count}%20dead%20letters%20are%20purged" in done.headers["set-cookie"]
+    assert site.bench.count() == len(site.scene.pubsub.ids(KEEPER)) == 120 - count
+    assert site.bench.mirror().pulled == 120 - count
+
+
+def test_letters_are_saved_as_a_file(site: Site) -> None:
+    answer = site.post("/dead-letters/archive?task=ship", {"scope": "all"})
+
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert answer.headers["content-disposition"].endswith("dead-letters.jsonl")
+    assert len(lines) == site.bench.count(Filter(task="ship"))
 
 
 class Odd:

@@ -260,6 +260,16 @@ def test_a_payload_is_hidden_until_a_person_asks_for_it(site: Site) -> None:
     assert asked == [("", "revealed", "job one")]
 
 
+def test_a_payload_of_any_json_is_a_text(site: Site) -> None:
+    schema = {"format": "json", "schema": {"type": "object", "additionalProperties": True}}
+    notify = KnownTask(needs_of(store_file.task, Settings()), schema)
+
+    page = site.get("/tasks/store_file/send", tasks=lambda: [notify])
+
+    assert "text" in submitted(page.text)
+    assert ">Form<" not in page.text
+
+
 def test_a_task_without_a_payload_is_sent_nothing(site: Site) -> None:
     page = site.get("/tasks/tidy/send")
 

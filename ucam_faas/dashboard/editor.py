@@ -56,14 +56,16 @@ class Editor:
 
 
 def json_schema(described: Mapping[str, Any] | None) -> Any:
-    """Return the JSON Schema of a payload; None: it isn't JSON, or its type isn't known.
+    """Return the JSON Schema of a payload; None: it isn't JSON, or a form has no fields for it.
 
     Args:
         described: as `tasks.payload_schemas.schema_of` returns it.
     """
     if described is None or described.get("format") != "json":
         return None
-    return described.get("schema")
+    schema = described.get("schema")
+    kinds = [shape.kind for shape in Schema(schema).variants(schema).shapes]
+    return None if kinds == ["json"] else schema
 
 
 def opened(schema: Any, original: bytes | None, mode: str = "") -> Editor:
