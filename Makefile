@@ -11,7 +11,7 @@ IMAGE_EXTRAS := --extra auth --extra pubsub --extra storage
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials clean
+.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials pictures clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -82,6 +82,9 @@ benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratio
 
 trials: $(STAMP)  ## try jobs with real processes that are killed, stopped, replaced and crashed (minutes)
 	TRIALS_STORE=$(STORE) $(BIN)/python -m pytest tests/trials/trial_*.py
+
+pictures: $(STAMP)  ## take the pictures of the documents again (needs chromium and pngquant)
+	$(BIN)/python docs/pictures.py
 
 clean:  ## remove installed and cached files
 	rm -rf $(VENV) benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

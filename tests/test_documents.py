@@ -154,6 +154,17 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert missing == []
 
 
+def test_every_picture_is_shown_and_small() -> None:
+    pictures = {f"pictures/{path.name}": path for path in ROOT.glob("docs/pictures/*")}
+
+    shown = set().union(
+        *(re.findall(r"pictures/[\w-]+\.png", path.read_text()) for path in DOCUMENTS)
+    )
+
+    assert shown == pictures.keys()
+    assert [name for name, path in pictures.items() if path.stat().st_size > 100_000] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_to_a_section_lead_to_a_heading(document: Path) -> None:
     links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text())

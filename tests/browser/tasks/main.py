@@ -78,7 +78,7 @@ class Letter(BaseModel):
 @ucam_faas.message_handler(retry=TWICE)
 def thank(letter: Letter) -> None:
     """Send a letter of thanks; the mail server is away at each first attempt."""
-    if MESSAGE_CONTEXT.get().attributes.delivery_attempt == 1:
+    if MESSAGE_CONTEXT.get().delivery_attempt == 1:
         raise ConnectionError("the mail server is away")
 
 
