@@ -46,7 +46,9 @@ SELECT 'shop', 'task-' || (n % {TASKS}), 'job-' || n,
   CAST('{{"order": ' || n || ', "article": "umbrella"}}' AS BLOB), '{{}}', '', '{{}}', '', '',
   CASE WHEN n % 997 = 0 THEN 'FAILURE' WHEN n > :rows - 100 THEN 'PENDING' ELSE 'SUCCESS' END,
   :now - (:rows - n) * 0.6, 0, 9e9, 1,
-  json_array(json_array(0, 'PENDING', 'sent', 0, '', ''), json_array(1, 'STARTED', 'claimed', 1, '', '')),
+  json_array(
+    json_array(0, 'PENDING', 'sent', 0, '', ''), json_array(1, 'STARTED', 'claimed', 1, '', '')
+  ),
   CASE WHEN n % 997 = 0 THEN '{{"type": "KeyError", "message": "umbrella"}}' END,
   CASE WHEN n % 10 = 0 THEN 'task-0/batch-' || (n / 10000) END,
   CASE WHEN n % 10 = 1 THEN 'task-1/job-' || (n / 1000) END
