@@ -127,9 +127,7 @@ HEAVY = {
         *("net.http_protocol", "serving.worker", "testing.serving", "emulator.emulator"),
         "dashboard.server",
     ),
-    "starlette": owner(
-        *("dashboard.app", "dashboard.render", "dashboard.server", "dashboard.streams"),
-    ),
+    "starlette": owner("dashboard.app", "dashboard.render", "dashboard.streams"),
     "jinja2": owner("dashboard.render"),
     "markupsafe": owner("dashboard.render"),
     "uvicorn_worker": owner("serving.worker"),

@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,15 @@ def answers(dev: Dev) -> bool:
     return request(port_of(dev.stdout), "GET", "/").status == 200
 
 
+@contextmanager
+def following(port: int) -> Iterator[None]:
+    """Follow events as a page does, which doesn't end by itself."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as stream:
+        stream.sendall(b"GET /changes HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"text/event-stream" in stream.recv(4096)
+        yield
+
+
 def test_its_address_is_the_first_line_and_it_ends_with_dev(start_dev: StartDev) -> None:
     dev = start_dev("--dashboard-port", "0")
     dashboard = dashboard_of(dev.popen.pid)
@@ -50,7 +61,8 @@ def test_its_address_is_the_first_line_and_it_ends_with_dev(start_dev: StartDev)
     assert answers(dev)
     document = json.loads((dev.folder / ".ucam-faas/dev.json").read_text())
     assert document["dashboard"] == f"http://127.0.0.1:{port_of(dev.stdout)}"
-    assert dev.end() == 0
+    with following(port_of(dev.stdout)):
+        assert dev.end() == 0
     assert not is_running(dashboard)
     assert dev.stderr == ""
     assert (dev.folder / ".ucam-faas/dashboard.log").read_text() == ""

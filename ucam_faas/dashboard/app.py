@@ -41,7 +41,7 @@ def make_app(
     allowed: frozenset[str] = frozenset(),
     who: Callable[[Headers], str] = lambda headers: "",
     routes: Sequence[Route] = ROUTES,
-) -> ASGIApp:
+) -> Site:
     """Return the application.
 
     Args:
@@ -63,17 +63,25 @@ def make_app(
         exception_handlers={HTTPException: pages.on_http_error, Exception: _on_error},
     )
     app.router.redirect_slashes = False
-    return _Guard(app, allowed)
+    return Site(app, allowed, streams)
 
 
-class _Guard:
-    """Refuses the requests of other sites, and puts the headers of `security` on each answer."""
+class Site:
+    """Refuses the requests of other sites, and puts the headers of `security` on each answer.
 
-    def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
+    Args:
+        app: answers the others.
+        allowed: names of the site.
+        streams: of events.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: frozenset[str], streams: Streams) -> None:
         self._app = app
         self._allowed = allowed
+        self.end_streams = streams.end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         if scope["type"] != "http":
             return
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import socket
+from types import FrameType
 
-from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import Server
 
+from ucam_faas.dashboard.app import Site
 from ucam_faas.net.http_protocol import HttpProtocol
 
-GRACE_SECONDS = 1
-"""For answers that are under way at the end; streams don't end by themselves."""
+GRACE_SECONDS = 2
+"""For answers that are under way at the end."""
 MOST_CONNECTIONS = 500
 
 
-def run(app: ASGIApp, listener: socket.socket) -> None:
+def run(app: Site, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     config = Config(
         app,
@@ -29,4 +30,17 @@ def run(app: ASGIApp, listener: socket.socket) -> None:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    Server(config).run(sockets=[listener])
+    _Server(config, app).run(sockets=[listener])
+
+
+class _Server(Server):
+    """Ends streams when a signal comes: they don't end by themselves."""
+
+    def __init__(self, config: Config, app: Site) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order."""
+        self._app.end_streams()
+        super().handle_exit(sig, frame)

@@ -43,6 +43,11 @@ class Streams:
         self._tick: asyncio.Task[int] | None = None
         self._made: dict[tuple[int, int, str, str], asyncio.Task[str]] = {}
         self._open = 0
+        self._is_ended = False
+
+    def end(self) -> None:
+        """End all streams at the next look: the process is about to end."""
+        self._is_ended = True
 
     async def changes(self, request: Request) -> Response:
         """Answer with an event each time that there are new events in the history."""
@@ -90,7 +95,7 @@ class Streams:
     async def _followed(self, after: int) -> AsyncIterator[tuple[int, int | None]]:
         """Yield the last number known and the new one; None after a silence."""
         silent = 0.0
-        while True:
+        while not self._is_ended:
             last = await self._look()
             if last != after:
                 yield min(after, last), last
