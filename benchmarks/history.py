@@ -2,12 +2,12 @@
 
     python benchmarks/history.py                 # both; about 3 minutes
     python benchmarks/history.py --only queries --messages 100000
-    python benchmarks/history.py --only push --rounds 7
+    python benchmarks/history.py --only push --rounds 20
 
 Queries are those of the dashboard's pages, each with many different arguments; p95 has to be below
-50 ms. Pushes are those of a real `ucam-faas dev` to a task that does nothing; sides alternate in
-one run. Figures are medians; CPU time is of all processes but the one that writes the history,
-which has a low priority and runs in the time that the others leave.
+50 ms. Pushes are bursts of two real `ucam-faas dev`, one without a history, to a task that does
+nothing; the bursts alternate. Ratios are medians of the pairs', with their quartiles. CPU time is
+of all processes but the one that writes the history, which has a low priority.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ SPACING_SECONDS = 0.6
 """Between two messages: a million of them are a week's."""
 TASKS = 20
 REPETITIONS = 40
+WARM_UP = 3
+"""Pairs that aren't counted."""
 WRITER = "ucam_faas.history.recording"
 TASK = """
 import os
@@ -50,8 +52,8 @@ seen = 0
 def store(data: bytes) -> None:
     global seen
     seen += 1
-    if seen == int(os.environ["COUNT"]):
-        open("done", "w").close()
+    if seen % int(os.environ["COUNT"]) == 0:
+        open(f"done-{seen}", "w").close()
 """
 NAMES = (
     "ada",
@@ -210,12 +212,53 @@ def show_queries(messages: int) -> None:
 # -- pushes -----------------------------------------------------------------------------------
 
 
+Pair = tuple[tuple[float, float], tuple[float, float]]
+"""The messages/s and the µs of CPU time of one, without and with a history."""
+
+
+class Dev:
+    """A running `ucam-faas dev` whose task takes bursts of messages."""
+
+    def __init__(
+        self, process: int, pubsub: str, folder: Path, count: int, with_history: bool
+    ) -> None:
+        self.with_history = with_history
+        self._process = process
+        self._url = f"http://{pubsub}/v1/projects/local/topics/store:publish"
+        self._folder = folder
+        messages = [
+            {
+                "data": base64.b64encode(json.dumps({"order": number}).encode()).decode(),
+                "attributes": {"kind": "order", "customer": str(number % 100)},
+            }
+            for number in range(count)
+        ]
+        self._body = json.dumps({"messages": messages}).encode()
+        self._count = count
+        self._pushed = 0
+
+    def push(self) -> tuple[float, float]:
+        """Return the messages/s of a burst, and the µs of CPU time that a message costs."""
+        self._pushed += self._count
+        head = {"content-type": "application/json"}
+        used, began = cpu_seconds(self._process), time.perf_counter()
+        request = urllib.request.Request(self._url, self._body, head)
+        urllib.request.urlopen(request, timeout=60).close()
+        while not (self._folder / f"done-{self._pushed}").exists():
+            time.sleep(0.002)
+        seconds = time.perf_counter() - began
+        cost = (cpu_seconds(self._process) - used) / self._count * 1e6
+        return self._count / seconds, cost
+
+
 @contextmanager
-def dev(*options: str, count: int) -> Iterator[tuple[int, str, Path]]:
-    """Run `ucam-faas dev`; yield its process, the address of its Pub/Sub and its folder."""
-    with tempfile.TemporaryDirectory(prefix="ucam-faas-history-") as folder:
-        Path(folder, "main.py").write_text(TASK)
-        log = Path(folder, "log")
+def dev(with_history: bool, count: int) -> Iterator[Dev]:
+    """Run `ucam-faas dev`, and end it."""
+    options = [] if with_history else ["--history-days", "0"]
+    with tempfile.TemporaryDirectory(prefix="ucam-faas-history-") as parent:
+        folder, log = Path(parent, "tasks"), Path(parent, "log")  # `dev` watches its folder
+        folder.mkdir()
+        (folder / "main.py").write_text(TASK)
         command = [sys.executable, "-m", "ucam_faas", "dev", "--port", "0", "--pubsub-port", "0"]
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -233,71 +276,56 @@ def dev(*options: str, count: int) -> Iterator[tuple[int, str, Path]]:
                 time.sleep(0.02)
             address = re.search(r"Cloud Scheduler on (\S+)", log.read_text())
             assert address is not None
-            yield process.pid, address[1], Path(folder)
+            yield Dev(process.pid, address[1], folder, count, with_history)
         finally:
             process.terminate()
             process.wait(60)
 
 
-def push(with_history: bool, count: int) -> tuple[float, float]:
-    """Return the messages/s that `dev` pushes, and the µs of CPU time that one costs."""
-    with dev(*([] if with_history else ["--history-days", "0"]), count=count) as (
-        pid,
-        host,
-        folder,
-    ):
-        messages = [
-            {
-                "data": base64.b64encode(json.dumps({"order": number}).encode()).decode(),
-                "attributes": {"kind": "order", "customer": str(number % 100)},
-            }
-            for number in range(count)
-        ]
-        used, began = cpu_seconds(pid), time.perf_counter()
-        for first in range(0, count, 500):
-            body = json.dumps({"messages": messages[first : first + 500]}).encode()
-            url = f"http://{host}/v1/projects/local/topics/store:publish"
-            head = {"content-type": "application/json"}
-            urllib.request.urlopen(urllib.request.Request(url, body, head), timeout=60).close()
-        while not (folder / "done").exists():
-            time.sleep(0.005)
-        seconds = time.perf_counter() - began
-        return count / seconds, (cpu_seconds(pid) - used) / count * 1e6
+def push_sides(rounds: int, pairs: int, count: int) -> list[Pair]:
+    """Return the figures of bursts without and with a history, in pairs: one right after another.
+
+    Another load of the machine lasts longer than a pair, and is in both sides. Each round has new
+    processes: some are faster than others for as long as they live.
+    """
+    figures = []
+    for round in range(rounds):
+        with dev(bool(round % 2), count) as first, dev(not round % 2, count) as second:
+            for number in range(-WARM_UP, pairs):
+                order = (first, second) if number % 2 else (second, first)
+                taken = {side.with_history: side.push() for side in order}
+                if number >= 0:
+                    figures.append((taken[False], taken[True]))
+    return figures
 
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process and its children, without the writer of the history."""
     command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
     seconds = 0.0
-    if WRITER not in command:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     for task in Path(f"/proc/{pid}/task").iterdir():
+        if WRITER not in command:
+            seconds += int((task / "schedstat").read_text().split()[0]) / 1e9
         for child in (task / "children").read_text().split():
             seconds += cpu_seconds(int(child))
     return seconds
 
 
-def push_sides(rounds: int, count: int) -> dict[bool, list[tuple[float, float]]]:
-    """Return the figures without and with a history; sides alternate."""
-    figures: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
-    for number in range(rounds):
-        for side in (False, True) if number % 2 else (True, False):
-            figures[side].append(push(side, count))
-    return figures
+def ratios(figures: list[Pair], place: int) -> list[float]:
+    """Return the figures with a history divided by those without, of each pair."""
+    return sorted(kept[place] / none[place] for none, kept in figures)
 
 
-def show_pushes(rounds: int, count: int) -> None:
-    figures = push_sides(rounds, count)
-    print(f"\n{'pushes':28}{'without':>22}{'with':>22}{'with / without':>16}")
+def show_pushes(rounds: int, pairs: int, count: int) -> None:
+    figures = push_sides(rounds, pairs, count)
+    print(f"\n{'pushes, medians':28}{'without':>10}{'with':>10}{'with / without':>30}")
     for place, name in enumerate(("messages/s", "CPU time of a message, µs")):
-        without, with_history = ([round(each[place]) for each in figures[side]] for side in figures)
-        ratio = statistics.median(with_history) / statistics.median(without)
-        cells = "".join(
-            f"{f'{statistics.median(side):.0f} ({min(side)} to {max(side)})':>22}"
-            for side in (without, with_history)
-        )
-        print(f"{name:28}{cells}{ratio:>16.3f}")
+        sides = [statistics.median(pair[side][place] for pair in figures) for side in (0, 1)]
+        several = ratios(figures, place)
+        quarter = len(several) // 4
+        spread = f"({several[quarter]:.2f} to {several[-quarter - 1]:.2f})"
+        ratio = f"{statistics.median(several):.3f} {spread}"
+        print(f"{name:28}{sides[0]:>10.0f}{sides[1]:>10.0f}{ratio:>30}")
 
 
 def main() -> None:
@@ -306,13 +334,14 @@ def main() -> None:
     )
     parser.add_argument("--only", choices=["queries", "push"], help="half of it")
     parser.add_argument("--messages", type=int, default=1_000_000, help="in the history")
-    parser.add_argument("--rounds", type=int, default=5, help="of pushes")
-    parser.add_argument("--count", type=int, default=10_000, help="pushes of a round")
+    parser.add_argument("--rounds", type=int, default=8, help="with new processes")
+    parser.add_argument("--pairs", type=int, default=10, help="of bursts in a round")
+    parser.add_argument("--count", type=int, default=1_000, help="messages of a burst")
     options = parser.parse_args()
     if options.only != "push":
         show_queries(options.messages)
     if options.only != "queries":
-        show_pushes(options.rounds, options.count)
+        show_pushes(options.rounds, options.pairs, options.count)
 
 
 if __name__ == "__main__":

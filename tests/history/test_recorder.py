@@ -18,8 +18,7 @@ import pytest
 from tests.integration.processes import wait_until
 from tests.support import history
 from ucam_faas.history.database import open_for_writing
-from ucam_faas.history.events import Event, pack
-from ucam_faas.history.lines import HEAD
+from ucam_faas.history.events import pack
 from ucam_faas.history.pruning import Pruning
 from ucam_faas.history.reader import History
 from ucam_faas.history.recorder import Recorder
@@ -161,11 +160,6 @@ def in_this_process(path: Path, tell: Callable[[sqlite3.Connection, str], None])
     return ours
 
 
-def frame(*events: Event) -> bytes:
-    content = pack(events)
-    return HEAD.pack(len(content)) + content
-
-
 def test_a_full_disk_is_told_once_and_recording_goes_on_when_there_is_room(tmp_path: Path) -> None:
     path, told = tmp_path / "history.sqlite3", []
     is_full, goes_on = threading.Event(), threading.Event()
@@ -179,9 +173,9 @@ def test_a_full_disk_is_told_once_and_recording_goes_on_when_there_is_room(tmp_p
             goes_on.set()
 
     writer = in_this_process(path, tell)
-    writer.sendall(frame(history.published("1", b"x" * 1_000_000)))
+    writer.sendall(pack(history.published("1", b"x" * 1_000_000)))
     assert is_full.wait(60)
-    writer.sendall(frame(history.published("2", b"x" * 1_000_000)))
+    writer.sendall(pack(history.published("2", b"x" * 1_000_000)))
     assert goes_on.wait(60)
     writer.shutdown(socket.SHUT_WR)
     (thread,) = [each for each in threading.enumerate() if each.name == "writer"]

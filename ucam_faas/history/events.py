@@ -7,7 +7,8 @@ as the API has them.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -150,23 +151,40 @@ _KINDS: tuple[type[Event], ...] = (
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 
 
-def pack(events: Iterable[Event]) -> bytes:
-    """Return events as one piece of bytes, for another process of this machine."""
-    return marshal.dumps([(_NUMBERS[type(event)], *_plain(event)) for event in events])
+HEAD = struct.Struct("!I")
+"""Of a frame: the length of its content."""
 
 
-def _plain(event: Event) -> Iterable[object]:
-    """Return an event's values, of types that `marshal` takes."""
+def pack(event: Event) -> bytes:
+    """Return an event as a frame, for another process of this machine.
+
+    It is packed where it happens: to keep many objects for a moment costs the garbage collector
+    more than this.
+    """
+    values: tuple[Any, ...] = event
     if isinstance(event, Published):
-        return (*event[:4], dict(event.attributes), event.data, tuple(event.readers))
-    if isinstance(event, Logged) and event.end is not None:
-        return (*event[:-1], tuple(event.end))
-    return event
+        values = (*event[:4], dict(event.attributes), event.data, tuple(event.readers))
+    elif isinstance(event, Logged) and event.end is not None:
+        values = (*event[:-1], tuple(event.end))
+    content = marshal.dumps((_NUMBERS[type(event)], *values))
+    return HEAD.pack(len(content)) + content
 
 
-def unpack(content: bytes) -> list[Event]:
-    """Return the events of `pack`."""
-    return [_event(*values) for values in marshal.loads(content)]
+def unpack(frames: bytes | bytearray) -> tuple[list[Event], int]:
+    """Return the events of whole frames, and how many bytes these have."""
+    events: list[Event] = []
+    start, end = 0, len(frames)
+    view = memoryview(frames)
+    while end - start >= HEAD.size:
+        (length,) = HEAD.unpack_from(view, start)
+        if end - start - HEAD.size < length:
+            break
+        start += HEAD.size
+        if length:  # else it came with a descriptor
+            events.append(_event(*marshal.loads(view[start : start + length])))
+        start += length
+    view.release()
+    return events, start
 
 
 def _event(number: int, *values: Any) -> Event:

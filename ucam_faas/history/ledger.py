@@ -6,11 +6,14 @@ latest used last: most events are about a message that came a moment ago.
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
+from typing import Any
+
+from pydantic_core import to_json
 
 from ucam_faas.history.database import PLACES, SPANS, transaction
 from ucam_faas.history.events import (
@@ -120,33 +123,26 @@ class Ledger:
         self._dropped = 0
         self._early: dict[tuple[str, str], list[Logged]] = {}
         """Lines that came before the news of their deliveries."""
-        self._watermark = 0.0
+        self.watermark = 0.0
         """Deliveries that began or ended before this time are known."""
+        self._takers: dict[type, Callable[[Any], None]] = {
+            Published: self._published,
+            Delivered: self._delivered,
+            Answered: self._answered,
+            Cancelled: self._cancelled,
+            DeadLettered: self._dead_lettered,
+            Scheduled: self._scheduled,
+            Logged: self._logged,
+            Dropped: self._lost,
+        }
         self._recover()
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events, in the order in which they happened."""
         for event in events:
             if not isinstance(event, Logged | Dropped):
-                self._watermark = max(self._watermark, event.time)
-            match event:
-                case Published():
-                    self._published(event)
-                case Delivered():
-                    self._delivered(event)
-                case Answered():
-                    self._answered(event)
-                case Cancelled():
-                    self._cancelled(event)
-                case DeadLettered():
-                    self._dead_lettered(event)
-                case Scheduled(time, schedule, is_forced):
-                    text = "by hand" if is_forced else ""
-                    self._events.append((time, EventKind.SCHEDULED, None, (schedule, "", "", text)))
-                case Logged():
-                    self._logged(event)
-                case Dropped(number):
-                    self._dropped += number
+                self.watermark = max(self.watermark, event.time)
+            self._takers[type(event)](event)
 
     @property
     def is_waiting(self) -> bool:
@@ -189,7 +185,7 @@ class Ledger:
     def _published(self, event: Published) -> None:
         self._last_message += 1
         time, message_id, topic, key, attributes, data, readers = event
-        row = (self._last_message, message_id, time, topic, key, json.dumps(dict(attributes)), data)
+        row = (self._last_message, message_id, time, topic, key, to_json(attributes).decode(), data)
         self._messages.append(row)
         place = self._last_message * PLACES
         state = MessageState.WAITING if readers else MessageState.UNREAD
@@ -280,6 +276,13 @@ class Ledger:
         self._runs[run.seq] = run
         return run
 
+    def _scheduled(self, event: Scheduled) -> None:
+        text = "by hand" if event.is_forced else ""
+        self._events.append((event.time, EventKind.SCHEDULED, None, (event.schedule, "", "", text)))
+
+    def _lost(self, event: Dropped) -> None:
+        self._dropped += event.number
+
     # -- what the log says --------------------------------------------------------------------
 
     def _logged(self, line: Logged) -> None:
@@ -301,7 +304,7 @@ class Ledger:
         Args:
             before: lines of later times may still be early: they come by another way.
         """
-        before = max(before, self._watermark - CLOCK_SLACK_SECONDS)
+        before = max(before, self.watermark - CLOCK_SLACK_SECONDS)
         early, self._early = self._early, {}
         for line in (line for lines in early.values() for line in lines):
             if line.time <= before:
@@ -339,7 +342,7 @@ class Ledger:
         run = self._by_execution.get(line.execution_id)
         if run is not None and line.message_id in ("", run.message_id):
             return run
-        return self._delivered_run(line, is_settled or line.time <= self._watermark)
+        return self._delivered_run(line, is_settled or line.time <= self.watermark)
 
     def _delivered_run(self, line: Logged, is_settled: bool) -> _Run | None:
         if not (line.message_id and line.subscription and line.execution_id):
@@ -482,6 +485,7 @@ class Ledger:
             )
 
 
+@lru_cache(1000)
 def task_of(subscription: str) -> str:
     """Return the name of the task that a subscription is of."""
     inbox = inbox_named(subscription)

@@ -6,7 +6,6 @@ It packs the few values that a history keeps: a line as JSON would take three ti
 from __future__ import annotations
 
 import logging
-import struct
 from typing import Any
 
 from pydantic_core import to_json
@@ -27,8 +26,6 @@ ENDS = {
 PIECE_BYTES = 100_000
 PAUSE_SECONDS = 0.05
 """Between two writes: a thread that wakes costs as much as several lines."""
-HEAD = struct.Struct("!I")
-"""Of a frame: the length of its content."""
 _PLACED = {
     *("task", "outcome", "execution_id", "job_id", "message_id", "subscription", "reason"),
     *("delivery_attempt", "duration_seconds", "execution_info", "request"),
@@ -51,8 +48,7 @@ class LineHandler(BackgroundHandler):
         super().__init__(descriptor, piece_bytes=PIECE_BYTES, batch_seconds=PAUSE_SECONDS)
 
     def _line(self, record: logging.LogRecord) -> bytes:
-        content = pack([line_of(record)])
-        return HEAD.pack(len(content)) + content
+        return pack(line_of(record))
 
 
 def line_of(record: logging.LogRecord) -> Logged:

@@ -1,9 +1,9 @@
 """The end of a history in `ucam-faas dev`: hands events over, and never waits.
 
 A process of its own writes the file: rows are made in Python, and a thread that made them would
-take the interpreter from the event loop that delivers messages. The thread here only packs events,
-and sends them through a socket. The process ends when the socket is closed, however `dev` ended,
-and has then written everything that was sent.
+take the interpreter from the event loop that delivers messages. The thread here only sends packed
+events through a socket. The process ends when the socket is closed, however `dev` ended, and has
+then written everything that was sent.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.history.events import Dropped, Event, Published, pack
-from ucam_faas.history.lines import HEAD, PAUSE_SECONDS
+from ucam_faas.history.events import HEAD, Dropped, Event, pack
+from ucam_faas.history.lines import PAUSE_SECONDS
 
 WAITING_BYTES = 64_000_000
 """Events that may wait to be sent; those beyond it are lost, and counted."""
-EVENT_BYTES = 300
-"""Of an event without its payload, about."""
-FRAME_BYTES = 4_000_000
+SENT_BYTES = 4_000_000
 """Events that are sent at once, at most, but for one of any size."""
 TURN_SECONDS = 1.0
 """The time that a frame has, before code that was saved is served without a history."""
@@ -56,7 +54,7 @@ class Recorder:
         self._arguments = (str(path), str(days), str(megabytes))
         self._tell = tell
         self._clock = clock or SystemClock()
-        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
         self._taken = self._sent = 0  # bytes; the first is changed by `put`, the other by a thread
         self._dropped = 0
         self._is_gone = self._is_closing = False
@@ -85,7 +83,7 @@ class Recorder:
     def __exit__(self, *exc: object) -> None:
         """Let the process write what is left, and end it."""
         self._is_closing = True
-        self._events.put(None)
+        self._frames.put(None)
         self._threads[0].join(END_SECONDS)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
@@ -104,8 +102,9 @@ class Recorder:
         if self._taken - self._sent > WAITING_BYTES:
             self._dropped += 1
             return
-        self._taken += _size(event)
-        self._events.put(event)
+        frame = pack(event)
+        self._taken += len(frame)
+        self._frames.put(frame)
 
     @contextlib.contextmanager
     def lines(self) -> Iterator[int]:
@@ -125,32 +124,32 @@ class Recorder:
     def _send_all(self) -> None:
         is_ending = False
         while not is_ending:
-            batch, size, is_ending = self._batch()
+            frames, is_ending = self._waiting()
+            content = b"".join(frames)
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                batch.append(Dropped(dropped))
-            if batch and not self._is_gone:
-                content = pack(batch)
+                content += pack(Dropped(dropped))
+            if content and not self._is_gone:
                 try:
                     with self._turn:
-                        self._socket.sendall(HEAD.pack(len(content)) + content)
+                        self._socket.sendall(content)
                 except OSError:  # it has ended, and has said why
                     self._is_gone = True
-            self._sent += size
+            self._sent += sum(map(len, frames))
             if not is_ending:
                 self._clock.sleep(PAUSE_SECONDS)
 
-    def _batch(self) -> tuple[list[Event], int, bool]:
-        """Return the next events, their size, and whether they are the last."""
-        batch: list[Event] = []
-        size, event = 0, self._events.get()
-        while event is not None:
-            batch.append(event)
-            size += _size(event)
-            if size > FRAME_BYTES or self._events.empty():  # no other thread takes
-                return batch, size, False
-            event = self._events.get()
-        return batch, size, True
+    def _waiting(self) -> tuple[list[bytes], bool]:
+        """Return the frames that wait, and whether they are the last."""
+        frames: list[bytes] = []
+        size, frame = 0, self._frames.get()
+        while frame is not None:
+            frames.append(frame)
+            size += len(frame)
+            if size > SENT_BYTES or self._frames.empty():  # no other thread takes
+                return frames, False
+            frame = self._frames.get()
+        return frames, True
 
     def _hear(self) -> None:
         """Show the sentences of the process, until it ends."""
@@ -164,7 +163,3 @@ class Recorder:
         if not (self._is_closing or is_said):
             self._tell("The process that writes the history ended: there is none from now on.")
         self._is_gone = True
-
-
-def _size(event: Event) -> int:
-    return EVENT_BYTES + (len(event.data) if isinstance(event, Published) else 0)

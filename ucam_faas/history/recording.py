@@ -25,7 +25,6 @@ from ucam_faas.history import search
 from ucam_faas.history.database import is_current, only_writer, open_for_writing, remove
 from ucam_faas.history.events import Event, unpack
 from ucam_faas.history.ledger import Ledger
-from ucam_faas.history.lines import HEAD
 from ucam_faas.history.pruning import Pruning
 
 BATCH_SECONDS = 0.05
@@ -41,7 +40,9 @@ BUSY_SECONDS = 2.0
 INDEXED_AT_ONCE = 500
 END_SECONDS = 1.0
 """The time in which the lines of other processes are taken when `dev` has ended."""
-NICENESS = 10
+NICENESS, LOWEST = 5, 19
+BUSY_EVENTS, LATE_SECONDS = 200, 0.5
+"""With more events in a batch it has the lowest priority, unless it is late already."""
 """Tasks and deliveries go first."""
 MOST_DESCRIPTORS = 16
 SQLITE_CORRUPT, SQLITE_NOTADB = 11, 26
@@ -64,17 +65,8 @@ class Inlet:
             content, descriptors = b"", []
         self.is_open = bool(content)
         self._content += content
-        events: list[Event] = []
-        start, end = 0, len(self._content)
-        while end - start >= HEAD.size:
-            (length,) = HEAD.unpack_from(self._content, start)
-            if end - start - HEAD.size < length:
-                break
-            start += HEAD.size
-            if length:
-                events += unpack(bytes(self._content[start : start + length]))
-            start += length
-        del self._content[:start]
+        events, size = unpack(self._content)
+        del self._content[:size]
         return events, list(descriptors)
 
 
@@ -94,6 +86,7 @@ class Recording:
         self._pruning = pruning
         self._tell = tell
         self._clock = SystemClock()
+        self._priority = Priority()
         self._ledger = Ledger(database)
         self._selector = selectors.DefaultSelector()
         self._waiting = 0
@@ -159,8 +152,11 @@ class Recording:
         return bool(ready)
 
     def _write(self) -> None:
+        now = self._clock.now().timestamp()
+        is_late = self._ledger.watermark < now - LATE_SECONDS
+        self._priority.set(is_low=self._waiting > BUSY_EVENTS and not is_late)
         self._waiting = 0
-        settled = self._clock.now().timestamp() - EARLY_SECONDS
+        settled = now - EARLY_SECONDS
         self._attempt(lambda: self._ledger.settle(settled))
         self._attempt(self._ledger.flush)
         self._to_index = True
@@ -188,9 +184,23 @@ class Recording:
                 self._tell("The history is recorded again.")
 
 
+class Priority:
+    """Lets deliveries and tasks go first, where there isn't enough CPU time for all."""
+
+    def __init__(self) -> None:
+        os.nice(NICENESS)
+        self._is_low = False
+
+    def set(self, *, is_low: bool) -> None:
+        """Change the share of this session: some machines divide the time among those first."""
+        if is_low is not self._is_low:
+            with contextlib.suppress(OSError):  # not Linux; or it was changed a moment ago
+                Path("/proc/self/autogroup").write_text(str(LOWEST if is_low else 0))
+                self._is_low = is_low
+
+
 def main(descriptor: int, path: Path, days: float, megabytes: float) -> None:
     """Write the history until the socket is closed."""
-    os.nice(NICENESS)
     for number in (signal.SIGINT, signal.SIGTERM):  # of a group; it ends when `dev` has
         signal.signal(number, signal.SIG_IGN)
     channel = socket.socket(fileno=descriptor)
