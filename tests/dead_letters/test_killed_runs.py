@@ -169,11 +169,14 @@ def test_a_run_waits_for_the_leases_of_one_that_was_killed(tmp_path: Path) -> No
         witness = Witness(scene, *MESSAGES)
         witness.run(10)
         assert scene.pubsub.pull(KEEPER) == []
-        begin = scene.clock.monotonic()
+        begin, waits = scene.clock.monotonic(), []
 
-        witness.end()
+        scene.bench().run(witness.plan.id, progress=lambda report: waits.append(report.waits))
 
         assert 0 < scene.clock.monotonic() - begin <= 80
+        assert 0 < waits[0] <= 80
+        assert waits[-1] == 0
+        witness.end()
 
 
 def test_a_cancelled_wait_for_leases_stops(tmp_path: Path) -> None:

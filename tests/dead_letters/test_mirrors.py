@@ -100,6 +100,7 @@ def test_the_book_forgets_what_was_done_a_month_ago_and_keeps_the_journal(
 ) -> None:
     pubsub.publish(KEEPER, dead_message(1), dead_message(2))
     bench.mirror()
+    bench.edit(f"{KEEPER}/1", data=b"secret")
     bench.book.mark(Filter.of_ids([f"{KEEPER}/1"]), LetterState.REPLAYED, by="ada")
     bench.mirror()
     pubsub.clock.sleep(32 * 24 * 3600)
@@ -107,7 +108,8 @@ def test_the_book_forgets_what_was_done_a_month_ago_and_keeps_the_journal(
     bench.mirror()
 
     assert [letter.id for letter in bench.letters(Filter(states=frozenset()))] == [f"{KEEPER}/2"]
-    assert [entry.what for entry in bench.journal(letter=f"{KEEPER}/1")] == ["replayed"]
+    journal = [(entry.what, entry.detail) for entry in bench.journal(letter=f"{KEEPER}/1")]
+    assert journal == [("replayed", ""), ("edited", "")]  # its data are forgotten, too
 
 
 def test_every_dead_letter_topic_is_looked_at(bench: Workbench, pubsub: MemoryPubsub) -> None:

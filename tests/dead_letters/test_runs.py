@@ -45,6 +45,29 @@ def test_a_run_sends_all_letters_of_its_plan_and_acknowledges_them(scene: Scene)
     assert bench.mirror().pulled == 250 - count
 
 
+@pytest.mark.slow
+def test_all_3_000_letters_are_sent_and_not_a_page(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(3_000)))
+    bench = scene.bench()
+    bench.mirror()
+
+    report = bench.run(bench.plan(Filter()).id)
+
+    assert (report.total, report.acked, bench.count()) == (3_000, 3_000, 0)
+    assert len(set(scene.targets.letters)) == len(scene.targets.letters) == 3_000
+    assert scene.pubsub.ids(KEEPER) == []
+
+
+@pytest.mark.parametrize("rate", [0, -1.0, float("nan")])
+def test_a_rate_that_sends_nothing_is_refused(scene: Scene, rate: float) -> None:
+    scene.publish(dead_message(1))
+    bench = scene.bench()
+    bench.mirror()
+
+    with pytest.raises(ConfigurationError, match="more than 0"):
+        bench.run(bench.plan(Filter()).id, rate=rate)
+
+
 def test_a_plan_sends_nothing(scene: Scene) -> None:
     scene.publish(*map(dead_message, range(10)))
     bench = scene.bench()

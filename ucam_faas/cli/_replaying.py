@@ -64,6 +64,10 @@ class _Progress:
 
     def show(self, report: Report) -> None:
         """Show it."""
+        if report.waits:
+            left = f"{report.waits:.0f} s"
+            self.line.show(f"A process that was killed holds letters for {left} more.")
+            return
         if self._first is None:
             self._first = report.acked
         seconds = time.monotonic() - self._began

@@ -55,6 +55,7 @@ class Leases:
         self._held: dict[str, dict[str, str]] = {}
         """By keeper and the letter's id: the ids for acknowledging."""
         self._renewed = self._clock.monotonic()
+        self._waits_until = 0.0
         self._note_end()
 
     def __enter__(self) -> Leases:
@@ -134,7 +135,14 @@ class Leases:
             left = self._before - self._clock.now().timestamp()
             if not missing or left <= 0:
                 return hashes
+            self._waits_until = self._clock.monotonic() + left
             self.wait(left, meanwhile)
+            self._waits_until = 0.0
+
+    @property
+    def waits(self) -> float:
+        """Return the seconds that `take` still waits for a killed process; 0: it doesn't."""
+        return max(0.0, self._waits_until - self._clock.monotonic())
 
     def wait(self, seconds: float, meanwhile: Callable[[], object]) -> None:
         """Wait, and extend the leases."""

@@ -59,10 +59,7 @@ class Mirror:
         self._pulled = self._new = self._gone = 0
         self._problems: list[str] = []
         with book.database.writing() as db:
-            db.execute(
-                f"DELETE FROM letters WHERE {_OVER} AND changed < ?", [self._time - KEPT_SECONDS]
-            )
-            db.execute("DELETE FROM mirrors WHERE time < ?", [self._time - KEPT_SECONDS])
+            _forget(db, self._time - KEPT_SECONDS)
             values = [self._time, by]
             cursor = db.execute("INSERT INTO mirrors (time, by) VALUES (?, ?)", values)
             self._number = cursor.lastrowid or 0
@@ -176,6 +173,23 @@ class Mirror:
                 detail = f"{self._pulled} letters, {self._new} new, {self._gone} gone"
                 self._book.note(db, [Entry(self._time, self._by, "mirrored", detail=detail)])
         return Mirrored(self._time, self._pulled, self._new, self._gone, tuple(self._problems))
+
+
+def _forget(db: sqlite3.Connection, before: float) -> None:
+    """Delete letters that were done before a time, and their data in the journal; and old plans."""
+    over = f"{_OVER} AND changed < ?"
+    db.execute(
+        "UPDATE journal SET detail = '' WHERE what = 'edited' "
+        f"AND letter IN (SELECT id FROM letters WHERE {over})",
+        [before],
+    )
+    db.execute(f"DELETE FROM letters WHERE {over}", [before])
+    db.execute("DELETE FROM mirrors WHERE time < ?", [before])
+    db.execute(
+        "DELETE FROM plans WHERE created < ? AND NOT active AND NOT EXISTS "
+        "(SELECT 1 FROM rows WHERE plan = number AND state IN ('SENDING', 'SENT'))",
+        [before],
+    )
 
 
 def _joined(db: sqlite3.Connection, failed: Letter) -> bool:

@@ -12,7 +12,7 @@ from ucam_faas.dead_letters.book import Book, Entry, letter_of_record
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState, own_attributes
 from ucam_faas.dead_letters.plans import RowState, sending
-from ucam_faas.dead_letters.targets import NoTargetError, Targets, To
+from ucam_faas.dead_letters.targets import NoTargetError, Target, Targets, To
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
 _REASONS = {
@@ -42,9 +42,10 @@ def make(
         SourceError: Pub/Sub doesn't say which subscriptions there are.
     """
     targets.look()
-    id = uuid.uuid4().hex[:12]
+    id, others = uuid.uuid4().hex[:12], sending(book)
     condition, values = chosen.condition()
-    others = sending(book)
+    rows: list[list[object]] = []
+    excluded: list[list[object]] = []
     with book.database.writing() as db:
         cursor = db.execute(
             "INSERT INTO plans (id, created, by, text) VALUES (?, ?, ?, ?)",
@@ -56,36 +57,46 @@ def make(
             "message_id, number",
             values,
         ).fetchall()
-        rows: list[list[object]] = []
-        excluded: list[list[object]] = []
         for letter in map(letter_of_record, records):
-            reason = _exclusion(letter, others, again=again)
-            try:
-                target = None if reason else targets.of(letter, to)
-            except NoTargetError as error:
-                reason, target = str(error), None
-            if target is None:
-                excluded.append([plan, len(excluded) + 1, letter.id, reason])
-                continue
-            position = len(rows) + 1
-            hash = frozen_hash(db, letter)
-            rows.append(
-                [
-                    *(plan, position, letter.id, letter.task, _lane(letter)),
-                    *(target.to, target.place, target.subscription, target.wrapped),
-                    *(hash, letter.edited, f"{id}-{position}", RowState.PLANNED),
-                ]
-            )
-        marks = ", ".join("?" * 13)
-        db.executemany(
-            'INSERT INTO rows (plan, position, letter, task, lane, "to", place, subscription, '
-            f"wrapped, hash, edited, replay_id, state) VALUES ({marks})",
-            rows,
-        )
+            target = _target(letter, targets, to, others, again=again)
+            if isinstance(target, str):
+                excluded.append([plan, len(excluded) + 1, letter.id, target])
+            else:
+                hash = frozen_hash(db, letter)
+                rows.append([plan, *_row(letter, target, hash, id, len(rows) + 1)])
+        db.executemany(_INSERT, rows)
         db.executemany("INSERT INTO exclusions VALUES (?, ?, ?, ?)", excluded)
         detail = f"{text}: {len(rows)} to send, {len(excluded)} left out"
         book.note(db, [Entry(book.now(), by, "planned", plan=id, detail=detail)])
     return id
+
+
+_INSERT = (
+    'INSERT INTO rows (plan, position, letter, task, lane, "to", place, subscription, wrapped, '
+    "hash, edited, replay_id, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def _row(letter: Letter, target: Target, hash: str, plan: str, position: int) -> list[object]:
+    """Return the values of a row, but for the number of its plan."""
+    return [
+        *(position, letter.id, letter.task, _lane(letter)),
+        *(target.to, target.place, target.subscription, target.wrapped),
+        *(hash, letter.edited, f"{plan}-{position}", RowState.PLANNED),
+    ]
+
+
+def _target(
+    letter: Letter, targets: Targets, to: To | None, others: Mapping[str, str], *, again: bool
+) -> Target | str:
+    """Return the target of a letter, or why it isn't sent."""
+    reason = _exclusion(letter, others, again=again)
+    if reason:
+        return reason
+    try:
+        return targets.of(letter, to)
+    except NoTargetError as error:
+        return str(error)
 
 
 def _exclusion(letter: Letter, others: Mapping[str, str], *, again: bool) -> str:

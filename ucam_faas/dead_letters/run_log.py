@@ -26,6 +26,7 @@ class Report:
         left: rows that aren't acknowledged.
         is_cancelled: it stopped because it was cancelled.
         problem: why it stopped before its end; empty: it didn't.
+        waits: at most so many seconds more, for letters that a killed process holds.
     """
 
     plan: str
@@ -37,6 +38,7 @@ class Report:
     left: int
     is_cancelled: bool = False
     problem: str = ""
+    waits: float = 0.0
 
 
 class Change(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ucam_faas.dead_letters import plans
 from ucam_faas.dead_letters.book import Book, edited_content
@@ -93,7 +94,7 @@ class Run:
             return self._all(rows)
         with Leases(self._source, self._book) as self._leases:
             wanted = {row.letter for row in rows if not row.letter.startswith(JOB)}
-            self._hashes = self._leases.take(wanted, self._check_cancelled)
+            self._hashes = self._leases.take(wanted, self._tell_wait)
             self._all(rows)
 
     def _all(self, rows: Sequence[Row]) -> None:
@@ -186,6 +187,11 @@ class Run:
                 raise _StoppedError(
                     f"{MAX_REFUSALS} letters in a row failed; the last one: {result.reason}."
                 )
+
+    def _tell_wait(self) -> None:
+        self._check_cancelled()
+        if self._leases is not None and self._leases.waits and self._progress is not None:
+            self._progress(replace(self._log.report(), waits=self._leases.waits))
 
     def _renew(self) -> None:
         if self._leases is not None:

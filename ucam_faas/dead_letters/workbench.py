@@ -254,6 +254,8 @@ class Workbench:
         """
         if self.targets is None:
             raise ConfigurationError("There is no Pub/Sub to send dead letters to from here.")
+        if rate is not None and not rate > 0:
+            raise ConfigurationError(f"rate={rate}: expected letters per second, more than 0.")
         self.plan_of(plan)
         with self.book.alone():
             run = Run(
