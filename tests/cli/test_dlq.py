@@ -30,7 +30,9 @@ def shows() -> bool:
 
 @pytest.fixture
 def run(workbench: Workbench, shows: bool, monkeypatch: pytest.MonkeyPatch) -> Run:
-    bench = _workbench.Bench(workbench, "Pub/Sub", shows=shows, mirrors=False)
+    bench = _workbench.Bench(
+        workbench, "Pub/Sub", shows=shows, mirrors=False, dashboard="http://127.0.0.1:8088"
+    )
     monkeypatch.setattr(_workbench.Open, "__call__", lambda self, **_: bench)
     return lambda *arguments, **options: CliRunner().invoke(main, ["dlq", *arguments], **options)
 
@@ -113,8 +115,10 @@ def test_lists_in_json_have_no_payloads(run: Run) -> None:
 
 @pytest.mark.parametrize("id", [LETTER, "480", "10480"])
 def test_a_letter_is_shown_by_its_id_and_its_messages(run: Run, id: str) -> None:
-    text = run("show", id).stdout
+    result = run("show", id)
+    text = result.stdout
 
+    assert "http://127.0.0.1:8088/dead-letters/charge-dead%2F480" in result.stderr
     assert text.startswith(f"{LETTER}, dead letter of charge: new\n")
     assert "reason      crashed (attempt 5, the last)\n" in text
     assert "cause       1:aaaa0001\n" in text

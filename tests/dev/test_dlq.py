@@ -75,7 +75,9 @@ def test_a_failure_is_found_and_fixed_and_what_is_fixed_is_sent_again(tmp_path: 
             *("charge-dead-letter/3", "charge-dead-letter/5", "charge-dead-letter/8"),
             "job:charge/order-4",
         }
-        shown = walk.next("dlq", "show", "order-4").stdout
+        result = walk.next("dlq", "show", "order-4")
+        shown = result.stdout
+        assert "ucam-faas jobs show order-4 --task charge --traceback" in result.stderr
         assert "failed job of charge: new" in shown
         assert '"item": "coffee"' in shown
 

@@ -14,7 +14,7 @@ import click
 
 from ucam_faas.actions import pubsub
 from ucam_faas.actions.jobs import Jobs
-from ucam_faas.actions.pubsub import Pubsub
+from ucam_faas.actions.pubsub import Kind, Pubsub
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._messages import note
 from ucam_faas.config import Settings
@@ -39,12 +39,16 @@ class Bench:
         name: of its Pub/Sub, for people.
         shows: payloads and attributes are shown: they are of this machine.
         mirrors: it may look at Pub/Sub and the store of jobs.
+        dashboard: URL of its pages, without a path; empty: there are none.
     """
 
-    def __init__(self, workbench: Workbench, name: str, *, shows: bool, mirrors: bool) -> None:
+    def __init__(
+        self, workbench: Workbench, name: str, *, shows: bool, mirrors: bool, dashboard: str = ""
+    ) -> None:
         self.workbench = workbench
         self.name = name
         self.shows = shows
+        self.dashboard = dashboard
         self._mirrors = mirrors
 
     def may_show(self, ids: Iterable[str], *, reveal: bool) -> bool:
@@ -145,7 +149,13 @@ class Open:
         )
         workbench = open_workbench(place, _jobs(place, settings), Path.cwd())
         click.get_current_context().call_on_close(workbench.close)
-        bench = Bench(workbench, place.name, shows=place.is_local, mirrors=self.mirrors)
+        bench = Bench(
+            workbench,
+            place.name,
+            shows=place.is_local,
+            mirrors=self.mirrors,
+            dashboard=cloud.dashboard if cloud and place.kind is Kind.DEV else "",
+        )
         if all_letters or bench.shows:
             bench.mirror()
         return bench

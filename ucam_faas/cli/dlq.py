@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -22,6 +23,7 @@ from ucam_faas.cli._workbench import Open, with_workbench
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.purges import PURGEABLE
 from ucam_faas.logs.columns import INDENT
+from ucam_faas.logs.links import path_of
 
 LISTED = 50
 
@@ -130,6 +132,11 @@ def show(*, id: str, open_bench: Open, reveal: bool, json_only: bool) -> None:
         say("")
     for entry in journal[::-1]:
         say(texts.entry_text(entry), indent=INDENT)
+    if bench.dashboard:
+        note(f"Its runs and log lines: {bench.dashboard}{path_of('dead-letters', letter.id)}")
+    if letter.job:
+        task, _, job = letter.job.partition("/")
+        note(f"Its job: ucam-faas jobs show {quote(job)} --task {quote(task)} --traceback")
 
 
 for _verb in (edit, plan, plans, replay, try_letters):
