@@ -23,7 +23,7 @@ from . import guide
 
 pytestmark = pytest.mark.slow
 
-NEED_GOOGLE = ("gcloud ", "docker push ")
+NEED_GOOGLE = ("gcloud ", "docker push ", "ucam-faas dlq ")
 
 
 def test_each_command_is_one_that_these_tests_know() -> None:
