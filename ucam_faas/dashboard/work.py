@@ -15,10 +15,10 @@ from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import UCAMFAASException
 
-FRESH_SECONDS = 5.0
-"""After a mirror, before a page makes another one."""
-WAIT_SECONDS = 1.0
-"""How long a page waits for a mirror: mostly it ends before."""
+FRESH_SECONDS, REST = 5.0, 10
+"""After a mirror, before a page makes another one: at least, and as a multiple of its duration."""
+FIRST_SECONDS, WAIT_SECONDS = 1.0, 0.2
+"""How long a page waits for the first mirror, and for others: it shows the copy before, then."""
 BUSY_TRIES = 50
 """How often a run asks, in 10 seconds, whether another process still mirrors."""
 
@@ -40,6 +40,7 @@ class LetterWork:
         self._runs: dict[str, threading.Thread] = {}
         self._problems: dict[str, str] = {}
         self._fresh_until = self._clock.monotonic()
+        self._has_mirrored = False
         self.problem = ""
 
     @contextmanager
@@ -61,10 +62,10 @@ class LetterWork:
                 thread = self._thread(self._mirrored, workbench)
                 self._mirror = thread
                 thread.start()
-        thread.join(WAIT_SECONDS)
+        thread.join(WAIT_SECONDS if self._has_mirrored else FIRST_SECONDS)
 
     def _mirrored(self, workbench: Workbench) -> None:
-        problem = ""
+        problem, begin = "", self._clock.monotonic()
         try:
             with self.holding(), suppress(BookBusyError):
                 workbench.mirror()
@@ -74,7 +75,9 @@ class LetterWork:
             with self._lock:
                 self.problem = problem
                 self._mirror = None
-                self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
+                self._has_mirrored = True
+                end = self._clock.monotonic()
+                self._fresh_until = end + max(FRESH_SECONDS, REST * (end - begin))
 
     # -- runs of plans --
 
