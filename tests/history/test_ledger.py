@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,27 @@ def test_a_message_that_its_task_gives_up_has_failed_although_it_is_answered(pla
         assert (error.execution_id, error.reason) == ("e", "no such order")
         rates = reader.rates(BEGIN, until=BEGIN + 60, buckets=1)["store"]
         assert (rates.done, rates.failed) == ((0,), (1,))
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("together", [True, False])
+def test_a_message_that_its_task_gives_up_keeps_the_reason(
+    order: tuple[int, ...], together: bool
+) -> None:
+    """Its answer is a success, and comes before or after its dead letter."""
+    run = {"outcome": "dead_lettered", "message_id": "1", "attempt": 1, "subscription": "store"}
+    later = [
+        ended("e", time=BEGIN + 1.02, seconds=0.02, reason="no such order", **run),
+        DeadLettered(BEGIN + 1.01, "store", "1", "store-dead-letter", "2"),
+        Answered(BEGIN + 1.02, "store", "1", 1, True, "200"),
+    ]
+    events = [published("1"), Delivered(BEGIN + 1, "store", "1", 1)]
+    events.append(published("9", time=BEGIN + 60))  # the line isn't waited for any longer
+    events += [later[place] for place in order]
+
+    with written(*([events] if together else [[event] for event in events])) as reader:
+        (row,) = reader.deliveries("1")
+        assert (row.state, row.reason) == (MessageState.DEAD_LETTERED, "no such order")
 
 
 def test_a_line_goes_to_the_attempt_in_whose_time_it_is() -> None:

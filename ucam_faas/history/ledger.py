@@ -222,7 +222,10 @@ class Ledger:
         run.ended, run.status = time, status
         run.failed = run.failed or not is_success
         self._runs[run.seq] = run
-        delivery.reason = "" if is_success else run.reason or status
+        if not is_success:
+            delivery.reason = run.reason or status
+        elif delivery.letter is None:
+            delivery.reason = ""
         state = MessageState.DONE if is_success else MessageState.FAILED
         self._change(delivery, state)
         self._count(time, run.task, 2 if run.failed else 1)
@@ -240,6 +243,8 @@ class Ledger:
         time, subscription, message_id, topic, letter_id = event
         delivery = self._delivery(subscription, message_id, time)
         delivery.letter, delivery.died = letter_id, time
+        if delivery.runs:  # of one that the task itself gave up, the answer is a success
+            delivery.reason = delivery.runs[-1].reason or delivery.reason
         self._change(delivery, MessageState.DEAD_LETTERED)
         self._count(time, delivery.task or "", 3)
         text = f"message {letter_id} of {topic}"
