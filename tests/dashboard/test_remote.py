@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,15 @@ def test_an_action_whose_view_logs_nothing_is_logged_by_its_path(
 def test_without_a_store_and_a_pubsub_there_is_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="UCAM_FAAS_JOB_STORE isn't set"):
         remote.connect(Settings(), folder=tmp_path)
+
+
+def test_the_first_page_does_not_say_that_nothing_waits_before_it_was_read(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Reading takes leases of the letters, so it is done only when a person asks for it."""
+    backends = remote.connect(replace(settings, pubsub_emulator="127.0.0.1:1"), folder=tmp_path)
+
+    text = ask(backends, "GET", "/").text
+
+    assert "Nothing waits" not in text
+    assert 'action="/dead-letters/mirror"' in text

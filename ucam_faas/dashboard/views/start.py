@@ -23,9 +23,15 @@ def view(query: Query, backends: Backends) -> Page:
         "schedules": schedules,
         "problem": problem,
         "mirror_problem": backends.letter_work.problem,
+        "is_unread": not waiting and _is_unread(backends),
         **tasks.table(backends),
     }
     return Page("start.html", "Start", values)
+
+
+def _is_unread(backends: Backends) -> bool:
+    """Return True if the dead letters of the workbench were never read."""
+    return backends.workbench is not None and backends.workbench.mirrored() is None
 
 
 def _paused_lanes(backends: Backends) -> list[tuple[str, str]]:
