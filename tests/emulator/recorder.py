@@ -33,6 +33,9 @@ class Recorder(Observer):
             "acknowledged", subscription=subscription, message=message, attempt=attempt, **fields
         )
 
+    def pulled(self, subscription: str, numbers: Sequence[int]) -> None:
+        self._add("pulled", subscription=subscription, numbers=list(numbers))
+
     def failed(self, subscription: str, message: Message, attempt: int, **fields: Any) -> None:
         self._add("failed", subscription=subscription, message=message, attempt=attempt, **fields)
 

@@ -37,6 +37,17 @@ def test_a_backlog_has_no_messages_that_the_filter_stops(world: World) -> None:
     assert queue.backlog(10) == (0, None)
 
 
+def test_the_observer_hears_of_messages_that_a_subscriber_acknowledged(world: World) -> None:
+    queue, pushing = world.subscribe(), world.subscribe(pushes=True)
+    world.publish("a", "b")
+
+    world.ack(queue, world.take(queue)["b"])
+    world.ack(pushing, world.take(pushing)["a"])
+
+    (pulled,) = world.recorder.told("pulled")
+    assert pulled["numbers"] == [2]
+
+
 # -- leases -----------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from ucam_faas.history.events import (
     Delivered,
     Dropped,
     Event,
+    Pulled,
     pack,
     unpack,
 )
@@ -191,6 +192,20 @@ def test_the_lines_of_a_job_are_in_its_run_although_no_message_is_known() -> Non
         (run,) = reader.job_runs("invoice", "job-1")
         assert (run.began, run.ended, run.outcome) == (BEGIN - 1, BEGIN + 1, "done")
         assert [each.message for each in reader.lines("e")] == ["printing"]
+        assert reader.messages() == []
+
+
+def test_a_message_that_is_pulled_waits_until_it_is_acknowledged_once() -> None:
+    pulled = Pulled(BEGIN + 1, "store", "1")
+
+    with written([published("1"), published("2")], [pulled], [pulled]) as reader:
+        assert [(row.id, row.state) for row in reader.messages()] == [
+            ("2", MessageState.WAITING),
+            ("1", MessageState.DONE),
+        ]
+        assert reader.rates(BEGIN, until=BEGIN + 60, buckets=1)["store"].done == (1,)
+        assert [event.text for event in reader.stream(0)][2:] == ["pulled"]
+    with written([pulled]) as reader:
         assert reader.messages() == []
 
 

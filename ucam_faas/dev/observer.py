@@ -103,6 +103,11 @@ class SessionObserver(Observer):
         if self._recorded is not None:
             self._recorded.failed(subscription, message, attempt, **fields)
 
+    def pulled(self, subscription: str, numbers: Sequence[int]) -> None:
+        """Record messages that a subscriber acknowledged."""
+        if self._recorded is not None:
+            self._recorded.pulled(subscription, numbers)
+
     def cancelled(self, subscription: str, message: Message) -> None:
         """Forget the delivery."""
         self._end(subscription, message)

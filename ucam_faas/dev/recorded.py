@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.emulator.core.engine import Engine
@@ -14,6 +14,7 @@ from ucam_faas.history.events import (
     Delivered,
     Event,
     Published,
+    Pulled,
     Scheduled,
 )
 
@@ -63,6 +64,12 @@ class Recorded:
         """Record a failed attempt."""
         place = (_short(subscription), str(message.number), attempt)
         self._put(Answered(self._now(), *place, False, str(status), retry_seconds))
+
+    def pulled(self, subscription: str, numbers: Sequence[int]) -> None:
+        """Record messages that a subscriber pulled and acknowledged."""
+        time, name = self._now(), _short(subscription)
+        for number in numbers:
+            self._put(Pulled(time, name, str(number)))
 
     def cancelled(self, subscription: str, message: Message) -> None:
         """Record that a delivery was given up."""

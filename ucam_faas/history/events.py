@@ -65,6 +65,14 @@ class Answered(NamedTuple):
     retry_seconds: float | None = None
 
 
+class Pulled(NamedTuple):
+    """A subscriber acknowledged a message that it had pulled, maybe not for the first time."""
+
+    time: float
+    subscription: str
+    message_id: str
+
+
 class Cancelled(NamedTuple):
     """A delivery was given up, without an answer."""
 
@@ -144,10 +152,21 @@ class Dropped(NamedTuple):
     number: int
 
 
-Event = Published | Delivered | Answered | Cancelled | DeadLettered | Scheduled | Logged | Dropped
+Event = (
+    Published
+    | Delivered
+    | Answered
+    | Pulled
+    | Cancelled
+    | DeadLettered
+    | Scheduled
+    | Logged
+    | Dropped
+)
 _KINDS: tuple[type[Event], ...] = (
-    Published, Delivered, Answered, Cancelled, DeadLettered, Scheduled, Logged, Dropped,
-)  # fmt: skip
+    *(Published, Delivered, Answered, Pulled, Cancelled, DeadLettered, Scheduled),
+    *(Logged, Dropped),
+)
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 
 

@@ -26,6 +26,7 @@ from ucam_faas.history.events import (
     Event,
     Logged,
     Published,
+    Pulled,
     Scheduled,
 )
 from ucam_faas.history.rows import EventKind, MessageState
@@ -129,6 +130,7 @@ class Ledger:
             Published: self._published,
             Delivered: self._delivered,
             Answered: self._answered,
+            Pulled: self._pulled,
             Cancelled: self._cancelled,
             DeadLettered: self._dead_lettered,
             Scheduled: self._scheduled,
@@ -232,6 +234,15 @@ class Ledger:
         kind = EventKind.FAILED if run.failed else EventKind.DONE
         self._events.append((time, kind, run, ()))
         self._take_early(subscription, message_id)
+
+    def _pulled(self, event: Pulled) -> None:
+        """Note the end of a message; of its attempts, nothing is known."""
+        delivery = self._find(event.subscription, event.message_id)
+        if delivery is not None and delivery.state == MessageState.WAITING:
+            delivery.attempts = max(delivery.attempts, 1)
+            self._change(delivery, MessageState.DONE)
+            self._count(event.time, delivery.task or "", 1)
+            self._events.append((event.time, EventKind.DONE, delivery, ("pulled",)))
 
     def _cancelled(self, event: Cancelled) -> None:
         time, subscription, message_id = event

@@ -147,6 +147,10 @@ class Engine:
     def ack(self, queue: Queue, ids: Iterable[AckId], now: Moment) -> list[AckId]:
         """Acknowledge, and return the ids that do not count."""
         self._touch(queue, now)
+        name = self.names.get(queue.number)
+        if name is not None and not queue.rules.pushes:
+            ids = list(ids)
+            self.observer.pulled(name, [ack_id.number for ack_id in ids])
         return queue.ack(ids, now)
 
     def modify(

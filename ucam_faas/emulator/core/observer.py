@@ -24,6 +24,9 @@ class Observer:
     ) -> None:
         """Note that a push was answered with a status that means success."""
 
+    def pulled(self, subscription: str, numbers: Sequence[int]) -> None:
+        """Note that a subscriber acknowledged messages that it had pulled, maybe again."""
+
     def failed(
         self,
         subscription: str,
