@@ -14,7 +14,7 @@ import click
 
 from ucam_faas.actions import pubsub
 from ucam_faas.actions.jobs import Jobs
-from ucam_faas.actions.pubsub import Kind, Pubsub
+from ucam_faas.actions.pubsub import Kind
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._messages import note
 from ucam_faas.config import Settings
@@ -147,7 +147,7 @@ class Open:
             purpose="read dead letters from",
             elsewhere=_local_cloud.elsewhere,
         )
-        workbench = open_workbench(place, _jobs(place, settings), Path.cwd())
+        workbench = open_workbench(place, self._jobs(settings), Path.cwd())
         click.get_current_context().call_on_close(workbench.close)
         bench = Bench(
             workbench,
@@ -160,17 +160,13 @@ class Open:
             bench.mirror()
         return bench
 
-
-def _jobs(place: Pubsub, settings: Settings) -> Jobs | None:
-    """Return the jobs whose tasks read from a Pub/Sub, if there is a store of jobs.
-
-    That of a local cloud isn't Google's.
-    """
-    if not place.is_local and not settings.job_store:
-        return None
-    runtime = sender()
-    store = runtime.jobs()
-    return None if store is None else Jobs(runtime, store)
+    def _jobs(self, settings: Settings) -> Jobs | None:
+        """Return the jobs of the same tasks, if there is a store; that of dev isn't Google's."""
+        if self.google and not settings.job_store:
+            return None
+        runtime = sender()
+        store = runtime.jobs()
+        return None if store is None else Jobs(runtime, store)
 
 
 def with_workbench(verb: _Verb) -> _Verb:
