@@ -105,7 +105,13 @@ class InputNotLoadedError(UCAMFAASException):
 
 
 class PublishError(UCAMFAASException):
-    """Pub/Sub did not take a message."""
+    """Pub/Sub did not take a message.
+
+    Attributes:
+        status: the HTTP status of its answer; 0: there is none.
+    """
+
+    status = 0
 
 
 class NoSuchTopicError(PublishError):

@@ -146,6 +146,19 @@ def test_a_job_that_was_retried_elsewhere_is_not_retried_twice(shop: Shop) -> No
     assert shop.wakes == ["17"]
 
 
+def test_a_job_that_was_cancelled_meanwhile_is_not_retried(shop: Shop) -> None:
+    key = shop.add("17")
+    shop.bench.mirror()
+    plan = shop.bench.plan(Filter())
+    shop.jobs.job(key).retry()
+    shop.jobs.job(key).cancel()
+
+    report = shop.bench.run(plan.id)
+
+    assert (report.failed, row_of(shop.store, key).state) == (1, State.CANCELLED)
+    assert shop.bench.rows(plan.id)[0].reason == "the job is CANCELLED now"
+
+
 def test_a_job_that_succeeded_meanwhile_is_gone(shop: Shop) -> None:
     key = shop.add("17")
     shop.bench.mirror()

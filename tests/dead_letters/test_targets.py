@@ -24,7 +24,7 @@ from ucam_faas.dead_letters.targets import (
     To,
     Unknown,
 )
-from ucam_faas.exceptions import NoSuchTopicError, PublishError
+from ucam_faas.exceptions import PublishError
 from ucam_faas.net.rest import CredentialsError
 from ucam_faas.publishing.memory import MemoryPublisher
 
@@ -269,13 +269,37 @@ def test_pubsub_that_refuses_differs_from_pubsub_that_does_not_answer(
 ) -> None:
     publisher = _Failing()
     targets = CloudTargets(pubsub, publisher)
-    silent = PublishError("no answer")
-    silent.__cause__ = OSError()
-    kinds = []
-    for error in (PublishError("PERMISSION_DENIED"), NoSuchTopicError("gone"), silent):
-        publisher.error = error
+    kinds = {}
+    for status in (403, 404, 429, 500, 503, 0):
+        publisher.error = PublishError("no")
+        publisher.error.status = status
         results = targets.send(Target(To.INBOX, INBOX), 2 * [replay_of(of_task("charge"))])
-        kinds.append({type(result) for result in results})
+        assert len(results) == 2
+        kinds[status] = {type(result) for result in results}
 
-    assert kinds == [{Refused}, {Refused}, {Unknown}]
-    assert len(results) == 2
+    assert kinds[403] == kinds[404] == {Refused}
+    assert kinds[429] == kinds[500] == kinds[503] == kinds[0] == {Unknown}
+
+
+class _Limited(MemoryPublisher):
+    """Takes no call with a large message."""
+
+    def publish_many(self, topic: str, drafts: Any, **options: Any) -> list[str]:
+        if any(len(draft.data) > 10 for draft in drafts):
+            error = PublishError("INVALID_ARGUMENT: too large")
+            error.status = 400
+            raise error
+        return super().publish_many(topic, drafts, **options)
+
+
+def test_a_letter_that_pubsub_refuses_does_not_keep_the_others_back(pubsub: MemoryPubsub) -> None:
+    """Pub/Sub takes all messages of a call, or none."""
+    publisher = _Limited({INBOX: []})
+    targets = CloudTargets(pubsub, publisher)
+    small = replay_of(of_task("charge"))
+    large = small._replace(content=Content(b"x" * 11, {}))
+
+    results = targets.send(Target(To.INBOX, INBOX), [small, large, small])
+
+    assert [type(result) for result in results] == [Sent, Refused, Sent]
+    assert len(publisher.topics[INBOX]) == 2

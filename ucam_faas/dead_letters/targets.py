@@ -17,13 +17,19 @@ from ucam_faas.dead_letters.failed_jobs import FAILED, job_of_id
 from ucam_faas.dead_letters.letters import JOB, Content, Kind, Letter
 from ucam_faas.dead_letters.pushes import Pushes
 from ucam_faas.dead_letters.source import Subscription
-from ucam_faas.exceptions import JobError, NoSuchTopicError, PublishError, UCAMFAASException
+from ucam_faas.exceptions import JobError, PublishError, UCAMFAASException
+from ucam_faas.jobs.states import State
 from ucam_faas.net.rest import CredentialsError
 from ucam_faas.publishing import Draft, Publisher
 from ucam_faas.tasks.topics import inbox_of
 
 SECONDS = 60.0
 """How long publishing may take."""
+NOT_FOUND = 404
+PASSING = (408, 429)
+"""Statuses of requests that aren't at fault themselves."""
+RETRIED = frozenset({State.PENDING, State.STARTED, State.PAUSED, State.SUCCESS})
+"""The states of a job that has failed, and runs again or has run."""
 
 
 class To(StrEnum):
@@ -180,11 +186,13 @@ class CloudTargets:
         drafts = [Draft(content.data, content.attributes, content.key) for _, content, _ in replays]
         try:
             ids = self._publisher.publish_many(target.place, drafts, timeout_seconds=SECONDS)
-        except NoSuchTopicError as error:
-            return [Refused(str(error)) for _ in replays]
         except PublishError as error:
-            is_answer = error.__cause__ is None
-            return [Refused(str(error)) if is_answer else Unknown(str(error)) for _ in replays]
+            if not 400 <= error.status < 500 or error.status in PASSING:
+                return [Unknown(str(error)) for _ in replays]
+            if len(replays) == 1 or error.status == NOT_FOUND:
+                return [Refused(str(error)) for _ in replays]
+            # Pub/Sub takes all or none: one of them may be too large.
+            return [result for replay in replays for result in self.send(target, [replay])]
         return [Sent(id) for id in ids]
 
     def _pushed(self, pushes: Pushes, target: Target, replay: Replay) -> Result:
@@ -216,8 +224,10 @@ class CloudTargets:
             row = jobs.store.get(key)
             if row is None:
                 return Refused("the job is gone: its retention has ended, or it was deleted")
+            if row.state in RETRIED:
+                return Sent(key.id)  # by the run that was ended, or by another
             if row.state not in FAILED:
-                return Sent(key.id)  # it was retried: by the run that was ended, or by another
+                return Refused(f"the job is {row.state} now")
             result = act(jobs, "retry", row)
         except JobError as error:
             return Refused(str(error))

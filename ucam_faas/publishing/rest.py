@@ -88,7 +88,9 @@ def post(
         raise PublishError(f"{purpose} failed: {error}") from error
     if status != 200:
         kind = missing if status == 404 else PublishError
-        raise kind(f"{purpose} failed: {reason_of(status, answer)}")
+        refusal = kind(f"{purpose} failed: {reason_of(status, answer)}")
+        refusal.status = status
+        raise refusal
     return answer
 
 
