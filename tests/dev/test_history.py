@@ -25,7 +25,7 @@ from .conftest import StartDev
 pytestmark = pytest.mark.slow
 
 TASKS = """
-import logging
+import logging, os, time
 from datetime import timedelta
 import ucam_faas
 from ucam_faas import RetryPolicy
@@ -42,6 +42,8 @@ def store(data):
 @ucam_faas.message_handler(message_type=None)
 def invoice(data):
     log.warning("printing")
+    while data == b"slow" and not os.path.exists("printed"):
+        time.sleep(0.01)
     return {"printed": data.decode()}
 """
 
@@ -111,6 +113,16 @@ def test_a_job_has_its_run_with_lines(shop: Dev, past: History) -> None:
     assert (run.outcome, run.failed) == ("done", False)
     assert [line.message for line in past.lines(run.execution_id)] == ["printing"]
     assert past.messages(task="invoice") == []  # its wake isn't a message of the user's
+
+
+def test_a_job_that_runs_has_its_lines_already(shop: Dev, past: History) -> None:
+    assert shop.run("send", "invoice", "slow", "--id", "job-2").returncode == 0
+
+    wait_until(lambda: past.job_runs("invoice", "job-2"), "its run is recorded")
+    (run,) = past.job_runs("invoice", "job-2")
+    assert run.ended is None
+    assert [line.message for line in past.lines(run.execution_id)] == ["printing"]
+    shop.say("printed")
 
 
 def test_code_that_was_saved_goes_on_in_the_same_history(shop: Dev, past: History) -> None:

@@ -72,7 +72,7 @@ def main(
     watch = _ParentWatch(parent_fd)
     settings = Settings.from_environ()
     setup.configure(settings)
-    lines = None if lines_fd is None else LineHandler(lines_fd)
+    lines = None if lines_fd is None else LineHandler(lines_fd, _job_id)
     if lines_fd is not None:
         os.close(lines_fd)  # it has its own
     setup.handle_also(lines)
@@ -103,6 +103,13 @@ def main(
     except UCAMFAASException as error:
         tell(folders=folders(module_files()), error=str(error))
         sys.exit(error.exit_code)
+
+
+def _job_id() -> str:
+    """Return the id of the job that runs in this context; nothing if none does."""
+    module = sys.modules.get("ucam_faas.job_runs.current_job")  # imported with the first job
+    job = module and module.CURRENT_JOB.get()
+    return job.id if job else ""
 
 
 def _schema(task: Task) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ It packs the few values that a history keeps: a line as JSON would take three ti
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from pydantic_core import to_json
@@ -42,16 +43,18 @@ class LineHandler(BackgroundHandler):
 
     Args:
         descriptor: that the process reads.
+        job_id: returns the id of the job that runs in this context; "": none does.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, job_id: Callable[[], str] = str) -> None:
         super().__init__(descriptor, piece_bytes=PIECE_BYTES, batch_seconds=PAUSE_SECONDS)
+        self._job_id = job_id
 
     def _line(self, record: logging.LogRecord) -> bytes:
-        return pack(line_of(record))
+        return pack(line_of(record, self._job_id))
 
 
-def line_of(record: logging.LogRecord) -> Logged:
+def line_of(record: logging.LogRecord, job_id: Callable[[], str] = str) -> Logged:
     """Return a record as the history keeps it."""
     message, context = message_of(record), context_of(record)
     fields = fields_of(record)
@@ -70,7 +73,7 @@ def line_of(record: logging.LogRecord) -> Logged:
         _, _, subscription = event.attributes.event_source.partition("/subscriptions/")
     return Logged(
         record.created, level, message, context.task, context.execution_id, message_id,
-        subscription, "", 0, more, traceback,
+        subscription, job_id(), 0, more, traceback,
     )  # fmt: skip
 
 
