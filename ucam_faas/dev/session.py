@@ -69,6 +69,7 @@ class Session:
         self._recorder: Recorder | None = None
         self._dashboard: dashboards.Dashboard | None = None
         self._dashboard_url = ""
+        self._links = ""
 
     async def run(self) -> int:
         """Serve until a signal says to stop; return the exit code.
@@ -151,8 +152,10 @@ class Session:
         host, port = reachable(self._options.host), listener.getsockname()[1]
         self._dashboard_url = f"http://{host}:{port}"
         click.echo(f"Dashboard on {self._dashboard_url}")
+        if self._options.history is not None:  # without one, messages have no pages
+            self._links = self._dashboard_url
         if takes_escapes(sys.stdout):
-            self._stream.links = self._dashboard_url
+            self._stream.links = self._links
         self._dashboard = await dashboards.start(
             listener, Path.cwd(), lambda text: self._stream.line("error", "", text)
         )
@@ -183,7 +186,7 @@ class Session:
         self._listener = listener
         self._emulator = emulator
         self._url = url
-        environ = environment_of(options, pubsub, self._dashboard_url)
+        environ = environment_of(options, pubsub, self._links)
         settings = self._settings = Settings.from_environ(environ)
         for variable, hint in mistyped(environ).items():
             self._stream.line("warning", "", f"{variable} is set, and not used: {hint}")
@@ -253,7 +256,7 @@ class Session:
             options.env_file.load()
         except ConfigurationError as error:
             raise NotLoadedError(str(error)) from error
-        environ = environment_of(options, self._pubsub, self._dashboard_url)
+        environ = environment_of(options, self._pubsub, self._links)
         with contextlib.ExitStack() as stack:
             lines = None
             if self._recorder is not None:
