@@ -90,6 +90,32 @@ def test_a_replay_is_stopped_and_goes_on(visitor: Visitor, bookshop: Bookshop) -
     assert len(bookshop.dev.shown("done", "wrap ")) == 60
 
 
+def test_edits_are_tried_and_only_the_fixed_letter_is_replayed(
+    visitor: Visitor, bookshop: Bookshop
+) -> None:
+    bookshop.fail("thank", [{"text": "Thank you!"}, {"text": "Thanks!"}])
+    page = look(visitor, "task=thank")
+    everything = page.locator("select[name=scope]")
+
+    everything.select_option(label="all 2 that match")
+    page.get_by_role("button", name="Try with the present code").click()
+    expect(page.locator("main")).to_contain_text("still failing 2")
+    expect(page.get_by_text("to: Field required")).to_have_count(2)
+    page.get_by_role("rowheader").get_by_role("link").first.click()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.get_by_role("textbox", name="to required").fill("ada@example.org")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.goto("/dead-letters?task=thank")
+    everything.select_option(label="all 2 that match")
+    page.get_by_role("button", name="Try with the present code").click()
+    page.get_by_role("button", name="Plan a replay of just the 1 fixed").click()
+    page.get_by_role("button", name="Run: send 1").click()
+
+    expect(progress(page)).to_contain_text("The letter is replayed")
+    page.goto("/dead-letters?task=thank")
+    expect(heading(page)).to_have_text("1 cause of 1 dead letter")
+
+
 def test_everything_is_done_by_keyboard(visitor: Visitor, bookshop: Bookshop) -> None:
     bookshop.fail("scan", [b"cover 1", b"cover 2", b"cover 3"])
     page = visitor.open("/")

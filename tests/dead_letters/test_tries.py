@@ -26,8 +26,8 @@ def parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parser]:
         yield parser
 
 
-def letter(data: bytes, task: str = "order") -> Letter:
-    return replace(LETTER, task=task, data=data)
+def letter(data: bytes, task: str = "order", error: str = "invalid_payload: items") -> Letter:
+    return replace(LETTER, task=task, data=data, error=error)
 
 
 def tried(parser: Parser, *letters: Letter, run: bool = False) -> list[Tried]:
@@ -66,6 +66,18 @@ def test_a_long_diff_is_cut(parser: Parser) -> None:
 
     assert len(result.diff) == 101
     assert result.diff[-1] == "and 900 more"
+
+
+def test_a_payload_that_was_never_rejected_is_untested_until_the_function_runs(
+    parser: Parser,
+) -> None:
+    failed = letter(FREE, error="ZeroDivisionError at shop.order")
+
+    (read,) = tried(parser, failed)
+    (ran,) = tried(parser, failed, run=True)
+
+    assert read.verdict is Verdict.UNTESTED
+    assert ran.verdict is Verdict.FAILING
 
 
 def test_functions_run_only_if_that_is_asked_for(parser: Parser) -> None:

@@ -26,9 +26,9 @@ BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CAUSES = (
     ("charge", "crashed (attempt 5, the last)", "KeyError at shop.orders.price", "1:aaaa0001"),
     ("charge", "crashed (attempt 5, the last)", "TimeoutError at shop.bank.pay", "1:aaaa0002"),
-    ("charge", "amount: greater_than", "amount: greater_than", "1:aaaa0003"),
+    ("charge", "amount: greater_than", "invalid_payload: amount: greater_than", "1:aaaa0003"),
     ("ship", "crashed (attempt 5, the last)", "KeyError at shop.parcels.weigh", "1:aaaa0004"),
-    ("ship", "address.street: missing", "address.street: missing", "1:aaaa0005"),
+    ("ship", "address.street: missing", "invalid_payload: address.street: missing", "1:aaaa0005"),
     ("notify", "no such customer", "", "1:aaaa0006"),
     ("notify", "", "", ""),  # forwarded by Pub/Sub
 )

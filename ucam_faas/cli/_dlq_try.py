@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from typing import Any
 
 import click
@@ -24,15 +23,7 @@ from ucam_faas.logs.columns import printable
 
 _HEADINGS = ("CAUSE", "TASK", "LETTERS", "FIXED", "FAILING", "UNTESTED", "NOW")
 _SHOWN = 3
-
-
-class _End(StrEnum):
-    """The result of a try, for a letter."""
-
-    FIXED = "fixed"
-    FAILING = "still failing"
-    UNTESTED = "untested"
-    """Its payload is accepted, as it was before: only a run of the function shows more."""
+_ENDS = (Verdict.FIXED, Verdict.FAILING, Verdict.UNTESTED)
 
 
 @click.command("try", cls=Verb)
@@ -76,7 +67,7 @@ def try_letters(
     named = sources or _source.of_cloud(None, _local_cloud.find())
     results = _try_all(bench, choose, named, run=run, quiet=json_only)
     shown = bench.may_show((each.letter.id for each in results), reveal=reveal)
-    fixed = [each.letter.id for each in results if _end(each) is _End.FIXED]
+    fixed = [each.letter.id for each in results if _end(each) is Verdict.FIXED]
     plan = bench.workbench.plan(fixed) if plans and fixed else None
     if json_only:
         documents = [_as_json(each, shown=shown) for each in results]
@@ -109,11 +100,8 @@ def _try_all(
     return results
 
 
-def _end(tried: Tried) -> _End:
-    if tried.verdict is not Verdict.FIXED:
-        return _End.FAILING
-    was_rejected = tried.letter.error.startswith("invalid_payload")
-    return _End.FIXED if tried.ran is not None or was_rejected else _End.UNTESTED
+def _end(tried: Tried) -> Verdict:
+    return Verdict.FAILING if tried.verdict is Verdict.UNKNOWN else tried.verdict
 
 
 def _tell(results: Sequence[Tried], *, shown: bool) -> None:
@@ -124,17 +112,17 @@ def _tell(results: Sequence[Tried], *, shown: bool) -> None:
     rows = []
     for (cause, task), tried in causes.items():
         ends = [_end(each) for each in tried]
-        now = next((_why(each, shown=shown) for each in tried if _end(each) is _End.FAILING), "")
-        counts = [str(ends.count(end) or "") for end in _End]
+        now = next((_why(each, shown=shown) for each in tried if _end(each) is Verdict.FAILING), "")
+        counts = [str(ends.count(end) or "") for end in _ENDS]
         rows.append((cause[:length], task, str(len(tried)), *counts, now))
     print_table(_HEADINGS, rows)
     _tell_some(results, shown=shown)
-    if any(_end(each) is _End.UNTESTED for each in results):
+    if any(_end(each) is Verdict.UNTESTED for each in results):
         note("Untested: the payload is accepted, as before; --run shows if the function succeeds.")
 
 
 def _tell_some(results: Sequence[Tried], *, shown: bool) -> None:
-    failing = [each for each in results if _end(each) is _End.FAILING]
+    failing = [each for each in results if _end(each) is Verdict.FAILING]
     if failing:
         say("\nStill failing:")
     for each in failing[:_SHOWN]:

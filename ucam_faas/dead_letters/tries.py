@@ -19,8 +19,10 @@ class Verdict(StrEnum):
     """The end of a try."""
 
     FIXED = "fixed"
-    """The code takes the payload; if functions run: it handles the message."""
+    """The code takes the payload, which it rejected; if functions run: it handles the message."""
     FAILING = "still failing"
+    UNTESTED = "untested"
+    """The code takes the payload, as it did before: only a run of the function shows more."""
     UNKNOWN = "no such task"
     """The sources hold no task of the letter's."""
 
@@ -46,7 +48,7 @@ class Tried:
 
     @property
     def text(self) -> str:
-        """The failure in one line; empty: it is fixed. It may quote the payload."""
+        """The failure in one line; empty: there is none. It may quote the payload."""
         if self.errors:
             first = self.errors[0]
             more = f", and {len(self.errors) - 1} more" if len(self.errors) > 1 else ""
@@ -94,8 +96,15 @@ def _tried(letter: Letter, content: Content, parser: Parser, *, run: bool) -> Tr
         return Tried(letter, Verdict.UNKNOWN)
     except TooSlowError as error:
         return Tried(letter, Verdict.FAILING, (FieldError((), str(error), "too_slow"),))
-    verdict = Verdict.FIXED if ran is None or ran.is_done else Verdict.FAILING
-    return Tried(letter, verdict, ran=ran, diff=diff)
+    return Tried(letter, _verdict(letter, ran), ran=ran, diff=diff)
+
+
+def _verdict(letter: Letter, ran: Ran | None) -> Verdict:
+    """Return the verdict on a letter whose payload the code takes."""
+    if ran is not None:
+        return Verdict.FIXED if ran.is_done else Verdict.FAILING
+    was_rejected = letter.error.startswith("invalid_payload")
+    return Verdict.FIXED if was_rejected else Verdict.UNTESTED
 
 
 def _diff(data: bytes, payload: str) -> Iterator[str]:

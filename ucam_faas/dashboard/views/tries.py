@@ -24,12 +24,13 @@ def view(query: Query, backends: Backends) -> Page:
     letters = islice(bench.each(chosen.chosen), MOST_TRIED)
     results = list(tries(letters, backends.parser, content_of=bench.book.content))
     counts = Counter(result.verdict for result in results)
-    results.sort(key=lambda result: result.verdict is Verdict.FIXED)
+    results.sort(key=lambda result: result.verdict in (Verdict.FIXED, Verdict.UNTESTED))
     values = {
         "query": query,
         "selection": chosen,
         "counts": [(verdict, counts[verdict]) for verdict in Verdict if counts[verdict]],
         "results": results[:MOST_SHOWN],
+        "untested": counts[Verdict.UNTESTED],
         "fixed": [r.letter.id for r in results if r.verdict is Verdict.FIXED],
         "tried": len(results),
         "filters": filter_query(query.args),
