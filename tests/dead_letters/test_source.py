@@ -5,17 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from tests.contract.pubsub.backends import Backend, running_google, running_ours
 from tests.support.dead_letters import MemoryPubsub, dead_message
+from ucam_faas.dead_letters.book import Book
+from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.leases import Leases
 from ucam_faas.dead_letters.letters import Letter
 from ucam_faas.dead_letters.source import RestSource, Source, SourceError
+from ucam_faas.dead_letters.targets import CloudTargets
+from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.net.rest import Rest
+from ucam_faas.publishing.rest import RestPublisher
 from ucam_faas.testing import ManualClock
 
 
@@ -199,3 +205,51 @@ def _unnumbered(number: int) -> PubsubMessage:
     """Return a message without an id: Pub/Sub makes one."""
     message = dead_message(number)
     return message.model_copy(update={"message_id": "", "publish_time": None})
+
+
+def test_letters_are_mirrored_edited_and_replayed_to_their_inbox(
+    world: World, tmp_path: Path
+) -> None:
+    """The whole way, on each Pub/Sub: its own ids, keys, bytes and acknowledgements."""
+    if isinstance(world, Memory):
+        return  # test_runs.py has the runs on the fake
+    source = world.source
+    dead = f"projects/{source.project}/topics/charge-dead-letter"
+    world.subscribe("charge-dead-letter", "charge-dead-letter")
+    world.subscribe("charge-inbox", "charge-inbox")
+    letters = [
+        _unnumbered(number).model_copy(
+            update={
+                "data": b"\xff%d" % number,
+                "attributes": {"ucam_faas_task": "charge", "number": str(number)},
+                "ordering_key": f"key-{number % 3}",
+            }
+        )
+        for number in range(150)
+    ]
+    world.publish("charge-dead-letter", *letters)
+    publisher = RestPublisher(source.name)
+    targets = CloudTargets(source, publisher)
+    bench = Workbench(Book(tmp_path / "book.sqlite3"), source, targets=targets, by="ada")
+
+    assert bench.mirror().new == 150
+    edited = bench.letters(limit=1)[0]
+    bench.edit(edited.id, data=b"edited")
+    plan = bench.plan(Filter())
+    assert plan.targets == {"charge": (f"inbox {dead.replace('dead-letter', 'inbox')}",)}
+    report = bench.run(plan.id)
+
+    assert (report.acked, report.problem) == (150, "")
+    assert bench.mirror().pulled == 0
+    with _held(source) as leases:
+        replays = _pulled(leases, "charge-inbox")
+    by_number = {each.attributes["number"]: each for each in replays}
+    assert len(by_number) == len(replays) == 150
+    assert by_number[edited.attributes["number"]].data == b"edited"
+    others = {number: each for number, each in by_number.items() if each.data != b"edited"}
+    assert {each.data for each in others.values()} == {
+        letter.data for letter in letters if letter.attributes["number"] in others
+    }
+    assert all(each.key == f"key-{int(number) % 3}" for number, each in by_number.items())
+    assert {each.attributes["ucam_faas_replays"] for each in replays} == {"1"}
+    bench.close()
