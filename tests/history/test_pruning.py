@@ -79,5 +79,24 @@ def test_the_oldest_go_if_the_file_is_too_large(file: Callable[..., History]) ->
     assert reader.path.stat().st_size < 2.5e6
 
 
+def test_the_newest_stay_though_all_came_at_once(tmp_path: Path) -> None:
+    """As after a burst, long before the file is looked at."""
+    path = tmp_path / "history.sqlite3"
+    events = [
+        history.published(str(number), b"x" * 100_000, time=BEGIN + number * 0.001)
+        for number in range(40)
+    ]
+    history.write(path, events)
+    pruning = Pruning(100, 2, ManualClock(datetime.fromtimestamp(BEGIN + DAY, UTC)))
+    with closing(open_for_writing(path)) as database:
+        while pruning.is_due():
+            pruning.prune(database)
+
+    with closing(History(path)) as reader:
+        kept = numbers(reader)
+    assert 10 < len(kept) < 20
+    assert kept == list(range(39, 39 - len(kept), -1))
+
+
 def test_a_history_that_is_within_its_limits_stays(file: Callable[..., History]) -> None:
     assert len(numbers(file())) == 1000

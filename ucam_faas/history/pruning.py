@@ -14,7 +14,7 @@ OVERDUE_SECONDS = 60.0
 DROPPED_AT_ONCE, PAGES_AT_ONCE = 500, 2_000
 """Messages that one transaction drops, and pages that it takes from the file: events wait."""
 SHARE = 0.1
-"""Of the time that a file spans, if it is too large: dropped before its size is looked at again."""
+"""Of the rows of a file that is too large: dropped before its size is looked at again."""
 KEPT_EVENTS = 20_000
 """Events of the stream."""
 _DAY = 86_400.0
@@ -56,7 +56,7 @@ class Pruning:
         if used > self._bytes:
             first = _first_time(database)
             if first is not None and first >= self._before:
-                self._before = first + max((now - first) * SHARE, 0.001)
+                self._before = max(_time_in(database, SHARE), first + 0.001)
         if taken > self._bytes:
             database.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
         is_done = drop_some(database, max(self._before, now - self._days * _DAY))
@@ -109,6 +109,23 @@ def _first_time(database: sqlite3.Connection) -> float | None:
         for table, column in (("messages", "time"), ("runs", "began"), ("lines", "time"))
     ]
     return min((time for (time,) in filter(None, times)), default=None)
+
+
+def _time_in(database: sqlite3.Connection, share: float) -> float:
+    """Return the time at which the share of the rows of the longest table is older."""
+    ranges = []
+    for table, column in (("messages", "time"), ("runs", "began"), ("lines", "time")):
+        first, last = database.execute(  # in one query, `min` and `max` would read the whole table
+            f"SELECT (SELECT min(seq) FROM {table}), (SELECT max(seq) FROM {table})"
+        ).fetchone()
+        if first is not None:
+            ranges.append((last - first, first, table, column))
+    length, first, table, column = max(ranges)
+    row = database.execute(
+        f"SELECT {column} FROM {table} WHERE seq >= ? ORDER BY seq LIMIT 1",
+        (first + int(length * share) + 1,),
+    ).fetchone()
+    return float(row[0]) if row else 0.0
 
 
 def _bytes_in(database: sqlite3.Connection) -> tuple[int, int]:
