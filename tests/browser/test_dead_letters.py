@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .bookshop import Bookshop
 from .chromium import Visitor
+from .letters import look
 from .orders import GOOD, WRONG, order
 
 pytestmark = pytest.mark.slow
@@ -137,14 +138,6 @@ def test_everything_is_done_by_keyboard(visitor: Visitor, bookshop: Bookshop) ->
     press(page, page.get_by_role("button", name="Run: send 1"))
 
     expect(progress(page)).to_contain_text("The letter is replayed")
-
-
-def look(visitor: Visitor, filters: str) -> Page:
-    """Open the page of dead letters, and have them read now."""
-    page = visitor.open(f"/dead-letters?{filters}")
-    page.get_by_role("button", name="Look again").click()
-    expect(page.get_by_role("status").filter(has_text=" there: ")).to_be_visible()
-    return page
 
 
 def letter(page: Page, number: int) -> Locator:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from .bookshop import Bookshop
 from .chromium import Visitor
+from .letters import look
 from .orders import WRONG, order
 
 pytestmark = pytest.mark.slow
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 def test_why_did_order_17_fail_yesterday(visitor: Visitor, bookshop: Bookshop) -> None:
     bookshop.fail("ship_order", [order(17, WRONG, "Jane Austen")])
+    look(visitor, "task=ship_order")  # a copy that is a few seconds old may lack it
     page = visitor.open("/", tomorrow=True)
 
     cause = page.get_by_role("group", name="Failures by cause").get_by_role("row")
