@@ -49,7 +49,7 @@ class LocalBackends:
         return Backends(
             place=self._folder.name,
             notice=_STARTING if cloud is None else "",
-            history=self._history if self._history.path.exists() else None,
+            history=self._history if self._has_history(cloud) else None,
             jobs=ports.jobs,
             workbench=ports.workbench,
             letter_work=self._letter_work,
@@ -59,6 +59,10 @@ class LocalBackends:
             tasks=self._tasks,
             parser=None if cloud is None else self._parser.of(cloud),
         )
+
+    def _has_history(self, cloud: LocalCloud | None) -> bool:
+        """Return False for the file of an earlier session, if this one keeps none."""
+        return (cloud is None or bool(cloud.history)) and self._history.path.exists()
 
     def _tasks(self) -> Sequence[KnownTask]:
         return [
