@@ -84,6 +84,13 @@ def test_handled_letters_wait_no_more_until_they_are_reopened(workbench: Workben
     assert journal == [("reopened", ""), ("handled", "the parcel service was down")]
 
 
+def test_no_ids_choose_no_letters(workbench: Workbench) -> None:
+    """A script whose search found none must not purge them all."""
+    assert workbench.handled([]) == workbench.purge([]) == 0
+    assert list(workbench.each([])) == []
+    assert workbench.count() == 500
+
+
 def test_an_edit_is_a_diff_and_can_be_taken_back(workbench: Workbench) -> None:
     id = workbench.letters(limit=1)[0].id
 

@@ -30,7 +30,7 @@ class Filter:
         text: in the data, an attribute, the reason, the error or an id; capitals don't matter
             among A to Z.
         key: the ordering key.
-        ids: of the letters; none: any.
+        ids: of the letters; None: any.
     """
 
     task: str | None = None
@@ -42,7 +42,7 @@ class Filter:
     attributes: Sequence[str] = field(default_factory=tuple)
     text: str | None = None
     key: str | None = None
-    ids: Sequence[str] = field(default_factory=tuple)
+    ids: Sequence[str] | None = None
 
     @classmethod
     def of_ids(cls, ids: Sequence[str]) -> Filter:
@@ -56,7 +56,7 @@ class Filter:
 
     def __str__(self) -> str:
         """Describe it for people, such as `task charge, new`."""
-        parts = [f"{len(self.ids)} by their ids"] if self.ids else []
+        parts = [] if self.ids is None else [f"{len(self.ids)} by their ids"]
         for name in ("task", "fingerprint", "kind", "text", "key"):
             if value := getattr(self, name):
                 parts.append(f"{name} {value}")
@@ -82,7 +82,7 @@ class Filter:
         if self.states:
             among = ", ".join("?" * len(self.states))
             parts.append((f"state IN ({among})", [*sorted(self.states)]))
-        if self.ids:
+        if self.ids is not None:
             chosen = "id IN (SELECT value FROM json_each(?))"
             parts.append((chosen, [json.dumps(list(self.ids))]))
         parts += map(_attribute, self.attributes)
