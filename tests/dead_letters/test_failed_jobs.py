@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.jobs.runs import add, row_of
 from tests.support.dead_letters import MemoryPubsub, dead_message
+from tests.support.replays import Killed
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.config import Settings
 from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Kind, LetterState
+from ucam_faas.dead_letters.runs import Run
 from ucam_faas.dead_letters.targets import CloudTargets, To
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import JobStoreError
@@ -135,6 +138,30 @@ def test_a_job_that_fails_again_is_a_new_letter_and_the_guard_sees_it(shop: Shop
     assert shop.bench.plan(Filter(), again=True).total == 1
 
 
+def test_a_job_that_fails_again_before_its_run_is_resumed_stays_in_the_list(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run was killed after the retry, and before its note."""
+    key = shop.add("17")
+    shop.bench.mirror()
+    plan = shop.bench.plan(Filter())
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_acknowledge", _killed)
+        with pytest.raises(Killed):
+            shop.bench.run(plan.id)
+    shop.fail(key)
+    shop.bench.mirror()
+
+    shop.bench.run(plan.id)
+
+    assert [letter.state for letter in shop.bench.letters()] == [LetterState.NEW]
+    assert shop.bench.plan(Filter(), again=True).total == 1
+
+
+def _killed(*arguments: object) -> None:
+    raise Killed
+
+
 def test_a_job_that_was_retried_elsewhere_is_not_retried_twice(shop: Shop) -> None:
     """As after the end of a process between the retry and its note."""
     key = shop.add("17")
@@ -240,6 +267,30 @@ def test_a_job_whose_message_dies_later_moves_to_the_letter(shop: Shop) -> None:
     assert [letter.id for letter in shop.bench.letters(Filter(states=frozenset()))] == [
         f"{KEEPER}/1"
     ]
+
+
+def test_a_letter_keeps_its_job_while_a_mirror_reads_the_store(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that is made meanwhile would send the message, and leave the job."""
+    shop.add("10001")
+    attributes = {**dead_message(1).attributes, "ucam_faas_task": "charge"}
+    shop.pubsub.publish(KEEPER, dead_message(1).model_copy(update={"attributes": attributes}))
+    shop.bench.mirror()
+    find, jobs = shop.store.find, []
+
+    def look(*arguments: Any, **options: Any) -> Any:
+        jobs.append(shop.bench.letter(f"{KEEPER}/1").job)
+        return find(*arguments, **options)
+
+    monkeypatch.setattr(shop.store, "find", look)
+    shop.bench.mirror()
+    monkeypatch.undo()
+    shop.jobs.job(Key("default", "charge", "10001")).retry()
+    shop.bench.mirror()
+
+    assert set(jobs) == {"charge/10001"}
+    assert shop.bench.letter(f"{KEEPER}/1").job == ""
 
 
 def test_a_store_that_fails_leaves_its_jobs_in_the_book(

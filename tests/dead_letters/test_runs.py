@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.dead_letters import dead_message
-from tests.support.replays import KEEPER, Scene, letter, refusing
+from tests.support.replays import KEEPER, Killed, Scene, letter, refusing
 from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import LetterState
 from ucam_faas.dead_letters.plans import Excluded, NoPlanError, RowState
+from ucam_faas.dead_letters.runs import Run
 from ucam_faas.dead_letters.targets import Refused, To, Unknown
 from ucam_faas.dead_letters.workbench import Report
 from ucam_faas.events.messages import PubsubMessage
@@ -381,6 +382,52 @@ def test_two_plans_send_a_letter_once(scene: Scene) -> None:
     assert (report.acked, report.failed) == (1, 1)
     assert scene.targets.letters == [f"{KEEPER}/1", f"{KEEPER}/2"]
     assert bench.rows(second.id)[0].reason == "it was replayed after the plan was made"
+
+
+def test_a_letter_that_an_earlier_plan_may_have_sent_is_left_to_that_plan(scene: Scene) -> None:
+    """Another replay id would make another replay of it."""
+    scene.publish(dead_message(1))
+    bench = scene.bench()
+    bench.mirror()
+    first, second = bench.plan(Filter()), bench.plan(Filter())
+    scene.targets.refuses = lambda replay: Unknown("Pub/Sub does not answer")
+    bench.run(first.id)
+    scene.targets.refuses = lambda replay: None
+
+    report = bench.run(second.id)
+    assert (report.acked, report.failed) == (0, 1)
+    assert bench.rows(second.id)[0].reason == (
+        f"the plan {first.id} sends it: run that one to its end"
+    )
+    assert bench.run(first.id).acked == 1
+
+    assert {each.replay_id for each in scene.targets.arrived} == {f"{first.id}-1"}
+
+
+def test_another_message_by_the_id_of_a_letter_that_was_sent_stays(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run was killed before it acknowledged; the local cloud counts from 1 again since."""
+    scene.publish(dead_message(1))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_acknowledge", _killed)
+        with pytest.raises(Killed):
+            bench.run(plan.id)
+    scene.pubsub.kept[KEEPER].clear()
+    scene.publish(dead_message(1).model_copy(update={"data": b"another"}))
+
+    assert bench.run(plan.id).acked == 1
+
+    assert scene.pubsub.ids(KEEPER) == ["1"]
+    assert bench.mirror().new == 1
+    assert bench.letter(f"{KEEPER}/1").data == b"another"
+
+
+def _killed(*arguments: object) -> None:
+    raise Killed
 
 
 def test_a_plan_that_is_not_there_is_named(scene: Scene) -> None:

@@ -197,6 +197,12 @@ class Book:
             )
             return [letter_of_record(record) for record in records]
 
+    def hashes(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the hashes of the letters that are there, by their ids."""
+        with self.database.reading() as db:
+            query = "SELECT id, hash FROM letters WHERE id IN (SELECT value FROM json_each(?))"
+            return dict(db.execute(query, [json.dumps(list(ids))]).fetchall())
+
     def find(self, text: str) -> list[str]:
         """Return the ids of the letters that an id names: the letter's, its message's, or that of
         the message as the task had it, or of its job.
@@ -296,8 +302,10 @@ class Book:
                 db.execute("UPDATE letters SET state = ? WHERE number = ?", values)
             db.execute("UPDATE letters SET seen = ? WHERE number = ?", [mirror, there["number"]])
             return state
-        if there is not None:  # a local cloud has begun to count from 1 again
+        if there is not None:  # a job failed again, or a local cloud counts from 1 again
             db.execute("DELETE FROM letters WHERE number = ?", [there["number"]])
+            over = "UPDATE rows SET state = 'ACKED' WHERE letter = ? AND state = 'SENT'"
+            db.execute(over, [letter.id])
         values = [getattr(letter, name) for name in _FOUND]
         names = ", ".join([*_FOUND, "attributes", "state", "seen"])
         marks = ", ".join("?" * (len(_FOUND) + 3))

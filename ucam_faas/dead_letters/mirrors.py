@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -124,15 +124,15 @@ class Mirror:
 
     def _copy_jobs(self, jobs: Jobs) -> None:
         database = self._book.database
-        with database.writing() as db:
-            db.execute("UPDATE letters SET job = '' WHERE kind = 'message' AND job <> ''")
+        joined: list[str] = []
         rows = failed_rows(jobs)
         while some := list(islice(rows, JOBS)):
             letters = [(letter_of_row(row), row) for row in some]
             with database.writing() as db:
-                letters = [each for each in letters if not _joined(db, each[0])]
-            with database.reading() as db:
-                known = _known(db, [letter.id for letter, _ in letters])
+                of_messages = [_joined(db, letter) for letter, _ in letters]
+            joined += [id for ids in of_messages for id in ids]
+            letters = [each for each, ids in zip(letters, of_messages, strict=True) if not ids]
+            known = self._book.hashes([letter.id for letter, _ in letters])
             put = self._book.put(
                 [
                     letter if known.get(letter.id) == letter.hash else
@@ -143,6 +143,12 @@ class Mirror:
             )  # fmt: skip
             self._pulled += len(letters) - len(put.done)
             self._new += put.new
+        with database.writing() as db:
+            db.execute(
+                "UPDATE letters SET job = '' WHERE kind = 'message' AND job <> '' "
+                "AND id NOT IN (SELECT value FROM json_each(?))",
+                [json.dumps(joined)],
+            )
 
     def _mark_gone(self, condition: str, value: object) -> None:
         condition = f"{_WAITING} AND seen < ? AND {condition}"
@@ -192,25 +198,21 @@ def _forget(db: sqlite3.Connection, before: float) -> None:
     )
 
 
-def _joined(db: sqlite3.Connection, failed: Letter) -> bool:
-    """Give a failed job to the dead letter of its message; return False if there is none.
+def _joined(db: sqlite3.Connection, failed: Letter) -> list[str]:
+    """Give a failed job to the dead letters of its message, and return their ids.
 
     A letter that was dealt with after the job's end stands for the job, too.
     """
-    cursor = db.execute(
-        "UPDATE letters SET job = ? WHERE original_id = ? AND task = ? AND kind = 'message' "
+    records = db.execute(
+        "SELECT id FROM letters WHERE original_id = ? AND task = ? AND kind = 'message' "
         f"AND ({_WAITING} OR (state <> '{LetterState.GONE}' AND changed >= ?))",
-        [failed.job, failed.original_id, failed.task, failed.time],
+        [failed.original_id, failed.task, failed.time],
     )
-    if cursor.rowcount:
+    ids = [str(record["id"]) for record in records]
+    if ids:
+        db.executemany("UPDATE letters SET job = ? WHERE id = ?", [[failed.job, id] for id in ids])
         db.execute("DELETE FROM letters WHERE kind = 'job' AND job = ?", [failed.job])
-    return cursor.rowcount > 0
-
-
-def _known(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, str]:
-    """Return the hashes of letters that the book has."""
-    query = "SELECT id, hash FROM letters WHERE id IN (SELECT value FROM json_each(?))"
-    return dict(db.execute(query, [json.dumps(list(ids))]).fetchall())
+    return ids
 
 
 def last_mirror(book: Book) -> Mirrored | None:

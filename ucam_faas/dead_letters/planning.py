@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ucam_faas.dead_letters.book import Book, Entry, letter_of_record
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState, own_attributes
-from ucam_faas.dead_letters.plans import RowState, sending
+from ucam_faas.dead_letters.plans import RowState, of_another, sending
 from ucam_faas.dead_letters.targets import NoTargetError, Target, Targets, To
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
@@ -102,7 +102,7 @@ def _target(
 def _exclusion(letter: Letter, others: Mapping[str, str], *, again: bool) -> str:
     """Return why a letter isn't sent; nothing if it can be."""
     if letter.id in others:
-        return f"the plan {others[letter.id]} sends it: run that one to its end"
+        return of_another(others[letter.id])
     if letter.state in _REASONS:
         return _REASONS[letter.state]
     if letter.replays and not again:

@@ -108,6 +108,11 @@ class Plan:
         return sum(self.counts.get(state, 0) for state in LEFT)
 
 
+def of_another(plan: str) -> str:
+    """Return why a letter isn't sent that another plan may have sent already."""
+    return f"the plan {plan} sends it: run that one to its end"
+
+
 class NoPlanError(ConfigurationError):
     """There is no plan of this id."""
 
@@ -142,14 +147,19 @@ def plan_of(book: Book, id: str) -> Plan:
     return matching[0]
 
 
-def sending(book: Book) -> dict[str, str]:
+def sending(book: Book, *, but: str = "") -> dict[str, str]:
     """Return the letters that plans are sending, or have sent and not acknowledged yet, each with
     the id of its plan.
+
+    Args:
+        book: has the plans.
+        but: the id of a plan that isn't looked at.
     """
     with book.database.reading() as db:
         records = db.execute(
             "SELECT letter, plans.id FROM rows JOIN plans ON plans.number = rows.plan "
-            "WHERE state IN ('SENDING', 'SENT')"
+            "WHERE state IN ('SENDING', 'SENT') AND plans.id <> ?",
+            [but],
         )
         return dict(records.fetchall())
 

@@ -49,7 +49,8 @@ class Purge:
         with Leases(source, self._book) as leases:
             hashes = leases.take(letters, lambda: None)
             for start in range(0, len(letters), BATCH):
-                some = self._book.with_data(letters[start : start + BATCH])
+                part = Filter.of_ids(letters[start : start + BATCH])
+                some = self._book.letters(part, limit=BATCH)
                 there = [each for each in some if hashes.get(each.id) == each.hash]
                 for letter in there:
                     if jobs is not None and letter.job:

@@ -70,11 +70,14 @@ class Run:
         self._leases: Leases | None = None
         self._hashes: dict[str, str] = {}
         """Of the letters that are held, by their ids."""
+        self._others: dict[str, str] = {}
+        """The letters that another plan may have sent, with its id."""
         self._refusals: Counter[Target] = Counter()
 
     def run(self) -> Report:
         """Do what is left, as far as possible, and return how far that is."""
         self._log.begin()
+        self._others = plans.sending(self._book, but=self._plan)
         report = self._log.report("its process ended")
         try:
             self._with_leases()
@@ -156,6 +159,8 @@ class Run:
         """Return why a letter isn't sent; nothing if it can be."""
         if letter.state in (LetterState.REPLAYED, LetterState.PURGED):
             return f"it was {letter.state} after the plan was made"
+        if letter.id in self._others:
+            return plans.of_another(self._others[letter.id])
         if hash != row.hash:
             return "it, or its edit, has changed after the plan was made: make a new one"
         if letter.keeper and letter.id not in self._hashes:
@@ -167,7 +172,9 @@ class Run:
     def _acknowledge(self, rows: Sequence[Row]) -> None:
         if self._leases is not None:
             self._renew()
-            self._leases.acknowledge([row.letter for row in rows])
+            known = self._book.hashes([row.letter for row in rows])
+            ours = [id for id in known if self._hashes.get(id) == known[id]]
+            self._leases.acknowledge(ours)  # another message may have the id by now
         self._log.write([Change(row, RowState.ACKED) for row in rows])
 
     def _check(self, results: Mapping[Row, Result]) -> None:
