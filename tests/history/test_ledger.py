@@ -15,6 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.support import history
 from tests.support.history import BEGIN, attempt, ended, logged, published
+from ucam_faas.history import ledger
 from ucam_faas.history.database import open_for_writing
 from ucam_faas.history.events import (
     Answered,
@@ -68,6 +69,23 @@ def test_a_line_may_come_before_its_delivery_and_after_its_end(place: int) -> No
         )
         assert [each.message for each in reader.lines(run.execution_id)] == ["looking"]
         assert reader.rates(BEGIN, until=BEGIN + 60, buckets=1)["store"].done == (1,)
+
+
+@pytest.mark.parametrize("is_line_first", [True, False])
+def test_a_long_run_is_whole_although_its_delivery_was_forgotten(
+    monkeypatch: pytest.MonkeyPatch, is_line_first: bool
+) -> None:
+    """Other deliveries took its place in memory; its last line and its answer come together."""
+    monkeypatch.setattr(ledger, "KNOWN", 1)
+    message = published("1")
+    delivered, line, end, answered = attempt("1", 1, time=BEGIN + 1, lines=["looking"])
+    last = [end, answered] if is_line_first else [answered, end]
+
+    with written([message], [delivered], [line], [published("2")], last) as reader:
+        (run,) = reader.message_runs("1")
+        assert (run.outcome, run.status, run.ended) == ("done", "204", BEGIN + 1.02)
+        (row,) = reader.deliveries("1")
+        assert row.state is MessageState.DONE
 
 
 @pytest.mark.parametrize("place", range(3))

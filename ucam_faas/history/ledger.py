@@ -1,7 +1,7 @@
 """Turns events into rows, and writes those of a batch in one transaction.
 
-A delivery that begins and ends within one batch is written once. Rows that are known are kept, the
-latest used last: most events are about a message that came a moment ago.
+A delivery that begins and ends within one batch is written once. The rows that were added last are
+kept in memory: most events are about a message that came a moment ago.
 """
 
 from __future__ import annotations
@@ -381,7 +381,13 @@ class Ledger:
             "AND ? IN ('', message_id) ORDER BY seq DESC LIMIT 1",
             (line.execution_id, line.message_id),
         ).fetchone()
-        return None if row is None else self._runs.get(row[0]) or _Run(*row)
+        return None if row is None else self._run_of(row)
+
+    def _run_of(self, row: tuple[Any, ...]) -> _Run:
+        """Return the run of a row: the one object that it has in memory, or a new one."""
+        run = _Run(*row)
+        known = self._runs.get(run.seq) or self._by_execution.get(run.execution_id)
+        return known if known is not None and known.seq == run.seq else run
 
     def _ended(self, run: _Run, line: Logged, end: End) -> None:
         run.outcome, run.reason = end.outcome, end.reason[:LONGEST_REASON]
@@ -440,7 +446,7 @@ class Ledger:
             "AND subscription = ? AND began >= ? ORDER BY seq DESC LIMIT 2",
             (message_id, subscription, row[2]),
         ).fetchall()
-        delivery = _Delivery(*(*row, [_Run(*run) for run in reversed(runs)]))
+        delivery = _Delivery(*(*row, [self._run_of(run) for run in reversed(runs)]))
         self._known[subscription, message_id] = delivery
         return delivery
 
