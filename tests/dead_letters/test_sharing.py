@@ -99,3 +99,31 @@ def test_processes_that_open_a_new_book_at_once_make_one(tmp_path: Path) -> None
     assert book.count(ANY) == len(dead_letters(50))
     assert book.count(Filter(states=frozenset({LetterState.HANDLED}))) == 40
     book.close()
+
+
+_COMMAND = """
+import sys
+from pathlib import Path
+from ucam_faas.dead_letters.book import Book
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.letters import LetterState
+book = Book(Path(sys.argv[1]))
+book.mark(Filter(), LetterState.HANDLED, by="command")
+book.close()
+"""
+
+
+def test_the_end_of_a_command_leaves_the_page_its_file(tmp_path: Path) -> None:
+    """A process that closes a file of SQLite loses its locks on it, and others take it for free."""
+    path = tmp_path / "book.sqlite3"
+    page = filled_book(path, 20)
+    with page.database.reading(), page.database.reading():
+        pass  # two connections: two requests at a time
+
+    subprocess.run([sys.executable, "-c", _COMMAND, str(path)], check=True, timeout=60)
+
+    assert path.with_name(f"{path.name}-wal").exists()
+    page.mark(Filter(states=frozenset()), LetterState.NEW, by="page")
+    subprocess.run([sys.executable, "-c", _COMMAND, str(path)], check=True, timeout=60)
+    assert page.count(Filter(states=frozenset({LetterState.HANDLED}))) == 20
+    page.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,7 +96,8 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            with _MAKING:  # the file isn't opened if it exists: closing it would end SQLite's locks
+                self.path.touch(mode=0o600)
         except OSError as error:
             raise ConfigurationError(
                 f"The book of dead letters {self.path} can't be used ({error.strerror})."
@@ -132,5 +134,6 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+_MAKING = threading.Lock()
 _ABANDONED: list[sqlite3.Connection] = []
 """Never closed: SQLite would remove the log of the file that is there now, by its name."""
