@@ -90,6 +90,7 @@ def test_the_letters_of_a_cause_are_listed_the_latest_first(run: Run) -> None:
         (["--text", "Müller 17"], 11),
         (["--newer", "1h"], 0),
         (["--older", "1h"], 500),
+        (["--older", "3000000d"], 0),
         (["--state", "handled"], 0),
         (["--state", "any"], 500),
         (["--kind", "job"], 0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -38,6 +38,19 @@ def test_a_value_that_means_nothing_is_said_and_left_out(busy: Shop) -> None:
     assert "'broken' isn't a state of messages." in text
     assert "Write an attribute as name=value." in text
     assert "299" in text
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 5000, "\u0663" * 25, "-1", "\u00b2"])
+@pytest.mark.parametrize("url", ["/messages?before=", "/runs/run-store-17-1?after="])
+def test_a_number_that_cannot_be_is_left_out(busy: Shop, url: str, number: str) -> None:
+    assert busy.get(f"{url}{quote(number)}").status == 200
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00", "9999-12-31T23:59", "1900-01-01T00:00"])
+def test_a_time_that_cannot_be_is_said(busy: Shop, time: str) -> None:
+    text = Html(busy.get(f"/messages?within=24h&until={time}").text).text
+
+    assert f"'{time}' isn't a time" in text
 
 
 def test_each_message_is_on_one_page(busy: Shop) -> None:

@@ -262,3 +262,29 @@ def test_an_empty_answer_is_doubted_for_all_keepers_at_once(
     assert mirrored.pulled == 1
     assert clock.monotonic() - began == pytest.approx(0.1 + 0.1 + 0.5)
     bench.close()
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59.999999-14:00",
+        "1900-01-01T00:00:00",
+        "9999-99-99",
+        "soon",
+    ],
+)
+def test_a_time_that_cannot_be_is_not_taken_from_an_attribute(time: str) -> None:
+    """Whoever publishes to a dead-letter topic writes these."""
+    times = {
+        "ucam_faas_first_attempt": time,
+        "ucam_faas_last_attempt": time,
+        "CloudPubSubDeadLetterSourceTopicPublishTime": time,
+    }
+    message = dead_message(7)
+    letter = letter_of(message.model_copy(update={"attributes": times}), "kept")
+
+    assert message.publish_time is not None
+    published = message.publish_time.timestamp()
+    assert (letter.first_attempt, letter.last_attempt) == (None, None)
+    assert (letter.time, letter.sent) == (published, published)

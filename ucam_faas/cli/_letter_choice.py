@@ -106,8 +106,8 @@ def _filter(
     return Filter(
         states=among,
         kind=Kind(kind) if kind else None,
-        since=None if newer is None else now - newer.total_seconds(),
-        until=None if older is None else now - older.total_seconds(),
+        since=None if newer is None else max(0.0, now - newer.total_seconds()),
+        until=None if older is None else max(0.0, now - older.total_seconds()),
         **others,
     )
 

@@ -41,6 +41,12 @@ class Values:
         """Return True if a name has a value."""
         return bool(self.all(name))
 
+    def number(self, name: str) -> int | None:
+        """Return the last value of a name as a number that SQLite can compare; None: it isn't."""
+        text = self.get(name)
+        is_number = text.isascii() and text.isdecimal() and len(text) < 19
+        return int(text) if is_number else None
+
     def raw(self, name: str) -> str | None:
         """Return the last value of a name, which may be empty; None: it wasn't sent."""
         return next((value for key, value in reversed(self.pairs) if key == name), None)

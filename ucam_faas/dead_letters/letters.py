@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from ucam_faas.events.messages import PubsubMessage
@@ -30,6 +30,9 @@ PUBLISH_TIME_ATTRIBUTE = f"{FORWARDING}SourceTopicPublishTime"
 
 OF_THE_DEATH = frozenset({*ADDED_ATTRIBUTES, REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE})
 """Attributes of a dead letter that the task's own message didn't have."""
+
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+"""Later times can't be written as dates in all zones."""
 
 JOB = "job:"
 """The beginning of the id of a failed job's letter."""
@@ -205,9 +208,12 @@ def number(text: str | None) -> int:
 
 
 def _time(text: str | None) -> float | None:
+    """Return a time among attributes; None for one that can't be: whoever publishes writes them."""
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).timestamp()
+        moment = datetime.fromisoformat(text)
+        time = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+    return time if 0 <= time < END_OF_TIME else None

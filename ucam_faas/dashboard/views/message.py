@@ -46,7 +46,7 @@ def download(query: Query, backends: Backends) -> Download:
 
 def run(query: Query, backends: Backends) -> Page:
     """Show a run with all its log lines, a page at a time."""
-    id, after = query.parts["id"], query.args.get("after")
+    id = query.parts["id"]
     history = _history(backends)
     run = history.run(id)
     if run is None:
@@ -54,7 +54,7 @@ def run(query: Query, backends: Backends) -> Page:
             f"There is no run {id!r} in the history. It keeps some days, or some megabytes."
         )
     limit = 500
-    lines = history.lines(id, after=int(after) if after.isdecimal() else 0, limit=limit + 1)
+    lines = history.lines(id, after=query.args.number("after") or 0, limit=limit + 1)
     values = {
         "query": query,
         "run": run,

@@ -40,7 +40,6 @@ def page_of(history: History, args: Values) -> MessagePage:
     attribute = args.get("attribute") or None
     if attribute is not None and "=" not in attribute:
         problems, attribute = (*problems, "Write an attribute as name=value."), None
-    before = args.get("before")
     rows = history.messages(
         task=args.get("task") or None,
         topic=args.get("topic") or None,
@@ -49,7 +48,7 @@ def page_of(history: History, args: Values) -> MessagePage:
         until=time.until,
         attribute=attribute,
         text=args.get("text") or None,
-        before=int(before) if before.isdecimal() else None,
+        before=args.number("before"),
         limit=PAGE + 1,
     )
     shown, has_more = pages(rows, PAGE)

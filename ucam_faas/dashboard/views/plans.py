@@ -24,7 +24,8 @@ def view(query: Query, backends: Backends) -> Page:
     """Show a plan: its rows, what it leaves out, and how far a run is."""
     bench = workbench_of(query, backends)
     plan = _plan(bench, query.parts["id"])
-    after, excluded_after = _number(query, "after"), _number(query, "excluded")
+    after = query.args.number("after") or 0
+    excluded_after = query.args.number("excluded") or 0
     rows = bench.rows(plan.id, after=after, limit=ROWS + 1)
     exclusions = bench.exclusions(plan.id, after=excluded_after, limit=ROWS + 1)
     shown = rows[:ROWS]
@@ -83,7 +84,3 @@ def _rate(text: str) -> float | None:
         raise RefusedError(f"Letters per second: {text!r} isn't a number above 0.")
     return rate
 
-
-def _number(query: Query, name: str) -> int:
-    text = query.args.get(name)
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from ucam_faas.dashboard.query import Values
 
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+"""Later times can't be written as dates in all zones."""
 WITHIN = {
     "15m": (900.0, "15 minutes"),
     "1h": (3600.0, "hour"),
@@ -45,7 +47,10 @@ def window(args: Values, now: float) -> Window:
     if args.has("until"):
         try:
             moment = datetime.fromisoformat(args.get("until"))
-            until = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            time = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            if not 0 <= time < END_OF_TIME:
+                raise OverflowError
+            until = time
         except (ValueError, OverflowError):
             problems.append(f"{args.get('until')!r} isn't a time, such as 2026-11-28T22:00.")
     within = args.get("within")
