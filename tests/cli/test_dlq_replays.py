@@ -141,8 +141,9 @@ def test_plans_are_listed_with_how_far_they_are(run: Run) -> None:
     assert [row["counts"] for row in rows] == [{"PLANNED": 1}, {"ACKED": 1}]
 
 
-def test_nothing_to_send_is_said(run: Run) -> None:
-    result = run("replay", "--all", "--task", "unused")
+@pytest.mark.parametrize("filters", [["--task", "unused"], ["--older", "3000000d"]], ids=str)
+def test_nothing_to_send_is_said(run: Run, filters: list[str]) -> None:
+    result = run("replay", "--all", *filters)
 
     assert (result.exit_code, result.stdout) == (
         0,

@@ -83,4 +83,3 @@ def _rate(text: str) -> float | None:
     if not 0 < rate <= MOST_RATE:
         raise RefusedError(f"Letters per second: {text!r} isn't a number above 0.")
     return rate
-
