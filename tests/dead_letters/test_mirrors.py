@@ -275,7 +275,7 @@ def test_an_empty_answer_is_doubted_for_all_keepers_at_once(
     ],
 )
 def test_a_time_that_cannot_be_is_not_taken_from_an_attribute(time: str) -> None:
-    """Whoever publishes to a dead-letter topic writes these."""
+    """A publisher to the dead-letter topic writes these."""
     times = {
         "ucam_faas_first_attempt": time,
         "ucam_faas_last_attempt": time,

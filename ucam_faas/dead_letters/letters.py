@@ -208,7 +208,7 @@ def number(text: str | None) -> int:
 
 
 def _time(text: str | None) -> float | None:
-    """Return a time among attributes; None for one that can't be: whoever publishes writes them."""
+    """Return a time among attributes; None for one that can't be: any publisher writes them."""
     if not text:
         return None
     try:
