@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ import pytest
 from tests.integration.processes import wait_until
 from tests.support import history
 from ucam_faas.history.database import open_for_writing
-from ucam_faas.history.events import pack
+from ucam_faas.history.events import End, Logged, pack
 from ucam_faas.history.pruning import Pruning
 from ucam_faas.history.reader import History
 from ucam_faas.history.recorder import Recorder
@@ -44,6 +46,34 @@ def test_events_are_in_the_file_when_it_ends(tmp_path: Path) -> None:
         assert len(reader.messages(text="xxx", limit=2000)) == 1000
     assert told == []
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_halves_of_characters_and_texts_of_enums_are_recorded(tmp_path: Path) -> None:
+    """JSON may escape the one; a reason may be the other."""
+
+    class Why(StrEnum):
+        FULL = "it is full"
+
+    half, told = json.loads(r'"half \ud800"'), list[str]()
+    path = tmp_path / "history.sqlite3"
+    message = history.published("1", rb'{"note": "escaped \ud800"}')
+    end = End("failed", Why.FULL, half, 1.0, is_failure=True)
+
+    with recorder(path, told) as recording:
+        recording.put(message)
+        recording.put(message._replace(message_id="2", key=half, attributes={"a": half}))
+        recording.put(Logged(message.time, "ERROR", half, execution_id="run", end=end))
+        recording.put(history.published("3", b"afterwards"))
+
+    assert told == []
+    with closing(History(path)) as reader:
+        assert [row.id for row in reader.messages(text="escaped")] == ["2", "1"]
+        assert [row.id for row in reader.messages(text="afterwards")] == ["3"]
+        second, run = reader.message("2"), reader.run("run")
+    assert second is not None
+    assert second.attributes == {"a": r"half \ud800"}
+    assert run is not None
+    assert run.reason == "it is full"
 
 
 def test_a_killed_owner_loses_only_the_last_events(tmp_path: Path) -> None:

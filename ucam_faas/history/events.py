@@ -7,6 +7,7 @@ as the API has them.
 from __future__ import annotations
 
 import marshal
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -172,6 +173,7 @@ _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 
 HEAD = struct.Struct("!I")
 """Of a frame: the length of its content."""
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
 
 
 def pack(event: Event) -> bytes:
@@ -185,7 +187,11 @@ def pack(event: Event) -> bytes:
         values = (*event[:4], dict(event.attributes), event.data, tuple(event.readers))
     elif isinstance(event, Logged) and event.end is not None:
         values = (*event[:-1], tuple(event.end))
-    content = marshal.dumps((_NUMBERS[type(event)], *values))
+    values = (_NUMBERS[type(event)], *values)
+    try:
+        content = marshal.dumps(values)
+    except ValueError:  # such as a reason that is a member of a StrEnum
+        content = marshal.dumps(_plain(values))
     return HEAD.pack(len(content)) + content
 
 
@@ -200,10 +206,35 @@ def unpack(frames: bytes | bytearray) -> tuple[list[Event], int]:
             break
         start += HEAD.size
         if length:  # else it came with a descriptor
-            events.append(_event(*marshal.loads(view[start : start + length])))
+            content = view[start : start + length]
+            values = marshal.loads(content)
+            events.append(_event(*_plain(values) if _SURROGATE.search(content) else values))
+            content.release()
         start += length
     view.release()
     return events, start
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of Python's own types, whose texts are Unicode.
+
+    JSON, the names of files and so the texts of errors may hold halves of characters (surrogates),
+    which no file of text can.
+    """
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case bool() | bytes():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case Mapping():
+            return {_plain(key): _plain(each) for key, each in value.items()}
+        case tuple() | list():
+            return tuple(map(_plain, value))
+    return value
 
 
 def _event(number: int, *values: Any) -> Event:

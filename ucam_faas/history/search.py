@@ -49,7 +49,8 @@ def _decoded(data: bytes) -> str:
         text = data[: error.start].decode()
     if "\\u" in text and len(text) < LONGEST_TEXT:  # JSON of a writer that escapes letters
         try:
-            return json.dumps(json.loads(text), ensure_ascii=False)
+            whole = json.dumps(json.loads(text), ensure_ascii=False)
+            return whole.encode(errors="backslashreplace").decode()  # it may have half a character
         except (ValueError, RecursionError):
             pass
     return "" if "\0" in text else text
