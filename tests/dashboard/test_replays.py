@@ -18,7 +18,7 @@ from tests.dashboard.controls import submitted
 from tests.integration.processes import wait_until
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Scene, refusing
-from ucam_faas.dashboard import app
+from ucam_faas.dashboard import app, work
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.work import FRESH_SECONDS, LetterWork
 from ucam_faas.dead_letters.filters import Filter
@@ -262,6 +262,21 @@ def test_a_person_may_ask_for_the_letters_as_they_are_now(site: Site) -> None:
 
     assert answer.headers["location"] == "/dead-letters?task=charge"
     assert "121%20dead%20letters" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("url", ["/dead-letters/mirror", "/dead-letters/purge"])
+def test_a_person_does_not_wait_for_the_end_of_a_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """It may take hours, and there are only some threads for pages."""
+    monkeypatch.setattr(work, "PATIENCE_SECONDS", 0.01)
+
+    with site.backends.letter_work.holding():
+        answer = site.post(url, {"scope": "all", "count": "120"})
+
+    assert answer.status == 409
+    assert "are being copied, replayed or purged now" in answer.text
+    assert site.bench.count() == 120
 
 
 def test_a_list_that_cannot_be_copied_says_so_and_shows_the_last_copy(site: Site) -> None:

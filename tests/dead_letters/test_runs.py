@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Killed, Scene, letter, refusing
 from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.filters import Filter
-from ucam_faas.dead_letters.letters import LetterState
+from ucam_faas.dead_letters.letters import Letter, LetterState
 from ucam_faas.dead_letters.plans import Excluded, NoPlanError, RowState
 from ucam_faas.dead_letters.runs import Run
 from ucam_faas.dead_letters.targets import Refused, To, Unknown
@@ -141,6 +141,28 @@ def test_a_letter_that_was_edited_after_its_plan_is_not_sent(scene: Scene) -> No
     (row,) = bench.rows(plan.id, state=RowState.FAILED)
     assert row.reason == "it, or its edit, has changed after the plan was made: make a new one"
     assert bench.count() == 1
+
+
+def test_an_edit_that_is_taken_back_while_a_run_reads_its_letter_fails_the_row(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.publish(dead_message(1))
+    bench, page = scene.bench(), scene.bench()
+    bench.mirror()
+    bench.edit(f"{KEEPER}/1", data=b"1")
+    plan = bench.plan(Filter())
+    read = bench.book.with_data
+
+    def read_late(ids: Sequence[str]) -> list[Letter]:
+        letters = read(ids)
+        page.unedit(f"{KEEPER}/1")
+        return letters
+
+    monkeypatch.setattr(bench.book, "with_data", read_late)
+
+    assert bench.run(plan.id).failed == 1
+    assert "has changed after the plan" in bench.rows(plan.id)[0].reason
+    assert scene.targets.arrived == []
 
 
 def test_a_second_replay_needs_again(scene: Scene) -> None:

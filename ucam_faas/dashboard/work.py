@@ -19,6 +19,8 @@ FRESH_SECONDS, REST = 5.0, 10
 """After a mirror, before a page makes another one: at least, and as a multiple of its duration."""
 FIRST_SECONDS, WAIT_SECONDS = 1.0, 0.2
 """How long a page waits for the first mirror, and for others: it shows the copy before, then."""
+PATIENCE_SECONDS = 5.0
+"""How long a person waits for a mirror that is under way: each keeps a thread of the pages."""
 BUSY_TRIES = 50
 """How often a run asks, in 10 seconds, whether another process still mirrors."""
 
@@ -44,10 +46,21 @@ class LetterWork:
         self.problem = ""
 
     @contextmanager
-    def holding(self) -> Iterator[None]:
-        """Wait until no other thread of this process holds letters."""
-        with self._holding:
+    def holding(self, seconds: float = -1) -> Iterator[None]:
+        """Wait until no other thread of this process holds letters.
+
+        Args:
+            seconds: for so long at most; -1: a run may take hours, and this waits.
+
+        Raises:
+            BookBusyError: another thread holds them still.
+        """
+        if not self._holding.acquire(timeout=seconds):
+            raise BookBusyError
+        try:
             yield
+        finally:
+            self._holding.release()
 
     # -- mirrors --
 

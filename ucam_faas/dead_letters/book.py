@@ -61,7 +61,13 @@ class Entry:
 
 
 class BookBusyError(ConfigurationError):
-    """Another process holds the book's letters."""
+    """Another process, or another thread, holds the book's letters."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "These dead letters are being copied, replayed or purged now. Try again after that; a "
+            "run can be cancelled."
+        )
 
 
 class Put(NamedTuple):
@@ -365,10 +371,7 @@ class Book:
         """
         with self._lock() as descriptor:
             if not self._locks(descriptor):
-                raise BookBusyError(
-                    "Another process mirrors, replays or purges these dead letters now. Wait for "
-                    "its end; a run can be cancelled."
-                )
+                raise BookBusyError
             yield
 
     def is_busy(self) -> bool:

@@ -127,4 +127,6 @@ def frozen_hash(db: sqlite3.Connection, letter: Letter) -> str:
         "WHERE letters.id = ?",
         [letter.id],
     ).fetchone()
+    if edit is None:  # it was taken back after the letter was read
+        return letter.hash
     return hashlib.sha256(repr([letter.hash, *edit]).encode()).hexdigest()[:32]

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from ucam_faas.clock import SystemClock
+from ucam_faas.dashboard import work
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import (
     Download,
@@ -130,7 +131,7 @@ def filter_query(args: Values) -> str:
 
 def mirror(query: Query, backends: Backends) -> See:
     """Copy all dead letters and failed jobs now."""
-    with backends.letter_work.holding():
+    with backends.letter_work.holding(work.PATIENCE_SECONDS):
         done = workbench_of(query, backends).mirror()
     text = f"{_letters(done.pulled)} {_is(done.pulled)} there: {done.new} new, {done.gone} gone."
     return See(_back(query), " ".join([text, *done.problems]))
@@ -205,7 +206,7 @@ def purge(query: Query, backends: Backends) -> See:
         raise RefusedError(
             f"Nothing was purged: by now {_letters(chosen.count)} match. Look at them again."
         )
-    with backends.letter_work.holding():
+    with backends.letter_work.holding(work.PATIENCE_SECONDS):
         count = bench.purge(chosen.chosen)
     return See(_back(query), f"{_letters(count)} {_is(count)} purged; the book keeps a copy.")
 
