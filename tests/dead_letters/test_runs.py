@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Killed, Scene, letter, refusing
+from ucam_faas.dead_letters import book
 from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState
@@ -163,6 +164,27 @@ def test_an_edit_that_is_taken_back_while_a_run_reads_its_letter_fails_the_row(
     assert bench.run(plan.id).failed == 1
     assert "has changed after the plan" in bench.rows(plan.id)[0].reason
     assert scene.targets.arrived == []
+
+
+def test_memory_holds_only_some_large_letters_at_a_time(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """100 letters may have 1 GB."""
+    monkeypatch.setattr(book, "PORTION_BYTES", 100)
+    scene.publish(*(letter(n).model_copy(update={"data": b"x" * 40}) for n in range(7)))
+    bench = scene.bench()
+    bench.mirror()
+    read, portions = bench.book.with_data, []
+
+    def count(ids: Sequence[str]) -> list[Letter]:
+        portions.append(len(ids))
+        return read(ids)
+
+    monkeypatch.setattr(bench.book, "with_data", count)
+
+    assert bench.archive(Filter(), tmp_path / "letters.jsonl") == 7
+    assert bench.run(bench.plan(Filter()).id).acked == 7
+    assert portions == 2 * [2, 2, 2, 1]
 
 
 def test_a_second_replay_needs_again(scene: Scene) -> None:

@@ -22,6 +22,8 @@ FILE = "dead-letters.sqlite3"
 """In the folder `.ucam-faas/`."""
 
 LOCK_TRIES = 3
+PORTION_LETTERS, PORTION_BYTES = 200, 32_000_000
+"""Letters whose data are read at once, unless one alone is larger."""
 
 _NOT_STORED = frozenset({"data", "attributes", "state", "note", "by", "changed", "edited"})
 _FOUND = [field.name for field in fields(Letter) if field.name not in _NOT_STORED]
@@ -125,14 +127,29 @@ class Book:
             )
             return [letter_of_record(record) for record in records]
 
-    def each(self, chosen: Filter, *, page: int = 200) -> Iterator[Letter]:
+    def each(self, chosen: Filter) -> Iterator[Letter]:
         """Yield letters with their data, oldest first by the time of their first publishing.
 
         The file isn't held open: letters that change meanwhile may be left out.
         """
-        ids = self.ids(chosen)
-        for start in range(0, len(ids), page):
-            yield from self.with_data(ids[start : start + page])
+        for ids in self.portions(self.ids(chosen)):
+            yield from self.with_data(ids)
+
+    def portions(self, ids: Sequence[str]) -> Iterator[list[str]]:
+        """Yield ids in their order: so many at a time that memory holds their letters' data."""
+        with self.database.reading() as db:
+            query = "SELECT id, size FROM letters WHERE id IN (SELECT value FROM json_each(?))"
+            sizes = dict(db.execute(query, [json.dumps(list(ids))]).fetchall())
+        portion: list[str] = []
+        size = 0
+        for id in ids:
+            size += sizes.get(id, 0)
+            if portion and (size > PORTION_BYTES or len(portion) == PORTION_LETTERS):
+                yield portion
+                portion, size = [], sizes.get(id, 0)
+            portion.append(id)
+        if portion:
+            yield portion
 
     def ids(self, chosen: Filter, *, among: Collection[LetterState] = ()) -> list[str]:
         """Return the ids of letters, the earliest first.

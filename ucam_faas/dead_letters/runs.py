@@ -112,8 +112,10 @@ class Run:
         try:
             while batch := queue.take(most):
                 self._check_cancelled()
-                for row in self._send(batch):
-                    queue.block(row)
+                by_letter = {row.letter: row for row in batch}
+                for letters in self._book.portions(list(by_letter)):
+                    for row in self._send([by_letter[letter] for letter in letters]):
+                        queue.block(row)
                 done += len(batch)
                 if self._progress is not None:
                     self._progress(self._log.report())
