@@ -50,7 +50,7 @@ class LetterWork:
         """Wait until no other thread of this process holds letters.
 
         Args:
-            seconds: for so long at most; -1: a run may take hours, and this waits.
+            seconds: at most; -1: without a limit, and a run may take hours.
 
         Raises:
             BookBusyError: another thread holds them still.

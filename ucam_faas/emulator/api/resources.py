@@ -14,9 +14,9 @@ from ucam_faas.emulator.core.queues import Log, Queue
 from ucam_faas.emulator.errors import not_found
 
 EXPIRY_SECONDS = 60.0
+"""How often to look for expired resources: subscriptions live for a day, snapshots for an hour."""
 MOST_COUNTED = 1000
 """Messages of a subscription: counting holds up deliveries."""
-"""How often to look for expired resources: subscriptions live for a day, snapshots for an hour."""
 ResourceT = TypeVar("ResourceT")
 
 
