@@ -200,6 +200,23 @@ def test_a_payload_is_shown_elsewhere_when_a_person_asks_and_the_journal_says_so
     ]
 
 
+@pytest.mark.parametrize("action", ["check", "mode form", "mode text", "add nothing", "save"])
+@pytest.mark.parametrize("attributes", [{}, {"a#": "0"}], ids=["asked for", "made up"])
+def test_no_button_but_one_shows_a_hidden_payload(
+    site: Site, action: str, attributes: dict[str, str]
+) -> None:
+    """The key Enter presses the first button, which checks."""
+    page = site.get(f"{LETTER}/edit", hides_payloads=True)
+
+    form = {**submitted(page.text), **attributes, "do": action}
+    answer = site.post(f"{LETTER}/edit", form, hides_payloads=True)
+
+    assert "Müller" not in answer.text
+    assert "college-0" not in answer.text
+    if not attributes:
+        assert site.bench.journal(letter="charge-dead/0") == []
+
+
 def test_a_hidden_payload_is_saved_by_a_form_alone_and_the_journal_says_so(site: Site) -> None:
     """A link of another site leads a browser to a page, and not to a form."""
     by_link = site.get(f"{LETTER}/data", hides_payloads=True)

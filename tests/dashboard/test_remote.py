@@ -35,7 +35,12 @@ def job(settings: Settings) -> Row:
     store = store_of(settings)
     assert store is not None
     payload = json.dumps({"to": SECRET}).encode()
-    row = Row(key=Key("orders", "deliver", "17"), payload=payload, state=State.PENDING)
+    row = Row(
+        key=Key("orders", "deliver", "17"),
+        payload=payload,
+        attributes={"for": SECRET},
+        state=State.PENDING,
+    )
     store.insert([row], wait=[0.0])
     return row
 

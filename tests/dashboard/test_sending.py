@@ -255,7 +255,8 @@ def test_a_payload_is_hidden_until_a_person_asks_for_it(site: Site) -> None:
     page = site.get(url, hides_payloads=True)
     shown = site.post(url, {**submitted(page.text), "do": "reveal"}, hides_payloads=True, log=log)
 
-    assert "Rheinweg" not in page.text
+    checked = site.post(url, {**submitted(page.text), "do": "check"}, hides_payloads=True)
+    assert "Rheinweg" not in page.text + checked.text
     assert submitted(shown.text)["f/address/street"] == "Rheinweg 1"
     assert asked == [("", "revealed", "job one")]
 

@@ -16,6 +16,7 @@ MOST_EDITED = 256 * 1024
 """Bytes of a payload that a page can edit."""
 FORM, TEXT, KEPT = "form", "text", "kept"
 _LABELS = {FORM: "Form", TEXT: "JSON", KEPT: "Unchanged"}
+HIDDEN = "The payload isn't shown here."
 NOT_HERE = "It is too large to be edited here, or holds bytes that aren't text."
 
 
@@ -87,6 +88,11 @@ def opened(schema: Any, original: bytes | None, mode: str = "") -> Editor:
     return _editor(schema, form, text, why, mode, original)
 
 
+def hidden(original: bytes) -> Editor:
+    """Return the editor of a payload that isn't shown: it is sent as it is."""
+    return Editor(mode=KEPT, modes=[(KEPT, _LABELS[KEPT])], why=HIDDEN, data=original)
+
+
 def _new(schema: Schema, mode: str) -> Editor:
     try:
         form: Field | None = building.empty_field(schema, schema.root)
@@ -98,7 +104,12 @@ def _new(schema: Schema, mode: str) -> Editor:
 
 
 def submitted(
-    schema: Any, controls: Mapping[str, str], original: bytes | None, action: str
+    schema: Any,
+    controls: Mapping[str, str],
+    original: bytes | None,
+    action: str,
+    *,
+    is_hidden: bool = False,
 ) -> Editor:
     """Return the editor after a button was pressed.
 
@@ -107,6 +118,7 @@ def submitted(
         controls: that were submitted.
         original: the payload that it began with; None: a new one.
         action: the button: `mode MODE`, one of the form's own, or any other.
+        is_hidden: the original isn't shown; what was submitted is.
     """
     wanted = action.removeprefix("mode ") if action.startswith("mode ") else ""
     mode = controls.get("mode", "")
@@ -114,7 +126,7 @@ def submitted(
         return _of_form(Schema(schema), controls, original, action, wanted)
     if mode == TEXT or original is None:
         return _of_text(schema, controls.get("text", ""), original, wanted)
-    return opened(schema, original, wanted or KEPT)
+    return hidden(original) if is_hidden else opened(schema, original, wanted or KEPT)
 
 
 def _of_form(

@@ -97,8 +97,7 @@ def _opened(
 ) -> Page:
     content = bench.content(letter.id)
     if is_hidden:
-        why = "The payload isn't shown here."
-        payload = Editor(mode=editor.KEPT, modes=[(editor.KEPT, "Unchanged")], why=why)
+        payload = editor.hidden(content.data)
     else:
         payload = editor.opened(_schema(backends, letter), content.data, query.args.get("mode"))
         payload = _with_errors(backends, letter, payload, dict(content.attributes))
@@ -115,6 +114,8 @@ def change(query: Query, backends: Backends) -> Page | See:
         bench.reveal(letter.id)
         return _opened(query, backends, bench, letter, is_hidden=False)
     controls = dict(reversed(query.form.pairs))
+    if backends.hides_payloads and not any(name.startswith(ATTRIBUTES_PATH) for name in controls):
+        return _opened(query, backends, bench, letter, is_hidden=True)  # nothing was shown yet
     attributes = building.of_submitted(ATTRIBUTES, controls, ATTRIBUTES_PATH)
     is_about_attributes = action.partition(" ")[2].partition("/")[0] == ATTRIBUTES_PATH
     if is_about_attributes:
@@ -124,6 +125,7 @@ def change(query: Query, backends: Backends) -> Page | See:
         controls,
         bench.content(letter.id).data,
         "add nothing" if is_about_attributes else action,
+        is_hidden=backends.hides_payloads,
     )
     if action.startswith(("add ", "remove ", "choose ", "mode ")):
         return _form(query, letter, payload, attributes)

@@ -82,7 +82,7 @@ def act(query: Query, backends: Backends) -> Page | See:
     if action == "reveal" and original is not None:
         backends.log(query.who, "revealed", original.text)
         return _page(query, backends, task, original, _opened(query, task, original, False))
-    draft = _submitted(query, task, original, action)
+    draft = _submitted(query, task, original, action, is_hidden=backends.hides_payloads)
     is_change = action.startswith(("add ", "remove ", "choose ", "mode "))
     if is_change:
         return _page(query, backends, task, original, draft)
@@ -167,8 +167,7 @@ def _opened(query: Query, task: KnownTask, original: Original | None, is_hidden:
     if task.needs.sample == "" and not data:
         payload = None
     elif is_hidden and data is not None:
-        why = "The payload isn't shown here, and is sent as it is."
-        payload = Editor(mode=editor.KEPT, modes=[(editor.KEPT, "Unchanged")], why=why, data=data)
+        payload = editor.hidden(data)
     else:
         payload = editor.opened(schema, data, query.args.get("mode"))
     options = {} if original is None else {"ordering_key": original.key, "lane": original.lane}
@@ -178,7 +177,9 @@ def _opened(query: Query, task: KnownTask, original: Original | None, is_hidden:
     )
 
 
-def _submitted(query: Query, task: KnownTask, original: Original | None, action: str) -> Draft:
+def _submitted(
+    query: Query, task: KnownTask, original: Original | None, action: str, *, is_hidden: bool
+) -> Draft:
     controls = dict(reversed(query.form.pairs))
     attributes = building.of_submitted(ATTRIBUTES, controls, ATTRIBUTES_PATH)
     if action.partition(" ")[2].partition("/")[0] == ATTRIBUTES_PATH:
@@ -188,7 +189,7 @@ def _submitted(query: Query, task: KnownTask, original: Original | None, action:
     if "mode" in controls:
         schema = editor.json_schema(task.schema)
         data = None if original is None else original.data
-        payload = editor.submitted(schema, controls, data, action)
+        payload = editor.submitted(schema, controls, data, action, is_hidden=is_hidden)
     options = {name: controls.get(name, "").strip() for name in _OPTIONS}
     return Draft(payload=payload, attributes=attributes, options=options)
 
