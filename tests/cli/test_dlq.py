@@ -233,6 +233,29 @@ def test_a_file_is_the_payload(run: Run, workbench: Workbench, tmp_path: Path) -
     assert document(run("show", LETTER, "--json"))["payload_base64"] == "AP8="
 
 
+def test_a_payload_with_half_a_character_is_edited(run: Run, workbench: Workbench) -> None:
+    """JSON may escape it; no file and no terminal can hold it."""
+    run("edit", LETTER, "--data", r'{"note": "\ud800"}')
+
+    result = run("edit", LETTER, "--set", "order=1")
+
+    assert result.exit_code == 0, result.output
+    assert workbench.content(LETTER).data == rb'{"note": "\ud800", "order": 1}'
+    assert r'"note": "\ud800"' in run("show", LETTER).stdout
+
+
+def test_a_payload_that_is_nested_too_deeply_is_edited_as_a_text(
+    run: Run, workbench: Workbench, tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_bytes(b"[" * 100_000)
+
+    result = run("edit", LETTER, "--file", str(tmp_path / "data"))
+
+    assert result.exit_code == 0, result.output
+    assert workbench.content(LETTER).data == b"[" * 100_000
+    assert "isn't JSON" in error_of(run("edit", LETTER, "--set", "order=1"))
+
+
 def test_all_letters_of_a_filter_are_edited_or_none(run: Run, workbench: Workbench) -> None:
     workbench.edit("ship-dead/493", b"not JSON")
     error = error_of(run("edit", "--all", "--task", "ship", "--set", "order=1"))

@@ -54,7 +54,7 @@ class Edits:
     def _with_values(self, data: bytes) -> bytes:
         try:
             value = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(
                 "The payload isn't JSON: give all of it with --data or --file."
             ) from error
@@ -62,7 +62,13 @@ class Edits:
             value = _changed(value, path.split("."), path, text)
         for path in self.unset:
             value = _changed(value, path.split("."), path, None)
-        return json.dumps(value, ensure_ascii=False).encode()
+        return _json(value).encode()
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return JSON in which only halves of characters are escaped: no file can hold those."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _changed(value: Any, keys: Sequence[str], path: str, text: str | None) -> Any:
@@ -113,7 +119,7 @@ def in_editor(content: Content) -> tuple[bytes, Mapping[str, str]] | None:
         )
     is_json, shown = _shown(content.data)
     document = {"attributes": dict(content.attributes), "data": shown}
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = _json(document, indent=2)
     while True:
         try:
             edited = click.edit(text, extension=".json")
@@ -123,7 +129,7 @@ def in_editor(content: Content) -> tuple[bytes, Mapping[str, str]] | None:
             return None
         try:
             return _read(edited, content, shown, is_json=is_json)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             note(f"This can't be used: {error}")
             if not click.confirm("Edit it again?", default=True, err=True):
                 return None
@@ -137,7 +143,7 @@ def _is_terminal() -> bool:
 def _shown(data: bytes) -> tuple[bool, Any]:
     try:
         return True, json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return False, data.decode()
@@ -166,7 +172,7 @@ def _read(
     if json.dumps(value) == json.dumps(shown):  # 1 equals True in Python
         return content.data, attributes
     if is_json:
-        return json.dumps(value, ensure_ascii=False).encode(), attributes
+        return _json(value).encode(), attributes
     if not isinstance(value, str):
         raise ValueError('"data" was a text, and has to be one')
     return value.encode(), attributes

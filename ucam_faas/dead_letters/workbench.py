@@ -374,7 +374,7 @@ def _lines(name: str, before: str, after: str) -> Iterable[str]:
 def _readable(data: bytes) -> str:
     try:
         return _shown(json.loads(data))
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return data.decode()
@@ -383,7 +383,8 @@ def _readable(data: bytes) -> str:
 
 
 def _shown(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=isinstance(value, dict))
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=isinstance(value, dict))
+    return text.encode(errors="backslashreplace").decode()  # JSON may have half a character
 
 
 def _filter(chosen: Chosen) -> Filter:
