@@ -215,6 +215,7 @@ def test_a_stale_id_does_not_count_with_exactly_once_delivery(world: World) -> N
 
     assert world.ack(queue, again) == []
     assert world.ack(queue, again) != []
+    assert [told["numbers"] for told in world.recorder.told("pulled")] == [[], [], [1], []]
 
 
 def test_ids_of_before_a_restart_are_stale(kept_world: World) -> None:

@@ -148,10 +148,12 @@ class Engine:
         """Acknowledge, and return the ids that do not count."""
         self._touch(queue, now)
         name = self.names.get(queue.number)
-        if name is not None and not queue.rules.pushes:
-            ids = list(ids)
-            self.observer.pulled(name, [ack_id.number for ack_id in ids])
-        return queue.ack(ids, now)
+        if name is None or queue.rules.pushes:
+            return queue.ack(ids, now)
+        ids = list(ids)
+        stale = queue.ack(ids, now)
+        self.observer.pulled(name, [each.number for each in ids if each not in stale])
+        return stale
 
     def modify(
         self, queue: Queue, ids: Iterable[AckId], seconds: float, now: Moment
