@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
 
+from tests.support import history
 from ucam_faas.dashboard import app as dashboard
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, RefusedError, See
 from ucam_faas.dashboard.render import STATIC, Renderer
 from ucam_faas.dashboard.routes import ROUTES, Route
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.history.reader import History
 
 from .asgi import Answer, call
 
@@ -105,6 +110,29 @@ def test_refusals_and_unknown_pages_are_pages() -> None:
     assert "There is no message 17." in ask("GET", "/misses").text
     assert "There is no such page." in ask("GET", "/nothing").text
     assert ask("GET", "/refuses").status == 405
+
+
+def test_backends_that_cannot_be_had_are_a_page_with_their_words() -> None:
+    def connect() -> Backends:
+        raise ConfigurationError("The folder can't be written.")
+
+    answer = call(dashboard.make_app(connect), "GET", "/")
+
+    assert answer.status == 502
+    assert "The folder can&#39;t be written." in answer.text
+
+
+def test_a_broken_history_is_a_page_that_says_which_file_to_delete(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    history.write(path, history.realistic(big=10))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+    with closing(History(path)) as reader:
+        answer = call(dashboard.make_app(lambda: Backends(history=reader)), "GET", "/")
+
+    assert answer.status == 502
+    assert f"{path} can&#39;t be read" in answer.text
 
 
 def test_a_read_only_dashboard_does_nothing_but_reveal() -> None:

@@ -127,8 +127,11 @@ class _Pages:
         return Path(route.path, answer, methods=["POST" if route.post else "GET"])
 
     def _answer(self, route: Route, query: Query, note: str) -> Response:
-        backends = self._connect()
-        last = 0 if backends.history is None else backends.history.last_seq()
+        try:
+            backends = self._connect()
+            last = 0 if backends.history is None else backends.history.last_seq()
+        except UCAMFAASException as error:
+            return self._error(Backends(), 502, str(error))
         try:
             if not backends.has(route.needs):
                 raise PageNotFoundError("There is no such page here.")

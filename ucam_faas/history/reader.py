@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ucam_faas.clock import SystemClock
+from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.history.database import PLACES, SPANS, open_for_reading
 from ucam_faas.history.queries import ROW, Selection
 from ucam_faas.history.rows import (
@@ -40,11 +41,17 @@ _RUN = (
 _LAST = 2**62
 
 
+class HistoryError(UCAMFAASException):
+    """The file of a history is broken."""
+
+
 class History:
     """The history in a file; empty while there is no file. Any thread may use it.
 
     Args:
         path: the file, which `ucam-faas dev` writes.
+
+    Methods raise HistoryError if the file is broken.
     """
 
     def __init__(self, path: Path) -> None:
@@ -260,8 +267,13 @@ class History:
             database = new
         try:
             yield database
-        except BaseException:
+        except BaseException as error:
             database.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise HistoryError(
+                    f"The history in {self.path} can't be read ({error}). Stop `ucam-faas dev`, "
+                    "delete this file, and start it again."
+                ) from error
             raise
         self._idle.append((inode, database))
 
