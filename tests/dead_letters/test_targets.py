@@ -27,6 +27,7 @@ from ucam_faas.dead_letters.targets import (
 from ucam_faas.exceptions import PublishError
 from ucam_faas.net.rest import CredentialsError
 from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.testing import ManualClock
 
 INBOX = "projects/local/topics/charge-inbox"
 
@@ -220,6 +221,23 @@ def test_an_endpoint_gets_the_token_of_its_origin(
 
     origin = endpoint.url.removesuffix("/charge")
     assert endpoint.requests[0][1]["Authorization"] == f"Bearer for {origin}"
+
+
+def test_a_token_is_asked_for_once_in_two_minutes(
+    pubsub: MemoryPubsub, publisher: MemoryPublisher, endpoint: Endpoint
+) -> None:
+    """Each is a request to Google, and a run may push thousands of letters."""
+    clock, tokens = ManualClock(), iter("abc")
+    targets = CloudTargets(pubsub, publisher, Pushes(lambda origin: next(tokens), clock=clock))
+    targets.look()
+    target = targets.of(of_task("charge"), To.PUSH)
+
+    for seconds in (119, 1, 0):
+        targets.send(target, [replay_of(of_task("charge"))])
+        clock.advance(seconds)
+
+    sent = [headers["Authorization"] for _, headers, *_ in endpoint.requests]
+    assert sent == ["Bearer a", "Bearer a", "Bearer b"]
 
 
 def test_without_a_token_the_endpoint_is_not_asked(

@@ -11,11 +11,16 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from math import inf
 from urllib.parse import urlsplit
 
+from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.dead_letters.letters import Content
 from ucam_faas.emulator.push.request import RESERVED, TOKEN
 from ucam_faas.gcp.limits import MAX_ACK_DEADLINE_SECONDS
+
+TOKEN_SECONDS = 120.0
+"""How long an identity token is used: a metadata server's may have some minutes left."""
 
 
 class Pushes:
@@ -25,15 +30,20 @@ class Pushes:
         token: returns an identity token for an origin, such as https://x.run.app; empty: none is
             needed, as on a laptop.
         timeout_seconds: how long an endpoint may take.
+        clock: tells the age of tokens.
     """
 
     def __init__(
         self,
         token: Callable[[str], str] = lambda origin: "",
         timeout_seconds: float = MAX_ACK_DEADLINE_SECONDS,
+        clock: Clock | None = None,
     ) -> None:
         self._token = token
         self._timeout = timeout_seconds
+        self._clock = clock or SystemClock()
+        self._tokens: dict[str, tuple[str, float]] = {}
+        """By origin, each with the time until which it is used."""
 
     def push(
         self,
@@ -65,7 +75,7 @@ class Pushes:
         else:
             headers, body = _unwrapped(content, id, time, subscription)
         parts = urlsplit(url)
-        if token := self._token(f"{parts.scheme}://{parts.netloc}"):
+        if token := self._token_of(f"{parts.scheme}://{parts.netloc}"):
             headers["Authorization"] = f"Bearer {token}"
         connection = self._connection(parts.scheme, parts.netloc)
         try:
@@ -77,6 +87,13 @@ class Pushes:
             raise ConnectionError(type(error).__name__) from error
         finally:
             connection.close()
+
+    def _token_of(self, origin: str) -> str:
+        token, until = self._tokens.get(origin, ("", -inf))
+        if self._clock.monotonic() >= until:
+            token = self._token(origin)
+            self._tokens[origin] = token, self._clock.monotonic() + TOKEN_SECONDS
+        return token
 
     def _connection(self, scheme: str, host: str) -> HTTPConnection:
         if scheme == "https":
