@@ -275,6 +275,29 @@ def test_letters_that_another_process_acknowledged_are_not_sent(scene: Scene) ->
     assert row.reason.startswith(f"it isn't on {KEEPER} now")
 
 
+def test_letters_whose_leases_ended_while_the_process_stood_still_are_taken_again(
+    scene: Scene,
+) -> None:
+    """A laptop sleeps in the middle of a run, and a colleague acknowledges some of the letters."""
+    scene.publish(*map(dead_message, range(40)))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+
+    def sleep(report: Report) -> None:
+        if report.acked == 10:
+            scene.clock.advance(120)
+            received = scene.pubsub.pull(KEEPER)[-10:]
+            scene.pubsub.acknowledge(KEEPER, [each.ack_id for each in received])
+            scene.clock.advance(10)
+
+    report = bench.run(plan.id, rate=10, progress=sleep)
+
+    assert (report.acked, report.failed) == (30, 10)
+    assert len(scene.targets.letters) == 30
+    assert scene.pubsub.ids(KEEPER) == []
+
+
 def test_the_rate_is_kept_by_the_clock(scene: Scene) -> None:
     scene.publish(*map(dead_message, range(30)))
     bench = scene.bench()

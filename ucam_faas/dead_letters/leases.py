@@ -15,6 +15,8 @@ LEASE_SECONDS = 60
 """Of a letter; after the sudden end of this process another one gets it by then."""
 RENEWAL_SECONDS = 20.0
 """The age at which leases are extended."""
+ENDED_SECONDS = 50.0
+"""The age at which they may have ended: this process was stopped, or its machine slept."""
 STEP_SECONDS = 1.0
 """The longest time between two calls of `meanwhile`."""
 STALE_PULLS = 3
@@ -54,9 +56,10 @@ class Leases:
         self._before = holder.held_until()
         self._held: dict[str, dict[str, str]] = {}
         """By keeper and the letter's id: the ids for acknowledging."""
-        self._renewed = self._clock.monotonic()
-        self._waits_until = 0.0
-        self._note_end()
+        self.have_ended = False
+        """Others may have the letters that are held: `take` them again."""
+        self._waits_until = self._renewed = self._renewed_at = 0.0
+        self._begin()
 
     def __enter__(self) -> Leases:
         return self
@@ -120,6 +123,10 @@ class Leases:
             wanted: their ids.
             meanwhile: called now and then; what it raises ends this.
         """
+        with suppress(SourceError):  # most have ended, or end by themselves
+            self.release()
+        self._held.clear()
+        self._begin()
         hashes: dict[str, str] = {}
         missing = set(wanted)
         while True:
@@ -154,18 +161,29 @@ class Leases:
 
     def renew(self) -> bool:
         """Extend all leases, if it is time to; return True if they were extended."""
-        now = self._clock.monotonic()
-        if now - self._renewed < RENEWAL_SECONDS:
+        now, at = self._clock.monotonic(), self._now()
+        age = max(now - self._renewed, at - self._renewed_at)  # one stands still in a sleep
+        if age >= ENDED_SECONDS:
+            self.have_ended = True
+        if age < RENEWAL_SECONDS or self.have_ended:
             return False
         for keeper, held in self._held.items():
             if held:
                 self._source.extend(keeper, list(held.values()), LEASE_SECONDS)
-        self._renewed = now
+        self._renewed, self._renewed_at = now, at
         self._note_end()
         return True
 
+    def _begin(self) -> None:
+        self._renewed, self._renewed_at = self._clock.monotonic(), self._now()
+        self.have_ended = False
+        self._note_end()
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
     def _note_end(self) -> None:
-        self._holder.hold(self._clock.now().timestamp() + LEASE_SECONDS + RENEWAL_SECONDS)
+        self._holder.hold(self._now() + LEASE_SECONDS + RENEWAL_SECONDS)
 
     def acknowledge(self, letters: Collection[str]) -> None:
         """Acknowledge letters that are held; others are left out."""

@@ -10,7 +10,7 @@ again, under the same replay id.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ucam_faas.dead_letters import plans
@@ -96,9 +96,12 @@ class Run:
         if self._source is None:
             return self._all(rows)
         with Leases(self._source, self._book) as self._leases:
-            wanted = {row.letter for row in rows if not row.letter.startswith(JOB)}
-            self._hashes = self._leases.take(wanted, self._tell_wait)
+            self._hold(self._leases, rows)
             self._all(rows)
+
+    def _hold(self, leases: Leases, rows: Iterable[Row]) -> None:
+        wanted = {row.letter for row in rows if not row.letter.startswith(JOB)}
+        self._hashes = leases.take(wanted, self._tell_wait)
 
     def _all(self, rows: Sequence[Row]) -> None:
         """Acknowledge what was sent, and then send the others."""
@@ -128,6 +131,8 @@ class Run:
     def _send(self, rows: Sequence[Row]) -> list[Row]:
         """Send letters, acknowledge those that their targets have, and return the other rows."""
         self._renew()
+        if self._leases is not None and self._leases.have_ended:
+            self._hold(self._leases, plans.left(self._book, self._plan))
         replays: dict[Row, Replay] = {}
         refused: list[Change] = []
         for row, replay in zip(rows, self._replays(rows), strict=True):
