@@ -264,6 +264,18 @@ def test_a_person_may_ask_for_the_letters_as_they_are_now(site: Site) -> None:
     assert "121%20dead%20letters" in answer.headers["set-cookie"]
 
 
+def test_a_run_that_waits_for_another_can_be_stopped(site: Site) -> None:
+    plan = site.plan()
+
+    with site.backends.letter_work.holding():
+        site.post(f"{plan}/run")
+        site.post(f"{plan}/cancel")
+    site.backends.letter_work.wait(plan.rpartition("/")[2])
+
+    assert site.scene.targets.arrived == []
+    assert "All 120 letters are replayed." in site.run(plan).text
+
+
 @pytest.mark.parametrize("url", ["/dead-letters/mirror", "/dead-letters/purge"])
 def test_a_person_does_not_wait_for_the_end_of_a_run(
     site: Site, monkeypatch: pytest.MonkeyPatch, url: str

@@ -62,7 +62,7 @@ def cancel(query: Query, backends: Backends) -> See:
     """Stop a run before its next letters."""
     bench = workbench_of(query, backends)
     plan = _plan(bench, query.parts["id"])
-    bench.cancel(plan.id)
+    backends.letter_work.cancel(bench, plan.id)
     return See(path_of("dead-letters", "plans", plan.id), "It stops before the next letters.")
 
 
