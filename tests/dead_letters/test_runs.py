@@ -471,6 +471,28 @@ def test_a_letter_that_an_earlier_plan_may_have_sent_is_left_to_that_plan(scene:
     assert {each.replay_id for each in scene.targets.arrived} == {f"{first.id}-1"}
 
 
+def test_a_letter_that_may_have_been_sent_is_not_edited_and_keeps_its_replays_id(
+    scene: Scene,
+) -> None:
+    """Idempotent tasks drop a second replay by its id: no other may come of this letter."""
+    scene.publish(*map(dead_message, range(2)))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    scene.targets.refuses = lambda replay: Unknown("silence")
+    bench.run(plan.id)
+
+    with pytest.raises(ConfigurationError, match=f"run the plan {plan.id} to its end"):
+        bench.edit(f"{KEEPER}/0", data=b"{}")
+    scene.targets.refuses = refusing(f"{KEEPER}/0")
+    bench.run(plan.id)
+
+    assert bench.plan(Filter()).excluded == 1
+    scene.targets.refuses = lambda replay: None
+    assert bench.run(plan.id).left == 0
+    assert {each.replay_id for each in scene.targets.arrived} == {f"{plan.id}-1", f"{plan.id}-2"}
+
+
 def test_another_message_by_the_id_of_a_letter_that_was_sent_stays(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,7 +137,7 @@ class Run:
         refused: list[Change] = []
         for row, replay in zip(rows, self._replays(rows), strict=True):
             if isinstance(replay, str):
-                refused.append(Change(row, RowState.FAILED, None, replay))
+                refused.append(Change(row, _refused(row), None, replay))
             else:
                 replays[row] = replay
         self._log.write([*refused, *(Change(row, RowState.SENDING) for row in replays)])
@@ -235,8 +235,16 @@ def _marked(content: Content, letter: Letter, replay_id: str) -> Content:
     return Content(content.data, {**content.attributes, **marks}, content.key)
 
 
+def _refused(row: Row) -> RowState:
+    """Return the state of a row that isn't sent now; one that may have been sent stays uncertain.
+
+    No other plan takes it then, so that its replay keeps its id.
+    """
+    return RowState.SENDING if row.state is RowState.SENDING else RowState.FAILED
+
+
 def _change(row: Row, result: Result) -> Change:
     if isinstance(result, Sent):
         return Change(row, RowState.SENT, result.id)
-    state = RowState.FAILED if isinstance(result, Refused) else RowState.SENDING
+    state = _refused(row) if isinstance(result, Refused) else RowState.SENDING
     return Change(row, state, None, result.reason)

@@ -150,9 +150,10 @@ class Workbench:
             attributes: all of them; None: as they are, with earlier edits.
 
         Raises:
-            ConfigurationError: there is no such letter, or Pub/Sub takes no such message.
+            ConfigurationError: there is no such letter, Pub/Sub takes no such message, or a plan
+                may have sent the letter.
         """
-        letter = self.letter(id)
+        letter = self._unsent(id)
         now = self.book.content(letter)
         content = Content(
             now.data if data is None else data,
@@ -169,7 +170,16 @@ class Workbench:
 
     def unedit(self, id: str) -> None:
         """Forget the edits of a letter."""
-        self.book.edit(self.letter(id), None, by=self.by)
+        self.book.edit(self._unsent(id), None, by=self.by)
+
+    def _unsent(self, id: str) -> Letter:
+        """Return a letter, unless it may have been sent: its replay keeps its content and id."""
+        plan = plans.sending(self.book).get(id)
+        if plan is not None:
+            raise ConfigurationError(
+                f"{id} may have been sent already: run the plan {plan} to its end first."
+            )
+        return self.letter(id)
 
     def diff(self, id: str) -> Diff:
         """Return the edits of a letter; nothing if it has none."""
