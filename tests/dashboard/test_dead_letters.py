@@ -132,10 +132,12 @@ def test_selected_rows_are_those_that_were_selected(site: Site) -> None:
 
 
 def test_nothing_is_done_without_a_selection(site: Site) -> None:
-    answer = site.post("/dead-letters/act", {"do": "handled", "scope": "rows"})
+    for action in ("act", "archive"):
+        url = f"/dead-letters/{action}?task=charge"
+        answer = site.post(url, {"do": "handled", "scope": "rows"})
 
-    assert answer.status == 409
-    assert "Select dead letters first" in answer.text
+        assert answer.headers["location"] == "/dead-letters?task=charge"
+        assert "select%20rows%20first" in answer.headers["set-cookie"]
     assert site.post("/dead-letters/act?state=odd", {"do": "handled", "scope": "all"}).status == 409
     assert site.counts() == {"new": 500}
 

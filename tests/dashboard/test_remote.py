@@ -129,7 +129,10 @@ def test_the_first_page_does_not_say_that_nothing_waits_before_it_was_read(
     """Reading takes leases of the letters, so it is done only when a person asks for it."""
     backends = remote.connect(replace(settings, pubsub_emulator="127.0.0.1:1"), folder=tmp_path)
 
-    text = ask(backends, "GET", "/").text
+    for url in ("/", "/dead-letters"):
+        text = ask(backends, "GET", url).text
 
-    assert "Nothing waits" not in text
-    assert 'action="/dead-letters/mirror"' in text
+        assert "Nothing waits" not in text
+        assert "No dead letters" not in text
+        assert "haven&#39;t been read yet" in text
+        assert 'action="/dead-letters/mirror"' in text

@@ -21,6 +21,7 @@ from ucam_faas.config import Settings
 from ucam_faas.dashboard import app
 from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.history.rows import Message
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing.memory import MemoryPublisher
@@ -155,6 +156,52 @@ def test_a_form_is_published_with_attributes_that_buttons_added(site: Site) -> N
     (message,) = site.publisher.topics["projects/p/topics/orders"]
     assert json.loads(message.data) == ORDER
     assert (message.attributes, message.ordering_key) == ({"tenant": "north"}, "17")
+
+
+class LateHistory:
+    """Has a message some looks after its publication.
+
+    Args:
+        looks: until then.
+    """
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def last_seq(self) -> int:
+        return 0
+
+    def message(self, id: str) -> Message | None:
+        self.looks -= 1
+        if self.looks > 0:
+            return None
+        return Message(id, 0.0, "projects/p/topics/orders", "", {}, b"{}")
+
+    def nothing(self, *args: Any) -> list[Any]:
+        return []
+
+    deliveries = timeline = nothing
+
+
+@pytest.mark.parametrize(
+    ("looks", "shown"),
+    [
+        pytest.param(5, "Without a reader", id="a moment later"),
+        pytest.param(10**6, "Published; it isn&#39;t in the history yet", id="much later"),
+    ],
+)
+def test_publishing_leads_to_the_message_though_the_history_is_late(
+    site: Site, looks: int, shown: str
+) -> None:
+    late: Any = {"history": LateHistory(looks), "clock": ManualClock()}
+    form = {**submitted(site.get(SEND).text), **TYPED, "do": "publish"}
+
+    done = site.post(SEND, form, **late)
+    page = site.get(done.headers["location"], **late)
+
+    assert (done.status, page.status) == (303, 200)
+    assert shown in page.text
+    assert 'id="readers" data-live' in page.text, "the page's module renews this part"
 
 
 def test_errors_of_the_task_are_at_their_fields_and_nothing_is_sent(site: Site) -> None:

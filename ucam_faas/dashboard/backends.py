@@ -10,6 +10,7 @@ from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
 from ucam_faas.actions.queues import Queue
 from ucam_faas.actions.schedules import Schedules
+from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.dashboard.work import LetterWork
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.history.reader import History
@@ -53,6 +54,7 @@ class Backends:
         read_only: no action is possible; buttons aren't shown.
         hides_payloads: keys, types and lengths are shown instead, until a person asks for one.
         renew_seconds: between two fetches of an open page that has no history to follow.
+        clock: for the time that an action waits for its result.
         log: takes an audited action: who, what, and to which message or job.
     """
 
@@ -70,6 +72,7 @@ class Backends:
     read_only: bool = False
     hides_payloads: bool = False
     renew_seconds: float = 5.0
+    clock: Clock = field(default_factory=SystemClock)
     log: Callable[[str, str, str], None] = lambda who, what, about: None
 
     @property

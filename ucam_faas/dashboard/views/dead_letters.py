@@ -33,6 +33,7 @@ PAGE = 50
 ANY = "any"
 FILTERS = ("task", "state", "fingerprint", "kind", "within", "until", "attribute", "text", "key")
 STATES = [("", "waiting"), *((str(s), str(s)) for s in LetterState if s != "new"), (ANY, "any")]
+NOTHING_SELECTED = "Nothing was done: select rows first, or choose “all that match”."
 STATE_BUTTONS = {
     "handled": frozenset({LetterState.NEW}),
     "reopen": frozenset({LetterState.HANDLED}),
@@ -102,7 +103,7 @@ def view(query: Query, backends: Backends) -> Page:
     chosen, problems = filter_of(query.args)
     rows = bench.letters(chosen, before=query.args.get("before") or None, limit=PAGE + 1)
     shown, has_more = pages(rows, PAGE)
-    groups = bench.groups(chosen)
+    groups, mirrored = bench.groups(chosen), bench.mirrored()
     tasks = {task.needs.name for task in backends.tasks()} | {group.task for group in groups}
     values = {
         "query": query,
@@ -110,7 +111,8 @@ def view(query: Query, backends: Backends) -> Page:
         "next": shown[-1].id if has_more else None,
         "count": bench.count(chosen),
         "groups": groups,
-        "mirrored": bench.mirrored(),
+        "mirrored": mirrored,
+        "is_unread": mirrored is None and not rows,
         "mirror_problem": backends.letter_work.problem,
         "problems": problems,
         "tasks": with_value(sorted(tasks - {""}), query.args.get("task")),
@@ -153,8 +155,13 @@ def selection(query: Query, bench: Workbench) -> Selection:
         return Selection(chosen, bench.count(chosen), text, [*pairs, ("scope", "all")])
     ids = list(dict.fromkeys(values.all("id")))
     if not ids:
-        raise RefusedError("Select dead letters first, or choose all that match.")
+        raise RefusedError(NOTHING_SELECTED)
     return Selection(ids, len(ids), "the selected ones", [("id", id) for id in ids])
+
+
+def _is_empty(form: Values) -> bool:
+    """Return True if a form of the list selects no letters."""
+    return form.get("scope") != "all" and not form.has("id")
 
 
 def filter_text(args: Values) -> str:
@@ -167,6 +174,8 @@ def act(query: Query, backends: Backends) -> Page | See | Download:
     """Do what a button of the list says with the letters that are selected."""
     bench = workbench_of(query, backends)
     action = query.form.get("do")
+    if _is_empty(query.form):
+        return See(_back(query), NOTHING_SELECTED)
     chosen = selection(query, bench)
     if action == "plan":
         plan = bench.plan(chosen.chosen, again=query.form.has("again"))
@@ -211,8 +220,10 @@ def purge(query: Query, backends: Backends) -> See:
     return See(_back(query), f"{_letters(count)} {_is(count)} purged; the book keeps a copy.")
 
 
-def archive(query: Query, backends: Backends) -> Download:
+def archive(query: Query, backends: Backends) -> Download | See:
     """Return letters as a file, with everything that is needed to publish them again."""
+    if _is_empty(query.form):
+        return See(_back(query), NOTHING_SELECTED)
     bench = workbench_of(query, backends)
     chosen = selection(query, bench)
     with tempfile.TemporaryDirectory(prefix="ucam-faas-") as folder:

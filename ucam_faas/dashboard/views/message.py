@@ -16,7 +16,10 @@ from ucam_faas.history.rows import Message, MessageRow
 
 
 def view(query: Query, backends: Backends) -> Page:
-    """Show a message."""
+    """Show a message; of one that was published a moment ago, that it is awaited."""
+    id = query.parts["id"]
+    if query.args.has("published") and _history(backends).message(id) is None:
+        return Page("coming.html", f"Message {id}", {"path": path_of("messages", id)})
     message, history = found(query, backends), _history(backends)
     deliveries = history.deliveries(message.id)
     steps = history.timeline(message.id)

@@ -23,6 +23,8 @@ from ucam_faas.tasks.needs import TaskNeeds
 
 ATTRIBUTES = Schema({"type": "object", "additionalProperties": {"type": "string"}})
 ATTRIBUTES_PATH = "a"
+NOTED_SECONDS, NOTED_PAUSE_SECONDS = 1.5, 0.05
+"""How long a person waits for the history to have a message, and between two looks at it."""
 _OPTIONS = ("lane", "delay", "id", "ordering_key")
 
 
@@ -265,7 +267,19 @@ def _publish(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
     done = f"Published message {message_id} to {topic}."
     if backends.history is None:
         return See(path_of("tasks", needs.name), done)
-    return See(path_of("messages", message_id), done)
+    url = path_of("messages", message_id)
+    return See(url if _is_noted(backends, message_id) else f"{url}?published=1", done)
+
+
+def _is_noted(backends: Backends, message_id: str) -> bool:
+    """Wait for a message in the history, which is written a moment later."""
+    assert backends.history is not None, "the caller has checked it"
+    end = backends.clock.monotonic() + NOTED_SECONDS
+    while backends.history.message(message_id) is None:
+        if backends.clock.monotonic() >= end:
+            return False
+        backends.clock.sleep(NOTED_PAUSE_SECONDS)
+    return True
 
 
 def _page(
