@@ -198,13 +198,21 @@ def test_a_taken_port_is_one_line_that_names_the_option(tmp_path: Path, option: 
 
     assert f"127.0.0.1:{port}" in line
     assert f"{option};" in line
+    assert line.endswith("Beside another `ucam-faas dev`: ucam-faas dev --port 0 --pubsub-port 0")
 
 
 def test_no_source_is_one_line_that_says_where_it_looked(tmp_path: Path) -> None:
-    line = refuse(tmp_path / "empty", "--port", "0", "--pubsub-port", "0")
+    """Nothing was started or made before."""
+    command = [UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0"]  # with a dashboard
+    process = Process(command, tmp_path / "empty", environ_of(tmp_path / "empty"))
+    try:
+        line = refused(process)
+    finally:
+        process.kill()
 
     assert "main.py" in line
     assert str(tmp_path / "empty") in line
+    assert not (tmp_path / "empty/.ucam-faas").exists()
 
 
 @pytest.mark.parametrize("arguments", [["--source", "two.py"], []], ids=str)

@@ -33,7 +33,7 @@ async def accepted_from(listener: socket.socket) -> bool:
 
 BINDERS: dict[str, Callable[[], socket.socket]] = {
     "ucam-faas": lambda: server.bind("127.0.0.1", 0),
-    "dev and the emulator": lambda: listen("127.0.0.1", 0, "--port"),
+    "dev and the emulator": lambda: listen("127.0.0.1", 0, ""),
 }
 
 

@@ -34,7 +34,7 @@ from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.recorded import Recorded
 from ucam_faas.dev.stream import Stream
 from ucam_faas.dev.sweeping import sweeping
-from ucam_faas.emulator.emulator import Emulator, Options, listen, reset
+from ucam_faas.emulator.emulator import PORT_ADVICE, Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.execution.runtime import store_of
@@ -42,8 +42,12 @@ from ucam_faas.history import database
 from ucam_faas.history.recorder import Recorder
 from ucam_faas.logs.columns import of_terminal
 from ucam_faas.logs.links import takes_escapes
+from ucam_faas.tasks import loading
 from ucam_faas.tasks.needs import TaskNeeds
 
+_BESIDE_ANOTHER = (
+    f"{PORT_ADVICE} Beside another `ucam-faas dev`: ucam-faas dev --port 0 --pubsub-port 0"
+)
 HANG_SECONDS = 1.0
 """After this time, a change of the code cancels its loading."""
 
@@ -77,6 +81,8 @@ class Session:
         Raises:
             UCAMFAASException: it cannot start.
         """
+        for source in self._options.sources:
+            loading.check_exists(source)  # before a file or a process is made
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
@@ -91,10 +97,10 @@ class Session:
             reset(options.state)
             if options.history is not None:
                 database.remove(options.history)
-        listener = listen(options.host, options.port, "--port")
+        listener = listen(options.host, options.port, _BESIDE_ANOTHER.format("--port"))
         emulator_options = Options(
-            host=options.host, port=options.pubsub_port, port_option="--pubsub-port",
-            state=options.state, hold_pushes=True,
+            host=options.host, port=options.pubsub_port, state=options.state, hold_pushes=True,
+            port_advice=_BESIDE_ANOTHER.format("--pubsub-port"),
         )  # fmt: skip
         dashboard = (
             dashboards.listen(options.host, options.dashboard_port) if options.dashboard else None

@@ -52,6 +52,7 @@ STATE_FILE = "pubsub.sqlite3"
 HAS_ABSTRACT_SOCKETS: bool = sys.platform == "linux"
 BACKLOG = 1024
 """Connections that may wait to be accepted, at most."""
+PORT_ADVICE = "Choose another port with {}; 0 takes any free one."
 GRACE_SECONDS = 0.1
 """For calls that run when the emulator stops."""
 
@@ -63,7 +64,7 @@ class Options:
     Args:
         host: address to listen on.
         port: for gRPC and REST; 0: any free one.
-        port_option: the option to name when the port is taken.
+        port_advice: how to choose another port, said when it is taken.
         rest_port: a second port, for REST alone; None: none.
         state: the folder for all data; None: memory.
         allow_remote_push: push to other machines, too.
@@ -73,7 +74,7 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 0
-    port_option: str = "--port"
+    port_advice: str = PORT_ADVICE.format("--port")
     rest_port: int | None = None
     state: Path | None = None
     allow_remote_push: bool = False
@@ -158,7 +159,7 @@ class Emulator:
         from ucam_faas.emulator.wire import grpc
 
         options, loop = self.options, asyncio.get_running_loop()
-        listener = stack.enter_context(listen(options.host, options.port, options.port_option))
+        listener = stack.enter_context(listen(options.host, options.port, options.port_advice))
         self.port = listener.getsockname()[1]
         storage = stack.enter_context(closing(open_storage(options.state)))
         self._assemble(storage)
@@ -179,7 +180,8 @@ class Emulator:
         )
         stack.callback(port.close)
         if options.rest_port is not None:
-            rest = stack.enter_context(listen(options.host, options.rest_port, "--rest-port"))
+            advice = PORT_ADVICE.format("--rest-port")
+            rest = stack.enter_context(listen(options.host, options.rest_port, advice))
             stack.callback((await loop.create_server(make_http, sock=rest)).close)
 
     def _hang_up(self) -> None:
@@ -311,13 +313,12 @@ def _private_socket() -> Iterator[tuple[str, str]]:
         yield f"unix:{folder}/grpc", f"{folder}/grpc"
 
 
-def listen(host: str, port: int, option: str) -> socket.socket:
+def listen(host: str, port: int, advice: str) -> socket.socket:
     """Return a listening socket.
 
     Raises:
-        ConfigurationError: the address is taken or invalid; `option` is how to choose another.
+        ConfigurationError: the address is taken or invalid; `advice` ends the error.
     """
-    advice = f"Choose another port with {option}; 0 takes any free one."
     listener = sockets.bind(host, port, advice)
     listener.listen(BACKLOG)
     listener.setblocking(False)

@@ -41,13 +41,22 @@ def load(source: str, on_import: Callable[[str], None]) -> list[ModuleType]:
         return [_import_file(path.resolve(), on_import)]
     if path.is_dir():
         return _import_directory(path.resolve(), on_import)
-    if source.endswith(".py") or os.sep in source:
+    check_exists(source)
+    _add_path(Path.cwd())
+    return _import_package(source)
+
+
+def check_exists(source: str) -> None:
+    """Refuse a path that isn't there; a dotted module isn't looked for.
+
+    Raises:
+        NoSuchTargetError: there is no such file or directory.
+    """
+    if (source.endswith(".py") or os.sep in source) and not Path(source).exists():
         raise NoSuchTargetError(
             f"There is no {source} in {Path.cwd()}. Name the file, directory or module: `ucam-faas "
             "dev FILE`, `ucam-faas --source FILE`, or FUNCTION_SOURCE."
         )
-    _add_path(Path.cwd())
-    return _import_package(source)
 
 
 def lone_file(module: str) -> str | None:
