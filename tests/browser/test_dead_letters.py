@@ -29,7 +29,7 @@ def test_run_order_17_again_with_a_corrected_address(visitor: Visitor, bookshop:
     expect(page.locator("main")).to_contain_text("1 letter, and nothing is sent until you run it")
     page.get_by_role("button", name="Run: send 1").click()
 
-    expect(progress(page)).to_contain_text("The letter is replayed")
+    expect(progress(page)).to_contain_text("The letter was sent again")
     bookshop.wait_done("ship_order")
     page.goto("/dead-letters?task=ship_order&text=Byron")
     expect(page.get_by_text("No such dead letters")).to_be_visible()
@@ -86,7 +86,7 @@ def test_a_replay_is_stopped_and_goes_on(visitor: Visitor, bookshop: Bookshop) -
 
     page.get_by_role("textbox", name="Letters a second, at most").fill("")
     go_on.click()
-    expect(progress(page)).to_contain_text("All 60 letters are replayed")
+    expect(progress(page)).to_contain_text("All 60 letters were sent again")
     bookshop.wait_done("wrap", 60)
     assert len(bookshop.dev.shown("done", "wrap ")) == 60
 
@@ -112,7 +112,7 @@ def test_edits_are_tried_and_only_the_fixed_letter_is_replayed(
     page.get_by_role("button", name="Plan a replay of just the 1 fixed").click()
     page.get_by_role("button", name="Run: send 1").click()
 
-    expect(progress(page)).to_contain_text("The letter is replayed")
+    expect(progress(page)).to_contain_text("The letter was sent again")
     page.goto("/dead-letters?task=thank")
     expect(heading(page)).to_have_text("1 cause of 1 dead letter")
 
@@ -137,7 +137,7 @@ def test_everything_is_done_by_keyboard(visitor: Visitor, bookshop: Bookshop) ->
     press(page, page.get_by_role("button", name=re.compile("Replay…")))
     press(page, page.get_by_role("button", name="Run: send 1"))
 
-    expect(progress(page)).to_contain_text("The letter is replayed")
+    expect(progress(page)).to_contain_text("The letter was sent again")
 
 
 def letter(page: Page, number: int) -> Locator:
@@ -167,7 +167,7 @@ def replay_all(page: Page, count: str) -> None:
     """Plan a replay of all letters that match, and run it."""
     plan_all(page, count)
     page.get_by_role("button", name=f"Run: send {count}").click()
-    expect(progress(page)).to_contain_text(f"All {count} letters are replayed")
+    expect(progress(page)).to_contain_text(f"All {count} letters were sent again")
 
 
 def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:

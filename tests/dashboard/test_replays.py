@@ -89,7 +89,7 @@ def test_all_that_match_are_replayed_and_leave_the_list(site: Site) -> None:
 
     page = site.run(plan)
 
-    assert "All 120 letters are replayed." in page.text
+    assert "All 120 letters were sent again." in page.text
     assert len(site.scene.targets.arrived) == 120
     assert "No dead letters" in site.get("/dead-letters").text
     assert f"{plan}/run" not in page.text
@@ -133,7 +133,7 @@ def test_a_run_is_stopped_and_goes_on(site: Site) -> None:
     assert "runs%20already" in again.headers["set-cookie"]
     assert "of 300 letters are replayed." in stopped.text
     assert "Go on: send" in stopped.text
-    assert "All 300 letters are replayed." in resumed.text
+    assert "All 300 letters were sent again." in resumed.text
     assert len({each.replay_id for each in site.scene.targets.arrived}) == 300
     assert len(site.scene.targets.arrived) == 300
 
@@ -182,7 +182,7 @@ def test_a_letter_is_replayed_from_its_page(site: Site) -> None:
     assert 'value="plan"' in site.get(letter).text
     page = site.run(site.plan(scope="rows", **form))
 
-    assert "The letter is replayed." in page.text
+    assert "The letter was sent again." in page.text
     assert site.scene.targets.letters == [f"{KEEPER}/7"]
     assert "replayed" in site.get(letter).text
 

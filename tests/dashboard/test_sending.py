@@ -25,7 +25,7 @@ from ucam_faas.history.rows import Message
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing.memory import MemoryPublisher
-from ucam_faas.tasks.needs import needs_of
+from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.payload_schemas import schema_of
 from ucam_faas.testing import ManualClock
 
@@ -156,6 +156,17 @@ def test_a_form_is_published_with_attributes_that_buttons_added(site: Site) -> N
     (message,) = site.publisher.topics["projects/p/topics/orders"]
     assert json.loads(message.data) == ORDER
     assert (message.attributes, message.ordering_key) == ({"tenant": "north"}, "17")
+
+
+def test_a_task_that_gives_up_before_its_subscription_says_both_limits(site: Site) -> None:
+    policy = ucam_faas.RetryPolicy(max_attempts=1)
+    task = ucam_faas.message_handler(topic="orders", retry=policy, name="once")(lambda: None).task
+    needs = TaskNeeds.from_json(json.loads(json.dumps(needs_of(task, Settings()).to_json())))
+
+    page = site.get("/tasks/once", tasks=lambda: [KnownTask(needs)])
+
+    assert "<dd>1 (the subscription&#39;s own limit is 5)</dd>" in page.text
+    assert "subscription&#39;s own limit" not in site.get("/tasks/charge").text
 
 
 class LateHistory:

@@ -151,6 +151,28 @@ def test_the_event_of_a_failure_has_its_reason_although_the_line_comes_later() -
     assert failed.text == "attempt 1, KeyError: 'umbrella'"
 
 
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("together", [True, False])
+def test_the_event_of_a_message_that_its_task_gives_up_is_a_failure(
+    place: int, together: bool
+) -> None:
+    """Its answer is a success, and its line comes before or after it."""
+    run = {"outcome": "crashed", "message_id": "1", "attempt": 1, "subscription": "store"}
+    events: list[Event] = [
+        published("1"),
+        Delivered(BEGIN + 1, "store", "1", 1),
+        Answered(BEGIN + 1.02, "store", "1", 1, True, "200"),
+    ]
+    line = ended("e", time=BEGIN + 1.02, seconds=0.02, reason="KeyError: 1", **run)
+    events.insert(place, line)
+
+    with written(*([events] if together else [[event] for event in events])) as reader:
+        ends = [(event.kind, event.text) for event in reader.stream(0)]
+
+    assert (EventKind.FAILED, "attempt 1, KeyError: 1") in ends
+    assert EventKind.DONE not in dict(ends)
+
+
 def test_a_task_that_gave_no_line_has_the_status_as_its_reason() -> None:
     failed = Answered(BEGIN + 1, "store", "1", 1, False, "cannot connect", 1.0)
 

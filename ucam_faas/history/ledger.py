@@ -478,10 +478,12 @@ class Ledger:
             if isinstance(about, _Run):
                 if kind is EventKind.DELIVERED and about.ended is not None:
                     continue  # its end is in this batch, too
-                is_late = kind is EventKind.FAILED and about.status.isdigit() and not about.outcome
-                if is_late and not texts:  # its line has the reason, and comes in a moment
+                is_late = about.ended is not None and about.status.isdigit() and not about.outcome
+                if is_late and not texts:  # its line has the outcome, and comes in a moment
                     self._events.append((time, kind, about, ("waited",)))
                     continue
+                if kind is EventKind.DONE and about.failed:
+                    kind = EventKind.FAILED  # answered as handled: the task itself gave it up
                 text = f"attempt {about.attempt}" if about.attempt else ""
                 if kind is EventKind.FAILED:
                     text = ", ".join(filter(None, (text, about.reason or about.status)))

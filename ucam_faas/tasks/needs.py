@@ -43,6 +43,7 @@ class TaskNeeds:
         topic: short, or full; None: it is called over HTTP only.
         wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
         max_attempts: deliveries, of which Pub/Sub wants 5 at least; the task may give up before.
+        own_attempts: deliveries after which the task itself gives up, if they are fewer.
         dead_letter_topic: gets messages that failed `max_attempts` times.
         decided_dead_letter_topic: gets messages that can never succeed, from the task itself.
         jobs_path: under which it takes jobs over HTTP; nothing: it doesn't.
@@ -62,6 +63,7 @@ class TaskNeeds:
     min_backoff_seconds: float = 0.0
     max_backoff_seconds: float = 0.0
     max_attempts: int | None = None
+    own_attempts: int | None = None
     dead_letter_topic: str | None = None
     decided_dead_letter_topic: str | None = None
     schedules: tuple[ScheduleNeeds, ...] = field(default_factory=tuple)
@@ -138,6 +140,9 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         min_backoff_seconds=retry.min_backoff.total_seconds(),
         max_backoff_seconds=retry.max_backoff.total_seconds(),
         max_attempts=retry.max_attempts and max(retry.max_attempts, MIN_ATTEMPTS),
+        own_attempts=retry.max_attempts
+        if (retry.max_attempts or MIN_ATTEMPTS) < MIN_ATTEMPTS
+        else None,
         dead_letter_topic=(decided or f"{task.name}-dead-letter") if retry.max_attempts else None,
         decided_dead_letter_topic=decided,
         schedules=tuple(

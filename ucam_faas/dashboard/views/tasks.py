@@ -88,13 +88,21 @@ def policy(needs: TaskNeeds) -> list[tuple[str, str]]:
         ("Filter", needs.filter or ""),
         ("Order", "by ordering key" if needs.ordered else ""),
         ("Time limit", f"{needs.ack_deadline_seconds} s"),
-        ("Attempts", str(needs.max_attempts) if needs.max_attempts else "no limit"),
+        ("Attempts", _attempts(needs)),
     ]
     if needs.max_backoff_seconds:
         waits = f"{needs.min_backoff_seconds:g} s to {needs.max_backoff_seconds:g} s"
         pairs.append(("Wait between attempts", waits))
     pairs.append(("Dead letters", needs.dead_letter_topic or ""))
     return [pair for pair in pairs if pair[1]]
+
+
+def _attempts(needs: TaskNeeds) -> str:
+    if needs.max_attempts is None:
+        return "no limit"
+    if needs.own_attempts is None:
+        return str(needs.max_attempts)
+    return f"{needs.own_attempts} (the subscription's own limit is {needs.max_attempts})"
 
 
 def _rates(backends: Backends) -> dict[str, Counts]:
