@@ -25,7 +25,8 @@ from ucam_faas.net.rest import Rest
 from ucam_faas.sending.sender import local_runtime
 from ucam_faas.tasks.needs import TaskNeeds
 
-_STARTING = "`ucam-faas dev` isn't serving the tasks. If it runs, its terminal says why."
+STARTING = "`ucam-faas dev` isn't serving the tasks. If it runs, its terminal says why."
+ALONE = "No `ucam-faas dev` runs here: this is its history. Start it to act."
 
 
 class LocalBackends:
@@ -33,10 +34,12 @@ class LocalBackends:
 
     Args:
         folder: the directory of tasks; its `.ucam-faas/` has all.
+        notice: the sentence at the top while no `ucam-faas dev` serves them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, notice: str = ALONE) -> None:
         self._folder = folder
+        self._notice = notice
         self._history = History(folder / FOLDER / FILE)
         self._ports = lru_cache(maxsize=1)(partial(_ports_of, folder))
         self._parser = _PresentParser(folder)
@@ -48,7 +51,7 @@ class LocalBackends:
         ports = _Ports() if cloud is None else self._ports(cloud)
         return Backends(
             place=self._folder.name,
-            notice=_STARTING if cloud is None else "",
+            notice=self._notice if cloud is None else "",
             history=self._history if self._has_history(cloud) else None,
             jobs=ports.jobs,
             workbench=ports.workbench,

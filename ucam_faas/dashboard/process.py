@@ -27,12 +27,12 @@ def main(listener: int, lifeline: int, folder: str) -> None:
         target=_end_with, args=(lifeline,), name="ucam-faas-parent-watch", daemon=True
     ).start()
     from ucam_faas.dashboard import app, security, server
-    from ucam_faas.dashboard.local import LocalBackends
+    from ucam_faas.dashboard.local import STARTING, LocalBackends
     from ucam_faas.dead_letters.opening import person
 
     allowed = frozenset({security.own_name()})
     application = app.make_app(
-        LocalBackends(Path(folder)), allowed=allowed, who=lambda headers: person()
+        LocalBackends(Path(folder), notice=STARTING), allowed=allowed, who=lambda headers: person()
     )
     server.run(application, socket.socket(fileno=listener))
 
