@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import UCAM_FAAS, Process, request, wait_until
+from tests.integration.processes import UCAM_FAAS, Process, free_port, request, wait_until
+from ucam_faas.dev import dashboard
 
 from .cloud import Dev, descendants, environ_of, is_running, refused, wait_ended
 from .conftest import StartDev
@@ -33,12 +34,12 @@ def port_of(output: str) -> int:
 
 def dashboard_of(pid: int) -> int:
     """Return the process of the dashboard that a process has started."""
-    (dashboard,) = (
+    (pid,) = (
         child
         for child in descendants(pid)
         if b"ucam_faas.dashboard.process" in Path(f"/proc/{child}/cmdline").read_bytes()
     )
-    return dashboard
+    return pid
 
 
 def answers(dev: Dev) -> bool:
@@ -56,25 +57,25 @@ def following(port: int) -> Iterator[None]:
 
 def test_its_address_is_the_first_line_and_it_ends_with_dev(start_dev: StartDev) -> None:
     dev = start_dev("--dashboard-port", "0")
-    dashboard = dashboard_of(dev.popen.pid)
+    pid = dashboard_of(dev.popen.pid)
 
     assert answers(dev)
     document = json.loads((dev.folder / ".ucam-faas/dev.json").read_text())
     assert document["dashboard"] == f"http://127.0.0.1:{port_of(dev.stdout)}"
     with following(port_of(dev.stdout)):
         assert dev.end() == 0
-    assert not is_running(dashboard)
+    assert not is_running(pid)
     assert dev.stderr == ""
     assert (dev.folder / ".ucam-faas/dashboard.log").read_text() == ""
 
 
 def test_it_ends_when_dev_is_killed(start_dev: StartDev) -> None:
     dev = start_dev("--dashboard-port", "0")
-    dashboard = dashboard_of(dev.popen.pid)
+    pid = dashboard_of(dev.popen.pid)
 
     dev.signal(signal.SIGKILL)
 
-    wait_ended([dashboard])
+    wait_ended([pid])
 
 
 def test_its_end_is_one_line_and_dev_goes_on(start_dev: StartDev) -> None:
@@ -82,8 +83,8 @@ def test_its_end_is_one_line_and_dev_goes_on(start_dev: StartDev) -> None:
 
     os.kill(dashboard_of(dev.popen.pid), signal.SIGKILL)
 
-    (line,) = dev.wait_shown("error", "the dashboard ended (exit code -9")
-    assert "`ucam-faas dashboard`" in line
+    (line,) = dev.wait_shown("error", "the dashboard ended (exit code -9)")  # its log is empty
+    assert f"run `ucam-faas dashboard --port {port_of(dev.stdout)}` here" in line
     dev.rest.publish("store", b'{"number": 1}')
     dev.wait_shown("done", "store  message 1")
     assert dev.end() == 0
@@ -116,3 +117,14 @@ def test_a_port_that_is_taken_is_an_error_if_it_was_asked_for(tmp_path: Path) ->
             process.kill()
 
     assert "--dashboard-port" in error
+
+
+def test_by_default_the_usual_ports_are_tried_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, free = taken.getsockname()[1], free_port()
+        monkeypatch.setattr(dashboard, "PORTS", (port, free))
+
+        with dashboard.listen("127.0.0.1", None) as second:
+            assert second.getsockname()[1] == free
+            with dashboard.listen("127.0.0.1", None) as third:
+                assert third.getsockname()[1] not in (port, free)

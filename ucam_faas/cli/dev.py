@@ -46,8 +46,8 @@ from ucam_faas.local_state import DEFAULT_DASHBOARD_PORT, DEFAULT_PUBSUB_PORT, F
 @click.option(
     "--dashboard-port",
     type=click.IntRange(0, 65535),
-    help=f"Port of the dashboard; 0 picks a free one. [default: {DEFAULT_DASHBOARD_PORT} if it is "
-    "free, else any]",
+    help="Port of the dashboard; 0 picks a free one. [default: the first free one from "
+    f"{DEFAULT_DASHBOARD_PORT} to {DEFAULT_DASHBOARD_PORT + 9}, else any]",
 )
 @click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
 @click.option("--memory", is_flag=True, help=f"Keep no state in {FOLDER}/.")

@@ -15,6 +15,8 @@ from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.local_state import DEFAULT_DASHBOARD_PORT, FOLDER
 from ucam_faas.net import sockets
 
+PORTS = range(DEFAULT_DASHBOARD_PORT, DEFAULT_DASHBOARD_PORT + 10)
+"""Tried in turn, so that the address stays the same from one start to the next."""
 LOG = "dashboard.log"
 """In the folder of the state: an error's traceback, which would fill the terminal."""
 END_SECONDS = 5.0
@@ -26,19 +28,23 @@ def listen(host: str, port: int | None) -> socket.socket:
 
     Args:
         host: to listen on.
-        port: None takes the usual one if it is free, else any.
+        port: None takes the first free one of the usual ones, else any.
 
     Raises:
         ConfigurationError: the address is taken or invalid.
     """
-    try:
-        listener = sockets.bind(host, DEFAULT_DASHBOARD_PORT if port is None else port, _ADVICE)
-    except ConfigurationError:
-        if port is not None:
-            raise
-        listener = sockets.bind(host, 0, _ADVICE)
+    listener = _usual(host) if port is None else None
+    if listener is None:
+        listener = sockets.bind(host, port or 0, _ADVICE)
     listener.listen()
     return listener
+
+
+def _usual(host: str) -> socket.socket | None:
+    for port in PORTS:
+        with suppress(ConfigurationError):
+            return sockets.bind(host, port, _ADVICE)
+    return None
 
 
 class Dashboard:
@@ -47,21 +53,32 @@ class Dashboard:
     Args:
         process: of the dashboard.
         lifeline: the end of a pipe; the process ends when no process holds it any more.
+        port: that it listens on.
+        log: the file of its output.
         on_end: is called with a sentence if the process ends by itself.
     """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, lifeline: int, on_end: Callable[[str], None]
+        self,
+        process: asyncio.subprocess.Process,
+        lifeline: int,
+        *,
+        port: int,
+        log: Path,
+        on_end: Callable[[str], None],
     ) -> None:
         self._process = process
         self._lifeline = lifeline
+        self._port = port
+        self._log = log
         self._watch = asyncio.ensure_future(self._tell(on_end))
 
     async def _tell(self, on_end: Callable[[str], None]) -> None:
         code = await self._process.wait()
+        see = f"; see {FOLDER}/{LOG}" if self._log.exists() and self._log.stat().st_size else ""
         on_end(
-            f"the dashboard ended (exit code {code}; see {FOLDER}/{LOG}). To start it again, run "
-            "`ucam-faas dashboard` here"
+            f"the dashboard ended (exit code {code}{see}). To start it again, run "
+            f"`ucam-faas dashboard --port {self._port}` here"
         )
 
     async def stop(self) -> None:
@@ -85,7 +102,8 @@ async def start(listener: socket.socket, folder: Path, on_end: Callable[[str], N
         on_end: is called with a sentence if the process ends by itself.
     """
     theirs, lifeline = os.pipe()
-    log = os.open(folder / FOLDER / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    port, path = listener.getsockname()[1], folder / FOLDER / LOG
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = await asyncio.create_subprocess_exec(
             # -P: a user's file in this directory must not shadow Python's library.
@@ -104,4 +122,4 @@ async def start(listener: socket.socket, folder: Path, on_end: Callable[[str], N
         os.close(theirs)
         os.close(log)
         listener.close()
-    return Dashboard(process, lifeline, on_end)
+    return Dashboard(process, lifeline, port=port, log=path, on_end=on_end)

@@ -34,7 +34,7 @@ class DevOptions:
         history_mb: megabytes of the history's file, at most, about.
         reset: start empty.
         dashboard: serve one.
-        dashboard_port: its port; None: the usual one if it is free, else any.
+        dashboard_port: its port; None: the first free one of the usual ones, else any.
         env_file: is read again each time that the code is loaded.
     """
 
