@@ -70,6 +70,36 @@ def test_a_second_control_c_does_not_wait_for_a_running_task(
     again.wait_effects("begin", 2, data="a")
 
 
+def test_a_hangup_that_comes_twice_waits_for_a_running_task(start_dev: StartDev) -> None:
+    """A shell and the kernel both tell it that the terminal is closed."""
+    dev = start_dev()
+    dev.rest.publish("linger", b"a")
+    dev.wait_effects("begin", data="a")
+
+    dev.signal(signal.SIGHUP)
+    dev.wait_shown("ending", "linger")
+    dev.signal(signal.SIGHUP)
+    dev.say("go")
+
+    assert dev.wait() == 0
+    assert dev.shown("done", "linger  message 1, attempt 1")
+
+
+def test_nohup_keeps_it_from_ending_with_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("open('loading', 'w').close(); import time; time.sleep(600)")
+    command = ["nohup", UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0", "--no-dashboard"]
+    process = Process(command, tmp_path, environ_of(tmp_path))
+    try:
+        wait_until((tmp_path / "loading").exists, "it is being loaded")
+
+        status = Path(f"/proc/{process.popen.pid}/status").read_text()
+
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        assert ignored & 1 << signal.SIGHUP - 1
+    finally:
+        process.kill()
+
+
 def test_control_c_ends_it_while_the_tasks_are_loaded(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("open('loading', 'w').close(); import time; time.sleep(600)")
     command = [UCAM_FAAS, "dev", "--port", "0", "--pubsub-port", "0"]

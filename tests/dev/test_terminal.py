@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.processes import UCAM_FAAS, wait_until
 
-from .cloud import ENDS_WITHIN, SOURCE, Rest, environ_of
+from .cloud import ENDS_WITHIN, SOURCE, Rest, descendants, environ_of, wait_ended
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +44,7 @@ class Terminal:
         )
         os.close(screen)
         self._shown = b""
+        self._is_open = True
 
     def screen(self) -> str:
         """Return all that was shown."""
@@ -58,11 +59,17 @@ class Terminal:
         """Press keys."""
         os.write(self._keyboard, text.encode())
 
+    def hang_up(self) -> None:
+        """Close the window: the kernel tells the program."""
+        self._is_open = False
+        os.close(self._keyboard)
+
     def close(self) -> None:
-        """Hang up."""
+        """End the program, and the terminal."""
         self.popen.kill()
         self.popen.wait(15)
-        os.close(self._keyboard)
+        if self._is_open:
+            self.hang_up()
 
 
 @pytest.fixture
@@ -109,3 +116,18 @@ def test_enter_delivers_what_waits_for_a_retry(terminal: Terminal) -> None:
     wait_until(lambda: "1 message that waited for a retry" in terminal.screen(), "it is said")
     attempt = re.compile(r"quote  message 1, attempt 2")
     wait_until(lambda: attempt.search(COLOUR.sub("", terminal.screen())), "it is delivered")
+
+
+def test_a_closed_window_ends_it_in_order(terminal: Terminal, tmp_path: Path) -> None:
+    port = re.search(r"Cloud Scheduler on 127\.0\.0\.1:(\d+)", terminal.screen())
+    assert port is not None
+    Rest(int(port[1])).publish("linger", b"a")
+    wait_until((tmp_path / "effects").exists, "it has begun")
+    others = descendants(terminal.popen.pid)
+
+    terminal.hang_up()
+    (tmp_path / "go").touch()
+
+    assert terminal.popen.wait(ENDS_WITHIN) == 0
+    wait_ended(others)
+    assert not (tmp_path / ".ucam-faas/dev.json").exists()

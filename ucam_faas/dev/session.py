@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
@@ -86,6 +87,8 @@ class Session:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         with local_state.held(Path.cwd()), job_file(self._options):
             return await self._run()
 
@@ -177,6 +180,14 @@ class Session:
         if self._stopped.is_set():
             for generation in self._endings:
                 generation.kill()
+        self._stopped.set()
+
+    def _hang_up(self) -> None:
+        """End in order without the terminal, which is closed; the shell may signal that again."""
+        for descriptor in (1, 2):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # writing to a closed one fails
+                with open(os.devnull, "wb") as nothing:
+                    os.dup2(nothing.fileno(), descriptor)
         self._stopped.set()
 
     def _end(self, generation: Generation) -> None:
