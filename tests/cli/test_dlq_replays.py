@@ -96,8 +96,40 @@ def test_a_plan_is_sent_as_it_is(run: Run, scene: Scene) -> None:
 
     assert result.stdout == "Sent 2 letters again; all are acknowledged.\n"
     assert scene.targets.letters == [f"{KEEPER}/2", f"{KEEPER}/3"], "the oldest first"
-    assert run("replay", "--plan", plan_id(planned)).exit_code == 0
+    again = run("replay", "--plan", plan_id(planned))
+    assert (again.exit_code, again.stdout) == (
+        0,
+        "All 2 letters of this plan were sent before; nothing was sent now.\n",
+    )
     assert len(scene.targets.letters) == 2
+
+
+def test_a_plan_whose_letters_another_one_has_sent_leaves_them_out_for_good(run: Run) -> None:
+    planned = plan_id(run("plan", f"{KEEPER}/2"))
+    run("replay", f"{KEEPER}/2")
+
+    first, second = (run("replay", "--plan", planned) for _ in range(2))
+
+    assert (first.exit_code, second.exit_code) == (1, 1)
+    assert first.stdout.startswith("Nothing was sent.\nLeft out:\n")
+    assert second.stdout.startswith("Nothing is sent.\nLeft out:\n")
+    for result in (first, second):
+        assert "1: it was replayed after the plan was made" in result.stdout
+        assert "To go on" not in result.output
+
+
+@pytest.mark.parametrize("verb", ["plan", "replay"])
+def test_nothing_to_send_keeps_no_plan_and_says_how_to_send_once_more(run: Run, verb: str) -> None:
+    run("replay", f"{KEEPER}/2")
+    kept = json.loads(run("plans", "--json").stdout)
+
+    result = run(verb, f"{KEEPER}/2")
+
+    assert "Nothing is sent.\nLeft out:\n  1: it was replayed already" in result.stdout
+    assert "`ucam-faas publish`" in result.stdout
+    assert "To send" not in result.stderr
+    assert json.loads(run("plans", "--json").stdout) == kept
+    assert len(kept) == 1
 
 
 def test_all_that_match_are_sent_and_those_left_out_end_with_1(run: Run, scene: Scene) -> None:
@@ -197,3 +229,10 @@ def test_an_archive_has_a_line_for_each_letter(run: Run, scene: Scene, tmp_path:
     again = run("archive", str(path), "--all")
     assert (again.exit_code, again.stdout) == (2, "")
     assert "exists: name a new file" in again.stderr
+
+
+def test_an_archive_of_nothing_leaves_no_file(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "letters.jsonl"
+
+    assert "no dead letters like that" in run("archive", str(path), "--task", "x", "--all").stdout
+    assert not path.exists()

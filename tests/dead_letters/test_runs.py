@@ -217,7 +217,11 @@ def test_a_plan_says_why_it_leaves_letters_out(scene: Scene) -> None:
     assert bench.exclusions(plan.id) == [
         Excluded(f"{KEEPER}/1", "its attributes leave no room for the 2 of a replay"),
         Excluded(f"{KEEPER}/2", "the task nowhere has neither an inbox nor an endpoint here"),
-        Excluded(f"{KEEPER}/3", "it was replayed already"),
+        Excluded(
+            f"{KEEPER}/3",
+            "it was replayed already; to send it once more, publish its payload: "
+            "`ucam-faas publish`",
+        ),
     ]
     assert sum(plan.reasons.values()) == plan.excluded == 3
 
@@ -446,9 +450,26 @@ def test_two_plans_send_a_letter_once(scene: Scene) -> None:
     bench.run(first.id)
     report = bench.run(second.id)
 
-    assert (report.acked, report.failed) == (1, 1)
+    assert (report.acked, report.failed, report.left, report.left_out) == (1, 0, 0, 1)
     assert scene.targets.letters == [f"{KEEPER}/1", f"{KEEPER}/2"]
-    assert bench.rows(second.id)[0].reason == "it was replayed after the plan was made"
+    reason = "it was replayed after the plan was made"
+    assert bench.exclusions(second.id) == [Excluded(f"{KEEPER}/1", reason)]
+    plan = bench.plan_of(second.id)
+    assert (plan.total, plan.left, plan.excluded, plan.reasons) == (1, 0, 1, {reason: 1})
+
+
+def test_a_letter_that_another_plan_has_sent_holds_back_no_later_one_of_its_key(
+    scene: Scene,
+) -> None:
+    scene.publish(letter(1, key="a"), letter(2, key="a"))
+    bench = scene.bench()
+    bench.mirror()
+    first, second = bench.plan([f"{KEEPER}/1"]), bench.plan(Filter())
+    bench.run(first.id)
+
+    assert bench.run(second.id).left == 0
+
+    assert scene.targets.letters == [f"{KEEPER}/1", f"{KEEPER}/2"]
 
 
 def test_a_letter_that_an_earlier_plan_may_have_sent_is_left_to_that_plan(scene: Scene) -> None:

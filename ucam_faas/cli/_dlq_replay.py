@@ -55,10 +55,12 @@ def plan(
     planned = _plan(bench, choose, to, again=again)
     if json_only:
         print_json(_plan_document(bench.workbench, planned))
-        return
-    say(texts.plan_text(planned))
-    _say_edits(bench, planned, reveal=reveal)
-    if planned.total:
+    else:
+        say(texts.plan_text(planned))
+        _say_edits(bench, planned, reveal=reveal)
+    if not planned.total:
+        bench.workbench.drop(planned.id)
+    elif not json_only:
         note(f"To send: ucam-faas dlq replay --plan {planned.id}")
 
 
@@ -68,7 +70,9 @@ def _plan(bench: Bench, choose: Choose, to: str | None, *, again: bool) -> Plan:
 
 
 def _plan_document(workbench: Workbench, plan: Plan) -> dict[str, Any]:
-    return texts.plan_json(plan, _rows(workbench, plan.id), _exclusions(workbench, plan.id))
+    rows, excluded = _rows(workbench, plan.id), _exclusions(workbench, plan.id)
+    kept = {} if plan.total else {"id": None}
+    return texts.plan_json(plan, rows, excluded) | kept
 
 
 def _rows(workbench: Workbench, plan: str, state: RowState | None = None) -> Iterator[Row]:
@@ -148,23 +152,28 @@ def replay(
     workbench = bench.workbench
     if plan_id is None:
         planned = _plan(bench, choose, to, again=again)
-        if not json_only:
-            say(texts.plan_text(planned))
     else:
         planned = workbench.plan_of(plan_id)
+    if not json_only and (plan_id is None or not planned.total):
+        say(texts.plan_text(planned))
     if not planned.total:
         if json_only:
             print_json(_plan_document(workbench, planned))
+        if plan_id is None:
+            workbench.drop(planned.id)
         sys.exit(1 if planned.excluded else 0)
     report = _replaying.run(bench, planned.id, rate=rate, quiet=json_only)
+    ended = workbench.plan_of(planned.id)
     if json_only:
-        print_json(texts.report_json(report) | {"left_out": planned.excluded})
+        print_json(texts.report_json(report) | {"left_out": ended.excluded})
     else:
         _tell_failures(workbench, planned.id)
-        say(texts.report_text(report), None if not report.left else "yellow")
+        say(texts.report_text(report, planned), None if not report.left else "yellow")
+        if report.left_out:
+            say("\n".join(texts.excluded_lines(ended)))
     if report.is_cancelled:
         sys.exit(INTERRUPTED)
-    sys.exit(1 if report.left or planned.excluded else 0)
+    sys.exit(1 if report.left or ended.excluded else 0)
 
 
 def _tell_failures(workbench: Workbench, plan: str) -> None:

@@ -71,16 +71,19 @@ def try_letters(
     plan = bench.workbench.plan(fixed) if plans and fixed else None
     if json_only:
         documents = [_as_json(each, shown=shown) for each in results]
-        print_json({"letters": documents, "plan": plan.id if plan else None})
+        print_json({"letters": documents, "plan": plan.id if plan and plan.total else None})
     elif not results:
         say("There are no dead letters like that.")
     else:
         _tell(results, shown=shown)
         if plan:
             say(f"\n{texts.plan_text(plan)}")
-            note(f"To send: ucam-faas dlq replay --plan {plan.id}")
+            if plan.total:
+                note(f"To send: ucam-faas dlq replay --plan {plan.id}")
         elif plans:
             note("None is fixed: there is no plan.")
+    if plan and not plan.total:
+        bench.workbench.drop(plan.id)
     sys.exit(0 if len(fixed) == len(results) else 1)
 
 

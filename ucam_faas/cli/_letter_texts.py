@@ -227,16 +227,23 @@ def entry_json(entry: Entry, *, reveal: bool) -> dict[str, Any]:
 
 def plan_text(plan: Plan) -> str:
     """Return what a plan sends and leaves out, for people."""
-    sends = f"{letters(plan.total)}:" if plan.total else "nothing."
-    lines = [f"Plan {plan.id} sends {sends}"]
+    lines = ["Nothing is sent."]
+    if plan.total:
+        lines = [f"Plan {plan.id} sends {letters(plan.total)}:"]
     for task, targets in sorted(plan.targets.items()):
         lines += [f"  {task}: {target}" for target in targets]
     if plan.edited:
         lines.append(f"{letters(plan.edited)} {'is' if plan.edited == 1 else 'are'} edited.")
     if plan.excluded:
-        lines.append(f"It leaves out {letters(plan.excluded)}:")
-        lines += [f"  {count:,}: {reason}" for reason, count in sorted(plan.reasons.items())]
+        lines += excluded_lines(plan)
     return "\n".join(map(printable, lines)) if plan.total or plan.excluded else _EMPTY
+
+
+def excluded_lines(plan: Plan) -> list[str]:
+    """Return which letters a plan leaves out, for people."""
+    lines = [f"It leaves out {letters(plan.excluded)}:" if plan.total else "Left out:"]
+    lines += [f"  {count:,}: {reason}" for reason, count in sorted(plan.reasons.items())]
+    return list(map(printable, lines))
 
 
 _EMPTY = "There are no dead letters like that: nothing to send."
@@ -302,8 +309,15 @@ def report_json(report: Report) -> dict[str, Any]:
     }
 
 
-def report_text(report: Report) -> str:
-    """Return how far a run is, for people."""
+def report_text(report: Report, before: Plan) -> str:
+    """Return how far a run is, for people; `before`: its plan as the run began."""
+    if not report.total:
+        return "Nothing was sent."
+    if not before.left:
+        sent = f"All {letters(report.total)} of this plan were"
+        if report.total == 1:
+            sent = "The letter of this plan was"
+        return f"{sent} sent before; nothing was sent now."
     if not report.left:
         return f"Sent {letters(report.total)} again; all are acknowledged."
     parts = [f"{report.acked:,} of {letters(report.total)} sent and acknowledged"]

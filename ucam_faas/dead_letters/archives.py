@@ -26,6 +26,8 @@ _TIMES = ("first_attempt", "last_attempt", "time", "sent")
 def archive(book: Book, chosen: Filter, path: Path) -> list[str]:
     """Write all letters that a filter chooses to a new file, and return their ids.
 
+    Without any, there is no file.
+
     Args:
         book: has the letters.
         chosen: chooses them.
@@ -54,6 +56,8 @@ def archive(book: Book, chosen: Filter, path: Path) -> list[str]:
     except BaseException:
         _remove(path)
         raise
+    if not ids:
+        _remove(path)
     return ids
 
 

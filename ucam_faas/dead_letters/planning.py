@@ -10,13 +10,15 @@ from collections.abc import Mapping
 
 from ucam_faas.dead_letters.book import Book, Entry, letter_of_record
 from ucam_faas.dead_letters.filters import Filter
-from ucam_faas.dead_letters.letters import Letter, LetterState, own_attributes
+from ucam_faas.dead_letters.letters import Kind, Letter, LetterState, own_attributes
 from ucam_faas.dead_letters.plans import RowState, of_another, sending
 from ucam_faas.dead_letters.targets import NoTargetError, Target, Targets, To
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
 _REASONS = {
-    LetterState.REPLAYED: "it was replayed already",
+    LetterState.REPLAYED: (
+        "it was replayed already; to send it once more, publish its payload: `ucam-faas publish`"
+    ),
     LetterState.PURGED: "it was purged",
     LetterState.GONE: "it isn't there any more: it was acknowledged, or it expired",
 }
@@ -103,6 +105,8 @@ def _exclusion(letter: Letter, others: Mapping[str, str], *, again: bool) -> str
     """Return why a letter isn't sent; nothing if it can be."""
     if letter.id in others:
         return of_another(others[letter.id])
+    if letter.state is LetterState.REPLAYED and letter.kind is Kind.JOB:
+        return "it was replayed already: its job ran again"
     if letter.state in _REASONS:
         return _REASONS[letter.state]
     if letter.replays and not again:

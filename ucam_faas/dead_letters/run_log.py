@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Report:
     """How far a run is, counted over its plan.
 
     Args:
-        total: rows of the plan.
+        total: rows of the plan, but for those that the run has left out.
         sent: rows that their targets have, from this run or an earlier one.
         acked: of these, those whose dead letters are acknowledged.
         failed: rows that were refused, or weren't there.
@@ -27,6 +27,8 @@ class Report:
         is_cancelled: it stopped because it was cancelled.
         problem: why it stopped before its end; empty: it didn't.
         waits: at most so many seconds more, for letters that a killed process holds.
+        left_out: letters that no run of the plan can send any more: another plan has sent them, or
+            they were purged.
     """
 
     plan: str
@@ -39,6 +41,7 @@ class Report:
     is_cancelled: bool = False
     problem: str = ""
     waits: float = 0.0
+    left_out: int = 0
 
 
 class Change(NamedTuple):
@@ -63,6 +66,7 @@ class RunLog:
         self._book, self._plan, self._by = book, plan, by
         self._counts: Counter[RowState] = Counter(plans.plan_of(book, plan).counts)
         self._states: dict[int, RowState] = {}
+        self._left_out = 0
 
     def begin(self) -> None:
         """Note that the run began: it isn't cancelled any more."""
@@ -78,6 +82,7 @@ class RunLog:
     def end(self, report: Report) -> None:
         """Note that the run ended."""
         detail = f"{report.acked} of {report.total} done, {report.failed} failed"
+        detail += f", {report.left_out} left out" * bool(report.left_out)
         detail += ", cancelled" * report.is_cancelled
         detail += f": {report.problem}" * bool(report.problem)
         with self._book.database.writing() as db:
@@ -118,6 +123,22 @@ class RunLog:
             self._counts[state] += 1
             self._states[row.position] = state
 
+    def leave_out(self, reasons: Mapping[Row, str]) -> None:
+        """Take rows out of the plan, each for a reason: it leaves out their letters from now on."""
+        if not reasons:
+            return
+        with self._book.database.writing() as db:
+            (plan,) = db.execute("SELECT number FROM plans WHERE id = ?", [self._plan]).fetchone()
+            most = "SELECT COALESCE(MAX(position), 0) FROM exclusions WHERE plan = ?"
+            (last,) = db.execute(most, [plan]).fetchone()
+            for position, (row, reason) in enumerate(reasons.items(), last + 1):
+                db.execute("DELETE FROM rows WHERE plan = ? AND position = ?", [plan, row.position])
+                values = [plan, position, row.letter, reason]
+                db.execute("INSERT INTO exclusions VALUES (?, ?, ?, ?)", values)
+        for row in reasons:
+            self._counts[self._states.get(row.position, row.state)] -= 1
+        self._left_out += len(reasons)
+
     def _entry(self, now: float, row: Row) -> Entry:
         detail = f"{row.target}, replay {row.replay_id}{', edited' * row.edited}"
         return Entry(now, self._by, "replayed", row.letter, self._plan, detail)
@@ -136,4 +157,5 @@ class RunLog:
             left=counts.total() - acked,
             is_cancelled=is_cancelled,
             problem=problem,
+            left_out=self._left_out,
         )

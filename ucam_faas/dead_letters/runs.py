@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ucam_faas.dead_letters import plans
 from ucam_faas.dead_letters.book import Book, edited_content
@@ -36,6 +37,13 @@ MAX_REFUSALS = 20
 
 class _StoppedError(Exception):
     """The run stops here; the text says why, and is empty if it was cancelled."""
+
+
+class _Refusal(NamedTuple):
+    """Why a letter isn't sent; `is_final` if no later run can send it either."""
+
+    reason: str
+    is_final: bool = False
 
 
 class Run:
@@ -135,37 +143,43 @@ class Run:
             self._hold(self._leases, plans.left(self._book, self._plan))
         replays: dict[Row, Replay] = {}
         refused: list[Change] = []
+        left_out: dict[Row, str] = {}
         for row, replay in zip(rows, self._replays(rows), strict=True):
-            if isinstance(replay, str):
-                refused.append(Change(row, _refused(row), None, replay))
-            else:
+            if isinstance(replay, Replay):
                 replays[row] = replay
+            elif replay.is_final and row.state is not RowState.SENDING:
+                left_out[row] = replay.reason
+            else:
+                refused.append(Change(row, _refused(row), None, replay.reason))
+        self._log.leave_out(left_out)
         self._log.write([*refused, *(Change(row, RowState.SENDING) for row in replays)])
         results = self._sender.send(replays, self._renew)
         self._log.write([_change(row, result) for row, result in results.items()])
         sent = [row for row, result in results.items() if isinstance(result, Sent)]
         self._acknowledge(sent)
         self._check(results)
-        return [row for row in rows if not isinstance(results.get(row), Sent)]
+        done = {*sent, *left_out}
+        return [row for row in rows if row not in done]
 
-    def _replays(self, rows: Sequence[Row]) -> Iterator[Replay | str]:
+    def _replays(self, rows: Sequence[Row]) -> Iterator[Replay | _Refusal]:
         """Yield the replay of each row, or the reason for which there is none."""
         letters = {each.id: each for each in self._book.with_data([row.letter for row in rows])}
         with self._book.database.reading() as db:
             for row in rows:
                 letter = letters.get(row.letter)
                 if letter is None:
-                    yield "it isn't in the book any more"
+                    yield _Refusal("the copy in .ucam-faas/ has it no longer", is_final=True)
+                elif letter.state in (LetterState.REPLAYED, LetterState.PURGED):
+                    reason = f"it was {letter.state} after the plan was made"
+                    yield _Refusal(reason, is_final=True)
                 elif reason := self._refusal(row, letter, frozen_hash(db, letter)):
-                    yield reason
+                    yield _Refusal(reason)
                 else:
                     content = _marked(edited_content(db, letter), letter, row.replay_id)
                     yield Replay(letter, content, row.replay_id)
 
     def _refusal(self, row: Row, letter: Letter, hash: str) -> str:
         """Return why a letter isn't sent; nothing if it can be."""
-        if letter.state in (LetterState.REPLAYED, LetterState.PURGED):
-            return f"it was {letter.state} after the plan was made"
         if letter.id in self._others:
             return plans.of_another(self._others[letter.id])
         if hash != row.hash:

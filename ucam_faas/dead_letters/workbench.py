@@ -206,6 +206,13 @@ class Workbench:
         )
         return self.plan_of(id)
 
+    def drop(self, plan: str) -> None:
+        """Forget a plan that sends nothing; one with letters stays."""
+        with self.book.database.writing() as db:
+            empty = "id = ? AND number NOT IN (SELECT plan FROM rows)"
+            if db.execute(f"DELETE FROM plans WHERE {empty}", [plan]).rowcount:
+                db.execute("DELETE FROM journal WHERE plan = ?", [plan])
+
     def plans(self, *, limit: int = 50) -> list[Plan]:
         """Return plans, the latest first."""
         return plans.plans(self.book, limit=limit)
