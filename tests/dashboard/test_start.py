@@ -13,6 +13,7 @@ from tests.support import history
 from ucam_faas.dashboard.backends import KnownTask
 from ucam_faas.dashboard.views import causes
 from ucam_faas.dead_letters.book import Group
+from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.jobs.rows import Key
 from ucam_faas.tasks.needs import TaskNeeds
 
@@ -71,12 +72,23 @@ def test_a_count_that_isnt_the_whole_is_marked(
     assert "2+ failed jobs" in Html(today.get("/").text).text
 
 
-class Workbench:
-    """Has one cause that waits."""
+ANY = Filter()
 
-    def groups(self) -> list[Group]:
-        group = Group("1:ab", "store", "KeyError at shop.store", "", 500, 1.0, 2.0, "keeper/7")
-        return [group]
+
+class Workbench:
+    """Has one cause that waits.
+
+    Args:
+        failed_jobs: how many of its letters are failed jobs.
+    """
+
+    def __init__(self, failed_jobs: int = 0) -> None:
+        self.failed_jobs = failed_jobs
+
+    def groups(self, chosen: Filter = ANY) -> list[Group]:
+        count = self.failed_jobs if chosen.kind else 500
+        group = Group("1:ab", "store", "KeyError at shop.store", "", count, 1.0, 2.0, "keeper/7")
+        return [group] if count else []
 
     def count(self, chosen: object) -> int:
         return 500
@@ -94,6 +106,20 @@ def test_with_a_workbench_the_causes_are_its_groups(today: Shop) -> None:
     assert "failed jobs 3" not in page.text
     assert "/dead-letters?fingerprint=1%3Aab" in page.all("a", "href")
     assert "/dead-letters/keeper%2F7" in page.all("a", "href")
+
+
+@pytest.mark.parametrize(
+    ("failed_jobs", "words"),
+    [(0, "500 dead letters"), (500, "500 failed jobs"), (7, "500 dead letters and failed jobs")],
+)
+def test_dead_letters_and_failed_jobs_with_one_cause_are_told_apart(
+    shop: Shop, failed_jobs: int, words: str
+) -> None:
+    shop.backends = replace(shop.backends, workbench=Workbench(failed_jobs))
+
+    text = Html(shop.get("/").text).text
+
+    assert f"KeyError at shop.store {words} " in text
 
 
 def test_a_paused_lane_can_be_resumed_from_here(today: Shop) -> None:

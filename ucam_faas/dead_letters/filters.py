@@ -13,6 +13,8 @@ LAST = "\U0010ffff"
 """The character after all others."""
 OPEN = frozenset({LetterState.NEW})
 """The states of letters that wait for a person."""
+_JOBS = "number IN (SELECT number FROM letters WHERE job <> '' AND kind = ?)"
+"""Reads the jobs alone, by their index: there may be many more messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class Filter:
         parts: list[tuple[str, list[object]]] = [
             ("task = ?", [self.task]),
             ("fingerprint BETWEEN ? AND ?", [cause, cause and f"{cause}{LAST}"]),
-            ("kind = ?", [self.kind]),
+            (_JOBS if self.kind is Kind.JOB else "kind = ?", [self.kind]),
             ("time >= ?", [self.since]),
             ("time < ?", [self.until]),
             ("key = ?", [self.key]),

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import path_of
+from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.letters import Kind
 from ucam_faas.history.reader import History
 from ucam_faas.history.rows import MessageRow, MessageState
 from ucam_faas.jobs.rows import Row
@@ -22,7 +24,7 @@ class Cause:
     """Failures of a task with one cause. Times are in epoch seconds.
 
     Args:
-        kind: `dead letters`, `failed jobs` or `retried`.
+        kind: `dead letters`, `failed jobs`, both, or `retried`.
         text: the error, or the reason; empty: it isn't known.
         url: of their list.
         latest: the URL of the latest.
@@ -46,10 +48,14 @@ def causes(backends: Backends) -> list[Cause]:
     """Return the causes of failures, the most frequent first."""
     if backends.workbench is not None:
         backends.letter_work.refresh(backends.workbench)
+        jobs_of = {
+            (group.fingerprint, group.task): group.count
+            for group in backends.workbench.groups(Filter(kind=Kind.JOB))
+        }
         return [
             Cause(
                 task=group.task,
-                kind="dead letters",
+                kind=_kind(group.count, jobs_of.get((group.fingerprint, group.task), 0)),
                 text=group.error or group.reason,
                 count=group.count,
                 first=group.first,
@@ -67,6 +73,12 @@ def causes(backends: Backends) -> list[Cause]:
     if history is not None:
         failures += _of_messages(history, MessageState.DEAD_LETTERED, "dead letters")
     return sorted(failures, key=lambda cause: (-cause.count, -cause.last))
+
+
+def _kind(count: int, failed_jobs: int) -> str:
+    if not failed_jobs:
+        return "dead letters"
+    return "failed jobs" if failed_jobs == count else "dead letters and failed jobs"
 
 
 def retried(backends: Backends) -> list[Cause]:
