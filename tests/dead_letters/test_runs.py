@@ -441,6 +441,26 @@ def test_a_letter_that_a_plan_sends_is_in_no_other(scene: Scene) -> None:
     ]
 
 
+def test_a_plan_sends_no_letter_of_a_key_that_another_plan_is_sending(scene: Scene) -> None:
+    """Where one is uncertain, the later ones would overtake it."""
+    scene.publish(letter(1, key="a"), letter(2, key="a"), letter(3))
+    bench = scene.bench()
+    bench.mirror()
+    first, second = bench.plan([f"{KEEPER}/1"]), bench.plan([f"{KEEPER}/2"])
+    scene.targets.refuses = lambda replay: Unknown("Pub/Sub does not answer")
+    bench.run(first.id)
+    scene.targets.refuses = lambda replay: None
+
+    third = bench.plan(Filter())
+    reason = f"the plan {first.id} sends a letter of its key: run that one to its end"
+    assert {each.letter: each.reason for each in bench.exclusions(third.id)}[
+        f"{KEEPER}/2"
+    ] == reason
+    assert bench.run(second.id).failed == 1
+    assert bench.rows(second.id)[0].reason == reason
+    assert bench.run(first.id).acked == bench.run(second.id).acked == 1
+
+
 def test_two_plans_send_a_letter_once(scene: Scene) -> None:
     scene.publish(dead_message(1), dead_message(2))
     bench = scene.bench()

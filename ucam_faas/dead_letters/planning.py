@@ -6,12 +6,11 @@ import hashlib
 import json
 import sqlite3
 import uuid
-from collections.abc import Mapping
 
 from ucam_faas.dead_letters.book import Book, Entry, letter_of_record
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Kind, Letter, LetterState, own_attributes
-from ucam_faas.dead_letters.plans import RowState, of_another, sending
+from ucam_faas.dead_letters.plans import Others, RowState, sending
 from ucam_faas.dead_letters.targets import NoTargetError, Target, Targets, To
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
@@ -89,7 +88,7 @@ def _row(letter: Letter, target: Target, hash: str, plan: str, position: int) ->
 
 
 def _target(
-    letter: Letter, targets: Targets, to: To | None, others: Mapping[str, str], *, again: bool
+    letter: Letter, targets: Targets, to: To | None, others: Others, *, again: bool
 ) -> Target | str:
     """Return the target of a letter, or why it isn't sent."""
     reason = _exclusion(letter, others, again=again)
@@ -101,10 +100,10 @@ def _target(
         return str(error)
 
 
-def _exclusion(letter: Letter, others: Mapping[str, str], *, again: bool) -> str:
+def _exclusion(letter: Letter, others: Others, *, again: bool) -> str:
     """Return why a letter isn't sent; nothing if it can be."""
-    if letter.id in others:
-        return of_another(others[letter.id])
+    if reason := others.refusal(letter.id, _lane(letter)):
+        return reason
     if letter.state is LetterState.REPLAYED and letter.kind is Kind.JOB:
         return "it was replayed already: its job ran again"
     if letter.state in _REASONS:

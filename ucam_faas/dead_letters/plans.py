@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.targets import Target, To
@@ -108,9 +109,24 @@ class Plan:
         return sum(self.counts.get(state, 0) for state in LEFT)
 
 
-def of_another(plan: str) -> str:
-    """Return why a letter isn't sent that another plan may have sent already."""
-    return f"the plan {plan} sends it: run that one to its end"
+class Others(NamedTuple):
+    """Letters that other plans are sending, or have sent and not acknowledged yet.
+
+    Args:
+        letters: their ids, each with the id of its plan.
+        lanes: the same of the lanes of those that have a key.
+    """
+
+    letters: Mapping[str, str]
+    lanes: Mapping[str, str]
+
+    def refusal(self, letter: str, lane: str) -> str:
+        """Return why a letter isn't sent by one more plan; nothing if it can be."""
+        if letter in self.letters:
+            return f"the plan {self.letters[letter]} sends it: run that one to its end"
+        if lane in self.lanes:
+            return f"the plan {self.lanes[lane]} sends a letter of its key: run that one to its end"
+        return ""
 
 
 class NoPlanError(ConfigurationError):
@@ -147,9 +163,8 @@ def plan_of(book: Book, id: str) -> Plan:
     return matching[0]
 
 
-def sending(book: Book, *, but: str = "") -> dict[str, str]:
-    """Return the letters that plans are sending, or have sent and not acknowledged yet, each with
-    the id of its plan.
+def sending(book: Book, *, but: str = "") -> Others:
+    """Return the letters that plans are sending.
 
     Args:
         book: has the plans.
@@ -157,11 +172,14 @@ def sending(book: Book, *, but: str = "") -> dict[str, str]:
     """
     with book.database.reading() as db:
         records = db.execute(
-            "SELECT letter, plans.id FROM rows JOIN plans ON plans.number = rows.plan "
+            "SELECT letter, lane, plans.id FROM rows JOIN plans ON plans.number = rows.plan "
             "WHERE state IN ('SENDING', 'SENT') AND plans.id <> ?",
             [but],
-        )
-        return dict(records.fetchall())
+        ).fetchall()
+    return Others(
+        {letter: plan for letter, _, plan in records},
+        {lane: plan for _, lane, plan in records if lane},
+    )
 
 
 def active(book: Book) -> str | None:

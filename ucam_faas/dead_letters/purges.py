@@ -35,7 +35,7 @@ class Purge:
     def run(self, chosen: Filter, source: Source | None, jobs: Jobs | None) -> None:
         """Purge all letters that a filter chooses, but for those that a plan is sending."""
         kept = sending(self._book)
-        letters = [id for id in self._book.ids(chosen, among=PURGEABLE) if id not in kept]
+        letters = [id for id in self._book.ids(chosen, among=PURGEABLE) if id not in kept.letters]
         messages = [id for id in letters if not id.startswith(JOB)]
         if source is not None and messages:
             self._messages(source, messages, jobs)

@@ -78,7 +78,7 @@ class Run:
         self._leases: Leases | None = None
         self._hashes: dict[str, str] = {}
         """Of the letters that are held, by their ids."""
-        self._others: dict[str, str] = {}
+        self._others = plans.Others({}, {})
         """The letters that another plan may have sent, with its id."""
         self._refusals: Counter[Target] = Counter()
 
@@ -180,8 +180,8 @@ class Run:
 
     def _refusal(self, row: Row, letter: Letter, hash: str) -> str:
         """Return why a letter isn't sent; nothing if it can be."""
-        if letter.id in self._others:
-            return plans.of_another(self._others[letter.id])
+        if reason := self._others.refusal(letter.id, row.lane):
+            return reason
         if hash != row.hash:
             return "it, or its edit, has changed after the plan was made: make a new one"
         if letter.keeper and letter.id not in self._hashes:

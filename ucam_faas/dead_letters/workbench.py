@@ -174,7 +174,7 @@ class Workbench:
 
     def _unsent(self, id: str) -> Letter:
         """Return a letter, unless it may have been sent: its replay keeps its content and id."""
-        plan = plans.sending(self.book).get(id)
+        plan = plans.sending(self.book).letters.get(id)
         if plan is not None:
             raise ConfigurationError(
                 f"{id} may have been sent already: run the plan {plan} to its end first."
