@@ -141,6 +141,10 @@ TESTS = {
     "the history": [
         "tests/contract/job_store_contract.py::test_a_history_keeps_its_beginning_and_its_end",
     ],
+    "a [replay](dead-letters.md#how-it-works) of a dead letter": [
+        "tests/dead_letters/test_killed_runs.py"
+        "::test_a_process_that_is_really_killed_at_any_step_loses_nothing",
+    ],
 }
 PROMISES_NOTHING = {"the order of other jobs"}
 

@@ -145,8 +145,8 @@ def test_a_sweep_without_the_inbox_of_one_task_wakes_the_jobs_of_the_others(
     deploy(store, charge)
     unknown = charge.send(Order(id=1), id="1", delay=A_MOMENT)
     lacking = deploy(store, refund)
-    refund.send(Order(id=1), id="2", delay=A_MOMENT)
-    while store.now() < kept(store, unknown).due + 0.002:
+    known = refund.send(Order(id=1), id="2", delay=A_MOMENT)
+    while store.now() < kept(store, known).due + 0.002:
         pass
 
     sweep(store, "default", lambda wakes: inbox.wake(lacking.runtime, wakes))

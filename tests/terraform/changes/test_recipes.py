@@ -63,7 +63,8 @@ def test_a_drained_task_is_removed(shop: Deployment) -> None:
         page.blocks(heading, "toml"),
         page.blocks(heading, "sh"),
     )
-    page.follow(shop, *page.blocks("Drain a subscription", "sh"))
+    drain = page.blocks("Drain a subscription", "sh")
+    page.follow(shop, *(block for block in drain if "dlq" not in block))  # its tests are others
     shop.configure(unprotected)
     page.follow(shop, first)
     edits.remove_a_task(shop)
