@@ -119,7 +119,7 @@ def test_a_letter_is_shown_by_its_id_and_its_messages(run: Run, id: str) -> None
     result = run("show", id)
     text = result.stdout
 
-    assert "http://127.0.0.1:8088/dead-letters/charge-dead%2F480" in result.stderr
+    assert "Its runs and log lines: http://127.0.0.1:8088/messages/10480\n" in result.stderr
     assert text.startswith(f"{LETTER}, dead letter of charge: new\n")
     assert "reason      crashed (attempt 5, the last)\n" in text
     assert "cause       1:aaaa0001\n" in text
@@ -387,7 +387,10 @@ def test_nothing_that_matches_is_said(run: Run) -> None:
     assert (
         run("handled", "--all", "--text", "zzz").stdout == "There are no dead letters like that.\n"
     )
-    assert "no dead letters like that in Pub/Sub" in run("list", "--text", "zzz").stdout
+    listed = run("list", "--text", "zzz")
+    assert "no dead letters like that in Pub/Sub" in listed.stdout
+    assert "--state any lists also those that were dealt with." in listed.stderr
+    assert "--state any" not in run("list", "--text", "zzz", "--state", "any").stderr
 
 
 # --- try

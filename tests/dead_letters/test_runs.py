@@ -563,7 +563,7 @@ def _killed(*arguments: object) -> None:
 def test_a_plan_that_is_not_there_is_named(scene: Scene) -> None:
     bench = scene.bench()
     for call in (bench.run, bench.cancel, bench.plan_of):
-        with pytest.raises(NoPlanError, match="no plan 'p17'"):
+        with pytest.raises(NoPlanError, match=r"no plan 'p17'.*dlq plans"):
             call("p17")
     bench.targets = None
     with pytest.raises(ConfigurationError, match="no Pub/Sub"):

@@ -20,7 +20,7 @@ from ucam_faas.cli._live_line import LiveLine
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._table import print_table
 from ucam_faas.cli._workbench import Open, with_workbench
-from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.filters import OPEN, Filter
 from ucam_faas.dead_letters.purges import PURGEABLE
 from ucam_faas.logs.columns import INDENT
 from ucam_faas.logs.links import path_of
@@ -85,6 +85,8 @@ def list_letters(
     if not lines:
         like = " like that" if chosen != Filter() else ""
         say(f"There are no dead letters{like} in {bench.name}.")
+        if chosen.states == OPEN:
+            note("--state any lists also those that were dealt with.")
         return
     print_table(headings, lines)
     _tell_of_rest(count, len(lines), is_each=headings is texts.LETTERS)
@@ -133,7 +135,12 @@ def show(*, id: str, open_bench: Open, reveal: bool, json_only: bool) -> None:
     for entry in journal[::-1]:
         say(texts.entry_text(entry), indent=INDENT)
     if bench.dashboard:
-        note(f"Its runs and log lines: {bench.dashboard}{path_of('dead-letters', letter.id)}")
+        what, page = "Its runs and log lines", path_of("messages", letter.original_id)
+        if letter.job:
+            page = path_of("jobs", *letter.job.split("/", 1))
+        elif not letter.original_id:
+            what, page = "Its page", path_of("dead-letters", letter.id)
+        note(f"{what}: {bench.dashboard}{page}")
     if letter.job:
         task, _, job = letter.job.partition("/")
         note(f"Its job: ucam-faas jobs show {quote(job)} --task {quote(task)} --traceback")

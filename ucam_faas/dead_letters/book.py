@@ -466,6 +466,6 @@ def _json(attributes: Mapping[str, str]) -> str:
 def no_letter(id: str) -> ConfigurationError:
     """Return the error for an id that no letter has."""
     return ConfigurationError(
-        f"There is no dead letter {id!r} in the book. `ucam-faas dlq list` lists them; it may have "
-        "come after the last mirror."
+        f"There is no dead letter {id!r} in .ucam-faas/. `ucam-faas dlq list` lists them; it may "
+        "have come after the last mirror."
     )

@@ -58,7 +58,9 @@ class Filter:
 
     def __str__(self) -> str:
         """Describe it for people, such as `task charge, new`."""
-        parts = [] if self.ids is None else [f"{len(self.ids)} by their ids"]
+        parts = []
+        if self.ids is not None:
+            parts = [f"{len(self.ids)} letter{'s' * (len(self.ids) != 1)} named by id"]
         for name in ("task", "fingerprint", "kind", "text", "key"):
             if value := getattr(self, name):
                 parts.append(f"{name} {value}")

@@ -158,7 +158,8 @@ def plan_of(book: Book, id: str) -> Plan:
     matching = plans(book, id=id)
     if not matching:
         raise NoPlanError(
-            f"There is no plan {id!r} in the book. `ucam-faas dlq plan` makes one, and says its id."
+            f"There is no plan {id!r}. `ucam-faas dlq plans` lists them, and `ucam-faas dlq plan` "
+            "makes one."
         )
     return matching[0]
 

@@ -217,7 +217,7 @@ def purge(query: Query, backends: Backends) -> See:
         )
     with backends.letter_work.holding(work.PATIENCE_SECONDS):
         count = bench.purge(chosen.chosen)
-    return See(_back(query), f"{_letters(count)} {_is(count)} purged; the book keeps a copy.")
+    return See(_back(query), f"{_letters(count)} {_is(count)} purged; .ucam-faas/ keeps a copy.")
 
 
 def archive(query: Query, backends: Backends) -> Download | See:
