@@ -62,7 +62,10 @@ def test_a_plan_says_what_it_sends_and_leaves_out_and_sends_nothing(
 
     lines = result.stdout.splitlines()
     assert lines[0] == f"Plan {plan_id(result)} sends 39 letters:"
-    assert lines[1:3] == ["  charge: inbox charge", "  notify: inbox notify"]
+    assert lines[1:3] == [
+        "  charge: 26 messages go to charge",
+        "  notify: 6 messages go to notify",
+    ]
     assert "1 letter is edited." in lines
     assert "It leaves out 1 letter:" in lines
     assert any("it was replayed once before, and died again" in line for line in lines)

@@ -113,7 +113,7 @@ def test_the_replay_of_a_failed_job_is_a_retry(shop: Shop) -> None:
     keys = [shop.add("17"), shop.add("18")]
     shop.bench.mirror()
     plan = shop.bench.plan(Filter(task="charge"))
-    assert dict(plan.targets) == {"charge": ("jobs run again",)}
+    assert dict(plan.targets) == {"charge": ("2 jobs run again",)}
 
     assert shop.bench.run(plan.id).acked == 2
 

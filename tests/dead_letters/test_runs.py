@@ -78,7 +78,7 @@ def test_a_plan_sends_nothing(scene: Scene) -> None:
     plan = bench.plan(Filter())
 
     assert (plan.total, plan.left, dict(plan.counts)) == (10, 10, {RowState.PLANNED: 10})
-    assert plan.targets["charge"] == ("inbox charge",)
+    assert plan.targets["charge"] == ("8 messages go to charge",)
     assert [row.letter for row in bench.rows(plan.id)] == [f"{KEEPER}/{n}" for n in range(10)]
     assert (scene.targets.arrived, len(scene.pubsub.ids(KEEPER))) == ([], 10)
     assert bench.plans() == [plan]

@@ -167,7 +167,7 @@ def test_googles_letters_have_a_book_of_their_own_and_hide_their_values(
 
     assert "number: number" in shown
     assert '"number": 1' in revealed
-    assert f"store: inbox projects/{PROJECT}/topics/store-inbox" in planned
+    assert "store: 1 message goes to store-inbox" in planned
     assert "revealed" in run("journal").stdout
     assert (tmp_path / ".ucam-faas" / f"dead-letters-{PROJECT}.sqlite3").exists()
     run("purge", "--all", "--yes")

@@ -80,7 +80,7 @@ class Plan:
         counts: of its rows, by state; `Workbench.rows` has the rows.
         excluded: how many letters are left out; `Workbench.exclusions` has them.
         reasons: for leaving letters out, with their numbers.
-        targets: for each task, its targets as texts.
+        targets: for each task, what goes to where, for people.
         edited: how many rows are edited.
         is_cancelled: a run stops before its next letters.
         problem: why the last run stopped.
@@ -202,13 +202,12 @@ def _plan(db: sqlite3.Connection, record: sqlite3.Row) -> Plan:
         ).fetchall()
     )
     targets: dict[str, tuple[str, ...]] = {}
-    for task, to, place in db.execute(
-        "SELECT task, \"to\", CASE WHEN \"to\" = 'job' THEN '' ELSE place END AS at FROM rows "
-        'WHERE plan = ? GROUP BY task, "to", at ORDER BY task, at',
+    for task, to, place, count in db.execute(
+        "SELECT task, \"to\", CASE WHEN \"to\" = 'job' THEN '' ELSE place END AS at, COUNT(*) "
+        'FROM rows WHERE plan = ? GROUP BY task, "to", at ORDER BY task, at',
         number,
     ):
-        text = f"{to} {place}" if place else "jobs run again"
-        targets[task] = (*targets.get(task, ()), text)
+        targets[task] = (*targets.get(task, ()), _sends(To(to), place, count))
     excluded, edited = db.execute(
         "SELECT (SELECT COUNT(*) FROM exclusions WHERE plan = ?1), "
         "(SELECT COUNT(*) FROM rows WHERE plan = ?1 AND edited)",
@@ -227,6 +226,14 @@ def _plan(db: sqlite3.Connection, record: sqlite3.Row) -> Plan:
         is_cancelled=bool(record["cancelled"]),
         problem=record["problem"],
     )
+
+
+def _sends(to: To, place: str, count: int) -> str:
+    """Return where a number of letters go, for people."""
+    if to is To.JOB:
+        return "1 job runs again" if count == 1 else f"{count:,} jobs run again"
+    messages = "1 message goes" if count == 1 else f"{count:,} messages go"
+    return f"{messages} to {place.rpartition('/topics/')[2]}"
 
 
 _ROWS = "SELECT rows.* FROM rows JOIN plans ON plans.number = rows.plan WHERE plans.id = ?"
