@@ -236,7 +236,8 @@ def test_letters_are_mirrored_edited_and_replayed_to_their_inbox(
     edited = bench.letters(limit=1)[0]
     bench.edit(edited.id, data=b"edited")
     plan = bench.plan(Filter())
-    assert plan.targets == {"charge": (f"inbox {dead.replace('dead-letter', 'inbox')}",)}
+    inbox = dead.rpartition("/")[2].replace("dead-letter", "inbox")
+    assert plan.targets == {"charge": (f"{plan.total} messages go to {inbox}",)}
     report = bench.run(plan.id)
 
     assert (report.acked, report.problem) == (150, "")
