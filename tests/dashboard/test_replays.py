@@ -273,7 +273,7 @@ def test_a_run_that_waits_for_another_can_be_stopped(site: Site) -> None:
     site.backends.letter_work.wait(plan.rpartition("/")[2])
 
     assert site.scene.targets.arrived == []
-    assert "All 120 letters are replayed." in site.run(plan).text
+    assert "All 120 letters were sent again." in site.run(plan).text
 
 
 @pytest.mark.parametrize("url", ["/dead-letters/mirror", "/dead-letters/purge"])
