@@ -69,7 +69,7 @@ def _folder(home: str) -> Path:
 
 
 def pictures(shop: Bookshop, visitor: Visitor) -> list[Picture]:
-    """Let things happen in the shop, and return what is worth a picture."""
+    """Run the shop for a while, and return the pages to take pictures of."""
     for number in range(1, 17):
         shop.publish("ship_order", order(number), channel="web")
     (order_17,) = shop.fail("ship_order", [order(17, WRONG)])
