@@ -75,7 +75,7 @@ def checks_then_acts(serve: Serve, clock: ManualClock) -> None:
     def pay(order: Order) -> None:
         if order.id in paid:
             return
-        time.sleep(0.002)  # the bank's answer
+        time.sleep(0.05)  # the bank's answer: longer than a thread takes to start
         balance["shop"] += order.amount
         paid.add(order.id)
 
