@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from tests.support.dead_letters import BEGIN, dead_letters, filled_book
 from ucam_faas.dead_letters.book import Book
+from ucam_faas.dead_letters.database import BookError
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Content, Letter, LetterState
 from ucam_faas.dead_letters.workbench import Workbench
@@ -172,11 +176,52 @@ def test_the_book_is_readable_for_its_owner_alone(tmp_path: Path) -> None:
     book.close()
 
 
-def test_a_file_that_is_no_book_is_refused_with_its_name(tmp_path: Path) -> None:
-    (tmp_path / "book.sqlite3").write_bytes(b"something else, and longer than a header" * 100)
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"something else, and longer than a header" * 100)
 
-    with pytest.raises(ConfigurationError, match=r"book\.sqlite3: file is not a database"):
-        Book(tmp_path / "book.sqlite3").count(Filter())
+
+def give_other_tables(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE letters (number INTEGER)")
+
+
+def rename_a_column(path: Path) -> None:
+    filled_book(path, 1).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE letters RENAME COLUMN time TO moment")
+
+
+@pytest.mark.parametrize("break_it", [overwrite, give_other_tables, rename_a_column])
+def test_a_broken_book_is_named_with_what_to_do_and_a_new_one_is_made(
+    tmp_path: Path, break_it: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "book.sqlite3"
+    break_it(path)
+    book = Book(path)
+
+    with pytest.raises(BookError, match=r"still in Pub/Sub.*Move it away.*`mv .*book\.sqlite3\*"):
+        book.letters(Filter())
+    for file in tmp_path.glob("book.sqlite3*"):
+        file.unlink()
+
+    assert book.letters(Filter()) == []
+    book.close()
+
+
+def test_a_file_that_is_replaced_is_seen_by_all_threads_at_once(tmp_path: Path) -> None:
+    """A connection that was in use meanwhile isn't used again, and its end harms no new letters."""
+    path = tmp_path / "book.sqlite3"
+    book = filled_book(path, 10)
+    with book.database.reading():
+        for file in tmp_path.glob("book.sqlite3*"):
+            file.rename(tmp_path / f"old-{file.name}")
+        other = filled_book(path, 3)
+        assert book.count(Filter()) == 3
+
+    assert [book.count(Filter()) for _ in range(3)] == [3, 3, 3]
+    assert list(tmp_path.glob("book.sqlite3-wal")), "the end of the old connection took it"
+    other.close()
+    book.close()
 
 
 def _state(book: Book, id: str) -> LetterState:

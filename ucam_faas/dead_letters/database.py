@@ -6,7 +6,6 @@ power, too. A replay relies on that.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -23,6 +22,14 @@ SCHEMA = 1
 """The version of the tables, in `PRAGMA user_version`."""
 
 
+_BROKEN = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
+"""SQLite's codes for a file of something else, a damaged one, and one with other tables."""
+
+
+class BookError(ConfigurationError):
+    """The book of dead letters can't be used; the message says what to do."""
+
+
 class Database:
     """Opens the file when it is needed, and makes it readable for its owner alone.
 
@@ -32,8 +39,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self._idle: deque[sqlite3.Connection] = deque()
-        self._origin: tuple[int, object] = (0, None)
+        self._idle: deque[tuple[object, sqlite3.Connection]] = deque()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -43,7 +49,8 @@ class Database:
             try:
                 yield connection
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -61,64 +68,86 @@ class Database:
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[1].close()
 
     @contextmanager
     def _taken(self) -> Iterator[sqlite3.Connection]:
+        """Take a connection that no other thread uses; one with an error isn't used again."""
         connection = None
         try:
-            connection = self._connection()
+            file, connection = self._idle_one() or self._opened()
             yield connection
         except sqlite3.DatabaseError as error:
-            raise ConfigurationError(f"The book of dead letters {self.path}: {error}.") from error
+            if connection is not None:
+                connection.close()
+                connection = None
+            raise self._error(error) from error
         finally:
             if connection is not None:
-                self._idle.append(connection)
+                self._idle.append((file, connection))
 
-    def _connection(self) -> sqlite3.Connection:
-        """Return a connection that no other thread uses."""
-        if (os.getpid(), self._inode()) != self._origin:  # a fork, or another file by this name
-            _ABANDONED.extend(self._idle)
-            self._idle.clear()
+    def _idle_one(self) -> tuple[object, sqlite3.Connection] | None:
+        """Return an idle connection to the file that has the name now; others are closed."""
+        file = self._file()
+        while self._idle:
+            try:
+                opened, connection = self._idle.pop()
+            except IndexError:  # another thread has it
+                break
+            if opened == file:
+                return opened, connection
+            connection.close()
+        return None
+
+    def _opened(self) -> tuple[object, sqlite3.Connection]:
         try:
-            return self._idle.pop()
-        except IndexError:
-            connection = self._connect()
-            self._origin = os.getpid(), self._inode()
-            return connection
+            with _MAKING:  # the file isn't opened if it exists: closing it would end SQLite's locks
+                self.path.touch(mode=0o600)
+        except OSError as error:
+            raise BookError(
+                f"The book of dead letters {self.path} can't be used ({error.strerror})."
+            ) from error
+        return self._file(), self._connect()
 
-    def _inode(self) -> object:
+    def _file(self) -> object:
+        """Return which file has the name."""
         try:
             status = self.path.stat()
         except OSError:
             return None
         return status.st_dev, status.st_ino
 
+    def _error(self, error: sqlite3.DatabaseError) -> BookError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BROKEN:
+            return BookError(f"The book of dead letters {self.path} can't be used: {error}.")
+        return BookError(
+            f"The book of dead letters {self.path} is broken: {error}. It is a copy: the letters "
+            "are still in Pub/Sub, and failed jobs in their store. Move it away, with the files "
+            f"beside it: `mv {self.path}* /tmp`. The next look at Pub/Sub makes a new one, without "
+            "the edits, notes and replays that only this one has."
+        )
+
     def _connect(self) -> sqlite3.Connection:
-        try:
-            with _MAKING:  # the file isn't opened if it exists: closing it would end SQLite's locks
-                self.path.touch(mode=0o600)
-        except OSError as error:
-            raise ConfigurationError(
-                f"The book of dead letters {self.path} can't be used ({error.strerror})."
-            ) from error
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        if _version(connection) != SCHEMA:
-            self._make_tables(connection)
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            if _version(connection) != SCHEMA:
+                self._make_tables(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")  # of processes that open it at once, one does it
         version = _version(connection)
         if version > SCHEMA:
-            connection.execute("ROLLBACK")
-            raise ConfigurationError(
+            raise BookError(
                 f"A newer ucam-faas made the book of dead letters {self.path}. Install that "
                 "version, or name another file."
             )
@@ -135,5 +164,3 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 _MAKING = threading.Lock()
-_ABANDONED: list[sqlite3.Connection] = []
-"""Never closed: SQLite would remove the log of the file that is there now, by its name."""

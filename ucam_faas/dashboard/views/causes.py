@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import path_of
+from ucam_faas.dead_letters.database import BookError
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Kind
+from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.history.reader import History
 from ucam_faas.history.rows import MessageRow, MessageState
 from ucam_faas.jobs.rows import Row
@@ -44,27 +46,17 @@ class Cause:
     key: str = ""
 
 
-def causes(backends: Backends) -> list[Cause]:
-    """Return the causes of failures, the most frequent first."""
+def causes(backends: Backends) -> tuple[list[Cause], str]:
+    """Return the causes of failures, the most frequent first.
+
+    The second value says why they aren't those of the workbench; empty: they are, or there is none.
+    """
+    problem = ""
     if backends.workbench is not None:
-        backends.letter_work.refresh(backends.workbench)
-        jobs_of = {
-            (group.fingerprint, group.task): group.count
-            for group in backends.workbench.groups(Filter(kind=Kind.JOB))
-        }
-        return [
-            Cause(
-                task=group.task,
-                kind=_kind(group.count, jobs_of.get((group.fingerprint, group.task), 0)),
-                text=group.error or group.reason,
-                count=group.count,
-                first=group.first,
-                last=group.last,
-                url=f"/dead-letters?{urlencode({'fingerprint': group.fingerprint})}",
-                latest=path_of("dead-letters", group.sample),
-            )
-            for group in backends.workbench.groups()
-        ]
+        try:
+            return _of_letters(backends, backends.workbench), ""
+        except BookError as error:
+            problem = str(error)
     jobs, history = backends.jobs, backends.history
     failures: list[Cause] = []
     if jobs is not None:
@@ -72,7 +64,28 @@ def causes(backends: Backends) -> list[Cause]:
         failures += _grouped(map(_of_job, rows), is_full=len(rows) == MOST_READ)
     if history is not None:
         failures += _of_messages(history, MessageState.DEAD_LETTERED, "dead letters")
-    return sorted(failures, key=lambda cause: (-cause.count, -cause.last))
+    return sorted(failures, key=lambda cause: (-cause.count, -cause.last)), problem
+
+
+def _of_letters(backends: Backends, workbench: Workbench) -> list[Cause]:
+    backends.letter_work.refresh(workbench)
+    jobs_of = {
+        (group.fingerprint, group.task): group.count
+        for group in workbench.groups(Filter(kind=Kind.JOB))
+    }
+    return [
+        Cause(
+            task=group.task,
+            kind=_kind(group.count, jobs_of.get((group.fingerprint, group.task), 0)),
+            text=group.error or group.reason,
+            count=group.count,
+            first=group.first,
+            last=group.last,
+            url=f"/dead-letters?{urlencode({'fingerprint': group.fingerprint})}",
+            latest=path_of("dead-letters", group.sample),
+        )
+        for group in workbench.groups()
+    ]
 
 
 def _kind(count: int, failed_jobs: int) -> str:

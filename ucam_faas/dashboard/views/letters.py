@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import path_of
+from ucam_faas.dead_letters.database import BookError
 
 
-def letters_of(backends: Backends, id: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class LetterPages:
+    """The pages of the dead letters of something.
+
+    Args:
+        paths: of the pages.
+        problem: why there may be others, and what to do; empty: there are none.
+    """
+
+    paths: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def letters_of(backends: Backends, id: str) -> LetterPages:
     """Return the pages of the dead letters of a message, or of a job (`TASK/ID`)."""
     if backends.workbench is None:
-        return []
-    return [path_of("dead-letters", letter) for letter in backends.workbench.find(id)]
+        return LetterPages()
+    try:
+        ids = backends.workbench.find(id)
+    except BookError as error:
+        return LetterPages(problem=str(error))
+    return LetterPages(tuple(path_of("dead-letters", letter) for letter in ids))

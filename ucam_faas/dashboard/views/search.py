@@ -5,7 +5,7 @@ from __future__ import annotations
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Page, Query, See, Values, path_of
 from ucam_faas.dashboard.views.job_list import JobLine, note
-from ucam_faas.dashboard.views.letters import letters_of
+from ucam_faas.dashboard.views.letters import LetterPages, letters_of
 from ucam_faas.dashboard.views.messages import MessagePage, page_of
 from ucam_faas.jobs.rows import Row, key_of
 
@@ -17,8 +17,10 @@ def view(query: Query, backends: Backends) -> Page | See:
     text = query.args.get("q").strip()
     rows = _jobs(text, backends) if text else []
     hits = _hits(text, backends) if text else []
+    letters = LetterPages()
     if text and not (hits or rows):
-        hits = letters_of(backends, text)
+        letters = letters_of(backends, text)
+        hits = list(letters.paths)
     places = hits + [path_of("jobs", row.key.task, row.key.id) for row in rows]
     if len(places) == 1:
         return See(places[0])
@@ -33,6 +35,7 @@ def view(query: Query, backends: Backends) -> Page | See:
         "text": text,
         "jobs": lines,
         "hits": hits,
+        "letters": letters,
         "page": page,
         "where": where,
     }

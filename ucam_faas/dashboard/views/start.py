@@ -14,7 +14,7 @@ MOST_CAUSES = 20
 def view(query: Query, backends: Backends) -> Page:
     """Show failures by cause, paused lanes and schedules, and the tasks with their rates."""
     schedules, problem = _paused_schedules(backends)
-    waiting = causes(backends)
+    waiting, broken = causes(backends)
     values = {
         "causes": waiting[:MOST_CAUSES],
         "more_causes": max(0, len(waiting) - MOST_CAUSES),
@@ -22,8 +22,8 @@ def view(query: Query, backends: Backends) -> Page:
         "lanes": _paused_lanes(backends),
         "schedules": schedules,
         "problem": problem,
-        "mirror_problem": backends.letter_work.problem,
-        "is_unread": not waiting and _is_unread(backends),
+        "mirror_problem": broken or backends.letter_work.problem,
+        "is_unread": not (waiting or broken) and _is_unread(backends),
         **tasks.table(backends),
     }
     return Page("start.html", "Start", values)
