@@ -362,6 +362,39 @@ def test_a_cancel_while_it_waits_for_its_rate_stops_it_soon(scene: Scene) -> Non
     assert scene.clock.monotonic() - begin < 5
 
 
+def test_a_cancel_before_a_run_has_begun_stops_it_until_the_plan_is_resumed(scene: Scene) -> None:
+    """It waits for a mirror of another process when Control-C comes."""
+    scene.publish(*map(dead_message, range(3)))
+    bench, other = scene.bench(), scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    bench.resume(plan.id)
+    with other.book.alone(), pytest.raises(BookBusyError):
+        bench.run(plan.id, resume=False)
+    bench.cancel(plan.id)
+
+    report = bench.run(plan.id, resume=False)
+
+    assert (report.is_cancelled, report.left, scene.targets.arrived) == (True, 3, [])
+    assert other.plan_of(plan.id).is_cancelled
+    assert other.run(plan.id).left == 0
+    assert not other.plan_of(plan.id).is_cancelled
+
+
+def test_a_second_run_takes_back_no_cancel_that_the_first_has_not_seen(scene: Scene) -> None:
+    scene.publish(*map(dead_message, range(30)))
+    bench, other = scene.bench(), scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+
+    def cancel_and_run(report: Report) -> None:
+        other.cancel(plan.id)
+        with pytest.raises(BookBusyError):
+            other.run(plan.id)
+
+    assert bench.run(plan.id, rate=5, progress=cancel_and_run).is_cancelled
+
+
 def test_a_plan_runs_once_at_a_time(scene: Scene) -> None:
     scene.publish(*map(dead_message, range(3)))
     bench, other = scene.bench(), scene.bench()

@@ -36,12 +36,15 @@ def run(bench: Bench, plan: str, *, rate: float | None, quiet: bool) -> Report:
         try:
             outcome.set_result(
                 bench.patiently(
-                    lambda: bench.workbench.run(plan, rate=rate, progress=progress.show)
+                    lambda: bench.workbench.run(
+                        plan, rate=rate, progress=progress.show, resume=False
+                    )
                 )
             )
         except BaseException as error:  # it is the caller's
             outcome.set_exception(error)
 
+    bench.workbench.resume(plan)  # here: Control-C comes after that, while the run waits its turn
     threading.Thread(target=work, daemon=True).start()  # so that a second Control-C ends it
     try:
         return outcome.result()

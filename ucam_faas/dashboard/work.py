@@ -40,7 +40,6 @@ class LetterWork:
         self._holding = threading.Lock()
         self._mirror: threading.Thread | None = None
         self._runs: dict[str, threading.Thread] = {}
-        self._cancelled: set[str] = set()
         self._problems: dict[str, str] = {}
         self._fresh_until = self._clock.monotonic()
         self._has_mirrored = False
@@ -107,7 +106,7 @@ class LetterWork:
             if plan in self._runs:
                 return False
             self._problems.pop(plan, None)
-            self._cancelled.discard(plan)
+            workbench.resume(plan)
             self._runs[plan] = self._thread(self._run, workbench, plan, rate)
             self._runs[plan].start()
         return True
@@ -118,7 +117,6 @@ class LetterWork:
 
     def cancel(self, workbench: Workbench, plan: str) -> None:
         """Stop a run before its next letters, also one that waits for another to end."""
-        self._cancelled.add(plan)
         workbench.cancel(plan)
 
     def problem_of(self, plan: str) -> str:
@@ -146,10 +144,8 @@ class LetterWork:
 
     def _run_alone(self, workbench: Workbench, plan: str, rate: float | None) -> None:
         for left in reversed(range(BUSY_TRIES)):
-            if plan in self._cancelled:  # else its beginning would forget that
-                return
             try:
-                workbench.run(plan, rate=rate)
+                workbench.run(plan, rate=rate, resume=False)
                 return
             except BookBusyError:
                 if not left:

@@ -69,13 +69,10 @@ class RunLog:
         self._left_out = 0
 
     def begin(self) -> None:
-        """Note that the run began: it isn't cancelled any more."""
+        """Note that the run began."""
         with self._book.database.writing() as db:
             db.execute("UPDATE plans SET active = 0 WHERE active")
-            db.execute(
-                "UPDATE plans SET active = 1, cancelled = 0, problem = '' WHERE id = ?",
-                [self._plan],
-            )
+            db.execute("UPDATE plans SET active = 1, problem = '' WHERE id = ?", [self._plan])
             entry = Entry(self._book.now(), self._by, "run began", plan=self._plan)
             self._book.note(db, [entry])
 

@@ -88,6 +88,7 @@ class Run:
         self._others = plans.sending(self._book, but=self._plan)
         report = self._log.report("its process ended")
         try:
+            self._check_cancelled()
             self._with_leases()
             report = self._log.report()
         except SourceError as error:

@@ -254,6 +254,7 @@ class Workbench:
         *,
         rate: float | None = None,
         progress: Callable[[Report], None] | None = None,
+        resume: bool = True,
     ) -> Report:
         """Send the letters of a plan that aren't sent yet, and acknowledge them.
 
@@ -263,6 +264,8 @@ class Workbench:
             plan: its id.
             rate: the most letters per second; None: no limit.
             progress: called after every few letters.
+            resume: begin by calling `resume`; False: the caller has, and a cancel since then stops
+                this run.
 
         Raises:
             NoPlanError: there is no such plan.
@@ -274,6 +277,8 @@ class Workbench:
         if rate is not None and not rate > 0:
             raise ConfigurationError(f"rate={rate}: expected letters per second, more than 0.")
         self.plan_of(plan)
+        if resume:
+            self.resume(plan)
         with self.book.alone():
             run = Run(
                 self.book,
@@ -289,7 +294,8 @@ class Workbench:
     def cancel(self, plan: str) -> None:
         """Stop the run of a plan before its next letters, in whatever process it is.
 
-        Another run of the plan goes on with the others.
+        A run that still waits for its turn stops when it begins. After `resume` another one goes on
+        with the other letters.
 
         Raises:
             NoPlanError: there is no such plan.
@@ -299,6 +305,12 @@ class Workbench:
             db.execute("UPDATE plans SET cancelled = 1 WHERE id = ?", [plan])
             entry = Entry(self.book.now(), self.by, "cancelled", plan=plan)
             self.book.note(db, [entry])
+
+    def resume(self, plan: str) -> None:
+        """Forget that a plan was cancelled, unless its run hasn't stopped yet."""
+        if self.running() != plan:
+            with self.book.database.writing() as db:
+                db.execute("UPDATE plans SET cancelled = 0 WHERE id = ? AND cancelled", [plan])
 
     def running(self) -> str | None:
         """Return the id of the plan that a process runs now; None: there is none."""
