@@ -84,6 +84,12 @@ def read(folder: Path) -> LocalCloud | None:
     return cloud if all(isinstance(text, str) for text in (*texts, *cloud.sources)) else None
 
 
+def running(folder: Path) -> LocalCloud | None:
+    """Return the local cloud that runs in a directory of tasks; None: there is none."""
+    cloud = read(folder)
+    return cloud if cloud is not None and _runs(cloud) else None
+
+
 def nearest(start: Path) -> tuple[Path, LocalCloud] | None:
     """Return the folder and the local cloud that runs in it: this folder, or one above it.
 
@@ -91,8 +97,8 @@ def nearest(start: Path) -> tuple[Path, LocalCloud] | None:
         start: to begin with. The search ends at the root of a repository.
     """
     for folder in (start, *start.parents):
-        cloud = read(folder)
-        if cloud is not None and _runs(cloud):
+        cloud = running(folder)
+        if cloud is not None:
             return folder, cloud
         if (folder / ".git").exists():
             break

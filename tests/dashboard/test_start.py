@@ -82,8 +82,12 @@ class Workbench:
         failed_jobs: how many of its letters are failed jobs.
     """
 
+    source, jobs = "a Pub/Sub", None
+
     def __init__(self, failed_jobs: int = 0) -> None:
         self.failed_jobs = failed_jobs
+
+    def mirrored(self) -> None: ...
 
     def groups(self, chosen: Filter = ANY) -> list[Group]:
         count = self.failed_jobs if chosen.kind else 500

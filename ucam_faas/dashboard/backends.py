@@ -85,6 +85,12 @@ class Backends:
         """Return the function that returns the tasks; None: they are never known."""
         return None if self.tasks is no_tasks else self.tasks
 
+    @property
+    def mirrors(self) -> bool:
+        """Return True if dead letters can be copied from their Pub/Sub, or failed jobs."""
+        bench = self.workbench
+        return bench is not None and not (bench.source is None and bench.jobs is None)
+
     def has(self, port: str) -> bool:
         """Return True if a port is there; of no port, always."""
         return not port or getattr(self, port) is not None

@@ -14,7 +14,8 @@ from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.queues import Queue, queues
 from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.dashboard.work import LetterWork
-from ucam_faas.dead_letters.opening import open_workbench
+from ucam_faas.dead_letters.book import FILE as BOOK_FILE, Book
+from ucam_faas.dead_letters.opening import open_workbench, person
 from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.execution import runtime
@@ -44,14 +45,26 @@ class LocalBackends:
         self._ports = lru_cache(maxsize=1)(partial(_ports_of, folder))
         self._parser = _PresentParser(folder)
         self._letter_work = LetterWork(mirrors=True)
+        self._copies = Workbench(Book(folder / FOLDER / BOOK_FILE), by=person())
 
     def __call__(self) -> Backends:
-        """Return the backends now."""
-        cloud = local_state.read(self._folder)
-        ports = _Ports() if cloud is None else self._ports(cloud)
+        """Return the backends now; without a cloud, those that show what it left, and do nothing.
+
+        A dead letter that was settled is a dead letter in the history, so the book says which wait.
+        """
+        cloud = local_state.running(self._folder)
+        if cloud is None:
+            return Backends(
+                place=self._folder.name,
+                notice=self._notice,
+                history=self._history if self._has_history(cloud) else None,
+                workbench=self._copies if self._copies.book.database.path.exists() else None,
+                tasks=self._tasks,
+                read_only=True,
+            )
+        ports = self._ports(cloud)
         return Backends(
             place=self._folder.name,
-            notice=self._notice if cloud is None else "",
             history=self._history if self._has_history(cloud) else None,
             jobs=ports.jobs,
             workbench=ports.workbench,
@@ -60,7 +73,7 @@ class LocalBackends:
             publisher=ports.publisher,
             queues=_queues_of(cloud),
             tasks=self._tasks,
-            parser=None if cloud is None else self._parser.of(cloud),
+            parser=self._parser.of(cloud),
         )
 
     def _has_history(self, cloud: LocalCloud | None) -> bool:
@@ -126,8 +139,8 @@ class _PresentParser:
         return [str(path) if path.exists() else text for text, path in paths]
 
 
-def _queues_of(cloud: LocalCloud | None) -> Callable[[], Sequence[Queue]] | None:
+def _queues_of(cloud: LocalCloud) -> Callable[[], Sequence[Queue]] | None:
     """Return a function that returns the queues; None: they are in another Pub/Sub."""
-    if cloud is None or cloud.pubsub != cloud.scheduler:
+    if cloud.pubsub != cloud.scheduler:
         return None
     return partial(queues, Rest(cloud.pubsub))

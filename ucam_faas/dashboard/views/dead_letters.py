@@ -133,6 +133,8 @@ def filter_query(args: Values) -> str:
 
 def mirror(query: Query, backends: Backends) -> See:
     """Copy all dead letters and failed jobs now."""
+    if not backends.mirrors:
+        raise RefusedError("There is no Pub/Sub to look at: start `ucam-faas dev` here.")
     with backends.letter_work.holding(work.PATIENCE_SECONDS):
         done = workbench_of(query, backends).mirror()
     text = f"{_letters(done.pulled)} {_is(done.pulled)} there: {done.new} new, {done.gone} gone."

@@ -15,6 +15,8 @@ def view(query: Query, backends: Backends) -> Page:
     """Show failures by cause, paused lanes and schedules, and the tasks with their rates."""
     schedules, problem = _paused_schedules(backends)
     waiting, broken = causes(backends)
+    bench = None if broken else backends.workbench
+    mirrored = None if bench is None else bench.mirrored()
     values = {
         "causes": waiting[:MOST_CAUSES],
         "more_causes": max(0, len(waiting) - MOST_CAUSES),
@@ -23,15 +25,11 @@ def view(query: Query, backends: Backends) -> Page:
         "schedules": schedules,
         "problem": problem,
         "mirror_problem": broken or backends.letter_work.problem,
-        "is_unread": not (waiting or broken) and _is_unread(backends),
+        "as_of": mirrored.time if mirrored is not None and not backends.mirrors else None,
+        "is_unread": bench is not None and mirrored is None and not waiting,
         **tasks.table(backends),
     }
     return Page("start.html", "Start", values)
-
-
-def _is_unread(backends: Backends) -> bool:
-    """Return True if the dead letters of the workbench were never read."""
-    return backends.workbench is not None and backends.workbench.mirrored() is None
 
 
 def _paused_lanes(backends: Backends) -> list[tuple[str, str]]:
