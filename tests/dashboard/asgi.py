@@ -14,7 +14,11 @@ from starlette.types import ASGIApp
 class Answer:
     status: int
     headers: dict[str, str]
-    body: bytes
+    parts: tuple[bytes, ...]
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.parts)
 
     @property
     def text(self) -> str:
@@ -57,4 +61,4 @@ async def _call(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
     await app(scope, receive, send)
     start, *parts = answers
     names = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Answer(start["status"], names, b"".join(part.get("body", b"") for part in parts))
+    return Answer(start["status"], names, tuple(part.get("body", b"") for part in parts))

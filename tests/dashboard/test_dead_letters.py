@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass, replace
@@ -129,6 +130,23 @@ def test_selected_rows_are_those_that_were_selected(site: Site) -> None:
     assert ids_of(handled) == [first]
     assert reopened.headers["location"] == "/dead-letters?state=handled"
     assert site.counts() == {"new": 500}
+
+
+def test_letters_are_saved_in_parts_and_not_held_in_memory(tmp_path: Path) -> None:
+    site = site_with(tmp_path, data=b"x" * 3_000_000)
+
+    answer = site.post("/dead-letters/archive", {"scope": "all"})
+
+    (line,) = answer.body.splitlines()
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert base64.b64decode(json.loads(line)["message"]["data"]) == b"x" * 3_000_000
+    assert max(map(len, answer.parts)) <= 1_000_000
+
+
+def test_no_letters_are_no_file(site: Site) -> None:
+    answer = site.post("/dead-letters/archive?task=unknown", {"scope": "all"})
+
+    assert answer.status == 303
 
 
 def test_nothing_is_done_without_a_selection(site: Site) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import time
 
@@ -15,6 +17,7 @@ from ucam_faas import local_state
 from ucam_faas.dashboard.app import make_app
 from ucam_faas.dashboard.local import LocalBackends
 from ucam_faas.dead_letters.book import FILE as BOOK_FILE, Book
+from ucam_faas.dead_letters.parser import ParserError
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.history.database import FILE
 from ucam_faas.history.events import DeadLettered
@@ -106,3 +109,29 @@ def test_a_dev_that_was_killed_is_not_asked(left: Path) -> None:
 
     assert "No `ucam-faas dev` runs here" in backends.notice
     assert backends.read_only
+
+
+def test_no_page_waits_for_a_parser_that_is_under_way(tmp_path: Path) -> None:
+    """The code changes while its import hangs: the parser of the new code is there at once."""
+    began, end = tmp_path / "began", tmp_path / "end"
+    for path in (began, end):
+        os.mkfifo(path)
+    (tmp_path / "main.py").write_text(f"open({str(began)!r}, 'w').close()\nopen({str(end)!r})\n")
+    address = "127.0.0.1:1"
+    cloud = LocalCloud(
+        pubsub=address, scheduler=address, project="local", jobs="memory", sources=("main.py",)
+    )
+    local_state.write(tmp_path, cloud)
+    backends = LocalBackends(tmp_path)
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(backends().parser.check, "store", b"{}")
+        began.read_bytes()
+        local_state.write_tasks(tmp_path, [])
+
+        new = threads.submit(backends)
+        try:
+            assert new.result(timeout=30).parser is not None
+            assert not asked.done()
+        finally:
+            end.write_bytes(b"")
+            assert isinstance(asked.exception(), ParserError)

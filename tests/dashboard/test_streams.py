@@ -180,13 +180,42 @@ def test_however_many_look_the_history_is_asked_once(
     assert history.looks == opened + looks + batches
 
 
-def test_too_many_streams_are_refused(
+def test_too_many_streams_are_refused_however_fast_they_come(
     history: CountingHistory, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "MOST_STREAMS", 0)
+    monkeypatch.setattr(streams, "MOST_STREAMS", 2)
     app = make_app(lambda: Backends(history=history))
 
-    assert call(app, "GET", "/changes").status == 503
+    async def statuses() -> list[int]:
+        opened = [asyncio.create_task(first_status(app, "/changes")) for _ in range(5)]
+        return sorted(await asyncio.gather(*opened))
+
+    assert asyncio.run(statuses()) == [200, 200, 503, 503, 503]
+    assert asyncio.run(first_status(app, "/changes")) == 200, "those that ended don't count"
+
+
+async def first_status(app: Any, path: str) -> int:
+    """Open a stream, look a little, leave, and return the status."""
+    begun: list[int] = []
+    gone = asyncio.Event()
+
+    async def receive() -> Any:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            begun.append(message["status"])
+        elif b"\n\n" in message.get("body", b""):
+            gone.set()
+
+    scope = {
+        "type": "http", "http_version": "1.1", "scheme": "http", "method": "GET", "path": path,
+        "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"127.0.0.1")], "client": None, "server": None,
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return begun[0]
 
 
 def test_a_history_that_began_again_is_followed(history: CountingHistory, publish: Publish) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, quote, unquote
 
 from starlette.applications import Starlette
@@ -13,7 +14,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route as Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +35,8 @@ from ucam_faas.exceptions import UCAMFAASException
 MOST_FORM_BYTES = 32 * 1024 * 1024
 """Of a form: a message of 10 MB, each of whose bytes may be sent as three characters."""
 MOST_FIELDS = 10_000
+PART_BYTES = 256 * 1024
+"""Of a file, in memory at a time."""
 NOTE = "ucam_faas_note"
 """The cookie that brings the sentence about an action to the page after it."""
 _MOST_NOTE = 500
@@ -228,4 +237,14 @@ def _see(see: See) -> Response:
 def _download(download: Download) -> Response:
     name = quote(download.name, safe="")
     headers: dict[str, Any] = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
-    return Response(download.data, media_type="application/octet-stream", headers=headers)
+    kind = "application/octet-stream"
+    if isinstance(download.data, bytes):
+        return Response(download.data, media_type=kind, headers=headers)
+    headers["content-length"] = str(os.fstat(download.data.fileno()).st_size)
+    return StreamingResponse(_parts(download.data), media_type=kind, headers=headers)
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while part := file.read(PART_BYTES):
+            yield part

@@ -124,12 +124,15 @@ class _PresentParser:
         self._parser = Parser(())
 
     def of(self, cloud: LocalCloud) -> Parser:
-        """Return it; the process of the code before is ended."""
+        """Return it; the process of the code before is ended.
+
+        A thread does that: a question may be under way, and no page waits for its answer.
+        """
         tasks = self._folder / FOLDER / local_state.TASKS
         served = cloud.sources, tasks.stat().st_mtime if tasks.exists() else 0.0
         with self._lock:
             if served != self._served:
-                self._parser.close()
+                threading.Thread(target=self._parser.close, daemon=True).start()
                 self._parser, self._served = Parser(self._sources(cloud)), served
             return self._parser
 

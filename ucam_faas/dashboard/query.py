@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 from ucam_faas.exceptions import UCAMFAASException
@@ -108,9 +108,14 @@ class See:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Bytes to save as a file: a browser never shows them as a page."""
+    """Data to save as a file: a browser never shows them as a page.
 
-    data: bytes
+    Args:
+        data: all of them, or an open file, which is sent in parts and closed.
+        name: of the file.
+    """
+
+    data: bytes | BinaryIO
     name: str
 
 

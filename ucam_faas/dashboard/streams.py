@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ucam_faas.dashboard.backends import Backends, Connect
 from ucam_faas.dashboard.batches import Batch, batch_of
@@ -27,6 +28,27 @@ MOST_STREAMS = 64
 async def pause() -> None:
     """Wait until the next look."""
     await asyncio.sleep(PAUSE_SECONDS)
+
+
+class _Stream(StreamingResponse):
+    """Calls a function at its end, also if its reader is gone before it begins."""
+
+    def __init__(self, content: AsyncIterator[str], close: Callable[[], None]) -> None:
+        super().__init__(content, media_type="text/event-stream")
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()
+
+
+async def _begun(stream: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield "retry: 1000\n\n"
+    async for text in stream:
+        yield text
 
 
 class Streams:
@@ -62,21 +84,18 @@ class Streams:
     ) -> Response:
         if self._open >= MOST_STREAMS:
             return PlainTextResponse("Too many pages follow events.", 503)
-        asked = request.headers.get("last-event-id") or request.query_params.get("after", "")
-        last = await run_in_threadpool(self._last)
-        after = min(int(asked), last) if asked.isdecimal() and len(asked) < 19 else last
-        return StreamingResponse(
-            self._counted(stream(request, after)), media_type="text/event-stream"
-        )
-
-    async def _counted(self, stream: AsyncIterator[str]) -> AsyncIterator[str]:
-        self._open += 1
+        self._open += 1  # before anything is awaited: others are asked for meanwhile
         try:
-            yield "retry: 1000\n\n"
-            async for text in stream:
-                yield text
-        finally:
-            self._open -= 1
+            asked = request.headers.get("last-event-id") or request.query_params.get("after", "")
+            last = await run_in_threadpool(self._last)
+        except BaseException:
+            self._close()
+            raise
+        after = min(int(asked), last) if asked.isdecimal() and len(asked) < 19 else last
+        return _Stream(_begun(stream(request, after)), self._close)
+
+    def _close(self) -> None:
+        self._open -= 1
 
     async def _changes(self, request: Request, after: int) -> AsyncIterator[str]:
         async for _, last in self._followed(after):

@@ -230,8 +230,9 @@ def archive(query: Query, backends: Backends) -> Download | See:
     chosen = selection(query, bench)
     with tempfile.TemporaryDirectory(prefix="ucam-faas-") as folder:
         path = Path(folder) / "dead-letters.jsonl"
-        bench.archive(chosen.chosen, path)
-        return Download(path.read_bytes(), path.name)
+        if not bench.archive(chosen.chosen, path):
+            return See(_back(query), NOTHING_SELECTED)
+        return Download(path.open("rb"), path.name)  # its name goes now, its content when closed
 
 
 def _as_filter(chosen: Chosen) -> Filter:
