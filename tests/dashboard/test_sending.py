@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,11 +21,14 @@ from ucam_faas.actions.publishing import Destination
 from ucam_faas.config import Settings
 from ucam_faas.dashboard import app
 from ucam_faas.dashboard.backends import Backends, KnownTask
+from ucam_faas.dead_letters import parsing_process
+from ucam_faas.dead_letters.parser import NotSentError
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.history.rows import Message
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.tasks.limit import Limit
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
 from ucam_faas.tasks.payload_schemas import schema_of
 from ucam_faas.testing import ManualClock
@@ -54,13 +58,25 @@ def store_file(data: bytes) -> None: ...
 def tidy() -> None: ...
 
 
+@ucam_faas.message_handler(
+    topic="reminders",
+    unique=lambda order: order.address.street,
+    limit=Limit(lambda order: order.address.city, 1),
+    max_pending=1,
+)
+def remind(order: Order) -> None: ...
+
+
 @ucam_faas.http(path="/hello")
 def hello(request: Any) -> str:
     return "hello"
 
 
+FUNCTIONS = {f.task.name: f.task for f in (charge, store_file, tidy, hello, remind)}
+
+
 def known() -> list[KnownTask]:
-    tasks = [function.task for function in (charge, store_file, tidy, hello)]
+    tasks = FUNCTIONS.values()
     return [KnownTask(needs_of(t, Settings()), schema_of(t, values=True)) for t in tasks]
 
 
@@ -74,12 +90,21 @@ class FieldError:
 class Parser:
     """Answers as the parser of the tasks' own code, which other tests start."""
 
+    here: Runtime
     errors: list[FieldError] = field(default_factory=list)
     seen: list[tuple[Any, ...]] = field(default_factory=list)
 
     def check(self, task: str, data: bytes, attributes: dict[str, str]) -> list[FieldError]:
         self.seen.append((task, data, attributes))
         return self.errors
+
+    def send(self, task: str, data: bytes, attributes: dict[str, str], **options: Any) -> str:
+        question = {"data": b64encode(data).decode(), "attributes": attributes, "cloud": None}
+        question |= {"key": options.pop("key"), "options": options}
+        answer = parsing_process.send(FUNCTIONS[task], question, self.here)
+        if "refused" in answer:
+            raise NotSentError(answer["refused"])
+        return str(answer["id"])
 
 
 @dataclass
@@ -88,6 +113,7 @@ class Site:
     store: SqliteStore
     publisher: MemoryPublisher
     parser: Parser
+    clock: ManualClock
 
     def __post_init__(self) -> None:
         self.now = self.backends
@@ -112,19 +138,26 @@ class Site:
 @pytest.fixture
 def site() -> Iterator[Site]:
     clock = ManualClock()
-    topics = ("orders", "files", "charge-inbox", "charge-inbox-bulk", "store_file-inbox")
+    topics = (
+        "orders",
+        "files",
+        "remind-inbox",
+        "charge-inbox",
+        "charge-inbox-bulk",
+        "store_file-inbox",
+    )
     publisher = MemoryPublisher({f"projects/p/topics/{name}": [] for name in topics})
     store = SqliteStore(":memory:", clock)
     settings = Settings(job_store="memory", project="p")
     runtime = Runtime(settings, clock, publisher, store=store)
-    parser = Parser()
+    parser = Parser(runtime)
     backends = Backends(
         jobs=Jobs(runtime, store),
         publisher=Destination(publisher, "memory", "p", ""),
         tasks=known,
         parser=parser,
     )
-    yield Site(backends, store, publisher, parser)
+    yield Site(backends, store, publisher, parser, clock)
     store.close()
 
 
@@ -251,6 +284,37 @@ def test_an_option_that_cannot_be_used_is_said(
 
     assert answer.status == 422
     assert message in answer.text
+    assert site.jobs() == []
+
+
+REMIND = "/tasks/remind/send"
+
+
+def test_a_job_follows_the_rules_that_its_task_declares(site: Site) -> None:
+    page = site.get(REMIND)
+    first = site.press(page, "send", REMIND, **TYPED)
+    site.clock.advance(1)
+    same = site.press(page, "send", REMIND, **{**TYPED, "f/id": "18"})
+    other = site.press(page, "send", REMIND, **{**TYPED, "f/address/street": "Marktplatz 2"})
+
+    (row,) = site.jobs()
+    assert "the task's unique=, limit=, max_pending=" in page.text
+    assert (row.unique, row.limit_key) == ("Rheinweg 1", "Basel")
+    assert (first.status, same.headers["location"]) == (303, f"/jobs/remind/{row.key.id}")
+    assert "Nothing%20was%20sent" in same.headers["set-cookie"]
+    assert other.status == 422
+    assert "as many as its max_pending allows" in other.text
+
+
+def test_without_the_tasks_code_no_job_can_be_sent_and_the_page_says_so(site: Site) -> None:
+    page = site.get(REMIND, parser=None)
+
+    refused = site.post(REMIND, {**submitted(page.text), **TYPED, "do": "send"}, parser=None)
+
+    assert "Jobs can't be sent from here" in page.text
+    assert "(unique=, limit=, max_pending=)" in page.text
+    assert 'value="send"' not in page.text
+    assert refused.status == 422
     assert site.jobs() == []
 
 

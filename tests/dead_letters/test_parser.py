@@ -9,18 +9,25 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ucam_faas.clock import SystemClock
 from ucam_faas.dead_letters.parser import (
+    NOWHERE,
     FieldError,
+    NotSentError,
     Parser,
     ParserError,
     TooSlowError,
     UnknownTaskError,
 )
+from ucam_faas.jobs.rows import Key
+from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.local_state import LocalCloud
 
 pytestmark = pytest.mark.slow
 
@@ -273,3 +280,50 @@ def test_the_process_ends_with_its_parent_while_it_is_busy(shop: Path) -> None:
         assert poll.poll(30_000), "it goes on"
     finally:
         os.close(process)
+
+
+RULES = """
+from typing import Any
+import pydantic
+import ucam_faas
+from ucam_faas import Limit
+
+class Json(pydantic.RootModel[dict[str, Any]]):
+    def __getitem__(self, name): return self.root[name]
+
+@ucam_faas.message_handler(
+    topic="orders",
+    id=lambda order: f"order-{order['number']}",
+    limit=Limit(lambda order: order["shop"], 1),
+)
+def charge(order: Json): ...
+
+@ucam_faas.message_handler(topic="notes", unique=lambda text: text["to"], max_pending=1)
+def note(text: Json): ...
+"""
+
+
+def test_a_job_is_sent_by_the_rules_that_its_task_declares(tmp_path: Path) -> None:
+    source, jobs = tmp_path / "main.py", tmp_path / "jobs.db"
+    source.write_text(RULES)
+    cloud = LocalCloud(pubsub=NOWHERE, project="local", jobs=f"sqlite:{jobs}")
+    with closing(SqliteStore(str(jobs), SystemClock())) as store:
+        with Parser([str(source)], cloud=cloud) as parser:
+            id = parser.send("charge", b'{"number": 17, "shop": "ely"}', {"colour": "red"})
+            again = parser.send("charge", b'{"shop": "ely", "number": 17}', {"colour": "red"})
+            first = parser.send("note", b'{"to": "ann"}', delay_seconds=60)
+            same = parser.send("note", b'{"to": "ann"}')
+            with pytest.raises(NotSentError, match="max_pending"):
+                parser.send("note", b'{"to": "bob"}')
+            with pytest.raises(NotSentError, match="KeyError"):
+                parser.send("charge", b"{}")
+
+        row = store.get(Key("default", "charge", "order-17"))
+        assert row is not None
+        assert (id, again, row.limit_key, row.attributes) == (
+            "order-17",
+            "order-17",
+            "ely",
+            {"colour": "red"},
+        )
+        assert first == same

@@ -50,7 +50,8 @@ class Backends:
         publisher: publishes messages.
         queues: returns the subscriptions, with the messages that wait.
         tasks: returns the tasks now.
-        parser: `dead_letters.tries.Parser`, which finds a payload's errors.
+        parser: `dead_letters.parser.Parser`, which finds a payload's errors, and sends jobs by the
+            rules of the tasks' code; without it, no jobs can be sent.
         read_only: no action is possible; buttons aren't shown.
         hides_payloads: keys, types and lengths are shown instead, until a person asks for one.
         renew_seconds: between two fetches of an open page that has no history to follow.

@@ -120,7 +120,7 @@ class _PresentParser:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._served: tuple[tuple[str, ...], float] = ((), 0.0)
+        self._served: tuple[LocalCloud, float] | None = None
         self._parser = Parser(())
 
     def of(self, cloud: LocalCloud) -> Parser:
@@ -129,11 +129,12 @@ class _PresentParser:
         A thread does that: a question may be under way, and no page waits for its answer.
         """
         tasks = self._folder / FOLDER / local_state.TASKS
-        served = cloud.sources, tasks.stat().st_mtime if tasks.exists() else 0.0
+        served = cloud, tasks.stat().st_mtime if tasks.exists() else 0.0
         with self._lock:
             if served != self._served:
                 threading.Thread(target=self._parser.close, daemon=True).start()
-                self._parser, self._served = Parser(self._sources(cloud)), served
+                self._parser = Parser(self._sources(cloud), cloud=cloud)
+                self._served = served
             return self._parser
 
     def _sources(self, cloud: LocalCloud) -> list[str]:

@@ -1,4 +1,5 @@
-"""Asks the tasks of some sources whether they take a payload, in a process of its own.
+"""Asks the tasks of some sources whether they take a payload, in a process of its own; and sends
+them jobs, by the rules that they declare.
 
 The code that is asked may be new, wrong or slow, and isn't imported in this process. It is imported
 once, until `reload`.
@@ -17,10 +18,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget, UCAMFAASException
+from ucam_faas.local_state import LocalCloud
 
 PROGRAM = "ucam_faas.dead_letters.parsing_process"
 LOAD_SECONDS = 60.0
@@ -37,6 +39,10 @@ class ParserError(UCAMFAASCouldNotLoadTarget):
 
 class UnknownTaskError(ParserError):
     """The sources hold no task of the name."""
+
+
+class NotSentError(UCAMFAASException):
+    """The task's rules, the store or Pub/Sub refused a job."""
 
 
 class TooSlowError(ParserError):
@@ -110,6 +116,7 @@ class Parser:
         run_seconds: for one run.
         load_seconds: for the import.
         environ: of the process; None: this one's.
+        cloud: gets the jobs that `send` sends; None: the environment names their store.
     """
 
     def __init__(
@@ -121,12 +128,14 @@ class Parser:
         run_seconds: float = RUN_SECONDS,
         load_seconds: float = LOAD_SECONDS,
         environ: Mapping[str, str] | None = None,
+        cloud: LocalCloud | None = None,
     ) -> None:
         self.sources = list(sources)
         self.may_run = may_run
         self._load_seconds = load_seconds
-        self._seconds = {"check": call_seconds, "run": run_seconds}
+        self._seconds = {"check": call_seconds, "run": run_seconds, "send": run_seconds}
         self._environ = environ
+        self._cloud = cloud
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
@@ -187,6 +196,36 @@ class Parser:
         assert self.may_run, "Parser(may_run=True)"
         return Ran(**self._ask("run", task, data, attributes, key))
 
+    def send(
+        self,
+        task: str,
+        data: bytes,
+        attributes: Mapping[str, str] | None = None,
+        *,
+        key: str = "",
+        lane: str = "",
+        id: str = "",
+        delay_seconds: float = 0.0,
+    ) -> str:
+        """Send a job as the task's own `send` does, and return its id; see `check` for the others.
+
+        Args:
+            lane: empty: the default.
+            id: empty: by the task's `id=`, or a new one.
+            delay_seconds: until it may start.
+
+        Raises:
+            NotSentError: the task's rules, the store or Pub/Sub refused it.
+            TooSlowError: it took too long; it isn't known whether the job was sent.
+        """
+        assert not self.may_run, "its process has no store"
+        options = {"lane": lane, "id": id, "delay_seconds": delay_seconds}
+        cloud = None if self._cloud is None else asdict(self._cloud)
+        answer = self._ask("send", task, data, attributes, key, options=options, cloud=cloud)
+        if "refused" in answer:
+            raise NotSentError(answer["refused"])
+        return str(answer["id"])
+
     def reload(self) -> None:
         """Let the next call import the sources again: they have changed."""
         with self._lock:
@@ -197,7 +236,13 @@ class Parser:
         self.reload()
 
     def _ask(
-        self, act: str, task: str, data: bytes, attributes: Mapping[str, str] | None, key: str
+        self,
+        act: str,
+        task: str,
+        data: bytes,
+        attributes: Mapping[str, str] | None,
+        key: str,
+        **more: Any,
     ) -> dict[str, Any]:
         question = {
             "act": act,
@@ -205,6 +250,7 @@ class Parser:
             "data": base64.b64encode(data).decode(),
             "attributes": dict(attributes or {}),
             "key": key,
+            **more,
         }
         with self._lock:
             try:

@@ -1,5 +1,6 @@
 """The process of a `Parser`. Run as a module; it imports the sources, and answers questions.
 
+It sends jobs to the store that its environment or a question names; see `Parser.send`.
 It gets two inherited descriptors, and the sources: a socket for questions and answers, each a line
 of JSON, and a pipe whose other end its parent holds. When the parent ends, however it ends, so does
 this process, also while the code of a task runs.
@@ -18,7 +19,8 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,17 +32,22 @@ from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.exceptions import UCAMFAASException
-from ucam_faas.execution import pipeline
+from ucam_faas.execution import pipeline, runtime
 from ucam_faas.execution.decisions import fault, of_msgspec, refusal
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.execution.inbox import JOB_ATTRIBUTE
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.job_runs.adoption import Adoption
+from ucam_faas.jobs.send_options import SendOptions
 from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.local_state import LocalCloud
 from ucam_faas.logs.records import readable
 from ucam_faas.outcomes import Done, Ignore, Outcome, Refused, name
 from ucam_faas.publishing.memory import MemoryPublisher
+from ucam_faas.sending import sends
+from ucam_faas.sending.publication import NO_PAYLOAD
+from ucam_faas.sending.sender import local_runtime
 from ucam_faas.serving.processes.program import end_with_parent
 from ucam_faas.tasks import environment, registry, startup
 from ucam_faas.tasks.several_sources import tasks_of
@@ -72,8 +79,12 @@ def main(channel: socket.socket, sources: list[str]) -> None:
                 continue
             delivery = _delivery(task, question)
             with environment.HERE.during([task]):
-                is_run = question["act"] == "run"
-                said = _run(task, delivery, started) if is_run else _check(task, delivery)
+                if question["act"] == "send":
+                    said = send(task, question, _sender(json.dumps(question["cloud"])))
+                elif question["act"] == "run":
+                    said = _run(task, delivery, started)
+                else:
+                    said = _check(task, delivery)
             _tell(channel, **said)
 
 
@@ -140,6 +151,34 @@ def _shown(payload: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+def send(task: Task, question: dict[str, Any], here: Runtime) -> dict[str, Any]:
+    """Send a job, and return its id, or why it was refused."""
+    data, named = base64.b64decode(question["data"]), question["options"]
+    options = SendOptions(attributes=question["attributes"], ordering_key=question["key"])
+    if named["lane"]:
+        options["lane"] = named["lane"]
+    if named["id"]:
+        options["id"] = named["id"]
+    if named["delay_seconds"]:
+        options["delay"] = timedelta(seconds=named["delay_seconds"])
+    payload = NO_PAYLOAD if task.takes_nothing and not data else data
+    try:
+        return {"id": sends.send_from(here, task, payload, options).id}
+    except (UCAMFAASException, ValueError) as error:
+        return {"refused": str(error)}
+    except Exception as error:  # the task's id=, unique= and limit= raise anything
+        return {"refused": f"{type(error).__qualname__}: {readable(error)}"}
+
+
+@cache
+def _sender(cloud: str) -> Runtime:
+    """Return the runtime that sends; `cloud`: the local cloud that gets the jobs, as JSON."""
+    here, values = runtime.of_environment(), json.loads(cloud)
+    if values is None:
+        return here
+    return local_runtime(here, LocalCloud(**{**values, "sources": tuple(values["sources"])}))
+
+
 def _run(task: Task, delivery: Delivery, started: set[str]) -> dict[str, Any]:
     """Run the function, after the start-up code of its task, and return its end.
 
@@ -153,15 +192,15 @@ def _run(task: Task, delivery: Delivery, started: set[str]) -> dict[str, Any]:
             return {"outcome": "crashed", "error": str(error)}
         started.add(task.name)
     with closing(SqliteStore(":memory:", clock)) as store:
-        runtime = Runtime(Settings(project="try"), clock, MemoryPublisher(topics), store=store)
-        job = None if task.batch is not None else Adoption(runtime.settings.app, task)
-        execution = Execution(task, delivery, runtime, job=job)
+        here = Runtime(Settings(project="try"), clock, MemoryPublisher(topics), store=store)
+        job = None if task.batch is not None else Adoption(here.settings.app, task)
+        execution = Execution(task, delivery, here, job=job)
         decision = execution.context.run(_decision, execution)
         if job is not None and execution.holds_job:
             job.settle(execution, decision)
         messages = [message for topic in topics.values() for message in topic]
         wakes = sum(JOB_ATTRIBUTE in message.attributes for message in messages)
-        jobs = len(store.find(runtime.settings.app)) - (job is not None)
+        jobs = len(store.find(here.settings.app)) - (job is not None)
     failed = not isinstance(decision.outcome, Done | Ignore)
     text = "" if decision.error is None else readable(decision.error)
     return {

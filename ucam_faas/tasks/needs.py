@@ -16,6 +16,7 @@ from ucam_faas.tasks.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data
 from ucam_faas.tasks.task import Kind, Task
 
+_JOB_RULES = ("id", "unique", "limit", "max_pending", "retention")
 STARTED = {"run-as": "cloud-run-job"}
 """Attributes of the message that replaces the start of a Cloud Run job in `ucam-faas dev`."""
 
@@ -73,6 +74,9 @@ class TaskNeeds:
     sample: str | None = None
     """Data to try it with, if they are text and the task is known to take them; "": none needed."""
 
+    job_rules: tuple[str, ...] = ()
+    """Options of the task that its own code applies to a job when it is sent, such as `unique=`."""
+
     @property
     def gets_messages(self) -> bool:
         """True if Pub/Sub pushes messages to the task, or a worker pulls them."""
@@ -86,7 +90,8 @@ class TaskNeeds:
     def from_json(cls, values: dict[str, Any]) -> TaskNeeds:
         """Return the plan that `to_dict` was called on."""
         schedules = tuple(ScheduleNeeds(**schedule) for schedule in values["schedules"])
-        return cls(**{**values, "schedules": schedules, "lanes": tuple(values["lanes"])})
+        texts = {name: tuple(values.get(name, ())) for name in ("lanes", "job_rules")}
+        return cls(**{**values, "schedules": schedules, **texts})
 
 
 def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
@@ -156,6 +161,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
             for schedule in trigger.schedules
         ),
         sample=_sample(task),
+        job_rules=tuple(f"{name}=" for name in _JOB_RULES if getattr(task.jobs, name)),
     )
 
 

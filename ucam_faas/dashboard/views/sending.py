@@ -15,10 +15,8 @@ from ucam_faas.dashboard.forms.shapes import Schema
 from ucam_faas.dashboard.query import Page, PageNotFoundError, Query, RefusedError, See, path_of
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.jobs.rows import Key
-from ucam_faas.jobs.send_options import SendOptions
 from ucam_faas.logs.durations import read_duration
 from ucam_faas.publishing.messages import check_message, message_attributes
-from ucam_faas.sending import sends
 from ucam_faas.tasks.needs import TaskNeeds
 
 ATTRIBUTES = Schema({"type": "object", "additionalProperties": {"type": "string"}})
@@ -125,6 +123,11 @@ def names(backends: Backends) -> list[str]:
 
 def can_send(backends: Backends, needs: TaskNeeds) -> bool:
     """Return True if jobs can be sent to a task."""
+    return backends.parser is not None and takes_jobs(backends, needs)
+
+
+def takes_jobs(backends: Backends, needs: TaskNeeds) -> bool:
+    """Return True if there is a store for a task's jobs."""
     return bool(backends.jobs is not None and needs.lanes and needs.gets_messages)
 
 
@@ -243,17 +246,18 @@ def _attributes(draft: Draft) -> dict[str, str] | None:
 def _send(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
     if backends.jobs is None or not can_send(backends, needs):
         raise RefusedError(f"No jobs can be sent to {needs.name}.")
-    options = SendOptions(attributes=_attributes(draft) or {})
-    if draft.options["lane"]:
-        options["lane"] = draft.options["lane"]
-    if draft.options["id"]:
-        options["id"] = draft.options["id"]
-    if draft.options["delay"]:
-        options["delay"] = read_duration(draft.options["delay"])
-    if draft.options["ordering_key"]:
-        options["ordering_key"] = draft.options["ordering_key"]
-    job = sends.send_from(backends.jobs.runtime, needs.name, _data(draft), options)
-    return See(path_of("jobs", needs.name, job.id), f"Sent job {job.id} to {needs.name}.")
+    store, delay = backends.jobs.store, draft.options["delay"]
+    before = store.now()
+    id = backends.parser.send(
+        needs.name, _data(draft), _attributes(draft) or {},
+        key=draft.options["ordering_key"], lane=draft.options["lane"], id=draft.options["id"],
+        delay_seconds=read_duration(delay).total_seconds() if delay else 0.0,
+    )  # fmt: skip
+    row = store.get(Key(backends.jobs.app, needs.name, id))
+    done = f"Sent job {id} to {needs.name}."
+    if row is not None and row.created < before:
+        done = f"Nothing was sent: {needs.name} has the job {id} already. It is {row.state}."
+    return See(path_of("jobs", needs.name, id), done)
 
 
 def _publish(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
@@ -297,6 +301,7 @@ def _page(
         "draft": draft,
         "can_send": can_send(backends, task.needs),
         "can_publish": can_publish(backends, task.needs),
+        "takes_jobs": takes_jobs(backends, task.needs),
     }
     title = f"Send to {task.needs.name}" if original is None else f"Send {original.text} again"
     return Page("send.html", title, values, status)

@@ -10,7 +10,7 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.dashboard.query import Page, Query
 from ucam_faas.dashboard.views import lanes, schedules
-from ucam_faas.dashboard.views.sending import can_publish, can_send, task_of
+from ucam_faas.dashboard.views.sending import can_publish, can_send, takes_jobs, task_of
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.tasks.needs import TaskNeeds
 
@@ -61,7 +61,7 @@ def show(query: Query, backends: Backends) -> Page:
         "counts": _rates(backends).get(name),
         "hours": HOURS,
         "errors": _errors(backends, name),
-        "lanes": lanes.rows(backends, name) if can_send(backends, task.needs) else [],
+        "lanes": lanes.rows(backends, name) if takes_jobs(backends, task.needs) else [],
         "schedules": _schedules(backends, task),
         "dead": _dead(backends, name),
         "can_send": can_send(backends, task.needs) or can_publish(backends, task.needs),
