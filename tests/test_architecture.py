@@ -96,8 +96,8 @@ HEAVY = {
     "google.protobuf": owner(
         "emulator.api.protos",
         "worker.protos",
-        in_functions="http_jobs.payloads tasks.payload_types tasks.protobuf_schemas "
-        "tasks.samples.protobuf",
+        in_functions="dashboard.forms.protobuf http_jobs.payloads tasks.payload_types "
+        "tasks.protobuf_schemas tasks.samples.protobuf",
     ),
     "google.iam": owner("emulator.api.protos"),
     "google.rpc": owner("emulator.api.protos"),

@@ -127,7 +127,7 @@ def write_tasks(folder: Path, tasks: Sequence[dict[str, Any]]) -> None:
     Args:
         folder: the directory.
         tasks: `{"needs": …, "schema": …}` of each: its `TaskNeeds`, and its payload's schema as
-            `tasks.payload_schemas.schema_of` has it.
+            `tasks.payload_schemas.form_schema` has it.
     """
     _replace(make_home(folder) / TASKS, list(tasks))
 

@@ -23,7 +23,8 @@ class KnownTask:
 
     Args:
         needs: its triggers, lanes and policies.
-        schema: the JSON Schema of its payload; None: it takes any bytes.
+        schema: of its payload, as `tasks.payload_schemas.form_schema` returns it; None: it takes
+            any bytes.
     """
 
     needs: TaskNeeds

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ucam_faas.dashboard.forms import building, reading
 from ucam_faas.dashboard.forms.fields import Field
+from ucam_faas.dashboard.forms.protobuf import MessageType, NoMessageError, message_type
 from ucam_faas.dashboard.forms.shapes import MISSING, Schema
 from ucam_faas.dashboard.forms.values import UnfaithfulError, can_show, dump, load, same
 from ucam_faas.exceptions import UCAMFAASException
@@ -57,11 +58,14 @@ class Editor:
 
 
 def json_schema(described: Mapping[str, Any] | None) -> Any:
-    """Return the JSON Schema of a payload; None: it isn't JSON, or a form has no fields for it.
+    """Return the JSON Schema of a payload, or its `MessageType`; None: it is neither JSON nor a
+    protobuf message, or a form has no fields for it.
 
     Args:
-        described: as `tasks.payload_schemas.schema_of` returns it.
+        described: as `tasks.payload_schemas.form_schema` returns it.
     """
+    if described is not None and "descriptors" in described:
+        return message_type(described["descriptors"], described["message"])
     if described is None or described.get("format") != "json":
         return None
     schema = described.get("schema")
@@ -73,10 +77,12 @@ def opened(schema: Any, original: bytes | None, mode: str = "") -> Editor:
     """Return the editor as it is opened.
 
     Args:
-        schema: a JSON Schema; None: there is no form.
+        schema: as `json_schema` returns it; None: there is no form.
         original: the payload to begin with; None: a new one.
         mode: that is asked for; any other: the best.
     """
+    if isinstance(schema, MessageType):
+        return _of_message(schema, original, lambda text: opened(schema.schema, text, mode))
     if original is None:
         if schema is None:
             return Editor(mode=TEXT, modes=[(TEXT, "Text")])
@@ -120,6 +126,12 @@ def submitted(
         action: the button: `mode MODE`, one of the form's own, or any other.
         is_hidden: the original isn't shown; what was submitted is.
     """
+    if isinstance(schema, MessageType):
+        return _of_message(
+            schema,
+            original,
+            lambda text: submitted(schema.schema, controls, text, action, is_hidden=is_hidden),
+        )
     wanted = action.removeprefix("mode ") if action.startswith("mode ") else ""
     mode = controls.get("mode", "")
     if mode == FORM and schema is not None:
@@ -127,6 +139,28 @@ def submitted(
     if mode == TEXT or original is None:
         return _of_text(schema, controls.get("text", ""), original, wanted)
     return hidden(original) if is_hidden else opened(schema, original, wanted or KEPT)
+
+
+def _of_message(
+    kind: MessageType, original: bytes | None, edit: Callable[[bytes | None], Editor]
+) -> Editor:
+    """Return the editor of a protobuf message, whose JSON is edited."""
+    text = None
+    if original is not None:
+        try:
+            text = kind.to_json(original)
+        except ValueError as error:
+            why = f"It can't be edited: {error}."
+            return Editor(mode=KEPT, modes=[(KEPT, _LABELS[KEPT])], why=why, data=original)
+    edited = edit(text)
+    if edited.data is None or edited.has_problems:
+        return replace(edited, data=None)
+    if edited.data == text:
+        return replace(edited, data=original)
+    try:
+        return replace(edited, data=kind.from_json(edited.data))
+    except NoMessageError as error:
+        return replace(with_errors(edited, [(error.path, str(error))]), data=None)
 
 
 def _of_form(

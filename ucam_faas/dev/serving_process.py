@@ -43,9 +43,8 @@ from ucam_faas.serving import server
 from ucam_faas.serving.observer import Observer
 from ucam_faas.tasks.cloud_names import check_distinct
 from ucam_faas.tasks.needs import needs_of, with_dead_letter_topic
-from ucam_faas.tasks.payload_schemas import schema_of
+from ucam_faas.tasks.payload_schemas import form_schema
 from ucam_faas.tasks.several_sources import tasks_of
-from ucam_faas.tasks.task import Task
 
 
 def main(
@@ -95,7 +94,7 @@ def main(
         sys.exit(error.exit_code)
     events = [settings.events_topic] if settings.events_topic else []
     existing = [*config.layer(()).get("existing_topics", []), *events]
-    schemas = [_schema(task) for task in tasks]
+    schemas = [form_schema(task) for task in tasks]
     tell(folders=folders(module_files()), plans=plans, schemas=schemas, existing_topics=existing)
 
     try:
@@ -110,13 +109,6 @@ def _job_id() -> str:
     module = sys.modules.get("ucam_faas.job_runs.current_job")  # imported with the first job
     job = module and module.CURRENT_JOB.get()
     return job.id if job else ""
-
-
-def _schema(task: Task) -> dict[str, Any] | None:
-    """Return the schema of a task's payload; None, also where a type of the user's has a bug."""
-    with suppress(Exception):
-        return schema_of(task, values=True)
-    return None
 
 
 class _ParentWatch:

@@ -6,9 +6,11 @@ Source: JSON Schema 2020-12, in pydantic's dialect.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
@@ -56,6 +58,21 @@ def schema_of(task: Task, *, values: bool = False) -> dict[str, Any] | None:
         return describe(message_class.DESCRIPTOR)
     if is_json(kind):
         return _json_schema(kind, values=values)
+    return None
+
+
+def form_schema(task: Task) -> dict[str, Any] | None:
+    """Return the schema of a task's payload for a form: with defaults and examples, and of a
+    protobuf message also `descriptors`, in base64. None, also where a type of the user's has a bug.
+    """
+    with suppress(Exception):
+        schema = schema_of(task, values=True)
+        if schema is not None and schema["format"] == "protobuf":
+            from ucam_faas.tasks.protobuf_schemas import files_of
+
+            files = files_of(protobuf_class(task.message_type).DESCRIPTOR.file)
+            schema["descriptors"] = base64.b64encode(files).decode()
+        return schema
     return None
 
 

@@ -44,6 +44,27 @@ def describe(descriptor: Any) -> dict[str, Any]:
     }
 
 
+def files_of(file: Any) -> bytes:
+    """Return a file's descriptor after those of the files that it imports: a serialized
+    FileDescriptorSet.
+    """
+    from google.protobuf import descriptor_pb2
+
+    files = descriptor_pb2.FileDescriptorSet()
+    names: set[str] = set()
+
+    def add(file: Any) -> None:
+        if file.name in names:
+            return
+        names.add(file.name)
+        for imported in file.dependencies:
+            add(imported)
+        file.CopyToProto(files.file.add())
+
+    add(file)
+    return bytes(files.SerializeToString())
+
+
 def _message(descriptor: Any) -> dict[str, Any]:
     from google.protobuf import descriptor_pb2
 

@@ -26,6 +26,8 @@ PLACEHOLDERS = {
     "decimal": "12.50",
     "email": "someone@example.org",
     "uri": "https://example.org/",
+    "int64": "12",
+    "byte": "aGVsbG8=",
 }
 """Examples of formats."""
 
