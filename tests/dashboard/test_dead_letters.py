@@ -220,6 +220,22 @@ def test_a_payload_is_shown_elsewhere_when_a_person_asks_and_the_journal_says_so
     ]
 
 
+@pytest.mark.parametrize("asked", ["text=Müller+7", "attribute=tenant%3Dcollege-3"])
+def test_no_filter_finds_out_a_hidden_value(site: Site, asked: str) -> None:
+    """That letters match would tell what is in them, and so would an action on all that match."""
+    page = site.get(f"/dead-letters?{asked}", hides_payloads=True)
+    refused = site.post(
+        f"/dead-letters/act?{asked}", {"scope": "all", "do": "handled"}, hides_payloads=True
+    )
+
+    assert "of 500 dead letters" in page.text
+    assert "are hidden here, so no filter looks for them" in page.text
+    assert 'name="text"' not in page.text
+    assert refused.status == 409
+    assert site.counts() == {"new": 500}
+    assert "of 500 dead letters" not in site.get(f"/dead-letters?{asked}").text
+
+
 @pytest.mark.parametrize("action", ["check", "mode form", "mode text", "add nothing", "save"])
 @pytest.mark.parametrize("attributes", [{}, {"a#": "0"}], ids=["asked for", "made up"])
 def test_no_button_but_one_shows_a_hidden_payload(

@@ -33,6 +33,10 @@ PAGE = 50
 ANY = "any"
 FILTERS = ("task", "state", "fingerprint", "kind", "within", "until", "attribute", "text", "key")
 STATES = [("", "waiting"), *((str(s), str(s)) for s in LetterState if s != "new"), (ANY, "any")]
+HIDDEN = (
+    "Values of payloads and attributes are hidden here, so no filter looks for them: it would tell "
+    "who has which. Filter by task, cause, time or the name of an attribute."
+)
 NOTHING_SELECTED = "Nothing was done: select rows first, or choose “all that match”."
 STATE_BUTTONS = {
     "handled": frozenset({LetterState.NEW}),
@@ -68,8 +72,13 @@ def workbench_of(query: Query, backends: Backends) -> Workbench:
     return bench
 
 
-def filter_of(args: Values) -> tuple[Filter, tuple[str, ...]]:
-    """Return the filter that a URL's query asks for, and sentences about values that are wrong."""
+def filter_of(args: Values, *, hidden: bool) -> tuple[Filter, tuple[str, ...]]:
+    """Return the filter that a URL's query asks for, and sentences about values that are left out.
+
+    Args:
+        args: of the URL.
+        hidden: payloads and attributes are hidden, so no filter may find out their values.
+    """
     time = times.window(args, SystemClock().now().timestamp())
     problems, state = time.problems, args.get("state")
     states = OPEN
@@ -79,7 +88,9 @@ def filter_of(args: Values) -> tuple[Filter, tuple[str, ...]]:
         states = frozenset({LetterState(state)})
     elif state:
         problems = (*problems, f"{state!r} isn't a state of dead letters.")
-    kind = args.get("kind")
+    kind, text, attributes = args.get("kind"), args.get("text"), args.all("attribute")
+    if hidden and (text or any("=" in attribute for attribute in attributes)):
+        problems, text, attributes = (*problems, HIDDEN), "", []
     return (
         Filter(
             task=args.get("task") or None,
@@ -88,8 +99,8 @@ def filter_of(args: Values) -> tuple[Filter, tuple[str, ...]]:
             kind=Kind(kind) if kind in frozenset(Kind) else None,
             since=time.since,
             until=time.until,
-            attributes=tuple(args.all("attribute")),
-            text=args.get("text") or None,
+            attributes=tuple(attributes),
+            text=text or None,
             key=args.get("key") or None,
         ),
         problems,
@@ -100,7 +111,7 @@ def view(query: Query, backends: Backends) -> Page:
     """Show the causes, and a page of the letters that the URL's query chooses."""
     bench = workbench_of(query, backends)
     backends.letter_work.refresh(bench)
-    chosen, problems = filter_of(query.args)
+    chosen, problems = filter_of(query.args, hidden=backends.hides_payloads)
     rows = bench.letters(chosen, before=query.args.get("before") or None, limit=PAGE + 1)
     shown, has_more = pages(rows, PAGE)
     groups, mirrored = bench.groups(chosen), bench.mirrored()
@@ -141,7 +152,7 @@ def mirror(query: Query, backends: Backends) -> See:
     return See(_back(query), " ".join([text, *done.problems]))
 
 
-def selection(query: Query, bench: Workbench) -> Selection:
+def selection(query: Query, backends: Backends, bench: Workbench) -> Selection:
     """Return the letters that a form selects: rows, or all that match the URL's query.
 
     Raises:
@@ -149,7 +160,7 @@ def selection(query: Query, bench: Workbench) -> Selection:
     """
     values = query.form if query.form.pairs else query.args
     if values.get("scope") == "all":
-        chosen, problems = filter_of(query.args)
+        chosen, problems = filter_of(query.args, hidden=backends.hides_payloads)
         if problems:
             raise RefusedError(" ".join(problems))
         pairs = [(name, text) for name, text in query.args.pairs if name in FILTERS and text]
@@ -178,7 +189,7 @@ def act(query: Query, backends: Backends) -> Page | See | Download:
     action = query.form.get("do")
     if _is_empty(query.form):
         return See(_back(query), NOTHING_SELECTED)
-    chosen = selection(query, bench)
+    chosen = selection(query, backends, bench)
     if action == "plan":
         plan = bench.plan(chosen.chosen, again=query.form.has("again"))
         return See(path_of("dead-letters", "plans", plan.id))
@@ -198,7 +209,7 @@ def act(query: Query, backends: Backends) -> Page | See | Download:
 def confirm_purge(query: Query, backends: Backends) -> Page:
     """Ask before letters are acknowledged without a replay."""
     bench = workbench_of(query, backends)
-    chosen = selection(query, bench)
+    chosen = selection(query, backends, bench)
     as_filter = _as_filter(chosen.chosen)
     values = {
         "selection": chosen,
@@ -212,7 +223,7 @@ def confirm_purge(query: Query, backends: Backends) -> Page:
 def purge(query: Query, backends: Backends) -> See:
     """Acknowledge letters without a replay, and delete failed jobs."""
     bench = workbench_of(query, backends)
-    chosen = selection(query, bench)
+    chosen = selection(query, backends, bench)
     if query.form.get("count") != str(chosen.count):
         raise RefusedError(
             f"Nothing was purged: by now {_letters(chosen.count)} match. Look at them again."
@@ -227,7 +238,7 @@ def archive(query: Query, backends: Backends) -> Download | See:
     if _is_empty(query.form):
         return See(_back(query), NOTHING_SELECTED)
     bench = workbench_of(query, backends)
-    chosen = selection(query, bench)
+    chosen = selection(query, backends, bench)
     with tempfile.TemporaryDirectory(prefix="ucam-faas-") as folder:
         path = Path(folder) / "dead-letters.jsonl"
         if not bench.archive(chosen.chosen, path):

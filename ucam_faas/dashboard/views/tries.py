@@ -20,7 +20,7 @@ def view(query: Query, backends: Backends) -> Page:
     bench = workbench_of(query, backends)
     if backends.parser is None:
         raise RefusedError("There is no code here to try dead letters with.")
-    chosen = selection(query, bench)
+    chosen = selection(query, backends, bench)
     letters = islice(bench.each(chosen.chosen), MOST_TRIED)
     results = list(tries(letters, backends.parser, content_of=bench.book.content))
     counts = Counter(result.verdict for result in results)
