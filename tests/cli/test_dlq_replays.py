@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Scene, letter, refusing
 from ucam_faas.cli import _workbench, dlq, main
+from ucam_faas.dead_letters.targets import Unknown
 from ucam_faas.dead_letters.workbench import Workbench
 
 Run = Callable[..., Result]
@@ -144,7 +145,14 @@ def test_all_that_match_are_sent_and_those_left_out_end_with_1(run: Run, scene: 
     again = run("replay", "--all", "--again", "--json")
     assert json.loads(again.stdout) == {
         **{"plan": scene.bench().plans()[0].id, "letters": 1, "sent": 1, "acknowledged": 1},
-        **{"failed": 0, "left": 0, "cancelled": False, "problem": "", "left_out": 0},
+        **{
+            "failed": 0,
+            "uncertain": 0,
+            "left": 0,
+            "cancelled": False,
+            "problem": "",
+            "left_out": 0,
+        },
     }
     assert len(scene.targets.letters) == 40
 
@@ -161,6 +169,23 @@ def test_letters_that_are_refused_are_named_with_the_way_to_go_on(run: Run, scen
     assert f"To go on: {command}" in result.stdout
     scene.targets.refuses = lambda replay: None
     assert run(*command.split()[2:]).exit_code == 0
+
+
+def test_a_letter_that_may_have_been_sent_and_is_gone_is_named(run: Run, scene: Scene) -> None:
+    scene.targets.refuses = lambda replay: Unknown("Pub/Sub does not answer")
+    plan = plan_id(run("replay", f"{KEEPER}/1"))
+    scene.targets.refuses = lambda replay: None
+    scene.pubsub.kept[KEEPER] = [
+        kept for kept in scene.pubsub.kept[KEEPER] if kept.message.message_id != "1"
+    ]
+
+    result = run("replay", "--plan", plan)
+
+    assert result.exit_code == 1
+    assert f"{KEEPER}/1: it may have been sent; it isn't on {KEEPER} now" in result.stderr
+    assert "0 of 1 letter sent and acknowledged, 1 may have been sent: its dead" in result.stdout
+    assert "To go on" not in result.stdout
+    assert "1 may have been sent" in run("plans").stdout
 
 
 def test_plans_are_listed_with_how_far_they_are(run: Run) -> None:

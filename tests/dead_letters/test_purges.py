@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import stat
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Killed, Mortal, Scene, letter
+from ucam_faas.dead_letters import purges
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import LetterState, letter_of
 from ucam_faas.dead_letters.source import SourceError
@@ -98,6 +100,39 @@ def test_a_purge_that_is_killed_at_any_step_keeps_all_others(tmp_path: Path) -> 
         scene.close()
         was_killed, steps = mortal.is_dead, steps + 1
     assert steps > 5
+
+
+@pytest.mark.parametrize("late", [1, 2, 3])
+def test_a_purge_that_stood_still_marks_only_letters_that_are_gone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """A process that was stopped goes on after the ends of its leases, in a request or between."""
+    monkeypatch.setattr(purges, "BATCH", 10)
+    scene.publish(*map(dead_message, range(30)))
+    bench, counts = scene.bench(), []
+    bench.mirror()
+    acknowledge, calls = scene.pubsub.acknowledge, count(1)
+
+    def acknowledge_late(subscription: str, ack_ids: Sequence[str]) -> None:
+        if next(calls) == late:
+            scene.clock.advance(120)
+            ids = [each.ack_id for each in scene.pubsub.pull(KEEPER)]  # by a colleague
+            scene.pubsub.extend(KEEPER, ids[:3], 600)
+            scene.pubsub.extend(KEEPER, ids[3:], 0)
+        acknowledge(subscription, ack_ids)
+
+    def purged(number: int) -> None:
+        counts.append(number)
+        if number == 10:
+            scene.clock.advance(120)
+
+    monkeypatch.setattr(scene.pubsub, "acknowledge", acknowledge_late)
+
+    assert bench.purge(Filter(), purged) == 27
+
+    left = {f"{KEEPER}/{id}" for id in scene.pubsub.ids(KEEPER)}
+    assert len(left) == 3
+    assert {letter.id for letter in bench.letters(Filter())} == left
 
 
 def test_pubsub_that_fails_in_a_purge_is_named(scene: Scene) -> None:

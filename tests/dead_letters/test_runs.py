@@ -13,10 +13,10 @@ from ucam_faas.dead_letters import book
 from ucam_faas.dead_letters.book import BookBusyError
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState
-from ucam_faas.dead_letters.plans import Excluded, NoPlanError, RowState
+from ucam_faas.dead_letters.plans import Excluded, NoPlanError, Plan, RowState
 from ucam_faas.dead_letters.runs import Run
 from ucam_faas.dead_letters.targets import Refused, To, Unknown
-from ucam_faas.dead_letters.workbench import Report
+from ucam_faas.dead_letters.workbench import Report, Workbench
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import ConfigurationError
 
@@ -302,6 +302,33 @@ def test_letters_whose_leases_ended_while_the_process_stood_still_are_taken_agai
     assert scene.pubsub.ids(KEEPER) == []
 
 
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_letters_are_replayed_once_they_are_gone_though_the_process_stood_still(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Pub/Sub answers 200 to a late acknowledgement, and keeps the letter."""
+    scene.publish(*map(dead_message, range(5)))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    acknowledge = scene.pubsub.acknowledge
+
+    def acknowledge_late(subscription: str, ack_ids: Sequence[str]) -> None:
+        monkeypatch.undo()
+        scene.clock.advance(120)
+        acknowledge(subscription, ack_ids)
+
+    if moment == "within":
+        monkeypatch.setattr(scene.pubsub, "acknowledge", acknowledge_late)
+    else:
+        scene.targets.refuses = lambda replay: scene.clock.advance(30)  # type: ignore[func-returns-value]
+
+    assert bench.run(plan.id).acked == 5
+
+    assert scene.pubsub.ids(KEEPER) == []
+    assert len(scene.targets.letters) == 5
+
+
 def test_the_rate_is_kept_by_the_clock(scene: Scene) -> None:
     scene.publish(*map(dead_message, range(30)))
     bench = scene.bench()
@@ -565,6 +592,105 @@ def test_a_letter_that_may_have_been_sent_is_not_edited_and_keeps_its_replays_id
     scene.targets.refuses = lambda replay: None
     assert bench.run(plan.id).left == 0
     assert {each.replay_id for each in scene.targets.arrived} == {f"{plan.id}-1", f"{plan.id}-2"}
+
+
+def _uncertain(scene: Scene, *numbers: int) -> tuple[Workbench, Plan]:
+    """Return a plan of letters that may have been sent."""
+    scene.publish(*(letter(number, key="a") for number in numbers))
+    bench = scene.bench()
+    bench.mirror()
+    plan = bench.plan(Filter())
+    scene.targets.refuses = lambda replay: Unknown("silence")
+    bench.run(plan.id)
+    scene.targets.refuses = lambda replay: None
+    return bench, plan
+
+
+@pytest.mark.parametrize("is_seen_by", ["mirror", "run"])
+def test_a_plan_ends_when_a_letter_that_may_have_been_sent_is_gone(
+    scene: Scene, is_seen_by: str
+) -> None:
+    """A colleague acknowledged it, or it expired: no run can make sure any more."""
+    bench, plan = _uncertain(scene, 1)
+    scene.pubsub.kept[KEEPER].clear()
+
+    if is_seen_by == "mirror":
+        bench.mirror()
+    report = bench.run(plan.id)
+
+    assert (report.left, report.given_up, report.uncertain, report.acked) == (0, 1, 1, 0)
+    ended = bench.plan_of(plan.id)
+    assert (ended.left, ended.uncertain, ended.total) == (0, 1, 1)
+    (row,) = bench.rows(plan.id)
+    assert (row.state, row.reason.partition(";")[0]) == (
+        RowState.UNCERTAIN,
+        "it may have been sent",
+    )
+    whats = [entry.what for entry in bench.journal(letter=f"{KEEPER}/1")]
+    assert whats.count("uncertain") == 1
+
+
+def test_a_mirror_alone_ends_such_a_plan(scene: Scene) -> None:
+    bench, plan = _uncertain(scene, 1)
+    assert bench.plan_of(plan.id).left == 1
+    scene.pubsub.kept[KEEPER].clear()
+
+    bench.mirror()
+
+    assert (bench.plan_of(plan.id).left, bench.plan_of(plan.id).uncertain) == (0, 1)
+    assert bench.plan(Filter(states=frozenset())).reasons == {
+        "it isn't there any more: it was acknowledged, or it expired": 1
+    }
+
+
+@pytest.mark.parametrize("is_seen_by", ["mirror", "run"])
+def test_a_letter_that_comes_back_keeps_the_id_of_its_replay(scene: Scene, is_seen_by: str) -> None:
+    """A colleague held it only."""
+    bench, plan = _uncertain(scene, 1)
+    kept = scene.pubsub.kept[KEEPER].pop()
+    bench.mirror() if is_seen_by == "mirror" else bench.run(plan.id)
+    assert bench.plan_of(plan.id).uncertain == 1
+    scene.pubsub.kept[KEEPER].append(kept)
+    bench.mirror()
+
+    assert bench.plan(Filter()).reasons == {
+        f"the plan {plan.id} sends it: run that one to its end": 1
+    }
+    assert bench.run(plan.id).acked == 1
+    assert [each.replay_id for each in scene.targets.arrived] == 2 * [f"{plan.id}-1"]
+
+
+def test_later_letters_of_a_key_do_not_wait_for_one_that_is_gone(scene: Scene) -> None:
+    bench, plan = _uncertain(scene, 1, 2)
+    scene.pubsub.kept[KEEPER] = [
+        kept for kept in scene.pubsub.kept[KEEPER] if kept.message.message_id == "2"
+    ]
+
+    report = bench.run(plan.id)
+
+    assert (report.acked, report.given_up, report.left) == (1, 1, 0)
+
+
+def test_a_job_that_may_have_run_again_and_is_deleted_ends_its_plan(scene: Scene) -> None:
+    bench, plan = _uncertain(scene, 1)
+    scene.targets.refuses = lambda replay: Refused("the job is gone", is_final=True)
+
+    report = bench.run(plan.id)
+
+    assert (report.left, report.given_up, report.failed) == (0, 1, 0)
+    assert bench.rows(plan.id)[0].reason == "it may have been sent; the job is gone"
+
+
+def test_another_letter_by_the_id_of_one_that_may_have_been_sent_can_be_sent(scene: Scene) -> None:
+    """A local cloud without its state counts from the beginning."""
+    bench, plan = _uncertain(scene, 1)
+    scene.pubsub.kept[KEEPER].clear()
+    scene.publish(dead_message(1).model_copy(update={"data": b"another"}))
+    bench.mirror()
+
+    assert bench.plan_of(plan.id).uncertain == 1
+    assert bench.run(bench.plan(Filter()).id).acked == 1
+    assert bench.run(plan.id).given_up == 1
 
 
 def test_another_message_by_the_id_of_a_letter_that_was_sent_stays(

@@ -168,16 +168,18 @@ def replay(
         print_json(texts.report_json(report) | {"left_out": ended.excluded})
     else:
         _tell_failures(workbench, planned.id)
-        say(texts.report_text(report, planned), None if not report.left else "yellow")
+        is_done = not (report.left or report.given_up)
+        say(texts.report_text(report, planned), None if is_done else "yellow")
         if report.left_out:
             say("\n".join(texts.excluded_lines(ended)))
     if report.is_cancelled:
         sys.exit(INTERRUPTED)
-    sys.exit(1 if report.left or ended.excluded else 0)
+    sys.exit(1 if report.left or report.given_up or ended.excluded else 0)
 
 
 def _tell_failures(workbench: Workbench, plan: str) -> None:
-    failed = list(_rows(workbench, plan, RowState.FAILED))
+    states = RowState.UNCERTAIN, RowState.FAILED
+    failed = [row for state in states for row in _rows(workbench, plan, state)]
     for row in failed[:_SHOWN_FAILURES]:
         note(printable(f"{row.letter}: {row.reason}"))
     if len(failed) > _SHOWN_FAILURES:

@@ -13,7 +13,7 @@ from typing import Any
 from ucam_faas.dashboard.payloads import shown
 from ucam_faas.dead_letters.book import Entry, Group
 from ucam_faas.dead_letters.letters import Content, Kind, Letter, own_attributes
-from ucam_faas.dead_letters.plans import Excluded, Plan, Row
+from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
 from ucam_faas.dead_letters.run_log import Report
 from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
@@ -251,8 +251,10 @@ _EMPTY = "There are no dead letters like that: nothing to send."
 
 def plan_columns(plan: Plan, now: float) -> tuple[str, ...]:
     """Return the texts of a plan below PLANS."""
-    done = plan.total - plan.left
+    done = plan.counts.get(RowState.ACKED, 0)
     note = "cancelled" if plan.is_cancelled else printable(plan.problem)
+    if plan.uncertain:
+        note = f"{plan.uncertain:,} may have been sent{'; ' * bool(note)}{note}"
     out = f"{plan.excluded:,}" if plan.excluded else ""
     return plan.id, _ago(plan.created, now), f"{plan.total:,}", f"{done:,}", out, note
 
@@ -303,6 +305,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "sent": report.sent,
         "acknowledged": report.acked,
         "failed": report.failed,
+        "uncertain": report.uncertain,
         "left": report.left,
         "cancelled": report.is_cancelled,
         "problem": report.problem,
@@ -313,16 +316,21 @@ def report_text(report: Report, before: Plan) -> str:
     """Return how far a run is, for people; `before`: its plan as the run began."""
     if not report.total:
         return "Nothing was sent."
-    if not before.left:
+    if not before.left and not before.uncertain:
         sent = f"All {letters(report.total)} of this plan were"
         if report.total == 1:
             sent = "The letter of this plan was"
         return f"{sent} sent before; nothing was sent now."
-    if not report.left:
+    if not report.left and not report.given_up:
         return f"Sent {letters(report.total)} again; all are acknowledged."
     parts = [f"{report.acked:,} of {letters(report.total)} sent and acknowledged"]
     if report.failed:
         parts.append(f"{report.failed:,} failed")
+    if report.given_up:
+        whose = "its dead letter is" if report.given_up == 1 else "their dead letters are"
+        parts.append(f"{report.given_up:,} may have been sent: {whose} gone")
+    if not report.left:
+        return f"{', '.join(parts)}."
     why = " It was cancelled." if report.is_cancelled else ""
     why = f" It stopped: {report.problem.rstrip('.')}." if report.problem else why
     return (

@@ -21,6 +21,7 @@ from ucam_faas.exceptions import ConfigurationError
 FILE = "dead-letters.sqlite3"
 """In the folder `.ucam-faas/`."""
 
+REPLACED = "it may have been sent: another message has its id now"
 LOCK_TRIES = 3
 PORTION_LETTERS, PORTION_BYTES = 200, 32_000_000
 """Letters whose data are read at once, unless one alone is larger."""
@@ -329,6 +330,11 @@ class Book:
             db.execute("DELETE FROM letters WHERE number = ?", [there["number"]])
             over = "UPDATE rows SET state = 'ACKED' WHERE letter = ? AND state = 'SENT'"
             db.execute(over, [letter.id])
+            over = (  # without a hash: the letter that is there now is another one
+                "UPDATE rows SET state = 'UNCERTAIN', hash = '', reason = ? "
+                "WHERE letter = ? AND state IN ('SENDING', 'UNCERTAIN')"
+            )
+            db.execute(over, [REPLACED, letter.id])
         values = [getattr(letter, name) for name in _FOUND]
         names = ", ".join([*_FOUND, "attributes", "state", "seen"])
         marks = ", ".join("?" * (len(_FOUND) + 3))

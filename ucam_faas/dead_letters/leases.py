@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol
@@ -56,8 +56,10 @@ class Leases:
         self._before = holder.held_until()
         self._held: dict[str, dict[str, str]] = {}
         """By keeper and the letter's id: the ids for acknowledging."""
-        self.have_ended = False
-        """Others may have the letters that are held: `take` them again."""
+        self.hashes: dict[str, str] = {}
+        """Of the letters that were taken, by their ids."""
+        self._have_ended = False
+        """Others may have the letters that are held."""
         self._waits_until = self._renewed = self._renewed_at = 0.0
         self._begin()
 
@@ -114,8 +116,20 @@ class Leases:
             if new:
                 yield new
 
-    def take(self, wanted: Collection[str], meanwhile: Callable[[], object]) -> dict[str, str]:
-        """Hold letters and no others, and return the hashes of those that are there.
+    def keep(self, wanted: Iterable[str], meanwhile: Callable[[], object]) -> None:
+        """Extend the leases, or `take` the letters again if they have ended: this process stood
+        still.
+
+        Args:
+            wanted: the ids of the letters that are needed still; read only then.
+            meanwhile: called now and then; what it raises ends this.
+        """
+        self.renew()
+        if self._have_ended:
+            self.take(set(wanted), meanwhile)
+
+    def take(self, wanted: Collection[str], meanwhile: Callable[[], object]) -> None:
+        """Hold letters and no others; `hashes` has those that are there.
 
         A process that was killed may hold some still: they come when its leases end.
 
@@ -128,6 +142,7 @@ class Leases:
         self._held.clear()
         self._begin()
         hashes: dict[str, str] = {}
+        self.hashes = hashes
         missing = set(wanted)
         while True:
             for keeper in sorted({keeper_of_id(letter) for letter in missing}):
@@ -141,7 +156,7 @@ class Leases:
             missing -= hashes.keys()
             left = self._before - self._clock.now().timestamp()
             if not missing or left <= 0:
-                return hashes
+                return
             self._waits_until = self._clock.monotonic() + left
             self.wait(left, meanwhile)
             self._waits_until = 0.0
@@ -162,10 +177,7 @@ class Leases:
     def renew(self) -> bool:
         """Extend all leases, if it is time to; return True if they were extended."""
         now, at = self._clock.monotonic(), self._now()
-        age = max(now - self._renewed, at - self._renewed_at)  # one stands still in a sleep
-        if age >= ENDED_SECONDS:
-            self.have_ended = True
-        if age < RENEWAL_SECONDS or self.have_ended:
+        if self._ended() or self._age() < RENEWAL_SECONDS:
             return False
         for keeper, held in self._held.items():
             if held:
@@ -176,8 +188,17 @@ class Leases:
 
     def _begin(self) -> None:
         self._renewed, self._renewed_at = self._clock.monotonic(), self._now()
-        self.have_ended = False
+        self._have_ended = False
         self._note_end()
+
+    def _age(self) -> float:
+        """Return the age of the leases in seconds; one of the clocks stands still in a sleep."""
+        return max(self._clock.monotonic() - self._renewed, self._now() - self._renewed_at)
+
+    def _ended(self) -> bool:
+        """Return True if leases may have ended since they were taken."""
+        self._have_ended = self._have_ended or self._age() >= ENDED_SECONDS
+        return self._have_ended
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -185,14 +206,24 @@ class Leases:
     def _note_end(self) -> None:
         self._holder.hold(self._now() + LEASE_SECONDS + RENEWAL_SECONDS)
 
-    def acknowledge(self, letters: Collection[str]) -> None:
-        """Acknowledge letters that are held; others are left out."""
+    def acknowledge(self, letters: Collection[str]) -> set[str]:
+        """Acknowledge letters that are held, and return those that are gone for sure.
+
+        Pub/Sub answers alike where a lease has ended. So a letter counts only if its lease lasted
+        until after the answer; for the others, `keep` takes those that are there still.
+        """
+        gone: set[str] = set()
+        self.renew()
         for keeper, held in self._held.items():
             ours = [letter for letter in letters if letter in held]
-            if ours:
-                self._source.acknowledge(keeper, [held[letter] for letter in ours])
-                for letter in ours:
-                    del held[letter]
+            if not ours or self._ended():
+                continue
+            self._source.acknowledge(keeper, [held[letter] for letter in ours])
+            if not self._ended():
+                gone.update(ours)
+            for letter in ours:
+                del held[letter]
+        return gone
 
     def release(self, but: Collection[str] = ()) -> None:
         """Let go of all letters but some.

@@ -14,12 +14,14 @@ from ucam_faas.dead_letters.failed_jobs import data_of, failed_rows, letter_of_r
 from ucam_faas.dead_letters.keepers import Keepers, expected, keepers
 from ucam_faas.dead_letters.leases import Leases
 from ucam_faas.dead_letters.letters import Letter, LetterState
+from ucam_faas.dead_letters.run_log import given_up_entry
 from ucam_faas.dead_letters.source import Source, SourceError
 from ucam_faas.exceptions import JobError
 from ucam_faas.tasks.needs import TaskNeeds
 
 KEPT_SECONDS = 31 * 24 * 3600
 """The book forgets letters that are done after this time; the journal stays."""
+GIVEN_UP = "it may have been sent; its dead letter is gone: it was acknowledged, or it expired"
 JOBS = 200
 """Jobs that are kept in one transaction."""
 _WAITING = f"state IN ('{LetterState.NEW}', '{LetterState.HANDLED}')"
@@ -170,6 +172,7 @@ class Mirror:
         """Write the result to the book, and return it."""
         counts = [self._pulled, self._new, self._gone, json.dumps(self._problems)]
         with self._book.database.writing() as db:
+            self._give_up(db)
             db.execute(
                 "UPDATE mirrors SET pulled = ?, new = ?, gone = ?, problems = ?, done = 1 "
                 "WHERE number = ?",
@@ -179,6 +182,25 @@ class Mirror:
                 detail = f"{self._pulled} letters, {self._new} new, {self._gone} gone"
                 self._book.note(db, [Entry(self._time, self._by, "mirrored", detail=detail)])
         return Mirrored(self._time, self._pulled, self._new, self._gone, tuple(self._problems))
+
+    def _give_up(self, db: sqlite3.Connection) -> None:
+        """End the rows that may have been sent, and whose letters are gone.
+
+        Of a job the next run learns more: its store says if the job has run again.
+        """
+        rows = db.execute(
+            "SELECT rows.plan, rows.position, rows.letter, plans.id FROM plans "
+            "JOIN rows ON rows.plan = plans.number WHERE rows.state = 'SENDING' "
+            "AND NOT EXISTS (SELECT 1 FROM letters "
+            f"WHERE id = rows.letter AND (kind = 'job' OR {_WAITING}))"
+        ).fetchall()
+        db.executemany(
+            "UPDATE rows SET state = 'UNCERTAIN', reason = ? WHERE plan = ? AND position = ?",
+            [[GIVEN_UP, plan, position] for plan, position, _, _ in rows],
+        )
+        now = self._book.now()
+        entries = [given_up_entry(now, letter, plan, GIVEN_UP) for _, _, letter, plan in rows]
+        self._book.note(db, entries)
 
 
 def _forget(db: sqlite3.Connection, before: float) -> None:

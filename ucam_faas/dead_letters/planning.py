@@ -102,12 +102,12 @@ def _target(
 
 def _exclusion(letter: Letter, others: Others, *, again: bool) -> str:
     """Return why a letter isn't sent; nothing if it can be."""
-    if reason := others.refusal(letter.id, _lane(letter)):
-        return reason
     if letter.state is LetterState.REPLAYED and letter.kind is Kind.JOB:
         return "it was replayed already: its job ran again"
     if letter.state in _REASONS:
         return _REASONS[letter.state]
+    if reason := others.refusal(letter.id, _lane(letter)):
+        return reason
     if letter.replays and not again:
         times = "once" if letter.replays == 1 else f"{letter.replays} times"
         return f"it was replayed {times} before, and died again: --again sends it all the same"

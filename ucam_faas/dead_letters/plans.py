@@ -20,7 +20,8 @@ class RowState(StrEnum):
           ┌──── resumed ────┐
           ▼                 │
     PLANNED ► SENDING ► SENT ► ACKED
-                 └──► FAILED
+                 ├──► FAILED
+                 └──► UNCERTAIN
     """
 
     PLANNED = "PLANNED"
@@ -31,9 +32,12 @@ class RowState(StrEnum):
     ACKED = "ACKED"
     FAILED = "FAILED"
     """It was refused, or is no longer there; the next run tries it again."""
+    UNCERTAIN = "UNCERTAIN"
+    """It may have been sent: that isn't known, and its dead letter is gone. Should the letter come
+    back, a run sends it, with the same replay id."""
 
 
-LEFT = frozenset(RowState) - {RowState.ACKED}
+LEFT = frozenset(RowState) - {RowState.ACKED, RowState.UNCERTAIN}
 """The states of rows that a run still has to send or to acknowledge."""
 
 
@@ -104,13 +108,18 @@ class Plan:
         return sum(self.counts.values())
 
     @property
+    def uncertain(self) -> int:
+        """The number of rows that may have been sent, and whose dead letters are gone."""
+        return self.counts.get(RowState.UNCERTAIN, 0)
+
+    @property
     def left(self) -> int:
         """The number of rows that aren't done."""
         return sum(self.counts.get(state, 0) for state in LEFT)
 
 
 class Others(NamedTuple):
-    """Letters that other plans are sending, or have sent and not acknowledged yet.
+    """Letters that other plans are sending, may have sent, or have sent and not acknowledged yet.
 
     Args:
         letters: their ids, each with the id of its plan.
@@ -173,13 +182,14 @@ def sending(book: Book, *, but: str = "") -> Others:
     """
     with book.database.reading() as db:
         records = db.execute(
-            "SELECT letter, lane, plans.id FROM rows JOIN plans ON plans.number = rows.plan "
-            "WHERE state IN ('SENDING', 'SENT') AND plans.id <> ?",
+            "SELECT letter, lane, state, plans.id FROM plans JOIN rows ON rows.plan = plans.number "
+            "WHERE (state IN ('SENDING', 'SENT') OR (state = 'UNCERTAIN' AND hash <> '')) "
+            "AND plans.id <> ?",
             [but],
         ).fetchall()
     return Others(
-        {letter: plan for letter, _, plan in records},
-        {lane: plan for _, lane, plan in records if lane},
+        {letter: plan for letter, _, _, plan in records},
+        {lane: plan for _, lane, state, plan in records if lane and state != RowState.UNCERTAIN},
     )
 
 
@@ -261,9 +271,15 @@ def rows(
 
 
 def left(book: Book, id: str) -> Iterator[Row]:
-    """Yield the rows of a plan that aren't done, in its order."""
+    """Yield the rows of a plan that aren't done, in its order.
+
+    Those that may have been sent are among them if their letters are back.
+    """
     with book.database.reading() as db:
-        query = f"{_ROWS} AND rows.state <> 'ACKED' ORDER BY position"
+        query = (
+            f"{_ROWS} AND rows.state <> 'ACKED' AND (rows.state <> 'UNCERTAIN' OR rows.letter IN "
+            "(SELECT id FROM letters WHERE state IN ('new', 'handled'))) ORDER BY position"
+        )
         records = db.execute(query, [id]).fetchall()
     return map(row_of_record, records)
 

@@ -47,17 +47,19 @@ class Purge:
 
     def _messages(self, source: Source, letters: Sequence[str], jobs: Jobs | None) -> None:
         with Leases(source, self._book) as leases:
-            hashes = leases.take(letters, lambda: None)
-            for start in range(0, len(letters), BATCH):
-                part = Filter.of_ids(letters[start : start + BATCH])
-                some = self._book.letters(part, limit=BATCH)
-                there = [each for each in some if hashes.get(each.id) == each.hash]
-                for letter in there:
+            leases.take(letters, _nothing)
+            left = list(letters)
+            while left:
+                leases.keep(left, _nothing)
+                part, left = left[:BATCH], left[BATCH:]
+                some = self._book.letters(Filter.of_ids(part), limit=BATCH)
+                there = {each.id: each for each in some if leases.hashes.get(each.id) == each.hash}
+                for letter in there.values():
                     if jobs is not None and letter.job:
                         _delete(jobs, letter.job)
-                leases.renew()
-                leases.acknowledge([letter.id for letter in there])
-                self._mark([letter.id for letter in there])
+                gone = leases.acknowledge(there)
+                self._mark([id for id in there if id in gone])
+                left = [id for id in there if id not in gone] + left  # their leases have ended
 
     def _mark(self, letters: Sequence[str]) -> None:
         if letters:
@@ -65,6 +67,10 @@ class Purge:
             self.purged += self._book.mark(chosen, LetterState.PURGED, by=self._by)
             if self._progress is not None:
                 self._progress(self.purged)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _delete(jobs: Jobs, id: str) -> bool:

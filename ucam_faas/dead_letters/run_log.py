@@ -23,7 +23,8 @@ class Report:
         acked: of these, those whose dead letters are acknowledged.
         failed: rows that were refused, or weren't there.
         uncertain: rows that were being sent when their target, or the process, fell silent.
-        left: rows that aren't acknowledged.
+        given_up: of these, those whose dead letters are gone: no run can make sure.
+        left: rows that the next run has to send or to acknowledge.
         is_cancelled: it stopped because it was cancelled.
         problem: why it stopped before its end; empty: it didn't.
         waits: at most so many seconds more, for letters that a killed process holds.
@@ -42,6 +43,7 @@ class Report:
     problem: str = ""
     waits: float = 0.0
     left_out: int = 0
+    given_up: int = 0
 
 
 class Change(NamedTuple):
@@ -80,6 +82,7 @@ class RunLog:
         """Note that the run ended."""
         detail = f"{report.acked} of {report.total} done, {report.failed} failed"
         detail += f", {report.left_out} left out" * bool(report.left_out)
+        detail += f", {report.given_up} uncertain" * bool(report.given_up)
         detail += ", cancelled" * report.is_cancelled
         detail += f": {report.problem}" * bool(report.problem)
         with self._book.database.writing() as db:
@@ -100,6 +103,11 @@ class RunLog:
             return
         now = self._book.now()
         done = [change.row for change in changes if change.state is RowState.ACKED]
+        given_up = [
+            change
+            for change in changes
+            if RowState.UNCERTAIN is change.state is not change.row.state
+        ]
         with self._book.database.writing() as db:
             db.executemany(
                 "UPDATE rows SET state = ?, message_id = COALESCE(?, message_id), reason = ? "
@@ -115,6 +123,13 @@ class RunLog:
                 [[LetterState.REPLAYED, self._by, now, row.letter] for row in done],
             )
             self._book.note(db, [self._entry(now, row) for row in done])
+            self._book.note(
+                db,
+                [
+                    given_up_entry(now, row.letter, self._plan, reason)
+                    for row, _, _, reason in given_up
+                ],
+            )
         for row, state, _, _ in changes:
             self._counts[self._states.get(row.position, row.state)] -= 1
             self._counts[state] += 1
@@ -143,16 +158,22 @@ class RunLog:
     def report(self, problem: str = "", *, is_cancelled: bool = False) -> Report:
         """Return how far the run is."""
         counts = self._counts
-        acked = counts[RowState.ACKED]
+        acked, given_up = counts[RowState.ACKED], counts[RowState.UNCERTAIN]
         return Report(
             plan=self._plan,
             total=counts.total(),
             sent=counts[RowState.SENT] + acked,
             acked=acked,
             failed=counts[RowState.FAILED],
-            uncertain=counts[RowState.SENDING],
-            left=counts.total() - acked,
+            uncertain=counts[RowState.SENDING] + given_up,
+            left=counts.total() - acked - given_up,
             is_cancelled=is_cancelled,
             problem=problem,
             left_out=self._left_out,
+            given_up=given_up,
         )
+
+
+def given_up_entry(now: float, letter: str, plan: str, reason: str) -> Entry:
+    """Return the line of the journal for a row that becomes UNCERTAIN."""
+    return Entry(now, "", "uncertain", letter, plan, reason)

@@ -10,7 +10,7 @@ again, under the same replay id.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,6 +31,8 @@ from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 
 BATCH = 100
 """The most letters whose rows are SENDING at a time."""
+UNSURE = (RowState.SENDING, RowState.UNCERTAIN)
+"""The states of rows that may have been sent."""
 MAX_REFUSALS = 20
 """Letters in a row that a target may refuse before the run stops."""
 
@@ -40,10 +42,16 @@ class _StoppedError(Exception):
 
 
 class _Refusal(NamedTuple):
-    """Why a letter isn't sent; `is_final` if no later run can send it either."""
+    """Why a letter isn't sent.
+
+    Args:
+        is_final: no later run can send it either.
+        is_gone: its dead letter isn't where it was.
+    """
 
     reason: str
     is_final: bool = False
+    is_gone: bool = False
 
 
 class Run:
@@ -76,8 +84,6 @@ class Run:
         self._log = RunLog(book, plan, by)
         self._sender = Sender(targets)
         self._leases: Leases | None = None
-        self._hashes: dict[str, str] = {}
-        """Of the letters that are held, by their ids."""
         self._others = plans.Others({}, {})
         """The letters that another plan may have sent, with its id."""
         self._refusals: Counter[Target] = Counter()
@@ -105,12 +111,8 @@ class Run:
         if self._source is None:
             return self._all(rows)
         with Leases(self._source, self._book) as self._leases:
-            self._hold(self._leases, rows)
+            self._leases.take(set(self._wanted()), self._tell_wait)
             self._all(rows)
-
-    def _hold(self, leases: Leases, rows: Iterable[Row]) -> None:
-        wanted = {row.letter for row in rows if not row.letter.startswith(JOB)}
-        self._hashes = leases.take(wanted, self._tell_wait)
 
     def _all(self, rows: Sequence[Row]) -> None:
         """Acknowledge what was sent, and then send the others."""
@@ -139,27 +141,28 @@ class Run:
 
     def _send(self, rows: Sequence[Row]) -> list[Row]:
         """Send letters, acknowledge those that their targets have, and return the other rows."""
-        self._renew()
-        if self._leases is not None and self._leases.have_ended:
-            self._hold(self._leases, plans.left(self._book, self._plan))
+        self._keep()
         replays: dict[Row, Replay] = {}
         refused: list[Change] = []
         left_out: dict[Row, str] = {}
         for row, replay in zip(rows, self._replays(rows), strict=True):
             if isinstance(replay, Replay):
                 replays[row] = replay
-            elif replay.is_final and row.state is not RowState.SENDING:
+            elif replay.is_final and row.state not in UNSURE:
                 left_out[row] = replay.reason
             else:
-                refused.append(Change(row, _refused(row), None, replay.reason))
+                is_over = replay.is_final or replay.is_gone
+                refused.append(_refused(row, replay.reason, is_over=is_over))
         self._log.leave_out(left_out)
         self._log.write([*refused, *(Change(row, RowState.SENDING) for row in replays)])
         results = self._sender.send(replays, self._renew)
-        self._log.write([_change(row, result) for row, result in results.items()])
+        changes = [_change(row, result) for row, result in results.items()]
+        self._log.write(changes)
         sent = [row for row, result in results.items() if isinstance(result, Sent)]
         self._acknowledge(sent)
         self._check(results)
-        done = {*sent, *left_out}
+        over = {row for row, state, _, _ in [*refused, *changes] if state is RowState.UNCERTAIN}
+        done = {*sent, *left_out, *over}
         return [row for row in rows if row not in done]
 
     def _replays(self, rows: Sequence[Row]) -> Iterator[Replay | _Refusal]:
@@ -175,6 +178,11 @@ class Run:
                     yield _Refusal(reason, is_final=True)
                 elif reason := self._refusal(row, letter, frozen_hash(db, letter)):
                     yield _Refusal(reason)
+                elif letter.keeper and letter.id not in self._hashes:
+                    what = "another process holds or acknowledged it, or it expired"
+                    yield _Refusal(f"it isn't on {letter.keeper} now: {what}", is_gone=True)
+                elif letter.keeper and self._hashes[letter.id] != letter.hash:
+                    yield _Refusal("another message has its id", is_gone=True)
                 else:
                     content = _marked(edited_content(db, letter), letter, row.replay_id)
                     yield Replay(letter, content, row.replay_id)
@@ -185,18 +193,18 @@ class Run:
             return reason
         if hash != row.hash:
             return "it, or its edit, has changed after the plan was made: make a new one"
-        if letter.keeper and letter.id not in self._hashes:
-            return f"it isn't on {letter.keeper} now: another process holds or acknowledged it"
-        if letter.keeper and self._hashes[letter.id] != letter.hash:
-            return "another message has its id"
         return ""
 
     def _acknowledge(self, rows: Sequence[Row]) -> None:
-        if self._leases is not None:
-            self._renew()
-            known = self._book.hashes([row.letter for row in rows])
-            ours = [id for id in known if self._hashes.get(id) == known[id]]
-            self._leases.acknowledge(ours)  # another message may have the id by now
+        known = self._book.hashes([row.letter for row in rows])
+        while self._leases is not None:
+            self._keep()
+            ours = {id for id, hash in known.items() if self._hashes.get(id) == hash}
+            gone = self._leases.acknowledge(ours)  # another message may have the id by now
+            if gone == ours:
+                break
+            for id in gone:
+                del known[id]
         self._log.write([Change(row, RowState.ACKED) for row in rows])
 
     def _check(self, results: Mapping[Row, Result]) -> None:
@@ -221,6 +229,21 @@ class Run:
         self._check_cancelled()
         if self._leases is not None and self._leases.waits and self._progress is not None:
             self._progress(replace(self._log.report(), waits=self._leases.waits))
+
+    @property
+    def _hashes(self) -> Mapping[str, str]:
+        """The hashes of the letters that are held, by their ids."""
+        return {} if self._leases is None else self._leases.hashes
+
+    def _keep(self) -> None:
+        if self._leases is not None:
+            self._leases.keep(self._wanted(), self._tell_wait)
+
+    def _wanted(self) -> Iterator[str]:
+        """Yield the messages of the rows that aren't done."""
+        for row in plans.left(self._book, self._plan):
+            if not row.letter.startswith(JOB):
+                yield row.letter
 
     def _renew(self) -> None:
         if self._leases is not None:
@@ -250,16 +273,26 @@ def _marked(content: Content, letter: Letter, replay_id: str) -> Content:
     return Content(content.data, {**content.attributes, **marks}, content.key)
 
 
-def _refused(row: Row) -> RowState:
-    """Return the state of a row that isn't sent now; one that may have been sent stays uncertain.
+def _refused(row: Row, reason: str, *, is_over: bool) -> Change:
+    """Return the change of a row that isn't sent now.
 
-    No other plan takes it then, so that its replay keeps its id.
+    One that may have been sent stays so: no other plan takes it then, and its replay keeps its id.
+
+    Args:
+        row: as it was before.
+        reason: why it isn't sent.
+        is_over: no later run can send it, unless its letter comes back.
     """
-    return RowState.SENDING if row.state is RowState.SENDING else RowState.FAILED
+    if row.state not in UNSURE:
+        return Change(row, RowState.FAILED, None, reason)
+    if is_over:
+        return Change(row, RowState.UNCERTAIN, None, f"it may have been sent; {reason}")
+    return Change(row, row.state, None, reason)
 
 
 def _change(row: Row, result: Result) -> Change:
     if isinstance(result, Sent):
         return Change(row, RowState.SENT, result.id)
-    state = _refused(row) if isinstance(result, Refused) else RowState.SENDING
-    return Change(row, state, None, result.reason)
+    if isinstance(result, Refused):
+        return _refused(row, result.reason, is_over=result.is_final)
+    return Change(row, RowState.SENDING, None, result.reason)

@@ -77,9 +77,10 @@ class Sent(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The target doesn't take it."""
+    """The target doesn't take it; `is_final`: nor will it later."""
 
     reason: str
+    is_final: bool = False
 
 
 class Unknown(NamedTuple):
@@ -223,11 +224,12 @@ class CloudTargets:
         try:
             row = jobs.store.get(key)
             if row is None:
-                return Refused("the job is gone: its retention has ended, or it was deleted")
+                gone = "the job is gone: its retention has ended, or it was deleted"
+                return Refused(gone, is_final=True)
             if row.state in RETRIED:
                 return Sent(key.id)  # by the run that was ended, or by another
             if row.state not in FAILED:
-                return Refused(f"the job is {row.state} now")
+                return Refused(f"the job is {row.state} now", is_final=True)
             result = act(jobs, "retry", row)
         except JobError as error:
             return Refused(str(error))

@@ -276,7 +276,6 @@ class Workbench:
             raise ConfigurationError("There is no Pub/Sub to send dead letters to from here.")
         if rate is not None and not rate > 0:
             raise ConfigurationError(f"rate={rate}: expected letters per second, more than 0.")
-        self.plan_of(plan)
         if resume:
             self.resume(plan)
         with self.book.alone():
@@ -307,10 +306,14 @@ class Workbench:
             self.book.note(db, [entry])
 
     def resume(self, plan: str) -> None:
-        """Forget that a plan was cancelled, unless its run hasn't stopped yet."""
-        if self.running() != plan:
+        """Forget that a plan was cancelled, unless its run hasn't stopped yet.
+
+        Raises:
+            NoPlanError: there is no such plan.
+        """
+        if self.plan_of(plan).is_cancelled and self.running() != plan:
             with self.book.database.writing() as db:
-                db.execute("UPDATE plans SET cancelled = 0 WHERE id = ? AND cancelled", [plan])
+                db.execute("UPDATE plans SET cancelled = 0 WHERE id = ?", [plan])
 
     def running(self) -> str | None:
         """Return the id of the plan that a process runs now; None: there is none."""
