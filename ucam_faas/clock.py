@@ -45,6 +45,10 @@ class SystemClock:
         """Return the wall-clock time, in UTC."""
         return datetime.now(UTC)
 
+    def timestamp(self) -> float:
+        """Return the wall-clock time, in epoch seconds: as `now().timestamp()`, in less time."""
+        return time.time()
+
     def monotonic(self) -> float:
         """Return seconds since some fixed point; for durations only."""
         return time.perf_counter()

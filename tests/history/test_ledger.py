@@ -41,7 +41,7 @@ def written(*batches: Sequence[Event]) -> Iterator[History]:
         with closing(open_for_writing(path)) as database:
             ledger = Ledger(database)
             for batch in batches:
-                ledger.apply(unpack(b"".join(map(pack, batch)))[0])
+                ledger.apply(unpack(pack(batch))[0])
                 ledger.settle(0.0)
                 ledger.flush()
             ledger.settle(math.inf)

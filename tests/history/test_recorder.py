@@ -203,9 +203,9 @@ def test_a_full_disk_is_told_once_and_recording_goes_on_when_there_is_room(tmp_p
             goes_on.set()
 
     writer = in_this_process(path, tell)
-    writer.sendall(pack(history.published("1", b"x" * 1_000_000)))
+    writer.sendall(pack([history.published("1", b"x" * 1_000_000)]))
     assert is_full.wait(60)
-    writer.sendall(pack(history.published("2", b"x" * 1_000_000)))
+    writer.sendall(pack([history.published("2", b"x" * 1_000_000)]))
     assert goes_on.wait(60)
     writer.shutdown(socket.SHUT_WR)
     (thread,) = [each for each in threading.enumerate() if each.name == "writer"]

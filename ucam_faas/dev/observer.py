@@ -55,10 +55,11 @@ class SessionObserver(Observer):
 
     def published(self, topic: str, messages: Sequence[Message]) -> None:
         """Show messages, or the dead letters that they are; or publish them elsewhere."""
+        if self._recorded is not None:
+            news = [message for message in messages if not is_wake(topic, message)]
+            self._recorded.published(topic, news)
         for message in messages:
             key = _original(message)
-            if self._recorded is not None and not is_wake(topic, message):
-                self._recorded.published(topic, message)
             if self._forward is not None:
                 self._forward(topic, message)
             elif self._jobs is not None and is_wake(topic, message):

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.emulator.core.engine import Engine
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.history.events import (
-    Answered,
+    ANSWERED,
+    DELIVERED,
+    PUBLISHED,
     Cancelled,
     DeadLettered,
-    Delivered,
     Event,
-    Published,
     Pulled,
+    Row,
     Scheduled,
 )
+
+
+class Put(Protocol):
+    """See `Recorder.put`."""
+
+    def __call__(self, *events: Event | Row, data: int = 0) -> None:
+        """Record events."""
 
 
 class Recorded:
@@ -28,29 +38,32 @@ class Recorded:
         project: whose topics have short names.
     """
 
-    def __init__(self, put: Callable[[Event], None], engine: Engine, project: str) -> None:
+    def __init__(self, put: Put, engine: Engine, project: str) -> None:
         self._put = put
         self._engine = engine
         self._topics = f"projects/{project}/topics/"
-        self._clock = SystemClock()
+        self._now = SystemClock().timestamp
 
-    def published(self, topic: str, message: Message) -> None:
-        """Record a message, and the subscriptions that get it."""
-        number, time, key, attributes, data = message
-        readers = self._readers(topic, attributes)
+    def published(self, topic: str, messages: Iterable[Message]) -> None:
+        """Record messages, and the subscriptions that get them."""
         name = topic.removeprefix(self._topics)
-        self._put(Published(time, str(number), name, key, attributes, data, readers))
+        readers = self._readers(topic)
+        rows = [
+            (PUBLISHED, time, str(number), name, key, attributes, data, readers(attributes))
+            for number, time, key, attributes, data in messages
+        ]
+        self._put(*rows, data=sum(len(message.data) for message in messages))
 
     def delivered(self, subscription: str, message: Message, attempt: int) -> None:
         """Record the beginning of a delivery."""
-        self._put(Delivered(self._now(), _short(subscription), str(message.number), attempt))
+        name, number = _short(subscription), str(message.number)
+        self._put((DELIVERED, self._now(), name, number, attempt))
 
     def acknowledged(
         self, subscription: str, message: Message, attempt: int, *, status: int | str
     ) -> None:
         """Record a success."""
-        place = (_short(subscription), str(message.number), attempt)
-        self._put(Answered(self._now(), *place, True, str(status)))
+        self._answered(subscription, message, attempt, True, status, None)
 
     def failed(
         self,
@@ -62,8 +75,13 @@ class Recorded:
         retry_seconds: float | None,
     ) -> None:
         """Record a failed attempt."""
-        place = (_short(subscription), str(message.number), attempt)
-        self._put(Answered(self._now(), *place, False, str(status), retry_seconds))
+        self._answered(subscription, message, attempt, False, status, retry_seconds)
+
+    def _answered(self, subscription: str, message: Message, *values: Any) -> None:
+        name, number = _short(subscription), str(message.number)
+        attempt, is_success, status, retry_seconds = values
+        now, status = self._now(), str(status)
+        self._put((ANSWERED, now, name, number, attempt, is_success, status, retry_seconds))
 
     def pulled(self, subscription: str, numbers: Sequence[int]) -> None:
         """Record messages that a subscriber pulled and acknowledged."""
@@ -87,19 +105,21 @@ class Recorded:
         """Record a run of a schedule."""
         self._put(Scheduled(self._now(), _short(job), forced))
 
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
-
-    def _readers(self, topic: str, attributes: Mapping[str, str]) -> list[str]:
+    def _readers(self, topic: str) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
+        """Return what tells the subscriptions of a topic that get a message by its attributes."""
         log, names = self._engine.topics.get(topic), self._engine.names
-        if log is None:
-            return []
-        return [
-            _short(names[queue.number])
-            for queue in log.queues.values()
-            if queue.rules.accepts is None or queue.rules.accepts(attributes)
+        queues = [
+            (_short(names[queue.number]), queue.rules.accepts)
+            for queue in (log.queues.values() if log is not None else ())
         ]
+        everyone = tuple(name for name, _ in queues)
+        if not any(accepts for _, accepts in queues):
+            return lambda attributes: everyone
+        return lambda attributes: tuple(
+            name for name, accepts in queues if accepts is None or accepts(attributes)
+        )
 
 
+@lru_cache(1000)
 def _short(name: str) -> str:
     return name.rpartition("/")[2]

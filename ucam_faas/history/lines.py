@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from ucam_faas.events.context import CLOUD_EVENT_CONTEXT
-from ucam_faas.history.events import End, Logged, pack
+from ucam_faas.history.events import LOGGED, Row, pack
 from ucam_faas.logs.records import context_of, fields_of, message_of, readable
 from ucam_faas.logs.tracebacks import name_of, render
 from ucam_faas.logs.writer import BackgroundHandler
@@ -51,55 +51,61 @@ class LineHandler(BackgroundHandler):
         self._job_id = job_id
 
     def _line(self, record: logging.LogRecord) -> bytes:
-        return pack(line_of(record, self._job_id))
+        return pack([row_of_line(record, self._job_id)])
 
 
-def line_of(record: logging.LogRecord, job_id: Callable[[], str] = str) -> Logged:
-    """Return a record as the history keeps it."""
-    message, context = message_of(record), context_of(record)
+def row_of_line(record: logging.LogRecord, job_id: Callable[[], str] = str) -> Row:
+    """Return a record as the row of a `Logged`."""
     fields = fields_of(record)
+    if record.msg in ENDS and record.name == "ucam_faas" and "outcome" in fields:
+        return _end(record, fields)
+    context = context_of(record)
     error = record.exc_info[1] if record.exc_info else None
     traceback = "" if error is None else render(error, texts=True)
-    level = record.levelname
-    if message in ENDS and record.name == "ucam_faas" and "outcome" in fields:
-        return _end(record, message, fields, error, traceback)
-    more = _json(fields)
+    line = (LOGGED, record.created, record.levelname, message_of(record))
+    more = (_json(fields), traceback, None)
     if context is None:
-        return Logged(record.created, level, message, fields=more, traceback=traceback)
+        return (*line, "", "", "", "", "", 0, *more)
     event = CLOUD_EVENT_CONTEXT.get(None)
     message_id = subscription = ""
     if event is not None and event.attributes.event_source.startswith("//pubsub."):
         message_id = event.attributes.event_id
         _, _, subscription = event.attributes.event_source.partition("/subscriptions/")
-    return Logged(
-        record.created, level, message, context.task, context.execution_id, message_id,
-        subscription, job_id(), 0, more, traceback,
+    ids = (context.task, context.execution_id, message_id, subscription, job_id())
+    return (*line, *ids, 0, *more)
+
+
+def _end(record: logging.LogRecord, fields: dict[str, Any]) -> Row:
+    get = fields.get
+    text = kind = traceback = ""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        traceback = render(error, texts=True)
+    else:
+        error = getattr(record, "expected", None)
+    if error is not None:
+        text = name_of(error, texts=True)
+        kind = name_of(error, texts=False).partition(":")[0]
+    reason = (traceback and text) or get("reason") or text
+    seconds = get("duration_seconds") or 0.0
+    return (
+        LOGGED, record.created, record.levelname, record.msg, fields["task"],
+        fields["execution_id"], get("message_id") or "",
+        (get("subscription") or "").rpartition("/")[2], get("job_id") or "",
+        get("delivery_attempt") or 0, _unusual(fields), traceback,
+        (fields["outcome"], reason, kind, seconds, ENDS[record.msg]),
     )  # fmt: skip
 
 
-def _end(
-    record: logging.LogRecord,
-    message: str,
-    fields: dict[str, Any],
-    error: BaseException | None,
-    traceback: str,
-) -> Logged:
-    error = error or getattr(record, "expected", None)
-    text = "" if error is None else name_of(error, texts=True)
-    kind = "" if error is None else name_of(error, texts=False).partition(":")[0]
+def _unusual(fields: dict[str, Any]) -> str:
+    """Return the JSON of an end's fields that neither its run nor its message has; "": none."""
     report = fields.get("execution_info")
+    if not isinstance(report, dict):
+        report = {}
+    if fields.keys() <= _PLACED and report.keys() <= _USUAL:
+        return ""
     more = {name: value for name, value in fields.items() if name not in _PLACED}
-    if isinstance(report, dict):
-        more |= {name: value for name, value in report.items() if name not in _USUAL}
-    reason = (record.exc_info and text) or fields.get("reason") or text
-    seconds = fields.get("duration_seconds") or 0.0
-    end = End(fields["outcome"], reason, kind, seconds, ENDS[message])
-    return Logged(
-        record.created, record.levelname, message, fields["task"], fields["execution_id"],
-        fields.get("message_id") or "", (fields.get("subscription") or "").rpartition("/")[2],
-        fields.get("job_id") or "", fields.get("delivery_attempt") or 0, _json(more), traceback,
-        end,
-    )  # fmt: skip
+    return _json(more | {name: value for name, value in report.items() if name not in _USUAL})
 
 
 def _json(fields: dict[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """The end of a history in `ucam-faas dev`: hands events over, and never waits.
 
 A process of its own writes the file: rows are made in Python, and a thread that made them would
-take the interpreter from the event loop that delivers messages. The thread here only sends packed
-events through a socket. The process ends when the socket is closed, however `dev` ended, and has
-then written everything that was sent.
+take the interpreter from the event loop that delivers messages. The thread here only packs many
+events at once, and sends them through a socket. The process ends when the socket is closed, however
+`dev` ended, and has then written everything that was sent.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.history.events import HEAD, Dropped, Event, pack
+from ucam_faas.history.events import HEAD, Dropped, Event, Row, pack
 from ucam_faas.history.lines import PAUSE_SECONDS
 
 WAITING_BYTES = 64_000_000
 """Events that may wait to be sent; those beyond it are lost, and counted."""
 SENT_BYTES = 4_000_000
 """Events that are sent at once, at most, but for one of any size."""
+EVENT_BYTES = 200
+"""Of an event without its payload, about."""
 TURN_SECONDS = 1.0
 """The time that a frame has, before code that was saved is served without a history."""
 END_SECONDS = 10.0
@@ -54,7 +56,7 @@ class Recorder:
         self._arguments = (str(path), str(days), str(megabytes))
         self._tell = tell
         self._clock = clock or SystemClock()
-        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[int, tuple[Event | Row, ...]] | None] = SimpleQueue()
         self._taken = self._sent = 0  # bytes; the first is changed by `put`, the other by a thread
         self._dropped = 0
         self._is_gone = self._is_closing = False
@@ -83,7 +85,7 @@ class Recorder:
     def __exit__(self, *exc: object) -> None:
         """Let the process write what is left, and end it."""
         self._is_closing = True
-        self._frames.put(None)
+        self._waiting.put(None)
         self._threads[0].join(END_SECONDS)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
@@ -95,16 +97,21 @@ class Recorder:
         self._threads[1].join()
         self._socket.close()
 
-    def put(self, event: Event) -> None:
-        """Record an event. Any thread may call this; it never waits, and never raises."""
+    def put(self, *events: Event | Row, data: int = 0) -> None:
+        """Record events. Any thread may call this; it never waits, and never raises.
+
+        Args:
+            events: that happened, in their order.
+            data: the bytes of their payloads.
+        """
         if self._is_gone:
             return
         if self._taken - self._sent > WAITING_BYTES:
-            self._dropped += 1
+            self._dropped += len(events)
             return
-        frame = pack(event)
-        self._taken += len(frame)
-        self._frames.put(frame)
+        size = EVENT_BYTES * len(events) + data
+        self._taken += size
+        self._waiting.put((size, events))
 
     @contextlib.contextmanager
     def lines(self) -> Iterator[int]:
@@ -124,32 +131,32 @@ class Recorder:
     def _send_all(self) -> None:
         is_ending = False
         while not is_ending:
-            frames, is_ending = self._waiting()
-            content = b"".join(frames)
+            events, size, is_ending = self._take()
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                content += pack(Dropped(dropped))
-            if content and not self._is_gone:
+                events.append(Dropped(dropped))
+            if events and not self._is_gone:
                 try:
                     with self._turn:
-                        self._socket.sendall(content)
+                        self._socket.sendall(pack(events))
                 except OSError:  # it has ended, and has said why
                     self._is_gone = True
-            self._sent += sum(map(len, frames))
+            self._sent += size
             if not is_ending:
                 self._clock.sleep(PAUSE_SECONDS)
 
-    def _waiting(self) -> tuple[list[bytes], bool]:
-        """Return the frames that wait, and whether they are the last."""
-        frames: list[bytes] = []
-        size, frame = 0, self._frames.get()
-        while frame is not None:
-            frames.append(frame)
-            size += len(frame)
-            if size > SENT_BYTES or self._frames.empty():  # no other thread takes
-                return frames, False
-            frame = self._frames.get()
-        return frames, True
+    def _take(self) -> tuple[list[Event | Row], int, bool]:
+        """Return events that wait, their size, and whether they are the last."""
+        taken: list[Event | Row] = []
+        total, item = 0, self._waiting.get()
+        while item is not None:
+            size, events = item
+            taken += events
+            total += size
+            if total > SENT_BYTES or self._waiting.empty():  # no other thread takes
+                return taken, total, False
+            item = self._waiting.get()
+        return taken, total, True
 
     def _hear(self) -> None:
         """Show the sentences of the process, until it ends."""
