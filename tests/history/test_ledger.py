@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.support import history
 from tests.support.history import BEGIN, attempt, ended, logged, published
-from ucam_faas.history import ledger
+from ucam_faas.history import tables
 from ucam_faas.history.database import open_for_writing
 from ucam_faas.history.events import (
     Answered,
@@ -76,7 +76,7 @@ def test_a_long_run_is_whole_although_its_delivery_was_forgotten(
     monkeypatch: pytest.MonkeyPatch, is_line_first: bool
 ) -> None:
     """Other deliveries took its place in memory; its last line and its answer come together."""
-    monkeypatch.setattr(ledger, "KNOWN", 1)
+    monkeypatch.setattr(tables, "KNOWN", 1)
     message = published("1")
     delivered, line, end, answered = attempt("1", 1, time=BEGIN + 1, lines=["looking"])
     last = [end, answered] if is_line_first else [answered, end]

@@ -1,4 +1,4 @@
-"""Log records become lines of the history, with what it needs of each."""
+"""Log records become lines of the history."""
 
 from __future__ import annotations
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -30,10 +28,13 @@ from ucam_faas.history.events import (
     Scheduled,
 )
 from ucam_faas.history.rows import EventKind, MessageState
-from ucam_faas.tasks.topics import inbox_named
+from ucam_faas.history.tables import (
+    Delivery,
+    Rows,
+    Run,
+    task_of,
+)
 
-KNOWN = 20_000
-"""Deliveries that are kept in memory."""
 LONGEST_REASON = 1_000
 """Characters of a reason that are kept."""
 CLOCK_SLACK_SECONDS = 0.05
@@ -43,57 +44,6 @@ CANCELLED, INTERRUPTED = "cancelled", "interrupted"
 _COUNTED = ("published", "done", "failed", "dead_lettered")
 
 
-@dataclass(slots=True, eq=False)
-class _Run:
-    """A row of `runs`, in the order of its columns."""
-
-    seq: int
-    began: float
-    ended: float | None
-    task: str
-    subscription: str
-    message_id: str
-    job_id: str
-    attempt: int
-    execution_id: str
-    outcome: str
-    reason: str
-    status: str
-    error_type: str
-    failed: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Delivery:
-    """A row of `deliveries`, in the order of its columns; and its last runs, the newest last."""
-
-    seq: int
-    id: str
-    time: float
-    topic: str
-    subscription: str | None
-    task: str | None
-    state: str
-    attempts: int
-    reason: str
-    size: int
-    letter: str | None
-    died: float | None
-    runs: list[_Run]
-
-
-_RUN = tuple(_Run.__slots__)
-_DELIVERY = tuple(_Delivery.__slots__[:-1])
-
-
-def _upsert(table: str, columns: Iterable[str]) -> str:
-    names = list(columns)
-    changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-    places = ", ".join("?" * len(names))
-    return f"INSERT INTO {table} VALUES ({places}) ON CONFLICT (seq) DO UPDATE SET {changes}"
-
-
-_PUT_RUN, _PUT_DELIVERY = _upsert("runs", _RUN), _upsert("deliveries", _DELIVERY)
 _PUT_COUNTER = (
     "INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTED)
@@ -111,12 +61,9 @@ class Ledger:
         self._db = database
         self._messages: list[tuple[object, ...]] = []
         self._lines: list[tuple[object, ...]] = []
-        self._events: list[tuple[float, EventKind, _Delivery | _Run | None, tuple[str, ...]]] = []
+        self._events: list[tuple[float, EventKind, Delivery | Run | None, tuple[str, ...]]] = []
         self._counts: dict[tuple[int, str], list[int]] = {}
-        self._runs: dict[int, _Run] = {}
-        self._deliveries: dict[int, _Delivery] = {}
-        self._known: dict[tuple[str, str], _Delivery] = {}
-        self._by_execution: dict[str, _Run] = {}
+        self._rows = Rows(database)
         self._last_message = self._last("messages")
         self._last_run = self._last("runs")
         self._last_line = self._last("lines")
@@ -157,30 +104,27 @@ class Ledger:
         Raises:
             sqlite3.Error: nothing is written, and all of it is forgotten.
         """
-        many = self._db.executemany
+        many, is_written = self._db.executemany, False
         try:
             with transaction(self._db):
                 many("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", self._messages)
-                many(_PUT_DELIVERY, map(_delivery_row, self._deliveries.values()))
-                many(_PUT_RUN, map(_run_row, self._runs.values()))
+                self._rows.write()
                 many("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._lines)
                 many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", self._event_rows())
                 many(_PUT_COUNTER, self._counter_rows())
                 if self._dropped:
                     statement = "UPDATE facts SET value = value + ? WHERE name = 'dropped'"
                     self._db.execute(statement, (self._dropped,))
+            is_written = True
         except sqlite3.Error:
             self._events.clear()
-            self._known.clear()
-            self._by_execution.clear()
             raise
         finally:
-            for waiting in (self._messages, self._lines):
-                waiting.clear()
-            for changed in (self._deliveries, self._runs, self._counts):
-                changed.clear()
+            self._messages.clear()
+            self._lines.clear()
+            self._counts.clear()
             self._dropped = 0
-            self._forget()
+            self._rows.forget(is_written=is_written)
 
     # -- what happened to messages ------------------------------------------------------------
 
@@ -193,13 +137,12 @@ class Ledger:
         state = MessageState.WAITING if readers else MessageState.UNREAD
         for number, subscription in enumerate(readers[:PLACES] or [None]):
             task = None if subscription is None else task_of(subscription)
-            delivery = _Delivery(
+            delivery = Delivery(
                 place + number, message_id, time, topic, subscription, task, state, 0, "",
                 len(data), None, None, [],
             )  # fmt: skip
-            self._deliveries[delivery.seq] = delivery
+            self._rows.add(delivery)
             if subscription is not None:
-                self._known[subscription, message_id] = delivery
                 self._count(time, task or "", 0)
         task = task_of(readers[0]) if readers else ""
         text = f"{topic}, {len(data)} byte{'s' * (len(data) != 1)}"
@@ -223,7 +166,7 @@ class Ledger:
             delivery.attempts = max(delivery.attempts, attempt)
         run.ended, run.status = time, status
         run.failed = run.failed or not is_success
-        self._runs[run.seq] = run
+        self._rows.change(run)
         if not is_success:
             delivery.reason = run.reason or status
         elif delivery.letter is None:
@@ -237,7 +180,7 @@ class Ledger:
 
     def _pulled(self, event: Pulled) -> None:
         """Note the end of a message; of its attempts, nothing is known."""
-        delivery = self._find(event.subscription, event.message_id)
+        delivery = self._rows.delivery(event.subscription, event.message_id)
         if delivery is not None and delivery.state == MessageState.WAITING:
             delivery.attempts = max(delivery.attempts, 1)
             self._change(delivery, MessageState.DONE)
@@ -261,35 +204,35 @@ class Ledger:
         text = f"message {letter_id} of {topic}"
         self._events.append((time, EventKind.DEAD_LETTERED, delivery, (text,)))
 
-    def _end_open(self, delivery: _Delivery, time: float) -> bool:
+    def _end_open(self, delivery: Delivery, time: float) -> bool:
         run = delivery.runs[-1] if delivery.runs else None
         if run is None or run.ended is not None:
             return False
         run.ended = time
         run.outcome = run.outcome or CANCELLED
-        self._runs[run.seq] = run
+        self._rows.change(run)
         return True
 
-    def _change(self, delivery: _Delivery, state: MessageState) -> None:
+    def _change(self, delivery: Delivery, state: MessageState) -> None:
         if delivery.letter is not None and state is not MessageState.RUNNING:
             state = MessageState.DEAD_LETTERED
         delivery.state = state
-        self._deliveries[delivery.seq] = delivery
+        self._rows.change(delivery)
 
-    def _run(self, delivery: _Delivery, time: float, attempt: int) -> _Run:
+    def _run(self, delivery: Delivery, time: float, attempt: int) -> Run:
         run = self._new_run(time, delivery.task or "", delivery.subscription or "", delivery.id)
         run.attempt = attempt
         delivery.runs = [*delivery.runs[-1:], run]
         self._events.append((time, EventKind.DELIVERED, run, ()))
         return run
 
-    def _new_run(self, time: float, task: str, subscription: str, message_id: str) -> _Run:
+    def _new_run(self, time: float, task: str, subscription: str, message_id: str) -> Run:
         self._last_run += 1
-        run = _Run(
+        run = Run(
             self._last_run, time, None, task, subscription, message_id, "", 0, "", "", "", "", "",
             False,
         )  # fmt: skip
-        self._runs[run.seq] = run
+        self._rows.change(run)
         return run
 
     def _scheduled(self, event: Scheduled) -> None:
@@ -328,14 +271,14 @@ class Ledger:
             else:
                 self._logged(line)
 
-    def _keep(self, line: Logged, run: _Run | None) -> None:
+    def _keep(self, line: Logged, run: Run | None) -> None:
         if run is None and line.execution_id:
-            run = self._stored_run(line) or self._line_run(line)
+            run = self._rows.stored_execution(line.execution_id, line.message_id) or self._line_run(
+                line
+            )
         if run is not None:
-            run.execution_id = line.execution_id
             run.job_id = run.job_id or line.job_id
-            self._runs[run.seq] = run
-            self._by_execution[line.execution_id] = run
+            self._rows.name(run, line.execution_id)
         if line.end is None:
             ids = (line.task, line.message_id, run.job_id if run else "")
             text = f"{line.severity} {line.message}"[:LONGEST_REASON]
@@ -347,23 +290,23 @@ class Ledger:
             about = (line.execution_id, line.time, line.task, line.severity, line.message)
             self._lines.append((self._last_line, *about, line.fields or "{}", line.traceback))
 
-    def _line_run(self, line: Logged) -> _Run:
+    def _line_run(self, line: Logged) -> Run:
         """Return a new run, of an execution that no push began."""
         run = self._new_run(line.began, line.task, line.subscription, line.message_id)
         run.attempt = line.attempt
         return run
 
-    def _known_run(self, line: Logged, *, is_settled: bool = False) -> _Run | None:
+    def _known_run(self, line: Logged, *, is_settled: bool = False) -> Run | None:
         """Return the run that a line belongs to, if it is one of the last."""
-        run = self._by_execution.get(line.execution_id)
+        run = self._rows.execution(line.execution_id)
         if run is not None and line.message_id in ("", run.message_id):
             return run
         return self._delivered_run(line, is_settled or line.time <= self.watermark)
 
-    def _delivered_run(self, line: Logged, is_settled: bool) -> _Run | None:
+    def _delivered_run(self, line: Logged, is_settled: bool) -> Run | None:
         if not (line.message_id and line.subscription and line.execution_id):
             return None
-        delivery = self._find(line.subscription, line.message_id)
+        delivery = self._rows.delivery(line.subscription, line.message_id)
         if delivery is None:
             return None
         for run in reversed(delivery.runs):
@@ -375,27 +318,13 @@ class Ledger:
                 return run
         return None
 
-    def _stored_run(self, line: Logged) -> _Run | None:
-        row = self._db.execute(
-            f"SELECT {', '.join(_RUN)} FROM runs WHERE execution_id = ? AND execution_id <> '' "
-            "AND ? IN ('', message_id) ORDER BY seq DESC LIMIT 1",
-            (line.execution_id, line.message_id),
-        ).fetchone()
-        return None if row is None else self._run_of(row)
-
-    def _run_of(self, row: tuple[Any, ...]) -> _Run:
-        """Return the run of a row: the one object that it has in memory, or a new one."""
-        run = _Run(*row)
-        known = self._runs.get(run.seq) or self._by_execution.get(run.execution_id)
-        return known if known is not None and known.seq == run.seq else run
-
-    def _ended(self, run: _Run, line: Logged, end: End) -> None:
+    def _ended(self, run: Run, line: Logged, end: End) -> None:
         run.outcome, run.reason = end.outcome, end.reason[:LONGEST_REASON]
         run.error_type = end.error_type
         run.attempt = run.attempt or line.attempt
         delivery = None
         if run.message_id and run.subscription:
-            delivery = self._find(run.subscription, run.message_id)
+            delivery = self._rows.delivery(run.subscription, run.message_id)
         if delivery is None:
             run.began = min(run.began, line.began)
             if run.ended is None:  # else it was counted
@@ -411,51 +340,22 @@ class Ledger:
                 self._count(run.ended, run.task, 2)
         if run.reason and (run.failed or delivery.letter):
             delivery.reason = run.reason
-            self._deliveries[delivery.seq] = delivery
+            self._rows.change(delivery)
 
     # -- known rows ---------------------------------------------------------------------------
 
-    def _delivery(self, subscription: str, message_id: str, time: float) -> _Delivery:
+    def _delivery(self, subscription: str, message_id: str, time: float) -> Delivery:
         """Return a delivery; that of a message from before the history is made."""
-        delivery = self._find(subscription, message_id)
+        delivery = self._rows.delivery(subscription, message_id)
         if delivery is None:
             self._last_message += 1
             self._messages.append((self._last_message, message_id, time, "", "", "{}", b""))
-            delivery = _Delivery(
+            delivery = Delivery(
                 self._last_message * PLACES, message_id, time, "", subscription,
                 task_of(subscription), MessageState.WAITING, 0, "", 0, None, None, [],
             )  # fmt: skip
-            self._deliveries[delivery.seq] = delivery
-            self._known[subscription, message_id] = delivery
+            self._rows.add(delivery)
         return delivery
-
-    def _find(self, subscription: str, message_id: str) -> _Delivery | None:
-        delivery = self._known.get((subscription, message_id))
-        if delivery is not None:
-            return delivery
-        row = self._db.execute(
-            f"SELECT {', '.join(f'd.{name}' for name in _DELIVERY)} "
-            "FROM messages m JOIN deliveries d ON d.seq BETWEEN m.seq * ? AND m.seq * ? + ? - 1 "
-            "WHERE m.id = ? AND d.subscription = ? ORDER BY m.seq DESC LIMIT 1",
-            (PLACES, PLACES, PLACES, message_id, subscription),
-        ).fetchone()
-        if row is None:
-            return None
-        runs = self._db.execute(
-            f"SELECT {', '.join(_RUN)} FROM runs WHERE message_id = ? AND message_id <> '' "
-            "AND subscription = ? AND began >= ? ORDER BY seq DESC LIMIT 2",
-            (message_id, subscription, row[2]),
-        ).fetchall()
-        delivery = _Delivery(*(*row, [self._run_of(run) for run in reversed(runs)]))
-        self._known[subscription, message_id] = delivery
-        return delivery
-
-    def _forget(self) -> None:
-        """Drop the rows that were added first, of too many."""
-        for delivery in list(self._known)[: max(0, len(self._known) - KNOWN)]:
-            del self._known[delivery]
-        for execution in list(self._by_execution)[: max(0, len(self._by_execution) - KNOWN)]:
-            del self._by_execution[execution]
 
     def _count(self, time: float, task: str, what: int, by: int = 1) -> None:
         counts = self._counts.setdefault((int(time) // 60, task), [0, 0, 0, 0])
@@ -475,7 +375,7 @@ class Ledger:
         events, self._events = self._events, []
         events.sort(key=itemgetter(0))
         for time, kind, about, texts in events:
-            if isinstance(about, _Run):
+            if isinstance(about, Run):
                 if kind is EventKind.DELIVERED and about.ended is not None:
                     continue  # its end is in this batch, too
                 is_late = about.ended is not None and about.status.isdigit() and not about.outcome
@@ -507,25 +407,3 @@ class Ledger:
             self._db.execute(
                 "UPDATE runs SET ended = began, outcome = ? WHERE ended IS NULL", (INTERRUPTED,)
             )
-
-
-@lru_cache(1000)
-def task_of(subscription: str) -> str:
-    """Return the name of the task that a subscription is of."""
-    inbox = inbox_named(subscription)
-    return inbox.task if inbox else subscription
-
-
-def _delivery_row(row: _Delivery) -> tuple[object, ...]:
-    return (
-        row.seq, row.id, row.time, row.topic, row.subscription, row.task, row.state, row.attempts,
-        row.reason, row.size, row.letter, row.died,
-    )  # fmt: skip
-
-
-def _run_row(row: _Run) -> tuple[object, ...]:
-    return (
-        row.seq, row.began, row.ended, row.task, row.subscription, row.message_id, row.job_id,
-        row.attempt, row.execution_id, row.outcome, row.reason, row.status, row.error_type,
-        row.failed,
-    )  # fmt: skip
