@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ucam_faas.config import Settings
 from ucam_faas.dashboard import remote
 from ucam_faas.dashboard.app import make_app
 from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution.runtime import store_of
 from ucam_faas.jobs.rows import Key, Row
@@ -58,6 +60,10 @@ def ask(backends: Backends, method: str, url: str, **headers: str) -> Answer:
     app = make_app(lambda: backends, who=remote.person_of)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return call(app, method, url, form={} if method == "POST" else None, headers=names)
+
+
+def post(backends: Backends, url: str, form: dict[str, str]) -> Answer:
+    return call(make_app(lambda: backends), "POST", url, form=form)
 
 
 def test_nothing_is_changed_unless_the_command_line_allows_it(
@@ -136,3 +142,53 @@ def test_the_first_page_does_not_say_that_nothing_waits_before_it_was_read(
         assert "No dead letters" not in text
         assert "haven&#39;t been read yet" in text
         assert 'action="/dead-letters/mirror"' in text
+
+
+SOURCE = """
+import pydantic
+import ucam_faas
+
+class Parcel(pydantic.BaseModel):
+    weight: int
+
+@ucam_faas.message_handler(topic="parcels", unique=lambda parcel: parcel.weight)
+def deliver(parcel: Parcel): ...
+"""
+
+
+@pytest.mark.slow
+def test_the_tasks_and_their_forms_are_those_of_the_code_that_is_named(
+    settings: Settings, tmp_path: Path
+) -> None:
+    source = tmp_path / "main.py"
+    source.write_text(SOURCE)
+    environ = {"UCAM_FAAS_JOB_STORE": str(settings.job_store), "UCAM_FAAS_APP": "orders"}
+    environ = {**os.environ, **environ, "GOOGLE_CLOUD_PROJECT": "shop"}
+    url, typed = "/tasks/deliver/send", {"mode": "form", "f/weight": "3", "ordering_key": ""}
+    with Parser([str(source)], environ=environ) as parser:
+        backends = remote.connect(settings, folder=tmp_path, parser=parser)
+        allowed = replace(backends, read_only=False)
+
+        tasks = ask(backends, "GET", "/tasks").text
+        form = ask(backends, "GET", url).text
+        wrong = post(backends, url, {**typed, "f/weight": "heavy", "do": "check"})
+        refused = post(backends, url, {**typed, "do": "send"})
+        sent = post(allowed, url, {**typed, "do": "send"})
+
+    assert 'href="/tasks/deliver"' in tasks
+    assert 'name="f/weight"' in form
+    assert 'value="send"' not in form
+    assert "Expected a number" in wrong.text
+    assert (refused.status, sent.status) == (403, 303)
+    assert backends.jobs is not None
+    (row,) = backends.jobs.store.find("orders")
+    assert (row.payload, row.unique) == (b'{"weight": 3}', "3")
+
+
+def test_without_the_code_the_page_of_tasks_names_the_option_that_shows_them(
+    settings: Settings, job: Row, tmp_path: Path
+) -> None:
+    backends = remote.connect(settings, folder=tmp_path)
+
+    for url in ("/tasks", "/tasks/deliver", "/tasks/deliver/send"):
+        assert "--source main.py" in ask(backends, "GET", url).text

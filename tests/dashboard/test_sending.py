@@ -404,10 +404,18 @@ def test_a_sample_fills_the_form(site: Site) -> None:
     assert submitted(site.get(f"{SEND}?sample=1").text)["f/id"] == "1"
 
 
-def test_read_only_pages_neither_send_nor_offer_it(site: Site) -> None:
-    assert site.get(SEND, read_only=True).status == 403
-    assert "/send" not in site.get("/tasks/charge", read_only=True).text
-    assert site.post(SEND, {"do": "send"}, read_only=True).status == 403
+def test_read_only_pages_check_a_payload_and_neither_send_it_nor_offer_that(site: Site) -> None:
+    page = site.get(SEND, read_only=True)
+    form = {**submitted(page.text), **TYPED}
+    checked = site.post(SEND, {**form, "do": "check"}, read_only=True)
+
+    assert ">Check a payload<" in site.get("/tasks/charge", read_only=True).text
+    assert "The task accepts it." in checked.text
+    assert not any(f'value="{each}"' in page.text + checked.text for each in ("send", "publish"))
+    assert site.post(SEND, {**form, "do": "send"}, read_only=True).status == 403
+    assert site.post(SEND, {**form, "do": "publish"}, read_only=True).status == 403
+    assert site.jobs() == []
+    assert site.publisher.topics["projects/p/topics/orders"] == []
 
 
 def test_a_task_shows_what_starts_it_and_its_rules(site: Site) -> None:

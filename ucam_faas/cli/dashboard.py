@@ -11,7 +11,9 @@ import click
 
 from ucam_faas import local_state
 from ucam_faas._optional import check
+from ucam_faas.cli import _source
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._messages import note
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.logs import setup
@@ -20,6 +22,7 @@ from ucam_faas.net.cross_site import is_this_machine
 
 if TYPE_CHECKING:
     from ucam_faas.dashboard.backends import Connect
+    from ucam_faas.dead_letters.parser import Parser
 
 
 @click.command(cls=Verb)
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Offer actions, which a `ucam-faas dev` allows anyway: retry, replay, pause, send.",
 )
+@_source.sources_parameters
 def command(
     *,
     host: str,
@@ -56,12 +60,14 @@ def command(
     project: str | None,
     location: str | None,
     allow_writes: bool,
+    sources: tuple[str, ...],
 ) -> None:
     """Show tasks, messages, jobs and dead letters in a browser.
 
     They are those of the `ucam-faas dev` that runs in this directory, which serves a dashboard
-    itself. Without one, or with --google, they are the jobs in UCAM_FAAS_JOB_STORE and the dead
-    letters in Pub/Sub; then it hides payloads, and changes nothing unless --allow-writes.
+    itself. Without one, or with --google, they are the jobs in UCAM_FAAS_JOB_STORE, the dead
+    letters in Pub/Sub and the tasks of SOURCE; then it hides payloads, and changes nothing unless
+    --allow-writes.
     """
     for module in ("starlette", "jinja2"):
         check(module, extra="dashboard", purpose="show the dashboard")
@@ -74,6 +80,11 @@ def command(
         environ.pop("PUBSUB_EMULATOR_HOST", None)  # that isn't meant
     settings = Settings.from_environ(environ, project=project)
     connect = None if google else _local(settings)
+    if connect is not None and sources:
+        raise ConfigurationError(
+            "SOURCE is for a job store or --google: the tasks of this directory are those that "
+            "`ucam-faas dev` serves."
+        )
     if connect is None:
         on_cloud_run = "K_SERVICE" in os.environ
         setup.configure(settings)
@@ -85,6 +96,7 @@ def command(
             allow_writes=allow_writes,
             # Files of a container are gone with it, and its directory may not be ours.
             folder=Path(tempfile.gettempdir()) if on_cloud_run else Path.cwd(),
+            parser=_parser_of(sources, environ, project),
         )
         allowed = (*allowed, ".run.app") if on_cloud_run else allowed
         connect = lambda: backends  # noqa: E731
@@ -99,6 +111,30 @@ def command(
             err=True,
         )
     server.run(application, listener)
+
+
+def _parser_of(
+    sources: tuple[str, ...], environ: dict[str, str], project: str | None
+) -> Parser | None:
+    """Return the parser of the tasks' code; None: no code is named here, and that of this folder
+    isn't there, or can't be loaded.
+    """
+    from ucam_faas.dead_letters.parser import Parser, ParserError
+
+    if project:
+        environ = {**environ, "GOOGLE_CLOUD_PROJECT": project}
+    if sources:
+        return Parser(sources, environ=environ)
+    source = _source.decide(None)
+    if source == Settings().source and not Path(source).exists():
+        return None
+    parser = Parser([source], environ=environ)
+    try:
+        parser.tasks()
+    except ParserError as error:
+        note(f"The tasks aren't shown: {error}")
+        return None
+    return parser
 
 
 def _local(settings: Settings) -> Connect | None:

@@ -30,6 +30,17 @@ class KnownTask:
     needs: TaskNeeds
     schema: dict[str, Any] | None = None
 
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> KnownTask:
+        """Return the task of an entry of `local_state.read_tasks`."""
+        return cls(TaskNeeds.from_json(entry["needs"]), entry["schema"])
+
+
+NO_CODE = (
+    "The tasks' code isn't known here: start the dashboard with it, such as `ucam-faas dashboard "
+    "--source main.py`, to see the tasks and the forms of their payloads."
+)
+
 
 def no_tasks() -> Sequence[KnownTask]:
     """Return the tasks of a dashboard that knows none."""

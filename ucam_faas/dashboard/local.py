@@ -24,7 +24,6 @@ from ucam_faas.history.reader import History
 from ucam_faas.local_state import FOLDER, LocalCloud
 from ucam_faas.net.rest import Rest
 from ucam_faas.sending.sender import local_runtime
-from ucam_faas.tasks.needs import TaskNeeds
 
 STARTING = "`ucam-faas dev` isn't serving the tasks. If it runs, its terminal says why."
 ALONE = "No `ucam-faas dev` runs here: this is its history. Start it to act."
@@ -81,10 +80,7 @@ class LocalBackends:
         return (cloud is None or bool(cloud.history)) and self._history.path.exists()
 
     def _tasks(self) -> Sequence[KnownTask]:
-        return [
-            KnownTask(TaskNeeds.from_json(entry["needs"]), entry["schema"])
-            for entry in local_state.read_tasks(self._folder)
-        ]
+        return [KnownTask.from_json(entry) for entry in local_state.read_tasks(self._folder)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ from pathlib import Path
 from ucam_faas.actions import publishing, pubsub, schedules
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.config import Settings
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.dashboard.backends import Backends, KnownTask, no_tasks
 from ucam_faas.dead_letters.opening import open_workbench, person
+from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import runtime
 from ucam_faas.execution.runtime import Runtime
@@ -36,6 +37,7 @@ def connect(
     location: str | None = None,
     allow_writes: bool = False,
     folder: Path,
+    parser: Parser | None = None,
 ) -> Backends:
     """Return the backends.
 
@@ -46,9 +48,12 @@ def connect(
         location: of its schedules; None: they aren't shown.
         allow_writes: actions are possible.
         folder: for the book of dead letters.
+        parser: of the tasks' code, which is imported now, in the parser's process; None: the tasks
+            aren't known.
 
     Raises:
         ConfigurationError: there is neither a store nor a Pub/Sub.
+        ParserError: the code can't be loaded.
     """
     project = project or settings.project
     here = _runtime(settings)
@@ -69,6 +74,7 @@ def connect(
         publisher = publishing.find(settings, project, None, google=google)
     if google and location:
         scheduler = schedules.find(settings, project, None, location=location, google=True)
+    tasks = [] if parser is None else [KnownTask.from_json(entry) for entry in parser.tasks()]
     names = (project or "", settings.app if jobs else "")
     return Backends(
         place=", ".join(dict.fromkeys(filter(None, names))),
@@ -76,6 +82,8 @@ def connect(
         workbench=workbench,
         publisher=publisher,
         schedules=scheduler,
+        tasks=no_tasks if parser is None else lambda: tasks,
+        parser=parser,
         read_only=not allow_writes,
         hides_payloads=True,
         renew_seconds=RENEW_SECONDS,

@@ -133,7 +133,8 @@ class Parser:
         self.sources = list(sources)
         self.may_run = may_run
         self._load_seconds = load_seconds
-        self._seconds = {"check": call_seconds, "run": run_seconds, "send": run_seconds}
+        self._seconds = {"run": run_seconds, "send": run_seconds, "tasks": load_seconds}
+        self._call_seconds = call_seconds
         self._environ = environ
         self._cloud = cloud
         self._lock = threading.Lock()
@@ -144,6 +145,11 @@ class Parser:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Return the tasks, as `local_state.read_tasks` does; see `check` for the errors."""
+        tasks: list[dict[str, Any]] = self._ask("tasks", "", b"", None, "")["tasks"]
+        return tasks
 
     def check(
         self,
@@ -257,7 +263,7 @@ class Parser:
                 if self._child is None:
                     self._child = _Child(self.sources, self._surroundings())
                     self._child.hear(self._load_seconds, "Importing the sources")
-                answer = self._child.ask(question, self._seconds[act])
+                answer = self._child.ask(question, self._seconds.get(act, self._call_seconds))
             except UnknownTaskError:
                 raise
             except BaseException:

@@ -50,6 +50,8 @@ from ucam_faas.sending.publication import NO_PAYLOAD
 from ucam_faas.sending.sender import local_runtime
 from ucam_faas.serving.processes.program import end_with_parent
 from ucam_faas.tasks import environment, registry, startup
+from ucam_faas.tasks.needs import needs_of, with_dead_letter_topic
+from ucam_faas.tasks.payload_schemas import form_schema
 from ucam_faas.tasks.several_sources import tasks_of
 from ucam_faas.tasks.task import Kind, Task
 
@@ -72,6 +74,9 @@ def main(channel: socket.socket, sources: list[str]) -> None:
     with channel.makefile("rb") as lines:
         for line in lines:
             question = json.loads(line)
+            if question["act"] == "tasks":
+                _tell(channel, tasks=[_described(task) for task in tasks.values()])
+                continue
             task = tasks.get(question["task"])
             if task is None:
                 unknown = registry.no_such_task(question["task"], ", ".join(sources), tasks)
@@ -90,6 +95,12 @@ def main(channel: socket.socket, sources: list[str]) -> None:
 
 def _tell(channel: socket.socket, **answer: Any) -> None:
     channel.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _described(task: Task) -> dict[str, Any]:
+    settings = Settings.from_environ()
+    needs = needs_of(with_dead_letter_topic(task, settings), settings)
+    return {"needs": needs.to_json(), "schema": form_schema(task)}
 
 
 def _delivery(task: Task, question: dict[str, Any]) -> Delivery:

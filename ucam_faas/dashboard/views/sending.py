@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ucam_faas.dashboard import editor
-from ucam_faas.dashboard.backends import Backends, KnownTask
+from ucam_faas.dashboard.backends import NO_CODE, Backends, KnownTask
 from ucam_faas.dashboard.editor import Editor
 from ucam_faas.dashboard.forms import building, reading
 from ucam_faas.dashboard.forms.fields import Field
@@ -67,8 +67,6 @@ class Draft:
 def view(query: Query, backends: Backends) -> Page:
     """Show the form."""
     task = task_of(backends, query.parts["name"])
-    if backends.read_only:
-        return Page("error.html", "Read-only", {"text": "This dashboard is read-only."}, 403)
     original = _original(backends, task, query.args.get("from"))
     is_hidden = backends.hides_payloads and original is not None
     return _page(query, backends, task, original, _opened(query, task, original, is_hidden))
@@ -79,6 +77,8 @@ def act(query: Query, backends: Backends) -> Page | See:
     task = task_of(backends, query.parts["name"])
     original = _original(backends, task, query.args.get("from"))
     action = query.form.get("do")
+    if backends.read_only and action in ("send", "publish"):
+        return Page("error.html", "Read-only", {"text": "This dashboard is read-only."}, 403)
     if action == "reveal" and original is not None:
         backends.log(query.who, "revealed", original.text)
         return _page(query, backends, task, original, _opened(query, task, original, False))
@@ -110,6 +110,8 @@ def task_of(backends: Backends, name: str) -> KnownTask:
     for task in backends.tasks():
         if task.needs.name == name:
             return task
+    if backends.task_list is None:
+        raise PageNotFoundError(NO_CODE)
     raise PageNotFoundError(f"There is no task {name!r}. The page of tasks lists them.")
 
 
@@ -299,9 +301,11 @@ def _page(
         "task": task,
         "original": original,
         "draft": draft,
-        "can_send": can_send(backends, task.needs),
-        "can_publish": can_publish(backends, task.needs),
-        "takes_jobs": takes_jobs(backends, task.needs),
+        "can_send": can_send(backends, task.needs) and not backends.read_only,
+        "can_publish": can_publish(backends, task.needs) and not backends.read_only,
+        "takes_jobs": takes_jobs(backends, task.needs) and backends.parser is None,
     }
     title = f"Send to {task.needs.name}" if original is None else f"Send {original.text} again"
+    if backends.read_only:
+        title = f"Check a payload of {task.needs.name}"
     return Page("send.html", title, values, status)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ucam_faas.actions.lanes import MOST_COUNTED
 from ucam_faas.clock import SystemClock
-from ucam_faas.dashboard.backends import Backends, KnownTask
+from ucam_faas.dashboard.backends import NO_CODE, Backends, KnownTask
 from ucam_faas.dashboard.query import Page, Query
 from ucam_faas.dashboard.views import lanes, schedules
 from ucam_faas.dashboard.views.sending import can_publish, can_send, takes_jobs, task_of
@@ -39,6 +39,8 @@ class Counts:
 
 def view(query: Query, backends: Backends) -> Page:
     """Show all tasks."""
+    if backends.task_list is None:
+        return Page("error.html", "Tasks", {"text": NO_CODE})
     return Page("tasks.html", "Tasks", table(backends))
 
 
@@ -65,6 +67,7 @@ def show(query: Query, backends: Backends) -> Page:
         "schedules": _schedules(backends, task),
         "dead": _dead(backends, name),
         "can_send": can_send(backends, task.needs) or can_publish(backends, task.needs),
+        "has_form": backends.parser is not None and task.needs.gets_messages,
         "most": MOST_COUNTED,
         "back": query.path,
     }
