@@ -24,6 +24,7 @@ from ucam_faas.history.events import (
     Delivered,
     Dropped,
     Event,
+    Published,
     Pulled,
     pack,
     unpack,
@@ -247,6 +248,24 @@ def test_a_message_that_is_pulled_waits_until_it_is_acknowledged_once() -> None:
         assert [event.text for event in reader.stream(0)][2:] == ["pulled"]
     with written([pulled]) as reader:
         assert reader.messages() == []
+
+
+def test_a_message_that_a_worker_gave_up_is_one_event_and_no_success() -> None:
+    about = {
+        "CloudPubSubDeadLetterSourceSubscription": "store", "ucam_faas_message_id": "1",
+        "ucam_faas_reason": "KeyError",
+    }  # fmt: skip
+    letter = Published(BEGIN + 1, "2", "store-dead-letter", "", about, b"", ["keeper"])
+
+    with written([published("1")], [letter], [Pulled(BEGIN + 2, "store", "1")]) as reader:
+        (row,) = reader.deliveries("1")
+        assert (row.state, row.letter_id) == (MessageState.DEAD_LETTERED, "2")
+        assert row.reason == "KeyError"
+        events = [event for event in reader.stream(0) if event.message_id == "1"]
+        assert [event.kind for event in events] == ["published", "dead_lettered"]
+        assert events[-1].text == "message 2 of store-dead-letter, KeyError"
+        rates = reader.rates(BEGIN, until=BEGIN + 60, buckets=1)["store"]
+        assert (rates.done, rates.failed, rates.dead_lettered) == ((0,), (1,), (1,))
 
 
 def test_lost_events_are_counted() -> None:

@@ -32,6 +32,7 @@ from ucam_faas.history.tables import (
     Delivery,
     Rows,
     Run,
+    keep_last,
     task_of,
 )
 
@@ -41,6 +42,10 @@ CLOCK_SLACK_SECONDS = 0.05
 """The clocks of two processes may differ by this."""
 CANCELLED, INTERRUPTED = "cancelled", "interrupted"
 """Outcomes of deliveries that got no answer: Pub/Sub gave them up; or `dev` was killed."""
+SUBSCRIPTION_ATTRIBUTE = "CloudPubSubDeadLetterSourceSubscription"
+ORIGINAL_ATTRIBUTE = "ucam_faas_message_id"
+"""Of a dead letter that a task published: the delivery that it gave up."""
+REASON_ATTRIBUTE = "ucam_faas_reason"
 _COUNTED = ("published", "done", "failed", "dead_lettered")
 
 
@@ -64,6 +69,8 @@ class Ledger:
         self._events: list[tuple[float, EventKind, Delivery | Run | None, tuple[str, ...]]] = []
         self._counts: dict[tuple[int, str], list[int]] = {}
         self._rows = Rows(database)
+        self._letters: dict[tuple[str, str], tuple[str, str, str]] = {}
+        """Topic, id and reason of those that tasks published, by the deliveries they gave up."""
         self._last_message = self._last("messages")
         self._last_run = self._last("runs")
         self._last_line = self._last("lines")
@@ -125,6 +132,7 @@ class Ledger:
             self._counts.clear()
             self._dropped = 0
             self._rows.forget(is_written=is_written)
+            keep_last(self._letters)
 
     # -- what happened to messages ------------------------------------------------------------
 
@@ -144,6 +152,10 @@ class Ledger:
             self._rows.add(delivery)
             if subscription is not None:
                 self._count(time, task or "", 0)
+        if ORIGINAL_ATTRIBUTE in attributes:
+            original = attributes.get(SUBSCRIPTION_ATTRIBUTE, ""), attributes[ORIGINAL_ATTRIBUTE]
+            reason = attributes.get(REASON_ATTRIBUTE, "")[:LONGEST_REASON]
+            self._letters[original] = topic, message_id, reason
         task = task_of(readers[0]) if readers else ""
         text = f"{topic}, {len(data)} byte{'s' * (len(data) != 1)}"
         self._events.append((time, EventKind.PUBLISHED, None, (task, message_id, "", text)))
@@ -179,13 +191,23 @@ class Ledger:
         self._take_early(subscription, message_id)
 
     def _pulled(self, event: Pulled) -> None:
-        """Note the end of a message; of its attempts, nothing is known."""
-        delivery = self._rows.delivery(event.subscription, event.message_id)
-        if delivery is not None and delivery.state == MessageState.WAITING:
-            delivery.attempts = max(delivery.attempts, 1)
+        """Note the end of a message; of its attempts, all that is known is the dead letter."""
+        time, subscription, message_id = event
+        delivery = self._rows.delivery(subscription, message_id)
+        if delivery is None or delivery.state != MessageState.WAITING:
+            return
+        delivery.attempts = max(delivery.attempts, 1)
+        letter = self._letters.pop((subscription, message_id), None)
+        if letter is None:
             self._change(delivery, MessageState.DONE)
-            self._count(event.time, delivery.task or "", 1)
-            self._events.append((event.time, EventKind.DONE, delivery, ("pulled",)))
+            self._count(time, delivery.task or "", 1)
+            self._events.append((time, EventKind.DONE, delivery, ("pulled",)))
+            return
+        topic, letter_id, delivery.reason = letter
+        self._count(time, delivery.task or "", 2)
+        self._dead_lettered(
+            DeadLettered(time, subscription, message_id, topic, letter_id), delivery.reason
+        )
 
     def _cancelled(self, event: Cancelled) -> None:
         time, subscription, message_id = event
@@ -193,15 +215,16 @@ class Ledger:
         if self._end_open(delivery, time):
             self._change(delivery, MessageState.WAITING)
 
-    def _dead_lettered(self, event: DeadLettered) -> None:
+    def _dead_lettered(self, event: DeadLettered, reason: str = "") -> None:
         time, subscription, message_id, topic, letter_id = event
         delivery = self._delivery(subscription, message_id, time)
+        self._letters.pop((subscription, message_id), None)
         delivery.letter, delivery.died = letter_id, time
         if delivery.runs:  # of one that the task itself gave up, the answer is a success
             delivery.reason = delivery.runs[-1].reason or delivery.reason
         self._change(delivery, MessageState.DEAD_LETTERED)
         self._count(time, delivery.task or "", 3)
-        text = f"message {letter_id} of {topic}"
+        text = ", ".join(filter(None, (f"message {letter_id} of {topic}", reason)))
         self._events.append((time, EventKind.DEAD_LETTERED, delivery, (text,)))
 
     def _end_open(self, delivery: Delivery, time: float) -> bool:

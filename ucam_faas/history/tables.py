@@ -152,8 +152,8 @@ class Rows:
         self._changed_deliveries.clear()
         self._changed_runs.clear()
         if is_written:
-            _keep_last(self._deliveries)
-            _keep_last(self._by_execution)
+            keep_last(self._deliveries)
+            keep_last(self._by_execution)
         else:
             self._deliveries.clear()
             self._by_execution.clear()
@@ -164,7 +164,8 @@ class Rows:
         return known if known is not None and known.seq == run.seq else run
 
 
-def _keep_last(known: dict[Any, Any]) -> None:
+def keep_last(known: dict[Any, Any]) -> None:
+    """Drop what was added first, of too much."""
     for key in list(known)[: max(0, len(known) - KNOWN)]:
         del known[key]
 
