@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,7 @@ class Renderer:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = routes
         self._version = _version()
-        self.environment = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        shown = (iso, utc, size, seconds, number, prose, offset, fields)
-        self.environment.filters.update({filter.__name__: filter for filter in shown})
-        self.environment.filters.update(plain=printable, visible=payloads.visible)
-        self.environment.globals.update(path_of=path_of, shown=payloads.shown)
+        self.environment = _environment()
 
     def render(
         self, page: Page, backends: Backends, path: str, note: str = "", last: int = 0
@@ -83,6 +73,24 @@ class Renderer:
         """Return the names that every template has."""
         paths = {route.path for route in self._routes if backends.has(route.needs)}
         return {"backends": backends, "has_page": paths.__contains__}
+
+
+@cache
+def _environment() -> Environment:
+    """Return the templates, each of which is compiled once in a process."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    shown = (iso, utc, size, seconds, number, prose, offset, fields)
+    environment.filters.update({filter.__name__: filter for filter in shown})
+    environment.filters.update(plain=printable, visible=payloads.visible)
+    environment.globals.update(path_of=path_of, shown=payloads.shown)
+    return environment
 
 
 def _is_at(page: str, path: str) -> bool:
