@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator, Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest.register_assert_rewrite("tests.contract.publisher_contract")
 pytest_plugins = [
@@ -40,6 +40,8 @@ TOGETHER = {"browser", "clients", "contract", "dev", "integration", "jobs", "ter
 """Folders whose tests share processes that take seconds to start."""
 ON_DOCKER = {"container", "end_to_end"}
 """Folders whose tests build and name the same images."""
+BESIDE_JOBS = "tests/dashboard/test_stores.py"
+"""Uses the servers of `jobs`."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -66,16 +68,25 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a folder of these in one of `make test`'s processes, and elsewhere a file."""
+    """Refuse names that differ in each process."""
     addresses = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if addresses:
         raise pytest.UsageError(f"Names differ in each process, give them ids=: {addresses}")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
 
 
-@cache
-def _group(path: Path) -> str:
-    here = Path(__file__).parent
-    folder = path.relative_to(here).parts[0] if path.is_relative_to(here) else ""
-    return "docker" if folder in ON_DOCKER else folder if folder in TOGETHER else str(path)
+class Scheduler(LoadScopeScheduling):
+    """Keeps a folder of `TOGETHER` in one of the processes, and elsewhere a file.
+
+    Marks of xdist's own groups have no effect with pytest 9.2 (pytest-xdist's issue 1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        folder = "jobs" if path == BESIDE_JOBS else path.removeprefix("tests/").partition("/")[0]
+        return "docker" if folder in ON_DOCKER else folder if folder in TOGETHER else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    """Spread the tests over the processes."""
+    return Scheduler(config, log)

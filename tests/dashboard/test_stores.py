@@ -12,7 +12,7 @@ from ucam_faas.jobs.stores.postgresql import PostgresqlStore
 
 from .shop import FAILED, Html, Shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["postgresql", "firestore"])

@@ -80,6 +80,7 @@ def test_another_message_by_the_same_id_is_not_purged(scene: Scene) -> None:
     assert scene.pubsub.ids(KEEPER) == ["1"]
 
 
+@pytest.mark.slow
 def test_a_purge_that_is_killed_at_any_step_keeps_all_others(tmp_path: Path) -> None:
     steps, was_killed = 0, True
     while was_killed:

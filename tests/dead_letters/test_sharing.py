@@ -113,6 +113,7 @@ book.close()
 """
 
 
+@pytest.mark.slow
 def test_the_end_of_a_command_leaves_the_page_its_file(tmp_path: Path) -> None:
     """A process that closes a file of SQLite loses its locks on it, and others take it for free."""
     path = tmp_path / "book.sqlite3"

@@ -845,6 +845,7 @@ def test_any_message_arrives_intact_in_a_wrapped_push(
     assert (delivery.subscription, delivery.delivery_attempt) == (SUBSCRIPTION, attempt)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(message=UNWRAPPABLE)
 def test_any_message_arrives_intact_in_an_unwrapped_push(message: PubsubMessage) -> None:
@@ -874,6 +875,7 @@ EXTENSIONS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     required=st.fixed_dictionaries({name: TEXT.filter(bool) for name in ("id", "source", "type")}),

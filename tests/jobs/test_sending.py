@@ -626,6 +626,7 @@ class DyingPublisher(MemoryPublisher):
 
 
 class TestSendMany:
+    @pytest.mark.slow
     def test_a_batch_is_as_many_jobs_in_its_order(self, here: Here) -> None:
         orders = [Order(id=number) for number in range(2500)]
 
@@ -652,6 +653,7 @@ class TestSendMany:
         assert "x" not in repr(caught.value.failed[0]).replace("index", "")
         assert [job.id for job in caught.value.jobs] == [*"0124689"]
 
+    @pytest.mark.slow
     def test_the_same_call_again_sends_only_the_rest(self, publisher: MemoryPublisher) -> None:
         store = BrokenStore(":memory:", ManualClock())
         runtime.CURRENT.set(Runtime(Settings(), ManualClock(), publisher, store=store))

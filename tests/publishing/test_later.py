@@ -113,6 +113,7 @@ class Recorder:
         """Do nothing."""
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([1, 500, 3000]), min_size=1, max_size=2000))
 @example([3000] * 50)
 @example([1] * 2000)

@@ -212,6 +212,7 @@ def test_every_job_ends_once_with_its_result(ucam_faas_jobs: JobsFactory, seed: 
     assert len(runs) == len(sent) + stale
 
 
+@pytest.mark.slow
 def test_all_tricks_are_played_and_told(ucam_faas_jobs: JobsFactory) -> None:
     tricks: list[str] = []
     for seed in SEEDS:

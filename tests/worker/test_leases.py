@@ -250,6 +250,7 @@ async def test_a_worker_that_ends_keeps_the_message_that_runs_from_others() -> N
         assert (result.processed, second.seen) == (1, [b"2"])
 
 
+@pytest.mark.slow
 @on_a_loop
 async def test_a_message_that_comes_again_while_it_runs_runs_once() -> None:
     """A stream that is opened again brings the messages of the old one."""

@@ -334,6 +334,7 @@ async def test_a_deployment_with_jobs_needs_each_inbox(tmp_path: Path) -> None:
             await worker.run()
 
 
+@pytest.mark.slow
 @on_a_loop
 async def test_a_subscription_that_is_deleted_later_is_logged(
     caplog: pytest.LogCaptureFixture,
