@@ -73,18 +73,25 @@ class BackgroundHandler(logging.Handler):
         if self._taken - self._written > self._limit_bytes:
             self.dropped += 1
             return
-        self._put_dropped()
-        self._put_line(line)
+        if self.dropped:
+            self._put_dropped()
+        self._taken += len(line)
+        self._items.put(line)
+        if self._thread is None:
+            self._start()
 
     def flush(self) -> None:
         """Wait until all lines are written, but not for long."""
         written = threading.Event()
         self.acquire()
         try:
-            self._put_dropped()
+            if self.dropped:
+                self._put_dropped()
             if self._thread is None and self._items.empty():
                 return
-            self._put(written)
+            self._items.put(written)
+            if self._thread is None:
+                self._start()
         finally:
             self.release()
         written.wait(FLUSH_SECONDS)
@@ -93,24 +100,19 @@ class BackgroundHandler(logging.Handler):
         return (self.format(record) + "\n").encode(errors="backslashreplace")
 
     def _put_dropped(self) -> None:
-        if self.dropped:
-            message, fields = "ucam_faas_log_lines_dropped", {"dropped": self.dropped}
-            self.dropped = 0
-            self._put_line(self._line(record_of(logging.WARNING, message, fields)))
-
-    def _put_line(self, line: bytes) -> None:
+        message, fields = "ucam_faas_log_lines_dropped", {"dropped": self.dropped}
+        self.dropped = 0
+        line = self._line(record_of(logging.WARNING, message, fields))
         self._taken += len(line)
-        self._put(line)
+        self._items.put(line)
 
-    def _put(self, item: _Item) -> None:
-        self._items.put(item)
-        if self._thread is None:
-            thread = threading.Thread(
-                target=self._write_all, args=[self._items], name="ucam-faas-log", daemon=True
-            )
-            with suppress(RuntimeError):  # the system gives no thread: the next line tries again
-                thread.start()
-                self._thread = thread
+    def _start(self) -> None:
+        thread = threading.Thread(
+            target=self._write_all, args=[self._items], name="ucam-faas-log", daemon=True
+        )
+        with suppress(RuntimeError):  # the system gives no thread: the next line tries again
+            thread.start()
+            self._thread = thread
 
     def _forget(self) -> None:
         """Start empty: in a forked process the thread and its lines are the parent's."""
