@@ -24,7 +24,7 @@ from ucam_faas.dashboard.work import FRESH_SECONDS, LetterWork
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import LetterState
 from ucam_faas.dead_letters.parser import Checked, FieldError
-from ucam_faas.dead_letters.targets import Replay
+from ucam_faas.dead_letters.targets import Replay, Unknown
 from ucam_faas.dead_letters.workbench import Workbench
 
 pytestmark = pytest.mark.slow
@@ -82,6 +82,30 @@ def test_a_plan_is_a_dry_run(site: Site) -> None:
     assert f"{count} letters, and nothing is sent until you run it." in page
     assert "inbox charge" in page
     assert site.scene.targets.arrived == []
+
+
+def test_a_plan_that_ended_with_a_letter_that_may_have_been_sent_says_so(site: Site) -> None:
+    plan = site.plan()
+    site.scene.targets.refuses = lambda replay: Unknown("Pub/Sub does not answer")
+    site.run(plan)
+    site.scene.targets.refuses = lambda replay: None
+    del site.scene.pubsub.kept[KEEPER][:100]  # those of the batch
+    site.bench.mirror()
+
+    text = site.run(plan).text
+
+    assert "20 of 120 letters were sent again; 100 may have been sent" in text
+
+
+def test_a_plan_with_nothing_to_send_is_not_kept_and_says_why(site: Site) -> None:
+    site.run(site.plan("/dead-letters/act?task=charge"))
+
+    answer = site.post("/dead-letters/act?task=charge&state=any", {"do": "plan", "scope": "all"})
+
+    assert answer.headers["location"] == "/dead-letters?task=charge&state=any"
+    assert "Nothing%20to%20send.%20Left%20out%3A" in answer.headers["set-cookie"]
+    assert "it%20was%20replayed%20already" in answer.headers["set-cookie"]
+    assert len(site.bench.plans()) == 1
 
 
 def test_all_that_match_are_replayed_and_leave_the_list(site: Site) -> None:

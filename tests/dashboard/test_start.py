@@ -12,8 +12,8 @@ import pytest
 from tests.support import history
 from ucam_faas.dashboard.backends import KnownTask
 from ucam_faas.dashboard.views import causes
-from ucam_faas.dead_letters.book import Group
 from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.groups import Group
 from ucam_faas.jobs.rows import Key
 from ucam_faas.tasks.needs import TaskNeeds
 

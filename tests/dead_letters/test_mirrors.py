@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.dead_letters import MemoryPubsub, dead_message
-from ucam_faas.dead_letters.book import Book, BookBusyError
+from ucam_faas.dead_letters.book import Book
+from ucam_faas.dead_letters.book_lock import BookBusyError
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import LetterState, letter_of
 from ucam_faas.dead_letters.source import Received, SourceError, Subscription
@@ -229,7 +230,10 @@ def test_letters_of_a_subscription_that_fails_are_not_gone(
 
 
 def test_only_one_process_holds_the_letters(bench: Workbench) -> None:
-    with bench.book.alone(), pytest.raises(BookBusyError, match="being copied, replayed or purged"):
+    with (
+        bench.book.lock.alone(),
+        pytest.raises(BookBusyError, match="being copied, replayed or purged"),
+    ):
         bench.mirror()
     bench.mirror()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import pytest
 
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Killed, Scene, letter, refusing
-from ucam_faas.dead_letters import book
-from ucam_faas.dead_letters.book import BookBusyError
+from ucam_faas.dead_letters import book, planning
+from ucam_faas.dead_letters.book_lock import BookBusyError
 from ucam_faas.dead_letters.filters import Filter
-from ucam_faas.dead_letters.letters import Letter, LetterState
+from ucam_faas.dead_letters.letters import Letter, LetterState, letter_of
 from ucam_faas.dead_letters.plans import Excluded, NoPlanError, Plan, RowState
 from ucam_faas.dead_letters.runs import Run
 from ucam_faas.dead_letters.targets import Refused, To, Unknown
@@ -82,6 +83,31 @@ def test_a_plan_sends_nothing(scene: Scene) -> None:
     assert [row.letter for row in bench.rows(plan.id)] == [f"{KEEPER}/{n}" for n in range(10)]
     assert (scene.targets.arrived, len(scene.pubsub.ids(KEEPER))) == ([], 10)
     assert bench.plans() == [plan]
+
+
+def test_memory_holds_only_some_of_the_letters_of_a_plan(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be 100,000."""
+    monkeypatch.setattr(planning, "PORTION", 10)
+    bench = scene.bench()
+    large = {"trace": "x" * 1_000}
+
+    def peak(count: int) -> int:
+        bench.book.put(letter_of(letter(n, **large), KEEPER) for n in range(count))
+        tracemalloc.start()
+        bench.plan(Filter())
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    few, many = peak(50), peak(500)
+
+    assert many < 2 * few
+    plan = bench.plans(limit=1)[0]
+    assert [row.letter for row in bench.rows(plan.id, limit=500)] == [
+        f"{KEEPER}/{n}" for n in range(500)
+    ]
 
 
 def test_a_replay_has_the_bytes_attributes_and_key_of_the_message(scene: Scene) -> None:
@@ -396,7 +422,7 @@ def test_a_cancel_before_a_run_has_begun_stops_it_until_the_plan_is_resumed(scen
     bench.mirror()
     plan = bench.plan(Filter())
     bench.resume(plan.id)
-    with other.book.alone(), pytest.raises(BookBusyError):
+    with other.book.lock.alone(), pytest.raises(BookBusyError):
         bench.run(plan.id, resume=False)
     bench.cancel(plan.id)
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ucam_faas.dashboard.payloads import shown
-from ucam_faas.dead_letters.book import Entry, Group
+from ucam_faas.dead_letters.groups import Group
+from ucam_faas.dead_letters.journal import Entry
 from ucam_faas.dead_letters.letters import Content, Kind, Letter, own_attributes
 from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
 from ucam_faas.dead_letters.run_log import Report

@@ -18,7 +18,7 @@ from ucam_faas.actions.pubsub import Kind
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._messages import note
 from ucam_faas.config import Settings
-from ucam_faas.dead_letters.book import BookBusyError
+from ucam_faas.dead_letters.book_lock import BookBusyError
 from ucam_faas.dead_letters.opening import open_workbench
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import ConfigurationError

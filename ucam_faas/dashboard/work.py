@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.dead_letters.book import BookBusyError
+from ucam_faas.dead_letters.book_lock import BookBusyError
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import UCAMFAASException
 

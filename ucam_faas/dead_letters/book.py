@@ -2,75 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.dead_letters import journal, letter_table as table
+from ucam_faas.dead_letters.book_lock import BookLock
 from ucam_faas.dead_letters.database import Database
 from ucam_faas.dead_letters.filters import Filter
-from ucam_faas.dead_letters.letters import Content, Kind, Letter, LetterState
+from ucam_faas.dead_letters.groups import Group, groups
+from ucam_faas.dead_letters.journal import Entry
+from ucam_faas.dead_letters.letters import Content, Letter, LetterState
 from ucam_faas.exceptions import ConfigurationError
 
 FILE = "dead-letters.sqlite3"
 """In the folder `.ucam-faas/`."""
 
-REPLACED = "it may have been sent: another message has its id now"
-LOCK_TRIES = 3
 PORTION_LETTERS, PORTION_BYTES = 200, 32_000_000
 """Letters whose data are read at once, unless one alone is larger."""
-
-_NOT_STORED = frozenset({"data", "attributes", "state", "note", "by", "changed", "edited"})
-_FOUND = [field.name for field in fields(Letter) if field.name not in _NOT_STORED]
-"""The columns of a letter as it was found, but for its attributes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Letters with one cause. Times are in epoch seconds.
-
-    Args:
-        first: the time of the earliest.
-        last: the time of the latest.
-        sample: the id of the latest.
-    """
-
-    fingerprint: str
-    task: str
-    error: str
-    reason: str
-    count: int
-    first: float
-    last: float
-    sample: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Something that was done: who, when, what. The time is in epoch seconds."""
-
-    time: float
-    by: str
-    what: str
-    letter: str = ""
-    plan: str = ""
-    detail: str = ""
-
-
-class BookBusyError(ConfigurationError):
-    """Another process, or another thread, holds the book's letters."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "These dead letters are being copied, replayed or purged now. Try again after that; a "
-            "run can be cancelled."
-        )
 
 
 class Put(NamedTuple):
@@ -99,6 +50,7 @@ class Book:
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.database = Database(path)
         self.clock = clock or SystemClock()
+        self.lock = BookLock(self.database.path.with_suffix(".lock"), self.clock)
 
     def now(self) -> float:
         """Return the time, in epoch seconds."""
@@ -126,7 +78,7 @@ class Book:
                 "ORDER BY time DESC, number DESC",
                 [*values, limit],
             )
-            return [letter_of_record(record) for record in records]
+            return [table.letter_of_record(record) for record in records]
 
     def each(self, chosen: Filter) -> Iterator[Letter]:
         """Yield letters with their data, oldest first by the time of their first publishing.
@@ -178,33 +130,8 @@ class Book:
 
     def groups(self, chosen: Filter, *, limit: int = 200) -> list[Group]:
         """Return the causes, the one with the most letters first."""
-        condition, values = chosen.condition()
         with self.database.reading() as db:
-            records = db.execute(  # an index has these columns: the letters themselves aren't read
-                "SELECT fingerprint, task, COUNT(*) AS count, MIN(time), MAX(time) AS last "
-                f"FROM letters WHERE {condition} GROUP BY fingerprint, task "
-                "ORDER BY count DESC, last DESC, fingerprint LIMIT ?",
-                [*values, limit],
-            ).fetchall()
-            return [self._group(db, condition, values, *record) for record in records]
-
-    def _group(
-        self,
-        db: sqlite3.Connection,
-        condition: str,
-        values: Sequence[object],
-        fingerprint: str,
-        task: str,
-        count: int,
-        first: float,
-        last: float,
-    ) -> Group:
-        error, reason, sample = db.execute(
-            f"SELECT error, reason, id FROM letters WHERE {condition} "
-            "AND fingerprint = ? AND task = ? AND time = ? LIMIT 1",
-            [*values, fingerprint, task, last],
-        ).fetchone()
-        return Group(fingerprint, task, error, reason, count, first, last, sample)
+            return groups(db, chosen, limit=limit)
 
     def letter(self, id: str) -> Letter | None:
         """Return a letter with its data."""
@@ -219,7 +146,7 @@ class Book:
                 "JOIN bodies ON bodies.letter = letters.number ORDER BY wanted.key",
                 [json.dumps(list(ids))],
             )
-            return [letter_of_record(record) for record in records]
+            return [table.letter_of_record(record) for record in records]
 
     def hashes(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the hashes of the letters that are there, by their ids."""
@@ -245,27 +172,14 @@ class Book:
         if not letter.edited:
             return letter.content
         with self.database.reading() as db:
-            return edited_content(db, letter)
+            return table.edited_content(db, letter)
 
     def edit(self, letter: Letter, content: Content | None, *, by: str, detail: str = "") -> None:
         """Keep what a replay of a letter sends; None: what the task had."""
-        own = letter.content
         with self.database.writing() as db:
-            number = "(SELECT number FROM letters WHERE id = ?)"
-            db.execute(f"DELETE FROM edits WHERE letter = {number}", [letter.id])
-            changed = content is not None and content != own
-            if content is not None and changed:
-                data = content.data if content.data != own.data else None
-                attributes = None
-                if content.attributes != own.attributes:
-                    attributes = _json(content.attributes)
-                db.execute(
-                    f"INSERT INTO edits (letter, data, attributes) VALUES ({number}, ?, ?)",
-                    [letter.id, data, attributes],
-                )
-            db.execute("UPDATE letters SET edited = ? WHERE id = ?", [changed, letter.id])
+            changed = table.keep_edit(db, letter, content)
             what = "edited" if changed else "unedited"
-            self.note(db, [Entry(self.now(), by, what, letter=letter.id, detail=detail)])
+            journal.note(db, [Entry(self.now(), by, what, letter=letter.id, detail=detail)])
 
     def mark(
         self,
@@ -289,7 +203,7 @@ class Book:
             db.execute(
                 "INSERT INTO journal (time, by, what, letter, plan, detail) "
                 f"SELECT ?, ?, ?, id, ?, ? FROM letters WHERE {condition}",
-                [now, by, what or state.value, plan, note, *values],
+                [now, by, what or state.value, plan, journal.cut(note), *values],
             )
             cursor = db.execute(
                 f"UPDATE letters SET state = ?, by = ?, note = ?, changed = ? WHERE {condition}",
@@ -306,53 +220,11 @@ class Book:
         new, done = 0, []
         with self.database.writing() as db:
             for letter in letters:
-                state = self._put(db, letter, mirror)
+                state = table.keep(db, letter, mirror=mirror, now=self.now())
                 new += state is None
                 if state in DONE:
                     done.append(letter.id)
         return Put(new, tuple(done))
-
-    def _put(self, db: sqlite3.Connection, letter: Letter, mirror: int) -> LetterState | None:
-        """Keep a letter, and return its state; None: it wasn't there."""
-        there = db.execute(
-            "SELECT number, state, hash, sent FROM letters WHERE id = ?", [letter.id]
-        ).fetchone()
-        if there is not None and (there["hash"], there["sent"]) == (letter.hash, letter.sent):
-            state = LetterState(there["state"])
-            if state is LetterState.GONE:
-                state = LetterState.NEW
-                self.note(db, [Entry(self.now(), "", "back", letter=letter.id)])
-                values = [state, there["number"]]
-                db.execute("UPDATE letters SET state = ? WHERE number = ?", values)
-            db.execute("UPDATE letters SET seen = ? WHERE number = ?", [mirror, there["number"]])
-            return state
-        if there is not None:  # a job failed again, or a local cloud counts from 1 again
-            db.execute("DELETE FROM letters WHERE number = ?", [there["number"]])
-            over = "UPDATE rows SET state = 'ACKED' WHERE letter = ? AND state = 'SENT'"
-            db.execute(over, [letter.id])
-            over = (  # without a hash: the letter that is there now is another one
-                "UPDATE rows SET state = 'UNCERTAIN', hash = '', reason = ? "
-                "WHERE letter = ? AND state IN ('SENDING', 'UNCERTAIN')"
-            )
-            db.execute(over, [REPLACED, letter.id])
-        values = [getattr(letter, name) for name in _FOUND]
-        names = ", ".join([*_FOUND, "attributes", "state", "seen"])
-        marks = ", ".join("?" * (len(_FOUND) + 3))
-        cursor = db.execute(
-            f"INSERT INTO letters ({names}) VALUES ({marks})",
-            [*values, _json(letter.attributes), letter.state, mirror],
-        )
-        db.execute(
-            "INSERT INTO bodies (letter, data) VALUES (?, ?)", [cursor.lastrowid, letter.data]
-        )
-        return None
-
-    def note(self, db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-        """Write entries to the journal, in a transaction under way."""
-        db.executemany(
-            "INSERT INTO journal (time, by, what, letter, plan, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            [(e.time, e.by, e.what, e.letter, e.plan, e.detail) for e in entries],
-        )
 
     def journal(
         self, *, letter: str | None = None, plan: str | None = None, limit: int = 1000
@@ -365,13 +237,7 @@ class Book:
             limit: the most entries.
         """
         with self.database.reading() as db:
-            records = db.execute(
-                "SELECT time, by, what, letter, plan, detail FROM journal "
-                "WHERE (?1 IS NULL OR letter = ?1) AND (?2 IS NULL OR plan = ?2) "
-                "ORDER BY number DESC LIMIT ?3",
-                [letter, plan, limit],
-            )
-            return [Entry(*record) for record in records]
+            return journal.entries(db, letter=letter, plan=plan, limit=limit)
 
     def hold(self, until: float) -> None:
         """Note until when this book's processes may hold letters, in epoch seconds."""
@@ -384,89 +250,9 @@ class Book:
             record = db.execute("SELECT until FROM holds").fetchone()
             return float(record["until"]) if record else 0.0
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Be the only one of the book's processes that holds letters meanwhile, however this
-        process ends.
-
-        Raises:
-            BookBusyError: another one holds them.
-        """
-        with self._lock() as descriptor:
-            if not self._locks(descriptor):
-                raise BookBusyError
-            yield
-
-    def is_busy(self) -> bool:
-        """Return True if a process is alone with the book."""
-        with self._lock() as descriptor:
-            return not self._locks(descriptor)
-
-    @contextmanager
-    def _lock(self) -> Iterator[int]:
-        path = self.database.path.with_suffix(".lock")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-    def _locks(self, descriptor: int) -> bool:
-        """Lock the book, and return False if another process has; `is_busy` has it at times."""
-        for _ in range(LOCK_TRIES):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                self.clock.sleep(0.02)
-            else:
-                return True
-        return False
-
     def close(self) -> None:
         """Close the file."""
         self.database.close()
-
-
-def edited_content(db: sqlite3.Connection, letter: Letter) -> Content:
-    """Return what a replay of a letter sends, in a transaction under way."""
-    own = letter.content
-    if not letter.edited:
-        return own
-    edit = db.execute(
-        "SELECT edits.data, edits.attributes FROM edits "
-        "JOIN letters ON letters.number = edits.letter WHERE letters.id = ?",
-        [letter.id],
-    ).fetchone()
-    if edit is None:
-        return own
-    data, attributes = edit["data"], edit["attributes"]
-    return Content(
-        own.data if data is None else bytes(data),
-        own.attributes if attributes is None else json.loads(attributes),
-        own.key,
-    )
-
-
-def letter_of_record(record: sqlite3.Row) -> Letter:
-    """Return a letter as the table has it."""
-    values = {name: record[name] for name in _FOUND}
-    return Letter(
-        **{
-            **values,
-            "kind": Kind(record["kind"]),
-            "attributes": json.loads(record["attributes"]),
-            "data": bytes(record["data"]) if "data" in record.keys() else b"",  # noqa: SIM118
-            "state": LetterState(record["state"]),
-            "note": record["note"],
-            "by": record["by"],
-            "changed": record["changed"],
-            "edited": bool(record["edited"]),
-        }
-    )
-
-
-def _json(attributes: Mapping[str, str]) -> str:
-    return json.dumps(dict(attributes), ensure_ascii=False)
 
 
 def no_letter(id: str) -> ConfigurationError:

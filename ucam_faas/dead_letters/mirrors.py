@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ucam_faas.actions.jobs import Jobs
-from ucam_faas.dead_letters.book import Book, Entry
+from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.failed_jobs import data_of, failed_rows, letter_of_row
+from ucam_faas.dead_letters.journal import Entry, note, prune
 from ucam_faas.dead_letters.keepers import Keepers, expected, keepers
 from ucam_faas.dead_letters.leases import Leases
 from ucam_faas.dead_letters.letters import Letter, LetterState
@@ -20,7 +21,7 @@ from ucam_faas.exceptions import JobError
 from ucam_faas.tasks.needs import TaskNeeds
 
 KEPT_SECONDS = 31 * 24 * 3600
-"""The book forgets letters that are done after this time; the journal stays."""
+"""The book forgets letters that are done after this time; the journal stays longer."""
 GIVEN_UP = "it may have been sent; its dead letter is gone: it was acknowledged, or it expired"
 JOBS = 200
 """Jobs that are kept in one transaction."""
@@ -62,6 +63,7 @@ class Mirror:
         self._problems: list[str] = []
         with book.database.writing() as db:
             _forget(db, self._time - KEPT_SECONDS)
+            prune(db, self._time)
             values = [self._time, by]
             cursor = db.execute("INSERT INTO mirrors (time, by) VALUES (?, ?)", values)
             self._number = cursor.lastrowid or 0
@@ -180,7 +182,7 @@ class Mirror:
             )
             if self._new or self._gone:  # a look alone leaves no entry
                 detail = f"{self._pulled} letters, {self._new} new, {self._gone} gone"
-                self._book.note(db, [Entry(self._time, self._by, "mirrored", detail=detail)])
+                note(db, [Entry(self._time, self._by, "mirrored", detail=detail)])
         return Mirrored(self._time, self._pulled, self._new, self._gone, tuple(self._problems))
 
     def _give_up(self, db: sqlite3.Connection) -> None:
@@ -200,7 +202,7 @@ class Mirror:
         )
         now = self._book.now()
         entries = [given_up_entry(now, letter, plan, GIVEN_UP) for _, _, letter, plan in rows]
-        self._book.note(db, entries)
+        note(db, entries)
 
 
 def _forget(db: sqlite3.Connection, before: float) -> None:

@@ -6,9 +6,13 @@ import hashlib
 import json
 import sqlite3
 import uuid
+from array import array
+from collections.abc import Iterable, Iterator
 
-from ucam_faas.dead_letters.book import Book, Entry, letter_of_record
+from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.journal import Entry, note
+from ucam_faas.dead_letters.letter_table import letter_of_record
 from ucam_faas.dead_letters.letters import Kind, Letter, LetterState, own_attributes
 from ucam_faas.dead_letters.plans import Others, RowState, sending
 from ucam_faas.dead_letters.targets import NoTargetError, Target, Targets, To
@@ -21,6 +25,8 @@ _REASONS = {
     LetterState.PURGED: "it was purged",
     LetterState.GONE: "it isn't there any more: it was acknowledged, or it expired",
 }
+PORTION = 500
+"""Letters that are planned at a time: memory doesn't hold them all."""
 REPLAY_ATTRIBUTES = 2
 """Attributes that each replay has more than the task's message."""
 
@@ -45,8 +51,7 @@ def make(
     targets.look()
     id, others = uuid.uuid4().hex[:12], sending(book)
     condition, values = chosen.condition()
-    rows: list[list[object]] = []
-    excluded: list[list[object]] = []
+    total = left_out = 0
     with book.database.writing() as db:
         cursor = db.execute(
             "INSERT INTO plans (id, created, by, text) VALUES (?, ?, ?, ?)",
@@ -54,22 +59,37 @@ def make(
         )
         plan = cursor.lastrowid
         records = db.execute(
-            f"SELECT * FROM letters WHERE {condition} ORDER BY sent, length(message_id), "
+            f"SELECT number FROM letters WHERE {condition} ORDER BY sent, length(message_id), "
             "message_id, number",
             values,
-        ).fetchall()
-        for letter in map(letter_of_record, records):
-            target = _target(letter, targets, to, others, again=again)
-            if isinstance(target, str):
-                excluded.append([plan, len(excluded) + 1, letter.id, target])
-            else:
-                hash = frozen_hash(db, letter)
-                rows.append([plan, *_row(letter, target, hash, id, len(rows) + 1)])
-        db.executemany(_INSERT, rows)
-        db.executemany("INSERT INTO exclusions VALUES (?, ?, ?, ?)", excluded)
-        detail = f"{text}: {len(rows)} to send, {len(excluded)} left out"
-        book.note(db, [Entry(book.now(), by, "planned", plan=id, detail=detail)])
+        )
+        numbers = array("q", (number for (number,) in records))
+        for start in range(0, len(numbers), PORTION):
+            rows: list[list[object]] = []
+            excluded: list[list[object]] = []
+            for letter in _letters(db, numbers[start : start + PORTION]):
+                target = _target(letter, targets, to, others, again=again)
+                if isinstance(target, str):
+                    left_out += 1
+                    excluded.append([plan, left_out, letter.id, target])
+                else:
+                    total += 1
+                    hash = frozen_hash(db, letter)
+                    rows.append([plan, *_row(letter, target, hash, id, total)])
+            db.executemany(_INSERT, rows)
+            db.executemany("INSERT INTO exclusions VALUES (?, ?, ?, ?)", excluded)
+        detail = f"{text}: {total} to send, {left_out} left out"
+        note(db, [Entry(book.now(), by, "planned", plan=id, detail=detail)])
     return id
+
+
+def _letters(db: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[Letter]:
+    """Yield letters without their data, in the order of their numbers."""
+    query = (
+        "SELECT letters.* FROM json_each(?) AS wanted JOIN letters ON number = wanted.value "
+        "ORDER BY wanted.key"
+    )
+    return map(letter_of_record, db.execute(query, [json.dumps(list(numbers))]).fetchall())
 
 
 _INSERT = (

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ucam_faas.dead_letters import plans
-from ucam_faas.dead_letters.book import Book, Entry
+from ucam_faas.dead_letters.book import Book
+from ucam_faas.dead_letters.journal import Entry, note
 from ucam_faas.dead_letters.letters import LetterState
 from ucam_faas.dead_letters.plans import Row, RowState
 
@@ -76,7 +77,7 @@ class RunLog:
             db.execute("UPDATE plans SET active = 0 WHERE active")
             db.execute("UPDATE plans SET active = 1, problem = '' WHERE id = ?", [self._plan])
             entry = Entry(self._book.now(), self._by, "run began", plan=self._plan)
-            self._book.note(db, [entry])
+            note(db, [entry])
 
     def end(self, report: Report) -> None:
         """Note that the run ended."""
@@ -89,7 +90,7 @@ class RunLog:
             values = [report.problem, self._plan]
             db.execute("UPDATE plans SET active = 0, problem = ? WHERE id = ?", values)
             entry = Entry(self._book.now(), self._by, "run ended", plan=self._plan, detail=detail)
-            self._book.note(db, [entry])
+            note(db, [entry])
 
     def is_cancelled(self) -> bool:
         """Return True if a process has asked the run to stop."""
@@ -122,8 +123,8 @@ class RunLog:
                 "UPDATE letters SET state = ?, by = ?, note = '', changed = ? WHERE id = ?",
                 [[LetterState.REPLAYED, self._by, now, row.letter] for row in done],
             )
-            self._book.note(db, [self._entry(now, row) for row in done])
-            self._book.note(
+            note(db, [self._entry(now, row) for row in done])
+            note(
                 db,
                 [
                     given_up_entry(now, row.letter, self._plan, reason)

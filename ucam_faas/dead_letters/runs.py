@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ucam_faas.dead_letters import plans
-from ucam_faas.dead_letters.book import Book, edited_content
+from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.leases import STEP_SECONDS, Leases
+from ucam_faas.dead_letters.letter_table import edited_content
 from ucam_faas.dead_letters.letters import JOB, Content, Letter, LetterState
 from ucam_faas.dead_letters.planning import frozen_hash
 from ucam_faas.dead_letters.plans import Row, RowState

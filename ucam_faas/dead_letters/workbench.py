@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.dead_letters import planning, plans
 from ucam_faas.dead_letters.archives import archive
-from ucam_faas.dead_letters.book import Book, Entry, Group, no_letter
+from ucam_faas.dead_letters.book import Book, no_letter
+from ucam_faas.dead_letters.differences import Diff, difference
 from ucam_faas.dead_letters.filters import Filter
+from ucam_faas.dead_letters.groups import Group
+from ucam_faas.dead_letters.journal import Entry, note
 from ucam_faas.dead_letters.letters import Content, Letter, LetterState
 from ucam_faas.dead_letters.mirrors import Mirror, Mirrored, last_mirror
 from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
@@ -27,19 +28,6 @@ from ucam_faas.tasks.needs import TaskNeeds
 
 Chosen = Filter | Sequence[str]
 """A filter, or the ids of letters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Diff:
-    """The difference between a letter and its replay: lines as `diff -u` writes them."""
-
-    lines: tuple[str, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.lines)
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
 
 
 class Workbench:
@@ -81,7 +69,7 @@ class Workbench:
             SourceError: Pub/Sub refuses, or doesn't answer.
             BookBusyError: another process holds the letters.
         """
-        with self.book.alone():
+        with self.book.lock.alone():
             mirror = Mirror(self.book, self.by)
             if self.source is not None:
                 mirror.copy_messages(self.source, self.tasks())
@@ -173,13 +161,19 @@ class Workbench:
         self.book.edit(self._unsent(id), None, by=self.by)
 
     def _unsent(self, id: str) -> Letter:
-        """Return a letter, unless it may have been sent: its replay keeps its content and id."""
+        """Return a letter, unless it may have been sent: its replay keeps its content and id.
+
+        The book has what was sent for as long as the letter.
+        """
         plan = plans.sending(self.book).letters.get(id)
         if plan is not None:
             raise ConfigurationError(
                 f"{id} may have been sent already: run the plan {plan} to its end first."
             )
-        return self.letter(id)
+        letter = self.letter(id)
+        if letter.state is LetterState.REPLAYED:
+            raise ConfigurationError(f"{id} was replayed: the edits are those that were sent.")
+        return letter
 
     def diff(self, id: str) -> Diff:
         """Return the edits of a letter; nothing if it has none."""
@@ -278,7 +272,7 @@ class Workbench:
             raise ConfigurationError(f"rate={rate}: expected letters per second, more than 0.")
         if resume:
             self.resume(plan)
-        with self.book.alone():
+        with self.book.lock.alone():
             run = Run(
                 self.book,
                 plan,
@@ -303,7 +297,7 @@ class Workbench:
         with self.book.database.writing() as db:
             db.execute("UPDATE plans SET cancelled = 1 WHERE id = ?", [plan])
             entry = Entry(self.book.now(), self.by, "cancelled", plan=plan)
-            self.book.note(db, [entry])
+            note(db, [entry])
 
     def resume(self, plan: str) -> None:
         """Forget that a plan was cancelled, unless its run hasn't stopped yet.
@@ -318,7 +312,7 @@ class Workbench:
     def running(self) -> str | None:
         """Return the id of the plan that a process runs now; None: there is none."""
         plan = plans.active(self.book)
-        return plan if plan is not None and self.book.is_busy() else None
+        return plan if plan is not None and self.book.lock.is_busy() else None
 
     def handled(self, chosen: Chosen, note: str = "") -> int:
         """Note that all letters that match need nothing more, and return their number."""
@@ -343,7 +337,7 @@ class Workbench:
             SourceError: Pub/Sub refuses, or doesn't answer.
             BookBusyError: another process holds letters.
         """
-        with self.book.alone():
+        with self.book.lock.alone():
             purge = Purge(self.book, by=self.by, progress=progress)
             purge.run(_filter(chosen), self.source, self.jobs)
             return purge.purged
@@ -361,14 +355,14 @@ class Workbench:
         now = self.book.now()
         with self.book.database.writing() as db:
             entries = [Entry(now, self.by, "archived", letter=id, detail=str(path)) for id in ids]
-            self.book.note(db, entries)
+            note(db, entries)
         return len(ids)
 
     def reveal(self, id: str) -> Letter:
         """Return a letter with its data, and note in the journal who saw it."""
         letter = self.letter(id)
         with self.book.database.writing() as db:
-            self.book.note(db, [Entry(self.book.now(), self.by, "revealed", letter=id)])
+            note(db, [Entry(self.book.now(), self.by, "revealed", letter=id)])
         return letter
 
     def journal(
@@ -380,43 +374,6 @@ class Workbench:
     def close(self) -> None:
         """Close the book."""
         self.book.close()
-
-
-def difference(before: Content, after: Content) -> Diff:
-    """Return the difference between two contents."""
-    lines = [
-        *_lines("attributes", _shown(before.attributes), _shown(after.attributes)),
-        *_lines("data", _readable(before.data), _readable(after.data)),
-    ]
-    return Diff(tuple(lines))
-
-
-def _lines(name: str, before: str, after: str) -> Iterable[str]:
-    if before == after:
-        return []
-    return difflib.unified_diff(
-        before.splitlines(),
-        after.splitlines(),
-        f"{name} as it died",
-        f"{name} to send",
-        lineterm="",
-    )
-
-
-def _readable(data: bytes) -> str:
-    try:
-        return _shown(json.loads(data))
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return "\n".join(data[start : start + 16].hex(" ") for start in range(0, len(data), 16))
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=isinstance(value, dict))
-    return text.encode(errors="backslashreplace").decode()  # JSON may have half a character
 
 
 def _filter(chosen: Chosen) -> Filter:

@@ -26,10 +26,12 @@ from ucam_faas.dashboard.views import times
 from ucam_faas.dashboard.views.jobs import with_value
 from ucam_faas.dead_letters.filters import OPEN, Filter
 from ucam_faas.dead_letters.letters import Kind, LetterState
+from ucam_faas.dead_letters.plans import Plan
 from ucam_faas.dead_letters.workbench import Chosen, Workbench
 
 PATH = "/dead-letters"
 PAGE = 50
+SHOWN_REASONS = 3
 ANY = "any"
 FILTERS = ("task", "state", "fingerprint", "kind", "within", "until", "attribute", "text", "key")
 STATES = [("", "waiting"), *((str(s), str(s)) for s in LetterState if s != "new"), (ANY, "any")]
@@ -192,6 +194,9 @@ def act(query: Query, backends: Backends) -> Page | See | Download:
     chosen = selection(query, backends, bench)
     if action == "plan":
         plan = bench.plan(chosen.chosen, again=query.form.has("again"))
+        if not plan.total:
+            bench.drop(plan.id)
+            return See(_back(query), _nothing_to_send(plan))
         return See(path_of("dead-letters", "plans", plan.id))
     if action == "handled":
         count = bench.handled(chosen.chosen, query.form.get("note"))
@@ -204,6 +209,15 @@ def act(query: Query, backends: Backends) -> Page | See | Download:
     if action == "try":
         return See(f"{PATH}/try?{urlencode(chosen.pairs)}")
     raise RefusedError(f"There is no such action: {action!r}.")
+
+
+def _nothing_to_send(plan: Plan) -> str:
+    if not plan.excluded:
+        return "Nothing to send: no letter matches any more."
+    reasons = [f"{_letters(count)}: {reason}." for reason, count in plan.reasons.items()]
+    more = len(reasons) - SHOWN_REASONS
+    shown = " ".join(reasons[:SHOWN_REASONS]) + f" And {more} other reasons." * (more > 0)
+    return f"Nothing to send. Left out: {shown}"
 
 
 def confirm_purge(query: Query, backends: Backends) -> Page:
