@@ -23,7 +23,8 @@ FILE = "dev.json"
 TASKS = "tasks.json"
 LOCK = "dev.lock"
 DEFAULT_PUBSUB_PORT = 8085
-DEFAULT_DASHBOARD_PORT = 8088
+DASHBOARD_PORTS = range(8088, 8098)
+"""Tried in turn, so that the address stays the same from one start to the next."""
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PUBSUB_PORT}"
 PAGE = "/ucam-faas/folder"
 """Of `ucam-faas dev`: the folder that it runs in."""

@@ -122,7 +122,7 @@ def test_a_port_that_is_taken_is_an_error_if_it_was_asked_for(tmp_path: Path) ->
 def test_by_default_the_usual_ports_are_tried_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port, free = taken.getsockname()[1], free_port()
-        monkeypatch.setattr(dashboard, "PORTS", (port, free))
+        monkeypatch.setattr(dashboard, "DASHBOARD_PORTS", (port, free))
 
         with dashboard.listen("127.0.0.1", None) as second:
             assert second.getsockname()[1] == free

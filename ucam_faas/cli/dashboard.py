@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,7 @@ from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import note
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import DASHBOARD_PORTS
 from ucam_faas.logs import setup
 from ucam_faas.net import sockets
 from ucam_faas.net.cross_site import is_this_machine
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=local_state.DEFAULT_DASHBOARD_PORT,
-    show_default=True,
+    show_default=f"the first free one from {DASHBOARD_PORTS[0]}",
     help="Port; 0 picks a free one.",
 )
 @click.option(
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 def command(
     *,
     host: str,
-    port: int,
+    port: int | None,
     allowed: tuple[str, ...],
     google: bool,
     project: str | None,
@@ -86,31 +87,19 @@ def command(
             "`ucam-faas dev` serves."
         )
     if connect is None:
-        on_cloud_run = "K_SERVICE" in os.environ
-        setup.configure(settings)
-        backends = remote.connect(
+        parser = _parser_of(sources, environ, project)
+        connect = _remote(
             settings,
             google=google,
             project=project,
             location=location,
             allow_writes=allow_writes,
-            # Files of a container are gone with it, and its directory may not be ours.
-            folder=Path(tempfile.gettempdir()) if on_cloud_run else Path.cwd(),
-            parser=_parser_of(sources, environ, project),
+            parser=parser,
         )
-        allowed = (*allowed, ".run.app") if on_cloud_run else allowed
-        connect = lambda: backends  # noqa: E731
-    listener = sockets.bind(host, port, "Choose another port with --port; 0 takes any free one.")
-    names = frozenset({security.own_name(), *(name.lower() for name in allowed)})
-    application = app.make_app(connect, allowed=names, who=remote.person_of)
-    port = listener.getsockname()[1]
-    click.echo(f"Dashboard on http://{f'[{host}]' if ':' in host else host}:{port}")
-    if not is_this_machine(host) and "K_SERVICE" not in os.environ:
-        click.echo(
-            "It asks for no password: whoever reaches its port sees all that it shows.",
-            err=True,
-        )
-    server.run(application, listener)
+    of_google = (".run.app",) if _on_cloud_run() else ()
+    names = frozenset({security.own_name(), *of_google, *(name.lower() for name in allowed)})
+    listener = _listener(host, port)
+    server.run(app.make_app(connect, allowed=names, who=remote.person_of), listener)
 
 
 def _parser_of(
@@ -135,6 +124,40 @@ def _parser_of(
         note(f"The tasks aren't shown: {error}")
         return None
     return parser
+
+
+def _remote(settings: Settings, **options: Any) -> Connect:
+    """Return the backends of a job store and a Pub/Sub; see `remote.connect` for the options."""
+    from ucam_faas.dashboard import remote
+
+    setup.configure(settings)
+    # Files of a container are gone with it, and its directory may not be ours.
+    folder = Path(tempfile.gettempdir()) if _on_cloud_run() else Path.cwd()
+    backends = remote.connect(settings, folder=folder, **options)
+    return lambda: backends
+
+
+def _listener(host: str, port: int | None) -> socket.socket:
+    """Return the socket of an address, and say which it is."""
+    advice = "Choose another port with --port; 0 takes any free one."
+    if port is None:
+        listener = sockets.bind_first(host, DASHBOARD_PORTS, advice)
+    else:
+        listener = sockets.bind(host, port, advice)
+    taken = listener.getsockname()[1]
+    click.echo(f"Dashboard on http://{f'[{host}]' if ':' in host else host}:{taken}")
+    if port is None and taken != DASHBOARD_PORTS[0]:
+        click.echo(f"Port {DASHBOARD_PORTS[0]} is taken, so it is on {taken}.", err=True)
+    if not is_this_machine(host) and not _on_cloud_run():
+        click.echo(
+            "It asks for no password: whoever reaches its port sees all that it shows.",
+            err=True,
+        )
+    return listener
+
+
+def _on_cloud_run() -> bool:
+    return "K_SERVICE" in os.environ
 
 
 def _local(settings: Settings) -> Connect | None:

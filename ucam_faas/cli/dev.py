@@ -15,7 +15,7 @@ from ucam_faas.cli._source import decide, sources_parameters
 from ucam_faas.config import LOCAL_PROJECT
 from ucam_faas.dev.env_file import NAME
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import DEFAULT_DASHBOARD_PORT, DEFAULT_PUBSUB_PORT, FOLDER
+from ucam_faas.local_state import DASHBOARD_PORTS, DEFAULT_PUBSUB_PORT, FOLDER
 
 
 @click.command(cls=Verb)
@@ -47,7 +47,7 @@ from ucam_faas.local_state import DEFAULT_DASHBOARD_PORT, DEFAULT_PUBSUB_PORT, F
     "--dashboard-port",
     type=click.IntRange(0, 65535),
     help="Port of the dashboard; 0 picks a free one. [default: the first free one from "
-    f"{DEFAULT_DASHBOARD_PORT} to {DEFAULT_DASHBOARD_PORT + 9}, else any]",
+    f"{DASHBOARD_PORTS[0]} to {DASHBOARD_PORTS[-1]}, else any]",
 )
 @click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
 @click.option("--memory", is_flag=True, help=f"Keep no state in {FOLDER}/.")

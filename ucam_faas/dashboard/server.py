@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from types import FrameType
 
@@ -17,7 +18,7 @@ MOST_CONNECTIONS = 500
 
 
 def run(app: Site, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; or SIGHUP, of a terminal that is closed, without `nohup`."""
     config = Config(
         app,
         http=HttpProtocol,
@@ -30,7 +31,10 @@ def run(app: Site, listener: socket.socket) -> None:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, app).run(sockets=[listener])
+    server = _Server(config, app)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, server.hang_up)  # uvicorn knows the others
+    server.run(sockets=[listener])
 
 
 class _Server(Server):
@@ -39,6 +43,11 @@ class _Server(Server):
     def __init__(self, config: Config, app: Site) -> None:
         super().__init__(config)
         self._app = app
+
+    def hang_up(self, sig: int, frame: FrameType | None) -> None:
+        """End in order; the shell may signal that again."""
+        self._app.end_streams()
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order."""

@@ -11,12 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import DEFAULT_DASHBOARD_PORT, FOLDER
+from ucam_faas.local_state import DASHBOARD_PORTS, FOLDER
 from ucam_faas.net import sockets
 
-PORTS = range(DEFAULT_DASHBOARD_PORT, DEFAULT_DASHBOARD_PORT + 10)
-"""Tried in turn, so that the address stays the same from one start to the next."""
 LOG = "dashboard.log"
 """In the folder of the state: an error's traceback, which would fill the terminal."""
 END_SECONDS = 5.0
@@ -33,18 +30,12 @@ def listen(host: str, port: int | None) -> socket.socket:
     Raises:
         ConfigurationError: the address is taken or invalid.
     """
-    listener = _usual(host) if port is None else None
-    if listener is None:
-        listener = sockets.bind(host, port or 0, _ADVICE)
+    if port is None:
+        listener = sockets.bind_first(host, DASHBOARD_PORTS, _ADVICE)
+    else:
+        listener = sockets.bind(host, port, _ADVICE)
     listener.listen()
     return listener
-
-
-def _usual(host: str) -> socket.socket | None:
-    for port in PORTS:
-        with suppress(ConfigurationError):
-            return sockets.bind(host, port, _ADVICE)
-    return None
 
 
 class Dashboard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +36,14 @@ def bind(host: str, port: int, advice: str) -> socket.socket:
         listener.close()
         raise address_error(host, port, error, advice) from error
     return listener
+
+
+def bind_first(host: str, ports: Iterable[int], advice: str) -> socket.socket:
+    """Return a TCP socket with the first port that is free, else with any free one; see `bind`."""
+    for port in ports:
+        with suppress(ConfigurationError):
+            return bind(host, port, advice)
+    return bind(host, 0, advice)
 
 
 def address_error(host: str, port: int, error: Exception, advice: str) -> ConfigurationError:
