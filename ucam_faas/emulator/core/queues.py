@@ -1,19 +1,19 @@
-"""One subscription's messages: which wait, are leased, are delayed, are acknowledged.
+"""One subscription's way through its topic's log: taking messages, acknowledging, moving.
 
 Pure: it reads messages through the storage port, is given the time, and knows no wire. The messages
-that are not acknowledged are in `entries`, or in the topic's log from `cursor` on; so an untouched
+that are not acknowledged are outstanding, or in the topic's log from `cursor` on; so an untouched
 backlog takes no memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice, takewhile
+from itertools import islice, takewhile
 
 from ucam_faas.emulator.core.lease import AckId, Entry, Holder, Lease, Rules, State
-from ucam_faas.emulator.core.lines import Lines
 from ucam_faas.emulator.core.moment import Moment
+from ucam_faas.emulator.core.outstanding import Outstanding
 from ucam_faas.emulator.core.storage import Message, Progress, Storage
 from ucam_faas.emulator.core.timers import Timers
 
@@ -44,7 +44,7 @@ class Log:
     """Messages before this number are gone."""
 
 
-class Queue:
+class Queue(Outstanding):
     """A subscription's way through its topic's log.
 
     Args:
@@ -69,28 +69,20 @@ class Queue:
         now: Moment,
         new: bool = False,
     ) -> None:
-        self.number = number
+        # Tokens of before a restart must not look current after it.
+        first_token = int(now.wall * 1e6)
+        super().__init__(number, rules, timers, first_token=first_token)
         self.log = log
-        self.rules = rules
         self.last_used = now.steady
         self.readers = 0
         """Pulls and streams that wait for its messages: it is in use."""
         self._storage = storage
         self._dead_letter = dead_letter
-        # Tokens of before a restart must not look current after it.
-        first_token = int(now.wall * 1e6)
-        self._tokens = count(first_token)
         self._oldest_token = first_token if new else 0
         progress = storage.progress(number)
         self.cursor = max(progress.floor, 1)
         self._acked_before = progress.acked
         self._failures_before = progress.failures
-        self.entries: dict[int, Entry] = {}
-        """By number, ascending."""
-        self._lines = Lines(self.entries)
-        self._timers = timers
-        self._acked: list[int] = []
-        self._failed: dict[int, int] = {}
 
     @property
     def retention(self) -> float:
@@ -199,19 +191,7 @@ class Queue:
             return True
         return self._lines.enter(entry, None if self.rules.pushes else holder)
 
-    def _lease(self, message: Message, entry: Entry, now: Moment, holder: Holder) -> Lease:
-        deadline = holder.ack_deadline or self.rules.ack_deadline
-        token = entry.token = next(self._tokens)
-        entry.state, entry.due, entry.holder = State.LEASED, now.steady + deadline, holder
-        self._timers.set(self, entry)
-        holder.messages += 1
-        holder.bytes += entry.size
-        line = self._lines.get(entry.key)
-        if line is not None:
-            line.take(entry, holder)
-        return Lease(message, AckId(self.number, entry.number, token), entry.failures + 1)
-
-    # -- answers of subscribers ----------------------------------------------------------------
+    # -- acknowledging ------------------------------------------------------------------------
 
     def ack(self, ids: Iterable[AckId], now: Moment) -> list[AckId]:
         """Acknowledge, and return the ids that do not count (with exactly-once delivery)."""
@@ -226,63 +206,6 @@ class Queue:
         self.last_used = now.steady
         return stale
 
-    def modify(self, ids: Iterable[AckId], seconds: float, now: Moment) -> list[AckId]:
-        """Let leases end in `seconds`; 0: now, as a failure. Return the ids that do not count."""
-        stale = []
-        for ack_id in ids:
-            entry = self._current(ack_id)
-            if entry is None:
-                stale.append(ack_id)
-            elif seconds <= 0:
-                self._fail(entry, now)
-            else:
-                entry.due = now.steady + seconds
-                self._timers.set(self, entry)
-        return stale
-
-    def release(self, holder: Holder, numbers: Container[int] | None = None) -> None:
-        """Take back messages of a holder that is gone, without counting a failure.
-
-        Args:
-            holder: has them.
-            numbers: of the messages; None: all that it has.
-        """
-        if not holder.messages:
-            return
-        for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
-            is_wanted = numbers is None or entry.number in numbers
-            if is_wanted and entry.holder is holder:  # taking one back takes back those behind it
-                self._take_back(entry)
-                self._lines.settle(entry.key, entry)
-
-    def lose(self, holder: Holder, now: Moment) -> None:
-        """End the leases of a holder that was lost, each with a failure."""
-        for entry in [entry for entry in self.entries.values() if entry.holder is holder]:
-            if entry.holder is holder:  # as above
-                self._fail(entry, now)
-
-    def end(self, entry: Entry, now: Moment) -> None:
-        """End the lease or the backoff of a message."""
-        if entry.state is State.LEASED:
-            self._fail(entry, now)
-        else:
-            entry.state = State.WAITING
-            self._lines.settle(entry.key, entry)
-
-    def hurry(self, now: Moment) -> int:
-        """End all backoffs, at the next tick, and return how many messages waited for one."""
-        delayed = [entry for entry in self.entries.values() if entry.state is State.DELAYED]
-        for entry in delayed:
-            entry.due = now.steady
-            self._timers.set(self, entry)
-        return len(delayed)
-
-    def _current(self, ack_id: AckId) -> Entry | None:
-        entry = self.entries.get(ack_id.number)
-        if ack_id.queue != self.number or entry is None or entry.state is not State.LEASED:
-            return None
-        return entry if entry.token == ack_id.token else None
-
     def _acknowledge_late(self, ack_id: AckId) -> None:
         """Acknowledge by an id that may have expired: late, but done all the same."""
         if ack_id.queue != self.number or ack_id.token < self._oldest_token:
@@ -295,55 +218,9 @@ class Queue:
             self._acked_before.add(ack_id.number)
             self._acked.append(ack_id.number)
 
-    def _acknowledge(self, entry: Entry) -> None:
-        if self._lines.get(entry.key) is not None and entry.state is State.LEASED:
-            self._end_lease(entry)
-            self._acked.append(entry.number)
-            entry.state = State.ACKED
-        else:  # late, in a line: later messages wait for a failed one before it
-            self._finish(entry)
-        self._lines.settle(entry.key)
-
-    def _finish(self, entry: Entry) -> None:
-        """Have done with a message, whatever is before it in its line."""
-        self._end_lease(entry)
-        self._acked.append(entry.number)
-        entry.state = State.ACKED
-        del self.entries[entry.number]
-
-    def _fail(self, entry: Entry, now: Moment) -> None:
-        entry.failures += 1
-        self._failed[entry.number] = entry.failures
-        self._take_back(entry)
-        delay = self.rules.backoff(entry.failures)
-        if delay > 0:
-            entry.state, entry.token = State.DELAYED, next(self._tokens)
-            entry.due = now.steady + delay
-            self._timers.set(self, entry)
-        self._lines.settle(entry.key, entry)
-        if 0 < self.rules.max_attempts <= entry.failures:  # last: it comes again if this fails
-            message = self._read(entry.number)
-            if message is None or self._dead_letter(self, message, entry.failures, now):
-                self._finish(entry)
-                self._lines.settle(entry.key)
-
-    def _take_back(self, entry: Entry) -> None:
-        """Let a message wait again, and with it all of its key that come after it."""
-        for taken in self._lines.take_back(entry):
-            if taken.state is State.ACKED and self.rules.exactly_once:
-                self._finish(taken)  # that was confirmed
-            else:
-                self._end_lease(taken)
-                taken.state = State.WAITING
-
-    def _end_lease(self, entry: Entry) -> None:
-        holder, entry.holder = entry.holder, None
-        if holder is not None:
-            holder.messages -= 1
-            holder.bytes -= entry.size
-            line = self._lines.get(entry.key)
-            if line is not None:
-                line.leased -= 1
+    def _gives_up(self, entry: Entry, now: Moment) -> bool:
+        message = self._read(entry.number)
+        return message is None or self._dead_letter(self, message, entry.failures, now)
 
     def _read(self, number: int) -> Message | None:
         message = next(self._storage.read(self.log.number, number), None)
@@ -409,12 +286,6 @@ class Queue:
         )
         self._acked_before = {message.number for message in behind}.difference(unacknowledged)
         self._storage.restart(self.number, Progress(self.cursor, self._acked_before))
-
-    def close(self) -> None:
-        """End every lease and backoff."""
-        for entry in self.entries.values():
-            self._end_lease(entry)
-            entry.state = State.ACKED
 
     def save(self) -> None:
         """Hand the changes since the last call to the storage."""
