@@ -56,8 +56,8 @@ def test_the_diff_shows_how_the_code_reads_the_payload(parser: Parser) -> None:
     assert result.diff == (
         '- items.0.price: "3"',
         "+ items.0.price: 3",
-        "- c: {}",
         "+ items.1.price: 1",
+        "- c: {}",
     )
 
 

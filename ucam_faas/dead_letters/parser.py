@@ -75,7 +75,7 @@ class Checked:
 
     Args:
         errors: none: it takes the payload.
-        payload: as the task reads it, in JSON, indented; empty: that can't be shown.
+        payload: as the task reads it, in JSON; empty: that can't be shown.
     """
 
     errors: tuple[FieldError, ...] = ()
@@ -323,7 +323,8 @@ class _Child:
             ParserError: it says one; or it ended, or said nothing.
         """
         end = time.monotonic() + seconds
-        while b"\n" not in self._unread:
+        parts = [self._unread]  # joined once: a payload may have 10 MB
+        while b"\n" not in parts[-1]:
             self._socket.settimeout(max(0.001, end - time.monotonic()))
             try:
                 part = self._socket.recv(1 << 20)
@@ -335,8 +336,8 @@ class _Child:
                 part = b""
             if not part:
                 raise ParserError(f"{what} ended the process; its output says why.")
-            self._unread += part
-        line, _, self._unread = self._unread.partition(b"\n")
+            parts.append(part)
+        line, _, self._unread = b"".join(parts).partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         if "failure" in answer:
             raise (UnknownTaskError if answer.get("unknown") else ParserError)(answer["failure"])

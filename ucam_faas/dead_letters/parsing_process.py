@@ -24,7 +24,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
@@ -156,10 +156,9 @@ def _told(outcome: Outcome) -> str:
 
 def _shown(payload: Any) -> str:
     try:
-        value = to_jsonable_python(payload, fallback=of_msgspec)
+        return to_json(payload, fallback=of_msgspec).decode()
     except Exception:  # whatever a user's value does when it is looked at
         return ""
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def send(task: Task, question: dict[str, Any], here: Runtime) -> dict[str, Any]:

@@ -6,13 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from ucam_faas.dead_letters.differences import changes
 from ucam_faas.dead_letters.letters import Content, Letter
 from ucam_faas.dead_letters.parser import FieldError, Parser, Ran, TooSlowError, UnknownTaskError
-
-MAX_CHANGES = 100
-"""Values that a diff shows."""
 
 
 class Verdict(StrEnum):
@@ -109,22 +106,6 @@ def _verdict(letter: Letter, ran: Ran | None) -> Verdict:
 
 def _diff(data: bytes, payload: str) -> Iterator[str]:
     try:
-        before, after = (dict(_leaves(json.loads(text))) for text in (data, payload))
+        yield from changes(json.loads(data), json.loads(payload))
     except (ValueError, RecursionError):  # one isn't JSON
         return
-    changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    for path in changed[:MAX_CHANGES]:
-        for sign, leaves in (("-", before), ("+", after)):
-            if path in leaves:
-                yield f"{sign} {path or 'payload'}: {leaves[path]}"
-    if len(changed) > MAX_CHANGES:
-        yield f"and {len(changed) - MAX_CHANGES} more"
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the paths of a JSON value's parts that hold no others, each with its JSON."""
-    if not value or not isinstance(value, dict | list):
-        yield path, json.dumps(value, ensure_ascii=False)
-        return
-    for name, part in value.items() if isinstance(value, dict) else enumerate(value):
-        yield from _leaves(part, f"{path}.{name}" if path else str(name))
