@@ -197,6 +197,42 @@ def test_a_value_in_a_payload_is_set_and_the_difference_is_shown(
     assert "480" in workbench.letter(LETTER).data.decode(), "the letter stays as it died"
 
 
+CODE = """
+import pydantic
+import ucam_faas
+
+class Order(pydantic.BaseModel):
+    order: int
+
+@ucam_faas.message_handler(topic="orders", name={name!r})
+def handle(order: Order): ...
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shows", [True, False])
+def test_an_edit_that_the_task_rejects_is_kept_with_a_warning(
+    run: Run,
+    workbench: Workbench,
+    shows: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "main.py").write_text(CODE.format(name=workbench.letter(LETTER).task))
+    monkeypatch.chdir(tmp_path)
+
+    warned = run("edit", LETTER, "--set", "order=many")
+    as_json = run("edit", LETTER, "--set", "order=some", "--json")
+    taken = run("edit", LETTER, "--set", "order=5")
+
+    why = "Input should be a valid integer, unable to parse" if shows else "int_parsing"
+    assert f"rejects {LETTER} as it is now: order: {why}" in warned.stderr
+    (error,) = document(as_json)[0]["errors"]
+    assert (error["path"], error["kind"], "message" in error) == (["order"], "int_parsing", shows)
+    assert (warned.exit_code, taken.stderr) == (0, "")
+    assert json.loads(workbench.content(LETTER).data)["order"] == 5
+
+
 def test_edits_are_forgotten(run: Run, workbench: Workbench) -> None:
     run("edit", LETTER, "--data", "x")
 

@@ -7,6 +7,7 @@ from typing import IO
 
 import click
 
+from ucam_faas.cli import _letter_checks
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._letter_choice import Choose, ids_or_filters
 from ucam_faas.cli._letter_edits import Edits, in_editor
@@ -73,7 +74,8 @@ def edit(
 ) -> None:
     """Change what a replay of letters sends: in $EDITOR, or by options.
 
-    The letters stay as they are: edits are in the copy. Print the difference.
+    The letters stay as they are: edits are in the copy. Print the difference, and warn if the
+    present code of the task wouldn't take it; the edit is kept.
     """
     choose.check()
     if data is not None and file is not None:
@@ -89,16 +91,23 @@ def edit(
         raise click.UsageError("The editor takes one letter: name one, or give --set or the like.")
     shown = bench.may_show(ids, reveal=reveal)
     _edit(bench, ids, None if undo else edits, shown=shown)
+    errors = {} if undo else _letter_checks.rejected(bench, ids)
     if json_only:
         diffs = [(id, workbench.diff(id)) for id in ids]
         print_json(
             [
-                {"id": id, "edited": bool(diff), "diff": diff.lines if shown else None}
+                {
+                    "id": id,
+                    "edited": bool(diff),
+                    "diff": diff.lines if shown else None,
+                    "errors": _letter_checks.as_json(errors.get(id, ()), shown=shown),
+                }
                 for id, diff in diffs
             ]
         )
     else:
         _tell(bench, ids, shown=shown)
+        _letter_checks.warn(bench, errors, most=_SHOWN, shown=shown)
 
 
 def _tell(bench: Bench, ids: Sequence[str], *, shown: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ucam_faas.cli import _letter_texts as texts, _local_cloud, _source
+from ucam_faas.cli import _letter_checks, _letter_texts as texts, _local_cloud, _source
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._letter_choice import Choose, ids_or_filters
 from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
@@ -161,11 +161,7 @@ def _as_json(tried: Tried, *, shown: bool) -> dict[str, Any]:
         "task": tried.letter.task,
         "fingerprint": tried.letter.fingerprint,
         "end": _end(tried),
-        "errors": [
-            {"path": list(error.path), "kind": error.kind}
-            | ({"message": error.message} if shown else {})
-            for error in tried.errors
-        ],
+        "errors": _letter_checks.as_json(tried.errors, shown=shown),
         "ran": None,
     }
     if ran is not None:

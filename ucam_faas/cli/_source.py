@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ucam_faas.cli._local_cloud import elsewhere
+from ucam_faas.config import Settings
 from ucam_faas.deploy import source as sources
 from ucam_faas.exceptions import ConfigurationError, NoSuchTargetError
 from ucam_faas.local_state import LocalCloud
@@ -70,6 +71,15 @@ def of_cloud(source: str | None, cloud: LocalCloud | None) -> list[str]:
     if cloud is not None and cloud.sources and sources.chosen(source) is None:
         return list(cloud.sources)
     return [decide(source)]
+
+
+def of_folder() -> list[str]:
+    """Return the source that this folder has by its environment, its configuration or the default;
+    nothing: only the default is left, and there is no ./main.py.
+    """
+    source = decide(None)
+    is_there = source != Settings().source or Path(source).exists()
+    return [source] if is_there else []
 
 
 def load(named: Sequence[str], target: str | None = None) -> list[Task]:

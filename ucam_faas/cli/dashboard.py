@@ -114,10 +114,10 @@ def _parser_of(
         environ = {**environ, "GOOGLE_CLOUD_PROJECT": project}
     if sources:
         return Parser(sources, environ=environ)
-    source = _source.decide(None)
-    if source == Settings().source and not Path(source).exists():
+    named = _source.of_folder()
+    if not named:
         return None
-    parser = Parser([source], environ=environ)
+    parser = Parser(named, environ=environ)
     try:
         parser.tasks()
     except ParserError as error:
