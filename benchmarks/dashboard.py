@@ -36,13 +36,15 @@ from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.tasks.needs import TaskNeeds
 
 REPETITIONS = 40
+RARE = 20
+"""The first jobs, of a task that has no later ones."""
 JOBS = f"""
 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows)
 INSERT INTO ucam_faas_jobs (
   app, task, id, payload, attributes, ordering_key, options, source, owner, state, created, due,
   visit, fence, history, error, batch, parent
 )
-SELECT 'shop', 'task-' || (n % {TASKS}), 'job-' || n,
+SELECT 'shop', iif(n <= {RARE}, 'rare', 'task-' || (n % {TASKS})), 'job-' || n,
   CAST('{{"order": ' || n || ', "article": "umbrella"}}' AS BLOB), '{{}}', '', '{{}}', '', '',
   CASE WHEN n % 997 = 0 THEN 'FAILURE' WHEN n > :rows - 100 THEN 'PENDING' ELSE 'SUCCESS' END,
   :now - (:rows - n) * 0.6, 0, 9e9, 1,
@@ -85,6 +87,7 @@ def pages(rows: int) -> dict[str, Callable[[int], str]]:
             f"/jobs?before={time.time() - (rows - n) * 0.6}/{quote(f'task-1/job-{n}')}"
         ),
         "jobs of a task": lambda n: f"/jobs?task=task-{n % TASKS}",
+        "jobs of a rare task": lambda n: "/jobs?task=rare",
         "jobs that failed": lambda n: "/jobs?state=failure",
         "jobs of a task that failed": lambda n: f"/jobs?state=failure&task=task-{n % TASKS}",
         "jobs of a batch": lambda n: f"/jobs?batch=task-0/batch-{n // 10000}",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import history
-from tests.support.history import BEGIN
+from tests.support.history import BEGIN, published
+from ucam_faas.history import queries
 from ucam_faas.history.reader import History
 from ucam_faas.history.rows import EventKind, MessageState, StepKind
 
@@ -36,6 +37,44 @@ def test_a_page_is_newest_first_and_goes_on_after_its_last_row(shop: History) ->
 
     assert pages == whole
     assert [row.time for row in whole] == sorted((row.time for row in whole), reverse=True)
+
+
+@pytest.fixture
+def boots(tmp_path: Path) -> Iterator[History]:
+    """Return a history of 40 messages about umbrellas; each tenth is about an umbrella stand."""
+    path = tmp_path / "history.sqlite3"
+    words = ["umbrellastand" if number % 10 == 0 else "Umbrellas" for number in range(40)]
+    events = [published(str(number), word.encode()) for number, word in enumerate(words)]
+    history.write(path, events)
+    reader = History(path)
+    yield reader
+    reader.close()
+
+
+@pytest.mark.parametrize("looks", [(), (2, 3), (3, 100), queries.LOOKS])
+def test_a_long_beginning_of_a_word_finds_the_same_however_it_is_looked_for(
+    boots: History, looks: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "LOOKS", looks)
+
+    rare = boots.messages(text="umbrellast")
+    first = boots.messages(text="umbrell", limit=25)
+    second = boots.messages(text="umbrell", before=first[-1].key, limit=25)
+
+    assert ids(rare) == ["30", "20", "10", "0"]
+    assert ids([*first, *second]) == [str(number) for number in reversed(range(40))]
+    assert boots.messages(text="umbrellaz") == []
+
+
+def test_a_long_beginning_that_many_have_is_not_looked_up_among_all(boots: History) -> None:
+    """SQLite would put all messages with it together, before it returns the first."""
+    boots.last_seq()
+    (_, database), asked = boots._idle[0], []
+    database.set_trace_callback(asked.append)
+
+    assert len(boots.messages(text="umbrell", limit=20)) == 20
+    assert any("umbre" in statement for statement in asked)
+    assert not any("umbrell" in statement for statement in asked)
 
 
 @pytest.mark.parametrize(

@@ -113,15 +113,15 @@ def columns_of(path: str) -> set[str]:
 def test_a_change_of_the_schema_has_a_version_of_its_own() -> None:
     schema = sha256(statements("sqlite.sql")["schema"].encode()).hexdigest()[:8]
 
-    assert (SCHEMA, schema) == (8, "ef681437"), "raise SCHEMA, and write both here"
+    assert (SCHEMA, schema) == (9, "edb4ae6b"), "raise SCHEMA, and write both here"
 
 
 def test_a_file_of_a_later_version_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path = str(tmp_path / "jobs.db")
-    sqlite3.connect(path).execute("PRAGMA user_version = 9").connection.close()
+    sqlite3.connect(path).execute("PRAGMA user_version = 10").connection.close()
     store = SqliteStore(path, ManualClock())
 
-    with pytest.raises(JobStoreError, match=r"newer ucam-faas .* \(version 9 .*--reset"):
+    with pytest.raises(JobStoreError, match=r"newer ucam-faas .* \(version 10 .*--reset"):
         store.get(KEY)
 
 
@@ -185,6 +185,18 @@ def test_the_jobs_that_failed_are_looked_up_among_these(store: SqliteStore) -> N
         steps = [step["detail"] for step in plan]
 
     used = "INDEX ucam_faas_jobs_unsuccessful (app=? AND created>? AND created<?)"
+    assert used in steps[0], steps
+
+
+def test_the_jobs_of_a_task_are_looked_up_among_these(store: SqliteStore) -> None:
+    """Otherwise those of a rare task would be looked for among all others."""
+    values = dict.fromkeys(("since", "until", "after", "after_id", "after_task"))
+    with store._open() as connection:
+        query = f"EXPLAIN QUERY PLAN {store._sql['find_of_task']}"
+        wanted = {"app": "app", "task": "rare", "states": "[]", "limit": 9, **values}
+        steps = [step["detail"] for step in connection.execute(query, wanted)]
+
+    used = "INDEX ucam_faas_jobs_by_task (app=? AND task=? AND created>? AND created<?)"
     assert used in steps[0], steps
 
 

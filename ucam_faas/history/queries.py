@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ucam_faas.history.database import PLACES
 from ucam_faas.history.rows import MessageState
-from ucam_faas.history.search import pair_of, place_word, query_of
+from ucam_faas.history.search import LONGEST_PREFIX, matching, pair_of, place_word, query_of
 
 ROW = (
     "d.id, d.time, d.topic, d.task, d.state, d.attempts, d.reason, d.size, d.seq, d.letter, "
     "d.subscription"
 )
 _END = 2**62
+LOOKS = (100, 300)
+"""Messages that are looked at, before a beginning of a word is looked up among all."""
 
 
 class Selection:
@@ -64,10 +67,7 @@ class Selection:
             statement, values = self._statement(self._index())
             bounds = (self._first, self._end, self._limit)
             return database.execute(statement, (*values, *bounds)).fetchall()
-        messages = self._candidates(database, query)
-        is_narrow = self._state not in (None, MessageState.DONE)
-        if is_narrow or (query is None and self._equal):
-            messages = self._common(database, messages)
+        messages = self._candidates(database, query, self._rough(places))
         statement, values = self._statement("NOT INDEXED")
         rows: list[Any] = []
         for message in messages:
@@ -117,9 +117,47 @@ class Selection:
             return "INDEXED BY deliveries_by_state"
         return "INDEXED BY deliveries_by_topic" if "topic" in self._equal else "NOT INDEXED"
 
-    def _candidates(self, database: sqlite3.Connection, query: str | None) -> Iterator[int]:
-        """Go through the numbers of messages that have the words and the attribute."""
-        bounds = (self._first // PLACES, -(-self._end // PLACES))
+    def _rough(self, places: list[str]) -> str | None:
+        """Return the query for the words with a shorter beginning of the last, if it is long."""
+        if self._text is None or self._pair is not None:
+            return None
+        rough = query_of(self._text, places, longest=LONGEST_PREFIX)
+        return None if rough == query_of(self._text, places) else rough
+
+    def _candidates(
+        self, database: sqlite3.Connection, query: str | None, rough: str | None
+    ) -> Iterator[int]:
+        """Go through the numbers of messages that have the words and the attribute.
+
+        Args:
+            database: of the history.
+            query: for the words; None: there are none.
+            rough: one that an index answers at once, and that finds more. The first messages that
+                it finds are looked at: a beginning that many have is among them. Of one that few
+                have, the query is fast.
+        """
+        end = -(-self._end // PLACES)
+        if query is not None and rough is not None:
+            for many in LOOKS:
+                messages = list(islice(self._messages(database, rough, end), many))
+                has_it = matching(database, messages, query)
+                yield from (message for message in messages if message in has_it)
+                if len(messages) < many:
+                    return
+                end = messages[-1] - 1
+        yield from self._messages(database, query, end)
+
+    def _messages(self, database: sqlite3.Connection, query: str | None, end: int) -> Iterator[int]:
+        """Go through those up to a number that have the words, and that few deliveries have."""
+        messages = self._found(database, query, end)
+        is_narrow = self._state not in (None, MessageState.DONE)
+        if is_narrow or (query is None and self._equal):
+            return self._common(database, messages)
+        return messages
+
+    def _found(self, database: sqlite3.Connection, query: str | None, end: int) -> Iterator[int]:
+        """Go through those up to a number; see `_candidates`."""
+        bounds = (self._first // PLACES, end)
         if query is None:
             statement = (
                 "SELECT message FROM attributes WHERE pair = ? AND message BETWEEN ? AND ? "

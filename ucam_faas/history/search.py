@@ -9,10 +9,13 @@ import json
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 
 from ucam_faas.history.database import PLACES, transaction
 
+LONGEST_PREFIX = 5
+"""Characters of a word's beginning that has an index; see schema.sql."""
 LONGEST_TEXT, LONGEST_PAIR = 16_384, 300
 """Characters of a message that are searched, and of an attribute."""
 _WORD = re.compile(r"[^\W_]+")
@@ -69,20 +72,36 @@ def pair_of(attribute: str) -> str:
     return attribute[:LONGEST_PAIR]
 
 
-def query_of(text: str, places: Iterable[str] = ()) -> str | None:
+def query_of(text: str, places: Iterable[str] = (), *, longest: int = 0) -> str | None:
     """Return the query for all words of a text, the last as the beginning of one; None: no word.
 
     Args:
         text: of a person.
         places: further words.
+        longest: of a beginning, in characters; what is longer is cut. 0: there is no limit.
     """
     words = _WORD.findall(text)
     if not words:
         return None
     quoted = [f'"{word}"' for word in words]
     if len(words[-1]) >= 3 and not text[-1:].isspace():
-        quoted[-1] += "*"
+        quoted[-1] = f'"{words[-1][: longest or None]}"*'
     return " ".join([*places, *quoted])
+
+
+def matching(database: sqlite3.Connection, messages: Sequence[int], query: str) -> set[int]:
+    """Return those of some messages that a query of words finds, without a look at the others.
+
+    SQLite would put all messages with the beginning of a word together first: a tenth of a second,
+    of a million. So these few are put into an index of their own.
+    """
+    marks = ", ".join("?" * len(messages))
+    rows: list[_Row] = database.execute(f"{ROWS} WHERE seq IN ({marks})", messages).fetchall()
+    with closing(sqlite3.connect(":memory:")) as small:
+        small.execute("CREATE VIRTUAL TABLE words USING fts5 (text, content = '', detail = none)")
+        small.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", _entries(rows)[0])
+        records = small.execute("SELECT rowid FROM words WHERE words MATCH ?", (query,))
+        return {message for (message,) in records}
 
 
 def index(database: sqlite3.Connection, limit: int) -> int:

@@ -16,6 +16,8 @@ from ucam_faas.jobs.waiting import WaitingStore
 class SqlStore(WaitingStore):
     """A `JobStore` over named statements."""
 
+    _find_of_task = "find"
+
     def claim(
         self, key: Key, *, lease: float, instance: str, limit: int | None = None
     ) -> Row | None:
@@ -98,6 +100,8 @@ class SqlStore(WaitingStore):
             statement = "find_by_id"
         elif states and UNSUCCESSFUL.issuperset(states):
             statement = "find_unsuccessful"
+        elif task is not None:
+            statement = self._find_of_task
         return [row_of(record) for record in self._read(statement, wanted)]
 
     def has_live_members(self, app: str, batch: str) -> bool:

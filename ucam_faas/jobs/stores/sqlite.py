@@ -31,7 +31,7 @@ POLL_SECONDS = 0.01
 """Between two looks at the file's version, while ends are waited for."""
 BUSY_SECONDS = 10
 """How long a write waits for another process's."""
-SCHEMA = 8
+SCHEMA = 9
 """The version of the tables, in `PRAGMA user_version`; files from before version 1 have 0."""
 ADDED_COLUMNS = {
     "unique": "TEXT",
@@ -54,6 +54,8 @@ class SqliteStore(SqlStore):
         path: of the file, which is made if it is missing; `:memory:` for the process's memory.
         clock: tells the time of all rows.
     """
+
+    _find_of_task = "find_of_task"
 
     def __init__(self, path: str, clock: Clock) -> None:
         self.path = path if path == MEMORY else os.path.abspath(path)  # tasks may change folders

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS ucam_faas_jobs (
 DROP INDEX IF EXISTS ucam_faas_jobs_visit;
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_overdue ON ucam_faas_jobs (app, visit);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_created ON ucam_faas_jobs (app, created);
+CREATE INDEX IF NOT EXISTS ucam_faas_jobs_by_task ON ucam_faas_jobs (app, task, created);
 CREATE INDEX IF NOT EXISTS ucam_faas_jobs_pending ON ucam_faas_jobs (app, task) WHERE state = 'PENDING';
 CREATE UNIQUE INDEX IF NOT EXISTS ucam_faas_jobs_unique ON ucam_faas_jobs (app, task, "unique")
   WHERE "unique" IS NOT NULL AND state IN ('PENDING', 'STARTED', 'PAUSED');
@@ -202,6 +203,15 @@ WHERE app = :app AND (:task IS NULL OR task = :task)
   AND created >= coalesce(:since, 0) AND created < coalesce(:until, 1e300)
   AND (:after IS NULL OR created <> :after OR (id, task) > (:after_id, :after_task))
 ORDER BY created DESC, id, task LIMIT :limit
+
+-- name: find_of_task
+-- By an index of the task's own: it may be rare.
+SELECT * FROM ucam_faas_jobs
+WHERE app = :app AND task = :task
+  AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
+  AND created >= coalesce(:since, 0) AND created < coalesce(:until, 1e300)
+  AND (:after IS NULL OR created <> :after OR (id, task) > (:after_id, :after_task))
+ORDER BY created DESC, id LIMIT :limit
 
 -- name: find_unsuccessful
 -- By an index that has nothing of the others, which are most.
