@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +73,6 @@ class Visitor:
         narrow: bool = False,
         javascript: bool = True,
         zone: str = "Europe/London",
-        tomorrow: bool = False,
     ) -> Page:
         """Open a page in a window of its own, which keeps these settings."""
         width, height = NARROW if narrow else WIDE
@@ -94,8 +92,6 @@ class Visitor:
         context.on("response", self._see_response)
         self._contexts.append(context)
         page = context.new_page()
-        if tomorrow:  # by the visitor's clock; that of the site is today's
-            page.clock.set_system_time(time.time() + 24 * 3600)
         page.goto(path)
         return page
 

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from . import yesterday
 from .bookshop import Bookshop
 from .chromium import Visitor
-from .letters import look
-from .orders import WRONG, order
 
 pytestmark = pytest.mark.slow
 
 
-def test_why_did_order_17_fail_yesterday(visitor: Visitor, bookshop: Bookshop) -> None:
-    bookshop.fail("ship_order", [order(17, WRONG, "Jane Austen")])
-    look(visitor, "task=ship_order")  # a copy that is a few seconds old may lack it
-    page = visitor.open("/", tomorrow=True)
+@pytest.fixture
+def later_visitor(browser: Browser, tmp_path: Path) -> Iterator[Visitor]:
+    """Return a visitor of the dashboard of a folder that was worked in yesterday."""
+    yesterday.write(tmp_path)
+    with yesterday.dashboard_of(tmp_path) as site:
+        visitor = Visitor(browser, site)
+        yield visitor
+        assert visitor.leave() == []
+
+
+def test_why_did_order_17_fail_yesterday(later_visitor: Visitor) -> None:
+    page = later_visitor.open("/")
 
     cause = page.get_by_role("group", name="Failures by cause").get_by_role("row")
     cause = cause.filter(has_text="ship_order").filter(has_text="LookupError")
@@ -37,7 +46,10 @@ def test_why_did_order_17_fail_yesterday(visitor: Visitor, bookshop: Bookshop) -
     expect(timeline).to_contain_text("attempt 1")
     expect(timeline).to_contain_text("attempt 2")
     expect(timeline).to_contain_text("packing order 17")
-    expect(timeline.get_by_role("group", name="Traceback")).to_contain_text("in find_street")
+    expect(timeline.get_by_role("group", name="Traceback").last).to_contain_text("in find_street")
+    days = timeline.locator("time").evaluate_all("ts => ts.map(t => Date.parse(t.dateTime))")
+    assert days
+    assert all(time.time() - day / 1000 > yesterday.DAY for day in days)
     expect(page.get_by_role("group", name="Payload")).to_contain_text('"street": "17 Kings Parad"')
 
 
