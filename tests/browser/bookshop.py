@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,16 @@ class Bookshop:
             answer = self.dev.rest.call("POST", path, {"messages": messages})
             assert answer.status == 200, answer
             ids += json.loads(answer.body)["messageIds"]
+        return ids
+
+    def publish_paced(self, topic: str, payloads: Sequence[Any], *, a_second: int) -> list[str]:
+        """Publish payloads at a pace, and return the messages' ids: 20 parts of each second."""
+        ids: list[str] = []
+        size, begin = a_second // 20, time.monotonic()
+        for start in range(0, len(payloads), size):
+            due = begin + start / a_second
+            wait_until(lambda due=due: time.monotonic() >= due, "it is time for the next part")
+            ids += self.publish(topic, *payloads[start : start + size])
         return ids
 
     def fail(self, task: str, payloads: Sequence[Any]) -> list[str]:

@@ -70,14 +70,23 @@ def test_1000_messages_a_second_neither_freeze_the_page_nor_lose_the_selection(
     visitor: Visitor, bookshop: Bookshop
 ) -> None:
     bookshop.publish("count_visit", b"first")
-    page = visitor.open("/live?task=count_visit")
+    moving, page = (visitor.open("/live?task=count_visit") for _ in range(2))
+    watch_frames(moving)
     cell = page.locator("#events tr").first.get_by_role("link").last
     chosen = cell.inner_text()
     select(page, "#events tr:first-child td:nth-child(4)")
 
-    *_, last = bookshop.publish("count_visit", *[b"visit %d" % number for number in range(3000)])
-    bookshop.wait_done("count_visit", 3001)
+    bookshop.publish_paced("count_visit", [b"visit"] * 2000, a_second=1000)
+    bookshop.wait_done("count_visit", 2001)
+    (last,) = bookshop.publish("count_visit", b"last")  # a busy moment's rows aren't all shown
 
+    expect(
+        moving.locator("#events").get_by_role("link", name=last, exact=True).first
+    ).to_be_visible()
+    frames = moving.evaluate("frames_seen")
+    assert frames["renewals"] > 1, "rows came while it was busy"
+    assert frames["longest_ms"] < 3000, "it froze, longer than a busy machine explains"
+    assert moving.locator("#events tr").count() <= 301
     expect(page.get_by_text("newer, held while you select")).to_be_visible()
     assert page.evaluate("getSelection().toString()").strip() == chosen
     page.get_by_role("button", name="Pause updates").click()
@@ -122,6 +131,26 @@ def test_script_in_a_payload_is_text(visitor: Visitor, bookshop: Bookshop) -> No
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.locator("#bait")).to_have_count(0)
         assert "stolen" not in page.title().replace("Search: stolen", "")
+
+
+def watch_frames(page: Page) -> None:
+    """Let a page measure the longest time between two of its frames from now on, and count the
+    changes of the list of events: a page that is frozen draws no frames.
+    """
+    page.evaluate(
+        """() => {
+          const seen = window.frames_seen = {count: 0, longest_ms: 0, renewals: 0};
+          new MutationObserver(() => seen.renewals++)
+            .observe(document.querySelector('#events'), {childList: true, subtree: true});
+          let last = performance.now();
+          requestAnimationFrame(function next(now) {
+            seen.longest_ms = Math.max(seen.longest_ms, now - last);
+            seen.count++;
+            last = now;
+            requestAnimationFrame(next);
+          });
+        }"""
+    )
 
 
 def select(page: Page, selector: str) -> None:
