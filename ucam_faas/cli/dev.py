@@ -96,11 +96,7 @@ def command(
         raise ConfigurationError("--memory keeps no state, so there is nothing to --reset.")
     if no_dashboard and dashboard_port is not None:
         raise ConfigurationError("--no-dashboard serves none, so --dashboard-port has no use.")
-    if pubsub == "google" and not (project or os.environ.get("GOOGLE_CLOUD_PROJECT")):
-        raise ConfigurationError("--pubsub google needs --project, or GOOGLE_CLOUD_PROJECT.")
-    external = {"google": "", "embedded": None}.get(
-        pubsub or "", os.environ.get("PUBSUB_EMULATOR_HOST") or None
-    )
+    external = _external(pubsub, project)
     default_port = DEFAULT_PUBSUB_PORT if external is None else 0
     options = DevOptions(
         sources=sources or (decide(None),),
@@ -119,3 +115,14 @@ def command(
         env_file=click.get_current_context().meta[NAME],
     )
     sys.exit(asyncio.run(run(options)))
+
+
+def _external(pubsub: str | None, project: str | None) -> str | None:
+    """Return another Pub/Sub than the embedded one, as `DevOptions` has it."""
+    if pubsub == "embedded":
+        return None
+    if pubsub is None:
+        return os.environ.get("PUBSUB_EMULATOR_HOST") or None
+    if not (project or os.environ.get("GOOGLE_CLOUD_PROJECT")):
+        raise ConfigurationError("--pubsub google needs --project, or GOOGLE_CLOUD_PROJECT.")
+    return ""

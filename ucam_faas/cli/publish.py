@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import IO
 
 import click
@@ -76,12 +78,8 @@ def command(
     """
     if topic and data is None and not file and not sample:
         task, data = None, task
-    if (data is not None) + (file is not None) + sample > 1:
-        raise click.UsageError("Give only one of DATA, --file and --sample.")
-    if not topic and not task:
-        raise click.UsageError("Missing argument 'TASK' (or --topic).")
-    if source and data is not None and not (is_source(source) or source.isidentifier()):
-        raise click.UsageError(f"Got unexpected extra argument ({source}): put DATA in quotes.")
+    ways = (data is not None) + (file is not None) + sample
+    _check_usage(task, data, topic, source, ways=ways)
     if wait and (dry_run or topic or google):
         raise click.UsageError("--wait can't be combined with --dry-run, --topic or --google.")
     emulator = "PUBSUB_EMULATOR_HOST" if google else None  # that isn't meant
@@ -92,34 +90,36 @@ def command(
     payload = _message_data.data_of(
         loaded, data, file, sample=sample, may_be_empty=bool(attributes)
     )
-    if loaded is not None:
-        _message_data.check(loaded, payload)
-        if loaded.takes_nothing:
-            attributes = message_attributes(payload, attributes)
-    _check_message(payload, attributes, ordering_key)
+    attributes = _checked(loaded, payload, attributes, ordering_key)
     topic = topic or _topic_of(loaded, attributes, wait=wait)
     check_topic(topic)
     if sample or dry_run:
         click.echo(f"Data: {_message_data.shown(payload, loaded)}")
-    try:
-        destination = publishing.find(
-            settings, project, cloud, google=google, elsewhere=_local_cloud.elsewhere
-        )
-    except ConfigurationError as error:
-        if not dry_run:
-            raise
-        say(f"Nothing was published to {topic}: this is a dry run. {error}")
-        return
-    topic = destination.full_name(topic)
+    find = partial(
+        publishing.find, settings, project, cloud, google=google, elsewhere=_local_cloud.elsewhere
+    )
     if dry_run:
-        say(f"Nothing was published to {topic} ({destination.name}): this is a dry run.")
+        say(_unpublished(topic, find))
         return
+    destination = find()
+    topic = destination.full_name(topic)
     if wait:
         _waiting.check(destination)
     message_id = destination.publish(topic, payload, attributes, ordering_key)
     say(f"Published message {message_id} to {topic} ({destination.name}).")
     if wait and loaded is not None:
         sys.exit(_waiting.wait(destination, loaded.name, message_id))
+
+
+def _check_usage(
+    task: str | None, data: str | None, topic: str | None, source: str | None, *, ways: int
+) -> None:
+    if ways > 1:
+        raise click.UsageError("Give only one of DATA, --file and --sample.")
+    if not topic and not task:
+        raise click.UsageError("Missing argument 'TASK' (or --topic).")
+    if source and data is not None and not (is_source(source) or source.isidentifier()):
+        raise click.UsageError(f"Got unexpected extra argument ({source}): put DATA in quotes.")
 
 
 def _load(name: str, sources: list[str]) -> Task:
@@ -132,11 +132,19 @@ def _load(name: str, sources: list[str]) -> Task:
     return task
 
 
-def _check_message(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:
+def _checked(
+    task: Task | None, data: bytes, attributes: dict[str, str], ordering_key: str
+) -> dict[str, str]:
+    """Return the attributes of a message that its task and Pub/Sub take."""
+    if task is not None:
+        _message_data.check(task, data)
+        if task.takes_nothing:
+            attributes = message_attributes(data, attributes)
     try:
         check_message(data, attributes, ordering_key)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+    return attributes
 
 
 def _topic_of(task: Task | None, attributes: dict[str, str], *, wait: bool) -> str:
@@ -156,3 +164,13 @@ def _topic_of(task: Task | None, attributes: dict[str, str], *, wait: bool) -> s
             )
         note(f"Note: {text}")
     return trigger.topic
+
+
+def _unpublished(topic: str, find: Callable[[], publishing.Destination]) -> str:
+    """Return what a dry run says: where the message would go, or why it can't."""
+    try:
+        destination = find()
+    except ConfigurationError as error:
+        return f"Nothing was published to {topic}: this is a dry run. {error}"
+    name = f"{destination.full_name(topic)} ({destination.name})"
+    return f"Nothing was published to {name}: this is a dry run."
