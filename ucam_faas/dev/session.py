@@ -6,14 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import socket
-import stat
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -22,6 +19,7 @@ from ucam_faas.config import Settings, mistyped
 from ucam_faas.dev import dashboard as dashboards, generations, welcome
 from ucam_faas.dev.change_texts import describe, names_of
 from ucam_faas.dev.changes import Folders, Look
+from ucam_faas.dev.ending import Ending
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
 from ucam_faas.dev.generations import Generation, NotLoadedError
 from ucam_faas.dev.history import PAGE, History
@@ -65,14 +63,14 @@ class Session:
         )
         self._history = History()
         self._observer = SessionObserver(self._stream, self._history)
-        self._stopped = asyncio.Event()
+        self._ending = Ending()
+        self._race = self._ending.race
         self._generation: Generation | None = None
         self._endings: dict[Generation, asyncio.Future[None]] = {}
         self._folders = Folders(options.sources, [options.env_file.path])
         self._failed = False
         self._external: ExternalPubsub | None = None
         self._recorder: Recorder | None = None
-        self._dashboard: dashboards.Dashboard | None = None
         self._dashboard_url = ""
         self._links = ""
 
@@ -84,11 +82,7 @@ class Session:
         """
         for source in self._options.sources:
             loading.check_exists(source)  # before a file or a process is made
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._ending.on_signals(self._end_at_once)
         with local_state.held(Path.cwd()), job_file(self._options):
             return await self._run()
 
@@ -120,23 +114,24 @@ class Session:
                 if self._recorder is not None:
                     put, project = self._recorder.put, options.project
                     self._observer.record(Recorded(put, emulator.engine, project))
-                if dashboard is not None:
-                    await self._start_dashboard(dashboard)
-                try:
-                    await self._serve(listener, emulator)
-                finally:
-                    emulator.schedules.close()
-                    emulator.cloud_tasks.close()
-                    emulator.pushes.pause()
-                    self._tell_of_ending(emulator.pushes.sending())
-                    if self._external is not None:
-                        await asyncio.to_thread(self._external.close)
-                    if self._generation is not None:
-                        self._end(self._generation)
-                    await asyncio.gather(*self._endings.values())
-                    if self._dashboard is not None:
-                        await self._dashboard.stop()
+                async with self._dashboard(dashboard):
+                    try:
+                        await self._serve(listener, emulator)
+                    finally:
+                        await self._close(emulator)
         return int(self._failed)
+
+    async def _close(self, emulator: Emulator) -> None:
+        """Start nothing more, and let what runs come to its end."""
+        emulator.schedules.close()
+        emulator.cloud_tasks.close()
+        emulator.pushes.pause()
+        self._tell_of_ending(emulator.pushes.sending())
+        if self._external is not None:
+            await asyncio.to_thread(self._external.close)
+        if self._generation is not None:
+            self._end(self._generation)
+        await asyncio.gather(*self._endings.values())
 
     @contextlib.asynccontextmanager
     async def _recording(self) -> AsyncIterator[None]:
@@ -156,8 +151,12 @@ class Session:
             yield
             await asyncio.to_thread(stack.close)  # it writes the rest
 
-    async def _start_dashboard(self, listener: socket.socket) -> None:
-        """Say where the dashboard is, before all else, and start it."""
+    @contextlib.asynccontextmanager
+    async def _dashboard(self, listener: socket.socket | None) -> AsyncIterator[None]:
+        """Say where the dashboard is, before all else, and start it, if one is wanted."""
+        if listener is None:
+            yield
+            return
         host, port = reachable(self._options.host), listener.getsockname()[1]
         self._dashboard_url = f"http://{host}:{port}"
         click.echo(f"Dashboard on {self._dashboard_url}")
@@ -165,9 +164,13 @@ class Session:
             self._links = self._dashboard_url
         if takes_escapes(sys.stdout):
             self._stream.links = self._links
-        self._dashboard = await dashboards.start(
+        dashboard = await dashboards.start(
             listener, Path.cwd(), lambda text: self._stream.line("error", "", text)
         )
+        try:
+            yield
+        finally:
+            await dashboard.stop()
 
     def _tell_of_ending(self, busy: list[str]) -> None:
         if busy:
@@ -175,20 +178,9 @@ class Session:
             text = f"waiting for {names} to finish; Control-C again ends at once"
             self._stream.line("ending", "", text)
 
-    def _stop(self) -> None:
-        """End in order; at once if called twice."""
-        if self._stopped.is_set():
-            for generation in self._endings:
-                generation.kill()
-        self._stopped.set()
-
-    def _hang_up(self) -> None:
-        """End in order without the terminal, which is closed; the shell may signal that again."""
-        for descriptor in (1, 2):
-            if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # writing to a closed one fails
-                with open(os.devnull, "wb") as nothing:
-                    os.dup2(nothing.fileno(), descriptor)
-        self._stopped.set()
+    def _end_at_once(self) -> None:
+        for generation in self._endings:
+            generation.kill()
 
     def _end(self, generation: Generation) -> None:
         """Let a process end in the background."""
@@ -228,7 +220,7 @@ class Session:
                 self._observer.forward(external.publish)
             self._external = external
         await self._take_over(generation)
-        if self._stopped.is_set():
+        if self._ending.has_begun:
             return
         await self._race(asyncio.to_thread(news.tell))  # ended jobs may have wakes in the inbox
         emulator.pushes.resume()
@@ -251,7 +243,7 @@ class Session:
         Raises:
             NotLoadedError: no change of a file can help.
         """
-        while not self._stopped.is_set():
+        while not self._ending.has_begun:
             try:
                 generation, change = await self._race(self._start(), self._change_of_a_hang(look))
                 if generation is not None:
@@ -326,7 +318,7 @@ class Session:
             generation: the first process that serves.
             look: at the files, from before they were loaded.
         """
-        while not self._stopped.is_set():
+        while not self._ending.has_begun:
             change, code = await self._race(self._folders.change(look), generation.process.wait())
             if change is not None:
                 generation, look = await self._reload(generation, *change)
@@ -334,17 +326,6 @@ class Session:
                 self._stream.line("error", "", "the process that serves the tasks ended")
                 self._failed = True
                 return
-
-    async def _race(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Return the first results, and None for the others, which are cancelled."""
-        tasks = [asyncio.ensure_future(coroutine) for coroutine in (*work, self._stopped.wait())]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        return [None if task.cancelled() else task.result() for task in tasks[:-1]]
 
     async def _reload(
         self, last: Generation, look: Look, changed: set[str]
