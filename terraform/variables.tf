@@ -407,6 +407,17 @@ variable "triggers" {
     error_message = "triggers.cron_schedules.….topic: expected the name of a topic, or projects/P/topics/T. ${local.name_rules}"
   }
 
+  # Cloud Scheduler publishes to topics of its own project only.
+  validation {
+    condition = var.function.run_as == "cloud-run-job" || try(alltrue([
+      for schedule in var.triggers.cron_schedules : alltrue([
+        for topic in [try(coalesce(schedule.topic), one([for name, subscription in var.triggers.subscriptions : coalesce(subscription.topic, name)]), "")] :
+        !startswith(topic, "projects/") || startswith(topic, "projects/${var.project}/")
+      ])
+    ]), true)
+    error_message = "triggers.cron_schedules: Cloud Scheduler publishes to topics of its own project, ${var.project}, only. Give the schedule to a second task, with a topic of this project."
+  }
+
   validation {
     condition     = length(var.triggers.subscriptions) <= 1 || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.topic, null) != null]), true)
     error_message = "triggers.cron_schedules.….topic: with several subscriptions, name the topic to which the schedule publishes."

@@ -50,18 +50,18 @@ run "schedules_are_as_they_are_asked_for" {
     triggers = {
       subscriptions = {
         orders  = { create_topic = true }
-        refunds = { topic = "projects/other/topics/refunds" }
+        refunds = { topic = "projects/my-project/topics/refunds" }
       }
       cron_schedules = {
         a = { schedule = "0 3 * * *", topic = "orders", data = "YWxs", attributes = { kind = "all" } }
-        b = { schedule = "0 4 * * *", topic = "projects/other/topics/refunds", paused = true, attributes = { kind = "all" } }
+        b = { schedule = "0 4 * * *", topic = "projects/my-project/topics/refunds", paused = true, attributes = { kind = "all" } }
         c = { schedule = "0 5 * * *", topic = "orders", data = "" }
       }
     }
   }
 
   assert {
-    condition     = google_cloud_scheduler_job.schedule["a"].pubsub_target[0].topic_name == "projects/my-project/topics/orders" && google_cloud_scheduler_job.schedule["b"].pubsub_target[0].topic_name == "projects/other/topics/refunds"
+    condition     = google_cloud_scheduler_job.schedule["a"].pubsub_target[0].topic_name == "projects/my-project/topics/orders" && google_cloud_scheduler_job.schedule["b"].pubsub_target[0].topic_name == "projects/my-project/topics/refunds"
     error_message = "each to its topic"
   }
 

@@ -11,7 +11,7 @@ it shows twice runs twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
@@ -284,9 +284,22 @@ def read_zone(name: str) -> tzinfo:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         text = "expected a name in the time zone database, such as 'Europe/London' or 'Etc/UTC'"
-        if not zoneinfo.available_timezones():
+        known = zoneinfo.available_timezones()
+        if not known:
             text = "this machine has no time zone database. Run: pip install tzdata"
+        elif like := _closest_zone(name, known):
+            text = f"{text}; the closest is {like!r}"
         raise ScheduleError(text) from error
+
+
+def _closest_zone(name: str, known: Collection[str]) -> str | None:
+    """Return the zone that a name may mean: one like it, or one of its city."""
+    import difflib
+
+    city = name.rpartition("/")[2].strip().replace(" ", "_").lower()
+    of_city = sorted(zone for zone in known if zone.lower().endswith(f"/{city}")) if city else []
+    like = of_city or difflib.get_close_matches(name, sorted(known), 1, 0.7)
+    return like[0] if like else None
 
 
 class Cron:

@@ -737,7 +737,7 @@ DELETIONS = [
         (
             (CODE, '    topic="orders",\n', '    run_as="cloud-run-job",\n'),
             (CODE, '    schedule=Schedule("*/15 * * * *", data=b\'{"order_id": "probe"}\'),\n', ""),
-            (CONFIG, '"refunds"', '"projects/p/topics/refunds"'),
+            (CONFIG, '"refunds"', '"projects/their-project/topics/refunds"'),
         ),
         also=("subscription-deleted", "dead-letters-deleted", "topic-deleted"),
     ),

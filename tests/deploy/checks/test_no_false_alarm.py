@@ -56,7 +56,7 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
         (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
         (*APP, f'{APP[1]}\ndead_letter_archive = "my-bucket"'),
     ),
-    "publishing to a topic elsewhere": ((*PUBLISHES, '["projects/p/topics/elsewhere"]'),),
+    "publishing to a topic elsewhere": ((*PUBLISHES, '["projects/theirs/topics/elsewhere"]'),),
     "a schedule for a topic of this project, in full": (
         (CONFIG, "project =", 'ignore = ["topic-deleted:orders"]\nproject ='),
         (CODE, 'topic="orders"', 'topic="projects/my-project/topics/orders"'),

@@ -12,11 +12,15 @@ from ucam_faas.deploy.checks import RULES
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import LAST, SEEDS, Seed
 from .seeded_jobs import JOB_SEEDS
+from .seeded_regions import REGION_SEEDS, REGION_TERRAFORM_SEEDS
 from .seeded_terraform import TERRAFORM_SEEDS, TerraformSeed
+
+ALL_SEEDS = [*SEEDS, *REGION_SEEDS]
+ALL_TERRAFORM_SEEDS = [*TERRAFORM_SEEDS, *REGION_TERRAFORM_SEEDS]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
+@pytest.mark.parametrize("seed", ALL_SEEDS, ids=lambda seed: seed.name)
 def test_a_seeded_fault_is_found_at_its_line(shop: Shop, clean_plan: str, seed: Seed) -> None:
     for name in (PLAN, LAST):
         shop.path(name).write_text(clean_plan)
@@ -34,7 +38,7 @@ def test_a_seeded_fault_is_found_at_its_line(shop: Shop, clean_plan: str, seed: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", TERRAFORM_SEEDS, ids=lambda seed: seed.name)
+@pytest.mark.parametrize("seed", ALL_TERRAFORM_SEEDS, ids=lambda seed: seed.name)
 def test_a_seeded_fault_of_terraform_is_found(
     shop: Shop, clean_plan: str, terraform_plans: TerraformPlans, seed: TerraformSeed
 ) -> None:
@@ -56,7 +60,7 @@ def test_a_seeded_fault_of_terraform_is_found(
 
 def test_every_rule_has_a_seeded_fault() -> None:
     """A rule without a seeded fault might never find anything."""
-    seeded = {seed.rule for seed in (*SEEDS, *TERRAFORM_SEEDS, *JOB_SEEDS)}
+    seeded = {seed.rule for seed in (*ALL_SEEDS, *ALL_TERRAFORM_SEEDS, *JOB_SEEDS)}
 
     assert {rule.name for rule in RULES} == seeded
 

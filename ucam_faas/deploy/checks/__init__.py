@@ -18,6 +18,7 @@ from ucam_faas.deploy.checks.rules import (
     names,
     payloads,
     previous_plan,
+    regions,
     schedules,
     terraform_delivery,
     terraform_differences,
@@ -41,6 +42,7 @@ def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
 
 FAMILIES = {
     "Configuration and names": (*configuration.RULES, ignore_unknown, *names.RULES),
+    "Projects, regions and stages": regions.RULES,
     "Delivery": delivery.RULES,
     "Jobs": (*jobs.RULES, *lanes.RULES, *job_places.RULES),
     "Schedules": schedules.RULES,
