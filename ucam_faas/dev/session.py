@@ -188,22 +188,12 @@ class Session:
         ending.add_done_callback(lambda _: self._endings.pop(generation))
 
     async def _serve(self, listener: socket.socket, emulator: Emulator) -> None:
-        options = self._options
-        pubsub = f"{reachable(options.host)}:{emulator.port}"
-        url = f"http://{reachable(options.host)}:{listener.getsockname()[1]}"
-        self._pubsub = pubsub
+        options, host = self._options, reachable(self._options.host)
         self._listener = listener
         self._emulator = emulator
-        self._url = url
-        environ = environment_of(options, pubsub, self._links)
-        settings = self._settings = Settings.from_environ(environ)
-        for variable, hint in mistyped(environ).items():
-            self._stream.line("warning", "", f"{variable} is set, and not used: {hint}")
-        self._push = (
-            {"audience": settings.push_audience, "email": settings.push_email}
-            if settings.push_audience and settings.push_email
-            else {}
-        )
+        self._pubsub = f"{host}:{emulator.port}"
+        self._url = f"http://{host}:{listener.getsockname()[1]}"
+        settings = self._settings = self._read_settings()
         self._provisioning = Provisioning(emulator, options.project)
         store = store_of(settings)
         assert store is not None, "the environment of a session names one"
@@ -214,28 +204,48 @@ class Session:
         if generation is None:
             return
         if options.external is not None:
-            arguments = (options.external, options.project, self._observer)
-            (external,) = await self._race(asyncio.to_thread(ExternalPubsub, *arguments))
-            if external is not None:
-                self._observer.forward(external.publish)
-            self._external = external
+            await self._connect(options.external)
         await self._take_over(generation)
         if self._ending.has_begun:
             return
         await self._race(asyncio.to_thread(news.tell))  # ended jobs may have wakes in the inbox
         emulator.pushes.resume()
-        used = pubsub if options.external is None else options.external
-        cloud = local_state.LocalCloud(
-            pubsub=used, project=options.project, scheduler=pubsub, sources=options.sources,
-            url=url, process=str(os.getpid()), jobs=options.job_store,
+        cloud = self._local_cloud()
+        local_state.write(Path.cwd(), cloud)
+        self._welcome(generation, cloud)
+        with on_enter(self._hurry), news.told(), sweeping(settings, news.changed):
+            await self._follow(generation, look)
+
+    def _read_settings(self) -> Settings:
+        environ = environment_of(self._options, self._pubsub, self._links)
+        for variable, hint in mistyped(environ).items():
+            self._stream.line("warning", "", f"{variable} is set, and not used: {hint}")
+        settings = Settings.from_environ(environ)
+        self._push = (
+            {"audience": settings.push_audience, "email": settings.push_email}
+            if settings.push_audience and settings.push_email
+            else {}
+        )
+        return settings
+
+    async def _connect(self, external: str) -> None:
+        """Use another Pub/Sub than the embedded one."""
+        arguments = (external, self._options.project, self._observer)
+        (self._external,) = await self._race(asyncio.to_thread(ExternalPubsub, *arguments))
+        if self._external is not None:
+            self._observer.forward(self._external.publish)
+
+    def _local_cloud(self) -> local_state.LocalCloud:
+        """Return what other commands find here."""
+        options, settings = self._options, self._settings
+        return local_state.LocalCloud(
+            pubsub=self._pubsub if options.external is None else options.external,
+            project=options.project, scheduler=self._pubsub, sources=options.sources,
+            url=self._url, process=str(os.getpid()), jobs=options.job_store,
             firestore=settings.firestore_emulator or "", app=settings.app,
             dashboard=self._dashboard_url,
             history="" if options.history is None else str(options.history.absolute()),
         )  # fmt: skip
-        local_state.write(Path.cwd(), cloud)
-        self._welcome(generation, used, pubsub, url)
-        with on_enter(self._hurry), news.told(), sweeping(settings, news.changed):
-            await self._follow(generation, look)
 
     async def _first(self, look: Look) -> tuple[Generation | None, Look]:
         """Load the tasks, again after each change, until they can be served.
@@ -362,17 +372,12 @@ class Session:
         next_runs = self._provisioning.next_runs(plans)
         self._stream.table(*welcome.table(plans, next_runs, self._stream.columns))
 
-    def _welcome(self, generation: Generation, pubsub: str, scheduler: str, url: str) -> None:
-        plans = generation.plans
-        kept = "in memory" if self._options.state is None else f"in {self._options.state}/"
-        where = f"Pub/Sub and Cloud Scheduler on {pubsub}"
-        if self._options.external is not None:
-            used = f"Pub/Sub of {pubsub or 'Google'} (project {self._options.project})"
-            where = f"{used}\nCloud Scheduler on {scheduler}"
-        click.echo(f"\nTasks on {url}\n{where}\nState {kept}\n")
+    def _welcome(self, generation: Generation, cloud: local_state.LocalCloud) -> None:
+        plans, url = generation.plans, cloud.url
+        click.echo(welcome.places(self._options, cloud))
         self._table(plans)
         up = [plan for plan in plans if plan.name not in generation.down]
-        place = {"pubsub": pubsub, "project": self._options.project}
+        place = {"pubsub": cloud.pubsub, "project": cloud.project}
         inboxes = self._options.external is None
         commands = welcome.commands(up or plans, url=url, inboxes=inboxes, **place)
         if self._settings.events_topic:

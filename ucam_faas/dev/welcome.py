@@ -1,4 +1,4 @@
-"""The texts that `ucam-faas dev` opens with: its tasks, commands to paste, waiting dead letters."""
+"""The texts that `ucam-faas dev` opens with: places, tasks, commands, waiting dead letters."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from ucam_faas.dev.options import DevOptions
+from ucam_faas.local_state import LocalCloud
 from ucam_faas.logs.columns import cut, fold, printable
 from ucam_faas.tasks.needs import TaskNeeds, job_id
 
 _WIDEST_NAME, _WIDEST_TYPE = 40, 24
 _OF_JOBS = ("BatchEnded", "JobEvent")
 """Messages that ucam_faas makes at the end of jobs."""
+
+
+def places(options: DevOptions, cloud: LocalCloud) -> str:
+    """Return where the tasks, Pub/Sub, Cloud Scheduler and the state are."""
+    state = "in memory" if options.state is None else f"in {options.state}/"
+    services = f"Pub/Sub and Cloud Scheduler on {cloud.pubsub}"
+    if options.external is not None:
+        external = f"Pub/Sub of {cloud.pubsub or 'Google'} (project {cloud.project})"
+        services = f"{external}\nCloud Scheduler on {cloud.scheduler}"
+    return f"\nTasks on {cloud.url}\n{services}\nState {state}\n"
 
 
 def table(
