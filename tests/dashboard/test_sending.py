@@ -302,6 +302,7 @@ def test_a_job_follows_the_rules_that_its_task_declares(site: Site) -> None:
     assert (row.unique, row.limit_key) == ("Rheinweg 1", "Basel")
     assert (first.status, same.headers["location"]) == (303, f"/jobs/remind/{row.key.id}")
     assert "Nothing%20was%20sent" in same.headers["set-cookie"]
+    assert "It%20is%20pending." in same.headers["set-cookie"]
     assert other.status == 422
     assert "as many as its max_pending allows" in other.text
 

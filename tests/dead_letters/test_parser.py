@@ -327,3 +327,17 @@ def test_a_job_is_sent_by_the_rules_that_its_task_declares(tmp_path: Path) -> No
             {"colour": "red"},
         )
         assert first == same
+
+
+def test_of_a_sending_that_was_stopped_it_isnt_known_whether_the_job_was_sent(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "main.py"
+    source.write_text(RULES.replace('text["to"]', "time.sleep(1_000)") + "\nimport time\n")
+    cloud = LocalCloud(pubsub=NOWHERE, project="local", jobs=f"sqlite:{tmp_path}/jobs.db")
+
+    with (
+        Parser([str(source)], cloud=cloud, run_seconds=0.2) as parser,
+        pytest.raises(TooSlowError, match="isn't known whether the job was sent"),
+    ):
+        parser.send("note", b'{"to": "ann"}')

@@ -227,7 +227,10 @@ class Parser:
         assert not self.may_run, "its process has no store"
         options = {"lane": lane, "id": id, "delay_seconds": delay_seconds}
         cloud = None if self._cloud is None else asdict(self._cloud)
-        answer = self._ask("send", task, data, attributes, key, options=options, cloud=cloud)
+        try:
+            answer = self._ask("send", task, data, attributes, key, options=options, cloud=cloud)
+        except TooSlowError as error:
+            raise TooSlowError(f"{error} It isn't known whether the job was sent.") from error
         if "refused" in answer:
             raise NotSentError(answer["refused"])
         return str(answer["id"])

@@ -258,7 +258,9 @@ def _send(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
     row = store.get(Key(backends.jobs.app, needs.name, id))
     done = f"Sent job {id} to {needs.name}."
     if row is not None and row.created < before:
-        done = f"Nothing was sent: {needs.name} has the job {id} already. It is {row.state}."
+        done = (
+            f"Nothing was sent: {needs.name} has the job {id} already. It is {row.state.lower()}."
+        )
     return See(path_of("jobs", needs.name, id), done)
 
 
