@@ -156,3 +156,11 @@ def compute(number: int) -> int:
         number += 1
         number -= 1
     return number
+
+
+@ucam_faas.message_handler(
+    topic="refunds", idempotent=True, dead_letter_topic="refund-dead-letters"
+)
+def refund(number: int) -> None:
+    """Note the number."""
+    note("refunds", str(number))

@@ -62,46 +62,69 @@ def settle(execution: Execution, decision: Decision) -> Outcome:
         DeadLettered when the message is on the topic; otherwise the decision's outcome, which is
         no acknowledgement: nothing is lost. After the last attempt Pub/Sub then forwards it.
     """
-    outcome, task, runtime = decision.outcome, execution.task, execution.runtime
+    outcome = decision.outcome
     if not may_publish(execution, outcome):
         if not isinstance(outcome, Done):
             note_attempt(execution, outcome)
         return outcome
-    topic, publisher = runtime.dead_letter_topic(task), runtime.publisher
-    assert topic is not None, "asked by `may_publish`"
-    assert publisher is not None, "asked by `may_publish`"
     try:
         published = execution.delivery.with_message().published
     except Refused:
         return outcome  # there is no message that could be kept
     assert published is not None, "it was just read"
-    reason = outcome.reason or name(outcome)
-    if not _is_permanent(outcome):
-        if not _is_last(task, published, runtime):
-            note_attempt(execution, outcome)
-            return outcome
-        if outcome.reason is None and decision.error is not None:
-            reason = type(decision.error).__qualname__
-        reason = f"{reason} (attempt {_number(published, runtime)}, the last)"
+    reason = _reason(execution, decision, published)
+    if reason is None:
+        note_attempt(execution, outcome)
+        return outcome
     attributes = _attributes(execution, decision, reason, published)
+    try:
+        _publish(execution, published, attributes)
+    except Exception as problem:  # whatever a publisher raises: not published
+        log_problem("ucam_faas_dead_letter_failed", task=execution.task.name, error=problem)
+        return outcome
+    execution.runtime.attempts.forget(published)
+    return DeadLettered(reason)
+
+
+def _reason(
+    execution: Execution, decision: Decision, published: MessagePublishedData
+) -> str | None:
+    """Return why the message is dead; None: it will be delivered again."""
+    outcome, task, runtime = decision.outcome, execution.task, execution.runtime
+    reason = outcome.reason or name(outcome)
+    if _is_permanent(outcome):
+        return reason
+    if not _is_last(task, published, runtime):
+        return None
+    if outcome.reason is None and decision.error is not None:
+        reason = type(decision.error).__qualname__
+    return f"{reason} (attempt {_number(published, runtime)}, the last)"
+
+
+def _publish(
+    execution: Execution, published: MessagePublishedData, attributes: dict[str, str]
+) -> None:
+    """Publish the message in the time that is left of the task's timeout: 1 to 10 seconds."""
+    task, runtime, message = execution.task, execution.runtime, published.message
+    topic, publisher, timeout = (
+        runtime.dead_letter_topic(task),
+        runtime.publisher,
+        task.policy.timeout,
+    )
+    assert topic is not None, "asked by `may_publish`"
+    assert publisher is not None, "asked by `may_publish`"
     if is_over(attributes, runtime.settings.max_hops):
         del attributes[HOPS_ATTRIBUTE]  # or its readers would refuse it, too
-    message, timeout = published.message, task.policy.timeout
-    elapsed = execution.elapsed_seconds()
-    left = timeout.total_seconds() - elapsed if timeout is not None else 10.0
-    try:
-        publisher.publish(
-            topic,
-            message.data,
-            attributes,
-            ordering_key=message.ordering_key,
-            timeout_seconds=min(max(left, 1.0), 10.0),
-        )
-    except Exception as problem:  # whatever a publisher raises: not published
-        log_problem("ucam_faas_dead_letter_failed", task=task.name, error=problem)
-        return outcome
-    runtime.attempts.forget(published)
-    return DeadLettered(reason)
+    left = 10.0
+    if timeout is not None:
+        left = timeout.total_seconds() - execution.elapsed_seconds()
+    publisher.publish(
+        topic,
+        message.data,
+        attributes,
+        ordering_key=message.ordering_key,
+        timeout_seconds=min(max(left, 1.0), 10.0),
+    )
 
 
 def refuse_used_up(execution: Execution) -> None:
