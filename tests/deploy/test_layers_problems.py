@@ -8,7 +8,7 @@ from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.problems import ProblemsError, check_stage, check_tasks
-from ucam_faas.deploy.secret_names import looks_secret
+from ucam_faas.deploy.secret_names import is_in_sight, looks_secret
 
 from .conftest import Project
 
@@ -285,10 +285,60 @@ def test_a_table_of_an_unknown_task_is_an_error_with_the_known_tasks(project: Pr
         ("AWS_ACCESS_KEY_ID", False),
         ("TOKEN_URL", False),
         ("PUBLIC_KEY", False),
+        ("STORE_PASSWORD", True),
+        ("SMTP_PASS", True),
+        ("PASS", False),
+        ("API_KEY_HEADER", False),
+        ("TOKEN_ENDPOINT", False),
+        ("PASSWORD_FILE", False),
+        ("SECRET_NAME", False),
+        ("PARTITION_KEY", False),
+        ("MAX_TOKENS", False),
     ],
 )
 def test_names_of_secrets_are_recognised(name: str, secret: bool) -> None:
     assert looks_secret(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("value", "in_sight"),
+    [
+        ("hunter2", True),
+        ("Abc/def+gh==", True),
+        ("k3y.json.secret", True),
+        ("X-Api-Key", False),
+        ("https://idp.example.org/token", False),
+        ("/run/secrets/key", False),
+        ("keys/signing.pem", False),
+        ("projects/p/secrets/api-key", False),
+        ("app@p.iam.gserviceaccount.com", False),
+        ("30 seconds", False),
+        ("PT15M", False),
+        ("true", False),
+        ("4096", False),
+        ("${API_KEY}", False),
+    ],
+)
+def test_a_value_that_says_where_or_how_is_no_secret(value: str, in_sight: bool) -> None:
+    assert is_in_sight("API_KEY", value) is in_sight
+
+
+@pytest.mark.parametrize(
+    ("value", "in_sight"),
+    [
+        ("postgresql://shop:hunter2@db/shop", True),
+        ("postgresql://db/shop?user=shop&password=hunter2", True),
+        ("Server=db;Pwd=hunter2;", True),
+        ("-----BEGIN RSA PRIVATE KEY-----", True),
+        ("https://hooks.slack.com/services/T0/B0/x", True),
+        ("glpat-" + "x" * 20, True),
+        ("postgresql://db/shop?sslmode=require", False),
+        ("sk-SK", False),
+        ("https://example.org/reset?token=", False),
+    ],
+)
+def test_some_values_are_secret_whatever_their_name(value: str, in_sight: bool) -> None:
+    assert is_in_sight("SETTING", value) is in_sight
 
 
 def test_only_plain_values_have_defaults() -> None:

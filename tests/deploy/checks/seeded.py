@@ -198,7 +198,11 @@ DELIVERY = [
         "no dead letters and almost a day's retention",
         "failures-lost-early",
         (CONFIG, "message_retention_seconds"),
-        ((CONFIG, "= 86400", "= 86399"), (CODE, "max_attempts=10", "max_attempts=None")),
+        (
+            (CONFIG, "= 86400", "= 86399"),
+            (CODE, "max_attempts=10", "max_attempts=None"),
+        ),
+        also=("ordered-blocked",),
     ),
     Seed(
         "a worker pool without instances",
@@ -721,6 +725,7 @@ DELETIONS = [
             (CODE, "max_attempts=10", "max_attempts=None"),
             (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
         ),
+        also=("ordered-blocked",),
         says="would delete the subscription 'failed-refunds-kept'",
     ),
     Seed(

@@ -9,6 +9,7 @@ import pytest
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import CLEAN_UP, CODE, CONFIG, LAST, Edit, schedule, setting, variable
+from .seeded_load import second
 from .seeded_terraform import (
     CLEAN,
     CLEAN_SCHEDULE,
@@ -36,17 +37,21 @@ KEPT_IS_EMPTY = (
     'ignore = ["dead-letters-deleted:failed-refunds-kept"]\nproject = "my-project"',
 )
 
+NO_DEAD_LETTERS = (
+    (
+        CONFIG,
+        'project = "my-project"',
+        'ignore = ["dead-letters-deleted:count_orders-dead-letter"]\nproject = "my-project"',
+    ),
+    (CODE, "max_attempts=5", "max_attempts=None"),
+)
+
 HARMLESS: dict[str, tuple[Edit, ...]] = {
     "sizes for all tasks, of which a Cloud Run job has none": (
         (*APP, f'{APP[1]}\nmin_instances = 1\ningress = "all"\nmessage_retention_seconds = 80000'),
     ),
     "retention that is just enough": ((CONFIG, "= 86400", "= 5430"),),
-    "no dead letters and a week's retention": (
-        (CONFIG, "message_retention_seconds = 86400", ""),
-        KEPT_IS_EMPTY,
-        (CODE, "max_attempts=10", "max_attempts=None"),
-        (CODE, '    dead_letter_topic="failed-refunds",\n', ""),
-    ),
+    "no dead letters and a week's retention": NO_DEAD_LETTERS,
     "dead letters into a topic that another task reads": (
         KEPT_IS_EMPTY,
         (CODE, '"failed-refunds"', '"orders"'),
@@ -62,7 +67,10 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
         (CODE, 'topic="orders"', 'topic="projects/my-project/topics/orders"'),
     ),
     "publishing to dead letters": ((*PUBLISHES, '["failed-refunds", "count_orders-dead-letter"]'),),
-    "an hourly schedule in a zone with summer time": (schedule("30 * * * *", "Europe/London"),),
+    "an hourly schedule in a zone with summer time": (
+        schedule("30 * * * *", "Europe/London"),
+        (CODE, "timedelta(hours=2)", "timedelta(hours=1)"),
+    ),
     "a nightly one, when clocks do not change": (schedule("0 3 * * *", "Europe/London"),),
     "a weekly one, when clocks do not change": (schedule("30 1 * * MON", "Europe/London"),),
     "the 28th": (schedule("0 3 28 * *"),),
@@ -76,7 +84,10 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     ),
     "a new field that is optional": ((*FIELD, f"{FIELD[1]}    customer: str | None = None\n"),),
     "a field that takes more": ((*FIELD, "    pence: int | None = 0\n"),),
-    "a day's retention without dead letters": ((CODE, "max_attempts=10", "max_attempts=None"),),
+    "a day's retention without dead letters": (
+        *NO_DEAD_LETTERS,
+        setting("count_orders", "message_retention_seconds = 86400"),
+    ),
     "a Cloud Run job with its input": (
         (CODE, "raw_event(\n    run_as", "message_handler(\n    message_type=Order, run_as"),
         setting("clean_up", 'environment = { INPUT_BUCKET = "b", INPUT_FILE = "order.json" }'),
@@ -87,6 +98,70 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     ),
     "a number called token": (variable("MAX_TOKENS", "4096"),),
     "where a key is, not the key": (variable("KEY_FILE", "/secrets/key"),),
+    "a header, an endpoint, a switch and a duration beside secrets": (
+        variable("API_KEY_HEADER", "X-Api-Key"),
+        (CONFIG, 'MODE = "strict"', 'MODE = "strict", TOKEN_ENDPOINT = "https://idp/token"'),
+        (CONFIG, 'MODE = "strict"', 'MODE = "strict", REQUIRE_TOKEN = "true"'),
+        (CONFIG, 'MODE = "strict"', 'MODE = "strict", TOKEN = "15m", PARTITION_KEY = "crsid"'),
+    ),
+    "a schedule that just leaves time for all attempts": ((CODE, "*/15 * * * *", "*/5 * * * *"),),
+    "a schedule each minute for a task without retries of its own": (
+        (CODE, "*/15 * * * *", "* * * * *"),
+        (CODE, "    retry=RetryPolicy(max_attempts=5),\n", ""),
+    ),
+    "a frequent schedule that is paused": ((CODE, '*/15 * * * *"', '* * * * *", paused=True'),),
+    "a Cloud Run job each other hour": (schedule("0 */2 * * *"),),
+    "instances that just fit the quota together": (
+        setting("count_orders", "max_instances = 10"),
+        setting("pay_back", "max_instances = 9"),
+    ),
+    "a limit of instances for all tasks": ((*APP, f"{APP[1]}\nmax_instances = 15"),),
+    "more instances with a larger quota": (
+        (*APP, f"{APP[1]}\ncpu_quota = 50"),
+        setting("count_orders", "max_instances = 20"),
+        setting("pay_back", "max_instances = 20"),
+    ),
+    "as many threads as the concurrency": (
+        variable("THREADS", "20"),
+        (*TIMEOUT, f"{TIMEOUT[1]}\n    concurrency=20,"),
+    ),
+    "short waits that grow": (
+        (CODE, "max_attempts=5", "max_attempts=8, min_backoff=timedelta(seconds=1)"),
+    ),
+    "a second task with other fields of the same messages": (
+        second("    order_id: str\n    vat: float | None = None"),
+    ),
+    "a second task that takes what the first one refuses": (
+        second("    order_id: str | int\n    pence: int | None = None"),
+    ),
+    "a second task with a form of its own, and a filter on both": (
+        (
+            CODE,
+            "    message_type=Order,",
+            "    message_type=Order,\n    filter='attributes.a = \"1\"',",
+        ),
+        (
+            CODE,
+            'data=b\'{"order_id": "probe"}\'',
+            'data=b\'{"order_id": "probe"}\', attributes={"a": "1"}',
+        ),
+        second("    bill: int", options=", filter='attributes.a = \"2\"'"),
+        (CONFIG, "project =", 'ignore = ["subscription-deleted:count_orders"]\nproject ='),
+    ),
+    "a Cloud Run job that a group may start": (
+        setting("clean_up", 'invokers = ["group:team@example.org"]'),
+    ),
+    "a task of messages that checks tokens itself": (
+        setting(
+            "pay_back",
+            'invokers = ["allUsers"]\nenvironment = { UCAM_FAAS_PUSH_AUDIENCE = '
+            '"https://a", UCAM_FAAS_PUSH_EMAIL = "push@example.org" }',
+        ),
+    ),
+    "an HTTP task for anyone": (setting("show_order", 'invokers = ["allUsers"]\ningress = "all"'),),
+    "people and an account behind an internal ingress": (
+        setting("show_order", 'invokers = ["user:ada@example.org", "group:team@example.org"]'),
+    ),
     "a drain under 10 s": (variable("UCAM_FAAS_GRACE_SECONDS", "9.5"),),
     "all addresses": (variable("HOST", "0.0.0.0"),),
     "the same log level twice": (
@@ -138,6 +213,15 @@ ELSEWHERE: dict[str, tuple[Change, ...]] = {
             project="my-project",
             role="roles/viewer",
             member="group:team@example.org",
+        ),
+    ),
+    "a role that only a project can give": (
+        add(
+            "google_project_iam_member",
+            "sql",
+            project="my-project",
+            role="roles/cloudsql.client",
+            member="serviceAccount:count-orders-runtime@my-project.iam.gserviceaccount.com",
         ),
     ),
     "a subscription of others that expires": (

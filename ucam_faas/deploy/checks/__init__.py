@@ -8,6 +8,7 @@ from dataclasses import replace
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import Rule, rule
 from ucam_faas.deploy.checks.rules import (
+    callers,
     configuration,
     deletions,
     delivery,
@@ -15,10 +16,12 @@ from ucam_faas.deploy.checks.rules import (
     job_places,
     jobs,
     lanes,
+    load,
     names,
     payloads,
     previous_plan,
     regions,
+    retries,
     schedules,
     terraform_delivery,
     terraform_differences,
@@ -43,11 +46,13 @@ def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
 FAMILIES = {
     "Configuration and names": (*configuration.RULES, ignore_unknown, *names.RULES),
     "Projects, regions and stages": regions.RULES,
-    "Delivery": delivery.RULES,
+    "Delivery": (*delivery.RULES, *retries.RULES),
+    "Load": load.RULES,
     "Jobs": (*jobs.RULES, *lanes.RULES, *job_places.RULES),
     "Schedules": schedules.RULES,
     "Payloads": payloads.RULES,
     "Environment": environment.RULES,
+    "Callers": callers.RULES,
     "Previous plans": previous_plan.RULES,
     "Deletions": deletions.RULES,
     "Terraform": (

@@ -36,7 +36,7 @@ _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(
 
 def changes(old: Any, new: Any) -> list[Change]:
     """Return the changes from one JSON Schema to another."""
-    return _Comparison(_definitions(old), _definitions(new)).schemas(old, new)
+    return _Comparison(definitions_of(old), definitions_of(new)).schemas(old, new)
 
 
 class _Comparison:
@@ -56,8 +56,8 @@ class _Comparison:
         return self.known[pair]
 
     def _unions(self, old: Any, new: Any) -> Iterator[Change]:
-        news = list(_alternatives(new, self.new))
-        for part in _alternatives(old, self.old):
+        news = list(alternatives(new, self.new))
+        for part in alternatives(old, self.old):
             for point in _points(part):
                 attempts = [self._fit(point, other) for other in news]
                 if not attempts:
@@ -97,7 +97,7 @@ class _Comparison:
                 yield Change("", f"{text}: other old messages are refused")
 
     def _objects(self, old: Schema, new: Schema) -> Iterator[Change]:
-        names, known = _names(old), _names(new)
+        names, known = field_names(old), field_names(new)
         for name, field in names.items():
             if name in known:
                 fields = self.schemas(old["properties"][field], new["properties"][known[name]])
@@ -112,7 +112,7 @@ class _Comparison:
 
     def _other_fields(self, old: Schema, new: Schema) -> Iterator[Change]:
         """Compare the fields without a name in the schema: the values of maps."""
-        before, after = _others(old), _others(new)
+        before, after = unnamed_fields(old), unnamed_fields(new)
         patterns = (schema.get("patternProperties") for schema in (old, new))
         if not self._is_same(*patterns):
             yield Change("*", "has other patterns of keys: old messages may be refused")
@@ -129,11 +129,12 @@ class _Comparison:
             yield Change("*", "are dropped now, unless the model knows their names")
 
 
-def _definitions(schema: Any) -> Schema:
+def definitions_of(schema: Any) -> Schema:
+    """Return the definitions to which a schema refers, by name."""
     return schema.get("$defs", {}) if isinstance(schema, dict) else {}
 
 
-def _alternatives(schema: Any, definitions: Schema) -> Iterator[Schema]:
+def alternatives(schema: Any, definitions: Schema) -> Iterator[Schema]:
     """Yield plain schemas, without unions and references, one for each way to be valid."""
     if not isinstance(schema, dict):
         yield from [{}] if schema else []
@@ -145,7 +146,7 @@ def _alternatives(schema: Any, definitions: Schema) -> Iterator[Schema]:
         return
     rest = _plain({part: value for part, value in schema.items() if part not in (key, "title")})
     for part in [definitions[name]] if key == "$ref" else schema[key]:
-        for alternative in _alternatives(part, definitions):
+        for alternative in alternatives(part, definitions):
             joined = {**rest, **alternative}
             twice = [word for word in rest if joined[word] != rest[word]]
             joined |= {f"also {word}": rest[word] for word in twice}
@@ -215,7 +216,7 @@ def _shown(schema: Schema) -> str:
     return f"{kind} ({schema['format']})" if "format" in schema else kind
 
 
-def _names(schema: Schema) -> dict[str, str]:
+def field_names(schema: Schema) -> dict[str, str]:
     """Return the fields of a schema by all the names from which they are read."""
     names: dict[str, str] = {}
     for name, field in schema.get("properties", {}).items():
@@ -224,6 +225,6 @@ def _names(schema: Schema) -> dict[str, str]:
     return names
 
 
-def _others(schema: Schema) -> Any:
+def unnamed_fields(schema: Schema) -> Any:
     """Return the schema of fields without a name; None: they are ignored."""
     return schema.get("additionalProperties", None if "properties" in schema else True)

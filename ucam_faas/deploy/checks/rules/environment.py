@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -12,7 +11,7 @@ from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import deployments
 from ucam_faas.deploy.findings import Finding, Place
-from ucam_faas.deploy.secret_names import looks_secret
+from ucam_faas.deploy.secret_names import is_in_sight
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import ConfigurationError
 
@@ -24,7 +23,6 @@ _PAIRS = (
     ("UCAM_FAAS_JOBS_AUDIENCE", "UCAM_FAAS_JOBS_CALLERS"),
 )
 """A token's audience, and its accounts."""
-_PASSWORD = re.compile(r"[a-z0-9+]+://[^/@:]*:[^/@]+@")
 _ONLY_HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -108,11 +106,10 @@ def emulator_deployed(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("secret-in-sight", why="All readers of the service, the plan or the repository can read it.")
 def secret_in_sight(inputs: Inputs) -> Iterator[Finding]:
-    """A plain-text variable with the name of a secret, or an address with a password."""
+    """A plain-text variable that is named like a secret, or has a password or a known token."""
     for environ in _environs(inputs):
         for name, value in environ.values.items():
-            has_letters = re.search("[A-Za-z]", value)  # MAX_TOKENS isn't a secret
-            if (looks_secret(name) and has_letters) or _PASSWORD.match(value):
+            if is_in_sight(name, value):
                 what = f"The value of {name} is plain text."
                 fix = f'Put it into Secret Manager, and set secrets = {{ {name} = "SECRET" }}.'
                 yield environ.finding(name, what, fix)

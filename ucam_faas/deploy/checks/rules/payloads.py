@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
-from ucam_faas.deploy.payloads import compatibility
+from ucam_faas.deploy.payloads import compatibility, overlap
 from ucam_faas.deploy.payloads.changes import FIX
+from ucam_faas.tasks.needs import full_topic
 from ucam_faas.tasks.payload_types import is_json
 from ucam_faas.tasks.task import Kind, Task
 
@@ -67,4 +69,31 @@ def _refuses_empty_data(task: Task) -> bool:
     return False
 
 
-RULES = (changed, job_without_input)
+@rule(
+    "payloads-exclude-each-other",
+    why="Each message fails in one of the tasks, and becomes a dead letter there.",
+)
+def exclude_each_other(inputs: Inputs) -> Iterator[Finding]:
+    """Two tasks that get the same messages, and payloads that no message suits both of."""
+    project = (inputs.plan and inputs.plan.project) or "-"
+    readers = [planned for planned in inputs.receivers if planned.needs.topic]
+    readers.sort(key=lambda planned: planned.task.place)
+    for first, second in itertools.combinations(readers, 2):
+        topics = {full_topic(planned.needs.topic or "", project) for planned in (first, second)}
+        filters = (first.needs.filter, second.needs.filter)
+        if len(topics) > 1 or (all(filters) and filters[0] != filters[1]):
+            continue
+        if reason := overlap.clash(first.payload, second.payload):
+            what = f"{reason.path!r}" if reason.path else "it"
+            yield Finding(
+                decorated(second.task),
+                f"The tasks {first.name!r} and {second.name!r} both get the messages of "
+                f"{first.needs.topic!r}, and none suits both: {what} is {reason.first} for "
+                f"{first.name!r}, and {reason.second} for {second.name!r}.",
+                "Separate them with a filter on each, such as filter='attributes.kind = \"KIND\"', "
+                "or give one of them another topic.",
+                second.name,
+            )
+
+
+RULES = (changed, job_without_input, exclude_each_other)

@@ -259,7 +259,7 @@ def granted_above(inputs: Inputs) -> Iterator[Finding]:
     for grant in grants_of(inputs.terraform):
         for member in grant.members:
             known = member is not UNKNOWN and (member in ours or is_agent(member))
-            if grant.kind in ABOVE and known:
+            if grant.kind in ABOVE and known and not grant.is_lowest:
                 yield Finding(
                     grant.resource.place,
                     f"{grant.resource.address} gives {member} {grant.role} on the {grant.kind}.",

@@ -21,6 +21,31 @@ DATABASE = ("roles/datastore.user", "roles/datastore.owner")
 ENQUEUER = ("roles/cloudtasks.enqueuer", "roles/cloudtasks.admin")
 OBJECTS = ("roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
 ACT_AS = ("roles/iam.serviceAccountUser",)
+OF_PROJECTS = frozenset(
+    f"roles/{role}"
+    for role in (
+        *("cloudsql.client", "cloudsql.instanceUser", "datastore.user", "datastore.viewer"),
+        *("cloudtrace.agent", "cloudprofiler.agent", "errorreporting.writer", "logging.logWriter"),
+        *(
+            "monitoring.metricWriter",
+            "monitoring.viewer",
+            "opsconfigmonitoring.resourceMetadata.writer",
+        ),
+        *("telemetry.writer", "telemetry.tracesWriter", "telemetry.metricsWriter"),
+        *("bigquery.jobUser", "bigquery.readSessionUser", "serviceusage.serviceUsageConsumer"),
+        *("aiplatform.user", "cloudtranslate.user", "dlp.user", "documentai.apiUser"),
+        *(
+            "eventarc.eventReceiver",
+            "workflows.invoker",
+            "redis.dbConnectionUser",
+            "vpcaccess.user",
+        ),
+        *("recaptchaenterprise.agent", "cloudscheduler.jobRunner"),
+    )
+)
+"""Roles that can't be granted on anything below a project. Google's page "IAM roles and
+permissions" names the lowest-level resource of each; databases of Firestore and instances of Cloud
+SQL have no policies of their own."""
 
 _GRANT = re.compile(r"google_(?P<on>\w+?)_iam_(?:member|binding|policy)")
 _ON = {
@@ -55,6 +80,11 @@ class Grant:
     on: str | Unknown
     role: str | Unknown
     members: tuple[str | Unknown, ...]
+
+    @property
+    def is_lowest(self) -> bool:
+        """True if the role can't be granted on less than the whole project."""
+        return self.kind == "project" and self.role in OF_PROJECTS
 
     def gives(self, kind: str, on: Any, roles: tuple[str, ...], member: str | Unknown) -> bool:
         """Return True if it gives a member one of these roles; an unknown value may match."""

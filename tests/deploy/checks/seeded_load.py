@@ -1,0 +1,267 @@
+"""Faults of load, retries, payloads of one topic, and callers."""
+
+from __future__ import annotations
+
+from .seeded import (
+    CODE,
+    CONFIG,
+    FOR_ALL,
+    LAST,
+    VARIABLES,
+    Edit,
+    Seed,
+    schedule,
+    setting,
+    task,
+    variable,
+)
+
+RETRY = (CODE, "retry=RetryPolicy(max_attempts=5)")
+PROBE = (CODE, "*/15 * * * *")
+TIMEOUT = "    timeout=timedelta(seconds=60),"
+
+
+def retry(text: str) -> Edit:
+    """Give `count_orders` other retries."""
+    return *RETRY, f"retry=RetryPolicy({text})"
+
+
+def second(fields: str, *, name: str = "bill_order", options: str = "") -> Edit:
+    """Add a task on the topic of `count_orders`."""
+    code = f"""class Bill(BaseModel):
+    \"\"\"A bill.\"\"\"
+
+{fields}
+
+
+@ucam_faas.message_handler(message_type=Bill, topic="orders"{options})
+def {name}(bill: Bill) -> None:
+    \"\"\"Bill an order.\"\"\"
+
+
+@ucam_faas.http("""
+    return CODE, "@ucam_faas.http(", code
+
+
+BILL = (CODE, "@ucam_faas.message_handler(message_type=Bill")
+OTHER_PAGE: Edit = (
+    CODE,
+    "@ucam_faas.raw_event(",
+    """@ucam_faas.http(path="/rooms", invokers=["group:team@example.org"])
+def show_rooms() -> str:
+    \"\"\"Show the rooms.\"\"\"
+    return ""
+
+
+@ucam_faas.raw_event(""",
+)
+"""An HTTP task with callers."""
+
+TARGET = '"target": "show_order"'
+
+LOAD = [
+    Seed(
+        "a schedule more frequent than the timeout",
+        "schedule-overtakes-task",
+        task("count_orders"),
+        ((CODE, TIMEOUT, "    timeout=timedelta(minutes=10),"), (*PROBE, "*/5 * * * *")),
+        says="after 300 s again, and a run may take 3000 s (5 attempts of 600 s)",
+    ),
+    Seed(
+        "steps that leave a short last interval",
+        "schedule-overtakes-task",
+        task("count_orders"),
+        ((*PROBE, "*/29 * * * *"), (CODE, TIMEOUT, "    timeout=timedelta(seconds=150),")),
+        says="after 120 s again",
+    ),
+    Seed(
+        "a Cloud Run job that may still run",
+        "schedule-overtakes-task",
+        task("clean_up"),
+        (schedule("30 * * * *"),),
+        says="after 3600 s again, and a run may take 7200 s (its timeout)",
+    ),
+    Seed(
+        "a Cloud Run job with the default timeout each quarter of an hour",
+        "schedule-overtakes-task",
+        task("clean_up"),
+        (schedule("*/15 * * * *"), (CODE, "timeout=timedelta(hours=2), ", "")),
+        says="may take 3600 s (its timeout, the default)",
+    ),
+    Seed(
+        "instances of two tasks over the quota",
+        "instances-over-quota-together",
+        (CONFIG, "max_instances = 12"),
+        (
+            setting("count_orders", "max_instances = 10"),
+            setting("pay_back", "max_instances = 12"),
+        ),
+        says="may need 23 CPUs and 11.5 GiB at a time: a quota of 20 CPUs",
+    ),
+    Seed(
+        "memory of two tasks over the quota",
+        "instances-over-quota-together",
+        (CONFIG, "max_instances = 6"),
+        (
+            setting("count_orders", 'max_instances = 5\nmemory = "4Gi"'),
+            setting("pay_back", 'max_instances = 6\nmemory = "4Gi"'),
+        ),
+        says="12 CPUs and 44.5 GiB at a time",
+    ),
+    Seed(
+        "warm instances of all tasks over the quota",
+        "instances-over-quota-together",
+        (CONFIG, "min_instances = 6"),
+        ((CONFIG, FOR_ALL, f"{FOR_ALL}\nmin_instances = 6\ncpu_quota = 20"),),
+        says="4 tasks keep 24 CPUs",
+    ),
+    Seed(
+        "fewer threads than the concurrency",
+        "concurrency-over-threads",
+        VARIABLES,
+        (variable("THREADS", "4"), (CODE, TIMEOUT, f"{TIMEOUT}\n    concurrency=20,")),
+        says="has concurrency=20, and THREADS is 4",
+    ),
+]
+
+RETRIES = [
+    Seed(
+        "no backoff",
+        "retries-too-fast",
+        task("count_orders"),
+        (retry("max_attempts=12, min_backoff=timedelta(0), max_backoff=timedelta(0)"),),
+        says="12 attempts without a wait between them",
+    ),
+    Seed(
+        "many attempts within a minute",
+        "retries-too-fast",
+        task("count_orders"),
+        (
+            retry(
+                "max_attempts=20, min_backoff=timedelta(seconds=1), "
+                "max_backoff=timedelta(seconds=2)"
+            ),
+        ),
+        also=("schedule-overtakes-task",),
+        says="20 attempts within 37 s",
+    ),
+    Seed(
+        "endless attempts in a hurry",
+        "retries-too-fast",
+        task("count_orders"),
+        (
+            retry(
+                "max_attempts=None, min_backoff=timedelta(seconds=1), "
+                "max_backoff=timedelta(seconds=2)"
+            ),
+        ),
+        also=("dead-letters-deleted",),
+        says="endless attempts, with waits of 2 s at most",
+    ),
+    Seed(
+        "ordered messages without dead letters",
+        "ordered-blocked",
+        task("count_orders"),
+        (
+            (CODE, 'topic="orders"', 'topic="orders", ordered=True'),
+            retry("max_attempts=None"),
+        ),
+        also=("dead-letters-deleted", "subscription-deleted"),
+    ),
+]
+
+PAIRS = [
+    Seed(
+        "a field that is a text for one task and a number for another",
+        "payloads-exclude-each-other",
+        BILL,
+        (second("    order_id: int"),),
+        says="'order_id' is string for 'count_orders', and integer for 'bill_order'",
+    ),
+    Seed(
+        "a required field that the other task refuses",
+        "payloads-exclude-each-other",
+        BILL,
+        (
+            second(
+                "    model_config = {'extra': 'forbid'}\n    pence: int = 0\n    vat: int = 0",
+            ),
+        ),
+        says="'order_id' is required for 'count_orders', and refused for 'bill_order'",
+    ),
+    Seed(
+        "kinds that are separated in the model alone",
+        "payloads-exclude-each-other",
+        BILL,
+        (
+            (
+                CODE,
+                "    pence: int = 0\n",
+                "    pence: int = 0\n    kind: Literal['new'] = 'new'\n",
+            ),
+            (CODE, "from pydantic", "from typing import Literal\n\nfrom pydantic"),
+            second("    kind: Literal['bill']"),
+        ),
+        says="'kind' is 'new' for 'count_orders', and 'bill' for 'bill_order'",
+    ),
+    Seed(
+        "a list and an object",
+        "payloads-exclude-each-other",
+        (CODE, SECOND := "@ucam_faas.message_handler(message_type=list[int], topic"),
+        (
+            (
+                CODE,
+                "@ucam_faas.http(",
+                f'{SECOND}="orders")\ndef add(numbers: list[int]) -> None:\n    """Add."""\n\n\n'
+                "@ucam_faas.http(",
+            ),
+        ),
+        says="it is object for 'count_orders', and array for 'add'",
+    ),
+]
+
+CALLERS = [
+    Seed(
+        "a task of messages that anyone may call",
+        "called-by-all",
+        (CONFIG, "invokers"),
+        (setting("count_orders", 'invokers = ["allUsers"]'),),
+        says="may be called by allUsers, and it is meant for pushes of Pub/Sub",
+    ),
+    Seed(
+        "a Cloud Run job that anyone may start",
+        "called-by-all",
+        (CONFIG, "invokers"),
+        (setting("clean_up", 'invokers = ["allAuthenticatedUsers"]'),),
+    ),
+    Seed(
+        "an HTTP task that lost its callers",
+        "called-by-none",
+        task("show_order"),
+        ((LAST, TARGET, f'{TARGET}, "invokers": ["group:team@example.org"]'),),
+        says="has no callers (invokers), and the last plan had some",
+    ),
+    Seed(
+        "an HTTP task without callers beside one with some",
+        "called-by-none",
+        task("show_order"),
+        (OTHER_PAGE,),
+        says="has no callers (invokers), and other HTTP tasks have callers",
+    ),
+    Seed(
+        "an HTTP task that is open to the internet, and to no caller",
+        "called-by-none",
+        task("show_order"),
+        (setting("show_order", 'ingress = "all"'),),
+        says='its ingress is "all"',
+    ),
+    Seed(
+        "people behind an internal ingress",
+        "called-by-none",
+        (CONFIG, "invokers"),
+        (setting("show_order", 'invokers = ["domain:example.org"]'),),
+        says="its ingress is internal, which keeps requests of people out",
+    ),
+]
+
+LOAD_SEEDS = [*LOAD, *RETRIES, *PAIRS, *CALLERS]

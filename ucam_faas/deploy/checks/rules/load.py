@@ -1,0 +1,142 @@
+"""Rules of load: schedules that overtake their tasks, quotas of all tasks together, and threads."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from fractions import Fraction
+
+from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.plan import THREADS
+from ucam_faas.deploy.problems import TASK, where_for_all
+from ucam_faas.deploy.terraform_variables import PlannedTask
+from ucam_faas.gcp import cron
+from ucam_faas.gcp.limits import QUOTA_GIBIBYTES_FOR_A_CPU
+from ucam_faas.tasks.resources import MEBIBYTE, cpu_count, memory_bytes, most_instances
+
+_GIBIBYTE = 1024 * MEBIBYTE
+_DAYS_AHEAD = timedelta(days=60)
+_MOST_RUNS = 1500
+"""More than a day of a schedule that runs each minute."""
+
+
+@rule(
+    "schedule-overtakes-task",
+    why="Runs overlap, and do the same work at the same time, or they pile up.",
+)
+def overtakes(inputs: Inputs) -> Iterator[Finding]:
+    """A schedule that starts a task again while its last run may still be working.
+
+    Attempts count if the code says how many: the default is meant for any message.
+    """
+    for planned in inputs.planned:
+        for schedule in planned.task.trigger.schedules if planned.task.trigger else ():
+            seconds, how = _longest_run(planned)
+            interval = _shortest_interval(cron.parse(schedule.expression), inputs)
+            if not schedule.paused and interval is not None and seconds > interval:
+                yield Finding(
+                    decorated(planned.task),
+                    f"Schedule({schedule.expression!r}) starts the task {planned.name!r} after "
+                    f"{interval:g} s again, and a run may take {seconds:g} s ({how}).",
+                    f"Set a timeout of {interval:g} s at most for all attempts together, such as "
+                    f"timeout=timedelta(seconds={max(1, int(interval * 0.9))}), or a rarer "
+                    "schedule.",
+                    planned.name,
+                )
+
+
+def _longest_run(planned: PlannedTask) -> tuple[float, str]:
+    """Return the seconds that a run may take, and how they come about."""
+    task, timeout = planned.task, float(planned.timeout_seconds)
+    if not planned.is_cloud_run_job and task.policy.timeout is not None:
+        timeout = task.policy.timeout.total_seconds()
+    own = {**task.collection_options, **task.own_options}
+    attempts = task.policy.retry.max_attempts
+    if own.get("retry") is None or own.get("timeout") is None or attempts is None or attempts < 2:
+        default = "" if own.get("timeout") else ", the default"
+        return timeout, f"its timeout{default}"
+    return timeout * attempts, f"{attempts} attempts of {timeout:g} s"
+
+
+def _shortest_interval(times: cron.Times, inputs: Inputs) -> float | None:
+    """Return the seconds between two runs at least; None: the next are months away."""
+    start = datetime.combine(inputs.today, time())
+    due = itertools.islice(times.after(start), _MOST_RUNS)
+    near = list(itertools.takewhile(lambda at: at < start + _DAYS_AHEAD, due))
+    gaps = (second - first for first, second in itertools.pairwise(near))
+    return min((gap.total_seconds() for gap in gaps), default=None)
+
+
+@rule(
+    "instances-over-quota-together",
+    why="The instances for which there is no room don't start: messages wait, and requests are "
+    "answered 429.",
+)
+def over_quota_together(inputs: Inputs) -> Iterator[Finding]:
+    """Tasks that fit the region's quotas one by one, and not together.
+
+    They are counted with the instances that always run, and those that are allowed to one task.
+    """
+    for what, key in (("keep", "min_instances"), ("may need", "max_instances")):
+        users = [
+            (planned, count)
+            for planned in inputs.planned
+            if (count := _instances(planned, key)) and not planned.is_cloud_run_job
+        ]
+        if len(users) < 2 or any(_over_alone(*user) for user in users):
+            continue
+        quota = users[0][0].merged["cpu_quota"]
+        cpus = sum(cpu_count(user.merged["cpu"]) * count for user, count in users)
+        memory = Fraction(
+            sum(memory_bytes(user.merged["memory"]) * count for user, count in users), _GIBIBYTE
+        )
+        if cpus > quota or memory > quota * QUOTA_GIBIBYTES_FOR_A_CPU:
+            largest, _ = max(users, key=lambda user: cpu_count(user[0].merged["cpu"]) * user[1])
+            yield Finding(
+                configured(largest, key),
+                f"{len(users)} tasks {what} {float(cpus):g} CPUs and {float(memory):g} GiB at a "
+                f"time: a quota of {quota} CPUs in the region allows {quota} CPUs and "
+                f"{quota * QUOTA_GIBIBYTES_FOR_A_CPU} GiB.",
+                f"Lower {key}, or set cpu_quota to the region's quota "
+                f"{where_for_all(inputs.config)}.",
+            )
+            return
+
+
+def _instances(planned: PlannedTask, key: str) -> int:
+    """Return the instances that always run, or the most that are set for this task alone."""
+    kept: int = planned.merged["min_instances"]
+    if key == "min_instances":
+        return kept
+    origin, most = planned.merged.origin(key), planned.merged[key]
+    own = origin.layer == "decorator" or f"{TASK}.{planned.name}" in origin.layer
+    return max(kept, most) if own and most is not None else kept
+
+
+def _over_alone(planned: PlannedTask, count: int) -> bool:
+    allowed = (planned.merged[key] for key in ("cpu", "memory", "cpu_quota"))
+    return count > most_instances(*allowed)
+
+
+@rule(
+    "concurrency-over-threads",
+    why="The process never runs as many at a time, and the deployment asks for more than it gets.",
+)
+def over_threads(inputs: Inputs) -> Iterator[Finding]:
+    """A concurrency that is higher than the threads that run `def` functions."""
+    for planned in inputs.planned:
+        limit, threads = planned.task.policy.concurrency, planned.environment.get(THREADS, "")
+        concerned = not (planned.task.is_async or planned.task.run_in_process)
+        if concerned and limit and threads.isdecimal() and 0 < int(threads) < limit:
+            yield Finding(
+                configured(planned, "environment", THREADS),
+                f"The task {planned.name!r} has concurrency={limit}, and {THREADS} is {threads}.",
+                f"Leave {THREADS} out: the plan sets it as the concurrency needs.",
+                planned.name,
+            )
+
+
+RULES = (overtakes, over_quota_together, over_threads)
