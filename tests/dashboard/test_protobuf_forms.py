@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
 from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
+    duration_pb2,
+    empty_pb2,
+    field_mask_pb2,
     message_factory,
+    struct_pb2,
     timestamp_pb2,
     type_pb2,
+    wrappers_pb2,
 )
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -171,6 +177,36 @@ def test_a_message_of_googles_types_that_holds_itself_has_a_form() -> None:
     message.name = "c"
     assert same.data == data
     assert changed.data == message.SerializeToString()
+
+
+WELL_KNOWN = [
+    wrappers_pb2.StringValue(value="a"),
+    wrappers_pb2.Int64Value(value=2**60),
+    wrappers_pb2.DoubleValue(value=math.nan),
+    timestamp_pb2.Timestamp(seconds=5, nanos=1),
+    duration_pb2.Duration(seconds=5),
+    field_mask_pb2.FieldMask(paths=["a_b"]),
+    struct_pb2.Struct(fields={"a": struct_pb2.Value(string_value="b")}),
+    struct_pb2.Value(number_value=1.5),
+    struct_pb2.ListValue(values=[struct_pb2.Value(bool_value=True)]),
+    empty_pb2.Empty(),
+]
+
+
+@pytest.mark.parametrize("message", WELL_KNOWN, ids=lambda message: type(message).__name__)
+def test_a_type_with_a_json_form_of_its_own_has_a_form(message: Any) -> None:
+    schema = schema_of(type(message))
+
+    sent = press(schema, editor.opened(schema, message.SerializeToString()), "send")
+
+    assert sent.data == message.SerializeToString()
+
+
+def test_an_array_isnt_taken_for_an_empty_message_of_googles() -> None:
+    schema = schema_of(type_pb2.Type)
+    text = editor.opened(schema, None, editor.TEXT)
+
+    assert press(schema, text, "send", text="[1]").problems == ["expected a JSON object"]
 
 
 @given(st.data())

@@ -75,7 +75,7 @@ class MessageType:
         descriptor = self._pool.FindMessageTypeByName(name)
         self._class = message_factory.GetMessageClass(descriptor)
         self.schema = _schema(descriptor)
-        self._is_object = not name.startswith(_PACKAGE)
+        self._is_object = _well_known(name) is None
 
     def to_json(self, data: bytes) -> bytes:
         """Return a message as JSON.
@@ -159,15 +159,21 @@ def _reference(descriptor: Any) -> str:
 
 
 def _message(descriptor: Any) -> dict[str, Any]:
-    package, _, name = descriptor.full_name.rpartition(".")
-    if f"{package}." == _PACKAGE and name in _WELL_KNOWN:
-        return _WELL_KNOWN[name]
+    known = _well_known(descriptor.full_name)
+    if known is not None:
+        return known
     return {
         "type": "object",
         "title": descriptor.name,
         "properties": {field.json_name: _field(field) for field in descriptor.fields},
         "required": [field.json_name for field in descriptor.fields if _is(field, "required")],
     }
+
+
+def _well_known(name: str) -> dict[str, Any] | None:
+    """Return the schema of a type that has a JSON form of its own."""
+    short = name.removeprefix(_PACKAGE)
+    return _WELL_KNOWN.get(short) if short != name else None
 
 
 def _field(field: Any) -> dict[str, Any]:
