@@ -68,6 +68,24 @@ def test_everyone_can_use_the_page(visitor: Visitor, places: dict[str, str], pat
     assert overflow(page) <= 0, "a phone shows it in part"
 
 
+def test_on_a_phone_no_column_of_a_table_is_hidden(
+    visitor: Visitor, places: dict[str, str]
+) -> None:
+    """A row is a card: each value is after the name of its column, and nothing is out of sight."""
+    page = visitor.open("/dead-letters?text=Shelley", narrow=True)
+    row = page.get_by_role("group", name="Letters").locator("tbody tr")
+
+    names = [f"[data-label={name}]" for name in ("Died", "Task", "Reason", "State")]
+    for place in ("th", *names):
+        cell = row.locator(place)
+        cell.scroll_into_view_if_needed()
+        expect(cell).to_be_in_viewport(ratio=1)
+    hidden = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+    assert page.evaluate(f"{hidden}.map(e => e.ariaLabel)") == []
+    page.get_by_role("checkbox", name="Select all rows of this page").check()
+    expect(row.get_by_role("checkbox")).to_be_checked()
+
+
 def test_pages_work_without_javascript(visitor: Visitor, places: dict[str, str]) -> None:
     page = visitor.open("/", javascript=False)
 

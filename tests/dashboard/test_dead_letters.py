@@ -16,6 +16,7 @@ import ucam_faas
 from tests.dashboard.asgi import Answer, call
 from tests.dashboard.controls import submitted
 from tests.support.dead_letters import filled_book, workbench
+from tests.support.history import attempt, published, write as write_history
 from ucam_faas.config import Settings
 from ucam_faas.dashboard import app
 from ucam_faas.dashboard.backends import Backends, KnownTask
@@ -23,6 +24,8 @@ from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState
 from ucam_faas.dead_letters.parser import FieldError
 from ucam_faas.dead_letters.workbench import Workbench
+from ucam_faas.history.events import DeadLettered
+from ucam_faas.history.reader import History
 from ucam_faas.tasks.needs import needs_of
 from ucam_faas.tasks.payload_schemas import schema_of
 
@@ -189,6 +192,26 @@ def test_a_purge_of_other_letters_than_were_shown_is_refused(site: Site) -> None
 
     assert answer.status == 409
     assert "Nothing was purged" in answer.text
+
+
+def test_a_letter_in_the_list_has_the_reason_of_its_own(tmp_path: Path) -> None:
+    """Letters with one cause differ in what the history of a local cloud knows."""
+    letter = {"message_id": "9", "original_id": "5", "error": "KeyError at shop.charge"}
+    site = site_with(tmp_path, reason="crashed", **letter)
+    events = [
+        published("5"), *attempt("5", 1, time=2.0, failure="KeyError: 'umbrella'"),
+        DeadLettered(3.0, "store", "5", "dead", "9"),
+    ]  # fmt: skip
+    write_history(tmp_path / "history.sqlite3", events)
+    history = History(tmp_path / "history.sqlite3")
+
+    there = site.get("/dead-letters", history=history).text
+    hidden = site.get("/dead-letters", history=history, hides_payloads=True).text
+
+    history.close()
+    assert there.count("KeyError: &#39;umbrella&#39;</td>") == 1
+    assert "umbrella" not in hidden
+    assert ">crashed</td>" in hidden
 
 
 def test_a_letter_says_why_it_died_and_what_was_done(site: Site) -> None:

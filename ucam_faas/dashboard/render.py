@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from ucam_faas.dashboard import payloads
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.batches import Batch
+from ucam_faas.dashboard.cards import labelled
 from ucam_faas.dashboard.query import Page, path_of
 from ucam_faas.dashboard.routes import Route
 from ucam_faas.logs.columns import printable
@@ -86,7 +87,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    shown = (iso, utc, size, seconds, number, prose, offset, fields)
+    shown = (iso, utc, size, seconds, number, prose, offset, fields, cards)
     environment.filters.update({filter.__name__: filter for filter in shown})
     environment.filters.update(plain=printable, visible=payloads.visible)
     environment.globals.update(path_of=path_of, shown=payloads.shown)
@@ -105,6 +106,11 @@ def prose(text: str) -> Markup:
     Markup('Run <code>a &lt; b</code>.')
     """
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+
+
+def cards(rows: Markup, headings: Sequence[str | tuple[str, str]]) -> Markup:
+    """Return a table's rows, marked for cards; see `labelled`."""
+    return Markup(labelled(str(rows), headings))
 
 
 def iso(time: float) -> str:

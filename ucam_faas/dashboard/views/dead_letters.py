@@ -25,7 +25,7 @@ from ucam_faas.dashboard.query import (
 from ucam_faas.dashboard.views import times
 from ucam_faas.dashboard.views.jobs import with_value
 from ucam_faas.dead_letters.filters import OPEN, Filter
-from ucam_faas.dead_letters.letters import Kind, LetterState
+from ucam_faas.dead_letters.letters import Kind, Letter, LetterState
 from ucam_faas.dead_letters.plans import Plan
 from ucam_faas.dead_letters.workbench import Chosen, Workbench
 
@@ -121,6 +121,7 @@ def view(query: Query, backends: Backends) -> Page:
     values = {
         "query": query,
         "rows": shown,
+        "reasons": _reasons(backends, shown),
         "next": shown[-1].id if has_more else None,
         "count": bench.count(chosen),
         "groups": groups,
@@ -137,6 +138,23 @@ def view(query: Query, backends: Backends) -> Page:
         "can_wait": query.args.get("state") in ("", "new", ANY),
     }
     return Page("dead_letters.html", "Dead letters", values)
+
+
+def _reasons(backends: Backends, letters: Sequence[Letter]) -> dict[str, str]:
+    """Return the reasons of letters by their ids, as far as the history of a local cloud has them.
+
+    They quote the exception; the letters themselves have only its cause, which many share.
+    """
+    history = backends.history
+    if history is None or backends.hides_payloads:
+        return {}
+    return {
+        letter.id: row.reason
+        for letter in letters
+        if letter.original_id
+        for row in history.deliveries(letter.original_id)
+        if row.letter_id == letter.message_id and row.reason
+    }
 
 
 def filter_query(args: Values) -> str:
