@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import pytest
 from pydantic import BaseModel
 
 import ucam_faas
-from tests.dashboard.asgi import Answer, call
+from tests.dashboard.asgi import Answer
 from tests.dashboard.controls import submitted
+from tests.dashboard.site import Pages
 from tests.support.dead_letters import filled_book, workbench
 from tests.support.history import attempt, published, write as write_history
 from ucam_faas.config import Settings
-from ucam_faas.dashboard import app
 from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState
@@ -45,24 +45,8 @@ def charge(order: Order) -> None: ...
 
 
 @dataclass
-class Site:
-    backends: Backends
+class Site(Pages):
     bench: Workbench
-    who: str = "ann"
-
-    def __post_init__(self) -> None:
-        self.now = self.backends
-        self.app = app.make_app(lambda: self.now, who=lambda headers: self.who)
-
-    def ask(self, method: str, url: str, form: Any = None, **changes: Any) -> Answer:
-        self.now = replace(self.backends, **changes)
-        return call(self.app, method, url, form)
-
-    def get(self, url: str, **changes: Any) -> Answer:
-        return self.ask("GET", url, **changes)
-
-    def post(self, url: str, form: dict[str, str] | None = None, **changes: Any) -> Answer:
-        return self.ask("POST", url, form or {}, **changes)
 
     def counts(self) -> dict[str, int]:
         states = {s: self.bench.count(Filter(states=frozenset({s}))) for s in LetterState}
@@ -72,7 +56,7 @@ class Site:
 @pytest.fixture
 def site(workbench: Workbench) -> Site:
     known = KnownTask(needs_of(charge.task, Settings()), schema_of(charge.task, values=True))
-    return Site(Backends(workbench=workbench, tasks=lambda: [known]), workbench)
+    return Site(Backends(workbench=workbench, tasks=lambda: [known]), workbench, who="ann")
 
 
 def ids_of(page: Answer) -> list[str]:
@@ -377,4 +361,4 @@ def site_with(folder: Path, **fields: Any) -> Site:
     usual = {"kind": "message", "task": "charge", "fingerprint": "1:x", "time": 1.0, "sent": 1.0}
     book.put([Letter(**{**usual, "id": "k/1", "keeper": "k", "message_id": "1", **fields})])
     bench = Workbench(book, by="ada")
-    return Site(Backends(workbench=bench), bench, who="")
+    return Site(Backends(workbench=bench), bench)

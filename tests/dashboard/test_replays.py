@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,10 +15,11 @@ import pytest
 
 from tests.dashboard.asgi import Answer, call
 from tests.dashboard.controls import submitted
+from tests.dashboard.site import Pages
 from tests.integration.processes import wait_until
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Scene, refusing
-from ucam_faas.dashboard import app, work
+from ucam_faas.dashboard import work
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.work import FRESH_SECONDS, LetterWork
 from ucam_faas.dead_letters.filters import Filter
@@ -33,22 +34,9 @@ ALL: frozenset[LetterState] = frozenset()
 
 
 @dataclass
-class Site:
-    backends: Backends
+class Site(Pages):
     scene: Scene
     bench: Workbench
-
-    def __post_init__(self) -> None:
-        self.now = self.backends
-        self.app = app.make_app(lambda: self.now)
-
-    def get(self, url: str, **changes: Any) -> Answer:
-        self.now = replace(self.backends, **changes)
-        return call(self.app, "GET", url)
-
-    def post(self, url: str, form: Any = None, **changes: Any) -> Answer:
-        self.now = replace(self.backends, **changes)
-        return call(self.app, "POST", url, form or {})
 
     def plan(self, url: str = "/dead-letters/act", **form: str) -> str:
         """Plan a replay, of all that match unless the form has ids; return its page's URL."""

@@ -6,7 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,12 +14,12 @@ import pytest
 from pydantic import BaseModel
 
 import ucam_faas
-from tests.dashboard.asgi import Answer, call
+from tests.dashboard.asgi import Answer
 from tests.dashboard.controls import submitted
+from tests.dashboard.site import Pages
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
 from ucam_faas.config import Settings
-from ucam_faas.dashboard import app
 from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.dead_letters import parsing_process
 from ucam_faas.dead_letters.parser import NotSentError
@@ -108,24 +108,11 @@ class Parser:
 
 
 @dataclass
-class Site:
-    backends: Backends
+class Site(Pages):
     store: SqliteStore
     publisher: MemoryPublisher
     parser: Parser
     clock: ManualClock
-
-    def __post_init__(self) -> None:
-        self.now = self.backends
-        self.app = app.make_app(lambda: self.now)
-
-    def get(self, url: str, **changes: Any) -> Answer:
-        self.now = replace(self.backends, **changes)
-        return call(self.app, "GET", url)
-
-    def post(self, url: str, form: dict[str, str], **changes: Any) -> Answer:
-        self.now = replace(self.backends, **changes)
-        return call(self.app, "POST", url, form)
 
     def press(self, page: Answer, button: str, url: str, **typed: str) -> Answer:
         """Press a button of a page's form, after typing into some of its fields."""
