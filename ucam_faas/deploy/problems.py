@@ -59,10 +59,12 @@ def check_stage(config: ConfigFile, stage: str | None) -> None:
     """
     known = stages(config)
     if stage is not None and stage not in known:
+        like = _closest(stage, known)
         listed = f"Found: {', '.join(map(repr, known))}." if known else "Found none."
         header = header_of((*config.prefix, STAGE, stage))
         text = f"there is no stage {stage!r}.{_hint(stage, known)} {listed} A stage is a table"
-        where = config.origin(()) if config.path else Origin(layer="configuration")
+        where = config.origin((STAGE, like) if like else ())
+        where = where if config.path else Origin(layer="configuration")
         raise ProblemsError([Problem(origin=where, text=f"{text}: {header}.")])
 
 
@@ -102,10 +104,15 @@ def _refuse(problems: Iterable[Problem]) -> None:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
+    like = _closest(name, known)
+    return f" Did you mean {like!r}?" if like else ""
+
+
+def _closest(name: str, known: Iterable[str]) -> str | None:
     import difflib
 
     like = difflib.get_close_matches(name, list(known), 1)
-    return f" Did you mean {like[0]!r}?" if like else ""
+    return like[0] if like else None
 
 
 def _layer(config: ConfigFile, path: KeyPath, layer: Mapping[str, Any]) -> Iterator[Problem]:

@@ -61,6 +61,19 @@ def test_a_stage_that_does_not_exist_is_a_finding(shop: Shop) -> None:
     (finding,) = shop.check("--stage", "prodction")
 
     assert "Did you mean 'production'?" in finding["what"]
+    assert (finding["file"], finding["line"]) == (
+        "ucam-faas.toml",
+        shop.line("ucam-faas.toml", "[stage.production]"),
+    )
+
+
+def test_a_misspelt_table_of_a_stage_is_a_finding_at_its_line(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", "[stage.production]", "[stage.prodction]")
+
+    (finding,) = shop.check("--stage", "production")
+
+    assert "Did you mean 'prodction'?" in finding["what"]
+    assert finding["line"] == shop.line("ucam-faas.toml", "[stage.prodction]")
 
 
 def test_an_error_that_prevents_a_plan_says_that_rules_were_skipped(shop: Shop) -> None:
@@ -80,7 +93,11 @@ def test_a_stage_is_checked_with_its_own_values(shop: Shop) -> None:
 
 
 def test_a_plan_of_a_stage_is_not_to_be_overwritten_by_one_of_none(shop: Shop) -> None:
-    shop.edit("ucam-faas.toml", "[task.count_orders]", "[stage.test]\n[task.count_orders]")
+    shop.edit(
+        "ucam-faas.toml",
+        "[task.count_orders]",
+        '[stage.test]\nproject = "my-test"\n[task.count_orders]',
+    )
     shop.plan("--stage", "production")
 
     without = {finding["fix"] for finding in shop.check()}

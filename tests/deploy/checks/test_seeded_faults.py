@@ -14,9 +14,10 @@ from .seeded import LAST, SEEDS, Seed
 from .seeded_jobs import JOB_SEEDS
 from .seeded_load import LOAD_SEEDS
 from .seeded_regions import REGION_SEEDS, REGION_TERRAFORM_SEEDS
+from .seeded_stages import STAGE_SEEDS
 from .seeded_terraform import TERRAFORM_SEEDS, TerraformSeed
 
-ALL_SEEDS = [*SEEDS, *LOAD_SEEDS, *REGION_SEEDS]
+ALL_SEEDS = [*SEEDS, *LOAD_SEEDS, *REGION_SEEDS, *STAGE_SEEDS]
 ALL_TERRAFORM_SEEDS = [*TERRAFORM_SEEDS, *REGION_TERRAFORM_SEEDS]
 
 

@@ -23,6 +23,7 @@ from ucam_faas.deploy.checks.rules import (
     regions,
     retries,
     schedules,
+    stages,
     terraform_delivery,
     terraform_differences,
     terraform_permissions,
@@ -45,7 +46,7 @@ def ignore_unknown(inputs: Inputs) -> Iterator[Finding]:
 
 FAMILIES = {
     "Configuration and names": (*configuration.RULES, ignore_unknown, *names.RULES),
-    "Projects, regions and stages": regions.RULES,
+    "Projects, regions and stages": (*stages.RULES, *regions.RULES),
     "Delivery": (*delivery.RULES, *retries.RULES),
     "Load": load.RULES,
     "Jobs": (*jobs.RULES, *lanes.RULES, *job_places.RULES),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -30,6 +30,7 @@ class Inputs:
         last: the plan that is deployed, as far as it is known.
         changes: the deletions that Terraform plans; without Terraform, those since the last plan.
         stage: the value of --stage.
+        stages: the plans of the stages of the configuration, by name; those that can be planned.
     """
 
     today: date
@@ -42,6 +43,7 @@ class Inputs:
     changes: Sequence[Change] = ()
     terraform: TerraformPlan | None = None
     stage: str | None = None
+    stages: Mapping[str, Plan] = field(default_factory=dict)
 
     @property
     def planned(self) -> Sequence[PlannedTask]:

@@ -15,9 +15,16 @@ from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.checks.rules import names
 from ucam_faas.deploy.checks.terraform import command, deletions, resources
 from ucam_faas.deploy.config_file import ConfigFile
-from ucam_faas.deploy.problems import Problem, ProblemsError, check_stage, check_tasks
+from ucam_faas.deploy.problems import (
+    Problem,
+    ProblemsError,
+    check_stage,
+    check_tasks,
+    stages,
+)
 from ucam_faas.deploy.source import decide_in
 from ucam_faas.deploy.terraform_variables import Plan
+from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.tasks import registry
 from ucam_faas.tasks.task import Task
 
@@ -61,7 +68,11 @@ def load(
     file = plan_file.read(on_disk) if on_disk.is_file() else None
     last = file if against is None else plan_file.read(against)
     terraform_plan = None if terraform is None else command.plan_at(terraform)
-    new = plan.make(tasks, config, stage, app=plan.app_of(start))
+    app = plan.app_of(start)
+    new = plan.make(tasks, config, stage, app=app)
+    plan_stage = partial(_plan_of_stage, tasks, config, app, named=source, source=where)
+    others = {name: plan_stage(name) for name in stages(config) if name != stage}
+    named = {} if stage is None else {stage: new}
     return Inputs(
         today=today,
         config=config,
@@ -72,7 +83,31 @@ def load(
         last=last,
         changes=_changes(new, last, terraform_plan),
         terraform=terraform_plan,
+        stages=named | {name: other for name, other in others.items() if other},
     )
+
+
+def _plan_of_stage(
+    tasks: Sequence[Task],
+    config: ConfigFile,
+    app: str | None,
+    stage: str,
+    *,
+    named: str | None,
+    source: str,
+) -> Plan | None:
+    """Return the plan of another stage; None: it has other tasks, or no plan.
+
+    Args:
+        named: the source that an option names.
+        source: of the tasks.
+    """
+    try:
+        if decide_in(config, stage=stage, named=named) != source:
+            return None
+        return plan.make(tasks, config, stage, app=app)
+    except UCAMFAASException:
+        return None  # a check of that stage says why
 
 
 def against_baseline(new: Plan, last: PlanFile, config: ConfigFile, today: date) -> Inputs:

@@ -1,0 +1,228 @@
+"""Rules of stages: things of another stage, stages in each other's way, and production's care."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from ucam_faas.deploy.checks.changes import Kind
+from ucam_faas.deploy.checks.inputs import Inputs, configured
+from ucam_faas.deploy.checks.plan_changes import inventory_of
+from ucam_faas.deploy.checks.references import references_in, shown, texts_of
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.checks.stages import Stage, stages_of
+from ucam_faas.deploy.config_file import KeyPath, header_of
+from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.job_places import STORE
+from ucam_faas.deploy.jobs import is_sweep, store_of
+from ucam_faas.deploy.problems import STAGE
+from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
+
+_NO_NAMES = {"ignore", "ingress", "log_level", "run_as", "source", "region", "memory"}
+"""Options whose texts name nothing in the cloud."""
+_NAMES_A_STAGE = re.compile(r"(^|_)(env|environment|stage|deployment)$")
+"""Variables and labels that hold a stage's name."""
+_BY_FRAMEWORKS = ("node_env", "flask_env", "rails_env")
+"""These say `production` in each stage that isn't a laptop."""
+_NEVER_OF_ALL = (
+    *("secrets", "kms_key", "service_account", "dead_letter_archive", "vpc_access"),
+    *("existing_job_places", "invokers", "alert_channels"),
+)
+"""Options with things that a stage has of its own, unlike topics."""
+_HOLDS_A_NAME = re.compile(
+    r"(^|_)(account|address|api|base|bucket|channel|collection|database|dataset|db|domain|dsn|"
+    r"endpoint|host|instance|key|project|queue|secret|server|service|socket|store|subscription|"
+    r"table|topic|uri|url)($|_)"
+)
+"""Variables that hold the name of a thing in the cloud."""
+_MADE: dict[Kind, str] = {
+    "service": "services",
+    "worker pool": "worker pools",
+    "Cloud Run job": "Cloud Run jobs",
+    "subscription": "subscriptions",
+    "topic": "topics",
+}
+_WELL_KNOWN = (
+    *("production", "staging", "testing", "development", "sandbox", "preview", "integration"),
+    *("acceptance", "training", "demonstration"),
+)
+
+
+@rule(
+    "stage-mixed",
+    why="The stages aren't apart: one reads, writes or pays for things of the other.",
+)
+def mixed(inputs: Inputs) -> Iterator[Finding]:
+    """A secret, topic, key, connector, account, bucket, channel or label of another stage."""
+    for stage in stages_of(inputs):
+        for planned in stage.tasks_under("stage-mixed") if stage.others else ():
+            for path, text in texts_of(planned):
+                if path[0] not in _NO_NAMES and (why := _mixed(stage, planned, path, text)):
+                    where = header_of((STAGE, stage.name))
+                    yield Finding(
+                        configured(planned, *path),
+                        f"{shown(path)} of the stage {stage.name!r} {why}.",
+                        f"Set the stage's own value in {where}. If it is meant to be so, "
+                        'ignore = ["stage-mixed"].',
+                        planned.name,
+                    )
+
+
+def _mixed(stage: Stage, planned: PlannedTask, path: KeyPath, text: str) -> str | None:
+    """Return how a value belongs to another stage."""
+    if path == ("project",) and text in stage.projects:
+        return None  # two stages in one project: another rule
+    for project, other in stage.projects.items():
+        if _names_project(text, project, stage.plan.project):
+            return f"names {project}, which is the project of the stage {other!r}"
+    named = stage.word(text)
+    if named is None:
+        return None
+    other, word = named
+    if path[0] in ("environment", "labels"):
+        variable = path[-1].lower()
+        if _NAMES_A_STAGE.search(variable) and variable not in _BY_FRAMEWORKS:
+            is_name = text.lower() == word
+        else:
+            is_name = path[0] == "environment" and (
+                bool(_HOLDS_A_NAME.search(variable) or any(references_in(text)))
+                and stage.is_name(planned, path, text)
+            )
+    else:
+        is_name = stage.is_name(planned, path, text) or _ends_with(path, text, word)
+    return f"has {word!r} in it, as the stage {other!r} would" if is_name else None
+
+
+def _names_project(text: str, project: str, own: str | None) -> bool:
+    """Return True if a text has a project's id, by itself or before the rest of a bucket's name."""
+    if any(thing.project == project for thing in references_in(text)):
+        return True
+    plain = text.replace(own, "") if own else text
+    distinct = "-" in project and not (own or "").startswith(project)
+    end = "(?![a-z0-9])" if distinct else "(?![a-z0-9-])"
+    return "-" in project and bool(re.search(rf"(?<![a-z0-9-]){re.escape(project)}{end}", plain))
+
+
+def _ends_with(path: KeyPath, text: str, word: str) -> bool:
+    """Return True if a name for all stages ends with one's: of a thing, not of a topic."""
+    if path[0] not in _NEVER_OF_ALL:
+        return False
+    names = [thing.name for thing in references_in(text)] or [text.partition(":")[0]]
+    ends = rf"[-_.]{re.escape(word)}$"
+    return any(re.search(ends, name.partition("/")[0].lower()) for name in names)
+
+
+@rule(
+    "stages-collide",
+    why="Each deployment overwrites the other's, and both get each other's messages.",
+)
+def collide(inputs: Inputs) -> Iterator[Finding]:
+    """Two stages in one project with services, subscriptions or topics of one name."""
+    for first, second in itertools.combinations(sorted(inputs.stages), 2):
+        if inputs.stage not in (None, first, second):
+            continue
+        plans = inputs.stages[first], inputs.stages[second]
+        same = sorted(_same(*plans))
+        if plans[0].project and plans[0].project == plans[1].project and same:
+            kinds = " and ".join(dict.fromkeys(_MADE[kind] for kind, _ in same))
+            yield Finding(
+                _place_of_project(inputs, first, second),
+                f"The stages {first!r} and {second!r} are both in the project {plans[0].project}, "
+                f"with the same {kinds}, such as {same[0][1]!r}.",
+                f"Give each a project of its own: project = … in {header_of((STAGE, first))} and "
+                f"in {header_of((STAGE, second))}.",
+            )
+
+
+def _same(first: Plan, second: Plan) -> Iterator[tuple[Kind, str]]:
+    """Yield the kinds and names of the things that both plans make."""
+    variables = first.to_json(), second.to_json()
+    if not {planned.name for planned in first.tasks} & {planned.name for planned in second.tasks}:
+        return
+    parts = [inventory_of(each) for each in variables]
+    for kind, name in parts[0].keys() & parts[1].keys():
+        apart = kind not in ("subscription", "topic") and first.region != second.region
+        if kind in _MADE and not apart:
+            yield kind, name
+
+
+def _place_of_project(inputs: Inputs, *names: str) -> Place:
+    """Return the last line that puts one of the stages into its project."""
+    places = [Place.of(inputs.config.origin((STAGE, name), ("project",))) for name in names]
+    return max(places, key=lambda place: place.line or 0)
+
+
+@rule(
+    "job-store-shared",
+    why="Each stage claims, sweeps and removes the jobs of the other.",
+)
+def store_shared(inputs: Inputs) -> Iterator[Finding]:
+    """Two stages with one store of jobs."""
+    for stage in stages_of(inputs):
+        users = {
+            _store(planned, plan): name
+            for name, plan in stage.others.items()
+            for planned in plan.tasks
+        }
+        for planned in stage.tasks_under("job-store-shared"):
+            store = _store(planned, stage.plan)
+            if store is not None and store in users:
+                option = "environment" if STORE in planned.merged["environment"] else "secrets"
+                yield Finding(
+                    configured(planned, option, STORE),
+                    f"{STORE} of the stage {stage.name!r} is also that of the stage "
+                    f"{users[store]!r}.",
+                    "Give each stage a database of its own.",
+                    planned.name,
+                )
+
+
+def _store(planned: PlannedTask, plan: Plan) -> str | None:
+    """Return a task's store of jobs; None: it has none, or it is only a name in some project."""
+    store = store_of(planned.merged)
+    if store is None or store == "memory" or store.startswith("sqlite:"):
+        return None
+    if STORE in planned.merged["secrets"] and "/" not in store:
+        return f"projects/{plan.project}/secrets/{store}" if plan.project else None
+    return store
+
+
+@rule(
+    "protection-off",
+    why="A mistake in the code or in Terraform can delete it, with all messages in it.",
+)
+def protection_off(inputs: Inputs) -> Iterator[Finding]:
+    """A task in production without `deletion_protection`."""
+    for stage in stages_of(inputs):
+        for planned in stage.tasks_under("protection-off") if stage.is_production else ():
+            if not planned.merged["deletion_protection"] and not is_sweep(planned.task):
+                yield Finding(
+                    configured(planned, "deletion_protection"),
+                    f"deletion_protection is off in the stage {stage.name!r}.",
+                    "Remove the line. While a change of the deployment needs it, "
+                    'ignore = ["protection-off"] beside it.',
+                    planned.name,
+                )
+
+
+@rule("stages-alike", why="The values of the misspelt one have no effect.")
+def alike(inputs: Inputs) -> Iterator[Finding]:
+    """A stage whose name is almost that of another."""
+    import difflib
+
+    names = sorted(inputs.stages)
+    for name in names:
+        known = [other for other in names if other in _WELL_KNOWN and other != name]
+        like = difflib.get_close_matches(name, known, 1, 0.85)
+        is_number = bool(like) and name.strip("0123456789-_") in (like[0], *_WELL_KNOWN)
+        if like and not is_number:
+            yield Finding(
+                Place.of(inputs.config.origin((STAGE, name))),
+                f"The stage {name!r} is declared beside {like[0]!r}.",
+                f"Correct it to {header_of((*inputs.config.prefix, STAGE, like[0]))}, or give it a "
+                "name that isn't almost the other's.",
+            )
+
+
+RULES = (mixed, collide, store_shared, protection_off, alike)
