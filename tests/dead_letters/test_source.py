@@ -150,6 +150,19 @@ def test_some_letters_are_kept_when_the_others_are_released(world: World) -> Non
         assert {letter.id for letter in free} == {letter.id for letter in letters[10:]}
 
 
+def test_an_acknowledgement_says_which_letters_are_gone(world: World) -> None:
+    world.subscribe("charge-dead-letter", "charge-dead-letter")
+    world.publish("charge-dead-letter", *map(_unnumbered, range(5)))
+
+    with _held(world.source) as leases:
+        ids = [letter.id for letter in _pulled(leases, "charge-dead-letter")]
+        leases.take(ids[:3], lambda: None)
+
+        assert leases.acknowledge([*ids[:2], ids[4]]) == set(ids[:2])
+        assert leases.hashes.keys() == {ids[2]}
+        assert leases.acknowledge(ids[:2]) == set()
+
+
 def test_an_empty_subscription_has_no_letters(world: World) -> None:
     world.subscribe("charge-dead-letter", "charge-dead-letter")
 

@@ -57,7 +57,7 @@ class Leases:
         self._held: dict[str, dict[str, str]] = {}
         """By keeper and the letter's id: the ids for acknowledging."""
         self.hashes: dict[str, str] = {}
-        """Of the letters that were taken, by their ids."""
+        """Of the letters that were taken and are held, by their ids."""
         self._have_ended = False
         """Others may have the letters that are held."""
         self._waits_until = self._renewed = self._renewed_at = 0.0
@@ -223,6 +223,7 @@ class Leases:
                 gone.update(ours)
             for letter in ours:
                 del held[letter]
+                self.hashes.pop(letter, None)
         return gone
 
     def release(self, but: Collection[str] = ()) -> None:
