@@ -131,6 +131,17 @@ def test_a_run_that_is_killed_at_any_step_is_resumed(tmp_path: Path, to: To) -> 
     assert steps > 40
 
 
+def test_a_run_waits_for_leases_that_were_extended_just_before_a_kill(tmp_path: Path) -> None:
+    for steps in range(15, 30):
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        with scene_of(folder) as scene:
+            witness = Witness(scene, *map(letter, range(3)))
+            for kill in (22, 21, steps):
+                witness.run(kill)
+            witness.end()
+
+
 @given(
     keys=st.lists(st.sampled_from(["", "", "a", "b"]), min_size=1, max_size=8),
     kills=st.lists(st.integers(0, 60), max_size=6),

@@ -106,8 +106,8 @@ class Leases:
         held = self._held.setdefault(keeper, {})
         stale = 0
         while stale < STALE_PULLS and (received := self._source.pull(keeper)):
-            self._source.extend(keeper, [ack_id for ack_id, _ in received], LEASE_SECONDS)
             self.renew()
+            self._source.extend(keeper, [ack_id for ack_id, _ in received], LEASE_SECONDS)
             letters = [letter_of(message, keeper) for _, message in received]
             new = [letter for letter in letters if letter.id not in held]
             for (ack_id, _), letter in zip(received, letters, strict=True):
@@ -179,11 +179,11 @@ class Leases:
         now, at = self._clock.monotonic(), self._now()
         if self._ended() or self._age() < RENEWAL_SECONDS:
             return False
+        self._note_end()  # before: this process may be killed in between
         for keeper, held in self._held.items():
             if held:
                 self._source.extend(keeper, list(held.values()), LEASE_SECONDS)
         self._renewed, self._renewed_at = now, at
-        self._note_end()
         return True
 
     def _begin(self) -> None:
