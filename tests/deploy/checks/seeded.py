@@ -192,6 +192,7 @@ DELIVERY = [
         "retries-outlast-retention",
         (CONFIG, "message_retention_seconds"),
         ((CONFIG, "= 86400", "= 3000"),),
+        also=("retention-shortened",),
         says="10 attempts of the task 'pay_back' may take 5430 s",
     ),
     Seed(

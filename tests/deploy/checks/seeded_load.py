@@ -15,6 +15,7 @@ from .seeded import (
     task,
     variable,
 )
+from .seeded_terraform import COUNT_PUSH, PAY_PUSH, TerraformSeed, gone, plan_to, put
 
 RETRY = (CODE, "retry=RetryPolicy(max_attempts=5)")
 PROBE = (CODE, "*/15 * * * *")
@@ -57,7 +58,10 @@ def show_rooms() -> str:
 )
 """An HTTP task with callers."""
 
-TARGET = '"target": "show_order"'
+TARGET, TARGET_COUNT = '"target": "show_order"', '"target": "count_orders"'
+ACCOUNT = "orders@my-project.iam.gserviceaccount.com"
+KEY = "projects/my-project/locations/europe-west2/keyRings/shop/cryptoKeys/orders"
+CHANNEL = "projects/my-project/notificationChannels/1"
 
 LOAD = [
     Seed(
@@ -264,4 +268,126 @@ CALLERS = [
     ),
 ]
 
-LOAD_SEEDS = [*LOAD, *RETRIES, *PAIRS, *CALLERS]
+LOST = [
+    Seed(
+        "retention of ten minutes instead of a week",
+        "retention-shortened",
+        (CONFIG, "message_retention_seconds = 3600"),
+        (setting("count_orders", "message_retention_seconds = 3600"),),
+        says="keeps a message for 604800 s now, and 3600 s after the apply",
+    ),
+    Seed(
+        "far fewer attempts",
+        "attempts-lowered",
+        task("pay_back"),
+        ((LAST, '"max_attempts": 10', '"max_attempts": 20'),),
+        says="has 20 attempts now, and 10 after the apply",
+    ),
+    Seed(
+        "a task without the account that it had",
+        "account-changed",
+        task("count_orders"),
+        ((LAST, TARGET_COUNT, f'{TARGET_COUNT}, "service_account": "{ACCOUNT}"'),),
+        says=f"runs as {ACCOUNT} now, and after the apply as an account that is made for it",
+    ),
+    Seed(
+        "another account",
+        "account-changed",
+        (CONFIG, "service_account"),
+        (
+            (LAST, TARGET_COUNT, f'{TARGET_COUNT}, "service_account": "{ACCOUNT}"'),
+            setting("count_orders", f'service_account = "new-{ACCOUNT}"'),
+        ),
+        says=f"after the apply as new-{ACCOUNT}",
+    ),
+    Seed(
+        "a task without its key",
+        "safeguard-removed",
+        task("count_orders"),
+        ((LAST, '"name": "count-orders"', f'"name": "count-orders", "kms_key": "{KEY}"'),),
+        says="is encrypted with",
+    ),
+    Seed(
+        "a task without channels for its incidents",
+        "safeguard-removed",
+        task("count_orders"),
+        (
+            (
+                LAST,
+                '"name": "count-orders"',
+                f'"name": "count-orders", "alerting": {{"notification_channels": ["{CHANNEL}"]}}',
+            ),
+        ),
+        says="alert_channels isn't set",
+    ),
+]
+
+EXTRA = ("infra/extra.tf", '\nresource "TYPE" "it" {\n}\n')
+
+
+def lost(
+    name: str, kind: str, says: str = "", *, made: bool = True, **values: object
+) -> TerraformSeed:
+    """Return the deletion of something that tasks use."""
+    resource = EXTRA[1].replace("TYPE", kind)
+    return TerraformSeed(
+        name,
+        "used-deleted",
+        (gone(kind, **values),),
+        at=(EXTRA[0], "resource"),
+        made=made,
+        says=says,
+        file=(EXTRA[0], resource),
+    )
+
+
+LOST_TERRAFORM_SEEDS = [
+    lost(
+        "a secret that a task reads",
+        "google_secret_manager_secret",
+        "would delete google_secret_manager_secret.it, and the tasks 'count_orders' use it",
+        secret_id="api-key",
+    ),
+    lost(
+        "an API that tasks need",
+        "google_project_service",
+        service="pubsub.googleapis.com",
+        disable_on_destroy=True,
+    ),
+    lost(
+        "the repository of the image",
+        "google_artifact_registry_repository",
+        "and others use it",
+        location="europe",
+        project="my-project",
+        repository_id="tasks",
+    ),
+    lost(
+        "the account of a task",
+        "google_service_account",
+        account_id="count-orders-runtime",
+        email="count-orders-runtime@my-project.iam.gserviceaccount.com",
+        project="my-project",
+    ),
+    TerraformSeed(
+        "far fewer attempts than those in Terraform's state",
+        "attempts-lowered",
+        (
+            plan_to(
+                PAY_PUSH,
+                "update",
+                dead_letter_policy=[{"max_delivery_attempts": 40, "dead_letter_topic": "t"}],
+            ),
+        ),
+        at=task("pay_back"),
+        made=True,
+        says="has 40 attempts now, and 10 after the apply",
+    ),
+    TerraformSeed(
+        "exactly-once delivery of a push",
+        "exactly-once-pushed",
+        (put(COUNT_PUSH, "enable_exactly_once_delivery", value=True),),
+    ),
+]
+
+LOAD_SEEDS = [*LOAD, *RETRIES, *PAIRS, *CALLERS, *LOST]

@@ -156,6 +156,19 @@ def plan_to(
 REPLACE = ("delete", "create")
 
 
+def gone(kind: str, *, replaced: bool = False, **values: Any) -> Change:
+    """Let Terraform delete, or replace, a resource of the root module that exists."""
+
+    def change(plan: Plan) -> None:
+        actions = [*REPLACE] if replaced else ["delete"]
+        after = values if replaced else None
+        entry = {"address": f"{kind}.it", "mode": "managed", "type": kind, "name": "it"}
+        actual = {"before": values, "after": after, "after_unknown": {}, "actions": actions}
+        plan["resource_changes"].append({**entry, "change": actual})
+
+    return change
+
+
 PROJECT_GRANT = add(
     "google_project_iam_member",
     "editor",

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import CLEAN_UP, CODE, CONFIG, LAST, Edit, schedule, setting, variable
-from .seeded_load import second
+from .seeded_load import ACCOUNT, CHANNEL, KEY, TARGET_COUNT as TARGET, second
 from .seeded_terraform import (
     CLEAN,
     CLEAN_SCHEDULE,
@@ -22,6 +22,7 @@ from .seeded_terraform import (
     SERVICE,
     Change,
     add,
+    gone,
     plan_to,
     put,
 )
@@ -48,9 +49,24 @@ NO_DEAD_LETTERS = (
 
 HARMLESS: dict[str, tuple[Edit, ...]] = {
     "sizes for all tasks, of which a Cloud Run job has none": (
-        (*APP, f'{APP[1]}\nmin_instances = 1\ningress = "all"\nmessage_retention_seconds = 80000'),
+        (*APP, f'{APP[1]}\nmin_instances = 1\ningress = "all"\nmessage_retention_seconds = 90000'),
     ),
-    "retention that is just enough": ((CONFIG, "= 86400", "= 5430"),),
+    "retention that is just enough": (
+        (CONFIG, "= 86400", '= 5430\nignore = ["retention-shortened:pay_back"]'),
+    ),
+    "retention that is a little shorter": ((CONFIG, "= 86400", "= 60000"),),
+    "a few attempts less": ((CODE, "max_attempts=10", "max_attempts=6"),),
+    "an account of one's own, and a key": (
+        setting("count_orders", f'service_account = "{ACCOUNT}"\nkms_key = "{KEY}"'),
+    ),
+    "the same account and channels as before": (
+        setting("count_orders", f'service_account = "{ACCOUNT}"\nalert_channels = ["{CHANNEL}"]'),
+        (
+            LAST,
+            f'"service_account": null,\n        {TARGET}',
+            f'"service_account": "{ACCOUNT}", {TARGET}',
+        ),
+    ),
     "no dead letters and a week's retention": NO_DEAD_LETTERS,
     "dead letters into a topic that another task reads": (
         KEPT_IS_EMPTY,
@@ -283,6 +299,14 @@ PLANNED: dict[str, tuple[Change, ...]] = {
         plan_to(f'{COUNT}google_secret_manager_secret_iam_member.run_time["api-key"]', *REPLACE),
     ),
     "a schedule that is replaced": (plan_to(CLEAN_SCHEDULE, *REPLACE),),
+    "a bucket, a secret and an API that no task uses": (
+        gone("google_storage_bucket", name="site"),
+        gone("google_secret_manager_secret", secret_id="old-key"),
+        gone("google_project_service", service="cloudtasks.googleapis.com"),
+    ),
+    "an API that stays enabled": (
+        gone("google_project_service", service="run.googleapis.com", disable_on_destroy=False),
+    ),
 }
 
 

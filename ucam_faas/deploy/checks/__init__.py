@@ -21,11 +21,13 @@ from ucam_faas.deploy.checks.rules import (
     payloads,
     previous_plan,
     regions,
+    regressions,
     retries,
     schedules,
     stages,
     terraform_delivery,
     terraform_differences,
+    terraform_losses,
     terraform_permissions,
 )
 from ucam_faas.deploy.findings import Finding
@@ -55,7 +57,8 @@ FAMILIES = {
     "Environment": environment.RULES,
     "Callers": callers.RULES,
     "Previous plans": previous_plan.RULES,
-    "Deletions": deletions.RULES,
+    "Deletions": (*deletions.RULES, *terraform_losses.RULES),
+    "Lost settings": regressions.RULES,
     "Terraform": (
         *terraform_differences.RULES,
         *terraform_delivery.RULES,
@@ -64,7 +67,7 @@ FAMILIES = {
 }
 RULES: tuple[Rule, ...] = tuple(known for family in FAMILIES.values() for known in family)
 
-OF_BASELINE: tuple[Rule, ...] = (payloads.changed, *deletions.RULES)
+OF_BASELINE: tuple[Rule, ...] = (payloads.changed, *deletions.RULES, *regressions.RULES)
 """Rules that compare with the last plan."""
 
 

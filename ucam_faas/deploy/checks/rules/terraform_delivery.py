@@ -130,4 +130,18 @@ def delivery_wrong(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-RULES = (expires, unread, path_wrong, kept_out, delivery_wrong)
+@rule("exactly-once-pushed", why="Pub/Sub refuses it: `terraform apply` fails.")
+def exactly_once_pushed(inputs: Inputs) -> Iterator[Finding]:
+    """A subscription with exactly-once delivery that pushes."""
+    for deployment, subscription in pushes_of(inputs):
+        if subscription.get("enable_exactly_once_delivery") and subscription.get("push_config"):
+            yield Finding(
+                subscription.place,
+                f"{subscription.address} pushes, and has exactly-once delivery.",
+                'Let a worker pull it, run_as="worker"; or leave it out, and let each message '
+                "run once as a job, with idempotent=True.",
+                deployment.planned.name,
+            )
+
+
+RULES = (expires, unread, path_wrong, kept_out, delivery_wrong, exactly_once_pushed)

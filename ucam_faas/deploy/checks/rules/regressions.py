@@ -1,0 +1,101 @@
+"""Rules of settings that a deployed task would lose, and that messages or people rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ucam_faas.deploy.checks.deployed import Deployed, deployed
+from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
+from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.terraform_variables import PlannedTask
+
+_DAY_SECONDS = 24 * 3600
+_KEY = "message_retention_seconds"
+_HALF, _FEWER = 2, 10
+
+
+def _pairs(inputs: Inputs) -> Iterator[tuple[PlannedTask, Deployed]]:
+    for planned in inputs.planned:
+        now = deployed(inputs, planned)
+        if now is not None:
+            yield planned, now
+
+
+@rule("retention-shortened", why="Pub/Sub deletes messages that have waited for longer at once.")
+def retention_shortened(inputs: Inputs) -> Iterator[Finding]:
+    """A subscription that would keep messages for half the time at most, and less than a day."""
+    for planned, now in _pairs(inputs):
+        kept, new = now.subscriptions.get(planned.needs.name), planned.merged[_KEY]
+        old = kept.seconds if kept else None
+        if planned.gets_messages and old and new < _DAY_SECONDS and new * _HALF <= old:
+            yield Finding(
+                configured(planned, _KEY),
+                f"The subscription {planned.needs.name!r} keeps a message for {old:g} s "
+                f"now, and {new} s after the apply.",
+                "Wait until num_undelivered_messages is 0 in Cloud Monitoring, then allow it: "
+                f'ignore = ["retention-shortened:{planned.name}"]. Or keep messages for a day.',
+                planned.name,
+            )
+
+
+@rule(
+    "attempts-lowered",
+    why="Messages that wait for a retry have used more attempts than that: their next failure is "
+    "the last.",
+)
+def attempts_lowered(inputs: Inputs) -> Iterator[Finding]:
+    """Attempts that are lowered by half and by ten at least, for messages that wait, too."""
+    for planned, now in _pairs(inputs):
+        kept, new = now.subscriptions.get(planned.needs.name), planned.needs.max_attempts
+        old = kept.attempts if kept else None
+        if old and new and old - new >= _FEWER and new * _HALF <= old:
+            yield Finding(
+                decorated(planned.task),
+                f"The task {planned.name!r} has {old} attempts now, and {new} after the apply.",
+                "Lower them when no message waits for a retry, or replay the dead letters "
+                "afterwards. Then allow it: "
+                f'ignore = ["attempts-lowered:{planned.name}"].',
+                planned.name,
+            )
+
+
+@rule(
+    "account-changed",
+    why="Roles that were granted to the account elsewhere, such as on a database, stay with it.",
+)
+def account_changed(inputs: Inputs) -> Iterator[Finding]:
+    """A task that would no longer run as the existing account that was named for it."""
+    for planned, now in _pairs(inputs):
+        new = planned.merged["service_account"]
+        if now.account is not None and new != now.account:
+            yield Finding(
+                configured(planned, "service_account"),
+                f"The task {planned.name!r} runs as {now.account} now, and after the apply as "
+                f"{new or 'an account that is made for it'}.",
+                "Grant the new account the same roles first, then allow it: "
+                f'ignore = ["account-changed:{planned.name}"].',
+                planned.name,
+            )
+
+
+@rule("safeguard-removed", why="It was set on purpose, and its absence shows only when it matters.")
+def safeguard_removed(inputs: Inputs) -> Iterator[Finding]:
+    """A deployed task that would lose its key, or all channels for its incidents."""
+    for planned, now in _pairs(inputs):
+        losses = []
+        if now.kms_key and not planned.merged["kms_key"]:
+            losses.append(("kms_key", f"is encrypted with {now.kms_key}"))
+        if now.has_channels and not planned.merged["alert_channels"]:
+            losses.append(("alert_channels", "sends its incidents to channels"))
+        for key, text in losses:
+            yield Finding(
+                configured(planned, key),
+                f"The task {planned.name!r} {text} now, and not after the apply: {key} isn't set.",
+                f"Set {key}, perhaps in the stage's table; or allow it: "
+                f'ignore = ["safeguard-removed:{planned.name}"].',
+                planned.name,
+            )
+
+
+RULES = (retention_shortened, attempts_lowered, account_changed, safeguard_removed)
