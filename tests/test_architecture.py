@@ -96,6 +96,8 @@ HEAVY = {
     "google.protobuf": owner(
         "emulator.api.protos",
         "worker.protos",
+        "emulator.schemas.protobuf",
+        "emulator.schemas.proto_parser",
         in_functions="dashboard.forms.protobuf http_jobs.payloads tasks.payload_types "
         "tasks.protobuf_schemas tasks.samples.protobuf",
     ),
@@ -109,6 +111,7 @@ HEAVY = {
     "grpc": owner("emulator.wire.grpc", "worker.connection", in_functions="emulator.emulator"),
     "cryptography": owner(in_functions="emulator.push.tokens serving.signing_keys"),
     "httptools": owner("net.http_protocol", "emulator.push.client"),
+    "fastavro": owner(in_functions="emulator.schemas.avro"),
     "watchfiles": owner(in_functions="dev.changes"),
     "dotenv": owner(in_functions="dev.env_file"),
     "google.cloud.storage": owner(in_functions="serving.run_once jobs.payloads.bucket"),

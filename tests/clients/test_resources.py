@@ -14,7 +14,6 @@ from google.api_core.exceptions import (
     MethodNotImplemented,
     NotFound,
 )
-from google.cloud.pubsub_v1 import SchemaServiceClient
 from google.iam.v1.policy_pb2 import Policy
 from google.pubsub_v1.types import ExpirationPolicy, Subscription
 
@@ -309,17 +308,6 @@ def test_the_policy_of_what_does_not_exist_is_not_found(pubsub: Emulator) -> Non
         pubsub.publisher.get_iam_policy(request={"resource": resource})
     with pytest.raises(NotFound):
         pubsub.publisher.set_iam_policy(request={"resource": resource, "policy": Policy()})
-
-
-@pytest.mark.usefixtures("ours_only", "environ")
-def test_there_are_no_schemas_and_none_can_be_made_yet() -> None:
-    client = SchemaServiceClient()
-    try:
-        assert list(client.list_schemas(parent=OF_PROJECT)) == []
-        with pytest.raises(MethodNotImplemented):
-            client.create_schema(parent=OF_PROJECT, schema={"type_": "AVRO"}, schema_id="abc")
-    finally:
-        client.transport.close()
 
 
 @pytest.mark.usefixtures("ours_only")

@@ -140,10 +140,19 @@ def test_a_seed_is_sown_and_what_is_there_stays(
         "pubsubTarget": {"topicName": TOPIC, "data": "e30="},
     }
     queue = {"name": "projects/local/locations/local/queues/later"}
-    content = {"topics": [TOPIC], "subscriptions": [subscription], "jobs": [job], "queues": [queue]}
+    name = "projects/local/schemas/orders"
+    schema = {"name": name, "type": "AVRO", "definition": '"string"'}
+    topic = {"name": TOPIC, "schemaSettings": {"schema": name, "encoding": "JSON"}}
+    content = {
+        "schemas": [schema],
+        "topics": [topic],
+        "subscriptions": [subscription],
+        "jobs": [job],
+        "queues": [queue],
+    }
     state = ["--state", str(tmp_path / "state")]
     emulator = start_emulator(*state, "--seed", seed(tmp_path, content))
-    emulator.rest.publish("orders", b"kept")
+    emulator.rest.publish("orders", b'"kept"')
     assert emulator.end() == 0
     subscription["ackDeadlineSeconds"] = 90
 
@@ -158,7 +167,7 @@ def test_a_seed_is_sown_and_what_is_there_stays(
 
 BAD_SEEDS = [
     ("{", "cannot be read as JSON"),
-    ([], "expected an object with the keys topics, subscriptions, jobs, queues"),
+    ([], "expected an object with the keys schemas, topics, subscriptions, jobs, queues"),
     ({"topic": []}, "expected an object with the keys"),
     ({"topics": 5}, "topics: expected a list"),
     ({"topics": ["orders"]}, "topics[0]: Invalid resource name given"),

@@ -18,6 +18,7 @@ from ucam_faas.emulator.wire.methods import (
     LOCATIONS,
     PUBLISHER,
     SCHEDULER,
+    SCHEMAS,
     SUBSCRIBER,
 )
 
@@ -30,6 +31,9 @@ GOOD: dict[str, list[Any]] = {
     "snapshot": ["projects/p/snapshots/snap"],
     "resource": ["projects/p/topics/top", "projects/p/subscriptions/sub"],
     "project": ["projects/p"],
+    "schema_id": ["avro", "proto"],
+    "schema": ["projects/p/schemas/avro", "projects/p/schemas/proto"],
+    "definition": ['"string"', 'syntax = "proto3"; message M { optional string a = 1; }'],
     "parent": ["projects/p/locations/l"],
     "dead_letter_topic": ["projects/p/topics/dead"],
     "topic_name": ["projects/p/topics/top"],
@@ -52,7 +56,15 @@ GOOD: dict[str, list[Any]] = {
     "protocol_version": [0],
     "modify_deadline_seconds": [0, 10],
     "data": [b"x"],
-    "paths": ["labels", "ack_deadline_seconds", "retry_policy", "push_config", "schedule"],
+    "paths": [
+        "labels",
+        "schema_settings",
+        "schema_settings.encoding",
+        "ack_deadline_seconds",
+        "retry_policy",
+        "push_config",
+        "schedule",
+    ],
     "max_delivery_attempts": [5, 100, 0],
 }
 BY_MESSAGE: dict[tuple[str, str], list[Any]] = {
@@ -60,6 +72,17 @@ BY_MESSAGE: dict[tuple[str, str], list[Any]] = {
     ("Subscription", "name"): GOOD["subscription"],
     ("Snapshot", "name"): GOOD["snapshot"],
     ("CreateSnapshotRequest", "name"): GOOD["snapshot"],
+    **{
+        (f"{method}Request", "name"): ["projects/p/schemas/avro", "projects/p/schemas/proto"]
+        for method in (
+            *("GetSchema", "ListSchemaRevisions", "CommitSchema", "RollbackSchema"),
+            *("DeleteSchemaRevision", "DeleteSchema", "ValidateMessage"),
+        )
+    },
+    **{
+        (f"{method}Request", "parent"): ["projects/p"]
+        for method in ("CreateSchema", "ListSchemas", "ValidateSchema", "ValidateMessage")
+    },
     ("Queue", "name"): ["projects/p/locations/l/queues/q"],
     ("GetQueueRequest", "name"): ["projects/p/locations/l/queues/q"],
     ("CreateTaskRequest", "parent"): ["projects/p/locations/l/queues/q"],
@@ -157,6 +180,7 @@ class Caller:
         self.maker = Maker(seed)
         self.counts: Counter[str] = Counter()
         methods = {(PUBLISHER, n) for n in protos.PUBLISHER} | {(IAM, n) for n in protos.IAM}
+        methods |= {(SCHEMAS, n) for n in protos.SCHEMAS}
         methods |= {(SUBSCRIBER, n) for n in protos.SUBSCRIBER}
         for service in (SCHEDULER, CLOUD_TASKS, LOCATIONS):
             self.services.find(service, "")

@@ -41,6 +41,14 @@ QUEUE = {
     },
     "stackdriverLoggingConfig": {"samplingRatio": 1},
 }
+AVRO = {
+    "type": "AVRO",
+    "definition": '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "string"}]}',
+}
+PROTO = {
+    "type": "PROTOCOL_BUFFER",
+    "definition": 'syntax = "proto3"; message M { optional string a = 1; repeated M m = 2; }',
+}
 TASK = {
     "task": {
         "name": "projects/p/locations/europe-west2/queues/q/tasks/t",
@@ -155,7 +163,26 @@ TEMPLATES: list[tuple[str, str, Any]] = [
         f"{P}/subscriptions/sub:testIamPermissions",
         {"permissions": ["pubsub.subscriptions.consume"]},
     ),
-    ("PUT", f"{P}/schemas/s", {"type": "AVRO", "definition": "{}"}),
+    ("POST", f"{P}/schemas?schemaId=avro", AVRO),
+    ("POST", f"{P}/schemas?schemaId=proto", PROTO),
+    ("GET", f"{P}/schemas/avro?view=FULL", None),
+    ("GET", f"{P}/schemas?pageSize=2&view=BASIC", None),
+    ("GET", f"{P}/schemas/proto:listRevisions?pageSize=1", None),
+    ("POST", f"{P}/schemas/avro:commit", {"schema": AVRO}),
+    ("POST", f"{P}/schemas/proto:rollback", {"revisionId": "c7cfa2a8"}),
+    ("DELETE", f"{P}/schemas/proto@c7cfa2a8:deleteRevision", None),
+    ("POST", f"{P}/schemas:validate", {"schema": PROTO}),
+    (
+        "POST",
+        f"{P}/schemas:validateMessage",
+        {"name": "projects/p/schemas/avro", "message": "eyJhIjogIiJ9", "encoding": "JSON"},
+    ),
+    (
+        "PUT",
+        f"{P}/topics/checked",
+        {"schemaSettings": {"schema": "projects/p/schemas/proto", "encoding": "JSON"}},
+    ),
+    ("POST", f"{P}/topics/checked:publish", {"messages": [{"data": "e30="}]}),
     (
         "POST",
         J,

@@ -35,7 +35,7 @@ DEFAULT_STATE = Path(".ucam-faas")
 @click.option(
     "--seed",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file with topics, subscriptions, jobs and queues to start with.",
+    help="JSON file with schemas, topics, subscriptions, jobs and queues to start with.",
 )
 @click.option("--allow-remote-push", is_flag=True, help="Push to other machines, too.")
 def command(

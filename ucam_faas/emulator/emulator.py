@@ -24,6 +24,7 @@ from ucam_faas.emulator.api.pulling import Pulling
 from ucam_faas.emulator.api.resources import Resources
 from ucam_faas.emulator.api.schemas import SchemasApi
 from ucam_faas.emulator.api.subscriber import SubscriberApi
+from ucam_faas.emulator.api.validation import Validation
 from ucam_faas.emulator.cloud_tasks.api import CloudTasksApi
 from ucam_faas.emulator.cloud_tasks.driver import TaskDispatcher
 from ucam_faas.emulator.core.engine import Engine
@@ -202,7 +203,8 @@ class Emulator:
         self.engine = Engine(storage, self._observer)
         self.hub = Hub(self.engine, self._clock)
         self.resources = Resources(self.engine, self.hub.now)
-        self.publisher = PublisherApi(self.resources)
+        self.validation = Validation(self.resources)
+        self.publisher = PublisherApi(self.resources, self.validation)
         self.subscriber = SubscriberApi(self.resources)
         self.tokens = Tokens(
             self.hub.wall_time,
@@ -222,7 +224,9 @@ class Emulator:
             self._own_api,
             allow_remote=options.allow_remote_push,
         )
-        self.schedules = Schedules(self.hub, caller, longest_timer=options.longest_timer)
+        self.schedules = Schedules(
+            self.hub, caller, self.validation.admit_to, longest_timer=options.longest_timer
+        )
         self.scheduler = SchedulerApi(
             self.schedules.scheduler, self.hub.wall_time, self.schedules.fire
         )
@@ -234,7 +238,7 @@ class Emulator:
             self.subscriber,
             pulling,
             iam.of_pubsub(self.resources),
-            SchemasApi(),
+            SchemasApi(self.resources, self.validation),
             self.scheduler,
             CloudTasksApi(
                 self.cloud_tasks.queues, self.hub.wall_time, self.cloud_tasks.fire, self.resources

@@ -42,6 +42,11 @@ def not_found(name: str) -> RpcError:
     return RpcError("NOT_FOUND", f"Resource not found (resource={name.rpartition('/')[2]}).")
 
 
+def missing(message: str) -> RpcError:
+    """Return the error for a part of a resource that does not exist."""
+    return RpcError("NOT_FOUND", message)
+
+
 def already_exists(name: str) -> RpcError:
     """Return the error for a name that is taken."""
     short = name.rpartition("/")[2]

@@ -1,6 +1,7 @@
-"""Topics, subscriptions, jobs and queues to start with, from a JSON file.
+"""Schemas, topics, subscriptions, jobs and queues to start with, from a JSON file.
 
-The file has the form of the REST API: `{"topics": [{"name": "projects/P/topics/T"}, …],
+The file has the form of the REST API: `{"schemas": [{"name": "projects/P/schemas/S",
+"type": "AVRO", "definition": …}, …], "topics": [{"name": "projects/P/topics/T"}, …],
 "subscriptions": [{"name": …, "topic": …, …}, …], "jobs": [{"name": …, "schedule": …}, …],
 "queues": [{"name": …}, …]}`. A topic may be its name alone. Existing resources stay as they are.
 """
@@ -14,10 +15,11 @@ from typing import Any
 from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.emulator import Emulator
 from ucam_faas.emulator.errors import RpcError, invalid
-from ucam_faas.emulator.wire.methods import CLOUD_TASKS, PUBLISHER, SCHEDULER, SUBSCRIBER
+from ucam_faas.emulator.wire.methods import CLOUD_TASKS, PUBLISHER, SCHEDULER, SCHEMAS, SUBSCRIBER
 from ucam_faas.exceptions import ConfigurationError
 
 _KINDS = {
+    "schemas": (SCHEMAS, "CreateSchema", "schema"),
     "topics": (PUBLISHER, "CreateTopic", ""),
     "subscriptions": (SUBSCRIBER, "CreateSubscription", ""),
     "jobs": (SCHEDULER, "CreateJob", "job"),
@@ -66,8 +68,11 @@ async def _make(emulator: Emulator, kind: str, item: dict[str, Any]) -> None:
     assert create is not None, "the emulator has these services"
     fields: dict[str, Any] = item
     if field:
-        parent, is_name, _ = str(item.get("name", "")).rpartition(f"/{kind}/")
+        parent, is_name, id = str(item.get("name", "")).rpartition(f"/{kind}/")
         if not is_name:
-            raise invalid(f"Invalid name: expected projects/P/locations/L/{kind}/ID.")
+            form = "projects/P" if kind == "schemas" else "projects/P/locations/L"
+            raise invalid(f"Invalid name: expected {form}/{kind}/ID.")
         fields = {"parent": parent, field: item}
+        if kind == "schemas":
+            fields["schemaId"] = id
     await create.call(protos.ParseDict(fields, create.request()))

@@ -19,8 +19,9 @@ from typing import Any
 
 import grpc
 from google.api_core.exceptions import GoogleAPICallError
-from google.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1 import PublisherClient, SchemaServiceClient, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from tests.integration.emulator import running_emulator
@@ -44,6 +45,8 @@ class Backend:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options)
         self.publisher = PublisherClient(transport=PublisherGrpcTransport(channel=self._channel))
         self.subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=self._channel))
+        transport = SchemaServiceGrpcTransport(channel=self._channel)
+        self.schemas = SchemaServiceClient(transport=transport)
 
     def close(self) -> None:
         """Close the clients."""
@@ -104,9 +107,9 @@ class PubSub:
                 self.call("delete_subscription", subscription=subscription)
 
     def call(self, method: str, *, seconds: float = SECONDS, **fields: Any) -> Any:
-        """Call a method of the Publisher, Subscriber or IAM service, once."""
-        client = self._backend.publisher
-        call = getattr(client, method, None) or getattr(self.subscriber, method)
+        """Call a method of the Publisher, Subscriber, Schema or IAM service, once."""
+        clients = (self._backend.publisher, self.subscriber, self._backend.schemas)
+        call = next(getattr(client, method) for client in clients if hasattr(client, method))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The return_immediately flag is deprecated")
             return call(request=fields, retry=None, timeout=seconds)

@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import grpc
-from google.pubsub_v1 import SchemaServiceClient
-from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
-
 from tests.contract.behaviours import Group
 
 from .backends import PubSub, refused
@@ -106,35 +102,6 @@ def test_transforms_of_a_topic(side: str, pubsub: PubSub) -> None:
 def test_ingestion(side: str, pubsub: PubSub) -> None:
     source = {"cloud_storage": {"bucket": "bucket", "text_format": {}}}
     topic_is_refused(side, pubsub, "ingestion", ingestion_data_source_settings=source)
-
-
-@unsupported(
-    "Schemas can be created, and a topic checks messages against one.",
-    docs="Schemas",
-    ours=REFUSED,
-    google="Avro only",
-    observed=True,
-)
-def test_schemas(side: str, pubsub: PubSub) -> None:
-    avro = {"type_": "AVRO", "definition": '"string"'}
-    proto = {"type_": "PROTOCOL_BUFFER", "definition": 'syntax = "proto3"; message A {}'}
-    with grpc.insecure_channel(f"127.0.0.1:{pubsub.port}") as channel:
-        client = SchemaServiceClient(transport=SchemaServiceGrpcTransport(channel=channel))
-
-        def create(id: str, schema: dict[str, str]) -> None:
-            request = {"parent": pubsub.project, "schema": schema, "schema_id": id}
-            client.create_schema(request=request, retry=None, timeout=5)
-
-        if side == "google":
-            create("avro", avro)
-            with refused("UNIMPLEMENTED", "INVALID_ARGUMENT"):
-                create("proto", proto)
-            return
-        with refused("UNIMPLEMENTED") as refusal:
-            create("avro", avro)
-    assert "schema" in refusal.message.lower()
-    settings = {"schema": pubsub.name("schemas"), "encoding": "JSON"}
-    topic_is_refused(side, pubsub, "schema", schema_settings=settings)
 
 
 @unsupported(

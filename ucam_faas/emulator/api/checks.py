@@ -34,7 +34,6 @@ MAX_BACKOFF = 600.0
 MIN_ATTEMPTS, MAX_ATTEMPTS = 5, 100
 _UNSUPPORTED = {
     "kms_key_name": "Customer-managed encryption keys",
-    "schema_settings": "Schemas",
     "ingestion_data_source_settings": "Ingestion data sources",
     "message_transforms": "Message transforms",
     "bigquery_config": "BigQuery subscriptions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ucam_faas.emulator.api import checks, protos
@@ -67,10 +67,13 @@ class IamApi:
 
 
 def of_pubsub(resources: Resources) -> IamApi:
-    """Return the methods for topics, subscriptions and snapshots."""
+    """Return the methods for topics, subscriptions, snapshots and schemas."""
 
     def exists(name: str) -> bool:
-        tables = (resources.topics, resources.subscriptions, resources.snapshots)
+        tables: tuple[Mapping[str, Any], ...] = (
+            *(resources.topics, resources.subscriptions),
+            *(resources.snapshots, resources.schemas),
+        )
         return any(name in table for table in tables)
 
     return IamApi(resources, exists, lambda name: checks.name(name, *KINDS))

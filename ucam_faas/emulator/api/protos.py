@@ -28,6 +28,9 @@ def pb(name: str) -> Any:
 Topic = pb("Topic")
 Subscription = pb("Subscription")
 Snapshot = pb("Snapshot")
+Schema = pb("Schema")
+SchemaRevisions = pb("ListSchemaRevisionsResponse")
+"""The form in which a schema is kept."""
 PubsubMessage = pb("PubsubMessage")
 ReceivedMessage = pb("ReceivedMessage")
 PublishResponse = pb("PublishResponse")
@@ -100,6 +103,21 @@ IAM: Methods = {
 def to_dict(message: Any) -> Any:
     """Return a message as Google's JSON has it: lowerCamelCase, bytes in base64."""
     return json_format.MessageToDict(message)
+
+
+def type_name(schema: Any) -> str:
+    """Return a schema's type: AVRO or PROTOCOL_BUFFER."""
+    return _name_in(schema.DESCRIPTOR.enum_types_by_name["Type"], schema.type_)
+
+
+def encoding_name(encoding: int) -> str:
+    """Return the name of an encoding: JSON or BINARY."""
+    return _name_in(pb("SchemaSettings").DESCRIPTOR.fields_by_name["encoding"].enum_type, encoding)
+
+
+def _name_in(enum: Any, number: int) -> str:
+    value = enum.values_by_number.get(number)
+    return str(number) if value is None else str(value.name)
 
 
 def seconds(duration: Any) -> float:

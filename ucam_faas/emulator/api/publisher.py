@@ -7,6 +7,7 @@ from typing import Any
 from ucam_faas.emulator.api import checks, protos
 from ucam_faas.emulator.api.pages import page, page_of_project
 from ucam_faas.emulator.api.resources import Resources, TopicResource
+from ucam_faas.emulator.api.validation import Validation
 from ucam_faas.emulator.core.engine import Draft
 from ucam_faas.emulator.errors import RpcError, already_exists, invalid
 from ucam_faas.gcp.limits import (
@@ -20,15 +21,24 @@ from ucam_faas.gcp.limits import (
 MAX_MESSAGES = 1000
 OF_CLIENTS = "googclient_"
 """Google's own client libraries add attributes with this prefix."""
-_CHANGEABLE = ("labels", "message_retention_duration", "message_storage_policy", "tags")
+_CHANGEABLE = (
+    *("labels", "message_retention_duration", "message_storage_policy", "tags"),
+    "schema_settings",
+)
 _NOTHING: dict[str, str] = {}
 
 
 class PublisherApi:
-    """Topics, and publishing to them."""
+    """Topics, and publishing to them.
 
-    def __init__(self, resources: Resources) -> None:
+    Args:
+        resources: keeps the topics.
+        validation: checks messages of topics with schemas.
+    """
+
+    def __init__(self, resources: Resources, validation: Validation) -> None:
         self._resources = resources
+        self._validation = validation
 
     def create_topic(self, request: Any) -> Any:
         """Create a topic."""
@@ -38,6 +48,7 @@ class PublisherApi:
             raise already_exists(name)
         proto = protos.Topic()
         proto.CopyFrom(request)
+        self._check_schema(proto)
         proto.state = 1  # ACTIVE
         engine = self._resources.engine
         log = engine.open_log(self._resources.new_number())
@@ -52,6 +63,8 @@ class PublisherApi:
         topic = self._resources.topic(request.topic.name)
         proto = checks.updated(topic.proto, request.topic, request.update_mask, _CHANGEABLE)
         checks.topic(proto)
+        if proto.schema_settings != topic.proto.schema_settings:
+            self._check_schema(proto)
         topic.proto = proto
         topic.log.retention = protos.seconds(proto.message_retention_duration)
         self._resources.keep_topic(topic)
@@ -61,8 +74,7 @@ class PublisherApi:
         """Publish messages, all or none."""
         messages = request.messages
         name = request.topic
-        if name not in self._resources.topics:
-            self._resources.topic(name)
+        topic = self._resources.topics.get(name) or self._resources.topic(name)
         if not 1 <= len(messages) <= MAX_MESSAGES:
             raise invalid(
                 f"The request has {len(messages)} messages; expected 1 to {MAX_MESSAGES}."
@@ -85,8 +97,16 @@ class PublisherApi:
                 raise invalid("A message has no data: it needs data or at least one attribute.")
             if draft.key and len(draft.key.encode()) > MAX_ORDERING_KEY_BYTES:
                 raise invalid(f"An ordering key is longer than {MAX_ORDERING_KEY_BYTES} bytes.")
+        if topic.proto.HasField("schema_settings"):
+            drafts = self._validation.admit(topic.proto, drafts)
         published = self._resources.engine.publish(name, drafts, self._resources.now())
         return protos.PublishResponse(message_ids=[str(message.number) for message in published])
+
+    def _check_schema(self, topic: Any) -> None:
+        if topic.HasField("schema_settings") and not topic.schema_settings.ListFields():
+            topic.ClearField("schema_settings")
+        if topic.HasField("schema_settings"):
+            self._validation.settings(topic.schema_settings)
 
     def get_topic(self, request: Any) -> Any:
         """Return a topic."""

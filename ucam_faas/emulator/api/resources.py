@@ -1,4 +1,4 @@
-"""Topics, subscriptions and snapshots by name, kept in the storage."""
+"""Topics, subscriptions, snapshots and schemas by name, kept in the storage."""
 
 from __future__ import annotations
 
@@ -71,6 +71,8 @@ class Resources:
         self.topics: dict[str, TopicResource] = {}
         self.subscriptions: dict[str, SubscriptionResource] = {}
         self.snapshots: dict[str, SnapshotResource] = {}
+        self.schemas: dict[str, list[Any]] = {}
+        """Each schema's revisions, oldest first."""
         self.policies: dict[str, Any] = {}
         self._expire_at = self.now().steady + EXPIRY_SECONDS
         storage, engine = self.engine.storage, self.engine
@@ -95,6 +97,8 @@ class Resources:
             snapshot = SnapshotResource(proto, log, cursor, tuple(numbers))
             log.pins[name] = snapshot.floor
             self.snapshots[name] = snapshot
+        for name, value in storage.resources("schemas").items():
+            self.schemas[name] = list(protos.SchemaRevisions.FromString(value).schemas)
         for name, value in storage.resources("policies").items():
             self.policies[name] = protos.Policy.FromString(value)
 
@@ -155,6 +159,14 @@ class Resources:
         """
         return _find(self.snapshots, name, "snapshots")
 
+    def schema(self, name: str) -> list[Any]:
+        """Return a schema's revisions, oldest first.
+
+        Raises:
+            RpcError: NOT_FOUND, or INVALID_ARGUMENT if the name is malformed.
+        """
+        return _find(self.schemas, name, "schemas")
+
     def keep_topic(self, topic: TopicResource) -> None:
         """Put a topic into the storage."""
         self._put("topics", topic.proto, topic.log.number)
@@ -175,6 +187,12 @@ class Resources:
             snapshot.cursor,
             *snapshot.unacknowledged,
         )
+
+    def keep_schema(self, name: str, revisions: list[Any]) -> None:
+        """Put a schema's revisions into the storage."""
+        self.schemas[name] = revisions
+        kept = protos.SchemaRevisions(schemas=revisions).SerializeToString()
+        self.engine.storage.put("schemas", name, kept)
 
     def drop_policy(self, name: str) -> None:
         """Drop an IAM policy, if there is one."""

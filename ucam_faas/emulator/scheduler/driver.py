@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable, Sequence
 
 from ucam_faas.emulator.core.engine import Draft
 from ucam_faas.emulator.core.moment import timestamp
+from ucam_faas.emulator.errors import RpcError
 from ucam_faas.emulator.hub import Hub
 from ucam_faas.emulator.scheduler.engine import Scheduler
 from ucam_faas.emulator.scheduler.jobs import Firing, Job, PubsubTarget
@@ -15,8 +17,9 @@ from ucam_faas.emulator.targets.caller import Caller
 from ucam_faas.emulator.targets.target import HttpTarget
 from ucam_faas.emulator.targets.timer import WallTimer
 
-NOT_FOUND, INTERNAL = 5, 13
+INVALID_ARGUMENT, NOT_FOUND, INTERNAL = 3, 5, 13
 """Codes of google.rpc."""
+Admit = Callable[[str, Sequence[Draft]], Sequence[Draft]]
 logger = logging.getLogger("ucam_faas.emulator")
 
 
@@ -26,11 +29,13 @@ class Schedules:
     Args:
         hub: publishes, saves, and has the time.
         caller: sends the requests of HTTP targets.
+        admit: returns messages as a topic's schema lets them pass, or raises RpcError.
         longest_timer: seconds; see `WallTimer`.
     """
 
-    def __init__(self, hub: Hub, caller: Caller, *, longest_timer: float) -> None:
+    def __init__(self, hub: Hub, caller: Caller, admit: Admit, *, longest_timer: float) -> None:
         self._hub = hub
+        self._admit = admit
         self._caller = caller
         self._tasks: set[asyncio.Task[None]] = set()
         self.scheduler = Scheduler(self._save)
@@ -83,9 +88,11 @@ class Schedules:
             self.scheduler.finished(firing, False, now, text, NOT_FOUND)
             return
         try:
-            engine.publish(
-                target.topic, [Draft("", target.attributes, target.data)], self._hub.now()
-            )
+            drafts = self._admit(target.topic, [Draft("", target.attributes, target.data)])
+            engine.publish(target.topic, drafts, self._hub.now())
+        except RpcError as error:
+            self.scheduler.finished(firing, False, now, error.message, INVALID_ARGUMENT)
+            return
         except Exception as error:  # such as a full disk; unreported, the job would never run again
             logger.exception("ucam_faas_emulator_error")
             text = f"The message could not be published: {error}"
