@@ -42,6 +42,8 @@ class UCAMFAASException(Exception):
 
     exit_code = 2
     """Of the command line, when this ends it."""
+    place: tuple[str, int] | None = None
+    """File and line of the user's code or configuration that it is about, if it is known."""
 
 
 class UCAMFAASCouldNotProcess(UCAMFAASException):

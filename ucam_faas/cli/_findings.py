@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import textwrap
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -18,6 +21,21 @@ def print_findings(findings: Iterable[Finding]) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     for finding in findings:
         _print(finding, width)
+
+
+def print_json(findings: Iterable[Finding]) -> None:
+    """Print findings as a JSON list."""
+    listed = [_as_json(finding) for finding in findings]
+    click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    place = {
+        "file": finding.place.file,
+        "line": finding.place.line,
+        "address": finding.place.within,
+    }
+    return {**asdict(finding), "place": str(finding.place), **place}
 
 
 def _print(finding: Finding, width: int) -> None:

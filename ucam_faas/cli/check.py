@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ucam_faas.cli._findings import print_findings
+from ucam_faas.cli._findings import print_findings, print_json
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.clock import SystemClock
 from ucam_faas.deploy import checks, plan
+from ucam_faas.deploy.checks import errors
 from ucam_faas.deploy.checks.inputs import Inputs
 from ucam_faas.deploy.checks.loading import load
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.exceptions import UCAMFAASException
 
 
 @click.command("check", cls=Verb)
@@ -49,24 +49,18 @@ def command(*, as_json: bool, source: str | None, **files: Any) -> None:
 
     The exit code is 1 if it finds any, and 2 if it can't read a file.
     """
-    inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **files)
+    try:
+        inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **files)
+    except UCAMFAASException as error:
+        if as_json:
+            print_json(errors.findings_of(error))
+        raise
     findings = checks.run(inputs)
     if as_json:
-        click.echo(
-            json.dumps([_as_json(finding) for finding in findings], indent=2, ensure_ascii=False)
-        )
+        print_json(findings)
     else:
         _print(findings, inputs)
     sys.exit(1 if findings else 0)
-
-
-def _as_json(finding: Finding) -> dict[str, Any]:
-    place = {
-        "file": finding.place.file,
-        "line": finding.place.line,
-        "address": finding.place.within,
-    }
-    return {**asdict(finding), "place": str(finding.place), **place}
 
 
 def _print(findings: Sequence[Finding], inputs: Inputs) -> None:

@@ -9,20 +9,20 @@ from pathlib import Path
 import click
 
 from ucam_faas.cli import _files
-from ucam_faas.cli._findings import print_findings
+from ucam_faas.cli._findings import print_findings, print_json
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.clock import SystemClock
 from ucam_faas.deploy import checks, layers, moves, plan as plans, summary
-from ucam_faas.deploy.checks import plan_file
+from ucam_faas.deploy.checks import errors, plan_file
 from ucam_faas.deploy.checks.loading import against_baseline
 from ucam_faas.deploy.checks.plan_file import PlanFile
 from ucam_faas.deploy.checks.terraform.command import plan_at
 from ucam_faas.deploy.checks.terraform.resources import read_state
 from ucam_faas.deploy.terraform_variables import Plan
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 
 
 @click.command("plan", cls=Verb)
@@ -77,7 +77,12 @@ def command(
         raise click.UsageError("--terraform writes moved.tf: leave out --check and --json.")
     if not (check or as_json):
         _files.check_folder(output)
-    plan = plans.read(Path.cwd(), source=source, stage=stage)
+    try:
+        plan = plans.read(Path.cwd(), source=source, stage=stage)
+    except UCAMFAASException as error:
+        if as_json:
+            print_json(errors.findings_of(error))
+        raise
     if as_json:
         click.echo(plan.text(), nl=False)
         return

@@ -104,7 +104,10 @@ def _read(directory: Path, name: str) -> ConfigFile | None:
         text = path.read_bytes().decode()
         table: Any = tomllib.loads(text)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{shown} cannot be read as TOML: {error}.") from error
+        failure = ConfigurationError(f"{shown} cannot be read as TOML: {error}.")
+        line = re.search(r"at line (\d+)", str(error))
+        failure.place = (shown, int(line[1]) if line else 1)
+        raise failure from error
     prefix = OURS if name == PYPROJECT else ()
     misplaced = [key for key in ("task", "stage") if isinstance(table.get(key), dict) and prefix]
     if misplaced:  # as ucam-faas.toml has it, and examples for either

@@ -160,34 +160,48 @@ def _check_home(name: str, home: Path) -> None:
 
 
 def _guard(what: str, run: Callable[[], Any]) -> Any:
-    """Turn what importing user code raises into one error that says where."""
+    """Turn an error of importing user code into one error that says where."""
     try:
         return run()
-    except TaskDefinitionError as error:
-        raise TaskDefinitionError(f"{error}{_line_of(error)}") from error
-    except UCAMFAASException:
-        raise
+    except UCAMFAASException as error:
+        if error.place is not None:
+            raise  # of a module that this one imports
+        failure = error
+        if isinstance(error, TaskDefinitionError):
+            failure = TaskDefinitionError(f"{error}{_line_of(error)}")
+        failure.place = _place_of(error)
+        raise failure from error if failure is not error else error.__cause__
     except ModuleNotFoundError as error:
         missing = NoSuchTargetError if error.name == what else UCAMFAASCouldNotLoadTarget
-        raise missing(
+        failure = missing(
             f"Importing {what} failed: no module named {error.name!r}. Install it, or check "
             "the spelling."
-        ) from error
+        )
+        failure.place = _place_of(error)
+        raise failure from error
     except (Exception, SystemExit) as error:
-        raise UCAMFAASCouldNotLoadTarget(
+        failure = UCAMFAASCouldNotLoadTarget(
             f"Importing {what} failed: {type(error).__name__}: {error}{_line_of(error)}"
-        ) from error
+        )
+        failure.place = _place_of(error)
+        raise failure from error
 
 
 def _line_of(error: BaseException) -> str:
-    """Say where in user code an import failed."""
-    if isinstance(error, SyntaxError):
-        return ""
-    traceback, place = error.__traceback__, ""
+    """Say where in user code an import failed; a SyntaxError says so itself."""
+    place = None if isinstance(error, SyntaxError) else _place_of(error)
+    return f" (at {place[0]}:{place[1]})" if place else ""
+
+
+def _place_of(error: BaseException) -> tuple[str, int] | None:
+    """Return the file and line in user code where an import failed."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return error.filename, error.lineno
+    traceback, place = error.__traceback__, None
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
         if not filename.startswith(("<", _PACKAGE)):
-            place = f" (at {filename}:{traceback.tb_lineno})"
+            place = filename, traceback.tb_lineno
         traceback = traceback.tb_next
     return place
 

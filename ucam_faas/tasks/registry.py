@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from ucam_faas.exceptions import NoSuchTargetError, UCAMFAASCouldNotLoadTarget
+from ucam_faas.exceptions import (
+    NoSuchTargetError,
+    TaskDefinitionError,
+    UCAMFAASCouldNotLoadTarget,
+)
 from ucam_faas.tasks import loading, outer_decorators, payload_types
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.unnamed_functions import take_name
@@ -63,7 +67,7 @@ def load(source: str, target: str | None = None) -> list[Task]:
     tasks = _collect(modules)
     _LOADED[source] = {(task.module, task.name) for task in tasks}
     for task in tasks:
-        payload_types.check_complete(task.payload_type, task.parse)
+        _check_payload(task)
     _refuse_clashes(tasks, source)
     if target is None:
         if not tasks:
@@ -77,6 +81,14 @@ def load(source: str, target: str | None = None) -> list[Task]:
         raise NoSuchTargetError(f"The target {target!r} names no task.")
     named = [_find(name, tasks, modules, source) for name in dict.fromkeys(wanted)]
     return [_as_in_module(task, modules) for task in named]
+
+
+def _check_payload(task: Task) -> None:
+    try:
+        payload_types.check_complete(task.payload_type, task.parse)
+    except TaskDefinitionError as error:
+        error.place = task.place
+        raise
 
 
 def sources_of(task: Task) -> list[str]:
@@ -222,9 +234,11 @@ def _refuse_clashes(tasks: list[Task], source: str) -> None:
     for task in tasks:
         place = f"{task.module} (line {task.place[1]})"
         if task.name in places:
-            raise UCAMFAASCouldNotLoadTarget(
+            error = UCAMFAASCouldNotLoadTarget(
                 f"{source} holds two tasks named {task.name!r}: in {places[task.name]} and in "
                 f"{place}. Rename one, or give it a name= of its own: a task's name is its path "
                 "and its topic."
             )
+            error.place = task.place
+            raise error
         places[task.name] = place

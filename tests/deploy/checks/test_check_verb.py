@@ -241,6 +241,69 @@ def test_an_unreadable_file_is_one_line_and_exit_code_2(
     assert said in shop.project.error("check", *arguments)
 
 
+BROKEN = {
+    "a decorator that refuses its options": (
+        "filter='attributes.kind = \"refund\"'",
+        'filter="kind = refund"',
+        "@ucam_faas.message_handler(\n    message_type=None",
+        "expected",
+    ),
+    "a time zone that is misspelt": (
+        'Schedule("0 3 * * *")',
+        'Schedule("0 3 * * *", time_zone="Europe/Lodnon")',
+        "Europe/Lodnon",
+        "the closest is 'Europe/London'",
+    ),
+    "a module that is missing": ("import ucam_faas\n", "import pandsa\n", "pandsa", "'pandsa'"),
+    "a syntax error": ("def show_order", "def show order", "def show order", "SyntaxError"),
+    "an error at import": ("pence: int = 0", "pence: int = 1 / 0", "1 / 0", "ZeroDivisionError"),
+    "two tasks of one name": ("def cut_film", "def pay_back", 'run_as="worker"', "holds two tasks"),
+}
+
+
+@pytest.mark.parametrize("verb", ["check", "plan"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_error_of_the_code_is_a_finding_for_programs(shop: Shop, name: str, verb: str) -> None:
+    old, new, at, says = BROKEN[name]
+    shop.edit("main.py", old, new)
+
+    result = shop.project.run(verb, "--json")
+
+    assert result.exit_code == 2
+    (finding,) = json.loads(result.stdout)
+    assert (finding["rule"], finding["file"]) == ("code-unusable", "main.py")
+    assert abs(finding["line"] - shop.line("main.py", at)) <= 1  # a decorator of several lines
+    assert says in finding["what"]
+    assert finding["why"]
+    assert finding["fix"]
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["check", "plan"])
+def test_an_unreadable_configuration_is_a_finding_for_programs(shop: Shop, verb: str) -> None:
+    shop.edit("ucam-faas.toml", "= 86400", "= = 86400")
+
+    result = shop.project.run(verb, "--json")
+
+    assert result.exit_code == 2
+    (finding,) = json.loads(result.stdout)
+    assert (finding["rule"], finding["line"]) == (
+        "input-unusable",
+        shop.line("ucam-faas.toml", "= = 86400"),
+    )
+
+
+def test_problems_of_the_configuration_that_prevent_a_plan_are_findings(shop: Shop) -> None:
+    shop.edit(*setting("count_orders", 'memmory = "1Gi"'))
+    shop.edit(*setting("pay_back", "cpu = 3"))
+
+    result = shop.project.run("plan", "--json")
+
+    assert result.exit_code == 2
+    findings = json.loads(result.stdout)
+    assert [finding["rule"] for finding in findings] == ["configuration-unusable"] * 2
+
+
 def test_a_folder_cannot_be_checked_without_terraform(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

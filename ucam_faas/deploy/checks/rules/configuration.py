@@ -9,7 +9,7 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.config_file import Origin
 from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.keys import keys
-from ucam_faas.deploy.problems import TASK, where_for_all
+from ucam_faas.deploy.problems import TASK, Problem, where_for_all
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.tasks.option import Concerns
 from ucam_faas.tasks.resources import cpu_count, most_instances
@@ -18,12 +18,18 @@ from ucam_faas.tasks.resources import cpu_count, most_instances
 @rule("configuration-unusable", why="Neither a plan nor a deployment is possible.")
 def unusable(inputs: Inputs) -> Iterator[Finding]:
     """An unknown key, task or stage, a value of the wrong type or outside Google's limits."""
-    for problem in inputs.problems:
-        yield Finding(
-            Place.of(problem.origin),
-            problem.text,
-            "Correct it; docs/deployment-configuration.md lists the keys and their values.",
-        )
+    yield from map(problem_finding, inputs.problems)
+
+
+def problem_finding(problem: Problem) -> Finding:
+    """Return the finding of a problem."""
+    return Finding(
+        Place.of(problem.origin),
+        problem.text,
+        "Correct it; docs/deployment-configuration.md lists the keys and their values.",
+        rule=unusable.name,
+        why=unusable.why,
+    )
 
 
 @rule("setting-without-effect", why="Its author believes that it is in force.")
