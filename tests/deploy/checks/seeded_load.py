@@ -15,10 +15,9 @@ from .seeded import (
     task,
     variable,
 )
-from .seeded_terraform import COUNT_PUSH, PAY_PUSH, TerraformSeed, gone, plan_to, put
 
 RETRY = (CODE, "retry=RetryPolicy(max_attempts=5)")
-PROBE = (CODE, "*/15 * * * *")
+QUARTERS = (CODE, "*/15 * * * *")
 TIMEOUT = "    timeout=timedelta(seconds=60),"
 
 
@@ -68,14 +67,14 @@ LOAD = [
         "a schedule more frequent than the timeout",
         "schedule-overtakes-task",
         task("count_orders"),
-        ((CODE, TIMEOUT, "    timeout=timedelta(minutes=10),"), (*PROBE, "*/5 * * * *")),
+        ((CODE, TIMEOUT, "    timeout=timedelta(minutes=10),"), (*QUARTERS, "*/5 * * * *")),
         says="after 300 s again, and a run may take 3000 s (5 attempts of 600 s)",
     ),
     Seed(
         "steps that leave a short last interval",
         "schedule-overtakes-task",
         task("count_orders"),
-        ((*PROBE, "*/29 * * * *"), (CODE, TIMEOUT, "    timeout=timedelta(seconds=150),")),
+        ((*QUARTERS, "*/29 * * * *"), (CODE, TIMEOUT, "    timeout=timedelta(seconds=150),")),
         says="after 120 s again",
     ),
     Seed(
@@ -97,6 +96,7 @@ LOAD = [
         "instances-over-quota-together",
         (CONFIG, "max_instances = 12"),
         (
+            (CONFIG, FOR_ALL, f"{FOR_ALL}\ncpu_quota = 20"),
             setting("count_orders", "max_instances = 10"),
             setting("pay_back", "max_instances = 12"),
         ),
@@ -107,10 +107,22 @@ LOAD = [
         "instances-over-quota-together",
         (CONFIG, "max_instances = 6"),
         (
+            (CONFIG, FOR_ALL, f"{FOR_ALL}\ncpu_quota = 20"),
             setting("count_orders", 'max_instances = 5\nmemory = "4Gi"'),
             setting("pay_back", 'max_instances = 6\nmemory = "4Gi"'),
         ),
         says="12 CPUs and 44.5 GiB at a time",
+    ),
+    Seed(
+        "instances of many tasks over twice the quota of a new project",
+        "instances-over-quota-together",
+        (CONFIG, "max_instances = 20"),
+        (
+            setting("count_orders", "max_instances = 20"),
+            setting("pay_back", "max_instances = 20"),
+            setting("show_order", "max_instances = 10"),
+        ),
+        says="4 tasks may need 51 CPUs",
     ),
     Seed(
         "warm instances of all tasks over the quota",
@@ -125,6 +137,19 @@ LOAD = [
         VARIABLES,
         (variable("THREADS", "4"), (CODE, TIMEOUT, f"{TIMEOUT}\n    concurrency=20,")),
         says="has concurrency=20, and THREADS is 4",
+    ),
+    Seed(
+        "a thousand at a time in half a gibibyte",
+        "concurrency-over-memory",
+        task("count_orders"),
+        ((CODE, TIMEOUT, f"{TIMEOUT}\n    concurrency=1000,"),),
+        says="runs 1000 executions at a time in 512Mi",
+    ),
+    Seed(
+        "a task that publishes to its own topic",
+        "publishes-to-itself",
+        (CONFIG, "publishes_to"),
+        ((CONFIG, 'publishes_to = ["refunds"]', 'publishes_to = ["orders"]'),),
     ),
 ]
 
@@ -224,6 +249,19 @@ PAIRS = [
     ),
 ]
 
+PAIRS.append(
+    Seed(
+        "dead letters that another task can't read",
+        "dead-letters-misread",
+        (CODE, "@ucam_faas.message_handler(\n    message_type=list[int],\n    topic"),
+        (
+            (CODE, '"failed-refunds"', '"orders"'),
+            (CODE, 'message_type=None,\n    topic="ref', 'message_type=list[int],\n    topic="ref'),
+            (CODE, "def pay_back(data: bytes)", "def pay_back(data: list[int])"),
+        ),
+        also=("dead-letters-deleted",),
+    )
+)
 CALLERS = [
     Seed(
         "a task of messages that anyone may call",
@@ -319,74 +357,6 @@ LOST = [
             ),
         ),
         says="alert_channels isn't set",
-    ),
-]
-
-EXTRA = ("infra/extra.tf", '\nresource "TYPE" "it" {\n}\n')
-
-
-def lost(
-    name: str, kind: str, says: str = "", *, made: bool = True, **values: object
-) -> TerraformSeed:
-    """Return the deletion of something that tasks use."""
-    resource = EXTRA[1].replace("TYPE", kind)
-    return TerraformSeed(
-        name,
-        "used-deleted",
-        (gone(kind, **values),),
-        at=(EXTRA[0], "resource"),
-        made=made,
-        says=says,
-        file=(EXTRA[0], resource),
-    )
-
-
-LOST_TERRAFORM_SEEDS = [
-    lost(
-        "a secret that a task reads",
-        "google_secret_manager_secret",
-        "would delete google_secret_manager_secret.it, and the tasks 'count_orders' use it",
-        secret_id="api-key",
-    ),
-    lost(
-        "an API that tasks need",
-        "google_project_service",
-        service="pubsub.googleapis.com",
-        disable_on_destroy=True,
-    ),
-    lost(
-        "the repository of the image",
-        "google_artifact_registry_repository",
-        "and others use it",
-        location="europe",
-        project="my-project",
-        repository_id="tasks",
-    ),
-    lost(
-        "the account of a task",
-        "google_service_account",
-        account_id="count-orders-runtime",
-        email="count-orders-runtime@my-project.iam.gserviceaccount.com",
-        project="my-project",
-    ),
-    TerraformSeed(
-        "far fewer attempts than those in Terraform's state",
-        "attempts-lowered",
-        (
-            plan_to(
-                PAY_PUSH,
-                "update",
-                dead_letter_policy=[{"max_delivery_attempts": 40, "dead_letter_topic": "t"}],
-            ),
-        ),
-        at=task("pay_back"),
-        made=True,
-        says="has 40 attempts now, and 10 after the apply",
-    ),
-    TerraformSeed(
-        "exactly-once delivery of a push",
-        "exactly-once-pushed",
-        (put(COUNT_PUSH, "enable_exactly_once_delivery", value=True),),
     ),
 ]
 

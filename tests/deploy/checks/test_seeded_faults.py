@@ -11,14 +11,15 @@ from ucam_faas.deploy.checks import RULES
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import LAST, SEEDS, Seed
+from .seeded_by_hand import BY_HAND_SEEDS
 from .seeded_jobs import JOB_SEEDS
-from .seeded_load import LOAD_SEEDS, LOST_TERRAFORM_SEEDS
+from .seeded_load import LOAD_SEEDS
 from .seeded_regions import REGION_SEEDS, REGION_TERRAFORM_SEEDS
 from .seeded_stages import STAGE_SEEDS
 from .seeded_terraform import TERRAFORM_SEEDS, TerraformSeed
 
 ALL_SEEDS = [*SEEDS, *LOAD_SEEDS, *REGION_SEEDS, *STAGE_SEEDS]
-ALL_TERRAFORM_SEEDS = [*TERRAFORM_SEEDS, *LOST_TERRAFORM_SEEDS, *REGION_TERRAFORM_SEEDS]
+ALL_TERRAFORM_SEEDS = [*TERRAFORM_SEEDS, *BY_HAND_SEEDS, *REGION_TERRAFORM_SEEDS]
 
 
 @pytest.mark.slow

@@ -27,8 +27,10 @@ from ucam_faas.deploy.checks.rules import (
     stages,
     terraform_delivery,
     terraform_differences,
+    terraform_grants,
     terraform_losses,
     terraform_permissions,
+    terraform_services,
 )
 from ucam_faas.deploy.findings import Finding
 
@@ -62,7 +64,9 @@ FAMILIES = {
     "Terraform": (
         *terraform_differences.RULES,
         *terraform_delivery.RULES,
+        *terraform_services.RULES,
         *terraform_permissions.RULES,
+        *terraform_grants.RULES,
     ),
 }
 RULES: tuple[Rule, ...] = tuple(known for family in FAMILIES.values() for known in family)

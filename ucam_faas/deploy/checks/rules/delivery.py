@@ -166,7 +166,26 @@ def nothing_matches(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
+@rule("publishes-to-itself", why="Each message makes another, without end.")
+def publishes_to_itself(inputs: Inputs) -> Iterator[Finding]:
+    """A task that may publish to the topic all of whose messages it gets."""
+    project = (inputs.plan and inputs.plan.project) or "-"
+    for planned in inputs.receivers:
+        own = full_topic(planned.needs.topic or "", project)
+        for topic in planned.merged["publishes_to"]:
+            if planned.needs.filter is None and full_topic(topic, project) == own:
+                yield Finding(
+                    configured(planned, "publishes_to", topic),
+                    f"The task {planned.name!r} gets all messages of {topic!r}, and publishes to "
+                    "it.",
+                    "Publish to another topic; or tell its own messages apart with a filter. To "
+                    "continue its own work, send a job instead.",
+                    planned.name,
+                )
+
+
 RULES = (
+    publishes_to_itself,
     outlast_retention,
     lost_early,
     without_instances,

@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
-from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.checks.terraform.deployments import deployments
+from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.plan import THREADS
 from ucam_faas.deploy.problems import TASK, where_for_all
 from ucam_faas.deploy.terraform_variables import PlannedTask
@@ -89,11 +90,14 @@ def over_quota_together(inputs: Inputs) -> Iterator[Finding]:
         if len(users) < 2 or any(_over_alone(*user) for user in users):
             continue
         quota = users[0][0].merged["cpu_quota"]
+        # A quota that isn't set is a guess, and not all tasks are busy at a time.
+        is_guess = users[0][0].merged.origin("cpu_quota").layer == "default"
+        room = quota * (2 if is_guess and key == "max_instances" else 1)
         cpus = sum(cpu_count(user.merged["cpu"]) * count for user, count in users)
         memory = Fraction(
             sum(memory_bytes(user.merged["memory"]) * count for user, count in users), _GIBIBYTE
         )
-        if cpus > quota or memory > quota * QUOTA_GIBIBYTES_FOR_A_CPU:
+        if cpus > room or memory > room * QUOTA_GIBIBYTES_FOR_A_CPU:
             largest, _ = max(users, key=lambda user: cpu_count(user[0].merged["cpu"]) * user[1])
             yield Finding(
                 configured(largest, key),
@@ -127,16 +131,41 @@ def _over_alone(planned: PlannedTask, count: int) -> bool:
 )
 def over_threads(inputs: Inputs) -> Iterator[Finding]:
     """A concurrency that is higher than the threads that run `def` functions."""
-    for planned in inputs.planned:
-        limit, threads = planned.task.policy.concurrency, planned.environment.get(THREADS, "")
+    for planned, threads, place in _threads(inputs):
+        limit = planned.task.policy.concurrency or planned.at_a_time
         concerned = not (planned.task.is_async or planned.task.run_in_process)
         if concerned and limit and threads.isdecimal() and 0 < int(threads) < limit:
             yield Finding(
-                configured(planned, "environment", THREADS),
+                place,
                 f"The task {planned.name!r} has concurrency={limit}, and {THREADS} is {threads}.",
                 f"Leave {THREADS} out: the plan sets it as the concurrency needs.",
                 planned.name,
             )
 
 
-RULES = (overtakes, over_quota_together, over_threads)
+def _threads(inputs: Inputs) -> Iterator[tuple[PlannedTask, str, Place]]:
+    """Yield the threads of tasks, in the configuration and in Terraform."""
+    for planned in inputs.planned:
+        place = configured(planned, "environment", THREADS)
+        yield planned, planned.environment.get(THREADS, ""), place
+    for deployment in deployments(inputs):
+        value = deployment.environ.get(THREADS)
+        if isinstance(value, str) and value != deployment.planned.environment.get(THREADS):
+            yield deployment.planned, value, deployment.run.place
+
+
+@rule("concurrency-over-memory", why="Cloud Run ends the instance, and all its running work fails.")
+def over_memory(inputs: Inputs) -> Iterator[Finding]:
+    """Less than 1 MiB of memory for each of the executions that run at a time."""
+    for planned in inputs.planned:
+        limit, memory = planned.at_a_time, planned.merged["memory"]
+        if limit and memory_bytes(memory) < limit * MEBIBYTE:
+            yield Finding(
+                configured(planned, "memory"),
+                f"The task {planned.name!r} runs {limit} executions at a time in {memory}.",
+                "Give it more memory, or a lower concurrency.",
+                planned.name,
+            )
+
+
+RULES = (overtakes, over_quota_together, over_threads, over_memory)

@@ -96,4 +96,26 @@ def exclude_each_other(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-RULES = (changed, job_without_input, exclude_each_other)
+@rule(
+    "dead-letters-misread",
+    why="The other task refuses the dead letters, or makes something else of them.",
+)
+def dead_letters_misread(inputs: Inputs) -> Iterator[Finding]:
+    """Dead letters in a topic of another task, whose payload none of them suits."""
+    project = (inputs.plan and inputs.plan.project) or "-"
+    for planned, other in itertools.permutations(inputs.receivers, 2):
+        topics = (planned.needs.dead_letter_topic, other.needs.topic)
+        if not all(topics) or other.needs.filter:
+            continue
+        first, second = (full_topic(topic or "", project) for topic in topics)
+        if first == second and overlap.clash(planned.payload, other.payload):
+            yield Finding(
+                decorated(planned.task),
+                f"The dead letters of the task {planned.name!r} go to {topics[0]!r}, which the "
+                f"task {other.name!r} reads, and it takes other payloads.",
+                "Give the dead letters another topic.",
+                planned.name,
+            )
+
+
+RULES = (changed, job_without_input, exclude_each_other, dead_letters_misread)

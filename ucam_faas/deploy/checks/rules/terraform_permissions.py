@@ -38,6 +38,7 @@ from ucam_faas.deploy.job_places import JobPlaces
 from ucam_faas.tasks.task import Kind
 
 _AGENT = "service-PROJECT_NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com"
+_AUDIENCE = ("push_config", "oidc_token", "audience")
 _OIDC = ("push_config", "oidc_token", "service_account_email")
 
 
@@ -52,7 +53,7 @@ def _grant(resource: Resource, who: str, role: str, on: str, task: str | None = 
 
 @rule("push-refused", why="Cloud Run answers every push with 403, and the task never runs.")
 def push_refused(inputs: Inputs) -> Iterator[Finding]:
-    """A push without a token, or as an account that may not call the service."""
+    """A push without a token, for another audience, or as an account that may not call it."""
     for deployment, subscription, account in _pushes(inputs):
         name, task = deployment.run.get("name"), deployment.planned.task.name
         if account is None:
@@ -62,8 +63,27 @@ def push_refused(inputs: Inputs) -> Iterator[Finding]:
                 "Give it an oidc_token, of an account that may call the service.",
                 task,
             )
+        elif not _is_audience(deployment, subscription):
+            yield Finding(
+                subscription.place,
+                f"{subscription.address} has tokens for the audience "
+                f"{subscription.get(*_AUDIENCE)}, which isn't the service's address.",
+                "Set the audience to the service's uri, or add it to its custom_audiences.",
+                task,
+            )
         elif not _given(inputs, "cloud_run_v2_service", name, INVOKER, account):
             yield _grant(subscription, _who(account), INVOKER[0], f"the service {name}", task)
+
+
+def _is_audience(deployment: Deployment, subscription: Resource) -> bool:
+    """Return True if Cloud Run takes, or may take, a token's audience; the default is fine."""
+    audience, address = subscription.get(*_AUDIENCE), deployment.run.get("uri")
+    if not isinstance(audience, str) or not isinstance(address, str) or not audience or not address:
+        return True
+    name = str(deployment.run.get("name"))
+    own = audience.startswith((address, f"https://{name}-")) and ".run.app" in audience
+    customs = deployment.run.get("custom_audiences") or ()
+    return audience.startswith(address) or own or customs is UNKNOWN or audience in customs
 
 
 @rule("push-unsigned", why="Pub/Sub cannot sign its requests as that account, and sends none.")
