@@ -47,6 +47,27 @@ resource "google_cloud_run_v2_job" "this" {
             }
           }
         }
+
+        dynamic "volume_mounts" {
+          for_each = local.volumes
+          content {
+            name       = volume_mounts.key
+            mount_path = volume_mounts.value.path
+          }
+        }
+      }
+
+      dynamic "volumes" {
+        for_each = local.volumes
+        content {
+          name = volumes.key
+          dynamic "cloud_sql_instance" {
+            for_each = length(volumes.value.instances) > 0 ? [volumes.value.instances] : []
+            content {
+              instances = cloud_sql_instance.value
+            }
+          }
+        }
       }
 
       dynamic "vpc_access" {
@@ -68,5 +89,5 @@ resource "google_cloud_run_v2_job" "this" {
   }
 
   # Cloud Run checks that the account may read the secrets.
-  depends_on = [google_secret_manager_secret_iam_member.run_time]
+  depends_on = [google_secret_manager_secret_iam_member.run_time, google_project_iam_member.cloud_sql]
 }

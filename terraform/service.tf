@@ -58,6 +58,14 @@ resource "google_cloud_run_v2_service" "this" {
         }
       }
 
+      dynamic "volume_mounts" {
+        for_each = local.volumes
+        content {
+          name       = volume_mounts.key
+          mount_path = volume_mounts.value.path
+        }
+      }
+
       # The port opens after the tasks are imported and their start-up code has run. That may take four minutes, the most
       # that Cloud Run waits.
       startup_probe {
@@ -78,6 +86,19 @@ resource "google_cloud_run_v2_service" "this" {
         http_get {
           path = "/healthy"
           port = 8080
+        }
+      }
+    }
+
+    dynamic "volumes" {
+      for_each = local.volumes
+      content {
+        name = volumes.key
+        dynamic "cloud_sql_instance" {
+          for_each = length(volumes.value.instances) > 0 ? [volumes.value.instances] : []
+          content {
+            instances = cloud_sql_instance.value
+          }
         }
       }
     }
@@ -106,5 +127,5 @@ resource "google_cloud_run_v2_service" "this" {
   }
 
   # Cloud Run checks that the account may read the secrets.
-  depends_on = [google_secret_manager_secret_iam_member.run_time]
+  depends_on = [google_secret_manager_secret_iam_member.run_time, google_project_iam_member.cloud_sql]
 }

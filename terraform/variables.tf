@@ -68,6 +68,7 @@ variable "function" {
       connector  = optional(string)                                     # Serverless VPC Access connector, instead of a network.
       egress     = optional(string, "PRIVATE_RANGES_ONLY")              # Traffic that goes through the network: `PRIVATE_RANGES_ONLY` or `ALL_TRAFFIC`.
     }))
+    cloud_sql           = optional(list(string), []) # Cloud SQL instances whose sockets are in `/cloudsql`: the task is granted the access. Connection names, `P:R:I`.
     publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
     invokers            = optional(list(string), []) # IAM members that may call the service or run the Cloud Run job, such as `group:team@example.org`.
     deletion_protection = optional(bool, true)       # Terraform refuses to delete the service, worker pool or Cloud Run job, its topics and its subscriptions.
@@ -172,6 +173,11 @@ variable "function" {
   validation {
     condition     = var.function.vpc_access == null || try(contains(["PRIVATE_RANGES_ONLY", "ALL_TRAFFIC"], var.function.vpc_access.egress), false)
     error_message = "function.vpc_access.egress: expected PRIVATE_RANGES_ONLY or ALL_TRAFFIC."
+  }
+
+  validation {
+    condition     = alltrue([for instance in var.function.cloud_sql : can(regex("^([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]:[a-z]+-[a-z]+[0-9]+:[a-z][-a-z0-9]*$", instance))])
+    error_message = "function.cloud_sql: expected connection names of instances, such as my-project:europe-west2:shop; found ${join(", ", var.function.cloud_sql)}."
   }
 
   validation {

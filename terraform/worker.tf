@@ -51,6 +51,14 @@ resource "google_cloud_run_v2_worker_pool" "this" {
         }
       }
 
+      dynamic "volume_mounts" {
+        for_each = local.volumes
+        content {
+          name       = volume_mounts.key
+          mount_path = volume_mounts.value.path
+        }
+      }
+
       # Ready when it pulls. That may take four minutes, the most that Cloud Run waits. There is no liveness probe: a task
       # may hold the interpreter for as long as it likes.
       startup_probe {
@@ -60,6 +68,19 @@ resource "google_cloud_run_v2_worker_pool" "this" {
         http_get {
           path = "/ready"
           port = local.health_port
+        }
+      }
+    }
+
+    dynamic "volumes" {
+      for_each = local.volumes
+      content {
+        name = volumes.key
+        dynamic "cloud_sql_instance" {
+          for_each = length(volumes.value.instances) > 0 ? [volumes.value.instances] : []
+          content {
+            instances = cloud_sql_instance.value
+          }
         }
       }
     }
@@ -91,6 +112,7 @@ resource "google_cloud_run_v2_worker_pool" "this" {
   # pushes.
   depends_on = [
     google_secret_manager_secret_iam_member.run_time,
+    google_project_iam_member.cloud_sql,
     google_pubsub_subscription.push,
     google_pubsub_subscription_iam_member.pull,
     google_pubsub_subscription_iam_member.look_up,

@@ -373,3 +373,41 @@ run "the_longest_named_job_has_a_valid_scheduler_account" {
     error_message = "ids of accounts have 6 to 30 characters"
   }
 }
+
+run "the_sockets_of_cloud_sql_are_mounted_and_granted" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", cloud_sql = ["my-project:europe-west2:shop", "example.org:archive:europe-west1:books"] }
+  }
+
+  assert {
+    condition = (
+      toset(google_cloud_run_v2_service.this[0].template[0].volumes[0].cloud_sql_instance[0].instances) == toset(["my-project:europe-west2:shop", "example.org:archive:europe-west1:books"]) &&
+      google_cloud_run_v2_service.this[0].template[0].containers[0].volume_mounts[0].mount_path == "/cloudsql" &&
+      google_cloud_run_v2_service.this[0].template[0].containers[0].volume_mounts[0].name == google_cloud_run_v2_service.this[0].template[0].volumes[0].name
+    )
+    error_message = "one volume has the sockets of all instances"
+  }
+
+  assert {
+    condition = { for key, grant in google_project_iam_member.cloud_sql : key => [grant.project, grant.role, grant.condition[0].expression] } == {
+      "my-project:europe-west2:shop"           = ["my-project", "roles/cloudsql.client", "resource.name == \"projects/my-project/instances/shop\" && resource.type == \"sqladmin.googleapis.com/Instance\""]
+      "example.org:archive:europe-west1:books" = ["example.org:archive", "roles/cloudsql.client", "resource.name == \"projects/example.org:archive/instances/books\" && resource.type == \"sqladmin.googleapis.com/Instance\""]
+    }
+    error_message = "the role is granted on each instance's project, for that instance"
+  }
+}
+
+run "without_volumes_nothing_is_mounted" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service.this[0].template[0].volumes) == 0 && length(google_project_iam_member.cloud_sql) == 0
+    error_message = "no volume, and no grant"
+  }
+}

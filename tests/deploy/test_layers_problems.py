@@ -33,6 +33,7 @@ EVERY_KEY = """
     kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
     dead_letter_archive = "my-archive"
     alert_channels = ["projects/p/notificationChannels/1"]
+    cloud_sql = ["my-project:europe-west2:shop"]
     publishes_to = ["orders", "projects/p/topics/parcels"]
     environment = { MODE = "fast" }
     secrets = { API_KEY = "api-key:3" }

@@ -29,6 +29,7 @@ SERVICE: dict[str, Any] = {
         "environment": {"CURRENCY": "GBP"},
         "secrets": {"API_KEY": {"secret": "api-key", "version": "3"}},
         "vpc_access": {"network": "default", "subnetwork": "default", "tags": ["tasks"]},
+        "cloud_sql": ["my-project:europe-west2:shop", "my-project:europe-west2:old"],
         "publishes_to": ["invoices"],
         "invokers": ["group:team@example.org"],
     },
@@ -77,6 +78,7 @@ JOB: dict[str, Any] = {
         "run_as": "cloud-run-job",
         "timeout_seconds": 7200,
         "secrets": {"API_KEY": {"secret": "api-key"}},
+        "cloud_sql": ["my-project:europe-west2:shop"],
         "publishes_to": ["reports"],
     },
     "triggers": {

@@ -24,8 +24,11 @@ KINDS = {
 """Grants on one resource: their type, the resource's kind, and the attribute that names it."""
 
 _BROAD = re.compile(r"google_(project|folder|organization|billing_account)_iam_\w+")
-_DATABASE = re.compile(r'resource\.name == "projects/[^/"]+/databases/[^/"]+"')
-"""A condition that limits a role on a project to one database of Firestore."""
+_ONE = re.compile(
+    r'resource\.name == "projects/[^/"]+/(?P<kind>database|instance)s/(?P<name>[^/"]+)"'
+    r'( && resource\.type == "sqladmin\.googleapis\.com/Instance")?'
+)
+"""A condition that limits a role on a project to one database, or one instance of Cloud SQL."""
 _AUTHORITATIVE = re.compile(r"google_\w+_iam_(policy|binding)")
 _ANYBODY = ("allUsers", "allAuthenticatedUsers")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
@@ -46,7 +49,7 @@ def grants_in(snapshot: Snapshot) -> set[Grant]:
     return {
         _grant(resource)
         for resource in snapshot.resources
-        if resource.type in KINDS or _condition(resource)
+        if resource.type in KINDS or _ONE.fullmatch(_condition(resource))
     }
 
 
@@ -60,8 +63,8 @@ def broad_grants_in(snapshot: Snapshot) -> list[str]:
 
 
 def _grant(resource: Resource) -> Grant:
-    if condition := _condition(resource):
-        kind, full = "database", condition.strip('"')
+    if limit := _ONE.fullmatch(_condition(resource)):
+        kind, full = limit["kind"], limit["name"]
     else:
         kind, attribute = KINDS[resource.type]
         full = str(resource.values.get(attribute, "(known after apply)"))
@@ -89,7 +92,7 @@ def _breadth(resource: Resource) -> str | None:
     if resource.mode != "managed":
         return None
     if _BROAD.fullmatch(resource.type):
-        if _DATABASE.fullmatch(_condition(resource)):
+        if _ONE.fullmatch(_condition(resource)):
             return None
         return "a grant on more than one resource"
     if _AUTHORITATIVE.fullmatch(resource.type):

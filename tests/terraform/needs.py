@@ -66,6 +66,8 @@ def _needs(resource: Resource) -> Iterator[Need]:
             yield _of_dead_letters(resource, policy)
         for archive in resource.values["cloud_storage_config"]:
             yield from _of_archive(resource, archive)
+    if resource.type.startswith("google_cloud_run_v2_") and "template" in resource.values:
+        yield from _of_volumes(resource)
     if resource.type == "google_cloud_run_v2_worker_pool":
         yield from _of_worker(resource)
     if resource.type == "google_cloud_scheduler_job":
@@ -103,6 +105,19 @@ def _of_worker(resource: Resource) -> Iterator[Need]:
     email = resource.values["template"][0]["service_account"]
     for role in ("roles/pubsub.subscriber", "roles/pubsub.viewer"):
         yield Need(resource, "google_pubsub_subscription_iam_member", role, email, {})
+
+
+def _of_volumes(resource: Resource) -> Iterator[Need]:
+    [template] = resource.values["template"]
+    [template] = template.get("template") or [template]  # a Cloud Run job has a second one
+    email = template["service_account"]
+    for volume in template["volumes"]:
+        for sockets in volume["cloud_sql_instance"]:
+            for instance in sockets["instances"]:
+                on = {"project": instance.rsplit(":", 2)[0]}
+                yield Need(
+                    resource, "google_project_iam_member", "roles/cloudsql.client", email, on
+                )
 
 
 def _of_job_schedule(resource: Resource, target: dict[str, Any]) -> Need:

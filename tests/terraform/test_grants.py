@@ -43,6 +43,8 @@ EXPECTED = {
         orders-runtime         | pubsub.publisher             | topic failed-refunds
         orders-runtime         | pubsub.publisher             | topic invoices
         orders-runtime         | secretmanager.secretAccessor | secret api-key
+        orders-runtime         | cloudsql.client              | instance shop
+        orders-runtime         | cloudsql.client              | instance old
         orders-archive         | storage.objectCreator        | bucket my-dead-letters
         orders-archive         | storage.legacyBucketReader   | bucket my-dead-letters
     """),
@@ -60,6 +62,8 @@ EXPECTED = {
         orders-runtime | pubsub.publisher             | topic failed-refunds
         orders-runtime | pubsub.publisher             | topic invoices
         orders-runtime | secretmanager.secretAccessor | secret api-key
+        orders-runtime | cloudsql.client              | instance shop
+        orders-runtime | cloudsql.client              | instance old
         orders-archive | storage.objectCreator        | bucket my-dead-letters
         orders-archive | storage.legacyBucketReader   | bucket my-dead-letters
     """),
@@ -67,6 +71,7 @@ EXPECTED = {
         yearly-report-scheduler | run.invoker                  | job yearly-report
         yearly-report-runtime   | pubsub.publisher             | topic reports
         yearly-report-runtime   | secretmanager.secretAccessor | secret api-key
+        yearly-report-runtime   | cloudsql.client              | instance shop
     """),
     "long_running_job": grants("""
         yearly-report-scheduler | run.invoker | job yearly-report

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from ucam_faas.config import Settings
+from ucam_faas.deploy.container_keys import CONTAINER
 from ucam_faas.deploy.value_checks import (
     IS_SWITCH,
     IS_TABLE,
@@ -179,6 +180,7 @@ _CONFIGURATION = {
         terraform="function.vpc_access",
         express=_terraform_vpc,
     ),
+    **CONTAINER,
     "publishes_to": Option(
         doc="topics that the task may publish to",
         takes="topics: `T` or `projects/P/topics/T`",

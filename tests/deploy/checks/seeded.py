@@ -621,7 +621,7 @@ PLANS_BEFORE = [
         ("ucam-faas.auto.tfvars.json", '"region"'),
         ((CONFIG, '"europe-west2"', '"europe-west1"'),),
         planned=False,
-        also=("protected-deleted",),
+        also=("protected-deleted", "region-differs"),
         says="region is 'europe-west2', and should be 'europe-west1'",
     ),
 ]
@@ -752,6 +752,7 @@ DELETIONS = [
         "protected-deleted",
         (CONFIG, "region ="),
         ((CONFIG, '"europe-west2"', '"europe-west1"'),),
+        also=("region-differs",),
         says="would replace the Cloud Run job 'clean-up': its region changes",
     ),
     Seed(
@@ -770,7 +771,7 @@ DELETIONS = [
             (LAST, PROTECTED, PROTECTED.replace("true", "false")),
             (CONFIG, '"europe-west2"', '"europe-west1"'),
         ),
-        also=("protected-deleted",),
+        also=("protected-deleted", "region-differs"),
         says="The retries of a message are used up after 150 s",
     ),
 ]

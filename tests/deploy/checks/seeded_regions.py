@@ -21,7 +21,7 @@ REGION_SEEDS = [
         "region-unknown",
         (CONFIG, "region ="),
         ((CONFIG, '"europe-west2"', '"europe-west5"'),),
-        also=("protected-deleted",),
+        also=("protected-deleted", "region-differs"),
         says="region is 'europe-west5'. Did you mean 'europe-west",
     ),
     Seed(

@@ -458,6 +458,31 @@ GRANTS = [
         ),
     ),
     TerraformSeed(
+        "no grant to connect to Cloud SQL",
+        "volume-refused",
+        (drop(f'{PAY}google_project_iam_member.cloud_sql["my-project:europe-west2:refunds"]'),),
+        says="roles/cloudsql.client on the Cloud SQL instance my-project:europe-west2:refunds",
+    ),
+    TerraformSeed(
+        "the grant for another Cloud SQL instance",
+        "volume-refused",
+        (
+            put(
+                f'{PAY}google_project_iam_member.cloud_sql["my-project:europe-west2:refunds"]',
+                "condition",
+                "expression",
+                value='resource.name == "projects/my-project/instances/orders"',
+            ),
+        ),
+        made=True,
+    ),
+    TerraformSeed(
+        "no sockets of Cloud SQL",
+        "terraform-differs",
+        (put(f"{PAY}{SERVICE}", "template", "volumes", value=[]),),
+        says="['my-project:europe-west2:refunds']",
+    ),
+    TerraformSeed(
         "no grant to run the Cloud Run job",
         "schedule-refused",
         (drop(f"{CLEAN}google_cloud_run_v2_job_iam_member.scheduler[0]"),),

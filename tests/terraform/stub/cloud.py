@@ -60,7 +60,7 @@ class Cloud:
     def imported(self, kind: str, wanted: str) -> dict[str, Any] | None:
         """Return the resource with an import's id, or None."""
         # After resource, role and member, the title of a condition may follow.
-        resource_id = "/".join(wanted.split()[:3]) if _is_grant(kind) else wanted
+        resource_id = "/".join(wanted.split(maxsplit=3)) if _is_grant(kind) else wanted
         with self.lock:
             there = self.resources.get((kind, resource_id))
         return there and there | {name: VIRTUAL[name] for name in VIRTUAL.keys() & there.keys()}

@@ -133,6 +133,7 @@ def _names(value: dict[str, Any], identity: Identity, defaults: dict[str, Any]) 
     }
     names["location"] = known.get("location", names["region"])
     names["project_number"] = project_number(names["project"])
+    names["condition"] = "".join(f"/{each['title']}" for each in value.get("condition") or ())
     for name, template in identity.templates.items():
         if name not in known:
             names[name] = _FIELD.sub(lambda match: names.get(match[1], match[1]), template)

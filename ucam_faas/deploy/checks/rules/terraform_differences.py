@@ -197,6 +197,13 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
     for variable, secret in planned.merged["secrets"].items():
         version = tuple(secret_version(secret, variable))
         yield f"the secret in {variable}", deployment.environ.get(variable), version
+    instances = [
+        instance
+        for volume in run.get(*deployment.template, "volumes") or ()
+        for sockets in volume.get("cloud_sql_instance") or ()
+        for instance in sockets.get("instances") or ()
+    ]
+    yield "cloud_sql", sorted(instances), sorted(planned.merged["cloud_sql"])
     if planned.merged["service_account"]:
         account = run.get(*deployment.template, "service_account")
         yield "the service account", account, planned.merged["service_account"]

@@ -20,6 +20,7 @@ from ucam_faas.deploy.checks.terraform.grants import (
     ABOVE,
     ACT_AS,
     ALL,
+    CLOUD_SQL,
     DATABASE,
     ENQUEUER,
     INVOKER,
@@ -248,6 +249,18 @@ def _needs_of_jobs(
         yield "storage_bucket", places.payloads.name, OBJECTS, account
 
 
+@rule("volume-refused", why="The connections to the Cloud SQL instance fail.")
+def volume_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A Cloud SQL instance that the task's account may not connect to."""
+    for deployment, account in _own_accounts(inputs):
+        for connection in deployment.planned.merged["cloud_sql"]:
+            project, _, name = connection.rsplit(":", 2)
+            places = (("cloud_sql_instance", name), ("project", project))
+            if not any(_given(inputs, *place, CLOUD_SQL, account) for place in places):
+                on, task = f"the Cloud SQL instance {connection}", deployment.planned.name
+                yield _grant(deployment.run, _who(account), CLOUD_SQL[0], on, task)
+
+
 @rule("schedule-refused", why="Cloud Scheduler is answered 403, and the Cloud Run job never runs.")
 def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
     """A schedule whose account may not run the Cloud Run job."""
@@ -337,6 +350,7 @@ RULES = (
     secret_refused,
     publish_refused,
     jobs_refused,
+    volume_refused,
     schedule_refused,
     granted_above,
     granted_to_all,

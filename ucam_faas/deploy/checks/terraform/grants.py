@@ -19,6 +19,7 @@ SUBSCRIBER = ("roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.ad
 SECRETS = ("roles/secretmanager.secretAccessor", "roles/secretmanager.admin")
 DATABASE = ("roles/datastore.user", "roles/datastore.owner")
 ENQUEUER = ("roles/cloudtasks.enqueuer", "roles/cloudtasks.admin")
+CLOUD_SQL = ("roles/cloudsql.client", "roles/cloudsql.editor", "roles/cloudsql.admin")
 OBJECTS = ("roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
 ACT_AS = ("roles/iam.serviceAccountUser",)
 OF_PROJECTS = frozenset(
@@ -59,8 +60,17 @@ _ON = {
     "cloud_tasks_queue": "name",
     **{kind: kind for kind in ABOVE},
 }
-_ONE_DATABASE = re.compile(r'resource\.name == "projects/[^/"]+/databases/([^/"]+)"')
-"""A condition that limits a role on a project to a database of Firestore."""
+_CONDITIONS = {
+    kind: re.compile(
+        rf"""resource\.name == (["'])projects/[^/"']+/{collection}/(?P<on>[^/"']+)\1"""
+        r"""( && resource\.(type|service) == ["'][^"']+["'])*"""
+    )
+    for kind, collection in (
+        ("firestore_database", "databases"),
+        ("cloud_sql_instance", "instances"),
+    )
+}
+"""By kind: the condition that limits a role on a project to a single resource."""
 _SEVERAL = ("group:", "domain:", "principalSet:")
 """Members whose accounts the plan does not name."""
 
@@ -114,9 +124,9 @@ def _grants(plan: TerraformPlan) -> Iterator[Grant]:
         if not match:
             continue
         kind = match["on"]
-        database = _ONE_DATABASE.fullmatch(str(resource.get("condition", "expression")))
-        if kind == "project" and database:
-            kind, on = "firestore_database", database[1]
+        limited = _limited(resource) if kind == "project" else None
+        if limited:
+            kind, on = limited
         elif kind == "service_account":
             on = plan.account(resource, _ON[kind])
         else:
@@ -128,6 +138,15 @@ def _grants(plan: TerraformPlan) -> Iterator[Grant]:
             UNKNOWN if resource.get("role") is None else resource.get("role"),
             tuple(_members(plan, resource)),
         )
+
+
+def _limited(grant: Resource) -> tuple[str, str] | None:
+    """Return the kind and the name of the only resource that a grant on a project is for."""
+    condition = str(grant.get("condition", "expression"))
+    for kind, form in _CONDITIONS.items():
+        if match := form.fullmatch(condition):
+            return kind, match["on"]
+    return None
 
 
 def _members(plan: TerraformPlan, resource: Resource) -> Iterator[str | Unknown]:
