@@ -8,6 +8,15 @@ resource "google_pubsub_topic" "trigger" {
   labels          = var.labels
   kms_key_name    = var.kms_key
   deletion_policy = local.deletion_policy
+
+  message_retention_duration = var.topic_retention_seconds == null ? null : "${var.topic_retention_seconds}s"
+
+  dynamic "message_storage_policy" {
+    for_each = length(var.allowed_persistence_regions) > 0 ? [var.allowed_persistence_regions] : []
+    content {
+      allowed_persistence_regions = message_storage_policy.value
+    }
+  }
 }
 
 # It pushes to a service; a worker pulls from it. One becomes the other in place.
@@ -79,6 +88,13 @@ resource "google_pubsub_topic" "dead_letter" {
   labels          = var.labels
   kms_key_name    = var.kms_key
   deletion_policy = local.deletion_policy
+
+  dynamic "message_storage_policy" {
+    for_each = length(var.allowed_persistence_regions) > 0 ? [var.allowed_persistence_regions] : []
+    content {
+      allowed_persistence_regions = message_storage_policy.value
+    }
+  }
 }
 
 # People read it, with gcloud pubsub subscriptions pull.

@@ -534,6 +534,29 @@ variable "kms_key" {
   }
 }
 
+variable "topic_retention_seconds" {
+  description = "How long the topic keeps messages, delivered or not, so that a new subscription can seek back to them. Of the topics with `create_topic`."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = try(var.topic_retention_seconds >= 600 && var.topic_retention_seconds <= 2678400, var.topic_retention_seconds == null)
+    error_message = "topic_retention_seconds: Pub/Sub accepts 600 (ten minutes) to 2678400 (31 days)."
+  }
+}
+
+variable "allowed_persistence_regions" {
+  description = "Regions in which Pub/Sub may store the messages of its topics, dead letters among them. Of the topics that this module makes. None: all, or those of an organisation policy."
+  type        = list(string)
+  nullable    = false
+  default     = []
+
+  validation {
+    condition     = alltrue([for region in var.allowed_persistence_regions : can(regex("^[a-z]+-[a-z]+[0-9]+$", region))])
+    error_message = "allowed_persistence_regions: expected regions, such as europe-west2; found ${join(", ", var.allowed_persistence_regions)}."
+  }
+}
+
 variable "dead_letter_archive" {
   description = "Name of a bucket that dead letters are also written to, as Avro files. Only those of the dead-letter topics that this module makes."
   type        = string

@@ -9,6 +9,30 @@ variables {
   region         = "europe-west2"
 }
 
+run "messages_stay_in_the_regions_that_are_named" {
+  command = plan
+
+  variables {
+    function                    = { container_image = "image:1" }
+    triggers                    = { subscriptions = { orders = { create_topic = true, dead_letter = {} } } }
+    allowed_persistence_regions = ["europe-west2"]
+    topic_retention_seconds     = 86400
+  }
+
+  assert {
+    condition = alltrue([
+      for topic in [google_pubsub_topic.trigger["orders"], google_pubsub_topic.dead_letter["orders"]] :
+      topic.message_storage_policy[0].allowed_persistence_regions == toset(["europe-west2"])
+    ])
+    error_message = "dead letters stay there, too"
+  }
+
+  assert {
+    condition     = google_pubsub_topic.trigger["orders"].message_retention_duration == "86400s" && google_pubsub_topic.dead_letter["orders"].message_retention_duration == null
+    error_message = "a new subscription can seek back; dead letters have a subscription"
+  }
+}
+
 run "a_subscription_has_safe_defaults" {
   variables {
     function = { container_image = "image:1", target = "take_order", timeout_seconds = 60 }

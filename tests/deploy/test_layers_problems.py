@@ -29,6 +29,8 @@ EVERY_KEY = """
     ingress = "internal-and-cloud-load-balancing"
     log_level = "DEBUG"
     message_retention_seconds = 600
+    topic_retention_seconds = 600
+    allowed_persistence_regions = ["europe-west2"]
     deletion_protection = false
     kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
     dead_letter_archive = "my-archive"
@@ -165,6 +167,8 @@ def test_a_wrong_type_is_an_error_with_the_right_type(
         "message_retention_seconds = 599",
         "message_retention_seconds = 2678401",
         "message_retention_seconds = true",
+        "topic_retention_seconds = 599",
+        "allowed_persistence_regions = ['europe']",
         "kms_key = 'my-key'",
         "dead_letter_archive = 'gs://my-archive'",
         "alert_channels = ['someone@example.org']",

@@ -597,6 +597,46 @@ def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> N
         )
 
 
+def test_messages_stay_in_the_regions_that_are_named_also_as_dead_letters(tmp_path: Path) -> None:
+    regions = 'allowed_persistence_regions = ["europe-west2", "europe-west1"]'
+
+    plan = plan_in(
+        tmp_path, task_of("one"), task_of("two"), configuration=f"kept_topics = ['old']\n{regions}"
+    )
+    only_one = plan_in(
+        tmp_path, task_of("one"), task_of("two"), configuration=f"[task.one]\n{regions}"
+    )
+
+    stored = {name: list(topic.allowed_persistence_regions) for name, topic in plan.topics.items()}
+    names = ("old", "one", "one-dead-letter", "two", "two-dead-letter")
+    assert stored == {name: ["europe-west1", "europe-west2"] for name in names}
+    bound = {name for name, topic in only_one.topics.items() if topic.allowed_persistence_regions}
+    assert bound == {"one", "one-dead-letter"}
+
+
+def test_tasks_agree_on_the_regions_of_a_topic(tmp_path: Path) -> None:
+    tasks = task_of("one", topic="orders"), task_of("two", topic="orders")
+    configuration = """
+        [task.one]
+        allowed_persistence_regions = ["europe-west1"]
+        [task.two]
+        allowed_persistence_regions = ["europe-west2"]
+    """
+
+    with pytest.raises(ConfigurationError, match="'orders' has one allowed_persistence_regions"):
+        plan_in(tmp_path, *tasks, configuration=configuration)
+
+
+def test_a_topic_keeps_messages_for_new_subscriptions_and_a_dead_letter_topic_does_not(
+    tmp_path: Path,
+) -> None:
+    plan = plan_in(tmp_path, task_of("one"), configuration="topic_retention_seconds = 86400")
+
+    kept = {name: topic.retention_seconds for name, topic in plan.topics.items()}
+    assert kept == {"one": 86400, "one-dead-letter": None}
+    assert "topic_retention_seconds" not in plan.to_json()["tasks"]["one"]
+
+
 def test_a_shared_topic_is_protected_while_one_of_its_tasks_is(tmp_path: Path) -> None:
     tasks = task_of("one", topic="orders"), task_of("two", topic="orders")
 

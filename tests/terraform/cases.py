@@ -53,6 +53,8 @@ SERVICE: dict[str, Any] = {
     "labels": {"team": "accounts"},
     "kms_key": KEY,
     "dead_letter_archive": "my-dead-letters",
+    "topic_retention_seconds": 86400,
+    "allowed_persistence_regions": ["europe-west1", "europe-west2"],
 }
 """A service with every option that the module has for services."""
 

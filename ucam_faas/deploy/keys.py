@@ -28,6 +28,11 @@ from ucam_faas.tasks.policies import check_topic, is_topic_name
 
 MAX_LABELS = 64
 _RETENTION = f"{MIN_RETENTION_SECONDS} to {MAX_RETENTION_SECONDS} seconds (10 minutes to 31 days)"
+_IS_RETENTION = holds(
+    lambda value: type(value) is int and MIN_RETENTION_SECONDS <= value <= MAX_RETENTION_SECONDS,
+    f"{_RETENTION}, Pub/Sub's limits",
+)
+_IS_REGION = matches("[a-z]+-[a-z]+[0-9]+", "a region, such as europe-west2")
 _INGRESS = {
     "all": "INGRESS_TRAFFIC_ALL",
     "internal": "INGRESS_TRAFFIC_INTERNAL_ONLY",
@@ -95,7 +100,7 @@ _CONFIGURATION = {
     "region": Option(
         doc="region of Cloud Run and Cloud Scheduler",
         takes="region",
-        check=matches("[a-z]+-[a-z]+[0-9]+", "a region, such as europe-west2"),
+        check=_IS_REGION,
         configurable="for all tasks",
     ),
     "source": Option(
@@ -211,16 +216,31 @@ _CONFIGURATION = {
     "message_retention_seconds": Option(
         doc="how long the subscription keeps a message",
         takes=_RETENTION,
-        check=holds(
-            lambda value: (
-                type(value) is int and MIN_RETENTION_SECONDS <= value <= MAX_RETENTION_SECONDS
-            ),
-            f"{_RETENTION}, Pub/Sub's limits",
-        ),
+        check=_IS_RETENTION,
         default=7 * 24 * 3600,
         configurable="anywhere",
         concerns="pushes",
         terraform=f"{SUBSCRIPTION}.message_retention_seconds",
+    ),
+    "topic_retention_seconds": Option(
+        doc="how long the topic keeps messages, delivered or not, so that a new subscription can "
+        "seek back to them",
+        takes=_RETENTION,
+        check=_IS_RETENTION,
+        configurable="anywhere",
+        concerns="pushes",
+        terraform="topic_retention_seconds",
+        computed=True,
+    ),
+    "allowed_persistence_regions": Option(
+        doc="regions in which Pub/Sub may store the messages of its topics, dead letters among "
+        "them",
+        takes="regions",
+        check=_IS_REGION,
+        merge="list",
+        configurable="anywhere",
+        terraform="allowed_persistence_regions",
+        computed=True,
     ),
     "dead_letter_archive": Option(
         doc="name of a bucket that dead letters are also written to",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ucam_faas.deploy.layers import Merged
 from ucam_faas.exceptions import ConfigurationError
@@ -24,12 +25,16 @@ class PlannedTopic:
         kms_key: encrypts it.
         deletion_protection: Terraform refuses to delete it.
         archive: the bucket that its messages are also written to.
+        retention_seconds: how long it keeps messages itself; None: not at all.
+        allowed_persistence_regions: the regions that may store its messages; none: all.
     """
 
     dead_letter_subscription: str | None
     kms_key: str | None
     deletion_protection: bool
     archive: str | None
+    retention_seconds: int | None = None
+    allowed_persistence_regions: Sequence[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +102,21 @@ def _planned(topic: str, users: Sequence[TopicUser], *, kept: bool) -> PlannedTo
             if kept and not writers
             else _agreed("dead_letter_archive", topic, writers)
         ),
+        # A dead-letter topic has a subscription that keeps its messages for as long as a topic can.
+        retention_seconds=(
+            None if writers or kept else _agreed("topic_retention_seconds", topic, using)
+        ),
+        allowed_persistence_regions=list(
+            _agreed("allowed_persistence_regions", topic, using) or ()
+            if using
+            else _common("allowed_persistence_regions", users) or ()
+        ),
     )
 
 
-def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> str | None:
+def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> Any:
     """Return the value for a topic that tasks share: that of any task which has one."""
-    tasks = {user.merged[key]: user.needs.name for user in users if user.merged[key]}
+    tasks = {_value(key, user): user.needs.name for user in users if user.merged[key]}
     if len(tasks) > 1:
         raise ConfigurationError(
             f"The topic {topic!r} has one {key}, and the tasks "
@@ -112,10 +126,15 @@ def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> str | None:
     return next(iter(tasks), None)
 
 
-def _common(key: str, users: Sequence[TopicUser]) -> str | None:
+def _common(key: str, users: Sequence[TopicUser]) -> Any:
     """Return the value that all tasks have, if it is the same."""
-    values = {user.merged[key] for user in users}
+    values = {_value(key, user) for user in users}
     return values.pop() if len(values) == 1 else None
+
+
+def _value(key: str, user: TopicUser) -> Hashable:
+    value = user.merged[key]
+    return tuple(sorted(value)) if isinstance(value, list) else value
 
 
 def _check_subscriptions(topics: Mapping[str, PlannedTopic], users: Sequence[TopicUser]) -> None:

@@ -33,6 +33,15 @@ resource "google_pubsub_topic" "this" {
   labels          = var.labels
   kms_key_name    = each.value.kms_key == null ? local.kms_key : each.value.kms_key
   deletion_policy = local.deletion_policies[each.key]
+
+  message_retention_duration = each.value.retention_seconds == null ? null : "${each.value.retention_seconds}s"
+
+  dynamic "message_storage_policy" {
+    for_each = length(each.value.allowed_persistence_regions) > 0 ? [each.value.allowed_persistence_regions] : []
+    content {
+      allowed_persistence_regions = message_storage_policy.value
+    }
+  }
 }
 
 # Pub/Sub forwards dead letters. Tasks share one grant, so that removing one task doesn't take it from the others.

@@ -53,10 +53,12 @@ variable "topics" {
   nullable    = false
   default     = {}
   type = map(object({
-    dead_letter_subscription = optional(string)     # Name of the subscription that keeps the topic's messages for 31 days. None: it is not a topic for dead letters.
-    kms_key                  = optional(string)     # Cloud KMS key to encrypt it with. Default: that of the tasks, if they all have the same.
-    deletion_protection      = optional(bool, true) # Terraform refuses to delete the topic and the subscriptions that are made with it.
-    archive                  = optional(string)     # Name of a bucket that its messages are also written to, as Avro files, by the subscription `TOPIC-archive`.
+    dead_letter_subscription    = optional(string)           # Name of the subscription that keeps the topic's messages for 31 days. None: it is not a topic for dead letters.
+    kms_key                     = optional(string)           # Cloud KMS key to encrypt it with. Default: that of the tasks, if they all have the same.
+    deletion_protection         = optional(bool, true)       # Terraform refuses to delete the topic and the subscriptions that are made with it.
+    archive                     = optional(string)           # Name of a bucket that its messages are also written to, as Avro files, by the subscription `TOPIC-archive`.
+    retention_seconds           = optional(number)           # How long the topic itself keeps messages, delivered or not, so that a new subscription can seek back to them: 600 to 2678400.
+    allowed_persistence_regions = optional(list(string), []) # Regions in which Pub/Sub may store its messages. None: all, or those of an organisation policy.
   }))
 
   validation {
@@ -72,6 +74,16 @@ variable "topics" {
   validation {
     condition     = alltrue([for name, topic in var.topics : topic.archive == null || length(name) <= 247])
     error_message = "topics: a name with an archive has at most 247 characters, because \"-archive\" is appended."
+  }
+
+  validation {
+    condition     = alltrue([for topic in values(var.topics) : try(topic.retention_seconds >= 600 && topic.retention_seconds <= 2678400, topic.retention_seconds == null)])
+    error_message = "topics.….retention_seconds: Pub/Sub accepts 600 (ten minutes) to 2678400 (31 days)."
+  }
+
+  validation {
+    condition     = alltrue([for region in flatten(values(var.topics)[*].allowed_persistence_regions) : can(regex("^[a-z]+-[a-z]+[0-9]+$", region))])
+    error_message = "topics.….allowed_persistence_regions: expected regions, such as europe-west2; found ${join(", ", flatten(values(var.topics)[*].allowed_persistence_regions))}."
   }
 
   validation {

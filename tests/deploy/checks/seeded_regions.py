@@ -32,6 +32,13 @@ REGION_SEEDS = [
         says="is in 'europe-wset2'. Did you mean 'europe-west2'?",
     ),
     Seed(
+        "a misspelt region that may store messages",
+        "region-unknown",
+        (CONFIG, "allowed_persistence_regions"),
+        (for_all('allowed_persistence_regions = ["europe-west2", "europe-wset3"]'),),
+        says="allowed_persistence_regions has 'europe-wset3'. Did you mean 'europe-west3'?",
+    ),
+    Seed(
         "a connector in another region",
         "region-differs",
         (CONFIG, "vpc_access"),

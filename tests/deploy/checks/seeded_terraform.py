@@ -309,6 +309,23 @@ TASKS = [
         says="the filter",
     ),
     TerraformSeed(
+        "a topic that keeps messages",
+        "terraform-differs",
+        (put(ORDERS, "message_retention_duration", value="600s"),),
+        says="retention is 600.0; the code and the configuration say absent",
+    ),
+    TerraformSeed(
+        "a topic that may be stored in one region only",
+        "terraform-differs",
+        (
+            put(
+                *(ORDERS, "message_storage_policy"),
+                value=[{"allowed_persistence_regions": ["europe-west2"]}],
+            ),
+        ),
+        says="the list of regions is ['europe-west2']; the code and the configuration say []",
+    ),
+    TerraformSeed(
         "another schedule",
         "terraform-differs",
         (put(CLEAN_SCHEDULE, "schedule", value="0 4 * * *"),),

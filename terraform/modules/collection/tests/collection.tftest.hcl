@@ -117,6 +117,40 @@ run "tasks_share_the_topics_of_the_collection" {
   }
 }
 
+run "topics_have_regions_and_a_retention" {
+  command = plan
+
+  variables {
+    topics = {
+      orders   = { retention_seconds = 86400, allowed_persistence_regions = ["europe-west1", "europe-west2"] }
+      invoices = {}
+    }
+  }
+
+  assert {
+    condition = (
+      google_pubsub_topic.this["orders"].message_retention_duration == "86400s" &&
+      google_pubsub_topic.this["orders"].message_storage_policy[0].allowed_persistence_regions == toset(["europe-west1", "europe-west2"])
+    )
+    error_message = "messages stay there, and a new subscription can seek back"
+  }
+
+  assert {
+    condition     = google_pubsub_topic.this["invoices"].message_retention_duration == null
+    error_message = "others have Pub/Sub's defaults"
+  }
+}
+
+run "topics_are_refused_with_unknown_regions" {
+  command = plan
+
+  variables {
+    topics = { orders = { allowed_persistence_regions = ["europe"] } }
+  }
+
+  expect_failures = [var.topics]
+}
+
 run "topics_are_protected_unless_they_say_otherwise" {
   command = plan
 

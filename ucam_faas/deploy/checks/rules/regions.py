@@ -35,6 +35,14 @@ def unknown(inputs: Inputs) -> Iterator[Finding]:
             yield Finding(
                 configured(planned, "region"), f"region is {region!r}.{_hint(region)}", _fix(region)
             )
+        for region in planned.merged["allowed_persistence_regions"]:
+            if region not in REGIONS:
+                yield Finding(
+                    configured(planned, "allowed_persistence_regions", region),
+                    f"allowed_persistence_regions has {region!r}.{_hint(region)}",
+                    _fix(region),
+                    planned.name,
+                )
         for thing in references_of(planned):
             location = thing.location
             if location and is_region(location) and location not in REGIONS | {region}:

@@ -139,7 +139,7 @@ def _ladder(deployment: Deployment, resource: Resource, what: str, expected: str
 
 @rule("terraform-differs", why="The deployed version differs from the tested one.")
 def differs(inputs: Inputs) -> Iterator[Finding]:
-    """A size, trigger, retry policy, variable or schedule in Terraform that is not the plan's."""
+    """A size, trigger, topic, retry policy, variable or schedule that is not the plan's."""
     for deployment in deployments(inputs):
         planned = deployment.planned
         project = str(deployment.run.get("project"))
@@ -164,6 +164,26 @@ def differs(inputs: Inputs) -> Iterator[Finding]:
                     _plan_again(inputs),
                     planned.name,
                 )
+    for topic, what, is_there, expected in _of_topics(inputs):
+        if is_there is not UNKNOWN and is_there != expected:
+            yield Finding(
+                topic.place,
+                f"{topic.address}: {what} is {_shown(is_there)}; the code and the "
+                f"configuration say {_shown(expected)}.",
+                _plan_again(inputs),
+            )
+
+
+def _of_topics(inputs: Inputs) -> Iterator[tuple[Resource, str, Any, Any]]:
+    topics = inputs.terraform.of(TOPIC) if inputs.terraform and inputs.plan else ()
+    for topic in topics:
+        planned = inputs.plan.topics.get(str(topic.get("name"))) if inputs.plan else None
+        if planned is not None:
+            kept = seconds(topic.get("message_retention_duration"))
+            yield topic, "retention", kept, planned.retention_seconds
+            regions = topic.get("message_storage_policy", "allowed_persistence_regions") or []
+            is_there = regions if regions is UNKNOWN else sorted(regions)
+            yield topic, "the list of regions", is_there, list(planned.allowed_persistence_regions)
 
 
 def _plan_again(inputs: Inputs) -> str:
