@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 from ucam_faas.history.events import End, Logged, pack, unpack
@@ -38,6 +39,20 @@ def test_the_end_of_an_execution_is_a_line_without_fields() -> None:
         1000.0, "INFO", message, "store", "run-1", "17", "store", attempt=2,
         end=End("done", "", "", 0.25, is_failure=False),
     )  # fmt: skip
+
+
+def test_an_attempt_that_no_database_can_count_is_a_large_one() -> None:
+    """A request may claim any number."""
+    end = line("ucam_faas_function_completed", {**END, "delivery_attempt": 10**30})
+
+    assert end.attempt == 1_000_000
+
+
+def test_a_value_of_any_type_is_packed_as_its_text() -> None:
+    """The thread that packs would end with an error, and the history with it."""
+    ((event,), _) = unpack(pack([Logged(0.0, "INFO", Path("a/file"))]))  # type: ignore[arg-type]
+
+    assert event == Logged(0.0, "INFO", "a/file")
 
 
 def test_what_an_end_has_beyond_the_usual_is_in_its_fields() -> None:

@@ -20,7 +20,7 @@ import pytest
 from tests.integration.processes import wait_until
 from tests.support import history
 from ucam_faas.history.database import open_for_writing
-from ucam_faas.history.events import End, Logged, pack
+from ucam_faas.history.events import Delivered, End, Logged, pack
 from ucam_faas.history.pruning import Pruning
 from ucam_faas.history.reader import History
 from ucam_faas.history.recorder import Recorder
@@ -173,6 +173,40 @@ logging.getLogger("shop").warning("out of %s", "umbrellas", extra={"left": 0})
     with closing(History(path)) as reader:
         assert [event.text for event in reader.stream(0)] == ["WARNING out of umbrellas"]
         assert reader.lines("") == []
+
+
+def test_a_value_that_cannot_be_written_loses_its_batch_alone(tmp_path: Path) -> None:
+    path, told = tmp_path / "history.sqlite3", list[str]()
+    with recorder(path, told) as recording, closing(History(path)) as reader:
+        recording.put(history.published("1"))
+        wait_until(lambda: reader.last_seq() == 1, "it is written")
+        recording.put(Delivered(history.BEGIN, "charge", "1", attempt=2**70))
+        wait_until(lambda: told, "it is told")
+        recording.put(history.published("2"))
+        wait_until(lambda: len(told) == 2, "it goes on")
+
+        assert [row.id for row in reader.messages()] == ["2", "1"]
+    assert told == [
+        "The history isn't recorded: Python int too large to convert to SQLite INTEGER.",
+        "The history is recorded again.",
+    ]
+
+
+@pytest.mark.parametrize("rest", [b"", b"\xff" * 100], ids=["half a line", "and others after it"])
+def test_a_process_that_stopped_within_a_line_stops_no_other(tmp_path: Path, rest: bytes) -> None:
+    """Workers share a descriptor, and may be killed at any time."""
+    path, told = tmp_path / "history.sqlite3", list[str]()
+    frame = pack([Logged(history.BEGIN, "INFO", "never whole " * 10)])
+
+    with recorder(path, told) as recording, closing(History(path)) as reader:
+        with recording.lines() as descriptor:
+            os.write(descriptor, frame[:-100] + rest)
+        recording.put(history.published("1"))
+        wait_until(lambda: reader.last_seq() == 1, "it is written")
+
+    assert told == []
+    with closing(History(path)) as reader:
+        assert [row.id for row in reader.messages()] == ["1"]
 
 
 def in_this_process(path: Path, tell: Callable[[sqlite3.Connection, str], None]) -> socket.socket:

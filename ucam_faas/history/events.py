@@ -182,6 +182,8 @@ and the garbage collector follows it; a plain one of plain values it lets go.
 
 HEAD = struct.Struct("!I")
 """Of a frame: the length of its content."""
+MOST_BYTES = 1 << 30
+"""Of a frame: no process packs more at once."""
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
 
 
@@ -203,21 +205,30 @@ def row_of(event: Event) -> Row:
 
 
 def unpack(frames: bytes | bytearray) -> tuple[list[Event], int]:
-    """Return the events of whole frames, and how many bytes these have."""
+    """Return the events of whole frames, and how many bytes these have.
+
+    Raises:
+        ValueError: they aren't frames.
+    """
     events: list[Event] = []
     start, end = 0, len(frames)
     view = memoryview(frames)
     while end - start >= HEAD.size:
         (length,) = HEAD.unpack_from(view, start)
+        if length > MOST_BYTES:
+            raise ValueError(f"a frame of {length} bytes")
         if end - start - HEAD.size < length:
             break
         start += HEAD.size
         if length:  # else it came with a descriptor
             content = view[start : start + length]
-            rows = marshal.loads(content)
-            if _SURROGATE.search(content):
-                rows = _plain(rows)
-            events += [_event(*row) for row in rows]
+            try:
+                rows = marshal.loads(content)
+                if _SURROGATE.search(content):
+                    rows = _plain(rows)
+                events += [_event(*row) for row in rows]
+            except (EOFError, TypeError, IndexError) as error:
+                raise ValueError(f"a frame holds no events: {error}") from error
             content.release()
         start += length
     view.release()
@@ -243,7 +254,7 @@ def _plain(value: Any) -> Any:
             return {_plain(key): _plain(each) for key, each in value.items()}
         case tuple() | list():
             return tuple(map(_plain, value))
-    return value
+    return None if value is None else _plain(str(value))
 
 
 def _event(number: int, *values: Any) -> Event:

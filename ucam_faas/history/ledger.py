@@ -109,7 +109,8 @@ class Ledger:
         """Write everything that was taken, in one transaction.
 
         Raises:
-            sqlite3.Error: nothing is written, and all of it is forgotten.
+            Exception: SQLite's, or of a value that it can't hold; nothing is written, and all of it
+                is forgotten.
         """
         many, is_written = self._db.executemany, False
         try:
@@ -123,7 +124,7 @@ class Ledger:
                     statement = "UPDATE facts SET value = value + ? WHERE name = 'dropped'"
                     self._db.execute(statement, (self._dropped,))
             is_written = True
-        except sqlite3.Error:
+        except Exception:
             self._events.clear()
             raise
         finally:

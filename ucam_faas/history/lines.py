@@ -27,6 +27,8 @@ ENDS = {
 PIECE_BYTES = 100_000
 PAUSE_SECONDS = 0.05
 """Between two writes: a thread that wakes costs as much as several lines."""
+MOST_ATTEMPTS = 1_000_000
+"""That are told apart: a request may claim any number."""
 _PLACED = {
     *("task", "outcome", "execution_id", "job_id", "message_id", "subscription", "reason"),
     *("delivery_attempt", "duration_seconds", "execution_info", "request"),
@@ -92,7 +94,7 @@ def _end(record: logging.LogRecord, fields: dict[str, Any]) -> Row:
         LOGGED, record.created, record.levelname, record.msg, fields["task"],
         fields["execution_id"], get("message_id") or "",
         (get("subscription") or "").rpartition("/")[2], get("job_id") or "",
-        get("delivery_attempt") or 0, _unusual(fields), traceback,
+        min(get("delivery_attempt") or 0, MOST_ATTEMPTS), _unusual(fields), traceback,
         (fields["outcome"], reason, kind, seconds, ENDS[record.msg]),
     )  # fmt: skip
 

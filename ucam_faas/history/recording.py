@@ -45,8 +45,8 @@ BUSY_EVENTS, LATE_SECONDS = 200, 0.5
 """With more events in a batch it has the lowest priority, unless it is late already."""
 """Tasks and deliveries go first."""
 MOST_DESCRIPTORS = 16
-SQLITE_CORRUPT, SQLITE_NOTADB = 11, 26
-"""SQLite's codes for a broken file; `sqlite3` of Python 3.11 has no names for them."""
+BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+"""SQLite's codes for a broken file."""
 
 
 class Inlet:
@@ -65,7 +65,11 @@ class Inlet:
             content, descriptors = b"", []
         self.is_open = bool(content)
         self._content += content
-        events, size = unpack(self._content)
+        try:
+            events, size = unpack(self._content)
+        except ValueError:  # a process that shares it was killed in the middle of a frame
+            self.is_open = False
+            return [], list(descriptors)
         del self._content[:size]
         return events, list(descriptors)
 
@@ -170,10 +174,16 @@ class Recording:
         self._indexed_at = self._clock.monotonic()
 
     def _attempt(self, work: Callable[[], object]) -> None:
-        """Do something, or say why it can't be done; once, until something works again."""
+        """Do something, or say why it can't be done; once, until something works again.
+
+        Raises:
+            sqlite3.DatabaseError: the file is broken.
+        """
         try:
             work()
-        except sqlite3.OperationalError as error:  # such as a full disk
+        except Exception as error:  # such as a full disk, or a number that SQLite can't hold
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in BROKEN:
+                raise
             self._to_index = False
             if not self._is_troubled:
                 self._tell(f"The history isn't recorded: {error}.")
@@ -219,7 +229,7 @@ def main(descriptor: int, path: Path, days: float, megabytes: float) -> None:
                 Recording(database, Pruning(days, megabytes), tell).run(Inlet(channel))
     except (ConfigurationError, OSError, sqlite3.Error) as error:
         tell(f"There is no history from now on: {error}")
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (SQLITE_CORRUPT, SQLITE_NOTADB):
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in BROKEN:
             remove(path)  # the next session begins a new one
 
 
