@@ -207,6 +207,22 @@ def page(request):
     return sources
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["jobs", "show", "order \udcff"], ["send", "store", "{}", "--id", "order \udcff"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_argument_that_is_not_text_is_one_line(
+    arguments: list[str], ucam_faas: Run, sources: Sources, tmp_path: Path
+) -> None:
+    """Python reads a byte that isn't UTF-8 as half a character."""
+    sources.write("main.py", "store")
+
+    result = ucam_faas(*arguments, UCAM_FAAS_JOB_STORE=f"sqlite:{tmp_path}/jobs.db")
+
+    assert error_of(result) == "ucam-faas: 'order \\udcff' cannot be written in UTF-8."
+
+
 @pytest.mark.parametrize(("target", "code"), [("fine", 0), ("fails", 1), ("crashes", 2)])
 def test_long_running_runs_the_target_once(
     target: str, code: int, ucam_faas: Run, jobs: Sources

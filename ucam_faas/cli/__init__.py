@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ _LOCAL = (
     *("tasks", "worker"),
 )
 """Verbs that work with a local cloud, and so read `.env`."""
+
+
+_NO_TEXT = re.compile("[\udc80-\udcff]")
+"""How Python reads a byte of an argument, a variable or a file's name that isn't UTF-8."""
 
 
 class _FoldedUsageError(click.UsageError):
@@ -89,6 +94,11 @@ class _Group(SuggestingGroup):
         except UCAMFAASException as error:
             fail(str(error))
             sys.exit(error.exit_code)
+        except UnicodeEncodeError as error:
+            if not _NO_TEXT.search(error.object):
+                raise
+            fail(f"{error.object!r} cannot be written in UTF-8.")
+            sys.exit(2)
 
 
 @click.group(
