@@ -29,9 +29,9 @@ terraform_copies = fixtures.terraform_copies
 class Shop:
     """The collection in the working directory, and the command line in it."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, collection: Path = SHOP) -> None:
         self.project = project
-        shutil.copytree(SHOP, project.root, dirs_exist_ok=True)
+        shutil.copytree(collection, project.root, dirs_exist_ok=True)
 
     def path(self, name: str) -> Path:
         return self.project.root / name

@@ -68,7 +68,7 @@ LOAD = [
         "schedule-overtakes-task",
         task("count_orders"),
         ((CODE, TIMEOUT, "    timeout=timedelta(minutes=10),"), (*QUARTERS, "*/5 * * * *")),
-        says="after 300 s again, and a run may take 3000 s (5 attempts of 600 s)",
+        says="after 300 s again, and a run may take 5 attempts of 600 s, its timeout",
     ),
     Seed(
         "steps that leave a short last interval",
@@ -82,14 +82,14 @@ LOAD = [
         "schedule-overtakes-task",
         task("clean_up"),
         (schedule("30 * * * *"),),
-        says="after 3600 s again, and a run may take 7200 s (its timeout)",
+        says="after 3600 s again, and a run may take 7200 s, its timeout",
     ),
     Seed(
         "a Cloud Run job with the default timeout each quarter of an hour",
         "schedule-overtakes-task",
         task("clean_up"),
         (schedule("*/15 * * * *"), (CODE, "timeout=timedelta(hours=2), ", "")),
-        says="may take 3600 s (its timeout, the default)",
+        says="may take 3600 s, its timeout by default",
     ),
     Seed(
         "instances of two tasks over the quota",

@@ -35,31 +35,32 @@ def overtakes(inputs: Inputs) -> Iterator[Finding]:
     """
     for planned in inputs.planned:
         for schedule in planned.task.trigger.schedules if planned.task.trigger else ():
-            seconds, how = _longest_run(planned)
+            timeout, attempts = _longest_run(planned)
             interval = _shortest_interval(cron.parse(schedule.expression), inputs)
-            if not schedule.paused and interval is not None and seconds > interval:
+            if not schedule.paused and interval is not None and timeout * attempts > interval:
+                several = f"{attempts} attempts of " if attempts > 1 else ""
+                fits = max(1, int(interval * 0.9 / attempts))
                 yield Finding(
                     decorated(planned.task),
                     f"Schedule({schedule.expression!r}) starts the task {planned.name!r} after "
-                    f"{interval:g} s again, and a run may take {seconds:g} s ({how}).",
-                    f"Set a timeout of {interval:g} s at most for all attempts together, such as "
-                    f"timeout=timedelta(seconds={max(1, int(interval * 0.9))}), or a rarer "
-                    "schedule.",
+                    f"{interval:g} s again, and a run may take {several}{timeout:g} s, its "
+                    f"timeout{'' if planned.task.policy.timeout else ' by default'}.",
+                    f"Set a timeout that fits, such as timeout=timedelta(seconds={fits}), or a "
+                    "rarer schedule.",
                     planned.name,
                 )
 
 
-def _longest_run(planned: PlannedTask) -> tuple[float, str]:
-    """Return the seconds that a run may take, and how they come about."""
+def _longest_run(planned: PlannedTask) -> tuple[float, int]:
+    """Return the seconds that an attempt may take, and how many attempts count."""
     task, timeout = planned.task, float(planned.timeout_seconds)
-    if not planned.is_cloud_run_job and task.policy.timeout is not None:
+    if planned.is_cloud_run_job:
+        return timeout, 1  # each execution counts its own
+    if task.policy.timeout is not None:
         timeout = task.policy.timeout.total_seconds()
     own = {**task.collection_options, **task.own_options}
-    attempts = task.policy.retry.max_attempts
-    if own.get("retry") is None or own.get("timeout") is None or attempts is None or attempts < 2:
-        default = "" if own.get("timeout") else ", the default"
-        return timeout, f"its timeout{default}"
-    return timeout * attempts, f"{attempts} attempts of {timeout:g} s"
+    said = own.get("retry") is not None and own.get("timeout") is not None
+    return timeout, (task.policy.retry.max_attempts or 1) if said else 1
 
 
 def _shortest_interval(times: cron.Times, inputs: Inputs) -> float | None:
